@@ -1,0 +1,83 @@
+# Everything a contributor runs. `make` alone lists the targets, from the comments beside them.
+# Nothing needs to be installed or activated first but Python 3.11+ and make: each target does its own set-up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+# Training data and FHIR samples, which are not part of the project (see CONTRIBUTING.md).
+MHCDS_SHARED ?= $(abspath ../shared)
+export MHCDS_SHARED
+# More words for pytest: make test ARGS="-k phq9 -x"
+ARGS ?=
+
+# The virtual environment is made anew when the lock, the interpreter or its own place changes, and the project is
+# installed anew when pyproject.toml changes; by content, since a checkout touches every file's time.
+DEPS_KEY = $$(cksum < requirements/dev.txt) $$($(PYTHON) -c 'import sys; print(sys.version_info[:3], sys.base_prefix)') $(CURDIR)
+PROJECT_KEY = $$(cksum < pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock train evaluate golden wheel clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## the virtual environment in .venv, from the hashed lock (the targets below call it)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		found=$$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version || echo "not installed"); \
+		echo "make setup: Python 3.11 or newer is needed; '$(PYTHON)' is $$found."; \
+		echo "Install one, or name another: make setup PYTHON=python3.12"; exit 1; } >&2
+	@if [ "$$(cat $(VENV)/.deps 2>/dev/null)" != "$(DEPS_KEY)" ]; then \
+		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo "make setup: $(PYTHON) lacks venv or ensurepip; on Debian and Ubuntu: apt-get install python3-venv"; \
+			exit 1; } >&2; \
+		echo "Making $(VENV) and installing the locked dependencies (about 250 MB to download, once) ..."; \
+		$(PYTHON) -m venv --clear $(VENV) && \
+		$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt && \
+		echo "$(DEPS_KEY)" > $(VENV)/.deps || exit 1; \
+	fi
+	@if [ "$$(cat $(VENV)/.project 2>/dev/null)" != "$(PROJECT_KEY)" ]; then \
+		$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable . && \
+		echo "$(PROJECT_KEY)" > $(VENV)/.project || exit 1; \
+	fi
+
+demo: setup ## the service with a small demo EHR on loopback, and real cards; Ctrl-C ends it
+	@$(BIN)/mhcds demo $(ARGS)
+
+test: setup ## the whole test suite (ARGS="..." adds words for pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, import contracts, language
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/architecture/test_language.py
+
+format: setup ## rewrite the sources in the agreed format, with the lints that mend themselves
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lock: ## choose versions anew into requirements/ (releases at least a week old)
+	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv --clear .venv-lock && \
+		.venv-lock/bin/python -m pip install --disable-pip-version-check --require-hashes --only-binary :all: \
+			-r requirements/lock.txt; }
+	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml --extra train --group dev -o requirements/dev.txt
+	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
+	.venv-lock/bin/uv pip compile --upgrade --quiet --group lock -o requirements/lock.txt
+
+train: setup ## train both models from $MHCDS_SHARED/data/nhanes into models/artifacts
+	$(BIN)/mhcds train --nhanes "$(MHCDS_SHARED)/data/nhanes" --out models/artifacts $(ARGS)
+
+evaluate: setup ## figures of the shipped models on $MHCDS_SHARED/data/nhanes
+	$(BIN)/mhcds evaluate --nhanes "$(MHCDS_SHARED)/data/nhanes" $(ARGS)
+
+golden: setup ## rewrite the approved outputs in tests/golden (review the difference before committing)
+	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/golden $(ARGS)
+
+wheel: setup ## build the distribution into dist/
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-index --no-build-isolation --wheel-dir dist .
+
+clean: ## remove what the targets above made (not models/artifacts)
+	rm -rf $(VENV) .venv-lock dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find cds_service explanations fhir_adapters models smart_launch tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The CDS Hooks shell: the only place that wires things together."""

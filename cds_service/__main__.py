@@ -1,0 +1,209 @@
+"""The command `mhcds`."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cds_service.errors import ConfigError
+from cds_service.sites import ServiceConfig, default_config, load_config
+
+if TYPE_CHECKING:
+    from cds_service.assess_files import Assessed, Failed
+
+CONFIG = click.option(
+    "--config", "folder", type=click.Path(path_type=Path), help="Folder with service.toml and sites/*.toml."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mental-health-cds")
+def main() -> None:
+    """Clinical decision support for depression and suicide safety, over CDS Hooks and FHIR."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+
+
+def configured(folder: Path | None) -> ServiceConfig:
+    """The settings, or a clear end of the program."""
+    try:
+        return load_config(folder) if folder else default_config()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@CONFIG
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
+    """Run the service. Until client authentication exists it listens on loopback only."""
+    from cds_service.app import create_app
+    from cds_service.server import serve as run
+
+    config = configured(folder)
+    if not _is_loopback(host):
+        raise click.ClickException(
+            f"--host: expected a loopback address such as 127.0.0.1, found {host}; callers are not authenticated yet"
+        )
+    logging.getLogger("mhcds").setLevel(logging.INFO)
+    run(lambda: create_app(config), host, port, workers)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Print the cards of all demo patients and end.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of the page; 0 takes a free one.")
+def demo(once: bool, host: str, port: int) -> None:
+    """Start the service with a small demo EHR on loopback and show real cards of synthetic patients."""
+    from cds_service.app import create_app
+    from cds_service.demo_ehr.config import demo_config
+    from cds_service.demo_ehr.runner import run_demo
+
+    sys.exit(run_demo(lambda: create_app(demo_config()), once=once, host=host, port=port))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "cards"]), default="text", show_default=True,
+              help="text to read; json, one object a line; cards as a CDS client gets them.")  # fmt: skip
+@click.option("--as-of", help="The moment to assess at: a date (its end, UTC) or a date and time. Default: now.")
+@click.option("--site", help="The site whose settings apply. Default: the first.")
+@CONFIG
+def assess(files: tuple[str, ...], form: str, as_of: str | None, site: str | None, folder: Path | None) -> None:
+    """Assess FHIR Bundles or CDS Hooks requests in FILES (.gz too, - for standard input), without a server."""
+    from cds_service.assess_files import Failed, assess_file, moment
+    from cds_service.engine import load_engine
+    from explanations.phrasebook import load
+
+    config = configured(folder)
+    try:
+        chosen, when = config.site(site), moment(as_of)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.ClickException(
+            f"--as-of: expected a date such as 2026-11-23 or a date and time; found {as_of!r}"
+        ) from error
+    engine, phrases = load_engine(), load()
+    failed = False
+    for name in files:
+        result = assess_file(name, as_of=when, site=chosen, engine=engine, phrases=phrases)
+        failed = failed or isinstance(result, Failed)
+        _print(result, form)
+    sys.exit(1 if failed else 0)
+
+
+def _print(result: Assessed | Failed, form: str) -> None:
+    import msgspec
+
+    from cds_service.assess_files import Failed
+
+    if isinstance(result, Failed):
+        if form == "text":
+            click.echo(f"{result.name}: {result.error}", err=True)
+        else:
+            click.echo(msgspec.json.encode({"input": result.name, "error": result.error}))
+    elif form == "json":
+        click.echo(msgspec.json.encode(result.report()))
+    elif form == "cards":
+        click.echo(msgspec.json.encode({"input": result.name, "cards": result.cards}))
+    else:
+        from cds_service.terminal import print_assessed
+
+        print_assessed(result)
+
+
+@main.command("check-config")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def check_config(folder: Path | None) -> None:
+    """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
+    from cds_service.engine import load_engine
+    from explanations.phrasebook import load
+    from fhir_adapters.terminology import unresolved
+
+    config = configured(folder)
+    engine = load_engine()
+    load()
+    for outcome, reason in engine.failures:
+        click.echo(f"model {outcome}: {reason}", err=True)
+    for site in config.sites:
+        click.echo(
+            f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, {len(site.maps)} questionnaire maps"
+        )
+    for model in engine.models:
+        click.echo(f"model {model.outcome} {model.version}: verified")
+    for row in unresolved():
+        click.echo(f"code list, no code yet, skipped: {row}")
+    sys.exit(1 if engine.failures else 0)
+
+
+@main.command()
+@click.option("--nhanes", required=True, type=click.Path(path_type=Path), help="Folder with the survey's raw files.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write the models to.")
+def train(nhanes: Path, out: Path) -> None:
+    """Train both models from survey data and write their artifacts. Same data, same bytes."""
+    from models.errors import ModelError
+
+    try:
+        from cds_service.terminal import progress
+        from models.training import train as run
+
+        with progress() as report:
+            run(nhanes, out, progress=report)
+    except (ModelError, ImportError) as error:
+        raise click.ClickException(_needs_extra(error)) from error
+    click.echo(f"Models written to {out}")
+
+
+@main.command()
+@click.option("--nhanes", required=True, type=click.Path(path_type=Path), help="Folder with the survey's raw files.")
+@click.option("--model", "root", type=click.Path(path_type=Path), help="Folder of models. Default: those shipped.")
+@click.option(
+    "--json", "target", type=click.Path(path_type=Path, allow_dash=True), help="Write metrics as JSON; - prints them."
+)
+def evaluate(nhanes: Path, root: Path | None, target: Path | None) -> None:
+    """Evaluate models on survey data, per outcome, data pattern, cycle and subgroup, with 95 % intervals."""
+    from models.errors import ModelError
+
+    try:
+        from cds_service.terminal import console, progress
+        from models.evaluation import evaluate as run
+        from models.evaluation import report_table
+
+        with progress() as report:
+            metrics = run(nhanes, root, progress=report)
+    except (ModelError, ImportError) as error:
+        raise click.ClickException(_needs_extra(error)) from error
+    import msgspec
+
+    text = msgspec.json.encode(metrics)
+    if target is None:
+        console().print(report_table(metrics))
+    elif str(target) == "-":
+        click.echo(text)
+    else:
+        target.write_bytes(text + b"\n")
+        console().print(report_table(metrics))
+
+
+def _needs_extra(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return f"{error.name} is not installed; training and evaluation need: pip install 'mental-health-cds[train]'"
+    return str(error)
+
+
+if __name__ == "__main__":
+    main()

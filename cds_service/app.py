@@ -1,0 +1,55 @@
+"""The service as a Flask app: wires settings, models and routes; reads nothing from the environment."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import Flask
+
+from cds_service import discovery, errors, hooks
+from cds_service.engine import load_engine
+from cds_service.sites import ServiceConfig, default_config
+from explanations.assessment import Engine
+from explanations.phrasebook import Phrasebook, load
+
+
+def now_utc() -> datetime:
+    """This moment, with its zone."""
+    return datetime.now(UTC)
+
+
+def random_id() -> str:
+    """A random UUID as text."""
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What a request needs: settings, models, words, a clock and a source of ids."""
+
+    config: ServiceConfig
+    engine: Engine
+    phrases: Phrasebook
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+
+def create_app(
+    config: ServiceConfig | None = None,
+    *,
+    engine: Engine | None = None,
+    now: Callable[[], datetime] = now_utc,
+    new_id: Callable[[], str] = random_id,
+) -> Flask:
+    """The app. Models are loaded here unless an engine is given."""
+    config = config or default_config()
+    app = Flask("cds_service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.body_bytes
+    service = Service(config=config, engine=engine or load_engine(), phrases=load(), now=now, new_id=new_id)
+    errors.register(app)
+    app.register_blueprint(discovery.create_blueprint())
+    app.register_blueprint(hooks.create_blueprint(service))
+    return app

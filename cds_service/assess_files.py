@@ -1,0 +1,119 @@
+"""Files to assessments, without a server: FHIR Bundles and CDS Hooks requests, plain or gzip, or standard input."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+
+from cds_service.app import random_id
+from cds_service.cards import cards_for
+from cds_service.engine import for_site
+from cds_service.errors import ServiceError
+from cds_service.hooks import decode
+from cds_service.report import report
+from cds_service.sites import SiteConfig
+from cds_service.wire import Card
+from explanations.assessment import Assessment, Engine, assess
+from explanations.phrasebook import Phrasebook
+from fhir_adapters import r4
+from fhir_adapters.bundles import chart_bundle
+from fhir_adapters.errors import FhirError, NotFhir
+from fhir_adapters.extraction import patient_record
+from fhir_adapters.prefetch import gather
+
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An input that could not be assessed, and why."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessed:
+    """An input with its assessment and cards."""
+
+    name: str
+    assessment: Assessment
+    cards: list[Card]
+    site: SiteConfig
+    phrases: Phrasebook
+
+    def report(self) -> dict[str, Any]:
+        """The assessment as plain JSON values."""
+        return report(self.name, self.assessment, self.phrases, self.site.cards.zone)
+
+
+def moment(text: str | None) -> datetime:
+    """`--as-of`: a date means the end of that day, UTC; a time without a zone is UTC; None is now.
+
+    Raises ValueError for anything else.
+    """
+    if text is None:
+        return datetime.now(UTC)
+    found = datetime.fromisoformat(text)
+    if len(text) <= 10:
+        found = datetime.combine(found.date(), time(23, 59, 59))
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def content(name: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`; gzip is unpacked. Raises OSError or NotFhir."""
+    if name == "-":
+        raw = sys.stdin.buffer.read()
+    else:
+        with open(name, "rb") as file:
+            raw = file.read()
+    if not raw.startswith(GZIP):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise NotFhir("expected a gzip file; found one that is cut off or damaged") from error
+
+
+def assess_file(
+    name: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook
+) -> Assessed | Failed:
+    """One input assessed, or why not."""
+    try:
+        raw = content(name)
+        encounter, user = None, None
+        if _is_hook(raw):
+            hook = decode(raw)
+            user = hook.context.user_id
+            encounter = f"Encounter/{hook.context.encounter_id}" if hook.context.encounter_id else None
+            gathered = gather(hook.context.patient_id or "", hook.prefetch or {}, None, fhir_base=hook.fhir_server)
+        else:
+            gathered = chart_bundle(raw)
+        record = patient_record(
+            gathered, as_of=as_of, zone=site.cards.zone, maps=site.maps, encounter=encounter, left_out=True
+        )
+    except OSError as error:
+        return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
+    except (FhirError, ServiceError) as error:
+        return Failed(name=name, error=str(error))
+    assessment = assess(record, for_site(engine, site.thresholds))
+    cards = cards_for(assessment, site.cards, phrases, new_id=random_id, user=user)
+    return Assessed(name=name, assessment=assessment, cards=cards, site=site, phrases=phrases)
+
+
+def _is_hook(raw: bytes) -> bool:
+    try:
+        return r4.PEEK.decode(raw).resource_type is None and HOOK_PEEK.decode(raw).hook is not None
+    except (ValueError, RecursionError):
+        return False
+
+
+class _Hook(r4.Element):
+    hook: str | None = None
+
+
+HOOK_PEEK = r4.msgspec.json.Decoder(_Hook)

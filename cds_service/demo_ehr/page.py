@@ -1,0 +1,171 @@
+"""The demo EHR's page: clinic list, one patient's facts, the cards as an EHR shows them, and what was sent.
+
+Plain HTML forms, no script. Card text comes from the service and is treated as foreign: markdown with
+HTML off, no images, no headings, no inline styles, under a strict content security policy. Answers
+only to loopback names, so that no other site's page can reach it by a name of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from werkzeug.wrappers import Response as BaseResponse
+
+from cds_service.demo_ehr.chart_facts import chart_sections
+from cds_service.demo_ehr.clinic import Clinic
+from cds_service.demo_ehr.codes import Json
+from cds_service.demo_ehr.hook_client import ServiceUnreachableError, sent_without_token
+from cds_service.demo_ehr.patients import DemoPatient
+
+__all__ = ["Clinic", "card_html", "create_blueprint"]
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+_markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "heading", "lheading", "hr"])
+
+
+def card_html(detail: str) -> Markup:
+    """A card's markdown as HTML that is safe to place in the page."""
+    tokens = _markdown.parse(detail)
+    for token in tokens:
+        # The table rule writes alignment as an inline style, which the page's policy forbids.
+        token.attrs.pop("style", None)
+    return Markup(_markdown.renderer.render(tokens, _markdown.options, {}))  # noqa: S704 - HTML is off in the parser
+
+
+def create_blueprint(clinic: Clinic) -> Blueprint:
+    """The page's routes: `/`, `/patients/<id>` and the forms on it."""
+    blueprint = Blueprint("page", __name__, template_folder="templates", static_folder="static")
+
+    blueprint.before_request(_only_this_machine)
+    blueprint.after_request(_protected)
+
+    @blueprint.get("/")
+    def first() -> str:
+        return _page(clinic, clinic.patients[1])
+
+    @blueprint.get("/patients/<patient_id>")
+    def show(patient_id: str) -> str:
+        return _page(clinic, _known(clinic, patient_id))
+
+    @blueprint.post("/patients/<patient_id>/ask")
+    def ask(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.exchanges.pop(patient.id, None)
+        return _back(patient, "cards")
+
+    @blueprint.post("/patients/<patient_id>/drafts")
+    def take(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.take(patient, request.form.get("suggestion", ""))
+        return _back(patient, "drafts")
+
+    @blueprint.post("/patients/<patient_id>/drafts/discard")
+    def discard(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.discard(patient, request.form.get("suggestion", ""))
+        return _back(patient, "drafts")
+
+    @blueprint.post("/patients/<patient_id>/overrides")
+    def override(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        card_id = request.form.get("card", "")
+        known = clinic.override(patient, card_id, request.form.get("reason", ""))
+        return _back(patient, f"card-{card_id}" if known else "cards")
+
+    return blueprint
+
+
+def _only_this_machine() -> None:
+    if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
+        abort(403)
+    origin = request.headers.get("Origin")
+    if request.method == "POST" and origin and urlsplit(origin).netloc != request.host:
+        abort(403)
+
+
+def _protected(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # "no-referrer" would turn the Origin of our own forms into "null".
+    response.headers["Referrer-Policy"] = "same-origin"
+    if request.endpoint != "page.static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _known(clinic: Clinic, patient_id: str) -> DemoPatient:
+    patient = clinic.patient(patient_id)
+    if patient is None:
+        abort(404)
+    return patient
+
+
+def _back(patient: DemoPatient, place: str) -> BaseResponse:
+    """To the patient's page, so that reloading repeats no form."""
+    return redirect(url_for("page.show", patient_id=patient.id, _anchor=place), code=303)
+
+
+def _page(clinic: Clinic, patient: DemoPatient) -> str:
+    problem, exchange = None, None
+    try:
+        exchange = clinic.exchange(patient)
+    except ServiceUnreachableError as error:
+        problem = str(error)
+    born = date.fromisoformat(patient.chart[0]["birthDate"])
+    taken = {draft.suggestion for draft in clinic.drafts(patient)}
+    return render_template(
+        "demo_ehr/page.html",
+        clinic=clinic,
+        clinic_day=f"{clinic.as_of:%A} clinic, {clinic.as_of.day} {clinic.as_of:%B}",
+        patient=patient,
+        born=f"{born.day} {born:%B %Y}",
+        sections=chart_sections(patient.chart, clinic.as_of),
+        cards=[_shown(clinic, card, taken) for card in clinic.cards(patient)],
+        problem=problem or (exchange.problem if exchange else "The service has not been asked."),
+        answered=exchange is not None and exchange.cards is not None,
+        drafts=[(draft, _json(draft.resource)) for draft in clinic.drafts(patient)],
+        sent=sent_without_token(exchange) if exchange else "",
+        answer=_json(exchange.answer) if exchange else "",
+        milliseconds=round(exchange.seconds * 1000) if exchange else None,
+    )
+
+
+def _shown(clinic: Clinic, card: Json, taken: set[str]) -> Json:
+    """A card as the template needs it: rendered detail, open suggestions, links that lead somewhere."""
+    suggestions = card.get("suggestions", [])
+    one_taken = any(s.get("uuid") in taken for s in suggestions)
+    at_most_one = card.get("selectionBehavior") == "at-most-one"
+    indicator = str(card.get("indicator", "info"))
+    return {
+        "uuid": card.get("uuid", ""),
+        "indicator": indicator if indicator in ("critical", "warning", "info") else "info",
+        "summary": card.get("summary", ""),
+        "detail": card_html(str(card.get("detail", ""))),
+        "source": card.get("source", {}).get("label", ""),
+        "suggestions": [
+            {"uuid": s.get("uuid", ""), "label": s.get("label", ""), "taken": s.get("uuid") in taken}
+            for s in suggestions
+            if s.get("uuid") in taken or not (one_taken and at_most_one)
+        ],
+        # SMART links need a launch, which this EHR does not offer; other schemes are not for a page.
+        "links": [
+            link
+            for link in card.get("links", ())
+            if link.get("type") == "absolute" and str(link.get("url", "")).startswith(("https://", "http://"))
+        ],
+        "reasons": card.get("overrideReasons", []),
+        "recorded": clinic.recorded(card),
+    }
+
+
+def _json(content: object) -> str:
+    return content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)

@@ -1,0 +1,220 @@
+"""Runs the demo: the service and the demo EHR on loopback, real hook calls, cards on the terminal.
+
+`run_demo` starts two servers in this process, asks the service about all demo patients over HTTP,
+prints the cards, compares them with what the demo expects, and then either ends or stays with a
+page until it is interrupted. Nothing is reachable from other machines, nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TextIO
+
+from flask import Flask
+from rich.console import Console
+from rich.text import Text
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from cds_service.demo_ehr import fhir_server, terminal
+from cds_service.demo_ehr.fhir_server import Charts
+from cds_service.demo_ehr.hook_client import Exchange, HookClient, ServiceUnreachableError, connect, topic
+from cds_service.demo_ehr.page import Clinic, create_blueprint
+from cds_service.demo_ehr.patients import DemoPatient, ExpectedCard, demo_patients
+
+LOOPBACK_NAMES = ("localhost",)
+
+
+class DemoError(Exception):
+    """The demo cannot run. The message is one plain sentence for the person at the terminal."""
+
+
+def run_demo(
+    create_service: Callable[[], Flask], *, once: bool, host: str = "127.0.0.1", port: int = 0,
+    as_of: datetime | None = None, out: TextIO | None = None,
+) -> int:  # fmt: skip
+    """The exit status: 0 when every patient got the expected cards, else 1.
+
+    `create_service` gives the CDS service as a Flask app. `port` is the page's; 0 takes a free one. `as_of`
+    (with a time zone; default now, UTC) is what the charts are dated from. `once` ends after the cards.
+    """
+    stream = out or sys.stdout
+    if hasattr(stream, "reconfigure"):
+        # Names and signs outside ASCII must not stop the demo on a terminal that cannot show them.
+        stream.reconfigure(errors="replace")
+    console = terminal.console(stream)
+    try:
+        return _run(console, create_service, once=once, host=host, port=port, as_of=as_of or datetime.now(UTC))
+    except (DemoError, ServiceUnreachableError) as error:
+        console.print(Text(f"The demo stopped: {error}"))
+        return 1
+    except KeyboardInterrupt:
+        console.print(Text("Stopped before all patients were asked."))
+        return 1
+
+
+def _run(
+    console: Console, create_service: Callable[[], Flask], *, once: bool, host: str, port: int, as_of: datetime
+) -> int:
+    patients = demo_patients(as_of)
+    charts = Charts(patient.chart for patient in patients)
+    token = secrets.token_urlsafe(32)
+    with ExitStack() as running:
+        ehr_socket = running.enter_context(_listening(host, port))
+        service_socket = running.enter_context(_listening(host, 0))
+        with _doing(console, "Starting the service (loading models)"):
+            service = create_service()
+        service_base = running.enter_context(_serving(service, service_socket))
+        fhir_base = f"{_address(ehr_socket)}/fhir"
+        clinic = Clinic(patients=patients, as_of=as_of)
+        ehr = Flask("cds_service.demo_ehr", static_folder=None)
+        ehr.register_blueprint(fhir_server.create_blueprint(charts, token))
+        ehr.register_blueprint(create_blueprint(clinic))
+        page = running.enter_context(_serving(ehr, ehr_socket))
+        client = connect(service_base, fhir_base, token, charts)
+        clinic.client = client
+        console.print(Text(f"Service: {service_base}/cds-services"))
+        console.print(Text(f"{len(patients)} synthetic patients. Nothing here is real."))
+        exchanges = _ask(console, client, patients)
+        clinic.exchanges.update(exchanges)
+        status = _compare(console, patients, exchanges)
+        if not once:
+            _stay(console, page)
+    return status
+
+
+def _ask(console: Console, client: HookClient, patients: Sequence[DemoPatient]) -> dict[str, Exchange]:
+    exchanges = {}
+    for place, patient in enumerate(patients, start=1):
+        with _doing(console, f"Asking about {patient.name} ({place} of {len(patients)})", quiet=True):
+            exchange = client.open_chart(patient)
+        exchanges[patient.id] = exchange
+        terminal.print_patient(console, place, patient, exchange)
+    return exchanges
+
+
+def differences(patient: DemoPatient, exchange: Exchange) -> list[str]:
+    """What differs between the cards that came and those expected, one sentence each; none when all is as expected."""
+    if exchange.cards is None:
+        return [f"{patient.name}: {exchange.problem}"]
+    came = [ExpectedCard(topic=topic(card), indicator=str(card.get("indicator"))) for card in exchange.cards]
+    missing = [f"{patient.name}: expected {card}, which did not come" for card in patient.expected if card not in came]
+    surplus = [f"{patient.name}: {card} came, which was not expected" for card in came if card not in patient.expected]
+    return missing + surplus
+
+
+def _compare(console: Console, patients: Sequence[DemoPatient], exchanges: dict[str, Exchange]) -> int:
+    found = [line for patient in patients for line in differences(patient, exchanges[patient.id])]
+    cards = sum(len(exchange.cards or ()) for exchange in exchanges.values())
+    seconds = sum(exchange.seconds for exchange in exchanges.values())
+    console.print()
+    console.print(Text(f"{len(patients)} patients asked about, {cards} cards, {seconds:.1f} s of hook calls."))
+    if not found:
+        console.print(Text("Every patient got the expected cards."))
+        return 0
+    console.print(Text("Not as the demo expects:", style="bold"))
+    for line in found:
+        console.print(Text(f"- {line}"))
+    return 1
+
+
+def _stay(console: Console, page: str) -> None:
+    """Waits for Ctrl-C or a request to terminate."""
+    console.print()
+    console.print(Text(f"Page: {page}/", style="bold"))
+    console.print(Text("Open it in a browser. Ctrl-C ends the demo."))
+    ended = threading.Event()
+    before = None
+    if threading.current_thread() is threading.main_thread():
+
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            ended.set()
+
+        before = signal.signal(signal.SIGTERM, end)
+    try:
+        # A wait without a limit would not notice Ctrl-C on every system.
+        while not ended.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+    console.print(Text("Ended."))
+
+
+@contextmanager
+def _doing(console: Console, what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Shows that something goes on: a moving line on a terminal, else one plain line (none if `quiet`)."""
+    if console.is_terminal:
+        with console.status(Text(f"{what} …")):
+            yield
+        return
+    if not quiet:
+        console.print(Text(f"{what} …"))
+    yield
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A bound socket on loopback. Raises DemoError for any other host, or a port that cannot be had."""
+    family = _loopback_family(host)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise DemoError(
+                f"port {port} on {host} cannot be used (another program may hold it); choose another port."
+            ) from error
+        listener.listen()
+        yield listener
+
+
+def _loopback_family(host: str) -> socket.AddressFamily:
+    if host in LOOPBACK_NAMES:
+        return socket.AF_INET
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError as error:
+        raise DemoError(f"expected a loopback host such as 127.0.0.1; found {host!r}.") from error
+    if not address.is_loopback:
+        raise DemoError(f"it runs on this machine only; expected a loopback host such as 127.0.0.1, found {host}.")
+    return socket.AF_INET6 if address.version == 6 else socket.AF_INET
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _SilentHandler(WSGIRequestHandler):
+    """Prints no access line: the terminal belongs to the cards."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing."""
+
+
+@contextmanager
+def _serving(app: Flask, listener: socket.socket) -> Iterator[str]:
+    """Serves an app on a listening socket in the background, and gives its address."""
+    host, port = listener.getsockname()[:2]
+    server = make_server(host, port, app, threaded=True, request_handler=_SilentHandler, fd=listener.fileno())
+    server.daemon_threads = True  # type: ignore[attr-defined]  # the threaded server has it; its stated type does not
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    try:
+        yield _address(listener)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

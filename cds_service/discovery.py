@@ -1,0 +1,45 @@
+"""GET /cds-services: what is on offer. Static, open, without patient data; asks no FHIR server."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from cds_service.catalogue import SERVICES
+
+
+def document() -> bytes:
+    """The discovery document."""
+    return msgspec.json.encode(
+        {
+            "services": [
+                {
+                    "id": s.id,
+                    "hook": s.hook,
+                    "title": s.title,
+                    "description": s.description,
+                    "usageRequirements": s.usage,
+                    "prefetch": dict(s.prefetch),
+                }
+                for s in SERVICES
+            ]
+        }
+    )
+
+
+def create_blueprint() -> Blueprint:
+    """The discovery route."""
+    blueprint = Blueprint("discovery", __name__)
+    body = document()
+    tag = hashlib.sha256(body).hexdigest()[:16]
+
+    @blueprint.get("/cds-services", strict_slashes=False)
+    def services() -> Response:
+        answer = Response(body, content_type="application/json")
+        answer.set_etag(tag)
+        answer.headers["Cache-Control"] = "public, max-age=300"
+        return answer.make_conditional(request)
+
+    return blueprint

@@ -1,0 +1,32 @@
+"""The models of this process, loaded once; a model that cannot be loaded is left out and said so."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from explanations.assessment import Engine
+from models.errors import ModelError
+from models.feature_schema import OUTCOMES
+from models.registry import SHIPPED, Model, load_model
+from models.risk import BandThresholds
+
+log = logging.getLogger("mhcds")
+
+
+def load_engine(root: Path = SHIPPED) -> Engine:
+    """Every model below `root` that verifies. Rules answer without any."""
+    models: list[Model] = []
+    failures: list[tuple[str, str]] = []
+    for outcome in OUTCOMES:
+        try:
+            models.append(load_model(root / outcome))
+        except ModelError as error:
+            failures.append((outcome, str(error)))
+            log.error("model-not-loaded", extra={"outcome": outcome, "reason": str(error)})
+    return Engine(models=tuple(models), failures=tuple(failures))
+
+
+def for_site(engine: Engine, thresholds: BandThresholds) -> Engine:
+    """The same models with a site's thresholds."""
+    return Engine(models=engine.models, failures=engine.failures, thresholds=thresholds)

@@ -1,0 +1,101 @@
+"""Errors to HTTP answers, in one place: a FHIR OperationOutcome that names the field and holds no patient data.
+
+ServiceError
+├── BadRequest (400)            malformed, wrong types, missing or contradicting members
+├── UnknownService (404)
+├── DataUnavailable (412)       needed data was neither sent nor obtainable
+├── UnsupportedMedia (415)
+└── ConfigError                 settings that cannot be used; stops the start, never seen over HTTP
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+log = logging.getLogger("mhcds")
+
+
+class ServiceError(Exception):
+    """Base. `code` is a FHIR issue type."""
+
+    status = 500
+    code = "exception"
+
+
+class BadRequest(ServiceError):
+    """The request cannot be used as it is."""
+
+    status = 400
+    code = "invalid"
+
+
+class UnknownService(ServiceError):
+    """There is no service of that id."""
+
+    status = 404
+    code = "not-found"
+
+
+class DataUnavailable(ServiceError):
+    """Needed data was neither sent nor obtainable (CDS Hooks 2.0: 412)."""
+
+    status = 412
+    code = "incomplete"
+
+
+class UnsupportedMedia(ServiceError):
+    """The body is not declared as JSON."""
+
+    status = 415
+    code = "not-supported"
+
+
+class ConfigError(ServiceError):
+    """Settings that cannot be used: file, key and remedy."""
+
+
+def json_response(content: object, status: int = 200) -> Response:
+    """`content` as an application/json answer that no cache keeps."""
+    answer = Response(msgspec.json.encode(content), status=status, content_type="application/json")
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def outcome(status: int, code: str, text: str) -> Response:
+    """An OperationOutcome with one issue."""
+    issue: dict[str, Any] = {"severity": "error", "code": code, "diagnostics": text}
+    return json_response({"resourceType": "OperationOutcome", "issue": [issue]}, status)
+
+
+def register(app: Flask) -> None:
+    """Puts the translation of every error on the app."""
+
+    @app.errorhandler(ServiceError)
+    def _ours(error: ServiceError) -> Response:
+        return outcome(error.status, error.code, str(error))
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        status = error.code or 500
+        words = {
+            404: "there is nothing at this address; the services are listed at /cds-services",
+            405: "this address does not take that method",
+            413: f"the body is larger than the {app.config['MAX_CONTENT_LENGTH']} bytes that are read",
+        }
+        answer = outcome(status, "not-found" if status == 404 else "processing", words.get(status, error.name.lower()))
+        for name, value in error.get_headers():
+            if name == "Allow":
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(Exception)
+    def _unforeseen(error: Exception) -> Response:
+        # The type and place only: the message of an unforeseen error may quote patient data.
+        log.error("unforeseen", extra={"error": type(error).__name__})
+        return outcome(500, "exception", "the service failed; nothing was assessed")

@@ -1,0 +1,145 @@
+"""POST /cds-services/<id>: the path of a request, read from top to bottom in `answer`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from cds_service import catalogue
+from cds_service.cards import cards_for
+from cds_service.engine import for_site
+from cds_service.errors import BadRequest, DataUnavailable, UnknownService, UnsupportedMedia, json_response
+from cds_service.wire import HOOK_REQUEST, CardsResponse, HookRequest
+from explanations.assessment import Assessment, assess
+from fhir_adapters.client import FhirClient, is_loopback
+from fhir_adapters.errors import FhirError, WrongPatient
+from fhir_adapters.extraction import patient_record
+from fhir_adapters.prefetch import Fetch, gather
+from models.safety_rules import Kind
+
+if TYPE_CHECKING:
+    from cds_service.app import Service
+
+log = logging.getLogger("mhcds")
+JSON_TYPES = ("application/json", "application/fhir+json")
+FORBIDDEN_IN_ID = set("/?#&%\\\"'<> ")
+
+
+def create_blueprint(service: Service) -> Blueprint:
+    """The route of every hook call."""
+    blueprint = Blueprint("hooks", __name__)
+
+    @blueprint.post("/cds-services/<identifier>", strict_slashes=False)
+    def call(identifier: str) -> Response:
+        return answer(service, identifier, request.mimetype, request.get_data(cache=False))
+
+    return blueprint
+
+
+def answer(service: Service, identifier: str, media_type: str, body: bytes) -> Response:
+    """One hook call: parse, gather, extract, assess, present, log. Authentication and audit have their own issues."""
+    started = time.monotonic()
+    hook = parse(identifier, media_type, body)
+    site = service.config.site(fhir_base=hook.fhir_server)
+    patient_id = hook.context.patient_id or ""
+    encounter = f"Encounter/{hook.context.encounter_id}" if hook.context.encounter_id else None
+    fetch = reader(hook, started + service.config.fetch_budget_s)
+    try:
+        gathered = gather(patient_id, hook.prefetch or {}, fetch, fhir_base=hook.fhir_server)
+        record = patient_record(
+            gathered, as_of=service.now(), zone=site.cards.zone, maps=site.maps, encounter=encounter
+        )
+    except WrongPatient as error:
+        raise BadRequest(f"prefetch.patient: {error}") from error
+    except FhirError as error:
+        raise BadRequest(f"prefetch: {error}") from error
+    assessment = assess(record, for_site(service.engine, site.thresholds))
+    refuse_silence(assessment)
+    cards = cards_for(assessment, site.cards, service.phrases, new_id=service.new_id, user=hook.context.user_id)
+    log_request(identifier, hook, site.id, assessment, len(cards), time.monotonic() - started)
+    return json_response(CardsResponse(cards=cards))
+
+
+def parse(identifier: str, media_type: str, body: bytes) -> HookRequest:
+    """The request as a value. Raises UnknownService, UnsupportedMedia, or BadRequest that names the member."""
+    offered = catalogue.service(identifier)
+    if offered is None:
+        raise UnknownService("there is no service of this id; the services are listed at /cds-services")
+    if media_type not in JSON_TYPES:
+        raise UnsupportedMedia("expected Content-Type application/json")
+    hook = decode(body)
+    if hook.hook != offered.hook:
+        raise BadRequest(f"hook: expected {offered.hook} at this address")
+    return hook
+
+
+def decode(body: bytes) -> HookRequest:
+    """A hook request from its JSON, checked member by member. Raises BadRequest."""
+    try:
+        hook = HOOK_REQUEST.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("the body is not JSON in UTF-8, or is nested too deeply") from error
+    if not hook.hook or not hook.hook_instance:
+        raise BadRequest("hook and hookInstance: expected a non-empty string")
+    patient_id = hook.context.patient_id
+    if not patient_id:
+        raise BadRequest("context.patientId: expected the id of the patient; found none")
+    if set(patient_id) & FORBIDDEN_IN_ID or not patient_id.isprintable() or len(patient_id) > 256:
+        raise BadRequest("context.patientId: expected a bare Patient id, without Patient/ before it")
+    if not hook.context.user_id or "/" not in hook.context.user_id:
+        raise BadRequest("context.userId: expected a reference such as Practitioner/123")
+    granted = hook.fhir_authorization
+    if granted is not None and hook.fhir_server is None:
+        raise BadRequest("fhirServer: required when fhirAuthorization is sent")
+    if granted is not None and granted.patient is not None and granted.patient != patient_id:
+        raise BadRequest("fhirAuthorization.patient: expected the patient of the context")
+    if granted is not None and (not granted.access_token.isascii() or not granted.access_token.isprintable()):
+        raise BadRequest("fhirAuthorization.access_token: expected printable ASCII")
+    return hook
+
+
+def reader(hook: HookRequest, deadline: float) -> Fetch | None:
+    """How to read what was not sent; None without a server and a token, or when the server is not allowed."""
+    if hook.fhir_server is None or hook.fhir_authorization is None or not is_loopback(hook.fhir_server):
+        return None
+    token = hook.fhir_authorization.access_token
+    return partial(FhirClient.get, FhirClient(base=hook.fhir_server, token=token, deadline=deadline))
+
+
+def refuse_silence(assessment: Assessment) -> None:
+    """412 when needed data could not be had and there is nothing else to say (rules.md R16)."""
+    record = assessment.record
+    needed = [u for u in record.unknown if u.needed]
+    others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
+    if needed and not record.deceased and not others and not assessment.prompting():
+        missing = "; ".join(f"{u.what}: {u.reason}" for u in needed)
+        raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")
+
+
+def log_request(
+    identifier: str, hook: HookRequest, site: str, assessment: Assessment, cards: int, seconds: float
+) -> None:
+    """One line per request: ids of the call, counts and rule ids; never a value from the chart."""
+    log.info(
+        json.dumps(
+            {
+                "event": "hook-answered",
+                "service": identifier,
+                "site": site,
+                "hook_instance": hook.hook_instance[:64],
+                "cards": cards,
+                "rules": sorted({f.rule for f in assessment.findings}),
+                "unknown": [u.what for u in assessment.record.unknown],
+                "anomalies": len(assessment.record.anomalies),
+                "ms": round(1000 * seconds, 1),
+            }
+        )
+    )

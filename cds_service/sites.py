@@ -1,0 +1,200 @@
+"""Settings of a deployment and of its sites, from a folder of TOML files.
+
+`service.toml` holds what is the same for all; `sites/*.toml` is one customer each. Unknown keys are
+refused. Every problem is reported with file, key and remedy. Without a folder there is one site with
+the defaults written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from cds_service.cards import CardSettings
+from cds_service.errors import ConfigError
+from fhir_adapters.facts import Instrument
+from fhir_adapters.screening import QuestionnaireMap
+from models.risk import BandThresholds
+
+DEFAULT_SITE = "default"
+DEFAULT_BODY_BYTES = 2 * 1024 * 1024
+DEFAULT_BUDGET_S = 2.0
+ITEMS = {
+    Instrument.ASQ: {"q1", "q2", "q3", "q4", "acuity"},
+    Instrument.EPDS: {*(f"item{n}" for n in range(1, 11)), "total"},
+    Instrument.PHQ9M: {*(f"item{n}" for n in range(1, 10)), "total"},
+    Instrument.CSSRS: {"q1", "q2", "q3", "q4", "q5", "q6", "q6_recent"},
+}
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True):
+    """Base of file shapes: an unknown key is an error."""
+
+
+T = TypeVar("T", bound=Strict)
+
+
+class QuestionnaireTable(Strict):
+    instrument: str
+    items: dict[str, str]
+    canonical: str | None = None
+    system: str | None = None
+
+
+class ThresholdTable(Strict):
+    depression: float | None = None
+    suicidal_ideation: float | None = msgspec.field(default=None, name="suicidal-ideation")
+
+
+class SiteFile(Strict):
+    id: str | None = None
+    time_zone: str = "UTC"
+    country: str = "US"
+    fhir_bases: list[str] = []
+    escalation_contact: str | None = None
+    show_probability: bool = False
+    thresholds: ThresholdTable = msgspec.field(default_factory=ThresholdTable)
+    questionnaire: list[QuestionnaireTable] = []
+
+
+class ServiceFile(Strict):
+    body_bytes: int = DEFAULT_BODY_BYTES
+    fetch_budget_s: float = DEFAULT_BUDGET_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """One customer. `cards.zone` is the calendar by which days are counted (rules.md R1)."""
+
+    id: str
+    cards: CardSettings
+    thresholds: BandThresholds = BandThresholds()
+    maps: tuple[QuestionnaireMap, ...] = ()
+    fhir_bases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """Everything that a deployment sets. `fetch_budget_s`: seconds for all reads of one call together."""
+
+    sites: tuple[SiteConfig, ...]
+    body_bytes: int = DEFAULT_BODY_BYTES
+    fetch_budget_s: float = DEFAULT_BUDGET_S
+
+    def site(self, identifier: str | None = None, fhir_base: str | None = None) -> SiteConfig:
+        """The site of that id, else the one that lists the FHIR base, else the first. Raises ConfigError for an unknown id."""
+        if identifier is not None:
+            found = next((s for s in self.sites if s.id == identifier), None)
+            if found is None:
+                known = ", ".join(s.id for s in self.sites)
+                raise ConfigError(f"there is no site {identifier}; expected one of: {known}")
+            return found
+        base = (fhir_base or "").rstrip("/")
+        return next((s for s in self.sites if base and base in s.fhir_bases), self.sites[0])
+
+
+def default_config() -> ServiceConfig:
+    """One site, UTC, United States, thresholds of the models."""
+    return ServiceConfig(sites=(SiteConfig(id=DEFAULT_SITE, cards=CardSettings(zone=ZoneInfo("UTC"))),))
+
+
+def load_config(folder: Path) -> ServiceConfig:
+    """The settings in `folder`. Raises ConfigError with every problem, one a line."""
+    problems: list[str] = []
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: expected a folder with service.toml and sites/*.toml; found none")
+    main = folder / "service.toml"
+    service = _read(main, ServiceFile, problems) if main.exists() else ServiceFile()
+    paths = sorted((folder / "sites").glob("*.toml"))
+    sites = [site for path in paths if (site := load_site(path, problems))]
+    names = [site.id for site in sites]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        problems.append(f"{folder / 'sites'}: two files have the id {name}; give each site its own")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    assert service is not None
+    if not 1024 <= service.body_bytes:
+        raise ConfigError(f"{main}: body_bytes must be at least 1024; found {service.body_bytes}")
+    if not 0 < service.fetch_budget_s <= 60:
+        raise ConfigError(
+            f"{main}: fetch_budget_s must be above 0 and at most 60 seconds; found {service.fetch_budget_s}"
+        )
+    return ServiceConfig(
+        sites=tuple(sites) or default_config().sites,
+        body_bytes=service.body_bytes,
+        fetch_budget_s=service.fetch_budget_s,
+    )
+
+
+def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
+    """One site's file; problems are appended to the list, and then the site is None."""
+    raw = _read(path, SiteFile, problems)
+    if raw is None:
+        return None
+    before = len(problems)
+    try:
+        zone = ZoneInfo(raw.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        problems.append(f"{path}: time_zone: expected an IANA name such as America/Chicago; found {raw.time_zone!r}")
+        zone = ZoneInfo("UTC")
+    try:
+        thresholds = BandThresholds(
+            depression=raw.thresholds.depression, suicidal_ideation=raw.thresholds.suicidal_ideation
+        )
+    except ValueError as error:
+        problems.append(f"{path}: thresholds: {error}")
+        thresholds = BandThresholds()
+    maps = [found for table in raw.questionnaire if (found := _map(path, table, problems))]
+    if len(problems) > before:
+        return None
+    return SiteConfig(
+        id=raw.id or path.stem,
+        cards=CardSettings(
+            zone=zone, country=raw.country, contact=raw.escalation_contact, show_probability=raw.show_probability
+        ),
+        thresholds=thresholds,
+        maps=tuple(maps),
+        fhir_bases=tuple(base.rstrip("/") for base in raw.fhir_bases),
+    )
+
+
+def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:
+    names = {i.value: i for i in ITEMS}
+    instrument = names.get(table.instrument)
+    source = table.canonical or table.system
+    if instrument is None:
+        problems.append(
+            f"{path}: questionnaire.instrument: expected one of {', '.join(names)}; found {table.instrument!r}"
+        )
+        return None
+    if source is None or (table.canonical and table.system):
+        problems.append(
+            f"{path}: questionnaire {table.instrument}: expected either canonical or system, one of the two"
+        )
+        return None
+    unknown = sorted(set(table.items.values()) - ITEMS[instrument])
+    if unknown:
+        problems.append(
+            f"{path}: questionnaire {table.instrument}: items map to {', '.join(unknown)}; "
+            f"expected {', '.join(sorted(ITEMS[instrument]))}"
+        )
+        return None
+    return QuestionnaireMap(
+        instrument=instrument,
+        source=source,
+        items={link: name.removeprefix("item") for link, name in table.items.items()},
+    )
+
+
+def _read(path: Path, shape: type[T], problems: list[str]) -> T | None:
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=shape)
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror})")
+    except msgspec.DecodeError as error:
+        problems.append(f"{path}: {error}")
+    return None

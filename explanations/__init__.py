@@ -1,0 +1,1 @@
+"""Conclusions and their reasons: rules first, then estimates, then why."""

@@ -1,0 +1,172 @@
+"""A record to an assessment: rules first, then estimates, then the reasons for each estimate.
+
+Rules never wait for a model, and a model that fails becomes `NotScored`; it cannot silence a finding.
+When a model is silent (rules.md R9 to R13) is decided here, in one list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explanations.attribution import attributions
+from explanations.errors import NotExact
+from explanations.rationale import Explanation, reasons
+from fhir_adapters.facts import AnswerState, Fact, Instrument, PatientRecord
+from fhir_adapters.screening import complete, total_of
+from models.errors import ModelError
+from models.feature_schema import DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
+from models.features import PHQ_DAYS, Inputs, MissingInput, inputs
+from models.registry import Model
+from models.risk import BandThresholds, NotScored, RiskBand, RiskScore
+from models.safety_rules import SafetyFinding, apply_safety_rules
+from models.scoring import score
+
+ANTIDEPRESSANTS = ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi")
+MEASURE_AGAIN_DAYS = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The loaded models and why any of them could not be loaded; `thresholds` are the site's."""
+
+    models: tuple[Model, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    thresholds: BandThresholds = BandThresholds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """Everything concluded about one record. `in_care` holds the facts that show depression care (R13).
+
+    `measure_again`: in care, the depression estimate is at or above the threshold, and no PHQ-9 is on file for 120 days.
+    """
+
+    record: PatientRecord
+    findings: tuple[SafetyFinding, ...]
+    history: tuple[SafetyFinding, ...]
+    scores: tuple[RiskScore | NotScored, ...]
+    explanations: tuple[Explanation, ...]
+    missing: tuple[MissingInput, ...]
+    in_care: tuple[Fact, ...]
+    measure_again: bool
+
+    def prompting(self) -> tuple[RiskScore, ...]:
+        """Scores that ask for a screening prompt: at or above the threshold, and not the depression of a patient in care."""
+        return tuple(
+            s
+            for s in self.scores
+            if isinstance(s, RiskScore)
+            and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD
+            and not (s.outcome == DEPRESSION and self.in_care)
+        )
+
+
+def assess(record: PatientRecord, engine: Engine) -> Assessment:
+    """Findings, then scores, then reasons."""
+    reading = apply_safety_rules(record)
+    given = inputs(record)
+    scores = tuple(_score(record, given, engine, outcome) for outcome in OUTCOMES)
+    explained = [_explained(s, given, engine) for s in scores]
+    care = () if record.deceased else depression_care(record)
+    above = any(
+        isinstance(s, RiskScore) and s.outcome == DEPRESSION and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD
+        for s in scores
+    )
+    return Assessment(
+        record=record,
+        findings=reading.findings,
+        history=reading.history,
+        scores=tuple(s if not isinstance(e, NotScored) else e for s, e in zip(scores, explained, strict=True)),
+        explanations=tuple(e for e in explained if isinstance(e, Explanation)),
+        missing=given.missing,
+        in_care=care,
+        measure_again=bool(care) and above and not _phq9_within(record, MEASURE_AGAIN_DAYS),
+    )
+
+
+def _score(record: PatientRecord, given: Inputs, engine: Engine, outcome: str) -> RiskScore | NotScored:
+    silent = why_silent(record, outcome)
+    if silent:
+        return silent
+    model = next((m for m in engine.models if m.outcome == outcome), None)
+    if model is None:
+        return NotScored(
+            outcome=outcome, reason="model-unavailable", detail="The model could not be loaded; rules still apply."
+        )
+    try:
+        return score(model, given.vector(model.schema), engine.thresholds.threshold_for(model))
+    except ModelError:
+        return NotScored(
+            outcome=outcome, reason="model-failed", detail="The model could not score this record; rules still apply."
+        )
+
+
+def _explained(scored: RiskScore | NotScored, given: Inputs, engine: Engine) -> Explanation | NotScored | None:
+    """The explanation of a score. A score that cannot be explained exactly is not shown: it becomes NotScored."""
+    if isinstance(scored, NotScored):
+        return None
+    model = next(m for m in engine.models if m.outcome == scored.outcome)
+    try:
+        attributed = attributions(scored, model.schema)
+    except NotExact:
+        return NotScored(
+            outcome=scored.outcome, reason="not-explained", detail="The estimate could not be explained exactly."
+        )
+    names = model.schema.names
+    return Explanation(
+        outcome=scored.outcome,
+        base_log_odds=scored.base_log_odds,
+        log_odds=scored.log_odds,
+        reasons=reasons(attributed, given),
+        known=sum(name in given.facts for name in names),
+        inputs=len(names),
+    )
+
+
+def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
+    """R9 to R12: why the model must not speak for this record, or None."""
+
+    def silent(reason: str, detail: str) -> NotScored:
+        return NotScored(outcome=outcome, reason=reason, detail=detail)
+
+    if record.deceased:
+        return silent("deceased", "The patient is recorded as deceased.")
+    if record.age_years is None:
+        return silent("age-unknown", "The age is not known, so no estimate is made.")
+    if record.age_years < 18:
+        return silent("under-age", "The models were trained on adults; no estimate is made under 18.")
+    if any(unknown.needed for unknown in record.unknown):
+        return silent("data-unknown", "Needed parts of the chart could not be read, so no estimate is made.")
+    if any(anomaly.stops_model for anomaly in record.anomalies):
+        return silent("data-anomaly", "The chart data contradicts itself; no estimate is made until it is checked.")
+    if outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS):
+        return silent("answered", "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model.")
+    if outcome == DEPRESSION and _phq9_within(record, PHQ_DAYS):
+        return silent("answered", "A PHQ-9 of the last 14 days answers this already.")
+    return None
+
+
+def _item_9_within(record: PatientRecord, days: int) -> bool:
+    return any(
+        (answer := form.answer("9")) is not None
+        and answer.state is AnswerState.ANSWERED
+        and (ago := record.days_since(form.when)) is not None
+        and ago <= days
+        for form in record.of(Instrument.PHQ9, Instrument.PHQ9M)
+    )
+
+
+def _phq9_within(record: PatientRecord, days: int) -> bool:
+    """A complete PHQ-9, or one with a valid total, at most `days` old."""
+    return any(
+        (complete(form) or total_of(form) is not None)
+        and (ago := record.days_since(form.when)) is not None
+        and ago <= days
+        for form in record.of(Instrument.PHQ9, Instrument.PHQ9M)
+    )
+
+
+def depression_care(record: PatientRecord) -> tuple[Fact, ...]:
+    """R13: facts that show depression care: antidepressant, mental-health visit within 12 months, active disorder."""
+    found = [record.fact(name) for name in (*ANTIDEPRESSANTS, "mh_visit_yr")]
+    return tuple(fact for fact in (*found, record.depressive_disorder) if fact is not None and fact.value)

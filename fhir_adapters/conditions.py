@@ -1,0 +1,217 @@
+"""Conditions to yes/no facts and to coded safety events (rules.md R8).
+
+A confirmed condition counts for a feature whether active or resolved: the models learned from
+"ever told by a doctor". Safety codes keep their course, their date and their encounter; the
+display of the source is never carried over, because it can name a method.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from functools import cache
+
+from fhir_adapters import r4
+from fhir_adapters.dates import first, when
+from fhir_adapters.facts import CodedEvent, Course, Fact, When
+from fhir_adapters.terminology import ICD10, ICD10CM, CodeRow, canonical, code_list, normal, table
+
+IGNORED = {"refuted", "entered-in-error"}
+UNCONFIRMED = {"unconfirmed", "provisional", "differential"}
+OVER = {"inactive", "remission", "resolved"}
+
+# Our own words for each code group; method-neutral (facts.md 6).
+LABELS = {
+    "self_harm": "self-harm",
+    "self_injury": "self-harm",
+    "suicide_attempt": "suicide attempt",
+    "suicidal_behavior": "suicidal behaviour",
+    "suicidal_plan": "suicide plan",
+    "suicidal_intent": "suicidal intent",
+    "suicide_death_event": "death-by-suicide code (patient not marked deceased)",
+    "suicidal_ideation": "suicidal ideation",
+    "nonsuicidal_self_harm": "non-suicidal self-harm",
+    "history": "history of suicidal behaviour or self-harm",
+}
+DEPRESSION = ("depression.active", "depression.related", "depression.partial_remission")
+BIPOLAR = ("bipolar", "cyclothymia", "mania_secondary")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncounterDate:
+    """What a Condition needs of the encounter it points to."""
+
+    reference: str
+    when: When | None
+
+
+def safety_label(group: str) -> str | None:
+    """Our label for a safety code group, or None when the group is no safety group.
+
+    Undetermined intent is off: chart review found fewer than a quarter to be self-harm (facts.md 5).
+    """
+    if group == "self_harm.undetermined":
+        return None
+    return LABELS.get(group) or LABELS.get(group.partition(".")[0])
+
+
+def status_codes(concept: r4.CodeableConcept | None) -> set[str]:
+    return {c.code for c in concept.coding if c.code} if concept else set()
+
+
+def counted(condition: r4.Condition) -> bool:
+    """Whether the entry says anything about the patient at all."""
+    return not status_codes(condition.verification_status) & IGNORED
+
+
+def confirmed(condition: r4.Condition) -> bool:
+    return counted(condition) and not status_codes(condition.verification_status) & UNCONFIRMED
+
+
+def onset(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
+    period = condition.onset_period
+    text = first(condition.onset_date_time, period.start if period else None, condition.recorded_date)
+    return when(text, zone, today)
+
+
+def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow]]:
+    """The safety code groups that a concept falls under, one row a coding, the plainest group first."""
+    found = []
+    for coding in concept.coding if concept else ():
+        rows = [row for row in code_list("conditions").rows(coding.system, coding.code) if safety_label(row.group)]
+        if rows:
+            found.append((coding, rows[0]))
+    return found
+
+
+def coded_event(
+    concept: r4.CodeableConcept | None,
+    *,
+    reference: str,
+    moment: When | None,
+    encounter: str | None,
+    encounter_diagnosis: bool,
+    over: bool,
+    provisional: bool,
+) -> CodedEvent | None:
+    """The coded safety event of a concept, or None. 7th character S and history groups are history."""
+    rows = safety_rows(concept)
+    if not rows:
+        return None
+    coding, row = rows[0]
+    system = canonical(coding.system or "")
+    seventh = _seventh(system, coding.code or "")
+    history = over or seventh == "S" or row.group.startswith("history")
+    return CodedEvent(
+        group=row.group,
+        code=coding.code or "",
+        system=system,
+        when=moment,
+        course=Course.HISTORY if history else Course.ACTIVE,
+        reference=reference,
+        display=safety_label(row.group) or "",
+        encounter=encounter,
+        encounter_diagnosis=encounter_diagnosis,
+        subsequent=seventh == "D",
+        provisional=provisional,
+        verified=row.verified == "yes",
+    )
+
+
+def condition_event(
+    condition: r4.Condition, reference: str, encounters: Mapping[str, EncounterDate], zone: tzinfo, today: date
+) -> CodedEvent | None:
+    """The safety event that a Condition records. An encounter diagnosis takes its encounter's date (R8)."""
+    if not counted(condition):
+        return None
+    categories = {code for category in condition.category for code in status_codes(category)}
+    link = condition.encounter.reference if condition.encounter else None
+    known = encounters.get(link or "")
+    of_encounter = "encounter-diagnosis" in categories or (not categories and link is not None)
+    moment = onset(condition, zone, today)
+    if of_encounter:
+        moment = (known.when if known else None) or when(first(condition.recorded_date), zone, today) or moment
+    return coded_event(
+        condition.code,
+        reference=reference,
+        moment=moment,
+        encounter=known.reference if known else link,
+        encounter_diagnosis=of_encounter,
+        over=bool(status_codes(condition.clinical_status) & OVER),
+        provisional=bool(status_codes(condition.verification_status) & UNCONFIRMED),
+    )
+
+
+def _seventh(system: str, code: str) -> str | None:
+    plain = normal(system, code)
+    return plain[6] if system == ICD10CM and len(plain) == 7 else None
+
+
+@cache
+def _chronic() -> tuple[dict[tuple[str, str], tuple[str, ...]], tuple[tuple[re.Pattern[str], str], ...]]:
+    exact: dict[tuple[str, str], tuple[str, ...]] = {}
+    icd: list[tuple[re.Pattern[str], str]] = []
+    for row in table("chronic_conditions"):
+        if row["system"] == ICD10CM:
+            icd.append((re.compile(_icd_pattern(row["code"])), row["feature"]))
+        else:
+            key = (row["system"], row["code"])
+            exact[key] = (*exact.get(key, ()), row["feature"])
+    return exact, tuple(icd)
+
+
+def _icd_pattern(code: str) -> str:
+    """`J45` a category and all below it; `C00-C96` a range; `I20-I25 except I25.2` a range with a hole."""
+    span, _, hole = code.partition(" except ")
+    low, _, high = span.partition("-")
+    if high:
+        numbers = "|".join(f"{n:02d}" for n in range(int(low[1:]), int(high[1:]) + 1))
+        body = f"{low[0]}(?:{numbers})"
+    else:
+        body = re.escape(low.replace(".", ""))
+    return f"(?!{hole.replace('.', '')}){body}" if hole else body
+
+
+def chronic_features(concept: r4.CodeableConcept | None) -> set[str]:
+    """The yes/no features of the feature map that a condition's codes stand for."""
+    exact, icd = _chronic()
+    found: set[str] = set()
+    for coding in concept.coding if concept else ():
+        system, code = canonical(coding.system or ""), coding.code or ""
+        found.update(exact.get((system, code), ()))
+        if system in (ICD10CM, ICD10):
+            found.update(feature for pattern, feature in icd if pattern.match(normal(system, code)))
+    return found
+
+
+def chronic_names() -> tuple[str, ...]:
+    """Every yes/no condition feature, in the order of the list."""
+    return tuple(dict.fromkeys(row["feature"] for row in table("chronic_conditions")))
+
+
+def disorder_groups(concept: r4.CodeableConcept | None) -> set[str]:
+    """All code groups of a concept, for the depressive and bipolar disorders of R13."""
+    return {
+        row.group for c in (concept.coding if concept else ()) for row in code_list("conditions").rows(c.system, c.code)
+    }
+
+
+def is_depressive(groups: set[str]) -> bool:
+    return any(group.startswith(DEPRESSION) for group in groups)
+
+
+def is_bipolar(groups: set[str]) -> bool:
+    return any(group.startswith(BIPOLAR) for group in groups)
+
+
+def condition_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
+    """True with its sources, dated by the latest; False with none when nothing of the kind is listed."""
+    dated = [moment for moment, _ in sources if moment]
+    return Fact(
+        name=name,
+        value=bool(sources),
+        when=max(dated, key=lambda w: w.day) if dated else None,
+        references=tuple(reference for _, reference in sources),
+    )

@@ -1,0 +1,65 @@
+"""FHIR dates on the site's calendar.
+
+A date without a time is that local date; a month or a year alone is the latest day that it
+can mean, but never after today (rules.md R1). A time without a zone, which FHIR forbids but
+systems send, is read in the site's zone.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from datetime import UTC, date, datetime, tzinfo
+
+from fhir_adapters.facts import When
+
+PARTIAL = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+
+
+def when(text: str | None, zone: tzinfo, today: date) -> When | None:
+    """`text` as a When, or None when it is missing or is no FHIR date. See `readable` to tell the two apart."""
+    if not text:
+        return None
+    parts = PARTIAL.fullmatch(text)
+    if parts:
+        day = _latest_day(*parts.groups())
+        if day is None:
+            return None
+        whole = parts.group(3) is not None
+        if not whole and day > today and _earliest_day(*parts.groups()) <= today:
+            day = today
+        return When(text=text, day=day, future=day > today)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    day = moment.astimezone(zone).date()
+    return When(text=text, day=day, instant=moment.astimezone(UTC), future=day > today)
+
+
+def first(*texts: str | None) -> str | None:
+    """The first text that is there."""
+    return next((text for text in texts if text), None)
+
+
+def age_on(birth_date: str | None, today: date) -> int | None:
+    """Whole years of age today, or None. A partial birth date gives the youngest age that it can mean."""
+    parts = PARTIAL.fullmatch(birth_date or "")
+    born = _latest_day(*parts.groups()) if parts else None
+    if born is None or born > today:
+        return None
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def _latest_day(year: str, month: str | None, day: str | None) -> date | None:
+    try:
+        y, m = int(year), int(month or 12)
+        return date(y, m, int(day) if day else calendar.monthrange(y, m)[1])
+    except (ValueError, calendar.IllegalMonthError):
+        return None
+
+
+def _earliest_day(year: str, month: str | None, day: str | None) -> date:
+    return date(int(year), int(month or 1), int(day or 1))

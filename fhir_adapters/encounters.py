@@ -1,0 +1,67 @@
+"""Encounters to visit counts of the last twelve months, and to visits that the rules look for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta, tzinfo
+
+from fhir_adapters import r4
+from fhir_adapters.conditions import disorder_groups, is_depressive
+from fhir_adapters.dates import when
+from fhir_adapters.facts import Fact, Visit
+from fhir_adapters.terminology import SNOMED, canonical
+
+TOOK_PLACE = {"finished", "in-progress", "onleave", "triaged", "arrived"}
+AMBULATORY = {"AMB", "VR"}
+INPATIENT = {"IMP", "ACUTE", "NONAC"}
+YEAR = timedelta(days=365)
+
+# 10197000 psychiatric interview and evaluation, and 79094001, its initial form (seen in Synthea R4 bundles).
+MENTAL_HEALTH_CODES = {"10197000", "79094001"}
+MENTAL_HEALTH_WORDS = (
+    "behavioral health",
+    "behavioural health",
+    "mental health",
+    "psychiatr",
+    "psycholog",
+    "psychotherap",
+)
+
+
+def visit(encounter: r4.Encounter, reference: str, zone: tzinfo, today: date) -> Visit | None:
+    """The visit, or None when it did not take place (planned, cancelled, entered in error)."""
+    if encounter.status not in TOOK_PLACE:
+        return None
+    concepts = [*encounter.type, *([encounter.service_type] if encounter.service_type else [])]
+    mental = any(_mental_health(concept) for concept in concepts)
+    reasons = {group for concept in encounter.reason_code for group in disorder_groups(concept)}
+    code = (encounter.class_.code or "") if encounter.class_ else ""
+    kind = "ambulatory" if code in AMBULATORY else "inpatient" if code in INPATIENT else "other"
+    return Visit(
+        reference=reference,
+        when=when(encounter.period.start if encounter.period else None, zone, today),
+        kind=kind,
+        mental_health=mental,
+        for_depression=mental or is_depressive(reasons),
+    )
+
+
+def _mental_health(concept: r4.CodeableConcept) -> bool:
+    if any(canonical(c.system or "") == SNOMED and c.code in MENTAL_HEALTH_CODES for c in concept.coding):
+        return True
+    texts = [text.lower() for text in (concept.text, *(c.display for c in concept.coding)) if text]
+    return any(word in text for text in texts for word in MENTAL_HEALTH_WORDS)
+
+
+def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
+    """Counts over the last twelve months: ambulatory visits, hospital stays, mental-health visits."""
+    recent = [v for v in visits if v.when and not v.when.future and today - v.when.day <= YEAR]
+    ambulatory = [v for v in recent if v.kind == "ambulatory"]
+    stays = [v for v in recent if v.kind == "inpatient"]
+    mental = [v for v in recent if v.mental_health]
+    return [_count("visits_yr", ambulatory), _count("hosp_yr", stays), _count("mh_visit_yr", mental)]
+
+
+def _count(name: str, counted: list[Visit]) -> Fact:
+    latest = max((v.when for v in counted if v.when), key=lambda w: w.day, default=None)
+    return Fact(name=name, value=len(counted), unit="/a", when=latest, references=tuple(v.reference for v in counted))

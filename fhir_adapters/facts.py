@@ -1,0 +1,236 @@
+"""The patient record: typed facts, each with its value, unit, date and source.
+
+Everything that later steps know about a patient is here. Values are immutable and
+hold no FHIR. Absence is None or an empty tuple; what was asked for and could not be
+read is kept apart (`Unreadable`, `Unknown`) from what was looked for and not found.
+This module judges nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """A FHIR date or dateTime, placed on the calendar of the site.
+
+    `text` is as recorded. `day` is the local calendar day; for a date known only to the
+    month or year it is the latest day that it can mean, never after today (rules.md R1).
+    `instant` is UTC, and None where no time of day was recorded. `future` says that the
+    recorded day lies after today.
+    """
+
+    text: str
+    day: date
+    instant: datetime | None = None
+    future: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One named value of the chart, named after the first column of the feature map.
+
+    `unit` is UCUM or None. `references` are relative FHIR references (`Observation/1`).
+    `unit_assumed`: the source gave no unit and the value was read in the canonical one;
+    such a fact is shown but never reaches a model. Facts carry no freshness rule: readers do.
+    """
+
+    name: str
+    value: float | int | bool | str
+    unit: str | None = None
+    when: When | None = None
+    references: tuple[str, ...] = ()
+    unit_assumed: bool = False
+
+
+class Instrument(StrEnum):
+    PHQ9 = "phq-9"
+    PHQ9M = "phq-9m"
+    PHQ2 = "phq-2"
+    EPDS = "epds"
+    CSSRS = "c-ssrs"
+    ASQ = "asq"
+    GAD7 = "gad-7"
+
+
+class AnswerState(StrEnum):
+    """What became of a question. The five differ, and none of them is zero."""
+
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    BLANK = "blank"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemAnswer:
+    """One answer. `score` for graded items (0 upwards), `yes` for yes/no items; both None unless answered."""
+
+    item: str
+    state: AnswerState
+    reference: str
+    score: int | None = None
+    yes: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administration:
+    """One instrument filled in once.
+
+    `total` is the recorded total, `level` a coded overall result ("high", "moderate", "low").
+    `encounter` is the encounter's reference. `provisional`: preliminary or in progress.
+    `contradictory`: the recorded total disagrees with the complete items, or a value is out of range.
+    """
+
+    instrument: Instrument
+    when: When | None
+    answers: tuple[ItemAnswer, ...] = ()
+    total: int | None = None
+    total_reference: str | None = None
+    level: str | None = None
+    encounter: str | None = None
+    provisional: bool = False
+    contradictory: bool = False
+    references: tuple[str, ...] = ()
+
+    def answer(self, item: str) -> ItemAnswer | None:
+        """The answer to `item`, or None where the form does not hold it."""
+        return next((a for a in self.answers if a.item == item), None)
+
+    def score(self, item: str) -> int | None:
+        """The score of an answered graded item, else None."""
+        found = self.answer(item)
+        return found.score if found and found.state is AnswerState.ANSWERED else None
+
+    def yes(self, item: str) -> bool | None:
+        """True or False for an answered yes/no item, else None."""
+        found = self.answer(item)
+        return found.yes if found and found.state is AnswerState.ANSWERED else None
+
+
+class Course(StrEnum):
+    """How a coded safety event stands in the chart (rules.md R8)."""
+
+    ACTIVE = "active"
+    HISTORY = "history"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodedEvent:
+    """A code of the safety code groups on this patient's chart.
+
+    `group` is the code group of `codesets/conditions.csv`. `display` is our own label, never
+    the source's: a source display can name a method. `subsequent`: a follow-up code (ICD-10-CM
+    7th character D). `verified`: the code's meaning was seen at its source.
+    """
+
+    group: str
+    code: str
+    system: str
+    when: When | None
+    course: Course
+    reference: str
+    display: str
+    encounter: str | None = None
+    encounter_diagnosis: bool = False
+    subsequent: bool = False
+    provisional: bool = False
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """An encounter that took place. `for_depression`: coded for depression, or mental-health care."""
+
+    reference: str
+    when: When | None
+    kind: str
+    mental_health: bool = False
+    for_depression: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskAssessment:
+    """A completed suicide risk assessment (Procedure)."""
+
+    reference: str
+    when: When | None
+    encounter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """Data that contradicts itself, is out of range, or is not this patient's.
+
+    `text` is a plain sentence of ours for the clinician. `stops_model`: rules.md R11.
+    """
+
+    kind: str
+    text: str
+    references: tuple[str, ...] = ()
+    when: When | None = None
+    stops_model: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A resource that was there and could not be read, with the reason."""
+
+    reference: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Data that was wanted and not obtained: what it is, why not, and whether the service needs it."""
+
+    what: str
+    reason: str
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientRecord:
+    """Everything known about one patient at one moment.
+
+    `as_of` is UTC; `today` is its local calendar day at the site. `age_years` is None when the
+    birth date is missing or unusable. `encounter` is the hook's encounter reference.
+    """
+
+    patient_id: str
+    as_of: datetime
+    today: date
+    age_years: int | None = None
+    deceased: bool = False
+    died: When | None = None
+    encounter: str | None = None
+    facts: tuple[Fact, ...] = ()
+    administrations: tuple[Administration, ...] = ()
+    events: tuple[CodedEvent, ...] = ()
+    visits: tuple[Visit, ...] = ()
+    risk_assessments: tuple[RiskAssessment, ...] = ()
+    depressive_disorder: Fact | None = None
+    bipolar_disorder: Fact | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+    by_name: dict[str, Fact] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {fact.name: fact for fact in self.facts})
+
+    def fact(self, name: str) -> Fact | None:
+        """The fact of that name, or None."""
+        return self.by_name.get(name)
+
+    def of(self, *instruments: Instrument) -> tuple[Administration, ...]:
+        """Administrations of these instruments, latest first; undated ones come first (they may be of today)."""
+        chosen = [a for a in self.administrations if a.instrument in instruments]
+        return tuple(sorted(chosen, key=lambda a: a.when.day if a.when else date.max, reverse=True))
+
+    def days_since(self, when: When | None) -> int | None:
+        """Whole local calendar days from `when` to today; 0 for a date in the future; None when undated."""
+        return max(0, (self.today - when.day).days) if when else None

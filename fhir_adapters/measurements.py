@@ -1,0 +1,247 @@
+"""Observations of vitals, laboratory values and habits to facts: latest, in the canonical unit, plausible.
+
+A value in an unknown unit, out of its plausible range or dated in the future becomes an anomaly
+and no fact; an older value never stands in for it. A value with no unit at all is read in the
+canonical unit only when it is plausible there, and is marked as assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from functools import cache
+
+from fhir_adapters import r4
+from fhir_adapters.dates import first, when
+from fhir_adapters.facts import Anomaly, Fact, When
+from fhir_adapters.terminology import LOINC, SNOMED, canonical, table
+from fhir_adapters.units import UnitError, convert
+
+UNUSABLE = {"entered-in-error", "cancelled", "registered", "unknown"}
+
+SMOKING = "72166-2"
+SMOKING_STATUS = {"266919005": 0, "8517006": 1, "428041000124106": 2, "428061000124105": 3, "449868002": 3,
+                  "77176002": 3, "428071000124103": 3}  # fmt: skip
+EMPLOYMENT = "67875-5"
+SELF_RATED_HEALTH = "61577-3"
+HEALTH_WORDS = {"excellent": 1, "very good": 2, "good": 3, "fair": 4, "poor": 5}
+# Hunger Vital Sign: both "never true" is full food security; the survey's 4-step scale is coarser here.
+HUNGER = ("88122-7", "88123-5")
+HUNGER_WORDS = {"never true": 1, "sometimes true": 3, "often true": 4}
+# AUDIT-C answers to the middle of their band (drinks a day; drinking days a year).
+AUDITC_DRINKS = {"LA15694-5": 1.5, "LA15695-2": 3.5, "LA18930-0": 5.5, "LA18931-8": 8.0, "LA18932-6": 10.0}
+AUDITC_DAYS = {"LA6270-8": 0.0, "LA18926-8": 12.0, "LA18927-6": 36.0, "LA18928-4": 130.0, "LA18929-2": 260.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A measured quantity: its feature, canonical unit and plausible range in that unit."""
+
+    feature: str
+    unit: str
+    low: float
+    high: float
+
+
+@cache
+def quantities() -> dict[str, Quantity]:
+    """LOINC code to the quantity that it measures. A code with its own customary unit keeps its feature's range."""
+    rows = table("measurements")
+    main: dict[str, Quantity] = {}
+    for row in rows:
+        main.setdefault(
+            row["feature"],
+            Quantity(feature=row["feature"], unit=row["unit"], low=float(row["low"]), high=float(row["high"])),
+        )
+    return {row["code"]: main[row["feature"]] for row in rows}
+
+
+@cache
+def customary_unit() -> dict[str, str]:
+    """LOINC code to the unit that the code itself implies (59261-8 is HbA1c in mmol/mol)."""
+    return {row["code"]: row["unit"] for row in table("measurements")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One value as recorded, with the code under which it was found."""
+
+    code: str
+    value: r4.Value
+    when: When | None
+    reference: str
+
+
+def readings(observation: r4.Observation, reference: str, zone: tzinfo, today: date) -> list[Reading]:
+    """The coded values of one Observation and its components; none for a status that must not be used."""
+    if observation.status in UNUSABLE:
+        return []
+    moment = observed(observation, zone, today)
+    parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
+    parts += [(component.code, component) for component in observation.component]
+    return [
+        Reading(code=coding.code, value=value, when=moment, reference=reference)
+        for concept, value in parts
+        for coding in (concept.coding if concept else ())
+        if coding.code and canonical(coding.system or "") == LOINC
+    ]
+
+
+def observed(observation: r4.Observation, zone: tzinfo, today: date) -> When | None:
+    """When it was true of the patient, else when it was issued."""
+    period = observation.effective_period
+    return when(
+        first(
+            observation.effective_date_time,
+            observation.effective_instant,
+            period.end if period else None,
+            period.start if period else None,
+            observation.issued,
+        ),
+        zone,
+        today,
+    )
+
+
+def measured_facts(found: Iterable[Reading]) -> tuple[list[Fact], list[Anomaly]]:
+    """The latest fact per feature, and the anomalies that stand in the place of one."""
+    latest: dict[str, list[Reading]] = {}
+    for reading in found:
+        feature = _feature(reading)
+        if feature:
+            latest.setdefault(feature, []).append(reading)
+    facts, anomalies = [], []
+    for feature, candidates in latest.items():
+        newest = max(candidates, key=_moment)
+        outcome = _read(feature, newest)
+        if isinstance(outcome, Fact):
+            facts.append(outcome)
+        elif outcome is not None:
+            anomalies.append(outcome)
+    return facts, anomalies
+
+
+def _moment(reading: Reading) -> tuple[date, datetime]:
+    if reading.when is None:
+        return date.min, datetime.min.replace(tzinfo=UTC)
+    return reading.when.day, reading.when.instant or datetime.min.replace(tzinfo=UTC)
+
+
+CODED = {SMOKING: "smoke_status", EMPLOYMENT: "employed", SELF_RATED_HEALTH: "gen_health",
+         HUNGER[0]: "food_insec", HUNGER[1]: "food_insec", "68519-8": "alc_drinks_day", "68518-0": "alc_days_yr"}  # fmt: skip
+
+
+def _feature(reading: Reading) -> str | None:
+    """The feature that this reading could give; None when the code is not ours or there is no value."""
+    if reading.code in CODED:
+        return CODED[reading.code] if _coded(reading) is not None else None
+    quantity = quantities().get(reading.code)
+    value = reading.value
+    has_number = (
+        (value.value_quantity is not None and value.value_quantity.value is not None)
+        or value.value_integer is not None
+        or value.value_string is not None
+    )
+    return quantity.feature if quantity and has_number else None
+
+
+def _coded(reading: Reading) -> float | bool | None:
+    value = reading.value
+    concept = value.value_codeable_concept or r4.CodeableConcept()
+    codes = [(canonical(c.system or ""), c.code or "") for c in concept.coding]
+    words = [
+        text.strip().lower()
+        for text in (concept.text, value.value_string, *(c.display for c in concept.coding))
+        if text
+    ]
+    if reading.code == SMOKING:
+        return next(
+            (SMOKING_STATUS[code] for system, code in codes if system == SNOMED and code in SMOKING_STATUS), None
+        )
+    if reading.code == EMPLOYMENT:
+        if any(w.startswith(("employed", "full-time", "part-time", "full time", "part time")) for w in words):
+            return True
+        return False if any(w.startswith(("unemployed", "retired", "not employed")) for w in words) else None
+    if reading.code == SELF_RATED_HEALTH:
+        return next((HEALTH_WORDS[w] for w in words if w in HEALTH_WORDS), None)
+    if reading.code in HUNGER:
+        return next((HUNGER_WORDS[w] for w in words if w in HUNGER_WORDS), None)
+    bands = AUDITC_DRINKS if reading.code == "68519-8" else AUDITC_DAYS
+    return next((bands[code] for system, code in codes if system == LOINC and code in bands), None)
+
+
+def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
+    where = (reading.reference,)
+    if reading.when and reading.when.future:
+        return Anomaly(
+            kind="future-date",
+            text=f"A value for {feature.replace('_', ' ')} is dated in the future ({reading.when.text}).",
+            references=where,
+            when=reading.when,
+        )
+    if reading.code in CODED:
+        coded = _coded(reading)
+        unit = "{drinks}/d" if feature == "alc_drinks_day" else None
+        return (
+            Fact(name=feature, value=coded, unit=unit, when=reading.when, references=where)
+            if coded is not None
+            else None
+        )
+    quantity = quantities()[reading.code]
+    raw = reading.value.value_quantity
+    number, unit_text = (raw.value, raw.code or raw.unit) if raw else (_plain(reading.value), None)
+    if raw and raw.comparator:
+        return Anomaly(
+            kind="unit",
+            text=f"A value for {_name(feature)} is only a bound.",
+            references=where,
+            when=reading.when,
+            stops_model=False,
+        )
+    try:
+        measured = float(number) if number is not None else None
+        if measured is None:
+            return None
+        canonical_value = convert(feature, measured, unit_text or customary_unit()[reading.code], quantity.unit)
+    except UnitError:
+        return Anomaly(
+            kind="unit",
+            text=f"A value for {_name(feature)} is in a unit that is not known here (expected {quantity.unit}); it was not used.",
+            references=where,
+            when=reading.when,
+        )
+    except ValueError:
+        return Anomaly(
+            kind="out-of-range",
+            text=f"A value for {_name(feature)} is not a number; it was not used.",
+            references=where,
+            when=reading.when,
+        )
+    if not quantity.low <= canonical_value <= quantity.high:
+        return Anomaly(
+            kind="out-of-range",
+            text=f"A value for {_name(feature)} lies outside what is possible ({quantity.low:g} to {quantity.high:g} {quantity.unit}); it was not used.",
+            references=where,
+            when=reading.when,
+        )
+    return Fact(
+        name=feature,
+        value=canonical_value,
+        unit=quantity.unit,
+        when=reading.when,
+        references=where,
+        unit_assumed=not unit_text,
+    )
+
+
+NAMES = {"sbp": "systolic blood pressure", "dbp": "diastolic blood pressure", "bmi": "body mass index", "weight_kg": "body weight",
+         "height_cm": "body height", "pulse": "heart rate"}  # fmt: skip
+
+
+def _name(feature: str) -> str:
+    return NAMES.get(feature, feature.replace("_", " "))
+
+
+def _plain(value: r4.Value) -> float | str | None:
+    return value.value_integer if value.value_integer is not None else value.value_string

@@ -1,0 +1,129 @@
+"""Medication requests and statements to ingredients, and ingredients to the classes that the models know.
+
+EHRs send products, ingredients or text alone. A class is found by RxNorm ingredient code, then by
+ATC, then by an ingredient's name as whole words in the display or text. Methadone and
+buprenorphine belong to no class (42 CFR Part 2). What a medicine is for is not inferred.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from fhir_adapters import r4
+from fhir_adapters.facts import Fact, When
+from fhir_adapters.terminology import RXNORM, canonical, code_list, table
+
+INTENTS = {"order", "plan", "original-order", "reflex-order", "filler-order", "instance-order", None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medicine:
+    """One active medicine: what it is called, which classes it belongs to, since when, and its source."""
+
+    name: str
+    classes: frozenset[str]
+    when: When | None
+    reference: str
+
+
+def active(use: r4.MedicationUse, kind: str) -> bool:
+    """Whether the patient is meant to be taking it now."""
+    if use.do_not_perform or use.status != "active":
+        return False
+    return kind == "MedicationStatement" or use.intent in INTENTS
+
+
+def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) -> r4.CodeableConcept | None:
+    """What the medicine is: coded in place, contained, or a Medication resource that was sent along."""
+    if use.medication_codeable_concept:
+        return use.medication_codeable_concept
+    target = use.medication_reference.reference if use.medication_reference else None
+    if not target:
+        return None
+    if target.startswith("#"):
+        return next((m.code for m in use.contained if m.id == target[1:]), None)
+    found = medications.get(target)
+    return found.code if found else None
+
+
+@cache
+def _by_name() -> dict[str, list[tuple[tuple[str, ...], str]]]:
+    """First word of an ingredient to (all its words, class)."""
+    index: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for row in table("drug_classes"):
+        words = tuple(_words(row["ingredient"]))
+        index.setdefault(words[0], []).append((words, row["class"]))
+    return index
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def classes_in(text: str) -> set[str]:
+    """The classes of every listed ingredient that stands in `text` as whole words."""
+    words = _words(text)
+    index = _by_name()
+    return {
+        name
+        for start, word in enumerate(words)
+        for sequence, name in index.get(word, ())
+        if tuple(words[start : start + len(sequence)]) == sequence
+    }
+
+
+def medicine(concept: r4.CodeableConcept | None, when: When | None, reference: str) -> Medicine | None:
+    """The medicine that a concept names, or None when it names nothing."""
+    if concept is None or not (concept.text or concept.coding):
+        return None
+    classes: set[str] = set()
+    names = [concept.text or ""]
+    for coding in concept.coding:
+        names.append(coding.display or "")
+        if canonical(coding.system or "") == RXNORM:
+            names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
+    for name in names:
+        classes |= classes_in(name)
+    plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
+    return Medicine(name=_key(plain or ""), classes=frozenset(classes), when=when, reference=reference)
+
+
+def _key(name: str) -> str:
+    """A name by which two requests for the same ingredients count once: without strength and form."""
+    lower = re.sub(r"^\d+ hr ", "", name.lower().strip())
+    return re.split(r"\s\d", lower, maxsplit=1)[0].strip()
+
+
+def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> list[Fact]:
+    """`n_rx` (distinct medicines) and one yes/no fact a class in `names`."""
+    taken = list(medicines)
+    facts = [
+        Fact(
+            name="n_rx",
+            value=len({m.name for m in taken}),
+            unit=None,
+            references=tuple(m.reference for m in taken),
+            when=_latest(taken),
+        )
+    ]
+    for name in names:
+        of_class = [m for m in taken if name in m.classes]
+        facts.append(
+            Fact(
+                name=name, value=bool(of_class), when=_latest(of_class), references=tuple(m.reference for m in of_class)
+            )
+        )
+    return facts
+
+
+def class_names() -> tuple[str, ...]:
+    """Every drug class of the feature map that has ingredients listed."""
+    return tuple(dict.fromkeys(row["class"] for row in table("drug_classes")))
+
+
+def _latest(taken: list[Medicine]) -> When | None:
+    dated = [m.when for m in taken if m.when]
+    return max(dated, key=lambda w: w.day) if dated else None

@@ -1,0 +1,332 @@
+"""JSON text to the parts of R4 resources that we read.
+
+Each struct lists the elements that are used and no more; unknown elements are ignored, as
+FHIR allows. An element of the wrong type makes that one resource unreadable, never the
+request. Numbers may arrive as JSON strings (seen in the field), so quantities take both.
+Does not interpret: `screening` and `extraction` do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from fhir_adapters.errors import NotFhir
+
+
+class Element(Struct, rename="camel", gc=False):
+    """Base of all wire types: camelCase names on the wire, not tracked by the garbage collector."""
+
+
+class Extension(Element):
+    url: str | None = None
+    value_decimal: float | None = None
+    value_integer: int | None = None
+    value_code: str | None = None
+
+
+class Coding(Element):
+    system: str | None = None
+    code: str | None = None
+    display: str | None = None
+    extension: list[Extension] = []
+
+
+class CodeableConcept(Element):
+    coding: list[Coding] = []
+    text: str | None = None
+
+
+class Quantity(Element):
+    value: float | str | None = None
+    comparator: str | None = None
+    unit: str | None = None
+    system: str | None = None
+    code: str | None = None
+
+
+class Identifier(Element):
+    system: str | None = None
+    value: str | None = None
+
+
+class Reference(Element):
+    reference: str | None = None
+    identifier: Identifier | None = None
+
+
+class Period(Element):
+    start: str | None = None
+    end: str | None = None
+
+
+class Meta(Element):
+    security: list[Coding] = []
+
+
+class Value(Element):
+    """The value[x] of an Observation, a component or a questionnaire answer."""
+
+    value_quantity: Quantity | None = None
+    value_codeable_concept: CodeableConcept | None = None
+    value_coding: Coding | None = None
+    value_integer: float | str | None = None
+    value_decimal: float | str | None = None
+    value_string: str | None = None
+    value_boolean: bool | None = None
+    data_absent_reason: CodeableConcept | None = None
+
+
+class Component(Value):
+    code: CodeableConcept | None = None
+
+
+class Observation(Value):
+    id: str | None = None
+    status: str | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    effective_date_time: str | None = None
+    effective_instant: str | None = None
+    effective_period: Period | None = None
+    issued: str | None = None
+    component: list[Component] = []
+    has_member: list[Reference] = []
+    derived_from: list[Reference] = []
+    modifier_extension: list[Extension] = []
+    meta: Meta | None = None
+
+
+class Answer(Value):
+    item: list[QuestionnaireItem] = []
+
+
+class QuestionnaireItem(Element):
+    link_id: str | None = None
+    answer: list[Answer] = []
+    item: list[QuestionnaireItem] = []
+
+
+class QuestionnaireResponse(Element):
+    id: str | None = None
+    status: str | None = None
+    questionnaire: str | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    authored: str | None = None
+    item: list[QuestionnaireItem] = []
+    meta: Meta | None = None
+
+
+class Condition(Element):
+    id: str | None = None
+    clinical_status: CodeableConcept | None = None
+    verification_status: CodeableConcept | None = None
+    category: list[CodeableConcept] = []
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    onset_date_time: str | None = None
+    onset_period: Period | None = None
+    recorded_date: str | None = None
+    modifier_extension: list[Extension] = []
+    meta: Meta | None = None
+
+
+class Medication(Element):
+    id: str | None = None
+    code: CodeableConcept | None = None
+
+
+class MedicationUse(Element):
+    """MedicationRequest or MedicationStatement."""
+
+    id: str | None = None
+    status: str | None = None
+    intent: str | None = None
+    do_not_perform: bool | None = None
+    medication_codeable_concept: CodeableConcept | None = None
+    medication_reference: Reference | None = None
+    contained: list[Medication] = []
+    subject: Reference | None = None
+    authored_on: str | None = None
+    effective_date_time: str | None = None
+    effective_period: Period | None = None
+    meta: Meta | None = None
+
+
+class Encounter(Element):
+    id: str | None = None
+    status: str | None = None
+    class_: Coding | None = msgspec.field(default=None, name="class")
+    type: list[CodeableConcept] = []
+    service_type: CodeableConcept | None = None
+    reason_code: list[CodeableConcept] = []
+    subject: Reference | None = None
+    period: Period | None = None
+    meta: Meta | None = None
+
+
+class Procedure(Element):
+    id: str | None = None
+    status: str | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    performed_date_time: str | None = None
+    performed_period: Period | None = None
+    meta: Meta | None = None
+
+
+class Coverage(Element):
+    id: str | None = None
+    status: str | None = None
+    type: CodeableConcept | None = None
+    beneficiary: Reference | None = None
+    period: Period | None = None
+
+
+class Patient(Element):
+    id: str | None = None
+    identifier: list[Identifier] = []
+    gender: str | None = None
+    birth_date: str | None = None
+    deceased_boolean: bool | None = None
+    deceased_date_time: str | None = None
+    marital_status: CodeableConcept | None = None
+    general_practitioner: list[Reference] = []
+
+
+class Link(Element):
+    relation: str | None = None
+    url: str | None = None
+
+
+class Search(Element):
+    mode: str | None = None
+
+
+class BundleEntry(Element):
+    full_url: str | None = None
+    resource: Raw = Raw()
+    search: Search | None = None
+
+
+class Bundle(Element):
+    type: str | None = None
+    entry: list[BundleEntry] = []
+    link: list[Link] = []
+
+
+class Issue(Element):
+    severity: str | None = None
+    code: str | None = None
+
+
+class OperationOutcome(Element):
+    issue: list[Issue] = []
+
+
+class Peek(Element):
+    resource_type: str | None = None
+    id: str | None = None
+
+
+class EmptyResource(Element):
+    """A resource type that no fact is read from."""
+
+    id: str | None = None
+
+
+TYPES: dict[str, type[Element]] = {
+    "Patient": Patient,
+    "Observation": Observation,
+    "QuestionnaireResponse": QuestionnaireResponse,
+    "Condition": Condition,
+    "MedicationRequest": MedicationUse,
+    "MedicationStatement": MedicationUse,
+    "Medication": Medication,
+    "Encounter": Encounter,
+    "Procedure": Procedure,
+    "Coverage": Coverage,
+    "Bundle": Bundle,
+    "OperationOutcome": OperationOutcome,
+}
+DECODERS: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}
+PEEK: msgspec.json.Decoder[Peek] = msgspec.json.Decoder(Peek)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One resource as it came: its type, its content or None when unreadable, and how to refer to it.
+
+    `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all the
+    forms by which another resource may point to it. `fault` says why `content` is None.
+    """
+
+    kind: str
+    content: Any
+    reference: str
+    names: tuple[str, ...]
+    fault: str | None = None
+
+
+def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
+    """The resource in `raw`. Raises NotFhir when it has no resourceType or is not JSON at all."""
+    try:
+        peek = PEEK.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise NotFhir("expected a FHIR resource as a JSON object; found something else") from error
+    if not peek.resource_type:
+        raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
+    kind = peek.resource_type
+    own = f"{kind}/{peek.id}" if peek.id else None
+    names = tuple(name for name in (own, full_url) if name)
+    reference = names[0] if names else f"{kind}/(no id)"
+    decoder = DECODERS.get(kind)
+    if decoder is None:
+        return Resource(kind=kind, content=None, reference=reference, names=names)
+    try:
+        return Resource(kind=kind, content=decoder.decode(raw), reference=reference, names=names)
+    except (msgspec.DecodeError, RecursionError) as error:
+        fault = _where(error)
+    content = _without_values(raw) if kind == "Observation" else None
+    return Resource(kind=kind, content=content, reference=reference, names=names, fault=fault)
+
+
+def _without_values(raw: bytes | Raw) -> Observation | None:
+    """An Observation whose value cannot be read, so that at least its code, subject and date are known.
+
+    A safety answer that cannot be read must still be seen as one (rules.md R4).
+    """
+    try:
+        whole = msgspec.json.decode(raw)
+        kept = {key: whole[key] for key in WITHOUT_VALUES if key in whole}
+        husk = msgspec.convert(kept, Observation)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    husk.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
+    return husk
+
+
+WITHOUT_VALUES = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "effectiveInstant", "issued")
+
+
+def _where(error: Exception) -> str:
+    """The place of a type error, without the value found there (it may be patient data)."""
+    text = str(error)
+    place = text.rpartition(" - at ")[2] if " - at " in text else ""
+    return f"an element has the wrong type{f' ({place})' if place else ''}"
+
+
+def entries(bundle: Bundle) -> list[tuple[Raw, str | None]]:
+    """Resources of a Bundle with their fullUrl; entries without one, and search warnings, are left out."""
+    return [
+        (entry.resource, entry.full_url)
+        for entry in bundle.entry
+        if bytes(entry.resource) not in (b"", b"null") and not (entry.search and entry.search.mode == "outcome")
+    ]

@@ -1,0 +1,112 @@
+"""Codes: which system, which of our code groups, and how far each was verified.
+
+The lists are CSV files in `codesets/` (system, code, display, group, source, verified). Rows whose
+code reads "(resolve)" or "(none)" are not loaded; `unresolved()` names them. `[prefix]` in a group
+means the code and everything below it; `regex:` rows match the code without its dot. ICD-10-CM is
+compared without the dot and in upper case.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
+ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+ATC = "http://www.whocc.no/atc"
+
+# The same systems by OID, as CDA-born records carry them.
+ALIASES = {
+    "urn:oid:2.16.840.1.113883.6.1": LOINC,
+    "urn:oid:2.16.840.1.113883.6.96": SNOMED,
+    "urn:oid:2.16.840.1.113883.6.90": ICD10CM,
+    "urn:oid:2.16.840.1.113883.6.3": ICD10,
+    "urn:oid:2.16.840.1.113883.6.88": RXNORM,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRow:
+    """One row of a code list. `group` is without its notes; `verified` is yes, partial or no."""
+
+    system: str
+    code: str
+    display: str
+    group: str
+    verified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeList:
+    """A loaded list: exact codes, prefixes and patterns, per system."""
+
+    exact: dict[tuple[str, str], tuple[CodeRow, ...]]
+    prefixes: tuple[tuple[str, str, CodeRow], ...]
+    patterns: tuple[tuple[str, re.Pattern[str], CodeRow], ...]
+
+    def rows(self, system: str | None, code: str | None) -> tuple[CodeRow, ...]:
+        """Every row that this code falls under, exact rows first."""
+        if not system or not code:
+            return ()
+        known = canonical(system)
+        plain = normal(known, code)
+        found = list(self.exact.get((known, plain), ()))
+        found += [row for s, prefix, row in self.prefixes if s == known and plain.startswith(prefix)]
+        found += [row for s, pattern, row in self.patterns if s == known and pattern.match(plain)]
+        return tuple(found)
+
+
+def canonical(system: str) -> str:
+    """The system's URL, also when it was given as an OID or with a version or slash after it."""
+    bare = system.partition("|")[0].rstrip("/")
+    return ALIASES.get(bare, bare)
+
+
+def normal(system: str, code: str) -> str:
+    """A code as it is compared: ICD-10 without dot, in capitals; others as they are."""
+    return code.replace(".", "").upper().strip() if system in (ICD10CM, ICD10) else code.strip()
+
+
+def table(name: str) -> list[dict[str, str]]:
+    """The rows of `codesets/<name>.csv`."""
+    text = (files("fhir_adapters") / "codesets" / f"{name}.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+@cache
+def code_list(name: str) -> CodeList:
+    """The code list `codesets/<name>.csv`."""
+    exact: dict[tuple[str, str], list[CodeRow]] = {}
+    prefixes, patterns = [], []
+    for raw in table(name):
+        if raw["code"].startswith("("):
+            continue
+        system, code = canonical(raw["system"]), raw["code"]
+        row = CodeRow(
+            system=system,
+            code=code,
+            display=raw["display"],
+            group=re.split(r"[ :,]", raw["group"], maxsplit=1)[0],
+            verified=raw["verified"],
+        )
+        if code.startswith("regex:"):
+            patterns.append((system, re.compile(code.removeprefix("regex:")), row))
+        elif "[prefix]" in raw["group"] or "[prefix]" in raw["display"]:
+            prefixes.append((system, normal(system, code), row))
+        else:
+            exact.setdefault((system, normal(system, code)), []).append(row)
+    return CodeList(
+        exact={key: tuple(rows) for key, rows in exact.items()}, prefixes=tuple(prefixes), patterns=tuple(patterns)
+    )
+
+
+def unresolved(names: Iterable[str] = ("instruments", "conditions", "medications")) -> tuple[str, ...]:
+    """Rows of the lists that carry no usable code yet, as `list: display`."""
+    return tuple(f"{name}: {row['display']}" for name in names for row in table(name) if row["code"].startswith("("))

@@ -1,0 +1,289 @@
+"""How well the models do on survey cycles: the JSON object of `mhcds evaluate`, and a table to read.
+
+People of a cycle that trained the model are scored by the fold that did not see that cycle, with that fold's calibration and
+baselines; everybody else by the model that serves. Counts (n, events) are of people with a label who got a score;
+`scored_share` is their share of those with a label. Subgroups by race and ethnicity are for audit: no model sees them.
+Does not train. Needs pandas; the wording of every figure is defined in `metrics`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xgboost
+from numpy.typing import NDArray
+
+from models.baselines import AGE_SEX, LOGISTIC, PHQ2, Linear, age_sex_inputs, linear_from_json
+from models.calibration import Calibration, Floats
+from models.errors import ArtifactError, SurveyDataError
+from models.feature_schema import FeatureSchema
+from models.metrics import group_metrics
+from models.nhanes import feature_matrix, survey_frame
+from models.patterns import ALL, HEADLINE, patterns
+from models.registry import MinimumData, Model, load_booster, load_models
+from models.survey_tables import PRE_PANDEMIC
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Progress = Callable[[str, int, int], None]
+Matrix = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorer:
+    """What turns prepared rows into log-odds: one booster, its calibration, and its baselines by pattern."""
+
+    booster: xgboost.Booster
+    calibration: Calibration
+    logistic: Mapping[str, Linear]
+    age_sex: Linear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A model under evaluation: the serving scorer, and one per training cycle that did not see that cycle."""
+
+    outcome: str
+    schema: FeatureSchema
+    minimum_data: MinimumData
+    final: Scorer
+    folds: Mapping[str, Scorer]
+
+
+def evaluate(nhanes: Path, model_root: Path | None, *, progress: Progress) -> dict[str, Any]:
+    """Metrics of every model below model_root (default: the shipped ones) on the cycles in a folder of survey tables.
+
+    The shape is {"outcomes": {outcome: {"patterns": {pattern: {"cycles": {cycle: METRICS}, "all": METRICS}}}}}.
+    Raises SurveyDataError for unusable tables, ArtifactError for a broken model.
+    """
+    progress("Reading the survey tables", 0, 1)
+    frame = survey_frame(nhanes)
+    progress("Reading the survey tables", 1, 1)
+    contenders = [contender(model) for model in load_models(model_root)]
+    return {"outcomes": {c.outcome: evaluate_outcome(frame, c, progress=progress) for c in contenders}}
+
+
+def evaluate_outcome(
+    frame: pd.DataFrame, contender: Contender, *, progress: Progress, cycle_subgroups: bool = True
+) -> dict[str, Any]:
+    """{"patterns": ...} of one outcome on a survey frame; without `cycle_subgroups` only "all" has subgroups.
+
+    Raises SurveyDataError when nobody in the frame has the label.
+    """
+    people = frame[frame[contender.outcome].notna()]
+    if people.empty:
+        raise SurveyDataError(
+            expected=f"people with the label {contender.outcome}",
+            found="none",
+            remedy="check that DPQ and DEMO are of the same cycles",
+        )
+    values = feature_matrix(people, contender.schema)
+    groups = _subgroups(people)
+    cycles = people["CYCLE"].to_numpy()
+    pooled = _pooled(cycles)
+    wanted = patterns(contender.outcome, contender.schema)
+    result: dict[str, Any] = {}
+    for done, (pattern, visible) in enumerate(wanted.items()):
+        progress(f"Evaluating {contender.outcome}", done, len(wanted))
+        scored = _scored(contender, pattern, visible, values, people)
+        by_cycle = {
+            str(cycle): _metrics(scored, cycles == cycle, groups if cycle_subgroups else {})
+            for cycle in sorted(set(cycles))
+        }
+        result[pattern] = {"cycles": by_cycle, "all": _metrics(scored, pooled, groups)}
+    progress(f"Evaluating {contender.outcome}", len(wanted), len(wanted))
+    return {"patterns": result}
+
+
+def contender(model: Model) -> Contender:
+    """A loaded model with its folds, for evaluation. Raises ArtifactError when folds or baselines are not all there."""
+    try:
+        calibrations = json.loads((model.folder / "calibration.json").read_text(encoding="utf-8"))["folds"]
+        baselines = json.loads((model.folder / "baselines.json").read_text(encoding="utf-8"))
+
+        def scorer(name: str, booster: xgboost.Booster, calibration: Calibration) -> Scorer:
+            return Scorer(
+                booster=booster,
+                calibration=calibration,
+                logistic={pattern: linear_from_json(fits[name]) for pattern, fits in baselines[LOGISTIC].items()},
+                age_sex=linear_from_json(baselines[AGE_SEX][name]),
+            )
+
+        return Contender(
+            outcome=model.outcome,
+            schema=model.schema,
+            minimum_data=model.manifest.minimum_data,
+            final=scorer("final", model.booster, model.calibration),
+            folds={
+                cycle: scorer(
+                    cycle,
+                    load_booster(model.folder / "folds" / f"{cycle}.ubj", model.schema),
+                    Calibration(intercept=line["intercept"], slope=line["slope"]),
+                )
+                for cycle, line in calibrations.items()
+            },
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            expected="a booster, a calibration and baselines for every training cycle",
+            found=f"a problem with {error} in {model.folder.name}",
+            remedy="train again with `mhcds train`",
+        ) from error
+
+
+def hidden_but(values: Matrix, schema: FeatureSchema, visible: tuple[str, ...]) -> Matrix:
+    """A copy of the rows in which every feature outside the pattern is missing."""
+    kept = np.isin(np.array(schema.names), np.array(visible))
+    return np.where(kept, values, np.float32(np.nan))
+
+
+def enough_data(values: Matrix, schema: FeatureSchema, rule: MinimumData) -> Mask:
+    """Who would be scored: the rule that `scoring` applies to one person, applied to rows."""
+    known = ~np.isnan(values)
+    index = {name: position for position, name in enumerate(schema.names)}
+    required = known[:, [index[name] for name in rule.required]].all(axis=1)
+    others = known.sum(axis=1) - len(rule.required) >= rule.known_inputs
+    alternative = known[:, [index[name] for name in rule.or_all_of]].all(axis=1)
+    old_enough = values[:, index["age"]] >= rule.minimum_age_years
+    result: Mask = required & old_enough & (others | alternative)
+    return result
+
+
+def margins(booster: xgboost.Booster, values: Matrix) -> Floats:
+    """Raw margins, shape (people,)."""
+    rows = xgboost.DMatrix(values, nthread=2)
+    return np.asarray(booster.predict(rows, output_margin=True, validate_features=False), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    log_odds: Floats
+    y: Floats
+    has_score: Mask
+    baselines: Mapping[str, Floats]
+
+
+def _scored(
+    contender: Contender, pattern: str, visible: tuple[str, ...], values: Matrix, people: pd.DataFrame
+) -> _Scored:
+    shown = hidden_but(values, contender.schema, visible)
+    columns = [contender.schema.names.index(name) for name in visible]
+    n = len(people)
+    log_odds, logistic, age_sex = (np.full(n, np.nan) for _ in range(3))
+    cycles = people["CYCLE"].to_numpy()
+    for cycle in sorted(set(cycles)):
+        rows, scorer = cycles == cycle, contender.folds.get(cycle, contender.final)
+        line = scorer.calibration
+        log_odds[rows] = line.intercept + line.slope * margins(scorer.booster, shown[rows])
+        logistic[rows] = scorer.logistic[pattern].log_odds(values[np.ix_(rows, columns)])
+        age_sex[rows] = scorer.age_sex.log_odds(_age_sex(contender.schema, values[rows]))
+    return _Scored(
+        log_odds=log_odds,
+        y=people[contender.outcome].to_numpy(dtype=np.float64),
+        has_score=enough_data(shown, contender.schema, contender.minimum_data),
+        baselines={
+            LOGISTIC: logistic,
+            PHQ2: (people["DPQ010"] + people["DPQ020"]).to_numpy(dtype=np.float64),
+            AGE_SEX: age_sex,
+        },
+    )
+
+
+def _age_sex(schema: FeatureSchema, values: Matrix) -> Matrix:
+    return age_sex_inputs(values[:, schema.names.index("age")], values[:, schema.names.index("female")])
+
+
+def _metrics(scored: _Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask]]) -> dict[str, Any]:
+    def metrics(members: Mask) -> dict[str, Any]:
+        used = members & scored.has_score
+        return group_metrics(
+            scored.log_odds[used],
+            scored.y[used],
+            int(members.sum()),
+            {name: ranking[used] for name, ranking in scored.baselines.items()},
+        )
+
+    parts = {
+        variable: {value: metrics(rows & members) for value, members in values.items()}
+        for variable, values in groups.items()
+    }
+    return {**metrics(rows), "subgroups": parts}
+
+
+def _pooled(cycles: NDArray[Any]) -> Mask:
+    """Who counts for "all": CDC's 2017 to March 2020 tables hold the people of 2017-2018 a second time."""
+    twice = PRE_PANDEMIC in set(cycles)
+    result: Mask = ~((cycles == "2017-2018") & twice)
+    return result
+
+
+def _subgroups(people: pd.DataFrame) -> dict[str, dict[str, Mask]]:
+    def banded(values: pd.Series, bands: dict[str, tuple[float, float]]) -> dict[str, Mask]:
+        groups = {name: (values.ge(low) & values.lt(high)).to_numpy() for name, (low, high) in bands.items()}
+        return {**groups, "unrecorded": values.isna().to_numpy()}
+
+    def coded(values: pd.Series, codes: dict[str, int]) -> dict[str, Mask]:
+        return {**{name: values.eq(code).to_numpy() for name, code in codes.items()}, "unrecorded": values.isna().to_numpy()}
+
+    races = ("mexican-american", "other-hispanic", "non-hispanic-white", "non-hispanic-black", "other-or-multiracial")
+    return {
+        "sex": coded(people["female"], {"female": 1, "male": 0}),
+        "age": banded(people["age"], {"18-29": (18, 30), "30-44": (30, 45), "45-64": (45, 65), "65+": (65, 200)}),
+        "race-ethnicity": coded(people["race_eth"], {name: code for code, name in enumerate(races, start=1)}),
+        # Family income over the poverty line.
+        "income": banded(people["pir"], {"below-1": (0, 1), "1-2": (1, 2), "2-4": (2, 4), "4+": (4, 99)}),
+        "care": coded(people["in_care"], {"in-care": 1, "not-in-care": 0}),
+    }
+
+
+def report_table(metrics: Mapping[str, Any]) -> RenderableType:
+    """A terminal table of an `evaluate` result, all cycles together. The headline is the group not in care."""
+    from rich.console import Group  # noqa: PLC0415 - only when a person reads
+    from rich.table import Table  # noqa: PLC0415
+
+    tables = []
+    for outcome, found in metrics["outcomes"].items():
+        cycles = ", ".join(found["patterns"][HEADLINE]["cycles"])
+        table = Table(title=f"{outcome} ({cycles})", caption=_CAPTION, title_justify="left", caption_justify="left")
+        table.add_column("inputs known", no_wrap=True)
+        for heading in ("n", "events", "AUROC", "logistic", "slope", "O/E", "sens. 5 %", "PPV 5 %", "AUROC everybody"):
+            table.add_column(heading, justify="right")
+        for pattern, result in found["patterns"].items():
+            if pattern != ALL:
+                everybody = result["all"]
+                table.add_row(pattern, *_cells(everybody["subgroups"]["care"]["not-in-care"]), _text(everybody["auroc"]))
+        tables.append(table)
+    return Group(*tables)
+
+
+_CAPTION = (
+    "People not in care (no antidepressant, no mental-health visit in the last year), with 95 % intervals; the last column is everybody. "
+    "5 %: the share flagged. Cycles that trained the model: out-of-fold."
+)
+
+
+def _cells(group: Mapping[str, Any]) -> list[str]:
+    at_5 = group["flag_rates"]["0.05"]
+    figures = (
+        group["auroc"],
+        group["baselines"][LOGISTIC]["auroc"],
+        group["slope"],
+        group["o_e"],
+        at_5["sensitivity"],
+        at_5["ppv"],
+    )
+    return [f"{group['n']:,}", f"{group['events']:,}", *(_text(figure) for figure in figures)]
+
+
+def _text(figure: Mapping[str, float | None]) -> str:
+    if figure["value"] is None:
+        return "too few"
+    return f"{figure['value']:.2f} ({figure['low']:.2f}-{figure['high']:.2f})"

@@ -1,0 +1,203 @@
+"""Which inputs the models take, in which order, and the one transform from a raw value to an input.
+
+`FEATURES` is the whole list, written out by hand from the feature map of the survey data; training, evaluation
+and serving all read it. What is not in the list is an input to nothing: race and ethnicity, insurance, income,
+education, marital status, PHQ-9 item 9, the PHQ totals, laboratory values. Standard library only.
+Does not read FHIR or survey tables, and does not fill gaps: a missing value stays None.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from models.errors import FeatureValueError
+
+DEPRESSION = "depression"
+SUICIDAL_IDEATION = "suicidal-ideation"
+OUTCOMES = (DEPRESSION, SUICIDAL_IDEATION)
+
+RawValue = float | int | bool | None
+
+AGE_CAP_YEARS = 80
+"""The survey gives every age above 80 as 80."""
+
+DRINKS_PER_DAY_CAP = 15
+"""The survey gives 15 for "15 drinks or more" since 2015."""
+
+VISIT_BANDS = ((0.0, 0.0), (1.0, 1.0), (2.0, 2.5), (4.0, 6.0), (10.0, 11.0), (13.0, 15.0))
+"""Visits in 12 months, from this count on -> the value trained on. The survey asks in the bands 0, 1, 2-3, 4-9, 10-12, 13+."""
+
+ANY_BANDS = ((0.0, 0.0), (1.0, 1.0))
+"""A count -> none or any: the survey asks only whether there was an overnight stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpec:
+    """One model input: its name, where it belongs, and how a raw value becomes the number the model sees.
+
+    name: as in the first column of the feature map. block: what evaluation masks together.
+    group: the finer grouping within a block. kind: number, boolean, ordinal or count. unit: UCUM, or None.
+    cap: larger values count as this one. bands: (from this value on, value used), ascending.
+    """
+
+    name: str
+    block: str
+    group: str
+    kind: str
+    unit: str | None = None
+    cap: float | None = None
+    bands: tuple[tuple[float, float], ...] = ()
+
+    def prepare(self, raw: RawValue) -> float | None:
+        """The model input for a raw value; None stays None. Applying it twice changes nothing.
+
+        Raises FeatureValueError for NaN or infinity (absence is None), a negative value, or a boolean that is neither 0 nor 1.
+        """
+        if raw is None:
+            return None
+        value = self._number(raw)
+        if self.bands:
+            return next(used for start, used in reversed(self.bands) if value >= start)
+        return value if self.cap is None else min(value, self.cap)
+
+    def _number(self, raw: float | int | bool) -> float:
+        try:
+            value = float(raw)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value) or value < 0 or (self.kind == "boolean" and value not in (0.0, 1.0)):
+            raise FeatureValueError(
+                expected=f"a {self.kind} of zero or more for {self.name}",
+                found="a value outside that",
+                remedy="pass None when the value is unknown",
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureVector:
+    """Prepared values of one person in schema order; None where nothing is known. schema_id says which schema."""
+
+    schema_id: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSchema:
+    """The ordered inputs of one model. `id` is a hash of their whole description: any change makes another schema."""
+
+    features: tuple[FeatureSpec, ...]
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        content = json.dumps(self.described(), sort_keys=True, separators=(",", ":"))
+        object.__setattr__(self, "id", hashlib.sha256(content.encode()).hexdigest()[:16])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self.features)
+
+    def described(self) -> list[dict[str, object]]:
+        """The features as plain JSON values, in order: what the hash is taken of and what an artifact writes down."""
+        return [asdict(spec) for spec in self.features]
+
+    def vector(self, raw: Mapping[str, RawValue]) -> FeatureVector:
+        """Prepared values in schema order; a missing key is None and keys that are no input are ignored."""
+        return FeatureVector(schema_id=self.id, values=tuple(s.prepare(raw.get(s.name)) for s in self.features))
+
+
+def _condition(name: str) -> FeatureSpec:
+    return FeatureSpec(name=name, block="core", group="conditions", kind="boolean")
+
+
+def _drug(name: str) -> FeatureSpec:
+    return FeatureSpec(name=name, block="core", group="drugs", kind="boolean")
+
+
+def _phq(name: str, block: str) -> FeatureSpec:
+    return FeatureSpec(name=name, block=block, group=block, kind="ordinal", cap=3)
+
+
+FEATURES: tuple[FeatureSpec, ...] = (
+    FeatureSpec(name="age", block="core", group="demographics", kind="number", unit="a", cap=AGE_CAP_YEARS),
+    FeatureSpec(name="female", block="core", group="demographics", kind="boolean"),
+    FeatureSpec(name="bmi", block="core", group="vitals", kind="number", unit="kg/m2"),
+    FeatureSpec(name="weight_kg", block="core", group="vitals", kind="number", unit="kg"),
+    FeatureSpec(name="height_cm", block="core", group="vitals", kind="number", unit="cm"),
+    FeatureSpec(name="pulse", block="core", group="vitals", kind="number", unit="/min"),
+    FeatureSpec(name="sbp", block="core", group="vitals", kind="number", unit="mm[Hg]"),
+    FeatureSpec(name="dbp", block="core", group="vitals", kind="number", unit="mm[Hg]"),
+    FeatureSpec(name="smoke_status", block="core", group="lifestyle", kind="ordinal", cap=3),
+    FeatureSpec(
+        name="alc_drinks_day", block="core", group="lifestyle", kind="number", unit="{drinks}/d", cap=DRINKS_PER_DAY_CAP
+    ),
+    FeatureSpec(name="alc_days_yr", block="core", group="lifestyle", kind="count", unit="d/a", cap=365),
+    _condition("asthma"),
+    _condition("anemia_tx"),
+    _condition("arthritis"),
+    _condition("chf"),
+    _condition("chd"),
+    _condition("angina"),
+    _condition("mi"),
+    _condition("stroke"),
+    _condition("copd"),
+    _condition("liver"),
+    _condition("thyroid"),
+    _condition("cancer"),
+    _condition("diabetes"),
+    _condition("hypertension"),
+    _condition("hyperlipid"),
+    _condition("kidney_disease"),
+    _condition("sleep_trouble_told_dr"),
+    FeatureSpec(name="visits_yr", block="core", group="utilisation", kind="count", unit="/a", bands=VISIT_BANDS),
+    FeatureSpec(name="hosp_yr", block="core", group="utilisation", kind="count", unit="/a", bands=ANY_BANDS),
+    FeatureSpec(name="mh_visit_yr", block="core", group="utilisation", kind="count", unit="/a", bands=ANY_BANDS),
+    FeatureSpec(name="usual_place", block="core", group="utilisation", kind="boolean"),
+    FeatureSpec(name="n_rx", block="core", group="drugs", kind="count"),
+    _drug("rx_ssri"),
+    _drug("rx_snri"),
+    _drug("rx_bupropion"),
+    _drug("rx_mirtaz_traz"),
+    _drug("rx_tca_maoi"),
+    _drug("rx_antipsychotic"),
+    _drug("rx_lithium"),
+    _drug("rx_anticonvulsant"),
+    _drug("rx_benzo"),
+    _drug("rx_buspirone"),
+    _drug("rx_hypnotic"),
+    _drug("rx_stimulant"),
+    _drug("rx_opioid"),
+    _drug("rx_muscle_relax"),
+    _drug("rx_nsaid"),
+    _drug("rx_ppi"),
+    _drug("rx_betablocker"),
+    _drug("rx_statin"),
+    _drug("rx_thyroid"),
+    _drug("rx_steroid"),
+    _drug("rx_insulin"),
+    _drug("rx_metformin"),
+    _drug("rx_bronchodil"),
+    _drug("rx_migraine"),
+    FeatureSpec(name="employed", block="needs", group="needs", kind="boolean"),
+    FeatureSpec(name="food_insec", block="needs", group="needs", kind="ordinal", cap=4),
+    FeatureSpec(name="sleep_hours", block="pro", group="pro", kind="number", unit="h"),
+    FeatureSpec(name="gen_health", block="pro", group="pro", kind="ordinal", cap=5),
+    _phq("DPQ010", "phq2"),
+    _phq("DPQ020", "phq2"),
+    _phq("DPQ030", "phq"),
+    _phq("DPQ040", "phq"),
+    _phq("DPQ050", "phq"),
+    _phq("DPQ060", "phq"),
+    _phq("DPQ070", "phq"),
+    _phq("DPQ080", "phq"),
+)
+
+SCHEMAS: Mapping[str, FeatureSchema] = {
+    # Items 3-8 are part of the depression label itself, so only the ideation model may see them.
+    DEPRESSION: FeatureSchema(features=tuple(spec for spec in FEATURES if spec.block != "phq")),
+    SUICIDAL_IDEATION: FeatureSchema(features=FEATURES),
+}

@@ -1,0 +1,151 @@
+"""Discrimination, calibration and flag-rate figures of one group of people, each with a 95 % interval.
+
+Definitions, all unweighted and treating people as independent (the survey's clustering is not in the intervals):
+auroc: DeLong's variance, interval on the logit scale. auprc: average precision, Boyd's logit interval. brier: mean squared error, normal
+interval. slope and its intercept's companion `intercept`: slope of a logistic regression of the outcome on the log-odds; `intercept` is
+calibration in the large (the shift that makes the mean right when the slope is held at 1). o_e: events observed over the sum of estimates, interval
+on the log scale. Sensitivity and ppv at a flag rate: the given share of the group with the highest estimates is flagged
+(ties shared out evenly); Wilson intervals. A figure that cannot be had is None, never NaN. numpy and scipy-free.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibration import Floats, brier, fit_line, fit_offset, probabilities
+
+FLAG_RATES = ("0.01", "0.02", "0.05", "0.10", "0.20")
+MINIMUM_EVENTS = 10
+"""With fewer people having, or not having, the outcome, counts are shown and figures are not."""
+
+_Z = 1.959964
+_NONE: dict[str, float | None] = {"value": None, "low": None, "high": None}
+Figure = dict[str, float | None]
+
+
+def group_metrics(
+    log_odds: Floats, y: Floats, labelled: int, baselines: Mapping[str, Floats], minimum_events: int = MINIMUM_EVENTS
+) -> dict[str, Any]:
+    """The METRICS object of one group, without subgroups.
+
+    log_odds, y (0/1): shape (n,), of the people who got a score. labelled: how many had a label, scored or not.
+    baselines: name -> their ranking score, shape (n,), NaN where it has none.
+    """
+    n, events = int(y.size), int(y.sum())
+    enough = min(events, n - events) >= minimum_events
+    result: dict[str, Any] = {"n": n, "events": events}
+    result.update(_whole_group(log_odds, y) if enough else {name: dict(_NONE) for name in _WHOLE_GROUP})
+    result["scored_share"] = _wilson(n, labelled)
+    result["flag_rates"] = {
+        rate: _flagged(log_odds, y, float(rate)) if enough else {"sensitivity": dict(_NONE), "ppv": dict(_NONE)}
+        for rate in FLAG_RATES
+    }
+    result["baselines"] = {name: {"auroc": _baseline(ranking, y, minimum_events)} for name, ranking in baselines.items()}
+    return result
+
+
+_WHOLE_GROUP = ("auroc", "auprc", "brier", "slope", "intercept", "o_e")
+
+
+def _whole_group(log_odds: Floats, y: Floats) -> dict[str, Figure]:
+    estimates = probabilities(log_odds)
+    line, offset = fit_line(log_odds, y), fit_offset(log_odds, y)
+    errors = (estimates - y) ** 2
+    return {
+        "auroc": auroc(log_odds, y),
+        "auprc": average_precision(log_odds, y),
+        "brier": _around(brier(estimates, y), float(errors.std(ddof=1)) / math.sqrt(y.size)),
+        "slope": dict(_NONE) if line is None else _around(line.slope, line.slope_error),
+        "intercept": dict(_NONE) if offset is None else _around(*offset),
+        "o_e": observed_over_expected(estimates, y),
+    }
+
+
+def auroc(ranking: Floats, y: Floats) -> Figure:
+    """Probability that a person with the outcome ranks above one without (ties count half), with DeLong's interval."""
+    with_outcome, without = ranking[y == 1], ranking[y == 0]
+    m, k = with_outcome.size, without.size
+    if m < 2 or k < 2:
+        return dict(_NONE)
+    among_all = _midranks(np.concatenate([with_outcome, without]))
+    value = float(among_all[:m].sum() - m * (m + 1) / 2) / (m * k)
+    above = (among_all[:m] - _midranks(with_outcome)) / k
+    below = 1 - (among_all[m:] - _midranks(without)) / m
+    variance = float(above.var(ddof=1)) / m + float(below.var(ddof=1)) / k
+    return _on_logit(value, math.sqrt(variance) / max(value * (1 - value), 1e-12))
+
+
+def average_precision(ranking: Floats, y: Floats) -> Figure:
+    """Area under the precision-recall curve as average precision (ties flagged together)."""
+    order = np.argsort(-ranking, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(ranking[order]) != 0, True))
+    hits = np.cumsum(y[order])[ends]
+    gained = np.diff(hits, prepend=0.0)
+    value = float((gained * hits / (ends + 1)).sum() / y.sum())
+    # Boyd, Eng and Page 2013: on the logit scale the standard error is (n (1 - v) v)^-1/2 with n the number of events.
+    return _on_logit(value, (float(y.sum()) * max(value * (1 - value), 1e-12)) ** -0.5)
+
+
+def observed_over_expected(estimates: Floats, y: Floats) -> Figure:
+    """Events observed over events expected; 1 is right, above 1 the model says too little."""
+    observed, expected = float(y.sum()), float(estimates.sum())
+    if observed == 0 or expected == 0:
+        return dict(_NONE)
+    value, spread = observed / expected, _Z * math.sqrt((1 - observed / y.size) / observed)
+    return _figure(value, value * math.exp(-spread), value * math.exp(spread))
+
+
+def _flagged(log_odds: Floats, y: Floats, rate: float) -> dict[str, Figure]:
+    order = np.argsort(-log_odds, kind="stable")
+    flagged = rate * y.size
+    values, first, counts = np.unique(-log_odds[order], return_index=True, return_counts=True)
+    share = np.clip((flagged - first) / counts, 0.0, 1.0)
+    per_tie = np.add.reduceat(y[order], first)
+    hits = float((share * per_tie).sum())
+    return {"sensitivity": _wilson(hits, float(y.sum())), "ppv": _wilson(hits, flagged)}
+
+
+def _baseline(ranking: Floats, y: Floats, minimum_events: int) -> Figure:
+    known: NDArray[np.bool_] = ~np.isnan(ranking)
+    events = int(y[known].sum())
+    if min(events, int(known.sum()) - events) < minimum_events:
+        return dict(_NONE)
+    return auroc(ranking[known], y[known])
+
+
+def _midranks(values: Floats) -> Floats:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    midranks: Floats = (last - (counts - 1) / 2)[inverse]
+    return midranks
+
+
+def _wilson(hits: float, n: float) -> Figure:
+    if n <= 0:
+        return dict(_NONE)
+    share = hits / n
+    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
+    return _figure(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+def _around(value: float, error: float) -> Figure:
+    return _figure(value, value - _Z * error, value + _Z * error)
+
+
+def _on_logit(value: float, error: float) -> Figure:
+    if not 0 < value < 1:
+        return _figure(value, value, value)
+    logit, spread = math.log(value / (1 - value)), min(_Z * error, 700.0)
+    return _figure(value, *(1 / (1 + math.exp(-(logit + side * spread))) for side in (-1, 1)))
+
+
+def _figure(value: float, low: float, high: float) -> Figure:
+    if not all(math.isfinite(number) for number in (value, low, high)):
+        return dict(_NONE)
+    return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4)}

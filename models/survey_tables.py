@@ -1,0 +1,148 @@
+"""NHANES tables as CDC publishes them, or as parquet with the cycles stacked, into one table per component.
+
+Reads `DIR/raw/*.parquet` or `DIR/*.parquet` (columns SEQN and, where the cycles are stacked, CYCLE) and CDC's own SAS transport
+files (`DEMO_D.XPT`, `DEMO_J.xpt`, `P_DEMO.XPT` ...) anywhere below DIR. Column names come out in capitals. A component that is
+absent is simply not in the answer. Training and evaluation only: needs pandas and pyarrow.
+Does not interpret a value; `nhanes` does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.errors import SurveyDataError
+
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "DEMO": ("SDDSRVYR", "RIDAGEYR", "RIAGENDR", "RIDRETH1", "INDFMPIR", "WTMEC2YR", "WTMECPRP"),
+    "DPQ": tuple(f"DPQ0{item}0" for item in range(1, 10)),
+    "BMX": ("BMXBMI", "BMXWT", "BMXHT"),
+    "BPX": ("BPXPLS", *(f"BPX{kind}{n}" for kind in ("SY", "DI") for n in range(1, 5))),
+    "BPXO": tuple(f"BPXO{kind}{n}" for kind in ("SY", "DI", "PLS") for n in range(1, 4)),
+    "SMQ": ("SMQ020", "SMQ040"),
+    "ALQ": ("ALQ101", "ALQ110", "ALQ111", "ALQ120Q", "ALQ120U", "ALQ121", "ALQ130"),
+    "MCQ": ("MCQ010", "MCQ053", "MCQ220", *(f"MCQ160{letter}" for letter in "ABCDEFGKLMOP")),
+    "DIQ": ("DIQ010",),
+    "BPQ": ("BPQ020", "BPQ080"),
+    "KIQ_U": ("KIQ022",),
+    "SLQ": ("SLQ050", "SLD010H", "SLD012"),
+    "HUQ": ("HUQ010", "HUQ030", "HUQ050", "HUQ051", "HUQ071", "HUQ090"),
+    "RXQ_RX": ("RXDUSE", "RXQ033", "RXDDRUG", "RXDCOUNT", "RXQ050"),
+    "OCQ": ("OCD150",),
+    "FSQ": ("FSDAD", "FSDHH"),
+}
+"""The components that models use, and the columns that are read from each. None but SEQN is needed."""
+
+CYCLES_BY_LETTER = {
+    "D": "2005-2006",
+    "E": "2007-2008",
+    "F": "2009-2010",
+    "G": "2011-2012",
+    "H": "2013-2014",
+    "I": "2015-2016",
+    "J": "2017-2018",
+    "L": "2021-2023",
+}
+"""CDC's letter at the end of a table's name -> cycle. K (2019-2020) was published only inside the P_ tables."""
+
+PRE_PANDEMIC = "2017-2020"
+"""CDC's P_ tables: 2017 to March 2020. They hold the people of 2017-2018 again, under other numbers."""
+
+_NAME = re.compile(r"^(?P<early>P_)?(?P<component>[A-Z]+(?:_U|_RX)?)(?:_(?P<letter>[DEFGHIJL]))?$")
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Component -> its rows of all cycles, with SEQN, CYCLE (may be missing outside DEMO) and the columns found.
+
+    Raises SurveyDataError when the folder, or the DEMO or DPQ table, is not there, or a file cannot be read.
+    """
+    files = table_files(folder)
+    for needed in ("DEMO", "DPQ"):
+        if needed not in files:
+            raise SurveyDataError(
+                expected=f"NHANES tables with {needed} among them (parquet in raw/, or CDC's XPT files)",
+                found=f"no {needed} table in {folder}",
+                remedy="see docs/models.md for the list of files and where CDC publishes them",
+            )
+    return {component: _stacked(component, paths) for component, paths in files.items()}
+
+
+def table_files(folder: Path) -> dict[str, list[Path]]:
+    """Component -> the files that hold it, in a stable order. Raises SurveyDataError when the folder is not there."""
+    if not folder.is_dir():
+        raise SurveyDataError(
+            expected="a folder of NHANES tables", found=f"no folder {folder}", remedy="give the folder with --nhanes"
+        )
+    parquet = sorted([*folder.glob("raw/*.parquet"), *folder.glob("*.parquet")])
+    transport = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".xpt")
+    found: dict[str, list[Path]] = {}
+    for path in [*parquet, *transport]:
+        component, cycle = _component_and_cycle(path)
+        if component in COMPONENTS and (cycle is not None or path.suffix == ".parquet"):
+            found.setdefault(component, []).append(path)
+    return {component: found[component] for component in COMPONENTS if component in found}
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Name of each table file that is read (below the folder) -> its SHA-256."""
+    paths = sorted(path for paths in table_files(folder).values() for path in paths)
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+
+
+def _component_and_cycle(path: Path) -> tuple[str, str | None]:
+    match = _NAME.match(path.stem.upper())
+    if match is None:
+        return path.stem.upper(), None
+    return match["component"], PRE_PANDEMIC if match["early"] else CYCLES_BY_LETTER.get(match["letter"] or "")
+
+
+def _stacked(component: str, paths: list[Path]) -> pd.DataFrame:
+    tables = [_table(path, COMPONENTS[component]) for path in paths]
+    stacked = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    # The same cycle may lie there twice, as parquet and as XPT; only the medicines have several rows for one person.
+    return stacked if component == "RXQ_RX" else stacked.drop_duplicates("SEQN", ignore_index=True)
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    wanted = {"SEQN", "CYCLE", "SRC_TABLE", *columns}
+    try:
+        frame = _parquet(path, wanted) if path.suffix == ".parquet" else _transport(path, wanted)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SurveyDataError(
+            expected="a readable parquet or SAS transport file", found=f"{path.name}: {error}", remedy="fetch the file again"
+        ) from error
+    if "SEQN" not in frame:
+        raise SurveyDataError(
+            expected="a column SEQN", found=f"none in {path.name}", remedy="fetch the table again from CDC"
+        )
+    frame["SEQN"] = frame["SEQN"].astype("int64")
+    _, cycle = _component_and_cycle(path)
+    if "CYCLE" not in frame and cycle is not None:
+        frame["CYCLE"] = cycle
+    elif "CYCLE" not in frame and "SRC_TABLE" in frame:
+        frame["CYCLE"] = [_component_and_cycle(Path(str(name)))[1] for name in frame["SRC_TABLE"]]
+    return frame.drop(columns="SRC_TABLE", errors="ignore")
+
+
+def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
+    present = [name for name in pq.read_schema(path).names if name.upper() in wanted]
+    frame = pq.read_table(path, columns=present).to_pandas()
+    return frame.rename(columns=str.upper)
+
+
+def _transport(path: Path, wanted: set[str]) -> pd.DataFrame:
+    frame = pd.read_sas(path, format="xport", encoding="latin-1").rename(columns=str.upper)
+    frame = frame[[name for name in frame.columns if name in wanted]].copy()
+    numbers = frame.select_dtypes("number").columns
+    # pandas reads the zero of a SAS transport file as 5.4e-79.
+    frame[numbers] = frame[numbers].mask(frame[numbers].abs() < 1e-70, 0.0)
+    if "RXDDRUG" in frame:
+        drug = frame["RXDDRUG"].astype("string").str.strip()
+        frame["RXDDRUG"] = drug.mask(drug == "")
+    return frame

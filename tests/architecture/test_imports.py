@@ -1,0 +1,85 @@
+"""The import contracts of pyproject.toml hold, and each of them can break.
+
+A contract that nothing can break proves nothing, so each is shown an import that it must refuse, planted in a copy of
+the sources.
+"""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("cds_service", "explanations", "fhir_adapters", "models", "smart_launch")
+
+# contract, module that gets the import, the planted line
+PLANTS = [
+    ("one direction", "fhir_adapters.planted", "import models"),
+    ("one direction", "models.planted", "from explanations import __doc__"),
+    ("one direction", "explanations.planted", "def late() -> None:\n    import smart_launch"),
+    ("one direction", "smart_launch.planted", "import cds_service"),
+    ("no circles within a package", "models.planted", "import models.planted_too"),
+    ("safety rules stand on facts alone", "models.safety_rules", "import numpy"),
+    ("safety rules stand on facts alone", "models.safety_rules", "import models.scoring"),
+    ("web, tokens and command line stay in the two shells", "explanations.planted", "import flask"),
+    ("xgboost is used in models only, directly", "explanations.planted", "import xgboost"),
+    ("fhir.resources is used in fhir_adapters only, directly", "cds_service.planted", "import fhir.resources"),
+    ("requests is used where the network is, directly", "fhir_adapters.planted", "import requests"),
+    ("training tools are used in training and evaluation only, directly", "models.planted", "import shap"),
+    ("a serving worker cannot reach the training tools, not even through others", "models.scoring", "import pandas"),
+]
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copied_sources(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package in PACKAGES:
+        only_python = shutil.ignore_patterns("__pycache__", "artifacts", "codesets", "static", "templates")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=only_python)
+    return tmp_path
+
+
+def test_every_import_contract_holds() -> None:
+    result = lint_imports(ROOT)
+
+    assert result.returncode == 0, result.stdout
+
+
+def test_every_import_contract_is_shown_an_import_that_it_must_refuse() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+
+    assert {contract["name"] for contract in config["contracts"]} == {contract for contract, _, _ in PLANTS}
+
+
+@pytest.mark.parametrize(("contract", "module", "line"), PLANTS)
+def test_a_planted_import_breaks_its_contract(copied_sources: Path, contract: str, module: str, line: str) -> None:
+    target = copied_sources / Path(*module.split(".")).with_suffix(".py")
+    with target.open("a") as source:
+        source.write(f"\n{line}\n")
+    if "planted_too" in line:
+        target.with_name("planted_too.py").write_text("import models.planted\n")
+    if "scoring" in module:
+        # Without a way from a shell to the planted module, nothing would be reached.
+        (copied_sources / "explanations" / "planted.py").write_text(f"import {module}\n")
+
+    result = lint_imports(copied_sources)
+
+    assert result.returncode == 1
+    assert f"{contract} BROKEN" in result.stdout
+
+
+def test_importing_the_service_loads_no_explainer_library() -> None:
+    """Shap brings numba and a compiler: seconds at start and memory in every worker."""
+    question = "import cds_service.app, sys; print(sorted({'shap', 'numba', 'llvmlite'} & set(sys.modules)))"
+
+    result = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "[]"
