@@ -141,7 +141,8 @@ def check_config(folder: Path | None) -> None:
         click.echo(f"model {outcome}: {reason}", err=True)
     for site in config.sites:
         click.echo(
-            f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, {len(site.maps)} questionnaire maps"
+            f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, "
+            f"{len(site.maps)} questionnaire maps"
         )
     for model in engine.models:
         click.echo(f"model {model.outcome} {model.version}: verified")

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from flask import Flask
 
 from cds_service import discovery, errors, hooks
 from cds_service.engine import load_engine
+from cds_service.runtime import Runtime, now_utc, random_id
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
-from explanations.phrasebook import Phrasebook, load
-
-
-def now_utc() -> datetime:
-    """This moment, with its zone."""
-    return datetime.now(UTC)
-
-
-def random_id() -> str:
-    """A random UUID as text."""
-    return str(uuid.uuid4())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """What a request needs: settings, models, words, a clock and a source of ids."""
-
-    config: ServiceConfig
-    engine: Engine
-    phrases: Phrasebook
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
+from explanations.phrasebook import load
 
 
 def create_app(
@@ -48,8 +26,8 @@ def create_app(
     config = config or default_config()
     app = Flask("cds_service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.body_bytes
-    service = Service(config=config, engine=engine or load_engine(), phrases=load(), now=now, new_id=new_id)
+    runtime = Runtime(config=config, engine=engine or load_engine(), phrases=load(), now=now, new_id=new_id)
     errors.register(app)
     app.register_blueprint(discovery.create_blueprint())
-    app.register_blueprint(hooks.create_blueprint(service))
+    app.register_blueprint(hooks.create_blueprint(runtime))
     return app

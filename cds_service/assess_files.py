@@ -7,14 +7,17 @@ import sys
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from pathlib import Path
 from typing import Any
 
-from cds_service.app import random_id
+import msgspec
+
 from cds_service.cards import cards_for
 from cds_service.engine import for_site
 from cds_service.errors import ServiceError
 from cds_service.hooks import decode
 from cds_service.report import report
+from cds_service.runtime import random_id
 from cds_service.sites import SiteConfig
 from cds_service.wire import Card
 from explanations.assessment import Assessment, Engine, assess
@@ -66,11 +69,7 @@ def moment(text: str | None) -> datetime:
 
 def content(name: str) -> bytes:
     """The bytes of a file, or of standard input for `-`; gzip is unpacked. Raises OSError or NotFhir."""
-    if name == "-":
-        raw = sys.stdin.buffer.read()
-    else:
-        with open(name, "rb") as file:
-            raw = file.read()
+    raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     if not raw.startswith(GZIP):
         return raw
     try:
@@ -116,4 +115,4 @@ class _Hook(r4.Element):
     hook: str | None = None
 
 
-HOOK_PEEK = r4.msgspec.json.Decoder(_Hook)
+HOOK_PEEK = msgspec.json.Decoder(_Hook)

@@ -25,9 +25,9 @@ SERVICES: tuple[Service, ...] = (
         hook="patient-view",
         title="Depression and suicide safety",
         description=(
-            "Restates documented safety answers (PHQ-9 item 9, C-SSRS, ASQ, EPDS item 10, coded self-harm) and, for adults, "
-            "estimates current depressive symptoms and suicidal ideation to prompt screening. A prompt is not a diagnosis, "
-            "and no card is no reassurance."
+            "Restates documented safety answers (PHQ-9 item 9, C-SSRS, ASQ, EPDS item 10, coded self-harm) and, for "
+            "adults, estimates current depressive symptoms and suicidal ideation to prompt screening. A prompt is not "
+            "a diagnosis, and no card is no reassurance."
         ),
         usage="FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart.",
         prefetch=tuple((t.key, t.query) for t in templates()),

@@ -6,6 +6,7 @@ import hashlib
 
 import msgspec
 from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.catalogue import SERVICES
 
@@ -36,7 +37,7 @@ def create_blueprint() -> Blueprint:
     tag = hashlib.sha256(body).hexdigest()[:16]
 
     @blueprint.get("/cds-services", strict_slashes=False)
-    def services() -> Response:
+    def services() -> BaseResponse:
         answer = Response(body, content_type="application/json")
         answer.set_etag(tag)
         answer.headers["Cache-Control"] = "public, max-age=300"

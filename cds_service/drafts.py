@@ -99,6 +99,7 @@ def override_reasons(topic: Topic) -> list[Coding]:
 
 
 def topic_coding(topic: Topic) -> Coding:
+    """The static topic code of a card."""
     return Coding(system=TOPIC_SYSTEM, code=topic.value, display=TOPIC_NAMES[topic])
 
 

@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -15,6 +14,7 @@ from cds_service import catalogue
 from cds_service.cards import cards_for
 from cds_service.engine import for_site
 from cds_service.errors import BadRequest, DataUnavailable, UnknownService, UnsupportedMedia, json_response
+from cds_service.runtime import Runtime
 from cds_service.wire import HOOK_REQUEST, CardsResponse, HookRequest
 from explanations.assessment import Assessment, assess
 from fhir_adapters.client import FhirClient, is_loopback
@@ -23,45 +23,42 @@ from fhir_adapters.extraction import patient_record
 from fhir_adapters.prefetch import Fetch, gather
 from models.safety_rules import Kind
 
-if TYPE_CHECKING:
-    from cds_service.app import Service
-
 log = logging.getLogger("mhcds")
 JSON_TYPES = ("application/json", "application/fhir+json")
 FORBIDDEN_IN_ID = set("/?#&%\\\"'<> ")
 
 
-def create_blueprint(service: Service) -> Blueprint:
+def create_blueprint(runtime: Runtime) -> Blueprint:
     """The route of every hook call."""
     blueprint = Blueprint("hooks", __name__)
 
     @blueprint.post("/cds-services/<identifier>", strict_slashes=False)
     def call(identifier: str) -> Response:
-        return answer(service, identifier, request.mimetype, request.get_data(cache=False))
+        return answer(runtime, identifier, request.mimetype, request.get_data(cache=False))
 
     return blueprint
 
 
-def answer(service: Service, identifier: str, media_type: str, body: bytes) -> Response:
+def answer(runtime: Runtime, identifier: str, media_type: str, body: bytes) -> Response:
     """One hook call: parse, gather, extract, assess, present, log. Authentication and audit have their own issues."""
     started = time.monotonic()
     hook = parse(identifier, media_type, body)
-    site = service.config.site(fhir_base=hook.fhir_server)
+    site = runtime.config.site(fhir_base=hook.fhir_server)
     patient_id = hook.context.patient_id or ""
     encounter = f"Encounter/{hook.context.encounter_id}" if hook.context.encounter_id else None
-    fetch = reader(hook, started + service.config.fetch_budget_s)
+    fetch = reader(hook, started + runtime.config.fetch_budget_s)
     try:
         gathered = gather(patient_id, hook.prefetch or {}, fetch, fhir_base=hook.fhir_server)
         record = patient_record(
-            gathered, as_of=service.now(), zone=site.cards.zone, maps=site.maps, encounter=encounter
+            gathered, as_of=runtime.now(), zone=site.cards.zone, maps=site.maps, encounter=encounter
         )
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error
     except FhirError as error:
         raise BadRequest(f"prefetch: {error}") from error
-    assessment = assess(record, for_site(service.engine, site.thresholds))
+    assessment = assess(record, for_site(runtime.engine, site.thresholds))
     refuse_silence(assessment)
-    cards = cards_for(assessment, site.cards, service.phrases, new_id=service.new_id, user=hook.context.user_id)
+    cards = cards_for(assessment, site.cards, runtime.phrases, new_id=runtime.new_id, user=hook.context.user_id)
     log_request(identifier, hook, site.id, assessment, len(cards), time.monotonic() - started)
     return json_response(CardsResponse(cards=cards))
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from cds_service.cards import CardSettings
+from cds_service.card_topics import CardSettings
 from cds_service.errors import ConfigError
 from fhir_adapters.facts import Instrument
 from fhir_adapters.screening import QuestionnaireMap
@@ -86,7 +86,10 @@ class ServiceConfig:
     fetch_budget_s: float = DEFAULT_BUDGET_S
 
     def site(self, identifier: str | None = None, fhir_base: str | None = None) -> SiteConfig:
-        """The site of that id, else the one that lists the FHIR base, else the first. Raises ConfigError for an unknown id."""
+        """The site of that id, else the one that lists the FHIR base, else the first.
+
+        Raises ConfigError for an unknown id.
+        """
         if identifier is not None:
             found = next((s for s in self.sites if s.id == identifier), None)
             if found is None:
@@ -112,12 +115,11 @@ def load_config(folder: Path) -> ServiceConfig:
     paths = sorted((folder / "sites").glob("*.toml"))
     sites = [site for path in paths if (site := load_site(path, problems))]
     names = [site.id for site in sites]
-    for name in sorted({n for n in names if names.count(n) > 1}):
-        problems.append(f"{folder / 'sites'}: two files have the id {name}; give each site its own")
-    if problems:
+    doubled = sorted({n for n in names if names.count(n) > 1})
+    problems += [f"{folder / 'sites'}: two files have the id {n}; give each site its own" for n in doubled]
+    if problems or service is None:
         raise ConfigError("\n".join(problems))
-    assert service is not None
-    if not 1024 <= service.body_bytes:
+    if service.body_bytes < 1024:
         raise ConfigError(f"{main}: body_bytes must be at least 1024; found {service.body_bytes}")
     if not 0 < service.fetch_budget_s <= 60:
         raise ConfigError(

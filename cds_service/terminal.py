@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -32,10 +33,10 @@ def progress() -> Iterator[Report]:
     if not sys.stderr.isatty():
         said: set[str] = set()
 
-        def line(what: str, done: int, total: int) -> None:
+        def line(what: str, _done: int, total: int) -> None:
             if what not in said:
                 said.add(what)
-                print(f"{what} ({total} steps)" if total > 1 else what, file=sys.stderr, flush=True)
+                click.echo(f"{what} ({total} steps)" if total > 1 else what, err=True)
 
         yield line
         return

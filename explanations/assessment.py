@@ -38,7 +38,7 @@ class Engine:
 class Assessment:
     """Everything concluded about one record. `in_care` holds the facts that show depression care (R13).
 
-    `measure_again`: in care, the depression estimate is at or above the threshold, and no PHQ-9 is on file for 120 days.
+    `measure_again`: in care, the depression estimate is at or above the threshold, no PHQ-9 on file for 120 days.
     """
 
     record: PatientRecord
@@ -51,7 +51,7 @@ class Assessment:
     measure_again: bool
 
     def prompting(self) -> tuple[RiskScore, ...]:
-        """Scores that ask for a screening prompt: at or above the threshold, and not the depression of a patient in care."""
+        """Scores that ask for a screening prompt: at or above the threshold, but not depression when in care (R13)."""
         return tuple(
             s
             for s in self.scores

@@ -16,6 +16,8 @@ MODERATE = 0.69
 
 
 class Size(StrEnum):
+    """How much a reason moved the estimate, in words."""
+
     SLIGHTLY = "slightly"
     MODERATELY = "moderately"
     STRONGLY = "strongly"
@@ -23,7 +25,7 @@ class Size(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """What one concept did to the estimate. `facts` are the values in the chart behind it; `missing` its absent inputs."""
+    """What one concept did to the estimate: the values in the chart behind it, and its absent inputs."""
 
     concept: str
     log_odds: float

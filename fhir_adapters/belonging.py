@@ -7,8 +7,6 @@ taken for this patient's.
 
 from __future__ import annotations
 
-from typing import Any
-
 from fhir_adapters import r4
 from fhir_adapters.facts import Anomaly
 from fhir_adapters.gathered import Gathered
@@ -52,7 +50,7 @@ def _anomaly(count: int, words: str) -> Anomaly:
     )
 
 
-def _patient_reference(content: Any) -> r4.Reference | None:
+def _patient_reference(content: object) -> r4.Reference | None:
     found = getattr(content, "subject", None) or getattr(content, "beneficiary", None)
     return found if isinstance(found, r4.Reference) else None
 

@@ -58,6 +58,7 @@ def safety_label(group: str) -> str | None:
 
 
 def status_codes(concept: r4.CodeableConcept | None) -> set[str]:
+    """The codes of a status or category."""
     return {c.code for c in concept.coding if c.code} if concept else set()
 
 
@@ -67,10 +68,12 @@ def counted(condition: r4.Condition) -> bool:
 
 
 def confirmed(condition: r4.Condition) -> bool:
+    """Whether the entry is counted and neither provisional nor one of several considered."""
     return counted(condition) and not status_codes(condition.verification_status) & UNCONFIRMED
 
 
 def onset(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
+    """The onset, else the date of recording."""
     period = condition.onset_period
     text = first(condition.onset_date_time, period.start if period else None, condition.recorded_date)
     return when(text, zone, today)
@@ -199,10 +202,12 @@ def disorder_groups(concept: r4.CodeableConcept | None) -> set[str]:
 
 
 def is_depressive(groups: set[str]) -> bool:
+    """Whether one of the groups is a depressive disorder, partial remission included."""
     return any(group.startswith(DEPRESSION) for group in groups)
 
 
 def is_bipolar(groups: set[str]) -> bool:
+    """Whether one of the groups is bipolar disorder, cyclothymia or mania."""
     return any(group.startswith(BIPOLAR) for group in groups)
 
 

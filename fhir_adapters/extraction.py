@@ -7,12 +7,14 @@ itself becomes an `Anomaly`. Nothing is judged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 
 from fhir_adapters import r4, screening
 from fhir_adapters.belonging import own_resources
 from fhir_adapters.conditions import (
+    OVER,
     EncounterDate,
     chronic_features,
     chronic_names,
@@ -27,7 +29,7 @@ from fhir_adapters.conditions import (
     status_codes,
 )
 from fhir_adapters.dates import age_on, first, when
-from fhir_adapters.encounters import visit, visit_facts
+from fhir_adapters.encounters import TOOK_PLACE, visit, visit_facts
 from fhir_adapters.errors import NoPatient
 from fhir_adapters.facts import (
     Administration,
@@ -49,15 +51,36 @@ from fhir_adapters.terminology import SNOMED, canonical
 
 RISK_ASSESSMENT = "225337009"
 OVER_STATUSES = {"entered-in-error", "stopped", "cancelled"}
-# Types whose loss could hide a documented safety answer or a model input.
-MATTERS = ("Observation", "QuestionnaireResponse", "Condition", "MedicationRequest", "MedicationStatement", "Encounter",
-           "Procedure")  # fmt: skip
+# Types in which a documented safety answer can stand, and all types that facts are read from.
+SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
+READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
 # Facts that no rule, model or page uses: read by `mhcds assess` only (product.md section 4).
 LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 MARITAL = {"M": 1, "T": 1, "D": 2, "L": 2, "W": 2, "S": 3}
 PAYERS = (("ins_private", ("5", "6")), ("ins_medicare", ("1",)), ("ins_medicaid", ("2",)))
 PAYER_TYPES = "https://nahdo.org/sopt"
 DIED_LATER = "One or more answers are dated after the recorded date of death."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One patient's own resources by type, and how to read them. `unreadable` is filled while reading."""
+
+    by_kind: dict[str, list[r4.Resource]]
+    zone: tzinfo
+    today: date
+    maps: tuple[QuestionnaireMap, ...]
+    left_out: bool
+    unreadable: list[Unreadable]
+
+    def of(self, *kinds: str) -> list[r4.Resource]:
+        """The resources of these types."""
+        return [resource for kind in kinds for resource in self.by_kind.get(kind, ())]
+
+    def cannot_read(self, resource: r4.Resource, reason: str) -> None:
+        """Keeps that `resource` could not be read."""
+        may_hide = resource.kind in SAFETY_TYPES
+        self.unreadable.append(Unreadable(reference=resource.reference, reason=reason, may_hide_answer=may_hide))
 
 
 def patient_record(
@@ -77,34 +100,33 @@ def patient_record(
     if gathered.patient is not None and gathered.patient.content is None:
         raise NoPatient(f"the Patient resource cannot be read: {gathered.patient.fault}")
     today = as_of.astimezone(zone).date()
-    maps = tuple(maps)
     resources, anomalies = own_resources(gathered)
-    by_kind: dict[str, list[r4.Resource]] = {}
-    unreadable = []
+    chart = Chart(by_kind={}, zone=zone, today=today, maps=tuple(maps), left_out=left_out, unreadable=[])
     for resource in resources:
         if resource.content is not None:
-            by_kind.setdefault(resource.kind, []).append(resource)
-        if resource.fault and resource.kind in MATTERS:
-            unreadable.append(Unreadable(reference=resource.reference, reason=resource.fault))
+            chart.by_kind.setdefault(resource.kind, []).append(resource)
+        if resource.fault and resource.kind in READ_TYPES:
+            chart.cannot_read(resource, resource.fault)
 
-    visits, dates = _visits(by_kind.get("Encounter", []), zone, today)
-    condition_facts, events, depressive, bipolar = _conditions(by_kind, dates, zone, today, left_out, unreadable)
-    forms, observation_events = _observations(by_kind, maps, zone, today, unreadable)
+    visits, dates = _visits(chart)
+    condition_facts, condition_events, depressive, bipolar = _conditions(chart, dates)
+    forms, observation_events = _observations(chart)
+    events = [*condition_events, *_reason_events(chart, dates), *observation_events]
     measured, odd_values = measured_facts(
         reading
-        for resource in by_kind.get("Observation", [])
+        for resource in chart.of("Observation")
         for reading in readings(resource.content, resource.reference, zone, today)
     )
-    facts = [*_patient_facts(gathered.patient, visits, today, left_out), *measured, *_screening_facts(forms)]
+    facts = [*_patient_facts(gathered.patient, visits, chart), *measured, *_screening_facts(forms)]
     if CONDITIONS in gathered.known:
         history = [(e.when, e.reference) for e in events if not e.provisional]
         facts += [*condition_facts, condition_fact("suicide_history", history)]
     if ENCOUNTERS in gathered.known:
         facts += visit_facts(visits, today)
     if MEDICATIONS in gathered.known:
-        facts += _medications(by_kind, zone, today, left_out, unreadable)
+        facts += _medications(chart)
     if left_out and COVERAGE in gathered.known:
-        facts += _coverage(by_kind.get("Coverage", []))
+        facts += _coverage(chart)
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died = when(patient.deceased_date_time, zone, today)
     anomalies += [*odd_values, *_form_anomalies(forms)]
@@ -120,23 +142,23 @@ def patient_record(
         encounter=encounter,
         facts=tuple(facts),
         administrations=forms,
-        events=tuple(events + observation_events),
-        visits=_for_depression(visits, by_kind.get("Condition", [])),
-        risk_assessments=_risk_assessments(by_kind.get("Procedure", []), zone, today),
+        events=tuple(events),
+        visits=_for_depression(visits, chart),
+        risk_assessments=_risk_assessments(chart),
         depressive_disorder=depressive,
         bipolar_disorder=bipolar,
         anomalies=tuple(anomalies),
-        unreadable=tuple(unreadable),
+        unreadable=tuple(chart.unreadable),
         unknown=gathered.unknown,
     )
 
 
-def _patient_facts(patient: r4.Resource | None, visits: list[Visit], today: date, left_out: bool) -> list[Fact]:
+def _patient_facts(patient: r4.Resource | None, visits: list[Visit], chart: Chart) -> list[Fact]:
     if patient is None:
         return []
     content, source = patient.content, (patient.reference,)
     facts = []
-    age = age_on(content.birth_date, today)
+    age = age_on(content.birth_date, chart.today)
     if age is not None:
         facts.append(Fact(name="age", value=age, unit="a", references=source))
     if content.gender in ("female", "male"):
@@ -149,149 +171,158 @@ def _patient_facts(patient: r4.Resource | None, visits: list[Visit], today: date
         ),
         None,
     )
-    if left_out and marital is not None:
+    if chart.left_out and marital is not None:
         facts.append(Fact(name="marital3", value=marital, references=source))
     place = source if content.general_practitioner else tuple(v.reference for v in visits if v.kind == "ambulatory")
     facts.append(Fact(name="usual_place", value=bool(place), references=place))
     return facts
 
 
-def _visits(encounters: list[r4.Resource], zone: tzinfo, today: date) -> tuple[list[Visit], dict[str, EncounterDate]]:
+def _visits(chart: Chart) -> tuple[list[Visit], dict[str, EncounterDate]]:
     visits, dates = [], {}
-    for resource in encounters:
-        found = visit(resource.content, resource.reference, zone, today)
+    for resource in chart.of("Encounter"):
+        found = visit(resource.content, resource.reference, chart.zone, chart.today)
         if found:
             visits.append(found)
         start = resource.content.period.start if resource.content.period else None
         for name in resource.names:
-            dates[name] = EncounterDate(reference=resource.reference, when=when(start, zone, today))
+            dates[name] = EncounterDate(reference=resource.reference, when=when(start, chart.zone, chart.today))
     return visits, dates
 
 
 def _conditions(
-    by_kind: dict[str, list[r4.Resource]],
-    dates: dict[str, EncounterDate],
-    zone: tzinfo,
-    today: date,
-    left_out: bool,
-    unreadable: list[Unreadable],
+    chart: Chart, dates: dict[str, EncounterDate]
 ) -> tuple[list[Fact], list[CodedEvent], Fact | None, Fact | None]:
+    """Yes/no facts, coded safety events, and the depressive and bipolar disorders of R13."""
     sources: dict[str, list[tuple[When | None, str]]] = {}
     events: list[CodedEvent] = []
-    depressive: list[tuple[When | None, str]] = []
-    bipolar: list[tuple[When | None, str]] = []
-    for resource in by_kind.get("Condition", []):
+    for resource in chart.of("Condition"):
         condition: r4.Condition = resource.content
         if _has_no_code(condition.code):
-            unreadable.append(Unreadable(reference=resource.reference, reason="it has no code"))
+            chart.cannot_read(resource, "it has no code")
             continue
-        event = condition_event(condition, resource.reference, dates, zone, today)
+        event = condition_event(condition, resource.reference, dates, chart.zone, chart.today)
         if event:
             events.append(event)
-        if not confirmed(condition):
-            continue
-        moment = onset(condition, zone, today)
-        for feature in chronic_features(condition.code):
-            sources.setdefault(feature, []).append((moment, resource.reference))
-        groups = disorder_groups(condition.code)
-        if is_depressive(groups) and not status_codes(condition.clinical_status) & {
-            "inactive",
-            "remission",
-            "resolved",
-        }:
-            depressive.append((moment, resource.reference))
-        if is_bipolar(groups):
-            bipolar.append((moment, resource.reference))
-    for resource in by_kind.get("Encounter", []):
-        for concept in resource.content.reason_code:
-            event = coded_event(
+        if confirmed(condition):
+            moment = onset(condition, chart.zone, chart.today)
+            for name in (*chronic_features(condition.code), *_disorders(condition)):
+                sources.setdefault(name, []).append((moment, resource.reference))
+    names = [name for name in chronic_names() if chart.left_out or name not in LEFT_OUT]
+    facts = [condition_fact(name, sources.get(name, [])) for name in names]
+    disorders = [condition_fact(name, sources[name]) if name in sources else None for name in (DEPRESSIVE, BIPOLAR)]
+    return facts, events, disorders[0], disorders[1]
+
+
+DEPRESSIVE, BIPOLAR = "depressive_disorder", "bipolar_disorder"
+
+
+def _disorders(condition: r4.Condition) -> list[str]:
+    """An active depressive disorder; a bipolar disorder whether active or not."""
+    groups = disorder_groups(condition.code)
+    active_now = not status_codes(condition.clinical_status) & OVER
+    return [DEPRESSIVE] * (is_depressive(groups) and active_now) + [BIPOLAR] * is_bipolar(groups)
+
+
+def _reason_events(chart: Chart, dates: dict[str, EncounterDate]) -> list[CodedEvent]:
+    """Safety codes given as the reason of an encounter that took place."""
+    return [
+        event
+        for resource in chart.of("Encounter")
+        if resource.content.status in TOOK_PLACE
+        for concept in resource.content.reason_code
+        if (
+            event := coded_event(
                 concept,
                 reference=resource.reference,
                 moment=dates[resource.reference].when if resource.reference in dates else None,
                 encounter=resource.reference,
                 encounter_diagnosis=True,
-                over=resource.content.status not in {"finished", "in-progress", "onleave", "triaged", "arrived"},
+                over=False,
                 provisional=False,
             )
-            if event:
-                events.append(event)
-    names = [name for name in chronic_names() if left_out or name not in LEFT_OUT]
-    facts = [condition_fact(name, sources.get(name, [])) for name in names]
-    return (
-        facts,
-        events,
-        condition_fact("depressive_disorder", depressive) if depressive else None,
-        condition_fact("bipolar_disorder", bipolar) if bipolar else None,
-    )
+        )
+    ]
 
 
 def _has_no_code(concept: r4.CodeableConcept | None) -> bool:
     return concept is None or not (concept.text or any(c.code or c.display for c in concept.coding))
 
 
-def _observations(
-    by_kind: dict[str, list[r4.Resource]],
-    maps: tuple[QuestionnaireMap, ...],
-    zone: tzinfo,
-    today: date,
-    unreadable: list[Unreadable],
-) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
+def _observations(chart: Chart) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
     """Forms from Observations and QuestionnaireResponses, and safety findings coded as Observation.code."""
     pieces: list[Piece] = []
     events: list[CodedEvent] = []
-    observations = by_kind.get("Observation", [])
-    panels = {
-        member.reference: resource.reference
-        for resource in observations
-        for member in resource.content.has_member
-        if member.reference and screening.target_of(resource.content.code, maps)
-    }
-    responses = {name: r.reference for r in by_kind.get("QuestionnaireResponse", []) for name in r.names}
-    for resource in observations:
+    form_of = _forms_of(chart)
+    for resource in chart.of("Observation"):
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
             continue
         if _has_no_code(observation.code):
-            unreadable.append(Unreadable(reference=resource.reference, reason="it has no code"))
+            chart.cannot_read(resource, "it has no code")
             continue
-        form = next((panels[name] for name in resource.names if name in panels), None) or next(
-            (responses[d.reference] for d in observation.derived_from if d.reference in responses), None
-        )
-        moment = observed(observation, zone, today)
-        values: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-        values += [(component.code, component) for component in observation.component]
-        for concept, value in values:
-            target = screening.target_of(concept, maps)
-            if target is None:
-                continue
-            is_panel = target.item == "panel"
-            pieces += screening.pieces_of(
-                target,
-                value if not observation.modifier_extension else UNINTERPRETABLE,
-                when=moment,
-                encounter=observation.encounter.reference if observation.encounter else None,
-                provisional=observation.status in ("preliminary", "registered"),
-                reference=resource.reference,
-                form=form or (resource.reference if is_panel or observation.component else None),
-            )
+        moment = observed(observation, chart.zone, chart.today)
+        pieces += _observation_pieces(chart, resource, moment, form_of(resource))
         event = _finding_observation(observation, resource.reference, moment)
         if event:
             events.append(event)
-    for resource in by_kind.get("QuestionnaireResponse", []):
+    for resource in chart.of("QuestionnaireResponse"):
         response: r4.QuestionnaireResponse = resource.content
         if response.status in OVER_STATUSES:
             continue
-        for target, value in screening.questionnaire_targets(response, maps):
+        for target, value in screening.questionnaire_targets(response, chart.maps):
             pieces += screening.pieces_of(
                 target,
                 value,
-                when=when(response.authored, zone, today),
+                when=when(response.authored, chart.zone, chart.today),
                 encounter=response.encounter.reference if response.encounter else None,
                 provisional=response.status == "in-progress",
                 reference=resource.reference,
                 form=resource.reference,
             )
     return screening.administrations(pieces), events
+
+
+def _forms_of(chart: Chart) -> Callable[[r4.Resource], str | None]:
+    """Which form an Observation is part of: the panel that lists it, or the response that it was derived from."""
+    panels = {
+        member.reference: resource.reference
+        for resource in chart.of("Observation")
+        for member in resource.content.has_member
+        if member.reference and screening.target_of(resource.content.code, chart.maps)
+    }
+    responses = {name: resource.reference for resource in chart.of("QuestionnaireResponse") for name in resource.names}
+
+    def form_of(resource: r4.Resource) -> str | None:
+        sources = (d.reference for d in resource.content.derived_from)
+        return next((panels[name] for name in resource.names if name in panels), None) or next(
+            (responses[source] for source in sources if source in responses), None
+        )
+
+    return form_of
+
+
+def _observation_pieces(chart: Chart, resource: r4.Resource, moment: When | None, form: str | None) -> list[Piece]:
+    """The coded values of one Observation and its components that belong to a screening instrument."""
+    observation: r4.Observation = resource.content
+    values: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
+    values += [(component.code, component) for component in observation.component]
+    pieces: list[Piece] = []
+    for concept, value in values:
+        target = screening.target_of(concept, chart.maps)
+        if target is None:
+            continue
+        own_form = target.item == "panel" or observation.component
+        pieces += screening.pieces_of(
+            target,
+            UNINTERPRETABLE if observation.modifier_extension else value,
+            when=moment,
+            encounter=observation.encounter.reference if observation.encounter else None,
+            provisional=observation.status in ("preliminary", "registered"),
+            reference=resource.reference,
+            form=form or (resource.reference if own_form else None),
+        )
+    return pieces
 
 
 # Stands for a value that a modifier extension may have turned around.
@@ -384,30 +415,27 @@ def _number_word(count: int) -> str:
     return words[count] if count < len(words) else str(count)
 
 
-def _medications(
-    by_kind: dict[str, list[r4.Resource]], zone: tzinfo, today: date, left_out: bool, unreadable: list[Unreadable]
-) -> list[Fact]:
-    listed = {name: r.content for r in by_kind.get("Medication", []) for name in r.names}
+def _medications(chart: Chart) -> list[Fact]:
+    listed = {name: resource.content for resource in chart.of("Medication") for name in resource.names}
     taken = []
-    for kind in ("MedicationRequest", "MedicationStatement"):
-        for resource in by_kind.get(kind, []):
-            use: r4.MedicationUse = resource.content
-            if not active(use, kind):
-                continue
-            period = use.effective_period
-            text = first(use.authored_on, use.effective_date_time, period.start if period else None)
-            found = medicine(concept_of(use, listed), when(text, zone, today), resource.reference)
-            if found:
-                taken.append(found)
-            else:
-                unreadable.append(Unreadable(reference=resource.reference, reason="it names no medicine"))
-    return medication_facts(taken, [name for name in class_names() if left_out or name not in LEFT_OUT])
+    for resource in chart.of("MedicationRequest", "MedicationStatement"):
+        use: r4.MedicationUse = resource.content
+        if not active(use, resource.kind):
+            continue
+        period = use.effective_period
+        text = first(use.authored_on, use.effective_date_time, period.start if period else None)
+        found = medicine(concept_of(use, listed), when(text, chart.zone, chart.today), resource.reference)
+        if found:
+            taken.append(found)
+        else:
+            chart.cannot_read(resource, "it names no medicine")
+    return medication_facts(taken, [name for name in class_names() if chart.left_out or name not in LEFT_OUT])
 
 
-def _coverage(coverages: list[r4.Resource]) -> list[Fact]:
+def _coverage(chart: Chart) -> list[Fact]:
     """Payer facts; none at all when the chart holds no coverage of a known kind."""
     held: dict[str, list[str]] = {}
-    for resource in coverages:
+    for resource in chart.of("Coverage"):
         if resource.content.status != "active":
             continue
         for coding in resource.content.type.coding if resource.content.type else ():
@@ -419,9 +447,9 @@ def _coverage(coverages: list[r4.Resource]) -> list[Fact]:
     return [Fact(name=name, value=name in held, references=tuple(held.get(name, ()))) for name, _ in PAYERS]
 
 
-def _risk_assessments(procedures: list[r4.Resource], zone: tzinfo, today: date) -> tuple[RiskAssessment, ...]:
+def _risk_assessments(chart: Chart) -> tuple[RiskAssessment, ...]:
     found = []
-    for resource in procedures:
+    for resource in chart.of("Procedure"):
         procedure: r4.Procedure = resource.content
         coded = procedure.code.coding if procedure.code else ()
         if procedure.status == "completed" and any(
@@ -434,27 +462,20 @@ def _risk_assessments(procedures: list[r4.Resource], zone: tzinfo, today: date) 
             found.append(
                 RiskAssessment(
                     reference=resource.reference,
-                    when=when(text, zone, today),
+                    when=when(text, chart.zone, chart.today),
                     encounter=procedure.encounter.reference if procedure.encounter else None,
                 )
             )
     return tuple(found)
 
 
-def _for_depression(visits: list[Visit], conditions: list[r4.Resource]) -> tuple[Visit, ...]:
+def _for_depression(visits: list[Visit], chart: Chart) -> tuple[Visit, ...]:
     """Visits, marked when a depressive disorder was an encounter diagnosis of theirs."""
     coded = {
-        r.content.encounter.reference
-        for r in conditions
-        if r.content.encounter and confirmed(r.content) and is_depressive(disorder_groups(r.content.code))
+        resource.content.encounter.reference
+        for resource in chart.of("Condition")
+        if resource.content.encounter
+        and confirmed(resource.content)
+        and is_depressive(disorder_groups(resource.content.code))
     }
-    return tuple(
-        Visit(
-            reference=v.reference,
-            when=v.when,
-            kind=v.kind,
-            mental_health=v.mental_health,
-            for_depression=v.for_depression or v.reference in coded,
-        )
-        for v in visits
-    )
+    return tuple(replace(v, for_depression=v.for_depression or v.reference in coded) for v in visits)

@@ -47,6 +47,8 @@ class Fact:
 
 
 class Instrument(StrEnum):
+    """The screening instruments that are read."""
+
     PHQ9 = "phq-9"
     PHQ9M = "phq-9m"
     PHQ2 = "phq-2"
@@ -177,10 +179,11 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A resource that was there and could not be read, with the reason."""
+    """A resource that was there and could not be read. `may_hide_answer`: a safety answer can stand in its type."""
 
     reference: str
     reason: str
+    may_hide_answer: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

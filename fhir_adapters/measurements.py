@@ -128,8 +128,15 @@ def _moment(reading: Reading) -> tuple[date, datetime]:
     return reading.when.day, reading.when.instant or datetime.min.replace(tzinfo=UTC)
 
 
-CODED = {SMOKING: "smoke_status", EMPLOYMENT: "employed", SELF_RATED_HEALTH: "gen_health",
-         HUNGER[0]: "food_insec", HUNGER[1]: "food_insec", "68519-8": "alc_drinks_day", "68518-0": "alc_days_yr"}  # fmt: skip
+CODED = {
+    SMOKING: "smoke_status",
+    EMPLOYMENT: "employed",
+    SELF_RATED_HEALTH: "gen_health",
+    HUNGER[0]: "food_insec",
+    HUNGER[1]: "food_insec",
+    "68519-8": "alc_drinks_day",
+    "68518-0": "alc_days_yr",
+}
 
 
 def _feature(reading: Reading) -> str | None:
@@ -207,7 +214,7 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
     except UnitError:
         return Anomaly(
             kind="unit",
-            text=f"A value for {_name(feature)} is in a unit that is not known here (expected {quantity.unit}); it was not used.",
+            text=f"A value for {_name(feature)} is in an unknown unit (expected {quantity.unit}); it was not used.",
             references=where,
             when=reading.when,
         )
@@ -219,9 +226,10 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
             when=reading.when,
         )
     if not quantity.low <= canonical_value <= quantity.high:
+        possible = f"{quantity.low:g} to {quantity.high:g} {quantity.unit}"
         return Anomaly(
             kind="out-of-range",
-            text=f"A value for {_name(feature)} lies outside what is possible ({quantity.low:g} to {quantity.high:g} {quantity.unit}); it was not used.",
+            text=f"A value for {_name(feature)} is outside the possible {possible}; it was not used.",
             references=where,
             when=reading.when,
         )
@@ -235,8 +243,14 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
     )
 
 
-NAMES = {"sbp": "systolic blood pressure", "dbp": "diastolic blood pressure", "bmi": "body mass index", "weight_kg": "body weight",
-         "height_cm": "body height", "pulse": "heart rate"}  # fmt: skip
+NAMES = {
+    "sbp": "systolic blood pressure",
+    "dbp": "diastolic blood pressure",
+    "bmi": "body mass index",
+    "weight_kg": "body weight",
+    "height_cm": "body height",
+    "pulse": "heart rate",
+}
 
 
 def _name(feature: str) -> str:

@@ -153,19 +153,21 @@ def _sent(template: Template, raw: Raw) -> Part | str:
         resources = tuple(r4.read(entry, url) for entry, url in r4.entries(whole.content))
     except NotFhir:
         return "what was sent is not FHIR"
-    if any(link.relation == "next" for link in whole.content.link):
-        return Part(resources=resources, incomplete="only the first page was sent")
-    if any(r.kind == "OperationOutcome" and _is_error(r) for r in resources):
-        return Part(resources=resources, incomplete="the chart reported an error while searching")
-    return Part(resources=resources)
+    paged = any(link.relation == "next" for link in whole.content.link)
+    return Part(resources=resources, incomplete="only the first page was sent" if paged else _search_error(resources))
 
 
 def _plain(kind: str) -> str:
     return kind if re.fullmatch(r"[A-Za-z]{1,40}", kind) else "different resource"
 
 
-def _is_error(outcome: r4.Resource) -> bool:
-    return outcome.content is None or any(issue.severity in ("error", "fatal") for issue in outcome.content.issue)
+def _search_error(resources: Iterable[r4.Resource]) -> str | None:
+    """The reason to take a search as incomplete: an OperationOutcome of error severity among its results."""
+    outcomes = [r for r in resources if r.kind == "OperationOutcome"]
+    broken = any(
+        o.content is None or any(issue.severity in ("error", "fatal") for issue in o.content.issue) for o in outcomes
+    )
+    return "the chart reported an error while searching" if broken else None
 
 
 def _fetch_all(absent: list[Template], fetch: Fetch | None, patient_id: str) -> dict[str, Part | str]:
@@ -180,9 +182,7 @@ def _fetch_all(absent: list[Template], fetch: Fetch | None, patient_id: str) -> 
             found = fetch(query)
         except (FetchFailed, NotFhir) as failure:
             return str(failure)
-        broken = any(r.kind == "OperationOutcome" and _is_error(r) for r in found)
-        reason = "the chart reported an error while searching" if broken else None
-        return Part(resources=tuple(found), incomplete=reason)
+        return Part(resources=tuple(found), incomplete=_search_error(found))
 
     with ThreadPoolExecutor(max_workers=len(absent)) as pool:
         return dict(zip((t.key for t in absent), pool.map(one, absent), strict=True))

@@ -82,6 +82,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
+    """What a code or linkId asks: `item`, or "total", "panel", "level", "most-severe"."""
+
     instrument: Instrument
     item: str
 
@@ -322,7 +324,8 @@ def questionnaire_targets(
             link = item.link_id or ""
             target = site_items.get(link) or targets().get(link.rsplit("/", 1)[-1])
             if target:
-                found.extend((target, answer) for answer in item.answer[:1] or [r4.Value()])
+                first: r4.Value = item.answer[0] if item.answer else r4.Value()
+                found.append((target, first))
             walk(item.item)
             for answer in item.answer:
                 walk(answer.item)
@@ -334,8 +337,10 @@ def questionnaire_targets(
 
 
 def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
-    """Pieces put together: by form where one is named, else by instrument and exact time; then, within one
-    day, forms of one instrument that do not disagree are one."""
+    """Pieces put together to forms: by the form they name, else by instrument and exact time.
+
+    Within one day, forms of one instrument that do not disagree are one.
+    """
     forms: dict[tuple[Instrument, str], list[Piece]] = {}
     for piece in pieces:
         key = piece.form or (piece.when.text if piece.when else "undated")
@@ -426,7 +431,7 @@ def _checked(form: Administration) -> Administration:
         top = TOP_TOTAL[form.instrument]
         wrong = not 0 <= form.total <= top
         low, high = sum(scores), sum(scores) + max(0, open_items) * TOP_ITEM[form.instrument]
-        wrong = wrong or bool(scores) and not low <= form.total <= high
+        wrong = wrong or (bool(scores) and not low <= form.total <= high)
     return replace(form, contradictory=wrong or unreadable)
 
 

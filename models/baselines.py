@@ -1,7 +1,8 @@
 """The plain models that ours must beat: logistic regression on the same inputs, and on age and sex alone.
 
-Fitted on training cycles only and written into the artifact as coefficients, so that a later evaluation needs no training rows.
-A missing value counts as the training mean plus a coefficient of its own. Not used for any score that is shown.
+Fitted on training cycles only and written into the artifact as coefficients, so that a later evaluation needs no
+training rows. A missing value counts as the training mean plus a coefficient of its own. Not used for any score that
+is shown.
 """
 
 from __future__ import annotations
@@ -41,17 +42,19 @@ class Linear:
         return result
 
     def as_json(self) -> dict[str, Any]:
+        """Plain JSON values; `linear_from_json` reads them back."""
         described: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return described
 
 
 def linear_from_json(content: dict[str, Any]) -> Linear:
+    """The Linear that `as_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
     lists = {name: tuple(content[name]) for name in ("inputs", "weights", "fill", "missing")}
     return Linear(intercept=float(content["intercept"]), **lists)
 
 
 def fit_linear(inputs: tuple[str, ...], values: NDArray[np.float32], y: Floats) -> Linear:
-    """L2-regularised logistic regression (C = 1 on standardised inputs), coefficients given back in the inputs' own units."""
+    """L2-regularised logistic regression, C = 1 on standardised inputs; coefficients in the inputs' own units."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - training only; serving has no scikit-learn
 
     x = values.astype(np.float64)

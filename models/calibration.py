@@ -28,6 +28,7 @@ class Calibration:
             raise ValueError("a calibration needs a finite intercept and a finite slope above 0")
 
     def log_odds(self, margin: float) -> float:
+        """Calibrated log-odds of a raw margin."""
         return self.intercept + self.slope * margin
 
 
@@ -43,7 +44,7 @@ class LogisticLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityRow:
-    """One group of people ordered by estimate: how many, the mean estimate, and the share in whom the outcome was present."""
+    """One group of people ordered by estimate: how many, their mean estimate, and the share with the outcome."""
 
     n: int
     events: int

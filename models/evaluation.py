@@ -1,9 +1,9 @@
 """How well the models do on survey cycles: the JSON object of `mhcds evaluate`, and a table to read.
 
-People of a cycle that trained the model are scored by the fold that did not see that cycle, with that fold's calibration and
-baselines; everybody else by the model that serves. Counts (n, events) are of people with a label who got a score;
-`scored_share` is their share of those with a label. Subgroups by race and ethnicity are for audit: no model sees them.
-Does not train. Needs pandas; the wording of every figure is defined in `metrics`.
+People of a cycle that trained the model are scored by the fold that did not see that cycle, with that fold's
+calibration and baselines; everybody else by the model that serves. Counts (n, events) are of people with a label who
+got a score; `scored_share` is their share of those with a label. Subgroups by race and ethnicity are for audit: no
+model sees them. Does not train. Needs pandas; every figure is defined in `metrics`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.metrics import group_metrics
 from models.nhanes import feature_matrix, survey_frame
 from models.patterns import ALL, HEADLINE, patterns
 from models.registry import MinimumData, Model, load_booster, load_models
-from models.survey_tables import PRE_PANDEMIC
+from models.survey_tables import holds_2017_2018_again
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -220,7 +220,7 @@ def _metrics(scored: _Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask
 
 def _pooled(cycles: NDArray[Any]) -> Mask:
     """Who counts for "all": CDC's 2017 to March 2020 tables hold the people of 2017-2018 a second time."""
-    twice = PRE_PANDEMIC in set(cycles)
+    twice = any(holds_2017_2018_again(str(cycle)) for cycle in set(cycles))
     result: Mask = ~((cycles == "2017-2018") & twice)
     return result
 
@@ -231,7 +231,10 @@ def _subgroups(people: pd.DataFrame) -> dict[str, dict[str, Mask]]:
         return {**groups, "unrecorded": values.isna().to_numpy()}
 
     def coded(values: pd.Series, codes: dict[str, int]) -> dict[str, Mask]:
-        return {**{name: values.eq(code).to_numpy() for name, code in codes.items()}, "unrecorded": values.isna().to_numpy()}
+        return {
+            **{name: values.eq(code).to_numpy() for name, code in codes.items()},
+            "unrecorded": values.isna().to_numpy(),
+        }
 
     races = ("mexican-american", "other-hispanic", "non-hispanic-white", "non-hispanic-black", "other-or-multiracial")
     return {
@@ -259,14 +262,16 @@ def report_table(metrics: Mapping[str, Any]) -> RenderableType:
         for pattern, result in found["patterns"].items():
             if pattern != ALL:
                 everybody = result["all"]
-                table.add_row(pattern, *_cells(everybody["subgroups"]["care"]["not-in-care"]), _text(everybody["auroc"]))
+                table.add_row(
+                    pattern, *_cells(everybody["subgroups"]["care"]["not-in-care"]), _text(everybody["auroc"])
+                )
         tables.append(table)
     return Group(*tables)
 
 
 _CAPTION = (
-    "People not in care (no antidepressant, no mental-health visit in the last year), with 95 % intervals; the last column is everybody. "
-    "5 %: the share flagged. Cycles that trained the model: out-of-fold."
+    "People not in care (no antidepressant, no mental-health visit in the last year), with 95 % intervals; "
+    "the last column is everybody. 5 %: the share flagged. Cycles that trained the model: out-of-fold."
 )
 
 

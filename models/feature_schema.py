@@ -29,7 +29,7 @@ DRINKS_PER_DAY_CAP = 15
 """The survey gives 15 for "15 drinks or more" since 2015."""
 
 VISIT_BANDS = ((0.0, 0.0), (1.0, 1.0), (2.0, 2.5), (4.0, 6.0), (10.0, 11.0), (13.0, 15.0))
-"""Visits in 12 months, from this count on -> the value trained on. The survey asks in the bands 0, 1, 2-3, 4-9, 10-12, 13+."""
+"""Visits in 12 months, from this count on -> the value trained on. The survey's bands: 0, 1, 2-3, 4-9, 10-12, 13+."""
 
 ANY_BANDS = ((0.0, 0.0), (1.0, 1.0))
 """A count -> none or any: the survey asks only whether there was an overnight stay."""
@@ -55,7 +55,7 @@ class FeatureSpec:
     def prepare(self, raw: RawValue) -> float | None:
         """The model input for a raw value; None stays None. Applying it twice changes nothing.
 
-        Raises FeatureValueError for NaN or infinity (absence is None), a negative value, or a boolean that is neither 0 nor 1.
+        Raises FeatureValueError for NaN or infinity (absence is None), a negative value, or a boolean other than 0, 1.
         """
         if raw is None:
             return None
@@ -99,6 +99,7 @@ class FeatureSchema:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the features in order."""
         return tuple(spec.name for spec in self.features)
 
     def described(self) -> list[dict[str, object]]:

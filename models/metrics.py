@@ -1,11 +1,19 @@
 """Discrimination, calibration and flag-rate figures of one group of people, each with a 95 % interval.
 
-Definitions, all unweighted and treating people as independent (the survey's clustering is not in the intervals):
-auroc: DeLong's variance, interval on the logit scale. auprc: average precision, Boyd's logit interval. brier: mean squared error, normal
-interval. slope and its intercept's companion `intercept`: slope of a logistic regression of the outcome on the log-odds; `intercept` is
-calibration in the large (the shift that makes the mean right when the slope is held at 1). o_e: events observed over the sum of estimates, interval
-on the log scale. Sensitivity and ppv at a flag rate: the given share of the group with the highest estimates is flagged
-(ties shared out evenly); Wilson intervals. A figure that cannot be had is None, never NaN. numpy and scipy-free.
+All are unweighted and treat people as independent: the survey's clustering is not in the intervals.
+
+    auroc         ties count half; DeLong's variance, interval on the logit scale
+    auprc         average precision; Boyd's interval on the logit scale
+    brier         mean squared error; normal interval
+    slope         of a logistic regression of the outcome on the log-odds; below 1 the estimates spread too far
+    intercept     calibration in the large: the shift of all log-odds that makes the mean right (slope held at 1)
+    o_e           events observed over events expected (the sum of the estimates); interval on the log scale
+    scored_share  people with a score over people with a label; Wilson's interval
+    flag_rates    sensitivity and ppv when this share of the group, the highest estimates, is flagged (ties shared out);
+                  Wilson's intervals
+    baselines     auroc of other rankings on the same people
+
+A figure that cannot be had is None, never NaN. numpy only.
 """
 
 from __future__ import annotations
@@ -45,7 +53,9 @@ def group_metrics(
         rate: _flagged(log_odds, y, float(rate)) if enough else {"sensitivity": dict(_NONE), "ppv": dict(_NONE)}
         for rate in FLAG_RATES
     }
-    result["baselines"] = {name: {"auroc": _baseline(ranking, y, minimum_events)} for name, ranking in baselines.items()}
+    result["baselines"] = {
+        name: {"auroc": _baseline(ranking, y, minimum_events)} for name, ranking in baselines.items()
+    }
     return result
 
 
@@ -103,7 +113,7 @@ def observed_over_expected(estimates: Floats, y: Floats) -> Figure:
 def _flagged(log_odds: Floats, y: Floats, rate: float) -> dict[str, Figure]:
     order = np.argsort(-log_odds, kind="stable")
     flagged = rate * y.size
-    values, first, counts = np.unique(-log_odds[order], return_index=True, return_counts=True)
+    _, first, counts = np.unique(-log_odds[order], return_index=True, return_counts=True)
     share = np.clip((flagged - first) / counts, 0.0, 1.0)
     per_tie = np.add.reduceat(y[order], first)
     hits = float((share * per_tie).sum())

@@ -1,9 +1,9 @@
 """NHANES tables into one row per adult: raw feature values, labels, and what audits need.
 
-Features come out under the names of the feature map in raw units (visit counts as CDC's band mid-points, the only raw there is).
-Every rule is written out below with CDC's variable names; 7/9, 77/99, 777/999 (refused, do not know) become missing.
-A table or column that a cycle lacks makes its features missing, never an error. Training and evaluation only: needs pandas.
-Rows must never leave the machine they were read on: models and figures are shipped, people are not.
+Features come out under the names of the feature map in raw units (visit counts as mid-points of CDC's bands, the only
+raw there is). Every rule is written out below with CDC's variable names; 7/9, 77/99, 777/999 (refused, do not know)
+become missing. A table or column that a cycle lacks makes its features missing, never an error. Training and
+evaluation only: needs pandas. Rows must never leave the machine they were read on: people are not shipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ PHQ_ITEMS = tuple(f"DPQ0{item}0" for item in range(1, 10))
 MINIMUM_AGE_YEARS = 18
 ANTIDEPRESSANT_CLASSES = ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi")
 
-_CYCLE_OF_SURVEY_YEAR = {**dict(zip(range(4, 11), CYCLES_BY_LETTER.values(), strict=False)), 12: "2021-2023", 66: PRE_PANDEMIC}
+_CYCLE_OF_SURVEY_YEAR = {
+    **dict(zip(range(4, 11), CYCLES_BY_LETTER.values(), strict=False)),
+    12: "2021-2023",
+    66: PRE_PANDEMIC,
+}
 _CONDITIONS = {
     "asthma": ("MCQ", "MCQ010"),
     "anemia_tx": ("MCQ", "MCQ053"),
@@ -49,7 +53,7 @@ _CONDITIONS = {
 _VISITS_OLD = {0: 0, 1: 1, 2: 2.5, 3: 6, 4: 11, 5: 15}  # HUQ050, to 2012: 0, 1, 2-3, 4-9, 10-12, 13+
 _VISITS_NEW = {0: 0, 1: 1, 2: 2.5, 3: 6, 4: 6, 5: 6, 6: 11, 7: 15, 8: 15}  # HUQ051: 4-9 in three bands, 13+ in two
 _DRINK_DAYS = {0: 0, 1: 365, 2: 300, 3: 182, 4: 104, 5: 52, 6: 30, 7: 12, 8: 9, 9: 4.5, 10: 1.5}
-"""ALQ121 (from 2017): never in the last year, every day, nearly every day, 3-4 a week ... 1-2 times in the last year."""
+"""ALQ121 (from 2017): never in the last year, every day, nearly every day, 3-4 a week ... 1-2 times in the year."""
 _MOST_DRINKS_A_DAY = 24  # More is an entry error rather than an average, and is left out.
 _ROUTE = re.compile(r"\b(TOPICAL|OTIC|OPHTHALMIC|NASAL)\b")
 
@@ -58,7 +62,8 @@ def survey_frame(folder: Path) -> pd.DataFrame:
     """One row per adult of every cycle found, index SEQN.
 
     Columns: CYCLE; the features in raw units (float, NaN where missing; booleans 0/1); DPQ010 ... DPQ090 (0-3);
-    phq9 (0-27, all nine items needed); depression and suicidal-ideation (labels 0/1); in_care (0/1); race_eth, pir, weight.
+    phq9 (0-27, all nine items needed); depression and suicidal-ideation (labels 0/1); in_care (0/1); race_eth, pir,
+    weight (of the examination).
     Raises SurveyDataError when DEMO or DPQ is missing, no cycle can be told, or there is no adult.
     """
     tables = read_tables(folder)
@@ -69,7 +74,9 @@ def survey_frame(folder: Path) -> pd.DataFrame:
     adults = demo.index[(demo["RIDAGEYR"] >= MINIMUM_AGE_YEARS) & cycle.notna()]
     if adults.empty:
         raise SurveyDataError(
-            expected="adults (RIDAGEYR 18 or more) in a known cycle", found="none in DEMO", remedy="check the DEMO tables"
+            expected="adults (RIDAGEYR 18 or more) in a known cycle",
+            found="none in DEMO",
+            remedy="check the DEMO tables",
         )
     source = _Source(tables, adults)
     frame = pd.DataFrame({"CYCLE": cycle.loc[adults].astype(str)}, index=adults)
@@ -81,14 +88,15 @@ def survey_frame(folder: Path) -> pd.DataFrame:
 
 
 def feature_matrix(frame: pd.DataFrame, schema: FeatureSchema) -> NDArray[np.float32]:
-    """Prepared values, shape (people, features of the schema), NaN where missing: the transform that serving uses too."""
+    """Prepared values, shape (people, features of the schema), NaN where missing; the transform is that of serving."""
     return np.column_stack([_prepared(frame[spec.name], spec) for spec in schema.features])
 
 
 def _prepared(values: pd.Series, spec: FeatureSpec) -> NDArray[np.float32]:
     codes, distinct = pd.factorize(values)  # -1 for missing, which picks the NaN appended last
     known = [spec.prepare(float(value)) for value in distinct]
-    return np.array([*known, np.nan], dtype=np.float32)[codes]
+    lookup: NDArray[np.float32] = np.array([*known, np.nan], dtype=np.float32)
+    return np.asarray(lookup[codes], dtype=np.float32)
 
 
 class _Source:
@@ -251,7 +259,7 @@ def drug_classes() -> dict[str, frozenset[str]]:
 
 
 def ingredients(generic_name: str) -> tuple[str, ...]:
-    """Ingredients of a drug name as the survey writes it, `A; B OPHTHALMIC`: a local route holds for every ingredient."""
+    """Ingredients of a drug name as the survey writes it; in `A; B OPHTHALMIC` the route holds for every ingredient."""
     parts = [part.strip() for part in generic_name.upper().split(";")]
     route = _ROUTE.search(generic_name.upper())
     if route is None:

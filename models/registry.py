@@ -2,8 +2,8 @@
 
 An artifact folder holds `manifest.json`, which carries the SHA-256 of every other file in it: `model.ubj` and
 `folds/*.ubj` (XGBoost's own format), `schema.json`, `calibration.json`, `baselines.json`, `metrics.json`.
-Loading fails with ArtifactError for a missing, surplus or altered file, an unknown outcome, or a schema that is not the one
-this code would build vectors for. Serving needs xgboost and numpy, nothing more. Does not train, score or choose thresholds.
+Loading fails with ArtifactError for a missing, surplus or altered file, an unknown outcome, or a schema that is not the
+one this code would build vectors for. Needs xgboost and numpy, nothing more. Does not train or score.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RETRAIN = "train again with `mhcds train`, or restore the folder from the relea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinimumData:
-    """What must be known before a score is given: all of `required`, and either `known_inputs` more or all of `or_all_of`."""
+    """What must be known for a score: all of `required`, and either `known_inputs` more or all of `or_all_of`."""
 
     required: tuple[str, ...]
     known_inputs: int
@@ -55,7 +55,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A verified model, ready to score. The booster runs on one thread (its default costs 15 times as much on one row)."""
+    """A verified model, ready to score. The booster runs on one thread: on one row its default is 15 times slower."""
 
     outcome: str
     version: str
@@ -115,12 +115,14 @@ def load_model(folder: Path) -> Model:
 
 
 def load_booster(path: Path, schema: FeatureSchema) -> xgboost.Booster:
-    """One booster in XGBoost's own format, set to one thread. Raises ArtifactError when it is not a booster for this schema."""
+    """One booster in XGBoost's own format, set to one thread. Raises ArtifactError when it does not fit the schema."""
     booster = xgboost.Booster()
     try:
         booster.load_model(path)
     except (xgboost.core.XGBoostError, ValueError) as error:
-        raise ArtifactError(expected="an XGBoost model", found=f"{path.name} cannot be read", remedy=_RETRAIN) from error
+        raise ArtifactError(
+            expected="an XGBoost model", found=f"{path.name} cannot be read", remedy=_RETRAIN
+        ) from error
     booster.set_param({"nthread": 1})
     if booster.feature_names != list(schema.names):
         raise ArtifactError(
@@ -130,6 +132,7 @@ def load_booster(path: Path, schema: FeatureSchema) -> xgboost.Booster:
 
 
 def sha256(path: Path) -> str:
+    """Checksum of a file as the manifest writes it: lower-case hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -137,7 +140,9 @@ def _manifest(folder: Path) -> Manifest:
     content = _json(folder / MANIFEST)
     if content.get("format") != FORMAT:
         raise ArtifactError(
-            expected=f"an artifact of format {FORMAT}", found=f"format {content.get('format')!r} in {folder.name}", remedy=_RETRAIN
+            expected=f"an artifact of format {FORMAT}",
+            found=f"format {content.get('format')!r} in {folder.name}",
+            remedy=_RETRAIN,
         )
     try:
         minimum = content["minimum_data"]
@@ -180,7 +185,9 @@ def _verify_manifest(folder: Path, manifest: Manifest) -> None:
     threshold = manifest.operating_points.get(manifest.default_flag_rate)
     if threshold is None or not 0 < threshold < 1:
         raise ArtifactError(
-            expected="a default threshold between 0 and 1", found=f"{threshold} in {folder.name}/{MANIFEST}", remedy=_RETRAIN
+            expected="a default threshold between 0 and 1",
+            found=f"{threshold} in {folder.name}/{MANIFEST}",
+            remedy=_RETRAIN,
         )
 
 

@@ -21,7 +21,7 @@ class RiskBand(StrEnum):
 class RiskScore:
     """A calibrated estimate that the outcome is present now, and what made it up.
 
-    probability: in [0, 1]. log_odds: its logit. base_log_odds: what the model says before it knows anything of the person.
+    probability: in [0, 1]. log_odds: its logit. base_log_odds: what the model says before it knows anything of anyone.
     contributions: calibrated log-odds, one per feature in schema order, missing inputs included;
     base_log_odds plus their sum equals log_odds within 1e-5. threshold: probability, in (0, 1).
     """
@@ -70,7 +70,9 @@ class BandThresholds:
     def __post_init__(self) -> None:
         for name, value in (("depression", self.depression), ("suicidal_ideation", self.suicidal_ideation)):
             if value is not None and not 0 < value < 1:
-                raise ValueError(f"threshold {name} must be a probability between 0 and 1, both excluded; found {value}")
+                raise ValueError(
+                    f"threshold {name} must be a probability between 0 and 1, both excluded; found {value}"
+                )
 
     def threshold_for(self, model: _Thresholded) -> float:
         """The site's threshold for this model's outcome, else the model's own."""

@@ -22,7 +22,6 @@ from fhir_adapters.facts import (
     Instrument,
     ItemAnswer,
     PatientRecord,
-    RiskAssessment,
     When,
 )
 from fhir_adapters.screening import SAFETY_ITEM, total_of
@@ -190,20 +189,18 @@ def later_evidence(
     found = []
     for form in record.of(Instrument.CSSRS, Instrument.ASQ):
         if form.when and is_complete_negative(form) and _is_later(when, encounter, form.when, form.encounter):
-            what = "c-ssrs-negative" if form.instrument is Instrument.CSSRS else "asq-negative"
+            what = f"{form.instrument.value}-negative"
             found.append(Later(what=what, when=form.when, reference=form.references[0], downgrades=True))
-    for done in record.risk_assessments:
-        if done.when and _is_later(when, encounter, done.when, done.encounter):
-            found.append(_assessed(done, done.when, acute))
+    found += [
+        Later(what="risk-assessment", when=done.when, reference=done.reference, downgrades=acute)
+        for done in record.risk_assessments
+        if done.when and _is_later(when, encounter, done.when, done.encounter)
+    ]
     for form in record.of(Instrument.PHQ9, Instrument.PHQ9M):
         zero = form.answer("9")
         if zero and form.score("9") == 0 and when and form.when and when.day < form.when.day and not form.when.future:
             found.append(Later(what="item-9-zero", when=form.when, reference=zero.reference, downgrades=phq))
     return tuple(sorted(found, key=lambda late: late.when.day, reverse=True))
-
-
-def _assessed(done: RiskAssessment, when: When, acute: bool) -> Later:
-    return Later(what="risk-assessment", when=when, reference=done.reference, downgrades=acute)
 
 
 def _lowered(level: Level, later: Iterable[Later]) -> Level:
@@ -238,7 +235,7 @@ def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
         elif _all_refused(form, "q1", "q2", "q6"):
             findings.append(_instrument_finding(record, form, Kind.ALL_REFUSED, form.answers, acute=False))
         if not is_acute:
-            findings += _unanswered(record, form, [a for a in form.answers], POSITIVE_DAYS)
+            findings += _unanswered(record, form, form.answers, POSITIVE_DAYS)
     return findings
 
 
@@ -305,7 +302,6 @@ def _finding(
     level: Level | None,
     form: Administration,
     items: tuple[ItemAnswer, ...] = (),
-    value: int | None = None,
     gap: str | None = None,
     later: tuple[Later, ...] = (),
 ) -> SafetyFinding:
@@ -322,7 +318,7 @@ def _finding(
         references=references,
         form=form,
         items=items,
-        value=value,
+        value=form.total if kind is Kind.TOTAL_IMPLIES_ITEM else total_of(form),
         gap=gap,
         later=later,
         provisional=form.provisional,
@@ -367,7 +363,6 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
                     kind=Kind.TOTAL_IMPLIES_ITEM,
                     level=level,
                     form=form,
-                    value=form.total,
                     later=negatives,
                 )
             )
@@ -404,7 +399,7 @@ def _unanswered(
     days = record.days_since(form.when)
     if days is not None and days > window:
         return []
-    asked = [a for a in answers]
+    asked = tuple(answers)
     findings = []
     for state, kind, rule in (
         (AnswerState.UNREADABLE, Kind.UNREADABLE_ANSWER, "R4"),
@@ -434,7 +429,7 @@ def depression_totals(record: PatientRecord) -> list[SafetyFinding]:
             continue
         severe = form.instrument in (Instrument.PHQ9, Instrument.PHQ9M) and total >= 20
         level = (Topic.DEPRESSION_FOLLOW_UP, Urgency.PROMPT if severe else Urgency.NOTE)
-        findings.append(_finding(record, rule="R6", kind=Kind.DEPRESSION_TOTAL, level=level, form=form, value=total))
+        findings.append(_finding(record, rule="R6", kind=Kind.DEPRESSION_TOTAL, level=level, form=form))
     return findings
 
 
@@ -547,7 +542,7 @@ def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
 
 
 def anomalies(record: PatientRecord) -> list[SafetyFinding]:
-    """R11: data that contradicts itself, is out of range, dated in the future or not this patient's. R10: after death."""
+    """R11: contradictory, out of range, dated in the future, or not this patient's. R10: dated after death."""
     return [
         SafetyFinding(
             rule="R10" if anomaly.kind == "after-death" else "R11",

@@ -1,7 +1,7 @@
 """A feature vector in, a calibrated score with exact contributions out, or the reason why not.
 
-The only place where None becomes NaN. Contributions are XGBoost's exact tree SHAP values on the log-odds scale, multiplied
-by the calibration's slope; they are checked to add up to the score. Pure: the same vector gives the same score.
+The only place where None becomes NaN. Contributions are XGBoost's exact tree SHAP values on the log-odds scale,
+multiplied by the calibration's slope; they are checked to add up to the score. Pure: the same vector, the same score.
 Does not read records, word reasons, or decide whether a card is shown.
 """
 
@@ -45,7 +45,10 @@ def _refusal(model: Model, vector: FeatureVector) -> NotScored | None:
     age = known["age"]
     if age is None:
         return NotScored(
-            outcome=model.outcome, reason="age-unknown", detail="The age is not known, so no score is given.", missing=missing
+            outcome=model.outcome,
+            reason="age-unknown",
+            detail="The age is not known, so no score is given.",
+            missing=missing,
         )
     if age < rule.minimum_age_years:
         return NotScored(
@@ -61,8 +64,8 @@ def _refusal(model: Model, vector: FeatureVector) -> NotScored | None:
         outcome=model.outcome,
         reason="too-little-data",
         detail=(
-            f"Too little is on record: age, sex and either {rule.known_inputs} further inputs or both PHQ-2 answers are needed; "
-            f"{others} further inputs are known."
+            f"Too little is on record: age, sex and either {rule.known_inputs} further inputs or both PHQ-2 answers "
+            f"are needed; {others} further inputs are known."
         ),
         missing=missing,
     )

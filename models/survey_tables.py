@@ -1,8 +1,8 @@
 """NHANES tables as CDC publishes them, or as parquet with the cycles stacked, into one table per component.
 
-Reads `DIR/raw/*.parquet` or `DIR/*.parquet` (columns SEQN and, where the cycles are stacked, CYCLE) and CDC's own SAS transport
-files (`DEMO_D.XPT`, `DEMO_J.xpt`, `P_DEMO.XPT` ...) anywhere below DIR. Column names come out in capitals. A component that is
-absent is simply not in the answer. Training and evaluation only: needs pandas and pyarrow.
+Reads `DIR/raw/*.parquet` or `DIR/*.parquet` (columns SEQN and, where the cycles are stacked, CYCLE) and CDC's own SAS
+transport files (`DEMO_D.XPT`, `DEMO_J.xpt`, `P_DEMO.XPT` ...) anywhere below DIR. Column names come out in capitals.
+A component that is absent is simply not in the answer. Training and evaluation only: needs pandas and pyarrow.
 Does not interpret a value; `nhanes` does.
 """
 
@@ -53,6 +53,12 @@ CYCLES_BY_LETTER = {
 
 PRE_PANDEMIC = "2017-2020"
 """CDC's P_ tables: 2017 to March 2020. They hold the people of 2017-2018 again, under other numbers."""
+
+
+def holds_2017_2018_again(cycle: str) -> bool:
+    """Whether a cycle, under any label in use ("2017-2020", "2017-March 2020"), is CDC's 2017 to March 2020."""
+    return cycle.startswith("2017") and "2020" in cycle
+
 
 _NAME = re.compile(r"^(?P<early>P_)?(?P<component>[A-Z]+(?:_U|_RX)?)(?:_(?P<letter>[DEFGHIJL]))?$")
 
@@ -115,7 +121,9 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         frame = _parquet(path, wanted) if path.suffix == ".parquet" else _transport(path, wanted)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise SurveyDataError(
-            expected="a readable parquet or SAS transport file", found=f"{path.name}: {error}", remedy="fetch the file again"
+            expected="a readable parquet or SAS transport file",
+            found=f"{path.name}: {error}",
+            remedy="fetch the file again",
         ) from error
     if "SEQN" not in frame:
         raise SurveyDataError(
@@ -137,7 +145,10 @@ def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
 
 
 def _transport(path: Path, wanted: set[str]) -> pd.DataFrame:
-    frame = pd.read_sas(path, format="xport", encoding="latin-1").rename(columns=str.upper)
+    with pd.read_sas(path, format="xport", encoding="latin-1", iterator=True) as reader:
+        # pandas takes blank texts in the last record for padding and loses that record.
+        reader.nobs = _records(path, reader.record_start, reader.record_length)
+        frame = reader.read().rename(columns=str.upper)
     frame = frame[[name for name in frame.columns if name in wanted]].copy()
     numbers = frame.select_dtypes("number").columns
     # pandas reads the zero of a SAS transport file as 5.4e-79.
@@ -146,3 +157,12 @@ def _transport(path: Path, wanted: set[str]) -> pd.DataFrame:
         drug = frame["RXDDRUG"].astype("string").str.strip()
         frame["RXDDRUG"] = drug.mask(drug == "")
     return frame
+
+
+def _records(path: Path, start: int, length: int) -> int:
+    """Records in the body of a transport file, whose last 80 bytes are filled up with blanks."""
+    body = path.read_bytes()[start:]
+    count = len(body) // length
+    while count and not body[(count - 1) * length : count * length].strip():
+        count -= 1
+    return count

@@ -1,9 +1,9 @@
-"""From a folder of survey tables to two artifact folders: seeded, offline, and byte for byte the same for the same tables.
+"""From a folder of survey tables to two artifact folders: seeded, offline, the same bytes for the same tables.
 
-One booster per outcome is trained on copies of each person with whole blocks of inputs hidden, so that one artifact stays
-calibrated whatever is missing (docs/decisions/0102). For honest figures one more booster per cycle is trained on the other cycles; a person's
-copies are made after that split, so they never fall on both sides of it. Writes parameters and aggregate figures only, no rows.
-Does not tune: the parameters below were chosen by cross-validation over cycles (docs/decisions/0103).
+One booster per outcome is trained on copies of each person with whole blocks of inputs hidden, so that one artifact
+stays calibrated whatever is missing (docs/decisions/0102). For honest figures one more booster per cycle is trained on
+the other cycles; a person's copies are made after that split, so they never fall on both sides of it. Writes parameters
+and aggregate figures only, no rows. Does not tune: the parameters were chosen by cross-validation over cycles.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from models.metrics import FLAG_RATES
 from models.nhanes import MINIMUM_AGE_YEARS, feature_matrix, survey_frame
 from models.patterns import ALL, HEADLINE, patterns
 from models.registry import FORMAT, MANIFEST, MinimumData, sha256
-from models.survey_tables import PRE_PANDEMIC, checksums
+from models.survey_tables import checksums, holds_2017_2018_again
 
 VERSION = "1.0.0"
 SEED = 20261123
@@ -56,7 +56,7 @@ RANDOM_COPIES = 4
 """Copies with blocks hidden at random, beside one copy per pattern."""
 BLOCK_HIDDEN = 0.4
 INPUT_HIDDEN = (0.0, 0.2, 0.5)
-"""Within a random copy each block is hidden with the first probability; of each person's other inputs one of these shares is hidden."""
+"""In a random copy each block is hidden with the first probability; of a person's other inputs one of these shares."""
 _BLOCKS = (
     ("vitals",),
     ("lifestyle",),
@@ -76,8 +76,8 @@ LABELS: Mapping[str, str] = {
     SUICIDAL_IDEATION: "PHQ-9 item 9 answered above 'not at all' for the last two weeks (NHANES DPQ090)",
 }
 INTENDED_USE = (
-    "Prompts a clinician to consider screening an adult who is not known to have been screened; it estimates what survey adults with similar "
-    "records reported at the time, is no diagnosis, says nothing about later events, and a low estimate is no reassurance."
+    "Prompts a clinician to consider screening an adult: it estimates what survey adults with similar records reported "
+    "at the time, is no diagnosis, says nothing about later events, and a low estimate is no reassurance."
 )
 
 Matrix = NDArray[np.float32]
@@ -88,7 +88,7 @@ class _Sample:
     outcome: str
     schema: FeatureSchema
     people: pd.DataFrame
-    values: Matrix
+    matrix: Matrix
     y: Floats
     cycles: NDArray[Any]
 
@@ -100,8 +100,8 @@ class _Sample:
 def train(nhanes: Path, out: Path, *, progress: Progress) -> None:
     """Trains both outcomes on every cycle in a folder of survey tables and writes out/<outcome>/.
 
-    Raises SurveyDataError for unusable tables, fewer than two cycles with the label, or fewer than 10 people with or without the
-    outcome in any cycle; FileExistsError when out/<outcome> holds something that is not an artifact.
+    Raises SurveyDataError for unusable tables, fewer than two cycles with the label, or fewer than 10 people with or
+    without the outcome in any cycle; FileExistsError when out/<outcome> holds something that is not an artifact.
     """
     for outcome in OUTCOMES:
         _refuse_foreign(out / outcome)
@@ -120,7 +120,7 @@ def _sample(frame: pd.DataFrame, outcome: str) -> _Sample:
         outcome=outcome,
         schema=SCHEMAS[outcome],
         people=people,
-        values=feature_matrix(people, SCHEMAS[outcome]),
+        matrix=feature_matrix(people, SCHEMAS[outcome]),
         y=people[outcome].to_numpy(dtype=np.float64),
         cycles=people["CYCLE"].to_numpy(),
     )
@@ -131,10 +131,10 @@ def _sample(frame: pd.DataFrame, outcome: str) -> _Sample:
             found=", ".join(f"{count} in {cycle}" for count, cycle in counts) or "none",
             remedy="add the tables of more cycles",
         )
-    if {"2017-2018", PRE_PANDEMIC} <= set(sample.folds):
+    if "2017-2018" in sample.folds and any(holds_2017_2018_again(cycle) for cycle in sample.folds):
         raise SurveyDataError(
             expected="each person once",
-            found=f"2017-2018 beside {PRE_PANDEMIC}, which holds the same people under other numbers",
+            found="2017-2018 beside 2017 to March 2020, which holds the same people under other numbers",
             remedy="leave out the tables with the letter J, or those that begin with P_",
         )
     return sample
@@ -175,7 +175,7 @@ def _train_outcome(sample: _Sample, data: Mapping[str, str], folder: Path, progr
 
 
 def _booster(sample: _Sample, rows: NDArray[np.bool_], stream: int) -> xgboost.Booster:
-    values, y, weights = masked_copies(sample.outcome, sample.values[rows], sample.y[rows], stream)
+    values, y, weights = masked_copies(sample.outcome, sample.matrix[rows], sample.y[rows], stream)
     table = xgboost.QuantileDMatrix(
         values,
         y,
@@ -190,7 +190,7 @@ def _booster(sample: _Sample, rows: NDArray[np.bool_], stream: int) -> xgboost.B
 def masked_copies(outcome: str, values: Matrix, y: Floats, stream: int) -> tuple[Matrix, Floats, Floats]:
     """Every person once per pattern and RANDOM_COPIES times with random gaps; weights sum to 1 per person.
 
-    values: shape (people, features), NaN where missing. Returns values, labels and weights, shape (people * copies, ...).
+    values: shape (people, features), NaN where missing. Returns values, labels and weights of people * copies rows.
     """
     schema = SCHEMAS[outcome]
     generator = np.random.default_rng([SEED, stream])
@@ -214,10 +214,10 @@ def _with_random_gaps(values: Matrix, schema: FeatureSchema, generator: np.rando
 def _baselines(sample: _Sample, rows: NDArray[np.bool_]) -> tuple[dict[str, Linear], Linear]:
     index = {name: position for position, name in enumerate(sample.schema.names)}
     logistic = {
-        pattern: fit_linear(visible, sample.values[rows][:, [index[name] for name in visible]], sample.y[rows])
+        pattern: fit_linear(visible, sample.matrix[rows][:, [index[name] for name in visible]], sample.y[rows])
         for pattern, visible in patterns(sample.outcome, sample.schema).items()
     }
-    values = age_sex_inputs(sample.values[rows, index["age"]], sample.values[rows, index["female"]])
+    values = age_sex_inputs(sample.matrix[rows, index["age"]], sample.matrix[rows, index["female"]])
     return logistic, fit_linear(("age/50", "(age/50)^2", "female"), values, sample.y[rows])
 
 
@@ -227,7 +227,7 @@ def _unseen_margins(sample: _Sample, boosters: Mapping[str, xgboost.Booster]) ->
     for pattern, visible in patterns(sample.outcome, sample.schema).items():
         if pattern == ALL:
             continue
-        shown = hidden_but(sample.values, sample.schema, visible)
+        shown = hidden_but(sample.matrix, sample.schema, visible)
         column = np.full(len(sample.y), np.nan)
         for cycle in sample.folds:
             rows = sample.cycles == cycle
@@ -237,7 +237,7 @@ def _unseen_margins(sample: _Sample, boosters: Mapping[str, xgboost.Booster]) ->
 
 
 def _calibration(sample: _Sample, unseen: Mapping[str, Floats], rows: NDArray[np.bool_]) -> Calibration:
-    """One line for all patterns, each with the same weight; `rows` keeps the cycle under evaluation out of its own calibration."""
+    """One line for all patterns, each with the same weight; `rows` keeps a cycle out of its own calibration."""
     x = np.concatenate([column[rows] for column in unseen.values()])
     y = np.tile(sample.y[rows], len(unseen))
     known = ~np.isnan(x)
@@ -245,7 +245,9 @@ def _calibration(sample: _Sample, unseen: Mapping[str, Floats], rows: NDArray[np
         return fit_calibration(x[known], y[known])
     except ValueError as error:
         raise SurveyDataError(
-            expected=f"enough people to calibrate {sample.outcome}", found=str(error), remedy="add the tables of more cycles"
+            expected=f"enough people to calibrate {sample.outcome}",
+            found=str(error),
+            remedy="add the tables of more cycles",
         ) from error
 
 
@@ -273,7 +275,10 @@ def _write(
     _dump(folder / "schema.json", {"id": sample.schema.id, "features": sample.schema.described()})
     _dump(
         folder / "calibration.json",
-        {**asdict(contender.final.calibration), "folds": {c: asdict(s.calibration) for c, s in contender.folds.items()}},
+        {
+            **asdict(contender.final.calibration),
+            "folds": {c: asdict(s.calibration) for c, s in contender.folds.items()},
+        },
     )
     _dump(folder / "baselines.json", _baselines_json(contender))
     _dump(folder / "metrics.json", {"outcomes": {sample.outcome: metrics}})
@@ -329,7 +334,9 @@ def _version(name: str) -> str:
 
 
 def _dump(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8"
+    )
 
 
 def _refuse_foreign(folder: Path) -> None:

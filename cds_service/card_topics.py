@@ -1,0 +1,336 @@
+"""What each topic's card says: summary, chart lines, what to consider, and on what it rests.
+
+One function a topic, from findings or scores to a `Draft`; `cards` puts on the rest. Summaries stay
+under 140 characters: what was found comes first, then when, then what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from explanations.assessment import Assessment
+from explanations.phrasebook import Phrasebook, ago, code, dated, references
+from explanations.rationale import Explanation
+from explanations.statements import Statement, answer_words, statement
+from fhir_adapters.facts import Instrument
+from fhir_adapters.screening import total_of
+from models.feature_schema import DEPRESSION, SUICIDAL_IDEATION
+from models.risk import RiskScore
+from models.safety_rules import Kind, SafetyFinding, Topic, Urgency
+
+MOST_SUMMARY = 139
+MOST_REASONS = 4
+RULES_LABEL = "mental-health-cds: documented answers"
+MODEL_LABEL = "mental-health-cds: machine-learning model"
+MOST_UNREADABLE = 5
+NOT_MONITORING = "Not a monitoring service."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSettings:
+    """What a site decides about its cards. `show_probability` is off unless a site turned it on."""
+
+    zone: tzinfo
+    country: str = "US"
+    contact: str | None = None
+    show_probability: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A card before ids, links and buttons are put on."""
+
+    topic: Topic
+    urgency: Urgency
+    summary: str
+    chart: tuple[str, ...]
+    consider: tuple[str, ...]
+    basis: str
+    heading: str = "In the chart"
+    consider_heading: str = "Consider today"
+    crisis: bool = False
+    label: str = RULES_LABEL
+
+
+def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: CardSettings) -> Draft:
+    """The card of one topic from its findings, the most urgent first."""
+    said = [statement(finding, settings.zone) for finding in findings]
+    if topic is Topic.COULD_NOT_ASSESS:
+        return _could_not_assess(assessment, findings, said)
+    if topic is Topic.DEPRESSION_FOLLOW_UP:
+        return _follow_up(assessment, findings, said)
+    lines = _lines(said)
+    rules = _rules(findings)
+    summary = SUMMARIES[topic](findings[0], said[0], len(findings))
+    urgency = max(f.urgency for f in findings)
+    if topic is Topic.DATA_ANOMALY:
+        return Draft(
+            topic=topic,
+            urgency=urgency,
+            summary=summary,
+            chart=lines,
+            consider=("Check the source; no estimate was made",),
+            basis=f"Rule {rules}; no model was used.",
+        )
+    acute = topic is Topic.ACUTE_SAFETY
+    consider = CONSIDER[topic]
+    if topic is Topic.POSITIVE_SAFETY_ANSWER and any(f.kind is Kind.ASQ for f in findings):
+        consider = ("Brief suicide safety assessment during this visit, before the patient leaves", consider[1])
+    if acute and settings.contact:
+        consider = (*consider[:2], f"{settings.contact} (set by this site)")
+    return Draft(
+        topic=topic,
+        urgency=urgency,
+        summary=summary,
+        chart=lines,
+        consider=consider,
+        consider_heading="Consider now" if acute else "Consider today",
+        basis=f"Restates answers in the chart (rule {rules}); no model was used. "
+        + ("Nobody has been notified: this is not a monitoring service." if acute else NOT_MONITORING),
+        crisis=True,
+    )
+
+
+def _lines(said: list[Statement]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line for s in said for line in s.lines))
+
+
+CONSIDER: dict[Topic, tuple[str, ...]] = {
+    Topic.ACUTE_SAFETY: ("Stay with the patient; full safety evaluation today", "Safety plan and access to means"),
+    Topic.POSITIVE_SAFETY_ANSWER: (
+        "Ask directly; a structured screener such as C-SSRS or ASQ can follow",
+        "If confirmed: safety plan, access to means, a date for follow-up",
+    ),
+    Topic.RECENT_SAFETY: (
+        "Reassess; review or make the safety plan; talk about access to means",
+        "Agree the next contact before the visit ends",
+    ),
+}
+
+
+def _acute_summary(_finding: SafetyFinding, said: Statement, count: int) -> str:
+    return _fit("Safety evaluation before the patient leaves.", f"{said.what}, {said.when}{_more(count)}.")
+
+
+def _positive_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
+    total = total_of(finding.form) if finding.kind is Kind.SELF_HARM_ITEM and finding.form else None
+    action = "Ask about thoughts of suicide today."
+    if finding.kind is Kind.UNREADABLE_ANSWER:
+        action = "Look at the source and ask today."
+    return _fit(action, f"{said.what}, {said.when}{'' if total is None else f' (total {total})'}{_more(count)}.")
+
+
+def _recent_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
+    lowering = next((late for late in finding.later if late.downgrades), None)
+    if lowering is None:
+        return _fit(
+            "Consider reassessing today.", f"{said.what}, {said.when}{_more(count)}; no reassessment found since."
+        )
+    words = {"risk-assessment": "risk assessment", "item-9-zero": "item 9 “not at all”"}
+    later = words.get(lowering.what, f"{lowering.what.partition('-negative')[0].upper()} answered no")
+    return _fit(
+        "Both shown; neither rules out risk.",
+        f"{said.what}, {said.when}{_more(count)}; later {later}, {dated(lowering.when)}.",
+        f"{said.what}, {dated(finding.when)}{_more(count)}; later {later}, {dated(lowering.when)}.",
+    )
+
+
+def _anomaly_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
+    on = f" ({said.when})" if finding.when else ""
+    return _fit("Check the source; no estimate was made.", f"{said.what}{on}{_more(count)}.")
+
+
+SUMMARIES = {
+    Topic.ACUTE_SAFETY: _acute_summary,
+    Topic.POSITIVE_SAFETY_ANSWER: _positive_summary,
+    Topic.RECENT_SAFETY: _recent_summary,
+    Topic.DATA_ANOMALY: _anomaly_summary,
+}
+
+
+def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Draft:
+    record = assessment.record
+    needed = [u for u in record.unknown if u.needed]
+    refused = [f"**Not read: {PARTS[u.what]}** ({u.reason})" for u in needed]
+    broken = [f"{code(u.reference)} could not be read: {u.reason}" for u in record.unreadable]
+    rest = [f"and {len(broken) - MOST_UNREADABLE} more"] if len(broken) > MOST_UNREADABLE else []
+    blank = next((s for f, s in zip(findings, said, strict=True) if f.kind is Kind.BLANK_ITEM), None)
+    if blank is not None:
+        summary = _fit("Thoughts of self-harm not assessed: ask directly.", f"{blank.what}, {blank.when}.")
+        consider: tuple[str, ...] = ("Ask item 9 directly and complete the form",)
+    else:
+        consider = ("Ask directly", "Look at the source in the chart")
+        if needed:
+            named = ", ".join(PARTS[u.what] for u in needed)
+            action, what = "PHQ-9, C-SSRS and ASQ may be incomplete: ask directly.", f"Could not be read: {named}."
+        else:
+            noun = "1 chart entry" if len(broken) == 1 else f"{len(broken)} chart entries"
+            hides = any(u.may_hide_answer for u in record.unreadable)
+            action = "A safety answer may be among them: ask directly." if hides else "Estimates may be incomplete."
+            what = f"{noun} could not be read."
+        summary = _fit(action, what)
+    return Draft(
+        topic=Topic.COULD_NOT_ASSESS,
+        urgency=max(f.urgency for f in findings),
+        summary=summary,
+        chart=(*_lines(said), *refused, *broken[:MOST_UNREADABLE], *rest),
+        consider=consider,
+        basis=f"Rule {_rules(findings)}; no model was used. What could not be read is not counted as absent.",
+    )
+
+
+# What each part of the chart is called on a card.
+PARTS = {
+    "patient": "patient details",
+    "screening": "screening answers",
+    "questionnaires": "questionnaires",
+    "conditions": "conditions",
+    "measurements": "measurements",
+    "medications": "medicines",
+    "encounters": "visits",
+    "procedures": "procedures",
+    "coverage": "coverage",
+}
+
+
+def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Draft:
+    finding, first = findings[0], said[0]
+    form = finding.form
+    phq9 = form is not None and form.instrument in (Instrument.PHQ9, Instrument.PHQ9M)
+    phq2 = form is not None and form.instrument is Instrument.PHQ2
+    item_9_unknown = phq9 and form is not None and form.score("9") is None
+    late = finding.days is not None and finding.days > 14
+    table = _results_table(assessment)
+    lines = [line for line in _lines(said) if not (table and line.startswith(("**PHQ-9", "Item 9")))]
+    if late:
+        lines.append("Later PHQ-9, or a visit coded for depression: none found")
+    again = "Complete the PHQ-9, item 9 asked directly" if phq2 else "Repeat the PHQ-9 and ask item 9 again"
+    unknown = ["Item 9 not on file: ask directly"] if item_9_unknown else []
+    history = "An answer over 14 days old is history; a 0 then does not speak for today"
+    action = "Item 9 not on file: ask directly." if item_9_unknown else "Consider follow-up."
+    action = "Complete the PHQ-9." if phq2 else "Consider repeating it." if late and not item_9_unknown else action
+    fact = f"{first.what} on {first.when}"
+    return Draft(
+        topic=Topic.DEPRESSION_FOLLOW_UP,
+        urgency=max(f.urgency for f in findings),
+        summary=_fit(action, f"{fact}; no later PHQ-9 or follow-up visit found." if late else f"{fact}."),
+        heading="Last results",
+        chart=(*table, *lines, *_care_lines(assessment)),
+        consider=(*unknown, again, *([history] if late else [])),
+        basis=f"Restates the chart (rule {_rules(findings)}); no model was used.",
+    )
+
+
+def _care_lines(assessment: Assessment) -> list[str]:
+    """R13: that care is recorded, and bipolar disorder, without any word on what to prescribe."""
+    lines = []
+    if assessment.in_care:
+        care = assessment.in_care[0]
+        words = CARE.get(care.name, "Antidepressant on the list; shows care, not cause")
+        lines.append(f"In care. {words}{f', {dated(care.when)}' if care.when else ''}, {references(care.references)}")
+    bipolar = assessment.record.bipolar_disorder
+    if bipolar:
+        lines.append(f"Bipolar disorder recorded, {references(bipolar.references)}: specialist advice first")
+    return lines
+
+
+CARE = {"mh_visit_yr": "Mental-health visit within 12 months", "depressive_disorder": "Depressive disorder active"}
+
+
+def _results_table(assessment: Assessment) -> list[str]:
+    """Up to three PHQ-9 results, latest first, as lines of a table; empty when no total is on file."""
+    rows = []
+    for form in assessment.record.of(Instrument.PHQ9, Instrument.PHQ9M):
+        total = total_of(form)
+        if total is not None:
+            nine = form.answer("9")
+            said = answer_words(nine, form.instrument) if nine else "not on file"
+            rows.append(f"| {dated(form.when)} | {total} | {said}, {references(form.references)} |")
+    return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows[:3]] if rows else []
+
+
+def measure_again(assessment: Assessment) -> Draft:
+    """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
+    summary = _fit("Consider measuring symptoms with a PHQ-9.", f"In depression care; {_last_phq9(assessment, 'no')}.")
+    return Draft(
+        topic=Topic.DEPRESSION_FOLLOW_UP,
+        urgency=Urgency.NOTE,
+        summary=summary,
+        heading="Last results",
+        chart=(*_results_table(assessment), *_care_lines(assessment)),
+        consider=("Measure symptoms with a PHQ-9, item 9 asked directly",),
+        basis="A pattern in the record prompted this (rule R13; machine learning, not a diagnosis).",
+        label=MODEL_LABEL,
+    )
+
+
+def _last_phq9(assessment: Assessment, none: str) -> str:
+    record = assessment.record
+    last = next((f for f in record.of(Instrument.PHQ9, Instrument.PHQ9M) if f.when), None)
+    if last is None:
+        return f"{none} PHQ-9 on file"
+    return f"last PHQ-9 {dated(last.when)}, {ago(record.days_since(last.when))}"
+
+
+def prompt(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) -> Draft:
+    """The model's card: that asking is worth while, and why, with what is not known."""
+    scores = assessment.prompting()
+    about = {DEPRESSION: "depression", SUICIDAL_IDEATION: "thoughts of self-harm"}
+    named = " and ".join(about[s.outcome] for s in scores)
+    start = _last_phq9(assessment, "No")
+    explained = [next(e for e in assessment.explanations if e.outcome == s.outcome) for s in scores]
+    reasons = [_reason_lines(s, e, settings, phrases) for s, e in zip(scores, explained, strict=True)]
+    versions = ", ".join(f"{s.outcome} {s.model_version}" for s in scores)
+    pattern = f"Pattern in the record suggests asking about {named} today"
+    return Draft(
+        topic=Topic.SCREENING_PROMPT,
+        urgency=Urgency.NOTE,
+        summary=_fit("(machine learning, not a diagnosis).", f"{start[0].upper()}{start[1:]}. {pattern}", pattern),
+        heading="",
+        chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, phrases)),
+        consider=("PHQ-2 or PHQ-9, item 9 asked directly",),
+        basis=f"Model {versions}, learned from US survey adults: associations, not causes; "
+        f"{explained[0].known} of {explained[0].inputs} inputs known. Not validated at this site.",
+        crisis=any(s.outcome == SUICIDAL_IDEATION for s in scores),
+        label=MODEL_LABEL,
+    )
+
+
+def _reason_lines(score: RiskScore, explanation: Explanation, settings: CardSettings, phrases: Phrasebook) -> list[str]:
+    shown = explanation.leading(MOST_REASONS)
+    lines = [f"**Above this site’s threshold:** estimate of {phrases.outcome[score.outcome]}"]
+    lines += [phrases.reason(reason) for reason in shown]
+    count, rest = explanation.remainder(shown)
+    lines.append(f"{count} other inputs together, and what is not on file: {phrases.change(rest)}")
+    if settings.show_probability:
+        of_hundred = round(100 * score.probability)
+        lines.append(
+            f"Of 100 survey adults with similar records, about {of_hundred} reported this in the past two weeks"
+        )
+    return lines
+
+
+def _missing_lines(assessment: Assessment, phrases: Phrasebook) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for gap in assessment.missing:
+        by_reason.setdefault(gap.reason, []).append(phrases.input_name(gap.name))
+    return [f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items()]
+
+
+def _rules(findings: Iterable[SafetyFinding]) -> str:
+    return ", ".join(dict.fromkeys(f.rule for f in findings))
+
+
+def _more(count: int) -> str:
+    return "" if count == 1 else f", and {count - 1} more"
+
+
+def _fit(action: str, *facts: str) -> str:
+    """The first of `facts` that leaves room for the action under 140 characters; else the last one, cut."""
+    room = MOST_SUMMARY - len(action) - 1
+    fact = next((fact for fact in facts if len(fact) <= room), facts[-1])
+    if len(fact) > room:
+        fact = fact[: room - 1].rstrip(" ,;.") + "…"
+    return f"{fact} {action}"

@@ -1,0 +1,512 @@
+"""The demo as a person meets it: its FHIR API, its page, its terminal text, and the whole command.
+
+The parts are tried against a small service that answers as told, over real HTTP; the last tests run the
+command itself, with the real service.
+"""
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+import requests
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from flask import Flask, request
+
+from cds_service.demo_ehr import fhir_server
+from cds_service.demo_ehr.clinic import Clinic
+from cds_service.demo_ehr.fhir_server import Charts
+from cds_service.demo_ehr.hook_client import Exchange
+from cds_service.demo_ehr.page import card_html, create_blueprint
+from cds_service.demo_ehr.patients import demo_patients
+from cds_service.demo_ehr.runner import run_demo
+
+AS_OF = datetime(2026, 11, 23, 16, 12, tzinfo=UTC)
+TOKEN = "token-of-this-run"
+PATIENTS = demo_patients(AS_OF)
+TOMAS = PATIENTS[1]
+STELLAN = PATIENTS[5]
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def a_card(expected, number, **changes):
+    return {
+        "uuid": f"card-{number}",
+        "summary": f"Summary {number} of {expected.topic}.",
+        "detail": "**In the chart**\n\n- item, `Observation/one`\n\n| Date | Total |\n|:--|:--|\n| 1 Nov 2026 | 8 |",
+        "indicator": expected.indicator,
+        "source": {"label": "mental-health-cds", "topic": {"system": "urn:x", "code": expected.topic}},
+        "suggestions": [
+            {
+                "uuid": f"suggestion-{number}",
+                "label": "Draft order: PHQ-9, today",
+                "actions": [
+                    {
+                        "type": "create",
+                        "description": "Draft order: PHQ-9, today",
+                        "resource": {"resourceType": "ServiceRequest", "status": "draft", "intent": "proposal"},
+                    }
+                ],
+            }
+        ],
+        "overrideReasons": [{"code": "asked", "system": "urn:x", "display": "Asked; documented in my note"}],
+        "links": [{"label": "A guideline", "url": "https://guideline.example/" + "long/" * 20, "type": "absolute"}],
+    } | changes
+
+
+def answering_service(*, cards=None, calls=None, status=200):
+    """A CDS service that gives the expected cards, or those told; it reads over FHIR what was left out."""
+    app = Flask("service of the test")
+    expected = {patient.id: patient.expected for patient in demo_patients()}
+    numbers = count(1)
+
+    @app.get("/cds-services")
+    def discovery():
+        patient = "{{context.patientId}}"
+        prefetch = {
+            "patient": f"Patient/{patient}",
+            "screening": f"Observation?patient={patient}&code=http://loinc.org|44260-8,http://loinc.org|44261-6",
+            "encounters": f"Encounter?patient={patient}",
+            "questionnaires": f"QuestionnaireResponse?patient={patient}",
+            "procedures": f"Procedure?patient={patient}",
+        }
+        service = {"id": "depression-suicide-risk", "hook": "patient-view", "description": "x", "prefetch": prefetch}
+        return {"services": [service]}
+
+    @app.post("/cds-services/depression-suicide-risk")
+    def hook():
+        body = request.get_json()
+        if "encounters" not in body["prefetch"]:
+            url = f"{body['fhirServer']}/Encounter?patient={body['context']['patientId']}"
+            token = body["fhirAuthorization"]["access_token"]
+            answer = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+            assert Bundle.model_validate_json(answer.content).total > 0
+        if calls is not None:
+            calls.append(body)
+        if status != 200:
+            issue = {"severity": "error", "code": "exception", "diagnostics": "Questionnaires could not be read."}
+            return {"resourceType": "OperationOutcome", "issue": [issue]}, status
+        wanted = expected[body["context"]["patientId"]] if cards is None else cards
+        return {"cards": [a_card(one, next(numbers)) for one in wanted]}
+
+    return app
+
+
+def run(app, **changes):
+    """The exit status of a demo run that ends by itself, and what it printed."""
+    out = io.StringIO()
+    status = run_demo(lambda: app, once=True, out=out, **changes)
+    return status, out.getvalue()
+
+
+def unfolded(printed):
+    """Printed text without the line breaks of the terminal's width."""
+    return re.sub(r"\s+", " ", printed)
+
+
+@pytest.fixture
+def fhir():
+    app = Flask("fhir of the test")
+    app.register_blueprint(fhir_server.create_blueprint(Charts(p.chart for p in PATIENTS), TOKEN))
+    client = app.test_client()
+
+    def get(path, token=TOKEN):
+        return client.get(f"/fhir/{path}", headers={"Authorization": f"Bearer {token}"} if token else {})
+
+    return get
+
+
+@pytest.fixture
+def clinic():
+    clinic = Clinic(patients=PATIENTS, as_of=AS_OF)
+    for number, patient in enumerate(PATIENTS, start=1):
+        cards = tuple(a_card(one, f"{number}-{n}") for n, one in enumerate(patient.expected, start=1))
+        clinic.exchanges[patient.id] = exchange(cards)
+    return clinic
+
+
+@pytest.fixture
+def browser(clinic):
+    app = Flask("page of the test", static_folder=None)
+    app.register_blueprint(create_blueprint(clinic))
+    return app.test_client()
+
+
+def exchange(cards, **changes):
+    values = {
+        "request": {"hook": "patient-view", "fhirAuthorization": {"access_token": TOKEN}},
+        "status": 200,
+        "answer": {"cards": cards},
+        "cards": cards,
+        "problem": None,
+        "seconds": 0.01,
+    }
+    return Exchange(**values | changes)
+
+
+# The FHIR API
+
+
+def test_metadata_is_open_and_valid(fhir):
+    answer = fhir("metadata", token=None)
+
+    statement = CapabilityStatement.model_validate_json(answer.data)
+
+    assert answer.content_type == "application/fhir+json"
+    assert statement.fhirVersion == "4.0.1"
+    assert "QuestionnaireResponse" in [r.type for r in statement.rest[0].resource]
+
+
+@pytest.mark.parametrize("token", [None, "", "another-token"])
+def test_reads_without_the_token_are_refused(fhir, token):
+    answer = fhir(f"Patient/{TOMAS.id}", token=token)
+
+    assert answer.status_code == 401
+    assert "Bearer" in answer.headers["WWW-Authenticate"]
+    assert TOMAS.id not in answer.text
+    OperationOutcome.model_validate_json(answer.data)
+
+
+def test_a_read_gives_the_resource(fhir):
+    assert fhir(f"Patient/{TOMAS.id}").get_json()["name"][0]["family"] == "Wójcik"
+
+
+@pytest.mark.parametrize("path", ["Patient/nobody", "Basic/1", "Basic?patient=x"])
+def test_what_is_not_there_is_a_404_outcome(fhir, path):
+    answer = fhir(path)
+
+    assert answer.status_code == 404
+    OperationOutcome.model_validate_json(answer.data)
+
+
+def test_a_search_gives_one_patients_resources_in_a_valid_bundle(fhir):
+    found = Bundle.model_validate_json(fhir(f"Observation?patient={TOMAS.id}").data)
+
+    assert found.type == "searchset"
+    assert {entry.resource.subject.reference for entry in found.entry} == {f"Patient/{TOMAS.id}"}
+
+
+def test_a_search_without_a_match_has_no_entry_at_all(fhir):
+    found = fhir(f"Procedure?patient={TOMAS.id}").get_json()
+
+    assert (found["total"], "entry" in found) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("code=http://loinc.org|8302-2,http://loinc.org|8867-4", {"height", "pulse"}),
+        ("code=8302-2", {"height"}),
+        ("code=http://snomed.info/sct|8302-2", set()),
+        ("code=|8302-2", set()),
+        ("category=social-history", {"smoking", "alcohol-often", "alcohol-drinks"}),
+        ("category=vital-signs&code=8302-2,72166-2", {"height"}),
+        ("date=gt2026-11-23", set()),
+        ("date=ge2026-07-26&date=le2026-07-26&code=8302-2", {"height"}),
+        ("date=lt2026-07-26", set()),
+        ("status=final&code=8302-2", {"height"}),
+        ("status=preliminary", set()),
+    ],
+)
+def test_search_parameters_narrow_the_answer(fhir, query, ids):
+    found = fhir(f"Observation?subject=Patient/{TOMAS.id}&{query}").get_json()
+
+    assert {entry["resource"]["id"] for entry in found.get("entry", [])} == {f"tomas-{name}" for name in ids}
+
+
+def test_medicines_and_visits_are_searched_by_intent_status_and_class(fhir):
+    def total(query):
+        return fhir(query).get_json()["total"]
+
+    assert total(f"MedicationRequest?patient={STELLAN.id}&intent=order&status=active") == 3
+    assert total(f"MedicationRequest?patient={STELLAN.id}&intent=plan") == 0
+    assert total(f"Encounter?patient={STELLAN.id}&class=AMB") == 9
+    assert total(f"Encounter?patient={STELLAN.id}&class=EMER") == 0
+
+
+def test_a_date_that_cannot_be_read_is_a_400_that_says_so(fhir):
+    answer = fhir("Observation?date=gelater")
+
+    assert answer.status_code == 400
+    assert "later" in answer.get_json()["issue"][0]["diagnostics"]
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(fhir):
+    seen, path = [], "Observation?status=final"
+    while path:
+        page = fhir(path).get_json()
+        assert len(page["entry"]) <= 50
+        seen += [entry["resource"]["id"] for entry in page["entry"]]
+        path = next((link["url"].partition("/fhir/")[2] for link in page["link"] if link["relation"] == "next"), None)
+
+    assert len(seen) == len(set(seen)) == page["total"] > 100
+
+
+def test_the_caller_may_ask_for_smaller_pages(fhir):
+    page = fhir(f"Encounter?patient={STELLAN.id}&_count=4").get_json()
+
+    assert len(page["entry"]) == 4
+    assert page["link"][1]["relation"] == "next"
+
+
+# The terminal
+
+
+def test_every_patient_is_asked_about_over_http_and_printed():
+    calls = []
+
+    status, printed = run(answering_service(calls=calls))
+
+    assert status == 0
+    assert [call["context"]["patientId"] for call in calls] == [p.id for p in PATIENTS]
+    assert all(call["context"]["userId"] == "Practitioner/demo-clinician" for call in calls)
+    assert all(patient.name in printed for patient in PATIENTS)
+    assert "Every patient got the expected cards." in printed
+
+
+def test_what_this_patient_leaves_out_is_not_sent():
+    calls = []
+
+    run(answering_service(calls=calls))
+
+    sent = {call["context"]["patientId"]: call["prefetch"] for call in calls}
+    assert "encounters" not in sent[STELLAN.id]
+    assert sent[TOMAS.id]["encounters"]["total"] == 1
+    assert sent[TOMAS.id]["patient"]["id"] == TOMAS.id
+
+
+def test_text_for_a_file_holds_no_control_codes_and_fits_80_columns():
+    _, printed = run(answering_service())
+    lines = [line for line in printed.splitlines() if "https://" not in line]
+
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", printed)
+    assert max(map(len, lines)) <= 80
+
+
+def test_indicators_links_drafts_and_reasons_are_readable_without_colour():
+    _, printed = run(answering_service())
+
+    assert all(word in printed for word in ("CRITICAL · acute-safety", "WARNING · ", "INFO · "))
+    assert "[ Draft order: PHQ-9, today ]" in printed
+    assert "https://guideline.example/" + "long/" * 20 in printed
+    assert "Override: Asked; documented in my note" in printed
+    assert "Looked, nothing to say." in printed
+
+
+def test_cards_that_the_demo_does_not_expect_are_listed_and_end_in_1():
+    surplus = PATIENTS[0].expected
+
+    status, printed = run(answering_service(cards=surplus))
+
+    assert status == 1
+    assert "Tomás Wójcik: expected acute-safety (critical), which did not come" in unfolded(printed)
+    assert "Pilar Ostrowski: positive-safety-answer (warning) came, which was not expected" in re.sub(
+        r"\s+", " ", printed
+    )
+
+
+def test_a_failure_is_not_shown_as_nothing_to_say():
+    status, printed = run(answering_service(status=412))
+
+    assert status == 1
+    assert "status 412. Questionnaires could not be read." in unfolded(printed)
+    assert "Looked, nothing to say." not in printed
+
+
+def test_a_service_without_our_hook_is_named_in_one_sentence():
+    status, printed = run(Flask("empty"))
+
+    assert status == 1
+    assert "could not be read" in unfolded(printed)
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "::", "example.org"])
+def test_other_hosts_than_loopback_are_refused(host):
+    status, printed = run(answering_service(), host=host)
+
+    assert status == 1
+    assert "loopback" in printed
+
+
+def test_a_port_in_use_is_said_in_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        status, printed = run(answering_service(), port=port)
+
+    assert status == 1
+    assert f"port {port} on 127.0.0.1 cannot be used" in unfolded(printed)
+
+
+# The page
+
+
+def test_every_patient_can_be_opened(browser):
+    for patient in PATIENTS:
+        answer = browser.get(f"/patients/{patient.id}")
+
+        assert answer.status_code == 200
+        assert f"<h1>{patient.name}</h1>" in answer.text
+        assert answer.text.count("<h1") == 1
+
+
+def test_the_second_patient_is_open_and_the_list_says_a_word_for_each(browser):
+    page = browser.get("/").text
+
+    assert "<h1>Tomás Wójcik</h1>" in page
+    assert "Synthetic patients. Nothing here is real." in page
+    assert "Monday clinic, 23 November" in page
+    words = re.findall(r'<span class="word[^"]*">([^<]+)</span>', page)
+    assert words == ["ask", "acute", "ask", "ask", "follow up", "prompt", "ask", "ask", "follow up", "ask",
+                     "check data", "check data", "nothing"]  # fmt: skip
+
+
+def test_no_card_is_said_in_words(browser):
+    assert "Looked, nothing to say." in browser.get(f"/patients/{PATIENTS[12].id}").text
+
+
+def test_no_answer_is_not_shown_as_nothing_to_say(browser, clinic):
+    clinic.exchanges[TOMAS.id] = exchange(
+        None, answer="", problem="The service could not answer: status 412.", status=412
+    )
+
+    page = browser.get(f"/patients/{TOMAS.id}").text
+
+    assert "The service could not answer: status 412." in page
+    assert "Looked, nothing to say." not in page
+
+
+def test_text_of_a_card_is_never_executed(browser, clinic):
+    hostile = a_card(
+        TOMAS.expected[0],
+        HOSTILE,
+        summary=HOSTILE,
+        detail=f"{HOSTILE}\n\n[x](javascript:alert(1)) ![y](https://elsewhere.example/y.png)\n\n# heading",
+        links=[{"label": HOSTILE, "url": "javascript:alert(1)", "type": "absolute"},
+               {"label": HOSTILE, "url": "https://guideline.example/", "type": "absolute"}],
+        overrideReasons=[{"code": HOSTILE, "display": HOSTILE}],
+        source={"label": HOSTILE, "topic": {"code": HOSTILE}},
+    )  # fmt: skip
+    clinic.exchanges[TOMAS.id] = exchange((hostile,))
+
+    page = browser.get(f"/patients/{TOMAS.id}").text
+
+    assert HOSTILE not in page
+    assert not re.search(r"<(script|img)\b", page)
+    assert 'href="javascript' not in page
+    assert page.count("<h1") == 1
+
+
+def test_tables_of_a_card_carry_no_inline_style():
+    html = card_html("| Date | Total |\n|:--|:-:|\n| 1 Nov | 8 |")
+
+    assert "<td>8</td>" in html
+    assert "style" not in html
+
+
+def test_the_page_may_load_its_own_style_and_nothing_else(browser):
+    answer = browser.get("/")
+    policy = answer.headers["Content-Security-Policy"]
+
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", answer.text)
+    own = re.findall(r'(?:src|<link[^>]*href)="([^"]+)"', answer.text)
+    assert own == ["/static/icon.svg", "/static/demo.css"]
+    for path in own:
+        with browser.get(path) as file:
+            assert file.status_code == 200
+
+
+def test_the_token_is_not_on_the_page(browser):
+    assert TOKEN not in browser.get("/").text
+
+
+def test_a_pressed_suggestion_becomes_a_draft_once_and_can_be_discarded(browser):
+    url = f"/patients/{TOMAS.id}"
+    form = {"suggestion": "suggestion-2-1"}
+
+    answers = [browser.post(f"{url}/drafts", data=form) for _ in range(2)]
+    taken = browser.get(url).text
+    browser.post(f"{url}/drafts/discard", data=form)
+
+    assert [(a.status_code, a.headers["Location"]) for a in answers] == [(303, f"{url}#drafts")] * 2
+    assert taken.count('<div class="draft">') == 1
+    assert "In Drafts: Draft order: PHQ-9, today" in taken
+    assert '<div class="draft">' not in browser.get(url).text
+
+
+def test_a_draft_stays_with_its_patient(browser):
+    browser.post(f"/patients/{TOMAS.id}/drafts", data={"suggestion": "suggestion-2-1"})
+    browser.post(f"/patients/{PATIENTS[0].id}/drafts", data={"suggestion": "suggestion-2-1"})
+
+    assert '<div class="draft">' not in browser.get(f"/patients/{PATIENTS[0].id}").text
+
+
+def test_a_recorded_reason_leaves_the_card_in_place(browser):
+    url = f"/patients/{TOMAS.id}"
+
+    browser.post(f"{url}/overrides", data={"card": "card-2-1", "reason": "asked"})
+    page = browser.get(url).text
+
+    assert "Recorded: “Asked; documented in my note”. The finding stays in the chart." in page
+    assert "Summary 2-1 of acute-safety." in page
+
+
+def test_unknown_patients_and_foreign_callers_are_refused(browser):
+    url = f"/patients/{TOMAS.id}/drafts"
+
+    assert browser.get("/patients/nobody").status_code == 404
+    assert browser.get("/", headers={"Host": "elsewhere.example"}).status_code == 403
+    assert browser.post(url, headers={"Origin": "https://elsewhere.example"}).status_code == 403
+    assert browser.post(url, headers={"Origin": "http://localhost"}).status_code == 303
+
+
+# The whole command, with the real service
+
+
+def command(*arguments):
+    environment = os.environ | {"PYTHONWARNINGS": "default", "COLUMNS": "80"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+    )
+
+
+def test_the_demo_shows_every_expected_card_and_ends_with_0():
+    with command("--once") as demo:
+        printed, errors = demo.communicate()
+
+    assert demo.returncode == 0, printed + errors
+    assert all(patient.name in printed for patient in PATIENTS)
+    assert "\x1b" not in printed
+
+
+def test_ctrl_c_ends_the_staying_demo_cleanly():
+    with command() as demo:
+        address = None
+        for line in demo.stdout:
+            if line.startswith("Page: "):
+                address = line.removeprefix("Page: ").strip()
+            if line.startswith("Open it"):
+                break
+        page = requests.get(address, timeout=10).text
+        demo.send_signal(signal.SIGINT)
+        rest, errors = demo.communicate()
+
+    assert "<h1>Tomás Wójcik</h1>" in page
+    assert demo.returncode == 0, rest + errors
+    assert "Traceback" not in errors
