@@ -80,9 +80,12 @@ def demo(once: bool, host: str, port: int) -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json", "cards"]), default="text", show_default=True,
               help="text to read; json, one object a line; cards as a CDS client gets them.")  # fmt: skip
 @click.option("--as-of", help="The moment to assess at: a date (its end, UTC) or a date and time. Default: now.")
+@click.option("--strict", is_flag=True, help="Refuse a Bundle with a resource that is not valid R4.")
 @click.option("--site", help="The site whose settings apply. Default: the first.")
 @CONFIG
-def assess(files: tuple[str, ...], form: str, as_of: str | None, site: str | None, folder: Path | None) -> None:
+def assess(  # one argument an option
+    *, files: tuple[str, ...], form: str, as_of: str | None, strict: bool, site: str | None, folder: Path | None
+) -> None:
     """Assess FHIR Bundles or CDS Hooks requests in FILES (.gz too, - for standard input), without a server."""
     from cds_service.assess_files import Failed, assess_file, moment
     from cds_service.engine import load_engine
@@ -100,7 +103,7 @@ def assess(files: tuple[str, ...], form: str, as_of: str | None, site: str | Non
     engine, phrases = load_engine(), load()
     failed = False
     for name in files:
-        result = assess_file(name, as_of=when, site=chosen, engine=engine, phrases=phrases)
+        result = assess_file(name, as_of=when, site=chosen, engine=engine, phrases=phrases, strict=strict)
         failed = failed or isinstance(result, Failed)
         _print(result, form)
     sys.exit(1 if failed else 0)

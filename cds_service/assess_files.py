@@ -27,6 +27,7 @@ from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.errors import FhirError, NotFhir
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.prefetch import gather
+from fhir_adapters.validation import bundle_faults
 
 GZIP = b"\x1f\x8b"
 
@@ -79,9 +80,9 @@ def content(name: str) -> bytes:
 
 
 def assess_file(
-    name: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook
+    name: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook, strict: bool = False
 ) -> Assessed | Failed:
-    """One input assessed, or why not."""
+    """One input assessed, or why not. `strict`: a Bundle with a resource that is not valid R4 is refused."""
     try:
         raw = content(name)
         encounter, user = None, None
@@ -92,6 +93,10 @@ def assess_file(
             gathered = gather(hook.context.patient_id or "", hook.prefetch or {}, None, fhir_base=hook.fhir_server)
         else:
             gathered = chart_bundle(raw)
+            invalid = bundle_faults(raw) if strict else []
+            if invalid:
+                more = f" and {len(invalid) - 1} more" if len(invalid) > 1 else ""
+                return Failed(name=name, error=f"not valid R4: {invalid[0]}{more}")
         record = patient_record(
             gathered, as_of=as_of, zone=site.cards.zone, maps=site.maps, encounter=encounter, left_out=True
         )

@@ -247,7 +247,8 @@ def _results_table(assessment: Assessment) -> list[str]:
         if total is not None:
             nine = form.answer("9")
             said = answer_words(nine, form.instrument) if nine else "not on file"
-            rows.append(f"| {dated(form.when)} | {total} | {said}, {references(form.references)} |")
+            source = nine.reference if nine else form.total_reference or form.references[0]
+            rows.append(f"| {dated(form.when)} | {total} | {said}, {code(source)} |")
     return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows[:3]] if rows else []
 
 

@@ -1,19 +1,25 @@
-"""Things printed for people: progress of long work, and one assessment as readable text."""
+"""Things printed for people: cards, one assessment as readable text, and the progress of long work.
+
+Cards are panels that say their indicator by word; colour only repeats the word: red for critical, amber for
+warning, blue for info. Where the output is no terminal there are no control codes.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.markdown import Markdown
+from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+from rich.theme import Theme
 
-from cds_service.demo_ehr.terminal import card_panel
-from cds_service.demo_ehr.terminal import console as console_on
 from models.risk import NotScored
 
 if TYPE_CHECKING:
@@ -22,9 +28,65 @@ if TYPE_CHECKING:
 Report = Callable[[str, int, int], None]
 
 
+WIDEST = 100
+"""Columns beyond which lines of a card no longer read well."""
+
+COLOURS = {"critical": "#d03b3b", "warning": "#b87400", "info": "#2f7fd1"}
+PLAIN = {
+    "markdown.code": "bold",
+    "markdown.item.bullet": "none",
+    "markdown.item.number": "none",
+    "markdown.link": "none",
+    "markdown.link_url": "underline",
+    "markdown.table.border": "dim",
+    "markdown.table.header": "bold",
+}
+
+
+def console_on(stream: TextIO) -> Console:
+    """A console on a stream; control codes only if that is a terminal."""
+    is_terminal = stream.isatty()
+    plain = Console(
+        file=stream,
+        force_terminal=is_terminal,
+        theme=Theme(PLAIN),
+        highlight=False,
+        emoji=False,
+        markup=False,
+        color_system="auto" if is_terminal else None,
+    )
+    plain.width = min(plain.width, WIDEST)
+    return plain
+
+
 def console() -> Console:
-    """Standard output as a console; control codes only if it is a terminal."""
+    """Standard output as a console."""
     return console_on(sys.stdout)
+
+
+def print_card(out: Console, card: Mapping[str, Any]) -> None:
+    """One card as a CDS client gets it. Links stand outside the panel, unfolded, so that an address can be copied whole."""
+    out.print(_panel(card))
+    for link in card.get("links", ()):
+        out.print(Text(f"  {link['label']}:"))
+        out.print(Text(f"  {link['url']}"), soft_wrap=True)
+
+
+def _panel(card: Mapping[str, Any]) -> Panel:
+    indicator = str(card.get("indicator", ""))
+    colour = COLOURS.get(indicator, "none")
+    title = Text(indicator.upper(), style=f"bold {colour}")
+    title.append(f" · {card['source']['topic']['code']!s}", style="none")
+    parts: list[RenderableType] = [Text(str(card.get("summary", "")), style="bold")]
+    if detail := str(card.get("detail") or "").strip():
+        # A list or table at the start brings its own blank line.
+        parts += [] if detail.startswith(("- ", "|")) else [Text()]
+        parts.append(Markdown(detail, hyperlinks=False))
+    if suggestions := [Text(f"[ {suggestion['label']} ]") for suggestion in card.get("suggestions", ())]:
+        parts += [Text(), *suggestions]
+    if reasons := [str(reason.get("display", "")) for reason in card.get("overrideReasons", ())]:
+        parts += [Text(), Text("Override: " + " / ".join(reasons), style="dim")]
+    return Panel(Group(*parts), title=title, title_align="left", border_style=colour, padding=(0, 1))
 
 
 @contextmanager
@@ -58,7 +120,7 @@ def print_assessed(result: Assessed) -> None:
     record = result.assessment.record
     out.rule(f"{result.name}: patient {record.patient_id}, as of {record.as_of:%d %b %Y %H:%M} UTC", align="left")
     for card in msgspec.to_builtins(result.cards):
-        out.print(card_panel(card))
+        print_card(out, card)
     if not result.cards:
         out.print("Looked, nothing to say. This does not say that the patient is well.")
     for score in result.assessment.scores:

@@ -135,12 +135,14 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str) ->
 def _cssrs(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
     said = [(f"{CSSRS_WORDS[a.item]}: yes", a.reference) for a in finding.items]
     if form.level in ("high", "moderate"):
-        said.append((f"overall result recorded as {form.level}", form.references[0]))
+        said.append((f"overall result recorded as {form.level}", form.level_reference or form.references[0]))
     lines = _listed("C-SSRS", said, moment)
     if finding.gap == "recency":
         lines.append("When the behaviour took place is not recorded.")
     if form.yes("q6_recent") is False and form.yes("q6"):
-        lines.append("Behaviour in the past 3 months: answered no.")
+        lines.append("C-SSRS question 6 (behaviour, past 3 months): no. Same form")
+    if form.yes("q6") is False:
+        lines.append("C-SSRS question 6 (behaviour): no. Same form")
     first = said[0][0]
     return f"C-SSRS {first.replace(': yes', ' answered yes')}", lines
 
@@ -150,7 +152,7 @@ def _asq(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str
     if finding.gap == "acuity":
         lines.append("The acuity question is not recorded.")
     elif form.yes("acuity") is False:
-        lines.append("ASQ acuity question: no.")
+        lines.append("ASQ acuity question: no. Same form")
     if form.yes("acuity"):
         return "ASQ acuity answered yes", lines
     return "ASQ positive" + (", acuity not recorded" if finding.gap else ", acuity no"), lines

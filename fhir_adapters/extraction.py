@@ -130,8 +130,9 @@ def patient_record(
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died = when(patient.deceased_date_time, zone, today)
     anomalies += [*odd_values, *_form_anomalies(forms)]
-    if died and any(form.when and form.when.day > died.day for form in forms):
-        anomalies.append(Anomaly(kind="after-death", text=DIED_LATER, when=died))
+    after = [ref for form in forms if died and form.when and form.when.day > died.day for ref in form.references]
+    if after:
+        anomalies.append(Anomaly(kind="after-death", text=DIED_LATER, references=tuple(after), when=died))
     return PatientRecord(
         patient_id=gathered.patient_id,
         as_of=as_of,

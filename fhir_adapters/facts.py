@@ -93,6 +93,7 @@ class Administration:
     total: int | None = None
     total_reference: str | None = None
     level: str | None = None
+    level_reference: str | None = None
     encounter: str | None = None
     provisional: bool = False
     contradictory: bool = False

@@ -109,9 +109,10 @@ def targets() -> dict[str, Target]:
 def target_of(concept: r4.CodeableConcept | None, maps: Iterable[QuestionnaireMap]) -> Target | None:
     """What a code asks, by standard code or by a site's map of a local code system."""
     for coding in concept.coding if concept else ():
-        if not coding.code or not coding.system:
+        if not coding.code:
             continue
-        if canonical(coding.system) in (LOINC, SNOMED) and coding.code in targets():
+        # A listed code whose system was left out is read all the same: unknown reads as worse (rules.md R4).
+        if (not coding.system or canonical(coding.system) in (LOINC, SNOMED)) and coding.code in targets():
             return targets()[coding.code]
         for site_map in maps:
             if site_map.source == coding.system and coding.code in site_map.items:
@@ -365,6 +366,7 @@ def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
         if piece.answer and (piece.item not in answers or _worse(piece.answer, answers[piece.item])):
             answers[piece.item] = piece.answer
     total = next((p for p in pieces if p.number is not None), None)
+    level = next((p for p in pieces if p.level), None)
     dated = [p.when for p in pieces if p.when]
     return Administration(
         instrument=instrument,
@@ -372,7 +374,8 @@ def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
         answers=tuple(answers.values()),
         total=total.number if total else None,
         total_reference=total.reference if total else None,
-        level=next((p.level for p in pieces if p.level), None),
+        level=level.level if level else None,
+        level_reference=level.reference if level else None,
         encounter=next((p.encounter for p in pieces if p.encounter), None),
         provisional=any(p.provisional for p in pieces),
         references=tuple(dict.fromkeys(p.reference for p in pieces)),
@@ -410,6 +413,7 @@ def _union(one: Administration, other: Administration) -> Administration:
         total=one.total if one.total is not None else other.total,
         total_reference=one.total_reference or other.total_reference,
         level=one.level or other.level,
+        level_reference=one.level_reference or other.level_reference,
         encounter=one.encounter or other.encounter,
         provisional=one.provisional or other.provisional,
         references=tuple(dict.fromkeys(one.references + other.references)),

@@ -152,7 +152,7 @@ def _train_outcome(sample: _Sample, data: Mapping[str, str], folder: Path, progr
     progress(f"Training {sample.outcome}", len(names), len(names))
 
     unseen = _unseen_margins(sample, boosters)
-    calibrations = {name: _calibration(sample, unseen, sample.cycles != name) for name in names}
+    calibrations = _calibrations(sample, unseen)
     scorers = {
         name: Scorer(
             booster=boosters[name],
@@ -236,19 +236,29 @@ def _unseen_margins(sample: _Sample, boosters: Mapping[str, xgboost.Booster]) ->
     return found
 
 
-def _calibration(sample: _Sample, unseen: Mapping[str, Floats], rows: NDArray[np.bool_]) -> Calibration:
-    """One line for all patterns, each with the same weight; `rows` keeps a cycle out of its own calibration."""
-    x = np.concatenate([column[rows] for column in unseen.values()])
-    y = np.tile(sample.y[rows], len(unseen))
-    known = ~np.isnan(x)
-    try:
+def _calibrations(sample: _Sample, unseen: Mapping[str, Floats]) -> dict[str, Calibration]:
+    """One line over all patterns for "final", and for each cycle one from the others alone, where they allow it."""
+
+    def fitted(rows: NDArray[np.bool_]) -> Calibration:
+        x = np.concatenate([column[rows] for column in unseen.values()])
+        y = np.tile(sample.y[rows], len(unseen))
+        known = ~np.isnan(x)
         return fit_calibration(x[known], y[known])
+
+    try:
+        lines = {"final": fitted(np.full(len(sample.y), fill_value=True))}
     except ValueError as error:
         raise SurveyDataError(
-            expected=f"enough people to calibrate {sample.outcome}",
+            expected=f"enough people to learn {sample.outcome} from",
             found=str(error),
             remedy="add the tables of more cycles",
         ) from error
+    for cycle in sample.folds:
+        try:
+            lines[cycle] = fitted(sample.cycles != cycle)
+        except ValueError:  # of two small cycles the other one alone can be too little for a line
+            lines[cycle] = lines["final"]
+    return lines
 
 
 def _operating_points(sample: _Sample, unseen: Mapping[str, Floats], line: Calibration) -> dict[str, float]:

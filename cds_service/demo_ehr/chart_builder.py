@@ -131,6 +131,10 @@ class ChartBuilder:
         for name, code, answer in answers:
             self.observation(name, "social-history", code, days_ago, {"valueCodeableConcept": answer})
 
+    def sleep(self, days_ago: int, hours: float) -> None:
+        """Hours of sleep a night, as the patient says."""
+        self.observation("sleep", "social-history", codes.SLEEP, days_ago, {"valueQuantity": quantity(hours, "h")})
+
     def condition(
         self, name: str, code: Json, days_ago: int, *, encounter: str | None = None, ended_days_ago: int | None = None
     ) -> str:
@@ -154,10 +158,12 @@ class ChartBuilder:
     def visit(
         self, days_ago: int, reason: str, *, kind: Json = codes.CHECK_UP, place: str = "AMB", name: str = "visit"
     ) -> str:
-        """A finished encounter of half an hour; `place` is the v3 class: AMB clinic, EMER emergency department."""
-        words = {"AMB": "ambulatory", "EMER": "emergency"}
+        """A finished encounter; `place` is the v3 class: AMB or EMER (half an hour), or IMP (two nights)."""
+        words = {"AMB": "ambulatory", "EMER": "emergency", "IMP": "inpatient encounter"}
         start = self.moment(days_ago, "09:20")
-        end = (datetime.fromisoformat(start) + timedelta(minutes=30)).isoformat(timespec="seconds")
+        end = (
+            datetime.fromisoformat(start) + (timedelta(days=2) if place == "IMP" else timedelta(minutes=30))
+        ).isoformat(timespec="seconds")
         return self.add(
             "Encounter",
             name,

@@ -38,15 +38,17 @@ def numbered(code: str, text: str) -> Json:
     return {"coding": [{"system": LOINC, "code": code}], "text": text}
 
 
+ANEMIA = concept(SNOMED, "271737000", "Anemia")
+ARTHRITIS = concept(SNOMED, "3723001", "Arthritis")
 ASTHMA = concept(SNOMED, "195967001", "Asthma")
 BIPOLAR = concept(SNOMED, "13746004", "Bipolar disorder")
-DIABETES = concept(SNOMED, "44054006", "Diabetes mellitus type 2")
 HYPERLIPIDEMIA = concept(SNOMED, "55822004", "Hyperlipidemia")
 HYPERTENSION = concept(SNOMED, "59621000", "Essential hypertension")
 INSOMNIA = concept(ICD10CM, "G47.0", "Insomnia")
+KIDNEY_DISEASE = concept(SNOMED, "709044004", "Chronic kidney disease")
 PREGNANCY = concept(SNOMED, "77386006", "Pregnancy")
 SELF_HARM = concept(SNOMED, "418420002", "Intentionally harming self")
-CHRONIC_PAIN = concept(ICD10CM, "G89.4", "Chronic pain syndrome")
+THYROID = concept(SNOMED, "14304000", "Disorder of thyroid gland")
 COPD = concept(SNOMED, "13645005", "Chronic obstructive lung disease")
 
 CHECK_UP = {"text": "Check-up"}
@@ -92,6 +94,7 @@ NO_LOINC = {"system": LOINC, "code": "LA32-8", "display": "No"}
 
 ALCOHOL_OFTEN = numbered("68518-0", "Alcohol, how often (AUDIT-C 1)")
 ALCOHOL_DRINKS = numbered("68519-8", "Alcohol, drinks on such a day (AUDIT-C 2)")
+SLEEP = concept(LOINC, "93832-4", "Sleep duration")
 MONTHLY_OR_LESS = concept(LOINC, "LA18926-8", "Monthly or less")
 TWO_TO_FOUR_A_MONTH = concept(LOINC, "LA18927-6", "2-4 times a month")
 ONE_OR_TWO = concept(LOINC, "LA15694-5", "1 or 2")

@@ -159,16 +159,22 @@ def _hyacinth(chart: ChartBuilder) -> None:
 def _stellan(chart: ChartBuilder) -> None:
     for days_ago in (11, 46, 81, 120, 158, 199, 241, 290, 331):
         chart.visit(days_ago, "Blood pressure" if days_ago % 2 else "Poor sleep")
-    chart.vitals(11, height_cm=178, weight_kg=101, blood_pressure=(148, 86), pulse=86)
+    chart.visit(172, "Chest infection", kind={"text": "Hospital stay"}, place="IMP", name="hospital-stay")
+    chart.vitals(11, height_cm=178, weight_kg=78, blood_pressure=(148, 86), pulse=86)
     chart.smoking(112, codes.DAILY_SMOKER)
+    chart.alcohol(112, codes.TWO_TO_FOUR_A_MONTH)
     chart.condition("insomnia", codes.INSOMNIA, 285)
     chart.condition("hypertension", codes.HYPERTENSION, 2600)
-    chart.condition("chronic-pain", codes.CHRONIC_PAIN, 900)
     chart.condition("copd", codes.COPD, 1200)
+    chart.condition("arthritis", codes.ARTHRITIS, 2100)
+    chart.condition("anemia", codes.ANEMIA, 241)
+    chart.condition("kidney", codes.KIDNEY_DISEASE, 700)
     chart.medication("lisinopril", {"text": "Lisinopril 20 mg tablet"}, 200, "One tablet in the morning")
     chart.medication("inhaler", {"text": "Albuterol 90 micrograms inhaler"}, 158, "Two puffs when needed")
-    gabapentin = codes.concept(codes.RXNORM, "25480", "gabapentin")
-    chart.medication("gabapentin", gabapentin, 120, "300 mg three times a day")
+    chart.medication("omeprazole", {"text": "Omeprazole 20 mg capsule"}, 199, "One capsule in the morning")
+    chart.medication("zolpidem", {"text": "Zolpidem 5 mg tablet"}, 46, "One tablet at bedtime")
+    tramadol = codes.concept(codes.RXNORM, "10689", "tramadol")
+    chart.medication("tramadol", tramadol, 120, "50 mg when needed")
 
 
 def _mei_lin(chart: ChartBuilder) -> None:
@@ -186,10 +192,21 @@ def _rafael(chart: ChartBuilder) -> None:
 
 def _eleni(chart: ChartBuilder) -> None:
     chart.visit(340, "Annual check-up")
-    chart.vitals(150, height_cm=163, weight_kg=74, blood_pressure=(128, 80), pulse=76)
-    chart.smoking(150, codes.FORMER_SMOKER)
+    for days_ago in (95, 262):
+        chart.visit(days_ago, "Wrist pain")
+    chart.visit(208, "Gallbladder surgery", kind={"text": "Hospital stay"}, place="IMP", name="hospital-stay")
+    chart.vitals(95, height_cm=163, weight_kg=88, blood_pressure=(128, 80), pulse=76)
+    chart.smoking(340, codes.FORMER_SMOKER)
+    chart.alcohol(340, codes.MONTHLY_OR_LESS)
+    chart.sleep(61, 4)
     chart.condition("bipolar", codes.BIPOLAR, 5200)
+    chart.condition("arthritis", codes.ARTHRITIS, 1300)
+    chart.condition("thyroid", codes.THYROID, 3000)
+    chart.condition("anemia", codes.ANEMIA, 200)
     chart.medication("lithium", codes.LITHIUM, 400, "One tablet twice a day")
+    chart.medication("levothyroxine", {"text": "Levothyroxine 75 micrograms tablet"}, 340, "One tablet in the morning")
+    chart.medication("omeprazole", {"text": "Omeprazole 20 mg capsule"}, 208, "One capsule in the morning")
+    chart.medication("zolpidem", {"text": "Zolpidem 5 mg tablet"}, 61, "One tablet at bedtime")
     chart.visit(61, "Psychiatry follow-up", kind=codes.PSYCHIATRY, name="psychiatry")
     chart.visit(150, "Psychiatry follow-up", kind=codes.PSYCHIATRY, name="psychiatry")
     forms.phq9_response(chart, 150, (1, 1, 1, 1, 0, 1, 1, 0, 0), slash=False)

@@ -29,6 +29,7 @@ from cds_service.demo_ehr.fhir_server import Charts
 from cds_service.demo_ehr.hook_client import Exchange, HookClient, ServiceUnreachableError, connect, topic
 from cds_service.demo_ehr.page import Clinic, create_blueprint
 from cds_service.demo_ehr.patients import DemoPatient, ExpectedCard, demo_patients
+from cds_service.terminal import console_on
 
 LOOPBACK_NAMES = ("localhost",)
 
@@ -50,7 +51,7 @@ def run_demo(
     if hasattr(stream, "reconfigure"):
         # Names and signs outside ASCII must not stop the demo on a terminal that cannot show them.
         stream.reconfigure(errors="replace")
-    console = terminal.console(stream)
+    console = console_on(stream)
     try:
         return _run(console, create_service, once=once, host=host, port=port, as_of=as_of or datetime.now(UTC))
     except (DemoError, ServiceUnreachableError) as error:
@@ -155,7 +156,8 @@ def _stay(console: Console, page: str) -> None:
 def _doing(console: Console, what: str, *, quiet: bool = False) -> Iterator[None]:
     """Shows that something goes on: a moving line on a terminal, else one plain line (none if `quiet`)."""
     if console.is_terminal:
-        with console.status(Text(f"{what} …")):
+        # The spinner is green by default, a colour that reads as reassurance.
+        with console.status(Text(f"{what} …"), spinner_style="none"):
             yield
         return
     if not quiet:

@@ -21,13 +21,16 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from flask import Flask, request
 
+from cds_service.app import create_app
 from cds_service.demo_ehr import fhir_server
 from cds_service.demo_ehr.clinic import Clinic
+from cds_service.demo_ehr.config import demo_config
 from cds_service.demo_ehr.fhir_server import Charts
 from cds_service.demo_ehr.hook_client import Exchange
 from cds_service.demo_ehr.page import card_html, create_blueprint
 from cds_service.demo_ehr.patients import demo_patients
 from cds_service.demo_ehr.runner import run_demo
+from cds_service.engine import load_engine
 
 AS_OF = datetime(2026, 11, 23, 16, 12, tzinfo=UTC)
 TOKEN = "token-of-this-run"
@@ -212,6 +215,7 @@ def test_a_search_without_a_match_has_no_entry_at_all(fhir):
         ("date=gt2026-11-23", set()),
         ("date=ge2026-07-26&date=le2026-07-26&code=8302-2", {"height"}),
         ("date=lt2026-07-26", set()),
+        ("date=ge2026-07-27", set()),
         ("status=final&code=8302-2", {"height"}),
         ("status=preliminary", set()),
     ],
@@ -226,7 +230,7 @@ def test_medicines_and_visits_are_searched_by_intent_status_and_class(fhir):
     def total(query):
         return fhir(query).get_json()["total"]
 
-    assert total(f"MedicationRequest?patient={STELLAN.id}&intent=order&status=active") == 3
+    assert total(f"MedicationRequest?patient={STELLAN.id}&intent=order&status=active") == 5
     assert total(f"MedicationRequest?patient={STELLAN.id}&intent=plan") == 0
     assert total(f"Encounter?patient={STELLAN.id}&class=AMB") == 9
     assert total(f"Encounter?patient={STELLAN.id}&class=EMER") == 0
@@ -471,7 +475,24 @@ def test_unknown_patients_and_foreign_callers_are_refused(browser):
     assert browser.post(url, headers={"Origin": "http://localhost"}).status_code == 303
 
 
-# The whole command, with the real service
+# The real service
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return load_engine()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["2026-11-23T00:00:00", "2026-11-23T00:05:00", "2028-02-29T23:59:30", "2027-03-01T12:00:00", "2027-01-01T03:00:00"],
+)
+def test_the_expected_cards_come_on_whatever_day_the_demo_runs(engine, moment):
+    as_of = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+
+    status, printed = run(create_app(demo_config(), engine=engine, now=lambda: as_of), as_of=as_of)
+
+    assert status == 0, printed
 
 
 def command(*arguments):

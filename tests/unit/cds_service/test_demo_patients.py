@@ -236,8 +236,12 @@ def test_the_answers_add_up_as_the_stories_say():
     assert (sum(parts), panel["component"][9]["valueInteger"]) == (19, 14)
     assert [item["linkId"] for item in blank if "answer" not in item] == ["/44260-8"]
     assert next(r for r in epds if r["id"].endswith("epds-total"))["valueQuantity"]["value"] == 9
+    cssrs = resources(by_name["Tomás Wójcik"], "QuestionnaireResponse")[0]["item"]
+    said_yes = [item["linkId"] for item in cssrs if item["answer"][0]["valueCoding"]["code"] == "LA33-6"]
+    assert said_yes == ["/93246-7", "/93247-5", "/93249-1"]
     assert not [r for r in resources(by_name["Stellan Brannigan"], "Observation") if "phq9" in r["id"]]
-    assert len(resources(by_name["Stellan Brannigan"], "Encounter")) == 9
+    visits = resources(by_name["Stellan Brannigan"], "Encounter")
+    assert [visit["class"]["code"] for visit in visits].count("AMB") == 9
     assert resources(by_name["Devin Castellanos"], "Patient")[0]["gender"] == "other"
 
 

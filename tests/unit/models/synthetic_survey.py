@@ -1,4 +1,4 @@
-"""Invented survey tables in CDC's layout and codes: nobody in them exists, and the answers hang together just enough to learn from."""
+"""Invented survey tables in CDC's layout and codes. Nobody in them exists; there is just enough to learn from."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def tables(cycle: str, people: int = 160, seed: int = 1) -> dict[str, pd.DataFra
         return np.where(rng.random(people) < share / (1 + np.exp(-low_mood)) * 2, 1.0, 2.0)
 
     def answers() -> np.ndarray:
-        return np.clip(np.round(low_mood * 0.9 + rng.normal(scale=0.6, size=people)), 0, 3)
+        return np.clip(np.round(low_mood * 0.9 + 0.2 + rng.normal(scale=0.6, size=people)), 0, 3)
 
     age = rng.integers(15, 86, people).astype(float)
     demo = {"RIDAGEYR": age, "RIAGENDR": rng.integers(1, 3, people), "RIDRETH1": rng.integers(1, 6, people)}
@@ -60,7 +60,9 @@ def _medicines(seqn: np.ndarray, low_mood: np.ndarray, rng: np.random.Generator)
     return pd.DataFrame(rows, columns=["SEQN", "RXDUSE", "RXDDRUG", "RXDCOUNT"])
 
 
-def write_parquet(folder: Path, cycles: tuple[str, ...] = CYCLES, *, without: tuple[str, ...] = (), people: int = 160) -> Path:
+def write_parquet(
+    folder: Path, cycles: tuple[str, ...] = CYCLES, *, without: tuple[str, ...] = (), people: int = 160
+) -> Path:
     """The layout of the project's own training data: raw/<component>.parquet with the cycles stacked."""
     (folder / "raw").mkdir(parents=True)
     by_cycle = {cycle: tables(cycle, people) for cycle in cycles}

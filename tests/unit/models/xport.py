@@ -46,7 +46,9 @@ def _padded(content: bytes, filler: bytes) -> bytes:
 def _namestr(index: int, column: tuple[str, bool], widths: list[int]) -> bytes:
     name, text = column
     start = struct.pack(">hhhh", 2 if text else 1, 0, widths[index], index + 1)
-    return (start + f"{name:<8}{'':<40}".encode()).ljust(84, b"\0") + struct.pack(">l", sum(widths[:index])) + b"\0" * 52
+    return (
+        (start + f"{name:<8}{'':<40}".encode()).ljust(84, b"\0") + struct.pack(">l", sum(widths[:index])) + b"\0" * 52
+    )
 
 
 def _row(row: tuple[object, ...], columns: list[tuple[str, bool]], widths: list[int]) -> bytes:

@@ -1,0 +1,252 @@
+"""Short ways to write charts: FHIR resources from plain words, records and cards from them.
+
+A line such as "PHQ-9, 6 days ago: item 9 = 1, total = 8" becomes real resources, so that a table
+of such lines tests the reading, the rules and the cards together.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from zoneinfo import ZoneInfo
+
+from cds_service.card_topics import CardSettings
+from cds_service.cards import cards_for
+from explanations.assessment import Engine, assess
+from explanations.phrasebook import load
+from fhir_adapters import r4
+from fhir_adapters.bundles import chart_bundle
+from fhir_adapters.extraction import patient_record
+from fhir_adapters.facts import Instrument
+from fhir_adapters.screening import QuestionnaireMap
+
+AS_OF = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+PATIENT = "p1"
+LOINC, SNOMED, ICD = "http://loinc.org", "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+PHQ = ["44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8"]
+ANSWERS = ["LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9"]
+CSSRS = {"q1": "93246-7", "q2": "93247-5", "q3": "93248-3", "q4": "93249-1", "q5": "93250-9", "q6": "93267-3",
+         "q6_recent": "93269-9"}  # fmt: skip
+TOTALS = {"PHQ-9": "44261-6", "PHQ-2": "55758-7", "EPDS": "99046-5", "PHQ-9M": "89204-2"}
+LEVELS = {"low": "LA9194-7", "moderate": "LA6751-7", "high": "LA9193-9"}
+SITE = "https://site.example/Questionnaire/"
+LOCAL = "https://site.example/codes/"
+MAPS = tuple(
+    QuestionnaireMap(instrument=instrument, source=base + instrument.value, items={name: name for name in items})
+    for instrument, items in (
+        (Instrument.ASQ, ("q1", "q2", "q3", "q4", "acuity")),
+        (Instrument.EPDS, tuple(str(n) for n in range(1, 11))),
+    )
+    for base in (SITE, LOCAL)
+)
+_numbers = count(1)
+
+
+def codeable(system: str, code: str) -> dict:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def resource(kind: str, **elements) -> dict:
+    found = {"resourceType": kind, "id": f"{kind.lower()[:4]}-{next(_numbers)}", **elements}
+    if kind not in ("Patient", "Medication"):
+        found.setdefault("subject", {"reference": f"Patient/{PATIENT}"})
+    return found
+
+
+def patient(age: int | None = 40, gender: str | None = "female", **elements) -> dict:
+    born = {"birthDate": f"{AS_OF.year - age}-01-15"} if age is not None else {}
+    return {"resourceType": "Patient", "id": PATIENT, "gender": gender, **born, **elements}
+
+
+def moment(words: str) -> str | None:
+    """`today`, `yesterday`, `6 days ago`, `in 3 days`, `20 hours ago`, `undated`, or a date as it is."""
+    words = words.strip()
+    days = {"today": 0, "yesterday": 1}.get(words)
+    if match := re.fullmatch(r"(\d+) days? ago", words):
+        days = int(match[1])
+    if match := re.fullmatch(r"in (\d+) days?", words):
+        days = -int(match[1])
+    if match := re.fullmatch(r"(\d+) hours ago", words):
+        return (AS_OF - timedelta(hours=int(match[1]))).isoformat()
+    if words == "undated":
+        return None
+    return (AS_OF.date() - timedelta(days=days)).isoformat() if days is not None else words
+
+
+def given(line: str, shape: str = "observations") -> list[dict]:
+    """The resources of one line of a clinical table."""
+    head, _, rest = line.partition(":")
+    name, *words = [part.strip() for part in head.split(",")]
+    when = moment(words[0]) if words else None
+    extras = {w for w in words[1:]}
+    if name.startswith("Condition "):
+        return condition(name.removeprefix("Condition "), when, extras)
+    if name.startswith("Finding "):
+        code, _, value = name.removeprefix("Finding ").partition(" = ")
+        return [observation(SNOMED, code, when, boolean(value))]
+    if name == "Risk assessment":
+        return [resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), performedDateTime=when)]
+    if name == "Visit for depression":
+        visit = resource("Encounter", status="finished", period={"start": when}, reasonCode=[codeable(ICD, "F32.9")])
+        return [visit | {"class": {"code": "AMB"}}]
+    if name.startswith("Medicine "):
+        medicine = {"text": name.removeprefix("Medicine ")}
+        return [resource("MedicationRequest", status="active", intent="order", medicationCodeableConcept=medicine)]
+    return form(name, when, answers(rest), extras, shape)
+
+
+def boolean(word: str) -> dict:
+    return {"valueBoolean": word == "yes"} if word in ("yes", "no") else {}
+
+
+def condition(code: str, when: str | None, extras: set[str]) -> list[dict]:
+    """ICD-10-CM when it begins with a letter, else SNOMED CT. An encounter diagnosis unless `problem list` is said."""
+    listed = "problem list" in extras
+    category = "problem-list-item" if listed else "encounter-diagnosis"
+    clinical = next((e for e in extras if e in ("resolved", "inactive")), "active")
+    sure = next((e for e in extras if e in ("provisional", "refuted", "entered-in-error", "unconfirmed")), "confirmed")
+    found = resource(
+        "Condition",
+        code=codeable(ICD if code[0].isalpha() else SNOMED, code),
+        category=[codeable("http://terminology.hl7.org/CodeSystem/condition-category", category)],
+        clinicalStatus=codeable("http://terminology.hl7.org/CodeSystem/condition-clinical", clinical),
+        verificationStatus=codeable("http://terminology.hl7.org/CodeSystem/condition-ver-status", sure),
+    )
+    if when is None:
+        return [found]
+    if listed:
+        return [found | {"onsetDateTime": when}]
+    name = next((e.removeprefix("encounter ") for e in extras if e.startswith("encounter ")), None)
+    if name is None:
+        return [found | {"recordedDate": when}]
+    encounter = {"resourceType": "Encounter", "id": name, "status": "finished", "class": {"code": "EMER"}}
+    encounter |= {"subject": {"reference": f"Patient/{PATIENT}"}, "period": {"start": when}}
+    return [found | {"encounter": {"reference": f"Encounter/{name}"}}, encounter]
+
+
+def answers(text: str) -> dict[str, str]:
+    """`items 1-8 = 1, item 9 = declined, total = 9` to item: word."""
+    found: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        names, _, value = part.partition(" = ")
+        names = re.sub(r"^(items?|questions?) ", "", names)
+        prefix = "q" if re.match(r"questions? ", part) else ""
+        for piece in names.split(" "):
+            low, _, high = piece.partition("-")
+            numbers = range(int(low), int(high) + 1) if high and low.isdigit() else [piece]
+            found |= {f"{prefix}{n}": value for n in numbers}
+    return found
+
+
+def coded_value(instrument: str, word: str) -> dict:
+    """An answer in the shape that the instrument usually has."""
+    if word == "declined":
+        return {
+            "dataAbsentReason": codeable("http://terminology.hl7.org/CodeSystem/data-absent-reason", "asked-declined")
+        }
+    if word == "unreadable":
+        return {"valueCodeableConcept": codeable("https://unknown.example", "x")}
+    if word in ("yes", "no"):
+        return {"valueCodeableConcept": codeable(LOINC, "LA33-6" if word == "yes" else "LA32-8")}
+    if instrument in ("PHQ-9", "PHQ-9M", "PHQ-2") and word in "0123":
+        return {"valueCodeableConcept": codeable(LOINC, ANSWERS[int(word)])}
+    return {"valueInteger": int(word)}
+
+
+def observation(system: str, code: str, when: str | None, value: dict, **elements) -> dict:
+    dated = {"effectiveDateTime": when} if when else {}
+    return resource("Observation", status="final", code=codeable(system, code), **dated, **value, **elements)
+
+
+def form(name: str, when: str | None, items: dict[str, str], extras: set[str], shape: str) -> list[dict]:
+    """One administration, as item Observations or as a QuestionnaireResponse."""
+    local = name in ("ASQ", "EPDS")
+    encounter = next((e.removeprefix("encounter ") for e in extras if e.startswith("encounter ")), None)
+    place = {"encounter": {"reference": f"Encounter/{encounter}"}} if encounter else {}
+    status = "in-progress" if "in progress" in extras else None
+
+    def code_of(item: str) -> str:
+        if item == "total":
+            return TOTALS[name]
+        if item == "level":
+            return "93374-7"
+        if local:
+            return item
+        return CSSRS[item] if name == "C-SSRS" else PHQ[int(item) - 1]
+
+    def value_of(item: str, word: str) -> dict:
+        if item == "level":
+            return {"valueCodeableConcept": codeable(LOINC, LEVELS[word])}
+        return {"valueInteger": int(word)} if item == "total" else coded_value(name, word)
+
+    direct = {item: word for item, word in items.items() if item in ("total", "level")}
+    if shape == "observations":
+        system = LOCAL + name.lower() if local else LOINC
+        found = [
+            observation(LOINC if item in direct else system, code_of(item), when, value_of(item, word), **place)
+            | ({"status": "preliminary"} if status else {})
+            for item, word in items.items()
+            if word != "blank"
+        ]
+        if name == "PHQ-9M":
+            member = [{"reference": f"Observation/{o['id']}"} for o in found]
+            found.append(observation(LOINC, "89206-7", when, {}, hasMember=member))
+        return found
+    lines = []
+    for item, word in items.items():
+        if item in direct:
+            continue
+        value = value_of(item, word) if word != "blank" else {}
+        concept = value.pop("valueCodeableConcept", None)
+        if concept:
+            value["valueCoding"] = concept["coding"][0]
+        if "dataAbsentReason" in value:
+            value = {"valueCoding": {"code": "asked-declined"}}
+        link = code_of(item) if local or shape == "questionnaire" else f"/{code_of(item)}"
+        lines.append({"linkId": link, **({"answer": [value]} if value else {})})
+    asked = {"questionnaire": SITE + name.lower()} if local else {"questionnaire": "http://loinc.org/q/44249-1"}
+    response = resource("QuestionnaireResponse", status=status or "completed", item=lines, **asked, **place)
+    if when:
+        response["authored"] = when
+    totals = [observation(LOINC, code_of(i), when, value_of(i, w), **place) for i, w in direct.items()]
+    return ([response] if lines else []) + totals
+
+
+def bundle(*resources: dict) -> bytes:
+    whole = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]}
+    return json.dumps(whole).encode()
+
+
+def record_of(
+    *resources: dict,
+    who: dict | None = None,
+    as_of: datetime = AS_OF,
+    zone: str = "UTC",
+    encounter=None,
+    left_out=False,
+):
+    """The record of a chart with these resources; `who` replaces the patient."""
+    gathered = chart_bundle(bundle(who or patient(), *resources))
+    return patient_record(gathered, as_of=as_of, zone=ZoneInfo(zone), maps=MAPS, encounter=encounter, left_out=left_out)
+
+
+def cards_of(record, engine: Engine = Engine(), **settings):
+    """The cards for a record, without models unless an engine is given."""
+    ids = count(1)
+    return cards_for(
+        assess(record, engine),
+        CardSettings(zone=ZoneInfo("UTC"), **settings),
+        load(),
+        new_id=lambda: f"00000000-0000-4000-8000-{next(ids):012d}",
+    )
+
+
+def days_before(days: int) -> date:
+    return AS_OF.date() - timedelta(days=days)
+
+
+def read(content: dict) -> r4.Resource:
+    return r4.read(json.dumps(content).encode())

@@ -1,0 +1,47 @@
+"""The clinical tables: each line of a chart goes through reading, rules and cards, in every shape it may have."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from builders import cards_of, given, patient, record_of
+
+TABLES = sorted((Path(__file__).parent / "tables").glob("*.toml"))
+CASES = [case for path in TABLES for case in tomllib.loads(path.read_text(encoding="utf-8"))["case"]]
+SHAPES = ("observations", "questionnaire", "path")
+
+
+def chart(case: dict, shape: str):
+    deceased = case.get("deceased")
+    who = {} if deceased is None else {"deceasedBoolean": True} if deceased is True else {"deceasedDateTime": deceased}
+    resources = [r for line in case["given"] for r in given(line, shape)]
+    encounter = f"Encounter/{case['encounter']}" if "encounter" in case else None
+    return record_of(*resources, who=patient(age=case.get("age", 40), **who), encounter=encounter)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['rule']}: {case['name']}")
+def test_a_chart_gives_the_cards_of_the_table(case: dict, shape: str) -> None:
+    cards = cards_of(chart(case, shape))
+
+    assert [f"{card.source.topic.code} {card.indicator}" for card in cards] == case["expect"]
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c["expect"]], ids=lambda case: case["name"])
+def test_every_card_of_the_tables_is_short_sourced_and_answerable(case: dict) -> None:
+    for card in cards_of(chart(case, "observations")):
+        topic = card.source.topic.code
+        assert 0 < len(card.summary) < 140
+        assert 3 <= len(card.override_reasons) <= 5
+        assert card.detail.count("`") >= 2, "a card names the source of what it says"
+        if topic in ("acute-safety", "positive-safety-answer", "recent-safety"):
+            assert "988" in card.detail and "911" in card.detail
+            assert "monitoring service" in card.detail
+
+
+def test_each_rule_from_1_to_11_and_14_has_a_row() -> None:
+    wanted = {f"R{n}" for n in (*range(1, 12), 14)}
+
+    assert wanted <= {case["rule"] for case in CASES}

@@ -1,0 +1,110 @@
+"""Training from tables to artifacts, on invented people; the real training takes minutes and is run by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import SurveyDataError
+from models.evaluation import evaluate
+from models.feature_schema import OUTCOMES, SCHEMAS
+from models.patterns import patterns
+from models.registry import load_models
+from models.risk import RiskScore
+from models.scoring import score
+from models.training import RANDOM_COPIES, masked_copies, train
+from tests.unit.models import synthetic_survey
+
+
+def quiet(description: str, done: int, total: int) -> None:
+    assert 0 <= done <= total
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic_survey.write_parquet(tmp_path_factory.mktemp("survey") / "s")
+
+
+@pytest.fixture(scope="module")
+def artifacts(survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    train(survey, out, progress=quiet)
+    return out
+
+
+def test_training_gives_two_models_that_load_verify_and_score(artifacts: Path):
+    models = load_models(artifacts)
+
+    assert tuple(model.outcome for model in models) == OUTCOMES
+    for model in models:
+        vector = model.schema.vector({"age": 50, "female": True, "DPQ010": 2, "DPQ020": 2})
+        assert isinstance(score(model, vector), RiskScore)
+        assert set(model.manifest.training["cycles"]) == set(synthetic_survey.CYCLES)
+
+
+def test_the_same_tables_give_the_same_bytes(survey: Path, artifacts: Path, tmp_path: Path):
+    train(survey, tmp_path, progress=quiet)
+
+    again, first = contents(tmp_path), contents(artifacts)
+    assert list(again) == list(first)
+    assert [name for name, content in again.items() if content != first[name]] == []
+
+
+def test_training_again_replaces_a_model_and_leaves_nothing_of_the_old_one(
+    survey: Path, artifacts: Path, tmp_path: Path
+):
+    fewer = synthetic_survey.write_parquet(tmp_path / "fewer", synthetic_survey.CYCLES[:2], people=300)
+    train(survey, tmp_path / "out", progress=quiet)
+
+    train(fewer, tmp_path / "out", progress=quiet)
+
+    assert [len(model.manifest.training["cycles"]) for model in load_models(tmp_path / "out")] == [2, 2]
+    assert contents(tmp_path / "out") != contents(artifacts)
+
+
+def test_the_figures_in_a_new_artifact_are_those_that_evaluate_gives(survey: Path, artifacts: Path):
+    evaluated = evaluate(survey, artifacts, progress=quiet)["outcomes"]
+
+    for outcome in OUTCOMES:
+        written = json.loads((artifacts / outcome / "metrics.json").read_text())["outcomes"][outcome]["patterns"]
+        for pattern, metrics in written.items():
+            assert metrics["all"] == evaluated[outcome]["patterns"][pattern]["all"]
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(survey: Path, tmp_path: Path):
+    (tmp_path / "depression").mkdir()
+    (tmp_path / "depression" / "thesis.txt").write_text("mine")
+
+    with pytest.raises(FileExistsError, match="something other than a model"):
+        train(survey, tmp_path, progress=quiet)
+    assert (tmp_path / "depression" / "thesis.txt").read_text() == "mine"
+
+
+def test_one_cycle_alone_cannot_be_checked_against_another_and_is_refused(tmp_path: Path):
+    one = synthetic_survey.write_parquet(tmp_path / "one", synthetic_survey.CYCLES[:1])
+
+    with pytest.raises(SurveyDataError, match="two cycles or more"):
+        train(one, tmp_path / "out", progress=quiet)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_copies_of_a_person_hide_values_but_never_change_age_sex_or_any_other_value(outcome: str):
+    schema = SCHEMAS[outcome]
+    values = np.random.default_rng(1).random((50, len(schema.features))).astype(np.float32)
+    y = (np.arange(50) % 2).astype(float)
+
+    copies, labels, weights = masked_copies(outcome, values, y, 0)
+
+    k = len(patterns(outcome, schema)) - 1 + RANDOM_COPIES
+    assert copies.shape == (50 * k, len(schema.features))
+    kept = ~np.isnan(copies)
+    assert np.array_equal(copies[kept], np.tile(values, (k, 1))[kept])
+    assert kept[:, :2].all()
+    assert np.array_equal(labels, np.tile(y, k))
+    assert weights.sum() == pytest.approx(50)
+    assert 0.2 < kept.mean() < 0.8

@@ -1,0 +1,120 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.errors import ArtifactError, ModelError
+from models.feature_schema import OUTCOMES, SCHEMAS
+from models.registry import SHIPPED, load_model, load_models, sha256
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SHIPPED / "depression", tmp_path / "depression"))
+
+
+def rewrite_manifest(folder: Path, **changes: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | changes))
+
+
+def test_the_shipped_models_load_in_a_fixed_order_with_their_schemas():
+    models = load_models()
+
+    assert tuple(model.outcome for model in models) == OUTCOMES
+    assert all(model.schema is SCHEMAS[model.outcome] for model in models)
+    assert all(0 < model.default_threshold < 1 for model in models)
+
+
+def test_a_folder_with_one_of_the_models_gives_that_one(folder: Path):
+    assert [model.outcome for model in load_models(folder.parent)] == ["depression"]
+
+
+@pytest.mark.parametrize(
+    "name", ["model.ubj", "schema.json", "calibration.json", "metrics.json", "folds/2005-2006.ubj"]
+)
+def test_one_altered_byte_in_any_file_is_refused(folder: Path, name: str):
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+
+    with pytest.raises(ArtifactError, match=f"{name}.*altered after training"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["model.ubj", "calibration.json", "folds/2015-2016.ubj"])
+def test_a_missing_file_is_named(folder: Path, name: str):
+    (folder / name).unlink()
+
+    with pytest.raises(ArtifactError, match=f"missing: {name}"):
+        load_model(folder)
+
+
+def test_a_file_that_the_manifest_does_not_know_is_refused(folder: Path):
+    (folder / "extra.ubj").write_bytes(b"x")
+
+    with pytest.raises(ArtifactError, match=r"not in the manifest: extra\.ubj"):
+        load_model(folder)
+
+
+def test_a_model_of_another_schema_is_refused_even_with_right_checksums(folder: Path):
+    schema = json.loads((folder / "schema.json").read_text()) | {"id": "0123456789abcdef"}
+    (folder / "schema.json").write_text(json.dumps(schema))
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite_manifest(
+        folder, schema_id="0123456789abcdef", files=files | {"schema.json": sha256(folder / "schema.json")}
+    )
+
+    with pytest.raises(ArtifactError, match=r"expected feature schema .* found 0123456789abcdef"):
+        load_model(folder)
+
+
+def test_a_booster_with_other_features_is_refused_even_with_right_checksums(folder: Path):
+    shutil.copy(SHIPPED / "suicidal-ideation/model.ubj", folder / "model.ubj")
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite_manifest(folder, files=files | {"model.ubj": sha256(folder / "model.ubj")})
+
+    with pytest.raises(ArtifactError, match="features of its schema"):
+        load_model(folder)
+
+
+def test_a_file_that_is_no_booster_is_refused_even_with_a_right_checksum(folder: Path):
+    (folder / "model.ubj").write_bytes(b"not a model")
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite_manifest(folder, files=files | {"model.ubj": sha256(folder / "model.ubj")})
+
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"outcome": "suicide"}, "one of the outcomes"),
+        ({"outcome": "suicidal-ideation"}, "folder of that name"),
+        ({"format": 99}, "format 1"),
+        ({"operating_points": {}}, "default threshold"),
+        ({"operating_points": {"0.05": 1.5}}, "default threshold"),
+        ({"minimum_data": {}}, "complete manifest"),
+        ({"files": []}, "complete manifest|exactly the files"),
+    ],
+)
+def test_a_manifest_that_cannot_be_right_is_refused(folder: Path, changes: dict, complaint: str):
+    rewrite_manifest(folder, **changes)
+
+    with pytest.raises(ArtifactError, match=complaint):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{not json"])
+def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, content: str):
+    (folder / "manifest.json").write_text(content)
+
+    with pytest.raises(ArtifactError, match=r"manifest.json"):
+        load_model(folder)
+
+
+def test_a_folder_without_models_says_what_was_expected_and_what_to_do(tmp_path: Path):
+    with pytest.raises(ModelError, match=r"expected a folder with depression .*; found none in .*; train again"):
+        load_models(tmp_path)
