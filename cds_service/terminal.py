@@ -65,7 +65,7 @@ def console() -> Console:
 
 
 def print_card(out: Console, card: Mapping[str, Any]) -> None:
-    """One card as a CDS client gets it. Links stand outside the panel, unfolded, so that an address can be copied whole."""
+    """One card as a CDS client gets it. Links stand outside the panel, so that an address can be copied whole."""
     out.print(_panel(card))
     for link in card.get("links", ()):
         out.print(Text(f"  {link['label']}:"))

@@ -81,7 +81,7 @@ def given(line: str, shape: str = "observations") -> list[dict]:
     head, _, rest = line.partition(":")
     name, *words = [part.strip() for part in head.split(",")]
     when = moment(words[0]) if words else None
-    extras = {w for w in words[1:]}
+    extras = set(words[1:])
     if name.startswith("Condition "):
         return condition(name.removeprefix("Condition "), when, extras)
     if name.startswith("Finding "):

@@ -116,7 +116,7 @@ def test_a_card_has_all_that_clients_rely_on_and_no_empty_member(client) -> None
                 assert faults(action["resource"]) == []
                 assert action["resource"]["status"] == "draft"
                 assert f"Patient/{PATIENT}" in json.dumps(action["resource"])
-    assert not [path for path in empty_members({"cards": cards})]
+    assert not list(empty_members({"cards": cards}))
 
 
 def empty_members(value, path=""):
