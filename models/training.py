@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from models.baselines import AGE_SEX, LOGISTIC, Linear, age_sex_inputs, fit_linear
 from models.calibration import Calibration, Floats, fit_calibration, probabilities
-from models.errors import SurveyDataError
+from models.errors import ArtifactError, SurveyDataError
 from models.evaluation import Contender, Progress, Scorer, enough_data, evaluate_outcome, hidden_but, margins
 from models.feature_schema import DEPRESSION, OUTCOMES, SCHEMAS, SUICIDAL_IDEATION, FeatureSchema
 from models.metrics import FLAG_RATES
@@ -101,7 +101,7 @@ def train(nhanes: Path, out: Path, *, progress: Progress) -> None:
     """Trains both outcomes on every cycle in a folder of survey tables and writes out/<outcome>/.
 
     Raises SurveyDataError for unusable tables, fewer than two cycles with the label, or fewer than 10 people with or
-    without the outcome in any cycle; FileExistsError when out/<outcome> holds something that is not an artifact.
+    without the outcome in any cycle; ArtifactError when out/<outcome> holds something that is not an artifact.
     """
     for outcome in OUTCOMES:
         _refuse_foreign(out / outcome)
@@ -351,4 +351,8 @@ def _dump(path: Path, content: Mapping[str, Any]) -> None:
 
 def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise FileExistsError(f"{folder} holds something other than a model; choose another folder or empty it")
+        raise ArtifactError(
+            expected=f"{folder} to be new, empty or a model",
+            found="something other than a model in it",
+            remedy="choose another folder with --out, or empty it",
+        )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import SurveyDataError
+from models.errors import ArtifactError, SurveyDataError
 from models.evaluation import evaluate
 from models.feature_schema import OUTCOMES, SCHEMAS
 from models.patterns import patterns
@@ -80,7 +80,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(survey: Path, tmp_path
     (tmp_path / "depression").mkdir()
     (tmp_path / "depression" / "thesis.txt").write_text("mine")
 
-    with pytest.raises(FileExistsError, match="something other than a model"):
+    with pytest.raises(ArtifactError, match="something other than a model"):
         train(survey, tmp_path, progress=quiet)
     assert (tmp_path / "depression" / "thesis.txt").read_text() == "mine"
 

@@ -1,0 +1,193 @@
+"""The commands, as a person runs them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from builders import bundle, given, patient
+
+PATIENT_ONLY = bundle(patient())
+ACUTE = bundle(patient(), *given("C-SSRS, 2026-11-23: question 4 = yes"))
+
+
+def mhcds(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "cds_service", *words], input=stdin, capture_output=True, timeout=120, check=False
+    )
+
+
+def lines(done: subprocess.CompletedProcess) -> list[dict]:
+    assert b"Traceback" not in done.stderr, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_assess_prints_one_object_a_line_for_files_gzip_and_standard_input(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "a.json", tmp_path / "b.json.gz"
+    plain.write_bytes(ACUTE)
+    packed.write_bytes(gzip.compress(PATIENT_ONLY))
+
+    done = mhcds("assess", "--format", "json", "--as-of", "2026-11-23", str(plain), str(packed), "-", stdin=ACUTE)
+
+    first, second, third = lines(done)
+    assert done.returncode == 0
+    assert {"facts", "findings", "scores", "reasons", "missing", "anomalies"} <= first.keys()
+    assert [f["topic"] for f in first["findings"]] == ["acute-safety"]
+    assert second["findings"] == []
+    assert third["findings"] == first["findings"]
+
+
+def test_a_failed_input_is_an_object_of_its_own_and_the_exit_status_is_1(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_bytes(ACUTE)
+    bad.write_bytes(b'{"resourceType": "Bundle", "type": "collection", "entry": []}')
+
+    done = mhcds("assess", "--format", "json", str(bad), str(good), str(tmp_path / "absent.json"))
+
+    first, second, third = lines(done)
+    assert done.returncode == 1
+    assert first.keys() == third.keys() == {"input", "error"}
+    assert "one Patient" in first["error"]
+    assert "facts" in second
+
+
+def test_facts_of_the_whole_chart_count_zero_and_say_false() -> None:
+    (found,) = lines(mhcds("assess", "--format", "json", "--as-of", "2026-11-23", "-", stdin=PATIENT_ONLY))
+
+    facts = found["facts"]
+    assert facts["age"] == {"value": 40, "unit": "a", "effective": None, "reference": ["Patient/p1"]}
+    assert facts["asthma"]["value"] is False
+    assert facts["visits_yr"]["value"] == 0
+    assert facts["n_rx"]["value"] == 0
+    assert "ins_private" not in facts
+    assert "race_eth" not in facts
+    assert "bmi" not in facts
+
+
+def test_the_reasons_of_a_score_sum_to_it() -> None:
+    chart = bundle(
+        patient(), *given("Condition 193462001, 2026-01-01, problem list"), *given("Medicine tramadol, today")
+    )
+
+    (found,) = lines(mhcds("assess", "--format", "json", "--as-of", "2026-11-23", "-", stdin=chart))
+
+    scored = [s for s in found["scores"] if s["scored"]]
+    assert scored
+    for score in scored:
+        parts = [r["log_odds"] for r in found["reasons"] if r["outcome"] == score["outcome"]]
+        assert sum(parts) + score["base_log_odds"] == pytest.approx(score["log_odds"], abs=1e-5)
+
+
+def test_a_hook_request_is_assessed_from_its_prefetch_alone() -> None:
+    hook = {"hook": "patient-view", "hookInstance": "h", "context": {"userId": "Practitioner/d", "patientId": "p1"},
+            "prefetch": {"patient": patient(), "screening": given("C-SSRS, 2026-11-23: question 4 = yes")[0]}}  # fmt: skip
+
+    (found,) = lines(
+        mhcds("assess", "--format", "cards", "--as-of", "2026-11-23", "-", stdin=json.dumps(hook).encode())
+    )
+
+    assert [c["source"]["topic"]["code"] for c in found["cards"]] == ["acute-safety", "could-not-assess"]
+
+
+@pytest.mark.parametrize("form", ["text", "json", "cards"])
+@pytest.mark.parametrize(
+    "nonsense", [b"", b"null", b"[]", b"{}", b"\x1f\x8bbroken", b"\x00" * 50, b'{"resourceType":"Patient","id":"1"}']
+)
+def test_nonsense_is_a_plain_message_and_exit_status_1(form: str, nonsense: bytes) -> None:
+    done = mhcds("assess", "--format", form, "-", stdin=nonsense)
+
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stdout + done.stderr
+    assert b"expected" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("assess",), b"FILES"),
+        (("assess", "--as-of", "soon", "-"), b"--as-of"),
+        (("assess", "--site", "nowhere", "-"), b"nowhere"),
+        (("assess", "--config", "no/such/folder", "-"), b"no/such/folder"),
+        (("check-config", "no/such/folder"), b"no/such/folder"),
+        (("serve", "--host", "0.0.0.0"), b"loopback"),
+        (("serve", "--port", "0"), b"--port"),
+        (("evaluate", "--nhanes", "no/such/folder"), b"no/such/folder"),
+        (("train", "--nhanes", "no/such/folder", "--out", "x"), b"no/such/folder"),
+        (("no-such-command",), b"no-such-command"),
+    ],
+)
+def test_bad_words_on_the_command_line_are_named_and_the_status_is_not_0(words: tuple[str, ...], says: bytes) -> None:
+    done = mhcds(*words)
+
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "assess", "check-config", "train", "evaluate"])
+def test_every_command_has_help(command: str) -> None:
+    done = mhcds(command, "--help")
+
+    assert done.returncode == 0
+    assert b"Usage" in done.stdout
+
+
+def test_strict_refuses_what_is_not_valid_r4_and_shows_no_value() -> None:
+    wrong = bundle(
+        patient(),
+        {
+            "resourceType": "Observation",
+            "id": "o1",
+            "subject": {"reference": "Patient/p1"},
+            "status": "Zanzibar",
+            "code": {},
+        },
+    )
+
+    done = mhcds("assess", "--strict", "--format", "json", "-", stdin=wrong)
+
+    (found,) = lines(done)
+    assert done.returncode == 1
+    assert "Observation/o1" in found["error"]
+    assert "Zanzibar" not in found["error"]
+
+
+def test_the_check_of_the_shipped_settings_names_what_has_no_code_yet() -> None:
+    done = mhcds("check-config")
+
+    assert done.returncode == 0
+    assert b"EPDS item 10" in done.stdout
+    assert b"verified" in done.stdout
+
+
+def test_the_served_service_answers_and_ends_when_told() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        answer = None
+        for _ in range(200):
+            try:
+                answer = requests.get(f"http://127.0.0.1:{port}/cds-services", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        assert answer is not None
+        assert answer.json()["services"]
+    finally:
+        server.terminate()
+        _, errors = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert b"Traceback" not in errors

@@ -1,0 +1,89 @@
+"""Settings: one good file read in full, and one mistake a file refused with file, key and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cds_service.demo_ehr.config import demo_config
+from cds_service.errors import ConfigError
+from cds_service.sites import load_config
+from fhir_adapters.facts import Instrument
+
+EXAMPLES = Path(__file__).parents[2] / "config"
+# What the message must name, per file.
+MISTAKES = {
+    "unknown-key": "time_zome",
+    "no-such-zone": "time_zone",
+    "threshold-of-one": "depression",
+    "wrong-type": "show_probability",
+    "not-toml": "not-toml",
+    "unknown-instrument": "phq-9m",
+    "map-without-source": "canonical or system",
+    "map-with-two-sources": "canonical or system",
+    "unknown-item": "acuity",
+}
+
+
+def folder(tmp_path: Path, *files: Path, service: str = "") -> Path:
+    (tmp_path / "sites").mkdir()
+    for file in files:
+        (tmp_path / "sites" / file.name.replace(".good", "").replace(".bad", "")).write_text(file.read_text())
+    if service:
+        (tmp_path / "service.toml").write_text(service)
+    return tmp_path
+
+
+def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
+    config = load_config(folder(tmp_path, EXAMPLES / "site.good.toml", service="body_bytes = 3000000\n"))
+
+    site = config.site(fhir_base="http://127.0.0.1:9000/fhir")
+    assert (site.id, config.body_bytes) == ("north", 3_000_000)
+    assert site.cards.zone.key == "America/Chicago"
+    assert site.cards.show_probability
+    assert site.cards.contact == "On-call psychiatry: ext. 4410"
+    assert (site.thresholds.depression, site.thresholds.suicidal_ideation) == (0.3, 0.1)
+    assert site.maps[1].instrument is Instrument.EPDS
+    assert site.maps[1].items == {"E10": "10", "ET": "total"}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_refused_with_file_and_key(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(folder(tmp_path, EXAMPLES / f"{name}.bad.toml"))
+
+    assert f"{name}.toml" in str(caught.value)
+    assert MISTAKES[name] in str(caught.value)
+
+
+def test_every_example_file_is_tested() -> None:
+    assert {p.name.removesuffix(".bad.toml") for p in EXAMPLES.glob("*.bad.toml")} == set(MISTAKES)
+
+
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(folder(tmp_path, EXAMPLES / "unknown-key.bad.toml", EXAMPLES / "no-such-zone.bad.toml"))
+
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["body_bytes = 10", "fetch_budget_s = 0", "fetch_budget_s = 600", "bodybytes = 5"])
+def test_a_service_file_out_of_range_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"service\.toml"):
+        load_config(folder(tmp_path, service=text))
+
+
+def test_two_sites_of_one_id_are_refused(tmp_path: Path) -> None:
+    good = (EXAMPLES / "site.good.toml").read_text()
+    (tmp_path / "sites").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "sites" / f"{name}.toml").write_text(good)
+
+    with pytest.raises(ConfigError, match="two files have the id north"):
+        load_config(tmp_path)
+
+
+def test_an_unknown_site_is_refused_and_the_known_ones_named() -> None:
+    with pytest.raises(ConfigError, match="demo"):
+        demo_config().site("elsewhere")
