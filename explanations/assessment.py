@@ -88,6 +88,14 @@ def _score(record: PatientRecord, given: Inputs, engine: Engine, outcome: str) -
     silent = why_silent(record, outcome)
     if silent:
         return silent
+    if not any(_documented(fact) for fact in given.facts.values()):
+        # Lists that are empty are known, but a chart that holds nothing but a name and a birthday is no basis.
+        return NotScored(
+            outcome=outcome,
+            reason="too-little-data",
+            detail="Nothing but the patient's own details is on record.",
+            missing=tuple(gap.name for gap in given.missing),
+        )
     model = next((m for m in engine.models if m.outcome == outcome), None)
     if model is None:
         return NotScored(
@@ -99,6 +107,11 @@ def _score(record: PatientRecord, given: Inputs, engine: Engine, outcome: str) -
         return NotScored(
             outcome=outcome, reason="model-failed", detail="The model could not score this record; rules still apply."
         )
+
+
+def _documented(fact: Fact) -> bool:
+    """Whether something other than the Patient resource stands behind the fact."""
+    return any(not reference.startswith("Patient/") for reference in fact.references)
 
 
 def _explained(scored: RiskScore | NotScored, given: Inputs, engine: Engine) -> Explanation | NotScored | None:

@@ -49,29 +49,48 @@ def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) 
     return found.code if found else None
 
 
+# Words of a product's name that say that it is not taken by mouth or injection. A cream or an eye drop is
+# another medicine than the tablet of the same ingredient, so the route must be listed with it.
+ROUTES = {
+    "topical": "topical", "cream": "topical", "ointment": "topical", "lotion": "topical", "gel": "topical",
+    "shampoo": "topical", "ophthalmic": "ophthalmic", "eye": "ophthalmic", "otic": "otic", "ear": "otic",
+    "nasal": "nasal",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One listed ingredient: its words without a route, the routes it is listed for, and its class."""
+
+    words: tuple[str, ...]
+    routes: frozenset[str]
+    name: str
+
+
 @cache
-def _by_name() -> dict[str, list[tuple[tuple[str, ...], str]]]:
-    """First word of an ingredient to (all its words, class)."""
-    index: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+def _by_first_word() -> dict[str, list[Listed]]:
+    index: dict[str, list[Listed]] = {}
     for row in table("drug_classes"):
-        words = tuple(_words(row["ingredient"]))
-        index.setdefault(words[0], []).append((words, row["class"]))
+        words, routes = _words(row["ingredient"])
+        index.setdefault(words[0], []).append(Listed(words=words, routes=routes, name=row["class"]))
     return index
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", text.lower())
+def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The words of a name that say what it is, and the routes that it names."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)
 
 
 def classes_in(text: str) -> set[str]:
-    """The classes of every listed ingredient that stands in `text` as whole words."""
-    words = _words(text)
-    index = _by_name()
+    """The classes of every listed ingredient that stands in `text` as whole words, for the route that it names."""
+    words, routes = _words(text)
     return {
-        name
+        listed.name
         for start, word in enumerate(words)
-        for sequence, name in index.get(word, ())
-        if tuple(words[start : start + len(sequence)]) == sequence
+        for listed in _by_first_word().get(word, ())
+        if words[start : start + len(listed.words)] == listed.words
+        and (bool(routes & listed.routes) or not (routes or listed.routes))
     }
 
 

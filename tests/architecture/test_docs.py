@@ -1,0 +1,63 @@
+"""Docs name every command, option and setting, and no file that does not exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cds_service.__main__ import main
+from cds_service.sites import ITEMS, ServiceFile, SiteFile
+from fhir_adapters.prefetch import templates
+from models.safety_rules import RULES, Topic
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "ARCHITECTURE.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    *(ROOT / "docs").rglob("*.md"),
+]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def test_every_command_and_option_is_documented() -> None:
+    for name, command in main.commands.items():
+        assert f"`mhcds {name}" in OPERATIONS, name
+        line = next(line for line in OPERATIONS.splitlines() if f"`mhcds {name}" in line)
+        for parameter in command.params:
+            for option in (o for o in parameter.opts if o.startswith("--") and o not in ("--help", "--config")):
+                assert option in line or (option, name) == ("--host", "demo"), (name, option)
+
+
+def test_every_setting_is_documented() -> None:
+    for field in (*ServiceFile.__struct_fields__, *SiteFile.__struct_fields__):
+        assert f"`{field}`" in OPERATIONS or f"[[{field}]]" in OPERATIONS or f"[{field}]" in OPERATIONS, field
+    for instrument in ITEMS:
+        assert f"`{instrument.value}`" in OPERATIONS
+
+
+def test_every_prefetch_key_and_topic_is_documented() -> None:
+    text = (ROOT / "docs" / "integration.md").read_text(encoding="utf-8")
+    for name in (*(t.key for t in templates()), *(t.value for t in Topic)):
+        assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_local_link_and_named_file_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (page.parent / target).exists(), target
+    for named in re.findall(
+        r"`((?:cds_service|fhir_adapters|models|explanations|smart_launch|tests|docs)/[\w./-]+)`", text
+    ):
+        assert (ROOT / named).exists() or "<" in named, named
+
+
+def test_every_rule_says_which_rule_it_is() -> None:
+    assert all(
+        re.search(r"\bR\d+\b", rule.__doc__ or "") or "C-SSRS" in rule.__doc__ or "ASQ" in rule.__doc__
+        for rule in RULES
+    )
