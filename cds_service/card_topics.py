@@ -252,15 +252,18 @@ def _results_table(assessment: Assessment) -> list[str]:
     return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows[:3]] if rows else []
 
 
-def measure_again(assessment: Assessment) -> Draft:
+def measure_again(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) -> Draft:
     """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
+    score = next(s for s in assessment.scores if isinstance(s, RiskScore) and s.outcome == DEPRESSION)
+    explanation = next(e for e in assessment.explanations if e.outcome == DEPRESSION)
+    reasons = _reason_lines(score, explanation, settings, phrases)
     summary = _fit("Consider measuring symptoms with a PHQ-9.", f"In depression care; {_last_phq9(assessment, 'no')}.")
     return Draft(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=Urgency.NOTE,
         summary=summary,
         heading="Last results",
-        chart=(*_results_table(assessment), *_care_lines(assessment)),
+        chart=(*_results_table(assessment), *_care_lines(assessment), *reasons),
         consider=("Measure symptoms with a PHQ-9, item 9 asked directly",),
         basis="A pattern in the record prompted this (rule R13; machine learning, not a diagnosis).",
         label=MODEL_LABEL,

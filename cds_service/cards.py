@@ -38,7 +38,7 @@ def cards_for(
         by_topic.setdefault(finding.topic, []).append(finding)
     drafts = [from_findings(assessment, topic, found, settings) for topic, found in by_topic.items()]
     if assessment.measure_again and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
-        drafts.append(measure_again(assessment))
+        drafts.append(measure_again(assessment, settings, phrases))
     if assessment.prompting():
         drafts.append(prompt(assessment, settings, phrases))
     drafts.sort(key=lambda d: (-d.urgency, list(Topic).index(d.topic)))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 
 from fhir_adapters import r4
 from fhir_adapters.dates import first, when
@@ -179,16 +179,21 @@ def _icd_pattern(code: str) -> str:
 
 def chronic_features(concept: r4.CodeableConcept | None) -> set[str]:
     """The yes/no features of the feature map that a condition's codes stand for."""
+    codings = concept.coding if concept else ()
+    return {feature for c in codings if c.system and c.code for feature in _features_of(c.system, c.code)}
+
+
+@lru_cache(maxsize=8192)
+def _features_of(system: str, code: str) -> tuple[str, ...]:
     exact, icd = _chronic()
-    found: set[str] = set()
-    for coding in concept.coding if concept else ():
-        system, code = canonical(coding.system or ""), coding.code or ""
-        found.update(exact.get((system, code), ()))
-        if system in (ICD10CM, ICD10):
-            found.update(feature for pattern, feature in icd if pattern.match(normal(system, code)))
-    return found
+    known = canonical(system)
+    found = list(exact.get((known, code), ()))
+    if known in (ICD10CM, ICD10):
+        found += [feature for pattern, feature in icd if pattern.match(normal(known, code))]
+    return tuple(found)
 
 
+@cache
 def chronic_names() -> tuple[str, ...]:
     """Every yes/no condition feature, in the order of the list."""
     return tuple(dict.fromkeys(row["feature"] for row in table("chronic_conditions")))

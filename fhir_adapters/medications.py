@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from fhir_adapters import r4
 from fhir_adapters.facts import Fact, When
@@ -82,16 +82,17 @@ def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)
 
 
-def classes_in(text: str) -> set[str]:
+@lru_cache(maxsize=8192)
+def classes_in(text: str) -> frozenset[str]:
     """The classes of every listed ingredient that stands in `text` as whole words, for the route that it names."""
     words, routes = _words(text)
-    return {
+    return frozenset(
         listed.name
         for start, word in enumerate(words)
         for listed in _by_first_word().get(word, ())
         if words[start : start + len(listed.words)] == listed.words
         and (bool(routes & listed.routes) or not (routes or listed.routes))
-    }
+    )
 
 
 def medicine(concept: r4.CodeableConcept | None, when: When | None, reference: str) -> Medicine | None:
@@ -138,6 +139,7 @@ def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> lis
     return facts
 
 
+@cache
 def class_names() -> tuple[str, ...]:
     """Every drug class of the feature map that has ingredients listed."""
     return tuple(dict.fromkeys(row["class"] for row in table("drug_classes")))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote
 
 from msgspec import Raw
@@ -51,6 +52,7 @@ class Template:
     needed: bool
 
 
+@cache
 def templates() -> tuple[Template, ...]:
     """The prefetch keys, in a stable order. Sites store them: a change here is a breaking change."""
     who = f"patient={PATIENT_ID}"

@@ -12,7 +12,7 @@ import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 LOINC = "http://loinc.org"
@@ -43,9 +43,9 @@ class CodeRow:
     verified: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CodeList:
-    """A loaded list: exact codes, prefixes and patterns, per system."""
+    """A loaded list: exact codes, prefixes and patterns, per system. One per name, so it compares by identity."""
 
     exact: dict[tuple[str, str], tuple[CodeRow, ...]]
     prefixes: tuple[tuple[str, str, CodeRow], ...]
@@ -53,14 +53,17 @@ class CodeList:
 
     def rows(self, system: str | None, code: str | None) -> tuple[CodeRow, ...]:
         """Every row that this code falls under, exact rows first."""
-        if not system or not code:
-            return ()
-        known = canonical(system)
-        plain = normal(known, code)
-        found = list(self.exact.get((known, plain), ()))
-        found += [row for s, prefix, row in self.prefixes if s == known and plain.startswith(prefix)]
-        found += [row for s, pattern, row in self.patterns if s == known and pattern.match(plain)]
-        return tuple(found)
+        return _rows(self, system, code) if system and code else ()
+
+
+@lru_cache(maxsize=8192)
+def _rows(codes: CodeList, system: str, code: str) -> tuple[CodeRow, ...]:
+    known = canonical(system)
+    plain = normal(known, code)
+    found = list(codes.exact.get((known, plain), ()))
+    found += [row for s, prefix, row in codes.prefixes if s == known and plain.startswith(prefix)]
+    found += [row for s, pattern, row in codes.patterns if s == known and pattern.match(plain)]
+    return tuple(found)
 
 
 def canonical(system: str) -> str:
@@ -74,10 +77,11 @@ def normal(system: str, code: str) -> str:
     return code.replace(".", "").upper().strip() if system in (ICD10CM, ICD10) else code.strip()
 
 
-def table(name: str) -> list[dict[str, str]]:
+@cache
+def table(name: str) -> tuple[dict[str, str], ...]:
     """The rows of `codesets/<name>.csv`."""
     text = (files("fhir_adapters") / "codesets" / f"{name}.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return tuple(csv.DictReader(text.splitlines()))
 
 
 @cache

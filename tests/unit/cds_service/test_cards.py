@@ -1,0 +1,136 @@
+"""Cards beyond the clinical tables: merging, history, settings of a site, drafts."""
+
+from __future__ import annotations
+
+import pytest
+from builders import AS_OF, cards_of, given, patient, record_of
+
+from cds_service.drafts import REASONS, Visit, offers
+from explanations.assessment import Engine
+from fhir_adapters.validation import faults
+from models.safety_rules import Topic
+
+
+def chart(*lines: str, **who):
+    return record_of(*(r for line in lines for r in given(line)), who=patient(**who))
+
+
+def test_what_finds_no_room_is_named_on_the_last_card() -> None:
+    cards = cards_of(
+        chart(
+            "C-SSRS, today: question 4 = yes",
+            "PHQ-9, 3 days ago: items 1-6 = 2, items 7-8 = 0, item 9 = 1",
+            "Condition T14.91XA, 41 days ago",
+        )
+    )
+
+    assert len(cards) == 3
+    assert "Also: PHQ-9 was 13" in cards[-1].detail
+
+
+def test_history_is_a_line_on_another_card() -> None:
+    cards = cards_of(
+        chart("Condition Z91.51, 400 days ago, problem list", "PHQ-9, 3 days ago: items 1-8 = 0, item 9 = 1")
+    )
+
+    assert len(cards) == 1
+    assert "History: history of suicidal behaviour" in cards[0].detail
+
+
+def test_the_method_is_never_shown_even_when_the_source_names_it() -> None:
+    coded = given("Condition 287182007, 10 days ago")[0]
+    coded["code"]["coding"][0]["display"] = "Attempted suicide - suffocation (event)"
+    coded["code"]["text"] = "Attempted suicide by suffocation"
+
+    (card,) = cards_of(record_of(coded))
+
+    assert "suffocation" not in (card.summary + card.detail).lower()
+    assert "uicide attempt" in card.summary
+
+
+def test_a_coded_low_level_is_never_printed() -> None:
+    cards = cards_of(chart("C-SSRS, today: question 1 = yes, question 2 6 = no, level = low"))
+
+    assert cards
+    assert "low" not in f"{cards[0].summary} {cards[0].detail}".lower().replace("below", "").replace("follow", "")
+
+
+def test_no_contact_configured_means_no_line_and_a_configured_one_is_shown() -> None:
+    record = chart("C-SSRS, today: question 4 = yes")
+
+    assert "On-call" not in cards_of(record)[0].detail
+    assert (
+        "On-call psychiatry: ext. 4410 (set by this site)"
+        in cards_of(record, contact="On-call psychiatry: ext. 4410")[0].detail
+    )
+
+
+def test_teens_get_teen_links_and_the_teen_form() -> None:
+    (card,) = cards_of(chart("PHQ-9M, 4 days ago: items 1-6 = 2, items 7-9 = 0", age=15))
+
+    assert "PHQ-9M" in card.suggestions[0].label
+    assert [link.label for link in card.links] == [
+        "USPSTF Depression and Suicide Risk in Children and Adolescents: Screening (11 Oct 2022)"
+    ]
+
+
+def test_us_guidelines_stay_in_the_us() -> None:
+    from msgspec import UNSET
+
+    assert cards_of(chart("C-SSRS, today: question 4 = yes"), country="GB")[0].links is UNSET
+
+
+def test_bipolar_disorder_is_named_and_no_text_speaks_of_antidepressants() -> None:
+    cards = cards_of(chart("PHQ-9, 20 days ago: total = 17", "Condition 13746004, 900 days ago, problem list"))
+
+    text = " ".join(card.summary + card.detail for card in cards).lower()
+    assert "bipolar disorder recorded" in text
+    assert "antidepressant" not in text
+
+
+def test_override_reasons_are_three_to_five_and_none_denies() -> None:
+    assert set(REASONS) == set(Topic)
+    for reasons in REASONS.values():
+        assert 3 <= len(reasons) <= 5
+        assert not any("not at risk" in display.lower() for _, display in reasons)
+
+
+@pytest.mark.parametrize("topic", list(Topic))
+@pytest.mark.parametrize("age", [10, 15, 40, None])
+def test_every_draft_is_a_valid_resource_and_only_a_draft(topic: Topic, age: int | None) -> None:
+    visit = Visit(patient_id="p1", today=AS_OF.date(), encounter="Encounter/e1", user="Practitioner/d")
+
+    found = offers(topic, visit, age, new_id=lambda: "00000000-0000-4000-8000-000000000001")
+
+    assert len(found) <= 2
+    for suggestion in found:
+        assert suggestion.label.startswith("Draft")
+        assert len(suggestion.label) < 45
+        for action in suggestion.actions:
+            assert action.type == "create"
+            assert action.description == suggestion.label
+            assert action.resource["status"] == "draft"
+            assert faults(action.resource) == []
+
+
+def test_a_user_who_is_no_practitioner_requests_nothing() -> None:
+    visit = Visit(patient_id="p1", today=AS_OF.date(), user="Patient/p1")
+
+    (suggestion,) = offers(Topic.ACUTE_SAFETY, visit, 40, new_id=str)
+
+    assert "requester" not in suggestion.actions[0].resource
+
+
+def test_a_model_that_cannot_be_loaded_is_not_scored_with_the_reason() -> None:
+    from explanations.assessment import assess
+
+    scores = assess(chart("Condition 193462001, 90 days ago, problem list"), Engine()).scores
+
+    assert {s.reason for s in scores} == {"model-unavailable"}
+
+
+def test_a_chart_with_nothing_but_a_name_is_not_scored() -> None:
+    from cds_service.engine import load_engine
+    from explanations.assessment import assess
+
+    assert {s.reason for s in assess(chart(), load_engine()).scores} == {"too-little-data"}

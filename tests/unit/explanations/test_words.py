@@ -1,0 +1,99 @@
+"""Words for inputs, dates and amounts, and the tables of help lines and guidelines."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from explanations.help_lines import crisis_text, guideline
+from explanations.phrasebook import ago, code, load
+from explanations.rationale import Size, size
+from fhir_adapters.facts import Fact
+from models.feature_schema import FEATURES
+from models.registry import SHIPPED, load_model
+
+CHECKED = date(2026, 11, 23)
+LARGEST = {"smoke_status": 3, "food_insec": 4, "gen_health": 5}
+SMALLEST = {"food_insec": 1, "gen_health": 1}
+
+
+@pytest.mark.parametrize("spec", FEATURES, ids=lambda s: s.name)
+def test_every_value_that_an_input_can_have_has_words(spec) -> None:
+    phrases = load()
+    top = LARGEST.get(spec.name, 1 if spec.kind == "boolean" else 3)
+    for value in range(SMALLEST.get(spec.name, 0), top + 1):
+        said = phrases.value(Fact(name=spec.name, value=value))
+        if value:
+            assert said
+            assert "{" not in said
+    assert phrases.input_name(spec.name)
+
+
+def test_every_outcome_of_the_shipped_models_has_words() -> None:
+    assert {load_model(folder).outcome for folder in SHIPPED.iterdir()} == set(load().outcome)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (0, "today"),
+        (1, "yesterday"),
+        (2, "2 days ago"),
+        (90, "90 days ago"),
+        (91, "3 months ago"),
+        (800, "2 years ago"),
+        (None, ""),
+    ],
+)
+def test_ages_are_days_up_to_90_then_months_then_years(days: int | None, words: str) -> None:
+    assert ago(days) == words
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "word"),
+    [(0.25, Size.SLIGHTLY), (-0.26, Size.MODERATELY), (0.68, Size.MODERATELY), (-0.69, Size.STRONGLY)],
+)
+def test_a_contribution_is_worded_by_its_size(log_odds: float, word: Size) -> None:
+    assert size(log_odds) is word
+
+
+@pytest.mark.parametrize("text", ["Observation/`x`", "a\nb", "<script>alert(1)</script>", "x|y", "\u202ex"])
+def test_chart_text_in_code_marks_cannot_break_out(text: str) -> None:
+    shown = code(text)
+
+    assert shown.count("`") == 2
+    assert not set(shown) & set("<>|\n\u202e")
+
+
+def test_crisis_lines_are_the_checked_ones_with_the_emergency_number() -> None:
+    text = crisis_text("US", CHECKED)
+
+    assert "988 Suicide & Crisis Lifeline, call 988 or text 988" in text
+    assert "911" in text
+    assert "press 3" not in text
+
+
+def test_the_perinatal_line_stands_beside_988_never_instead() -> None:
+    text = crisis_text("US", CHECKED, perinatal=True)
+
+    assert text.index("988 Suicide") < text.index("National Maternal Mental Health Hotline")
+
+
+def test_a_line_checked_too_long_ago_is_not_printed_but_the_emergency_number_is() -> None:
+    assert "988" in crisis_text("US", CHECKED + timedelta(days=180))
+
+    stale = crisis_text("US", CHECKED + timedelta(days=181))
+    assert "988" not in stale
+    assert "911" in stale
+
+
+def test_a_country_without_verified_lines_still_says_what_to_do_in_danger() -> None:
+    text = crisis_text("ZZ", CHECKED)
+
+    assert "local emergency number" in text
+
+
+def test_an_unverified_guideline_is_never_linked() -> None:
+    assert guideline("uspstf-adult-2023").url.startswith("https://")
+    assert guideline("va-dod-mdd-2022") is None
