@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.errors import ConfigError
-from cds_service.sites import ServiceConfig, default_config, load_config
-
 if TYPE_CHECKING:
     from cds_service.assess_files import Assessed, Failed
+    from cds_service.sites import ServiceConfig
 
 CONFIG = click.option(
     "--config", "folder", type=click.Path(path_type=Path), help="Folder with service.toml and sites/*.toml."
@@ -25,11 +23,14 @@ CONFIG = click.option(
 @click.version_option(package_name="mental-health-cds")
 def main() -> None:
     """Clinical decision support for depression and suicide safety, over CDS Hooks and FHIR."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
 
 def configured(folder: Path | None) -> ServiceConfig:
     """The settings, or a clear end of the program."""
+    from cds_service.errors import ConfigError
+    from cds_service.sites import default_config, load_config
+
     try:
         return load_config(folder) if folder else default_config()
     except ConfigError as error:
@@ -89,6 +90,7 @@ def assess(  # one argument an option
     """Assess FHIR Bundles or CDS Hooks requests in FILES (.gz too, - for standard input), without a server."""
     from cds_service.assess_files import Failed, assess_file, moment
     from cds_service.engine import load_engine
+    from cds_service.errors import ConfigError
     from explanations.phrasebook import load
 
     config = configured(folder)
@@ -96,7 +98,7 @@ def assess(  # one argument an option
         chosen, when = config.site(site), moment(as_of)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise click.ClickException(
             f"--as-of: expected a date such as 2026-11-23 or a date and time; found {as_of!r}"
         ) from error
@@ -118,15 +120,20 @@ def _print(result: Assessed | Failed, form: str) -> None:
         if form == "text":
             click.echo(f"{result.name}: {result.error}", err=True)
         else:
-            click.echo(msgspec.json.encode({"input": result.name, "error": result.error}))
+            click.echo(msgspec.json.encode({"input": _text(result.name), "error": result.error}))
     elif form == "json":
         click.echo(msgspec.json.encode(result.report()))
     elif form == "cards":
-        click.echo(msgspec.json.encode({"input": result.name, "cards": result.cards}))
+        click.echo(msgspec.json.encode({"input": _text(result.name), "cards": result.cards}))
     else:
         from cds_service.terminal import print_assessed
 
         print_assessed(result)
+
+
+def _text(name: str) -> str:
+    """A file's name as text; bytes that are no UTF-8 are replaced."""
+    return name.encode(errors="replace").decode()
 
 
 @main.command("check-config")

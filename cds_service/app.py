@@ -25,7 +25,6 @@ def create_app(
     """The app. Models are loaded here unless an engine is given."""
     config = config or default_config()
     app = Flask("cds_service", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = config.body_bytes
     runtime = Runtime(config=config, engine=engine or load_engine(), phrases=load(), now=now, new_id=new_id)
     errors.register(app)
     app.register_blueprint(discovery.create_blueprint())

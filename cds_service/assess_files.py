@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
+import re
 import sys
 import zlib
 from dataclasses import dataclass
@@ -13,13 +16,14 @@ from typing import Any
 import msgspec
 
 from cds_service.cards import cards_for
+from cds_service.catalogue import SERVICES
 from cds_service.engine import for_site
-from cds_service.errors import ServiceError
+from cds_service.errors import BadRequest, ServiceError
 from cds_service.hooks import decode
 from cds_service.report import report
 from cds_service.runtime import random_id
 from cds_service.sites import SiteConfig
-from cds_service.wire import Card
+from cds_service.wire import Card, HookRequest
 from explanations.assessment import Assessment, Engine, assess
 from explanations.phrasebook import Phrasebook
 from fhir_adapters import r4
@@ -58,25 +62,43 @@ class Assessed:
 def moment(text: str | None) -> datetime:
     """`--as-of`: a date means the end of that day, UTC; a time without a zone is UTC; None is now.
 
-    Raises ValueError for anything else.
+    Raises ValueError for anything else, and for years outside 1900 to 2200.
     """
     if text is None:
         return datetime.now(UTC)
+    if not re.fullmatch(r"(?:19|20|21)\d{2}-\d{2}-\d{2}(?:T\S+)?", text):
+        raise ValueError(text)
     found = datetime.fromisoformat(text)
-    if len(text) <= 10:
+    if len(text) == len("2026-11-23"):
         found = datetime.combine(found.date(), time(23, 59, 59))
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+MOST_BYTES = 200_000_000
+
+
 def content(name: str) -> bytes:
-    """The bytes of a file, or of standard input for `-`; gzip is unpacked. Raises OSError or NotFhir."""
+    """The bytes of a file, or of standard input for `-`; gzip is unpacked, a byte-order mark dropped.
+
+    Raises OSError, or NotFhir for what is empty, too large, damaged or not UTF-8.
+    """
     raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    if not raw.startswith(GZIP):
-        return raw
+    if raw.startswith(GZIP):
+        try:
+            with gzip.open(io.BytesIO(raw)) as packed:
+                raw = packed.read(MOST_BYTES + 1)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise NotFhir("expected a gzip file; found one that is cut off or damaged") from error
+    if len(raw) > MOST_BYTES:
+        raise NotFhir(f"expected at most {MOST_BYTES} bytes; found more")
+    if not raw.strip():
+        raise NotFhir("expected a FHIR Bundle or a hook request; the input is empty")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        return gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise NotFhir("expected a gzip file; found one that is cut off or damaged") from error
+        raw.decode()
+    except UnicodeDecodeError as error:
+        raise NotFhir("expected text in UTF-8; found another encoding") from error
+    return raw
 
 
 def assess_file(
@@ -87,10 +109,12 @@ def assess_file(
         raw = content(name)
         encounter, user = None, None
         if _is_hook(raw):
-            hook = decode(raw)
+            hook = offered(decode(raw))
             user = hook.context.user_id
             encounter = f"Encounter/{hook.context.encounter_id}" if hook.context.encounter_id else None
-            gathered = gather(hook.context.patient_id or "", hook.prefetch or {}, None, fhir_base=hook.fhir_server)
+            gathered = gather(
+                hook.context.patient_id or "", hook.prefetch or {}, None, fhir_base=hook.fhir_server, maps=site.maps
+            )
         else:
             gathered = chart_bundle(raw)
             invalid = bundle_faults(raw) if strict else []
@@ -104,9 +128,21 @@ def assess_file(
         return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
     except (FhirError, ServiceError) as error:
         return Failed(name=name, error=str(error))
+    except Exception as error:  # noqa: BLE001  # the boundary of one input: the others must still be read
+        return Failed(
+            name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
+        )
     assessment = assess(record, for_site(engine, site.thresholds))
     cards = cards_for(assessment, site.cards, phrases, new_id=random_id, user=user)
     return Assessed(name=name, assessment=assessment, cards=cards, site=site, phrases=phrases)
+
+
+def offered(hook: HookRequest) -> HookRequest:
+    """The request, if one of our services answers its hook. Raises BadRequest."""
+    hooks = [service.hook for service in SERVICES]
+    if hook.hook not in hooks:
+        raise BadRequest(f"hook: expected {', '.join(hooks)}")
+    return hook
 
 
 def _is_hook(raw: bytes) -> bool:

@@ -14,7 +14,7 @@ from explanations.assessment import Assessment
 from explanations.phrasebook import Phrasebook, ago, code, dated, references
 from explanations.rationale import Explanation
 from explanations.statements import Statement, answer_words, statement
-from fhir_adapters.facts import Instrument
+from fhir_adapters.facts import AnswerState, Instrument
 from fhir_adapters.screening import total_of
 from models.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.risk import RiskScore
@@ -123,18 +123,29 @@ def _positive_summary(finding: SafetyFinding, said: Statement, count: int) -> st
 
 
 def _recent_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
-    lowering = next((late for late in finding.later if late.downgrades), None)
-    if lowering is None:
+    recent = next((late for late in finding.later if late.downgrades), None)
+    known = recent or next((late for late in finding.later if late.what != "item-9-zero"), None)
+    short, long = f"{said.what}, {dated(finding.when)}{_more(count)}", f"{said.what}, {said.when}{_more(count)}"
+    if known is None:
+        since = "no later C-SSRS, ASQ or risk assessment in this chart."
         return _fit(
-            "Consider reassessing today.", f"{said.what}, {said.when}{_more(count)}; no reassessment found since."
+            "Consider reassessing today.", f"{long}; {since}", f"{short}; {since}", f"{short}; no later screen here."
         )
-    words = {"risk-assessment": "risk assessment", "item-9-zero": "item 9 “not at all”"}
-    later = words.get(lowering.what, f"{lowering.what.partition('-negative')[0].upper()} answered no")
-    return _fit(
-        "Both shown; neither rules out risk.",
-        f"{said.what}, {said.when}{_more(count)}; later {later}, {dated(lowering.when)}.",
-        f"{said.what}, {dated(finding.when)}{_more(count)}; later {later}, {dated(lowering.when)}.",
-    )
+    later = f"later {SHORT_LATER[known.what]}, {dated(known.when)}."
+    action = "Both shown; neither rules out risk." if recent else "Consider reassessing today."
+    return _fit(action, f"{long}; {later}", f"{short}; {later}")
+
+
+SHORT_LATER = {
+    "c-ssrs-negative": "C-SSRS answered no",
+    "c-ssrs-positive": "C-SSRS with positive answers",
+    "c-ssrs-incomplete": "C-SSRS, not complete",
+    "asq-negative": "ASQ answered no",
+    "asq-positive": "ASQ with positive answers",
+    "asq-incomplete": "ASQ, not complete",
+    "risk-assessment": "risk assessment",
+    "item-9-zero": "item 9 “not at all”",
+}
 
 
 def _anomaly_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
@@ -164,7 +175,7 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
         consider = ("Ask directly", "Look at the source in the chart")
         if needed:
             named = ", ".join(PARTS[u.what] for u in needed)
-            action, what = "PHQ-9, C-SSRS and ASQ may be incomplete: ask directly.", f"Could not be read: {named}."
+            action, what = _missing_action({u.what for u in needed}), f"Could not be read: {named}."
         else:
             noun = "1 chart entry" if len(broken) == 1 else f"{len(broken)} chart entries"
             hides = any(u.may_hide_answer for u in record.unreadable)
@@ -181,10 +192,17 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
     )
 
 
+def _missing_action(parts: set[str]) -> str:
+    if parts & {"screening", "questionnaires", "local-screening"}:
+        return "PHQ-9, C-SSRS and ASQ may be incomplete: ask directly."
+    return "Coded self-harm may be missing: ask directly." if "conditions" in parts else "Age and sex are not known."
+
+
 # What each part of the chart is called on a card.
 PARTS = {
     "patient": "patient details",
     "screening": "screening answers",
+    "local-screening": "screening answers in local codes",
     "questionnaires": "questionnaires",
     "conditions": "conditions",
     "measurements": "measurements",
@@ -197,30 +215,49 @@ PARTS = {
 
 def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Draft:
     finding, first = findings[0], said[0]
-    form = finding.form
-    phq9 = form is not None and form.instrument in (Instrument.PHQ9, Instrument.PHQ9M)
-    phq2 = form is not None and form.instrument is Instrument.PHQ2
-    item_9_unknown = phq9 and form is not None and form.score("9") is None
     late = finding.days is not None and finding.days > 14
-    table = _results_table(assessment)
+    table = _results_table(assessment, findings)
     lines = [line for line in _lines(said) if not (table and line.startswith(("**PHQ-9", "Item 9")))]
     if late:
-        lines.append("Later PHQ-9, or a visit coded for depression: none found")
-    again = "Complete the PHQ-9, item 9 asked directly" if phq2 else "Repeat the PHQ-9 and ask item 9 again"
-    unknown = ["Item 9 not on file: ask directly"] if item_9_unknown else []
-    history = "An answer over 14 days old is history; a 0 then does not speak for today"
-    action = "Item 9 not on file: ask directly." if item_9_unknown else "Consider follow-up."
-    action = "Complete the PHQ-9." if phq2 else "Consider repeating it." if late and not item_9_unknown else action
-    fact = f"{first.what} on {first.when}"
+        unread = "; not all of the chart could be read" if finding.partly_searched else ""
+        lines.append(f"Later PHQ-9, or a visit coded for depression: none in the records read{unread}")
+    action, consider = _follow_up_advice(finding, late=late)
+    fact = f"{first.what}, {first.when}"
     return Draft(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=max(f.urgency for f in findings),
-        summary=_fit(action, f"{fact}; no later PHQ-9 or follow-up visit found." if late else f"{fact}."),
+        summary=_fit(action, f"{fact}; no later PHQ-9 or follow-up visit found." if late else f"{fact}.", f"{fact}."),
         heading="Last results",
         chart=(*table, *lines, *_care_lines(assessment)),
-        consider=(*unknown, again, *([history] if late else [])),
+        consider=consider,
         basis=f"Restates the chart (rule {_rules(findings)}); no model was used.",
     )
+
+
+HISTORY_NOTE = "An answer over 14 days old is history; a 0 then does not speak for today"
+
+
+def _follow_up_advice(finding: SafetyFinding, *, late: bool) -> tuple[str, tuple[str, ...]]:
+    """The action of the summary, and what to consider, by instrument and by whether the self-harm item is on file."""
+    form = finding.form
+    instrument = form.instrument if form else Instrument.PHQ9
+    if instrument is Instrument.PHQ2:
+        return "Complete the PHQ-9.", ("Complete the PHQ-9, item 9 asked directly",)
+    epds = instrument is Instrument.EPDS
+    item = "10" if epds else "9"
+    answer = form.answer(item) if form else None
+    unknown = answer is None or answer.state is AnswerState.BLANK
+    action = (
+        f"Item {item} not on file: ask directly."
+        if unknown
+        else "Consider repeating it."
+        if late
+        else "Consider follow-up."
+    )
+    again = "Repeat the EPDS or complete a PHQ-9" if epds else "Repeat the PHQ-9 and ask item 9 again"
+    again = again if late else f"Review the result; {again[0].lower()}{again[1:]} at follow-up"
+    first = (f"Item {item} not on file: ask directly",) if unknown else ()
+    return action, (*first, again, *((HISTORY_NOTE,) if late else ()))
 
 
 def _care_lines(assessment: Assessment) -> list[str]:
@@ -239,17 +276,18 @@ def _care_lines(assessment: Assessment) -> list[str]:
 CARE = {"mh_visit_yr": "Mental-health visit within 12 months", "depressive_disorder": "Depressive disorder active"}
 
 
-def _results_table(assessment: Assessment) -> list[str]:
-    """Up to three PHQ-9 results, latest first, as lines of a table; empty when no total is on file."""
+def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding] = ()) -> list[str]:
+    """Up to three PHQ-9 results, the findings' own among them, as lines of a table; empty without totals."""
+    forms = [f for f in assessment.record.of(Instrument.PHQ9, Instrument.PHQ9M) if total_of(f) is not None]
+    own = [f.form for f in findings if f.form in forms]
+    chosen = [*own, *(f for f in forms if f not in own)][:3]
     rows = []
-    for form in assessment.record.of(Instrument.PHQ9, Instrument.PHQ9M):
-        total = total_of(form)
-        if total is not None:
-            nine = form.answer("9")
-            said = answer_words(nine, form.instrument) if nine else "not on file"
-            source = nine.reference if nine else form.total_reference or form.references[0]
-            rows.append(f"| {dated(form.when)} | {total} | {said}, {code(source)} |")
-    return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows[:3]] if rows else []
+    for form in (f for f in forms if f in chosen):
+        nine = form.answer("9")
+        said = answer_words(nine, form.instrument) if nine else "not on file"
+        source = nine.reference if nine else form.total_reference or form.references[0]
+        rows.append(f"| {dated(form.when)} | {total_of(form)} | {said}, {code(source)} |")
+    return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows] if rows else []
 
 
 def measure_again(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) -> Draft:
@@ -272,7 +310,8 @@ def measure_again(assessment: Assessment, settings: CardSettings, phrases: Phras
 
 def _last_phq9(assessment: Assessment, none: str) -> str:
     record = assessment.record
-    last = next((f for f in record.of(Instrument.PHQ9, Instrument.PHQ9M) if f.when), None)
+    results = [f for f in record.of(Instrument.PHQ9, Instrument.PHQ9M) if f.when and total_of(f) is not None]
+    last = results[0] if results else None
     if last is None:
         return f"{none} PHQ-9 on file"
     return f"last PHQ-9 {dated(last.when)}, {ago(record.days_since(last.when))}"

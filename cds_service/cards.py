@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from msgspec import UNSET
 
-from cds_service.card_topics import CardSettings, Draft, from_findings, measure_again, prompt
+from cds_service.card_topics import MODEL_LABEL, CardSettings, Draft, from_findings, measure_again, prompt
 from cds_service.drafts import Visit, offers, override_reasons, topic_coding
 from cds_service.wire import Card, Link, Source
 from explanations.assessment import Assessment
@@ -54,11 +54,12 @@ def cards_for(
 
 def _with_history(assessment: Assessment, drafts: list[Draft], settings: CardSettings) -> list[Draft]:
     """History (over 90 days, or coded as history) as a line on the first card that is about the patient's state."""
-    shown = [_history_line(finding, settings) for finding in assessment.history]
+    listed = list(dict.fromkeys(_history_line(finding, settings) for finding in assessment.history))
+    shown = [*listed[:3], *([f"and {len(listed) - 3} more in the history"] if len(listed) > 3 else [])]
     place = next((d for d in drafts if d.topic not in (Topic.DATA_ANOMALY, Topic.COULD_NOT_ASSESS)), None)
     if place is None or not shown:
         return drafts
-    lines = (*place.chart, *dict.fromkeys(shown[:3]))
+    lines = (*place.chart, *shown)
     return [replace(d, chart=lines) if d is place else d for d in drafts]
 
 
@@ -77,8 +78,14 @@ def _at_most_three(drafts: list[Draft]) -> list[Draft]:
     if not merged:
         return kept
     last = kept[-1]
-    lines = (*last.chart, *(f"Also: {d.summary}" for d in merged))
-    return [*kept[:-1], replace(last, chart=lines)]
+    lines = list(last.chart)
+    basis = last.basis
+    for draft in merged:
+        lines.append(f"Also: {draft.summary}")
+        lines += [line for line in draft.chart if "`" in line and not line.startswith("|")][:2]
+        if draft.label == MODEL_LABEL:
+            basis = basis.replace("no model was used", "a model prompted only what follows “Also”")
+    return [*kept[:-1], replace(last, chart=tuple(lines), basis=basis)]
 
 
 def _card(

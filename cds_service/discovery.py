@@ -41,6 +41,7 @@ def create_blueprint() -> Blueprint:
         answer = Response(body, content_type="application/json")
         answer.set_etag(tag)
         answer.headers["Cache-Control"] = "public, max-age=300"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
         return answer.make_conditional(request)
 
     return blueprint

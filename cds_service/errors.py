@@ -4,13 +4,17 @@ ServiceError
 ├── BadRequest (400)            malformed, wrong types, missing or contradicting members
 ├── UnknownService (404)
 ├── DataUnavailable (412)       needed data was neither sent nor obtainable
+├── TooLarge (413)
 ├── UnsupportedMedia (415)
 └── ConfigError                 settings that cannot be used; stops the start, never seen over HTTP
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import traceback
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -46,6 +50,13 @@ class DataUnavailable(ServiceError):
 
     status = 412
     code = "incomplete"
+
+
+class TooLarge(ServiceError):
+    """The body is larger than what is read."""
+
+    status = 413
+    code = "too-long"
 
 
 class UnsupportedMedia(ServiceError):
@@ -86,7 +97,6 @@ def register(app: Flask) -> None:
         words = {
             404: "there is nothing at this address; the services are listed at /cds-services",
             405: "this address does not take that method",
-            413: f"the body is larger than the {app.config['MAX_CONTENT_LENGTH']} bytes that are read",
         }
         answer = outcome(status, "not-found" if status == 404 else "processing", words.get(status, error.name.lower()))
         for name, value in error.get_headers():
@@ -97,5 +107,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _unforeseen(error: Exception) -> Response:
         # The type and place only: the message of an unforeseen error may quote patient data.
-        log.error("unforeseen", extra={"error": type(error).__name__})
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        log.error(json.dumps({"event": "unforeseen-error", "type": type(error).__name__, "place": place}))
         return outcome(500, "exception", "the service failed; nothing was assessed")

@@ -13,19 +13,27 @@ from flask import Blueprint, Response, request
 from cds_service import catalogue
 from cds_service.cards import cards_for
 from cds_service.engine import for_site
-from cds_service.errors import BadRequest, DataUnavailable, UnknownService, UnsupportedMedia, json_response
+from cds_service.errors import (
+    BadRequest,
+    DataUnavailable,
+    TooLarge,
+    UnknownService,
+    UnsupportedMedia,
+    json_response,
+)
 from cds_service.runtime import Runtime
 from cds_service.wire import HOOK_REQUEST, CardsResponse, HookRequest
 from explanations.assessment import Assessment, assess
 from fhir_adapters.client import FhirClient, is_loopback
 from fhir_adapters.errors import FhirError, WrongPatient
 from fhir_adapters.extraction import patient_record
-from fhir_adapters.prefetch import Fetch, gather
+from fhir_adapters.prefetch import NO_ACCESS, Fetch, gather
 from models.safety_rules import Kind
 
 log = logging.getLogger("mhcds")
 JSON_TYPES = ("application/json", "application/fhir+json")
-FORBIDDEN_IN_ID = set("/?#&%\\\"'<> ")
+FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
+NOT_ALLOWED = "not sent, and this FHIR server may not be read (loopback only)"
 
 
 def create_blueprint(runtime: Runtime) -> Blueprint:
@@ -34,9 +42,21 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
     @blueprint.post("/cds-services/<identifier>", strict_slashes=False)
     def call(identifier: str) -> Response:
-        return answer(runtime, identifier, request.mimetype, request.get_data(cache=False))
+        return answer(runtime, identifier, request.mimetype, body(runtime.config.body_bytes))
 
     return blueprint
+
+
+def body(limit: int) -> bytes:
+    """The body of the request at hand. Raises TooLarge above `limit` bytes, also when no length was announced."""
+    if request.content_encoding:
+        raise UnsupportedMedia("expected a body without Content-Encoding")
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"the body is larger than the {limit} bytes that are read")
+    read = request.stream.read(limit + 1)
+    if len(read) > limit:
+        raise TooLarge(f"the body is larger than the {limit} bytes that are read")
+    return read
 
 
 def answer(runtime: Runtime, identifier: str, media_type: str, body: bytes) -> Response:
@@ -48,7 +68,14 @@ def answer(runtime: Runtime, identifier: str, media_type: str, body: bytes) -> R
     encounter = f"Encounter/{hook.context.encounter_id}" if hook.context.encounter_id else None
     fetch = reader(hook, started + runtime.config.fetch_budget_s)
     try:
-        gathered = gather(patient_id, hook.prefetch or {}, fetch, fhir_base=hook.fhir_server)
+        gathered = gather(
+            patient_id,
+            hook.prefetch or {},
+            fetch,
+            fhir_base=hook.fhir_server,
+            maps=site.maps,
+            no_access=NOT_ALLOWED if hook.fhir_authorization else NO_ACCESS,
+        )
         record = patient_record(
             gathered, as_of=runtime.now(), zone=site.cards.zone, maps=site.maps, encounter=encounter
         )
@@ -79,28 +106,56 @@ def parse(identifier: str, media_type: str, body: bytes) -> HookRequest:
 def decode(body: bytes) -> HookRequest:
     """A hook request from its JSON, checked member by member. Raises BadRequest."""
     try:
+        body.decode()
         hook = HOOK_REQUEST.decode(body)
     except msgspec.ValidationError as error:
         raise BadRequest(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest("the body is not JSON in UTF-8, or is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise BadRequest("expected JSON in UTF-8; found another encoding") from error
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    except msgspec.DecodeError as error:
+        raise BadRequest("expected one JSON object; found something that is not JSON") from error
     if not hook.hook or not hook.hook_instance:
         raise BadRequest("hook and hookInstance: expected a non-empty string")
-    patient_id = hook.context.patient_id
-    if not patient_id:
-        raise BadRequest("context.patientId: expected the id of the patient; found none")
-    if set(patient_id) & FORBIDDEN_IN_ID or not patient_id.isprintable() or len(patient_id) > 256:
-        raise BadRequest("context.patientId: expected a bare Patient id, without Patient/ before it")
-    if not hook.context.user_id or "/" not in hook.context.user_id:
-        raise BadRequest("context.userId: expected a reference such as Practitioner/123")
-    granted = hook.fhir_authorization
-    if granted is not None and hook.fhir_server is None:
-        raise BadRequest("fhirServer: required when fhirAuthorization is sent")
-    if granted is not None and granted.patient is not None and granted.patient != patient_id:
-        raise BadRequest("fhirAuthorization.patient: expected the patient of the context")
-    if granted is not None and (not granted.access_token.isascii() or not granted.access_token.isprintable()):
-        raise BadRequest("fhirAuthorization.access_token: expected printable ASCII")
+    check_ids(hook)
+    check_grant(hook)
     return hook
+
+
+def check_grant(hook: HookRequest) -> None:
+    """Access, where it was given, is for this patient and comes with a server. Raises BadRequest."""
+    granted = hook.fhir_authorization
+    if granted is None:
+        return
+    if hook.fhir_server is None:
+        raise BadRequest("fhirServer: required when fhirAuthorization is sent")
+    if granted.patient is not None and granted.patient != hook.context.patient_id:
+        raise BadRequest("fhirAuthorization.patient: expected the patient of the context")
+    if not granted.access_token or not granted.access_token.isascii() or not granted.access_token.isprintable():
+        raise BadRequest("fhirAuthorization.access_token: expected printable ASCII")
+    if granted.token_type.lower() != "bearer":
+        raise BadRequest("fhirAuthorization.token_type: expected Bearer")
+
+
+def check_ids(hook: HookRequest) -> None:
+    """Ids go into addresses and drafts, so they must be bare. Raises BadRequest."""
+    context = hook.context
+    if not context.patient_id:
+        raise BadRequest("context.patientId: expected the id of the patient; found none")
+    if not bare(context.patient_id):
+        raise BadRequest("context.patientId: expected a bare Patient id, without Patient/ before it")
+    if context.encounter_id is not None and not bare(context.encounter_id):
+        raise BadRequest("context.encounterId: expected a bare Encounter id")
+    kind, _, user = (context.user_id or "").partition("/")
+    if not kind.isalpha() or not bare(user):
+        raise BadRequest("context.userId: expected a reference such as Practitioner/123")
+
+
+def bare(identifier: str) -> bool:
+    """Whether an id is one path segment. Longer and odder ids than FHIR allows occur and are taken (CDSH-060)."""
+    plain = identifier.isprintable() and not set(identifier) & FORBIDDEN_IN_ID and len(identifier) <= 256
+    return plain and identifier not in ("", ".", "..")
 
 
 def reader(hook: HookRequest, deadline: float) -> Fetch | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn ships no types
+from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -41,5 +42,9 @@ def serve(create: Callable[[], Flask], host: str, port: int, workers: int) -> No
         "timeout": 30,
         "graceful_timeout": 10,
         "proc_name": "mhcds",
+        # One path in the home folder for all instances; nothing here needs it.
+        "control_socket_disable": True,
     }
+    # The Server header names no product or version (CDS Hooks checklist CDSH-193).
+    wsgi.SERVER = "mhcds"
     Server(create, options).run()

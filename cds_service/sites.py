@@ -7,6 +7,7 @@ the defaults written here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ import msgspec
 
 from cds_service.card_topics import CardSettings
 from cds_service.errors import ConfigError
+from explanations.help_lines import countries
 from fhir_adapters.facts import Instrument
 from fhir_adapters.screening import QuestionnaireMap
 from models.risk import BandThresholds
@@ -23,10 +25,12 @@ from models.risk import BandThresholds
 DEFAULT_SITE = "default"
 DEFAULT_BODY_BYTES = 2 * 1024 * 1024
 DEFAULT_BUDGET_S = 2.0
+LEAST_BODY_BYTES = 1024
+MOST_BUDGET_S = 60
 ITEMS = {
     Instrument.ASQ: {"q1", "q2", "q3", "q4", "acuity"},
     Instrument.EPDS: {*(f"item{n}" for n in range(1, 11)), "total"},
-    Instrument.PHQ9M: {*(f"item{n}" for n in range(1, 10)), "total"},
+    Instrument.PHQ9M: {*(f"item{n}" for n in range(1, 10)), "total", "past_month_thoughts", "lifetime_attempt"},
     Instrument.CSSRS: {"q1", "q2", "q3", "q4", "q5", "q6", "q6_recent"},
 }
 
@@ -113,20 +117,22 @@ def load_config(folder: Path) -> ServiceConfig:
     main = folder / "service.toml"
     service = _read(main, ServiceFile, problems) if main.exists() else ServiceFile()
     paths = sorted((folder / "sites").glob("*.toml"))
+    if not paths:
+        problems.append(f"{folder / 'sites'}: expected one .toml file a site; found none")
     sites = [site for path in paths if (site := load_site(path, problems))]
     names = [site.id for site in sites]
     doubled = sorted({n for n in names if names.count(n) > 1})
     problems += [f"{folder / 'sites'}: two files have the id {n}; give each site its own" for n in doubled]
+    if service is not None and service.body_bytes < LEAST_BODY_BYTES:
+        problems.append(f"{main}: body_bytes: expected at least {LEAST_BODY_BYTES}; found {service.body_bytes}")
+    if service is not None and not 0 < service.fetch_budget_s <= MOST_BUDGET_S:
+        problems.append(
+            f"{main}: fetch_budget_s: expected above 0 and at most {MOST_BUDGET_S}; found {service.fetch_budget_s}"
+        )
     if problems or service is None:
         raise ConfigError("\n".join(problems))
-    if service.body_bytes < 1024:
-        raise ConfigError(f"{main}: body_bytes must be at least 1024; found {service.body_bytes}")
-    if not 0 < service.fetch_budget_s <= 60:
-        raise ConfigError(
-            f"{main}: fetch_budget_s must be above 0 and at most 60 seconds; found {service.fetch_budget_s}"
-        )
     return ServiceConfig(
-        sites=tuple(sites) or default_config().sites,
+        sites=tuple(sites),
         body_bytes=service.body_bytes,
         fetch_budget_s=service.fetch_budget_s,
     )
@@ -138,6 +144,14 @@ def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
     if raw is None:
         return None
     before = len(problems)
+    if raw.country not in countries():
+        known = ", ".join(countries())
+        problems.append(f"{path}: country: expected one with crisis lines on file ({known}); found {raw.country!r}")
+    problems += [
+        f"{path}: fhir_bases: expected addresses such as https://ehr.example/fhir; found {base!r}"
+        for base in raw.fhir_bases
+        if not re.match(r"https?://[^/\s]+", base)
+    ]
     try:
         zone = ZoneInfo(raw.time_zone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -188,6 +202,7 @@ def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> Question
     return QuestionnaireMap(
         instrument=instrument,
         source=source,
+        form=table.canonical is not None,
         items={link: name.removeprefix("item") for link, name in table.items.items()},
     )
 
@@ -197,6 +212,11 @@ def _read(path: Path, shape: type[T], problems: list[str]) -> T | None:
         return msgspec.toml.decode(path.read_bytes(), type=shape)
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror})")
+    except UnicodeDecodeError:
+        problems.append(f"{path}: expected UTF-8 text; save the file as UTF-8")
+    except msgspec.ValidationError as error:
+        keys = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
+        problems.append(f"{path}: {error}; known keys: {keys}")
     except msgspec.DecodeError as error:
-        problems.append(f"{path}: {error}")
+        problems.append(f"{path}: is not valid TOML: {error}")
     return None

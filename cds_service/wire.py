@@ -21,7 +21,7 @@ class FhirAuthorization(Struct):
 
     access_token: str
     token_type: str = "Bearer"  # noqa: S105  # the scheme, no secret
-    expires_in: int | None = None
+    expires_in: float | str | None = None
     scope: str | None = None
     subject: str | None = None
     patient: str | None = None

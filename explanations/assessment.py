@@ -138,31 +138,47 @@ def _explained(scored: RiskScore | NotScored, given: Inputs, engine: Engine) -> 
 
 def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
     """R9 to R12: why the model must not speak for this record, or None."""
-
-    def silent(reason: str, detail: str) -> NotScored:
-        return NotScored(outcome=outcome, reason=reason, detail=detail)
-
-    if record.deceased:
-        return silent("deceased", "The patient is recorded as deceased.")
-    if record.age_years is None:
-        return silent("age-unknown", "The age is not known, so no estimate is made.")
-    if record.age_years < 18:
-        return silent("under-age", "The models were trained on adults; no estimate is made under 18.")
-    if any(unknown.needed for unknown in record.unknown):
-        return silent("data-unknown", "Needed parts of the chart could not be read, so no estimate is made.")
-    if any(anomaly.stops_model for anomaly in record.anomalies):
-        return silent("data-anomaly", "The chart data contradicts itself; no estimate is made until it is checked.")
-    if outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS):
-        return silent("answered", "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model.")
-    if outcome == DEPRESSION and _phq9_within(record, PHQ_DAYS):
-        return silent("answered", "A PHQ-9 of the last 14 days answers this already.")
+    needed = [unknown for unknown in record.unknown if unknown.needed]
+    for applies, reason, detail in (
+        (record.deceased, "deceased", "The patient is recorded as deceased."),
+        (record.age_years is None, "age-unknown", "The age is not known, so no estimate is made."),
+        (
+            record.age_years is not None and record.age_years < 18,
+            "under-age",
+            "The models were trained on adults; no estimate is made under 18.",
+        ),
+        (bool(needed), "data-unknown", "Needed parts of the chart could not be read, so no estimate is made."),
+        (
+            any(entry.may_hide_answer for entry in record.unreadable),
+            "data-unreadable",
+            "Chart entries that may hold an answer could not be read; no estimate is made.",
+        ),
+        (
+            any(anomaly.stops_model for anomaly in record.anomalies),
+            "data-anomaly",
+            "The chart data contradicts itself; no estimate is made until it is checked.",
+        ),
+        (
+            outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS),
+            "answered",
+            "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model.",
+        ),
+        (
+            outcome == DEPRESSION and _phq9_within(record, PHQ_DAYS),
+            "answered",
+            "A PHQ-9 of the last 14 days answers this already.",
+        ),
+    ):
+        if applies:
+            return NotScored(outcome=outcome, reason=reason, detail=detail)
     return None
 
 
 def _item_9_within(record: PatientRecord, days: int) -> bool:
+    """Whether item 9 holds an answer of the last `days`, also one that could not be read."""
     return any(
         (answer := form.answer("9")) is not None
-        and answer.state is AnswerState.ANSWERED
+        and answer.state in (AnswerState.ANSWERED, AnswerState.UNREADABLE)
         and (ago := record.days_since(form.when)) is not None
         and ago <= days
         for form in record.of(Instrument.PHQ9, Instrument.PHQ9M)

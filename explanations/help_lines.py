@@ -29,6 +29,12 @@ def _rows(name: str) -> tuple[dict[str, str], ...]:
     return tuple(row for row in csv.DictReader(text.splitlines()) if row["verified"] == "yes")
 
 
+@cache
+def countries() -> tuple[str, ...]:
+    """Countries whose emergency number is on file and verified."""
+    return tuple(sorted({row["country"] for row in _rows("crisis_lines") if row["audience"] == "emergency"}))
+
+
 def crisis_text(country: str, today: date, *, perinatal: bool = False) -> str:
     """The crisis lines of a country as one line of markdown, the emergency number always last."""
     audiences = ["general", *(["perinatal"] if perinatal else [])]

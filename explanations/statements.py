@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from explanations.phrasebook import ago, code, dated, references
-from fhir_adapters.facts import Administration, Anomaly, CodedEvent, Instrument, ItemAnswer
+from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
+from fhir_adapters.screening import ITEM_COUNT, SAFETY_ITEM
 from models.safety_rules import SAFETY_TOPICS, Kind, Later, SafetyFinding, Urgency
 
 TITLES = {
@@ -28,6 +29,7 @@ QUESTIONS = {
     **{f"q{n}": f"question {n}" for n in range(1, 7)},
     "q6_recent": "question 6 (past 3 months)",
     "acuity": "acuity question",
+    "level": "overall result",
 }
 CSSRS_WORDS = {
     "q1": "question 1 (wish to be dead)",
@@ -58,7 +60,7 @@ def statement(finding: SafetyFinding, zone: tzinfo) -> Statement:
     if finding.provisional:
         lines = [*lines, "The entry is provisional, preliminary or in progress; it is counted as it stands."]
     if finding.topic in SAFETY_TOPICS:
-        lines = [*lines, *later_lines(finding)]
+        lines = [*lines, *later_lines(finding, zone)]
     return Statement(what=what, when=moment, lines=tuple(lines))
 
 
@@ -73,29 +75,43 @@ def _worded(finding: SafetyFinding, moment: str) -> tuple[str, list[str]]:
 
 
 def _moment(finding: SafetyFinding, zone: tzinfo) -> str:
-    if finding.when is None or finding.when.future:
-        return dated(finding.when)
-    with_time = zone if finding.days in (0, 1) else None
-    return f"{dated(finding.when, with_time)}, {ago(finding.days)}"
+    when = finding.when
+    if when is None or when.future:
+        return dated(when)
+    same_day = any(late.when.day == when.day for late in finding.later)
+    with_time = zone if finding.days in (0, 1) or same_day else None
+    return f"{dated(when, with_time)}{'' if when.partial else f', {ago(finding.days)}'}"
 
 
-def later_lines(finding: SafetyFinding) -> list[str]:
-    """What came later, or that nothing was found."""
-    lines = [_later(late) for late in finding.later]
+def later_lines(finding: SafetyFinding, zone: tzinfo) -> list[str]:
+    """What was recorded since, at most three lines; or that nothing was found in what could be read."""
+    lines = [_later(late, finding, zone) for late in finding.later]
+    shown = [*lines[:3], *([f"and {len(lines) - 3} more since"] if len(lines) > 3 else [])]
     if not any(late.what != "item-9-zero" for late in finding.later):
-        lines.append("C-SSRS, ASQ or risk assessment since then: none found")
-    return lines
+        unread = "; not all of the chart could be read" if finding.partly_searched else ""
+        shown.append(f"Later C-SSRS, ASQ or risk assessment: none in the records read{unread}")
+    return shown
 
 
-def _later(late: Later) -> str:
-    words = {
-        "c-ssrs-negative": "Later complete C-SSRS, questions answered no",
-        "asq-negative": "Later complete ASQ, questions answered no",
-        "risk-assessment": "Later suicide risk assessment completed",
-        "item-9-zero": "Later PHQ-9 item 9: 0, not at all",
-    }[late.what]
-    note = "; this does not rule out risk" if late.what != "risk-assessment" else ""
-    return f"{words}: {dated(late.when)}, {code(late.reference)}{note}"
+LATER_WORDS = {
+    "c-ssrs-negative": "C-SSRS, all questions put answered no",
+    "c-ssrs-positive": "C-SSRS with positive answers",
+    "c-ssrs-incomplete": "C-SSRS, not complete",
+    "asq-negative": "ASQ, all questions answered no",
+    "asq-positive": "ASQ with positive answers",
+    "asq-incomplete": "ASQ, not complete",
+    "risk-assessment": "Suicide risk assessment completed",
+    "item-9-zero": "PHQ-9 item 9: 0, not at all",
+}
+
+
+def _later(late: Later, finding: SafetyFinding, zone: tzinfo) -> str:
+    same_day = finding.when is not None and late.when.day == finding.when.day
+    start = "Same day" if same_day else "Later"
+    rules_out = late.what.endswith("negative") or late.what == "item-9-zero"
+    note = "; this does not rule out risk" if rules_out else ""
+    moment = dated(late.when, zone if same_day else None)
+    return f"{start}: {LATER_WORDS[late.what]}. {moment}, {code(late.reference)}{note}"
 
 
 def answer_words(answer: ItemAnswer, instrument: Instrument) -> str:
@@ -110,9 +126,13 @@ def answer_words(answer: ItemAnswer, instrument: Instrument) -> str:
 
 def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
     answer, title = finding.items[0], TITLES[form.instrument]
+    if answer.item in TEEN_WORDS:
+        what = f"{title} question on {TEEN_WORDS[answer.item]} answered yes"
+        return what, [f"**{what}.** {moment}, {references(finding.references)}"]
     epds = form.instrument is Instrument.EPDS
     said = "above “never”" if epds else answer_words(answer, form.instrument)
-    lines = [f"**{title} item {answer.item}: {said}.** {moment}, {references(finding.references)}"]
+    lines = [f"**{title} item {answer.item}: {said}.** {moment}, {code(answer.reference)}"]
+    lines += [f"{title} question on {TEEN_WORDS[a.item]}: yes. Same form" for a in finding.items[1:]]
     if form.total is not None and not form.contradictory:
         cut = NOT_DECISIVE[form.instrument]
         note = f" A total under {cut} does not soften item {answer.item}." if form.total < cut else ""
@@ -122,12 +142,20 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str) -
     return f"{title} item {answer.item} {'above “never”' if epds else quoted}", lines
 
 
+TEEN_WORDS = {"past_month_thoughts": "thoughts in the past month", "lifetime_attempt": "a suicide attempt ever"}
+
+
 def _total_implies(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    title = TITLES[form.instrument]
-    item = "10" if form.instrument is Instrument.EPDS else "9"
+    title, item = TITLES[form.instrument], SAFETY_ITEM[form.instrument]
+    answer = form.answer(item)
+    said = (
+        f"Item {item} is {answer_words(answer, form.instrument)} on the form"
+        if answer
+        else (f"The answer to item {item} is not on file")
+    )
     line = (
         f"**{title} total: {finding.value} of {TOP[form.instrument]}.** {moment}, {references(finding.references)}. "
-        f"The answer to item {item} is not on file; this total cannot be reached without it."
+        f"{said}; this total cannot be reached without it."
     )
     return f"{title} total {finding.value} cannot be reached without item {item}", [line]
 
@@ -150,7 +178,7 @@ def _cssrs(finding: SafetyFinding, form: Administration, moment: str) -> tuple[s
 def _asq(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
     lines = _listed("ASQ", [(f"{QUESTIONS[a.item]}: yes", a.reference) for a in finding.items], moment)
     if finding.gap == "acuity":
-        lines.append("The acuity question is not recorded.")
+        lines.append(f"ASQ acuity question: {_acuity(form)}.")
     elif form.yes("acuity") is False:
         lines.append("ASQ acuity question: no. Same form")
     if form.yes("acuity"):
@@ -170,10 +198,16 @@ def _listed(title: str, said: list[tuple[str, str]], moment: str) -> list[str]:
     return lines
 
 
+def _acuity(form: Administration) -> str:
+    answer = form.answer("acuity")
+    words = {AnswerState.DECLINED: "declined", AnswerState.UNREADABLE: "could not be read"}
+    return words.get(answer.state, "not recorded") if answer else "not recorded"
+
+
 def _refused(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
     title = TITLES[form.instrument]
     line = f"**{title}: all questions declined.** {moment}, {references(finding.references)}. Counts as positive."
-    lines = [line] + (["The acuity question is not recorded."] if finding.gap == "acuity" else [])
+    lines = [line] + ([f"ASQ acuity question: {_acuity(form)}."] if finding.gap == "acuity" else [])
     return f"{title} questions all declined", lines
 
 
@@ -194,13 +228,15 @@ def _item_names(finding: SafetyFinding) -> str:
 
 
 def _blank(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    title = TITLES[form.instrument]
+    title, item = TITLES[form.instrument], SAFETY_ITEM[form.instrument]
     scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
+    state = "was left blank" if form.answer(item) else "is not on file"
+    of = ITEM_COUNT[form.instrument]
     lines = [
-        f"**{title} item 9: blank.** {moment}, {references(finding.references)}",
+        f"**{title} item {item} {state}.** {moment}, {references(finding.references)}",
         f"The other {len(scores)} answers add up to {sum(scores)}; no total is given, and blank is not counted as zero",
     ]
-    return f"{title} item 9 was left blank ({len(scores)} of 9 answered)", lines
+    return f"{title} item {item} {state} ({len(scores)} of {of} answered)", lines
 
 
 def _total(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
@@ -216,17 +252,19 @@ def _total(finding: SafetyFinding, form: Administration, moment: str) -> tuple[s
 
 def _coded(event: CodedEvent, moment: str) -> tuple[str, list[str]]:
     label = event.display[0].upper() + event.display[1:]
-    where = ", encounter diagnosis" if event.encounter_diagnosis else ""
-    lines = [f"**{label}{where}.** {moment}, {code(event.reference)}"]
     if event.subsequent:
-        lines.append("Coded as follow-up care of an earlier event.")
+        what = f"Follow-up care after {event.display}"
+        return f"{what}, coded", [
+            f"**{what}.** Coded {moment}, {code(event.reference)}; date of the event not recorded"
+        ]
+    lines = [f"**{label}, {event.setting.value}.** {moment}, {code(event.reference)}"]
     if not event.verified:
         lines.append("The meaning of this code was not verified at its source by this service.")
     return f"{label} recorded", lines
 
 
 def _anomaly(anomaly: Anomaly, moment: str) -> tuple[str, list[str]]:
-    parts = [moment] if anomaly.when else []
+    parts = [moment] if anomaly.when and not anomaly.when.future else []
     if anomaly.references:
         parts.append(references(anomaly.references))
     return anomaly.text.rstrip("."), [f"**{anomaly.text}** {', '.join(parts)}".rstrip()]

@@ -7,6 +7,8 @@ taken for this patient's.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fhir_adapters import r4
 from fhir_adapters.facts import Anomaly
 from fhir_adapters.gathered import Gathered
@@ -24,17 +26,27 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
     names = {f"Patient/{gathered.patient_id}", *(patient.names if patient else ())}
     own, foreign, nameless = [], 0, 0
     for resource in gathered.resources:
-        if resource.content is None or resource.kind in UNOWNED:
+        if resource.kind in UNOWNED or resource.kind not in r4.TYPES:
             own.append(resource)
             continue
-        reference = _patient_reference(resource.content)
-        if reference is None or not (reference.reference or reference.identifier):
-            nameless += 1
+        reference = resource.owner if resource.content is None else _patient_reference(resource.content)
+        if reference is None or not _names_somebody(reference):
+            if resource.content is None:
+                # Nobody knows whose it is, so not even its id is shown.
+                own.append(replace(resource, reference=f"{resource.kind}/(patient not readable)"))
+            else:
+                nameless += 1
         elif _is(reference, names, gathered.patient_id, identifiers, gathered.fhir_base):
             own.append(resource)
         else:
             foreign += 1
     return own, [_anomaly(count, words) for count, words in ((foreign, OTHERS), (nameless, NOBODY)) if count]
+
+
+def _names_somebody(reference: r4.Reference) -> bool:
+    """A reference, or an identifier with its system: without one, equal values can belong to two people."""
+    identifier = reference.identifier
+    return bool(reference.reference or (identifier and identifier.value and identifier.system))
 
 
 OTHERS = "belonging to another patient"
@@ -66,9 +78,7 @@ def _is(
     if target:
         if target in names:
             return True
-        if "://" not in target or not target.endswith(f"/Patient/{patient_id}"):
-            return False
-        server = target.removesuffix(f"/Patient/{patient_id}")
-        return base is None or server.rstrip("/") == base.rstrip("/")
+        # Another server's patient can have the same id, so the server must be known to be ours.
+        return base is not None and target == f"{base.rstrip('/')}/Patient/{patient_id}"
     identifier = reference.identifier
-    return bool(identifier and identifier.value and (identifier.system, identifier.value) in identifiers)
+    return identifier is not None and (identifier.system, identifier.value) in identifiers

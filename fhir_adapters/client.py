@@ -9,11 +9,18 @@ patient data is in the message. Until client authentication exists, only loopbac
 from __future__ import annotations
 
 import ipaddress
+import socket
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from fhir_adapters import r4
 from fhir_adapters.errors import FetchFailed, NotFhir
@@ -42,6 +49,42 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+class _Adapter(HTTPAdapter):
+    """A requests adapter that remembers the sockets it opened, so that they can be shut down at the deadline.
+
+    Time-outs of requests hold per read: a server that sends a byte now and then would never run into one.
+    """
+
+    def __init__(self, opened: list[socket.socket]) -> None:
+        self.opened = opened
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as requests calls it
+        """The pool of requests, with connections that report their socket."""
+        super().init_poolmanager(*args, **kwargs)
+        opened = self.opened
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.append(self.sock)
+
+        class Tls(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.append(self.sock)
+
+        plain_pool = type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
+        tls_pool = type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": Tls})
+        self.poolmanager.pool_classes_by_scheme = {"http": plain_pool, "https": tls_pool}
+
+
+def _shut_down(opened: list[socket.socket]) -> None:
+    for one in opened:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirClient:
     """Reads below `base` with `token`, until `deadline` (time.monotonic seconds)."""
@@ -51,22 +94,39 @@ class FhirClient:
     deadline: float
 
     def get(self, query: str) -> list[r4.Resource]:
-        """The resource of a read, or the resources of a search over all its pages. Raises FetchFailed."""
-        url: str | None = f"{self.base.rstrip('/')}/{query}"
-        found: list[r4.Resource] = []
-        with requests.Session() as session:
-            session.trust_env = False
-            for _ in range(MOST_PAGES):
-                if url is None:
-                    return found
-                resources, url = self._page(session, url)
-                found += resources
-        raise FetchFailed(f"the chart sent more than {MOST_PAGES} pages")
+        """What the server answers to a query: the resource of a read, or a search's Bundles, one a page.
 
-    def _page(self, session: requests.Session, url: str) -> tuple[list[r4.Resource], str | None]:
+        Raises FetchFailed; always back by the deadline.
+        """
+        opened: list[socket.socket] = []
+        watch = threading.Timer(max(0.0, self.deadline - time.monotonic()), _shut_down, (opened,))
+        watch.daemon = True
+        watch.start()
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, _Adapter(opened))
+                return self._pages(session, f"{self.base.rstrip('/')}/{query}")
+        finally:
+            watch.cancel()
+
+    def _pages(self, session: requests.Session, first: str) -> list[r4.Resource]:
+        url: str | None = first
+        pages: list[r4.Resource] = []
+        while url is not None:
+            if len(pages) == MOST_PAGES:
+                raise FetchFailed(f"the chart sent more than {MOST_PAGES} pages")
+            page = self._page(session, url)
+            pages.append(page)
+            links = page.content.link if page.kind == "Bundle" and page.content else ()
+            url = self._below_base(url, next((link.url for link in links if link.relation == "next"), None))
+        return pages
+
+    def _page(self, session: requests.Session, url: str) -> r4.Resource:
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise FetchFailed("the chart did not answer in time")
+            raise FetchFailed(LATE)
         headers = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT}
         try:
             with session.get(
@@ -75,22 +135,16 @@ class FhirClient:
                 if answer.status_code != requests.codes.ok:
                     raise FetchFailed(STATUS_WORDS.get(answer.status_code, f"the chart answered {answer.status_code}"))
                 body = self._body(answer)
-        except requests.Timeout as error:
-            raise FetchFailed("the chart did not answer in time") from error
-        except requests.RequestException as error:
-            raise FetchFailed("the chart could not be reached") from error
+                body.decode()
+        except (requests.RequestException, OSError) as error:
+            late = isinstance(error, requests.Timeout) or time.monotonic() >= self.deadline
+            raise FetchFailed(LATE if late else "the chart could not be reached") from error
+        except UnicodeDecodeError as error:
+            raise FetchFailed("the chart answered with something that is not FHIR") from error
         try:
-            whole = r4.read(body)
+            return r4.read(body)
         except NotFhir as error:
             raise FetchFailed("the chart answered with something that is not FHIR") from error
-        if whole.kind == "OperationOutcome":
-            raise FetchFailed("the chart answered with an error report")
-        if whole.kind != "Bundle":
-            return [whole], None
-        if whole.content is None:
-            raise FetchFailed("the chart answered with a Bundle that cannot be read")
-        following = next((link.url for link in whole.content.link if link.relation == "next" and link.url), None)
-        return [r4.read(raw, at) for raw, at in r4.entries(whole.content)], self._below_base(url, following)
 
     def _body(self, answer: requests.Response) -> bytes:
         chunks, size = [], 0
@@ -98,18 +152,31 @@ class FhirClient:
             size += len(chunk)
             if size > MOST_BYTES:
                 raise FetchFailed("the chart sent more than can be read")
-            if time.monotonic() > self.deadline:
-                raise FetchFailed("the chart did not answer in time")
+            if time.monotonic() >= self.deadline:
+                raise FetchFailed(LATE)
             chunks.append(chunk)
         return b"".join(chunks)
 
     def _below_base(self, url: str, following: str | None) -> str | None:
-        """The next page's address, made absolute; refused when it leads away from the server (the token would leak)."""
+        """The next page's address, made absolute; refused when it leads away from the server (the token would leak).
+
+        Compared as requests will send it: encoded dots are dots by then.
+        """
         if following is None:
             return None
-        target, home = urlsplit(urljoin(url, following)), urlsplit(self.base)
-        same_origin = (target.scheme, target.hostname, target.port) == (home.scheme, home.hostname, home.port)
-        inside = (target.path.rstrip("/") + "/").startswith(home.path.rstrip("/") + "/") and ".." not in target.path
-        if not same_origin or target.username or not inside:
-            raise FetchFailed("the chart's next page lies on another server; it was not read")
-        return target.geturl()
+        try:
+            sent = requests.Request("GET", urljoin(url, following)).prepare().url or ""
+            target, home = urlsplit(sent), urlsplit(self.base)
+            same_origin = (target.scheme, target.hostname, target.port) == (home.scheme, home.hostname, home.port)
+        except (ValueError, requests.RequestException) as error:
+            raise FetchFailed(ELSEWHERE) from error
+        path = unquote(target.path)
+        climbs = any(part in (".", "..") for part in path.replace("\\", "/").split("/"))
+        inside = (path.rstrip("/") + "/").startswith(unquote(home.path).rstrip("/") + "/")
+        if not same_origin or target.username or climbs or not inside:
+            raise FetchFailed(ELSEWHERE)
+        return sent
+
+
+LATE = "the chart did not answer in time"
+ELSEWHERE = "the chart's next page lies on another server; it was not read"

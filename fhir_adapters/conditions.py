@@ -8,15 +8,24 @@ display of the source is never carried over, because it can name a method.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import cache, lru_cache
 
 from fhir_adapters import r4
-from fhir_adapters.dates import first, when
-from fhir_adapters.facts import CodedEvent, Course, Fact, When
-from fhir_adapters.terminology import ICD10, ICD10CM, CodeRow, canonical, code_list, normal, table
+from fhir_adapters.dates import first_when, when
+from fhir_adapters.facts import CodedEvent, Course, Fact, Setting, When
+from fhir_adapters.terminology import (
+    ICD10,
+    ICD10CM,
+    LONGEST_CODE,
+    CodeRow,
+    canonical,
+    code_list,
+    guessed_system,
+    normal,
+    table,
+)
 
 IGNORED = {"refuted", "entered-in-error"}
 UNCONFIRMED = {"unconfirmed", "provisional", "differential"}
@@ -30,7 +39,7 @@ LABELS = {
     "suicidal_behavior": "suicidal behaviour",
     "suicidal_plan": "suicide plan",
     "suicidal_intent": "suicidal intent",
-    "suicide_death_event": "death-by-suicide code (patient not marked deceased)",
+    "suicide_death_event": "code for death by suicide (patient not marked deceased: check the chart)",
     "suicidal_ideation": "suicidal ideation",
     "nonsuicidal_self_harm": "non-suicidal self-harm",
     "history": "history of suicidal behaviour or self-harm",
@@ -41,10 +50,11 @@ BIPOLAR = ("bipolar", "cyclothymia", "mania_secondary")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncounterDate:
-    """What a Condition needs of the encounter it points to."""
+    """What a coded event needs of its encounter: reference, start, and end or None while it goes on."""
 
     reference: str
     when: When | None
+    until: When | None
 
 
 def safety_label(group: str) -> str | None:
@@ -75,81 +85,119 @@ def confirmed(condition: r4.Condition) -> bool:
 def onset(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
     """The onset, else the date of recording."""
     period = condition.onset_period
-    text = first(condition.onset_date_time, period.start if period else None, condition.recorded_date)
-    return when(text, zone, today)
+    return first_when(zone, today, condition.onset_date_time, period.start if period else None, condition.recorded_date)
 
 
 def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow]]:
-    """The safety code groups that a concept falls under, one row a coding, the plainest group first."""
-    found = []
-    for coding in concept.coding if concept else ():
-        rows = [row for row in code_list("conditions").rows(coding.system, coding.code) if safety_label(row.group)]
-        if rows:
-            found.append((coding, rows[0]))
-    return found
+    """The safety code groups that a concept's codings fall under, the worst first."""
+    found = [
+        (coding, row)
+        for coding in (concept.coding if concept else ())
+        for row in code_list("conditions").rows(coding.system, coding.code)[:2]
+        if safety_label(row.group)
+    ]
+    return sorted(found, key=lambda pair: severity(pair[1].group))
 
 
-def coded_event(
-    concept: r4.CodeableConcept | None,
-    *,
-    reference: str,
-    moment: When | None,
-    encounter: str | None,
-    encounter_diagnosis: bool,
-    over: bool,
-    provisional: bool,
-) -> CodedEvent | None:
-    """The coded safety event of a concept, or None. 7th character S and history groups are history."""
+def severity(group: str) -> int:
+    """0 for acute groups (rules.md R2), 1 for positive ones (R7), 2 for history."""
+    return 0 if group.startswith(ACUTE_GROUPS) else 2 if group.startswith("history") else 1
+
+
+ACUTE_GROUPS = ("self_harm", "self_injury", "suicide_attempt", "suicidal_behavior", "suicidal_plan", "suicidal_intent",
+                "suicide_death_event")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where and when a concept was recorded; `over`: resolved or inactive."""
+
+    reference: str
+    when: When | None
+    setting: Setting
+    encounter: EncounterDate | None = None
+    over: bool = False
+    provisional: bool = False
+
+
+def coded_event(concept: r4.CodeableConcept | None, placed: Placed) -> CodedEvent | None:
+    """The coded safety event of a concept, or None.
+
+    The worst of its codings names it. A 7th character S or D of any ICD-10-CM coding speaks for the whole
+    concept: SNOMED CT beside it cannot say that the event is an old one.
+    """
     rows = safety_rows(concept)
     if not rows:
         return None
     coding, row = rows[0]
-    system = canonical(coding.system or "")
-    seventh = _seventh(system, coding.code or "")
-    history = over or seventh == "S" or row.group.startswith("history")
+    sevenths = {_seventh(c.system, c.code or "") for c, _ in rows}
+    history = placed.over or "S" in sevenths or severity(row.group) == 2
+    encounter = placed.encounter
     return CodedEvent(
         group=row.group,
         code=coding.code or "",
-        system=system,
-        when=moment,
+        system=canonical(coding.system) if coding.system else row.system,
+        when=placed.when,
+        until=(encounter.until if encounter else None) or placed.when,
         course=Course.HISTORY if history else Course.ACTIVE,
-        reference=reference,
+        setting=placed.setting,
+        reference=placed.reference,
         display=safety_label(row.group) or "",
-        encounter=encounter,
-        encounter_diagnosis=encounter_diagnosis,
-        subsequent=seventh == "D",
-        provisional=provisional,
+        encounter=encounter.reference if encounter else None,
+        subsequent="D" in sevenths and "A" not in sevenths,
+        provisional=placed.provisional,
         verified=row.verified == "yes",
     )
 
 
 def condition_event(
-    condition: r4.Condition, reference: str, encounters: Mapping[str, EncounterDate], zone: tzinfo, today: date
+    condition: r4.Condition, reference: str, encounter: EncounterDate | None, zone: tzinfo, today: date
 ) -> CodedEvent | None:
-    """The safety event that a Condition records. An encounter diagnosis takes its encounter's date (R8)."""
+    """The safety event that a Condition records. An encounter diagnosis takes its encounter's date (R8).
+
+    In a stay of several days, an event recorded after the day of admission takes the date of its record: the
+    date of admission would make an attempt on the ward an old one.
+    """
     if not counted(condition):
         return None
     categories = {code for category in condition.category for code in status_codes(category)}
-    link = condition.encounter.reference if condition.encounter else None
-    known = encounters.get(link or "")
-    of_encounter = "encounter-diagnosis" in categories or (not categories and link is not None)
+    listed = "problem-list-item" in categories and "encounter-diagnosis" not in categories
+    of_encounter = not listed and ("encounter-diagnosis" in categories or encounter is not None)
     moment = onset(condition, zone, today)
     if of_encounter:
-        moment = (known.when if known else None) or when(first(condition.recorded_date), zone, today) or moment
+        recorded = when(condition.recorded_date, zone, today)
+        start = encounter.when if encounter else None
+        on_the_ward = start is not None and recorded is not None and (recorded.day - start.day).days > 1
+        ended = encounter.until.day if encounter and encounter.until else today
+        within = recorded is not None and recorded.day <= ended
+        moment = recorded if on_the_ward and within else start or recorded or moment
     return coded_event(
         condition.code,
-        reference=reference,
-        moment=moment,
-        encounter=known.reference if known else link,
-        encounter_diagnosis=of_encounter,
-        over=bool(status_codes(condition.clinical_status) & OVER),
-        provisional=bool(status_codes(condition.verification_status) & UNCONFIRMED),
+        Placed(
+            reference=reference,
+            when=moment,
+            setting=Setting.ENCOUNTER_DIAGNOSIS if of_encounter else Setting.PROBLEM_LIST,
+            encounter=encounter,
+            over=bool(status_codes(condition.clinical_status) & OVER),
+            provisional=bool(status_codes(condition.verification_status) & UNCONFIRMED),
+        ),
     )
 
 
-def _seventh(system: str, code: str) -> str | None:
-    plain = normal(system, code)
-    return plain[6] if system == ICD10CM and len(plain) == 7 else None
+NAMES_SELF_HARM = re.compile(r"suicid|self[- ]?(?:harm|injur|inflict)", re.IGNORECASE)
+NAMES_NONE = re.compile(r"family history|\bno\b|denie|without|prevention|risk assessment|survivor", re.IGNORECASE)
+
+
+def words_name_self_harm(concept: r4.CodeableConcept | None) -> bool:
+    """Whether a concept that has none of our codes names suicide or self-harm in words."""
+    texts = [concept.text, *(c.display for c in concept.coding)] if concept else []
+    return any(t and NAMES_SELF_HARM.search(t) and not NAMES_NONE.search(t) for t in texts)
+
+
+def _seventh(system: str | None, code: str) -> str | None:
+    known = canonical(system) if system else guessed_system(code)
+    plain = normal(known, code)
+    return plain[6] if known in (ICD10CM, ICD10) and len(plain) == 7 else None
 
 
 @cache
@@ -180,7 +228,8 @@ def _icd_pattern(code: str) -> str:
 def chronic_features(concept: r4.CodeableConcept | None) -> set[str]:
     """The yes/no features of the feature map that a condition's codes stand for."""
     codings = concept.coding if concept else ()
-    return {feature for c in codings if c.system and c.code for feature in _features_of(c.system, c.code)}
+    known = [(c.system, c.code) for c in codings if c.system and c.code and len(c.code) <= LONGEST_CODE]
+    return {feature for system, code in known for feature in _features_of(system, code)}
 
 
 @lru_cache(maxsize=8192)

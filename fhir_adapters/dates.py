@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, tzinfo
 from fhir_adapters.facts import When
 
 PARTIAL = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+TIMED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?")
 
 
 def when(text: str | None, zone: tzinfo, today: date) -> When | None:
@@ -28,20 +29,22 @@ def when(text: str | None, zone: tzinfo, today: date) -> When | None:
         whole = parts.group(3) is not None
         if not whole and day > today and _earliest_day(*parts.groups()) <= today:
             day = today
-        return When(text=text, day=day, future=day > today)
+        return When(text=text, day=day, future=day > today, partial=not whole)
+    if not TIMED.fullmatch(text):
+        return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        day, instant = moment.astimezone(zone).date(), moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the years 1 and 9999 have no neighbours in other zones
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    day = moment.astimezone(zone).date()
-    return When(text=text, day=day, instant=moment.astimezone(UTC), future=day > today)
+    return When(text=text, day=day, instant=instant, future=day > today)
 
 
-def first(*texts: str | None) -> str | None:
-    """The first text that is there."""
-    return next((text for text in texts if text), None)
+def first_when(zone: tzinfo, today: date, *texts: str | None) -> When | None:
+    """The first of several dates that is there and can be read."""
+    return next((found for text in texts if (found := when(text, zone, today))), None)
 
 
 def age_on(birth_date: str | None, today: date) -> int | None:

@@ -14,6 +14,7 @@ from fhir_adapters.terminology import SNOMED, canonical
 TOOK_PLACE = {"finished", "in-progress", "onleave", "triaged", "arrived"}
 AMBULATORY = {"AMB", "VR"}
 INPATIENT = {"IMP", "ACUTE", "NONAC"}
+OTHER = {"EMER", "FLD", "HH", "OBSENC", "PRENC", "SS"}
 YEAR = timedelta(days=365)
 
 # 10197000 psychiatric interview and evaluation, and 79094001, its initial form (seen in Synthea R4 bundles).
@@ -36,10 +37,13 @@ def visit(encounter: r4.Encounter, reference: str, zone: tzinfo, today: date) ->
     mental = any(_mental_health(concept) for concept in concepts)
     reasons = {group for concept in encounter.reason_code for group in disorder_groups(concept)}
     code = (encounter.class_.code or "") if encounter.class_ else ""
-    kind = "ambulatory" if code in AMBULATORY else "inpatient" if code in INPATIENT else "other"
+    kinds = {"ambulatory": AMBULATORY, "inpatient": INPATIENT, "other": OTHER}
+    kind = next((name for name, codes in kinds.items() if code in codes), "unknown")
+    period = encounter.period or r4.Period()
     return Visit(
         reference=reference,
-        when=when(encounter.period.start if encounter.period else None, zone, today),
+        when=when(period.start, zone, today),
+        until=when(period.end, zone, today),
         kind=kind,
         mental_health=mental,
         for_depression=mental or is_depressive(reasons),
@@ -55,9 +59,11 @@ def _mental_health(concept: r4.CodeableConcept) -> bool:
 
 def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
     """Counts over the last twelve months: ambulatory visits, hospital stays, mental-health visits."""
-    recent = [v for v in visits if v.when and not v.when.future and today - v.when.day <= YEAR]
+    begun = [v for v in visits if v.when and not v.when.future]
+    recent = [v for v in begun if v.when and today - v.when.day <= YEAR]
     ambulatory = [v for v in recent if v.kind == "ambulatory"]
-    stays = [v for v in recent if v.kind == "inpatient"]
+    # A stay belongs to the year also when only its end does.
+    stays = [v for v in begun if v.kind == "inpatient" and (last := v.until or v.when) and today - last.day <= YEAR]
     mental = [v for v in recent if v.mental_health]
     return [_count("visits_yr", ambulatory), _count("hosp_yr", stays), _count("mh_visit_yr", mental)]
 

@@ -7,7 +7,7 @@ itself becomes an `Anomaly`. Nothing is judged here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 
@@ -16,19 +16,23 @@ from fhir_adapters.belonging import own_resources
 from fhir_adapters.conditions import (
     OVER,
     EncounterDate,
+    Placed,
     chronic_features,
     chronic_names,
     coded_event,
     condition_event,
     condition_fact,
     confirmed,
+    counted,
     disorder_groups,
     is_bipolar,
     is_depressive,
     onset,
+    safety_rows,
     status_codes,
+    words_name_self_harm,
 )
-from fhir_adapters.dates import age_on, first, when
+from fhir_adapters.dates import age_on, first_when, when
 from fhir_adapters.encounters import TOOK_PLACE, visit, visit_facts
 from fhir_adapters.errors import NoPatient
 from fhir_adapters.facts import (
@@ -39,18 +43,18 @@ from fhir_adapters.facts import (
     Instrument,
     PatientRecord,
     RiskAssessment,
+    Setting,
     Unreadable,
     Visit,
     When,
 )
 from fhir_adapters.gathered import CONDITIONS, COVERAGE, ENCOUNTERS, MEDICATIONS, Gathered
 from fhir_adapters.measurements import measured_facts, observed, readings
-from fhir_adapters.medications import active, class_names, concept_of, medication_facts, medicine
+from fhir_adapters.medications import Medicine, active, class_names, concept_of, medication_facts, medicine
 from fhir_adapters.screening import Piece, QuestionnaireMap
 from fhir_adapters.terminology import SNOMED, canonical
 
 RISK_ASSESSMENT = "225337009"
-OVER_STATUSES = {"entered-in-error", "stopped", "cancelled"}
 # Types in which a documented safety answer can stand, and all types that facts are read from.
 SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
@@ -64,7 +68,10 @@ DIED_LATER = "One or more answers are dated after the recorded date of death."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One patient's own resources by type, and how to read them. `unreadable` is filled while reading."""
+    """One patient's own resources by type, and how to read them.
+
+    `unreadable`, `odd` and `encounters` are filled while reading.
+    """
 
     by_kind: dict[str, list[r4.Resource]]
     zone: tzinfo
@@ -72,6 +79,17 @@ class Chart:
     maps: tuple[QuestionnaireMap, ...]
     left_out: bool
     unreadable: list[Unreadable]
+    odd: list[Anomaly]
+    encounters: dict[str, EncounterDate]
+
+    def encounter(self, reference: r4.Reference | None) -> EncounterDate | None:
+        """The encounter that a reference points to, in whatever form; one that was not sent has no dates."""
+        text = (reference.reference or "").partition("/_history/")[0] if reference else ""
+        if not text:
+            return None
+        short = "/".join(text.split("/")[-2:]) if "://" in text else text
+        known = self.encounters.get(text) or self.encounters.get(short)
+        return known or EncounterDate(reference=short, when=None, until=None)
 
     def of(self, *kinds: str) -> list[r4.Resource]:
         """The resources of these types."""
@@ -101,44 +119,40 @@ def patient_record(
         raise NoPatient(f"the Patient resource cannot be read: {gathered.patient.fault}")
     today = as_of.astimezone(zone).date()
     resources, anomalies = own_resources(gathered)
-    chart = Chart(by_kind={}, zone=zone, today=today, maps=tuple(maps), left_out=left_out, unreadable=[])
+    chart = Chart(
+        by_kind={}, zone=zone, today=today, maps=tuple(maps), left_out=left_out, unreadable=[], odd=[], encounters={}
+    )
     for resource in resources:
         if resource.content is not None:
             chart.by_kind.setdefault(resource.kind, []).append(resource)
         if resource.fault and resource.kind in READ_TYPES:
             chart.cannot_read(resource, resource.fault)
 
-    visits, dates = _visits(chart)
-    condition_facts, condition_events, depressive, bipolar = _conditions(chart, dates)
+    visits = _visits(chart)
+    condition_facts, condition_events, depressive, bipolar = _conditions(chart)
     forms, observation_events = _observations(chart)
-    events = [*condition_events, *_reason_events(chart, dates), *observation_events]
+    events = [*condition_events, *_reason_events(chart), *observation_events]
     measured, odd_values = measured_facts(
         reading
         for resource in chart.of("Observation")
         for reading in readings(resource.content, resource.reference, zone, today)
     )
-    facts = [*_patient_facts(gathered.patient, visits, chart), *measured, *_screening_facts(forms)]
+    facts = [*_patient_facts(gathered, visits, chart), *measured, *_screening_facts(forms)]
     if CONDITIONS in gathered.known:
         history = [(e.when, e.reference) for e in events if not e.provisional]
         facts += [*condition_facts, condition_fact("suicide_history", history)]
-    if ENCOUNTERS in gathered.known:
-        facts += visit_facts(visits, today)
-    if MEDICATIONS in gathered.known:
-        facts += _medications(chart)
-    if left_out and COVERAGE in gathered.known:
-        facts += _coverage(chart)
+    facts += _listed_facts(gathered.known, visits, chart)
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died = when(patient.deceased_date_time, zone, today)
-    anomalies += [*odd_values, *_form_anomalies(forms)]
-    after = [ref for form in forms if died and form.when and form.when.day > died.day for ref in form.references]
-    if after:
-        anomalies.append(Anomaly(kind="after-death", text=DIED_LATER, references=tuple(after), when=died))
+    deceased = bool(patient.deceased_boolean) or (died is not None and not died.future)
+    anomalies += [*odd_values, *chart.odd, *_form_anomalies(forms), *_event_anomalies(events, deceased)]
+    anomalies += _death_anomalies(died, forms)
     return PatientRecord(
         patient_id=gathered.patient_id,
         as_of=as_of,
         today=today,
         age_years=age_on(patient.birth_date, today),
-        deceased=bool(patient.deceased_boolean) or (died is not None and not died.future),
+        deceased=deceased,
         died=died,
         encounter=encounter,
         facts=tuple(facts),
@@ -154,7 +168,38 @@ def patient_record(
     )
 
 
-def _patient_facts(patient: r4.Resource | None, visits: list[Visit], chart: Chart) -> list[Fact]:
+def _listed_facts(known: frozenset[str], visits: list[Visit], chart: Chart) -> list[Fact]:
+    """Facts that are only true of a list that was seen in full: counts, and classes that are not on it."""
+    facts: list[Fact] = []
+    if ENCOUNTERS in known:
+        facts += visit_facts(visits, chart.today)
+    if MEDICATIONS in known:
+        facts += _medications(chart)
+    if chart.left_out and COVERAGE in known:
+        facts += _coverage(chart)
+    return facts
+
+
+def _death_anomalies(died: When | None, forms: tuple[Administration, ...]) -> list[Anomaly]:
+    if died is None:
+        return []
+    if died.future:
+        return [Anomaly(kind="future-date", text=f"The date of death is {died.text}, in the future.", when=died)]
+    after = [ref for form in forms if form.when and form.when.day > died.day for ref in form.references]
+    return [Anomaly(kind="after-death", text=DIED_LATER, references=tuple(after), when=died)] if after else []
+
+
+BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
+
+
+def _sex(patient: r4.Patient) -> str | None:
+    """Sex as the survey asked for it: recorded birth sex where it is there, else administrative gender."""
+    birth = next((e.value_code for e in patient.extension if e.url == BIRTH_SEX), None)
+    return {"F": "female", "M": "male"}.get(birth or "") or patient.gender
+
+
+def _patient_facts(gathered: Gathered, visits: list[Visit], chart: Chart) -> list[Fact]:
+    patient = gathered.patient
     if patient is None:
         return []
     content, source = patient.content, (patient.reference,)
@@ -162,8 +207,9 @@ def _patient_facts(patient: r4.Resource | None, visits: list[Visit], chart: Char
     age = age_on(content.birth_date, chart.today)
     if age is not None:
         facts.append(Fact(name="age", value=age, unit="a", references=source))
-    if content.gender in ("female", "male"):
-        facts.append(Fact(name="female", value=content.gender == "female", references=source))
+    sex = _sex(content)
+    if sex in ("female", "male"):
+        facts.append(Fact(name="female", value=sex == "female", references=source))
     marital = next(
         (
             MARITAL[c.code]
@@ -175,25 +221,35 @@ def _patient_facts(patient: r4.Resource | None, visits: list[Visit], chart: Char
     if chart.left_out and marital is not None:
         facts.append(Fact(name="marital3", value=marital, references=source))
     place = source if content.general_practitioner else tuple(v.reference for v in visits if v.kind == "ambulatory")
-    facts.append(Fact(name="usual_place", value=bool(place), references=place))
+    if place or ENCOUNTERS in gathered.known:
+        facts.append(Fact(name="usual_place", value=bool(place), references=place))
     return facts
 
 
-def _visits(chart: Chart) -> tuple[list[Visit], dict[str, EncounterDate]]:
-    visits, dates = [], {}
+def _visits(chart: Chart) -> list[Visit]:
+    """Visits that took place; fills the chart's encounters under every name that points to them."""
+    visits = []
     for resource in chart.of("Encounter"):
         found = visit(resource.content, resource.reference, chart.zone, chart.today)
         if found:
             visits.append(found)
-        start = resource.content.period.start if resource.content.period else None
-        for name in resource.names:
-            dates[name] = EncounterDate(reference=resource.reference, when=when(start, chart.zone, chart.today))
-    return visits, dates
+            if found.kind == "unknown":
+                text = "The class of an encounter is not known here; it is counted as no visit and no stay."
+                where = (resource.reference,)
+                chart.odd.append(
+                    Anomaly(kind="unmapped-code", text=text, references=where, when=found.when, stops_model=False)
+                )
+        period = resource.content.period or r4.Period()
+        dates = EncounterDate(
+            reference=resource.reference,
+            when=when(period.start, chart.zone, chart.today),
+            until=when(period.end, chart.zone, chart.today),
+        )
+        chart.encounters.update(dict.fromkeys(resource.names, dates))
+    return visits
 
 
-def _conditions(
-    chart: Chart, dates: dict[str, EncounterDate]
-) -> tuple[list[Fact], list[CodedEvent], Fact | None, Fact | None]:
+def _conditions(chart: Chart) -> tuple[list[Fact], list[CodedEvent], Fact | None, Fact | None]:
     """Yes/no facts, coded safety events, and the depressive and bipolar disorders of R13."""
     sources: dict[str, list[tuple[When | None, str]]] = {}
     events: list[CodedEvent] = []
@@ -202,9 +258,12 @@ def _conditions(
         if _has_no_code(condition.code):
             chart.cannot_read(resource, "it has no code")
             continue
-        event = condition_event(condition, resource.reference, dates, chart.zone, chart.today)
+        encounter = chart.encounter(condition.encounter)
+        event = condition_event(condition, resource.reference, encounter, chart.zone, chart.today)
         if event:
             events.append(event)
+        elif counted(condition) and not safety_rows(condition.code) and words_name_self_harm(condition.code):
+            chart.cannot_read(resource, "its words name suicide or self-harm, its code is not known here")
         if confirmed(condition):
             moment = onset(condition, chart.zone, chart.today)
             for name in (*chronic_features(condition.code), *_disorders(condition)):
@@ -225,22 +284,23 @@ def _disorders(condition: r4.Condition) -> list[str]:
     return [DEPRESSIVE] * (is_depressive(groups) and active_now) + [BIPOLAR] * is_bipolar(groups)
 
 
-def _reason_events(chart: Chart, dates: dict[str, EncounterDate]) -> list[CodedEvent]:
+def _reason_events(chart: Chart) -> list[CodedEvent]:
     """Safety codes given as the reason of an encounter that took place."""
     return [
         event
         for resource in chart.of("Encounter")
         if resource.content.status in TOOK_PLACE
+        for encounter in [chart.encounter(r4.Reference(reference=resource.reference))]
         for concept in resource.content.reason_code
         if (
             event := coded_event(
                 concept,
-                reference=resource.reference,
-                moment=dates[resource.reference].when if resource.reference in dates else None,
-                encounter=resource.reference,
-                encounter_diagnosis=True,
-                over=False,
-                provisional=False,
+                Placed(
+                    reference=resource.reference,
+                    when=encounter.when if encounter else None,
+                    setting=Setting.VISIT_REASON,
+                    encounter=encounter,
+                ),
             )
         )
     ]
@@ -254,7 +314,7 @@ def _observations(chart: Chart) -> tuple[tuple[Administration, ...], list[CodedE
     """Forms from Observations and QuestionnaireResponses, and safety findings coded as Observation.code."""
     pieces: list[Piece] = []
     events: list[CodedEvent] = []
-    form_of = _forms_of(chart)
+    panels = _panels(chart)
     for resource in chart.of("Observation"):
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
@@ -262,66 +322,86 @@ def _observations(chart: Chart) -> tuple[tuple[Administration, ...], list[CodedE
         if _has_no_code(observation.code):
             chart.cannot_read(resource, "it has no code")
             continue
-        moment = observed(observation, chart.zone, chart.today)
-        pieces += _observation_pieces(chart, resource, moment, form_of(resource))
-        event = _finding_observation(observation, resource.reference, moment)
-        if event:
-            events.append(event)
+        panel = next((panels[name] for name in resource.names if name in panels), None)
+        pieces += _observation_pieces(chart, resource, panel)
+        events += _finding_events(chart, resource)
     for resource in chart.of("QuestionnaireResponse"):
         response: r4.QuestionnaireResponse = resource.content
-        if response.status in OVER_STATUSES:
+        if response.status == "entered-in-error":
             continue
-        for target, value in screening.questionnaire_targets(response, chart.maps):
+        targets = screening.questionnaire_targets(response, chart.maps)
+        if not targets and screening.seems_a_screen(response):
+            chart.cannot_read(resource, "its questions are not mapped to an instrument")
+        encounter = chart.encounter(response.encounter)
+        for target, value in targets:
             pieces += screening.pieces_of(
                 target,
                 value,
                 when=when(response.authored, chart.zone, chart.today),
-                encounter=response.encounter.reference if response.encounter else None,
-                provisional=response.status == "in-progress",
+                encounter=encounter.reference if encounter else None,
+                provisional=response.status in ("in-progress", "stopped"),
                 reference=resource.reference,
                 form=resource.reference,
             )
     return screening.administrations(pieces), events
 
 
-def _forms_of(chart: Chart) -> Callable[[r4.Resource], str | None]:
-    """Which form an Observation is part of: the panel that lists it, or the response that it was derived from."""
-    panels = {
-        member.reference: resource.reference
-        for resource in chart.of("Observation")
-        for member in resource.content.has_member
-        if member.reference and screening.target_of(resource.content.code, chart.maps)
-    }
-    responses = {name: resource.reference for resource in chart.of("QuestionnaireResponse") for name in resource.names}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A panel or response that item Observations belong to. `teen`: it is the form for adolescents."""
 
-    def form_of(resource: r4.Resource) -> str | None:
-        sources = (d.reference for d in resource.content.derived_from)
-        return next((panels[name] for name in resource.names if name in panels), None) or next(
-            (responses[source] for source in sources if source in responses), None
-        )
-
-    return form_of
+    reference: str
+    when: When | None
+    teen: bool
 
 
-def _observation_pieces(chart: Chart, resource: r4.Resource, moment: When | None, form: str | None) -> list[Piece]:
+def _panels(chart: Chart) -> dict[str, Panel]:
+    """Observation name to the panel that lists it, or to the response that it was derived from."""
+    found: dict[str, Panel] = {}
+    for resource in chart.of("Observation"):
+        target = screening.target_of(resource.content.code, chart.maps)
+        if target is None or target.item != "panel":
+            continue
+        moment = observed(resource.content, chart.zone, chart.today)
+        teen = target.instrument is Instrument.PHQ9M
+        panel = Panel(reference=resource.reference, when=moment, teen=teen)
+        members = (m.reference.partition("/_history/")[0] for m in resource.content.has_member if m.reference)
+        found.update(dict.fromkeys(members, panel))
+    responses = {name: r for r in chart.of("QuestionnaireResponse") for name in r.names}
+    for resource in chart.of("Observation"):
+        source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
+        if source and not any(name in found for name in resource.names):
+            moment = when(source.content.authored, chart.zone, chart.today)
+            panel = Panel(reference=source.reference, when=moment, teen=False)
+            found.update(dict.fromkeys(resource.names, panel))
+    return found
+
+
+def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
     """The coded values of one Observation and its components that belong to a screening instrument."""
     observation: r4.Observation = resource.content
     values: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
     values += [(component.code, component) for component in observation.component]
+    encounter = chart.encounter(observation.encounter)
+    moment = observed(observation, chart.zone, chart.today) or (panel.when if panel else None)
+    own = screening.target_of(observation.code, chart.maps)
+    teen = bool(panel and panel.teen) or (own is not None and own.instrument is Instrument.PHQ9M)
     pieces: list[Piece] = []
     for concept, value in values:
         target = screening.target_of(concept, chart.maps)
         if target is None:
             continue
+        if teen and target.instrument is Instrument.PHQ9:
+            target = replace(target, instrument=Instrument.PHQ9M)
         own_form = target.item == "panel" or observation.component
         pieces += screening.pieces_of(
             target,
             UNINTERPRETABLE if observation.modifier_extension else value,
             when=moment,
-            encounter=observation.encounter.reference if observation.encounter else None,
+            encounter=encounter.reference if encounter else None,
             provisional=observation.status in ("preliminary", "registered"),
             reference=resource.reference,
-            form=form or (resource.reference if own_form else None),
+            form=panel.reference if panel else (resource.reference if own_form else None),
         )
     return pieces
 
@@ -330,21 +410,32 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, moment: When | None
 UNINTERPRETABLE = r4.Value(data_absent_reason=r4.CodeableConcept(coding=[r4.Coding(code="unsupported")]))
 
 
-def _finding_observation(observation: r4.Observation, reference: str, moment: When | None) -> CodedEvent | None:
-    """A safety finding coded as Observation.code; a value of no or false is not positive (R8)."""
-    event = coded_event(
-        observation.code,
-        reference=reference,
-        moment=moment,
-        encounter=observation.encounter.reference if observation.encounter else None,
-        encounter_diagnosis=True,
-        over=False,
+def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
+    """Safety findings coded as an Observation's code or a component's, or as the value of an assertion.
+
+    A value of no or false is not positive (R8); a value that says neither counts.
+    """
+    observation: r4.Observation = resource.content
+    placed = Placed(
+        reference=resource.reference,
+        when=observed(observation, chart.zone, chart.today),
+        setting=Setting.FINDING,
+        encounter=chart.encounter(observation.encounter),
         provisional=observation.status in ("preliminary", "registered"),
     )
-    if event is None or observation.data_absent_reason is not None:
-        return None
-    answer = screening.yes_or_no("finding", observation, reference)
-    return None if answer.yes is False else event
+    asserted = any(c.code == "ASSERTION" for c in observation.code.coding) if observation.code else False
+    if asserted:
+        event = coded_event(observation.value_codeable_concept, placed)
+        return [event] if event else []
+    values: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
+    values += [(component.code, component) for component in observation.component]
+    return [
+        event
+        for concept, value in values
+        if (event := coded_event(concept, placed))
+        and value.data_absent_reason is None
+        and screening.yes_or_no("finding", value, resource.reference).yes is not False
+    ]
 
 
 def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:
@@ -368,40 +459,66 @@ def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:
     return list(facts.values())
 
 
-TITLES = {Instrument.PHQ9: "PHQ-9", Instrument.PHQ9M: "PHQ-9M", Instrument.PHQ2: "PHQ-2", Instrument.EPDS: "EPDS"}
+TITLES = {
+    Instrument.PHQ9: "PHQ-9",
+    Instrument.PHQ9M: "PHQ-9M",
+    Instrument.PHQ2: "PHQ-2",
+    Instrument.EPDS: "EPDS",
+    Instrument.GAD7: "GAD-7",
+    Instrument.CSSRS: "C-SSRS",
+    Instrument.ASQ: "ASQ",
+}
 
 
 def _form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
+    """R11: forms dated in the future, and forms that contradict themselves or hold values off their scale."""
     found = []
     for form in forms:
-        title = TITLES.get(form.instrument)
-        if title and form.when and form.when.future:
-            found.append(
-                Anomaly(
-                    kind="future-date",
-                    text=f"{title} dated {form.when.text} lies in the future.",
-                    references=form.references,
-                    when=form.when,
-                )
+        title = TITLES[form.instrument]
+        if form.when and form.when.future:
+            text = f"{title} is dated {form.when.text}, in the future."
+            found.append(Anomaly(kind="future-date", text=text, references=form.references, when=form.when))
+        if form.contradictory:
+            kind, text = _contradiction(form, title)
+            found.append(Anomaly(kind=kind, text=text, references=form.references, when=form.when))
+    return found
+
+
+def _contradiction(form: Administration, title: str) -> tuple[str, str]:
+    scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
+    top = screening.TOP_TOTAL[form.instrument]
+    if form.total is not None and not 0 <= form.total <= top:
+        shown = "a value that is not a whole number" if form.total < 0 else str(form.total)
+        return "out-of-range", f"{title} total is recorded as {shown}; it can only be 0 to {top}."
+    if form.total is not None and scores and not _fits(form, scores):
+        answers = "the one answer is" if len(scores) == 1 else f"the {_number_word(len(scores))} answers add up to"
+        return "contradiction", f"{title}: total {form.total}, but {answers} {sum(scores)}."
+    return "out-of-range", f"{title}: an answer is off its scale of 0 to {screening.TOP_ITEM[form.instrument]}."
+
+
+def _event_anomalies(events: list[CodedEvent], deceased: bool) -> list[Anomaly]:
+    """R11: coded events dated in the future. A code for death on a patient not marked deceased (code list)."""
+    found = [
+        Anomaly(
+            kind="future-date",
+            text=f"{e.display[0].upper()}{e.display[1:]} is dated {e.when.text}, in the future.",
+            references=(e.reference,),
+            when=e.when,
+        )
+        for e in events
+        if e.when and e.when.future
+    ]
+    if not deceased:
+        found += [
+            Anomaly(
+                kind="contradiction",
+                text="A code for death by suicide is recorded; the patient is not marked deceased.",
+                references=(e.reference,),
+                when=e.when,
             )
-        if not title or not form.contradictory:
-            continue
-        scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
-        top = screening.TOP_TOTAL[form.instrument]
-        if form.total is not None and not 0 <= form.total <= top:
-            shown = "a value that is no number" if form.total < 0 else str(form.total)
-            kind, text = "out-of-range", f"{title} total is recorded as {shown}; it can only be 0 to {top}."
-        elif form.total is not None and scores and not _fits(form, scores):
-            kind, text = (
-                "contradiction",
-                (f"{title}: total {form.total}, but the {_number_word(len(scores))} answers add up to {sum(scores)}."),
-            )
-        else:
-            kind, text = (
-                "out-of-range",
-                f"{title}: an answer could not be read as 0 to {screening.TOP_ITEM[form.instrument]}.",
-            )
-        found.append(Anomaly(kind=kind, text=text, references=form.references, when=form.when))
+            for e in events
+            if e.group == "suicide_death_event"
+        ]
     return found
 
 
@@ -417,27 +534,36 @@ def _number_word(count: int) -> str:
 
 
 def _medications(chart: Chart) -> list[Fact]:
+    """Medicine facts. Where a medicine's name was not sent, a class that was not found is not known to be absent."""
     listed = {name: resource.content for resource in chart.of("Medication") for name in resource.names}
-    taken = []
+    taken, unnamed = [], False
     for resource in chart.of("MedicationRequest", "MedicationStatement"):
         use: r4.MedicationUse = resource.content
-        if not active(use, resource.kind):
+        period = use.effective_period or r4.Period()
+        ended = when(period.end, chart.zone, chart.today)
+        if not active(use, resource.kind) or (ended and ended.day < chart.today):
             continue
-        period = use.effective_period
-        text = first(use.authored_on, use.effective_date_time, period.start if period else None)
-        found = medicine(concept_of(use, listed), when(text, chart.zone, chart.today), resource.reference)
+        moment = first_when(chart.zone, chart.today, use.authored_on, use.effective_date_time, period.start)
+        found = medicine(concept_of(use, listed), moment, resource.reference)
+        if found is None and use.medication_reference and use.medication_reference.reference:
+            unnamed = True
+            found = Medicine(
+                name=use.medication_reference.reference, classes=frozenset(), when=moment, reference=resource.reference
+            )
         if found:
             taken.append(found)
         else:
             chart.cannot_read(resource, "it names no medicine")
-    return medication_facts(taken, [name for name in class_names() if chart.left_out or name not in LEFT_OUT])
+    facts = medication_facts(taken, [name for name in class_names() if chart.left_out or name not in LEFT_OUT])
+    return [fact for fact in facts if fact.value is not False or not unnamed]
 
 
 def _coverage(chart: Chart) -> list[Fact]:
     """Payer facts; none at all when the chart holds no coverage of a known kind."""
     held: dict[str, list[str]] = {}
     for resource in chart.of("Coverage"):
-        if resource.content.status != "active":
+        ended = when(resource.content.period.end if resource.content.period else None, chart.zone, chart.today)
+        if resource.content.status != "active" or (ended and ended.day < chart.today):
             continue
         for coding in resource.content.type.coding if resource.content.type else ():
             for name, starts in PAYERS:
@@ -456,15 +582,13 @@ def _risk_assessments(chart: Chart) -> tuple[RiskAssessment, ...]:
         if procedure.status == "completed" and any(
             canonical(c.system or "") == SNOMED and c.code == RISK_ASSESSMENT for c in coded
         ):
-            period = procedure.performed_period
-            text = first(
-                procedure.performed_date_time, period.end if period else None, period.start if period else None
-            )
+            period = procedure.performed_period or r4.Period()
+            encounter = chart.encounter(procedure.encounter)
             found.append(
                 RiskAssessment(
                     reference=resource.reference,
-                    when=when(text, chart.zone, chart.today),
-                    encounter=procedure.encounter.reference if procedure.encounter else None,
+                    when=first_when(chart.zone, chart.today, procedure.performed_date_time, period.end, period.start),
+                    encounter=encounter.reference if encounter else None,
                 )
             )
     return tuple(found)
@@ -473,10 +597,10 @@ def _risk_assessments(chart: Chart) -> tuple[RiskAssessment, ...]:
 def _for_depression(visits: list[Visit], chart: Chart) -> tuple[Visit, ...]:
     """Visits, marked when a depressive disorder was an encounter diagnosis of theirs."""
     coded = {
-        resource.content.encounter.reference
+        encounter.reference
         for resource in chart.of("Condition")
-        if resource.content.encounter
-        and confirmed(resource.content)
+        if confirmed(resource.content)
         and is_depressive(disorder_groups(resource.content.code))
+        and (encounter := chart.encounter(resource.content.encounter))
     }
     return tuple(replace(v, for_depression=v.for_depression or v.reference in coded) for v in visits)

@@ -20,13 +20,14 @@ class When:
     `text` is as recorded. `day` is the local calendar day; for a date known only to the
     month or year it is the latest day that it can mean, never after today (rules.md R1).
     `instant` is UTC, and None where no time of day was recorded. `future` says that the
-    recorded day lies after today.
+    recorded day lies after today, `partial` that only a month or a year was recorded.
     """
 
     text: str
     day: date
     instant: datetime | None = None
     future: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +70,17 @@ class AnswerState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemAnswer:
-    """One answer. `score` for graded items (0 upwards), `yes` for yes/no items; both None unless answered."""
+    """One answer. `score` for graded items (0 upwards), `yes` for yes/no items; both None unless answered.
+
+    `out_of_range`: there was a number, but the scale has no such step; the answer is unreadable.
+    """
 
     item: str
     state: AnswerState
     reference: str
     score: int | None = None
     yes: bool | None = None
+    out_of_range: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,7 @@ class Administration:
 
     `total` is the recorded total, `level` a coded overall result ("high", "moderate", "low").
     `encounter` is the encounter's reference. `provisional`: preliminary or in progress.
-    `contradictory`: the recorded total disagrees with the complete items, or a value is out of range.
+    `contradictory`: the recorded total disagrees with the items, or a value is out of range.
     """
 
     instrument: Instrument
@@ -121,13 +126,23 @@ class Course(StrEnum):
     HISTORY = "history"
 
 
+class Setting(StrEnum):
+    """Where a coded event stands in the chart."""
+
+    ENCOUNTER_DIAGNOSIS = "encounter diagnosis"
+    PROBLEM_LIST = "problem list"
+    FINDING = "finding"
+    VISIT_REASON = "reason for visit"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodedEvent:
     """A code of the safety code groups on this patient's chart.
 
     `group` is the code group of `codesets/conditions.csv`. `display` is our own label, never
-    the source's: a source display can name a method. `subsequent`: a follow-up code (ICD-10-CM
-    7th character D). `verified`: the code's meaning was seen at its source.
+    the source's: a source display can name a method. `setting` says where it was coded. `until` is the end
+    of its encounter, else `when`. `subsequent`: a follow-up code (ICD-10-CM 7th character D).
+    `verified`: the code's meaning was seen at its source.
     """
 
     group: str
@@ -137,8 +152,9 @@ class CodedEvent:
     course: Course
     reference: str
     display: str
+    setting: Setting
+    until: When | None = None
     encounter: str | None = None
-    encounter_diagnosis: bool = False
     subsequent: bool = False
     provisional: bool = False
     verified: bool = True
@@ -146,11 +162,12 @@ class CodedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """An encounter that took place. `for_depression`: coded for depression, or mental-health care."""
+    """An encounter that took place, from `when` to `until`. `for_depression`: coded for it, or mental-health care."""
 
     reference: str
     when: When | None
     kind: str
+    until: When | None = None
     mental_health: bool = False
     for_depression: bool = False
 

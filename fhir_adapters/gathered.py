@@ -17,6 +17,8 @@ MEDICATIONS = "medications"
 ENCOUNTERS = "encounters"
 PROCEDURES = "procedures"
 COVERAGE = "coverage"
+# Screening answers in a site's own codes: fetched, never a prefetch key.
+LOCAL_SCREENING = "local-screening"
 WHOLE_CHART = frozenset(
     (PATIENT, SCREENING, QUESTIONNAIRES, CONDITIONS, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, COVERAGE)
 )

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 
 from fhir_adapters import r4
-from fhir_adapters.dates import first, when
+from fhir_adapters.dates import first_when
 from fhir_adapters.facts import Anomaly, Fact, When
 from fhir_adapters.terminology import LOINC, SNOMED, canonical, table
 from fhir_adapters.units import UnitError, convert
@@ -23,6 +23,11 @@ UNUSABLE = {"entered-in-error", "cancelled", "registered", "unknown"}
 SMOKING = "72166-2"
 SMOKING_STATUS = {"266919005": 0, "8517006": 1, "428041000124106": 2, "428061000124105": 3, "449868002": 3,
                   "77176002": 3, "428071000124103": 3}  # fmt: skip
+SMOKING_WORDS = {
+    "never smoker": 0, "never smoked tobacco": 0, "former smoker": 1, "ex-smoker": 1, "current some day smoker": 2,
+    "occasional tobacco smoker": 2, "current every day smoker": 3, "smokes tobacco daily": 3, "heavy tobacco smoker": 3,
+    "light tobacco smoker": 3,
+}  # fmt: skip
 EMPLOYMENT = "67875-5"
 SELF_RATED_HEALTH = "61577-3"
 HEALTH_WORDS = {"excellent": 1, "very good": 2, "good": 3, "fair": 4, "poor": 5}
@@ -91,16 +96,14 @@ def readings(observation: r4.Observation, reference: str, zone: tzinfo, today: d
 def observed(observation: r4.Observation, zone: tzinfo, today: date) -> When | None:
     """When it was true of the patient, else when it was issued."""
     period = observation.effective_period
-    return when(
-        first(
-            observation.effective_date_time,
-            observation.effective_instant,
-            period.end if period else None,
-            period.start if period else None,
-            observation.issued,
-        ),
+    return first_when(
         zone,
         today,
+        observation.effective_date_time,
+        observation.effective_instant,
+        period.end if period else None,
+        period.start if period else None,
+        observation.issued,
     )
 
 
@@ -142,7 +145,9 @@ CODED = {
 def _feature(reading: Reading) -> str | None:
     """The feature that this reading could give; None when the code is not ours or there is no value."""
     if reading.code in CODED:
-        return CODED[reading.code] if _coded(reading) is not None else None
+        value = reading.value
+        said = value.value_codeable_concept is not None or value.value_string is not None
+        return CODED[reading.code] if said else None
     quantity = quantities().get(reading.code)
     value = reading.value
     has_number = (
@@ -163,9 +168,8 @@ def _coded(reading: Reading) -> float | bool | None:
         if text
     ]
     if reading.code == SMOKING:
-        return next(
-            (SMOKING_STATUS[code] for system, code in codes if system == SNOMED and code in SMOKING_STATUS), None
-        )
+        coded = (SMOKING_STATUS[code] for system, code in codes if system == SNOMED and code in SMOKING_STATUS)
+        return next(coded, next((SMOKING_WORDS[w] for w in words if w in SMOKING_WORDS), None))
     if reading.code == EMPLOYMENT:
         if any(w.startswith(("employed", "full-time", "part-time", "full time", "part time")) for w in words):
             return True
@@ -188,13 +192,7 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
             when=reading.when,
         )
     if reading.code in CODED:
-        coded = _coded(reading)
-        unit = "{drinks}/d" if feature == "alc_drinks_day" else None
-        return (
-            Fact(name=feature, value=coded, unit=unit, when=reading.when, references=where)
-            if coded is not None
-            else None
-        )
+        return _coded_fact(feature, reading)
     quantity = quantities()[reading.code]
     raw = reading.value.value_quantity
     number, unit_text = (raw.value, raw.code or raw.unit) if raw else (_plain(reading.value), None)
@@ -241,6 +239,16 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
         references=where,
         unit_assumed=not unit_text,
     )
+
+
+def _coded_fact(feature: str, reading: Reading) -> Fact | Anomaly:
+    coded = _coded(reading)
+    where = (reading.reference,)
+    if coded is None:
+        text = f"The latest answer on {_name(feature)} has no meaning that is known here; it was not used."
+        return Anomaly(kind="unmapped-code", text=text, references=where, when=reading.when, stops_model=False)
+    unit = "{drinks}/d" if feature == "alc_drinks_day" else None
+    return Fact(name=feature, value=coded, unit=unit, when=reading.when, references=where)
 
 
 NAMES = {

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
+from typing import cast
 
 from fhir_adapters import r4
 from fhir_adapters.facts import Fact, When
@@ -40,13 +41,18 @@ def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) 
     """What the medicine is: coded in place, contained, or a Medication resource that was sent along."""
     if use.medication_codeable_concept:
         return use.medication_codeable_concept
-    target = use.medication_reference.reference if use.medication_reference else None
-    if not target:
-        return None
+    reference = use.medication_reference or r4.Reference()
+    target = (reference.reference or "").partition("/_history/")[0]
     if target.startswith("#"):
-        return next((m.code for m in use.contained if m.id == target[1:]), None)
-    found = medications.get(target)
-    return found.code if found else None
+        contained = (r4.read(raw) for raw in use.contained)
+        found = next(
+            (c.content for c in contained if c.kind == "Medication" and c.content and c.content.id == target[1:]), None
+        )
+    else:
+        found = medications.get(target) or medications.get("/".join(target.split("/")[-2:]))
+    if found and found.code:
+        return cast("r4.CodeableConcept", found.code)
+    return r4.CodeableConcept(text=reference.display) if reference.display else None
 
 
 # Words of a product's name that say that it is not taken by mouth or injection. A cream or an eye drop is
@@ -82,7 +88,6 @@ def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)
 
 
-@lru_cache(maxsize=8192)
 def classes_in(text: str) -> frozenset[str]:
     """The classes of every listed ingredient that stands in `text` as whole words, for the route that it names."""
     words, routes = _words(text)

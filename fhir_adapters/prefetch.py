@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import quote
 
@@ -19,27 +19,46 @@ from msgspec import Raw
 
 from fhir_adapters import gathered as part
 from fhir_adapters import r4
+from fhir_adapters.conditions import safety_label
 from fhir_adapters.errors import FetchFailed, NotFhir, WrongPatient
 from fhir_adapters.facts import Unknown
 from fhir_adapters.gathered import Gathered
 from fhir_adapters.measurements import CODED
-from fhir_adapters.screening import targets
-from fhir_adapters.terminology import LOINC, SNOMED, table
+from fhir_adapters.screening import QuestionnaireMap, targets
+from fhir_adapters.terminology import LOINC, SNOMED, code_group, table
 
 Fetch = Callable[[str], list[r4.Resource]]
+NO_ACCESS = "not sent, and no access to the chart was given"
 PATIENT_ID = "{{context.patientId}}"
 VITALS = {"bmi", "weight_kg", "height_cm", "pulse", "sbp", "dbp", "alc_drinks_day", "sleep_hours"}
 BLOOD_PRESSURE_PANELS = ("85354-9", "55284-4")
 
 
-def _codes(codes: Mapping[str, object] | tuple[str, ...]) -> str:
+def _codes(codes: Iterable[str]) -> str:
     """A `code` parameter: one query for all of them (guaranteed by US Core servers)."""
     return ",".join(f"{LOINC if '-' in code else SNOMED}|{code}" for code in codes)
+
+
+def _screened() -> tuple[str, ...]:
+    """Every code by which a screening answer or a safety finding can be an Observation."""
+    findings = sorted(
+        row["code"] for row in table("conditions") if row["system"] == SNOMED and safety_label(code_group(row["group"]))
+    )
+    return (*targets(), *findings)
 
 
 def _measured() -> tuple[str, ...]:
     listed = tuple(row["code"] for row in table("measurements") if row["feature"] in VITALS)
     return (*listed, *BLOOD_PRESSURE_PANELS, *CODED)
+
+
+def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:
+    """The query for a site's own screening codes. It cannot be a prefetch key: those are the same for all sites."""
+    codes = [f"{m.source}|{code}" for m in maps if not m.form for code in m.items]
+    if not codes:
+        return None
+    query = f"Observation?patient={PATIENT_ID}&code={','.join(codes)}"
+    return Template(key=part.LOCAL_SCREENING, query=query, types=("Observation",), needed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +79,10 @@ def templates() -> tuple[Template, ...]:
         Template(key=part.PATIENT, query=f"Patient/{PATIENT_ID}", types=("Patient",), needed=True),
         Template(key=part.CONDITIONS, query=f"Condition?{who}", types=("Condition",), needed=True),
         Template(
-            key=part.SCREENING, query=f"Observation?{who}&code={_codes(targets())}", types=("Observation",), needed=True
+            key=part.SCREENING,
+            query=f"Observation?{who}&code={_codes(_screened())}",
+            types=("Observation",),
+            needed=True,
         ),
         Template(
             key=part.QUESTIONNAIRES, query=f"QuestionnaireResponse?{who}", types=("QuestionnaireResponse",), needed=True
@@ -85,41 +107,36 @@ def templates() -> tuple[Template, ...]:
 
 
 def gather(
-    patient_id: str, prefetch: Mapping[str, Raw], fetch: Fetch | None, *, fhir_base: str | None = None
+    patient_id: str,
+    prefetch: Mapping[str, Raw],
+    fetch: Fetch | None,
+    *,
+    fhir_base: str | None = None,
+    maps: Iterable[QuestionnaireMap] = (),
+    no_access: str = NO_ACCESS,
 ) -> Gathered:
     """All parts of the chart that were sent or can be fetched, and what could not be had and why.
 
-    `fetch` reads one query with the caller's token, or is None where no access was given. Raises
-    WrongPatient when the Patient sent is not `patient_id`.
+    `fetch` reads one query with the caller's token, or is None where no access was given (`no_access` says why).
+    Raises WrongPatient when the Patient sent is not `patient_id`.
     """
-    wanted = templates()
+    local = local_template(maps)
+    wanted = (*templates(), *((local,) if local else ()))
     sent = {t.key: _sent(t, prefetch[t.key]) for t in wanted if t.key in prefetch}
-    absent = [t for t in wanted if t.key not in prefetch]
-    fetched = _fetch_all(absent, fetch, patient_id)
-    parts = sent | fetched
+    parts = sent | _fetch_all([t for t in wanted if t.key not in sent], fetch, patient_id, no_access)
     resources: list[r4.Resource] = []
-    known, unknown, patient = set(), [], None
+    known, unknown = set(), []
     for template in wanted:
         got = parts[template.key]
-        if isinstance(got, str):
-            unknown.append(Unknown(what=template.key, reason=got, needed=template.needed))
-            continue
-        if got.incomplete:
-            unknown.append(Unknown(what=template.key, reason=got.incomplete, needed=template.needed))
+        if got.unknown:
+            unknown.append(Unknown(what=template.key, reason=got.unknown, needed=template.needed))
         else:
             known.add(template.key)
         resources += [r for r in got.resources if r.kind in template.types]
-    patients = [r for r in resources if r.kind == "Patient"]
-    for candidate in patients:
-        if candidate.content is not None and candidate.content.id != patient_id:
-            raise WrongPatient("the Patient sent is not the patient of the context; expected the same id in both")
-        patient = candidate
-    if patient is None and part.PATIENT in known:
+    patient, fault = _the_patient(resources, patient_id, was_sent=part.PATIENT in sent)
+    if fault and part.PATIENT in known:
         known.discard(part.PATIENT)
-        unknown.append(Unknown(what=part.PATIENT, reason="the chart has no such patient", needed=True))
-    if patient is not None and patient.content is None:
-        unknown.append(Unknown(what=part.PATIENT, reason="the patient details cannot be read", needed=True))
-        patient = None
+        unknown.append(Unknown(what=part.PATIENT, reason=fault, needed=True))
     return Gathered(
         patient_id=patient_id,
         patient=patient,
@@ -130,61 +147,98 @@ def gather(
     )
 
 
+def _the_patient(
+    resources: list[r4.Resource], patient_id: str, *, was_sent: bool
+) -> tuple[r4.Resource | None, str | None]:
+    """The Patient asked about, or why there is none."""
+    found = None
+    for candidate in (r for r in resources if r.kind == "Patient"):
+        if candidate.content is None:
+            return None, "the patient details cannot be read"
+        if candidate.content.id != patient_id:
+            if was_sent:
+                raise WrongPatient("the Patient sent is not the patient of the context; expected the same id in both")
+            return None, "the chart answered with another patient"
+        found = candidate
+    return found, None if found else "the chart has no such patient"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Resources of one key; `incomplete` says why there may be more."""
+    """Resources of one key. `unknown` says why they are not, or may not be, all of them."""
 
-    resources: tuple[r4.Resource, ...]
-    incomplete: str | None = None
+    resources: tuple[r4.Resource, ...] = ()
+    unknown: str | None = None
 
 
-def _sent(template: Template, raw: Raw) -> Part | str:
+def _sent(template: Template, raw: Raw) -> Part:
     """What a prefetch value holds: null is known-empty; a bare resource and a Bundle are both taken."""
     if bytes(raw).strip() == b"null":
-        return Part(resources=())
+        return Part()
     try:
         whole = r4.read(raw)
-        if whole.kind == "OperationOutcome":
-            return "the chart sent an error report instead"
-        if whole.kind != "Bundle":
-            if whole.kind not in template.types:
-                return f"a {_plain(whole.kind)} was sent in its place"
-            return Part(resources=(whole,))
-        if whole.content is None:
-            return "the Bundle sent cannot be read"
-        resources = tuple(r4.read(entry, url) for entry, url in r4.entries(whole.content))
     except NotFhir:
-        return "what was sent is not FHIR"
-    paged = any(link.relation == "next" for link in whole.content.link)
-    return Part(resources=resources, incomplete="only the first page was sent" if paged else _search_error(resources))
+        return Part(unknown="what was sent is not FHIR")
+    paged = whole.kind == "Bundle" and whole.content and any(link.relation == "next" for link in whole.content.link)
+    found = _part(template, [whole])
+    return replace(found, unknown=found.unknown or "only the first page was sent") if paged else found
+
+
+def _part(template: Template, documents: Iterable[r4.Resource]) -> Part:
+    """The resources of a read or of a search's pages. A failed search must never pass for an empty one."""
+    resources: list[r4.Resource] = []
+    faults: list[str | None] = []
+    for whole in documents:
+        if whole.kind in template.types:
+            resources.append(whole)
+        elif whole.kind == "OperationOutcome":
+            faults.append("the chart answered with an error report")
+        elif whole.kind != "Bundle":
+            faults.append(f"the chart answered with a {_plain(whole.kind)}")
+        elif whole.content is None:
+            faults.append("the chart answered with a Bundle that cannot be read")
+        else:
+            found, fault = _of_bundle(template, whole.content)
+            resources += found
+            faults.append(fault)
+    return Part(resources=tuple(resources), unknown=next((fault for fault in faults if fault), None))
+
+
+def _of_bundle(template: Template, bundle: r4.Bundle) -> tuple[list[r4.Resource], str | None]:
+    found, broken = [], False
+    for raw, url in r4.entries(bundle):
+        try:
+            found.append(r4.read(raw, url))
+        except NotFhir:
+            broken = True
+    ours = [r for r in found if r.kind in template.types]
+    others = [r for r in found if r.kind not in (*template.types, "OperationOutcome")]
+    outcomes = [r for r in found if r.kind == "OperationOutcome"]
+    if any(o.content is None or any(i.severity in ("error", "fatal") for i in o.content.issue) for o in outcomes):
+        return ours, "the chart reported an error while searching"
+    if broken or r4.lost(bundle):
+        return ours, "entries of the search are missing or cannot be read"
+    if not ours and (others or (bundle.total or 0) > 0):
+        return ours, "the search holds nothing of what was asked for"
+    return ours, None
 
 
 def _plain(kind: str) -> str:
     return kind if re.fullmatch(r"[A-Za-z]{1,40}", kind) else "different resource"
 
 
-def _search_error(resources: Iterable[r4.Resource]) -> str | None:
-    """The reason to take a search as incomplete: an OperationOutcome of error severity among its results."""
-    outcomes = [r for r in resources if r.kind == "OperationOutcome"]
-    broken = any(
-        o.content is None or any(issue.severity in ("error", "fatal") for issue in o.content.issue) for o in outcomes
-    )
-    return "the chart reported an error while searching" if broken else None
-
-
-def _fetch_all(absent: list[Template], fetch: Fetch | None, patient_id: str) -> dict[str, Part | str]:
+def _fetch_all(absent: list[Template], fetch: Fetch | None, patient_id: str, no_access: str) -> dict[str, Part]:
     if fetch is None:
-        return {t.key: "not sent, and no access to the chart was given" for t in absent}
+        return {t.key: Part(unknown=no_access) for t in absent}
     if not absent:
         return {}
 
-    def one(template: Template) -> Part | str:
+    def one(template: Template) -> Part:
         query = template.query.replace(PATIENT_ID, quote(patient_id, safe=""))
         try:
-            found = fetch(query)
+            return _part(template, fetch(query))
         except (FetchFailed, NotFhir) as failure:
-            return str(failure)
-        return Part(resources=tuple(found), incomplete=_search_error(found))
+            return Part(unknown=str(failure))
 
     with ThreadPoolExecutor(max_workers=len(absent)) as pool:
         return dict(zip((t.key for t in absent), pool.map(one, absent), strict=True))

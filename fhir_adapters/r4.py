@@ -56,6 +56,7 @@ class Identifier(Element):
 class Reference(Element):
     reference: str | None = None
     identifier: Identifier | None = None
+    display: str | None = None
 
 
 class Period(Element):
@@ -78,6 +79,18 @@ class Value(Element):
     value_string: str | None = None
     value_boolean: bool | None = None
     data_absent_reason: CodeableConcept | None = None
+    interpretation: list[CodeableConcept] = []
+    # Shapes that no answer is read from; kept, because a value that is there must not pass for none.
+    value_range: Raw = Raw()
+    value_ratio: Raw = Raw()
+    value_period: Raw = Raw()
+    value_date: Raw = Raw()
+    value_time: Raw = Raw()
+    value_date_time: Raw = Raw()
+    value_sampled_data: Raw = Raw()
+    value_uri: Raw = Raw()
+    value_reference: Raw = Raw()
+    value_attachment: Raw = Raw()
 
 
 class Component(Value):
@@ -107,6 +120,7 @@ class Answer(Value):
 
 class QuestionnaireItem(Element):
     link_id: str | None = None
+    definition: str | None = None
     answer: list[Answer] = []
     item: list[QuestionnaireItem] = []
 
@@ -151,7 +165,7 @@ class MedicationUse(Element):
     do_not_perform: bool | None = None
     medication_codeable_concept: CodeableConcept | None = None
     medication_reference: Reference | None = None
-    contained: list[Medication] = []
+    contained: list[Raw] = []
     subject: Reference | None = None
     authored_on: str | None = None
     effective_date_time: str | None = None
@@ -192,6 +206,7 @@ class Coverage(Element):
 
 class Patient(Element):
     id: str | None = None
+    extension: list[Extension] = []
     identifier: list[Identifier] = []
     gender: str | None = None
     birth_date: str | None = None
@@ -206,18 +221,19 @@ class Link(Element):
     url: str | None = None
 
 
-class Search(Element):
-    mode: str | None = None
+class EntryResponse(Element):
+    status: str | None = None
 
 
 class BundleEntry(Element):
     full_url: str | None = None
     resource: Raw = Raw()
-    search: Search | None = None
+    response: EntryResponse | None = None
 
 
 class Bundle(Element):
     type: str | None = None
+    total: int | None = None
     entry: list[BundleEntry] = []
     link: list[Link] = []
 
@@ -265,7 +281,8 @@ class Resource:
     """One resource as it came: its type, its content or None when unreadable, and how to refer to it.
 
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all the
-    forms by which another resource may point to it. `fault` says why `content` is None.
+    forms by which another resource may point to it. `fault` says why the content cannot be read; `owner` is then
+    the patient that it names, if that much could be read.
     """
 
     kind: str
@@ -273,60 +290,98 @@ class Resource:
     reference: str
     names: tuple[str, ...]
     fault: str | None = None
+    owner: Reference | None = None
 
 
 def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
     """The resource in `raw`. Raises NotFhir when it has no resourceType or is not JSON at all."""
     try:
         peek = PEEK.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise NotFhir("expected a FHIR resource as a JSON object; found something else") from error
     if not peek.resource_type:
         raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
     kind = peek.resource_type
-    own = f"{kind}/{peek.id}" if peek.id else None
-    names = tuple(name for name in (own, full_url) if name)
+    url = full_url if full_url and full_url.startswith(("urn:", "http:", "https:")) else None
+    names = tuple(name for name in (f"{kind}/{peek.id}" if peek.id else None, url) if name)
     reference = names[0] if names else f"{kind}/(no id)"
     decoder = DECODERS.get(kind)
     if decoder is None:
         return Resource(kind=kind, content=None, reference=reference, names=names)
     try:
         return Resource(kind=kind, content=decoder.decode(raw), reference=reference, names=names)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         fault = _where(error)
-    content = _without_values(raw) if kind == "Observation" else None
-    return Resource(kind=kind, content=content, reference=reference, names=names, fault=fault)
+    content, owner = _second_try(raw, kind)
+    whole = content is not None and not isinstance(content, Husk)
+    return Resource(
+        kind=kind, content=content, reference=reference, names=names, fault=None if whole else fault, owner=owner
+    )
 
 
-def _without_values(raw: bytes | Raw) -> Observation | None:
-    """An Observation whose value cannot be read, so that at least its code, subject and date are known.
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
-    A safety answer that cannot be read must still be seen as one (rules.md R4).
+
+class Husk(Observation):
+    """An Observation of which only code, subject, dates and status could be read."""
+
+
+HUSK = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "effectiveInstant", "issued")
+
+
+def _second_try(raw: bytes | Raw, kind: str) -> tuple[Any, Reference | None]:
+    """What can be had of a resource that does not fit its type, and the patient that it names.
+
+    Nulls, which FHIR forbids and systems send, count as absent. Of an Observation with a faulty value at least
+    the code is kept: a safety answer that cannot be read must still be seen as one (rules.md R4).
     """
     try:
-        whole = msgspec.json.decode(raw)
-        kept = {key: whole[key] for key in WITHOUT_VALUES if key in whole}
-        husk = msgspec.convert(kept, Observation)
-    except (msgspec.DecodeError, RecursionError):
+        plain = _without_nulls(msgspec.json.decode(raw))
+    except UNREADABLE:
+        return None, None
+    owner = _converted(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), Reference)
+    content = _converted(plain, TYPES[kind])
+    if content is None and kind == "Observation":
+        content = _converted({key: plain[key] for key in HUSK if key in plain}, Husk)
+        if content is not None:
+            content.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
+    return content, owner
+
+
+def _converted(value: object, kind: type[Element]) -> Any:  # noqa: ANN401  # any of the types above
+    try:
+        return msgspec.convert(value, kind) if value else None
+    except msgspec.ValidationError:
         return None
-    husk.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
-    return husk
 
 
-WITHOUT_VALUES = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "effectiveInstant", "issued")
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # plain JSON
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value if inner is not None]
+    return value
 
 
 def _where(error: Exception) -> str:
     """The place of a type error, without the value found there (it may be patient data)."""
-    text = str(error)
+    text = str(error) if isinstance(error, msgspec.ValidationError) else ""
     place = text.rpartition(" - at ")[2] if " - at " in text else ""
     return f"an element has the wrong type{f' ({place})' if place else ''}"
 
 
 def entries(bundle: Bundle) -> list[tuple[Raw, str | None]]:
-    """Resources of a Bundle with their fullUrl; entries without one, and search warnings, are left out."""
-    return [
-        (entry.resource, entry.full_url)
+    """Resources of a Bundle with their fullUrl; entries without a resource are left out (see `lost`)."""
+    return [(entry.resource, entry.full_url) for entry in bundle.entry if _held(entry)]
+
+
+def lost(bundle: Bundle) -> bool:
+    """Whether entries stand for something that was not sent: no resource, or a response that failed."""
+    return any(
+        not _held(entry) or not ((entry.response and entry.response.status) or "200").startswith("2")
         for entry in bundle.entry
-        if bytes(entry.resource) not in (b"", b"null") and not (entry.search and entry.search.mode == "outcome")
-    ]
+    )
+
+
+def _held(entry: BundleEntry) -> bool:
+    return bytes(entry.resource) not in (b"", b"null")

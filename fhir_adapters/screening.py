@@ -9,9 +9,11 @@ pro-rated. What an answer means is for `models.safety_rules`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache
 
 from fhir_adapters import r4
@@ -35,8 +37,12 @@ WORDS = {
     "not at all": 0, "nunca": 0, "never": 0, "several days": 1, "varios días": 1,
     "more than half the days": 2, "más de la mitad de los días": 2, "nearly every day": 3, "casi todos los días": 3,
 }  # fmt: skip
+# EPDS item 10 has answer words of its own (response options only; the question is not reproduced).
+EPDS_WORDS = {"never": 0, "hardly ever": 1, "sometimes": 2, "quite often": 3, "yes, quite often": 3}
 YES_WORDS = {"yes": True, "y": True, "true": True, "sí": True, "si": True, "1": True, "positive": True, "present": True,
-             "no": False, "n": False, "false": False, "0": False, "negative": False, "absent": False}  # fmt: skip
+             "no": False, "n": False, "false": False, "0": False, "negative": False, "absent": False, "denied": False,
+             "denies": False, "not present": False}  # fmt: skip
+YES_NO_TABLES = ("v2-0136", "v2-0532")
 REFUSED = {
     "asked-declined",
     "refused",
@@ -46,22 +52,24 @@ REFUSED = {
     "refuse",
     "refused to answer",
 }
-REFUSED_CODES = {(SNOMED, "720834000"), (SNOMED, "443390004"), (LOINC, "LA30122-8")}
-# Reasons for an absent value that mean the question was not put or not filled in.
-NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-applicable", "not-performed"}
+REFUSED_CODES = {(SNOMED, "720834000")}
+# Reasons for an absent value that mean the question was not put or not filled in; the short ones are null flavours.
+NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-applicable", "not-performed",
+             "UNK", "NASK", "ASKU", "NAV", "NI"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionnaireMap:
     """A site's map of one form without standard codes (product.md section 4).
 
-    `source` is the Questionnaire's canonical or a code system; `items` maps linkId or code to an
+    `source` is the Questionnaire's canonical (`form`) or a code system; `items` maps linkId or code to an
     item: "1".."10", "total", or "q1".."q6", "q6_recent", "acuity".
     """
 
     instrument: Instrument
     source: str
     items: Mapping[str, str]
+    form: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,28 +152,32 @@ def _codings(value: r4.Value) -> list[r4.Coding]:
 
 def _number(value: r4.Value) -> float | None:
     """The number in a value, from an integer, decimal, quantity, ordinalValue extension or numeric text."""
-    raw: float | str | None = None
-    for coding in _codings(value):
-        for extension in coding.extension:
-            if extension.url == ORDINAL:
-                raw = extension.value_decimal if extension.value_decimal is not None else extension.value_integer
-    for candidate in (
+    ordinals = [
+        extension.value_decimal if extension.value_decimal is not None else extension.value_integer
+        for coding in _codings(value)
+        for extension in coding.extension
+        if extension.url == ORDINAL
+    ]
+    quantity = value.value_quantity
+    candidates = [
+        *ordinals,
         value.value_integer,
         value.value_decimal,
-        value.value_quantity.value if value.value_quantity and not value.value_quantity.comparator else None,
+        quantity.value if quantity and not quantity.comparator else None,
         value.value_string,
-    ):
-        raw = candidate if raw is None else raw
+    ]
     try:
-        return float(raw) if raw is not None else None
-    except ValueError:
+        number = next((float(c) for c in candidates if c is not None), None)
+    except (ValueError, OverflowError):
         return None
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _texts(value: r4.Value) -> list[str]:
+    """The words of a value in lower case, without a note in brackets behind them."""
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in _codings(value))]
-    return [text.strip().lower() for text in texts if text]
+    return [re.sub(r"\s*\([^)]*\)$", "", text.strip().lower()) for text in texts if text]
 
 
 def _absent(value: r4.Value) -> AnswerState | None:
@@ -180,75 +192,88 @@ def _absent(value: r4.Value) -> AnswerState | None:
 
 
 def _has_value(value: r4.Value) -> bool:
-    return any(
-        part is not None
-        for part in (
-            value.value_quantity,
-            value.value_codeable_concept,
-            value.value_coding,
-            value.value_integer,
-            value.value_decimal,
-            value.value_string,
-            value.value_boolean,
-        )
+    readable = (
+        value.value_quantity,
+        value.value_codeable_concept,
+        value.value_coding,
+        value.value_integer,
+        value.value_decimal,
+        value.value_string,
+        value.value_boolean,
     )
+    foreign = (
+        value.value_range, value.value_ratio, value.value_period, value.value_date, value.value_time,
+        value.value_date_time, value.value_sampled_data, value.value_uri, value.value_reference, value.value_attachment,
+    )  # fmt: skip
+    return any(part is not None for part in readable) or any(bytes(part) for part in foreign)
 
 
-def graded(item: str, value: r4.Value, top: int, reference: str) -> ItemAnswer:
-    """A graded answer: by LOINC answer code, then ordinalValue, then number, then boolean, then known words.
+def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -> ItemAnswer:
+    """A graded answer: by LOINC answer code, then ordinalValue, then number, then known words, then yes or no.
 
-    A value above `top`, below 0 or not whole is unreadable: weights shipped with forms are not
-    trusted (facts.md 1.1).
+    A value that is no step of the scale is unreadable: weights shipped with forms are not trusted
+    (facts.md 1.1). A value that can be read wins over a reason for its absence.
     """
-    state = _absent(value)
-    if state:
-        return ItemAnswer(item=item, state=state, reference=reference)
-    if not _has_value(value):
-        return ItemAnswer(item=item, state=AnswerState.BLANK, reference=reference)
-    scores, yes_no = _answer_codes()
+    scores, _ = _answer_codes()
     number: float | None = next(
-        (scores[c.code] for c in _codings(value) if c.code in scores and canonical(c.system or "") == LOINC), None
+        (
+            scores[c.code]
+            for c in _codings(value)
+            if c.code in scores and (not c.system or canonical(c.system) == LOINC)
+        ),
+        None,
     )
     if number is None:
         number = _number(value)
     if number is None:
-        number = next((WORDS[text] for text in _texts(value) if text in WORDS), None)
+        words = EPDS_WORDS if instrument is Instrument.EPDS else WORDS
+        number = next((words[text] for text in _texts(value) if text in words), None)
     if number is not None:
-        if number == int(number) and 0 <= number <= top:
-            return ItemAnswer(item=item, state=AnswerState.ANSWERED, score=int(number), reference=reference)
-        return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference)
-    said = _said_yes(value, yes_no)
-    if said is None:
-        return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference)
-    return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=said, score=None if said else 0, reference=reference)
+        fits = number == int(number) and 0 <= number <= TOP_ITEM[instrument]
+        state = AnswerState.ANSWERED if fits else AnswerState.UNREADABLE
+        score = int(number) if fits else None
+        return ItemAnswer(item=item, state=state, score=score, reference=reference, out_of_range=not fits)
+    said = _said_yes(value)
+    if said is not None:
+        score = None if said else 0
+        return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=said, score=score, reference=reference)
+    return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
 
 
 def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
-    """A yes/no answer: boolean, coded, 1 or 0, or the word."""
-    state = _absent(value)
-    if state:
-        return ItemAnswer(item=item, state=state, reference=reference)
-    if not _has_value(value):
-        return ItemAnswer(item=item, state=AnswerState.BLANK, reference=reference)
-    said = _said_yes(value, _answer_codes()[1])
+    """A yes/no answer: boolean, coded, 1 or 0, the word, or else the interpretation."""
+    said = _said_yes(value)
     if said is None:
-        return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference)
+        return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
     return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=said, reference=reference)
 
 
-def _said_yes(value: r4.Value, yes_no: Mapping[tuple[str, str], bool]) -> bool | None:
+def _unanswered(value: r4.Value) -> AnswerState:
+    return _absent(value) or (AnswerState.UNREADABLE if _has_value(value) else AnswerState.BLANK)
+
+
+def _said_yes(value: r4.Value) -> bool | None:
+    yes_no = _answer_codes()[1]
     if value.value_boolean is not None:
         return value.value_boolean
     for coding in _codings(value):
-        coded = yes_no.get((canonical(coding.system or ""), coding.code or ""))
-        if coded is None and (coding.system or "").endswith("v2-0136"):
-            coded = {"Y": True, "N": False}.get(coding.code or "")
+        code = coding.code or ""
+        coded = yes_no.get((canonical(coding.system) if coding.system else LOINC, code))
+        if coded is None and (coding.system or "").endswith(YES_NO_TABLES):
+            coded = {"Y": True, "N": False}.get(code)
         if coded is not None:
             return coded
     number = _number(value)
     if number in (0.0, 1.0):
         return number == 1.0
-    return next((YES_WORDS[text] for text in _texts(value) if text in YES_WORDS), None)
+    texts = _texts(value)
+    worded = next((YES_WORDS[text] for text in texts if text in YES_WORDS), None)
+    if worded is None and any(re.match(r"yes\b", text) for text in texts):
+        return True
+    if worded is None and not _has_value(value):
+        flags = {c.code for concept in value.interpretation for c in concept.coding}
+        worded = True if "POS" in flags else False if "NEG" in flags else None
+    return worded
 
 
 def pieces_of(
@@ -268,26 +293,24 @@ def pieces_of(
             return []
         target = replace(target, item="total")
     if target.item == "total":
+        if not _has_value(value):
+            return []
         found = _number(value)
         # A total that cannot be read is kept as -1: out of range, hence an anomaly, never nothing.
         number = int(found) if found is not None and found == int(found) else -1
-        if _absent(value) or not _has_value(value):
-            return []
     elif target.item == "level":
-        level = next((LEVELS[c.code] for c in _codings(value) if c.code in LEVELS), None) or next(
-            (text for text in _texts(value) if text in LEVELS.values()), None
-        )
+        level = _level(value)
         if level is None:
-            return []
+            if not _has_value(value):
+                return []
+            answer = ItemAnswer(item="level", state=AnswerState.UNREADABLE, reference=reference)
     elif target.item == "most-severe":
-        rank = next((SEVERITY[c.code] for c in _codings(value) if c.code in SEVERITY), None)
-        target = replace(target, item=f"q{rank}" if rank else "q1")
-        state = AnswerState.ANSWERED if rank else (_absent(value) or AnswerState.UNREADABLE)
-        answer = ItemAnswer(item=target.item, state=state, yes=True if rank else None, reference=reference)
-    elif target.instrument in YES_NO:
+        answer = _most_severe(value, reference)
+        target = replace(target, item=answer.item)
+    elif target.instrument in YES_NO or target.item in TEEN_QUESTIONS:
         answer = yes_or_no(target.item, value, reference)
     else:
-        answer = graded(target.item, value, TOP_ITEM[target.instrument], reference)
+        answer = graded(target.item, value, target.instrument, reference)
     return [
         Piece(
             instrument=target.instrument,
@@ -302,6 +325,28 @@ def pieces_of(
             form=form,
         )
     ]
+
+
+# The two questions of PHQ-9M outside its total; they must reach the rules all the same (facts.md 1.1).
+TEEN_QUESTIONS = ("past_month_thoughts", "lifetime_attempt")
+
+
+def _level(value: r4.Value) -> str | None:
+    """A coded or worded overall result: high, moderate or low."""
+    coded = next((LEVELS[c.code] for c in _codings(value) if c.code in LEVELS), None)
+    if coded:
+        return coded
+    words = {word for text in _texts(value) for word in re.findall(r"[a-z]+", text)}
+    return next((level for level in ("high", "moderate", "low") if level in words), None)
+
+
+def _most_severe(value: r4.Value, reference: str) -> ItemAnswer:
+    """The most severe ideation (93293-9) as an answer to the question of its rank; rank 0 is a no to question 1."""
+    rank = next((SEVERITY[c.code] for c in _codings(value) if c.code in SEVERITY), None)
+    number = rank if rank is not None else _number(value)
+    if number is None or number not in range(6):
+        return ItemAnswer(item="q1", state=_unanswered(value), reference=reference)
+    return ItemAnswer(item=f"q{max(1, int(number))}", state=AnswerState.ANSWERED, yes=number > 0, reference=reference)
 
 
 def questionnaire_targets(
@@ -322,42 +367,120 @@ def questionnaire_targets(
 
     def walk(items: list[r4.QuestionnaireItem]) -> None:
         for item in items:
-            link = item.link_id or ""
-            target = site_items.get(link) or targets().get(link.rsplit("/", 1)[-1])
+            target = site_items.get(item.link_id or "") or _loinc_target(item)
             if target:
-                first: r4.Value = item.answer[0] if item.answer else r4.Value()
-                found.append((target, first))
+                # Each of several answers is kept; putting the form together keeps the worst.
+                found.extend((target, answer) for answer in item.answer)
+                if not item.answer:
+                    found.append((target, r4.Value()))
             walk(item.item)
             for answer in item.answer:
                 walk(answer.item)
 
     walk(response.item)
     teen = any(t.instrument is Instrument.PHQ9M for t, _ in found)
-    return [(replace(t, instrument=Instrument.PHQ9M) if teen and t.instrument is Instrument.PHQ9 else t, v)
-            for t, v in found]  # fmt: skip
+    if teen:
+        found = [
+            (replace(t, instrument=Instrument.PHQ9M), v) if t.instrument is Instrument.PHQ9 else (t, v)
+            for t, v in found
+        ]
+    return found
+
+
+def _loinc_target(item: r4.QuestionnaireItem) -> Target | None:
+    """By the LOINC code that ends the linkId or the definition; R4 items carry no code of their own."""
+    for text in (item.link_id, item.definition):
+        match = re.search(r"(?:^|[^0-9A-Za-z])(\d{4,6}-\d)$", text or "")
+        if match and match[1] in targets():
+            return targets()[match[1]]
+    return None
+
+
+NAMES_A_FORM = re.compile(r"phq|c-?ssrs|columbia|\basq\b|epds|edinburgh", re.IGNORECASE)
+
+
+def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
+    """Whether a response is, by its canonical or its answer codes, one of the instruments: read or not read."""
+    scores = _answer_codes()[0]
+
+    def coded(items: list[r4.QuestionnaireItem]) -> bool:
+        return any(
+            coded(item.item) or any(coded(a.item) or any(c.code in scores for c in _codings(a)) for a in item.answer)
+            for item in items
+        )
+
+    return bool(NAMES_A_FORM.search(response.questionnaire or "")) or coded(response.item)
 
 
 def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
     """Pieces put together to forms: by the form they name, else by instrument and exact time.
 
-    Within one day, forms of one instrument that do not disagree are one.
+    Pieces of one time that disagree are forms of their own. Forms of one day that agree are one, unless they were
+    filled in at different hours or in different encounters. The order of the pieces does not matter.
     """
+    ordered = sorted(pieces, key=_order)
+    teens = {p.form or _time(p) for p in ordered if p.instrument is Instrument.PHQ9M}
     forms: dict[tuple[Instrument, str], list[Piece]] = {}
-    for piece in pieces:
-        key = piece.form or (piece.when.text if piece.when else "undated")
-        forms.setdefault((piece.instrument, key), []).append(piece)
-    merged: dict[tuple[Instrument, object], list[Administration]] = {}
-    for (instrument, key), group in forms.items():
-        form = _form(instrument, group)
-        day = form.when.day if form.when else key
-        same_day = merged.setdefault((instrument, day), [])
-        for index, other in enumerate(same_day):
-            if _agree(form, other):
-                same_day[index] = _union(other, form)
-                break
+    loose: list[Administration] = []
+    for piece in ordered:
+        teen = piece.instrument is Instrument.PHQ9 and (piece.form or _time(piece)) in teens
+        instrument = Instrument.PHQ9M if teen else piece.instrument
+        if piece.form:
+            forms.setdefault((instrument, piece.form), []).append(piece)
         else:
-            same_day.append(form)
-    return tuple(_checked(form) for same_day in merged.values() for form in same_day)
+            loose.append(_form(instrument, [piece]))
+    whole = [_form(instrument, group) for (instrument, _), group in forms.items()]
+    merged = _merged([_settled(form) for form in _merged([*whole, *loose], same_time=True)], same_time=False)
+    return tuple(_checked(form) for form in merged)
+
+
+def _order(piece: Piece) -> tuple[str, str, str, str]:
+    return piece.instrument.value, _time(piece), piece.item, piece.reference
+
+
+def _time(piece: Piece) -> str:
+    return piece.when.text if piece.when else "undated"
+
+
+def _merged(forms: Iterable[Administration], *, same_time: bool) -> list[Administration]:
+    """Forms joined with the first earlier one that they can be one with."""
+    kept: list[Administration] = []
+    for form in forms:
+        place = next((n for n, other in enumerate(kept) if _may_be_one(other, form, same_time=same_time)), None)
+        if place is None:
+            kept.append(form)
+        else:
+            kept[place] = _union(kept[place], form)
+    return kept
+
+
+def _may_be_one(one: Administration, other: Administration, *, same_time: bool) -> bool:
+    if one.instrument is not other.instrument:
+        return False
+    if one.encounter and other.encounter and one.encounter != other.encounter:
+        return False
+    return _close(one.when, other.when, same_time=same_time) and _agree(one, other)
+
+
+def _close(first: When | None, second: When | None, *, same_time: bool) -> bool:
+    if first is None or second is None:
+        return first is second
+    if same_time:
+        return first.text == second.text
+    if first.instant and second.instant:
+        return abs(first.instant - second.instant) <= ONE_HOUR
+    return first.day == second.day
+
+
+ONE_HOUR = timedelta(hours=1)
+
+
+def _settled(form: Administration) -> Administration:
+    """Items 1 and 2 of a PHQ-9 alone, without a total, are a PHQ-2."""
+    items = {a.item for a in form.answers}
+    if form.instrument is Instrument.PHQ9 and items and items <= {"1", "2"} and form.total is None:
+        return replace(form, instrument=Instrument.PHQ2)
+    return form
 
 
 def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
@@ -365,12 +488,12 @@ def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
     for piece in pieces:
         if piece.answer and (piece.item not in answers or _worse(piece.answer, answers[piece.item])):
             answers[piece.item] = piece.answer
-    total = next((p for p in pieces if p.number is not None), None)
-    level = next((p for p in pieces if p.level), None)
+    total = max((p for p in pieces if p.number is not None), key=lambda p: p.number or 0, default=None)
+    level = max((p for p in pieces if p.level), key=lambda p: GRAVITY.index(p.level or "low"), default=None)
     dated = [p.when for p in pieces if p.when]
     return Administration(
         instrument=instrument,
-        when=max(dated, key=lambda w: (w.day, w.text)) if dated else None,
+        when=max(dated, key=_moment, default=None),
         answers=tuple(answers.values()),
         total=total.number if total else None,
         total_reference=total.reference if total else None,
@@ -380,6 +503,9 @@ def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
         provisional=any(p.provisional for p in pieces),
         references=tuple(dict.fromkeys(p.reference for p in pieces)),
     )
+
+
+GRAVITY = ("low", "moderate", "high")
 
 
 def _worse(one: ItemAnswer, other: ItemAnswer) -> bool:
@@ -409,7 +535,8 @@ def _union(one: Administration, other: Administration) -> Administration:
     answers = {a.item: a for a in other.answers} | {a.item: a for a in one.answers}
     return replace(
         one,
-        answers=tuple(answers.values()),
+        when=max((f.when for f in (one, other) if f.when), key=_moment, default=None),
+        answers=tuple(answers[item] for item in sorted(answers, key=lambda item: (len(item), item))),
         total=one.total if one.total is not None else other.total,
         total_reference=one.total_reference or other.total_reference,
         level=one.level or other.level,
@@ -420,23 +547,22 @@ def _union(one: Administration, other: Administration) -> Administration:
     )
 
 
+def _moment(when: When) -> tuple[date, bool, str]:
+    return when.day, when.instant is not None, when.instant.isoformat() if when.instant else when.text
+
+
 def _checked(form: Administration) -> Administration:
-    """The form with its instrument settled (items 1-2 alone are a PHQ-2) and its total checked against its items."""
-    items = {a.item for a in form.answers}
-    if form.instrument is Instrument.PHQ9 and items and items <= {"1", "2"} and form.total is None:
-        form = replace(form, instrument=Instrument.PHQ2)
+    """The form with its total checked against its items."""
     if form.instrument in YES_NO:
         return form
     scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
-    unreadable = any(a.state is AnswerState.UNREADABLE for a in form.answers)
-    open_items = ITEM_COUNT[form.instrument] - len(scores)
-    wrong = False
+    wrong = any(a.out_of_range for a in form.answers)
     if form.total is not None:
-        top = TOP_TOTAL[form.instrument]
-        wrong = not 0 <= form.total <= top
+        open_items = ITEM_COUNT[form.instrument] - len(scores)
         low, high = sum(scores), sum(scores) + max(0, open_items) * TOP_ITEM[form.instrument]
+        wrong = wrong or not 0 <= form.total <= TOP_TOTAL[form.instrument]
         wrong = wrong or (bool(scores) and not low <= form.total <= high)
-    return replace(form, contradictory=wrong or unreadable)
+    return replace(form, contradictory=wrong)
 
 
 def complete(form: Administration) -> bool:

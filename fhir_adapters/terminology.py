@@ -24,6 +24,8 @@ ATC = "http://www.whocc.no/atc"
 
 # The same systems by OID, as CDA-born records carry them.
 ALIASES = {
+    "https://loinc.org": LOINC,
+    "https://snomed.info/sct": SNOMED,
     "urn:oid:2.16.840.1.113883.6.1": LOINC,
     "urn:oid:2.16.840.1.113883.6.96": SNOMED,
     "urn:oid:2.16.840.1.113883.6.90": ICD10CM,
@@ -53,17 +55,32 @@ class CodeList:
 
     def rows(self, system: str | None, code: str | None) -> tuple[CodeRow, ...]:
         """Every row that this code falls under, exact rows first."""
-        return _rows(self, system, code) if system and code else ()
+        return _rows(self, system or "", code) if code and len(code) <= LONGEST_CODE else ()
+
+
+# No code is longer; a longer text is no code, and would be kept in memory.
+LONGEST_CODE = 64
 
 
 @lru_cache(maxsize=8192)
 def _rows(codes: CodeList, system: str, code: str) -> tuple[CodeRow, ...]:
-    known = canonical(system)
-    plain = normal(known, code)
-    found = list(codes.exact.get((known, plain), ()))
-    found += [row for s, prefix, row in codes.prefixes if s == known and plain.startswith(prefix)]
-    found += [row for s, pattern, row in codes.patterns if s == known and pattern.match(plain)]
+    known = canonical(system) if system else guessed_system(code)
+    # A code of the American modification sent under the international system keeps its meaning.
+    systems = (ICD10, ICD10CM) if known == ICD10 else (known,)
+    found: list[CodeRow] = []
+    for one in systems:
+        plain = normal(one, code)
+        found += codes.exact.get((one, plain), ())
+        found += [row for s, prefix, row in codes.prefixes if s == one and plain.startswith(prefix)]
+        found += [row for s, pattern, row in codes.patterns if s == one and pattern.match(plain)]
     return tuple(found)
+
+
+def guessed_system(code: str) -> str:
+    """The system of a code that was sent without one, by its shape; unknown reads as worse than absent."""
+    if re.fullmatch(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?", code.upper()):
+        return ICD10CM
+    return SNOMED if re.fullmatch(r"\d{6,18}", code) else ""
 
 
 def canonical(system: str) -> str:
@@ -97,7 +114,7 @@ def code_list(name: str) -> CodeList:
             system=system,
             code=code,
             display=raw["display"],
-            group=re.split(r"[ :,]", raw["group"], maxsplit=1)[0],
+            group=code_group(raw["group"]),
             verified=raw["verified"],
         )
         if code.startswith("regex:"):
@@ -109,6 +126,11 @@ def code_list(name: str) -> CodeList:
     return CodeList(
         exact={key: tuple(rows) for key, rows in exact.items()}, prefixes=tuple(prefixes), patterns=tuple(patterns)
     )
+
+
+def code_group(text: str) -> str:
+    """The name of a group, without the notes behind it."""
+    return re.split(r"[ :,]", text, maxsplit=1)[0]
 
 
 def unresolved(names: Iterable[str] = ("instruments", "conditions", "medications")) -> tuple[str, ...]:

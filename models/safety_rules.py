@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import IntEnum, StrEnum
 
+from fhir_adapters.conditions import severity
 from fhir_adapters.facts import (
     Administration,
     Anomaly,
@@ -22,9 +23,10 @@ from fhir_adapters.facts import (
     Instrument,
     ItemAnswer,
     PatientRecord,
+    Setting,
     When,
 )
-from fhir_adapters.screening import SAFETY_ITEM, total_of
+from fhir_adapters.screening import SAFETY_ITEM, TEEN_QUESTIONS, total_of
 
 RECENT_DAYS = 90
 POSITIVE_DAYS = 14
@@ -88,7 +90,8 @@ class SafetyFinding:
     """One finding. `items` are the answers that it restates, the worst first; `value` a total where one matters.
 
     `days` are whole local days since `when`; None where no date was recorded. `gap` names what is not
-    recorded ("acuity", "recency"), which reads as worse (R4).
+    recorded ("acuity", "recency"), which reads as worse (R4). `partly_searched`: some part of the chart in which later
+    answers would stand was not obtained.
     """
 
     rule: str
@@ -106,6 +109,7 @@ class SafetyFinding:
     gap: str | None = None
     later: tuple[Later, ...] = ()
     provisional: bool = False
+    partly_searched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +129,11 @@ Level = tuple[Topic, Urgency]
 def is_current(record: PatientRecord, when: When | None, encounter: str | None) -> bool:
     """R1: same local date, or at most 24 h before `as_of`, or the hook's encounter and at most 7 days old.
 
-    An answer without a date may be of today and reads as current. A future date counts as today's (R11).
+    A future date counts as today's (R11). Without a date nothing is current: it counts as positive (R1).
     """
-    if when is None or when.day >= record.today:
+    if when is None:
+        return False
+    if when.day >= record.today:
         return True
     if when.instant is not None and record.as_of - when.instant <= ONE_DAY:
         return True
@@ -136,7 +142,9 @@ def is_current(record: PatientRecord, when: When | None, encounter: str | None) 
 
 
 def acute_level(record: PatientRecord, when: When | None, encounter: str | None) -> Level | None:
-    """R2: acute while current, recent to 90 days, then history (None)."""
+    """R2: acute while current, recent to 90 days, then history (None). Undated counts as positive (R1)."""
+    if when is None:
+        return Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT
     if is_current(record, when, encounter):
         return Topic.ACUTE_SAFETY, Urgency.ACUTE
     return _recent(record, when)
@@ -159,13 +167,22 @@ def _recent(record: PatientRecord, when: When | None) -> Level | None:
 
 
 def is_complete_negative(form: Administration) -> bool:
-    """R3: C-SSRS questions 1, 2 and 6 all no (3-5 may be absent); ASQ all four no. Never a form still in progress."""
-    if form.provisional or (form.when and form.when.future):
+    """R3: C-SSRS questions 1, 2 and 6 all no, and no other answer but no; ASQ all four no, likewise.
+
+    Questions that were not put may be absent. A form still in progress is never one.
+    """
+    if form.provisional or form.level in ("high", "moderate"):
         return False
-    if any(a.yes for a in form.answers) or form.level in ("high", "moderate"):
-        return False
+    put = [a for a in form.answers if a.state is not AnswerState.BLANK]
     wanted = {Instrument.CSSRS: ("q1", "q2", "q6"), Instrument.ASQ: ("q1", "q2", "q3", "q4")}.get(form.instrument)
-    return wanted is not None and all(form.yes(item) is False for item in wanted)
+    if wanted is None or any(a.yes is not False for a in put):
+        return False
+    return all(form.yes(item) is False for item in wanted)
+
+
+def is_positive(form: Administration) -> bool:
+    """Whether a C-SSRS or ASQ holds any yes, or an overall result of moderate or high."""
+    return any(a.yes for a in form.answers) or form.level in ("high", "moderate")
 
 
 def _is_later(then: When | None, encounter: str | None, now: When | None, now_encounter: str | None) -> bool:
@@ -181,26 +198,80 @@ def _is_later(then: When | None, encounter: str | None, now: When | None, now_en
 def later_evidence(
     record: PatientRecord, when: When | None, encounter: str | None, *, acute: bool, phq: bool = False
 ) -> tuple[Later, ...]:
-    """What came after a finding, and which of it lowers the finding (R3).
+    """Everything that was recorded on the day of a finding or after it and bears on it, latest first (R3).
 
-    A complete negative C-SSRS or ASQ lowers every finding; a completed suicide risk assessment lowers
-    acute facts; PHQ-9 item 9 = 0 lowers only an older positive item 9 (`phq`), and is named otherwise.
+    A complete negative C-SSRS or ASQ lowers every finding, a completed suicide risk assessment acute facts, PHQ-9
+    item 9 = 0 an older positive item 9 (`phq`). Nothing lowers on a day that also holds a positive answer: the
+    worst answer of a day stands. What does not lower is named all the same.
     """
-    found = []
-    for form in record.of(Instrument.CSSRS, Instrument.ASQ):
-        if form.when and is_complete_negative(form) and _is_later(when, encounter, form.when, form.encounter):
-            what = f"{form.instrument.value}-negative"
-            found.append(Later(what=what, when=form.when, reference=form.references[0], downgrades=True))
-    found += [
-        Later(what="risk-assessment", when=done.when, reference=done.reference, downgrades=acute)
-        for done in record.risk_assessments
-        if done.when and _is_later(when, encounter, done.when, done.encounter)
-    ]
-    for form in record.of(Instrument.PHQ9, Instrument.PHQ9M):
-        zero = form.answer("9")
-        if zero and form.score("9") == 0 and when and form.when and when.day < form.when.day and not form.when.future:
-            found.append(Later(what="item-9-zero", when=form.when, reference=zero.reference, downgrades=phq))
+    if when is None:
+        return ()
+    found = [*_later_screens(record, when, encounter), *_later_assessments(record, when, encounter, acute=acute)]
+    found += _later_zeros(record, when, phq=phq)
     return tuple(sorted(found, key=lambda late: late.when.day, reverse=True))
+
+
+def _later_screens(record: PatientRecord, when: When, encounter: str | None) -> list[Later]:
+    forms = [f for f in record.of(Instrument.CSSRS, Instrument.ASQ) if f.when and not f.when.future]
+    found = []
+    for form in forms:
+        if form.when is None or form.when.day < when.day or form.when == when:
+            continue
+        negative = is_complete_negative(form)
+        kind = "negative" if negative else "positive" if is_positive(form) else "incomplete"
+        lowers = negative and _is_later(when, encounter, form.when, form.encounter) and not _contradicted(form, forms)
+        found.append(
+            Later(
+                what=f"{form.instrument.value}-{kind}", when=form.when, reference=form.references[0], downgrades=lowers
+            )
+        )
+    return found
+
+
+def _contradicted(negative: Administration, forms: Iterable[Administration]) -> bool:
+    """Whether a positive form of the same day stands that the negative is not later than."""
+    return any(
+        is_positive(form)
+        and form.when is not None
+        and negative.when is not None
+        and form.when.day == negative.when.day
+        and not _is_later(form.when, form.encounter, negative.when, negative.encounter)
+        for form in forms
+    )
+
+
+def _later_assessments(record: PatientRecord, when: When, encounter: str | None, *, acute: bool) -> list[Later]:
+    return [
+        Later(
+            what="risk-assessment",
+            when=done.when,
+            reference=done.reference,
+            downgrades=acute and _is_later(when, encounter, done.when, done.encounter),
+        )
+        for done in record.risk_assessments
+        if done.when and not done.when.future and done.when.day >= when.day
+    ]
+
+
+def _later_zeros(record: PatientRecord, when: When, *, phq: bool) -> list[Later]:
+    forms = [f for f in record.of(Instrument.PHQ9, Instrument.PHQ9M) if f.when and not f.when.future]
+    bad_days = {f.when.day for f in forms if f.when and item_9_endorsed(f)}
+    return [
+        Later(
+            what="item-9-zero",
+            when=form.when,
+            reference=zero.reference,
+            downgrades=phq and form.when.day not in bad_days and not form.provisional and not form.contradictory,
+        )
+        for form in forms
+        if form.when and form.when.day > when.day and form.score("9") == 0 and (zero := form.answer("9"))
+    ]
+
+
+def item_9_endorsed(form: Administration) -> bool:
+    """PHQ-9 item 9 (or EPDS item 10) answered above "not at all" ("never")."""
+    item = SAFETY_ITEM[form.instrument]
+    return bool((form.score(item) or 0) >= 1 or form.yes(item))
 
 
 def _lowered(level: Level, later: Iterable[Later]) -> Level:
@@ -234,8 +305,9 @@ def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
             findings.append(_instrument_finding(record, form, Kind.CSSRS, items, acute=is_acute, gap=gap))
         elif _all_refused(form, "q1", "q2", "q6"):
             findings.append(_instrument_finding(record, form, Kind.ALL_REFUSED, form.answers, acute=False))
+            continue
         if not is_acute:
-            findings += _unanswered(record, form, form.answers, POSITIVE_DAYS)
+            findings += _unanswered(record, form, form.answers)
     return findings
 
 
@@ -257,8 +329,8 @@ def asq_answers(record: PatientRecord) -> list[SafetyFinding]:
             kind = Kind.ALL_REFUSED if refused and acuity is not True else Kind.ASQ
             items = (*_said_yes(form, "acuity"), *screen) or form.answers
             findings.append(_instrument_finding(record, form, kind, items, acute=is_acute, gap=gap))
-        if not is_acute:
-            findings += _unanswered(record, form, [a for a in form.answers if a.item != "acuity"], POSITIVE_DAYS)
+        if not is_acute and not refused:
+            findings += _unanswered(record, form, form.answers)
     return findings
 
 
@@ -335,79 +407,81 @@ HISTORY: Level = (Topic.RECENT_SAFETY, Urgency(Urgency.NOTE))
 def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
     """R7: PHQ-9 item 9 (>= 1) and EPDS item 10 (above "never"), whatever the total. R5: declined or blank.
 
-    R6: a PHQ-9 total of 25 or an EPDS total of 28 cannot be reached without the item. Sources: facts.md 1.1, 1.2.
+    R6: a PHQ-9 total of 25 or an EPDS total of 28 cannot be reached without the item. The two further questions
+    of PHQ-9M count as item 9 does. Sources: facts.md 1.1, 1.2.
     """
     findings = []
     for form in record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS):
-        item = SAFETY_ITEM[form.instrument]
         epds = form.instrument is Instrument.EPDS
-        window = EPDS_POSITIVE_DAYS if epds else POSITIVE_DAYS
-        answer = form.answer(item)
+        least, most = (28, 30) if epds else (25, 27)
+        answer = form.answer(SAFETY_ITEM[form.instrument])
+        teen = tuple(a for name in TEEN_QUESTIONS if (a := form.answer(name)) and a.yes)
+        level = positive_level(record, form.when, EPDS_POSITIVE_DAYS if epds else POSITIVE_DAYS)
         later = later_evidence(record, form.when, form.encounter, acute=False, phq=not epds)
-        least = 28 if epds else 25
-        most = 30 if epds else 27
-        if answer and ((form.score(item) or 0) >= 1 or form.yes(item)):
-            level = positive_level(record, form.when, window)
-            findings.append(
-                _finding(
-                    record, rule="R7", kind=Kind.SELF_HARM_ITEM, level=level, form=form, items=(answer,), later=later
-                )
-            )
-        elif form.total is not None and least <= form.total <= most:
-            level = positive_level(record, form.when, window)
-            negatives = tuple(late for late in later if late.what != "item-9-zero")
+        if (answer and item_9_endorsed(form)) or teen:
+            items = (answer,) if answer and item_9_endorsed(form) else ()
             findings.append(
                 _finding(
                     record,
-                    rule="R6",
-                    kind=Kind.TOTAL_IMPLIES_ITEM,
+                    rule="R7",
+                    kind=Kind.SELF_HARM_ITEM,
                     level=level,
                     form=form,
-                    later=negatives,
+                    items=(*items, *teen),
+                    later=later,
                 )
             )
+        elif form.total is not None and least <= form.total <= most:
+            kept = tuple(replace(late, downgrades=False) if late.what == "item-9-zero" else late for late in later)
+            findings.append(
+                _finding(record, rule="R6", kind=Kind.TOTAL_IMPLIES_ITEM, level=level, form=form, later=kept)
+            )
         elif answer and answer.state in (AnswerState.DECLINED, AnswerState.UNREADABLE):
-            findings += _unanswered(record, form, [answer], window)
-        elif not epds and _left_blank(form) and not _answered_since(record, form.when):
-            days = record.days_since(form.when)
-            if days is None or days <= POSITIVE_DAYS:
-                blank = (Topic.COULD_NOT_ASSESS, Urgency(Urgency.NOTE))
-                findings.append(_finding(record, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
+            findings += _unanswered(record, form, [answer])
+        elif _left_blank(form) and not _answered_since(record, form) and _within(record, form.when, POSITIVE_DAYS):
+            blank = (Topic.COULD_NOT_ASSESS, Urgency(Urgency.NOTE))
+            findings.append(_finding(record, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
     return findings
 
 
+def _within(record: PatientRecord, when: When | None, days: int) -> bool:
+    """At most `days` old; an undated answer may be."""
+    ago = record.days_since(when)
+    return ago is None or ago <= days
+
+
 def _left_blank(form: Administration) -> bool:
-    """R5: any of items 3-8 answered and item 9 not; items 1-2 alone are a PHQ-2."""
-    answered = any(form.score(str(n)) is not None for n in range(3, 9))
-    nine = form.answer("9")
-    return answered and (nine is None or nine.state is AnswerState.BLANK)
+    """R5: any of items 3-8 answered and item 9 not (items 1-2 alone are a PHQ-2); any EPDS item, and not item 10."""
+    epds = form.instrument is Instrument.EPDS
+    others = range(1, 10) if epds else range(3, 9)
+    last = form.answer(SAFETY_ITEM[form.instrument])
+    answered = any(form.score(str(n)) is not None for n in others)
+    return answered and (last is None or last.state is AnswerState.BLANK)
 
 
-def _answered_since(record: PatientRecord, when: When | None) -> bool:
-    """Whether item 9 was answered on the same day or later."""
+def _answered_since(record: PatientRecord, form: Administration) -> bool:
+    """Whether the same question was answered on the same day or later."""
+    item = SAFETY_ITEM[form.instrument]
+    same = (Instrument.EPDS,) if form.instrument is Instrument.EPDS else (Instrument.PHQ9, Instrument.PHQ9M)
     return any(
-        form.answer("9") is not None and form.score("9") is not None and when is not None and form.when is not None
-        and form.when.day >= when.day
-        for form in record.of(Instrument.PHQ9, Instrument.PHQ9M)
-    )  # fmt: skip
+        other.score(item) is not None and form.when and other.when and other.when.day >= form.when.day
+        for other in record.of(*same)
+    )
 
 
-def _unanswered(
-    record: PatientRecord, form: Administration, answers: Iterable[ItemAnswer], window: int
-) -> list[SafetyFinding]:
-    """R4: an unreadable safety answer; R5: a declined one. Findings for `window` days, then silent."""
-    days = record.days_since(form.when)
-    if days is not None and days > window:
+def _unanswered(record: PatientRecord, form: Administration, answers: Iterable[ItemAnswer]) -> list[SafetyFinding]:
+    """R4: an unreadable safety answer; R5: a declined one. Findings for 14 days, then silent."""
+    if not _within(record, form.when, POSITIVE_DAYS):
         return []
     asked = tuple(answers)
+    level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency(Urgency.PROMPT))
     findings = []
     for state, kind, rule in (
         (AnswerState.UNREADABLE, Kind.UNREADABLE_ANSWER, "R4"),
         (AnswerState.DECLINED, Kind.DECLINED_ANSWER, "R5"),
     ):
         items = tuple(a for a in asked if a.state is state)
-        if items and not (state is AnswerState.DECLINED and len(items) == len(asked) and len(asked) > 1):
-            level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency(Urgency.PROMPT))
+        if items:
             findings.append(_finding(record, rule=rule, kind=kind, level=level, form=form, items=items))
     return findings
 
@@ -425,7 +499,7 @@ def depression_totals(record: PatientRecord) -> list[SafetyFinding]:
         days = record.days_since(form.when)
         if total is None or total < CUTS[form.instrument] or (days is not None and days > RECENT_DAYS):
             continue
-        if _superseded(record, form) or (days is not None and days > POSITIVE_DAYS and _followed_up(record, form.when)):
+        if _superseded(record, form) or (days is not None and days > POSITIVE_DAYS and _followed_up(record, form)):
             continue
         severe = form.instrument in (Instrument.PHQ9, Instrument.PHQ9M) and total >= 20
         level = (Topic.DEPRESSION_FOLLOW_UP, Urgency.PROMPT if severe else Urgency.NOTE)
@@ -437,29 +511,38 @@ CUTS = {Instrument.PHQ9: 10, Instrument.PHQ9M: 10, Instrument.PHQ2: 3, Instrumen
 
 
 def _superseded(record: PatientRecord, form: Administration) -> bool:
-    """A PHQ-2 is settled by a PHQ-9 of the same day or later; nothing else is."""
+    """A PHQ-2 is settled by a PHQ-9 with a total of the same day or later; nothing else is."""
     if form.instrument is not Instrument.PHQ2 or form.when is None:
         return False
-    return any(f.when and f.when.day >= form.when.day for f in record.of(Instrument.PHQ9, Instrument.PHQ9M))
+    return _has_total_from(record, form.when.day, Instrument.PHQ9, Instrument.PHQ9M)
 
 
-def _followed_up(record: PatientRecord, when: When | None) -> bool:
-    """A later PHQ-9, PHQ-9M or EPDS, or a later visit coded for depression other than the one going on now."""
-    if when is None:
+def _has_total_from(record: PatientRecord, day: date, *instruments: Instrument) -> bool:
+    return any(
+        f.when and not f.when.future and f.when.day >= day and total_of(f) is not None for f in record.of(*instruments)
+    )
+
+
+def _followed_up(record: PatientRecord, form: Administration) -> bool:
+    """A later total of PHQ-9 or PHQ-9M (for an EPDS also EPDS), or a later visit for depression, not this one."""
+    if form.when is None:
         return False
-    forms = record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS)
-    if any(f.when and f.when.day > when.day for f in forms):
+    instruments = [Instrument.PHQ9, Instrument.PHQ9M]
+    if form.instrument is Instrument.EPDS:
+        instruments.append(Instrument.EPDS)
+    if _has_total_from(record, form.when.day + timedelta(days=1), *instruments):
         return True
     return any(
-        v.for_depression and v.when and not v.when.future and v.when.day > when.day and v.reference != record.encounter
+        v.for_depression
+        and v.when
+        and not v.when.future
+        and v.when.day > form.when.day
+        and v.reference != record.encounter
         for v in record.visits
     )
 
 
 # ---- R2, R7, R8 codes ---------------------------------------------------------------------------------------------
-
-ACUTE_GROUPS = ("self_harm", "self_injury", "suicide_attempt", "suicidal_behavior", "suicidal_plan", "suicidal_intent",
-                "suicide_death_event")  # fmt: skip
 
 
 def coded_events(record: PatientRecord) -> list[SafetyFinding]:
@@ -470,7 +553,7 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
     """
     findings = []
     for event in one_per_event(record.events):
-        acute = event.group.startswith(ACUTE_GROUPS)
+        acute = severity(event.group) == 0
         if event.course is Course.HISTORY:
             level = None
         elif event.when is None:
@@ -503,39 +586,48 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
 def one_per_event(events: Iterable[CodedEvent]) -> list[CodedEvent]:
     """R8: codes of one encounter, or with the same first six characters, are one event, dated by its earliest record.
 
-    An initial-encounter code (7th character A) of another encounter more than seven days later is a new
-    event: read as the same, it would hide a new attempt behind an old date. SNOMED CT identifiers
-    share leading digits by accident, so for them only the encounter and the reference count.
+    Read so that a new act never hides behind an old date (decision 0003): an initial-encounter code (7th
+    character A) more than seven days after the end of the earlier one's encounter is a new event, and so is a graver
+    code of a later day in the same encounter. Codes that have no 7th character are one event only within an
+    encounter, or with the same code on the same day.
     """
     kept: list[CodedEvent] = []
     for event in sorted(events, key=_by_date):
         twin = next((k for k in kept if _same_event(k, event)), None)
         if twin is None:
             kept.append(event)
-        elif _rank(event) > _rank(twin):
-            kept[kept.index(twin)] = replace(event, when=twin.when, subsequent=twin.subsequent)
+            continue
+        graver = event if _rank(event) > _rank(twin) else twin
+        kept[kept.index(twin)] = replace(
+            graver, when=twin.when, subsequent=twin.subsequent, until=event.until or twin.until
+        )
     return kept
 
 
-def _by_date(event: CodedEvent) -> tuple[bool, date]:
-    return event.when is None, event.when.day if event.when else date.max
+def _by_date(event: CodedEvent) -> tuple[bool, date, str]:
+    return event.when is None, event.when.day if event.when else date.max, event.reference
 
 
-def _rank(event: CodedEvent) -> tuple[bool, bool]:
-    return event.course is Course.ACTIVE, event.group.startswith(ACUTE_GROUPS)
+def _rank(event: CodedEvent) -> tuple[bool, int]:
+    return event.course is Course.ACTIVE, -severity(event.group)
 
 
 def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
     """Whether the later of two records speaks of the earlier one's event; history and active never merge."""
     if first.course is not second.course:
         return False
+    day, later = (e.when.day if e.when else None for e in (first, second))
     if first.encounter is not None and first.encounter == second.encounter:
-        return True
+        graver = severity(second.group) < severity(first.group)
+        return not (graver and day and later and later > day)
     one, other = (e.code.replace(".", "").upper() for e in (first, second))
-    if "icd-10" not in first.system or first.system != second.system or len(other) != 7 or one[:6] != other[:6]:
+    if first.system != second.system:
         return False
-    new_care = other.endswith("A") and second.encounter_diagnosis and first.when and second.when
-    return not (new_care and first.when and second.when and (second.when.day - first.when.day).days > 7)
+    if len(other) != 7 or not other[0].isalpha() or one[:6].ljust(6, "X") != other[:6]:
+        return one == other and day is not None and day == later
+    ended = first.until.day if first.until else day
+    new_care = other.endswith("A") and second.setting is not Setting.PROBLEM_LIST
+    return not (new_care and ended and later and (later - ended).days > 7)
 
 
 # ---- R10, R11, R16 ------------------------------------------------------------------------------------------------
@@ -587,6 +679,10 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
 )
 
 
+# Parts of the chart in which later answers, assessments and visits stand.
+LATER_PARTS = ("screening", "questionnaires", "procedures", "encounters")
+
+
 def apply_safety_rules(record: PatientRecord) -> SafetyReading:
     """Every rule on one record: findings, the most urgent first and then by topic (R14), and history.
 
@@ -596,10 +692,17 @@ def apply_safety_rules(record: PatientRecord) -> SafetyReading:
         late = [finding for finding in anomalies(record) if finding.rule == "R10"]
         return SafetyReading(findings=tuple(late), history=())
     found = [finding for rule in RULES for finding in rule(record)]
-    history = tuple(f for f in found if _is_history(f))
-    findings = [f for f in found if not _is_history(f)]
+    history = tuple(sorted((f for f in found if _is_history(f)), key=_history_order))
+    partly = any(u.what in LATER_PARTS for u in record.unknown)
+    findings = [replace(f, partly_searched=partly) for f in found if not _is_history(f)]
     findings.sort(key=lambda f: (-f.urgency, list(Topic).index(f.topic), f.days if f.days is not None else -1))
     return SafetyReading(findings=tuple(findings), history=history)
+
+
+def _history_order(finding: SafetyFinding) -> tuple[int, int]:
+    """Attempts and self-harm first, then the latest."""
+    graveness = severity(finding.event.group) if finding.event else 1
+    return (0 if graveness == 0 else 1, finding.days if finding.days is not None else -1)
 
 
 def _is_history(finding: SafetyFinding) -> bool:

@@ -39,6 +39,7 @@ MAPS = tuple(
     for instrument, items in (
         (Instrument.ASQ, ("q1", "q2", "q3", "q4", "acuity")),
         (Instrument.EPDS, tuple(str(n) for n in range(1, 11))),
+        (Instrument.PHQ9M, ("past_month_thoughts", "lifetime_attempt")),
     )
     for base in (SITE, LOCAL)
 )
@@ -78,7 +79,7 @@ def moment(words: str) -> str | None:
 
 def given(line: str, shape: str = "observations") -> list[dict]:
     """The resources of one line of a clinical table."""
-    head, _, rest = line.partition(":")
+    head, _, rest = line.partition(": ")
     name, *words = [part.strip() for part in head.split(",")]
     when = moment(words[0]) if words else None
     extras = set(words[1:])
@@ -103,14 +104,24 @@ def boolean(word: str) -> dict:
 
 
 def condition(code: str, when: str | None, extras: set[str]) -> list[dict]:
-    """ICD-10-CM when it begins with a letter, else SNOMED CT. An encounter diagnosis unless `problem list` is said."""
+    """ICD-10-CM when it begins with a letter, else SNOMED CT; `a+b` for several codings, `?a` without its system,
+    `text words` without any. An encounter diagnosis unless `problem list` is said."""
+    if code.startswith("text "):
+        concept = {"text": code.removeprefix("text ")}
+    else:
+        codings = [
+            {"system": ICD if c.strip("?")[0].isalpha() else SNOMED, "code": c.strip("?")} for c in code.split("+")
+        ]
+        if code.startswith("?"):
+            del codings[0]["system"]
+        concept = {"coding": codings}
     listed = "problem list" in extras
     category = "problem-list-item" if listed else "encounter-diagnosis"
     clinical = next((e for e in extras if e in ("resolved", "inactive")), "active")
     sure = next((e for e in extras if e in ("provisional", "refuted", "entered-in-error", "unconfirmed")), "confirmed")
     found = resource(
         "Condition",
-        code=codeable(ICD if code[0].isalpha() else SNOMED, code),
+        code=concept,
         category=[codeable("http://terminology.hl7.org/CodeSystem/condition-category", category)],
         clinicalStatus=codeable("http://terminology.hl7.org/CodeSystem/condition-clinical", clinical),
         verificationStatus=codeable("http://terminology.hl7.org/CodeSystem/condition-ver-status", sure),
@@ -175,6 +186,8 @@ def form(name: str, when: str | None, items: dict[str, str], extras: set[str], s
             return "93374-7"
         if local:
             return item
+        if item in ("past_month_thoughts", "lifetime_attempt"):
+            return item
         return CSSRS[item] if name == "C-SSRS" else PHQ[int(item) - 1]
 
     def value_of(item: str, word: str) -> dict:
@@ -184,9 +197,13 @@ def form(name: str, when: str | None, items: dict[str, str], extras: set[str], s
 
     direct = {item: word for item, word in items.items() if item in ("total", "level")}
     if shape == "observations":
-        system = LOCAL + name.lower() if local else LOINC
+
+        def system_of(item: str) -> str:
+            own = local or item in ("past_month_thoughts", "lifetime_attempt")
+            return LOCAL + name.lower() if own and item not in direct else LOINC
+
         found = [
-            observation(LOINC if item in direct else system, code_of(item), when, value_of(item, word), **place)
+            observation(system_of(item), code_of(item), when, value_of(item, word), **place)
             | ({"status": "preliminary"} if status else {})
             for item, word in items.items()
             if word != "blank"
@@ -205,9 +222,13 @@ def form(name: str, when: str | None, items: dict[str, str], extras: set[str], s
             value["valueCoding"] = concept["coding"][0]
         if "dataAbsentReason" in value:
             value = {"valueCoding": {"code": "asked-declined"}}
-        link = code_of(item) if local or shape == "questionnaire" else f"/{code_of(item)}"
+        link = code_of(item) if local or shape == "questionnaire" or item.isidentifier() else f"/{code_of(item)}"
         lines.append({"linkId": link, **({"answer": [value]} if value else {})})
-    asked = {"questionnaire": SITE + name.lower()} if local else {"questionnaire": "http://loinc.org/q/44249-1"}
+    asked = (
+        {"questionnaire": SITE + name.lower()}
+        if local or name == "PHQ-9M"
+        else {"questionnaire": "http://loinc.org/q/44249-1"}
+    )
     response = resource("QuestionnaireResponse", status=status or "completed", item=lines, **asked, **place)
     if when:
         response["authored"] = when
