@@ -135,6 +135,8 @@ class FhirClient:
                 if answer.status_code != requests.codes.ok:
                     raise FetchFailed(STATUS_WORDS.get(answer.status_code, f"the chart answered {answer.status_code}"))
                 body = self._body(answer)
+                if time.monotonic() >= self.deadline:
+                    raise FetchFailed(LATE)
                 body.decode()
         except (requests.RequestException, OSError) as error:
             late = isinstance(error, requests.Timeout) or time.monotonic() >= self.deadline

@@ -125,7 +125,9 @@ def patient_record(
     for resource in resources:
         if resource.content is not None:
             chart.by_kind.setdefault(resource.kind, []).append(resource)
-        if resource.fault and resource.kind in READ_TYPES:
+        # An Observation that is at least known to be a screening answer is read as an unreadable one instead.
+        known = isinstance(resource.content, r4.Husk) and screening.target_of(resource.content.code, chart.maps)
+        if resource.fault and resource.kind in READ_TYPES and not known:
             chart.cannot_read(resource, resource.fault)
 
     visits = _visits(chart)

@@ -252,6 +252,10 @@ def _unanswered(value: r4.Value) -> AnswerState:
     return _absent(value) or (AnswerState.UNREADABLE if _has_value(value) else AnswerState.BLANK)
 
 
+def _nothing_there(value: r4.Value) -> bool:
+    return not _has_value(value) and _absent(value) is not AnswerState.UNREADABLE
+
+
 def _said_yes(value: r4.Value) -> bool | None:
     yes_no = _answer_codes()[1]
     if value.value_boolean is not None:
@@ -293,7 +297,7 @@ def pieces_of(
             return []
         target = replace(target, item="total")
     if target.item == "total":
-        if not _has_value(value):
+        if _nothing_there(value):
             return []
         found = _number(value)
         # A total that cannot be read is kept as -1: out of range, hence an anomaly, never nothing.
@@ -301,7 +305,7 @@ def pieces_of(
     elif target.item == "level":
         level = _level(value)
         if level is None:
-            if not _has_value(value):
+            if _nothing_there(value):
                 return []
             answer = ItemAnswer(item="level", state=AnswerState.UNREADABLE, reference=reference)
     elif target.item == "most-severe":

@@ -391,3 +391,49 @@ def test_the_body_limit_is_the_sites(client) -> None:
     small = create_app(ServiceConfig(sites=default_config().sites, body_bytes=2000), engine=Engine()).test_client()
 
     assert small.post(ADDRESS, json=request(prefetch=prompting())).status_code == 413
+
+
+def test_a_chunked_body_above_the_limit_is_413_and_a_packed_one_415(client) -> None:
+    from io import BytesIO
+
+    big = b'{"x": "' + b"a" * 3_000_000 + b'"}'
+    chunked = client.post(
+        ADDRESS,
+        input_stream=BytesIO(big),
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    packed = client.post(
+        ADDRESS, data=b"\x1f\x8b", content_type="application/json", headers={"Content-Encoding": "gzip"}
+    )
+
+    assert (chunked.status_code, packed.status_code) == (413, 415)
+
+
+@pytest.mark.parametrize("patient_id", [".", "..", "a b", "x](http://evil)"])
+def test_an_id_that_could_lead_elsewhere_is_a_400(client, patient_id: str) -> None:
+    context = {"userId": "Practitioner/doc", "patientId": patient_id}
+    assert client.post(ADDRESS, json=request(context=context)).status_code == 400
+    context = {"userId": "Practitioner/doc", "patientId": PATIENT, "encounterId": patient_id}
+    assert client.post(ADDRESS, json=request(context=context)).status_code == 400
+
+
+@pytest.mark.parametrize("lifetime", [300, 300.0, "300", ...])
+def test_how_long_a_token_lives_is_taken_as_clients_send_it(client, lifetime) -> None:
+    granted = {"access_token": "t", "token_type": "bearer", "expires_in": lifetime}
+    body = request(
+        fhirServer="http://127.0.0.1:9/fhir", fhirAuthorization={k: v for k, v in granted.items() if v is not ...}
+    )
+
+    assert client.post(ADDRESS, json=body).status_code == 200
+
+
+def test_an_unforeseen_error_is_logged_with_its_place_and_without_its_message(caplog) -> None:
+    app = create_app(now=lambda: 1 / 0)
+    with caplog.at_level("ERROR"):
+        answer = app.test_client().post(ADDRESS, json=request())
+
+    assert answer.status_code == 500
+    assert "ZeroDivisionError" in caplog.text
+    assert "test_hook_call.py" in caplog.text
+    assert "division by zero" not in caplog.text

@@ -6,7 +6,7 @@ import json
 import socketserver
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -235,3 +235,90 @@ def test_a_next_page_outside_the_base_is_refused(following: str) -> None:
 
     with pytest.raises(FetchFailed, match="another server"):
         client._below_base("http://127.0.0.1:80/fhir/Observation", following)
+
+
+class Dripping(socketserver.BaseRequestHandler):
+    """A server that keeps sending, a little at a time, and never ends: headers or body."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        with suppress(OSError):
+            self.request.sendall(self.server.start)
+            for _ in range(40):
+                self.request.sendall(self.server.piece)
+                time.sleep(0.25)
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["body", "headers", "chunks"],
+)
+def test_a_server_that_drips_is_cut_off_at_the_deadline(start: bytes, piece: bytes) -> None:
+    with Server(("127.0.0.1", 0), Dripping) as server:
+        server.start, server.piece = start, piece
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            client = FhirClient(
+                base=f"http://127.0.0.1:{server.server_address[1]}/fhir", token=TOKEN, deadline=time.monotonic() + 1
+            )
+            begun = time.monotonic()
+            with pytest.raises(FetchFailed, match="in time"):
+                client.get("Condition?patient=p1")
+            # Not a matter of speed: uncut, the server goes on for ten seconds.
+            assert time.monotonic() - begun < 5
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        "/fhir/%2e%2e/%2e%2e/stolen/fhir/Condition",
+        "/fhir/x/%2e%2e%2f..%2fstolen",
+        "http://[::1",
+        "http://127.0.0.1:abc/x",
+    ],
+)
+def test_a_next_page_that_climbs_out_of_the_base_is_not_asked_for(following: str) -> None:
+    def answer(path: str, headers):
+        if path.startswith("/fhir/Condition"):
+            return 200, {}, bundle(following=following)
+        return chart()(path, headers)
+
+    with fhir_server(answer) as (base, seen):
+        failed = call(base)
+
+    assert failed.status_code == 412
+    assert not [path for path, _ in seen if "stolen" in path]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resourceType":"CapabilityStatement"}',
+        b'{"resourceType":"Patient","id":"p1"}',
+        b'\xff\xfe{"resourceType":"Bundle"}',
+    ],
+)
+def test_an_answer_of_another_kind_is_unknown(body: bytes) -> None:
+    with fhir_server(
+        lambda path, headers: (200, {}, body) if path.startswith("/fhir/Condition") else chart()(path, headers)
+    ) as (base, _):
+        assert call(base).status_code == 412
+
+
+def test_another_patient_from_the_server_is_412() -> None:
+    def answer(path: str, headers):
+        if path.startswith("/fhir/Patient"):
+            return 200, {}, json.dumps(patient() | {"id": "other"}).encode()
+        return chart()(path, headers)
+
+    with fhir_server(answer) as (base, _):
+        assert call(base).status_code == 412
