@@ -332,7 +332,7 @@ def prompt(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) 
         urgency=Urgency.NOTE,
         summary=_fit("(machine learning, not a diagnosis).", f"{start[0].upper()}{start[1:]}. {pattern}", pattern),
         heading="",
-        chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, phrases)),
+        chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, phrases)),
         consider=("PHQ-2 or PHQ-9, item 9 asked directly",),
         basis=f"Model {versions}, learned from US survey adults: associations, not causes; "
         f"{explained[0].known} of {explained[0].inputs} inputs known. Not validated at this site.",
@@ -355,9 +355,11 @@ def _reason_lines(score: RiskScore, explanation: Explanation, settings: CardSett
     return lines
 
 
-def _missing_lines(assessment: Assessment, phrases: Phrasebook) -> list[str]:
+def _missing_lines(assessment: Assessment, explained: list[Explanation], phrases: Phrasebook) -> list[str]:
+    """The inputs of the models that speak which have no usable value, by reason."""
+    inputs = {name for explanation in explained for reason in explanation.reasons for name in reason.missing}
     by_reason: dict[str, list[str]] = {}
-    for gap in assessment.missing:
+    for gap in (gap for gap in assessment.missing if gap.name in inputs):
         by_reason.setdefault(gap.reason, []).append(phrases.input_name(gap.name))
     return [f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items()]
 
