@@ -382,19 +382,20 @@ def _panels(chart: Chart) -> dict[str, Panel]:
 def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
     """The coded values of one Observation and its components that belong to a screening instrument."""
     observation: r4.Observation = resource.content
-    values: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-    values += [(component.code, component) for component in observation.component]
+    values = [
+        (target, value)
+        for concept, value in _coded_values(observation)
+        if (target := screening.target_of(concept, chart.maps))
+    ]
+    if not values:
+        return []
     encounter = chart.encounter(observation.encounter)
     moment = observed(observation, chart.zone, chart.today) or (panel.when if panel else None)
-    own = screening.target_of(observation.code, chart.maps)
-    teen = bool(panel and panel.teen) or (own is not None and own.instrument is Instrument.PHQ9M)
+    teen = bool(panel and panel.teen) or values[0][0].instrument is Instrument.PHQ9M
     pieces: list[Piece] = []
-    for concept, value in values:
-        target = screening.target_of(concept, chart.maps)
-        if target is None:
-            continue
-        if teen and target.instrument is Instrument.PHQ9:
-            target = replace(target, instrument=Instrument.PHQ9M)
+    for found, value in values:
+        of_teens = teen and found.instrument is Instrument.PHQ9
+        target = replace(found, instrument=Instrument.PHQ9M) if of_teens else found
         own_form = target.item == "panel" or observation.component
         pieces += screening.pieces_of(
             target,
@@ -408,6 +409,12 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None
     return pieces
 
 
+def _coded_values(observation: r4.Observation) -> list[tuple[r4.CodeableConcept | None, r4.Value]]:
+    """An Observation's own code with its value, then each component's."""
+    parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
+    return parts + [(component.code, component) for component in observation.component]
+
+
 # Stands for a value that a modifier extension may have turned around.
 UNINTERPRETABLE = r4.Value(data_absent_reason=r4.CodeableConcept(coding=[r4.Coding(code="unsupported")]))
 
@@ -418,6 +425,20 @@ def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
     A value of no or false is not positive (R8); a value that says neither counts.
     """
     observation: r4.Observation = resource.content
+    asserted = any(c.code == "ASSERTION" for c in observation.code.coding) if observation.code else False
+    concepts = (
+        [observation.value_codeable_concept]
+        if asserted
+        else [
+            concept
+            for concept, value in _coded_values(observation)
+            if safety_rows(concept)
+            and value.data_absent_reason is None
+            and screening.yes_or_no("finding", value, resource.reference).yes is not False
+        ]
+    )
+    if not concepts:
+        return []
     placed = Placed(
         reference=resource.reference,
         when=observed(observation, chart.zone, chart.today),
@@ -425,19 +446,7 @@ def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
         encounter=chart.encounter(observation.encounter),
         provisional=observation.status in ("preliminary", "registered"),
     )
-    asserted = any(c.code == "ASSERTION" for c in observation.code.coding) if observation.code else False
-    if asserted:
-        event = coded_event(observation.value_codeable_concept, placed)
-        return [event] if event else []
-    values: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-    values += [(component.code, component) for component in observation.component]
-    return [
-        event
-        for concept, value in values
-        if (event := coded_event(concept, placed))
-        and value.data_absent_reason is None
-        and screening.yes_or_no("finding", value, resource.reference).yes is not False
-    ]
+    return [event for concept in concepts if (event := coded_event(concept, placed))]
 
 
 def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:

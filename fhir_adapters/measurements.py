@@ -82,15 +82,22 @@ def readings(observation: r4.Observation, reference: str, zone: tzinfo, today: d
     """The coded values of one Observation and its components; none for a status that must not be used."""
     if observation.status in UNUSABLE:
         return []
-    moment = observed(observation, zone, today)
     parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
     parts += [(component.code, component) for component in observation.component]
-    return [
-        Reading(code=coding.code, value=value, when=moment, reference=reference)
+    found = [
+        (coding.code, value)
         for concept, value in parts
         for coding in (concept.coding if concept else ())
-        if coding.code and canonical(coding.system or "") == LOINC
+        if coding.code in measured_codes() and canonical(coding.system or "") == LOINC
     ]
+    moment = observed(observation, zone, today) if found else None
+    return [Reading(code=code or "", value=value, when=moment, reference=reference) for code, value in found]
+
+
+@cache
+def measured_codes() -> frozenset[str | None]:
+    """Every LOINC code that a measured fact is read from."""
+    return frozenset((*quantities(), *CODED))
 
 
 def observed(observation: r4.Observation, zone: tzinfo, today: date) -> When | None:

@@ -186,8 +186,11 @@ def is_positive(form: Administration) -> bool:
 
 
 def _is_later(then: When | None, encounter: str | None, now: When | None, now_encounter: str | None) -> bool:
-    """Whether the second is later than the first: a later local date, or another encounter later the same day."""
-    if then is None or now is None or now.future:
+    """Whether the second is later than the first: a later local date, or another encounter later the same day.
+
+    Callers leave out what is dated in the future.
+    """
+    if then is None or now is None:
         return False
     if now.day != then.day:
         return now.day > then.day

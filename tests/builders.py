@@ -92,7 +92,8 @@ def given(line: str, shape: str = "observations") -> list[dict]:
         return [resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), performedDateTime=when)]
     if name == "Visit for depression":
         visit = resource("Encounter", status="finished", period={"start": when}, reasonCode=[codeable(ICD, "F32.9")])
-        return [visit | {"class": {"code": "AMB"}}]
+        name = next((e.removeprefix("encounter ") for e in extras if e.startswith("encounter ")), visit["id"])
+        return [visit | {"id": name, "class": {"code": "AMB"}}]
     if name.startswith("Medicine "):
         medicine = {"text": name.removeprefix("Medicine ")}
         return [resource("MedicationRequest", status="active", intent="order", medicationCodeableConcept=medicine)]
