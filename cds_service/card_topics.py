@@ -193,7 +193,7 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
 
 
 def _missing_action(parts: set[str]) -> str:
-    if parts & {"screening", "questionnaires", "local-screening"}:
+    if parts & {"screening", "questionnaires", "local-screening", "rest"}:
         return "PHQ-9, C-SSRS and ASQ may be incomplete: ask directly."
     return "Coded self-harm may be missing: ask directly." if "conditions" in parts else "Age and sex are not known."
 
@@ -203,6 +203,7 @@ PARTS = {
     "patient": "patient details",
     "screening": "screening answers",
     "local-screening": "screening answers in local codes",
+    "rest": "part of the chart",
     "questionnaires": "questionnaires",
     "conditions": "conditions",
     "measurements": "measurements",

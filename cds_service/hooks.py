@@ -49,7 +49,7 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
 def body(limit: int) -> bytes:
     """The body of the request at hand. Raises TooLarge above `limit` bytes, also when no length was announced."""
-    if request.content_encoding:
+    if request.content_encoding not in (None, "identity"):
         raise UnsupportedMedia("expected a body without Content-Encoding")
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body is larger than the {limit} bytes that are read")
@@ -134,7 +134,7 @@ def check_grant(hook: HookRequest) -> None:
         raise BadRequest("fhirAuthorization.patient: expected the patient of the context")
     if not granted.access_token or not granted.access_token.isascii() or not granted.access_token.isprintable():
         raise BadRequest("fhirAuthorization.access_token: expected printable ASCII")
-    if granted.token_type.lower() != "bearer":
+    if (granted.token_type or "bearer").lower() != "bearer":
         raise BadRequest("fhirAuthorization.token_type: expected Bearer")
 
 
@@ -145,7 +145,7 @@ def check_ids(hook: HookRequest) -> None:
         raise BadRequest("context.patientId: expected the id of the patient; found none")
     if not bare(context.patient_id):
         raise BadRequest("context.patientId: expected a bare Patient id, without Patient/ before it")
-    if context.encounter_id is not None and not bare(context.encounter_id):
+    if context.encounter_id and not bare(context.encounter_id):
         raise BadRequest("context.encounterId: expected a bare Encounter id")
     kind, _, user = (context.user_id or "").partition("/")
     if not kind.isalpha() or not bare(user):

@@ -20,7 +20,7 @@ class FhirAuthorization(Struct):
     """The access token that came with the call (snake_case on the wire). Never logged, stored or shown."""
 
     access_token: str
-    token_type: str = "Bearer"  # noqa: S105  # the scheme, no secret
+    token_type: str | None = "Bearer"  # noqa: S105  # the scheme, no secret
     expires_in: float | str | None = None
     scope: str | None = None
     subject: str | None = None

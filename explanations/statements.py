@@ -12,18 +12,9 @@ from datetime import tzinfo
 
 from explanations.phrasebook import ago, code, dated, references
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
-from fhir_adapters.screening import ITEM_COUNT, SAFETY_ITEM
+from fhir_adapters.screening import ITEM_COUNT, SAFETY_ITEM, TITLES, TOP_TOTAL
 from models.safety_rules import SAFETY_TOPICS, Kind, Later, SafetyFinding, Urgency
 
-TITLES = {
-    Instrument.PHQ9: "PHQ-9",
-    Instrument.PHQ9M: "PHQ-9M",
-    Instrument.PHQ2: "PHQ-2",
-    Instrument.EPDS: "EPDS",
-    Instrument.CSSRS: "C-SSRS",
-    Instrument.ASQ: "ASQ",
-    Instrument.GAD7: "GAD-7",
-}
 FREQUENCY = ("not at all", "several days", "more than half the days", "nearly every day")
 QUESTIONS = {
     **{f"q{n}": f"question {n}" for n in range(1, 7)},
@@ -40,7 +31,6 @@ CSSRS_WORDS = {
     "q6": "question 6 (behaviour)",
     "q6_recent": "question 6 (behaviour, past 3 months)",
 }
-TOP = {Instrument.PHQ9: 27, Instrument.PHQ9M: 27, Instrument.PHQ2: 6, Instrument.EPDS: 30}
 NOT_DECISIVE = {Instrument.PHQ9: 10, Instrument.PHQ9M: 10, Instrument.EPDS: 13}
 
 
@@ -137,7 +127,7 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str) -
         cut = NOT_DECISIVE[form.instrument]
         note = f" A total under {cut} does not soften item {answer.item}." if form.total < cut else ""
         source = f", {code(form.total_reference)}" if form.total_reference else ""
-        lines.append(f"{title} total: {form.total} of {TOP[form.instrument]}. Same form{source}.{note}")
+        lines.append(f"{title} total: {form.total} of {TOP_TOTAL[form.instrument]}. Same form{source}.{note}")
     quoted = "“yes”" if answer.score is None else f"“{FREQUENCY[answer.score]}”"
     return f"{title} item {answer.item} {'above “never”' if epds else quoted}", lines
 
@@ -154,8 +144,8 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str) ->
         else (f"The answer to item {item} is not on file")
     )
     line = (
-        f"**{title} total: {finding.value} of {TOP[form.instrument]}.** {moment}, {references(finding.references)}. "
-        f"{said}; this total cannot be reached without it."
+        f"**{title} total: {finding.value} of {TOP_TOTAL[form.instrument]}.** {moment}, "
+        f"{references(finding.references)}. {said}; this total cannot be reached without it."
     )
     return f"{title} total {finding.value} cannot be reached without item {item}", [line]
 
@@ -241,9 +231,8 @@ def _blank(finding: SafetyFinding, form: Administration, moment: str) -> tuple[s
 
 def _total(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
     title = TITLES[form.instrument]
-    lines = [
-        f"**{title} total: {finding.value} of {TOP[form.instrument]}.** {moment}, {references(finding.references)}"
-    ]
+    top = TOP_TOTAL[form.instrument]
+    lines = [f"**{title} total: {finding.value} of {top}.** {moment}, {references(finding.references)}"]
     if form.instrument in (Instrument.PHQ9, Instrument.PHQ9M):
         nine = form.answer("9")
         lines.append(f"Item 9: {answer_words(nine, form.instrument) if nine else 'not on file'}")

@@ -49,7 +49,7 @@ def _names_somebody(reference: r4.Reference) -> bool:
     return bool(reference.reference or (identifier and identifier.value and identifier.system))
 
 
-OTHERS = "belonging to another patient"
+OTHERS = "belonging to another patient or to a server that is not known"
 NOBODY = "naming no patient"
 
 

@@ -55,24 +55,29 @@ class _Adapter(HTTPAdapter):
     Time-outs of requests hold per read: a server that sends a byte now and then would never run into one.
     """
 
-    def __init__(self, opened: list[socket.socket]) -> None:
-        self.opened = opened
+    def __init__(self, opened: list[socket.socket], deadline: float) -> None:
+        self.opened, self.deadline = opened, deadline
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as requests calls it
         """The pool of requests, with connections that report their socket."""
         super().init_poolmanager(*args, **kwargs)
-        opened = self.opened
+        opened, deadline = self.opened, self.deadline
+
+        def noted(sock: socket.socket) -> None:
+            opened.append(sock)
+            if time.monotonic() >= deadline:  # the watch may have gone by already
+                _shut_down([sock])
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                opened.append(self.sock)
+                noted(self.sock)
 
         class Tls(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                opened.append(self.sock)
+                noted(self.sock)
 
         plain_pool = type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
         tls_pool = type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": Tls})
@@ -106,7 +111,7 @@ class FhirClient:
             with requests.Session() as session:
                 session.trust_env = False
                 for scheme in ("http://", "https://"):
-                    session.mount(scheme, _Adapter(opened))
+                    session.mount(scheme, _Adapter(opened, self.deadline))
                 return self._pages(session, f"{self.base.rstrip('/')}/{query}")
         finally:
             watch.cancel()
@@ -137,15 +142,14 @@ class FhirClient:
                 body = self._body(answer)
                 if time.monotonic() >= self.deadline:
                     raise FetchFailed(LATE)
-                body.decode()
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, ValueError, AttributeError) as error:
+            # The last two: a TLS socket that is shut down while it is being read.
             late = isinstance(error, requests.Timeout) or time.monotonic() >= self.deadline
             raise FetchFailed(LATE if late else "the chart could not be reached") from error
-        except UnicodeDecodeError as error:
-            raise FetchFailed("the chart answered with something that is not FHIR") from error
         try:
+            body.decode()
             return r4.read(body)
-        except NotFhir as error:
+        except (NotFhir, UnicodeDecodeError) as error:
             raise FetchFailed("the chart answered with something that is not FHIR") from error
 
     def _body(self, answer: requests.Response) -> bytes:

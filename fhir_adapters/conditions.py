@@ -8,6 +8,7 @@ display of the source is never carried over, because it can name a method.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import cache, lru_cache
@@ -167,7 +168,7 @@ def condition_event(
     if of_encounter:
         recorded = when(condition.recorded_date, zone, today)
         start = encounter.when if encounter else None
-        on_the_ward = start is not None and recorded is not None and (recorded.day - start.day).days > 1
+        on_the_ward = start is not None and recorded is not None and recorded.day > start.day
         ended = encounter.until.day if encounter and encounter.until else today
         within = recorded is not None and recorded.day <= ended
         moment = recorded if on_the_ward and within else start or recorded or moment
@@ -272,5 +273,11 @@ def condition_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
         name=name,
         value=bool(sources),
         when=max(dated, key=lambda w: w.day) if dated else None,
-        references=tuple(reference for _, reference in sources),
+        references=newest_first(sources),
     )
+
+
+def newest_first(sources: Iterable[tuple[When | None, str]]) -> tuple[str, ...]:
+    """References, the latest first; the order in which the resources came does not matter."""
+    ordered = sorted(sources, key=lambda source: source[1])
+    return tuple(ref for _, ref in sorted(ordered, key=lambda s: s[0].day if s[0] else date.min, reverse=True))

@@ -18,7 +18,7 @@ TIMED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]
 
 
 def when(text: str | None, zone: tzinfo, today: date) -> When | None:
-    """`text` as a When, or None when it is missing or is no FHIR date. See `readable` to tell the two apart."""
+    """`text` as a When, or None when it is missing or is no FHIR date."""
     if not text:
         return None
     parts = PARTIAL.fullmatch(text)

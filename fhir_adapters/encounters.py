@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta, tzinfo
 
 from fhir_adapters import r4
-from fhir_adapters.conditions import disorder_groups, is_depressive
+from fhir_adapters.conditions import disorder_groups, is_depressive, newest_first
 from fhir_adapters.dates import when
 from fhir_adapters.facts import Fact, Visit
 from fhir_adapters.terminology import SNOMED, canonical
@@ -70,4 +70,10 @@ def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
 
 def _count(name: str, counted: list[Visit]) -> Fact:
     latest = max((v.when for v in counted if v.when), key=lambda w: w.day, default=None)
-    return Fact(name=name, value=len(counted), unit="/a", when=latest, references=tuple(v.reference for v in counted))
+    return Fact(
+        name=name,
+        value=len(counted),
+        unit="/a",
+        when=latest,
+        references=newest_first((v.when, v.reference) for v in counted),
+    )

@@ -49,7 +49,7 @@ from fhir_adapters.facts import (
     When,
 )
 from fhir_adapters.gathered import CONDITIONS, COVERAGE, ENCOUNTERS, MEDICATIONS, Gathered
-from fhir_adapters.measurements import measured_facts, observed, readings
+from fhir_adapters.measurements import coded_values, measured_facts, observed, readings
 from fhir_adapters.medications import Medicine, active, class_names, concept_of, medication_facts, medicine
 from fhir_adapters.screening import Piece, QuestionnaireMap
 from fhir_adapters.terminology import SNOMED, canonical
@@ -384,7 +384,7 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None
     observation: r4.Observation = resource.content
     values = [
         (target, value)
-        for concept, value in _coded_values(observation)
+        for concept, value in coded_values(observation)
         if (target := screening.target_of(concept, chart.maps))
     ]
     if not values:
@@ -409,12 +409,6 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None
     return pieces
 
 
-def _coded_values(observation: r4.Observation) -> list[tuple[r4.CodeableConcept | None, r4.Value]]:
-    """An Observation's own code with its value, then each component's."""
-    parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-    return parts + [(component.code, component) for component in observation.component]
-
-
 # Stands for a value that a modifier extension may have turned around.
 UNINTERPRETABLE = r4.Value(data_absent_reason=r4.CodeableConcept(coding=[r4.Coding(code="unsupported")]))
 
@@ -431,7 +425,7 @@ def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
         if asserted
         else [
             concept
-            for concept, value in _coded_values(observation)
+            for concept, value in coded_values(observation)
             if safety_rows(concept)
             and value.data_absent_reason is None
             and screening.yes_or_no("finding", value, resource.reference).yes is not False
@@ -470,22 +464,11 @@ def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:
     return list(facts.values())
 
 
-TITLES = {
-    Instrument.PHQ9: "PHQ-9",
-    Instrument.PHQ9M: "PHQ-9M",
-    Instrument.PHQ2: "PHQ-2",
-    Instrument.EPDS: "EPDS",
-    Instrument.GAD7: "GAD-7",
-    Instrument.CSSRS: "C-SSRS",
-    Instrument.ASQ: "ASQ",
-}
-
-
 def _form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
     """R11: forms dated in the future, and forms that contradict themselves or hold values off their scale."""
     found = []
     for form in forms:
-        title = TITLES[form.instrument]
+        title = screening.TITLES[form.instrument]
         if form.when and form.when.future:
             text = f"{title} is dated {form.when.text}, in the future."
             found.append(Anomaly(kind="future-date", text=text, references=form.references, when=form.when))
@@ -498,13 +481,17 @@ def _form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
 def _contradiction(form: Administration, title: str) -> tuple[str, str]:
     scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
     top = screening.TOP_TOTAL[form.instrument]
-    if form.total is not None and not 0 <= form.total <= top:
-        shown = "a value that is not a whole number" if form.total < 0 else str(form.total)
-        return "out-of-range", f"{title} total is recorded as {shown}; it can only be 0 to {top}."
-    if form.total is not None and scores and not _fits(form, scores):
+    if form.total is not None and form.total < 0:
+        return "out-of-range", f"{title} total could not be read as a whole number of 0 to {top}."
+    if form.total is not None and form.total > top:
+        return "out-of-range", f"{title} total is recorded as {form.total}; it can only be 0 to {top}."
+    if not screening.total_fits(form):
         answers = "the one answer is" if len(scores) == 1 else f"the {_number_word(len(scores))} answers add up to"
         return "contradiction", f"{title}: total {form.total}, but {answers} {sum(scores)}."
-    return "out-of-range", f"{title}: an answer is off its scale of 0 to {screening.TOP_ITEM[form.instrument]}."
+    if any(a.out_of_range for a in form.answers):
+        top_item = screening.TOP_ITEM[form.instrument]
+        return "out-of-range", f"{title}: an answer is off its scale of 0 to {top_item}."
+    return "contradiction", f"{title}: different answers or totals are recorded for one occasion."
 
 
 def _event_anomalies(events: list[CodedEvent], deceased: bool) -> list[Anomaly]:
@@ -531,12 +518,6 @@ def _event_anomalies(events: list[CodedEvent], deceased: bool) -> list[Anomaly]:
             if e.group == "suicide_death_event"
         ]
     return found
-
-
-def _fits(form: Administration, scores: list[int]) -> bool:
-    open_items = screening.ITEM_COUNT[form.instrument] - len(scores)
-    total = form.total or 0
-    return sum(scores) <= total <= sum(scores) + open_items * screening.TOP_ITEM[form.instrument]
 
 
 def _number_word(count: int) -> str:

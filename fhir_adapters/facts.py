@@ -60,7 +60,7 @@ class Instrument(StrEnum):
 
 
 class AnswerState(StrEnum):
-    """What became of a question. The five differ, and none of them is zero."""
+    """What became of a question. All four differ, and none of them is zero."""
 
     ANSWERED = "answered"
     DECLINED = "declined"

@@ -19,6 +19,8 @@ PROCEDURES = "procedures"
 COVERAGE = "coverage"
 # Screening answers in a site's own codes: fetched, never a prefetch key.
 LOCAL_SCREENING = "local-screening"
+# What a whole chart lost on the way.
+REST = "rest"
 WHOLE_CHART = frozenset(
     (PATIENT, SCREENING, QUESTIONNAIRES, CONDITIONS, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, COVERAGE)
 )

@@ -82,16 +82,20 @@ def readings(observation: r4.Observation, reference: str, zone: tzinfo, today: d
     """The coded values of one Observation and its components; none for a status that must not be used."""
     if observation.status in UNUSABLE:
         return []
-    parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-    parts += [(component.code, component) for component in observation.component]
     found = [
         (coding.code, value)
-        for concept, value in parts
+        for concept, value in coded_values(observation)
         for coding in (concept.coding if concept else ())
         if coding.code in measured_codes() and canonical(coding.system or "") == LOINC
     ]
     moment = observed(observation, zone, today) if found else None
     return [Reading(code=code or "", value=value, when=moment, reference=reference) for code, value in found]
+
+
+def coded_values(observation: r4.Observation) -> list[tuple[r4.CodeableConcept | None, r4.Value]]:
+    """An Observation's own code with its value, then each component's."""
+    parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
+    return parts + [(component.code, component) for component in observation.component]
 
 
 @cache

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
 from fhir_adapters import r4
+from fhir_adapters.conditions import newest_first
+from fhir_adapters.errors import NotFhir
 from fhir_adapters.facts import Fact, When
 from fhir_adapters.terminology import RXNORM, canonical, code_list, table
 
@@ -44,7 +47,7 @@ def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) 
     reference = use.medication_reference or r4.Reference()
     target = (reference.reference or "").partition("/_history/")[0]
     if target.startswith("#"):
-        contained = (r4.read(raw) for raw in use.contained)
+        contained = _contained(use)
         found = next(
             (c.content for c in contained if c.kind == "Medication" and c.content and c.content.id == target[1:]), None
         )
@@ -53,6 +56,14 @@ def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) 
     if found and found.code:
         return cast("r4.CodeableConcept", found.code)
     return r4.CodeableConcept(text=reference.display) if reference.display else None
+
+
+def _contained(use: r4.MedicationUse) -> list[r4.Resource]:
+    found = []
+    for raw in use.contained:
+        with suppress(NotFhir):
+            found.append(r4.read(raw))
+    return found
 
 
 # Words of a product's name that say that it is not taken by mouth or injection. A cream or an eye drop is
@@ -130,7 +141,7 @@ def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> lis
             name="n_rx",
             value=len({m.name for m in taken}),
             unit=None,
-            references=tuple(m.reference for m in taken),
+            references=newest_first((m.when, m.reference) for m in taken),
             when=_latest(taken),
         )
     ]
@@ -138,7 +149,10 @@ def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> lis
         of_class = [m for m in taken if name in m.classes]
         facts.append(
             Fact(
-                name=name, value=bool(of_class), when=_latest(of_class), references=tuple(m.reference for m in of_class)
+                name=name,
+                value=bool(of_class),
+                when=_latest(of_class),
+                references=newest_first((m.when, m.reference) for m in of_class),
             )
         )
     return facts

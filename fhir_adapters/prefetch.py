@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from urllib.parse import quote
 
@@ -123,7 +123,11 @@ def gather(
     local = local_template(maps)
     wanted = (*templates(), *((local,) if local else ()))
     sent = {t.key: _sent(t, prefetch[t.key]) for t in wanted if t.key in prefetch}
-    parts = sent | _fetch_all([t for t in wanted if t.key not in sent], fetch, patient_id, no_access)
+    absent = [t for t in wanted if t.key not in sent]
+    cut_short = [t for t in wanted if t.key in sent and sent[t.key].unknown == r4.FIRST_PAGE and fetch]
+    fetched = _fetch_all([*absent, *cut_short], fetch, patient_id, no_access)
+    kept = {t.key: sent[t.key] for t in cut_short if fetched[t.key].unknown}
+    parts = sent | fetched | kept
     resources: list[r4.Resource] = []
     known, unknown = set(), []
     for template in wanted:
@@ -176,18 +180,18 @@ def _sent(template: Template, raw: Raw) -> Part:
     if bytes(raw).strip() == b"null":
         return Part()
     try:
-        whole = r4.read(raw)
+        return _part(template, [r4.read(raw)])
     except NotFhir:
         return Part(unknown="what was sent is not FHIR")
-    paged = whole.kind == "Bundle" and whole.content and any(link.relation == "next" for link in whole.content.link)
-    found = _part(template, [whole])
-    return replace(found, unknown=found.unknown or "only the first page was sent") if paged else found
 
 
-def _part(template: Template, documents: Iterable[r4.Resource]) -> Part:
-    """The resources of a read or of a search's pages. A failed search must never pass for an empty one."""
+def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bool = False) -> Part:
+    """The resources of a read or of a search. A failed search must never pass for an empty one.
+
+    `all_pages`: the documents are all pages of a search, so that a link to the next one says nothing.
+    """
     resources: list[r4.Resource] = []
-    faults: list[str | None] = []
+    faults: list[str] = []
     for whole in documents:
         if whole.kind in template.types:
             resources.append(whole)
@@ -198,29 +202,14 @@ def _part(template: Template, documents: Iterable[r4.Resource]) -> Part:
         elif whole.content is None:
             faults.append("the chart answered with a Bundle that cannot be read")
         else:
-            found, fault = _of_bundle(template, whole.content)
-            resources += found
-            faults.append(fault)
-    return Part(resources=tuple(resources), unknown=next((fault for fault in faults if fault), None))
-
-
-def _of_bundle(template: Template, bundle: r4.Bundle) -> tuple[list[r4.Resource], str | None]:
-    found, broken = [], False
-    for raw, url in r4.entries(bundle):
-        try:
-            found.append(r4.read(raw, url))
-        except NotFhir:
-            broken = True
-    ours = [r for r in found if r.kind in template.types]
-    others = [r for r in found if r.kind not in (*template.types, "OperationOutcome")]
-    outcomes = [r for r in found if r.kind == "OperationOutcome"]
-    if any(o.content is None or any(i.severity in ("error", "fatal") for i in o.content.issue) for o in outcomes):
-        return ours, "the chart reported an error while searching"
-    if broken or r4.lost(bundle):
-        return ours, "entries of the search are missing or cannot be read"
-    if not ours and (others or (bundle.total or 0) > 0):
-        return ours, "the search holds nothing of what was asked for"
-    return ours, None
+            found = r4.contents(whole.content, all_pages=all_pages)
+            ours = [r for r in (*found.resources, *found.included) if r.kind in template.types]
+            others = [r for r in found.resources if r.kind not in (*template.types, "OperationOutcome")]
+            resources += ours
+            empty_handed = not ours and (others or (whole.content.total or 0) > 0)
+            fault = found.fault or ("the search holds nothing of what was asked for" if empty_handed else None)
+            faults += [fault] if fault else []
+    return Part(resources=tuple(resources), unknown=faults[0] if faults else None)
 
 
 def _plain(kind: str) -> str:
@@ -236,7 +225,7 @@ def _fetch_all(absent: list[Template], fetch: Fetch | None, patient_id: str, no_
     def one(template: Template) -> Part:
         query = template.query.replace(PATIENT_ID, quote(patient_id, safe=""))
         try:
-            return _part(template, fetch(query))
+            return _part(template, fetch(query), all_pages=True)
         except (FetchFailed, NotFhir) as failure:
             return Part(unknown=str(failure))
 

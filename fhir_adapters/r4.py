@@ -23,8 +23,8 @@ class Element(Struct, rename="camel", gc=False):
 
 class Extension(Element):
     url: str | None = None
-    value_decimal: float | None = None
-    value_integer: int | None = None
+    value_decimal: float | str | None = None
+    value_integer: float | str | None = None
     value_code: str | None = None
 
 
@@ -225,9 +225,14 @@ class EntryResponse(Element):
     status: str | None = None
 
 
+class Search(Element):
+    mode: str | None = None
+
+
 class BundleEntry(Element):
     full_url: str | None = None
     resource: Raw = Raw()
+    search: Search | None = None
     response: EntryResponse | None = None
 
 
@@ -249,13 +254,7 @@ class OperationOutcome(Element):
 
 class Peek(Element):
     resource_type: str | None = None
-    id: str | None = None
-
-
-class EmptyResource(Element):
-    """A resource type that no fact is read from."""
-
-    id: str | None = None
+    id: Any = None
 
 
 TYPES: dict[str, type[Element]] = {
@@ -303,7 +302,8 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
         raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
     kind = peek.resource_type
     url = full_url if full_url and full_url.startswith(("urn:", "http:", "https:")) else None
-    names = tuple(name for name in (f"{kind}/{peek.id}" if peek.id else None, url) if name)
+    own = f"{kind}/{peek.id}" if isinstance(peek.id, str) and peek.id else None
+    names = tuple(name for name in (own, url) if name)
     reference = names[0] if names else f"{kind}/(no id)"
     decoder = DECODERS.get(kind)
     if decoder is None:
@@ -339,19 +339,23 @@ def _second_try(raw: bytes | Raw, kind: str) -> tuple[Any, Reference | None]:
         plain = _without_nulls(msgspec.json.decode(raw))
     except UNREADABLE:
         return None, None
-    owner = _converted(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), Reference)
-    content = _converted(plain, TYPES[kind])
+    owner = _decoded(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), OWNER)
+    content = _decoded(plain, DECODERS[kind])
     if content is None and kind == "Observation":
-        content = _converted({key: plain[key] for key in HUSK if key in plain}, Husk)
+        content = _decoded({key: plain[key] for key in HUSK if key in plain}, HUSK_DECODER)
         if content is not None:
             content.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
     return content, owner
 
 
-def _converted(value: object, kind: type[Element]) -> Any:  # noqa: ANN401  # any of the types above
+OWNER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Reference)
+HUSK_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Husk)
+
+
+def _decoded(value: object, decoder: msgspec.json.Decoder[Any]) -> Any:  # noqa: ANN401  # any of the types above
     try:
-        return msgspec.convert(value, kind) if value else None
-    except msgspec.ValidationError:
+        return decoder.decode(msgspec.json.encode(value)) if value else None
+    except UNREADABLE:
         return None
 
 
@@ -370,18 +374,41 @@ def _where(error: Exception) -> str:
     return f"an element has the wrong type{f' ({place})' if place else ''}"
 
 
-def entries(bundle: Bundle) -> list[tuple[Raw, str | None]]:
-    """Resources of a Bundle with their fullUrl; entries without a resource are left out (see `lost`)."""
-    return [(entry.resource, entry.full_url) for entry in bundle.entry if _held(entry)]
+FIRST_PAGE = "only the first page was sent"
 
 
-def lost(bundle: Bundle) -> bool:
-    """Whether entries stand for something that was not sent: no resource, or a response that failed."""
-    return any(
-        not _held(entry) or not ((entry.response and entry.response.status) or "200").startswith("2")
-        for entry in bundle.entry
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The resources of a Bundle. `fault` says why there may be more; `included` were sent along, not searched for."""
+
+    resources: tuple[Resource, ...]
+    included: tuple[Resource, ...]
+    fault: str | None
 
 
-def _held(entry: BundleEntry) -> bool:
-    return bytes(entry.resource) not in (b"", b"null")
+def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
+    """What a Bundle holds. Entries that failed, hold nothing or cannot be read make it incomplete, never shorter.
+
+    `all_pages`: the other pages are at hand, so that a link to the next one says nothing.
+    """
+    found: list[Resource] = []
+    included: list[Resource] = []
+    broken = False
+    for entry in bundle.entry:
+        status = (entry.response.status if entry.response else None) or "200"
+        try:
+            resource = read(entry.resource, entry.full_url)
+        except NotFhir:
+            broken = True
+            continue
+        broken = broken or not status.startswith("2")
+        (included if entry.search and entry.search.mode == "include" else found).append(resource)
+    outcomes = [r for r in (*found, *included) if r.kind == "OperationOutcome"]
+    if any(o.content is None or any(i.severity in ("error", "fatal") for i in o.content.issue) for o in outcomes):
+        fault: str | None = "the chart reported an error while searching"
+    elif broken:
+        fault = "entries are missing or cannot be read"
+    else:
+        more = not all_pages and any(link.relation == "next" for link in bundle.link)
+        fault = FIRST_PAGE if more else None
+    return Contents(resources=tuple(found), included=tuple(included), fault=fault)

@@ -13,12 +13,12 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 from fhir_adapters import r4
 from fhir_adapters.facts import Administration, AnswerState, Instrument, ItemAnswer, When
-from fhir_adapters.terminology import LOINC, SNOMED, canonical, code_list, table
+from fhir_adapters.terminology import LOINC, SNOMED, canonical, table
 
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 
@@ -27,6 +27,15 @@ TOP_ITEM = {Instrument.PHQ9: 3, Instrument.PHQ9M: 3, Instrument.PHQ2: 3, Instrum
 TOP_TOTAL = {Instrument.PHQ9: 27, Instrument.PHQ9M: 27, Instrument.PHQ2: 6, Instrument.EPDS: 30, Instrument.GAD7: 21}
 ITEM_COUNT = {Instrument.PHQ9: 9, Instrument.PHQ9M: 9, Instrument.PHQ2: 2, Instrument.EPDS: 10, Instrument.GAD7: 7}
 YES_NO = (Instrument.CSSRS, Instrument.ASQ)
+TITLES = {
+    Instrument.PHQ9: "PHQ-9",
+    Instrument.PHQ9M: "PHQ-9M",
+    Instrument.PHQ2: "PHQ-2",
+    Instrument.EPDS: "EPDS",
+    Instrument.GAD7: "GAD-7",
+    Instrument.CSSRS: "C-SSRS",
+    Instrument.ASQ: "ASQ",
+}
 # The question of each instrument that asks about self-harm or suicide; all of them for the last two.
 SAFETY_ITEM = {Instrument.PHQ9: "9", Instrument.PHQ9M: "9", Instrument.EPDS: "10"}
 
@@ -417,40 +426,47 @@ def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
 
 
 def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
-    """Pieces put together to forms: by the form they name, else by instrument and exact time.
+    """Pieces put together to forms: by the form they name, else by instrument, encounter and hour.
 
-    Pieces of one time that disagree are forms of their own. Forms of one day that agree are one, unless they were
-    filled in at different hours or in different encounters. The order of the pieces does not matter.
+    Loose pieces of one hour (of one day, where no time was recorded) are one form, also when they disagree: the worst
+    answers stand, and the form is marked contradictory. Forms of one day that agree are one, unless they were filled in
+    at different hours or in different encounters. The order of the pieces does not matter.
     """
     ordered = sorted(pieces, key=_order)
     teens = {p.form or _time(p) for p in ordered if p.instrument is Instrument.PHQ9M}
-    forms: dict[tuple[Instrument, str], list[Piece]] = {}
-    loose: list[Administration] = []
+    groups: dict[tuple[object, ...], list[Piece]] = {}
+    begun: dict[tuple[Instrument, str | None], datetime] = {}
     for piece in ordered:
         teen = piece.instrument is Instrument.PHQ9 and (piece.form or _time(piece)) in teens
         instrument = Instrument.PHQ9M if teen else piece.instrument
-        if piece.form:
-            forms.setdefault((instrument, piece.form), []).append(piece)
-        else:
-            loose.append(_form(instrument, [piece]))
-    whole = [_form(instrument, group) for (instrument, _), group in forms.items()]
-    merged = _merged([_settled(form) for form in _merged([*whole, *loose], same_time=True)], same_time=False)
-    return tuple(_checked(form) for form in merged)
+        moment: object = piece.form or _time(piece)
+        if not piece.form and piece.when and piece.when.instant:
+            start = begun.get((instrument, piece.encounter))
+            if start is None or piece.when.instant - start > ONE_HOUR:
+                start = begun[instrument, piece.encounter] = piece.when.instant
+            moment = start
+        groups.setdefault((instrument, moment, None if piece.form else piece.encounter), []).append(piece)
+    forms = _merged([_form(key[0], group) for key, group in groups.items() if isinstance(key[0], Instrument)])
+    return tuple(_checked(form) for form in _merged([_settled(form) for form in forms]))
 
 
-def _order(piece: Piece) -> tuple[str, str, str, str]:
-    return piece.instrument.value, _time(piece), piece.item, piece.reference
+def _order(piece: Piece) -> tuple[str, datetime, str, str, str]:
+    instant = piece.when.instant if piece.when and piece.when.instant else FIRST
+    return piece.instrument.value, instant, _time(piece), piece.item, piece.reference
+
+
+FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def _time(piece: Piece) -> str:
     return piece.when.text if piece.when else "undated"
 
 
-def _merged(forms: Iterable[Administration], *, same_time: bool) -> list[Administration]:
+def _merged(forms: Iterable[Administration]) -> list[Administration]:
     """Forms joined with the first earlier one that they can be one with."""
     kept: list[Administration] = []
     for form in forms:
-        place = next((n for n, other in enumerate(kept) if _may_be_one(other, form, same_time=same_time)), None)
+        place = next((n for n, other in enumerate(kept) if _may_be_one(other, form)), None)
         if place is None:
             kept.append(form)
         else:
@@ -458,22 +474,19 @@ def _merged(forms: Iterable[Administration], *, same_time: bool) -> list[Adminis
     return kept
 
 
-def _may_be_one(one: Administration, other: Administration, *, same_time: bool) -> bool:
+def _may_be_one(one: Administration, other: Administration) -> bool:
     if one.instrument is not other.instrument:
         return False
     if one.encounter and other.encounter and one.encounter != other.encounter:
         return False
-    return _close(one.when, other.when, same_time=same_time) and _agree(one, other)
-
-
-def _close(first: When | None, second: When | None, *, same_time: bool) -> bool:
+    first, second = one.when, other.when
     if first is None or second is None:
-        return first is second
-    if same_time:
-        return first.text == second.text
-    if first.instant and second.instant:
-        return abs(first.instant - second.instant) <= ONE_HOUR
-    return first.day == second.day
+        close = first is second
+    elif first.instant and second.instant:
+        close = abs(first.instant - second.instant) <= ONE_HOUR
+    else:
+        close = first.day == second.day
+    return close and _agree(one, other)
 
 
 ONE_HOUR = timedelta(hours=1)
@@ -489,8 +502,13 @@ def _settled(form: Administration) -> Administration:
 
 def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
     answers: dict[str, ItemAnswer] = {}
+    conflict = len({p.number for p in pieces if p.number is not None}) > 1
     for piece in pieces:
-        if piece.answer and (piece.item not in answers or _worse(piece.answer, answers[piece.item])):
+        known = answers.get(piece.item)
+        if piece.answer is None:
+            continue
+        conflict = conflict or (known is not None and _disagree(piece.answer, known))
+        if known is None or _worse(piece.answer, known):
             answers[piece.item] = piece.answer
     total = max((p for p in pieces if p.number is not None), key=lambda p: p.number or 0, default=None)
     level = max((p for p in pieces if p.level), key=lambda p: GRAVITY.index(p.level or "low"), default=None)
@@ -505,8 +523,16 @@ def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
         level_reference=level.reference if level else None,
         encounter=next((p.encounter for p in pieces if p.encounter), None),
         provisional=any(p.provisional for p in pieces),
+        contradictory=conflict,
         references=tuple(dict.fromkeys(p.reference for p in pieces)),
     )
+
+
+def _disagree(one: ItemAnswer, other: ItemAnswer) -> bool:
+    """Whether two answers to one question say different things; a yes and a score above 0 do not."""
+    if one.score is not None and other.score is not None:
+        return one.score != other.score
+    return bool(one.score or one.yes) != bool(other.score or other.yes)
 
 
 GRAVITY = ("low", "moderate", "high")
@@ -547,6 +573,7 @@ def _union(one: Administration, other: Administration) -> Administration:
         level_reference=one.level_reference or other.level_reference,
         encounter=one.encounter or other.encounter,
         provisional=one.provisional or other.provisional,
+        contradictory=one.contradictory or other.contradictory,
         references=tuple(dict.fromkeys(one.references + other.references)),
     )
 
@@ -558,15 +585,19 @@ def _moment(when: When) -> tuple[date, bool, str]:
 def _checked(form: Administration) -> Administration:
     """The form with its total checked against its items."""
     if form.instrument in YES_NO:
-        return form
+        return replace(form, contradictory=False)
+    off_scale = any(a.out_of_range for a in form.answers)
+    wrong = form.total is not None and not (0 <= form.total <= TOP_TOTAL[form.instrument] and total_fits(form))
+    return replace(form, contradictory=form.contradictory or off_scale or wrong)
+
+
+def total_fits(form: Administration) -> bool:
+    """Whether the recorded total can be reached from the answers on file."""
     scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
-    wrong = any(a.out_of_range for a in form.answers)
-    if form.total is not None:
-        open_items = ITEM_COUNT[form.instrument] - len(scores)
-        low, high = sum(scores), sum(scores) + max(0, open_items) * TOP_ITEM[form.instrument]
-        wrong = wrong or not 0 <= form.total <= TOP_TOTAL[form.instrument]
-        wrong = wrong or (bool(scores) and not low <= form.total <= high)
-    return replace(form, contradictory=wrong)
+    if form.total is None or not scores:
+        return True
+    open_items = max(0, ITEM_COUNT[form.instrument] - len(scores))
+    return sum(scores) <= form.total <= sum(scores) + open_items * TOP_ITEM[form.instrument]
 
 
 def complete(form: Administration) -> bool:
@@ -584,9 +615,3 @@ def total_of(form: Administration) -> int | None:
     if complete(form):
         return sum(form.score(str(n)) or 0 for n in range(1, ITEM_COUNT[form.instrument] + 1))
     return None
-
-
-def code_display(code: str) -> str:
-    """The official display of a LOINC code in our list, for messages to integrators."""
-    rows = code_list("instruments").rows(LOINC, code)
-    return rows[0].display if rows else code

@@ -36,7 +36,8 @@ def bundle_faults(raw: bytes) -> list[str]:
     if whole.kind != "Bundle" or whole.content is None:
         return ["expected a Bundle that can be read"]
     found = []
-    for entry, url in r4.entries(whole.content):
-        name = r4.read(entry, url).reference
-        found += [f"{name}: {fault}" for fault in faults(msgspec.json.decode(entry))]
+    for place, entry in enumerate(msgspec.json.decode(raw).get("entry", ()), start=1):
+        resource = entry.get("resource") or {}
+        name = f"entry {place} ({resource.get('resourceType', 'nothing')}/{resource.get('id', 'no id')})"
+        found += [f"{name}: {fault}" for fault in faults(resource)]
     return found

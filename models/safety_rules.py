@@ -199,26 +199,28 @@ def _is_later(then: When | None, encounter: str | None, now: When | None, now_en
 
 
 def later_evidence(
-    record: PatientRecord, when: When | None, encounter: str | None, *, acute: bool, phq: bool = False
+    record: PatientRecord, found_in: Administration | CodedEvent, *, acute: bool, phq: bool = False
 ) -> tuple[Later, ...]:
-    """Everything that was recorded on the day of a finding or after it and bears on it, latest first (R3).
+    """Everything else that was recorded on the day of a finding or after it and bears on it, latest first (R3).
 
     A complete negative C-SSRS or ASQ lowers every finding, a completed suicide risk assessment acute facts, PHQ-9
     item 9 = 0 an older positive item 9 (`phq`). Nothing lowers on a day that also holds a positive answer: the
     worst answer of a day stands. What does not lower is named all the same.
     """
+    when, encounter = found_in.when, found_in.encounter
     if when is None:
         return ()
-    found = [*_later_screens(record, when, encounter), *_later_assessments(record, when, encounter, acute=acute)]
+    screens = [f for f in record.of(Instrument.CSSRS, Instrument.ASQ) if f is not found_in]
+    found = [*_later_screens(screens, when, encounter), *_later_assessments(record, when, encounter, acute=acute)]
     found += _later_zeros(record, when, phq=phq)
     return tuple(sorted(found, key=lambda late: late.when.day, reverse=True))
 
 
-def _later_screens(record: PatientRecord, when: When, encounter: str | None) -> list[Later]:
-    forms = [f for f in record.of(Instrument.CSSRS, Instrument.ASQ) if f.when and not f.when.future]
+def _later_screens(screens: Iterable[Administration], when: When, encounter: str | None) -> list[Later]:
+    forms = [f for f in screens if f.when and not f.when.future]
     found = []
     for form in forms:
-        if form.when is None or form.when.day < when.day or form.when == when:
+        if form.when is None or form.when.day < when.day:
             continue
         negative = is_complete_negative(form)
         kind = "negative" if negative else "positive" if is_positive(form) else "incomplete"
@@ -356,7 +358,7 @@ def _instrument_finding(
     gap: str | None = None,
 ) -> SafetyFinding:
     level = acute_level(record, form.when, form.encounter) if acute else positive_level(record, form.when)
-    later = later_evidence(record, form.when, form.encounter, acute=acute)
+    later = later_evidence(record, form, acute=acute)
     return _finding(
         record,
         rule=("R4" if gap or kind is Kind.ALL_REFUSED else "R2") if acute else "R7",
@@ -420,7 +422,7 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
         answer = form.answer(SAFETY_ITEM[form.instrument])
         teen = tuple(a for name in TEEN_QUESTIONS if (a := form.answer(name)) and a.yes)
         level = positive_level(record, form.when, EPDS_POSITIVE_DAYS if epds else POSITIVE_DAYS)
-        later = later_evidence(record, form.when, form.encounter, acute=False, phq=not epds)
+        later = later_evidence(record, form, acute=False, phq=not epds)
         if (answer and item_9_endorsed(form)) or teen:
             items = (answer,) if answer and item_9_endorsed(form) else ()
             findings.append(
@@ -567,7 +569,7 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
             level = acute_level(record, event.when, event.encounter)
         else:
             level = positive_level(record, event.when)
-        later = later_evidence(record, event.when, event.encounter, acute=acute) if level else ()
+        later = later_evidence(record, event, acute=acute) if level else ()
         topic, urgency = _lowered(level, later) if level else HISTORY
         findings.append(
             SafetyFinding(
@@ -602,7 +604,11 @@ def one_per_event(events: Iterable[CodedEvent]) -> list[CodedEvent]:
             continue
         graver = event if _rank(event) > _rank(twin) else twin
         kept[kept.index(twin)] = replace(
-            graver, when=twin.when, subsequent=twin.subsequent, until=event.until or twin.until
+            graver,
+            when=twin.when,
+            subsequent=twin.subsequent and event.subsequent,
+            provisional=twin.provisional and event.provisional,
+            until=event.until or twin.until,
         )
     return kept
 
@@ -629,8 +635,10 @@ def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
     if len(other) != 7 or not other[0].isalpha() or one[:6].ljust(6, "X") != other[:6]:
         return one == other and day is not None and day == later
     ended = first.until.day if first.until else day
-    new_care = other.endswith("A") and second.setting is not Setting.PROBLEM_LIST
-    return not (new_care and ended and later and (later - ended).days > 7)
+    if not other.endswith("A") or second.setting is Setting.PROBLEM_LIST or day is None or later is None:
+        return True
+    # Initial care after follow-up care on record is care of something new; so is initial care a week after the last.
+    return not (first.subsequent and later > day) and (later - (ended or day)).days <= 7
 
 
 # ---- R10, R11, R16 ------------------------------------------------------------------------------------------------
@@ -683,7 +691,7 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
 
 
 # Parts of the chart in which later answers, assessments and visits stand.
-LATER_PARTS = ("screening", "questionnaires", "procedures", "encounters")
+LATER_PARTS = ("screening", "questionnaires", "procedures", "encounters", "local-screening", "rest")
 
 
 def apply_safety_rules(record: PatientRecord) -> SafetyReading:

@@ -322,3 +322,11 @@ def test_another_patient_from_the_server_is_412() -> None:
 
     with fhir_server(answer) as (base, _):
         assert call(base).status_code == 412
+
+
+def test_a_first_page_that_was_sent_is_completed_from_the_server() -> None:
+    page = {"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": "http://ehr/next"}]}
+    sent = {"patient": patient(), "conditions": None, "questionnaires": None, "screening": page}
+
+    with fhir_server(chart(*given("C-SSRS, today: question 4 = yes"))) as (base, _):
+        assert topics(call(base, prefetch=sent)) == ["acute-safety"]

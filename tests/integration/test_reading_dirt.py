@@ -425,3 +425,137 @@ def test_a_whole_bundle_is_a_chart_and_null_entries_are_no_resources() -> None:
     from fhir_adapters.bundles import chart_bundle
 
     assert len(chart_bundle(json.dumps(chart).encode()).resources) == 1
+
+
+# ---- forms charted item by item ----
+
+
+def items_at(times: list[str], scores: list[int], first: int = 1) -> list[dict]:
+    return [
+        observation(LOINC, PHQ[n], when, {"valueInteger": score}) | {"id": f"i{first + n}"}
+        for n, (when, score) in enumerate(zip(times, scores, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [f"2026-11-20T10:00:0{n}Z" for n in range(9)],
+        ["2026-11-20T10:00:00Z"] * 2 + ["2026-11-20T10:02:00Z"] * 7,
+        ["2026-11-20T10:00:00Z"] * 4 + ["2026-11-20T05:00:00-05:00"] * 5,
+    ],
+)
+def test_a_phq_9_charted_item_by_item_is_one_form_with_its_total(times: list[str]) -> None:
+    record = record_of(*items_at(times, [3] * 8 + [0]))
+
+    assert record.fact("phq9").value == 24
+    assert [f.instrument.value for f in record.administrations] == ["phq-9"]
+
+
+def test_two_sets_of_answers_on_one_date_are_never_mixed_into_a_total() -> None:
+    both = items_at([TODAY] * 9, [0] * 9) + items_at([TODAY] * 9, [1] * 8 + [0], first=11)
+
+    record = record_of(*both)
+
+    assert record.fact("phq9") is None
+    assert record.fact("DPQ010") is None
+    assert [a.kind for a in record.anomalies] == ["contradiction"]
+
+
+def test_two_screens_of_one_date_are_one_with_the_worst_answers() -> None:
+    both = [
+        *given("C-SSRS, today: question 1 2 6 = no"),
+        *given("C-SSRS, today: question 1 2 4 = yes, question 6 = no"),
+    ]
+
+    assert topics(*both) == ["acute-safety critical"]
+    assert topics(*reversed(both)) == ["acute-safety critical"]
+
+
+def test_items_one_and_two_meet_their_phq_2_total() -> None:
+    parts = [*items_at([TODAY] * 2, [0, 0]), observation(LOINC, "55758-7", TODAY, {"valueInteger": 6})]
+
+    assert topics(*parts) == ["data-anomaly info"]
+
+
+def test_a_broken_contained_resource_costs_the_call_nothing() -> None:
+    medicine = resource(
+        "MedicationRequest",
+        status="active",
+        intent="order",
+        medicationReference={"reference": "#x"},
+        contained=[{"id": "x"}, {"id": 1}],
+    )
+
+    assert "positive-safety-answer warning" in topics(medicine, item_9(valueInteger=3))
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")])
+def test_the_ids_of_resources_decide_nothing(ids: tuple[str, str]) -> None:
+    chart = given("Condition T14.91XD, today, encounter e1") + given("Condition X78.8XXA, today, encounter e1")
+    chart[0]["id"], chart[2]["id"] = ids
+
+    assert topics(*chart) == ["acute-safety critical"]
+
+
+def test_a_null_beside_raw_parts_is_forgiven() -> None:
+    page = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "link": None,
+        "entry": [{"resource": item_9(valueInteger=2)}],
+    }
+    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    prefetch = {t.key: None for t in templates()} | {"patient": patient(), "screening": page}
+    body = {
+        "hook": "patient-view",
+        "hookInstance": "h",
+        "context": {"userId": "Practitioner/d", "patientId": PATIENT, "encounterId": ""},
+        "prefetch": prefetch,
+    }
+
+    answer = client.post("/cds-services/depression-suicide-risk", json=body)
+
+    assert [c["indicator"] for c in answer.get_json()["cards"]] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "an error among the results",
+        "an entry without a resource",
+        "an entry that was refused",
+        "an entry that is no resource",
+    ],
+)
+def test_a_chart_file_that_lost_entries_says_so(fault: str) -> None:
+    from datetime import UTC
+
+    from fhir_adapters.bundles import chart_bundle
+    from fhir_adapters.extraction import patient_record
+
+    chart = json.loads(bundle(patient()))
+    chart["entry"] += FAILED_SEARCHES[fault]["entry"]
+
+    record = patient_record(chart_bundle(json.dumps(chart).encode()), as_of=AS_OF, zone=UTC)
+
+    assert [c.source.topic.code for c in cards_of(record)] == ["could-not-assess"]
+
+
+def test_what_was_included_is_no_sign_of_a_failed_search() -> None:
+    page = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": 0,
+        "entry": [{"search": {"mode": "include"}, "resource": patient()}],
+    }
+    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    prefetch = {t.key: None for t in templates()} | {"patient": patient(), "conditions": page}
+    body = {
+        "hook": "patient-view",
+        "hookInstance": "h",
+        "context": {"userId": "Practitioner/d", "patientId": PATIENT},
+        "prefetch": prefetch,
+    }
+
+    assert client.post("/cds-services/depression-suicide-risk", json=body).get_json() == {"cards": []}

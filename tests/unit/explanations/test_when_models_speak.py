@@ -142,3 +142,14 @@ def test_the_assessment_does_not_depend_on_an_answer_to_item_9() -> None:
     one, other = (assess(chart(f"PHQ-9, 3 days ago: items 1-2 = 1, item 9 = {n}"), ENGINE).scores[0] for n in (0, 3))
 
     assert one.log_odds == other.log_odds
+
+
+def test_a_value_without_a_unit_feeds_no_model() -> None:
+    from builders import LOINC, observation
+
+    bare = observation(LOINC, "29463-7", "2026-11-01", {"valueQuantity": {"value": 80}})
+
+    record = record_of(bare)
+
+    assert record.fact("weight_kg").unit_assumed
+    assert "weight_kg" not in inputs(record).facts
