@@ -228,7 +228,7 @@ def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=max(f.urgency for f in findings),
         summary=_fit(action, f"{fact}; no later PHQ-9 or follow-up visit found." if late else f"{fact}.", f"{fact}."),
-        heading="Last results",
+        heading="Last results" if table else "In the chart",
         chart=(*table, *lines, *_care_lines(assessment)),
         consider=consider,
         basis=f"Restates the chart (rule {_rules(findings)}); no model was used.",
@@ -295,14 +295,15 @@ def measure_again(assessment: Assessment, settings: CardSettings, phrases: Phras
     """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
     score = next(s for s in assessment.scores if isinstance(s, RiskScore) and s.outcome == DEPRESSION)
     explanation = next(e for e in assessment.explanations if e.outcome == DEPRESSION)
+    table = _results_table(assessment)
     reasons = _reason_lines(score, explanation, settings, phrases)
     summary = _fit("Consider measuring symptoms with a PHQ-9.", f"In depression care; {_last_phq9(assessment, 'no')}.")
     return Draft(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=Urgency.NOTE,
         summary=summary,
-        heading="Last results",
-        chart=(*_results_table(assessment), *_care_lines(assessment), *reasons),
+        heading="Last results" if table else "In the chart",
+        chart=(*table, *_care_lines(assessment), *reasons),
         consider=("Measure symptoms with a PHQ-9, item 9 asked directly",),
         basis="A pattern in the record prompted this (rule R13; machine learning, not a diagnosis).",
         label=MODEL_LABEL,
