@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,11 +105,23 @@ def assess(  # one argument an option
         ) from error
     engine, phrases = load_engine(), load()
     failed = False
-    for name in files:
+    watched = sys.stderr.isatty() and not sys.stdout.isatty()
+    for name in _shown(files) if watched else files:
         result = assess_file(name, as_of=when, site=chosen, engine=engine, phrases=phrases, strict=strict)
         failed = failed or isinstance(result, Failed)
         _print(result, form)
     sys.exit(1 if failed else 0)
+
+
+def _shown(files: tuple[str, ...]) -> Iterator[str]:
+    """The files one by one, with a bar on standard error; for output that goes elsewhere than to the terminal."""
+    from cds_service.terminal import progress
+
+    with progress() as report:
+        for number, name in enumerate(files):
+            report("Assessing", number, len(files))
+            yield name
+        report("Assessing", len(files), len(files))
 
 
 def _print(result: Assessed | Failed, form: str) -> None:
