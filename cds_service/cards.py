@@ -1,4 +1,4 @@
-"""An assessment to cards: one a topic, safety first, at most three, the rest merged (rules.md R14).
+"""An assessment to cards: one a topic, safety first, at most three, the rest merged (rule R14).
 
 Each card reads in the same order: summary, what is in the chart, what to consider, crisis line on safety
 topics, one italic line that says whether a rule or a model speaks. Pure: ids come from the caller.

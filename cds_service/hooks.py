@@ -167,7 +167,7 @@ def reader(hook: HookRequest, deadline: float) -> Fetch | None:
 
 
 def refuse_silence(assessment: Assessment) -> None:
-    """412 when needed data could not be had and there is nothing else to say (rules.md R16)."""
+    """412 when needed data could not be had and there is nothing else to say (rule R16)."""
     record = assessment.record
     needed = [u for u in record.unknown if u.needed]
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)

@@ -1,4 +1,4 @@
-"""An assessment as JSON, as `mhcds assess --format json` prints it (product.md section 4).
+"""An assessment as JSON, as `mhcds assess --format json` prints it (docs/operations.md).
 
 One object: facts by feature name, findings, scores, reasons, missing inputs, anomalies. Dates are as
 recorded; nothing here is worded for a clinician.

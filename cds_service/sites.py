@@ -19,7 +19,7 @@ from cds_service.card_topics import CardSettings
 from cds_service.errors import ConfigError
 from explanations.help_lines import countries
 from fhir_adapters.facts import Instrument
-from fhir_adapters.screening import QuestionnaireMap
+from fhir_adapters.instruments import QuestionnaireMap
 from models.risk import BandThresholds
 
 DEFAULT_SITE = "default"
@@ -72,7 +72,7 @@ class ServiceFile(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """One customer. `cards.zone` is the calendar by which days are counted (rules.md R1)."""
+    """One customer. `cards.zone` is the calendar by which days are counted (rule R1)."""
 
     id: str
     cards: CardSettings

@@ -1,7 +1,7 @@
 """A record to an assessment: rules first, then estimates, then the reasons for each estimate.
 
 Rules never wait for a model, and a model that fails becomes `NotScored`; it cannot silence a finding.
-When a model is silent (rules.md R9 to R13) is decided here, in one list.
+When a model is silent (rule R9 to R13) is decided here, in one list.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Crisis lines and guideline links: factual tables with a flag and a date per row.
 
 Only rows flagged `yes` are shown. A crisis line checked more than 180 days ago is not printed; the
-emergency number stays, and so does the card (rules.md R14).
+emergency number stays, and so does the card (rule R14).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from datetime import tzinfo
 
 from explanations.phrasebook import ago, code, dated, references
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
-from fhir_adapters.screening import ITEM_COUNT, SAFETY_ITEM, TITLES, TOP_TOTAL
+from fhir_adapters.instruments import ITEM_COUNT, SAFETY_ITEM, TITLES, TOP_TOTAL
 from models.safety_rules import SAFETY_TOPICS, Kind, Later, SafetyFinding, Urgency
 
 FREQUENCY = ("not at all", "several days", "more than half the days", "nearly every day")

@@ -1,4 +1,4 @@
-"""Conditions to yes/no facts and to coded safety events (rules.md R8).
+"""Conditions to yes/no facts and to coded safety events (rule R8).
 
 A confirmed condition counts for a feature whether active or resolved: the models learned from
 "ever told by a doctor". Safety codes keep their course, their date and their encounter; the
@@ -32,7 +32,7 @@ IGNORED = {"refuted", "entered-in-error"}
 UNCONFIRMED = {"unconfirmed", "provisional", "differential"}
 OVER = {"inactive", "remission", "resolved"}
 
-# Our own words for each code group; method-neutral (facts.md 6).
+# Our own words for each code group; method-neutral (docs/clinical-sources.md S6).
 LABELS = {
     "self_harm": "self-harm",
     "self_injury": "self-harm",
@@ -61,7 +61,7 @@ class EncounterDate:
 def safety_label(group: str) -> str | None:
     """Our label for a safety code group, or None when the group is no safety group.
 
-    Undetermined intent is off: chart review found fewer than a quarter to be self-harm (facts.md 5).
+    Undetermined intent is off: chart review found fewer than a quarter to be self-harm (docs/clinical-sources.md S5).
     """
     if group == "self_harm.undetermined":
         return None
@@ -101,7 +101,7 @@ def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, Cod
 
 
 def severity(group: str) -> int:
-    """0 for acute groups (rules.md R2), 1 for positive ones (R7), 2 for history."""
+    """0 for acute groups (rule R2), 1 for positive ones (R7), 2 for history."""
     return 0 if group.startswith(ACUTE_GROUPS) else 2 if group.startswith("history") else 1
 
 

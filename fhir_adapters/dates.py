@@ -1,7 +1,7 @@
 """FHIR dates on the site's calendar.
 
 A date without a time is that local date; a month or a year alone is the latest day that it
-can mean, but never after today (rules.md R1). A time without a zone, which FHIR forbids but
+can mean, but never after today (rule R1). A time without a zone, which FHIR forbids but
 systems send, is read in the site's zone.
 """
 

@@ -8,11 +8,13 @@ itself becomes an `Anomaly`. Nothing is judged here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, tzinfo
 
-from fhir_adapters import r4, screening
+from fhir_adapters import r4
+from fhir_adapters.anomalies import death_anomalies, event_anomalies, form_anomalies
 from fhir_adapters.belonging import own_resources
+from fhir_adapters.chart import READ_TYPES, Chart, has_no_code
 from fhir_adapters.conditions import (
     OVER,
     EncounterDate,
@@ -44,61 +46,23 @@ from fhir_adapters.facts import (
     PatientRecord,
     RiskAssessment,
     Setting,
-    Unreadable,
     Visit,
     When,
 )
+from fhir_adapters.forms import screening_forms
 from fhir_adapters.gathered import CONDITIONS, COVERAGE, ENCOUNTERS, MEDICATIONS, Gathered
-from fhir_adapters.measurements import coded_values, measured_facts, observed, readings
+from fhir_adapters.instruments import QuestionnaireMap, target_of
+from fhir_adapters.measurements import measured_facts, readings
 from fhir_adapters.medications import Medicine, active, class_names, concept_of, medication_facts, medicine
-from fhir_adapters.screening import Piece, QuestionnaireMap
+from fhir_adapters.screening import total_of
 from fhir_adapters.terminology import SNOMED, canonical
 
 RISK_ASSESSMENT = "225337009"
-# Types in which a documented safety answer can stand, and all types that facts are read from.
-SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
-READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
-# Facts that no rule, model or page uses: read by `mhcds assess` only (product.md section 4).
+# Facts that no rule, model or page uses: read by `mhcds assess` only (docs/operations.md).
 LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 MARITAL = {"M": 1, "T": 1, "D": 2, "L": 2, "W": 2, "S": 3}
 PAYERS = (("ins_private", ("5", "6")), ("ins_medicare", ("1",)), ("ins_medicaid", ("2",)))
 PAYER_TYPES = "https://nahdo.org/sopt"
-DIED_LATER = "One or more answers are dated after the recorded date of death."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """One patient's own resources by type, and how to read them.
-
-    `unreadable`, `odd` and `encounters` are filled while reading.
-    """
-
-    by_kind: dict[str, list[r4.Resource]]
-    zone: tzinfo
-    today: date
-    maps: tuple[QuestionnaireMap, ...]
-    left_out: bool
-    unreadable: list[Unreadable]
-    odd: list[Anomaly]
-    encounters: dict[str, EncounterDate]
-
-    def encounter(self, reference: r4.Reference | None) -> EncounterDate | None:
-        """The encounter that a reference points to, in whatever form; one that was not sent has no dates."""
-        text = (reference.reference or "").partition("/_history/")[0] if reference else ""
-        if not text:
-            return None
-        short = "/".join(text.split("/")[-2:]) if "://" in text else text
-        known = self.encounters.get(text) or self.encounters.get(short)
-        return known or EncounterDate(reference=short, when=None, until=None)
-
-    def of(self, *kinds: str) -> list[r4.Resource]:
-        """The resources of these types."""
-        return [resource for kind in kinds for resource in self.by_kind.get(kind, ())]
-
-    def cannot_read(self, resource: r4.Resource, reason: str) -> None:
-        """Keeps that `resource` could not be read."""
-        may_hide = resource.kind in SAFETY_TYPES
-        self.unreadable.append(Unreadable(reference=resource.reference, reason=reason, may_hide_answer=may_hide))
 
 
 def patient_record(
@@ -126,13 +90,13 @@ def patient_record(
         if resource.content is not None:
             chart.by_kind.setdefault(resource.kind, []).append(resource)
         # An Observation that is at least known to be a screening answer is read as an unreadable one instead.
-        known = isinstance(resource.content, r4.Husk) and screening.target_of(resource.content.code, chart.maps)
+        known = isinstance(resource.content, r4.Husk) and target_of(resource.content.code, chart.maps)
         if resource.fault and resource.kind in READ_TYPES and not known:
             chart.cannot_read(resource, resource.fault)
 
     visits = _visits(chart)
     condition_facts, condition_events, depressive, bipolar = _conditions(chart)
-    forms, observation_events = _observations(chart)
+    forms, observation_events = screening_forms(chart)
     events = [*condition_events, *_reason_events(chart), *observation_events]
     measured, odd_values = measured_facts(
         reading
@@ -147,8 +111,8 @@ def patient_record(
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died = when(patient.deceased_date_time, zone, today)
     deceased = bool(patient.deceased_boolean) or (died is not None and not died.future)
-    anomalies += [*odd_values, *chart.odd, *_form_anomalies(forms), *_event_anomalies(events, deceased)]
-    anomalies += _death_anomalies(died, forms)
+    anomalies += [*odd_values, *chart.odd, *form_anomalies(forms), *event_anomalies(events, deceased=deceased)]
+    anomalies += death_anomalies(died, forms)
     return PatientRecord(
         patient_id=gathered.patient_id,
         as_of=as_of,
@@ -180,15 +144,6 @@ def _listed_facts(known: frozenset[str], visits: list[Visit], chart: Chart) -> l
     if chart.left_out and COVERAGE in known:
         facts += _coverage(chart)
     return facts
-
-
-def _death_anomalies(died: When | None, forms: tuple[Administration, ...]) -> list[Anomaly]:
-    if died is None:
-        return []
-    if died.future:
-        return [Anomaly(kind="future-date", text=f"The date of death is {died.text}, in the future.", when=died)]
-    after = [ref for form in forms if form.when and form.when.day > died.day for ref in form.references]
-    return [Anomaly(kind="after-death", text=DIED_LATER, references=tuple(after), when=died)] if after else []
 
 
 BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
@@ -257,7 +212,7 @@ def _conditions(chart: Chart) -> tuple[list[Fact], list[CodedEvent], Fact | None
     events: list[CodedEvent] = []
     for resource in chart.of("Condition"):
         condition: r4.Condition = resource.content
-        if _has_no_code(condition.code):
+        if has_no_code(condition.code):
             chart.cannot_read(resource, "it has no code")
             continue
         encounter = chart.encounter(condition.encounter)
@@ -308,141 +263,6 @@ def _reason_events(chart: Chart) -> list[CodedEvent]:
     ]
 
 
-def _has_no_code(concept: r4.CodeableConcept | None) -> bool:
-    return concept is None or not (concept.text or any(c.code or c.display for c in concept.coding))
-
-
-def _observations(chart: Chart) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
-    """Forms from Observations and QuestionnaireResponses, and safety findings coded as Observation.code."""
-    pieces: list[Piece] = []
-    events: list[CodedEvent] = []
-    panels = _panels(chart)
-    for resource in chart.of("Observation"):
-        observation: r4.Observation = resource.content
-        if observation.status in ("entered-in-error", "cancelled"):
-            continue
-        if _has_no_code(observation.code):
-            chart.cannot_read(resource, "it has no code")
-            continue
-        panel = next((panels[name] for name in resource.names if name in panels), None)
-        pieces += _observation_pieces(chart, resource, panel)
-        events += _finding_events(chart, resource)
-    for resource in chart.of("QuestionnaireResponse"):
-        response: r4.QuestionnaireResponse = resource.content
-        if response.status == "entered-in-error":
-            continue
-        targets = screening.questionnaire_targets(response, chart.maps)
-        if not targets and screening.seems_a_screen(response):
-            chart.cannot_read(resource, "its questions are not mapped to an instrument")
-        encounter = chart.encounter(response.encounter)
-        for target, value in targets:
-            pieces += screening.pieces_of(
-                target,
-                value,
-                when=when(response.authored, chart.zone, chart.today),
-                encounter=encounter.reference if encounter else None,
-                provisional=response.status in ("in-progress", "stopped"),
-                reference=resource.reference,
-                form=resource.reference,
-            )
-    return screening.administrations(pieces), events
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """A panel or response that item Observations belong to. `teen`: it is the form for adolescents."""
-
-    reference: str
-    when: When | None
-    teen: bool
-
-
-def _panels(chart: Chart) -> dict[str, Panel]:
-    """Observation name to the panel that lists it, or to the response that it was derived from."""
-    found: dict[str, Panel] = {}
-    for resource in chart.of("Observation"):
-        target = screening.target_of(resource.content.code, chart.maps)
-        if target is None or target.item != "panel":
-            continue
-        moment = observed(resource.content, chart.zone, chart.today)
-        teen = target.instrument is Instrument.PHQ9M
-        panel = Panel(reference=resource.reference, when=moment, teen=teen)
-        members = (m.reference.partition("/_history/")[0] for m in resource.content.has_member if m.reference)
-        found.update(dict.fromkeys(members, panel))
-    responses = {name: r for r in chart.of("QuestionnaireResponse") for name in r.names}
-    for resource in chart.of("Observation"):
-        source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
-        if source and not any(name in found for name in resource.names):
-            moment = when(source.content.authored, chart.zone, chart.today)
-            panel = Panel(reference=source.reference, when=moment, teen=False)
-            found.update(dict.fromkeys(resource.names, panel))
-    return found
-
-
-def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
-    """The coded values of one Observation and its components that belong to a screening instrument."""
-    observation: r4.Observation = resource.content
-    values = [
-        (target, value)
-        for concept, value in coded_values(observation)
-        if (target := screening.target_of(concept, chart.maps))
-    ]
-    if not values:
-        return []
-    encounter = chart.encounter(observation.encounter)
-    moment = observed(observation, chart.zone, chart.today) or (panel.when if panel else None)
-    teen = bool(panel and panel.teen) or values[0][0].instrument is Instrument.PHQ9M
-    pieces: list[Piece] = []
-    for found, value in values:
-        of_teens = teen and found.instrument is Instrument.PHQ9
-        target = replace(found, instrument=Instrument.PHQ9M) if of_teens else found
-        own_form = target.item == "panel" or observation.component
-        pieces += screening.pieces_of(
-            target,
-            UNINTERPRETABLE if observation.modifier_extension else value,
-            when=moment,
-            encounter=encounter.reference if encounter else None,
-            provisional=observation.status in ("preliminary", "registered"),
-            reference=resource.reference,
-            form=panel.reference if panel else (resource.reference if own_form else None),
-        )
-    return pieces
-
-
-# Stands for a value that a modifier extension may have turned around.
-UNINTERPRETABLE = r4.Value(data_absent_reason=r4.CodeableConcept(coding=[r4.Coding(code="unsupported")]))
-
-
-def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
-    """Safety findings coded as an Observation's code or a component's, or as the value of an assertion.
-
-    A value of no or false is not positive (R8); a value that says neither counts.
-    """
-    observation: r4.Observation = resource.content
-    asserted = any(c.code == "ASSERTION" for c in observation.code.coding) if observation.code else False
-    concepts = (
-        [observation.value_codeable_concept]
-        if asserted
-        else [
-            concept
-            for concept, value in coded_values(observation)
-            if safety_rows(concept)
-            and value.data_absent_reason is None
-            and screening.yes_or_no("finding", value, resource.reference).yes is not False
-        ]
-    )
-    if not concepts:
-        return []
-    placed = Placed(
-        reference=resource.reference,
-        when=observed(observation, chart.zone, chart.today),
-        setting=Setting.FINDING,
-        encounter=chart.encounter(observation.encounter),
-        provisional=observation.status in ("preliminary", "registered"),
-    )
-    return [event for concept in concepts if (event := coded_event(concept, placed))]
-
-
 def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:
     """The latest PHQ answers and totals as facts; contradictory forms give none."""
     facts: dict[str, Fact] = {}
@@ -452,7 +272,7 @@ def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:
             if answer.score is not None and answer.item.isdigit():
                 name = f"DPQ0{answer.item}0"
                 facts[name] = Fact(name=name, value=answer.score, when=form.when, references=(answer.reference,))
-        total = screening.total_of(form)
+        total = total_of(form)
         if total is not None:
             name = "phq9" if form.instrument is Instrument.PHQ9 else "phq2"
             source = (form.total_reference,) if form.total_reference else form.references
@@ -462,67 +282,6 @@ def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:
             both = tuple(dict.fromkeys(a.reference for a in form.answers if a.item in ("1", "2")))
             facts["phq2"] = Fact(name="phq2", value=one + two, unit="{score}", when=form.when, references=both)
     return list(facts.values())
-
-
-def _form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
-    """R11: forms dated in the future, and forms that contradict themselves or hold values off their scale."""
-    found = []
-    for form in forms:
-        title = screening.TITLES[form.instrument]
-        if form.when and form.when.future:
-            text = f"{title} is dated {form.when.text}, in the future."
-            found.append(Anomaly(kind="future-date", text=text, references=form.references, when=form.when))
-        if form.contradictory:
-            kind, text = _contradiction(form, title)
-            found.append(Anomaly(kind=kind, text=text, references=form.references, when=form.when))
-    return found
-
-
-def _contradiction(form: Administration, title: str) -> tuple[str, str]:
-    scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
-    top = screening.TOP_TOTAL[form.instrument]
-    if form.total is not None and form.total < 0:
-        return "out-of-range", f"{title} total could not be read as a whole number of 0 to {top}."
-    if form.total is not None and form.total > top:
-        return "out-of-range", f"{title} total is recorded as {form.total}; it can only be 0 to {top}."
-    if not screening.total_fits(form):
-        answers = "the one answer is" if len(scores) == 1 else f"the {_number_word(len(scores))} answers add up to"
-        return "contradiction", f"{title}: total {form.total}, but {answers} {sum(scores)}."
-    if any(a.out_of_range for a in form.answers):
-        top_item = screening.TOP_ITEM[form.instrument]
-        return "out-of-range", f"{title}: an answer is off its scale of 0 to {top_item}."
-    return "contradiction", f"{title}: different answers or totals are recorded for one occasion."
-
-
-def _event_anomalies(events: list[CodedEvent], deceased: bool) -> list[Anomaly]:
-    """R11: coded events dated in the future. A code for death on a patient not marked deceased (code list)."""
-    found = [
-        Anomaly(
-            kind="future-date",
-            text=f"{e.display[0].upper()}{e.display[1:]} is dated {e.when.text}, in the future.",
-            references=(e.reference,),
-            when=e.when,
-        )
-        for e in events
-        if e.when and e.when.future
-    ]
-    if not deceased:
-        found += [
-            Anomaly(
-                kind="contradiction",
-                text="A code for death by suicide is recorded; the patient is not marked deceased.",
-                references=(e.reference,),
-                when=e.when,
-            )
-            for e in events
-            if e.group == "suicide_death_event"
-        ]
-    return found
-
-
-def _number_word(count: int) -> str:
-    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    return words[count] if count < len(words) else str(count)
 
 
 def _medications(chart: Chart) -> list[Fact]:

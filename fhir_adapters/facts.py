@@ -18,7 +18,7 @@ class When:
     """A FHIR date or dateTime, placed on the calendar of the site.
 
     `text` is as recorded. `day` is the local calendar day; for a date known only to the
-    month or year it is the latest day that it can mean, never after today (rules.md R1).
+    month or year it is the latest day that it can mean, never after today (rule R1).
     `instant` is UTC, and None where no time of day was recorded. `future` says that the
     recorded day lies after today, `partial` that only a month or a year was recorded.
     """
@@ -120,7 +120,7 @@ class Administration:
 
 
 class Course(StrEnum):
-    """How a coded safety event stands in the chart (rules.md R8)."""
+    """How a coded safety event stands in the chart (rule R8)."""
 
     ACTIVE = "active"
     HISTORY = "history"
@@ -185,7 +185,7 @@ class RiskAssessment:
 class Anomaly:
     """Data that contradicts itself, is out of range, or is not this patient's.
 
-    `text` is a plain sentence of ours for the clinician. `stops_model`: rules.md R11.
+    `text` is a plain sentence of ours for the clinician. `stops_model`: rule R11.
     """
 
     kind: str

@@ -23,8 +23,8 @@ from fhir_adapters.conditions import safety_label
 from fhir_adapters.errors import FetchFailed, NotFhir, WrongPatient
 from fhir_adapters.facts import Unknown
 from fhir_adapters.gathered import Gathered
+from fhir_adapters.instruments import QuestionnaireMap, targets
 from fhir_adapters.measurements import CODED
-from fhir_adapters.screening import QuestionnaireMap, targets
 from fhir_adapters.terminology import LOINC, SNOMED, code_group, table
 
 Fetch = Callable[[str], list[r4.Resource]]

@@ -333,7 +333,7 @@ def _second_try(raw: bytes | Raw, kind: str) -> tuple[Any, Reference | None]:
     """What can be had of a resource that does not fit its type, and the patient that it names.
 
     Nulls, which FHIR forbids and systems send, count as absent. Of an Observation with a faulty value at least
-    the code is kept: a safety answer that cannot be read must still be seen as one (rules.md R4).
+    the code is kept: a safety answer that cannot be read must still be seen as one (rule R4).
     """
     try:
         plain = _without_nulls(msgspec.json.decode(raw))

@@ -1,84 +1,30 @@
-"""Screening instruments: Observations and QuestionnaireResponses to administrations.
+"""Screening answers put together to forms.
 
-One `Administration` is one form filled in once, whatever shape it came in: item
-Observations, a panel with members or components, a total alone, or a QuestionnaireResponse
-by LOINC linkId or by the site's own map (ASQ and EPDS have no usable LOINC codes). Coded,
-boolean, integer, quantity and text answers read alike. Nothing is imputed and no total is
-pro-rated. What an answer means is for `models.safety_rules`.
+One `Administration` is one form filled in once, whatever shape it came in: item Observations, a panel with members or
+components, a total alone, or a QuestionnaireResponse. Nothing is imputed, no total is pro-rated, and forms are
+never mixed to a total that nobody had. What an answer means is for `models.safety_rules`.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 
 from fhir_adapters import r4
+from fhir_adapters.answers import (
+    answer_codes,
+    codings,
+    graded,
+    most_severe,
+    nothing_there,
+    number_in,
+    overall_level,
+    yes_or_no,
+)
 from fhir_adapters.facts import Administration, AnswerState, Instrument, ItemAnswer, When
-from fhir_adapters.terminology import LOINC, SNOMED, canonical, table
-
-ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
-
-# Highest item score and highest total of the graded instruments (facts.md 1.1, 1.2).
-TOP_ITEM = {Instrument.PHQ9: 3, Instrument.PHQ9M: 3, Instrument.PHQ2: 3, Instrument.EPDS: 3, Instrument.GAD7: 3}
-TOP_TOTAL = {Instrument.PHQ9: 27, Instrument.PHQ9M: 27, Instrument.PHQ2: 6, Instrument.EPDS: 30, Instrument.GAD7: 21}
-ITEM_COUNT = {Instrument.PHQ9: 9, Instrument.PHQ9M: 9, Instrument.PHQ2: 2, Instrument.EPDS: 10, Instrument.GAD7: 7}
-YES_NO = (Instrument.CSSRS, Instrument.ASQ)
-TITLES = {
-    Instrument.PHQ9: "PHQ-9",
-    Instrument.PHQ9M: "PHQ-9M",
-    Instrument.PHQ2: "PHQ-2",
-    Instrument.EPDS: "EPDS",
-    Instrument.GAD7: "GAD-7",
-    Instrument.CSSRS: "C-SSRS",
-    Instrument.ASQ: "ASQ",
-}
-# The question of each instrument that asks about self-harm or suicide; all of them for the last two.
-SAFETY_ITEM = {Instrument.PHQ9: "9", Instrument.PHQ9M: "9", Instrument.EPDS: "10"}
-
-GROUPS = {"phq9": Instrument.PHQ9, "phq9m": Instrument.PHQ9M, "phq2": Instrument.PHQ2, "epds": Instrument.EPDS,
-          "gad7": Instrument.GAD7, "cssrs.screener": Instrument.CSSRS}  # fmt: skip
-
-WORDS = {
-    "not at all": 0, "nunca": 0, "never": 0, "several days": 1, "varios días": 1,
-    "more than half the days": 2, "más de la mitad de los días": 2, "nearly every day": 3, "casi todos los días": 3,
-}  # fmt: skip
-# EPDS item 10 has answer words of its own (response options only; the question is not reproduced).
-EPDS_WORDS = {"never": 0, "hardly ever": 1, "sometimes": 2, "quite often": 3, "yes, quite often": 3}
-YES_WORDS = {"yes": True, "y": True, "true": True, "sí": True, "si": True, "1": True, "positive": True, "present": True,
-             "no": False, "n": False, "false": False, "0": False, "negative": False, "absent": False, "denied": False,
-             "denies": False, "not present": False}  # fmt: skip
-YES_NO_TABLES = ("v2-0136", "v2-0532")
-REFUSED = {
-    "asked-declined",
-    "refused",
-    "declined",
-    "patient declined",
-    "patient refused",
-    "refuse",
-    "refused to answer",
-}
-REFUSED_CODES = {(SNOMED, "720834000")}
-# Reasons for an absent value that mean the question was not put or not filled in; the short ones are null flavours.
-NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-applicable", "not-performed",
-             "UNK", "NASK", "ASKU", "NAV", "NI"}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionnaireMap:
-    """A site's map of one form without standard codes (product.md section 4).
-
-    `source` is the Questionnaire's canonical (`form`) or a code system; `items` maps linkId or code to an
-    item: "1".."10", "total", or "q1".."q6", "q6_recent", "acuity".
-    """
-
-    instrument: Instrument
-    source: str
-    items: Mapping[str, str]
-    form: bool = True
+from fhir_adapters.instruments import ITEM_COUNT, TEEN_QUESTIONS, TOP_ITEM, TOP_TOTAL, YES_NO, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,198 +43,6 @@ class Piece:
     form: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What a code or linkId asks: `item`, or "total", "panel", "level", "most-severe"."""
-
-    instrument: Instrument
-    item: str
-
-
-@cache
-def targets() -> dict[str, Target]:
-    """LOINC (and two SNOMED) codes to the instrument and item that they stand for."""
-    found: dict[str, Target] = {}
-    for row in table("instruments"):
-        match = re.match(r"(phq9m|phq9|phq2|gad7|epds|cssrs\.screener)\.(item\d(?:_recent)?|total|panel)", row["group"])
-        if match and not row["code"].startswith("("):
-            instrument, part = GROUPS[match[1]], match[2]
-            item = part.replace("item", "q" if instrument is Instrument.CSSRS else "")
-            found[row["code"]] = Target(instrument=instrument, item=item)
-    # Nursing-home (MDS) form of item 9: presence is yes/no, frequency 0-3 (facts.md 1.1).
-    found["54652-3"] = Target(instrument=Instrument.PHQ9, item="9")
-    found["54653-1"] = Target(instrument=Instrument.PHQ9, item="9")
-    found["93374-7"] = Target(instrument=Instrument.CSSRS, item="level")
-    found["93293-9"] = Target(instrument=Instrument.CSSRS, item="most-severe")
-    return found
-
-
-def target_of(concept: r4.CodeableConcept | None, maps: Iterable[QuestionnaireMap]) -> Target | None:
-    """What a code asks, by standard code or by a site's map of a local code system."""
-    for coding in concept.coding if concept else ():
-        if not coding.code:
-            continue
-        # A listed code whose system was left out is read all the same: unknown reads as worse (rules.md R4).
-        if (not coding.system or canonical(coding.system) in (LOINC, SNOMED)) and coding.code in targets():
-            return targets()[coding.code]
-        for site_map in maps:
-            if site_map.source == coding.system and coding.code in site_map.items:
-                return Target(instrument=site_map.instrument, item=site_map.items[coding.code])
-    return None
-
-
-@cache
-def _answer_codes() -> tuple[dict[str, int], dict[tuple[str, str], bool]]:
-    scores: dict[str, int] = {}
-    yes_no: dict[tuple[str, str], bool] = {}
-    for row in table("instruments"):
-        score = re.match(r"answer\.(?:LL358-3|gad7\.item2) score=(\d)", row["group"])
-        if score:
-            scores[row["code"]] = int(score[1])
-        if row["group"] in ("answer.yes", "answer.no"):
-            yes_no[row["system"], row["code"]] = row["group"] == "answer.yes"
-    return scores, yes_no
-
-
-LEVELS = {"LA9194-7": "low", "LA6751-7": "moderate", "LA9193-9": "high"}
-SEVERITY = {"LA30370-3": 1, "LA30371-1": 2, "LA30372-9": 3, "LA30373-7": 4, "LA30374-5": 5}
-
-
-def _codings(value: r4.Value) -> list[r4.Coding]:
-    found = list(value.value_codeable_concept.coding) if value.value_codeable_concept else []
-    return found + ([value.value_coding] if value.value_coding else [])
-
-
-def _number(value: r4.Value) -> float | None:
-    """The number in a value, from an integer, decimal, quantity, ordinalValue extension or numeric text."""
-    ordinals = [
-        extension.value_decimal if extension.value_decimal is not None else extension.value_integer
-        for coding in _codings(value)
-        for extension in coding.extension
-        if extension.url == ORDINAL
-    ]
-    quantity = value.value_quantity
-    candidates = [
-        *ordinals,
-        value.value_integer,
-        value.value_decimal,
-        quantity.value if quantity and not quantity.comparator else None,
-        value.value_string,
-    ]
-    try:
-        number = next((float(c) for c in candidates if c is not None), None)
-    except (ValueError, OverflowError):
-        return None
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _texts(value: r4.Value) -> list[str]:
-    """The words of a value in lower case, without a note in brackets behind them."""
-    concept = value.value_codeable_concept
-    texts = [value.value_string, concept.text if concept else None, *(c.display for c in _codings(value))]
-    return [re.sub(r"\s*\([^)]*\)$", "", text.strip().lower()) for text in texts if text]
-
-
-def _absent(value: r4.Value) -> AnswerState | None:
-    """Why there is no answer, if that is said: declined, blank, or a reason that we do not know."""
-    reasons = [c.code for c in value.data_absent_reason.coding] if value.data_absent_reason else []
-    refused = any((canonical(c.system or ""), c.code) in REFUSED_CODES or c.code in REFUSED for c in _codings(value))
-    if refused or "asked-declined" in reasons or any(text in REFUSED for text in _texts(value)):
-        return AnswerState.DECLINED
-    if value.data_absent_reason is not None:
-        return AnswerState.BLANK if reasons and set(reasons) <= NOT_ASKED else AnswerState.UNREADABLE
-    return None
-
-
-def _has_value(value: r4.Value) -> bool:
-    readable = (
-        value.value_quantity,
-        value.value_codeable_concept,
-        value.value_coding,
-        value.value_integer,
-        value.value_decimal,
-        value.value_string,
-        value.value_boolean,
-    )
-    foreign = (
-        value.value_range, value.value_ratio, value.value_period, value.value_date, value.value_time,
-        value.value_date_time, value.value_sampled_data, value.value_uri, value.value_reference, value.value_attachment,
-    )  # fmt: skip
-    return any(part is not None for part in readable) or any(bytes(part) for part in foreign)
-
-
-def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -> ItemAnswer:
-    """A graded answer: by LOINC answer code, then ordinalValue, then number, then known words, then yes or no.
-
-    A value that is no step of the scale is unreadable: weights shipped with forms are not trusted
-    (facts.md 1.1). A value that can be read wins over a reason for its absence.
-    """
-    scores, _ = _answer_codes()
-    number: float | None = next(
-        (
-            scores[c.code]
-            for c in _codings(value)
-            if c.code in scores and (not c.system or canonical(c.system) == LOINC)
-        ),
-        None,
-    )
-    if number is None:
-        number = _number(value)
-    if number is None:
-        words = EPDS_WORDS if instrument is Instrument.EPDS else WORDS
-        number = next((words[text] for text in _texts(value) if text in words), None)
-    if number is not None:
-        fits = number == int(number) and 0 <= number <= TOP_ITEM[instrument]
-        state = AnswerState.ANSWERED if fits else AnswerState.UNREADABLE
-        score = int(number) if fits else None
-        return ItemAnswer(item=item, state=state, score=score, reference=reference, out_of_range=not fits)
-    said = _said_yes(value)
-    if said is not None:
-        score = None if said else 0
-        return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=said, score=score, reference=reference)
-    return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
-
-
-def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
-    """A yes/no answer: boolean, coded, 1 or 0, the word, or else the interpretation."""
-    said = _said_yes(value)
-    if said is None:
-        return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
-    return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=said, reference=reference)
-
-
-def _unanswered(value: r4.Value) -> AnswerState:
-    return _absent(value) or (AnswerState.UNREADABLE if _has_value(value) else AnswerState.BLANK)
-
-
-def _nothing_there(value: r4.Value) -> bool:
-    return not _has_value(value) and _absent(value) is not AnswerState.UNREADABLE
-
-
-def _said_yes(value: r4.Value) -> bool | None:
-    yes_no = _answer_codes()[1]
-    if value.value_boolean is not None:
-        return value.value_boolean
-    for coding in _codings(value):
-        code = coding.code or ""
-        coded = yes_no.get((canonical(coding.system) if coding.system else LOINC, code))
-        if coded is None and (coding.system or "").endswith(YES_NO_TABLES):
-            coded = {"Y": True, "N": False}.get(code)
-        if coded is not None:
-            return coded
-    number = _number(value)
-    if number in (0.0, 1.0):
-        return number == 1.0
-    texts = _texts(value)
-    worded = next((YES_WORDS[text] for text in texts if text in YES_WORDS), None)
-    if worded is None and any(re.match(r"yes\b", text) for text in texts):
-        return True
-    if worded is None and not _has_value(value):
-        flags = {c.code for concept in value.interpretation for c in concept.coding}
-        worded = True if "POS" in flags else False if "NEG" in flags else None
-    return worded
-
-
 def pieces_of(
     target: Target,
     value: r4.Value,
@@ -302,23 +56,23 @@ def pieces_of(
     """The piece that one coded value is; empty for a panel without a value of its own."""
     answer, number, level = None, None, None
     if target.item == "panel":
-        if not _has_value(value):
+        if nothing_there(value):
             return []
         target = replace(target, item="total")
     if target.item == "total":
-        if _nothing_there(value):
+        if nothing_there(value):
             return []
-        found = _number(value)
+        found = number_in(value)
         # A total that cannot be read is kept as -1: out of range, hence an anomaly, never nothing.
         number = int(found) if found is not None and found == int(found) else -1
     elif target.item == "level":
-        level = _level(value)
+        level = overall_level(value)
         if level is None:
-            if _nothing_there(value):
+            if nothing_there(value):
                 return []
             answer = ItemAnswer(item="level", state=AnswerState.UNREADABLE, reference=reference)
     elif target.item == "most-severe":
-        answer = _most_severe(value, reference)
+        answer = most_severe(value, reference)
         target = replace(target, item=answer.item)
     elif target.instrument in YES_NO or target.item in TEEN_QUESTIONS:
         answer = yes_or_no(target.item, value, reference)
@@ -340,85 +94,16 @@ def pieces_of(
     ]
 
 
-# The two questions of PHQ-9M outside its total; they must reach the rules all the same (facts.md 1.1).
-TEEN_QUESTIONS = ("past_month_thoughts", "lifetime_attempt")
-
-
-def _level(value: r4.Value) -> str | None:
-    """A coded or worded overall result: high, moderate or low."""
-    coded = next((LEVELS[c.code] for c in _codings(value) if c.code in LEVELS), None)
-    if coded:
-        return coded
-    words = {word for text in _texts(value) for word in re.findall(r"[a-z]+", text)}
-    return next((level for level in ("high", "moderate", "low") if level in words), None)
-
-
-def _most_severe(value: r4.Value, reference: str) -> ItemAnswer:
-    """The most severe ideation (93293-9) as an answer to the question of its rank; rank 0 is a no to question 1."""
-    rank = next((SEVERITY[c.code] for c in _codings(value) if c.code in SEVERITY), None)
-    number = rank if rank is not None else _number(value)
-    if number is None or number not in range(6):
-        return ItemAnswer(item="q1", state=_unanswered(value), reference=reference)
-    return ItemAnswer(item=f"q{max(1, int(number))}", state=AnswerState.ANSWERED, yes=number > 0, reference=reference)
-
-
-def questionnaire_targets(
-    response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap]
-) -> list[tuple[Target, r4.Value]]:
-    """Each answered or blank question of a known form, by the site's map first, then by LOINC linkId.
-
-    R4 items carry no code, so the LOINC code is the linkId itself or the last part of its path.
-    """
-    canonical_url = (response.questionnaire or "").partition("|")[0]
-    site_items: dict[str, Target] = {}
-    for site_map in maps:
-        if site_map.source == canonical_url:
-            site_items |= {
-                link: Target(instrument=site_map.instrument, item=item) for link, item in site_map.items.items()
-            }
-    found: list[tuple[Target, r4.Value]] = []
-
-    def walk(items: list[r4.QuestionnaireItem]) -> None:
-        for item in items:
-            target = site_items.get(item.link_id or "") or _loinc_target(item)
-            if target:
-                # Each of several answers is kept; putting the form together keeps the worst.
-                found.extend((target, answer) for answer in item.answer)
-                if not item.answer:
-                    found.append((target, r4.Value()))
-            walk(item.item)
-            for answer in item.answer:
-                walk(answer.item)
-
-    walk(response.item)
-    teen = any(t.instrument is Instrument.PHQ9M for t, _ in found)
-    if teen:
-        found = [
-            (replace(t, instrument=Instrument.PHQ9M), v) if t.instrument is Instrument.PHQ9 else (t, v)
-            for t, v in found
-        ]
-    return found
-
-
-def _loinc_target(item: r4.QuestionnaireItem) -> Target | None:
-    """By the LOINC code that ends the linkId or the definition; R4 items carry no code of their own."""
-    for text in (item.link_id, item.definition):
-        match = re.search(r"(?:^|[^0-9A-Za-z])(\d{4,6}-\d)$", text or "")
-        if match and match[1] in targets():
-            return targets()[match[1]]
-    return None
-
-
 NAMES_A_FORM = re.compile(r"phq|c-?ssrs|columbia|\basq\b|epds|edinburgh", re.IGNORECASE)
 
 
 def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
     """Whether a response is, by its canonical or its answer codes, one of the instruments: read or not read."""
-    scores = _answer_codes()[0]
+    scores = answer_codes()[0]
 
     def coded(items: list[r4.QuestionnaireItem]) -> bool:
         return any(
-            coded(item.item) or any(coded(a.item) or any(c.code in scores for c in _codings(a)) for a in item.answer)
+            coded(item.item) or any(coded(a.item) or any(c.code in scores for c in codings(a)) for a in item.answer)
             for item in items
         )
 

@@ -1,7 +1,7 @@
 """A patient record to the raw values that the models take, with what is missing and why.
 
 Shared by serving and by the test that compares it with training rows. PHQ answers count only when at
-most 14 days old (rules.md R12); other inputs have the wider windows of `FRESH_DAYS`. A value read in an
+most 14 days old (rule R12); other inputs have the wider windows of `FRESH_DAYS`. A value read in an
 assumed unit is never an input. Nothing is imputed.
 """
 

@@ -26,11 +26,12 @@ from fhir_adapters.facts import (
     Setting,
     When,
 )
-from fhir_adapters.screening import SAFETY_ITEM, TEEN_QUESTIONS, total_of
+from fhir_adapters.instruments import SAFETY_ITEM, TEEN_QUESTIONS
+from fhir_adapters.screening import total_of
 
 RECENT_DAYS = 90
 POSITIVE_DAYS = 14
-EPDS_POSITIVE_DAYS = 7  # EPDS asks about the past seven days (facts.md 1.2)
+EPDS_POSITIVE_DAYS = 7  # EPDS asks about the past seven days (docs/clinical-sources.md S2)
 SAME_ENCOUNTER_DAYS = 7
 ONE_DAY = timedelta(hours=24)
 
@@ -293,7 +294,7 @@ def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
     """C-SSRS screener. Acute: intent or plan (4, 5) in the past month, or behaviour within 3 months, or overall High.
 
     Positive: questions 1 to 3, behaviour longer ago, or overall Moderate. Source: cssrs.columbia.edu triage
-    (facts.md 1.4). Behaviour without recency is acute while current (R4) and positive later.
+    (docs/clinical-sources.md S4). Behaviour without recency is acute while current (R4) and positive later.
     """
     findings = []
     for form in record.of(Instrument.CSSRS):
@@ -320,7 +321,7 @@ def asq_answers(record: PatientRecord) -> list[SafetyFinding]:
     """ASQ. Acute: acuity yes, whatever the other answers; any yes without a recorded acuity, while current (R4).
 
     Positive: any yes with acuity no. All questions refused counts as positive. Source: NIMH ASQ toolkit
-    (facts.md 1.3).
+    (docs/clinical-sources.md S3).
     """
     findings = []
     for form in record.of(Instrument.ASQ):
@@ -413,7 +414,7 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
     """R7: PHQ-9 item 9 (>= 1) and EPDS item 10 (above "never"), whatever the total. R5: declined or blank.
 
     R6: a PHQ-9 total of 25 or an EPDS total of 28 cannot be reached without the item. The two further questions
-    of PHQ-9M count as item 9 does. Sources: facts.md 1.1, 1.2.
+    of PHQ-9M count as item 9 does. Sources: docs/clinical-sources.md S1, S2.
     """
     findings = []
     for form in record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS):
@@ -494,7 +495,7 @@ def _unanswered(record: PatientRecord, form: Administration, answers: Iterable[I
 def depression_totals(record: PatientRecord) -> list[SafetyFinding]:
     """R6: PHQ-9 or PHQ-9M >= 10, PHQ-2 >= 3, EPDS >= 13, up to 90 days old; from day 15 only without follow-up since.
 
-    Bands: facts.md 1.1; PHQ-2 cut 3: Arroll 2010. Under 12: no depression card (R9).
+    Bands: docs/clinical-sources.md S1; PHQ-2 cut 3: Arroll 2010. Under 12: no depression card (R9).
     """
     if record.age_years is not None and record.age_years < 12:
         return []

@@ -20,7 +20,7 @@ from fhir_adapters import r4
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import Instrument
-from fhir_adapters.screening import QuestionnaireMap
+from fhir_adapters.instruments import QuestionnaireMap
 
 AS_OF = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 PATIENT = "p1"

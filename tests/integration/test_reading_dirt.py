@@ -30,8 +30,8 @@ from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters.conditions import safety_label
+from fhir_adapters.instruments import targets
 from fhir_adapters.prefetch import local_template, templates
-from fhir_adapters.screening import targets
 from fhir_adapters.terminology import code_group, table
 
 TODAY = AS_OF.date().isoformat()

@@ -1,4 +1,4 @@
-"""When the models speak and when they are silent (rules.md R9 to R13), with thresholds so low that every score prompts."""
+"""When the models speak and when they are silent (rule R9 to R13), with thresholds so low that every score prompts."""
 
 from __future__ import annotations
 

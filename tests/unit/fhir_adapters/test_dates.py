@@ -1,4 +1,4 @@
-"""FHIR dates on the site's calendar (rules.md R1)."""
+"""FHIR dates on the site's calendar (rule R1)."""
 
 from __future__ import annotations
 
