@@ -133,20 +133,15 @@ def _print(result: Assessed | Failed, form: str) -> None:
         if form == "text":
             click.echo(f"{result.name}: {result.error}", err=True)
         else:
-            click.echo(msgspec.json.encode({"input": _text(result.name), "error": result.error}))
+            click.echo(msgspec.json.encode({"input": result.name, "error": result.error}))
     elif form == "json":
         click.echo(msgspec.json.encode(result.report()))
     elif form == "cards":
-        click.echo(msgspec.json.encode({"input": _text(result.name), "cards": result.cards}))
+        click.echo(msgspec.json.encode({"input": result.name, "cards": result.cards}))
     else:
         from cds_service.terminal import print_assessed
 
         print_assessed(result)
-
-
-def _text(name: str) -> str:
-    """A file's name as text; bytes that are no UTF-8 are replaced."""
-    return name.encode(errors="replace").decode()
 
 
 @main.command("check-config")

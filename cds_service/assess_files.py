@@ -102,11 +102,12 @@ def content(name: str) -> bytes:
 
 
 def assess_file(
-    name: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook, strict: bool = False
+    path: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook, strict: bool = False
 ) -> Assessed | Failed:
     """One input assessed, or why not. `strict`: a Bundle with a resource that is not valid R4 is refused."""
+    name = path.encode(errors="replace").decode()  # bytes of a path that are no UTF-8 cannot be printed
     try:
-        raw = content(name)
+        raw = content(path)
         encounter, user = None, None
         if _is_hook(raw):
             hook = offered(decode(raw))

@@ -6,6 +6,7 @@ When a model is silent (rule R9 to R13) is decided here, in one list.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from explanations.attribution import attributions
@@ -52,42 +53,59 @@ class Assessment:
 
     def prompting(self) -> tuple[RiskScore, ...]:
         """Scores that ask for a screening prompt: at or above the threshold, but not depression when in care (R13)."""
-        return tuple(
-            s
-            for s in self.scores
-            if isinstance(s, RiskScore)
-            and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD
-            and not (s.outcome == DEPRESSION and self.in_care)
-        )
+        return tuple(s for s in _above(self.scores) if not (s.outcome == DEPRESSION and self.in_care))
 
 
 def assess(record: PatientRecord, engine: Engine) -> Assessment:
     """Findings, then scores, then reasons."""
     reading = apply_safety_rules(record)
     given = inputs(record)
-    scores = tuple(_score(record, given, engine, outcome) for outcome in OUTCOMES)
-    explained = [_explained(s, given, engine) for s in scores]
+    estimates = [_estimate(record, given, engine, outcome) for outcome in OUTCOMES]
+    scores = tuple(scored for scored, _ in estimates)
     care = () if record.deceased else depression_care(record)
-    above = any(
-        isinstance(s, RiskScore) and s.outcome == DEPRESSION and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD
-        for s in scores
-    )
+    above = any(s.outcome == DEPRESSION for s in _above(scores))
     return Assessment(
         record=record,
         findings=reading.findings,
         history=reading.history,
-        scores=tuple(s if not isinstance(e, NotScored) else e for s, e in zip(scores, explained, strict=True)),
-        explanations=tuple(e for e in explained if isinstance(e, Explanation)),
+        scores=scores,
+        explanations=tuple(explained for _, explained in estimates if explained),
         missing=given.missing,
         in_care=care,
         measure_again=bool(care) and above and not _phq9_within(record, MEASURE_AGAIN_DAYS),
     )
 
 
-def _score(record: PatientRecord, given: Inputs, engine: Engine, outcome: str) -> RiskScore | NotScored:
-    silent = why_silent(record, outcome)
+def _above(scores: Iterable[RiskScore | NotScored]) -> list[RiskScore]:
+    return [s for s in scores if isinstance(s, RiskScore) and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD]
+
+
+def _estimate(
+    record: PatientRecord, given: Inputs, engine: Engine, outcome: str
+) -> tuple[RiskScore | NotScored, Explanation | None]:
+    """A score with its explanation, or why there is none. What cannot be explained exactly is not shown."""
+    silent = why_silent(record, outcome) or _no_basis(given, outcome)
     if silent:
-        return silent
+        return silent, None
+    model = next((m for m in engine.models if m.outcome == outcome), None)
+    if model is None:
+        detail = "The model could not be loaded; rules still apply."
+        return NotScored(outcome=outcome, reason="model-unavailable", detail=detail), None
+    try:
+        scored = score(model, given.vector(model.schema), engine.thresholds.threshold_for(model))
+    except ModelError:
+        detail = "The model could not score this record; rules still apply."
+        return NotScored(outcome=outcome, reason="model-failed", detail=detail), None
+    if isinstance(scored, NotScored):
+        return scored, None
+    try:
+        return scored, _explained(scored, given, model)
+    except NotExact:
+        detail = "The estimate could not be explained exactly."
+        return NotScored(outcome=outcome, reason="not-explained", detail=detail), None
+
+
+def _no_basis(given: Inputs, outcome: str) -> NotScored | None:
     if not any(_documented(fact) for fact in given.facts.values()):
         # Lists that are empty are known, but a chart that holds nothing but a name and a birthday is no basis.
         return NotScored(
@@ -96,17 +114,7 @@ def _score(record: PatientRecord, given: Inputs, engine: Engine, outcome: str) -
             detail="Nothing but the patient's own details is on record.",
             missing=tuple(gap.name for gap in given.missing),
         )
-    model = next((m for m in engine.models if m.outcome == outcome), None)
-    if model is None:
-        return NotScored(
-            outcome=outcome, reason="model-unavailable", detail="The model could not be loaded; rules still apply."
-        )
-    try:
-        return score(model, given.vector(model.schema), engine.thresholds.threshold_for(model))
-    except ModelError:
-        return NotScored(
-            outcome=outcome, reason="model-failed", detail="The model could not score this record; rules still apply."
-        )
+    return None
 
 
 def _documented(fact: Fact) -> bool:
@@ -114,23 +122,14 @@ def _documented(fact: Fact) -> bool:
     return any(not reference.startswith("Patient/") for reference in fact.references)
 
 
-def _explained(scored: RiskScore | NotScored, given: Inputs, engine: Engine) -> Explanation | NotScored | None:
-    """The explanation of a score. A score that cannot be explained exactly is not shown: it becomes NotScored."""
-    if isinstance(scored, NotScored):
-        return None
-    model = next(m for m in engine.models if m.outcome == scored.outcome)
-    try:
-        attributed = attributions(scored, model.schema)
-    except NotExact:
-        return NotScored(
-            outcome=scored.outcome, reason="not-explained", detail="The estimate could not be explained exactly."
-        )
+def _explained(scored: RiskScore, given: Inputs, model: Model) -> Explanation:
+    """The explanation of a score. Raises NotExact when it does not add up."""
     names = model.schema.names
     return Explanation(
         outcome=scored.outcome,
         base_log_odds=scored.base_log_odds,
         log_odds=scored.log_odds,
-        reasons=reasons(attributed, given),
+        reasons=reasons(attributions(scored, model.schema), given),
         known=sum(name in given.facts for name in names),
         inputs=len(names),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -122,6 +123,18 @@ def test_nonsense_is_a_plain_message_and_exit_status_1(form: str, tmp_path: Path
     assert b"Traceback" not in done.stdout + done.stderr
     assert len(said) == len(NONSENSE)
     assert all(b"expected" in line for line in said)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "cards"])
+def test_a_file_name_that_is_no_utf_8_is_read_and_printed(form: str, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xffd.json")
+    path.write_bytes(ACUTE)
+
+    done = mhcds("assess", "--format", form, str(path))
+
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == 0
+    assert b"b?d.json" in done.stdout
 
 
 @pytest.mark.parametrize(

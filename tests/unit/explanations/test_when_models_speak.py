@@ -9,6 +9,7 @@ from builders import cards_of, given, patient, record_of
 
 from cds_service.engine import load_engine
 from explanations.assessment import assess
+from explanations.errors import NotExact
 from models.features import TOO_OLD, inputs
 from models.risk import BandThresholds, NotScored
 
@@ -153,3 +154,14 @@ def test_a_value_without_a_unit_feeds_no_model() -> None:
 
     assert record.fact("weight_kg").unit_assumed
     assert "weight_kg" not in inputs(record).facts
+
+
+def test_a_score_that_cannot_be_explained_is_not_shown_and_silences_no_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise NotExact("made to fail")
+
+    monkeypatch.setattr("explanations.assessment.attributions", fail)
+    lines = ("Medicine sertraline, today", "C-SSRS, today: question 4 = yes")
+
+    assert spoken(*lines) == silent("not-explained")
+    assert topics(*lines) == ["acute-safety critical"]
