@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import sys
 from collections.abc import Iterator
@@ -47,21 +46,15 @@ def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
     """Run the service. Until client authentication exists it listens on loopback only."""
     from cds_service.app import create_app
     from cds_service.server import serve as run
+    from fhir_adapters.client import is_loopback_host
 
     config = configured(folder)
-    if not _is_loopback(host):
+    if not is_loopback_host(host):
         raise click.ClickException(
             f"--host: expected a loopback address such as 127.0.0.1, found {host}; callers are not authenticated yet"
         )
     logging.getLogger("mhcds").setLevel(logging.INFO)
     run(lambda: create_app(config), host, port, workers)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @main.command()

@@ -15,6 +15,7 @@ from explanations.phrasebook import Phrasebook, ago, code, dated, references
 from explanations.rationale import Explanation
 from explanations.statements import Statement, answer_words, statement
 from fhir_adapters.facts import AnswerState, Instrument
+from fhir_adapters.instruments import NINE_ITEM_PHQ
 from fhir_adapters.screening import total_of
 from models.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.risk import RiskScore
@@ -163,7 +164,7 @@ SUMMARIES = {
 
 def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Draft:
     record = assessment.record
-    needed = [u for u in record.unknown if u.needed]
+    needed = record.lacking
     refused = [f"**Not read: {PARTS[u.what]}** ({u.reason})" for u in needed]
     broken = [f"{code(u.reference)} could not be read: {u.reason}" for u in record.unreadable]
     rest = [f"and {len(broken) - MOST_UNREADABLE} more"] if len(broken) > MOST_UNREADABLE else []
@@ -279,7 +280,7 @@ CARE = {"mh_visit_yr": "Mental-health visit within 12 months", "depressive_disor
 
 def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding] = ()) -> list[str]:
     """Up to three PHQ-9 results, the findings' own among them, as lines of a table; empty without totals."""
-    forms = [f for f in assessment.record.of(Instrument.PHQ9, Instrument.PHQ9M) if total_of(f) is not None]
+    forms = [f for f in assessment.record.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
     own = [f.form for f in findings if f.form in forms]
     chosen = [*own, *(f for f in forms if f not in own)][:3]
     rows = []
@@ -312,7 +313,7 @@ def measure_again(assessment: Assessment, settings: CardSettings, phrases: Phras
 
 def _last_phq9(assessment: Assessment, none: str) -> str:
     record = assessment.record
-    results = [f for f in record.of(Instrument.PHQ9, Instrument.PHQ9M) if f.when and total_of(f) is not None]
+    results = [f for f in record.of(*NINE_ITEM_PHQ) if f.when and total_of(f) is not None]
     last = results[0] if results else None
     if last is None:
         return f"{none} PHQ-9 on file"

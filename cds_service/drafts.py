@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from cds_service.wire import Action, Coding, Suggestion
+from fhir_adapters.terminology import LOINC, RISK_ASSESSMENT, SNOMED
 from models.safety_rules import Topic
 
 OVERRIDE_SYSTEM = "urn:mental-health-cds:override-reason"
 TOPIC_SYSTEM = "urn:mental-health-cds:card-topic"
-LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
 
 TOPIC_NAMES = {
     Topic.ACUTE_SAFETY: "Acute safety",
@@ -36,7 +36,7 @@ PHQ9M = Coding(
 CSSRS = Coding(
     system=LOINC, code="93373-9", display="Columbia - suicide severity rating scale screener - recent [C-SSRS]"
 )
-ASSESSMENT = Coding(system=SNOMED, code="225337009", display="Suicide risk assessment (procedure)")
+ASSESSMENT = Coding(system=SNOMED, code=RISK_ASSESSMENT, display="Suicide risk assessment (procedure)")
 
 REASONS: dict[Topic, tuple[tuple[str, str], ...]] = {
     Topic.ACUTE_SAFETY: (

@@ -169,10 +169,9 @@ def reader(hook: HookRequest, deadline: float) -> Fetch | None:
 def refuse_silence(assessment: Assessment) -> None:
     """412 when needed data could not be had and there is nothing else to say (rule R16)."""
     record = assessment.record
-    needed = [u for u in record.unknown if u.needed]
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
-    if needed and not record.deceased and not others and not assessment.prompting():
-        missing = "; ".join(f"{u.what}: {u.reason}" for u in needed)
+    if record.lacking and not record.deceased and not others and not assessment.prompting():
+        missing = "; ".join(f"{u.what}: {u.reason}" for u in record.lacking)
         raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")
 
 

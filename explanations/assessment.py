@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from explanations.attribution import attributions
 from explanations.errors import NotExact
 from explanations.rationale import Explanation, reasons
-from fhir_adapters.facts import AnswerState, Fact, Instrument, PatientRecord
+from fhir_adapters.facts import AnswerState, Fact, PatientRecord
+from fhir_adapters.instruments import NINE_ITEM_PHQ
 from fhir_adapters.screening import complete, total_of
 from models.errors import ModelError
-from models.feature_schema import DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
+from models.feature_schema import ANTIDEPRESSANTS, DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
 from models.features import PHQ_DAYS, Inputs, MissingInput, inputs
 from models.registry import Model
 from models.risk import BandThresholds, NotScored, RiskBand, RiskScore
 from models.safety_rules import SafetyFinding, apply_safety_rules
 from models.scoring import score
 
-ANTIDEPRESSANTS = ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi")
 MEASURE_AGAIN_DAYS = 120
 
 
@@ -137,7 +137,6 @@ def _explained(scored: RiskScore, given: Inputs, model: Model) -> Explanation:
 
 def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
     """R9 to R12: why the model must not speak for this record, or None."""
-    needed = [unknown for unknown in record.unknown if unknown.needed]
     for applies, reason, detail in (
         (record.deceased, "deceased", "The patient is recorded as deceased."),
         (record.age_years is None, "age-unknown", "The age is not known, so no estimate is made."),
@@ -146,7 +145,7 @@ def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
             "under-age",
             "The models were trained on adults; no estimate is made under 18.",
         ),
-        (bool(needed), "data-unknown", "Needed parts of the chart could not be read, so no estimate is made."),
+        (bool(record.lacking), "data-unknown", "Needed parts of the chart could not be read, so no estimate is made."),
         (
             any(entry.may_hide_answer for entry in record.unreadable),
             "data-unreadable",
@@ -180,7 +179,7 @@ def _item_9_within(record: PatientRecord, days: int) -> bool:
         and answer.state in (AnswerState.ANSWERED, AnswerState.UNREADABLE)
         and (ago := record.days_since(form.when)) is not None
         and ago <= days
-        for form in record.of(Instrument.PHQ9, Instrument.PHQ9M)
+        for form in record.of(*NINE_ITEM_PHQ)
     )
 
 
@@ -190,7 +189,7 @@ def _phq9_within(record: PatientRecord, days: int) -> bool:
         (complete(form) or total_of(form) is not None)
         and (ago := record.days_since(form.when)) is not None
         and ago <= days
-        for form in record.of(Instrument.PHQ9, Instrument.PHQ9M)
+        for form in record.of(*NINE_ITEM_PHQ)
     )
 
 

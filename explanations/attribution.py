@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from explanations.errors import NotExact
-from models.feature_schema import FeatureSchema
+from models.feature_schema import ANTIDEPRESSANTS, FeatureSchema
 from models.risk import RiskScore
 
 TOLERANCE = 1e-5
@@ -23,7 +23,7 @@ CONCEPTS = {
     "heart-disease": ("chf", "chd", "angina", "mi"),
     "visits": ("visits_yr", "usual_place"),
     "mental-health-care": ("mh_visit_yr",),
-    "antidepressants": ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi"),
+    "antidepressants": ANTIDEPRESSANTS,
     "phq-2": ("DPQ010", "DPQ020"),
     "phq-items": ("DPQ030", "DPQ040", "DPQ050", "DPQ060", "DPQ070", "DPQ080"),
 }

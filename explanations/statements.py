@@ -12,8 +12,8 @@ from datetime import tzinfo
 
 from explanations.phrasebook import ago, code, dated, references
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
-from fhir_adapters.instruments import ITEM_COUNT, SAFETY_ITEM, TITLES, TOP_TOTAL
-from models.safety_rules import SAFETY_TOPICS, Kind, Later, SafetyFinding, Urgency
+from fhir_adapters.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TITLES, TOP_TOTAL
+from models.safety_rules import CUTS, SAFETY_TOPICS, Kind, Later, SafetyFinding, Urgency
 
 FREQUENCY = ("not at all", "several days", "more than half the days", "nearly every day")
 QUESTIONS = {
@@ -31,7 +31,6 @@ CSSRS_WORDS = {
     "q6": "question 6 (behaviour)",
     "q6_recent": "question 6 (behaviour, past 3 months)",
 }
-NOT_DECISIVE = {Instrument.PHQ9: 10, Instrument.PHQ9M: 10, Instrument.EPDS: 13}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +106,7 @@ def _later(late: Later, finding: SafetyFinding, zone: tzinfo) -> str:
 def answer_words(answer: ItemAnswer, instrument: Instrument) -> str:
     """An answer as it can be said: 1 of 3, several days; yes; declined."""
     if answer.score is not None:
-        phq = instrument in (Instrument.PHQ9, Instrument.PHQ9M)
+        phq = instrument in NINE_ITEM_PHQ
         return f"{answer.score} of 3" + (f", {FREQUENCY[answer.score]}" if phq else "")
     if answer.yes is not None:
         return "yes" if answer.yes else "no"
@@ -124,7 +123,7 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str) -
     lines = [f"**{title} item {answer.item}: {said}.** {moment}, {code(answer.reference)}"]
     lines += [f"{title} question on {TEEN_WORDS[a.item]}: yes. Same form" for a in finding.items[1:]]
     if form.total is not None and not form.contradictory:
-        cut = NOT_DECISIVE[form.instrument]
+        cut = CUTS[form.instrument]
         note = f" A total under {cut} does not soften item {answer.item}." if form.total < cut else ""
         source = f", {code(form.total_reference)}" if form.total_reference else ""
         lines.append(f"{title} total: {form.total} of {TOP_TOTAL[form.instrument]}. Same form{source}.{note}")
@@ -219,7 +218,7 @@ def _item_names(finding: SafetyFinding) -> str:
 
 def _blank(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
     title, item = TITLES[form.instrument], SAFETY_ITEM[form.instrument]
-    scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
+    scores = form.item_scores
     state = "was left blank" if form.answer(item) else "is not on file"
     of = ITEM_COUNT[form.instrument]
     lines = [
@@ -233,7 +232,7 @@ def _total(finding: SafetyFinding, form: Administration, moment: str) -> tuple[s
     title = TITLES[form.instrument]
     top = TOP_TOTAL[form.instrument]
     lines = [f"**{title} total: {finding.value} of {top}.** {moment}, {references(finding.references)}"]
-    if form.instrument in (Instrument.PHQ9, Instrument.PHQ9M):
+    if form.instrument in NINE_ITEM_PHQ:
         nine = form.answer("9")
         lines.append(f"Item 9: {answer_words(nine, form.instrument) if nine else 'not on file'}")
     return f"{title} was {finding.value}", lines

@@ -26,7 +26,7 @@ def form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
 
 
 def _contradiction(form: Administration, title: str) -> tuple[str, str]:
-    scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
+    scores = form.item_scores
     top = TOP_TOTAL[form.instrument]
     if form.total is not None and form.total < 0:
         return "out-of-range", f"{title} total could not be read as a whole number of 0 to {top}."

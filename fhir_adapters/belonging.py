@@ -74,7 +74,7 @@ def _is(
     identifiers: set[tuple[str | None, str | None]],
     base: str | None,
 ) -> bool:
-    target = (reference.reference or "").partition("/_history/")[0]
+    target = reference.target
     if target:
         if target in names:
             return True

@@ -33,7 +33,7 @@ class Chart:
 
     def encounter(self, reference: r4.Reference | None) -> EncounterDate | None:
         """The encounter that a reference points to, in whatever form; one that was not sent has no dates."""
-        text = (reference.reference or "").partition("/_history/")[0] if reference else ""
+        text = reference.target if reference else ""
         if not text:
             return None
         short = "/".join(text.split("/")[-2:]) if "://" in text else text

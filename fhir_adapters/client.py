@@ -43,6 +43,11 @@ def is_loopback(url: str) -> bool:
         return False
     if parts.scheme not in ("http", "https") or parts.username or parts.password or parts.query or parts.fragment:
         return False
+    return is_loopback_host(host)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine, by name or by address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

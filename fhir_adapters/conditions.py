@@ -8,7 +8,6 @@ display of the source is never carried over, because it can name a method.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import cache, lru_cache
@@ -16,6 +15,7 @@ from functools import cache, lru_cache
 from fhir_adapters import r4
 from fhir_adapters.dates import first_when, when
 from fhir_adapters.facts import CodedEvent, Course, Fact, Setting, When
+from fhir_adapters.listed import listed_fact
 from fhir_adapters.terminology import (
     ICD10,
     ICD10CM,
@@ -267,17 +267,5 @@ def is_bipolar(groups: set[str]) -> bool:
 
 
 def condition_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
-    """True with its sources, dated by the latest; False with none when nothing of the kind is listed."""
-    dated = [moment for moment, _ in sources if moment]
-    return Fact(
-        name=name,
-        value=bool(sources),
-        when=max(dated, key=lambda w: w.day) if dated else None,
-        references=newest_first(sources),
-    )
-
-
-def newest_first(sources: Iterable[tuple[When | None, str]]) -> tuple[str, ...]:
-    """References, the latest first; the order in which the resources came does not matter."""
-    ordered = sorted(sources, key=lambda source: source[1])
-    return tuple(ref for _, ref in sorted(ordered, key=lambda s: s[0].day if s[0] else date.min, reverse=True))
+    """True with its sources; False with none when nothing of the kind is listed."""
+    return listed_fact(name, bool(sources), sources)

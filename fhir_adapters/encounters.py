@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta, tzinfo
+from datetime import date, timedelta
 
 from fhir_adapters import r4
-from fhir_adapters.conditions import disorder_groups, is_depressive, newest_first
-from fhir_adapters.dates import when
+from fhir_adapters.conditions import EncounterDate, disorder_groups, is_depressive
 from fhir_adapters.facts import Fact, Visit
+from fhir_adapters.listed import listed_fact
 from fhir_adapters.terminology import SNOMED, canonical
 
 TOOK_PLACE = {"finished", "in-progress", "onleave", "triaged", "arrived"}
@@ -29,8 +29,8 @@ MENTAL_HEALTH_WORDS = (
 )
 
 
-def visit(encounter: r4.Encounter, reference: str, zone: tzinfo, today: date) -> Visit | None:
-    """The visit, or None when it did not take place (planned, cancelled, entered in error)."""
+def visit(encounter: r4.Encounter, dates: EncounterDate) -> Visit | None:
+    """The visit of these dates, or None when it did not take place (planned, cancelled, entered in error)."""
     if encounter.status not in TOOK_PLACE:
         return None
     concepts = [*encounter.type, *([encounter.service_type] if encounter.service_type else [])]
@@ -39,11 +39,10 @@ def visit(encounter: r4.Encounter, reference: str, zone: tzinfo, today: date) ->
     code = (encounter.class_.code or "") if encounter.class_ else ""
     kinds = {"ambulatory": AMBULATORY, "inpatient": INPATIENT, "other": OTHER}
     kind = next((name for name, codes in kinds.items() if code in codes), "unknown")
-    period = encounter.period or r4.Period()
     return Visit(
-        reference=reference,
-        when=when(period.start, zone, today),
-        until=when(period.end, zone, today),
+        reference=dates.reference,
+        when=dates.when,
+        until=dates.until,
         kind=kind,
         mental_health=mental,
         for_depression=mental or is_depressive(reasons),
@@ -65,15 +64,8 @@ def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
     # A stay belongs to the year also when only its end does.
     stays = [v for v in begun if v.kind == "inpatient" and (last := v.until or v.when) and today - last.day <= YEAR]
     mental = [v for v in recent if v.mental_health]
-    return [_count("visits_yr", ambulatory), _count("hosp_yr", stays), _count("mh_visit_yr", mental)]
-
-
-def _count(name: str, counted: list[Visit]) -> Fact:
-    latest = max((v.when for v in counted if v.when), key=lambda w: w.day, default=None)
-    return Fact(
-        name=name,
-        value=len(counted),
-        unit="/a",
-        when=latest,
-        references=newest_first((v.when, v.reference) for v in counted),
-    )
+    counted = {"visits_yr": ambulatory, "hosp_yr": stays, "mh_visit_yr": mental}
+    return [
+        listed_fact(name, len(counts), ((v.when, v.reference) for v in counts), unit="/a")
+        for name, counts in counted.items()
+    ]

@@ -30,7 +30,6 @@ from fhir_adapters.conditions import (
     is_bipolar,
     is_depressive,
     onset,
-    safety_rows,
     status_codes,
     words_name_self_harm,
 )
@@ -55,9 +54,8 @@ from fhir_adapters.instruments import QuestionnaireMap, target_of
 from fhir_adapters.measurements import measured_facts, readings
 from fhir_adapters.medications import Medicine, active, class_names, concept_of, medication_facts, medicine
 from fhir_adapters.screening import total_of
-from fhir_adapters.terminology import SNOMED, canonical
+from fhir_adapters.terminology import RISK_ASSESSMENT, SNOMED, canonical
 
-RISK_ASSESSMENT = "225337009"
 # Facts that no rule, model or page uses: read by `mhcds assess` only (docs/operations.md).
 LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 MARITAL = {"M": 1, "T": 1, "D": 2, "L": 2, "W": 2, "S": 3}
@@ -187,7 +185,14 @@ def _visits(chart: Chart) -> list[Visit]:
     """Visits that took place; fills the chart's encounters under every name that points to them."""
     visits = []
     for resource in chart.of("Encounter"):
-        found = visit(resource.content, resource.reference, chart.zone, chart.today)
+        period = resource.content.period or r4.Period()
+        dates = EncounterDate(
+            reference=resource.reference,
+            when=when(period.start, chart.zone, chart.today),
+            until=when(period.end, chart.zone, chart.today),
+        )
+        chart.encounters.update(dict.fromkeys(resource.names, dates))
+        found = visit(resource.content, dates)
         if found:
             visits.append(found)
             if found.kind == "unknown":
@@ -196,13 +201,6 @@ def _visits(chart: Chart) -> list[Visit]:
                 chart.odd.append(
                     Anomaly(kind="unmapped-code", text=text, references=where, when=found.when, stops_model=False)
                 )
-        period = resource.content.period or r4.Period()
-        dates = EncounterDate(
-            reference=resource.reference,
-            when=when(period.start, chart.zone, chart.today),
-            until=when(period.end, chart.zone, chart.today),
-        )
-        chart.encounters.update(dict.fromkeys(resource.names, dates))
     return visits
 
 
@@ -219,7 +217,7 @@ def _conditions(chart: Chart) -> tuple[list[Fact], list[CodedEvent], Fact | None
         event = condition_event(condition, resource.reference, encounter, chart.zone, chart.today)
         if event:
             events.append(event)
-        elif counted(condition) and not safety_rows(condition.code) and words_name_self_harm(condition.code):
+        elif counted(condition) and words_name_self_harm(condition.code):
             chart.cannot_read(resource, "its words name suicide or self-harm, its code is not known here")
         if confirmed(condition):
             moment = onset(condition, chart.zone, chart.today)

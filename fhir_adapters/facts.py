@@ -108,6 +108,11 @@ class Administration:
         """The answer to `item`, or None where the form does not hold it."""
         return next((a for a in self.answers if a.item == item), None)
 
+    @property
+    def item_scores(self) -> tuple[int, ...]:
+        """The scores of the numbered items that have one."""
+        return tuple(a.score for a in self.answers if a.score is not None and a.item.isdigit())
+
     def score(self, item: str) -> int | None:
         """The score of an answered graded item, else None."""
         found = self.answer(item)
@@ -246,6 +251,11 @@ class PatientRecord:
     def fact(self, name: str) -> Fact | None:
         """The fact of that name, or None."""
         return self.by_name.get(name)
+
+    @property
+    def lacking(self) -> tuple[Unknown, ...]:
+        """Needed parts of the chart that were not obtained."""
+        return tuple(unknown for unknown in self.unknown if unknown.needed)
 
     def of(self, *instruments: Instrument) -> tuple[Administration, ...]:
         """Administrations of these instruments, latest first; undated ones come first (they may be of today)."""

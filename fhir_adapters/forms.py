@@ -70,7 +70,7 @@ def _panels(chart: Chart) -> dict[str, Panel]:
         moment = observed(resource.content, chart.zone, chart.today)
         teen = target.instrument is Instrument.PHQ9M
         panel = Panel(reference=resource.reference, when=moment, teen=teen)
-        members = (m.reference.partition("/_history/")[0] for m in resource.content.has_member if m.reference)
+        members = (m.target for m in resource.content.has_member if m.target)
         found.update(dict.fromkeys(members, panel))
     responses = {name: r for r in chart.of("QuestionnaireResponse") for name in r.names}
     for resource in chart.of("Observation"):

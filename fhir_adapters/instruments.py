@@ -20,6 +20,8 @@ TOP_ITEM = {Instrument.PHQ9: 3, Instrument.PHQ9M: 3, Instrument.PHQ2: 3, Instrum
 TOP_TOTAL = {Instrument.PHQ9: 27, Instrument.PHQ9M: 27, Instrument.PHQ2: 6, Instrument.EPDS: 30, Instrument.GAD7: 21}
 ITEM_COUNT = {Instrument.PHQ9: 9, Instrument.PHQ9M: 9, Instrument.PHQ2: 2, Instrument.EPDS: 10, Instrument.GAD7: 7}
 YES_NO = (Instrument.CSSRS, Instrument.ASQ)
+# The nine-item PHQ, for adults and for adolescents: the rules read both alike.
+NINE_ITEM_PHQ = (Instrument.PHQ9, Instrument.PHQ9M)
 TITLES = {
     Instrument.PHQ9: "PHQ-9",
     Instrument.PHQ9M: "PHQ-9M",

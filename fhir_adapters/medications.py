@@ -15,9 +15,9 @@ from functools import cache
 from typing import cast
 
 from fhir_adapters import r4
-from fhir_adapters.conditions import newest_first
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.facts import Fact, When
+from fhir_adapters.listed import listed_fact
 from fhir_adapters.terminology import RXNORM, canonical, code_list, table
 
 INTENTS = {"order", "plan", "original-order", "reflex-order", "filler-order", "instance-order", None}
@@ -45,7 +45,7 @@ def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) 
     if use.medication_codeable_concept:
         return use.medication_codeable_concept
     reference = use.medication_reference or r4.Reference()
-    target = (reference.reference or "").partition("/_history/")[0]
+    target = reference.target
     if target.startswith("#"):
         contained = _contained(use)
         found = next(
@@ -136,25 +136,10 @@ def _key(name: str) -> str:
 def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> list[Fact]:
     """`n_rx` (distinct medicines) and one yes/no fact a class in `names`."""
     taken = list(medicines)
-    facts = [
-        Fact(
-            name="n_rx",
-            value=len({m.name for m in taken}),
-            unit=None,
-            references=newest_first((m.when, m.reference) for m in taken),
-            when=_latest(taken),
-        )
-    ]
+    facts = [listed_fact("n_rx", len({m.name for m in taken}), ((m.when, m.reference) for m in taken))]
     for name in names:
-        of_class = [m for m in taken if name in m.classes]
-        facts.append(
-            Fact(
-                name=name,
-                value=bool(of_class),
-                when=_latest(of_class),
-                references=newest_first((m.when, m.reference) for m in of_class),
-            )
-        )
+        of_class = [(m.when, m.reference) for m in taken if name in m.classes]
+        facts.append(listed_fact(name, bool(of_class), of_class))
     return facts
 
 
@@ -162,8 +147,3 @@ def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> lis
 def class_names() -> tuple[str, ...]:
     """Every drug class of the feature map that has ingredients listed."""
     return tuple(dict.fromkeys(row["class"] for row in table("drug_classes")))
-
-
-def _latest(taken: list[Medicine]) -> When | None:
-    dated = [m.when for m in taken if m.when]
-    return max(dated, key=lambda w: w.day) if dated else None

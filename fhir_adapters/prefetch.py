@@ -25,7 +25,7 @@ from fhir_adapters.facts import Unknown
 from fhir_adapters.gathered import Gathered
 from fhir_adapters.instruments import QuestionnaireMap, targets
 from fhir_adapters.measurements import CODED
-from fhir_adapters.terminology import LOINC, SNOMED, code_group, table
+from fhir_adapters.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 
 Fetch = Callable[[str], list[r4.Resource]]
 NO_ACCESS = "not sent, and no access to the chart was given"
@@ -101,7 +101,10 @@ def templates() -> tuple[Template, ...]:
         ),
         Template(key=part.ENCOUNTERS, query=f"Encounter?{who}", types=("Encounter",), needed=False),
         Template(
-            key=part.PROCEDURES, query=f"Procedure?{who}&code={SNOMED}|225337009", types=("Procedure",), needed=False
+            key=part.PROCEDURES,
+            query=f"Procedure?{who}&code={SNOMED}|{RISK_ASSESSMENT}",
+            types=("Procedure",),
+            needed=False,
         ),
     )
 

@@ -58,6 +58,11 @@ class Reference(Element):
     identifier: Identifier | None = None
     display: str | None = None
 
+    @property
+    def target(self) -> str:
+        """Where it points, without a version; empty when it does not."""
+        return (self.reference or "").partition("/_history/")[0]
+
 
 class Period(Element):
     start: str | None = None

@@ -278,7 +278,7 @@ def _checked(form: Administration) -> Administration:
 
 def total_fits(form: Administration) -> bool:
     """Whether the recorded total can be reached from the answers on file."""
-    scores = [a.score for a in form.answers if a.score is not None and a.item.isdigit()]
+    scores = form.item_scores
     if form.total is None or not scores:
         return True
     open_items = max(0, ITEM_COUNT[form.instrument] - len(scores))

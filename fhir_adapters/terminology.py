@@ -22,6 +22,9 @@ ICD10 = "http://hl7.org/fhir/sid/icd-10"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
 
+# The SNOMED CT procedure: suicide risk assessment.
+RISK_ASSESSMENT = "225337009"
+
 # The same systems by OID, as CDA-born records carry them.
 ALIASES = {
     "https://loinc.org": LOINC,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Margin = TypeVar("Margin", float, Floats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +28,8 @@ class Calibration:
         if not (math.isfinite(self.intercept) and math.isfinite(self.slope) and self.slope > 0):
             raise ValueError("a calibration needs a finite intercept and a finite slope above 0")
 
-    def log_odds(self, margin: float) -> float:
-        """Calibrated log-odds of a raw margin."""
+    def log_odds(self, margin: Margin) -> Margin:
+        """Calibrated log-odds of a raw margin, or of an array of them."""
         return self.intercept + self.slope * margin
 
 

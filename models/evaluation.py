@@ -181,8 +181,7 @@ def _scored(
     cycles = people["CYCLE"].to_numpy()
     for cycle in sorted(set(cycles)):
         rows, scorer = cycles == cycle, contender.folds.get(cycle, contender.final)
-        line = scorer.calibration
-        log_odds[rows] = line.intercept + line.slope * margins(scorer.booster, shown[rows])
+        log_odds[rows] = scorer.calibration.log_odds(margins(scorer.booster, shown[rows]))
         logistic[rows] = scorer.logistic[pattern].log_odds(values[np.ix_(rows, columns)])
         age_sex[rows] = scorer.age_sex.log_odds(_age_sex(contender.schema, values[rows]))
     return _Scored(

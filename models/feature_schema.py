@@ -20,6 +20,9 @@ DEPRESSION = "depression"
 SUICIDAL_IDEATION = "suicidal-ideation"
 OUTCOMES = (DEPRESSION, SUICIDAL_IDEATION)
 
+ANTIDEPRESSANTS = ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi")
+"""The antidepressant classes: one concept to a clinician, and one of the signs of depression care (rule R13)."""
+
 RawValue = float | int | bool | None
 
 AGE_CAP_YEARS = 80

@@ -8,24 +8,22 @@ evaluation only: needs pandas. Rows must never leave the machine they were read 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fhir_adapters.terminology import table
 from models.errors import SurveyDataError
-from models.feature_schema import FeatureSchema, FeatureSpec
+from models.feature_schema import ANTIDEPRESSANTS, FeatureSchema, FeatureSpec
 from models.survey_tables import CYCLES_BY_LETTER, PRE_PANDEMIC, read_tables
 
 PHQ_ITEMS = tuple(f"DPQ0{item}0" for item in range(1, 10))
 MINIMUM_AGE_YEARS = 18
-ANTIDEPRESSANT_CLASSES = ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi")
 
 _CYCLE_OF_SURVEY_YEAR = {
     **dict(zip(range(4, 11), CYCLES_BY_LETTER.values(), strict=False)),
@@ -244,16 +242,15 @@ def _labels(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _in_care(frame: pd.DataFrame) -> pd.Series:
     """1: an antidepressant or a mental-health visit in the last year. 0: neither, as far as was asked in that cycle."""
-    signs = frame[[*ANTIDEPRESSANT_CLASSES, "mh_visit_yr"]]
+    signs = frame[[*ANTIDEPRESSANTS, "mh_visit_yr"]]
     return signs.max(axis=1)
 
 
 @cache
 def drug_classes() -> dict[str, frozenset[str]]:
     """Drug class (a feature's name) -> its ingredients in capitals, from the code set shared with the FHIR reader."""
-    text = (resources.files("fhir_adapters") / "codesets" / "drug_classes.csv").read_text(encoding="utf-8")
     classes: dict[str, set[str]] = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in table("drug_classes"):
         classes.setdefault(row["class"], set()).add(row["ingredient"].upper())
     return {name: frozenset(ingredients) for name, ingredients in classes.items()}
 

@@ -26,7 +26,7 @@ from fhir_adapters.facts import (
     Setting,
     When,
 )
-from fhir_adapters.instruments import SAFETY_ITEM, TEEN_QUESTIONS
+from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEM, TEEN_QUESTIONS
 from fhir_adapters.screening import total_of
 
 RECENT_DAYS = 90
@@ -260,7 +260,7 @@ def _later_assessments(record: PatientRecord, when: When, encounter: str | None,
 
 
 def _later_zeros(record: PatientRecord, when: When, *, phq: bool) -> list[Later]:
-    forms = [f for f in record.of(Instrument.PHQ9, Instrument.PHQ9M) if f.when and not f.when.future]
+    forms = [f for f in record.of(*NINE_ITEM_PHQ) if f.when and not f.when.future]
     bad_days = {f.when.day for f in forms if f.when and item_9_endorsed(f)}
     return [
         Later(
@@ -468,7 +468,7 @@ def _left_blank(form: Administration) -> bool:
 def _answered_since(record: PatientRecord, form: Administration) -> bool:
     """Whether the same question was answered on the same day or later."""
     item = SAFETY_ITEM[form.instrument]
-    same = (Instrument.EPDS,) if form.instrument is Instrument.EPDS else (Instrument.PHQ9, Instrument.PHQ9M)
+    same = (Instrument.EPDS,) if form.instrument is Instrument.EPDS else NINE_ITEM_PHQ
     return any(
         other.score(item) is not None and form.when and other.when and other.when.day >= form.when.day
         for other in record.of(*same)
@@ -507,7 +507,7 @@ def depression_totals(record: PatientRecord) -> list[SafetyFinding]:
             continue
         if _superseded(record, form) or (days is not None and days > POSITIVE_DAYS and _followed_up(record, form)):
             continue
-        severe = form.instrument in (Instrument.PHQ9, Instrument.PHQ9M) and total >= 20
+        severe = form.instrument in NINE_ITEM_PHQ and total >= 20
         level = (Topic.DEPRESSION_FOLLOW_UP, Urgency.PROMPT if severe else Urgency.NOTE)
         findings.append(_finding(record, rule="R6", kind=Kind.DEPRESSION_TOTAL, level=level, form=form))
     return findings
@@ -520,7 +520,7 @@ def _superseded(record: PatientRecord, form: Administration) -> bool:
     """A PHQ-2 is settled by a PHQ-9 with a total of the same day or later; nothing else is."""
     if form.instrument is not Instrument.PHQ2 or form.when is None:
         return False
-    return _has_total_from(record, form.when.day, Instrument.PHQ9, Instrument.PHQ9M)
+    return _has_total_from(record, form.when.day, *NINE_ITEM_PHQ)
 
 
 def _has_total_from(record: PatientRecord, day: date, *instruments: Instrument) -> bool:
@@ -533,7 +533,7 @@ def _followed_up(record: PatientRecord, form: Administration) -> bool:
     """A later total of PHQ-9 or PHQ-9M (for an EPDS also EPDS), or a later visit for depression, not this one."""
     if form.when is None:
         return False
-    instruments = [Instrument.PHQ9, Instrument.PHQ9M]
+    instruments = [*NINE_ITEM_PHQ]
     if form.instrument is Instrument.EPDS:
         instruments.append(Instrument.EPDS)
     if _has_total_from(record, form.when.day + timedelta(days=1), *instruments):
@@ -665,7 +665,7 @@ def anomalies(record: PatientRecord) -> list[SafetyFinding]:
 
 def not_obtained(record: PatientRecord) -> list[SafetyFinding]:
     """R16: needed data that failed, was refused or cannot be read is said, never passed over."""
-    if not (record.unreadable or any(unknown.needed for unknown in record.unknown)):
+    if not (record.unreadable or record.lacking):
         return []
     return [
         SafetyFinding(

@@ -264,7 +264,7 @@ def _calibrations(sample: _Sample, unseen: Mapping[str, Floats]) -> dict[str, Ca
 def _operating_points(sample: _Sample, unseen: Mapping[str, Floats], line: Calibration) -> dict[str, float]:
     """Flag rate -> probability that this share of unseen people not in care reaches, nothing of the PHQ known."""
     who = (sample.people["in_care"] == 0).to_numpy() & ~np.isnan(unseen[HEADLINE])
-    estimates = probabilities(line.intercept + line.slope * unseen[HEADLINE][who])
+    estimates = probabilities(line.log_odds(unseen[HEADLINE][who]))
     return {rate: round(float(np.quantile(estimates, 1 - float(rate))), 6) for rate in FLAG_RATES}
 
 

@@ -7,7 +7,6 @@ page until it is interrupted. Nothing is reachable from other machines, nothing 
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 import signal
 import socket
@@ -30,8 +29,7 @@ from cds_service.demo_ehr.hook_client import Exchange, HookClient, ServiceUnreac
 from cds_service.demo_ehr.page import Clinic, create_blueprint
 from cds_service.demo_ehr.patients import DemoPatient, ExpectedCard, demo_patients
 from cds_service.terminal import console_on
-
-LOOPBACK_NAMES = ("localhost",)
+from fhir_adapters.client import is_loopback_host
 
 
 class DemoError(Exception):
@@ -183,15 +181,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _loopback_family(host: str) -> socket.AddressFamily:
-    if host in LOOPBACK_NAMES:
-        return socket.AF_INET
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError as error:
-        raise DemoError(f"expected a loopback host such as 127.0.0.1; found {host!r}.") from error
-    if not address.is_loopback:
-        raise DemoError(f"it runs on this machine only; expected a loopback host such as 127.0.0.1, found {host}.")
-    return socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    if not is_loopback_host(host):
+        raise DemoError(f"it runs on this machine only; expected a loopback host such as 127.0.0.1, found {host!r}.")
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _address(listener: socket.socket) -> str:

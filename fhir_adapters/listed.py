@@ -1,0 +1,24 @@
+"""Facts that stand on a list of entries: conditions, visits, medicines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from fhir_adapters.facts import Fact, When
+
+
+def listed_fact(
+    name: str, value: bool | int, sources: Iterable[tuple[When | None, str]], unit: str | None = None
+) -> Fact:
+    """A fact with all its entries (date and reference), dated by the latest, in whatever order they came."""
+    ordered = sorted(sources, key=lambda source: source[1])
+    newest = sorted(ordered, key=lambda source: source[0].day if source[0] else date.min, reverse=True)
+    dated = [moment for moment, _ in newest if moment]
+    return Fact(
+        name=name,
+        value=value,
+        unit=unit,
+        when=dated[0] if dated else None,
+        references=tuple(reference for _, reference in newest),
+    )
