@@ -194,86 +194,64 @@ def _coded(reading: Reading) -> float | bool | None:
 
 
 def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
-    where = (reading.reference,)
+    value = f"A value for {NAMES[feature]}"
     if reading.when and reading.when.future:
-        return Anomaly(
-            kind="future-date",
-            text=f"A value for {feature.replace('_', ' ')} is dated in the future ({reading.when.text}).",
-            references=where,
-            when=reading.when,
-        )
+        return _odd(reading, "future-date", f"{value} is dated {reading.when.text}, in the future.")
     if reading.code in CODED:
         return _coded_fact(feature, reading)
     quantity = quantities()[reading.code]
     raw = reading.value.value_quantity
     number, unit_text = (raw.value, raw.code or raw.unit) if raw else (_plain(reading.value), None)
     if raw and raw.comparator:
-        return Anomaly(
-            kind="unit",
-            text=f"A value for {_name(feature)} is only a bound.",
-            references=where,
-            when=reading.when,
-            stops_model=False,
-        )
+        return _odd(reading, "unit", f"{value} is only a bound.", stops_model=False)
+    if number is None:
+        return None
     try:
-        measured = float(number) if number is not None else None
-        if measured is None:
-            return None
-        canonical_value = convert(feature, measured, unit_text or customary_unit()[reading.code], quantity.unit)
+        found = convert(feature, float(number), unit_text or customary_unit()[reading.code], quantity.unit)
     except UnitError:
-        return Anomaly(
-            kind="unit",
-            text=f"A value for {_name(feature)} is in an unknown unit (expected {quantity.unit}); it was not used.",
-            references=where,
-            when=reading.when,
-        )
+        return _odd(reading, "unit", f"{value} is in an unknown unit (expected {quantity.unit}); it was not used.")
     except ValueError:
-        return Anomaly(
-            kind="out-of-range",
-            text=f"A value for {_name(feature)} is not a number; it was not used.",
-            references=where,
-            when=reading.when,
-        )
-    if not quantity.low <= canonical_value <= quantity.high:
+        return _odd(reading, "out-of-range", f"{value} is not a number; it was not used.")
+    if not quantity.low <= found <= quantity.high:
         possible = f"{quantity.low:g} to {quantity.high:g} {quantity.unit}"
-        return Anomaly(
-            kind="out-of-range",
-            text=f"A value for {_name(feature)} is outside the possible {possible}; it was not used.",
-            references=where,
-            when=reading.when,
-        )
+        return _odd(reading, "out-of-range", f"{value} is outside the possible {possible}; it was not used.")
     return Fact(
         name=feature,
-        value=canonical_value,
+        value=found,
         unit=quantity.unit,
         when=reading.when,
-        references=where,
+        references=(reading.reference,),
         unit_assumed=not unit_text,
     )
 
 
 def _coded_fact(feature: str, reading: Reading) -> Fact | Anomaly:
     coded = _coded(reading)
-    where = (reading.reference,)
     if coded is None:
-        text = f"The latest answer on {_name(feature)} has no meaning that is known here; it was not used."
-        return Anomaly(kind="unmapped-code", text=text, references=where, when=reading.when, stops_model=False)
+        text = f"The latest answer on {NAMES[feature]} has no meaning that is known here; it was not used."
+        return _odd(reading, "unmapped-code", text, stops_model=False)
     unit = "{drinks}/d" if feature == "alc_drinks_day" else None
-    return Fact(name=feature, value=coded, unit=unit, when=reading.when, references=where)
+    return Fact(name=feature, value=coded, unit=unit, when=reading.when, references=(reading.reference,))
 
 
+def _odd(reading: Reading, kind: str, text: str, *, stops_model: bool = True) -> Anomaly:
+    where = (reading.reference,)
+    return Anomaly(kind=kind, text=text, references=where, when=reading.when, stops_model=stops_model)
+
+
+# What a measured fact is called on a card.
 NAMES = {
-    "sbp": "systolic blood pressure",
-    "dbp": "diastolic blood pressure",
-    "bmi": "body mass index",
-    "weight_kg": "body weight",
-    "height_cm": "body height",
-    "pulse": "heart rate",
-}
-
-
-def _name(feature: str) -> str:
-    return NAMES.get(feature, feature.replace("_", " "))
+    "sbp": "systolic blood pressure", "dbp": "diastolic blood pressure", "bmi": "body mass index",
+    "weight_kg": "body weight", "height_cm": "body height", "pulse": "heart rate", "sleep_hours": "hours of sleep",
+    "smoke_status": "smoking", "employed": "employment", "gen_health": "self-rated health",
+    "food_insec": "food security", "alc_drinks_day": "drinks on a drinking day", "alc_days_yr": "drinking days a year",
+    "wbc": "white blood cells", "hgb": "haemoglobin", "mcv": "mean red cell volume", "rdw": "red cell width",
+    "plt": "platelets", "neut": "neutrophils", "lymph": "lymphocytes", "hba1c": "HbA1c", "chol": "cholesterol",
+    "hdl": "HDL cholesterol", "trig": "triglycerides", "alt": "ALT", "ast": "AST", "alp": "alkaline phosphatase",
+    "ggt": "gamma-GT", "bili": "bilirubin", "albumin": "albumin", "tprot": "total protein", "bun": "urea nitrogen",
+    "creat": "creatinine", "uric": "uric acid", "glucose": "glucose", "iron": "iron", "ca": "calcium", "na": "sodium",
+    "k": "potassium", "cl": "chloride", "co2": "bicarbonate", "crp_mgL": "C-reactive protein",
+}  # fmt: skip
 
 
 def _plain(value: r4.Value) -> float | str | None:

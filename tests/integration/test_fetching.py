@@ -159,13 +159,16 @@ def test_a_refused_failed_or_garbled_read_of_needed_data_is_412_and_names_the_pa
 
 
 def test_a_server_that_does_not_answer_in_time_is_412_within_the_budget() -> None:
+    given_up = threading.Event()
+
     def answer(path: str, headers):
         if path.startswith("/fhir/Condition"):
-            time.sleep(3)
+            given_up.wait(60)
         return chart()(path, headers)
 
     with fhir_server(answer) as (base, _):
         failed = call(base)
+        given_up.set()
 
     assert failed.status_code == 412
     assert "did not answer in time" in failed.get_data(as_text=True)
