@@ -112,7 +112,7 @@ def assess_file(
         if _is_hook(raw):
             hook = offered(decode(raw))
             user = hook.context.user_id
-            encounter = f"Encounter/{hook.context.encounter_id}" if hook.context.encounter_id else None
+            encounter = hook.context.encounter
             gathered = gather(
                 hook.context.patient_id or "", hook.prefetch or {}, None, fhir_base=hook.fhir_server, maps=site.maps
             )

@@ -65,7 +65,6 @@ def answer(runtime: Runtime, identifier: str, media_type: str, body: bytes) -> R
     hook = parse(identifier, media_type, body)
     site = runtime.config.site(fhir_base=hook.fhir_server)
     patient_id = hook.context.patient_id or ""
-    encounter = f"Encounter/{hook.context.encounter_id}" if hook.context.encounter_id else None
     fetch = reader(hook, started + runtime.config.fetch_budget_s)
     try:
         gathered = gather(
@@ -77,7 +76,7 @@ def answer(runtime: Runtime, identifier: str, media_type: str, body: bytes) -> R
             no_access=NOT_ALLOWED if hook.fhir_authorization else NO_ACCESS,
         )
         record = patient_record(
-            gathered, as_of=runtime.now(), zone=site.cards.zone, maps=site.maps, encounter=encounter
+            gathered, as_of=runtime.now(), zone=site.cards.zone, maps=site.maps, encounter=hook.context.encounter
         )
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error

@@ -35,6 +35,11 @@ class Context(Wire):
     patient_id: str | None = None
     encounter_id: str | None = None
 
+    @property
+    def encounter(self) -> str | None:
+        """The encounter as a reference."""
+        return f"Encounter/{self.encounter_id}" if self.encounter_id else None
+
 
 class HookRequest(Wire):
     hook: str
