@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_every_prefetch_key_and_topic_is_documented() -> None:
     text = (ROOT / "docs" / "integration.md").read_text(encoding="utf-8")
     for name in (*(t.key for t in templates()), *(t.value for t in Topic)):
         assert f"`{name}`" in text, name
+
+
+def test_every_library_that_an_install_brings_is_justified() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    rows = [
+        r for r in (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").splitlines() if r.startswith("|")
+    ]
+    named = {word for row in rows for word in re.findall(r"[\w.-]+", row.split("|")[1])}
+
+    for wanted in (*project["dependencies"], *project["optional-dependencies"]["train"]):
+        assert re.match(r"[\w.-]+", wanted)[0] in named, wanted
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
