@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -96,7 +96,7 @@ def assess(  # one argument an option
         raise click.ClickException(
             f"--as-of: expected a date such as 2026-11-23 or a date and time; found {as_of!r}"
         ) from error
-    engine, phrases = load_engine(), load()
+    engine, phrases = load_engine(config.models), load()
     failed = False
     watched = sys.stderr.isatty() and not sys.stdout.isatty()
     for name in _shown(files) if watched else files:
@@ -146,7 +146,7 @@ def check_config(folder: Path | None) -> None:
     from fhir_adapters.terminology import unresolved
 
     config = configured(folder)
-    engine = load_engine()
+    engine = load_engine(config.models)
     load()
     for outcome, reason in engine.failures:
         click.echo(f"model {outcome}: {reason}", err=True)
@@ -162,10 +162,22 @@ def check_config(folder: Path | None) -> None:
     sys.exit(1 if engine.failures else 0)
 
 
+NHANES = click.option(
+    "--nhanes", required=True, type=click.Path(path_type=Path), help="Folder with the survey's raw files."
+)
+MODELS = click.option(
+    "--model", "root", type=click.Path(path_type=Path), help="Folder of models. Default: those shipped."
+)
+REPORT = click.option(
+    "--report", "page", type=click.Path(path_type=Path), help="Folder for one HTML page with the figures and plots."
+)
+
+
 @main.command()
-@click.option("--nhanes", required=True, type=click.Path(path_type=Path), help="Folder with the survey's raw files.")
+@NHANES
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write the models to.")
-def train(nhanes: Path, out: Path) -> None:
+@REPORT
+def train(nhanes: Path, out: Path, page: Path | None) -> None:
     """Train both models from survey data and write their artifacts. Same data, same bytes."""
     from models.errors import ModelError
 
@@ -178,37 +190,127 @@ def train(nhanes: Path, out: Path) -> None:
     except (ModelError, ImportError) as error:
         raise click.ClickException(_needs_extra(error)) from error
     click.echo(f"Models written to {out}")
+    if page is not None:
+        _evaluated(nhanes, out, page)
 
 
 @main.command()
-@click.option("--nhanes", required=True, type=click.Path(path_type=Path), help="Folder with the survey's raw files.")
-@click.option("--model", "root", type=click.Path(path_type=Path), help="Folder of models. Default: those shipped.")
+@NHANES
+@MODELS
 @click.option(
     "--json", "target", type=click.Path(path_type=Path, allow_dash=True), help="Write metrics as JSON; - prints them."
 )
-def evaluate(nhanes: Path, root: Path | None, target: Path | None) -> None:
+@REPORT
+def evaluate(nhanes: Path, root: Path | None, target: Path | None, page: Path | None) -> None:
     """Evaluate models on survey data, per outcome, data pattern, cycle and subgroup, with 95 % intervals."""
+    import msgspec
+
+    metrics = _evaluated(nhanes, root, page)
+    if target is not None and str(target) == "-":
+        click.echo(msgspec.json.encode(metrics))
+        return
+    from cds_service.terminal import console
+    from models.evaluation import report_table
+
+    if target is not None:
+        target.write_bytes(msgspec.json.encode(metrics) + b"\n")
+    console().print(report_table(metrics))
+
+
+def _evaluated(nhanes: Path, root: Path | None, page: Path | None) -> dict[str, Any]:
+    """Metrics of the models below root; with a folder for the page, that is written as well."""
     from models.errors import ModelError
 
     try:
-        from cds_service.terminal import console, progress
-        from models.evaluation import evaluate as run
-        from models.evaluation import report_table
+        from cds_service.terminal import progress
+        from models.evaluation import Evaluation
 
         with progress() as report:
-            metrics = run(nhanes, root, progress=report)
+            evaluation = Evaluation.of(nhanes, root, progress=report)
+            metrics = evaluation.metrics(progress=report)
+            if page is not None:
+                from models.report import write_report
+
+                write_report(evaluation.frame, evaluation.contenders, metrics, page, progress=report)
     except (ModelError, ImportError) as error:
         raise click.ClickException(_needs_extra(error)) from error
-    import msgspec
+    if page is not None:
+        click.echo(f"Report written to {page / 'report.html'}", err=True)
+    return metrics
 
-    text = msgspec.json.encode(metrics)
-    if target is None:
-        console().print(report_table(metrics))
-    elif str(target) == "-":
-        click.echo(text)
-    else:
-        target.write_bytes(text + b"\n")
-        console().print(report_table(metrics))
+
+@main.command()
+@click.option("--model", "root", type=click.Path(path_type=Path), required=True,
+              help="A model's folder, or a folder of models (then with --outcome).")  # fmt: skip
+@click.option("--labels", required=True, type=click.Path(path_type=Path), help="CSV file with columns score, outcome.")
+@click.option("--out", default="models-recalibrated", show_default=True, type=click.Path(path_type=Path),
+              help="Folder to write the new version to.")  # fmt: skip
+@click.option("--outcome", help="Which model, where the folder holds several.")
+def recalibrate(root: Path, labels: Path, out: Path, outcome: str | None) -> None:
+    """Fit a model's calibration to a site's own scores and outcomes, as a new version; nobody's rank changes."""
+    from models.errors import ModelError
+    from models.recalibration import one_model, read_labels
+    from models.recalibration import recalibrate as run
+
+    try:
+        done = run(one_model(root, outcome), read_labels(labels), out)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{done.n} people, {done.events} with the outcome (95 % intervals in brackets).")
+    click.echo(f"Scores as they were: {_figures(done.before)}.")
+    click.echo(f"New line on the log-odds: shift {_figure(done.shift)}, slope {_figure(done.slope)}.")
+    click.echo(f"New scores, on these people: {_figures(done.after)}. Check them on people not in the file.")
+    click.echo(f"Version {done.version} written to {done.folder}")
+
+
+def _figures(found: Mapping[str, Any]) -> str:
+    return f"slope {_figure(found['slope'])}, observed over expected {_figure(found['o_e'])}"
+
+
+def _figure(found: Mapping[str, float | None] | None) -> str:
+    if found is None or found["value"] is None:
+        return "not to be had"
+    return f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True)
+@MODELS
+@click.option("--as-of", help="The moment to read the charts at: a date (its end, UTC) or a date and time.")
+@CONFIG
+def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: Path | None) -> None:
+    """Compare the inputs in FILES (Bundles or hook requests, 100 or more) with those the models were trained on."""
+    from cds_service.assess_files import Failed, assess_file, moment
+    from cds_service.terminal import console, drift_table
+    from explanations.assessment import Engine
+    from explanations.phrasebook import load
+    from models.drift import input_shifts
+    from models.errors import ModelError
+    from models.features import inputs
+    from models.registry import load_json, load_models
+
+    config, phrases = configured(folder), load()
+    try:
+        when = moment(as_of)
+    except (ValueError, OverflowError) as error:
+        raise click.ClickException(f"--as-of: expected a date such as 2026-11-23; found {as_of!r}") from error
+    found = []
+    for name in _shown(files) if sys.stderr.isatty() else files:
+        result = assess_file(name, as_of=when, site=config.site(None), engine=Engine(), phrases=phrases)
+        if isinstance(result, Failed):
+            click.echo(f"{result.name}: {result.error}", err=True)
+        else:
+            found.append(inputs(result.assessment.record))
+    unlike = False
+    try:
+        for model in load_models(root or config.models):
+            rows = [given.vector(model.schema).values for given in found]
+            shifts = input_shifts(model.schema, load_json(model.folder / "reference.json"), rows)
+            console().print(drift_table(f"{model.outcome} {model.version}, {len(rows)} charts", shifts, phrases))
+            unlike = unlike or any(shift.unlike for shift in shifts)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(3 if unlike else 0)
 
 
 def _needs_extra(error: Exception) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flask import Flask
 
-from cds_service import discovery, errors, hooks
+from cds_service import discovery, errors, hooks, model_card
 from cds_service.engine import load_engine
 from cds_service.runtime import Runtime, now_utc, random_id
 from cds_service.sites import ServiceConfig, default_config
@@ -25,8 +25,11 @@ def create_app(
     """The app. Models are loaded here unless an engine is given."""
     config = config or default_config()
     app = Flask("cds_service", static_folder=None)
-    runtime = Runtime(config=config, engine=engine or load_engine(), phrases=load(), now=now, new_id=new_id)
+    runtime = Runtime(
+        config=config, engine=engine or load_engine(config.models), phrases=load(), now=now, new_id=new_id
+    )
     errors.register(app)
     app.register_blueprint(discovery.create_blueprint())
     app.register_blueprint(hooks.create_blueprint(runtime))
+    app.register_blueprint(model_card.create_blueprint(runtime))
     return app

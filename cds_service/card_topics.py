@@ -351,9 +351,10 @@ def _reason_lines(score: RiskScore, explanation: Explanation, settings: CardSett
     count, rest = explanation.remainder(shown)
     lines.append(f"{count} other inputs together, and what is not on file: {phrases.change(rest)}")
     if settings.show_probability:
-        of_hundred = round(100 * score.probability)
+        of_hundred, low, high = (round(100 * p) for p in (score.probability, score.low, score.high))
         lines.append(
-            f"Of 100 survey adults with similar records, about {of_hundred} reported this in the past two weeks"
+            f"Of 100 survey adults with similar records, about {of_hundred} (range {low} to {high}) reported this "
+            "in the past two weeks"
         )
     return lines
 

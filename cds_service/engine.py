@@ -8,19 +8,19 @@ from pathlib import Path
 from explanations.assessment import Engine
 from models.errors import ModelError
 from models.feature_schema import OUTCOMES
-from models.registry import SHIPPED, Model, load_model
+from models.registry import SHIPPED, Model, load_model, the_version
 from models.risk import BandThresholds
 
 log = logging.getLogger("mhcds")
 
 
-def load_engine(root: Path = SHIPPED) -> Engine:
-    """Every model below `root` that verifies. Rules answer without any."""
+def load_engine(root: Path | None = None) -> Engine:
+    """Every model below `root` (default: the shipped ones) that verifies. Rules answer without any."""
     models: list[Model] = []
     failures: list[tuple[str, str]] = []
     for outcome in OUTCOMES:
         try:
-            models.append(load_model(root / outcome))
+            models.append(load_model(the_version((root or SHIPPED) / outcome)))
         except ModelError as error:
             failures.append((outcome, str(error)))
             log.error("model-not-loaded %s: %s", outcome, error)  # noqa: TRY400  # the reason suffices, no traceback

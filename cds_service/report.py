@@ -80,11 +80,13 @@ def _score(score: RiskScore | NotScored) -> dict[str, Any]:
             "reason": score.reason,
             "detail": score.detail,
             "missing": list(score.missing),
+            "outside": list(score.outside),
         }
     return {
         "outcome": score.outcome,
         "scored": True,
         "probability": score.probability,
+        "interval": [score.low, score.high],
         "log_odds": score.log_odds,
         "base_log_odds": score.base_log_odds,
         "threshold": score.threshold,

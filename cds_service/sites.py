@@ -8,7 +8,8 @@ the defaults written here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,9 +21,12 @@ from cds_service.errors import ConfigError
 from explanations.help_lines import countries
 from fhir_adapters.facts import Instrument
 from fhir_adapters.instruments import QuestionnaireMap
+from models.card import LocalSections
+from models.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.risk import BandThresholds
 
 DEFAULT_SITE = "default"
+MODEL_CARD = "model-card.toml"
 DEFAULT_BODY_BYTES = 2 * 1024 * 1024
 DEFAULT_BUDGET_S = 2.0
 LEAST_BODY_BYTES = 1024
@@ -65,9 +69,27 @@ class SiteFile(Strict):
     questionnaire: list[QuestionnaireTable] = []
 
 
+class CardTable(Strict):
+    contact: str | None = None
+    relevance: str | None = None
+    validity: str | None = None
+    fairness: str | None = None
+    monitoring: str | None = None
+    updates: str | None = None
+    approved_by: str | None = None
+    approved_on: str | None = None
+    consent: str | None = None
+
+
+class CardFile(Strict):
+    depression: CardTable = msgspec.field(default_factory=CardTable)
+    suicidal_ideation: CardTable = msgspec.field(default_factory=CardTable, name="suicidal-ideation")
+
+
 class ServiceFile(Strict):
     body_bytes: int = DEFAULT_BODY_BYTES
     fetch_budget_s: float = DEFAULT_BUDGET_S
+    models: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +105,17 @@ class SiteConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
-    """Everything that a deployment sets. `fetch_budget_s`: seconds for all reads of one call together."""
+    """Everything that a deployment sets.
+
+    fetch_budget_s: seconds for all reads of one call together. models: folder of the models; None: those shipped.
+    model_cards: outcome -> what the deployment says on that model's card.
+    """
 
     sites: tuple[SiteConfig, ...]
     body_bytes: int = DEFAULT_BODY_BYTES
     fetch_budget_s: float = DEFAULT_BUDGET_S
+    models: Path | None = None
+    model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
 
     def site(self, identifier: str | None = None, fhir_base: str | None = None) -> SiteConfig:
         """The site of that id, else the one that lists the FHIR base, else the first.
@@ -129,12 +157,15 @@ def load_config(folder: Path) -> ServiceConfig:
         problems.append(
             f"{main}: fetch_budget_s: expected above 0 and at most {MOST_BUDGET_S}; found {service.fetch_budget_s}"
         )
+    cards = _model_cards(folder / MODEL_CARD, problems)
     if problems or service is None:
         raise ConfigError("\n".join(problems))
     return ServiceConfig(
         sites=tuple(sites),
         body_bytes=service.body_bytes,
         fetch_budget_s=service.fetch_budget_s,
+        models=None if service.models is None else folder / service.models,
+        model_cards=cards,
     )
 
 
@@ -176,6 +207,14 @@ def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
         maps=tuple(maps),
         fhir_bases=tuple(base.rstrip("/") for base in raw.fhir_bases),
     )
+
+
+def _model_cards(path: Path, problems: list[str]) -> dict[str, LocalSections]:
+    raw = _read(path, CardFile, problems) if path.exists() else None
+    if raw is None:
+        return {}
+    tables = {DEPRESSION: raw.depression, SUICIDAL_IDEATION: raw.suicidal_ideation}
+    return {outcome: LocalSections(**msgspec.structs.asdict(table)) for outcome, table in tables.items()}
 
 
 def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:

@@ -7,7 +7,7 @@ warning, blue for info. Where the output is no terminal there are no control cod
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,9 +17,12 @@ from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from explanations.phrasebook import Phrasebook
+from models.drift import InputShift
 from models.risk import NotScored
 
 if TYPE_CHECKING:
@@ -127,3 +130,24 @@ def print_assessed(result: Assessed) -> None:
         said = score.detail if isinstance(score, NotScored) else f"scored, {score.band.value.replace('-', ' ')}"
         out.print(f"Model {score.outcome}: {said}")
     out.print(f"{len(record.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
+
+
+def drift_table(title: str, shifts: Sequence[InputShift], phrases: Phrasebook) -> RenderableType:
+    """Inputs whose mix is unlike training, or one line that says that none is."""
+    unlike = [shift for shift in shifts if shift.unlike]
+    if not unlike:
+        return Text(f"{title}: no input is unlike the mix trained on. That says nothing about how right estimates are.")
+    table = Table(
+        title=f"{title}: {len(unlike)} of {len(shifts)} inputs are unlike the mix trained on",
+        caption="Estimates may be out here: compare them with outcomes, and recalibrate. "
+        "PSI: population stability index of the values among those known; above 0.25 is a large shift.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("input")
+    for heading in ("known here", "known in training", "PSI"):
+        table.add_column(heading, justify="right")
+    for shift in unlike:
+        psi = "too few" if shift.psi is None else f"{shift.psi:.2f}"
+        table.add_row(phrases.input_name(shift.name), f"{shift.known:.0%}", f"{shift.known_in_training:.0%}", psi)
+    return table

@@ -1,6 +1,6 @@
 """A scored row to attributions in log-odds, one per clinical concept, checked to add up to the score.
 
-Inputs that say the same thing to a clinician (weight, height and BMI; the antidepressant classes) are
+Inputs that say the same thing to a clinician (forms of heart disease; the antidepressant classes) are
 one concept. The sum of all attributions plus the base value is the score in log-odds; nothing is
 left out here, also not the inputs that are missing.
 """
@@ -17,8 +17,6 @@ from models.risk import RiskScore
 TOLERANCE = 1e-5
 
 CONCEPTS = {
-    "body-size": ("bmi", "weight_kg", "height_cm"),
-    "blood-pressure": ("sbp", "dbp"),
     "alcohol": ("alc_drinks_day", "alc_days_yr"),
     "heart-disease": ("chf", "chd", "angina", "mi"),
     "visits": ("visits_yr", "usual_place"),

@@ -30,8 +30,8 @@ from fhir_adapters.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group
 Fetch = Callable[[str], list[r4.Resource]]
 NO_ACCESS = "not sent, and no access to the chart was given"
 PATIENT_ID = "{{context.patientId}}"
-VITALS = {"bmi", "weight_kg", "height_cm", "pulse", "sbp", "dbp", "alc_drinks_day", "sleep_hours"}
-BLOOD_PRESSURE_PANELS = ("85354-9", "55284-4")
+MEASURED = {"alc_drinks_day", "sleep_hours"}
+"""Numbers that models use; no vital sign is among them, so none is asked for."""
 
 
 def _codes(codes: Iterable[str]) -> str:
@@ -48,8 +48,8 @@ def _screened() -> tuple[str, ...]:
 
 
 def _measured() -> tuple[str, ...]:
-    listed = tuple(row["code"] for row in table("measurements") if row["feature"] in VITALS)
-    return (*listed, *BLOOD_PRESSURE_PANELS, *CODED)
+    listed = tuple(row["code"] for row in table("measurements") if row["feature"] in MEASURED)
+    return (*listed, *CODED)
 
 
 def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:

@@ -32,6 +32,41 @@ class Calibration:
         """Calibrated log-odds of a raw margin, or of an array of them."""
         return self.intercept + self.slope * margin
 
+    def then(self, later: Calibration) -> Calibration:
+        """This calibration followed by another of its log-odds, as one."""
+        return Calibration(intercept=later.intercept + later.slope * self.intercept, slope=later.slope * self.slope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far a calibrated log-odds may be out in people the model never met: the variance of their own line.
+
+    At a calibrated log-odds x the standard error is sqrt(level + 2 both (x - centre) + tilt (x - centre)^2);
+    `times` of it, to both sides, hold NOMINAL_COVERAGE. All finite; level, tilt and times not negative.
+    """
+
+    centre: float
+    level: float
+    both: float
+    tilt: float
+    times: float
+
+    def __post_init__(self) -> None:
+        numbers = (self.centre, self.level, self.both, self.tilt, self.times)
+        if not all(math.isfinite(n) for n in numbers) or min(self.level, self.tilt, self.times) < 0:
+            raise ValueError("a spread needs finite numbers, and variances and a multiple that are not negative")
+
+    def half_width(self, log_odds: Margin) -> Margin:
+        """Half the interval, in log-odds, around a calibrated log-odds or an array of them."""
+        away = log_odds - self.centre
+        variance = self.level + 2 * self.both * away + self.tilt * away * away
+        result: Margin = self.times * np.sqrt(np.maximum(variance, 0.0))
+        return result
+
+
+NOMINAL_COVERAGE = 0.90
+"""What an interval is meant to hold; how much it held is measured (`validation`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogisticLine:
@@ -41,6 +76,8 @@ class LogisticLine:
     slope: float
     intercept_error: float
     slope_error: float
+    covariance: float
+    """Of intercept and slope."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +104,15 @@ def probabilities(log_odds: Floats) -> Floats:
     return result
 
 
-def fit_line(x: Floats, y: Floats, weights: Floats | None = None, steps: int = 50) -> LogisticLine | None:
+def fit_line(
+    x: Floats, y: Floats, weights: Floats | None = None, steps: int = 50, slope_prior: float | None = None
+) -> LogisticLine | None:
     """Logistic regression of y (0/1) on x by Newton's method; None when there is no unique finite answer.
 
-    x and y: shape (n,). None for one outcome class only, a constant x, or perfect separation.
+    x and y: shape (n,). slope_prior: standard deviation of a normal prior of the slope around 1; the standard errors
+    are then those of the posterior. None for one outcome class only, a constant x, or perfect separation.
     """
+    held = 0.0 if slope_prior is None else slope_prior**-2
     w = np.ones_like(x) if weights is None else weights
     if y.size == 0 or y.min() == y.max() or x.min() == x.max():
         return None
@@ -81,17 +122,20 @@ def fit_line(x: Floats, y: Floats, weights: Floats | None = None, steps: int = 5
         p = probabilities(design @ beta)
         gradient = design.T @ (w * (y - p))
         information = design.T @ (design * (w * p * (1 - p))[:, None])
+        gradient[1] -= held * (beta[1] - 1)
+        information[1, 1] += held
         if np.linalg.cond(information) > 1e14:
             return None
         step = np.linalg.solve(information, gradient)
         beta = beta + np.clip(step, -5, 5)
         if np.abs(step).max() < 1e-10:
-            errors = np.sqrt(np.diag(np.linalg.inv(information)))
+            inverse = np.linalg.inv(information)
             return LogisticLine(
                 intercept=float(beta[0]),
                 slope=float(beta[1]),
-                intercept_error=float(errors[0]),
-                slope_error=float(errors[1]),
+                intercept_error=float(np.sqrt(inverse[0, 0])),
+                slope_error=float(np.sqrt(inverse[1, 1])),
+                covariance=float(inverse[0, 1]),
             )
     return None
 

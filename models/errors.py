@@ -5,6 +5,7 @@
     |-- SchemaMismatch      a feature vector was built for another schema than the model's
     |-- FeatureValueError   a raw value that no feature transform accepts (NaN, a text, a boolean that is 2)
     |-- SurveyDataError     survey tables that cannot be read, or the two that nothing works without
+    |-- LabelsError         local labels or charts that are too few, or not of the shape that is asked for
 
 Callers catch `ModelError`: a score that fails must never take a safety finding with it.
 Each message says what was expected, what was found and what to do; none carries a value of a patient.
@@ -37,3 +38,7 @@ class FeatureValueError(ModelError):
 
 class SurveyDataError(ModelError):
     """Survey tables are missing or unreadable, so nothing can be trained or evaluated."""
+
+
+class LabelsError(ModelError):
+    """Local data that is too little or not of the shape that recalibration and the check of the input mix need."""

@@ -8,8 +8,7 @@ model sees them. Does not train. Needs pandas; every figure is defined in `metri
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +19,19 @@ import xgboost
 from numpy.typing import NDArray
 
 from models.baselines import AGE_SEX, LOGISTIC, PHQ2, Linear, age_sex_inputs, linear_from_json
-from models.calibration import Calibration, Floats
+from models.calibration import Calibration, Floats, Spread
 from models.errors import ArtifactError, SurveyDataError
 from models.feature_schema import FeatureSchema
 from models.metrics import group_metrics
-from models.nhanes import feature_matrix, survey_frame
-from models.patterns import ALL, HEADLINE, patterns
-from models.registry import MinimumData, Model, load_booster, load_models
+from models.nhanes import PAYERS, feature_matrix, survey_frame
+from models.patterns import ALL, HEADLINE, patterns, tier_of, tiers
+from models.registry import FINAL, MinimumData, Model, load_booster, load_json, load_models, read_calibration
 from models.survey_tables import holds_2017_2018_again
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+SUBGROUPS = ("sex", "age", "race-ethnicity", "income", "insurance", "care")
 Progress = Callable[[str, int, int], None]
 Matrix = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -39,10 +39,11 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorer:
-    """What turns prepared rows into log-odds: one booster, its calibration, and its baselines by pattern."""
+    """What turns prepared rows into log-odds: per tier a booster, its calibration and spread; baselines by pattern."""
 
-    booster: xgboost.Booster
-    calibration: Calibration
+    boosters: Mapping[str, xgboost.Booster]
+    calibrations: Mapping[str, Calibration]
+    spreads: Mapping[str, Spread]
     logistic: Mapping[str, Linear]
     age_sex: Linear
 
@@ -58,23 +59,38 @@ class Contender:
     folds: Mapping[str, Scorer]
 
 
-def evaluate(nhanes: Path, model_root: Path | None, *, progress: Progress) -> dict[str, Any]:
-    """Metrics of every model below model_root (default: the shipped ones) on the cycles in a folder of survey tables.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Survey people and the models to judge on them."""
 
-    The shape is {"outcomes": {outcome: {"patterns": {pattern: {"cycles": {cycle: METRICS}, "all": METRICS}}}}}.
-    Raises SurveyDataError for unusable tables, ArtifactError for a broken model.
-    """
-    progress("Reading the survey tables", 0, 1)
-    frame = survey_frame(nhanes)
-    progress("Reading the survey tables", 1, 1)
-    contenders = [contender(model) for model in load_models(model_root)]
-    return {"outcomes": {c.outcome: evaluate_outcome(frame, c, progress=progress) for c in contenders}}
+    frame: pd.DataFrame
+    contenders: tuple[Contender, ...]
+
+    @classmethod
+    def of(cls, nhanes: Path, model_root: Path | None, *, progress: Progress) -> Evaluation:
+        """Reads the tables, and every model below model_root (default: the shipped ones).
+
+        Raises SurveyDataError for unusable tables, ArtifactError for a broken model.
+        """
+        progress("Reading the survey tables", 0, 1)
+        frame = survey_frame(nhanes)
+        progress("Reading the survey tables", 1, 1)
+        return cls(frame=frame, contenders=tuple(contender(model) for model in load_models(model_root)))
+
+    def metrics(self, *, progress: Progress) -> dict[str, Any]:
+        """{"outcomes": {outcome: {"patterns": {pattern: {"cycles": {cycle: METRICS}, "all": METRICS}}}}}."""
+        return {"outcomes": {c.outcome: evaluate_outcome(self.frame, c, progress=progress) for c in self.contenders}}
 
 
 def evaluate_outcome(
-    frame: pd.DataFrame, contender: Contender, *, progress: Progress, cycle_subgroups: bool = True
+    frame: pd.DataFrame,
+    contender: Contender,
+    *,
+    progress: Progress,
+    subgroups: Sequence[str] = SUBGROUPS,
+    cycle_subgroups: Sequence[str] = SUBGROUPS,
 ) -> dict[str, Any]:
-    """{"patterns": ...} of one outcome on a survey frame; without `cycle_subgroups` only "all" has subgroups.
+    """{"patterns": ...} of one outcome on a survey frame. Which subgroups all cycles together have, and single ones.
 
     Raises SurveyDataError when nobody in the frame has the label.
     """
@@ -93,12 +109,15 @@ def evaluate_outcome(
     result: dict[str, Any] = {}
     for done, (pattern, visible) in enumerate(wanted.items()):
         progress(f"Evaluating {contender.outcome}", done, len(wanted))
-        scored = _scored(contender, pattern, visible, values, people)
+        found = scored(contender, pattern, visible, values, people)
         by_cycle = {
-            str(cycle): _metrics(scored, cycles == cycle, groups if cycle_subgroups else {})
+            str(cycle): _metrics(found, cycles == cycle, {name: groups[name] for name in cycle_subgroups})
             for cycle in sorted(set(cycles))
         }
-        result[pattern] = {"cycles": by_cycle, "all": _metrics(scored, pooled, groups)}
+        result[pattern] = {
+            "cycles": by_cycle,
+            "all": _metrics(found, pooled, {name: groups[name] for name in subgroups}),
+        }
     progress(f"Evaluating {contender.outcome}", len(wanted), len(wanted))
     return {"patterns": result}
 
@@ -106,34 +125,40 @@ def evaluate_outcome(
 def contender(model: Model) -> Contender:
     """A loaded model with its folds, for evaluation. Raises ArtifactError when folds or baselines are not all there."""
     try:
-        calibrations = json.loads((model.folder / "calibration.json").read_text(encoding="utf-8"))["folds"]
-        baselines = json.loads((model.folder / "baselines.json").read_text(encoding="utf-8"))
+        folds = load_json(model.folder / "calibration.json")["folds"]
+        baselines = load_json(model.folder / "baselines.json")
 
-        def scorer(name: str, booster: xgboost.Booster, calibration: Calibration) -> Scorer:
+        def scorer(
+            name: str,
+            boosters: Mapping[str, xgboost.Booster],
+            lines: tuple[Mapping[str, Calibration], Mapping[str, Spread]],
+        ) -> Scorer:
             return Scorer(
-                booster=booster,
-                calibration=calibration,
+                boosters=boosters,
+                calibrations=lines[0],
+                spreads=lines[1],
                 logistic={pattern: linear_from_json(fits[name]) for pattern, fits in baselines[LOGISTIC].items()},
                 age_sex=linear_from_json(baselines[AGE_SEX][name]),
             )
 
+        wanted = tiers(model.outcome)
         return Contender(
             outcome=model.outcome,
             schema=model.schema,
             minimum_data=model.manifest.minimum_data,
-            final=scorer("final", model.booster, model.calibration),
+            final=scorer(FINAL, model.boosters, (model.calibrations, model.spreads)),
             folds={
                 cycle: scorer(
                     cycle,
-                    load_booster(model.folder / "folds" / f"{cycle}.ubj", model.schema),
-                    Calibration(intercept=line["intercept"], slope=line["slope"]),
+                    {t: load_booster(model.folder / "folds" / f"{cycle}-{t}.ubj.gz", model.schema) for t in wanted},
+                    read_calibration(content, wanted),
                 )
-                for cycle, line in calibrations.items()
+                for cycle, content in folds.items()
             },
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
-            expected="a booster, a calibration and baselines for every training cycle",
+            expected="boosters, calibrations and baselines for every training cycle",
             found=f"a problem with {error} in {model.folder.name}",
             remedy="train again with `mhcds train`",
         ) from error
@@ -157,35 +182,56 @@ def enough_data(values: Matrix, schema: FeatureSchema, rule: MinimumData) -> Mas
     return result
 
 
+def row_tiers(values: Matrix, schema: FeatureSchema) -> NDArray[Any]:
+    """The tier that speaks for each row: the rule that `scoring` applies to one person, applied to rows."""
+    groups = sorted({spec.group for spec in schema.features})
+    columns = [np.array([spec.group == group for spec in schema.features]) for group in groups]
+    known = np.column_stack([(~np.isnan(values[:, column])).any(axis=1) for column in columns])
+    kinds, which = np.unique(known, axis=0, return_inverse=True)
+    found = [tier_of({group for group, has in zip(groups, kind, strict=True) if has}) for kind in kinds.tolist()]
+    return np.array(found, dtype=object)[which.reshape(-1)]
+
+
 def margins(booster: xgboost.Booster, values: Matrix) -> Floats:
     """Raw margins, shape (people,)."""
-    rows = xgboost.DMatrix(values, nthread=2)
+    rows = xgboost.DMatrix(values, nthread=1)
     return np.asarray(booster.predict(rows, output_margin=True, validate_features=False), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scored:
+class Scored:
+    """Everybody's calibrated log-odds in one pattern, half their interval, labels, and baseline rankings."""
+
     log_odds: Floats
+    half_width: Floats
     y: Floats
     has_score: Mask
     baselines: Mapping[str, Floats]
 
 
-def _scored(
+def scored(
     contender: Contender, pattern: str, visible: tuple[str, ...], values: Matrix, people: pd.DataFrame
-) -> _Scored:
+) -> Scored:
+    """People of a training cycle are scored by the fold that did not see it, all others by the final scorer.
+
+    values: prepared inputs of `people`, shape (people, features). What the pattern hides is hidden here.
+    """
     shown = hidden_but(values, contender.schema, visible)
     columns = [contender.schema.names.index(name) for name in visible]
     n = len(people)
-    log_odds, logistic, age_sex = (np.full(n, np.nan) for _ in range(3))
-    cycles = people["CYCLE"].to_numpy()
+    log_odds, half_width, logistic, age_sex = (np.full(n, np.nan) for _ in range(4))
+    cycles, own_tier = people["CYCLE"].to_numpy(), row_tiers(shown, contender.schema)
     for cycle in sorted(set(cycles)):
         rows, scorer = cycles == cycle, contender.folds.get(cycle, contender.final)
-        log_odds[rows] = scorer.calibration.log_odds(margins(scorer.booster, shown[rows]))
+        for tier in sorted(set(own_tier[rows])):
+            these = rows & (own_tier == tier)
+            log_odds[these] = scorer.calibrations[tier].log_odds(margins(scorer.boosters[tier], shown[these]))
+            half_width[these] = scorer.spreads[tier].half_width(log_odds[these])
         logistic[rows] = scorer.logistic[pattern].log_odds(values[np.ix_(rows, columns)])
         age_sex[rows] = scorer.age_sex.log_odds(_age_sex(contender.schema, values[rows]))
-    return _Scored(
+    return Scored(
         log_odds=log_odds,
+        half_width=half_width,
         y=people[contender.outcome].to_numpy(dtype=np.float64),
         has_score=enough_data(shown, contender.schema, contender.minimum_data),
         baselines={
@@ -200,14 +246,15 @@ def _age_sex(schema: FeatureSchema, values: Matrix) -> Matrix:
     return age_sex_inputs(values[:, schema.names.index("age")], values[:, schema.names.index("female")])
 
 
-def _metrics(scored: _Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask]]) -> dict[str, Any]:
+def _metrics(found: Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask]]) -> dict[str, Any]:
     def metrics(members: Mask) -> dict[str, Any]:
-        used = members & scored.has_score
+        used = members & found.has_score
         return group_metrics(
-            scored.log_odds[used],
-            scored.y[used],
+            found.log_odds[used],
+            found.half_width[used],
+            found.y[used],
             int(members.sum()),
-            {name: ranking[used] for name, ranking in scored.baselines.items()},
+            {name: ranking[used] for name, ranking in found.baselines.items()},
         )
 
     parts = {
@@ -242,6 +289,7 @@ def _subgroups(people: pd.DataFrame) -> dict[str, dict[str, Mask]]:
         "race-ethnicity": coded(people["race_eth"], {name: code for code, name in enumerate(races, start=1)}),
         # Family income over the poverty line.
         "income": banded(people["pir"], {"below-1": (0, 1), "1-2": (1, 2), "2-4": (2, 4), "4+": (4, 99)}),
+        "insurance": coded(people["insurance"], {name: code for code, name in enumerate(PAYERS, start=1)}),
         "care": coded(people["in_care"], {"in-care": 1, "not-in-care": 0}),
     }
 

@@ -2,7 +2,7 @@
 
 `FEATURES` is the whole list, written out by hand from the feature map of the survey data; training, evaluation
 and serving all read it. What is not in the list is an input to nothing: race and ethnicity, insurance, income,
-education, marital status, PHQ-9 item 9, the PHQ totals, laboratory values. Standard library only.
+education, marital status, PHQ-9 item 9, the PHQ totals, vital signs, laboratory values. Standard library only.
 Does not read FHIR or survey tables, and does not fill gaps: a missing value stays None.
 """
 
@@ -31,6 +31,9 @@ AGE_CAP_YEARS = 80
 DRINKS_PER_DAY_CAP = 15
 """The survey gives 15 for "15 drinks or more" since 2015."""
 
+MEDICINES_CAP = 20
+"""More count as 20: hardly anybody in the survey takes more, while lists in charts can be longer."""
+
 VISIT_BANDS = ((0.0, 0.0), (1.0, 1.0), (2.0, 2.5), (4.0, 6.0), (10.0, 11.0), (13.0, 15.0))
 """Visits in 12 months, from this count on -> the value trained on. The survey's bands: 0, 1, 2-3, 4-9, 10-12, 13+."""
 
@@ -45,6 +48,8 @@ class FeatureSpec:
     name: as in the first column of the feature map. block: what evaluation masks together.
     group: the finer grouping within a block. kind: number, boolean, ordinal or count. unit: UCUM, or None.
     cap: larger values count as this one. bands: (from this value on, value used), ascending.
+    direction: 1 when a higher value may never lower an estimate, -1 when it may never raise one, 0 when medicine
+    knows no one direction (decision 0111); the boosters are held to it.
     """
 
     name: str
@@ -54,6 +59,7 @@ class FeatureSpec:
     unit: str | None = None
     cap: float | None = None
     bands: tuple[tuple[float, float], ...] = ()
+    direction: int = 0
 
     def prepare(self, raw: RawValue) -> float | None:
         """The model input for a raw value; None stays None. Applying it twice changes nothing.
@@ -115,27 +121,21 @@ class FeatureSchema:
 
 
 def _condition(name: str) -> FeatureSpec:
-    return FeatureSpec(name=name, block="core", group="conditions", kind="boolean")
+    return FeatureSpec(name=name, block="core", group="conditions", kind="boolean", direction=1)
 
 
-def _drug(name: str) -> FeatureSpec:
-    return FeatureSpec(name=name, block="core", group="drugs", kind="boolean")
+def _drug(name: str, direction: int = 1) -> FeatureSpec:
+    return FeatureSpec(name=name, block="core", group="drugs", kind="boolean", direction=direction)
 
 
 def _phq(name: str, block: str) -> FeatureSpec:
-    return FeatureSpec(name=name, block=block, group=block, kind="ordinal", cap=3)
+    return FeatureSpec(name=name, block=block, group=block, kind="ordinal", cap=3, direction=1)
 
 
 FEATURES: tuple[FeatureSpec, ...] = (
     FeatureSpec(name="age", block="core", group="demographics", kind="number", unit="a", cap=AGE_CAP_YEARS),
-    FeatureSpec(name="female", block="core", group="demographics", kind="boolean"),
-    FeatureSpec(name="bmi", block="core", group="vitals", kind="number", unit="kg/m2"),
-    FeatureSpec(name="weight_kg", block="core", group="vitals", kind="number", unit="kg"),
-    FeatureSpec(name="height_cm", block="core", group="vitals", kind="number", unit="cm"),
-    FeatureSpec(name="pulse", block="core", group="vitals", kind="number", unit="/min"),
-    FeatureSpec(name="sbp", block="core", group="vitals", kind="number", unit="mm[Hg]"),
-    FeatureSpec(name="dbp", block="core", group="vitals", kind="number", unit="mm[Hg]"),
-    FeatureSpec(name="smoke_status", block="core", group="lifestyle", kind="ordinal", cap=3),
+    FeatureSpec(name="female", block="core", group="demographics", kind="boolean", direction=1),
+    FeatureSpec(name="smoke_status", block="core", group="lifestyle", kind="ordinal", cap=3, direction=1),
     FeatureSpec(
         name="alc_drinks_day", block="core", group="lifestyle", kind="number", unit="{drinks}/d", cap=DRINKS_PER_DAY_CAP
     ),
@@ -157,11 +157,17 @@ FEATURES: tuple[FeatureSpec, ...] = (
     _condition("hyperlipid"),
     _condition("kidney_disease"),
     _condition("sleep_trouble_told_dr"),
-    FeatureSpec(name="visits_yr", block="core", group="utilisation", kind="count", unit="/a", bands=VISIT_BANDS),
-    FeatureSpec(name="hosp_yr", block="core", group="utilisation", kind="count", unit="/a", bands=ANY_BANDS),
-    FeatureSpec(name="mh_visit_yr", block="core", group="utilisation", kind="count", unit="/a", bands=ANY_BANDS),
+    FeatureSpec(
+        name="visits_yr", block="core", group="utilisation", kind="count", unit="/a", bands=VISIT_BANDS, direction=1
+    ),
+    FeatureSpec(
+        name="hosp_yr", block="core", group="utilisation", kind="count", unit="/a", bands=ANY_BANDS, direction=1
+    ),
+    FeatureSpec(
+        name="mh_visit_yr", block="core", group="utilisation", kind="count", unit="/a", bands=ANY_BANDS, direction=1
+    ),
     FeatureSpec(name="usual_place", block="core", group="utilisation", kind="boolean"),
-    FeatureSpec(name="n_rx", block="core", group="drugs", kind="count"),
+    FeatureSpec(name="n_rx", block="core", group="drugs", kind="count", cap=MEDICINES_CAP, direction=1),
     _drug("rx_ssri"),
     _drug("rx_snri"),
     _drug("rx_bupropion"),
@@ -178,18 +184,18 @@ FEATURES: tuple[FeatureSpec, ...] = (
     _drug("rx_muscle_relax"),
     _drug("rx_nsaid"),
     _drug("rx_ppi"),
-    _drug("rx_betablocker"),
-    _drug("rx_statin"),
-    _drug("rx_thyroid"),
-    _drug("rx_steroid"),
-    _drug("rx_insulin"),
-    _drug("rx_metformin"),
-    _drug("rx_bronchodil"),
+    _drug("rx_betablocker", direction=0),
+    _drug("rx_statin", direction=0),
+    _drug("rx_thyroid", direction=0),
+    _drug("rx_steroid", direction=0),
+    _drug("rx_insulin", direction=0),
+    _drug("rx_metformin", direction=0),
+    _drug("rx_bronchodil", direction=0),
     _drug("rx_migraine"),
-    FeatureSpec(name="employed", block="needs", group="needs", kind="boolean"),
-    FeatureSpec(name="food_insec", block="needs", group="needs", kind="ordinal", cap=4),
+    FeatureSpec(name="employed", block="needs", group="needs", kind="boolean", direction=-1),
+    FeatureSpec(name="food_insec", block="needs", group="needs", kind="ordinal", cap=4, direction=1),
     FeatureSpec(name="sleep_hours", block="pro", group="pro", kind="number", unit="h"),
-    FeatureSpec(name="gen_health", block="pro", group="pro", kind="ordinal", cap=5),
+    FeatureSpec(name="gen_health", block="pro", group="pro", kind="ordinal", cap=5, direction=1),
     _phq("DPQ010", "phq2"),
     _phq("DPQ020", "phq2"),
     _phq("DPQ030", "phq"),

@@ -16,7 +16,7 @@ PHQ_DAYS = 14
 
 # How old a dated input may be, in days, per group. The models learned from answers and measurements of one
 # day; these windows are defaults of ours. Groups not named here are about the present by themselves.
-FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "vitals": 3 * 365, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
+FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
 
 NOT_ON_FILE = "not on file"
 TOO_OLD = "too old to use"

@@ -12,6 +12,9 @@ All are unweighted and treat people as independent: the survey's clustering is n
     flag_rates    sensitivity and ppv when this share of the group, the highest estimates, is flagged (ties shared out);
                   Wilson's intervals
     baselines     auroc of other rankings on the same people
+    interval_coverage  of ten equal groups by estimate, the share whose observed share (Wilson's interval) is compatible
+                  with the group's mean interval; low and high are Wilson's for ten groups
+    net_benefit   per threshold (a probability): of flagging by the model and of flagging everyone, per person (Vickers)
 
 A figure that cannot be had is None, never NaN. numpy only.
 """
@@ -28,6 +31,7 @@ from numpy.typing import NDArray
 from models.calibration import Floats, brier, fit_line, fit_offset, probabilities
 
 FLAG_RATES = ("0.01", "0.02", "0.05", "0.10", "0.20")
+NET_BENEFIT_THRESHOLDS = ("0.02", "0.05", "0.10", "0.15", "0.20", "0.30")
 MINIMUM_EVENTS = 10
 """With fewer people having, or not having, the outcome, counts are shown and figures are not."""
 
@@ -37,25 +41,29 @@ Figure = dict[str, float | None]
 
 
 def group_metrics(
-    log_odds: Floats, y: Floats, labelled: int, baselines: Mapping[str, Floats], minimum_events: int = MINIMUM_EVENTS
+    log_odds: Floats, half_width: Floats, y: Floats, labelled: int, baselines: Mapping[str, Floats]
 ) -> dict[str, Any]:
     """The METRICS object of one group, without subgroups.
 
-    log_odds, y (0/1): shape (n,), of the people who got a score. labelled: how many had a label, scored or not.
+    log_odds, half_width (of its interval), y (0/1): shape (n,), of the people who got a score. labelled: how many had
+    a label, scored or not.
     baselines: name -> their ranking score, shape (n,), NaN where it has none.
     """
     n, events = int(y.size), int(y.sum())
-    enough = min(events, n - events) >= minimum_events
+    enough = min(events, n - events) >= MINIMUM_EVENTS
     result: dict[str, Any] = {"n": n, "events": events}
     result.update(_whole_group(log_odds, y) if enough else {name: dict(_NONE) for name in _WHOLE_GROUP})
+    result["interval_coverage"] = interval_coverage(log_odds, half_width, y) if enough else dict(_NONE)
+    result["net_benefit"] = {
+        threshold: _net_benefits(log_odds, y, float(threshold)) if enough else {"model": None, "everyone": None}
+        for threshold in NET_BENEFIT_THRESHOLDS
+    }
     result["scored_share"] = _wilson(n, labelled)
     result["flag_rates"] = {
         rate: _flagged(log_odds, y, float(rate)) if enough else {"sensitivity": dict(_NONE), "ppv": dict(_NONE)}
         for rate in FLAG_RATES
     }
-    result["baselines"] = {
-        name: {"auroc": _baseline(ranking, y, minimum_events)} for name, ranking in baselines.items()
-    }
+    result["baselines"] = {name: {"auroc": _baseline(ranking, y)} for name, ranking in baselines.items()}
     return result
 
 
@@ -110,6 +118,67 @@ def observed_over_expected(estimates: Floats, y: Floats) -> Figure:
     return _figure(value, value * math.exp(-spread), value * math.exp(spread))
 
 
+def interval_coverage(log_odds: Floats, half_width: Floats, y: Floats, groups: int = 10) -> Figure:
+    """Share of equal groups by estimate whose observed share is compatible with the mean interval of the group."""
+    parts = np.array_split(np.argsort(log_odds, kind="stable"), groups)
+    held = 0
+    for part in parts:
+        seen = _wilson(float(y[part].sum()), float(part.size))
+        low = float(probabilities(log_odds[part] - half_width[part]).mean())
+        high = float(probabilities(log_odds[part] + half_width[part]).mean())
+        held += (seen["high"] or 0.0) >= low and (seen["low"] or 0.0) <= high
+    return _wilson(held, len(parts))
+
+
+def net_benefit(flagged: NDArray[np.bool_], y: Floats, threshold: float) -> float:
+    """True positives less false positives at the odds of the threshold, per person (Vickers and Elkin 2006)."""
+    n = max(y.size, 1)
+    hits = float(y[flagged].sum()) / n
+    false = float(flagged.sum()) / n - hits
+    return hits - false * threshold / (1 - threshold)
+
+
+def _net_benefits(log_odds: Floats, y: Floats, threshold: float) -> dict[str, float]:
+    flagged = probabilities(log_odds) >= threshold
+    return {
+        "model": round(net_benefit(flagged, y, threshold), 5),
+        "everyone": round(net_benefit(np.ones_like(flagged), y, threshold), 5),
+    }
+
+
+def auroc_difference(a: Floats, b: Floats, y: Floats, strata: NDArray[Any], *, repeats: int, seed: int) -> Figure:
+    """AUROC of a less AUROC of b on the same people, meaned over strata by their size; paired bootstrap within strata.
+
+    a, b: rankings, shape (n,). y (0/1), strata: shape (n,). Percentile interval. People, not pairs, are drawn.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = np.zeros(repeats)
+    value = 0.0
+    for stratum in sorted(set(strata)):
+        rows = strata == stratum
+        share = float(rows.mean())
+        ranks = [np.argsort(ranking[rows], kind="stable") for ranking in (a, b)]
+        outcome = y[rows]
+        ones = np.ones(outcome.size)
+        value += share * (_weighted_auroc(ranks[0], outcome, ones) - _weighted_auroc(ranks[1], outcome, ones))
+        for repeat in range(repeats):
+            draw = generator.integers(0, outcome.size, outcome.size)
+            weights = np.bincount(draw, minlength=outcome.size).astype(np.float64)
+            drawn[repeat] += share * (
+                _weighted_auroc(ranks[0], outcome, weights) - _weighted_auroc(ranks[1], outcome, weights)
+            )
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return _figure(value, float(low), float(high))
+
+
+def _weighted_auroc(order: NDArray[np.int64], y: Floats, weights: Floats) -> float:
+    """Ties count as they fall in `order`; margins of trees tie rarely."""
+    w, outcome = weights[order], y[order]
+    below = np.cumsum(w * (1 - outcome))
+    total = float((w * outcome).sum() * below[-1])
+    return float((w * outcome * below).sum()) / total if total else 0.5
+
+
 def _flagged(log_odds: Floats, y: Floats, rate: float) -> dict[str, Figure]:
     order = np.argsort(-log_odds, kind="stable")
     flagged = rate * y.size
@@ -120,10 +189,10 @@ def _flagged(log_odds: Floats, y: Floats, rate: float) -> dict[str, Figure]:
     return {"sensitivity": _wilson(hits, float(y.sum())), "ppv": _wilson(hits, flagged)}
 
 
-def _baseline(ranking: Floats, y: Floats, minimum_events: int) -> Figure:
+def _baseline(ranking: Floats, y: Floats) -> Figure:
     known: NDArray[np.bool_] = ~np.isnan(ranking)
     events = int(y[known].sum())
-    if min(events, int(known.sum()) - events) < minimum_events:
+    if min(events, int(known.sum()) - events) < MINIMUM_EVENTS:
         return dict(_NONE)
     return auroc(ranking[known], y[known])
 

@@ -9,7 +9,7 @@ evaluation only: needs pandas. Rows must never leave the machine they were read 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from models.survey_tables import CYCLES_BY_LETTER, PRE_PANDEMIC, read_tables
 
 PHQ_ITEMS = tuple(f"DPQ0{item}0" for item in range(1, 10))
 MINIMUM_AGE_YEARS = 18
+PAYERS = ("medicaid", "private", "medicare", "other", "none")
+"""Of `insurance`, codes 1 to 5; who has several counts with the first."""
 
 _CYCLE_OF_SURVEY_YEAR = {
     **dict(zip(range(4, 11), CYCLES_BY_LETTER.values(), strict=False)),
@@ -56,15 +58,15 @@ _MOST_DRINKS_A_DAY = 24  # More is an entry error rather than an average, and is
 _ROUTE = re.compile(r"\b(TOPICAL|OTIC|OPHTHALMIC|NASAL)\b")
 
 
-def survey_frame(folder: Path) -> pd.DataFrame:
+def survey_frame(folder: Path, *, left_out: bool = False) -> pd.DataFrame:
     """One row per adult of every cycle found, index SEQN.
 
     Columns: CYCLE; the features in raw units (float, NaN where missing; booleans 0/1); DPQ010 ... DPQ090 (0-3);
-    phq9 (0-27, all nine items needed); depression and suicidal-ideation (labels 0/1); in_care (0/1); race_eth, pir,
-    weight (of the examination).
+    phq9 (0-27, all nine items needed); depression and suicidal-ideation (labels 0/1); in_care (0/1); and for audits
+    race_eth, pir, insurance (PAYERS), weight (of the examination). left_out: also the columns of LEFT_OUT.
     Raises SurveyDataError when DEMO or DPQ is missing, no cycle can be told, or there is no adult.
     """
-    tables = read_tables(folder)
+    tables = read_tables(folder, left_out=left_out)
     demo = tables["DEMO"].set_index("SEQN")
     if "RIDAGEYR" not in demo:
         raise SurveyDataError(expected="a column RIDAGEYR in DEMO", found="none", remedy="fetch DEMO again from CDC")
@@ -78,7 +80,9 @@ def survey_frame(folder: Path) -> pd.DataFrame:
         )
     source = _Source(tables, adults)
     frame = pd.DataFrame({"CYCLE": cycle.loc[adults].astype(str)}, index=adults)
-    parts = (_demographics, _measurements, _lifestyle, _conditions, _utilisation, _needs, _questionnaire)
+    parts = [_demographics, _payer, _measurements, _lifestyle, _conditions, _utilisation, _needs, _questionnaire]
+    if left_out:
+        parts += [_left_out, _labs]
     frame = pd.concat([frame, *(part(source) for part in parts), _medicines(tables.get("RXQ_RX"), adults)], axis=1)
     frame = frame.join(_labels(frame))
     frame["in_care"] = _in_care(frame)
@@ -112,6 +116,10 @@ class _Source:
             return pd.Series(np.nan, index=self.adults, dtype="float64")
         return pd.to_numeric(found[name], errors="coerce").astype("float64")
 
+    def anywhere(self, name: str) -> pd.Series:
+        table = next((table for table, found in self._tables.items() if name in found), "")
+        return self.column(table, name)
+
     def yes_no(self, table: str, name: str) -> pd.Series:
         return self.column(table, name).map({1.0: 1.0, 2.0: 0.0})
 
@@ -135,6 +143,21 @@ def _demographics(source: _Source) -> pd.DataFrame:
             "weight": weight.where(weight.notna(), source.column("DEMO", "WTMECPRP")),
         }
     )
+
+
+def _payer(source: _Source) -> pd.DataFrame:
+    """One kind of insurance a person, the first that applies in the order of PAYERS; missing where nobody asked."""
+    insured = source.column("HIQ", "HIQ011")
+    choices = [*(_covered(source, letter) for letter in "DAB"), insured == 1, insured == 2]
+    codes = np.select(choices, range(1, len(choices) + 1), default=np.nan)
+    return pd.DataFrame({"insurance": codes}, index=source.adults)
+
+
+def _covered(source: _Source, letter: str) -> pd.Series:
+    """Whether a kind of insurance was named: A private, B Medicare, D Medicaid."""
+    new, old = source.column("HIQ", f"HIQ032{letter}"), source.column("HIQ", f"HIQ031{letter}")
+    answer = new.where(new.notna(), old)
+    return answer.notna() & ~answer.isin((77, 99))
 
 
 def _measurements(source: _Source) -> pd.DataFrame:
@@ -244,6 +267,85 @@ def _in_care(frame: pd.DataFrame) -> pd.Series:
     """1: an antidepressant or a mental-health visit in the last year. 0: neither, as far as was asked in that cycle."""
     signs = frame[[*ANTIDEPRESSANTS, "mh_visit_yr"]]
     return signs.max(axis=1)
+
+
+_LABS = {
+    "wbc": "LBXWBCSI",
+    "hgb": "LBXHGB",
+    "mcv": "LBXMCVSI",
+    "rdw": "LBXRDW",
+    "plt": "LBXPLTSI",
+    "neut": "LBDNENO",
+    "lymph": "LBDLYMNO",
+    "hba1c": "LBXGH",
+    "chol": "LBXTC",
+    "hdl": "LBDHDD",
+    "alt": "LBXSATSI",
+    "ast": "LBXSASSI",
+    "alp": "LBXSAPSI",
+    "albumin": "LBXSAL",
+    "bun": "LBXSBU",
+    "co2": "LBXSC3SI",
+    "creat": "LBXSCR",
+    "ggt": "LBXSGTSI",
+    "glucose": "LBXSGL",
+    "iron": "LBXSIR",
+    "na": "LBXSNASI",
+    "k": "LBXSKSI",
+    "ca": "LBXSCA",
+    "bili": "LBXSTB",
+    "tprot": "LBXSTP",
+    "trig": "LBXSTR",
+    "uric": "LBXSUA",
+    "cl": "LBXSCLSI",
+}
+LEFT_OUT: Mapping[str, tuple[str, ...]] = {
+    "vital signs": ("bmi", "weight_kg", "height_cm", "pulse", "sbp", "dbp"),
+    "marital status": ("marital3",),
+    "insurance": ("ins_medicaid", "ins_private", "ins_medicare"),
+    "heavy drinking ever": ("alc_heavy_ever",),
+    "pregnancy": ("pregnant",),
+    "urinary leakage": ("urine_leak",),
+    "education": ("educ5",),
+    "income": ("pir",),
+    "29 laboratory values": (*_LABS, "crp_mgL"),
+}
+"""What no model takes, under the names of the feature map, by what it would be called in a table."""
+
+
+def _left_out(source: _Source) -> pd.DataFrame:
+    """Read for one purpose: to say what each would have added to an estimate (`validation`)."""
+
+    def first(table: str, *names: str) -> pd.Series:
+        found = source.column(table, names[0])
+        for name in names[1:]:
+            found = found.where(found.notna(), source.column(table, name))
+        return found
+
+    old, new = source.column("DEMO", "DMDMARTL"), source.column("DEMO", "DMDMARTZ")
+    education = source.column("DEMO", "DMDEDUC2")
+    heavy = first("ALQ", "ALQ151", "ALQ150")
+    return pd.DataFrame(
+        {
+            "marital3": old.map({1.0: 1, 6.0: 1, 2.0: 2, 3.0: 2, 4.0: 2, 5.0: 3}).where(
+                old.notna(), new.where(new.between(1, 3))
+            ),
+            "educ5": education.where(education.between(1, 5)),
+            "pregnant": source.column("DEMO", "RIDEXPRG").map({1.0: 1.0, 2.0: 0.0}),
+            "urine_leak": (source.column("KIQ_U", "KIQ005") - 1).pipe(lambda leak: leak.where(leak.between(0, 4))),
+            "alc_heavy_ever": heavy.map({1.0: 1.0, 2.0: 0.0}),
+            "ins_private": _covered(source, "A").astype("float64"),
+            "ins_medicare": _covered(source, "B").astype("float64"),
+            "ins_medicaid": _covered(source, "D").astype("float64"),
+        }
+    )
+
+
+def _labs(source: _Source) -> pd.DataFrame:
+    """Laboratory values in the survey's own units, wherever their table is."""
+    found = {name: source.anywhere(column) for name, column in _LABS.items()}
+    old, new = source.column("CRP", "LBXCRP"), source.column("HSCRP", "LBXHSCRP")
+    return pd.DataFrame({**found, "crp_mgL": (old * 10).where(old.notna(), new)})
 
 
 @cache

@@ -1,36 +1,81 @@
-"""Which inputs are known: the patterns that models are trained for and judged by.
+"""Which inputs are known: the tiers that have a booster each, and the patterns that models are judged by.
 
-A pattern is a set of features left visible; everything else is hidden (missing). Written out once, read by training and
-evaluation. Does not hide anything itself.
+A tier says what the patient has answered, of the PHQ and of what else only people themselves can tell; it decides which
+booster of an artifact speaks. A pattern is a set of
+features left visible, as a chart may have them; everything else is hidden (missing). Both are written out once and read
+by training, evaluation and scoring. Does not hide anything itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from models.feature_schema import SUICIDAL_IDEATION, FeatureSchema
 
 ALL = "all"
 HEADLINE = "no-phq"
-_NO_PHQ_BLOCKS = ("core", "needs", "pro")
+
+CORE, NEEDS, PHQ2, PHQ8 = "core", "needs", "phq2", "phq8"
+"""Known: nothing of the PHQ, nor work, food, sleep or own health; some of these; of PHQ items 1-2; of items 3-8."""
+
+_NEEDS_GROUPS, _PHQ_GROUPS = ("needs", "pro"), ("phq2", "phq")
+_NOT_SHOWN: Mapping[str, tuple[str, ...]] = {
+    CORE: (*_NEEDS_GROUPS, *_PHQ_GROUPS),
+    NEEDS: _PHQ_GROUPS,
+    PHQ2: ("phq",),
+    PHQ8: (),
+}
+
+# Pattern -> its tier, and the groups of inputs that are hidden from what the tier may show.
+_HIDDEN: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    HEADLINE: (NEEDS, ()),
+    "no-phq-no-drugs-with-needs": (NEEDS, ("drugs",)),
+    "no-phq-no-needs": (CORE, ()),
+    "no-phq-no-drugs": (CORE, ("drugs",)),
+    "no-phq-no-utilisation": (CORE, ("utilisation",)),
+    "no-phq-no-lifestyle": (CORE, ("lifestyle",)),
+    "demographics-conditions": (CORE, ("lifestyle", "utilisation", "drugs")),
+    "phq2": (PHQ2, ()),
+    "phq2-no-needs": (PHQ2, _NEEDS_GROUPS),
+    "phq2-no-drugs": (PHQ2, ("drugs",)),
+    "phq2-only": (PHQ2, (*_NEEDS_GROUPS, "lifestyle", "utilisation", "drugs", "conditions")),
+    "phq8": (PHQ8, ()),
+    "phq8-only": (PHQ8, (*_NEEDS_GROUPS, "lifestyle", "utilisation", "drugs", "conditions")),
+}
+
+
+def tiers(outcome: str) -> tuple[str, ...]:
+    """The tiers of an outcome's model. Items 3-8 are part of the depression label, so only ideation has `phq8`."""
+    return (CORE, NEEDS, PHQ2, PHQ8) if outcome == SUICIDAL_IDEATION else (CORE, NEEDS, PHQ2)
+
+
+def tier_inputs(tier: str, schema: FeatureSchema) -> tuple[str, ...]:
+    """Names of the features that the booster of a tier may see, in schema order."""
+    return tuple(s.name for s in schema.features if s.group not in _NOT_SHOWN[tier])
+
+
+def tier_of(groups: Collection[str]) -> str:
+    """The tier that speaks when something of these groups of inputs is known: that of the most telling one."""
+    if "phq" in groups:
+        return PHQ8
+    if "phq2" in groups:
+        return PHQ2
+    return NEEDS if any(group in groups for group in _NEEDS_GROUPS) else CORE
 
 
 def patterns(outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
     """Pattern -> names of the visible features in schema order. `phq8` exists for ideation only; `all` is `phq2`."""
-
-    def names(*, blocks: tuple[str, ...], but: tuple[str, ...] = ()) -> tuple[str, ...]:
-        return tuple(s.name for s in schema.features if s.block in blocks and s.group not in but)
-
-    demographics = tuple(s.name for s in schema.features if s.group == "demographics")
-    conditions = tuple(s.name for s in schema.features if s.group == "conditions")
+    wanted = tiers(outcome)
+    group = {s.name: s.group for s in schema.features}
     found = {
-        HEADLINE: names(blocks=_NO_PHQ_BLOCKS),
-        "no-phq-no-needs": names(blocks=("core",)),
-        "no-phq-no-drugs": names(blocks=("core",), but=("drugs",)),
-        "demographics-conditions": demographics + conditions,
-        "phq2": names(blocks=(*_NO_PHQ_BLOCKS, "phq2")),
-        "phq2-only": demographics + names(blocks=("phq2",)),
+        pattern: tuple(name for name in tier_inputs(tier, schema) if group[name] not in hidden)
+        for pattern, (tier, hidden) in _HIDDEN.items()
+        if tier in wanted
     }
-    if outcome == SUICIDAL_IDEATION:
-        found["phq8"] = names(blocks=(*_NO_PHQ_BLOCKS, "phq2", "phq"))
     return {**found, ALL: found["phq2"]}
+
+
+def patterns_of(tier: str, outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
+    """The patterns that the booster of a tier answers, the complete one first; `all` is a second name and left out."""
+    found = patterns(outcome, schema)
+    return {pattern: found[pattern] for pattern, (its, _) in _HIDDEN.items() if its == tier}

@@ -21,13 +21,17 @@ class RiskBand(StrEnum):
 class RiskScore:
     """A calibrated estimate that the outcome is present now, and what made it up.
 
-    probability: in [0, 1]. log_odds: its logit. base_log_odds: what the model says before it knows anything of anyone.
+    probability: in [0, 1]; low and high: the interval around it that is meant to hold NOMINAL_COVERAGE of the right
+    calibrations of places that the model never met. log_odds: the probability's logit. base_log_odds: what the model
+    says before it knows anything of anyone.
     contributions: calibrated log-odds, one per feature in schema order, missing inputs included;
     base_log_odds plus their sum equals log_odds within 1e-5. threshold: probability, in (0, 1).
     """
 
     outcome: str
     probability: float
+    low: float
+    high: float
     log_odds: float
     base_log_odds: float
     contributions: tuple[float, ...]
@@ -42,12 +46,14 @@ class NotScored:
     """Why no score is given. Absence of a score is an answer, not a zero.
 
     reason: a stable kebab-case code. detail: one plain sentence. missing: names of the features that would help.
+    outside: names of the features whose values lie outside the range trained on.
     """
 
     outcome: str
     reason: str
     detail: str
     missing: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
 
 class _Thresholded(Protocol):

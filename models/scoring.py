@@ -1,13 +1,15 @@
 """A feature vector in, a calibrated score with exact contributions out, or the reason why not.
 
-The only place where None becomes NaN. Contributions are XGBoost's exact tree SHAP values on the log-odds scale,
-multiplied by the calibration's slope; they are checked to add up to the score. Pure: the same vector, the same score.
-Does not read records, word reasons, or decide whether a card is shown.
+The only place where None becomes NaN. What the patient has answered decides which booster speaks. Contributions are
+XGBoost's exact tree SHAP values on the log-odds scale, multiplied by the calibration's slope; they are checked to add
+up to the score. Pure: the same vector, the same score. Does not read records, word reasons, or decide whether a card
+is shown.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import xgboost
@@ -15,17 +17,16 @@ import xgboost
 from models.calibration import sigmoid
 from models.errors import ModelError, SchemaMismatch
 from models.feature_schema import FeatureVector
-from models.registry import Model
+from models.patterns import tier_of
+from models.registry import ADDITIVITY_TOLERANCE, Model
 from models.risk import NotScored, RiskScore, band
-
-ADDITIVITY_TOLERANCE = 1e-5
-"""Largest difference allowed between a score and the sum of its parts, in log-odds."""
 
 
 def score(model: Model, vector: FeatureVector, threshold: float | None = None) -> RiskScore | NotScored:
     """The model's estimate for one person, banded by `threshold` (probability; default: the manifest's).
 
-    NotScored reasons: `age-unknown`, `under-age`, `too-little-data` (see the manifest's minimum data).
+    NotScored reasons: `age-unknown`, `under-age`, `too-little-data` (see the manifest's minimum data),
+    `outside-training-range`.
     Raises SchemaMismatch when the vector was built for another schema.
     """
     if vector.schema_id != model.schema.id or len(vector.values) != len(model.schema.features):
@@ -59,7 +60,7 @@ def _refusal(model: Model, vector: FeatureVector) -> NotScored | None:
     others = len(known) - len(missing) - sum(known[name] is not None for name in rule.required)
     enough = others >= rule.known_inputs or all(known[name] is not None for name in rule.or_all_of)
     if enough and all(known[name] is not None for name in rule.required):
-        return None
+        return _outside(model, known)
     return NotScored(
         outcome=model.outcome,
         reason="too-little-data",
@@ -71,15 +72,34 @@ def _refusal(model: Model, vector: FeatureVector) -> NotScored | None:
     )
 
 
+def _outside(model: Model, known: Mapping[str, float | None]) -> NotScored | None:
+    outside = [
+        name
+        for name, (low, high) in model.manifest.input_ranges.items()
+        if (value := known[name]) is not None and not low <= value <= high
+    ]
+    if not outside:
+        return None
+    return NotScored(
+        outcome=model.outcome,
+        reason="outside-training-range",
+        detail="A value on record lies outside the range that the model was trained on, so no estimate is made.",
+        outside=tuple(outside),
+    )
+
+
 def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> RiskScore:
     row = np.array([[math.nan if value is None else value for value in vector.values]], dtype=np.float32)
+    specs = zip(model.schema.features, vector.values, strict=True)
+    tier = tier_of({spec.group for spec, value in specs if value is not None})
+    booster, calibration = model.boosters[tier], model.calibrations[tier]
     matrix = xgboost.DMatrix(row, nthread=1)
-    raw = model.booster.predict(matrix, pred_contribs=True, validate_features=False)[0].tolist()
-    margin = float(model.booster.predict(matrix, output_margin=True, validate_features=False)[0])
+    raw = booster.predict(matrix, pred_contribs=True, validate_features=False)[0].tolist()
+    margin = float(booster.predict(matrix, output_margin=True, validate_features=False)[0])
 
-    contributions = tuple(model.calibration.slope * value for value in raw[:-1])
-    base = model.calibration.log_odds(raw[-1])
-    log_odds = model.calibration.log_odds(margin)
+    contributions = tuple(calibration.slope * value for value in raw[:-1])
+    base = calibration.log_odds(raw[-1])
+    log_odds = calibration.log_odds(margin)
     if abs(base + math.fsum(contributions) - log_odds) > ADDITIVITY_TOLERANCE:
         raise ModelError(
             expected=f"contributions that add up to the score within {ADDITIVITY_TOLERANCE}",
@@ -87,10 +107,13 @@ def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> Ris
             remedy="report this: the installed xgboost does not explain this model exactly",
         )
     probability = sigmoid(log_odds)
+    half = float(model.spreads[tier].half_width(log_odds))
     limit = model.default_threshold if threshold is None else threshold
     return RiskScore(
         outcome=model.outcome,
         probability=probability,
+        low=sigmoid(log_odds - half),
+        high=sigmoid(log_odds + half),
         log_odds=log_odds,
         base_log_odds=base,
         contributions=contributions,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -36,8 +36,26 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "RXQ_RX": ("RXDUSE", "RXQ033", "RXDDRUG", "RXDCOUNT", "RXQ050"),
     "OCQ": ("OCD150",),
     "FSQ": ("FSDAD", "FSDHH"),
+    "HIQ": ("HIQ011", *(f"HIQ03{n}{letter}" for n in (1, 2) for letter in "ABD")),
 }
-"""The components that models use, and the columns that are read from each. None but SEQN is needed."""
+"""The components that models and audits use, and the columns that are read from each. None but SEQN is needed."""
+
+LEFT_OUT_COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "DEMO": ("DMDMARTL", "DMDMARTZ", "DMDEDUC2", "RIDEXPRG"),
+    "ALQ": ("ALQ150", "ALQ151"),
+    "KIQ_U": ("KIQ005",),
+    "CBC": ("LBXWBCSI", "LBXHGB", "LBXMCVSI", "LBXRDW", "LBXPLTSI", "LBDNENO", "LBDLYMNO"),
+    "GHB": ("LBXGH",),
+    "TCHOL": ("LBXTC",),
+    "HDL": ("LBDHDD",),
+    "BIOPRO": (
+        *("LBXSATSI", "LBXSASSI", "LBXSAPSI", "LBXSAL", "LBXSBU", "LBXSC3SI", "LBXSCR", "LBXSGTSI", "LBXSGL", "LBXSIR"),
+        *("LBXSNASI", "LBXSKSI", "LBXSCA", "LBXSTB", "LBXSTP", "LBXSTR", "LBXSUA", "LBXSCLSI"),
+    ),
+    "CRP": ("LBXCRP",),
+    "HSCRP": ("LBXHSCRP",),
+}
+"""What no model takes: read by training alone, to say what it would have added."""
 
 CYCLES_BY_LETTER = {
     "D": "2005-2006",
@@ -60,15 +78,17 @@ def holds_2017_2018_again(cycle: str) -> bool:
     return cycle.startswith("2017") and "2020" in cycle
 
 
-_NAME = re.compile(r"^(?P<early>P_)?(?P<component>[A-Z]+(?:_U|_RX)?)(?:_(?P<letter>[DEFGHIJL]))?$")
+_NAME = re.compile(r"^(?P<early>P_)?(?P<component>[A-Z]+(?:_U|_RX)?)(?:_(?P<letter>[A-Z]))?$")
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+def read_tables(folder: Path, *, left_out: bool = False) -> dict[str, pd.DataFrame]:
     """Component -> its rows of all cycles, with SEQN, CYCLE (may be missing outside DEMO) and the columns found.
 
-    Raises SurveyDataError when the folder, or the DEMO or DPQ table, is not there, or a file cannot be read.
+    left_out: also what no model takes. Raises SurveyDataError when the folder, or the DEMO or DPQ table, is not there,
+    or a file cannot be read or has none of its columns.
     """
-    files = table_files(folder)
+    wanted = columns_wanted(left_out=left_out)
+    files = table_files(folder, wanted)
     for needed in ("DEMO", "DPQ"):
         if needed not in files:
             raise SurveyDataError(
@@ -76,11 +96,30 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
                 found=f"no {needed} table in {folder}",
                 remedy="see docs/models.md for the list of files and where CDC publishes them",
             )
-    return {component: _stacked(component, paths) for component, paths in files.items()}
+    tables = {component: _stacked(component, paths, wanted[component]) for component, paths in files.items()}
+    for component, paths in files.items():
+        if component in COMPONENTS and not set(tables[component]) & set(COMPONENTS[component]):
+            raise SurveyDataError(
+                expected=f"at least one of the columns {', '.join(COMPONENTS[component][:4])} ... in {component}",
+                found=f"none of them in {', '.join(path.name for path in paths)}",
+                remedy="fetch the table again from CDC, or take the file away",
+            )
+    return tables
 
 
-def table_files(folder: Path) -> dict[str, list[Path]]:
-    """Component -> the files that hold it, in a stable order. Raises SurveyDataError when the folder is not there."""
+def columns_wanted(*, left_out: bool) -> dict[str, tuple[str, ...]]:
+    """Component -> the columns that are read from it."""
+    extra = LEFT_OUT_COMPONENTS if left_out else {}
+    names = [*COMPONENTS, *(name for name in extra if name not in COMPONENTS)]
+    return {name: (*COMPONENTS.get(name, ()), *extra.get(name, ())) for name in names}
+
+
+def table_files(folder: Path, wanted: Iterable[str] = tuple(COMPONENTS)) -> dict[str, list[Path]]:
+    """Component -> the files that hold it, in a stable order.
+
+    Raises SurveyDataError when the folder is not there, or a transport file's letter stands for no known cycle.
+    """
+    wanted = tuple(wanted)
     if not folder.is_dir():
         raise SurveyDataError(
             expected="a folder of NHANES tables", found=f"no folder {folder}", remedy="give the folder with --nhanes"
@@ -90,9 +129,16 @@ def table_files(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in [*parquet, *transport]:
         component, cycle = _component_and_cycle(path)
-        if component in COMPONENTS and (cycle is not None or path.suffix == ".parquet"):
-            found.setdefault(component, []).append(path)
-    return {component: found[component] for component in COMPONENTS if component in found}
+        if component not in wanted:
+            continue
+        if cycle is None and path.suffix != ".parquet":
+            raise SurveyDataError(
+                expected=f"a letter of a known cycle ({', '.join(CYCLES_BY_LETTER)}) or P_ in the name of a table",
+                found=path.name,
+                remedy="give the file CDC's own name, or take it away",
+            )
+        found.setdefault(component, []).append(path)
+    return {component: found[component] for component in wanted if component in found}
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -108,8 +154,8 @@ def _component_and_cycle(path: Path) -> tuple[str, str | None]:
     return match["component"], PRE_PANDEMIC if match["early"] else CYCLES_BY_LETTER.get(match["letter"] or "")
 
 
-def _stacked(component: str, paths: list[Path]) -> pd.DataFrame:
-    tables = [_table(path, COMPONENTS[component]) for path in paths]
+def _stacked(component: str, paths: list[Path], columns: tuple[str, ...]) -> pd.DataFrame:
+    tables = [_table(path, columns) for path in paths]
     stacked = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
     # The same cycle may lie there twice, as parquet and as XPT; only the medicines have several rows for one person.
     return stacked if component == "RXQ_RX" else stacked.drop_duplicates("SEQN", ignore_index=True)
@@ -125,9 +171,11 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             found=f"{path.name}: {error}",
             remedy="fetch the file again",
         ) from error
-    if "SEQN" not in frame:
+    if "SEQN" not in frame or frame["SEQN"].isna().any() or frame.empty:
         raise SurveyDataError(
-            expected="a column SEQN", found=f"none in {path.name}", remedy="fetch the table again from CDC"
+            expected="rows, each with a number in the column SEQN",
+            found=f"none, or gaps, in {path.name}",
+            remedy="fetch the table again from CDC",
         )
     frame["SEQN"] = frame["SEQN"].astype("int64")
     _, cycle = _component_and_cycle(path)
@@ -163,6 +211,8 @@ def _records(path: Path, start: int, length: int) -> int:
     """Records in the body of a transport file, whose last 80 bytes are filled up with blanks."""
     body = path.read_bytes()[start:]
     count = len(body) // length
+    if len(body) % 80 or body[count * length :].strip():
+        raise ValueError("the file ends in the middle of a record")
     while count and not body[(count - 1) * length : count * length].strip():
         count -= 1
     return count

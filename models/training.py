@@ -1,76 +1,58 @@
 """From a folder of survey tables to two artifact folders: seeded, offline, the same bytes for the same tables.
 
-One booster per outcome is trained on copies of each person with whole blocks of inputs hidden, so that one artifact
-stays calibrated whatever is missing (docs/decisions/0102). For honest figures one more booster per cycle is trained on
-the other cycles; a person's copies are made after that split, so they never fall on both sides of it. Writes parameters
-and aggregate figures only, no rows. Does not tune: the parameters were chosen by cross-validation over cycles.
+`fitting` holds the recipe and `validation` the walk forward in time; here is what goes into an artifact. Folds, each
+trained on the other cycles, travel with it, so that whoever evaluates it judges a training cycle honestly. The two
+outcomes are trained side by side, each on one thread. Writes parameters and aggregate figures only, no rows; writes
+aside and renames, so that an artifact is whole or not there.
 """
 
 from __future__ import annotations
 
+import gzip
 import importlib.metadata
-import json
+import multiprocessing
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from queue import Empty
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import xgboost
-from numpy.typing import NDArray
 
-from models.baselines import AGE_SEX, LOGISTIC, Linear, age_sex_inputs, fit_linear
-from models.calibration import Calibration, Floats, fit_calibration, probabilities
+from models.baselines import AGE_SEX, LOGISTIC
+from models.calibration import NOMINAL_COVERAGE, Floats, probabilities, reliability_table
+from models.drift import reference
 from models.errors import ArtifactError, SurveyDataError
-from models.evaluation import Contender, Progress, Scorer, enough_data, evaluate_outcome, hidden_but, margins
-from models.feature_schema import DEPRESSION, OUTCOMES, SCHEMAS, SUICIDAL_IDEATION, FeatureSchema
+from models.evaluation import Contender, Progress, Scorer, evaluate_outcome
+from models.feature_schema import DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
+from models.fitting import (
+    BLOCK_HIDDEN,
+    INPUT_HIDDEN,
+    MAX_DEPTH,
+    MINIMUM_DATA,
+    PARAMETERS,
+    PERSON_SHARE,
+    RANDOM_COPIES,
+    ROUNDS,
+    Fitter,
+    Sample,
+    sample_of,
+)
 from models.metrics import FLAG_RATES
-from models.nhanes import MINIMUM_AGE_YEARS, feature_matrix, survey_frame
-from models.patterns import ALL, HEADLINE, patterns
-from models.registry import FORMAT, MANIFEST, MinimumData, sha256
+from models.nhanes import survey_frame
+from models.patterns import HEADLINE
+from models.registry import FINAL, FORMAT, dump, versions, write_manifest
 from models.survey_tables import checksums, holds_2017_2018_again
+from models.validation import breaches, validation
 
-VERSION = "1.0.0"
-SEED = 20261123
+VERSION = "2.0.0"
 MINIMUM_EVENTS = 10
 DEFAULT_FLAG_RATE = "0.05"
 
-PARAMETERS: Mapping[str, Any] = {
-    "objective": "binary:logistic",
-    "tree_method": "hist",
-    "max_bin": 64,
-    "eta": 0.07,
-    "max_depth": 5,
-    "min_child_weight": 4,
-    "subsample": 0.5,
-    "colsample_bytree": 0.25,
-    "reg_lambda": 5,
-    "nthread": 2,
-    "seed": SEED,
-}
-ROUNDS: Mapping[str, int] = {DEPRESSION: 180, SUICIDAL_IDEATION: 140}
-
-RANDOM_COPIES = 4
-"""Copies with blocks hidden at random, beside one copy per pattern."""
-BLOCK_HIDDEN = 0.4
-INPUT_HIDDEN = (0.0, 0.2, 0.5)
-"""In a random copy each block is hidden with the first probability; of a person's other inputs one of these shares."""
-_BLOCKS = (
-    ("vitals",),
-    ("lifestyle",),
-    ("conditions",),
-    ("utilisation",),
-    ("drugs",),
-    ("needs", "pro"),
-    ("phq2",),
-    ("phq",),
-)
-
-MINIMUM_DATA = MinimumData(
-    required=("age", "female"), known_inputs=5, or_all_of=("DPQ010", "DPQ020"), minimum_age_years=MINIMUM_AGE_YEARS
-)
 LABELS: Mapping[str, str] = {
     DEPRESSION: "PHQ-9 total of 10 or more in the last two weeks, all nine items answered (NHANES DPQ010-DPQ090)",
     SUICIDAL_IDEATION: "PHQ-9 item 9 answered above 'not at all' for the last two weeks (NHANES DPQ090)",
@@ -80,25 +62,19 @@ INTENDED_USE = (
     "at the time, is no diagnosis, says nothing about later events, and a low estimate is no reassurance."
 )
 
-Matrix = NDArray[np.float32]
+TERMS = (
+    "NCHS public-use files: statistical use only, no attempt to identify anybody, no linking with identifiable data. "
+    "This artifact holds parameters and aggregate figures, no respondent rows."
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sample:
-    outcome: str
-    schema: FeatureSchema
-    people: pd.DataFrame
-    matrix: Matrix
-    y: Floats
-    cycles: NDArray[Any]
-
-    @property
-    def folds(self) -> list[str]:
-        return sorted(str(cycle) for cycle in set(self.cycles))
+class _Queue(Protocol):
+    def put(self, item: tuple[str, int, int]) -> None: ...
+    def get(self, *, timeout: float) -> tuple[str, int, int]: ...
 
 
 def train(nhanes: Path, out: Path, *, progress: Progress) -> None:
-    """Trains both outcomes on every cycle in a folder of survey tables and writes out/<outcome>/.
+    """Trains both outcomes on every cycle in a folder of survey tables and writes out/<outcome>/<version>/.
 
     Raises SurveyDataError for unusable tables, fewer than two cycles with the label, or fewer than 10 people with or
     without the outcome in any cycle; ArtifactError when out/<outcome> holds something that is not an artifact.
@@ -106,28 +82,42 @@ def train(nhanes: Path, out: Path, *, progress: Progress) -> None:
     for outcome in OUTCOMES:
         _refuse_foreign(out / outcome)
     progress("Reading the survey tables", 0, 1)
-    frame = survey_frame(nhanes)
+    frame = survey_frame(nhanes, left_out=True)
     data = checksums(nhanes)
     progress("Reading the survey tables", 1, 1)
-    samples = [_sample(frame, outcome) for outcome in OUTCOMES]
+    samples = [sample_of(frame, outcome) for outcome in OUTCOMES]
     for sample in samples:
-        _train_outcome(sample, data, out / sample.outcome, progress)
+        _refuse_thin(sample)
+    with multiprocessing.get_context("spawn").Manager() as manager:
+        queue: _Queue = manager.Queue()
+        with ProcessPoolExecutor(len(samples), mp_context=multiprocessing.get_context("spawn")) as pool:
+            tasks = [pool.submit(_trained, sample, data, out / sample.outcome, queue) for sample in samples]
+            while not all(task.done() for task in tasks):
+                _relay(queue, progress)
+            while _relay(queue, progress, wait_s=0.0):
+                pass
+            written = [task.result() for task in tasks]
+    for sample, aside in zip(samples, written, strict=True):
+        folder = out / sample.outcome
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        aside.rename(folder / VERSION)
 
 
-def _sample(frame: pd.DataFrame, outcome: str) -> _Sample:
-    people = frame[frame[outcome].notna()].sort_index()
-    sample = _Sample(
-        outcome=outcome,
-        schema=SCHEMAS[outcome],
-        people=people,
-        matrix=feature_matrix(people, SCHEMAS[outcome]),
-        y=people[outcome].to_numpy(dtype=np.float64),
-        cycles=people["CYCLE"].to_numpy(),
-    )
+def _relay(queue: _Queue, progress: Progress, wait_s: float = 0.2) -> bool:
+    try:
+        progress(*queue.get(timeout=wait_s))
+    except Empty:
+        return False
+    return True
+
+
+def _refuse_thin(sample: Sample) -> None:
     counts = [(int((sample.y[sample.cycles == c] == v).sum()), c) for c in sample.folds for v in (0, 1)]
     if len(sample.folds) < 2 or min(counts)[0] < MINIMUM_EVENTS:
         raise SurveyDataError(
-            expected=f"two cycles or more, each with {MINIMUM_EVENTS} people with and without {outcome}",
+            expected=f"two cycles or more, each with {MINIMUM_EVENTS} people with and without {sample.outcome}",
             found=", ".join(f"{count} in {cycle}" for count, cycle in counts) or "none",
             remedy="add the tables of more cycles",
         )
@@ -137,181 +127,129 @@ def _sample(frame: pd.DataFrame, outcome: str) -> _Sample:
             found="2017-2018 beside 2017 to March 2020, which holds the same people under other numbers",
             remedy="leave out the tables with the letter J, or those that begin with P_",
         )
-    return sample
 
 
-def _train_outcome(sample: _Sample, data: Mapping[str, str], folder: Path, progress: Progress) -> None:
-    names = [*sample.folds, "final"]
-    boosters: dict[str, xgboost.Booster] = {}
-    linear: dict[str, tuple[dict[str, Linear], Linear]] = {}
-    for done, name in enumerate(names):
-        progress(f"Training {sample.outcome}", done, len(names))
-        rows = sample.cycles != name  # no cycle is called "final", which therefore trains on everybody
-        boosters[name] = _booster(sample, rows, names.index(name))
-        linear[name] = _baselines(sample, rows)
-    progress(f"Training {sample.outcome}", len(names), len(names))
+def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queue) -> Path:
+    """Trains one outcome and writes it beside `folder`; returns where. Raises SurveyDataError."""
 
-    unseen = _unseen_margins(sample, boosters)
-    calibrations = _calibrations(sample, unseen)
-    scorers = {
-        name: Scorer(
-            booster=boosters[name],
-            calibration=calibrations[name],
-            logistic=linear[name][0],
-            age_sex=linear[name][1],
-        )
-        for name in names
-    }
-    contender = Contender(
-        outcome=sample.outcome,
-        schema=sample.schema,
-        minimum_data=MINIMUM_DATA,
-        final=scorers["final"],
-        folds={cycle: scorers[cycle] for cycle in sample.folds},
-    )
-    metrics = evaluate_outcome(sample.people, contender, progress=progress, cycle_subgroups=False)
-    points = _operating_points(sample, unseen, calibrations["final"])
-    _write(sample, contender, metrics, points, data, folder)
+    def progress(description: str, done: int, total: int) -> None:
+        queue.put((description, done, total))
 
-
-def _booster(sample: _Sample, rows: NDArray[np.bool_], stream: int) -> xgboost.Booster:
-    values, y, weights = masked_copies(sample.outcome, sample.matrix[rows], sample.y[rows], stream)
-    table = xgboost.QuantileDMatrix(
-        values,
-        y,
-        weight=weights,
-        max_bin=PARAMETERS["max_bin"],
-        nthread=PARAMETERS["nthread"],
-        feature_names=list(sample.schema.names),
-    )
-    return xgboost.train(dict(PARAMETERS), table, ROUNDS[sample.outcome])
-
-
-def masked_copies(outcome: str, values: Matrix, y: Floats, stream: int) -> tuple[Matrix, Floats, Floats]:
-    """Every person once per pattern and RANDOM_COPIES times with random gaps; weights sum to 1 per person.
-
-    values: shape (people, features), NaN where missing. Returns values, labels and weights of people * copies rows.
-    """
-    schema = SCHEMAS[outcome]
-    generator = np.random.default_rng([SEED, stream])
-    wanted = patterns(outcome, schema)
-    copies = [hidden_but(values, schema, visible) for pattern, visible in wanted.items() if pattern != ALL]
-    copies += [_with_random_gaps(values, schema, generator) for _ in range(RANDOM_COPIES)]
-    k = len(copies)
-    return np.vstack(copies), np.tile(y, k), np.full(k * len(y), 1.0 / k)
-
-
-def _with_random_gaps(values: Matrix, schema: FeatureSchema, generator: np.random.Generator) -> Matrix:
-    groups = np.array([spec.group for spec in schema.features])
-    hidden = generator.random(values.shape) < generator.choice(INPUT_HIDDEN, size=(len(values), 1))
-    for block in _BLOCKS:
-        gone = generator.random(len(values)) < BLOCK_HIDDEN
-        hidden |= gone[:, None] & np.isin(groups, block)[None, :]
-    hidden[:, groups == "demographics"] = False
-    return np.where(hidden, np.float32(np.nan), values)
-
-
-def _baselines(sample: _Sample, rows: NDArray[np.bool_]) -> tuple[dict[str, Linear], Linear]:
-    index = {name: position for position, name in enumerate(sample.schema.names)}
-    logistic = {
-        pattern: fit_linear(visible, sample.matrix[rows][:, [index[name] for name in visible]], sample.y[rows])
-        for pattern, visible in patterns(sample.outcome, sample.schema).items()
-    }
-    values = age_sex_inputs(sample.matrix[rows, index["age"]], sample.matrix[rows, index["female"]])
-    return logistic, fit_linear(("age/50", "(age/50)^2", "female"), values, sample.y[rows])
-
-
-def _unseen_margins(sample: _Sample, boosters: Mapping[str, xgboost.Booster]) -> dict[str, Floats]:
-    """Pattern -> margins from the fold that did not see the person; NaN where too little is known for a score."""
-    found: dict[str, Floats] = {}
-    for pattern, visible in patterns(sample.outcome, sample.schema).items():
-        if pattern == ALL:
-            continue
-        shown = hidden_but(sample.matrix, sample.schema, visible)
-        column = np.full(len(sample.y), np.nan)
-        for cycle in sample.folds:
-            rows = sample.cycles == cycle
-            column[rows] = margins(boosters[cycle], shown[rows])
-        found[pattern] = np.where(enough_data(shown, sample.schema, MINIMUM_DATA), column, np.nan)
-    return found
-
-
-def _calibrations(sample: _Sample, unseen: Mapping[str, Floats]) -> dict[str, Calibration]:
-    """One line over all patterns for "final", and for each cycle one from the others alone, where they allow it."""
-
-    def fitted(rows: NDArray[np.bool_]) -> Calibration:
-        x = np.concatenate([column[rows] for column in unseen.values()])
-        y = np.tile(sample.y[rows], len(unseen))
-        known = ~np.isnan(x)
-        return fit_calibration(x[known], y[known])
-
+    fitter = Fitter(sample=sample)
+    everybody = np.full(len(sample.y), fill_value=True)
     try:
-        lines = {"final": fitted(np.full(len(sample.y), fill_value=True))}
+        contender = _contender(fitter, progress)
+        metrics = evaluate_outcome(sample.people, contender, progress=progress, cycle_subgroups=())
+        found = validation(fitter, contender, progress)
     except ValueError as error:
         raise SurveyDataError(
             expected=f"enough people to learn {sample.outcome} from",
             found=str(error),
             remedy="add the tables of more cycles",
         ) from error
-    for cycle in sample.folds:
-        try:
-            lines[cycle] = fitted(sample.cycles != cycle)
-        except ValueError:  # of two small cycles the other one alone can be too little for a line
-            lines[cycle] = lines["final"]
-    return lines
+    unseen = fitter.unseen(everybody)
+    found["breaches"] = breaches(sample.outcome, metrics)
+    found["reliability"] = {
+        pattern: [asdict(row) for row in reliability_table(probabilities(x[~np.isnan(x)]), sample.y[~np.isnan(x)])]
+        for pattern, x in unseen.items()
+    }
+    points = _operating_points(sample.people, unseen[HEADLINE])
+    aside = folder.parent / f".{folder.name}-unfinished"
+    shutil.rmtree(aside, ignore_errors=True)
+    _write(aside, sample, contender, metrics=metrics, found=found, points=points, data=data)
+    return aside
 
 
-def _operating_points(sample: _Sample, unseen: Mapping[str, Floats], line: Calibration) -> dict[str, float]:
+def _contender(fitter: Fitter, progress: Progress) -> Contender:
+    sample = fitter.sample
+    names = [*sample.folds, FINAL]
+    scorers: dict[str, Scorer] = {}
+    for done, name in enumerate(names):
+        progress(f"Training {sample.outcome}", done, len(names))
+        scorers[name] = fitter.scorer(sample.cycles != name)  # no cycle is called "final", which trains on everybody
+    progress(f"Training {sample.outcome}", len(names), len(names))
+    return Contender(
+        outcome=sample.outcome,
+        schema=sample.schema,
+        minimum_data=MINIMUM_DATA,
+        final=scorers[FINAL],
+        folds={cycle: scorers[cycle] for cycle in sample.folds},
+    )
+
+
+def _operating_points(people: pd.DataFrame, unseen: Floats) -> dict[str, float]:
     """Flag rate -> probability that this share of unseen people not in care reaches, nothing of the PHQ known."""
-    who = (sample.people["in_care"] == 0).to_numpy() & ~np.isnan(unseen[HEADLINE])
-    estimates = probabilities(line.log_odds(unseen[HEADLINE][who]))
+    who = (people["in_care"] == 0).to_numpy() & ~np.isnan(unseen)
+    estimates = probabilities(unseen[who])
     return {rate: round(float(np.quantile(estimates, 1 - float(rate))), 6) for rate in FLAG_RATES}
 
 
 def _write(
-    sample: _Sample,
+    folder: Path,
+    sample: Sample,
     contender: Contender,
+    *,
     metrics: Mapping[str, Any],
+    found: Mapping[str, Any],
     points: Mapping[str, float],
     data: Mapping[str, str],
-    folder: Path,
 ) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
     (folder / "folds").mkdir(parents=True)
-    contender.final.booster.save_model(folder / "model.ubj")
+    for tier, booster in contender.final.boosters.items():
+        (folder / f"model-{tier}.ubj.gz").write_bytes(_packed(booster))
     for cycle, scorer in contender.folds.items():
-        scorer.booster.save_model(folder / "folds" / f"{cycle}.ubj")
-    _dump(folder / "schema.json", {"id": sample.schema.id, "features": sample.schema.described()})
-    _dump(
+        for tier, booster in scorer.boosters.items():
+            (folder / "folds" / f"{cycle}-{tier}.ubj.gz").write_bytes(_packed(booster))
+    dump(folder / "schema.json", {"id": sample.schema.id, "features": sample.schema.described()})
+    dump(
         folder / "calibration.json",
+        {FINAL: _calibration(contender.final), "folds": {c: _calibration(s) for c, s in contender.folds.items()}},
+    )
+    dump(folder / "baselines.json", _baselines_json(contender))
+    dump(folder / "reference.json", reference(sample.schema, sample.matrix))
+    dump(folder / "metrics.json", {"outcomes": {sample.outcome: metrics}})
+    dump(folder / "validation.json", found)
+    write_manifest(
+        folder,
         {
-            **asdict(contender.final.calibration),
-            "folds": {c: asdict(s.calibration) for c, s in contender.folds.items()},
+            "format": FORMAT,
+            "outcome": sample.outcome,
+            "version": VERSION,
+            "schema_id": sample.schema.id,
+            "label": LABELS[sample.outcome],
+            "intended_use": INTENDED_USE,
+            "operating_points": dict(points),
+            "default_flag_rate": DEFAULT_FLAG_RATE,
+            "operating_points_group": "out-of-fold estimates without PHQ answers, people not in care",
+            "minimum_data": asdict(MINIMUM_DATA),
+            "input_ranges": _input_ranges(sample),
+            "nominal_coverage": NOMINAL_COVERAGE,
+            "training": _provenance(sample, data),
+            "recalibration": None,
         },
     )
-    _dump(folder / "baselines.json", _baselines_json(contender))
-    _dump(folder / "metrics.json", {"outcomes": {sample.outcome: metrics}})
-    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    manifest = {
-        "format": FORMAT,
-        "outcome": sample.outcome,
-        "version": VERSION,
-        "schema_id": sample.schema.id,
-        "label": LABELS[sample.outcome],
-        "intended_use": INTENDED_USE,
-        "files": {name: sha256(folder / name) for name in files},
-        "operating_points": points,
-        "default_flag_rate": DEFAULT_FLAG_RATE,
-        "operating_points_group": "out-of-fold estimates without PHQ answers, people not in care",
-        "minimum_data": asdict(MINIMUM_DATA),
-        "training": _provenance(sample, data),
+
+
+def _packed(booster: xgboost.Booster) -> bytes:
+    """XGBoost's own format, compressed without a time, so that the same booster gives the same bytes."""
+    return gzip.compress(bytes(booster.save_raw("ubj")), mtime=0)
+
+
+def _calibration(scorer: Scorer) -> dict[str, Any]:
+    return {
+        tier: {"line": asdict(scorer.calibrations[tier]), "spread": asdict(scorer.spreads[tier])}
+        for tier in scorer.calibrations
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _input_ranges(sample: Sample) -> dict[str, list[float]]:
+    """Of inputs with a continuous value; what is capped, banded or a choice cannot lie outside."""
+    free = [s for s in sample.schema.features if s.kind == "number" and s.cap is None]
+    return {s.name: [float(sample.people[s.name].min()), float(sample.people[s.name].max())] for s in free}
 
 
 def _baselines_json(contender: Contender) -> dict[str, Any]:
-    scorers = {**contender.folds, "final": contender.final}
+    scorers = {**contender.folds, FINAL: contender.final}
     return {
         LOGISTIC: {
             pattern: {name: scorer.logistic[pattern].as_json() for name, scorer in scorers.items()}
@@ -321,9 +259,10 @@ def _baselines_json(contender: Contender) -> dict[str, Any]:
     }
 
 
-def _provenance(sample: _Sample, data: Mapping[str, str]) -> dict[str, Any]:
+def _provenance(sample: Sample, data: Mapping[str, str]) -> dict[str, Any]:
     return {
         "source": "NHANES, US National Center for Health Statistics; adults aged 18 or more with the label",
+        "terms": TERMS,
         "cycles": {
             cycle: {"n": int((sample.cycles == cycle).sum()), "events": int(sample.y[sample.cycles == cycle].sum())}
             for cycle in sample.folds
@@ -332,9 +271,9 @@ def _provenance(sample: _Sample, data: Mapping[str, str]) -> dict[str, Any]:
         "events": int(sample.y.sum()),
         "weights": "none; each person counts once",
         "data_sha256": dict(data),
-        "libraries": {name: _version(name) for name in ("numpy", "pandas", "scikit-learn", "xgboost")},
-        "parameters": dict(PARAMETERS),
-        "rounds": ROUNDS[sample.outcome],
+        "libraries": {name: _version(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")},
+        "parameters": {**PARAMETERS, "max_depth": MAX_DEPTH[sample.outcome], "person_share": PERSON_SHARE},
+        "rounds": ROUNDS,
         "copies": {"random": RANDOM_COPIES, "block_hidden": BLOCK_HIDDEN, "input_hidden": list(INPUT_HIDDEN)},
     }
 
@@ -343,16 +282,10 @@ def _version(name: str) -> str:
     return xgboost.__version__ if name == "xgboost" else importlib.metadata.version(name)
 
 
-def _dump(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(
-        json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8"
-    )
-
-
 def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+    if folder.exists() and any(folder.iterdir()) and not versions(folder):
         raise ArtifactError(
-            expected=f"{folder} to be new, empty or a model",
+            expected=f"{folder} to be new, empty or to hold models",
             found="something other than a model in it",
             remedy="choose another folder with --out, or empty it",
         )

@@ -15,9 +15,7 @@ from models.features import inputs
 
 pytest.importorskip("pandas")
 
-VITALS = {"bmi": ("39156-5", "kg/m2"), "weight_kg": ("29463-7", "kg"), "height_cm": ("8302-2", "cm"),
-          "pulse": ("8867-4", "/min"), "sbp": ("8480-6", "mm[Hg]"), "dbp": ("8462-4", "mm[Hg]"),
-          "alc_drinks_day": ("11287-0", "{drinks}/d"), "sleep_hours": ("93832-4", "h")}  # fmt: skip
+MEASURED = {"alc_drinks_day": ("11287-0", "{drinks}/d"), "sleep_hours": ("93832-4", "h")}
 SMOKING = {0: "266919005", 1: "8517006", 2: "428041000124106", 3: "449868002"}
 HEALTH = {1: "Excellent", 2: "Very good", 3: "Good", 4: "Fair", 5: "Poor"}
 PHQ_ITEMS = {"DPQ010": 0, "DPQ020": 1, "DPQ030": 2, "DPQ040": 3, "DPQ050": 4, "DPQ060": 5, "DPQ070": 6, "DPQ080": 7}
@@ -31,7 +29,7 @@ def resources_of(row: dict[str, float]) -> list[dict]:
 
     today = AS_OF.date().isoformat()
     found = []
-    for name, (code, unit) in VITALS.items():
+    for name, (code, unit) in MEASURED.items():
         if name in row:
             found.append(observation(LOINC, code, today, {"valueQuantity": {"value": row[name], "code": unit}}))
     if "smoke_status" in row:

@@ -4,16 +4,18 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from models.errors import ArtifactError, SurveyDataError
-from models.evaluation import evaluate
+from models.evaluation import Evaluation
 from models.feature_schema import OUTCOMES, SCHEMAS
-from models.patterns import patterns
-from models.registry import load_models
+from models.fitting import COMPLETE_COPIES, RANDOM_COPIES, Sample, masked_copies
+from models.patterns import patterns_of, tier_inputs, tiers
+from models.registry import load_models, the_version
 from models.risk import RiskScore
 from models.scoring import score
-from models.training import RANDOM_COPIES, masked_copies, train
+from models.training import train
 from tests.unit.models import synthetic_survey
 
 
@@ -68,10 +70,12 @@ def test_training_again_replaces_a_model_and_leaves_nothing_of_the_old_one(
 
 
 def test_the_figures_in_a_new_artifact_are_those_that_evaluate_gives(survey: Path, artifacts: Path):
-    evaluated = evaluate(survey, artifacts, progress=quiet)["outcomes"]
+    evaluated = Evaluation.of(survey, artifacts, progress=quiet).metrics(progress=quiet)["outcomes"]
 
     for outcome in OUTCOMES:
-        written = json.loads((artifacts / outcome / "metrics.json").read_text())["outcomes"][outcome]["patterns"]
+        written = json.loads((the_version(artifacts / outcome) / "metrics.json").read_text())["outcomes"][outcome][
+            "patterns"
+        ]
         for pattern, metrics in written.items():
             assert metrics["all"] == evaluated[outcome]["patterns"][pattern]["all"]
 
@@ -92,19 +96,20 @@ def test_one_cycle_alone_cannot_be_checked_against_another_and_is_refused(tmp_pa
         train(one, tmp_path / "out", progress=quiet)
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
-def test_copies_of_a_person_hide_values_but_never_change_age_sex_or_any_other_value(outcome: str):
+@pytest.mark.parametrize(("outcome", "tier"), [(outcome, tier) for outcome in OUTCOMES for tier in tiers(outcome)])
+def test_copies_of_a_person_hide_values_but_never_change_age_sex_or_any_other_value(outcome: str, tier: str):
     schema = SCHEMAS[outcome]
     values = np.random.default_rng(1).random((50, len(schema.features))).astype(np.float32)
     y = (np.arange(50) % 2).astype(float)
+    sample = Sample(outcome=outcome, schema=schema, people=pd.DataFrame(), matrix=values, y=y, cycles=y)
 
-    copies, labels, weights = masked_copies(outcome, values, y, 0)
+    copies = masked_copies(sample, tier)
 
-    k = len(patterns(outcome, schema)) - 1 + RANDOM_COPIES
-    assert copies.shape == (50 * k, len(schema.features))
-    kept = ~np.isnan(copies)
-    assert np.array_equal(copies[kept], np.tile(values, (k, 1))[kept])
-    assert kept[:, :2].all()
-    assert np.array_equal(labels, np.tile(y, k))
-    assert weights.sum() == pytest.approx(50)
-    assert 0.2 < kept.mean() < 0.8
+    assert len(copies) == len(patterns_of(tier, outcome, schema)) + COMPLETE_COPIES - 1 + RANDOM_COPIES
+    beyond = ~np.isin(schema.names, tier_inputs(tier, schema))
+    for copy in copies:
+        kept = ~np.isnan(copy)
+        assert np.array_equal(copy[kept], values[kept])
+        assert kept[:, :2].all()
+        assert not kept[:, beyond].any()
+    assert not np.isnan(copies[0][:, ~beyond]).any()

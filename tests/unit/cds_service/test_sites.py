@@ -87,3 +87,34 @@ def test_two_sites_of_one_id_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_site_is_refused_and_the_known_ones_named() -> None:
     with pytest.raises(ConfigError, match="demo"):
         demo_config().site("elsewhere")
+
+
+def test_a_models_folder_is_found_below_the_settings(tmp_path: Path) -> None:
+    config = load_config(folder(tmp_path, EXAMPLES / "site.good.toml", service='models = "mine"\n'))
+
+    assert config.models == tmp_path / "mine"
+
+
+def test_what_a_site_says_on_the_model_cards_is_read_and_what_it_leaves_out_is_nothing(tmp_path: Path) -> None:
+    place = folder(tmp_path, EXAMPLES / "site.good.toml")
+    (place / "model-card.toml").write_text('[depression]\ncontact = "Board"\napproved_on = "2027-01-05"\n')
+
+    cards = load_config(place).model_cards
+
+    assert (cards["depression"].contact, cards["depression"].approved_on) == ("Board", "2027-01-05")
+    assert cards["depression"].validity is None
+    assert cards["suicidal-ideation"].contact is None
+
+
+@pytest.mark.parametrize(
+    ("content", "named"), [("[depresion]\n", "depresion"), ("[depression]\ncontact = 4\n", "contact"), ("[", "TOML")]
+)
+def test_a_mistake_in_the_model_card_file_is_refused_with_file_and_key(
+    tmp_path: Path, content: str, named: str
+) -> None:
+    place = folder(tmp_path, EXAMPLES / "site.good.toml")
+    (place / "model-card.toml").write_text(content)
+
+    with pytest.raises(ConfigError, match=r"model-card\.toml") as caught:
+        load_config(place)
+    assert named in str(caught.value)

@@ -1,14 +1,16 @@
 """The models that are shipped: whole, small, without rows, and with figures in the promised shape."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from models.evaluation import SUBGROUPS
 from models.feature_schema import OUTCOMES
 from models.metrics import FLAG_RATES
-from models.patterns import patterns
+from models.patterns import patterns, tiers
 from models.registry import SHIPPED, load_models
 from models.survey_tables import checksums
 
@@ -29,8 +31,11 @@ def test_both_outcomes_are_shipped_and_stay_under_8_megabytes():
 
 
 def test_nothing_but_boosters_in_xgboosts_own_format_and_json_is_shipped():
-    assert {path.suffix for path in FILES} == {".ubj", ".json"}
-    assert all(path.read_bytes()[:1] == b"{" for path in FILES), "a pickle or a zip would begin otherwise"
+    assert {path.suffix for path in FILES} == {".gz", ".json"}
+    for path in FILES:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        assert content[:1] == b"{", "a pickle or a zip would begin otherwise"
 
 
 @pytest.mark.parametrize(
@@ -52,25 +57,28 @@ def test_the_manifest_says_what_it_was_trained_on_and_what_for(outcome: str):
     assert manifest.default_flag_rate == "0.05"
     assert len(manifest.training["cycles"]) == 6
     assert manifest.training["n"] == sum(cycle["n"] for cycle in manifest.training["cycles"].values())
-    assert {f"folds/{cycle}.ubj" for cycle in manifest.training["cycles"]} <= set(manifest.files)
+    folds = {f"folds/{cycle}-{tier}.ubj.gz" for cycle in manifest.training["cycles"] for tier in tiers(outcome)}
+    assert folds <= set(manifest.files)
+    assert "statistical use only" in manifest.training["terms"]
+    assert manifest.recalibration is None
     assert "no reassurance" in manifest.intended_use
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_the_shipped_figures_have_the_shape_of_evaluate_and_are_of_every_training_cycle(outcome: str):
-    content = json.loads((SHIPPED / outcome / "metrics.json").read_text())["outcomes"]
+    content = json.loads((MODELS[outcome].folder / "metrics.json").read_text())["outcomes"]
 
     assert list(content) == [outcome]
     assert set(content[outcome]["patterns"]) == set(patterns(outcome, MODELS[outcome].schema))
     for pattern in content[outcome]["patterns"].values():
         assert set(pattern["cycles"]) == set(MODELS[outcome].manifest.training["cycles"])
-        assert set(pattern["all"]["subgroups"]) == {"sex", "age", "race-ethnicity", "income", "care"}
+        assert set(pattern["all"]["subgroups"]) == set(SUBGROUPS)
         assert pattern["all"]["n"] == sum(metrics["n"] for metrics in pattern["cycles"].values())
 
 
 @pytest.mark.parametrize(("outcome", "floor"), [("depression", 0.80), ("suicidal-ideation", 0.73)])
 def test_the_shipped_figures_are_neither_broken_nor_too_good_to_be_true(outcome: str, floor: float):
-    found = json.loads((SHIPPED / outcome / "metrics.json").read_text())["outcomes"][outcome]["patterns"]
+    found = json.loads((MODELS[outcome].folder / "metrics.json").read_text())["outcomes"][outcome]["patterns"]
 
     without_phq = found["no-phq"]["all"]
     assert floor < without_phq["auroc"]["value"] < floor + 0.08, "above this, the label has leaked into the inputs"
@@ -83,3 +91,27 @@ def test_the_shipped_models_were_trained_on_the_tables_in_the_data_folder(shared
     expected = checksums(shared / "data/nhanes")
 
     assert all(model.manifest.training["data_sha256"] == expected for model in MODELS.values())
+
+
+def validation(outcome: str) -> dict:
+    return json.loads((MODELS[outcome].folder / "validation.json").read_text())
+
+
+def test_forward_in_time_every_pattern_stays_within_half_a_hundredth_of_a_model_refitted_for_it():
+    for outcome in OUTCOMES:
+        for pattern, found in validation(outcome)["forward"]["patterns"].items():
+            if pattern != "all":
+                assert found["refit"]["difference"]["value"] >= -0.005, (outcome, pattern)
+
+
+def test_forward_in_time_every_pattern_stays_calibrated():
+    for outcome in OUTCOMES:
+        for pattern, found in validation(outcome)["forward"]["patterns"].items():
+            assert 0.9 <= found["all"]["slope"]["value"] <= 1.1, (outcome, pattern)
+            assert 0.85 <= found["all"]["o_e"]["value"] <= 1.15, (outcome, pattern)
+
+
+def test_intervals_hold_about_what_they_are_meant_to_hold():
+    for outcome in OUTCOMES:
+        for found in validation(outcome)["uncertainty"]["leave-one-cycle-out"].values():
+            assert found["held"] >= 0.8

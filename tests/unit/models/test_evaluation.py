@@ -7,7 +7,16 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from models.errors import ArtifactError, SurveyDataError
-from models.evaluation import contender, enough_data, evaluate, evaluate_outcome, hidden_but, margins, report_table
+from models.evaluation import (
+    Evaluation,
+    contender,
+    enough_data,
+    evaluate_outcome,
+    hidden_but,
+    margins,
+    report_table,
+    row_tiers,
+)
 from models.feature_schema import OUTCOMES, SCHEMAS
 from models.metrics import FLAG_RATES
 from models.nhanes import feature_matrix, survey_frame
@@ -19,9 +28,18 @@ from tests.unit.models import synthetic_survey
 
 MODELS = {model.outcome: model for model in load_models()}
 TRAINED, LATER = "2009-2010", "2017-2018"
-FIGURES = {"auroc", "auprc", "brier", "slope", "intercept", "o_e", "scored_share"}
-SUBGROUPS = {"sex", "age", "race-ethnicity", "income", "care"}
-PATTERNS = {"no-phq", "no-phq-no-needs", "no-phq-no-drugs", "demographics-conditions", "phq2", "phq2-only", "all"}
+FIGURES = {"auroc", "auprc", "brier", "slope", "intercept", "o_e", "scored_share", "interval_coverage"}
+SUBGROUPS = {"sex", "age", "race-ethnicity", "income", "insurance", "care"}
+PATTERNS = {
+    "no-phq",
+    "no-phq-no-needs",
+    "no-phq-no-drugs",
+    "demographics-conditions",
+    "phq2",
+    "phq2-only",
+    "all",
+}  # promised
+MORE = {"no-phq-no-drugs-with-needs", "no-phq-no-utilisation", "no-phq-no-lifestyle", "phq2-no-needs", "phq2-no-drugs"}
 
 
 def quiet(description: str, done: int, total: int) -> None:
@@ -35,11 +53,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(folder: Path) -> dict:
-    return evaluate(folder, None, progress=quiet)
+    return Evaluation.of(folder, None, progress=quiet).metrics(progress=quiet)
+
+
+def by_tier(scorer, shown: np.ndarray, schema) -> np.ndarray:
+    found = np.full(len(shown), np.nan)
+    which = row_tiers(shown, schema)
+    for tier in set(which):
+        line = scorer.calibrations[tier]
+        found[which == tier] = line.intercept + line.slope * margins(scorer.boosters[tier], shown[which == tier])
+    return found
 
 
 def check_metrics(metrics: dict, *, subgroups: bool) -> None:
-    assert set(metrics) == FIGURES | {"n", "events", "flag_rates", "baselines"} | (
+    assert set(metrics) == FIGURES | {"n", "events", "flag_rates", "baselines", "net_benefit"} | (
         {"subgroups"} if subgroups else set()
     )
     assert isinstance(metrics["n"], int)
@@ -56,7 +83,9 @@ def test_the_result_has_the_promised_shape_for_every_outcome_pattern_and_cycle(r
     assert list(result) == ["outcomes"]
     assert set(result["outcomes"]) == set(OUTCOMES)
     for outcome, found in result["outcomes"].items():
-        assert set(found["patterns"]) == PATTERNS | ({"phq8"} if outcome == "suicidal-ideation" else set())
+        assert set(found["patterns"]) == PATTERNS | MORE | (
+            {"phq8", "phq8-only"} if outcome == "suicidal-ideation" else set()
+        )
         for pattern in found["patterns"].values():
             assert set(pattern["cycles"]) == {TRAINED, LATER}
             for metrics in (pattern["all"], *pattern["cycles"].values()):
@@ -89,10 +118,10 @@ def test_a_cycle_that_trained_the_model_is_judged_by_the_fold_that_did_not_see_i
 
     for cycle, scorer in ((TRAINED, who.folds[TRAINED]), (LATER, who.final)):
         rows = (people["CYCLE"] == cycle).to_numpy()
-        expected = roc_auc_score(people[outcome][rows], margins(scorer.booster, values[rows]))
+        expected = roc_auc_score(people[outcome][rows], by_tier(scorer, values[rows], who.schema))
         assert reported[cycle]["auroc"]["value"] == pytest.approx(expected, abs=1e-4)
     seen = (people["CYCLE"] == TRAINED).to_numpy()
-    assert not np.allclose(margins(who.folds[TRAINED].booster, values[seen]), margins(who.final.booster, values[seen]))
+    assert not np.allclose(*(by_tier(s, values[seen], who.schema) for s in (who.folds[TRAINED], who.final)))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -100,10 +129,9 @@ def test_a_cycle_that_trained_the_model_is_judged_by_the_fold_that_did_not_see_i
 def test_evaluation_scores_and_refuses_exactly_the_people_that_serving_does(folder: Path, outcome: str, pattern: str):
     model = MODELS[outcome]
     people = survey_frame(folder).dropna(subset=[outcome]).head(60)
-    people.loc[people.index[:20], ["bmi", "asthma", "female"]] = np.nan
+    people.loc[people.index[:20], ["smoke_status", "asthma", "female"]] = np.nan
     shown = hidden_but(feature_matrix(people, model.schema), model.schema, patterns(outcome, model.schema)[pattern])
-    line = model.calibration
-    expected = line.intercept + line.slope * margins(model.booster, shown)
+    expected = by_tier(contender(model).final, shown, model.schema)
     allowed = enough_data(shown, model.schema, model.manifest.minimum_data)
 
     for row, log_odds, scored in zip(shown, expected, allowed, strict=True):
@@ -169,7 +197,7 @@ def test_tables_in_which_nobody_has_the_label_are_refused(folder: Path):
 
 def test_a_folder_without_models_is_refused(folder: Path, tmp_path: Path):
     with pytest.raises(ArtifactError):
-        evaluate(folder, tmp_path, progress=quiet)
+        Evaluation.of(folder, tmp_path, progress=quiet)
 
 
 def test_the_report_leads_with_people_not_in_care_and_says_too_few_rather_than_inventing_a_figure(result: dict):

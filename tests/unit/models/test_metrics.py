@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from models.calibration import probabilities
-from models.metrics import FLAG_RATES, auroc, average_precision, group_metrics, observed_over_expected
+from models.metrics import (
+    FLAG_RATES,
+    auroc,
+    auroc_difference,
+    average_precision,
+    group_metrics,
+    interval_coverage,
+    observed_over_expected,
+)
 
 
 def people(n: int = 4000, seed: int = 3, step: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -16,6 +24,10 @@ def people(n: int = 4000, seed: int = 3, step: float = 0.1) -> tuple[np.ndarray,
     rng = np.random.default_rng(seed)
     log_odds = np.round(rng.normal(-2, 1.2, n) / step) * step
     return log_odds, (rng.random(n) < probabilities(log_odds)).astype(float)
+
+
+def of_group(log_odds: np.ndarray, y: np.ndarray, labelled: int, baselines: dict) -> dict:
+    return group_metrics(log_odds, np.full(y.size, 0.3), y, labelled, baselines)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.001, 0.5, 2.0]))
@@ -44,7 +56,7 @@ def test_intervals_hold_the_truth_about_19_times_in_20():
     truth = {"auroc": roc_auc_score(y_large, large), "slope": 1, "intercept": 0, "o_e": 1}
     truth["brier"] = float(((probabilities(large) - y_large) ** 2).mean())
     for seed in range(200):
-        found = group_metrics(*people(1200, seed), 1200, {})
+        found = of_group(*people(1200, seed), 1200, {})
         for name in held:
             held[name] += found[name]["low"] <= truth[name] <= found[name]["high"]
 
@@ -54,7 +66,7 @@ def test_intervals_hold_the_truth_about_19_times_in_20():
 def test_a_group_gets_every_figure_inside_its_interval_and_counts_as_whole_numbers():
     log_odds, y = people()
 
-    found = group_metrics(log_odds, y, 5000, {"other": -log_odds})
+    found = of_group(log_odds, y, 5000, {"other": -log_odds})
 
     figures = [found[name] for name in ("auroc", "auprc", "brier", "slope", "intercept", "o_e", "scored_share")]
     figures += [figure for rate in FLAG_RATES for figure in found["flag_rates"][rate].values()]
@@ -69,7 +81,7 @@ def test_flagging_takes_the_highest_estimates_and_shares_ties_out():
     log_odds = np.array([3.0] * 10 + [2.0] * 40 + [1.0] * 50)
     y = np.array([1.0] * 10 + [1.0] * 20 + [0.0] * 20 + [0.0] * 50)
 
-    rates = group_metrics(log_odds, y, 100, {})["flag_rates"]
+    rates = of_group(log_odds, y, 100, {})["flag_rates"]
 
     assert rates["0.10"]["ppv"]["value"] == 1.0
     assert rates["0.20"]["ppv"]["value"] == pytest.approx((10 + 5) / 20)
@@ -81,7 +93,7 @@ def test_with_too_few_on_either_side_counts_are_shown_and_figures_are_null(event
     log_odds = np.linspace(-3, 1, 100)
     y = (np.arange(100) < events).astype(float)
 
-    found = group_metrics(log_odds, y, 100, {"other": log_odds})
+    found = of_group(log_odds, y, 100, {"other": log_odds})
 
     assert (found["n"], found["events"]) == (100, events)
     assert (
@@ -94,7 +106,7 @@ def test_with_too_few_on_either_side_counts_are_shown_and_figures_are_null(event
 
 
 def test_an_empty_group_has_counts_of_zero_and_nothing_else():
-    found = group_metrics(np.array([]), np.array([]), 0, {"other": np.array([])})
+    found = of_group(np.array([]), np.array([]), 0, {"other": np.array([])})
 
     assert (found["n"], found["events"], found["scored_share"]["value"]) == (0, 0, None)
     json.dumps(found, allow_nan=False)
@@ -104,7 +116,7 @@ def test_a_baseline_counts_only_people_it_can_rank():
     log_odds, y = people()
     partial = np.where(np.arange(y.size) < 2000, log_odds, np.nan)
 
-    found = group_metrics(log_odds, y, y.size, {"other": partial})["baselines"]["other"]["auroc"]
+    found = of_group(log_odds, y, y.size, {"other": partial})["baselines"]["other"]["auroc"]
 
     assert found["value"] == pytest.approx(roc_auc_score(y[:2000], log_odds[:2000]), abs=1e-4)
 
@@ -112,7 +124,7 @@ def test_a_baseline_counts_only_people_it_can_rank():
 def test_perfect_order_still_gives_figures_in_range():
     y = (np.arange(100) >= 60).astype(float)
 
-    found = group_metrics(np.linspace(-4, 4, 100), y, 100, {})
+    found = of_group(np.linspace(-4, 4, 100), y, 100, {})
 
     assert found["auroc"]["value"] == 1.0
     assert found["slope"]["value"] is None, "perfect separation has no finite slope"
@@ -123,3 +135,29 @@ def test_observed_over_expected_is_above_1_when_estimates_are_too_low():
 
     assert figure["value"] == 2.0
     assert math.log(figure["high"] / 2) == pytest.approx(math.log(2 / figure["low"]), abs=1e-3)
+
+
+def test_intervals_that_are_wide_enough_cover_and_ones_around_wrong_estimates_do_not():
+    log_odds, y = people(20_000)
+    narrow, wide = np.full(y.size, 0.05), np.full(y.size, 1.2)
+
+    assert interval_coverage(log_odds, narrow, y)["value"] >= 0.9
+    assert interval_coverage(log_odds + 1.0, narrow, y)["value"] <= 0.2
+    assert interval_coverage(log_odds + 1.0, wide, y)["value"] == 1.0
+
+
+def test_the_difference_of_two_rankings_is_that_of_their_aurocs_within_strata_and_its_interval_holds_zero_for_equals():
+    log_odds, y = people(6000, step=1e-9)
+    strata = np.arange(y.size) % 3
+    other = log_odds + np.random.default_rng(1).normal(0, 1.0, y.size)
+    expected = np.mean([roc_auc_score(y[strata == k], log_odds[strata == k]) for k in range(3)]) - np.mean(
+        [roc_auc_score(y[strata == k], other[strata == k]) for k in range(3)]
+    )
+
+    found = auroc_difference(log_odds, other, y, strata, repeats=200, seed=1)
+    same = auroc_difference(log_odds, log_odds * 2 + 1, y, strata, repeats=50, seed=1)
+
+    assert found["value"] == pytest.approx(expected, abs=1e-4)
+    assert 0 < found["low"] < found["value"] < found["high"]
+    assert same == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert auroc_difference(log_odds, other, y, strata, repeats=200, seed=1) == found

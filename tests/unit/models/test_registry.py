@@ -6,12 +6,12 @@ import pytest
 
 from models.errors import ArtifactError, ModelError
 from models.feature_schema import OUTCOMES, SCHEMAS
-from models.registry import SHIPPED, load_model, load_models, sha256
+from models.registry import SHIPPED, load_booster, load_model, load_models, sha256, the_version
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(SHIPPED / "depression", tmp_path / "depression"))
+    return the_version(Path(shutil.copytree(SHIPPED / "depression", tmp_path / "depression")))
 
 
 def rewrite_manifest(folder: Path, **changes: object) -> None:
@@ -28,11 +28,20 @@ def test_the_shipped_models_load_in_a_fixed_order_with_their_schemas():
 
 
 def test_a_folder_with_one_of_the_models_gives_that_one(folder: Path):
-    assert [model.outcome for model in load_models(folder.parent)] == ["depression"]
+    assert [model.outcome for model in load_models(folder.parent.parent)] == ["depression"]
 
 
 @pytest.mark.parametrize(
-    "name", ["model.ubj", "schema.json", "calibration.json", "metrics.json", "folds/2005-2006.ubj"]
+    "name",
+    [
+        "model-needs.ubj.gz",
+        "schema.json",
+        "calibration.json",
+        "reference.json",
+        "metrics.json",
+        "validation.json",
+        "folds/2005-2006-phq2.ubj.gz",
+    ],
 )
 def test_one_altered_byte_in_any_file_is_refused(folder: Path, name: str):
     content = bytearray((folder / name).read_bytes())
@@ -43,7 +52,7 @@ def test_one_altered_byte_in_any_file_is_refused(folder: Path, name: str):
         load_model(folder)
 
 
-@pytest.mark.parametrize("name", ["model.ubj", "calibration.json", "folds/2015-2016.ubj"])
+@pytest.mark.parametrize("name", ["model-core.ubj.gz", "calibration.json", "folds/2015-2016-core.ubj.gz"])
 def test_a_missing_file_is_named(folder: Path, name: str):
     (folder / name).unlink()
 
@@ -71,18 +80,18 @@ def test_a_model_of_another_schema_is_refused_even_with_right_checksums(folder: 
 
 
 def test_a_booster_with_other_features_is_refused_even_with_right_checksums(folder: Path):
-    shutil.copy(SHIPPED / "suicidal-ideation/model.ubj", folder / "model.ubj")
+    shutil.copy(the_version(SHIPPED / "suicidal-ideation") / "model-phq2.ubj.gz", folder / "model-phq2.ubj.gz")
     files = json.loads((folder / "manifest.json").read_text())["files"]
-    rewrite_manifest(folder, files=files | {"model.ubj": sha256(folder / "model.ubj")})
+    rewrite_manifest(folder, files=files | {"model-phq2.ubj.gz": sha256(folder / "model-phq2.ubj.gz")})
 
     with pytest.raises(ArtifactError, match="features of its schema"):
         load_model(folder)
 
 
 def test_a_file_that_is_no_booster_is_refused_even_with_a_right_checksum(folder: Path):
-    (folder / "model.ubj").write_bytes(b"not a model")
+    (folder / "model-phq2.ubj.gz").write_bytes(b"not a model")
     files = json.loads((folder / "manifest.json").read_text())["files"]
-    rewrite_manifest(folder, files=files | {"model.ubj": sha256(folder / "model.ubj")})
+    rewrite_manifest(folder, files=files | {"model-phq2.ubj.gz": sha256(folder / "model-phq2.ubj.gz")})
 
     with pytest.raises(ArtifactError, match="cannot be read"):
         load_model(folder)
@@ -93,7 +102,7 @@ def test_a_file_that_is_no_booster_is_refused_even_with_a_right_checksum(folder:
     [
         ({"outcome": "suicide"}, "one of the outcomes"),
         ({"outcome": "suicidal-ideation"}, "folder of that name"),
-        ({"format": 99}, "format 1"),
+        ({"format": 99}, "format 2"),
         ({"operating_points": {}}, "default threshold"),
         ({"operating_points": {"0.05": 1.5}}, "default threshold"),
         ({"minimum_data": {}}, "complete manifest"),
@@ -118,3 +127,35 @@ def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, content: str
 def test_a_folder_without_models_says_what_was_expected_and_what_to_do(tmp_path: Path):
     with pytest.raises(ModelError, match=r"expected a folder with depression .*; found none in .*; train again"):
         load_models(tmp_path)
+
+
+def test_two_versions_of_one_model_are_refused_rather_than_one_chosen_in_silence(folder: Path):
+    shutil.copytree(folder, folder.parent / "9.9.9")
+
+    with pytest.raises(ArtifactError, match=r"one version .* found .*, 9\.9\.9; keep the version to be used"):
+        load_models(folder.parent.parent)
+
+
+def test_a_fold_that_is_cut_off_is_refused(folder: Path):
+    fold = folder / "folds/2005-2006-phq2.ubj.gz"
+    fold.write_bytes(fold.read_bytes()[:200])
+
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        load_booster(fold, SCHEMAS["depression"])
+
+
+@pytest.mark.parametrize("number", [float("inf"), -0.5, None, "0.9"])
+def test_a_calibration_that_is_no_rising_line_is_refused_even_with_a_right_checksum(folder: Path, number: object):
+    content = json.loads((folder / "calibration.json").read_text())
+    content["final"]["needs"]["line"]["slope"] = number
+    (folder / "calibration.json").write_text(json.dumps(content))
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite_manifest(folder, files=files | {"calibration.json": sha256(folder / "calibration.json")})
+
+    with pytest.raises(ArtifactError, match=r"calibration\.json"):
+        load_model(folder)
+
+
+def test_boosters_run_on_one_thread(folder: Path):
+    for booster in load_model(folder).boosters.values():
+        assert json.loads(booster.save_config())["learner"]["generic_param"]["nthread"] == "1"

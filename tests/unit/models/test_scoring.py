@@ -9,17 +9,20 @@ from hypothesis import strategies as st
 
 from models.errors import SchemaMismatch
 from models.feature_schema import FEATURES, FeatureVector
-from models.patterns import patterns
+from models.patterns import patterns, tier_inputs, tier_of, tiers
 from models.registry import load_models
 from models.risk import BandThresholds, NotScored, RiskBand, RiskScore, band
 from models.scoring import ADDITIVITY_TOLERANCE, score
 
 MODELS = {model.outcome: model for model in load_models()}
+SPECS = {spec.name: spec for spec in FEATURES}
 
 
 def raw_value(spec):
     if spec.kind == "boolean":
         return st.booleans()
+    if spec.name == "sleep_hours":
+        return st.floats(2, 14)  # beyond the range trained on there is no score
     return st.integers(0, 3) if spec.kind == "ordinal" else st.floats(0, 400)
 
 
@@ -50,6 +53,53 @@ def test_base_and_contributions_add_up_to_the_log_odds_and_those_to_the_probabil
 
 
 @pytest.mark.parametrize("outcome", MODELS)
+@given(raw=people)
+@settings(deadline=None)
+def test_the_interval_holds_the_estimate_and_stays_within_0_and_1(outcome, raw):
+    result = scored(outcome, raw)
+
+    assert 0 < result.low <= result.probability <= result.high < 1
+
+
+@pytest.mark.parametrize("outcome", MODELS)
+@given(raw=people, data=st.data())
+@settings(deadline=None)
+def test_no_input_moves_an_estimate_against_the_direction_that_medicine_knows(outcome, raw, data):
+    schema = MODELS[outcome].schema
+    directed = [spec for spec in schema.features if spec.direction and spec.name in raw]
+    spec = data.draw(st.sampled_from(directed))
+    more = {**raw, spec.name: 1 if spec.kind == "boolean" else float(raw[spec.name]) + data.draw(st.integers(1, 5))}
+
+    before, after = scored(outcome, raw).log_odds, scored(outcome, more).log_odds
+
+    assert (after - before) * spec.direction >= -1e-6, spec.name
+
+
+def test_what_the_patient_has_answered_decides_which_booster_speaks_and_what_is_not_answered_adds_nothing():
+    chart = {"age": 50, "female": True, "asthma": True, "n_rx": 4, "visits_yr": 3, "hosp_yr": 0, "mi": False}
+    at = {name: n for n, name in enumerate(MODELS["suicidal-ideation"].schema.names)}
+
+    core, needs, phq2, phq8 = (
+        scored("suicidal-ideation", chart | more).contributions
+        for more in ({}, {"gen_health": 4}, {"gen_health": 4, "DPQ020": 1}, {"DPQ020": 1, "DPQ060": 2})
+    )
+
+    assert core[at["gen_health"]] == core[at["DPQ010"]] == core[at["DPQ060"]] == 0
+    assert needs[at["gen_health"]] != 0 == needs[at["DPQ010"]]
+    assert phq2[at["DPQ020"]] != 0 == phq2[at["DPQ060"]]
+    assert phq8[at["DPQ060"]] != 0
+
+
+def test_a_value_outside_the_range_trained_on_stops_the_estimate_and_is_named():
+    model = MODELS["depression"]
+
+    result = score(model, model.schema.vector({"age": 40, "female": True, "DPQ010": 1, "DPQ020": 1, "sleep_hours": 23}))
+
+    assert isinstance(result, NotScored)
+    assert (result.reason, result.outside) == ("outside-training-range", ("sleep_hours",))
+
+
+@pytest.mark.parametrize("outcome", MODELS)
 @given(raw=people, low=st.floats(0.01, 0.98), more=st.floats(0, 0.5))
 @settings(deadline=None)
 def test_a_higher_threshold_never_raises_the_band(outcome, raw, low, more):
@@ -65,16 +115,22 @@ def test_contributions_are_those_of_shaps_own_tree_explainer(outcome):
     shap = pytest.importorskip("shap")
     model = MODELS[outcome]
     rng = np.random.default_rng(7)
-    explainer = shap.TreeExplainer(model.booster)
-    for _ in range(20):
-        raw = {spec.name: float(rng.integers(0, 2)) for spec in FEATURES if rng.random() < 0.7}
-        raw |= {"age": float(rng.integers(18, 90)), "female": True, "bmi": rng.normal(28, 6), "DPQ010": 1, "DPQ020": 2}
+    explainers = {tier: shap.TreeExplainer(booster) for tier, booster in model.boosters.items()}
+    asked = set()
+    for number in range(40):
+        shown = tier_inputs(tiers(outcome)[number % len(explainers)], model.schema)
+        raw = {spec.name: float(rng.integers(1, 3)) for spec in FEATURES if spec.name in shown and rng.random() < 0.7}
+        raw = {name: min(value, 1.0) if SPECS[name].kind == "boolean" else value for name, value in raw.items()}
+        raw |= {"age": float(rng.integers(18, 90)), "female": True}
         vector = model.schema.vector(raw)
+        tier = tier_of({SPECS[name].group for name in raw})
+        asked.add(tier)
         row = np.array([[np.nan if v is None else v for v in vector.values]], dtype=np.float32)
 
-        expected = explainer.shap_values(row)[0] * model.calibration.slope
+        expected = explainers[tier].shap_values(row)[0] * model.calibrations[tier].slope
 
         assert np.allclose(score(model, vector).contributions, expected, atol=1e-4)
+    assert asked == set(explainers)
 
 
 @pytest.mark.parametrize(("outcome", "pattern"), [(o, p) for o, m in MODELS.items() for p in patterns(o, m.schema)])
@@ -88,7 +144,7 @@ def test_every_pattern_of_known_inputs_can_be_scored(outcome, pattern):
 
 
 def test_more_endorsed_answers_raise_the_estimate():
-    chart = {"age": 45, "female": True, "asthma": False, "bmi": 25.0}
+    chart = {"age": 45, "female": True, "asthma": False, "smoke_status": 0}
 
     none, both = (scored("depression", chart | {"DPQ010": n, "DPQ020": n}).probability for n in (0, 3))
 
@@ -99,10 +155,10 @@ def test_more_endorsed_answers_raise_the_estimate():
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        ({"female": True, "bmi": 30.0}, "age-unknown"),
+        ({"female": True, "sleep_hours": 7.0}, "age-unknown"),
         ({"age": 17.99, "female": True, "DPQ010": 3, "DPQ020": 3}, "under-age"),
         ({"age": 40, "female": True}, "too-little-data"),
-        ({"age": 40, "female": True, "bmi": 30, "sbp": 120, "dbp": 80, "pulse": 70}, "too-little-data"),
+        ({"age": 40, "female": True, "n_rx": 3, "employed": True, "cancer": False, "mi": False}, "too-little-data"),
         ({"age": 40, "DPQ010": 3, "DPQ020": 3}, "too-little-data"),
         ({"age": 40, "female": True, "DPQ010": 3}, "too-little-data"),
     ],
@@ -120,7 +176,7 @@ def test_no_score_is_given_when_too_little_is_known_and_the_reason_is_a_stable_c
 
 
 def test_five_inputs_beyond_age_and_sex_are_enough_and_so_are_both_phq_2_answers():
-    five = {"bmi": 30, "sbp": 120, "dbp": 80, "pulse": 70, "asthma": False}
+    five = {"n_rx": 3, "employed": True, "cancer": False, "mi": False, "asthma": False}
 
     assert scored("depression", {"age": 18, "female": False, **five})
     assert scored("depression", {"age": 18, "female": False, "DPQ010": 0, "DPQ020": 1})

@@ -1,0 +1,68 @@
+"""GET /model-card and /model-card.json: what each deployed model is, how well it does, and for whom not.
+
+Open and without patient data. Made from the artifacts once, at the first request; a site's own sections come from
+model-card.toml. A model that could not be loaded is named as such.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from cds_service.runtime import Runtime
+from models.card import LocalSections, model_card
+from models.figures import figure
+from models.registry import load_json
+
+
+def create_blueprint(runtime: Runtime) -> Blueprint:
+    """The two routes."""
+    blueprint = Blueprint("model_card", __name__, template_folder="templates")
+
+    @cache
+    def cards() -> dict[str, Any]:
+        local = runtime.config.model_cards
+        return {
+            "models": [
+                model_card(
+                    model,
+                    load_json(model.folder / "metrics.json"),
+                    load_json(model.folder / "validation.json"),
+                    local.get(model.outcome, LocalSections()),
+                )
+                for model in runtime.engine.models
+            ],
+            "not_loaded": [{"outcome": outcome} for outcome, _ in runtime.engine.failures],
+        }
+
+    @blueprint.get("/model-card.json")
+    def as_json() -> BaseResponse:
+        return _cached(msgspec.json.encode(cards()), "application/json")
+
+    @blueprint.get("/model-card")
+    def as_page() -> BaseResponse:
+        page = render_template("model_card.html", figure=figure, words=_words, **cards())
+        answer = _cached(page.encode(), "text/html; charset=utf-8")
+        answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        return answer
+
+    return blueprint
+
+
+def _words(name: str) -> str:
+    """`known_risks_and_limitations` as a heading."""
+    return name.replace("_", " ").capitalize().replace("Ehr ", "EHR ")
+
+
+def _cached(body: bytes, kind: str) -> BaseResponse:
+    answer = Response(body, content_type=kind)
+    answer.set_etag(hashlib.sha256(body).hexdigest()[:16])
+    answer.headers["Cache-Control"] = "public, max-age=300"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer.make_conditional(request)
