@@ -14,7 +14,7 @@ from typing import Any
 
 from models.feature_schema import DEPRESSION
 from models.figures import figure
-from models.patterns import ALL, HEADLINE
+from models.patterns import ALL, HEADLINE, WORDS
 from models.registry import Model
 
 NOT_RECORDED = "Not recorded."
@@ -55,7 +55,7 @@ def model_card(
         "summary": facts.summary(),
         "headline": facts.headline(),
         "limits": facts.limits(),
-        "breaches": list(validation["breaches"]),
+        "breaches": [{**b, "known": WORDS[b["pattern"]]} for b in validation["breaches"]],
         "source_attributes": [
             {"number": number, "name": name, "value": value}
             for number, (name, value) in enumerate(_attributes(facts, site), start=1)
@@ -136,10 +136,11 @@ class _Facts:
         ]
         if alike:
             found.append(
-                f"No better than logistic regression on the same inputs when these are known: {', '.join(alike)}."
+                f"No better than logistic regression on the same inputs when this is known: {'; '.join(WORDS[pattern] for pattern in alike)}."
             )
         if self.validation["breaches"]:
-            found.append(f"{len(self.validation['breaches'])} fairness targets are missed; they are listed below.")
+            count = len(self.validation["breaches"])
+            found.append(f"{count} fairness target{'s are' if count > 1 else ' is'} missed, listed below.")
         return found
 
     def inputs(self) -> str:
@@ -151,7 +152,7 @@ class _Facts:
     def fairness(self) -> str:
         breaches = self.validation["breaches"]
         lines = [
-            f"{b['variable']} {b['group']} ({b['pattern']}): {b['what']} {figure(b['found'], 2)}, target {b['target']}"
+            f"{b['variable']} {b['group']}, {WORDS[b['pattern']]} known: {b['what']} {figure(b['found'], 2)}, target {b['target']}"
             for b in breaches
         ]
         return "Targets missed: " + "; ".join(lines) + "." if lines else "Every subgroup meets the targets."

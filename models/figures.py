@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from models.metrics import FLAG_RATES, NET_BENEFIT_THRESHOLDS
-from models.patterns import ALL, HEADLINE
+from models.patterns import ALL, HEADLINE, WORDS
 from models.registry import Model, load_json
 
 _PAGE = """# Figures of the models
@@ -20,12 +20,15 @@ For anyone who approves or questions the models. A reference, generated from the
 fold**: each cycle is judged by a model trained on all other cycles. 95 % intervals in brackets; they treat people as
 independent, so the survey's clustering would make them somewhat wider. *Not in care*: no antidepressant and no
 mental-health visit in the last year; a prompt is for them. Too few: fewer than 10 people with or without the outcome.
+
+Patterns of what is known: {patterns}.
 """
 
 
 def figures_page(models: Iterable[Model]) -> str:
     """The page, Markdown, ending in a newline."""
-    return "\n".join([_PAGE, *(_outcome(model) for model in models)])
+    named = "; ".join(f"`{name}`, {words}" for name, words in WORDS.items())
+    return "\n".join([_PAGE.format(patterns=named), *(_outcome(model) for model in models)])
 
 
 def _outcome(model: Model) -> str:

@@ -44,6 +44,24 @@ _HIDDEN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+WORDS: Mapping[str, str] = {
+    HEADLINE: "all but the PHQ",
+    "no-phq-no-drugs-with-needs": "all but the PHQ and medicines",
+    "no-phq-no-needs": "the chart without PHQ, work, food, sleep and own health",
+    "no-phq-no-drugs": "the same without medicines",
+    "no-phq-no-utilisation": "the same without visits",
+    "no-phq-no-lifestyle": "the same without smoking and alcohol",
+    "demographics-conditions": "age, sex and conditions alone",
+    "phq2": "all and PHQ-2",
+    "phq2-no-needs": "the chart without work, food, sleep and own health, and PHQ-2",
+    "phq2-no-drugs": "all but medicines, and PHQ-2",
+    "phq2-only": "age, sex and PHQ-2 alone",
+    "phq8": "all and PHQ items 1-8",
+    "phq8-only": "age, sex and PHQ items 1-8 alone",
+}
+"""What is known in a pattern, for people to read."""
+
+
 def tiers(outcome: str) -> tuple[str, ...]:
     """The tiers of an outcome's model. Items 3-8 are part of the depression label, so only ideation has `phq8`."""
     return (CORE, NEEDS, PHQ2, PHQ8) if outcome == SUICIDAL_IDEATION else (CORE, NEEDS, PHQ2)

@@ -116,7 +116,7 @@ def the_version(folder: Path) -> Path:
     found = versions(folder)
     if len(found) != 1:
         raise ArtifactError(
-            expected=f"one version of the model in {folder.name}",
+            expected=f"one version of a model in {folder}",
             found=", ".join(path.name for path in found) or "none",
             remedy="keep the version to be used and move the others elsewhere" if found else _RETRAIN,
         )

@@ -24,7 +24,7 @@ from models.evaluation import Contender, Mask, Progress, Scored, hidden_but, sco
 from models.figures import figure
 from models.metrics import FLAG_RATES, net_benefit
 from models.nhanes import feature_matrix
-from models.patterns import ALL, HEADLINE, NEEDS, patterns
+from models.patterns import ALL, HEADLINE, NEEDS, WORDS, patterns
 
 MOST_PEOPLE = 1500
 """In the beeswarm; more dots hide one another."""
@@ -63,7 +63,7 @@ def write_report(
     progress("Drawing the report", len(contenders), len(contenders))
     templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.get_template("report.html").render(outcomes=outcomes, figure=figure)
+    page = environment.get_template("report.html").render(outcomes=outcomes, figure=figure, words=WORDS)
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / ".report-unfinished.html"
     aside.write_text(page, encoding="utf-8")
@@ -93,7 +93,7 @@ def _outcome(frame: pd.DataFrame, contender: Contender, found: Mapping[str, Any]
         "cycles": list(found[HEADLINE]["cycles"]),
         "group": group,
         "whole": whole,
-        "no_better": _no_better(found),
+        "no_better": [WORDS[p] for p in _no_better(found)],
         "sections": sections,
     }
 
@@ -335,7 +335,7 @@ def _beside(found: Mapping[str, Any]) -> Section:
     alike = _no_better(found)
     shows = (
         f"XGBoost is no better than logistic regression on the same inputs (by {_NO_BETTER} or more) when these are "
-        f"known: {', '.join(alike)}."
+        f"known: {'; '.join(WORDS[p] for p in alike)}."
         if alike
         else f"XGBoost exceeds logistic regression on the same inputs by {_NO_BETTER} or more in every pattern."
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def read_tables(folder: Path, *, left_out: bool = False) -> dict[str, pd.DataFra
     """Component -> its rows of all cycles, with SEQN, CYCLE (may be missing outside DEMO) and the columns found.
 
     left_out: also what no model takes. Raises SurveyDataError when the folder, or the DEMO or DPQ table, is not there,
-    or a file cannot be read or has none of its columns.
+    or has none of its columns, or a file cannot be read.
     """
     wanted = columns_wanted(left_out=left_out)
     files = table_files(folder, wanted)
@@ -97,12 +98,12 @@ def read_tables(folder: Path, *, left_out: bool = False) -> dict[str, pd.DataFra
                 remedy="see docs/models.md for the list of files and where CDC publishes them",
             )
     tables = {component: _stacked(component, paths, wanted[component]) for component, paths in files.items()}
-    for component, paths in files.items():
-        if component in COMPONENTS and not set(tables[component]) & set(COMPONENTS[component]):
+    for needed in ("DEMO", "DPQ"):
+        if not set(tables[needed]) & set(COMPONENTS[needed]):
             raise SurveyDataError(
-                expected=f"at least one of the columns {', '.join(COMPONENTS[component][:4])} ... in {component}",
-                found=f"none of them in {', '.join(path.name for path in paths)}",
-                remedy="fetch the table again from CDC, or take the file away",
+                expected=f"columns {', '.join(COMPONENTS[needed][:3])} ... in {needed}",
+                found=f"none of them in {', '.join(path.name for path in files[needed])}",
+                remedy="fetch the table again from CDC",
             )
     return tables
 
@@ -165,7 +166,7 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     wanted = {"SEQN", "CYCLE", "SRC_TABLE", *columns}
     try:
         frame = _parquet(path, wanted) if path.suffix == ".parquet" else _transport(path, wanted)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, UserWarning, pa.ArrowException) as error:
         raise SurveyDataError(
             expected="a readable parquet or SAS transport file",
             found=f"{path.name}: {error}",
@@ -193,7 +194,8 @@ def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
 
 
 def _transport(path: Path, wanted: set[str]) -> pd.DataFrame:
-    with pd.read_sas(path, format="xport", encoding="latin-1", iterator=True) as reader:
+    with warnings.catch_warnings(), pd.read_sas(path, format="xport", encoding="latin-1", iterator=True) as reader:
+        warnings.simplefilter("error", UserWarning)  # how pandas says that a file may be damaged
         # pandas takes blank texts in the last record for padding and loses that record.
         reader.nobs = _records(path, reader.record_start, reader.record_length)
         frame = reader.read().rename(columns=str.upper)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 from builders import bundle, given, patient
+
+from models.registry import SHIPPED, the_version
 
 PATIENT_ONLY = bundle(patient())
 ACUTE = bundle(patient(), *given("C-SSRS, 2026-11-23: question 4 = yes"))
@@ -149,6 +153,11 @@ def test_a_file_name_that_is_no_utf_8_is_read_and_printed(form: str, tmp_path: P
         (("serve", "--port", "0"), b"--port"),
         (("evaluate", "--nhanes", "no/such/folder"), b"no/such/folder"),
         (("train", "--nhanes", "no/such/folder", "--out", "x"), b"no/such/folder"),
+        (("recalibrate", "--model", "no/such/folder", "--labels", "x.csv"), b"no/such/folder"),
+        (("recalibrate", "--model", str(SHIPPED), "--labels", "x.csv"), b"--outcome"),
+        (("recalibrate", "--model", str(SHIPPED / "depression"), "--labels", "x.csv"), b"x.csv"),
+        (("drift", "no-such-chart.json"), b"no-such-chart.json"),
+        (("drift", "--as-of", "soon", "-"), b"--as-of"),
         (("no-such-command",), b"no-such-command"),
     ],
 )
@@ -160,7 +169,9 @@ def test_bad_words_on_the_command_line_are_named_and_the_status_is_not_0(words: 
     assert b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "assess", "check-config", "train", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["serve", "demo", "assess", "check-config", "train", "evaluate", "recalibrate", "drift"]
+)
 def test_every_command_has_help(command: str) -> None:
     done = mhcds(command, "--help")
 
@@ -221,3 +232,45 @@ def test_the_served_service_answers_and_ends_when_told() -> None:
         _, errors = server.communicate(timeout=30)
     assert server.returncode == 0
     assert b"Traceback" not in errors
+
+
+def test_a_site_recalibrates_a_model_sets_it_and_gets_the_new_estimates(tmp_path: Path, shared: Path) -> None:
+    samples = [str(p) for p in sorted((shared / "data/fhir-samples").rglob("*.json*")) if "expected" not in p.name][:40]
+    before = [s for line in lines(mhcds("assess", "--format", "json", *samples)) for s in line.get("scores", ())]
+    rng = np.random.default_rng(1)
+    text = "".join(f"{score:.4f},{int(rng.random() < score * 0.6)}\n" for score in rng.uniform(0.01, 0.9, 500))
+    (tmp_path / "labels.csv").write_text("score,outcome\n" + text)
+
+    done = mhcds("recalibrate", "--model", str(SHIPPED), "--outcome", "depression",
+                 "--labels", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "new"))  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert b"Scores as they were: slope" in done.stdout
+    new = the_version(tmp_path / "new" / "depression")
+    assert "+local." in new.name
+    shutil.copytree(SHIPPED / "suicidal-ideation", tmp_path / "new" / "suicidal-ideation")
+    (tmp_path / "config" / "sites").mkdir(parents=True)
+    (tmp_path / "config" / "sites" / "here.toml").write_text("")
+    (tmp_path / "config" / "service.toml").write_text('models = "../new"\n')
+    after = [
+        s
+        for line in lines(mhcds("assess", "--format", "json", "--config", str(tmp_path / "config"), *samples))
+        for s in line.get("scores", ())
+    ]
+    scored = [(a, b) for a, b in zip(before, after, strict=True) if a["scored"]]
+    assert scored
+    for old, moved in scored:
+        assert (old["probability"] == moved["probability"]) is (old["outcome"] == "suicidal-ideation")
+        assert old["band"] == moved["band"]
+        assert moved["interval"][0] <= moved["probability"] <= moved["interval"][1]
+
+
+def test_drift_warns_that_sample_charts_are_unlike_the_survey_and_too_few_charts_are_refused(shared: Path) -> None:
+    samples = [str(p) for p in sorted((shared / "data/fhir-samples").rglob("*.json*")) if "expected" not in p.name]
+
+    many, few = mhcds("drift", "--as-of", "2026-11-23", *samples), mhcds("drift", "--as-of", "2026-11-23", *samples[:5])
+
+    assert many.returncode == 3, many.stderr
+    assert b"inputs are unlike the mix" in many.stdout
+    assert few.returncode == 1
+    assert b"at least 100 people; found 5" in few.stderr

@@ -11,7 +11,7 @@ from explanations.phrasebook import ago, code, load
 from explanations.rationale import Size, size
 from fhir_adapters.facts import Fact
 from models.feature_schema import FEATURES
-from models.registry import SHIPPED, load_model
+from models.registry import load_models
 
 CHECKED = date(2026, 11, 23)
 LARGEST = {"smoke_status": 3, "food_insec": 4, "gen_health": 5}
@@ -31,7 +31,7 @@ def test_every_value_that_an_input_can_have_has_words(spec) -> None:
 
 
 def test_every_outcome_of_the_shipped_models_has_words() -> None:
-    assert {load_model(folder).outcome for folder in SHIPPED.iterdir()} == set(load().outcome)
+    assert {model.outcome for model in load_models()} == set(load().outcome)
 
 
 @pytest.mark.parametrize(

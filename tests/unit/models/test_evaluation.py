@@ -20,7 +20,7 @@ from models.evaluation import (
 from models.feature_schema import OUTCOMES, SCHEMAS
 from models.metrics import FLAG_RATES
 from models.nhanes import feature_matrix, survey_frame
-from models.patterns import patterns
+from models.patterns import WORDS, patterns
 from models.registry import load_models
 from models.risk import RiskScore
 from models.scoring import score
@@ -157,6 +157,7 @@ def test_people_with_too_little_data_are_not_scored_and_lower_the_scored_share(f
 def test_patterns_hide_what_their_names_say():
     for outcome, schema in SCHEMAS.items():
         found = patterns(outcome, schema)
+        assert set(found) - {"all"} <= set(WORDS)
         drugs = {spec.name for spec in schema.features if spec.group == "drugs"}
 
         assert not any(name.startswith("DPQ") for name in found["no-phq"])

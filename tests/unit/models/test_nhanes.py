@@ -74,6 +74,75 @@ def test_a_damaged_file_is_named(tmp_path: Path):
         survey_frame(folder)
 
 
+@pytest.mark.parametrize("cut", [1, 77, 80 * 3 + 40])
+def test_a_transport_file_that_ends_too_early_is_named_and_not_read_as_fewer_people(tmp_path: Path, cut: int):
+    folder = synthetic_survey.write_transport(tmp_path / "s")
+    file = folder / "BMX_D.XPT"
+    file.write_bytes(file.read_bytes()[:-cut])
+
+    with pytest.raises(SurveyDataError, match=r"BMX_D\.XPT.*fetch the file again"):
+        survey_frame(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"HEADER RECORD*******", b"SEQN,BMXBMI\n1,2\n"])
+def test_an_empty_file_or_one_of_another_kind_is_named(tmp_path: Path, content: bytes):
+    folder = synthetic_survey.write_transport(tmp_path / "s")
+    (folder / "BMX_D.XPT").write_bytes(content)
+
+    with pytest.raises(SurveyDataError, match=r"BMX_D\.XPT"):
+        survey_frame(folder)
+
+
+@pytest.mark.parametrize("name", ["DEMO_Z.XPT", "DPQ_B.xpt", "BMX.XPT"])
+def test_a_table_of_a_cycle_that_is_not_known_is_named(tmp_path: Path, name: str):
+    folder = synthetic_survey.write_transport(tmp_path / "s")
+    (folder / name).write_bytes((folder / "DEMO_D.XPT").read_bytes())
+
+    with pytest.raises(SurveyDataError, match=rf"found {name}; give the file CDC's own name"):
+        survey_frame(folder)
+
+
+def test_tables_without_rows_or_without_the_number_of_the_person_are_named(tmp_path: Path):
+    for number, frame in enumerate((pd.DataFrame({"SEQN": []}), pd.DataFrame({"BMXBMI": [22.0]}))):
+        folder = synthetic_survey.write_parquet(tmp_path / f"s{number}")
+        frame.to_parquet(folder / "raw" / "BMX.parquet")
+
+        with pytest.raises(SurveyDataError, match=r"BMX\.parquet"):
+            survey_frame(folder)
+
+
+def test_a_questionnaire_without_any_of_its_columns_is_named_and_any_other_table_is_merely_missing(tmp_path: Path):
+    folder = synthetic_survey.write_parquet(tmp_path / "s")
+    people = pd.read_parquet(folder / "raw" / "DPQ.parquet")[["SEQN", "CYCLE"]]
+    people.assign(BMXWAIST=90.0).to_parquet(folder / "raw" / "BMX.parquet")
+    assert survey_frame(folder)["bmi"].isna().all()
+
+    people.assign(DPQ999=1).to_parquet(folder / "raw" / "DPQ.parquet")
+    with pytest.raises(SurveyDataError, match=r"none of them in DPQ\.parquet"):
+        survey_frame(folder)
+
+
+def test_insurance_is_one_kind_a_person_and_missing_where_nobody_asked(tmp_path: Path):
+    frame = survey(
+        tmp_path,
+        HIQ={
+            "HIQ011": [1.0, 1.0, 1.0, 1.0, 2.0, np.nan],
+            "HIQ031A": [14.0, np.nan, np.nan, np.nan, np.nan, np.nan],
+            "HIQ031B": [np.nan, 15.0, 15.0, 77.0, np.nan, np.nan],
+            "HIQ031D": [np.nan, 17.0, np.nan, 99.0, np.nan, np.nan],
+        },
+    )
+
+    assert known(frame["insurance"]) == [2, 1, 3, 4, 5, None]
+
+
+def test_what_no_model_takes_is_read_only_when_asked_for(tmp_path: Path):
+    folder = synthetic_survey.write_parquet(tmp_path / "s")
+
+    assert "marital3" not in survey_frame(folder)
+    assert {"marital3", "educ5", "urine_leak", "hgb", "crp_mgL"} <= set(survey_frame(folder, left_out=True))
+
+
 @pytest.mark.parametrize(
     ("name", "cycle"),
     [("DEMO_D", "2005-2006"), ("DEMO_J", "2017-2018"), ("DEMO_L", "2021-2023"), ("P_DEMO", "2017-2020")],

@@ -132,7 +132,9 @@ def test_a_folder_without_models_says_what_was_expected_and_what_to_do(tmp_path:
 def test_two_versions_of_one_model_are_refused_rather_than_one_chosen_in_silence(folder: Path):
     shutil.copytree(folder, folder.parent / "9.9.9")
 
-    with pytest.raises(ArtifactError, match=r"one version .* found .*, 9\.9\.9; keep the version to be used"):
+    with pytest.raises(
+        ArtifactError, match=r"one version of a model .* found .*, 9\.9\.9; keep the version to be used"
+    ):
         load_models(folder.parent.parent)
 
 
