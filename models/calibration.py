@@ -104,15 +104,11 @@ def probabilities(log_odds: Floats) -> Floats:
     return result
 
 
-def fit_line(
-    x: Floats, y: Floats, weights: Floats | None = None, steps: int = 50, slope_prior: float | None = None
-) -> LogisticLine | None:
+def fit_line(x: Floats, y: Floats, weights: Floats | None = None, steps: int = 50) -> LogisticLine | None:
     """Logistic regression of y (0/1) on x by Newton's method; None when there is no unique finite answer.
 
-    x and y: shape (n,). slope_prior: standard deviation of a normal prior of the slope around 1; the standard errors
-    are then those of the posterior. None for one outcome class only, a constant x, or perfect separation.
+    x and y: shape (n,). None for one outcome class only, a constant x, or perfect separation.
     """
-    held = 0.0 if slope_prior is None else slope_prior**-2
     w = np.ones_like(x) if weights is None else weights
     if y.size == 0 or y.min() == y.max() or x.min() == x.max():
         return None
@@ -122,8 +118,6 @@ def fit_line(
         p = probabilities(design @ beta)
         gradient = design.T @ (w * (y - p))
         information = design.T @ (design * (w * p * (1 - p))[:, None])
-        gradient[1] -= held * (beta[1] - 1)
-        information[1, 1] += held
         if np.linalg.cond(information) > 1e14:
             return None
         step = np.linalg.solve(information, gradient)

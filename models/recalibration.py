@@ -1,10 +1,10 @@
 """A site's own scores and outcomes into a new version of a model, with the same order of people.
 
 The labels' line, logit(p) = shift + slope * log-odds, is put after the calibration of every tier and fold, and
-thresholds move with it, so that whoever was flagged still is; the boosters stay as they are, byte for byte. The
-shift is the labels' own; the slope is drawn towards 1 (a normal prior of standard deviation SLOPE_PRIOR), because few
-hundred people say little about it. The interval of an estimate is from then on that of this line. Writes aside and
-renames. numpy only, so that it runs where the service runs.
+thresholds move with it, so that whoever was flagged still is; the boosters stay as they are, byte for byte. A small
+change of level or slope is drawn to none, because few hundred people say little about either. The interval of an
+estimate is from then on that of this line. Writes aside and renames. numpy only, so that it runs where the service
+runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -29,7 +29,6 @@ from models.registry import FINAL, MANIFEST, Model, dump, load_json, load_model,
 
 LEAST_EVENTS = 30
 """People with, and people without, the outcome. With 30 the ratio O/E is known within about a third either way."""
-SLOPE_PRIOR = 0.2
 SCORE_COLUMNS, OUTCOME_COLUMNS = ("score", "probability"), ("outcome", "label")
 
 
@@ -136,13 +135,14 @@ def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
             remedy="collect more; until then the model stays as it is",
         )
     x = np.log(labels.scores / (1 - labels.scores))
-    line = fit_line(x, labels.y, slope_prior=SLOPE_PRIOR)
+    line = fit_line(x, labels.y)
     if line is None or line.slope <= 0:
         raise LabelsError(
             expected="scores that are higher, on the whole, for people with the outcome",
             found="the opposite, or one score for everybody",
             remedy="check that outcome 1 means present and that the scores are of this model",
         )
+    line = _shrunk(line)
     later = Calibration(intercept=line.intercept, slope=line.slope)
     spread = _spread(line, x)
     version = f"{model.version.partition('+')[0]}+local.{labels.sha256[:8]}"
@@ -166,6 +166,24 @@ def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
     )
     _write(model, result, later, spread, labels.sha256)
     return result
+
+
+def _shrunk(line: LogisticLine) -> LogisticLine:
+    """The line, drawn to the one that changes nothing by what chance alone would move it (James and Stein).
+
+    Level and slope are drawn one by one, the level where it does not depend on the slope. What is large beside its
+    standard error stays; what is no larger than it says nothing against the old scores and goes. Errors stay those of
+    the labels.
+    """
+    centre = -line.covariance / line.slope_error**2
+    level_error = math.sqrt(max(line.intercept_error**2 - line.covariance**2 / line.slope_error**2, 0.0))
+    level = _kept(line.intercept + line.slope * centre - centre, level_error)
+    slope = 1 + _kept(line.slope - 1, line.slope_error)
+    return replace(line, intercept=level + centre - slope * centre, slope=slope)
+
+
+def _kept(change: float, error: float) -> float:
+    return change * max(0.0, 1 - (error / change) ** 2) if change else 0.0
 
 
 def _spread(line: LogisticLine, x: Floats) -> Spread:

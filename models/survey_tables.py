@@ -194,11 +194,12 @@ def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
 
 
 def _transport(path: Path, wanted: set[str]) -> pd.DataFrame:
-    with warnings.catch_warnings(), pd.read_sas(path, format="xport", encoding="latin-1", iterator=True) as reader:
+    with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # how pandas says that a file may be damaged
-        # pandas takes blank texts in the last record for padding and loses that record.
-        reader.nobs = _records(path, reader.record_start, reader.record_length)
-        frame = reader.read().rename(columns=str.upper)
+        with pd.read_sas(path, format="xport", encoding="latin-1", iterator=True) as reader:
+            # pandas takes blank texts in the last record for padding and loses that record.
+            reader.nobs = _records(path, reader.record_start, reader.record_length)
+            frame = reader.read().rename(columns=str.upper)
     frame = frame[[name for name in frame.columns if name in wanted]].copy()
     numbers = frame.select_dtypes("number").columns
     # pandas reads the zero of a SAS transport file as 5.4e-79.
