@@ -69,21 +69,9 @@ class SiteFile(Strict):
     questionnaire: list[QuestionnaireTable] = []
 
 
-class CardTable(Strict):
-    contact: str | None = None
-    relevance: str | None = None
-    validity: str | None = None
-    fairness: str | None = None
-    monitoring: str | None = None
-    updates: str | None = None
-    approved_by: str | None = None
-    approved_on: str | None = None
-    consent: str | None = None
-
-
 class CardFile(Strict):
-    depression: CardTable = msgspec.field(default_factory=CardTable)
-    suicidal_ideation: CardTable = msgspec.field(default_factory=CardTable, name="suicidal-ideation")
+    depression: LocalSections = msgspec.field(default_factory=LocalSections)
+    suicidal_ideation: LocalSections = msgspec.field(default_factory=LocalSections, name="suicidal-ideation")
 
 
 class ServiceFile(Strict):
@@ -213,8 +201,7 @@ def _model_cards(path: Path, problems: list[str]) -> dict[str, LocalSections]:
     raw = _read(path, CardFile, problems) if path.exists() else None
     if raw is None:
         return {}
-    tables = {DEPRESSION: raw.depression, SUICIDAL_IDEATION: raw.suicidal_ideation}
-    return {outcome: LocalSections(**msgspec.structs.asdict(table)) for outcome, table in tables.items()}
+    return {DEPRESSION: raw.depression, SUICIDAL_IDEATION: raw.suicidal_ideation}
 
 
 def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:

@@ -9,24 +9,23 @@ NOT_RECORDED, or NOT_VALIDATED, until the site says otherwise. Pure; reads no fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from models.feature_schema import DEPRESSION
-from models.figures import figure
-from models.patterns import ALL, HEADLINE, WORDS
+from models.figures import figure, no_better
+from models.patterns import HEADLINE, WORDS
 from models.registry import Model
 
 NOT_RECORDED = "Not recorded."
 NOT_VALIDATED = "Never validated at this site; a silent run has to come first."
 DEVELOPER = "The mental-health-cds project (open source, Apache-2.0)."
-NO_BETTER = 0.005
-"""AUROC by which XGBoost must exceed logistic regression for the card to call it better."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalSections:
-    """What a site says of a model, in its own words; None where it says nothing."""
+class LocalSections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a site says of a model, in its own words; None where it says nothing. Read from the site's file as it is."""
 
     contact: str | None = None
     relevance: str | None = None
@@ -37,9 +36,6 @@ class LocalSections:
     approved_by: str | None = None
     approved_on: str | None = None
     consent: str | None = None
-
-
-LOCAL_KEYS = tuple(f.name for f in fields(LocalSections))
 
 
 def model_card(
@@ -61,7 +57,7 @@ def model_card(
             for number, (name, value) in enumerate(_attributes(facts, site), start=1)
         ],
         "applied_model_card": _applied(facts, site),
-        "local": {name: getattr(site, name) for name in LOCAL_KEYS},
+        "local": msgspec.structs.asdict(site),
     }
 
 
@@ -114,17 +110,8 @@ class _Facts:
             f"{figure(found['o_e'], 2)}; {found['n']:,} people, {found['events']:,} with the outcome"
         )
 
-    def no_better(self) -> list[str]:
-        return [
-            pattern
-            for pattern, result in self.patterns.items()
-            if pattern != ALL
-            and result["all"]["auroc"]["value"] is not None
-            and result["all"]["auroc"]["value"] - result["all"]["baselines"]["logistic"]["auroc"]["value"] < NO_BETTER
-        ]
-
     def limits(self) -> list[str]:
-        alike = self.no_better()
+        alike = no_better(self.patterns)
         missed = 1 - (self.apart["flag_rates"][self.model.manifest.default_flag_rate]["sensitivity"]["value"] or 0)
         found = [
             "Learned from a cross-sectional survey: inputs and outcome are of the same day. It says nothing about attempts, deaths or anything later.",

@@ -13,6 +13,8 @@ Each message says what was expected, what was found and what to do; none carries
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class ModelError(Exception):
     """A model cannot be used. The message says what was expected, what was found and what to do."""
@@ -22,6 +24,10 @@ class ModelError(Exception):
         self.found = found
         self.remedy = remedy
         super().__init__(f"expected {expected}; found {found}; {remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """So that it comes back whole from the process that trained."""
+        return partial(type(self), expected=self.expected, found=self.found, remedy=self.remedy), ()
 
 
 class ArtifactError(ModelError):

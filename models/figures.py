@@ -12,6 +12,9 @@ from models.metrics import FLAG_RATES, NET_BENEFIT_THRESHOLDS
 from models.patterns import ALL, HEADLINE, WORDS
 from models.registry import Model, load_json
 
+NO_BETTER = 0.005
+"""AUROC by which XGBoost must exceed logistic regression to be called better."""
+
 _PAGE = """# Figures of the models
 
 For anyone who approves or questions the models. A reference, generated from the artifacts by `make golden`.
@@ -101,6 +104,19 @@ def figure(found: Mapping[str, float | None], digits: int = 3) -> str:
     if found["value"] is None:
         return "too few"
     return f"{found['value']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
+
+
+def no_better(found: Mapping[str, Any]) -> list[str]:
+    """Patterns in which XGBoost exceeds logistic regression on the same inputs by less than NO_BETTER in AUROC.
+
+    found: pattern -> its metrics, as in metrics.json. Patterns without enough people are not judged.
+    """
+
+    def gain(result: Mapping[str, Any]) -> float | None:
+        ours, plain = result["all"]["auroc"]["value"], result["all"]["baselines"]["logistic"]["auroc"]["value"]
+        return None if ours is None or plain is None else ours - plain
+
+    return [p for p, r in found.items() if p != ALL and (by := gain(r)) is not None and by < NO_BETTER]
 
 
 def _signed(found: Mapping[str, float | None]) -> str:

@@ -6,7 +6,7 @@ input, without identity. Every plot has its table and words. Writes aside and re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models import plots
 from models.calibration import Floats, probabilities, reliability_table
 from models.evaluation import Contender, Mask, Progress, Scored, hidden_but, scored
-from models.figures import figure
+from models.figures import NO_BETTER, figure, no_better
 from models.metrics import FLAG_RATES, net_benefit
 from models.nhanes import feature_matrix
 from models.patterns import ALL, HEADLINE, NEEDS, WORDS, patterns
@@ -30,7 +30,6 @@ MOST_PEOPLE = 1500
 """In the beeswarm; more dots hide one another."""
 _SEED = 20261124
 _THRESHOLDS = np.round(np.arange(0.005, 0.3001, 0.005), 3)
-_NO_BETTER = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,7 @@ def _outcome(frame: pd.DataFrame, contender: Contender, found: Mapping[str, Any]
         "cycles": list(found[HEADLINE]["cycles"]),
         "group": group,
         "whole": whole,
-        "no_better": [WORDS[p] for p in _no_better(found)],
+        "no_better": [WORDS[p] for p in no_better(found)],
         "sections": sections,
     }
 
@@ -142,12 +141,8 @@ def _thinned(x: Floats, y: Floats, most: int = 300) -> tuple[Floats, Floats]:
 
 
 def _roc(outcome: str, judged: Mapping[str, Scored], apart: Mask, found: Mapping[str, Any]) -> Section:
-    curves = []
-    for name, ranking, y in _views(judged, apart):
-        x, height = _thinned(*roc_points(ranking, y))
-        curves.append(plots.Curve(name=name, x=x, y=height))
-    shows = _areas(found, "auroc", "AUROC")
-    title = f"ROC curves, {outcome}"
+    shows, title = _areas(found, "auroc", "AUROC"), f"ROC curves, {outcome}"
+    curves = _curves(judged, apart, roc_points)
     drawing = plots.lines(
         title, shows, curves, x="false-positive share (1 - specificity)", y="sensitivity", diagonal=True
     )
@@ -155,14 +150,17 @@ def _roc(outcome: str, judged: Mapping[str, Scored], apart: Mask, found: Mapping
 
 
 def _precision(outcome: str, judged: Mapping[str, Scored], apart: Mask, found: Mapping[str, Any]) -> Section:
-    curves = []
-    for name, ranking, y in _views(judged, apart):
-        x, height = _thinned(*precision_points(ranking, y))
-        curves.append(plots.Curve(name=name, x=x, y=height))
-    shows = _areas(found, "auprc", "Average precision")
-    title = f"Precision-recall curves, {outcome}"
+    shows, title = _areas(found, "auprc", "Average precision"), f"Precision-recall curves, {outcome}"
+    curves = _curves(judged, apart, precision_points)
     drawing = plots.lines(title, shows, curves, x="sensitivity (recall)", y="PPV (precision)")
     return Section(title=title, shows=shows, plot=drawing, head=_AREA_HEAD, rows=_area_rows(found, "auprc"))
+
+
+def _curves(
+    judged: Mapping[str, Scored], apart: Mask, points: Callable[[Floats, Floats], tuple[Floats, Floats]]
+) -> list[plots.Curve]:
+    found = ((name, _thinned(*points(ranking, y))) for name, ranking, y in _views(judged, apart))
+    return [plots.Curve(name=name, x=x, y=height) for name, (x, height) in found]
 
 
 _AREA_HEAD = ("known", "not in care", "everybody", "people not in care", "with the outcome")
@@ -323,21 +321,13 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _no_better(found: Mapping[str, Any]) -> list[str]:
-    def gain(result: Mapping[str, Any]) -> float | None:
-        ours, plain = result["all"]["auroc"]["value"], result["all"]["baselines"]["logistic"]["auroc"]["value"]
-        return None if ours is None or plain is None else ours - plain
-
-    return [p for p, r in found.items() if p != ALL and (by := gain(r)) is not None and by < _NO_BETTER]
-
-
 def _beside(found: Mapping[str, Any]) -> Section:
-    alike = _no_better(found)
+    alike = no_better(found)
     shows = (
-        f"XGBoost is no better than logistic regression on the same inputs (by {_NO_BETTER} or more) when these are "
+        f"XGBoost is no better than logistic regression on the same inputs (by {NO_BETTER} or more) when these are "
         f"known: {'; '.join(WORDS[p] for p in alike)}."
         if alike
-        else f"XGBoost exceeds logistic regression on the same inputs by {_NO_BETTER} or more in every pattern."
+        else f"XGBoost exceeds logistic regression on the same inputs by {NO_BETTER} or more in every pattern."
     )
     plainer = ("logistic", "phq2", "age-sex")
     rows = tuple(

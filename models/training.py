@@ -88,21 +88,35 @@ def train(nhanes: Path, out: Path, *, progress: Progress) -> None:
     samples = [sample_of(frame, outcome) for outcome in OUTCOMES]
     for sample in samples:
         _refuse_thin(sample)
-    with multiprocessing.get_context("spawn").Manager() as manager:
+    try:
+        written = _side_by_side(samples, data, out, progress)
+        for sample, aside in zip(samples, written, strict=True):
+            folder = out / sample.outcome
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            aside.rename(folder / VERSION)
+    finally:
+        for outcome in OUTCOMES:
+            shutil.rmtree(_aside(out / outcome), ignore_errors=True)
+
+
+def _side_by_side(samples: list[Sample], data: Mapping[str, str], out: Path, progress: Progress) -> list[Path]:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
         queue: _Queue = manager.Queue()
-        with ProcessPoolExecutor(len(samples), mp_context=multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(len(samples), mp_context=context) as pool:
             tasks = [pool.submit(_trained, sample, data, out / sample.outcome, queue) for sample in samples]
             while not all(task.done() for task in tasks):
                 _relay(queue, progress)
             while _relay(queue, progress, wait_s=0.0):
                 pass
-            written = [task.result() for task in tasks]
-    for sample, aside in zip(samples, written, strict=True):
-        folder = out / sample.outcome
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-        aside.rename(folder / VERSION)
+            return [task.result() for task in tasks]
+
+
+def _aside(folder: Path) -> Path:
+    """Where an artifact is written before it takes its place."""
+    return folder.parent / f".{folder.name}-unfinished"
 
 
 def _relay(queue: _Queue, progress: Progress, wait_s: float = 0.2) -> bool:
@@ -154,7 +168,7 @@ def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queu
         for pattern, x in unseen.items()
     }
     points = _operating_points(sample.people, unseen[HEADLINE])
-    aside = folder.parent / f".{folder.name}-unfinished"
+    aside = _aside(folder)
     shutil.rmtree(aside, ignore_errors=True)
     _write(aside, sample, contender, metrics=metrics, found=found, points=points, data=data)
     return aside

@@ -1,6 +1,8 @@
 """Training from tables to artifacts, on invented people; the real training takes minutes and is run by hand."""
 
 import json
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +63,7 @@ def test_training_again_replaces_a_model_and_leaves_nothing_of_the_old_one(
     survey: Path, artifacts: Path, tmp_path: Path
 ):
     fewer = synthetic_survey.write_parquet(tmp_path / "fewer", synthetic_survey.CYCLES[:2], people=300)
-    train(survey, tmp_path / "out", progress=quiet)
+    shutil.copytree(artifacts, tmp_path / "out")
 
     train(fewer, tmp_path / "out", progress=quiet)
 
@@ -87,6 +89,23 @@ def test_a_folder_that_holds_something_else_is_left_alone(survey: Path, tmp_path
     with pytest.raises(ArtifactError, match="something other than a model"):
         train(survey, tmp_path, progress=quiet)
     assert (tmp_path / "depression" / "thesis.txt").read_text() == "mine"
+
+
+def test_tables_that_allow_no_estimate_end_in_a_plain_error_and_leave_nothing_behind(tmp_path: Path):
+    every = {path.stem for path in synthetic_survey.write_parquet(tmp_path / "all").glob("raw/*.parquet")}
+    bare = synthetic_survey.write_parquet(tmp_path / "bare", without=tuple(every - {"DEMO", "DPQ"}))
+
+    with pytest.raises(SurveyDataError, match="enough people to learn"):
+        train(bare, tmp_path / "out", progress=quiet)
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_an_error_comes_back_whole_from_another_process():
+    error = SurveyDataError(expected="a", found="b", remedy="c")
+
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own, in one process
+
+    assert (type(back), str(back), back.remedy) == (SurveyDataError, str(error), "c")
 
 
 def test_one_cycle_alone_cannot_be_checked_against_another_and_is_refused(tmp_path: Path):
