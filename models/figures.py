@@ -57,6 +57,10 @@ the shipped recipe is from it (paired bootstrap).
 
 {_table(_SUBGROUP_HEAD, _subgroups(metrics[HEADLINE]["all"]))}
 
+Gaps between the groups of a variable (largest less smallest AUROC; largest over smallest O/E):
+
+{_table(("variable", "no PHQ: AUROC", "O/E", "with PHQ-2: AUROC", "O/E"), _gaps(metrics))}
+
 ### Subgroups, out of fold, with PHQ-2
 
 {_table(_SUBGROUP_HEAD, _subgroups(metrics["phq2"]["all"]))}
@@ -157,6 +161,18 @@ def _subgroups(whole: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         counts = (f"{found['n']:,}", f"{found['events']:,}")
         shown = (found["auroc"], found["o_e"], found["slope"], flag["sensitivity"], flag["ppv"])
         yield (name, *counts, *(figure(f, 2 if i else 3) for i, f in enumerate(shown)))
+
+
+def _gaps(metrics: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for variable in metrics[HEADLINE]["all"]["subgroups"]:
+        cells = []
+        for pattern in (HEADLINE, "phq2"):
+            groups = metrics[pattern]["all"]["subgroups"][variable].values()
+            areas, ratios = ([g[n]["value"] for g in groups if g[n]["value"] is not None] for n in ("auroc", "o_e"))
+            cells += (
+                [f"{max(areas) - min(areas):.3f}", f"{max(ratios) / min(ratios):.2f}"] if areas else ["too few"] * 2
+            )
+        yield (variable, *cells)
 
 
 def _breaches(found: Iterable[Mapping[str, Any]]) -> str:
