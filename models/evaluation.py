@@ -319,8 +319,8 @@ def report_table(metrics: Mapping[str, Any]) -> RenderableType:
 
 _CAPTION = (
     "People not in care: no antidepressant, no mental-health visit in the last year. AUROC with its 95 % interval; "
-    "more in --json and --report. logit: AUROC of logistic regression on the same inputs. sens., PPV: with 5 % flagged. "
-    "Cycles that trained the model: out-of-fold."
+    "more in --json and --report. logit: AUROC of logistic regression on the same inputs. sens., PPV: with 5 % "
+    "flagged. Cycles that trained the model: out-of-fold."
 )
 
 
