@@ -149,5 +149,10 @@ def drift_table(title: str, shifts: Sequence[InputShift], phrases: Phrasebook) -
         table.add_column(heading, justify="right")
     for shift in unlike:
         psi = "too few" if shift.psi is None else f"{shift.psi:.2f}"
-        table.add_row(phrases.input_name(shift.name), f"{shift.known:.0%}", f"{shift.known_in_training:.0%}", psi)
+        table.add_row(
+            f"{phrases.input_name(shift.name)} ({shift.name})",
+            f"{shift.known:.0%}",
+            f"{shift.known_in_training:.0%}",
+            psi,
+        )
     return table
