@@ -153,7 +153,7 @@ def check_config(folder: Path | None) -> None:
     for site in config.sites:
         click.echo(
             f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, "
-            f"{len(site.maps)} questionnaire maps"
+            f"{len(site.reading.maps)} questionnaire maps"
         )
     for model in engine.models:
         click.echo(f"model {model.outcome} {model.version}: verified")

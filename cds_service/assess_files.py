@@ -30,7 +30,7 @@ from fhir_adapters import r4
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.errors import FhirError, NotFhir
 from fhir_adapters.extraction import patient_record
-from fhir_adapters.prefetch import gather
+from fhir_adapters.prefetch import Access, gather
 from fhir_adapters.validation import bundle_faults
 
 GZIP = b"\x1f\x8b"
@@ -114,17 +114,20 @@ def assess_file(
             user = hook.context.user_id
             encounter = hook.context.encounter
             gathered = gather(
-                hook.context.patient_id or "", hook.prefetch or {}, None, fhir_base=hook.fhir_server, maps=site.maps
+                hook.context.patient_id or "",
+                hook.prefetch or {},
+                Access(server=hook.fhir_server),
+                settings=site.reading,
+                as_of=as_of,
+                user=user,
             )
         else:
-            gathered = chart_bundle(raw)
+            gathered = chart_bundle(raw, settings=site.reading, as_of=as_of)
             invalid = bundle_faults(raw) if strict else []
             if invalid:
                 more = f" and {len(invalid) - 1} more" if len(invalid) > 1 else ""
                 return Failed(name=name, error=f"not valid R4: {invalid[0]}{more}")
-        record = patient_record(
-            gathered, as_of=as_of, zone=site.cards.zone, maps=site.maps, encounter=encounter, left_out=True
-        )
+        record = patient_record(gathered, settings=site.reading, as_of=as_of, encounter=encounter, left_out=True)
     except OSError as error:
         return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
     except (FhirError, ServiceError) as error:

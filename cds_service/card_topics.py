@@ -196,7 +196,9 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
 def _missing_action(parts: set[str]) -> str:
     if parts & {"screening", "questionnaires", "local-screening", "rest"}:
         return "PHQ-9, C-SSRS and ASQ may be incomplete: ask directly."
-    return "Coded self-harm may be missing: ask directly." if "conditions" in parts else "Age and sex are not known."
+    if "conditions" in parts:
+        return "Coded self-harm may be missing: ask directly."
+    return "Age and sex are not known." if "patient" in parts else "No estimate was made."
 
 
 # What each part of the chart is called on a card.
@@ -211,6 +213,7 @@ PARTS = {
     "medications": "medicines",
     "encounters": "visits",
     "procedures": "procedures",
+    "consents": "the patient's consent",
     "coverage": "coverage",
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from functools import partial
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -24,16 +23,18 @@ from cds_service.errors import (
 from cds_service.runtime import Runtime
 from cds_service.wire import HOOK_REQUEST, CardsResponse, HookRequest
 from explanations.assessment import Assessment, assess
-from fhir_adapters.client import FhirClient, is_loopback
+from fhir_adapters.client import FhirClient, is_loopback, same_base
 from fhir_adapters.errors import FhirError, WrongPatient
 from fhir_adapters.extraction import patient_record
-from fhir_adapters.prefetch import NO_ACCESS, Fetch, gather
+from fhir_adapters.gathered import CONSENTS
+from fhir_adapters.prefetch import Access, gather
+from fhir_adapters.settings import ReadSettings
 from models.safety_rules import Kind
 
 log = logging.getLogger("mhcds")
 JSON_TYPES = ("application/json", "application/fhir+json")
 FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
-NOT_ALLOWED = "not sent, and this FHIR server may not be read (loopback only)"
+NOT_ALLOWED = "not sent, and this FHIR server is not one that may be read for this site"
 
 
 def create_blueprint(runtime: Runtime) -> Blueprint:
@@ -65,19 +66,18 @@ def answer(runtime: Runtime, identifier: str, media_type: str, body: bytes) -> R
     hook = parse(identifier, media_type, body)
     site = runtime.config.site(fhir_base=hook.fhir_server)
     patient_id = hook.context.patient_id or ""
-    fetch = reader(hook, started + runtime.config.fetch_budget_s)
+    now = runtime.now()
     try:
         gathered = gather(
             patient_id,
             hook.prefetch or {},
-            fetch,
-            fhir_base=hook.fhir_server,
-            maps=site.maps,
-            no_access=NOT_ALLOWED if hook.fhir_authorization else NO_ACCESS,
+            access(hook, site.reading, started),
+            settings=site.reading,
+            as_of=now,
+            user=hook.context.user_id,
+            opted_out=runtime.opted_out(site.id, patient_id),
         )
-        record = patient_record(
-            gathered, as_of=runtime.now(), zone=site.cards.zone, maps=site.maps, encounter=hook.context.encounter
-        )
+        record = patient_record(gathered, settings=site.reading, as_of=now, encounter=hook.context.encounter)
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error
     except FhirError as error:
@@ -157,20 +157,34 @@ def bare(identifier: str) -> bool:
     return plain and identifier not in ("", ".", "..")
 
 
-def reader(hook: HookRequest, deadline: float) -> Fetch | None:
-    """How to read what was not sent; None without a server and a token, or when the server is not allowed."""
-    if hook.fhir_server is None or hook.fhir_authorization is None or not is_loopback(hook.fhir_server):
-        return None
-    token = hook.fhir_authorization.access_token
-    return partial(FhirClient.get, FhirClient(base=hook.fhir_server, token=token, deadline=deadline))
+def access(hook: HookRequest, settings: ReadSettings, started: float) -> Access:
+    """How to read what was not sent: not at all without a server and a token, or when the server is not allowed."""
+    granted, server = hook.fhir_authorization, hook.fhir_server
+    if granted is None or server is None:
+        return Access(server=server)
+    if not may_be_read(server, settings):
+        return Access(server=server, why_not=NOT_ALLOWED)
+    client = FhirClient(base=server, token=granted.access_token, deadline=started + settings.budget_s)
+    return Access(fetch=client.get, server=server)
+
+
+def may_be_read(server: str, settings: ReadSettings) -> bool:
+    """Whether a FHIR server is one of the site's; where the site lists none, whether it is on this machine."""
+    if not settings.fhir_bases:
+        return is_loopback(server)
+    return any(same_base(server, base) for base in settings.fhir_bases)
 
 
 def refuse_silence(assessment: Assessment) -> None:
-    """412 when needed data could not be had and there is nothing else to say (rule R16)."""
+    """412 when needed data could not be had and there is nothing else to say (rule R16).
+
+    Consent that could not be read is no such data: the rules have looked, and a card says that there is no estimate.
+    """
     record = assessment.record
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
-    if record.lacking and not record.deceased and not others and not assessment.prompting():
-        missing = "; ".join(f"{u.what}: {u.reason}" for u in record.lacking)
+    lost = [u for u in record.lacking if u.what != CONSENTS]
+    if lost and not record.deceased and not others and not assessment.prompting():
+        missing = "; ".join(f"{u.what}: {u.reason}" for u in lost)
         raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")
 
 
@@ -189,6 +203,8 @@ def log_request(
                 "rules": sorted({f.rule for f in assessment.findings}),
                 "unknown": [u.what for u in assessment.record.unknown],
                 "anomalies": len(assessment.record.anomalies),
+                "consent": assessment.record.consent.value,
+                "withheld": assessment.record.withheld,
                 "ms": round(1000 * seconds, 1),
             }
         )

@@ -22,12 +22,21 @@ def random_id() -> str:
     return str(uuid.uuid4())
 
 
+def nobody(_site: str, _patient: str) -> bool:
+    """No opt-out is on record: there is no store of them yet."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """One process's settings and resources; `now` and `new_id` are its only clock and randomness."""
+    """One process's settings and resources; `now` and `new_id` are its only clock and randomness.
+
+    opted_out: whether a patient (site id, patient id) has opted out.
+    """
 
     config: ServiceConfig
     engine: Engine
     phrases: Phrasebook
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    opted_out: Callable[[str, str], bool]

@@ -7,11 +7,10 @@ the defaults written here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -19,8 +18,11 @@ import msgspec
 from cds_service.card_topics import CardSettings
 from cds_service.errors import ConfigError
 from explanations.help_lines import countries
+from fhir_adapters.client import is_base, is_loopback, same_base
+from fhir_adapters.consent import ConsentSettings
 from fhir_adapters.facts import Instrument
 from fhir_adapters.instruments import QuestionnaireMap
+from fhir_adapters.settings import ReadSettings
 from models.card import LocalSections
 from models.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.risk import BandThresholds
@@ -63,6 +65,9 @@ class SiteFile(Strict):
     time_zone: str = "UTC"
     country: str = "US"
     fhir_bases: list[str] = []
+    fetch_budget_s: float = DEFAULT_BUDGET_S
+    consent: Literal["required", "not-used"] = "required"
+    substance_use: Literal["withheld", "consented"] = "withheld"
     escalation_contact: str | None = None
     show_probability: bool = False
     thresholds: ThresholdTable = msgspec.field(default_factory=ThresholdTable)
@@ -76,32 +81,29 @@ class CardFile(Strict):
 
 class ServiceFile(Strict):
     body_bytes: int = DEFAULT_BODY_BYTES
-    fetch_budget_s: float = DEFAULT_BUDGET_S
     models: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """One customer. `cards.zone` is the calendar by which days are counted (rule R1)."""
+    """One customer: how its charts are read, what its cards say, and from which estimate on a prompt is shown."""
 
     id: str
     cards: CardSettings
     thresholds: BandThresholds = BandThresholds()
-    maps: tuple[QuestionnaireMap, ...] = ()
-    fhir_bases: tuple[str, ...] = ()
+    reading: ReadSettings = field(default_factory=ReadSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """Everything that a deployment sets.
 
-    fetch_budget_s: seconds for all reads of one call together. models: folder of the models; None: those shipped.
+    models: folder of the models; None: those shipped.
     model_cards: outcome -> what the deployment says on that model's card.
     """
 
     sites: tuple[SiteConfig, ...]
     body_bytes: int = DEFAULT_BODY_BYTES
-    fetch_budget_s: float = DEFAULT_BUDGET_S
     models: Path | None = None
     model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
 
@@ -116,8 +118,8 @@ class ServiceConfig:
                 known = ", ".join(s.id for s in self.sites)
                 raise ConfigError(f"there is no site {identifier}; expected one of: {known}")
             return found
-        base = (fhir_base or "").rstrip("/")
-        return next((s for s in self.sites if base and base in s.fhir_bases), self.sites[0])
+        base = fhir_base or ""
+        return next((s for s in self.sites if any(same_base(base, b) for b in s.reading.fhir_bases)), self.sites[0])
 
 
 def default_config() -> ServiceConfig:
@@ -141,17 +143,12 @@ def load_config(folder: Path) -> ServiceConfig:
     problems += [f"{folder / 'sites'}: two files have the id {n}; give each site its own" for n in doubled]
     if service is not None and service.body_bytes < LEAST_BODY_BYTES:
         problems.append(f"{main}: body_bytes: expected at least {LEAST_BODY_BYTES}; found {service.body_bytes}")
-    if service is not None and not 0 < service.fetch_budget_s <= MOST_BUDGET_S:
-        problems.append(
-            f"{main}: fetch_budget_s: expected above 0 and at most {MOST_BUDGET_S}; found {service.fetch_budget_s}"
-        )
     cards = _model_cards(folder / MODEL_CARD, problems)
     if problems or service is None:
         raise ConfigError("\n".join(problems))
     return ServiceConfig(
         sites=tuple(sites),
         body_bytes=service.body_bytes,
-        fetch_budget_s=service.fetch_budget_s,
         models=None if service.models is None else folder / service.models,
         model_cards=cards,
     )
@@ -167,10 +164,15 @@ def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
         known = ", ".join(countries())
         problems.append(f"{path}: country: expected one with crisis lines on file ({known}); found {raw.country!r}")
     problems += [
-        f"{path}: fhir_bases: expected addresses such as https://ehr.example/fhir; found {base!r}"
+        f"{path}: fhir_bases: expected addresses such as https://ehr.example/fhir (http on this machine only); "
+        f"found {base!r}"
         for base in raw.fhir_bases
-        if not re.match(r"https?://[^/\s]+", base)
+        if not (is_base(base) and (base.startswith("https:") or is_loopback(base)))
     ]
+    if not 0 < raw.fetch_budget_s <= MOST_BUDGET_S:
+        problems.append(
+            f"{path}: fetch_budget_s: expected above 0 and at most {MOST_BUDGET_S}; found {raw.fetch_budget_s}"
+        )
     try:
         zone = ZoneInfo(raw.time_zone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -192,8 +194,13 @@ def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
             zone=zone, country=raw.country, contact=raw.escalation_contact, show_probability=raw.show_probability
         ),
         thresholds=thresholds,
-        maps=tuple(maps),
-        fhir_bases=tuple(base.rstrip("/") for base in raw.fhir_bases),
+        reading=ReadSettings(
+            zone=zone,
+            maps=tuple(maps),
+            fhir_bases=tuple(base.rstrip("/") for base in raw.fhir_bases),
+            consent=ConsentSettings(use=raw.consent, substance_use=raw.substance_use),
+            budget_s=raw.fetch_budget_s,
+        ),
     )
 
 

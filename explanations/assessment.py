@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from explanations.attribution import attributions
 from explanations.errors import NotExact
 from explanations.rationale import Explanation, reasons
-from fhir_adapters.facts import AnswerState, Fact, PatientRecord
+from fhir_adapters.facts import AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.instruments import NINE_ITEM_PHQ
 from fhir_adapters.screening import complete, total_of
 from models.errors import ModelError
@@ -136,7 +136,7 @@ def _explained(scored: RiskScore, given: Inputs, model: Model) -> Explanation:
 
 
 def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
-    """R9 to R12: why the model must not speak for this record, or None."""
+    """Consent, and R9 to R12: why the model must not speak for this record, or None."""
     for applies, reason, detail in (
         (record.deceased, "deceased", "The patient is recorded as deceased."),
         (record.age_years is None, "age-unknown", "The age is not known, so no estimate is made."),
@@ -144,6 +144,13 @@ def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
             record.age_years is not None and record.age_years < 18,
             "under-age",
             "The models were trained on adults; no estimate is made under 18.",
+        ),
+        (record.consent is Consent.OPTED_OUT, "opted-out", "The patient has opted out; no estimate is made."),
+        (record.consent is Consent.DENIED, "consent-denied", "A consent on file denies this use; no estimate is made."),
+        (
+            record.consent is Consent.UNKNOWN,
+            "consent-unknown",
+            "Whether the patient allows it could not be read, so no estimate is made.",
         ),
         (bool(record.lacking), "data-unknown", "Needed parts of the chart could not be read, so no estimate is made."),
         (

@@ -1,13 +1,16 @@
 """Whose data it is: every resource is checked against the patient before a fact is read from it.
 
-Legal forms of a reference to the patient: relative, with version, absolute on the same server,
-a Bundle's fullUrl, or the patient's business identifier. A resource that names nobody is not
-taken for this patient's.
+Legal forms of a reference to the patient: relative, with version, absolute below one of the site's FHIR bases,
+a Bundle's fullUrl, or the patient's business identifier (logical, conditional, or of a contained Patient). A
+resource that names nobody is not taken for this patient's, and an Observation whose focus is somebody else says
+nothing of this patient.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from fhir_adapters import r4
 from fhir_adapters.facts import Anomaly
@@ -19,28 +22,67 @@ UNOWNED = ("Medication", "Bundle", "OperationOutcome")
 
 def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]:
     """The patient's own resources, and an anomaly (without content) when others were among them."""
-    patient = gathered.patient
-    identifiers = {
-        (i.system, i.value) for i in (patient.content.identifier if patient and patient.content else ()) if i.value
-    }
-    names = {f"Patient/{gathered.patient_id}", *(patient.names if patient else ())}
+    owner = owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)
     own, foreign, nameless = [], 0, 0
     for resource in gathered.resources:
         if resource.kind in UNOWNED or resource.kind not in r4.TYPES:
             own.append(resource)
             continue
-        reference = resource.owner if resource.content is None else _patient_reference(resource.content)
+        reference = resource.owner if resource.content is None else r4.subject_of(resource.content)
         if reference is None or not _names_somebody(reference):
             if resource.content is None:
                 # Nobody knows whose it is, so not even its id is shown.
                 own.append(replace(resource, reference=f"{resource.kind}/(patient not readable)"))
             else:
                 nameless += 1
-        elif _is(reference, names, gathered.patient_id, identifiers, gathered.fhir_base):
+        elif owner.is_named_by(reference) and _about(resource.content, owner):
             own.append(resource)
         else:
             foreign += 1
     return own, [_anomaly(count, words) for count, words in ((foreign, OTHERS), (nameless, NOBODY)) if count]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The patient of the request: every name and identifier by which a reference may point to them."""
+
+    patient_id: str
+    names: frozenset[str]
+    identifiers: frozenset[tuple[str | None, str | None]]
+
+    def is_named_by(self, reference: r4.Reference) -> bool:
+        """Whether a reference points to this patient."""
+        target = reference.target
+        if target.startswith(CONDITIONAL):
+            system, bar, value = unquote(target.removeprefix(CONDITIONAL)).partition("|")
+            return bool(bar) and (system, value) in self.identifiers
+        if target:
+            return target in self.names
+        identifier = reference.identifier
+        return identifier is not None and (identifier.system, identifier.value) in self.identifiers
+
+
+CONDITIONAL = "Patient?identifier="
+
+
+def owner_of(patient_id: str, patient: r4.Resource | None, bases: Iterable[str]) -> Owner:
+    """The owner of a request's data. `bases`: the FHIR servers that are known to be the site's own.
+
+    Another server's patient can have the same id, so an absolute reference counts below these alone.
+    """
+    held = patient.content.identifier if patient and patient.content else ()
+    absolute = (f"{base.rstrip('/')}/Patient/{patient_id}" for base in bases)
+    return Owner(
+        patient_id=patient_id,
+        names=frozenset((f"Patient/{patient_id}", *(patient.names if patient else ()), *absolute)),
+        identifiers=frozenset((i.system, i.value) for i in held if i.value),
+    )
+
+
+def _about(content: object, owner: Owner) -> bool:
+    """Whether an Observation is about the patient in whose chart it stands: its focus, where it has one, says so."""
+    focus = content.focus if isinstance(content, r4.Observation) else ()
+    return not focus or any(owner.is_named_by(reference) for reference in focus)
 
 
 def _names_somebody(reference: r4.Reference) -> bool:
@@ -60,25 +102,3 @@ def _anomaly(count: int, words: str) -> Anomaly:
         kind="wrong-patient",
         text=f"The chart data sent held {noun} {words}; {'it' if count == 1 else 'they'} {were} not used.",
     )
-
-
-def _patient_reference(content: object) -> r4.Reference | None:
-    found = getattr(content, "subject", None) or getattr(content, "beneficiary", None)
-    return found if isinstance(found, r4.Reference) else None
-
-
-def _is(
-    reference: r4.Reference,
-    names: set[str],
-    patient_id: str,
-    identifiers: set[tuple[str | None, str | None]],
-    base: str | None,
-) -> bool:
-    target = reference.target
-    if target:
-        if target in names:
-            return True
-        # Another server's patient can have the same id, so the server must be known to be ours.
-        return base is not None and target == f"{base.rstrip('/')}/Patient/{patient_id}"
-    identifier = reference.identifier
-    return identifier is not None and (identifier.system, identifier.value) in identifiers

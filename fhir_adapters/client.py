@@ -2,8 +2,10 @@
 
 The token goes to the origin and base path of that server and nowhere else: redirects are not followed,
 and a next-page link is followed only below the same base. Every call has connect and read time-outs, and
-all calls of one request share a deadline. Any failure is FetchFailed with its reason; no token, address or
-patient data is in the message. Until client authentication exists, only loopback servers are read.
+all calls of one request share a deadline. What may be over in a moment (429, 502, 503, 504, a dropped connection)
+is asked for once more, when there is time. Any failure is a FetchFailed of its own class with its
+reason; no token, address or patient data is in the message. Connections are kept open between calls; nothing else
+is: no cookie, no answer, no token.
 """
 
 from __future__ import annotations
@@ -19,31 +21,56 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from urllib3 import PoolManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import InvalidHeader
 
 from fhir_adapters import r4
-from fhir_adapters.errors import FetchFailed, NotFhir
+from fhir_adapters.errors import (
+    Busy,
+    FetchFailed,
+    GatewayFailed,
+    NextElsewhere,
+    NotFhir,
+    NotFound,
+    NotSupported,
+    NotUsable,
+    Passing,
+    Redirected,
+    Refused,
+    ServerFailed,
+    TooLate,
+    TooMuch,
+    Unreachable,
+)
 
 CONNECT_TIMEOUT_S = 1.0
+PAUSE_S = 0.1
 MOST_PAGES = 20
 MOST_BYTES = 20_000_000
-ACCEPT = "application/fhir+json, application/json;q=0.9"
-STATUS_WORDS = {401: "the chart refused access", 403: "the chart refused access", 404: "not found in the chart",
-                429: "the chart is too busy"}  # fmt: skip
+SERVERS_KEPT, CONNECTIONS_KEPT = 16, 16
+ACCEPT = "application/fhir+json"
+# What servers label FHIR JSON with: the R4 name, the plain one, and the one of DSTU2 (CDSH-103).
+FHIR_JSON = ("application/fhir+json", "application/json", "application/json+fhir")
+R4_VERSIONS = ("4.0", "4.0.1", "4.3", "4.3.0")
 
 
 def is_loopback(url: str) -> bool:
     """Whether `url` is plain http or https to this machine, without user information in it."""
+    return is_base(url) and is_loopback_host(urlsplit(url).hostname or "")
+
+
+def is_base(url: str) -> bool:
+    """Whether `url` can be the base of a FHIR server: http or https, a host, no user information, query or fragment."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
         _ = parts.port
     except ValueError:
         return False
-    if parts.scheme not in ("http", "https") or parts.username or parts.password or parts.query or parts.fragment:
-        return False
-    return is_loopback_host(host)
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 
 
 def is_loopback_host(host: str) -> bool:
@@ -54,45 +81,113 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-class _Adapter(HTTPAdapter):
-    """A requests adapter that remembers the sockets it opened, so that they can be shut down at the deadline.
+def same_base(one: str, other: str) -> bool:
+    """Whether two addresses are the same FHIR base; letter case, default port and last slash are no difference."""
+    return is_base(one) and is_base(other) and _origin(one) == _origin(other) and _path(one) == _path(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _path(url: str) -> str:
+    return unquote(urlsplit(url).path).rstrip("/")
+
+
+class Watch:
+    """Shuts down, at the deadline, the connections that one call uses.
 
     Time-outs of requests hold per read: a server that sends a byte now and then would never run into one.
     """
 
-    def __init__(self, opened: list[socket.socket], deadline: float) -> None:
-        self.opened, self.deadline = opened, deadline
-        super().__init__(max_retries=0)
+    def __init__(self, deadline: float) -> None:
+        self.used: list[HTTPConnection] = []
+        self.over = False
+        self.lock = threading.Lock()
+        self.timer = threading.Timer(max(0.0, deadline - time.monotonic()), self.cut)
+        self.timer.daemon = True
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as requests calls it
-        """The pool of requests, with connections that report their socket."""
-        super().init_poolmanager(*args, **kwargs)
-        opened, deadline = self.opened, self.deadline
+    def __enter__(self) -> None:
+        _threads.watch = self
+        self.timer.start()
 
-        def noted(sock: socket.socket) -> None:
-            opened.append(sock)
-            if time.monotonic() >= deadline:  # the watch may have gone by already
-                _shut_down([sock])
+    def __exit__(self, *_: object) -> None:
+        _threads.watch = None
+        self.timer.cancel()
+        with self.lock:  # from here on the connections may serve another call
+            self.used.clear()
 
-        class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                noted(self.sock)
+    def add(self, connection: HTTPConnection) -> None:
+        """Keeps a connection that is about to be used."""
+        with self.lock:
+            self.used.append(connection)
+            if self.over:
+                _shut_down(connection)
 
-        class Tls(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                noted(self.sock)
-
-        plain_pool = type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
-        tls_pool = type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": Tls})
-        self.poolmanager.pool_classes_by_scheme = {"http": plain_pool, "https": tls_pool}
+    def cut(self) -> None:
+        """Ends whatever is still being read."""
+        with self.lock:
+            self.over = True
+            for connection in self.used:
+                _shut_down(connection)
 
 
-def _shut_down(opened: list[socket.socket]) -> None:
-    for one in opened:
-        with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+def _shut_down(connection: HTTPConnection) -> None:
+    with suppress(OSError, AttributeError):  # AttributeError: no socket yet
+        connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Threads(threading.local):
+    watch: Watch | None = None
+
+
+_threads = _Threads()
+
+
+class _Watched(HTTPConnection):
+    """A connection that tells the watch of the call at hand that it is in use: when opened, and when used again."""
+
+    def connect(self) -> None:
+        super().connect()
+        _tell(self)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as urllib3 calls it
+        if self.sock is not None:
+            _tell(self)
+        super().request(*args, **kwargs)
+
+
+class _WatchedTls(_Watched, HTTPSConnection):
+    pass
+
+
+def _tell(connection: HTTPConnection) -> None:
+    if _threads.watch:
+        _threads.watch.add(connection)
+
+
+class _Plain(HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _Tls(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls
+
+
+POOLS = PoolManager(num_pools=SERVERS_KEPT, maxsize=CONNECTIONS_KEPT)
+POOLS.pool_classes_by_scheme = {"http": _Plain, "https": _Tls}
+
+
+class _Adapter(HTTPAdapter):
+    """The adapter of one call: its connections come from the pools of the process."""
+
+    def init_poolmanager(self, *_args: object, **_kwargs: object) -> None:
+        """No pools of its own."""
+        self.poolmanager = POOLS
+
+    def close(self) -> None:
+        """Leaves the pools open for the next call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,63 +203,76 @@ class FhirClient:
 
         Raises FetchFailed; always back by the deadline.
         """
-        opened: list[socket.socket] = []
-        watch = threading.Timer(max(0.0, self.deadline - time.monotonic()), _shut_down, (opened,))
-        watch.daemon = True
-        watch.start()
-        try:
-            with requests.Session() as session:
-                session.trust_env = False
-                for scheme in ("http://", "https://"):
-                    session.mount(scheme, _Adapter(opened, self.deadline))
-                return self._pages(session, f"{self.base.rstrip('/')}/{query}")
-        finally:
-            watch.cancel()
+        with Watch(self.deadline), requests.Session() as session:
+            session.trust_env = False
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, _Adapter())
+            return self._pages(session, f"{self.base.rstrip('/')}/{query}")
 
     def _pages(self, session: requests.Session, first: str) -> list[r4.Resource]:
         url: str | None = first
+        asked: set[str] = set()
         pages: list[r4.Resource] = []
         while url is not None:
-            if len(pages) == MOST_PAGES:
-                raise FetchFailed(f"the chart sent more than {MOST_PAGES} pages")
-            page = self._page(session, url)
+            if len(pages) == MOST_PAGES or url in asked:
+                raise TooMuch(f"the chart sent more than {MOST_PAGES} pages, or one of them twice")
+            asked.add(url)
+            page = self._tenacious(session, url)
             pages.append(page)
             links = page.content.link if page.kind == "Bundle" and page.content else ()
             url = self._below_base(url, next((link.url for link in links if link.relation == "next"), None))
         return pages
 
+    def _tenacious(self, session: requests.Session, url: str) -> r4.Resource:
+        """One page, asked for once more after a failure that may be over, if that still fits."""
+
+        def no_time(state: RetryCallState) -> bool:
+            return time.monotonic() + state.upcoming_sleep >= self.deadline
+
+        again = Retrying(
+            retry=retry_if_exception_type(Passing),
+            wait=_pause,
+            stop=lambda state: stop_after_attempt(2)(state) or no_time(state),
+            reraise=True,
+        )
+        return again(self._page, session, url)
+
     def _page(self, session: requests.Session, url: str) -> r4.Resource:
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise FetchFailed(LATE)
+            raise TooLate(LATE)
         headers = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT}
         try:
             with session.get(
                 url, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, left), left), allow_redirects=False, stream=True
             ) as answer:
                 if answer.status_code != requests.codes.ok:
-                    raise FetchFailed(STATUS_WORDS.get(answer.status_code, f"the chart answered {answer.status_code}"))
+                    raise _failure(answer)
+                _check_type(answer.headers.get("Content-Type", ""))
                 body = self._body(answer)
                 if time.monotonic() >= self.deadline:
-                    raise FetchFailed(LATE)
+                    raise TooLate(LATE)
+        except requests.exceptions.ContentDecodingError as error:
+            raise NotUsable("the chart answered with something that cannot be unpacked") from error
         except (requests.RequestException, OSError, ValueError, AttributeError) as error:
             # The last two: a TLS socket that is shut down while it is being read.
-            late = isinstance(error, requests.Timeout) or time.monotonic() >= self.deadline
-            raise FetchFailed(LATE if late else "the chart could not be reached") from error
+            if isinstance(error, requests.Timeout) or time.monotonic() >= self.deadline:
+                raise TooLate(LATE) from error
+            raise Unreachable("the chart could not be reached, or dropped the connection") from error
         try:
             body.decode()
             return r4.read(body)
         except (NotFhir, UnicodeDecodeError) as error:
-            raise FetchFailed("the chart answered with something that is not FHIR") from error
+            raise NotUsable("the chart answered with something that is not FHIR") from error
 
     def _body(self, answer: requests.Response) -> bytes:
         chunks, size = [], 0
         for chunk in answer.iter_content(65536):
             size += len(chunk)
             if size > MOST_BYTES:
-                raise FetchFailed("the chart sent more than can be read")
+                raise TooMuch("the chart sent more than can be read")
             if time.monotonic() >= self.deadline:
-                raise FetchFailed(LATE)
+                raise TooLate(LATE)
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -177,16 +285,59 @@ class FhirClient:
             return None
         try:
             sent = requests.Request("GET", urljoin(url, following)).prepare().url or ""
-            target, home = urlsplit(sent), urlsplit(self.base)
-            same_origin = (target.scheme, target.hostname, target.port) == (home.scheme, home.hostname, home.port)
+            same_origin = _origin(sent) == _origin(self.base)
+            target = urlsplit(sent)
         except (ValueError, requests.RequestException) as error:
-            raise FetchFailed(ELSEWHERE) from error
+            raise NextElsewhere(ELSEWHERE) from error
         path = unquote(target.path)
         climbs = any(part in (".", "..") for part in path.replace("\\", "/").split("/"))
-        inside = (path.rstrip("/") + "/").startswith(unquote(home.path).rstrip("/") + "/")
+        inside = (path.rstrip("/") + "/").startswith(_path(self.base) + "/")
         if not same_origin or target.username or climbs or not inside:
-            raise FetchFailed(ELSEWHERE)
+            raise NextElsewhere(ELSEWHERE)
         return sent
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds until asking again: as long as the server says, else a moment."""
+    failure = state.outcome.exception() if state.outcome else None
+    said = failure.wait_s if isinstance(failure, Passing) else None
+    return PAUSE_S if said is None else said
+
+
+def _failure(answer: requests.Response) -> FetchFailed:
+    """A status other than 200 as an error of its kind."""
+    status = answer.status_code
+    if status in (401, 403):
+        return Refused("the chart refused access")
+    if status in (404, 410):
+        return NotFound("not found in the chart")
+    if status == 429:
+        return Busy("the chart is too busy (429)", _retry_after(answer))
+    if status in (502, 503, 504):
+        return GatewayFailed(f"the chart answered {status}", _retry_after(answer))
+    if 300 <= status < 400:
+        return Redirected(f"the chart pointed to another address ({status}); redirects are not followed")
+    if 400 <= status < 500 or status == 501:
+        return NotSupported(f"the chart does not answer such a query ({status})")
+    return ServerFailed(f"the chart answered {status}") if status >= 500 else NotUsable(f"the chart answered {status}")
+
+
+def _retry_after(answer: requests.Response) -> float | None:
+    """Seconds that the server asks to wait, from a number or a date."""
+    said = answer.headers.get("Retry-After")
+    with suppress(InvalidHeader, OverflowError):
+        return max(0.0, Retry().parse_retry_after(said)) if said else None
+    return None
+
+
+def _check_type(content_type: str) -> None:
+    """Raises NotUsable unless the answer is labelled as FHIR JSON of R4 or R4B."""
+    parts = [part.strip() for part in content_type.lower().split(";")]
+    if parts[0] not in FHIR_JSON:
+        raise NotUsable(f"the chart answered with another media type than {ACCEPT}")
+    versions = [part.partition("=")[2].strip('"') for part in parts if part.startswith("fhirversion=")]
+    if any(version not in R4_VERSIONS for version in versions):
+        raise NotUsable("the chart answered in another FHIR version; R4 and R4B are read")
 
 
 LATE = "the chart did not answer in time"

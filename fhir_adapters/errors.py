@@ -4,7 +4,20 @@ FhirError
 ├── NotFhir            the JSON is not a FHIR resource that we can take
 ├── NoPatient          there is no patient, or more than one, to whom the data could belong
 ├── WrongPatient       the Patient sent is not the patient asked about
-└── FetchFailed        a FHIR server refused, failed or answered with something else
+└── FetchFailed        a FHIR server did not give what was asked for
+    ├── NotAllowed         the server is not one that may be read
+    ├── Refused            401 or 403: the token does not open it
+    ├── NotFound           404 or 410
+    ├── NotSupported       other 4xx, or 501: it does not answer such a query
+    ├── Redirected         3xx: redirects are not followed
+    ├── Busy               429, also after waiting
+    ├── GatewayFailed      502, 503 or 504, also when asked again
+    ├── ServerFailed       500 and others above
+    ├── Unreachable        no connection, or one that was dropped twice
+    ├── TooLate            the time for this call is over
+    ├── TooMuch            more bytes or pages than are read
+    ├── NextElsewhere      the next page lies outside the server's base
+    └── NotUsable          no FHIR JSON, or of a FHIR version that is not read
 """
 
 from __future__ import annotations
@@ -27,4 +40,67 @@ class WrongPatient(FhirError):
 
 
 class FetchFailed(FhirError):
-    """A FHIR server refused, failed, timed out, or answered with something else."""
+    """A FHIR server did not give what was asked for."""
+
+
+class NotAllowed(FetchFailed):
+    """The server is not one that may be read."""
+
+
+class Refused(FetchFailed):
+    """The token does not open it."""
+
+
+class NotFound(FetchFailed):
+    """There is no such resource."""
+
+
+class NotSupported(FetchFailed):
+    """The server does not answer a query of this form."""
+
+
+class Redirected(FetchFailed):
+    """The server points elsewhere; redirects are not followed."""
+
+
+class Passing(FetchFailed):
+    """A failure that may be over in a moment: worth asking once more.
+
+    `wait_s`: how long the server asks to wait, in seconds; None when it does not say.
+    """
+
+    def __init__(self, message: str, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class Busy(Passing):
+    """The server has too many requests."""
+
+
+class GatewayFailed(Passing):
+    """The server, or a gateway before it, is not up to it at the moment."""
+
+
+class ServerFailed(FetchFailed):
+    """The server failed."""
+
+
+class Unreachable(Passing):
+    """No connection, or one that was dropped."""
+
+
+class TooLate(FetchFailed):
+    """The time for this call is over."""
+
+
+class TooMuch(FetchFailed):
+    """More bytes or pages than are read."""
+
+
+class NextElsewhere(FetchFailed):
+    """The next page lies outside the server's base."""
+
+
+class NotUsable(FetchFailed):
+    """An answer that is no FHIR JSON, or of a FHIR version that is not read."""

@@ -1,15 +1,14 @@
 """Gathered resources to one `PatientRecord`.
 
-Pure: the moment (`as_of`) and the site's zone are arguments. Every resource is first checked to be
+Pure: the moment (`as_of`) and the site's settings are arguments. Every resource is first checked to be
 this patient's. What cannot be read is kept as `Unreadable` with its reference; data that contradicts
 itself becomes an `Anomaly`. Nothing is judged here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime
 
 from fhir_adapters import r4
 from fhir_adapters.anomalies import death_anomalies, event_anomalies, form_anomalies
@@ -50,10 +49,11 @@ from fhir_adapters.facts import (
 )
 from fhir_adapters.forms import screening_forms
 from fhir_adapters.gathered import CONDITIONS, COVERAGE, ENCOUNTERS, MEDICATIONS, Gathered
-from fhir_adapters.instruments import QuestionnaireMap, target_of
+from fhir_adapters.instruments import target_of
 from fhir_adapters.measurements import measured_facts, readings
 from fhir_adapters.medications import Medicine, active, class_names, concept_of, medication_facts, medicine
 from fhir_adapters.screening import total_of
+from fhir_adapters.settings import ReadSettings
 from fhir_adapters.terminology import RISK_ASSESSMENT, SNOMED, canonical
 
 # Facts that no rule, model or page uses: read by `mhcds assess` only (docs/operations.md).
@@ -66,9 +66,8 @@ PAYER_TYPES = "https://nahdo.org/sopt"
 def patient_record(
     gathered: Gathered,
     *,
+    settings: ReadSettings,
     as_of: datetime,
-    zone: tzinfo,
-    maps: Iterable[QuestionnaireMap] = (),
     encounter: str | None = None,
     left_out: bool = False,
 ) -> PatientRecord:
@@ -79,10 +78,11 @@ def patient_record(
     """
     if gathered.patient is not None and gathered.patient.content is None:
         raise NoPatient(f"the Patient resource cannot be read: {gathered.patient.fault}")
+    zone = settings.zone
     today = as_of.astimezone(zone).date()
     resources, anomalies = own_resources(gathered)
     chart = Chart(
-        by_kind={}, zone=zone, today=today, maps=tuple(maps), left_out=left_out, unreadable=[], odd=[], encounters={}
+        by_kind={}, zone=zone, today=today, maps=settings.maps, left_out=left_out, unreadable=[], odd=[], encounters={}
     )
     for resource in resources:
         if resource.content is not None:
@@ -129,6 +129,8 @@ def patient_record(
         anomalies=tuple(anomalies),
         unreadable=tuple(chart.unreadable),
         unknown=gathered.unknown,
+        consent=gathered.consent,
+        withheld=gathered.withheld,
     )
 
 

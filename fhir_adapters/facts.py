@@ -218,12 +218,22 @@ class Unknown:
     needed: bool
 
 
+class Consent(StrEnum):
+    """What the patient allows. Models run for ALLOWED alone; rules always do, on what may be read."""
+
+    ALLOWED = "allowed"
+    OPTED_OUT = "opted-out"
+    DENIED = "consent-denied"
+    UNKNOWN = "consent-unknown"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientRecord:
     """Everything known about one patient at one moment.
 
     `as_of` is UTC; `today` is its local calendar day at the site. `age_years` is None when the
-    birth date is missing or unusable. `encounter` is the hook's encounter reference.
+    birth date is missing or unusable. `encounter` is the hook's encounter reference. `withheld` counts the
+    entries that were put away unread for their security labels.
     """
 
     patient_id: str
@@ -243,6 +253,8 @@ class PatientRecord:
     anomalies: tuple[Anomaly, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    consent: Consent = Consent.ALLOWED
+    withheld: int = 0
     by_name: dict[str, Fact] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

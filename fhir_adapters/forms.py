@@ -100,7 +100,7 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None
         own_form = target.item == "panel" or observation.component
         pieces += pieces_of(
             target,
-            UNINTERPRETABLE if observation.modifier_extension else value,
+            value,
             when=moment,
             encounter=encounter.reference if encounter else None,
             provisional=observation.status in ("preliminary", "registered"),
@@ -108,10 +108,6 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None
             form=panel.reference if panel else (resource.reference if own_form else None),
         )
     return pieces
-
-
-# Stands for a value that a modifier extension may have turned around.
-UNINTERPRETABLE = r4.Value(data_absent_reason=r4.CodeableConcept(coding=[r4.Coding(code="unsupported")]))
 
 
 def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from fhir_adapters.facts import Unknown
+from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.r4 import Resource
 
-# The parts of a chart; the first eight are also the prefetch keys.
+# The parts of a chart; the first nine are also the prefetch keys.
 PATIENT = "patient"
 SCREENING = "screening"
 QUESTIONNAIRES = "questionnaires"
@@ -16,6 +18,7 @@ MEASUREMENTS = "measurements"
 MEDICATIONS = "medications"
 ENCOUNTERS = "encounters"
 PROCEDURES = "procedures"
+CONSENTS = "consents"
 COVERAGE = "coverage"
 # Screening answers in a site's own codes: fetched, never a prefetch key.
 LOCAL_SCREENING = "local-screening"
@@ -31,7 +34,8 @@ class Gathered:
     """The resources of one request, and which parts of the chart they cover.
 
     `known`: parts that were looked at in full, also when empty. `unknown`: parts that were wanted
-    and not obtained. `fhir_base`: the server that the references belong to, when that is known.
+    and not obtained. `fhir_bases`: the servers whose references may be the patient's own. `consent`: what the
+    patient allows. `withheld`: how many resources were put away for their security labels.
     """
 
     patient_id: str
@@ -39,4 +43,34 @@ class Gathered:
     resources: tuple[Resource, ...]
     known: frozenset[str]
     unknown: tuple[Unknown, ...] = ()
-    fhir_base: str | None = None
+    fhir_bases: tuple[str, ...] = ()
+    consent: Consent = Consent.ALLOWED
+    withheld: int = 0
+
+
+def once(resources: Iterable[Resource]) -> list[Resource]:
+    """Each resource once, also when it was sent or found twice.
+
+    Of two versions of one resource the later counts. Where it is not said which that is, both are kept: then the worse
+    answer stands.
+    """
+    versions: dict[str, list[Resource]] = {}
+    nameless: list[Resource] = []
+    for resource in resources:
+        if not resource.names:
+            nameless.append(resource)
+            continue
+        held = versions.setdefault(resource.reference, [])
+        if not any(resource.text == other.text for other in held):
+            held.append(resource)
+    return [*(r for held in versions.values() for r in _latest(held)), *nameless]
+
+
+def _latest(versions: list[Resource]) -> list[Resource]:
+    stamps = {version.updated for version in versions}
+    if len(versions) == 1 or None in stamps or len(stamps) < len(versions):
+        return versions
+    return [max(versions, key=lambda version: version.updated or FIRST)]
+
+
+FIRST = datetime.min.replace(tzinfo=UTC)

@@ -2,8 +2,9 @@
 
 Three kinds of nothing stay apart: null or an empty Bundle is known-empty; an absent key, an
 OperationOutcome, a refused or failed read is unknown, with its reason; an entry that is there and cannot
-be read is unreadable. Only keys that were not sent are fetched. Search results are filtered by type here
-and by patient in `belonging`; order and `_sort` are never trusted.
+be read is unreadable. Only keys that were not sent, or not sent whole, are fetched, and only after the patient's
+consent was looked at. Search results are filtered by type here and by patient in `belonging`; order and `_sort` are
+never trusted.
 """
 
 from __future__ import annotations
@@ -12,23 +13,30 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Raw
 
 from fhir_adapters import gathered as part
 from fhir_adapters import r4
+from fhir_adapters.belonging import owner_of
 from fhir_adapters.conditions import safety_label
-from fhir_adapters.errors import FetchFailed, NotFhir, WrongPatient
-from fhir_adapters.facts import Unknown
-from fhir_adapters.gathered import Gathered
+from fhir_adapters.consent import allowed
+from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
+from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.gathered import Gathered, once
 from fhir_adapters.instruments import QuestionnaireMap, targets
 from fhir_adapters.measurements import CODED
+from fhir_adapters.settings import ReadSettings
 from fhir_adapters.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 
 Fetch = Callable[[str], list[r4.Resource]]
 NO_ACCESS = "not sent, and no access to the chart was given"
+NOT_PERMITTED = "not read: the patient has not consented, or has opted out"
+NOT_SPLIT = "sent in one Bundle, which does not say what was searched for"
 PATIENT_ID = "{{context.patientId}}"
 MEASURED = {"alc_drinks_day", "sleep_hours"}
 """Numbers that models use; no vital sign is among them, so none is asked for."""
@@ -57,117 +65,210 @@ def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:
     codes = [f"{m.source}|{code}" for m in maps if not m.form for code in m.items]
     if not codes:
         return None
-    query = f"Observation?patient={PATIENT_ID}&code={','.join(codes)}"
-    return Template(key=part.LOCAL_SCREENING, query=query, types=("Observation",), needed=True)
+    return _search(part.LOCAL_SCREENING, "Observation", f"&code={','.join(codes)}", needed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One prefetch key: its query, the resource types that it may yield, and whether the service can do without."""
+    """One prefetch key: its query, the resource types that it may yield, and whether the service can do without.
+
+    `reads` are the queries that the service itself asks, each when the server does not support the one before; the
+    last keeps to what US Core guarantees. They may use what prefetch templates may not.
+    """
 
     key: str
     query: str
     types: tuple[str, ...]
     needed: bool
+    reads: tuple[str, ...] = ()
+
+
+PAGE = "&_count=200"
+
+
+def _search(
+    key: str, kind: str, criteria: str = "", *, needed: bool, include: str = "", types: tuple[str, ...] = (),
+    guaranteed: str | None = None,
+) -> Template:  # fmt: skip
+    """A search by patient. `guaranteed`: the criteria that US Core servers must support, where those are others."""
+    who = f"{kind}?patient={PATIENT_ID}"
+    query = who + criteria
+    plainest = query if guaranteed is None else who + guaranteed
+    reads = tuple(dict.fromkeys((query + include + PAGE, query + PAGE, query, plainest)))
+    return Template(key=key, query=query, types=types or (kind,), needed=needed, reads=reads)
 
 
 @cache
 def templates() -> tuple[Template, ...]:
     """The prefetch keys, in a stable order. Sites store them: a change here is a breaking change."""
-    who = f"patient={PATIENT_ID}"
+    patient = f"Patient/{PATIENT_ID}"
     return (
-        Template(key=part.PATIENT, query=f"Patient/{PATIENT_ID}", types=("Patient",), needed=True),
-        Template(key=part.CONDITIONS, query=f"Condition?{who}", types=("Condition",), needed=True),
-        Template(
-            key=part.SCREENING,
-            query=f"Observation?{who}&code={_codes(_screened())}",
-            types=("Observation",),
-            needed=True,
-        ),
-        Template(
-            key=part.QUESTIONNAIRES, query=f"QuestionnaireResponse?{who}", types=("QuestionnaireResponse",), needed=True
-        ),
-        Template(
-            key=part.MEASUREMENTS,
-            query=f"Observation?{who}&code={_codes(_measured())}",
-            types=("Observation",),
+        Template(key=part.PATIENT, query=patient, types=("Patient",), needed=True, reads=(patient,)),
+        _search(part.CONDITIONS, "Condition", needed=True),
+        _search(part.SCREENING, "Observation", f"&code={_codes(_screened())}", needed=True),
+        _search(part.QUESTIONNAIRES, "QuestionnaireResponse", needed=True),
+        _search(part.MEASUREMENTS, "Observation", f"&code={_codes(_measured())}", needed=False),
+        _search(
+            part.MEDICATIONS,
+            "MedicationRequest",
+            "&intent=order,plan&status=active",
             needed=False,
-        ),
-        Template(
-            key=part.MEDICATIONS,
-            query=f"MedicationRequest?{who}&intent=order,plan&status=active",
+            include="&_include=MedicationRequest:medication",
             types=("MedicationRequest", "Medication"),
-            needed=False,
         ),
-        Template(key=part.ENCOUNTERS, query=f"Encounter?{who}", types=("Encounter",), needed=False),
-        Template(
-            key=part.PROCEDURES,
-            query=f"Procedure?{who}&code={SNOMED}|{RISK_ASSESSMENT}",
-            types=("Procedure",),
-            needed=False,
-        ),
+        _search(part.ENCOUNTERS, "Encounter", needed=False),
+        _search(part.PROCEDURES, "Procedure", f"&code={SNOMED}|{RISK_ASSESSMENT}", needed=False, guaranteed=""),
+        _search(part.CONSENTS, "Consent", "&status=active", needed=False, guaranteed=""),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How what was not sent is read: `fetch` reads one query of `server` with the caller's token; None: `why_not`."""
+
+    fetch: Fetch | None = None
+    server: str | None = None
+    why_not: str = NO_ACCESS
 
 
 def gather(
     patient_id: str,
     prefetch: Mapping[str, Raw],
-    fetch: Fetch | None,
+    access: Access,
     *,
-    fhir_base: str | None = None,
-    maps: Iterable[QuestionnaireMap] = (),
-    no_access: str = NO_ACCESS,
+    settings: ReadSettings,
+    as_of: datetime,
+    user: str | None = None,
+    opted_out: bool = False,
 ) -> Gathered:
     """All parts of the chart that were sent or can be fetched, and what could not be had and why.
 
-    `fetch` reads one query with the caller's token, or is None where no access was given (`no_access` says why).
-    Raises WrongPatient when the Patient sent is not `patient_id`.
+    `user`: for whom, as a reference. Raises WrongPatient when the Patient sent is not `patient_id`.
     """
-    local = local_template(maps)
+    local = local_template(settings.maps)
     wanted = (*templates(), *((local,) if local else ()))
-    sent = {t.key: _sent(t, prefetch[t.key]) for t in wanted if t.key in prefetch}
-    absent = [t for t in wanted if t.key not in sent]
-    cut_short = [t for t in wanted if t.key in sent and sent[t.key].unknown == r4.FIRST_PAGE and fetch]
-    fetched = _fetch_all([*absent, *cut_short], fetch, patient_id, no_access)
-    kept = {t.key: sent[t.key] for t in cut_short if fetched[t.key].unknown}
-    parts = sent | fetched | kept
-    resources: list[r4.Resource] = []
-    known, unknown = set(), []
-    for template in wanted:
-        got = parts[template.key]
-        if got.unknown:
-            unknown.append(Unknown(what=template.key, reason=got.unknown, needed=template.needed))
-        else:
-            known.add(template.key)
-        resources += [r for r in got.resources if r.kind in template.types]
-    patient, fault = _the_patient(resources, patient_id, was_sent=part.PATIENT in sent)
-    if fault and part.PATIENT in known:
-        known.discard(part.PATIENT)
-        unknown.append(Unknown(what=part.PATIENT, reason=fault, needed=True))
+    parts = _sent_parts(wanted, prefetch)
+    bases = (*((access.server,) if access.server else ()), *settings.fhir_bases)
+    patient = _the_patient(parts.get(part.PATIENT, Part()), patient_id, was_sent=True)
+    if part.CONSENTS not in parts and settings.consent.use == "required" and not opted_out:
+        parts |= _read([t for t in wanted if t.key == part.CONSENTS], access, patient_id)
+    consents = parts.pop(part.CONSENTS, Part())
+    permission = allowed(
+        consents.resources,
+        owner_of(patient_id, patient, bases),
+        settings.consent,
+        today=as_of.astimezone(settings.zone).date(),
+        zone=settings.zone,
+        user=user,
+        opted_out=opted_out,
+        failed=consents.unknown is not None,
+    )
+    chart = [t for t in wanted if t.key != part.CONSENTS]
+    if permission.consent in (Consent.OPTED_OUT, Consent.DENIED):
+        access = Access(server=access.server, why_not=NOT_PERMITTED)
+    parts = _completed(parts, chart, access, patient_id)
+    patient = _the_patient(parts[part.PATIENT], patient_id, was_sent=patient is not None)
+    resources = once(r for t in chart if t.key != part.PATIENT for r in parts[t.key].resources)
+    open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
+    unknown = [Unknown(what=t.key, reason=why, needed=t.needed) for t in chart if (why := parts[t.key].unknown)]
+    if permission.consent is Consent.UNKNOWN:
+        why = consents.unknown or "a consent on file cannot be read"
+        # The rules can do without it, but a card must say that there is no estimate and why.
+        unknown.append(Unknown(what=part.CONSENTS, reason=why, needed=True))
+    if part.REST in parts:
+        unknown.append(Unknown(what=part.REST, reason=parts[part.REST].unknown or "", needed=True))
+    known = frozenset(t.key for t in chart if not parts[t.key].unknown)
+    if patient is None and part.PATIENT in known:
+        known -= {part.PATIENT}
+        unknown.append(Unknown(what=part.PATIENT, reason=_no_patient(parts[part.PATIENT], patient_id), needed=True))
     return Gathered(
         patient_id=patient_id,
         patient=patient,
-        resources=tuple(_once(r for r in resources if r.kind != "Patient")),
-        known=frozenset(known),
+        resources=open_to_us,
+        known=known,
         unknown=tuple(unknown),
-        fhir_base=fhir_base,
+        fhir_bases=bases,
+        consent=permission.consent,
+        withheld=len(resources) - len(open_to_us),
     )
 
 
-def _the_patient(
-    resources: list[r4.Resource], patient_id: str, *, was_sent: bool
-) -> tuple[r4.Resource | None, str | None]:
-    """The Patient asked about, or why there is none."""
-    found = None
-    for candidate in (r for r in resources if r.kind == "Patient"):
-        if candidate.content is None:
-            return None, "the patient details cannot be read"
-        if candidate.content.id != patient_id:
-            if was_sent:
-                raise WrongPatient("the Patient sent is not the patient of the context; expected the same id in both")
-            return None, "the chart answered with another patient"
-        found = candidate
-    return found, None if found else "the chart has no such patient"
+def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, Part]:
+    """The parts of these templates, read side by side, each by the best query that the server supports."""
+    if access.fetch is None or not absent:
+        return {t.key: Part(unknown=access.why_not) for t in absent}
+    fetch = access.fetch
+
+    def one(template: Template) -> Part:
+        refusal = ""
+        for query in template.reads:
+            try:
+                pages = fetch(query.replace(PATIENT_ID, quote(patient_id, safe="")))
+                return _part(template, pages, all_pages=True)
+            except NotSupported as failure:
+                refusal = str(failure)
+            except (FetchFailed, NotFhir) as failure:
+                return Part(unknown=str(failure))
+        return Part(unknown=refusal)
+
+    with ThreadPoolExecutor(max_workers=len(absent)) as pool:
+        return dict(zip((t.key for t in absent), pool.map(one, absent), strict=True))
+
+
+def _completed(parts: dict[str, Part], wanted: Iterable[Template], access: Access, patient_id: str) -> dict[str, Part]:
+    """The parts with what was not sent, or not sent whole, read from the chart. What was sent is kept in any case."""
+    lacking = [t for t in wanted if t.key not in parts or (parts[t.key].unknown in (r4.FIRST_PAGE, NOT_SPLIT))]
+    absent = [t for t in lacking if t.key not in parts or access.fetch]
+    done = dict(parts)
+    for key, got in _read(absent, access, patient_id).items():
+        sent = parts.get(key)
+        if sent is None:
+            done[key] = got
+        elif not got.unknown:
+            done[key] = Part(resources=(*got.resources, *sent.resources))
+    return done
+
+
+def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[str, Part]:
+    """What was sent, by key; also when one Bundle came in the place of the keys."""
+    if "resourceType" not in prefetch:
+        return {t.key: _sent(t, prefetch[t.key]) for t in wanted if t.key in prefetch}
+    try:
+        whole = r4.read(msgspec.json.encode(prefetch))
+    except NotFhir:
+        return {}
+    found = [whole] if whole.kind != "Bundle" else list(_flat(whole))
+    parts: dict[str, Part] = {}
+    for template in wanted:
+        ours = tuple(r for r in found if r.kind in template.types)
+        if ours:
+            parts[template.key] = Part(resources=ours, unknown=None if template.key == part.PATIENT else NOT_SPLIT)
+    if whole.kind == "Bundle" and (whole.content is None or r4.contents(whole.content).fault):
+        parts[part.REST] = Part(unknown="the Bundle sent has entries that failed or cannot be read")
+    return parts
+
+
+def _flat(whole: r4.Resource) -> Iterable[r4.Resource]:
+    """The resources of a Bundle, and of the Bundles in it, as a batch answer holds them."""
+    held = r4.contents(whole.content, all_pages=True) if whole.content else None
+    for resource in (*held.resources, *held.included) if held else ():
+        yield from _flat(resource) if resource.kind == "Bundle" else (resource,)
+
+
+def _the_patient(found: Part, patient_id: str, *, was_sent: bool) -> r4.Resource | None:
+    """The Patient asked about, or None. Raises WrongPatient when another was sent."""
+    whole = [r for r in found.resources if r.kind == "Patient" and r.content is not None]
+    if was_sent and any(r.content.id != patient_id for r in whole):
+        raise WrongPatient("the Patient sent is not the patient of the context; expected the same id in both")
+    return next((r for r in whole if r.content.id == patient_id), None)
+
+
+def _no_patient(found: Part, patient_id: str) -> str:
+    """Why there is no Patient of that id among what was found."""
+    if any(r.content is None for r in found.resources):
+        return "the patient details cannot be read"
+    others = any(r.content.id != patient_id for r in found.resources)
+    return "the chart answered with another patient" if others else "the chart has no such patient"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,33 +318,3 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
 
 def _plain(kind: str) -> str:
     return kind if re.fullmatch(r"[A-Za-z]{1,40}", kind) else "different resource"
-
-
-def _fetch_all(absent: list[Template], fetch: Fetch | None, patient_id: str, no_access: str) -> dict[str, Part]:
-    if fetch is None:
-        return {t.key: Part(unknown=no_access) for t in absent}
-    if not absent:
-        return {}
-
-    def one(template: Template) -> Part:
-        query = template.query.replace(PATIENT_ID, quote(patient_id, safe=""))
-        try:
-            return _part(template, fetch(query), all_pages=True)
-        except (FetchFailed, NotFhir) as failure:
-            return Part(unknown=str(failure))
-
-    with ThreadPoolExecutor(max_workers=len(absent)) as pool:
-        return dict(zip((t.key for t in absent), pool.map(one, absent), strict=True))
-
-
-def _once(resources: Iterable[r4.Resource]) -> list[r4.Resource]:
-    """Each resource once: `screening` and `measurements` can overlap."""
-    seen: set[str] = set()
-    kept = []
-    for resource in resources:
-        key = resource.reference
-        if resource.names and key in seen:
-            continue
-        seen.add(key)
-        kept.append(resource)
-    return kept

@@ -1,14 +1,17 @@
-"""JSON text to the parts of R4 resources that we read.
+"""JSON text to the parts of R4 and R4B resources that we read.
 
 Each struct lists the elements that are used and no more; unknown elements are ignored, as
-FHIR allows. An element of the wrong type makes that one resource unreadable, never the
-request. Numbers may arrive as JSON strings (seen in the field), so quantities take both.
+FHIR allows. What makes one resource unreadable, never the request: an element of the wrong type, an element of
+another FHIR version, a modifier extension or implicit rules (which FHIR forbids to pass over when they are not
+understood). Numbers may arrive as JSON strings (seen in the field), so quantities take both.
 Does not interpret: `screening` and `extraction` do.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,6 +29,7 @@ class Extension(Element):
     value_decimal: float | str | None = None
     value_integer: float | str | None = None
     value_code: str | None = None
+    value_coding: Coding | None = None
 
 
 class Coding(Element):
@@ -69,7 +73,12 @@ class Period(Element):
     end: str | None = None
 
 
+# Elements that only another FHIR version has are kept unread: that they are there says enough (FOREIGN below).
+Absent = Raw
+
+
 class Meta(Element):
+    last_updated: str | None = None
     security: list[Coding] = []
 
 
@@ -115,8 +124,11 @@ class Observation(Value):
     component: list[Component] = []
     has_member: list[Reference] = []
     derived_from: list[Reference] = []
-    modifier_extension: list[Extension] = []
+    focus: list[Reference] = []
     meta: Meta | None = None
+    context: Absent = Raw()
+    related: Absent = Raw()
+    triggered_by: Absent = Raw()
 
 
 class Answer(Value):
@@ -139,6 +151,8 @@ class QuestionnaireResponse(Element):
     authored: str | None = None
     item: list[QuestionnaireItem] = []
     meta: Meta | None = None
+    context: Absent = Raw()
+    parent: Absent = Raw()
 
 
 class Condition(Element):
@@ -152,13 +166,16 @@ class Condition(Element):
     onset_date_time: str | None = None
     onset_period: Period | None = None
     recorded_date: str | None = None
-    modifier_extension: list[Extension] = []
     meta: Meta | None = None
+    context: Absent = Raw()
+    asserted_date: Absent = Raw()
+    participant: Absent = Raw()
 
 
 class Medication(Element):
     id: str | None = None
     code: CodeableConcept | None = None
+    meta: Meta | None = None
 
 
 class MedicationUse(Element):
@@ -176,6 +193,9 @@ class MedicationUse(Element):
     effective_date_time: str | None = None
     effective_period: Period | None = None
     meta: Meta | None = None
+    context: Absent = Raw()
+    medication: Absent = Raw()
+    taken: Absent = Raw()
 
 
 class Encounter(Element):
@@ -188,6 +208,9 @@ class Encounter(Element):
     subject: Reference | None = None
     period: Period | None = None
     meta: Meta | None = None
+    reason: Absent = Raw()
+    actual_period: Absent = Raw()
+    subject_status: Absent = Raw()
 
 
 class Procedure(Element):
@@ -199,6 +222,10 @@ class Procedure(Element):
     performed_date_time: str | None = None
     performed_period: Period | None = None
     meta: Meta | None = None
+    context: Absent = Raw()
+    not_done: Absent = Raw()
+    occurrence_date_time: Absent = Raw()
+    occurrence_period: Absent = Raw()
 
 
 class Coverage(Element):
@@ -207,6 +234,40 @@ class Coverage(Element):
     type: CodeableConcept | None = None
     beneficiary: Reference | None = None
     period: Period | None = None
+    meta: Meta | None = None
+
+
+class ConsentActor(Element):
+    reference: Reference | None = None
+
+
+class Provision(Element):
+    """A rule of a Consent, or an exception to the rule above it."""
+
+    type: str | None = None
+    period: Period | None = None
+    actor: list[ConsentActor] = []
+    action: list[CodeableConcept] = []
+    security_label: list[Coding] = []
+    purpose: list[Coding] = []
+    # What narrows a rule to some data. Not read: that a rule is narrowed says enough (`consent`).
+    class_: Raw = msgspec.field(default=Raw(), name="class")
+    code: Raw = Raw()
+    data_period: Raw = Raw()
+    data: Raw = Raw()
+    provision: list[Provision] = []
+
+
+class Consent(Element):
+    id: str | None = None
+    status: str | None = None
+    scope: CodeableConcept | None = None
+    patient: Reference | None = None
+    policy_rule: CodeableConcept | None = None
+    provision: Provision | None = None
+    meta: Meta | None = None
+    decision: Absent = Raw()
+    except_: Absent = msgspec.field(default=Raw(), name="except")
 
 
 class Patient(Element):
@@ -219,6 +280,7 @@ class Patient(Element):
     deceased_date_time: str | None = None
     marital_status: CodeableConcept | None = None
     general_practitioner: list[Reference] = []
+    meta: Meta | None = None
 
 
 class Link(Element):
@@ -257,6 +319,27 @@ class OperationOutcome(Element):
     issue: list[Issue] = []
 
 
+STU3, R5 = "STU3", "R5"
+# Elements of other FHIR versions, by the attribute that holds them. MedicationStatement.context is R4 as well.
+FOREIGN: dict[str, dict[str, str]] = {
+    "Observation": {"context": STU3, "related": STU3, "triggered_by": R5},
+    "QuestionnaireResponse": {"context": STU3, "parent": STU3},
+    "Condition": {"context": STU3, "asserted_date": STU3, "participant": R5},
+    "MedicationRequest": {"context": STU3, "medication": R5},
+    "MedicationStatement": {"taken": STU3, "medication": R5},
+    "Encounter": {"reason": "STU3 or R5", "actual_period": R5, "subject_status": R5},
+    "Procedure": {"context": STU3, "not_done": STU3, "occurrence_date_time": R5, "occurrence_period": R5},
+    "Consent": {"except_": STU3, "decision": R5},
+}
+# Elements that are there in R4 with another type: (element, JSON type there) -> version.
+RETYPED: dict[str, dict[tuple[str, type], str]] = {
+    "QuestionnaireResponse": {("questionnaire", dict): STU3},
+    "Condition": {("clinicalStatus", str): STU3, ("verificationStatus", str): STU3},
+    "Encounter": {("class", list): R5},
+    "Consent": {("policyRule", str): STU3, ("provision", list): R5},
+}
+
+
 class Peek(Element):
     resource_type: str | None = None
     id: Any = None
@@ -273,6 +356,7 @@ TYPES: dict[str, type[Element]] = {
     "Encounter": Encounter,
     "Procedure": Procedure,
     "Coverage": Coverage,
+    "Consent": Consent,
     "Bundle": Bundle,
     "OperationOutcome": OperationOutcome,
 }
@@ -286,7 +370,8 @@ class Resource:
 
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all the
     forms by which another resource may point to it. `fault` says why the content cannot be read; `owner` is then
-    the patient that it names, if that much could be read.
+    the patient that it names, if that much could be read. `labels` are the codes of its security labels, `text` is the
+    JSON that it was read from, `updated` when this version was made.
     """
 
     kind: str
@@ -295,6 +380,9 @@ class Resource:
     names: tuple[str, ...]
     fault: str | None = None
     owner: Reference | None = None
+    labels: frozenset[str] = frozenset()
+    text: bytes = b""
+    updated: datetime | None = None
 
 
 def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
@@ -314,17 +402,109 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
     if decoder is None:
         return Resource(kind=kind, content=None, reference=reference, names=names)
     try:
-        return Resource(kind=kind, content=decoder.decode(raw), reference=reference, names=names)
+        content, fault = decoder.decode(raw), None
     except UNREADABLE as error:
-        fault = _where(error)
-    content, owner = _second_try(raw, kind)
-    whole = content is not None and not isinstance(content, Husk)
+        content, fault = None, _where(error)
+    text = bytes(raw)
+    if kind != "Bundle":
+        fault = fault or _foreign(kind, content) or (MUST_UNDERSTAND if _may_change_meaning(text) else None)
+    if fault is None:
+        _name_contained_owner(content, raw)
+        return Resource(
+            kind=kind,
+            content=content,
+            reference=reference,
+            names=names,
+            labels=_labels(content),
+            text=text,
+            updated=_updated(content),
+        )
+    second = _second_try(raw, kind, fault)
     return Resource(
-        kind=kind, content=content, reference=reference, names=names, fault=None if whole else fault, owner=owner
+        kind=kind,
+        content=second.content,
+        reference=reference,
+        names=names,
+        fault=second.fault,
+        owner=second.owner,
+        labels=second.labels,
+        text=text,
     )
 
 
 UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+MUST_UNDERSTAND = "it holds a modifier extension or implicit rules, which are not known here"
+ANOTHER_VERSION = "unreadable version: its shape is that of FHIR {version}; R4 and R4B are read"
+
+
+def subject_of(content: Element) -> Reference | None:
+    """The reference by which a resource says whose it is."""
+    found = (getattr(content, name, None) for name in ("subject", "beneficiary", "patient"))
+    return next((reference for reference in found if isinstance(reference, Reference)), None)
+
+
+def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
+    """Puts the identifier of a contained Patient into the place of a reference to it."""
+    subject = subject_of(content)
+    if subject is None or not (subject.reference or "").startswith("#"):
+        return
+    held = msgspec.json.decode(raw).get("contained") or ()
+    owner = next((one for one in held if isinstance(one, dict) and one.get("id") == subject.target[1:]), {})
+    identifiers = _decoded(owner.get("identifier"), IDENTIFIERS) or ()
+    subject.identifier = next((i for i in identifiers if i.system and i.value), subject.identifier)
+    subject.reference = None
+
+
+def _foreign(kind: str, content: Element) -> str | None:
+    """The fault of a resource that has elements of another FHIR version."""
+    for name, version in FOREIGN.get(kind, {}).items():
+        if bytes(getattr(content, name)):
+            return ANOTHER_VERSION.format(version=version)
+    return None
+
+
+def _retyped(kind: str, plain: dict[str, Any]) -> str | None:
+    """The fault of a resource whose elements have the types of another FHIR version."""
+    for (name, shape), version in RETYPED.get(kind, {}).items():
+        if isinstance(plain.get(name), shape):
+            return ANOTHER_VERSION.format(version=version)
+    return None
+
+
+def _may_change_meaning(text: bytes) -> bool:
+    """Whether a resource holds, anywhere, what FHIR forbids to pass over. The look at the text spares most the walk."""
+    if b'"modifierExtension"' not in text and b'"implicitRules"' not in text:
+        return False
+    return _changes_meaning(msgspec.json.decode(text))
+
+
+def _changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
+    if isinstance(plain, dict):
+        return any(bool(plain.get(name)) for name in ("modifierExtension", "implicitRules")) or any(
+            _changes_meaning(inner) for inner in plain.values()
+        )
+    return isinstance(plain, list) and any(_changes_meaning(inner) for inner in plain)
+
+
+# The extension of the security-labelling guide (DS4P) that names the law behind a label.
+LABEL_BASIS = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-sec-label-basis"
+
+
+def _labels(content: Element) -> frozenset[str]:
+    """The codes of the security labels, and of the laws that they rest on."""
+    meta = getattr(content, "meta", None)
+    codings = meta.security if meta else ()
+    laws = (e.value_coding for c in codings for e in c.extension if e.url == LABEL_BASIS and e.value_coding)
+    return frozenset(c.code for c in (*codings, *laws) if c.code)
+
+
+def _updated(content: Element) -> datetime | None:
+    """When this version of a resource was made, where it says so with a time zone."""
+    meta = getattr(content, "meta", None)
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(meta.last_updated) if meta and meta.last_updated else None
+        return moment if moment and moment.tzinfo else None
+    return None
 
 
 class Husk(Observation):
@@ -334,27 +514,49 @@ class Husk(Observation):
 HUSK = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "effectiveInstant", "issued")
 
 
-def _second_try(raw: bytes | Raw, kind: str) -> tuple[Any, Reference | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Second:
+    content: Any
+    fault: str | None
+    owner: Reference | None = None
+    labels: frozenset[str] = frozenset()
+
+
+def _second_try(raw: bytes | Raw, kind: str, fault: str) -> _Second:
     """What can be had of a resource that does not fit its type, and the patient that it names.
 
-    Nulls, which FHIR forbids and systems send, count as absent. Of an Observation with a faulty value at least
+    Nulls, which FHIR forbids and systems send, count as absent. Of an Observation that cannot be read at least
     the code is kept: a safety answer that cannot be read must still be seen as one (rule R4).
     """
     try:
         plain = _without_nulls(msgspec.json.decode(raw))
+        changed = kind != "Bundle" and _changes_meaning(plain)
     except UNREADABLE:
-        return None, None
+        return _Second(content=None, fault=fault)
     owner = _decoded(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), OWNER)
     content = _decoded(plain, DECODERS[kind])
-    if content is None and kind == "Observation":
+    version = _retyped(kind, plain) if content is None else _foreign(kind, content)
+    remaining = version or (MUST_UNDERSTAND if changed else None) or (fault if content is None else None)
+    marked = _decoded({"meta": plain.get("meta")}, MARKED)
+    labels = _labels(marked) if marked else frozenset()
+    if remaining is None:
+        return _Second(content=content, fault=None, owner=owner, labels=labels)
+    content = None
+    if kind == "Observation":
         content = _decoded({key: plain[key] for key in HUSK if key in plain}, HUSK_DECODER)
         if content is not None:
             content.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
-    return content, owner
+    return _Second(content=content, fault=remaining, owner=owner, labels=labels)
+
+
+class _Marked(Element):
+    meta: Meta | None = None
 
 
 OWNER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Reference)
 HUSK_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Husk)
+MARKED: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Marked)
+IDENTIFIERS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[Identifier])
 
 
 def _decoded(value: object, decoder: msgspec.json.Decoder[Any]) -> Any:  # noqa: ANN401  # any of the types above

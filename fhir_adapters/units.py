@@ -1,14 +1,19 @@
 """UCUM units to the one canonical unit per quantity.
 
-Length, mass and pressure factors are definitions (international pound and inch; 1 mmHg =
-133.322 Pa). Factors between amount and mass of a substance follow from its molar mass, given
-beside each. Raises UnitError for a unit it does not know: a number in an unknown unit is
-never passed through. Does not judge plausibility; `extraction` does.
+The UCUM grammar and the factors between units of one dimension are ucumvert's and pint's. Ours are the words that
+systems send instead of UCUM codes, and the molar masses between the amount and the mass of a substance. Raises
+UnitError for a unit it does not know: a number in an unknown unit is never passed through. Does not judge
+plausibility; `measurements` does.
 """
 
 from __future__ import annotations
 
-UCUM = "http://unitsofmeasure.org"
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ucumvert import PintUcumRegistry
 
 # Words that systems put into `unit` when they send no UCUM code. Compared in lower case.
 WORDS = {
@@ -24,42 +29,23 @@ WORDS = {
     "hour": "h", "hours": "h", "hr": "h", "hrs": "h", "minutes": "min",
 }  # fmt: skip
 
-# (canonical unit, given unit) -> factor, for every quantity measured in that unit.
-FACTORS = {
-    ("kg", "g"): 0.001,
-    ("kg", "[lb_av]"): 0.45359237,
-    ("kg", "[oz_av]"): 0.028349523125,
-    ("cm", "m"): 100.0,
-    ("cm", "mm"): 0.1,
-    ("cm", "[in_i]"): 2.54,
-    ("cm", "[ft_i]"): 30.48,
-    ("mm[Hg]", "kPa"): 7.50062,
-    ("10*3/uL", "10*9/L"): 1.0,
-    ("10*3/uL", "/uL"): 0.001,
-    ("g/dL", "g/L"): 0.1,
-    ("mg/L", "mg/dL"): 10.0,
-    ("U/L", "[IU]/L"): 1.0,
-    ("h", "min"): 1 / 60,
-}
+# Measured in these, nothing else of the same dimension means the same: a percentage is no ratio of amounts, and
+# drinks on a drinking day are no drinks a week.
+EXACT = ("%", "{drinks}/d")
+LONGEST_UNIT = 40
 
-# (feature, given unit) -> factor to the feature's canonical unit.
-SUBSTANCE_FACTORS = {
-    ("chol", "mmol/L"): 38.67,  # cholesterol 386.65 g/mol
-    ("hdl", "mmol/L"): 38.67,
-    ("trig", "mmol/L"): 88.57,  # triolein 885.4 g/mol, the customary reference
-    ("glucose", "mmol/L"): 18.016,  # 180.16 g/mol
-    ("creat", "umol/L"): 1 / 88.42,  # 113.12 g/mol
-    ("bun", "mmol/L"): 2.8013,  # two nitrogen atoms, 28.013 g/mol
-    ("uric", "umol/L"): 1 / 59.48,  # 168.11 g/mol
-    ("uric", "mmol/L"): 16.811,
-    ("ca", "mmol/L"): 4.0078,  # 40.078 g/mol
-    ("bili", "umol/L"): 1 / 17.1,  # 584.66 g/mol
-    ("iron", "umol/L"): 5.5845,  # 55.845 g/mol
-    # One charge each, so an equivalent is a mole.
-    ("na", "meq/L"): 1.0,
-    ("k", "meq/L"): 1.0,
-    ("cl", "meq/L"): 1.0,
-    ("co2", "meq/L"): 1.0,
+# Grams a mole, for the quantities whose laboratories report amounts in some places and masses in others.
+MOLAR_MASS = {
+    "chol": 386.7,  # cholesterol, C27H46O
+    "hdl": 386.7,
+    "trig": 885.7,  # triolein, the customary reference
+    "glucose": 180.16,
+    "creat": 113.12,
+    "bun": 28.013,  # the two nitrogen atoms of urea
+    "uric": 168.11,
+    "ca": 40.078,
+    "bili": 584.66,
+    "iron": 55.845,
 }
 
 
@@ -68,13 +54,38 @@ class UnitError(ValueError):
 
 
 def convert(feature: str, value: float, unit: str, canonical: str) -> float:
-    """`value` in the canonical unit of `feature`. Raises UnitError for a unit not listed for it."""
+    """`value` in the canonical unit of `feature`. Raises UnitError for a unit not known for it."""
     given = WORDS.get(unit.strip().lower(), unit.strip())
     if given == canonical:
         return value
     if feature == "hba1c" and given == "mmol/mol":
         return 0.09148 * value + 2.152  # IFCC to NGSP, the published master equation
-    factor = SUBSTANCE_FACTORS.get((feature, given), FACTORS.get((canonical, given)))
+    factor = None if canonical in EXACT else _factor(given, canonical)
+    if factor is None and feature in MOLAR_MASS:
+        in_mmol, from_mg = _factor(given, "mmol/L"), _factor("mg/L", canonical)
+        factor = in_mmol * MOLAR_MASS[feature] * from_mg if in_mmol and from_mg else None
     if factor is None:
         raise UnitError(f"expected {canonical} or a unit convertible to it; found another unit")
     return value * factor
+
+
+@lru_cache(maxsize=4096)
+def _factor(given: str, canonical: str) -> float | None:
+    """What a number in `given` is multiplied by to be in `canonical`; None when it is no UCUM unit of that dimension."""
+    # No unit has exponents of three digits; working them out would take for ever.
+    if not given or len(given) > LONGEST_UNIT or re.search(r"\d{3}", given):
+        return None
+    units = registry()
+    try:
+        factor = float((1 * units.from_ucum(given)).to(units.from_ucum(canonical).units).magnitude)
+    except Exception:  # noqa: BLE001  # parser and registry each have errors of their own, with no common base
+        return None
+    return factor if 0 < factor < 1e30 else None
+
+
+@cache
+def registry() -> PintUcumRegistry:
+    """The units of UCUM. Takes half a second to build, once."""
+    from ucumvert import PintUcumRegistry  # noqa: PLC0415  # see above: not for a command that converts nothing
+
+    return PintUcumRegistry()

@@ -665,7 +665,9 @@ def anomalies(record: PatientRecord) -> list[SafetyFinding]:
 
 def not_obtained(record: PatientRecord) -> list[SafetyFinding]:
     """R16: needed data that failed, was refused or cannot be read is said, never passed over."""
-    if not (record.unreadable or record.lacking):
+    # Consent silences the models alone, and they speak for adults alone.
+    minor = record.age_years is not None and record.age_years < 18
+    if not record.unreadable and all(u.what == "consents" and minor for u in record.lacking):
         return []
     return [
         SafetyFinding(

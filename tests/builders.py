@@ -21,6 +21,7 @@ from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import Instrument
 from fhir_adapters.instruments import QuestionnaireMap
+from fhir_adapters.settings import ReadSettings
 
 AS_OF = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 PATIENT = "p1"
@@ -251,8 +252,9 @@ def record_of(
     left_out=False,
 ):
     """The record of a chart with these resources; `who` replaces the patient."""
-    gathered = chart_bundle(bundle(who or patient(), *resources))
-    return patient_record(gathered, as_of=as_of, zone=ZoneInfo(zone), maps=MAPS, encounter=encounter, left_out=left_out)
+    settings = ReadSettings(zone=ZoneInfo(zone), maps=MAPS)
+    gathered = chart_bundle(bundle(who or patient(), *resources), settings=settings, as_of=as_of)
+    return patient_record(gathered, settings=settings, as_of=as_of, encounter=encounter, left_out=left_out)
 
 
 def cards_of(record, engine: Engine = Engine(), **settings):

@@ -38,6 +38,7 @@ ELEMENTS: dict[str, dict[str, str]] = {
     "Encounter": {"class": "class", "type": "type", "status": "status", "date": "period"},
     "Procedure": {"code": "code", "category": "category", "status": "status", "date": "performedDateTime"},
     "Coverage": {"status": "status", "type": "type"},
+    "Consent": {"status": "status"},
 }
 DATES = ("date", "authored", "authoredon", "onset-date", "recorded-date")
 
@@ -92,7 +93,9 @@ def _meets(resource: Json, name: str, value: str) -> bool:
     if name in ("patient", "subject"):
         if resource["resourceType"] == "Patient":
             return True
-        owner = (resource.get("subject") or resource.get("beneficiary") or {}).get("reference", "")
+        owner = (resource.get("subject") or resource.get("beneficiary") or resource.get("patient") or {}).get(
+            "reference", ""
+        )
         return any(owner == f"Patient/{wanted.removeprefix('Patient/')}" for wanted in value.split(","))
     if name == "_id":
         return resource["id"] in value.split(",")

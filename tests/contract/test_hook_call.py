@@ -74,7 +74,7 @@ def test_discovery_lists_one_service_per_hook_with_restricted_prefetch_templates
         assert service["description"]
         for template in service["prefetch"].values():
             assert template.startswith(("Patient/{{context.patientId}}", *(f"{t}?patient={{{{context.patientId}}}}" for t in (
-                "Condition", "Observation", "QuestionnaireResponse", "MedicationRequest", "Encounter", "Procedure"))))  # fmt: skip
+                "Condition", "Observation", "QuestionnaireResponse", "MedicationRequest", "Encounter", "Procedure", "Consent"))))  # fmt: skip
 
 
 def test_discovery_is_cacheable(client) -> None:

@@ -32,6 +32,7 @@ from explanations.assessment import Engine
 from fhir_adapters.conditions import safety_label
 from fhir_adapters.instruments import targets
 from fhir_adapters.prefetch import local_template, templates
+from fhir_adapters.settings import ReadSettings
 from fhir_adapters.terminology import code_group, table
 
 TODAY = AS_OF.date().isoformat()
@@ -406,7 +407,7 @@ def test_a_sites_own_codes_are_fetched_and_unknown_without_access() -> None:
     by_code = tuple(replace(m, form=False) for m in MAPS if m.source.startswith(LOCAL))
     assert f"{LOCAL}asq|q1" in local_template(by_code).query
 
-    site = replace(default_config().sites[0], maps=by_code)
+    site = replace(default_config().sites[0], reading=ReadSettings(maps=by_code))
     client = create_app(ServiceConfig(sites=(site,)), engine=Engine(), now=lambda: AS_OF).test_client()
     prefetch = {t.key: None for t in templates()} | {"patient": patient()}
     body = {
@@ -424,7 +425,7 @@ def test_a_whole_bundle_is_a_chart_and_null_entries_are_no_resources() -> None:
 
     from fhir_adapters.bundles import chart_bundle
 
-    assert len(chart_bundle(json.dumps(chart).encode()).resources) == 1
+    assert len(chart_bundle(json.dumps(chart).encode(), settings=ReadSettings(), as_of=AS_OF).resources) == 1
 
 
 # ---- forms charted item by item ----
@@ -529,15 +530,17 @@ def test_a_null_beside_raw_parts_is_forgiven() -> None:
     ],
 )
 def test_a_chart_file_that_lost_entries_says_so(fault: str) -> None:
-    from datetime import UTC
-
     from fhir_adapters.bundles import chart_bundle
     from fhir_adapters.extraction import patient_record
 
     chart = json.loads(bundle(patient()))
     chart["entry"] += FAILED_SEARCHES[fault]["entry"]
 
-    record = patient_record(chart_bundle(json.dumps(chart).encode()), as_of=AS_OF, zone=UTC)
+    record = patient_record(
+        chart_bundle(json.dumps(chart).encode(), settings=ReadSettings(), as_of=AS_OF),
+        settings=ReadSettings(),
+        as_of=AS_OF,
+    )
 
     assert [c.source.topic.code for c in cards_of(record)] == ["could-not-assess"]
 

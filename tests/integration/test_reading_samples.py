@@ -11,6 +11,7 @@ from pathlib import Path
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import PatientRecord
+from fhir_adapters.settings import ReadSettings
 
 AS_OF = datetime(2026, 10, 15, 23, 59, 59, tzinfo=UTC)
 NOT_FACTS = {"patient", "as_of", "meds", "phq_mode", "phq9_true", "phq2_true", "item9_true", "phq_date",
@@ -25,8 +26,8 @@ TOTAL_IN_CHART = (*ITEMS_IN_CHART, "total_only", "multi", "stale")
 
 
 def chart(path: Path) -> PatientRecord:
-    gathered = chart_bundle(gzip.decompress(path.read_bytes()))
-    return patient_record(gathered, as_of=AS_OF, zone=UTC, left_out=True)
+    gathered = chart_bundle(gzip.decompress(path.read_bytes()), settings=ReadSettings(), as_of=AS_OF)
+    return patient_record(gathered, settings=ReadSettings(), as_of=AS_OF, left_out=True)
 
 
 def compared(record: PatientRecord, row: dict[str, str]) -> list[tuple[str, bool]]:

@@ -9,6 +9,7 @@ import pytest
 from cds_service.demo_ehr.config import demo_config
 from cds_service.errors import ConfigError
 from cds_service.sites import load_config
+from fhir_adapters.consent import ConsentSettings
 from fhir_adapters.facts import Instrument
 
 EXAMPLES = Path(__file__).parents[2] / "config"
@@ -23,6 +24,9 @@ MISTAKES = {
     "map-without-source": "canonical or system",
     "map-with-two-sources": "canonical or system",
     "unknown-item": "acuity",
+    "open-http-base": "fhir_bases",
+    "no-time-to-fetch": "fetch_budget_s",
+    "unknown-consent": "consent",
 }
 
 
@@ -44,8 +48,11 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert site.cards.show_probability
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
     assert (site.thresholds.depression, site.thresholds.suicidal_ideation) == (0.3, 0.1)
-    assert site.maps[1].instrument is Instrument.EPDS
-    assert site.maps[1].items == {"E10": "10", "ET": "total"}
+    assert site is config.site(fhir_base="HTTPS://EHR.example:443/fhir/r4")
+    assert (site.reading.budget_s, site.reading.zone) == (1.5, site.cards.zone)
+    assert site.reading.consent == ConsentSettings(use="not-used", substance_use="consented")
+    assert site.reading.maps[1].instrument is Instrument.EPDS
+    assert site.reading.maps[1].items == {"E10": "10", "ET": "total"}
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -68,7 +75,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
-@pytest.mark.parametrize("text", ["body_bytes = 10", "fetch_budget_s = 0", "fetch_budget_s = 600", "bodybytes = 5"])
+@pytest.mark.parametrize("text", ["body_bytes = 10", "fetch_budget_s = 2", "bodybytes = 5"])
 def test_a_service_file_out_of_range_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"service\.toml"):
         load_config(folder(tmp_path, service=text))

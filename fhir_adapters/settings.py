@@ -1,0 +1,25 @@
+"""What a site decides about how its charts are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+
+from fhir_adapters.consent import ConsentSettings
+from fhir_adapters.instruments import QuestionnaireMap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """How one customer's charts are read.
+
+    zone: the calendar by which days are counted (rule R1). maps: forms without standard codes. fhir_bases: the servers
+    that may be read, and whose references are the site's own; none: this machine only. budget_s: seconds for
+    all reads of one call together.
+    """
+
+    zone: tzinfo = UTC
+    maps: tuple[QuestionnaireMap, ...] = ()
+    fhir_bases: tuple[str, ...] = ()
+    consent: ConsentSettings = field(default_factory=ConsentSettings)
+    budget_s: float = 2.0
