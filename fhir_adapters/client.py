@@ -246,6 +246,8 @@ class FhirClient:
             with session.get(
                 url, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, left), left), allow_redirects=False, stream=True
             ) as answer:
+                if time.monotonic() >= self.deadline:  # what was cut off may look like an answer
+                    raise TooLate(LATE)
                 if answer.status_code != requests.codes.ok:
                     raise _failure(answer)
                 _check_type(answer.headers.get("Content-Type", ""))

@@ -29,3 +29,20 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get("MHCDS_REFUSE_SKIPS"):
         report.outcome = "failed"
         report.longrepr = f"skipped, and skips are refused here: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def fhir_server(tmp_path_factory: pytest.TempPathFactory):
+    """A real FHIR server, started once for all tests; `server` is how a test gets it."""
+    from real_server import running
+
+    with running(tmp_path_factory.mktemp("fhir-server")) as found:
+        yield found
+
+
+@pytest.fixture
+def server(fhir_server):
+    """The real FHIR server without faults."""
+    fhir_server.reset()
+    yield fhir_server
+    fhir_server.reset()

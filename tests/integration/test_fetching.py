@@ -2,212 +2,416 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socketserver
 import threading
 import time
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
-from builders import AS_OF, PATIENT, given, patient
+from builders import AS_OF, LOINC, PATIENT, PHQ, bundle, codeable, given, observation, patient, resource
+from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
 from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
-from fhir_adapters.client import FhirClient, is_loopback
+from explanations.assessment import Engine
+from fhir_adapters import errors
+from fhir_adapters.client import MOST_BYTES, FhirClient, is_loopback, same_base
 from fhir_adapters.errors import FetchFailed
+from fhir_adapters.extraction import patient_record
+from fhir_adapters.prefetch import Access, gather, templates
+from fhir_adapters.settings import ReadSettings
 
 ADDRESS = "/cds-services/depression-suicide-risk"
-TOKEN = "token-of-this-call"
+INTENT = "C-SSRS, today: question 4 = yes"
+SEARCHED = (
+    "Condition",
+    "Observation",
+    "QuestionnaireResponse",
+    "MedicationRequest",
+    "Encounter",
+    "Procedure",
+    "Consent",
+)
 
 
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
+def site(**reading):
+    return replace(default_config().sites[0], reading=ReadSettings(**reading))
 
 
-@contextmanager
-def fhir_server(answer):
-    """A FHIR server on loopback. `answer(path, headers)` gives (status, headers, body). Yields its base and what it saw."""
-    seen: list[tuple[str, str | None]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((self.path, self.headers.get("Authorization")))
-            status, headers, body = answer(self.path, self.headers)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_args) -> None:
-            pass
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/fhir", seen
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def bundle(*resources: dict, following: str | None = None) -> bytes:
-    whole = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in resources]}
-    if following:
-        whole["link"] = [{"relation": "next", "url": following}]
-    return json.dumps(whole).encode()
-
-
-def chart(*resources: dict):
-    """A well-behaved server with these resources; like one real server, it filters by type only, not by patient."""
-
-    def answer(path: str, _headers):
-        kind = path.removeprefix("/fhir/").partition("?")[0]
-        if kind.startswith("Patient/"):
-            return 200, {"Content-Type": "application/fhir+json"}, json.dumps(patient()).encode()
-        return (
-            200,
-            {"Content-Type": "application/fhir+json"},
-            bundle(*(r for r in resources if r["resourceType"] == kind)),
-        )
-
-    return answer
-
-
-def call(base: str, **changes):
-    config = ServiceConfig(sites=default_config().sites, fetch_budget_s=1.5)
-    client = create_app(config, now=lambda: AS_OF).test_client()
+def call(server, who: str, *sites, **changes):
+    config = ServiceConfig(sites=sites or (site(budget_s=5.0),))
+    client = create_app(config, engine=Engine(), now=lambda: AS_OF).test_client()
+    authorization = {
+        "access_token": TOKEN,
+        "token_type": "Bearer",
+        "expires_in": 60,
+        "scope": "user/*.rs",
+        "subject": "us",
+    }
     body = {
         "hook": "patient-view",
         "hookInstance": "h1",
-        "context": {"userId": "Practitioner/doc", "patientId": PATIENT},
-        "fhirServer": base,
-        "fhirAuthorization": {
-            "access_token": TOKEN,
-            "token_type": "Bearer",
-            "expires_in": 60,
-            "scope": "x",
-            "subject": "y",
-        },
+        "context": {"userId": "Practitioner/doc", "patientId": who},
+        "fhirServer": server.base,
+        "fhirAuthorization": authorization,
     }
     return client.post(ADDRESS, json=body | changes)
 
 
-def topics(answer) -> list[str]:
-    assert answer.status_code == 200, answer.get_json()
-    return [c["source"]["topic"]["code"] for c in answer.get_json()["cards"]]
+def topics(got) -> list[str]:
+    assert got.status_code == 200, got.get_json()
+    return [c["source"]["topic"]["code"] for c in got.get_json()["cards"]]
 
 
-def test_everything_is_fetched_with_the_token_when_nothing_was_sent() -> None:
-    with fhir_server(chart(*given("C-SSRS, today: question 4 = yes"))) as (base, seen):
-        answer = call(base)
-
-    assert topics(answer) == ["acute-safety"]
-    assert {token for _, token in seen} == {f"Bearer {TOKEN}"}
-    assert len(seen) == 8
+def gathered(server, who: str, **reading):
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
+    return gather(who, {}, Access(fetch=client.get, server=server.base), settings=ReadSettings(**reading), as_of=AS_OF)
 
 
-def test_only_what_was_not_sent_is_fetched() -> None:
-    with fhir_server(chart()) as (base, seen):
-        answer = call(
-            base, prefetch={"patient": patient(), "conditions": None, "screening": None, "questionnaires": None}
-        )
-
-    assert topics(answer) == []
-    assert not [
-        path for path, _ in seen if path.startswith(("/fhir/Patient", "/fhir/Condition", "/fhir/Questionnaire"))
-    ]
+# ---- what is asked for ----
 
 
-def test_all_pages_of_a_search_are_read() -> None:
-    acute = given("C-SSRS, today: question 4 = yes")
+def test_everything_is_read_with_the_token_when_nothing_was_sent_and_consent_before_all_else(server) -> None:
+    who = server.load(patient(), *given(INTENT))
 
-    def answer(path: str, _headers):
-        if "page=2" in path:
-            return 200, {}, bundle(*acute)
-        if path.startswith("/fhir/Observation"):
-            return 200, {}, bundle(following="/fhir/Observation?page=2")
-        return chart()(path, _headers)
-
-    with fhir_server(answer) as (base, _):
-        assert topics(call(base)) == ["acute-safety"]
+    assert topics(call(server, who)) == ["acute-safety"]
+    assert {token for _, token in server.proxy.seen} == {f"Bearer {TOKEN}"}
+    assert len(server.asked()) == len(templates()) == 9
+    assert server.asked()[0].startswith("Consent?")
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(401, b"{}"), (403, b""), (404, b"{}"), (429, b""), (500, b"<html>"), (200, b"<html>"), (200, b'{"resourceType": "Bun'),
-     (200, b'{"resourceType":"OperationOutcome","issue":[]}'), (302, b""), (200, b"null")],
-)  # fmt: skip
-def test_a_refused_failed_or_garbled_read_of_needed_data_is_412_and_names_the_part(status: int, body: bytes) -> None:
-    def answer(path: str, headers):
-        if path.startswith("/fhir/QuestionnaireResponse"):
-            return status, {"Location": "http://127.0.0.1:9/stolen"}, body
-        return chart()(path, headers)
+def test_only_what_was_not_sent_is_read(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    sent = {"patient": patient() | {"id": who}, "conditions": None, "questionnaires": None, "consents": None}
 
-    with fhir_server(answer) as (base, _):
-        failed = call(base)
+    assert topics(call(server, who, prefetch=sent)) == ["acute-safety"]
+    assert {path.partition("?")[0] for path in server.asked()} == {
+        "Observation", "MedicationRequest", "Encounter", "Procedure"}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", ["observations", "panel", "components", "questionnaire"])
+def test_an_answer_is_found_on_the_server_in_every_shape(server, shape: str) -> None:
+    who = server.load(patient(), *given("PHQ-9, 2 days ago: items 1-8 = 1, item 9 = 2", shape))
+
+    assert topics(call(server, who))[0] == "positive-safety-answer"
+
+
+def test_all_pages_of_a_search_are_read(server) -> None:
+    many = [observation(LOINC, PHQ[0], f"2020-01-{n % 28 + 1:02d}", {"valueInteger": 0}) for n in range(450)]
+    who = server.load(patient(), *given(INTENT), *many)
+
+    assert topics(call(server, who)) == ["acute-safety"]
+    assert len(server.asked("Observation?") + server.asked("?")) >= 4
+    assert len(gathered(server, who).resources) == 451
+
+
+def test_a_medicine_that_is_a_resource_of_its_own_is_included(server) -> None:
+    drug = {"resourceType": "Medication", "id": "sertraline-1", "code": {"text": "sertraline 50 MG Oral Tablet"}}
+    order = resource("MedicationRequest", status="active", intent="order", medicationReference={"reference": "Medication/sertraline-1"})  # fmt: skip
+    who = server.load(patient(), drug, order)
+
+    record = patient_record(gathered(server, who), settings=ReadSettings(), as_of=AS_OF)
+
+    assert record.fact("rx_ssri").value is True
+
+
+def test_a_query_that_the_server_does_not_support_is_asked_again_in_the_guaranteed_form(server) -> None:
+    assessed = resource("Procedure", status="completed", code=codeable("http://snomed.info/sct", "225337009"), performedDateTime="2026-11-20")  # fmt: skip
+    who = server.load(patient(), assessed)
+    server.fail("Procedure?", act=lambda handler: "code=" in handler.path and answer(handler, 400, b"{}"))
+
+    record = patient_record(gathered(server, who), settings=ReadSettings(), as_of=AS_OF)
+
+    assert len(record.risk_assessments) == 1
+    assert not record.unknown
+    assert server.asked("Procedure?")[-1] == f"Procedure?patient={who}"
+
+
+def test_connections_are_kept_between_calls_and_nothing_else_is(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    server.fail("Condition", act=lambda handler: handler.headers.get("Cookie") and answer(handler, 500, b"cookie"))
+    server.fail("Encounter", act=answering(200, bundle(), Set_Cookie="session=1"))
+
+    assert {tuple(topics(call(server, who))) for _ in range(5)} == {("acute-safety",)}
+
+    assert len(server.asked()) == 45
+    assert server.proxy.connections <= 9
+
+
+# ---- samples ----
+
+
+def keyed(chart: list[dict]) -> dict:
+    """A chart as a client sends it that ran the templates by type."""
+    found = {}
+    for template in templates():
+        ours = [r for r in chart if r["resourceType"] in template.types]
+        found[template.key] = ours[0] if template.key == "patient" else json.loads(bundle(*ours))
+    return found
+
+
+def said(got) -> list[tuple[str, str]]:
+    assert got.status_code == 200, got.get_json()
+    return [(c["summary"], c["detail"]) for c in got.get_json()["cards"]]
+
+
+def test_a_sample_chart_gives_the_same_cards_whether_it_is_sent_or_read_from_the_server(server, shared) -> None:
+    seen = 0
+    for path in sorted((shared / "data" / "fhir-samples" / "mixed-synthetic").glob("*.json.gz")):
+        chart = [e["resource"] for e in json.loads(gzip.decompress(path.read_bytes()))["entry"]]
+        server.transaction(chart)
+        who = next(r["id"] for r in chart if r["resourceType"] == "Patient")
+
+        from_server = said(call(server, who))
+
+        assert from_server == said(call(server, who, prefetch=keyed(chart), fhirAuthorization=None))
+        seen += len(from_server)
+    assert seen > 30
+
+
+def test_synthea_charts_are_read_from_the_server_page_by_page(server, shared) -> None:
+    for path in sorted((shared / "data" / "fhir-samples" / "synthea-r4").glob("*.json.gz"))[:6]:
+        chart = json.loads(gzip.decompress(path.read_bytes()))
+        places = [e["response"]["location"].removeprefix(f"{server.base}/") for e in server.post(chart)["entry"]]
+        who = next(place.split("/")[1] for place in places if place.startswith("Patient/"))
+
+        found = gathered(server, who)
+
+        wanted = {"Condition", "Encounter"}
+        stored = sum(e["resource"]["resourceType"] in wanted for e in chart["entry"])
+        assert not found.unknown
+        assert sum(r.kind in wanted for r in found.resources) == stored
+
+
+# ---- everything that can go wrong ----
+
+EMPTY = b'{"resourceType":"Bundle","type":"searchset"}'
+FAULTS = {
+    "refused": (answering(401, b"{}"), errors.Refused, "refused access"),
+    "forbidden": (answering(403), errors.Refused, "refused access"),
+    "not found": (answering(404, b"{}"), errors.NotFound, "not found"),
+    "gone": (answering(410, b"{}"), errors.NotFound, "not found"),
+    "query refused": (answering(400, b"{}"), errors.NotSupported, "does not answer such a query"),
+    "redirect": (answering(307, Location="/fhir/Patient"), errors.Redirected, "redirects are not followed"),
+    "not modified": (answering(304), errors.Redirected, "redirects are not followed"),
+    "busy": (answering(429), errors.Busy, "too busy"),
+    "busy for long": (answering(429, Retry_After="3600"), errors.Busy, "too busy"),
+    "server error": (answering(500, b"<html>"), errors.ServerFailed, "answered 500"),
+    "bad gateway": (answering(502, b"<html>"), errors.GatewayFailed, "answered 502"),
+    "unavailable": (answering(503, b"", Retry_After="Wed, 21 Oct 2099 07:28:00 GMT"), errors.GatewayFailed, "answered 503"),
+    "gateway time-out": (answering(504), errors.GatewayFailed, "answered 504"),
+    "accepted": (answering(202), errors.NotUsable, "answered 202"),
+    "page of a portal": (answering(200, b"<html>", Content_Type="text/html"), errors.NotUsable, "media type"),
+    "XML": (answering(200, b"<Bundle/>", Content_Type="application/fhir+xml"), errors.NotUsable, "media type"),
+    "no media type": (answering(200, EMPTY, Content_Type=""), errors.NotUsable, "media type"),
+    "STU3": (answering(200, EMPTY, Content_Type="application/fhir+json; fhirVersion=3.0"), errors.NotUsable, "FHIR version"),
+    "truncated JSON": (answering(200, EMPTY[:20]), errors.NotUsable, "not FHIR"),
+    "garbage": (answering(200, b"\xff\xfe\x00garbage"), errors.NotUsable, "not FHIR"),
+    "null": (answering(200, b"null"), errors.NotUsable, "not FHIR"),
+    "half an answer": (cutting_short(EMPTY), errors.Unreachable, "dropped the connection"),
+    "dropped": (dropping, errors.Unreachable, "dropped the connection"),
+    "broken gzip": (answering(200, b"\x1f\x8bxxxx", Content_Encoding="gzip"), errors.NotUsable, "unpacked"),
+    "gzip bomb": (answering(200, gzip.compress(b" " * (MOST_BYTES + 1)), Content_Encoding="gzip"), errors.TooMuch, "more than can be read"),
+    "next page elsewhere": (answering(200, EMPTY[:-1] + b',"link":[{"relation":"next","url":"http://127.0.0.1:9/fhir/x"}]}'), errors.NextElsewhere, "another server"),
+    "next page by user info": (answering(200, EMPTY[:-1] + b',"link":[{"relation":"next","url":"http://ehr@127.0.0.2/fhir/x"}]}'), errors.NextElsewhere, "another server"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_failure_has_its_class_and_its_reason(server, name: str) -> None:
+    fault, kind, reason = FAULTS[name]
+    server.fail("Condition?", act=fault)
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 5)
+
+    with pytest.raises(FetchFailed, match=reason) as caught:
+        client.get("Condition?patient=p1")
+
+    assert type(caught.value) is kind
+    assert TOKEN not in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_failed_read_of_needed_data_is_412_and_names_the_part_and_the_reason(server, name: str) -> None:
+    fault, _, reason = FAULTS[name]
+    who = server.load(patient())
+    server.fail("QuestionnaireResponse?", act=fault)
+
+    failed = call(server, who)
 
     assert failed.status_code == 412
     text = failed.get_data(as_text=True)
     assert "questionnaires" in text
+    assert reason in text
     assert TOKEN not in text
     assert "127.0.0.1" not in text
 
 
-def test_a_server_that_does_not_answer_in_time_is_412_within_the_budget() -> None:
-    given_up = threading.Event()
+def test_a_failed_read_hides_no_finding(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    server.fail("Condition?", act=answering(503))
 
-    def answer(path: str, headers):
-        if path.startswith("/fhir/Condition"):
-            given_up.wait(60)
-        return chart()(path, headers)
+    assert topics(call(server, who)) == ["acute-safety", "could-not-assess"]
 
-    with fhir_server(answer) as (base, _):
-        failed = call(base)
-        given_up.set()
+
+def test_a_failed_read_of_data_that_is_not_needed_costs_no_card(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    for path in ("Encounter?", "MedicationRequest?", "Procedure?"):
+        server.fail(path, act=answering(403))
+
+    assert topics(call(server, who)) == ["acute-safety"]
+
+
+@pytest.mark.parametrize(
+    "fault", [answering(503), answering(502), answering(504), answering(429), answering(429, Retry_After="0"), answering(503, Retry_After="1"), dropping, cutting_short(EMPTY)]
+)  # fmt: skip
+def test_what_is_over_in_a_moment_is_asked_for_once_more(server, fault) -> None:
+    who = server.load(patient(), *given(INTENT))
+    server.fail("Observation?", act=fault, times=2)  # one for each of the two searches
+
+    assert topics(call(server, who)) == ["acute-safety"]
+
+
+@pytest.mark.parametrize(("name", "asked"), [("unavailable", 1), ("busy for long", 1), ("server error", 1), ("refused", 1), ("redirect", 1),
+                                             ("busy", 2), ("bad gateway", 2), ("dropped", 2), ("garbage", 1)])  # fmt: skip
+def test_nothing_is_asked_for_again_in_vain(server, name: str, asked: int) -> None:
+    server.fail("Condition?", act=FAULTS[name][0])
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 5)
+
+    with suppress(FetchFailed):
+        client.get("Condition?patient=p1")
+
+    assert len(server.asked("Condition?")) == asked
+
+
+def test_a_server_that_does_not_answer_in_time_is_412_within_the_budget_of_the_site(server) -> None:
+    who, given_up = server.load(patient()), threading.Event()
+    server.fail("Condition?", act=hanging(given_up))
+
+    begun = time.monotonic()
+    failed = call(server, who, site(budget_s=0.7))
+    given_up.set()
 
     assert failed.status_code == 412
-    assert "did not answer in time" in failed.get_data(as_text=True)
+    assert "conditions: the chart did not answer in time" in failed.get_data(as_text=True)
+    assert time.monotonic() - begun < 10, "the server would have hung for a minute"
 
 
-def test_no_server_at_all_is_412() -> None:
-    assert call("http://127.0.0.1:9/fhir").status_code == 412
-
-
-def test_the_token_does_not_follow_a_redirect_or_a_next_page_to_another_server() -> None:
-    with fhir_server(lambda *_: (200, {}, bundle())) as (elsewhere, stolen):
-
-        def answer(path: str, headers):
-            if path.startswith("/fhir/Condition"):
-                return 200, {}, bundle(following=f"{elsewhere}/Condition?page=2")
-            if path.startswith("/fhir/Questionnaire"):
-                return 307, {"Location": f"{elsewhere}/QuestionnaireResponse"}, b""
-            return chart()(path, headers)
-
-        with fhir_server(answer) as (base, _):
-            failed = call(base)
+def test_no_server_at_all_is_412(server) -> None:
+    failed = call(server, PATIENT, fhirServer="http://127.0.0.1:9/fhir")
 
     assert failed.status_code == 412
-    assert stolen == []
+    assert "could not be reached" in failed.get_data(as_text=True)
 
 
-def test_a_server_that_ignores_the_patient_parameter_leaks_nothing() -> None:
-    foreign = [r | {"subject": {"reference": "Patient/other"}} for r in given("C-SSRS, today: question 4 = yes")]
+def test_pages_without_end_are_not_read_without_end(server) -> None:
+    turn = iter(range(10**6))
 
-    with fhir_server(chart(*foreign)) as (base, _):
-        assert topics(call(base)) == ["data-anomaly"]
+    def another(handler) -> bool:
+        page = json.loads(bundle()) | {
+            "link": [{"relation": "next", "url": f"{server.base}/Condition?page={next(turn)}"}]
+        }
+        return answer(handler, 200, json.dumps(page).encode())
+
+    server.fail("Condition?", act=another)
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
+
+    with pytest.raises(errors.TooMuch, match="pages"):
+        client.get("Condition?patient=p1")
+    assert len(server.asked("Condition?")) == 20
 
 
-def test_without_a_token_nothing_is_fetched() -> None:
-    with fhir_server(chart()) as (base, seen):
-        answer = call(base, fhirAuthorization=None)
+def test_a_page_that_names_itself_as_the_next_is_read_once(server) -> None:
+    page = json.loads(bundle()) | {"link": [{"relation": "next", "url": f"{server.base}/Condition?patient=p1"}]}
+    server.fail("Condition?", act=answering(200, json.dumps(page).encode()))
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
 
-    assert answer.status_code == 412
-    assert seen == []
+    with pytest.raises(errors.TooMuch):
+        client.get("Condition?patient=p1")
+    assert len(server.asked("Condition?")) == 1
+
+
+@pytest.mark.parametrize(
+    "label", ["application/fhir+json", "application/fhir+json;charset=UTF-8", "application/json", "application/json+fhir", 'Application/FHIR+JSON; fhirVersion="4.0"', "application/fhir+json; fhirVersion=4.3"]
+)  # fmt: skip
+def test_every_label_of_fhir_json_is_read_packed_or_not(server, label: str) -> None:
+    who = server.load(patient())
+    found = gzip.compress(bundle(*[r | {"subject": {"reference": f"Patient/{who}"}} for r in given(INTENT)]))
+    server.fail("Observation?", act=answering(200, found, Content_Type=label, Content_Encoding="gzip"))
+
+    assert topics(call(server, who)) == ["acute-safety"]
+
+
+# ---- where the token goes ----
+
+
+class Bystander(socketserver.ThreadingTCPServer):
+    """Another server on this machine, which counts who comes."""
+
+    allow_reuse_address, daemon_threads = True, True
+    came = 0
+
+
+class _Count(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.server.came += 1
+
+
+@pytest.fixture
+def elsewhere():
+    with Bystander(("127.0.0.1", 0), _Count) as other:
+        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield other, f"http://127.0.0.1:{other.server_address[1]}"
+        other.shutdown()
+        thread.join()
+
+
+def test_the_token_follows_no_redirect_and_no_next_page_to_another_server(server, elsewhere) -> None:
+    other, address = elsewhere
+    who = server.load(patient())
+    page = json.loads(bundle()) | {"link": [{"relation": "next", "url": f"{address}/fhir/Condition?page=2"}]}
+    server.fail("Condition?", act=answering(200, json.dumps(page).encode()))
+    server.fail("QuestionnaireResponse?", act=answering(307, Location=f"{address}/fhir/QuestionnaireResponse"))
+    server.fail("Observation?", act=answering(301, Location=f"{address}/fhir/Observation"))
+
+    failed = call(server, who)
+
+    assert failed.status_code == 412
+    assert other.came == 0
+
+
+def test_a_server_that_the_site_does_not_list_is_not_read(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    listed = site(fhir_bases=("https://ehr.example/fhir",))
+
+    failed = call(server, who, listed)
+
+    assert failed.status_code == 412
+    assert "not one that may be read for this site" in failed.get_data(as_text=True)
+    assert server.asked() == []
+    assert topics(call(server, who, site(fhir_bases=(server.base + "/",)))) == ["acute-safety"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("https://ehr.example/fhir", "https://ehr.example/fhir/", True), ("https://EHR.example:443/fhir", "https://ehr.example/fhir", True), ("https://ehr.example/fhir", "http://ehr.example/fhir", False),
+     ("https://ehr.example/fhir", "https://ehr.example/fhir/other", False), ("https://ehr.example/fhir", "https://ehr.example.evil/fhir", False), ("https://ehr.example/fhir", "https://ehr.example@evil/fhir", False),
+     ("https://ehr.example/fhir", "https://ehr.example/fhir?x=1", False), ("https://ehr.example/fhir", "https://ehr.example:8443/fhir", False), ("https://ehr.example/fhir", "//ehr.example/fhir", False), ("https://ehr.example/fhir", "", False)],
+)  # fmt: skip
+def test_a_base_is_the_same_only_when_origin_and_path_are(one: str, other: str, same: bool) -> None:
+    assert same_base(one, other) is same
+    assert same_base(other, one) is same
+
+
+def test_without_a_token_nothing_is_read(server) -> None:
+    who = server.load(patient())
+
+    assert call(server, who, fhirAuthorization=None).status_code == 412
+    assert server.asked() == []
 
 
 @pytest.mark.parametrize(
@@ -216,9 +420,9 @@ def test_without_a_token_nothing_is_fetched() -> None:
      "http://127.0.0.1@evil.example/fhir", "http://user:pw@127.0.0.1/fhir", "//127.0.0.1/fhir", "http://localhost.evil.example/",
      "http://[::2]/fhir", "http://127.0.0.1:port/fhir", "http://127.0.0.1/fhir?x=1", ""],
 )  # fmt: skip
-def test_only_loopback_servers_are_read_until_callers_are_authenticated(address: str) -> None:
+def test_a_site_that_lists_no_server_reads_on_this_machine_only(server, address: str) -> None:
     assert not is_loopback(address)
-    assert call(address).status_code == 412
+    assert call(server, PATIENT, fhirServer=address).status_code == 412
 
 
 @pytest.mark.parametrize(
@@ -231,13 +435,20 @@ def test_loopback_servers_are_known_as_such(address: str) -> None:
 @pytest.mark.parametrize(
     "following",
     ["http://evil.example/fhir/x", "http://127.0.0.1:1/fhir/x", "https://127.0.0.1:80/fhir/x", "//evil.example/fhir/x", "/other/x",
-     "/fhir/../admin", "http://u@127.0.0.1:80/fhir/x", "/fhirx/y"],
+     "/fhir/../admin", "http://u@127.0.0.1:80/fhir/x", "/fhirx/y", "/fhir/%2e%2e/%2e%2e/stolen/fhir/Condition", "/fhir/x/%2e%2e%2f..%2fstolen", "http://[::1", "http://127.0.0.1:abc/x"],
 )  # fmt: skip
 def test_a_next_page_outside_the_base_is_refused(following: str) -> None:
     client = FhirClient(base="http://127.0.0.1:80/fhir", token=TOKEN, deadline=0)
 
-    with pytest.raises(FetchFailed, match="another server"):
+    with pytest.raises(errors.NextElsewhere, match="another server"):
         client._below_base("http://127.0.0.1:80/fhir/Observation", following)
+
+
+@pytest.mark.parametrize("following", ["?page=2", "/fhir?_getpages=7", "http://127.0.0.1/fhir/Observation?page=2"])
+def test_a_next_page_below_the_base_is_followed(following: str) -> None:
+    client = FhirClient(base="http://127.0.0.1:80/fhir/", token=TOKEN, deadline=0)
+
+    assert client._below_base("http://127.0.0.1:80/fhir/Observation?patient=1", following)
 
 
 class Dripping(socketserver.BaseRequestHandler):
@@ -257,79 +468,95 @@ class Dripping(socketserver.BaseRequestHandler):
     [
         (b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 100000\r\n\r\n", b"x"),
         (b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"1\r\nx\r\n",
+        ),
     ],
     ids=["body", "headers", "chunks"],
 )
 def test_a_server_that_drips_is_cut_off_at_the_deadline(start: bytes, piece: bytes) -> None:
-    with Server(("127.0.0.1", 0), Dripping) as server:
-        server.start, server.piece = start, piece
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    with Bystander(("127.0.0.1", 0), Dripping) as dripping_server:
+        dripping_server.start, dripping_server.piece = start, piece
+        thread = threading.Thread(target=dripping_server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            client = FhirClient(
-                base=f"http://127.0.0.1:{server.server_address[1]}/fhir", token=TOKEN, deadline=time.monotonic() + 1
-            )
+            base = f"http://127.0.0.1:{dripping_server.server_address[1]}/fhir"
+            client = FhirClient(base=base, token=TOKEN, deadline=time.monotonic() + 1)
             begun = time.monotonic()
-            with pytest.raises(FetchFailed, match="in time"):
+            with pytest.raises(errors.TooLate, match="in time"):
                 client.get("Condition?patient=p1")
             # Not a matter of speed: uncut, the server goes on for ten seconds.
             assert time.monotonic() - begun < 5
         finally:
-            server.shutdown()
+            dripping_server.shutdown()
             thread.join()
 
 
-@pytest.mark.parametrize(
-    "following",
-    [
-        "/fhir/%2e%2e/%2e%2e/stolen/fhir/Condition",
-        "/fhir/x/%2e%2e%2f..%2fstolen",
-        "http://[::1",
-        "http://127.0.0.1:abc/x",
-    ],
-)
-def test_a_next_page_that_climbs_out_of_the_base_is_not_asked_for(following: str) -> None:
-    def answer(path: str, headers):
-        if path.startswith("/fhir/Condition"):
-            return 200, {}, bundle(following=following)
-        return chart()(path, headers)
+def test_a_connection_cut_at_the_deadline_of_one_call_does_not_serve_the_next(server) -> None:
+    who, given_up = server.load(patient(), *given(INTENT)), threading.Event()
+    server.fail("Condition?", act=hanging(given_up), times=1)
 
-    with fhir_server(answer) as (base, seen):
-        failed = call(base)
+    assert call(server, who, site(budget_s=0.5)).status_code in (200, 412)
+    given_up.set()
+
+    for _ in range(3):
+        assert topics(call(server, who)) == ["acute-safety"]
+
+
+# ---- whose data ----
+
+
+def test_a_server_that_ignores_the_patient_parameter_leaks_nothing(server) -> None:
+    server.load(patient(), *given(INTENT, "questionnaire"))
+    who = server.load(patient())
+    server.fail("QuestionnaireResponse?", upstream=lambda path: path.partition("?")[0])
+
+    got = call(server, who)
+
+    assert topics(got) == ["data-anomaly"]
+    assert "question 4" not in got.get_data(as_text=True)
+
+
+def absolute(base: str):
+    """Every relative reference made absolute, as some servers answer."""
+
+    def change(content: dict) -> dict:
+        text = json.dumps(content)
+        return json.loads(text.replace('"reference": "', f'"reference": "{base}/'))
+
+    return change
+
+
+def test_absolute_references_below_the_server_are_the_patients_own(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    server.fail("", change=absolute(server.base))
+
+    assert topics(call(server, who)) == ["acute-safety"]
+
+
+def test_absolute_references_below_another_base_of_the_site_are_the_patients_own(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    server.fail("", change=absolute("https://ehr.example/fhir"))
+    both = site(fhir_bases=(server.base, "https://ehr.example/fhir"))
+
+    assert topics(call(server, who)) == ["data-anomaly"]
+    assert topics(call(server, who, both)) == ["acute-safety"]
+
+
+def test_another_patient_from_the_server_is_412(server) -> None:
+    who, other = server.load(patient()), server.load(patient())
+    server.fail("Patient/", upstream=lambda path: path.replace(who, other))
+
+    failed = call(server, who)
 
     assert failed.status_code == 412
-    assert not [path for path, _ in seen if "stolen" in path]
+    assert "another patient" in failed.get_data(as_text=True)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"resourceType":"CapabilityStatement"}',
-        b'{"resourceType":"Patient","id":"p1"}',
-        b'\xff\xfe{"resourceType":"Bundle"}',
-    ],
-)
-def test_an_answer_of_another_kind_is_unknown(body: bytes) -> None:
-    with fhir_server(
-        lambda path, headers: (200, {}, body) if path.startswith("/fhir/Condition") else chart()(path, headers)
-    ) as (base, _):
-        assert call(base).status_code == 412
-
-
-def test_another_patient_from_the_server_is_412() -> None:
-    def answer(path: str, headers):
-        if path.startswith("/fhir/Patient"):
-            return 200, {}, json.dumps(patient() | {"id": "other"}).encode()
-        return chart()(path, headers)
-
-    with fhir_server(answer) as (base, _):
-        assert call(base).status_code == 412
-
-
-def test_a_first_page_that_was_sent_is_completed_from_the_server() -> None:
+def test_a_first_page_that_was_sent_is_completed_from_the_server(server) -> None:
+    who = server.load(patient(), *given(INTENT))
     page = {"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": "http://ehr/next"}]}
-    sent = {"patient": patient(), "conditions": None, "questionnaires": None, "screening": page}
+    sent = {"patient": patient() | {"id": who}, "conditions": None, "questionnaires": None, "screening": page}
 
-    with fhir_server(chart(*given("C-SSRS, today: question 4 = yes"))) as (base, _):
-        assert topics(call(base, prefetch=sent)) == ["acute-safety"]
+    assert topics(call(server, who, prefetch=sent)) == ["acute-safety"]
