@@ -21,6 +21,7 @@ from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import Instrument
 from fhir_adapters.instruments import QuestionnaireMap
+from fhir_adapters.prefetch import templates
 from fhir_adapters.settings import ReadSettings
 
 AS_OF = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -241,6 +242,15 @@ def form(name: str, when: str | None, items: dict[str, str], extras: set[str], s
 def bundle(*resources: dict) -> bytes:
     whole = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]}
     return json.dumps(whole).encode()
+
+
+def prefetch_of(chart: list[dict]) -> dict:
+    """A chart as a client sends it that ran the prefetch templates."""
+    found = {}
+    for template in templates():
+        ours = [r for r in chart if r["resourceType"] in template.types]
+        found[template.key] = ours[0] if template.key == "patient" else json.loads(bundle(*ours))
+    return found
 
 
 def record_of(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from builders import AS_OF, LOINC, PATIENT, PHQ, bundle, codeable, given, observation, patient, resource
+from builders import AS_OF, LOINC, PATIENT, PHQ, bundle, codeable, given, observation, patient, prefetch_of, resource
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
 from cds_service.app import create_app
@@ -144,15 +144,6 @@ def test_connections_are_kept_between_calls_and_nothing_else_is(server) -> None:
 # ---- samples ----
 
 
-def keyed(chart: list[dict]) -> dict:
-    """A chart as a client sends it that ran the templates by type."""
-    found = {}
-    for template in templates():
-        ours = [r for r in chart if r["resourceType"] in template.types]
-        found[template.key] = ours[0] if template.key == "patient" else json.loads(bundle(*ours))
-    return found
-
-
 def said(got) -> list[tuple[str, str]]:
     assert got.status_code == 200, got.get_json()
     return [(c["summary"], c["detail"]) for c in got.get_json()["cards"]]
@@ -167,7 +158,7 @@ def test_a_sample_chart_gives_the_same_cards_whether_it_is_sent_or_read_from_the
 
         from_server = said(call(server, who))
 
-        assert from_server == said(call(server, who, prefetch=keyed(chart), fhirAuthorization=None))
+        assert from_server == said(call(server, who, prefetch=prefetch_of(chart), fhirAuthorization=None))
         seen += len(from_server)
     assert seen > 30
 
