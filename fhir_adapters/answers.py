@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from functools import cache
 
 from fhir_adapters import r4
@@ -17,15 +18,22 @@ from fhir_adapters.terminology import LOINC, SNOMED, canonical, table
 
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 
-WORDS = {
-    "not at all": 0, "nunca": 0, "never": 0, "several days": 1, "varios días": 1,
-    "more than half the days": 2, "más de la mitad de los días": 2, "nearly every day": 3, "casi todos los días": 3,
-}  # fmt: skip
-# EPDS item 10 has answer words of its own (response options only; the question is not reproduced).
-EPDS_WORDS = {"never": 0, "hardly ever": 1, "sometimes": 2, "quite often": 3, "yes, quite often": 3}
-YES_WORDS = {"yes": True, "y": True, "true": True, "sí": True, "si": True, "1": True, "positive": True, "present": True,
-             "no": False, "n": False, "false": False, "0": False, "negative": False, "absent": False, "denied": False,
-             "denies": False, "not present": False}  # fmt: skip
+SAYS_YES = ("yes", "y", "true", "1", "positive", "present", "si", "positivo", "presente")
+SAYS_NO = (
+    "no",
+    "n",
+    "false",
+    "0",
+    "negative",
+    "absent",
+    "denied",
+    "denies",
+    "not present",
+    "negativo",
+    "ausente",
+    "niega",
+)
+YES_WORDS = dict.fromkeys(SAYS_YES, True) | dict.fromkeys(SAYS_NO, False)  # noqa: FBT003  # values of a table
 YES_NO_TABLES = ("v2-0136", "v2-0532")
 REFUSED = {
     "asked-declined",
@@ -35,11 +43,22 @@ REFUSED = {
     "patient refused",
     "refuse",
     "refused to answer",
+    "prefer not to answer",
+    "prefiere no contestar",
+    "no desea contestar",
+    "se nego a contestar",
 }
 REFUSED_CODES = {(SNOMED, "720834000")}
 # Reasons for an absent value that mean the question was not put or not filled in; the short ones are null flavours.
 NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-applicable", "not-performed",
              "UNK", "NASK", "ASKU", "NAV", "NI"}  # fmt: skip
+
+
+@cache
+def auditc_codes() -> dict[str, int]:
+    """LOINC answer codes of AUDIT-C with their score; the one that two questions share means the same in both."""
+    rows = ((row["code"], re.match(r"answer\.auditc\.item\d score=(\d)", row["group"])) for row in table("instruments"))
+    return {code: int(score[1]) for code, score in rows if score}
 
 
 @cache
@@ -57,6 +76,14 @@ def answer_codes() -> tuple[dict[str, int], dict[tuple[str, str], bool]]:
 
 
 LEVELS = {"LA9194-7": "low", "LA6751-7": "moderate", "LA9193-9": "high"}
+LEVEL_WORDS = {
+    "high": "high",
+    "alto": "high",
+    "moderate": "moderate",
+    "moderado": "moderate",
+    "low": "low",
+    "bajo": "low",
+}
 SEVERITY = {"LA30370-3": 1, "LA30371-1": 2, "LA30372-9": 3, "LA30373-7": 4, "LA30374-5": 5}
 
 
@@ -90,10 +117,25 @@ def number_in(value: r4.Value) -> float | None:
 
 
 def _texts(value: r4.Value) -> list[str]:
-    """The words of a value in lower case, without a note in brackets behind them."""
+    """The words of a value in lower case and without accents; then again without a score before or after them."""
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
-    return [re.sub(r"\s*\([^)]*\)$", "", text.strip().lower()) for text in texts if text]
+    plain = [_folded(text) for text in texts if text]
+    bare = [re.sub(r"^\d\s*(?:[=:.]|-\s)\s*|\s*\([^)]*\)$", "", text) for text in plain]
+    return list(dict.fromkeys((*plain, *bare)))
+
+
+def _folded(text: str) -> str:
+    apart = unicodedata.normalize("NFKD", text.strip().lower())
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+def total_in(value: r4.Value) -> float | None:
+    """A total: a number, or a coded answer whose code or words are one."""
+    number = number_in(value)
+    coded = [c.code for c in codings(value) if canonical(c.system or "") not in (LOINC, SNOMED)]
+    digits = (text for text in (*_texts(value), *coded) if text and re.fullmatch(r"\d{1,2}", text))
+    return number if number is not None else next((float(text) for text in digits), None)
 
 
 def _absent(value: r4.Value) -> AnswerState | None:
@@ -107,7 +149,8 @@ def _absent(value: r4.Value) -> AnswerState | None:
     return None
 
 
-def _has_value(value: r4.Value) -> bool:
+def has_value(value: r4.Value) -> bool:
+    """Whether there is a value of any type, readable or not."""
     readable = (
         value.value_quantity,
         value.value_codeable_concept,
@@ -130,15 +173,15 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     A value that is no step of the scale is unreadable: weights shipped with forms are not trusted
     (docs/clinical-sources.md S1). A value that can be read wins over a reason for its absence.
     """
-    scores, _ = answer_codes()
+    scores = auditc_codes() if instrument is Instrument.AUDITC else answer_codes()[0]
     number: float | None = next(
         (scores[c.code] for c in codings(value) if c.code in scores and (not c.system or canonical(c.system) == LOINC)),
         None,
     )
     if number is None:
-        number = number_in(value)
+        number = _auditc_number(item, value) if instrument is Instrument.AUDITC else number_in(value)
     if number is None:
-        words = EPDS_WORDS if instrument is Instrument.EPDS else WORDS
+        words = _words_of(instrument, item)
         number = next((words[text] for text in _texts(value) if text in words), None)
     if number is not None:
         fits = number == int(number) and 0 <= number <= TOP_ITEM[instrument]
@@ -152,6 +195,30 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
 
 
+def _auditc_number(item: str, value: r4.Value) -> float | None:
+    """A score of AUDIT-C; a quantity of drinks becomes the score of its band, one in another unit is none."""
+    quantity = value.value_quantity
+    unit = ((quantity.code or quantity.unit or "") if quantity else "").lower()
+    number = number_in(value)
+    if number is None or unit in ("", "1", "{score}"):
+        return number
+    if item != "2" or "drink" not in unit or number < 0:
+        return None
+    return float(sum(number >= more for more in DRINKS_FROM))
+
+
+# From how many drinks on a drinking day each further point of AUDIT-C's second question is given.
+DRINKS_FROM = (3, 5, 7, 10)
+
+
+@cache
+def _words_of(instrument: Instrument, item: str) -> dict[str, int]:
+    """The response options of a question with their scores, in English and Spanish, in lower case without accents."""
+    own = instrument.value if instrument in (Instrument.EPDS, Instrument.AUDITC) else "phq, gad-7"
+    rows = table("answer_words")
+    return {row["words"]: int(row["score"]) for row in rows if row["instrument"] == own and row["item"] in (item, "*")}
+
+
 def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
     """A yes/no answer: boolean, coded, 1 or 0, the word, or else the interpretation."""
     said = _said_yes(value)
@@ -161,12 +228,12 @@ def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
 
 
 def _unanswered(value: r4.Value) -> AnswerState:
-    return _absent(value) or (AnswerState.UNREADABLE if _has_value(value) else AnswerState.BLANK)
+    return _absent(value) or (AnswerState.UNREADABLE if has_value(value) else AnswerState.BLANK)
 
 
 def nothing_there(value: r4.Value) -> bool:
     """Whether there is neither a value nor a value that could not be read."""
-    return not _has_value(value) and _absent(value) is not AnswerState.UNREADABLE
+    return not has_value(value) and _absent(value) is not AnswerState.UNREADABLE
 
 
 def _said_yes(value: r4.Value) -> bool | None:
@@ -187,7 +254,7 @@ def _said_yes(value: r4.Value) -> bool | None:
     worded = next((YES_WORDS[text] for text in texts if text in YES_WORDS), None)
     if worded is None and any(re.match(r"yes\b", text) for text in texts):
         return True
-    if worded is None and not _has_value(value):
+    if worded is None and not has_value(value):
         flags = {c.code for concept in value.interpretation for c in concept.coding}
         worded = True if "POS" in flags else False if "NEG" in flags else None
     return worded
@@ -199,7 +266,7 @@ def overall_level(value: r4.Value) -> str | None:
     if coded:
         return coded
     words = {word for text in _texts(value) for word in re.findall(r"[a-z]+", text)}
-    return next((level for level in ("high", "moderate", "low") if level in words), None)
+    return next((level for word, level in LEVEL_WORDS.items() if word in words), None)
 
 
 def most_severe(value: r4.Value, reference: str) -> ItemAnswer:

@@ -50,7 +50,7 @@ from fhir_adapters.facts import (
 from fhir_adapters.forms import screening_forms
 from fhir_adapters.gathered import CONDITIONS, COVERAGE, ENCOUNTERS, MEDICATIONS, Gathered
 from fhir_adapters.instruments import target_of
-from fhir_adapters.measurements import measured_facts, readings
+from fhir_adapters.measurements import measured_facts, readings, response_readings
 from fhir_adapters.medications import Medicine, active, class_names, concept_of, medication_facts, medicine
 from fhir_adapters.screening import total_of
 from fhir_adapters.settings import ReadSettings
@@ -97,9 +97,14 @@ def patient_record(
     forms, observation_events = screening_forms(chart)
     events = [*condition_events, *_reason_events(chart), *observation_events]
     measured, odd_values = measured_facts(
-        reading
-        for resource in chart.of("Observation")
-        for reading in readings(resource.content, resource.reference, zone, today)
+        (
+            *(r for o in chart.of("Observation") for r in readings(o.content, o.reference, zone, today)),
+            *(
+                r
+                for q in chart.of("QuestionnaireResponse")
+                for r in response_readings(q.content, q.reference, chart.maps, zone, today)
+            ),
+        )
     )
     facts = [*_patient_facts(gathered, visits, chart), *measured, *_screening_facts(forms)]
     if CONDITIONS in gathered.known:

@@ -57,6 +57,7 @@ class Instrument(StrEnum):
     CSSRS = "c-ssrs"
     ASQ = "asq"
     GAD7 = "gad-7"
+    AUDITC = "audit-c"
 
 
 class AnswerState(StrEnum):

@@ -1,7 +1,7 @@
 """The screening instruments: scales, titles, and which code or linkId asks which question.
 
-By LOINC for PHQ-9, PHQ-2, PHQ-9M, GAD-7 and C-SSRS; by a site's own map for forms without standard codes (ASQ has no
-LOINC codes, and none was found for EPDS item 10). Does not read answers.
+By LOINC for PHQ-9, PHQ-2, PHQ-9M, GAD-7, AUDIT-C and C-SSRS; by a site's own map for forms without standard codes
+(ASQ has no LOINC codes, and none was found for EPDS item 10). Does not read answers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,30 @@ from fhir_adapters.facts import Instrument
 from fhir_adapters.terminology import LOINC, SNOMED, canonical, table
 
 # Highest item score and highest total of the graded instruments (docs/clinical-sources.md S1, S2).
-TOP_ITEM = {Instrument.PHQ9: 3, Instrument.PHQ9M: 3, Instrument.PHQ2: 3, Instrument.EPDS: 3, Instrument.GAD7: 3}
-TOP_TOTAL = {Instrument.PHQ9: 27, Instrument.PHQ9M: 27, Instrument.PHQ2: 6, Instrument.EPDS: 30, Instrument.GAD7: 21}
-ITEM_COUNT = {Instrument.PHQ9: 9, Instrument.PHQ9M: 9, Instrument.PHQ2: 2, Instrument.EPDS: 10, Instrument.GAD7: 7}
+TOP_ITEM = {
+    Instrument.PHQ9: 3,
+    Instrument.PHQ9M: 3,
+    Instrument.PHQ2: 3,
+    Instrument.EPDS: 3,
+    Instrument.GAD7: 3,
+    Instrument.AUDITC: 4,
+}
+TOP_TOTAL = {
+    Instrument.PHQ9: 27,
+    Instrument.PHQ9M: 27,
+    Instrument.PHQ2: 6,
+    Instrument.EPDS: 30,
+    Instrument.GAD7: 21,
+    Instrument.AUDITC: 12,
+}
+ITEM_COUNT = {
+    Instrument.PHQ9: 9,
+    Instrument.PHQ9M: 9,
+    Instrument.PHQ2: 2,
+    Instrument.EPDS: 10,
+    Instrument.GAD7: 7,
+    Instrument.AUDITC: 3,
+}
 YES_NO = (Instrument.CSSRS, Instrument.ASQ)
 # The nine-item PHQ, for adults and for adolescents: the rules read both alike.
 NINE_ITEM_PHQ = (Instrument.PHQ9, Instrument.PHQ9M)
@@ -28,6 +49,7 @@ TITLES = {
     Instrument.PHQ2: "PHQ-2",
     Instrument.EPDS: "EPDS",
     Instrument.GAD7: "GAD-7",
+    Instrument.AUDITC: "AUDIT-C",
     Instrument.CSSRS: "C-SSRS",
     Instrument.ASQ: "ASQ",
 }
@@ -35,7 +57,7 @@ TITLES = {
 SAFETY_ITEM = {Instrument.PHQ9: "9", Instrument.PHQ9M: "9", Instrument.EPDS: "10"}
 
 GROUPS = {"phq9": Instrument.PHQ9, "phq9m": Instrument.PHQ9M, "phq2": Instrument.PHQ2, "epds": Instrument.EPDS,
-          "gad7": Instrument.GAD7, "cssrs.screener": Instrument.CSSRS}  # fmt: skip
+          "gad7": Instrument.GAD7, "auditc": Instrument.AUDITC, "cssrs.screener": Instrument.CSSRS}  # fmt: skip
 
 # The two questions of PHQ-9M outside its total; they must reach the rules all the same (docs/clinical-sources.md S1).
 TEEN_QUESTIONS = ("past_month_thoughts", "lifetime_attempt")
@@ -68,7 +90,9 @@ def targets() -> dict[str, Target]:
     """LOINC (and two SNOMED) codes to the instrument and item that they stand for."""
     found: dict[str, Target] = {}
     for row in table("instruments"):
-        match = re.match(r"(phq9m|phq9|phq2|gad7|epds|cssrs\.screener)\.(item\d(?:_recent)?|total|panel)", row["group"])
+        match = re.match(
+            r"(phq9m|phq9|phq2|gad7|auditc|epds|cssrs\.screener)\.(item\d(?:_recent)?|total|panel)", row["group"]
+        )
         if match and not row["code"].startswith("("):
             instrument, part = GROUPS[match[1]], match[2]
             item = part.replace("item", "q" if instrument is Instrument.CSSRS else "")
@@ -79,6 +103,14 @@ def targets() -> dict[str, Target]:
     found["93374-7"] = Target(instrument=Instrument.CSSRS, item="level")
     found["93293-9"] = Target(instrument=Instrument.CSSRS, item="most-severe")
     return found
+
+
+def asked_for() -> tuple[str, ...]:
+    """The codes of `targets` that rules or pages have a use for.
+
+    AUDIT-C is not among them: its answers on drinking are inputs of the models, and asked for as such.
+    """
+    return tuple(code for code, target in targets().items() if target.instrument is not Instrument.AUDITC)
 
 
 def target_of(concept: r4.CodeableConcept | None, maps: Iterable[QuestionnaireMap]) -> Target | None:

@@ -7,14 +7,18 @@ canonical unit only when it is plausible there, and is marked as assumed.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 
 from fhir_adapters import r4
-from fhir_adapters.dates import first_when
-from fhir_adapters.facts import Anomaly, Fact, When
+from fhir_adapters.answers import graded, has_value
+from fhir_adapters.dates import first_when, when
+from fhir_adapters.facts import Anomaly, Fact, Instrument, When
+from fhir_adapters.instruments import QuestionnaireMap, questionnaire_targets
 from fhir_adapters.terminology import LOINC, SNOMED, canonical, table
 from fhir_adapters.units import UnitError, convert
 
@@ -29,14 +33,19 @@ SMOKING_WORDS = {
     "light tobacco smoker": 3,
 }  # fmt: skip
 EMPLOYMENT = "67875-5"
+EMPLOYED = re.compile(r"^(?:self-)?employed|^(?:full|part)[- ]time")
+NOT_EMPLOYED = re.compile(r"\bunemployed|^retired|^not (?:employed|in (?:the )?labou?r force)")
 SELF_RATED_HEALTH = "61577-3"
+HEALTH_CODES = {"LA9206-9": 1, "LA13913-1": 2, "LA8967-7": 3, "LA8968-5": 4, "LA8969-3": 5}
 HEALTH_WORDS = {"excellent": 1, "very good": 2, "good": 3, "fair": 4, "poor": 5}
 # Hunger Vital Sign: both "never true" is full food security; the survey's 4-step scale is coarser here.
 HUNGER = ("88122-7", "88123-5")
+HUNGER_CODES = {"LA28398-8": 1, "LA6729-3": 3, "LA28397-0": 4}
 HUNGER_WORDS = {"never true": 1, "sometimes true": 3, "often true": 4}
-# AUDIT-C answers to the middle of their band (drinks a day; drinking days a year).
-AUDITC_DRINKS = {"LA15694-5": 1.5, "LA15695-2": 3.5, "LA18930-0": 5.5, "LA18931-8": 8.0, "LA18932-6": 10.0}
-AUDITC_DAYS = {"LA6270-8": 0.0, "LA18926-8": 12.0, "LA18927-6": 36.0, "LA18928-4": 130.0, "LA18929-2": 260.0}
+# AUDIT-C questions 1 and 2, and what their scores of 0 to 4 mean: the middle of each band (drinking days a year;
+# drinks a drinking day).
+AUDITC = {"1": "68518-0", "2": "68519-8"}
+AUDITC_BANDS = {"68518-0": (0.0, 12.0, 36.0, 130.0, 260.0), "68519-8": (1.5, 3.5, 5.5, 8.0, 10.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +101,23 @@ def readings(observation: r4.Observation, reference: str, zone: tzinfo, today: d
     return [Reading(code=code or "", value=value, when=moment, reference=reference) for code, value in found]
 
 
+def response_readings(
+    response: r4.QuestionnaireResponse,
+    reference: str,
+    maps: Iterable[QuestionnaireMap],
+    zone: tzinfo,
+    today: date,
+) -> list[Reading]:
+    """The answers of a QuestionnaireResponse that are measured facts: those of AUDIT-C on drinking."""
+    if response.status not in ("completed", "amended"):
+        return []
+    return [
+        Reading(code=AUDITC[target.item], value=value, when=when(response.authored, zone, today), reference=reference)
+        for target, value in questionnaire_targets(response, maps)
+        if target.instrument is Instrument.AUDITC and target.item in AUDITC
+    ]
+
+
 def coded_values(observation: r4.Observation) -> list[tuple[r4.CodeableConcept | None, r4.Value]]:
     """An Observation's own code with its value, then each component's."""
     parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
@@ -136,10 +162,21 @@ def measured_facts(found: Iterable[Reading]) -> tuple[list[Fact], list[Anomaly]]
     return facts, anomalies
 
 
-def _moment(reading: Reading) -> tuple[date, datetime]:
+def _moment(reading: Reading) -> tuple[date, datetime, float]:
+    """By time; of two values of one moment the higher, so that the order in which they came decides nothing."""
+    first = datetime.min.replace(tzinfo=UTC)
     if reading.when is None:
-        return date.min, datetime.min.replace(tzinfo=UTC)
-    return reading.when.day, reading.when.instant or datetime.min.replace(tzinfo=UTC)
+        return date.min, first, _size(reading)
+    return reading.when.day, reading.when.instant or first, _size(reading)
+
+
+def _size(reading: Reading) -> float:
+    quantity = reading.value.value_quantity
+    number = _coded(reading) if reading.code in CODED else quantity.value if quantity else _plain(reading.value)
+    try:
+        return float(number) if number is not None else -math.inf
+    except ValueError:
+        return -math.inf
 
 
 CODED = {
@@ -156,9 +193,7 @@ CODED = {
 def _feature(reading: Reading) -> str | None:
     """The feature that this reading could give; None when the code is not ours or there is no value."""
     if reading.code in CODED:
-        value = reading.value
-        said = value.value_codeable_concept is not None or value.value_string is not None
-        return CODED[reading.code] if said else None
+        return CODED[reading.code] if has_value(reading.value) else None
     quantity = quantities().get(reading.code)
     value = reading.value
     has_number = (
@@ -182,15 +217,23 @@ def _coded(reading: Reading) -> float | bool | None:
         coded = (SMOKING_STATUS[code] for system, code in codes if system == SNOMED and code in SMOKING_STATUS)
         return next(coded, next((SMOKING_WORDS[w] for w in words if w in SMOKING_WORDS), None))
     if reading.code == EMPLOYMENT:
-        if any(w.startswith(("employed", "full-time", "part-time", "full time", "part time")) for w in words):
-            return True
-        return False if any(w.startswith(("unemployed", "retired", "not employed")) for w in words) else None
+        if any(NOT_EMPLOYED.search(w) for w in words):
+            return False
+        return True if any(EMPLOYED.search(w) for w in words) else None
     if reading.code == SELF_RATED_HEALTH:
-        return next((HEALTH_WORDS[w] for w in words if w in HEALTH_WORDS), None)
+        return _by_code_or_words(codes, words, HEALTH_CODES, HEALTH_WORDS)
     if reading.code in HUNGER:
-        return next((HUNGER_WORDS[w] for w in words if w in HUNGER_WORDS), None)
-    bands = AUDITC_DRINKS if reading.code == "68519-8" else AUDITC_DAYS
-    return next((bands[code] for system, code in codes if system == LOINC and code in bands), None)
+        return _by_code_or_words(codes, words, HUNGER_CODES, HUNGER_WORDS)
+    item = next(item for item, code in AUDITC.items() if code == reading.code)
+    score = graded(item, value, Instrument.AUDITC, reading.reference).score
+    return None if score is None else AUDITC_BANDS[reading.code][score]
+
+
+def _by_code_or_words(
+    codes: list[tuple[str, str]], words: list[str], by_code: dict[str, int], by_words: dict[str, int]
+) -> int | None:
+    coded = next((by_code[code] for system, code in codes if system in (LOINC, "") and code in by_code), None)
+    return coded if coded is not None else next((by_words[w] for w in words if w in by_words), None)
 
 
 def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:

@@ -1,7 +1,7 @@
 """Medication requests and statements to ingredients, and ingredients to the classes that the models know.
 
-EHRs send products, ingredients or text alone. A class is found by RxNorm ingredient code, then by
-ATC, then by an ingredient's name as whole words in the display or text. Methadone and
+EHRs send products, ingredients or text alone. A class is found by RxNorm ingredient code, by ATC code, and by
+an ingredient's or a brand's name as whole words in the display or text. Methadone and
 buprenorphine belong to no class (42 CFR Part 2). What a medicine is for is not inferred.
 """
 
@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import cast
 
 from fhir_adapters import r4
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.facts import Fact, When
 from fhir_adapters.listed import listed_fact
-from fhir_adapters.terminology import RXNORM, canonical, code_list, table
+from fhir_adapters.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
 
 INTENTS = {"order", "plan", "original-order", "reflex-order", "filler-order", "instance-order", None}
 
@@ -77,7 +77,7 @@ ROUTES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One listed ingredient: its words without a route, the routes it is listed for, and its class."""
+    """One listed ingredient or brand: its words without a route, the routes it is listed for, and its class."""
 
     words: tuple[str, ...]
     routes: frozenset[str]
@@ -87,10 +87,21 @@ class Listed:
 @cache
 def _by_first_word() -> dict[str, list[Listed]]:
     index: dict[str, list[Listed]] = {}
+    classes: dict[str, list[str]] = {}
     for row in table("drug_classes"):
-        words, routes = _words(row["ingredient"])
-        index.setdefault(words[0], []).append(Listed(words=words, routes=routes, name=row["class"]))
+        classes.setdefault(row["ingredient"], []).append(row["class"])
+    brands = [(row["brand"], name) for row in table("brand_names") for name in classes[row["ingredient"]]]
+    for text, name in (*((i, name) for i, names in classes.items() for name in names), *brands):
+        words, routes = _words(text)
+        index.setdefault(words[0], []).append(Listed(words=words, routes=routes, name=name))
     return index
+
+
+@lru_cache(maxsize=1024)
+def classes_of_atc(code: str) -> frozenset[str]:
+    """The classes of an ATC code, of a substance or of a group."""
+    plain = code.strip().upper()
+    return frozenset(row["class"] for row in table("atc_classes") if plain.startswith(row["atc"]))
 
 
 def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -121,6 +132,8 @@ def medicine(concept: r4.CodeableConcept | None, when: When | None, reference: s
         names.append(coding.display or "")
         if canonical(coding.system or "") == RXNORM:
             names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
+        elif canonical(coding.system or "") == ATC:
+            classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
     for name in names:
         classes |= classes_in(name)
     plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)

@@ -28,7 +28,7 @@ from fhir_adapters.consent import allowed
 from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gathered import Gathered, once
-from fhir_adapters.instruments import QuestionnaireMap, targets
+from fhir_adapters.instruments import QuestionnaireMap, asked_for
 from fhir_adapters.measurements import CODED
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
@@ -52,7 +52,7 @@ def _screened() -> tuple[str, ...]:
     findings = sorted(
         row["code"] for row in table("conditions") if row["system"] == SNOMED and safety_label(code_group(row["group"]))
     )
-    return (*targets(), *findings)
+    return (*asked_for(), *findings)
 
 
 def _measured() -> tuple[str, ...]:

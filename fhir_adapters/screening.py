@@ -19,8 +19,8 @@ from fhir_adapters.answers import (
     graded,
     most_severe,
     nothing_there,
-    number_in,
     overall_level,
+    total_in,
     yes_or_no,
 )
 from fhir_adapters.facts import Administration, AnswerState, Instrument, ItemAnswer, When
@@ -62,7 +62,7 @@ def pieces_of(
     if target.item == "total":
         if nothing_there(value):
             return []
-        found = number_in(value)
+        found = total_in(value)
         # A total that cannot be read is kept as -1: out of range, hence an anomaly, never nothing.
         number = int(found) if found is not None and found == int(found) else -1
     elif target.item == "level":

@@ -30,7 +30,7 @@ from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters.conditions import safety_label
-from fhir_adapters.instruments import targets
+from fhir_adapters.instruments import asked_for, targets
 from fhir_adapters.prefetch import local_template, templates
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.terminology import code_group, table
@@ -396,7 +396,8 @@ def test_every_code_that_is_read_as_a_screening_answer_or_finding_is_in_the_quer
 
     asked = {code.partition("|")[2] for code in query.partition("code=")[2].split(",")}
 
-    assert asked == set(targets()) | findings
+    assert asked == set(asked_for()) | findings
+    assert {target.instrument.value for code, target in targets().items() if code not in asked} == {"audit-c"}
 
 
 def test_a_sites_own_codes_are_fetched_and_unknown_without_access() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from builders import RXNORM, codeable, record_of, resource
 
-from fhir_adapters.medications import classes_in
+from fhir_adapters import r4
+from fhir_adapters.medications import class_names, classes_in, medicine
+from fhir_adapters.terminology import table
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,28 @@ def test_a_medicine_without_a_name_is_unreadable_not_nothing() -> None:
     record = record_of(medicine(medicationCodeableConcept={}))
 
     assert [u.reason for u in record.unreadable] == ["it names no medicine"]
+
+
+@pytest.mark.parametrize(
+    ("code", "classes"),
+    [("N06AB06", {"rx_ssri"}), ("n06ab04", {"rx_ssri"}), ("N06AX16", {"rx_snri"}), ("N06AX11", {"rx_mirtaz_traz"}), ("N05AH04", {"rx_antipsychotic"}), ("N05AN01", {"rx_lithium"}),
+     ("N03AE01", {"rx_benzo"}), ("N03AX09", {"rx_anticonvulsant"}), ("C07AB02", {"rx_betablocker"}), ("N07BC02", set()), ("N02AE01", set()), ("N06AX", set()), ("N06A", set()), ("", set())],
+)  # fmt: skip
+def test_a_class_is_found_by_atc_code(code: str, classes: set[str]) -> None:
+    concept = r4.CodeableConcept(coding=[r4.Coding(system="http://www.whocc.no/atc", code=code, display="x")])
+
+    assert medicine(concept, None, "MedicationRequest/1").classes == classes
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [("Zoloft 50 mg tablet", {"rx_ssri"}), ("LEXAPRO", {"rx_ssri"}), ("Wellbutrin XL 300 mg", {"rx_bupropion"}), ("MS Contin 15 mg", {"rx_opioid"}), ("Lantus SoloStar pen", {"rx_insulin"}),
+     ("Percocet 5-325", {"rx_opioid"}), ("Suboxone film", set()), ("Somatropin", set())],
+)  # fmt: skip
+def test_a_class_is_found_by_brand_name(text: str, classes: set[str]) -> None:
+    assert medicine(r4.CodeableConcept(text=text), None, "MedicationRequest/1").classes == classes
+
+
+def test_every_class_of_an_atc_code_or_brand_is_a_class_of_ingredients() -> None:
+    assert {row["class"] for row in table("atc_classes")} <= set(class_names())
+    assert {row["ingredient"] for row in table("brand_names")} <= {row["ingredient"] for row in table("drug_classes")}
