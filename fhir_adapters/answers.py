@@ -33,7 +33,7 @@ SAYS_NO = (
     "ausente",
     "niega",
 )
-YES_WORDS = dict.fromkeys(SAYS_YES, True) | dict.fromkeys(SAYS_NO, False)  # noqa: FBT003  # values of a table
+YES_WORDS = dict.fromkeys(SAYS_YES, True) | dict.fromkeys(SAYS_NO, False)
 YES_NO_TABLES = ("v2-0136", "v2-0532")
 REFUSED = {
     "asked-declined",

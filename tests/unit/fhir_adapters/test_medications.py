@@ -6,7 +6,8 @@ import pytest
 from builders import RXNORM, codeable, record_of, resource
 
 from fhir_adapters import r4
-from fhir_adapters.medications import class_names, classes_in, medicine
+from fhir_adapters.medications import class_names, classes_in
+from fhir_adapters.medications import medicine as medicine_of
 from fhir_adapters.terminology import table
 
 
@@ -88,7 +89,7 @@ def test_a_medicine_without_a_name_is_unreadable_not_nothing() -> None:
 def test_a_class_is_found_by_atc_code(code: str, classes: set[str]) -> None:
     concept = r4.CodeableConcept(coding=[r4.Coding(system="http://www.whocc.no/atc", code=code, display="x")])
 
-    assert medicine(concept, None, "MedicationRequest/1").classes == classes
+    assert medicine_of(concept, None, "MedicationRequest/1").classes == classes
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_class_is_found_by_atc_code(code: str, classes: set[str]) -> None:
      ("Percocet 5-325", {"rx_opioid"}), ("Suboxone film", set()), ("Somatropin", set())],
 )  # fmt: skip
 def test_a_class_is_found_by_brand_name(text: str, classes: set[str]) -> None:
-    assert medicine(r4.CodeableConcept(text=text), None, "MedicationRequest/1").classes == classes
+    assert medicine_of(r4.CodeableConcept(text=text), None, "MedicationRequest/1").classes == classes
 
 
 def test_every_class_of_an_atc_code_or_brand_is_a_class_of_ingredients() -> None:
