@@ -215,7 +215,7 @@ def _chronic() -> tuple[dict[tuple[str, str], tuple[str, ...]], tuple[tuple[re.P
 
 
 def _icd_pattern(code: str) -> str:
-    """`J45` a category and all below it; `C00-C96` a range; `I20-I25 except I25.2` a range with a hole."""
+    """`J45` a category and all below it; `C00-C96` a range; `I21-I25 except I25.2` a range with a hole."""
     span, _, hole = code.partition(" except ")
     low, _, high = span.partition("-")
     if high:

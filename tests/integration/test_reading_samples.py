@@ -18,9 +18,7 @@ NOT_FACTS = {"patient", "as_of", "meds", "phq_mode", "phq9_true", "phq2_true", "
              "suicide_scenario", "mdd_condition", "options"}  # fmt: skip
 OTHER_NAMES = {"ambulatory_visits_yr": "visits_yr", "patient_has_suicide_history": "suicide_history"}
 # The kinds of input that are not read as the samples expect, each with its reason.
-KNOWN_EXCEPTIONS = {
-    "cond_chd": "ICD-10-CM I20 (angina) lies within the range I20-I25 that the feature map gives for heart disease",
-}
+KNOWN_EXCEPTIONS: dict[str, str] = {}
 ITEMS_IN_CHART = ("items_obs", "qr")
 TOTAL_IN_CHART = (*ITEMS_IN_CHART, "total_only", "multi", "stale")
 
@@ -60,7 +58,7 @@ def compared(record: PatientRecord, row: dict[str, str]) -> list[tuple[str, bool
     return found
 
 
-def test_at_least_995_of_1000_expected_values_are_read_and_every_exception_is_a_known_kind(shared: Path) -> None:
+def test_every_expected_value_is_read_but_for_known_kinds_of_input(shared: Path) -> None:
     folder = shared / "data" / "fhir-samples" / "mixed-synthetic"
     right, wrong = 0, Counter()
     for row in csv.DictReader((folder / "expected.csv").read_text(encoding="utf-8").splitlines()):
@@ -70,8 +68,8 @@ def test_at_least_995_of_1000_expected_values_are_read_and_every_exception_is_a_
     wrong = +wrong
 
     print(f"{right} values right, {sum(wrong.values())} not: {dict(wrong)}")
-    assert right / (right + sum(wrong.values())) >= 0.995
     assert set(wrong) <= set(KNOWN_EXCEPTIONS)
+    assert right > 3600
 
 
 def test_all_synthea_patients_are_read_without_an_error(shared: Path) -> None:
