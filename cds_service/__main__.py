@@ -75,7 +75,9 @@ def demo(once: bool, host: str, port: int) -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json", "cards"]), default="text", show_default=True,
               help="text to read; json, one object a line; cards as a CDS client gets them.")  # fmt: skip
 @click.option("--as-of", help="The moment to assess at: a date (its end, UTC) or a date and time. Default: now.")
-@click.option("--strict", is_flag=True, help="Refuse a Bundle with a resource that is not valid R4.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse input that is not valid R4, and list every deviation with its path."
+)
 @click.option("--site", help="The site whose settings apply. Default: the first.")
 @CONFIG
 def assess(  # one argument an option
@@ -118,6 +120,8 @@ def _shown(files: tuple[str, ...]) -> Iterator[str]:
 
 
 def _print(result: Assessed | Failed, form: str) -> None:
+    from dataclasses import asdict
+
     import msgspec
 
     from cds_service.assess_files import Failed
@@ -125,8 +129,11 @@ def _print(result: Assessed | Failed, form: str) -> None:
     if isinstance(result, Failed):
         if form == "text":
             click.echo(f"{result.name}: {result.error}", err=True)
+            for found in result.deviations:
+                click.echo(f"  {found.path} ({found.resource}): {found.fault}", err=True)
         else:
-            click.echo(msgspec.json.encode({"input": result.name, "error": result.error}))
+            more = {"deviations": [asdict(found) for found in result.deviations]} if result.deviations else {}
+            click.echo(msgspec.json.encode({"input": result.name, "error": result.error} | more))
     elif form == "json":
         click.echo(msgspec.json.encode(result.report()))
     elif form == "cards":

@@ -31,17 +31,18 @@ from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.errors import FhirError, NotFhir
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.prefetch import Access, gather
-from fhir_adapters.validation import bundle_faults
+from fhir_adapters.validation import Deviation, deviations
 
 GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """An input that could not be assessed, and why."""
+    """An input that could not be assessed, and why; `deviations` from R4 where they were looked for."""
 
     name: str
     error: str
+    deviations: tuple[Deviation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +105,13 @@ def content(name: str) -> bytes:
 def assess_file(
     path: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook, strict: bool = False
 ) -> Assessed | Failed:
-    """One input assessed, or why not. `strict`: a Bundle with a resource that is not valid R4 is refused."""
+    """One input assessed, or why not. `strict`: what is not valid R4 is refused, with every deviation."""
     name = path.encode(errors="replace").decode()  # bytes of a path that are no UTF-8 cannot be printed
     try:
         raw = content(path)
+        invalid = deviations(raw) if strict else []
+        if invalid:
+            return _not_valid(name, invalid)
         encounter, user = None, None
         if _is_hook(raw):
             hook = offered(decode(raw))
@@ -123,10 +127,6 @@ def assess_file(
             )
         else:
             gathered = chart_bundle(raw, settings=site.reading, as_of=as_of)
-            invalid = bundle_faults(raw) if strict else []
-            if invalid:
-                more = f" and {len(invalid) - 1} more" if len(invalid) > 1 else ""
-                return Failed(name=name, error=f"not valid R4: {invalid[0]}{more}")
         record = patient_record(gathered, settings=site.reading, as_of=as_of, encounter=encounter, left_out=True)
     except OSError as error:
         return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
@@ -139,6 +139,12 @@ def assess_file(
     assessment = assess(record, for_site(engine, site.thresholds))
     cards = cards_for(assessment, site.cards, phrases, new_id=random_id, user=user)
     return Assessed(name=name, assessment=assessment, cards=cards, site=site, phrases=phrases)
+
+
+def _not_valid(name: str, found: list[Deviation]) -> Failed:
+    first, count = found[0], "1 deviation" if len(found) == 1 else f"{len(found)} deviations"
+    error = f"not valid R4: {count}; the first in {first.resource} at {first.path}: {first.fault}"
+    return Failed(name=name, error=error, deviations=tuple(found))
 
 
 def offered(hook: HookRequest) -> HookRequest:

@@ -1,43 +1,139 @@
 """Resources checked against the R4 definitions with fhir.resources: what we emit, and what we are asked to check.
 
 Much slower than the hot path's own types, so it is used for drafts, in tests and by `mhcds assess --strict`. The
-R4B models of the library serve for R4: the resource types used here did not change between the two.
+R4B models of the library serve for R4: the resource types used here did not change between the two. The library
+knows some of the required value sets whole and enforces none; those that it knows are enforced here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from fhir_adapters import r4
+from fhir_adapters.errors import NotFhir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """One departure from R4: where, in which resource, and what; never the value found there."""
+
+    path: str
+    resource: str
+    fault: str
+
+
+def deviations(raw: bytes) -> list[Deviation]:
+    """Every deviation in a Bundle, a resource, or the prefetch of a hook request. Raises NotFhir for no JSON object."""
+    try:
+        whole = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotFhir("expected JSON; found something else") from error
+    if not isinstance(whole, dict):
+        raise NotFhir("expected a JSON object; found something else")
+    if "resourceType" in whole:
+        return list(_of_resource(whole, ""))
+    sent = whole.get("prefetch")
+    values = sent.items() if isinstance(sent, dict) and "resourceType" not in sent else [("", sent)]
+    return [
+        deviation
+        for key, value in values
+        if value is not None
+        for deviation in _of_resource(value, f"prefetch.{key}".rstrip("."))
+    ]
 
 
 def faults(resource: dict[str, Any]) -> list[str]:
     """What is wrong with one resource: element and kind of fault, without the values found. Empty when it is valid."""
+    return [f"{deviation.path}: {deviation.fault}" for deviation in _of_resource(resource, "")]
+
+
+def _of_resource(resource: Any, place: str) -> Iterator[Deviation]:  # noqa: ANN401  # plain JSON
+    """The deviations of a resource, and of each resource in a Bundle under its own place."""
+    if not isinstance(resource, dict):
+        yield Deviation(path=place or "resource", resource="(none)", fault="expected a resource as a JSON object")
+        return
+    kind, name = resource.get("resourceType"), resource.get("id")
+    reference = f"{kind or '(no type)'}/{name or '(no id)'}"
+    entries = resource.get("entry") if kind == "Bundle" else None
+    plain = resource
+    if isinstance(entries, list):
+        # Each resource is checked by itself; a stand-in keeps its entry from being empty.
+        held = [
+            {**e, "resource": {"resourceType": "Basic", "code": {"text": "x"}}} if _holds(e) else e for e in entries
+        ]
+        plain = resource | {"entry": held}
+    for path, fault in _checked(plain):
+        yield Deviation(path=".".join(part for part in (place, path) if part), resource=reference, fault=fault)
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if _holds(entry):
+            inner = f"entry[{number}].resource"
+            yield from _of_resource(entry["resource"], f"{place}.{inner}" if place else inner)
+
+
+def _holds(entry: object) -> bool:
+    return isinstance(entry, dict) and "resource" in entry
+
+
+def _checked(resource: dict[str, Any]) -> list[tuple[str, str]]:
     from fhir.resources.R4B import get_fhir_model_class  # noqa: PLC0415  # takes a second to load; rarely needed
 
-    kind = resource.get("resourceType")
     try:
-        model = get_fhir_model_class(str(kind))
-    except (LookupError, ModuleNotFoundError, AttributeError):
-        return ["resourceType: no R4 resource of this name"]
+        model = get_fhir_model_class(str(resource.get("resourceType")))
+    except (LookupError, ModuleNotFoundError, AttributeError, ValueError):
+        return [("resourceType", "no R4 resource of this name")]
     try:
-        model.model_validate(resource)
+        valid = model.model_validate(resource)
     except ValidationError as error:
-        return [f"{'.'.join(str(part) for part in e['loc']) or 'resource'}: {e['type']}" for e in error.errors()]
-    return []
+        found = {_path(e["loc"]): _words(e) for e in error.errors()}
+        # The library looks for required primitives only where nothing else is wrong.
+        lacking = [name for name in _required(model) if resource.get(name) is None and f"_{name}" not in resource]
+        return list((found | dict.fromkeys(lacking, WORDS["missing"])).items())
+    return list(_outside_value_sets(valid, ""))
 
 
-def bundle_faults(raw: bytes) -> list[str]:
-    """The faults of every resource in a Bundle, each named by its reference."""
-    whole = r4.read(raw)
-    if whole.kind != "Bundle" or whole.content is None:
-        return ["expected a Bundle that can be read"]
-    found = []
-    for place, entry in enumerate(msgspec.json.decode(raw).get("entry", ()), start=1):
-        resource = entry.get("resource") or {}
-        name = f"entry {place} ({resource.get('resourceType', 'nothing')}/{resource.get('id', 'no id')})"
-        found += [f"{name}: {fault}" for fault in faults(resource)]
-    return found
+def _required(model: type[BaseModel]) -> Iterator[str]:
+    """The required primitive elements of a resource."""
+    for name, field in model.model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("element_required"):
+            yield field.alias or name
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """component[0].code, as FHIRPath would have it."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".") or "resource"
+
+
+def _words(error: Any) -> str:  # noqa: ANN401  # pydantic's ErrorDetails
+    if "got multiple" in error["msg"]:
+        return "more than one value of a choice of types"
+    kind = str(error["type"])
+    return WORDS.get(kind, kind)
+
+
+WORDS = {
+    "missing": "required and missing",
+    "model_field_validation.missing": "required and missing",
+    "extra_forbidden": "no such element in R4",
+    "value_error": "not a value of its type",
+}
+
+
+def _outside_value_sets(valid: BaseModel, place: str) -> Iterator[tuple[str, str]]:
+    """Codes that are not of the value set that their element requires."""
+    for name, field in type(valid).model_fields.items():
+        value = getattr(valid, name)
+        extra = field.json_schema_extra
+        allowed = extra.get("enum_values") if isinstance(extra, dict) else None
+        allowed = None if isinstance(allowed, list) and "+" in allowed else allowed  # a list that goes on
+        for number, inner in enumerate(value) if isinstance(value, list) else ((None, value),):
+            path = f"{place}.{field.alias or name}".removeprefix(".") + ("" if number is None else f"[{number}]")
+            if isinstance(inner, BaseModel):
+                yield from _outside_value_sets(inner, path)
+            elif isinstance(allowed, list) and isinstance(inner, str) and inner not in allowed:
+                yield path, "not a code of the required value set"
