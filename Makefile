@@ -17,7 +17,7 @@ DEPS_KEY = $$(cksum < requirements/dev.txt) $$($(PYTHON) -c 'import sys; print(s
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock train evaluate golden wheel clean
+.PHONY: help setup demo test fuzz check format lock train evaluate golden wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ lock: ## choose versions anew into requirements/ (releases at least a week old)
 	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml --extra train --group dev -o requirements/dev.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet --group lock -o requirements/lock.txt
+
+fuzz: setup ## spoil and read 200,000 sample charts (ARGS=number)
+	PYTHONPATH=. $(BIN)/python tests/mutations.py $(or $(ARGS),200000)
 
 train: setup ## train both models from $MHCDS_SHARED/data/nhanes into models/artifacts
 	$(BIN)/mhcds train --nhanes "$(MHCDS_SHARED)/data/nhanes" --out models/artifacts $(ARGS)
