@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.catalogue import SERVICES
+from cds_service.data_needs import EXTENSION, as_json
 
 
 def document() -> bytes:
@@ -25,7 +26,8 @@ def document() -> bytes:
                     "prefetch": dict(s.prefetch),
                 }
                 for s in SERVICES
-            ]
+            ],
+            "extension": {EXTENSION: as_json()},
         }
     )
 

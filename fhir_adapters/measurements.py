@@ -273,7 +273,7 @@ def _coded_fact(feature: str, reading: Reading) -> Fact | Anomaly:
     if coded is None:
         text = f"The latest answer on {NAMES[feature]} has no meaning that is known here; it was not used."
         return _odd(reading, "unmapped-code", text, stops_model=False)
-    unit = "{drinks}/d" if feature == "alc_drinks_day" else None
+    unit = {"alc_drinks_day": "{drinks}/d", "alc_days_yr": "d/a"}.get(feature)
     return Fact(name=feature, value=coded, unit=unit, when=reading.when, references=(reading.reference,))
 
 

@@ -1,0 +1,55 @@
+"""What is read from a chart, on the page and in discovery: complete, and the same in both."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from builders import AS_OF
+
+from cds_service.app import create_app
+from cds_service.data_needs import EXTENSION, as_markdown, data_needs
+from explanations.assessment import Engine
+from fhir_adapters.prefetch import templates
+from models.feature_schema import FEATURES
+
+PAGE = Path(__file__).parents[2] / "docs" / "data-needs.md"
+
+
+def test_the_page_says_what_the_service_asks_for() -> None:
+    if os.environ.get("MHCDS_REWRITE_GOLDEN"):
+        PAGE.write_text(as_markdown(), encoding="utf-8")
+
+    assert PAGE.read_text(encoding="utf-8") == as_markdown()
+
+
+def test_every_prefetch_key_is_a_need_and_every_model_input_has_one() -> None:
+    needs = data_needs()
+
+    assert [need.key for need in needs] == [template.key for template in templates()]
+    assert {name for need in needs for name in need.model_inputs} == {spec.name for spec in FEATURES}
+
+
+def test_every_code_that_is_asked_for_has_a_meaning() -> None:
+    nameless = [code.code for need in data_needs() for code in need.codes if not code.display]
+
+    assert nameless == []
+
+
+def test_no_element_of_a_name_or_an_address_is_read() -> None:
+    elements = {element for need in data_needs() for element in need.elements}
+
+    assert "Patient.birthDate" in elements
+    assert "Observation.value[x]" in elements
+    assert not [e for e in elements if e.endswith((".name", ".address", ".telecom", ".text", ".note", ".context"))]
+
+
+def test_discovery_carries_the_same_in_an_extension_without_empty_members() -> None:
+    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+
+    document = client.get("/cds-services").get_json()
+    found = document["extension"][EXTENSION]
+
+    assert [need["key"] for need in found["needs"]] == [need.key for need in data_needs()]
+    assert all(value not in (None, "", [], {}) for need in found["needs"] for value in need.values())
+    assert {need["query"] for need in found["needs"]} == set(document["services"][0]["prefetch"].values())
