@@ -75,6 +75,7 @@ class Period(Element):
 
 # Elements that only another FHIR version has are kept unread: that they are there says enough (FOREIGN below).
 Absent = Raw
+NOT_THERE = Raw()
 
 
 class Meta(Element):
@@ -126,9 +127,9 @@ class Observation(Value):
     derived_from: list[Reference] = []
     focus: list[Reference] = []
     meta: Meta | None = None
-    context: Absent = Raw()
-    related: Absent = Raw()
-    triggered_by: Absent = Raw()
+    context: Absent = NOT_THERE
+    related: Absent = NOT_THERE
+    triggered_by: Absent = NOT_THERE
 
 
 class Answer(Value):
@@ -151,8 +152,8 @@ class QuestionnaireResponse(Element):
     authored: str | None = None
     item: list[QuestionnaireItem] = []
     meta: Meta | None = None
-    context: Absent = Raw()
-    parent: Absent = Raw()
+    context: Absent = NOT_THERE
+    parent: Absent = NOT_THERE
 
 
 class Condition(Element):
@@ -167,9 +168,9 @@ class Condition(Element):
     onset_period: Period | None = None
     recorded_date: str | None = None
     meta: Meta | None = None
-    context: Absent = Raw()
-    asserted_date: Absent = Raw()
-    participant: Absent = Raw()
+    context: Absent = NOT_THERE
+    asserted_date: Absent = NOT_THERE
+    participant: Absent = NOT_THERE
 
 
 class Medication(Element):
@@ -193,9 +194,9 @@ class MedicationUse(Element):
     effective_date_time: str | None = None
     effective_period: Period | None = None
     meta: Meta | None = None
-    context: Absent = Raw()
-    medication: Absent = Raw()
-    taken: Absent = Raw()
+    context: Absent = NOT_THERE
+    medication: Absent = NOT_THERE
+    taken: Absent = NOT_THERE
 
 
 class Encounter(Element):
@@ -208,9 +209,9 @@ class Encounter(Element):
     subject: Reference | None = None
     period: Period | None = None
     meta: Meta | None = None
-    reason: Absent = Raw()
-    actual_period: Absent = Raw()
-    subject_status: Absent = Raw()
+    reason: Absent = NOT_THERE
+    actual_period: Absent = NOT_THERE
+    subject_status: Absent = NOT_THERE
 
 
 class Procedure(Element):
@@ -222,10 +223,10 @@ class Procedure(Element):
     performed_date_time: str | None = None
     performed_period: Period | None = None
     meta: Meta | None = None
-    context: Absent = Raw()
-    not_done: Absent = Raw()
-    occurrence_date_time: Absent = Raw()
-    occurrence_period: Absent = Raw()
+    context: Absent = NOT_THERE
+    not_done: Absent = NOT_THERE
+    occurrence_date_time: Absent = NOT_THERE
+    occurrence_period: Absent = NOT_THERE
 
 
 class Coverage(Element):
@@ -266,8 +267,8 @@ class Consent(Element):
     policy_rule: CodeableConcept | None = None
     provision: Provision | None = None
     meta: Meta | None = None
-    decision: Absent = Raw()
-    except_: Absent = msgspec.field(default=Raw(), name="except")
+    decision: Absent = NOT_THERE
+    except_: Absent = msgspec.field(default=NOT_THERE, name="except")
 
 
 class Patient(Element):
@@ -439,8 +440,10 @@ ANOTHER_VERSION = "unreadable version: its shape is that of FHIR {version}; R4 a
 
 def subject_of(content: Element) -> Reference | None:
     """The reference by which a resource says whose it is."""
-    found = (getattr(content, name, None) for name in ("subject", "beneficiary", "patient"))
-    return next((reference for reference in found if isinstance(reference, Reference)), None)
+    found = (
+        getattr(content, "subject", None) or getattr(content, "beneficiary", None) or getattr(content, "patient", None)
+    )
+    return found if isinstance(found, Reference) else None
 
 
 def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
@@ -448,8 +451,15 @@ def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
     subject = subject_of(content)
     if subject is None or not (subject.reference or "").startswith("#"):
         return
-    held = msgspec.json.decode(raw).get("contained") or ()
-    owner = next((one for one in held if isinstance(one, dict) and one.get("id") == subject.target[1:]), {})
+    held = msgspec.json.decode(raw).get("contained")
+    owner = next(
+        (
+            one
+            for one in (held if isinstance(held, list) else ())
+            if isinstance(one, dict) and one.get("id") == subject.target[1:]
+        ),
+        {},
+    )
     identifiers = _decoded(owner.get("identifier"), IDENTIFIERS) or ()
     subject.identifier = next((i for i in identifiers if i.system and i.value), subject.identifier)
     subject.reference = None
@@ -457,10 +467,13 @@ def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
 
 def _foreign(kind: str, content: Element) -> str | None:
     """The fault of a resource that has elements of another FHIR version."""
-    for name, version in FOREIGN.get(kind, {}).items():
-        if bytes(getattr(content, name)):
+    for name, version in FOREIGN_PAIRS.get(kind, ()):
+        if getattr(content, name) is not NOT_THERE:
             return ANOTHER_VERSION.format(version=version)
     return None
+
+
+FOREIGN_PAIRS = {kind: tuple(names.items()) for kind, names in FOREIGN.items()}
 
 
 def _retyped(kind: str, plain: dict[str, Any]) -> str | None:
@@ -479,11 +492,16 @@ def _may_change_meaning(text: bytes) -> bool:
 
 
 def _changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
-    if isinstance(plain, dict):
-        return any(bool(plain.get(name)) for name in ("modifierExtension", "implicitRules")) or any(
-            _changes_meaning(inner) for inner in plain.values()
-        )
-    return isinstance(plain, list) and any(_changes_meaning(inner) for inner in plain)
+    left = [plain]  # a list of what is still to be looked at: recursion would end at a depth that a sender chooses
+    while left:
+        here = left.pop()
+        if isinstance(here, dict):
+            if here.get("modifierExtension") or here.get("implicitRules"):
+                return True
+            left += here.values()
+        elif isinstance(here, list):
+            left += here
+    return False
 
 
 # The extension of the security-labelling guide (DS4P) that names the law behind a label.
@@ -493,17 +511,24 @@ LABEL_BASIS = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/ex
 def _labels(content: Element) -> frozenset[str]:
     """The codes of the security labels, and of the laws that they rest on."""
     meta = getattr(content, "meta", None)
-    codings = meta.security if meta else ()
+    if meta is None or not meta.security:
+        return NO_LABELS
+    codings = meta.security
     laws = (e.value_coding for c in codings for e in c.extension if e.url == LABEL_BASIS and e.value_coding)
     return frozenset(c.code for c in (*codings, *laws) if c.code)
+
+
+NO_LABELS: frozenset[str] = frozenset()
 
 
 def _updated(content: Element) -> datetime | None:
     """When this version of a resource was made, where it says so with a time zone."""
     meta = getattr(content, "meta", None)
+    if meta is None or not meta.last_updated:
+        return None
     with suppress(ValueError):
-        moment = datetime.fromisoformat(meta.last_updated) if meta and meta.last_updated else None
-        return moment if moment and moment.tzinfo else None
+        moment = datetime.fromisoformat(meta.last_updated)
+        return moment if moment.tzinfo else None
     return None
 
 
