@@ -23,7 +23,9 @@ from builders import (
     resource,
 )
 
+from fhir_adapters import r4
 from fhir_adapters.bundles import chart_bundle
+from fhir_adapters.errors import NotFhir
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
@@ -382,3 +384,27 @@ def test_r4b_reads_as_r4() -> None:
     r4b = intent() | {"meta": {"profile": ["http://hl7.org/fhir/4.3/StructureDefinition/Observation"]}}
 
     assert topics(r4b) == ["acute-safety critical"]
+
+
+# ---- shapes that nobody means ----
+
+
+@pytest.mark.parametrize("contained", [5, "x", {}, None, [5], [None], [{"id": "me"}], [{"id": "me", "identifier": 5}]])
+def test_an_odd_contained_element_is_nobody(contained: object) -> None:
+    record = read(intent() | {"subject": {"reference": "#me"}, "contained": contained})
+
+    assert record.administrations == ()
+
+
+@pytest.mark.parametrize("depth", [600, 900, 5000, 100_000])
+@pytest.mark.parametrize("beside", ['"modifierExtension": []', '"status": 5', '"subject": {"reference": "#me"}'])
+def test_a_resource_nested_to_any_depth_is_read_or_refused(depth: int, beside: str) -> None:
+    nested = '{"a":' * depth + "1" + "}" * depth
+    text = f'{{"resourceType": "Observation", "id": "x", {beside}, "foo": {nested}}}'
+
+    try:
+        found = r4.read(text.encode())
+    except NotFhir:
+        assert depth > 900
+    else:
+        assert found.kind == "Observation"
