@@ -49,7 +49,7 @@ from fhir_adapters.errors import (
 CONNECT_TIMEOUT_S = 1.0
 PAUSE_S = 0.1
 MOST_PAGES = 20
-MOST_BYTES = 20_000_000
+MOST_BYTES = 20_000_000  # of all pages of one query together
 SERVERS_KEPT, CONNECTIONS_KEPT = 16, 16
 ACCEPT = "application/fhir+json"
 # What servers label FHIR JSON with: the R4 name, the plain one, and the one of DSTU2 (CDSH-103).
@@ -219,6 +219,8 @@ class FhirClient:
             asked.add(url)
             page = self._tenacious(session, url)
             pages.append(page)
+            if sum(len(p.text) for p in pages) > MOST_BYTES:
+                raise TooMuch("the chart sent more than can be read")
             links = page.content.link if page.kind == "Bundle" and page.content else ()
             url = self._below_base(url, next((link.url for link in links if link.relation == "next"), None))
         return pages

@@ -130,6 +130,21 @@ def test_a_query_that_the_server_does_not_support_is_asked_again_in_the_guarante
     assert server.asked("Procedure?")[-1] == f"Procedure?patient={who}"
 
 
+def test_what_is_missing_is_read_side_by_side(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    together = threading.Barrier(len(templates()) - 1)  # all but the consents, which come first
+
+    def waiting(_handler) -> bool:
+        together.wait(timeout=20)  # passes only when all of them are here at once
+        return False
+
+    for path in (*SEARCHED, "Patient/"):
+        if path != "Consent":
+            server.fail(path, act=waiting)
+
+    assert topics(call(server, who, site(budget_s=30.0))) == ["acute-safety"]
+
+
 def test_connections_are_kept_between_calls_and_nothing_else_is(server) -> None:
     who = server.load(patient(), *given(INTENT))
     server.fail("Condition", act=lambda handler: handler.headers.get("Cookie") and answer(handler, 500, b"cookie"))
@@ -323,6 +338,21 @@ def test_a_page_that_names_itself_as_the_next_is_read_once(server) -> None:
     with pytest.raises(errors.TooMuch):
         client.get("Condition?patient=p1")
     assert len(server.asked("Condition?")) == 1
+
+
+def test_pages_that_are_too_much_together_are_not_read_on(server) -> None:
+    padding = {"resourceType": "Basic", "id": "x", "text": {"div": " " * 8_000_000}}
+
+    def another(handler) -> bool:
+        page = json.loads(bundle(padding)) | {"link": [{"relation": "next", "url": f"{handler.path}1"}]}
+        return answer(handler, 200, json.dumps(page).encode())
+
+    server.fail("Condition?", act=another)
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 20)
+
+    with pytest.raises(errors.TooMuch, match="more than can be read"):
+        client.get("Condition?patient=p1")
+    assert len(server.asked("Condition?")) == 3
 
 
 @pytest.mark.parametrize(
