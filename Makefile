@@ -31,7 +31,7 @@ setup: ## the virtual environment in .venv, from the hashed lock (the targets be
 		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 			echo "make setup: $(PYTHON) lacks venv or ensurepip; on Debian and Ubuntu: apt-get install python3-venv"; \
 			exit 1; } >&2; \
-		echo "Making $(VENV) and installing the locked dependencies (about 265 MB to download, once) ..."; \
+		echo "Making $(VENV) and installing the locked dependencies (about 290 MB to download, once) ..."; \
 		$(PYTHON) -m venv --clear $(VENV) && \
 		$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt && \
 		echo "$(DEPS_KEY)" > $(VENV)/.deps || exit 1; \

@@ -174,6 +174,8 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
         consider: tuple[str, ...] = ("Ask item 9 directly and complete the form",)
     else:
         consider = ("Ask directly", "Look at the source in the chart")
+        if [u.what for u in needed] == ["consents"] and not broken:
+            consider = ("Go by the documented answers; check the consent on file",)
         if needed:
             named = ", ".join(PARTS[u.what] for u in needed)
             action, what = _missing_action({u.what for u in needed}), f"Could not be read: {named}."

@@ -32,11 +32,11 @@ def prompting() -> list[dict]:
     return [r for line in PROMPTING for r in given(line)]
 
 
-def post(body: dict, *, use: str = "required", opted_out: bool = False):
+def post(body: dict, *, use: str = "required", opted_out: bool = False, substance_use: str = "withheld"):
     site = replace(
         default_config().sites[0],
         thresholds=BandThresholds(depression=0.0001, suicidal_ideation=0.0001),
-        reading=ReadSettings(consent=ConsentSettings(use=use), budget_s=5.0),
+        reading=ReadSettings(consent=ConsentSettings(use=use, substance_use=substance_use), budget_s=5.0),
     )
     app = create_app(ServiceConfig(sites=(site,)), engine=ENGINE, now=lambda: AS_OF, opted_out=lambda *_: opted_out)
     base = {"hook": "patient-view", "hookInstance": "h1"}
@@ -106,7 +106,8 @@ def test_a_failed_read_of_consents_silences_the_model_and_a_card_says_so(server,
     card = got.get_json()["cards"][0]
     assert card["indicator"] == "info"
     assert "No estimate was made" in card["summary"]
-    assert "consent" in card["detail"]
+    assert "check the consent on file" in card["detail"]
+    assert "Ask directly" not in card["detail"]
 
 
 @pytest.mark.parametrize(
@@ -156,3 +157,17 @@ def test_a_minor_is_told_nothing_about_consent() -> None:
     body["prefetch"]["patient"] = patient(age=15)
 
     assert topics(post(body)) == []
+
+
+def test_a_labelled_answer_is_put_away_whether_it_is_sent_or_read(server, caplog: pytest.LogCaptureFixture) -> None:
+    label = {
+        "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]}
+    }
+    labelled = [r | label for r in given(INTENT)]
+    who = server.load(patient(), *labelled)
+
+    with caplog.at_level("INFO"):
+        assert topics(post(sent(*labelled))) == topics(post(fetched(server, who))) == []
+
+    assert caplog.text.count('"withheld": 1') == 2
+    assert topics(post(sent(*labelled), substance_use="consented")) == ["acute-safety"]

@@ -428,6 +428,17 @@ def test_a_base_is_the_same_only_when_origin_and_path_are(one: str, other: str, 
     assert same_base(other, one) is same
 
 
+def test_a_token_that_the_server_does_not_know_is_refused_by_it_and_said(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    stale = {"access_token": "of-yesterday", "token_type": "Bearer", "expires_in": 60, "scope": "x", "subject": "us"}
+
+    refused = call(server, who, fhirAuthorization=stale)
+
+    assert refused.status_code == 412
+    assert "conditions: the chart refused access" in refused.get_data(as_text=True)
+    assert "of-yesterday" not in refused.get_data(as_text=True)
+
+
 def test_without_a_token_nothing_is_read(server) -> None:
     who = server.load(patient())
 
