@@ -200,7 +200,7 @@ def _auditc_number(item: str, value: r4.Value) -> float | None:
     quantity = value.value_quantity
     unit = ((quantity.code or quantity.unit or "") if quantity else "").lower()
     number = number_in(value)
-    if number is None or unit in ("", "1", "{score}"):
+    if number is None or unit in ("", "1", "{score}", "score", "{points}", "points", "pts"):
         return number
     if item != "2" or "drink" not in unit or number < 0:
         return None
@@ -252,7 +252,7 @@ def _said_yes(value: r4.Value) -> bool | None:
         return number == 1.0
     texts = _texts(value)
     worded = next((YES_WORDS[text] for text in texts if text in YES_WORDS), None)
-    if worded is None and any(re.match(r"yes\b", text) for text in texts):
+    if worded is None and any(re.match(r"(?:yes|si)\b", text) for text in texts):
         return True
     if worded is None and not has_value(value):
         flags = {c.code for concept in value.interpretation for c in concept.coding}

@@ -115,7 +115,7 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         _threads.watch = None
         self.timer.cancel()
-        with self.lock:  # from here on the connections may serve another call
+        with self.lock:
             self.used.clear()
 
     def add(self, connection: HTTPConnection) -> None:
@@ -124,6 +124,12 @@ class Watch:
             self.used.append(connection)
             if self.over:
                 _shut_down(connection)
+
+    def remove(self, connection: HTTPConnection) -> None:
+        """Lets go of a connection that is about to serve somebody else."""
+        with self.lock:
+            if connection in self.used:
+                self.used.remove(connection)
 
     def cut(self) -> None:
         """Ends whatever is still being read."""
@@ -148,6 +154,8 @@ _threads = _Threads()
 class _Watched(HTTPConnection):
     """A connection that tells the watch of the call at hand that it is in use: when opened, and when used again."""
 
+    watch: Watch | None = None
+
     def connect(self) -> None:
         super().connect()
         _tell(self)
@@ -162,16 +170,27 @@ class _WatchedTls(_Watched, HTTPSConnection):
     pass
 
 
-def _tell(connection: HTTPConnection) -> None:
-    if _threads.watch:
-        _threads.watch.add(connection)
+def _tell(connection: _Watched) -> None:
+    connection.watch = _threads.watch
+    if connection.watch:
+        connection.watch.add(connection)
 
 
-class _Plain(HTTPConnectionPool):
+class _LettingGo(HTTPConnectionPool):
+    """A pool whose connections leave their watch before anybody else can have them."""
+
+    def _put_conn(self, conn: Any) -> None:  # noqa: ANN401  # as urllib3 calls it
+        if isinstance(conn, _Watched) and conn.watch:
+            conn.watch.remove(conn)
+            conn.watch = None
+        super()._put_conn(conn)
+
+
+class _Plain(_LettingGo):
     ConnectionCls = _Watched
 
 
-class _Tls(HTTPSConnectionPool):
+class _Tls(_LettingGo, HTTPSConnectionPool):
     ConnectionCls = _WatchedTls
 
 

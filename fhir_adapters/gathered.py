@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fhir_adapters.facts import Consent, Unknown
-from fhir_adapters.r4 import Resource
+from fhir_adapters.r4 import Resource, subject_of
 
 # The parts of a chart; the first nine are also the prefetch keys.
 PATIENT = "patient"
@@ -54,13 +54,15 @@ def once(resources: Iterable[Resource]) -> list[Resource]:
     Of two versions of one resource the later counts. Where it is not said which that is, both are kept: then the worse
     answer stands.
     """
-    versions: dict[str, list[Resource]] = {}
+    versions: dict[tuple[str, str], list[Resource]] = {}
     nameless: list[Resource] = []
     for resource in resources:
         if not resource.names:
             nameless.append(resource)
             continue
-        held = versions.setdefault(resource.reference, [])
+        # Never across patients: another's resource of the same id must not take the place of the patient's own.
+        owner = resource.owner if resource.content is None else subject_of(resource.content)
+        held = versions.setdefault((resource.reference, repr(owner)), [])
         if not any(resource.text == other.text for other in held):
             held.append(resource)
     return [*(r for held in versions.values() for r in _latest(held)), *nameless]

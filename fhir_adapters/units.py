@@ -9,6 +9,7 @@ plausibility; `measurements` does.
 from __future__ import annotations
 
 import re
+import threading
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -75,12 +76,17 @@ def _factor(given: str, canonical: str) -> float | None:
     # No unit has exponents of three digits; working them out would take for ever.
     if not given or len(given) > LONGEST_UNIT or re.search(r"\d{3}", given):
         return None
-    units = registry()
     try:
-        factor = float((1 * units.from_ucum(given)).to(units.from_ucum(canonical).units).magnitude)
+        with ONE_AT_A_TIME:
+            units = registry()
+            factor = float((1 * units.from_ucum(given)).to(units.from_ucum(canonical).units).magnitude)
     except Exception:  # noqa: BLE001  # parser and registry each have errors of their own, with no common base
         return None
     return factor if 0 < factor < 1e30 else None
+
+
+# Neither library promises to be used by several threads at once, and a failure would be remembered.
+ONE_AT_A_TIME = threading.Lock()
 
 
 @cache

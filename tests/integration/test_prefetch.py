@@ -252,3 +252,12 @@ def test_nothing_known_gives_no_score() -> None:
     from cds_service.engine import load_engine
 
     assert {s.reason for s in assess(record(chart()), load_engine()).scores} == {"too-little-data"}
+
+
+@pytest.mark.parametrize("updated", ["2026-10-03T00:00:00Z", "2020-01-01T00:00:00Z"])
+def test_another_patients_resource_of_the_same_id_takes_no_ones_place(updated: str) -> None:
+    own = ANSWER[0] | {"meta": {"lastUpdated": "2026-10-02T00:00:00Z"}}
+    foreign = own | {"subject": {"reference": "Patient/other"}, "meta": {"lastUpdated": updated}, "valueBoolean": False}
+
+    for order in ((own, foreign), (foreign, own)):
+        assert topics(chart(*order)) == ["acute-safety", "data-anomaly"]
