@@ -18,7 +18,7 @@ from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters import errors
-from fhir_adapters.client import MOST_BYTES, FhirClient, is_loopback, same_base
+from fhir_adapters.client import MOST_BYTES, POOLS, FhirClient, Watch, is_loopback, same_base
 from fhir_adapters.errors import FetchFailed
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.prefetch import Access, gather, templates
@@ -536,46 +536,17 @@ def test_a_connection_cut_at_the_deadline_of_one_call_does_not_serve_the_next(se
         assert topics(call(server, who)) == ["acute-safety"]
 
 
-def test_the_deadline_of_one_call_does_not_cut_a_connection_that_another_has_taken_over(server) -> None:
-    """The first call's second page hangs past its deadline, while the connection of its first page serves another call."""
-    first_page = json.loads(bundle()) | {"link": [{"relation": "next", "url": f"{server.base}/Condition?page=2"}]}
-    taken, over, given_up = threading.Event(), threading.Event(), threading.Event()
+def test_a_connection_that_went_back_to_the_pool_is_cut_by_nobodys_deadline(server) -> None:
+    address, headers = f"{server.base}/Patient/none", {"Authorization": f"Bearer {TOKEN}"}
+    watch = Watch(time.monotonic() + 60)
 
-    def second(handler) -> bool:
-        taken.wait(20)
-        return hanging(given_up)(handler)
+    with watch:
+        POOLS.request("GET", address, headers=headers, retries=False)
+        opened = server.proxy.connections
+        watch.cut()
+        POOLS.request("GET", address, headers=headers, retries=False)
 
-    def of_another(_handler) -> bool:
-        taken.set()
-        over.wait(20)
-        return False
-
-    server.fail("Condition?page=2", act=second)
-    server.fail("Condition?patient=a", act=answering(200, json.dumps(first_page).encode()))
-    server.fail("Encounter?", act=of_another)
-    late = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 1.5)
-    other = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 30)
-    outcome: list = []
-
-    def read_late() -> None:
-        with suppress(FetchFailed):
-            late.get("Condition?patient=a")
-        over.set()
-
-    def read_other() -> None:
-        while not server.asked("Condition?page=2"):
-            time.sleep(0.01)
-        outcome.append(other.get("Encounter?patient=a"))
-
-    threads = [threading.Thread(target=target) for target in (read_late, read_other)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    given_up.set()
-
-    assert outcome[0][0].kind == "Bundle"
-    assert len(server.asked("Encounter?")) == 1, "it was cut, and asked for again"
+    assert server.proxy.connections == opened, "the connection was cut, and another had to be opened"
 
 
 # ---- whose data ----
