@@ -539,12 +539,14 @@ def test_a_connection_cut_at_the_deadline_of_one_call_does_not_serve_the_next(se
 def test_a_connection_that_went_back_to_the_pool_is_cut_by_nobodys_deadline(server) -> None:
     address, headers = f"{server.base}/Patient/none", {"Authorization": f"Bearer {TOKEN}"}
     watch = Watch(time.monotonic() + 60)
+    again = threading.Thread(target=POOLS.request, args=("GET", address), kwargs={"headers": headers})
 
     with watch:
         POOLS.request("GET", address, headers=headers, retries=False)
         opened = server.proxy.connections
         watch.cut()
-        POOLS.request("GET", address, headers=headers, retries=False)
+        again.start()  # another call, which no watch of this one may touch
+        again.join()
 
     assert server.proxy.connections == opened, "the connection was cut, and another had to be opened"
 
