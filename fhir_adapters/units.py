@@ -82,7 +82,8 @@ def _factor(given: str, canonical: str) -> float | None:
             factor = float((1 * units.from_ucum(given)).to(units.from_ucum(canonical).units).magnitude)
     except Exception:  # noqa: BLE001  # parser and registry each have errors of their own, with no common base
         return None
-    return factor if 0 < factor < 1e30 else None
+    # Twelve digits: more than any of these factors is known to, and free of the noise of the arithmetic.
+    return float(f"{factor:.12g}") if 0 < factor < 1e30 else None
 
 
 # Neither library promises to be used by several threads at once, and a failure would be remembered.
