@@ -108,7 +108,14 @@ def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) ->
 
 
 def _below(rule: r4.Provision) -> list[r4.Provision]:
-    return [inner for nested in rule.provision for inner in (nested, *_below(nested))]
+    """Every rule under a rule, however deep."""
+    found: list[r4.Provision] = []
+    left = [rule]
+    while left:
+        nested = left.pop().provision
+        found += nested
+        left += nested
+    return found
 
 
 def _in_force(rule: r4.Provision, today: date, zone: tzinfo) -> bool:

@@ -7,7 +7,7 @@ By LOINC for PHQ-9, PHQ-2, PHQ-9M, GAD-7, AUDIT-C and C-SSRS; by a site's own ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -142,20 +142,11 @@ def questionnaire_targets(
                 link: Target(instrument=site_map.instrument, item=item) for link, item in site_map.items.items()
             }
     found: list[tuple[Target, r4.Value]] = []
-
-    def walk(items: list[r4.QuestionnaireItem]) -> None:
-        for item in items:
-            target = site_items.get(item.link_id or "") or _loinc_target(item)
-            if target:
-                # Each of several answers is kept; putting the form together keeps the worst.
-                found.extend((target, answer) for answer in item.answer)
-                if not item.answer:
-                    found.append((target, r4.Value()))
-            walk(item.item)
-            for answer in item.answer:
-                walk(answer.item)
-
-    walk(response.item)
+    for item in items_of(response):
+        target = site_items.get(item.link_id or "") or _loinc_target(item)
+        if target:
+            # Each of several answers is kept; putting the form together keeps the worst.
+            found += [(target, answer) for answer in item.answer] or [(target, r4.Value())]
     teen = any(t.instrument is Instrument.PHQ9M for t, _ in found)
     if teen:
         found = [
@@ -163,6 +154,15 @@ def questionnaire_targets(
             for t, v in found
         ]
     return found
+
+
+def items_of(response: r4.QuestionnaireResponse) -> Iterator[r4.QuestionnaireItem]:
+    """Every item of a response, in order, however deep; without recursion, whose depth a sender would choose."""
+    left = list(reversed(response.item))
+    while left:
+        item = left.pop()
+        yield item
+        left += reversed([*item.item, *(inner for answer in item.answer for inner in answer.item)])
 
 
 def _loinc_target(item: r4.QuestionnaireItem) -> Target | None:

@@ -24,7 +24,7 @@ from fhir_adapters.answers import (
     yes_or_no,
 )
 from fhir_adapters.facts import Administration, AnswerState, Instrument, ItemAnswer, When
-from fhir_adapters.instruments import ITEM_COUNT, TEEN_QUESTIONS, TOP_ITEM, TOP_TOTAL, YES_NO, Target
+from fhir_adapters.instruments import ITEM_COUNT, TEEN_QUESTIONS, TOP_ITEM, TOP_TOTAL, YES_NO, Target, items_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +101,8 @@ def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
     """Whether a response is, by its canonical or its answer codes, one of the instruments: read or not read."""
     scores = answer_codes()[0]
 
-    def coded(items: list[r4.QuestionnaireItem]) -> bool:
-        return any(
-            coded(item.item) or any(coded(a.item) or any(c.code in scores for c in codings(a)) for a in item.answer)
-            for item in items
-        )
-
-    return bool(NAMES_A_FORM.search(response.questionnaire or "")) or coded(response.item)
+    coded = any(c.code in scores for item in items_of(response) for answer in item.answer for c in codings(answer))
+    return bool(NAMES_A_FORM.search(response.questionnaire or "")) or coded
 
 
 def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:

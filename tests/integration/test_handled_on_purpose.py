@@ -408,3 +408,27 @@ def test_a_resource_nested_to_any_depth_is_read_or_refused(depth: int, beside: s
         assert depth > 900
     else:
         assert found.kind == "Observation"
+
+
+@pytest.mark.parametrize("depth", [10, 100, 200])
+def test_an_answer_is_found_however_deep_its_form_is_nested(depth: int) -> None:
+    item: dict = {"linkId": CSSRS["q4"], "answer": [{"valueBoolean": True}]}
+    for n in range(depth):
+        item = {"linkId": f"g{n}", "item": [item]} if n % 2 else {"linkId": f"g{n}", "answer": [{"item": [item]}]}
+    form = resource("QuestionnaireResponse", status="completed", authored=TODAY, item=[item])
+
+    assert topics(form) == ["acute-safety critical"]
+
+
+def test_a_form_nested_as_deep_as_json_may_be_is_no_error() -> None:
+    depth = 330
+    text = f'{{"resourceType":"QuestionnaireResponse","id":"q","status":"completed","subject":{{"reference":"Patient/{PATIENT}"}},"item":'
+    deep = text + '[{"linkId":"x","item":' * depth + "[]" + "}]" * depth + "}"
+    settings = ReadSettings()
+    chart = f'{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{json.dumps(patient())}}},{{"resource":{deep}}}]}}'
+
+    record = patient_record(
+        chart_bundle(chart.encode(), settings=settings, as_of=AS_OF), settings=settings, as_of=AS_OF
+    )
+
+    assert record.administrations == ()
