@@ -21,9 +21,12 @@ UNOWNED = ("Medication", "Bundle", "OperationOutcome")
 
 
 def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]:
-    """The patient's own resources, and an anomaly (without content) when others were among them."""
+    """The patient's own resources, and an anomaly (without content) when others were among them.
+
+    It stops no model when the server itself says that it did not search by patient.
+    """
     owner = owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)
-    own, foreign, nameless = [], 0, 0
+    own, foreign, nameless, unfiltered = [], 0, 0, 0
     for resource in gathered.resources:
         if resource.kind in UNOWNED or resource.kind not in r4.TYPES:
             own.append(resource)
@@ -33,13 +36,20 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
             if resource.content is None:
                 # Nobody knows whose it is, so not even its id is shown.
                 own.append(replace(resource, reference=f"{resource.kind}/(patient not readable)"))
+            elif resource.unfiltered:
+                unfiltered += 1
             else:
                 nameless += 1
         elif owner.is_named_by(reference) and _about(resource.content, owner):
             own.append(resource)
+        elif resource.unfiltered:
+            unfiltered += 1
         else:
             foreign += 1
-    return own, [_anomaly(count, words) for count, words in ((foreign, OTHERS), (nameless, NOBODY)) if count]
+    found = [_anomaly(count, words) for count, words in ((foreign, OTHERS), (nameless, NOBODY)) if count]
+    # A server that says that it looked at no patient is answered by looking ourselves; it casts no doubt on the chart.
+    quiet = [replace(_anomaly(unfiltered, UNFILTERED), stops_model=False)] if unfiltered else []
+    return own, found + quiet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,7 @@ def _names_somebody(reference: r4.Reference) -> bool:
 
 OTHERS = "belonging to another patient or to a server that is not known"
 NOBODY = "naming no patient"
+UNFILTERED = "of others, from a search that the server did not limit to the patient"
 
 
 def _anomaly(count: int, words: str) -> Anomaly:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from urllib.parse import quote
@@ -296,7 +296,9 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
     """
     resources: list[r4.Resource] = []
     faults: list[str] = []
-    for whole in documents:
+    pages = list(documents)
+    unfiltered = all_pages and bool(pages) and _says_unfiltered(pages[0])
+    for whole in pages:
         if whole.kind in template.types:
             resources.append(whole)
         elif whole.kind == "OperationOutcome":
@@ -309,11 +311,22 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
             found = r4.contents(whole.content, all_pages=all_pages)
             ours = [r for r in (*found.resources, *found.included) if r.kind in template.types]
             others = [r for r in found.resources if r.kind not in (*template.types, "OperationOutcome")]
-            resources += ours
+            resources += [replace(r, unfiltered=True) for r in ours] if unfiltered else ours
             empty_handed = not ours and (others or (whole.content.total or 0) > 0)
             fault = found.fault or ("the search holds nothing of what was asked for" if empty_handed else None)
             faults += [fault] if fault else []
     return Part(resources=tuple(resources), unknown=faults[0] if faults else None)
+
+
+def _says_unfiltered(first_page: r4.Resource) -> bool:
+    """Whether a server says, by the parameters in its link to itself, that it did not search by patient."""
+    if first_page.kind != "Bundle" or first_page.content is None:
+        return False
+    own = next((link.url for link in first_page.content.link if link.relation == "self" and link.url), None)
+    if own is None:
+        return False
+    names = {pair.partition("=")[0].partition(":")[0] for pair in own.partition("?")[2].split("&")}
+    return not names & {"patient", "subject"}
 
 
 def _plain(kind: str) -> str:

@@ -372,7 +372,8 @@ class Resource:
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all the
     forms by which another resource may point to it. `fault` says why the content cannot be read; `owner` is then
     the patient that it names, if that much could be read. `labels` are the codes of its security labels, `text` is the
-    JSON that it was read from, `updated` when this version was made.
+    JSON that it was read from, `updated` when this version was made. `unfiltered`: found by a search of which the
+    server says that it did not look at the patient.
     """
 
     kind: str
@@ -384,6 +385,7 @@ class Resource:
     labels: frozenset[str] = frozenset()
     text: bytes = b""
     updated: datetime | None = None
+    unfiltered: bool = False
 
 
 def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:

@@ -1,6 +1,7 @@
 """A real FHIR server (sekmet-fhir) on loopback, and a proxy before it that can be told to fail as servers do.
 
-The server believes that the proxy's address is its own, so that its links and references lead through the proxy.
+This server takes no search parameters for QuestionnaireResponse: it answers with those of all patients, and says so in
+its link to itself. The server believes that the proxy's address is its own, so that its links and references lead through the proxy.
 Both end with the test session; the server is ended by its process id.
 """
 
@@ -20,7 +21,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from itertools import count
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from builders import PATIENT
 
@@ -83,8 +83,6 @@ class _Handler(BaseHTTPRequestHandler):
             return
         asked = fault.upstream(self.path) if fault and fault.upstream else self.path
         status, headers, body = self.forward(asked)
-        if not (fault and fault.upstream) and path.startswith("QuestionnaireResponse?"):
-            body = _of_the_patient(body, path)
         if fault and fault.change:
             body = json.dumps(fault.change(json.loads(body))).encode()
         answer(self, status, body, {"Content-Type": headers.get("Content-Type", FHIR_JSON)})
@@ -106,16 +104,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args) -> None:
         pass
-
-
-def _of_the_patient(body: bytes, path: str) -> bytes:
-    """A search's answer without other patients' entries: this server takes no parameters for QuestionnaireResponse."""
-    wanted = parse_qs(path.partition("?")[2]).get("patient", [""])[0]
-    found = json.loads(body)
-    entries = [e for e in found.get("entry", ()) if f'/{wanted}"' in json.dumps(e["resource"].get("subject"))]
-    found.pop("entry", None)
-    found["total"] = len(entries)
-    return json.dumps(found | ({"entry": entries} if entries else {})).encode()
 
 
 def answer(handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None) -> bool:

@@ -105,7 +105,7 @@ def test_all_pages_of_a_search_are_read(server) -> None:
 
     assert topics(call(server, who)) == ["acute-safety"]
     assert len(server.asked("Observation?") + server.asked("?")) >= 4
-    assert len(gathered(server, who).resources) == 451
+    assert sum(r.kind == "Observation" for r in gathered(server, who).resources) == 451
 
 
 def test_a_medicine_that_is_a_resource_of_its_own_is_included(server) -> None:
@@ -276,9 +276,13 @@ def test_a_failed_read_of_data_that_is_not_needed_costs_no_card(server) -> None:
 )  # fmt: skip
 def test_what_is_over_in_a_moment_is_asked_for_once_more(server, fault) -> None:
     who = server.load(patient(), *given(INTENT))
-    server.fail("Observation?", act=fault, times=2)  # one for each of the two searches
+    server.fail("Observation?", act=fault, times=1)
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
 
-    assert topics(call(server, who)) == ["acute-safety"]
+    (page,) = client.get(f"Observation?patient={who}")
+
+    assert len(page.content.entry) == 1
+    assert len(server.asked("Observation?")) == 2
 
 
 @pytest.mark.parametrize(("name", "asked"), [("unavailable", 1), ("busy for long", 1), ("server error", 1), ("refused", 1), ("redirect", 1),
@@ -554,15 +558,50 @@ def test_a_connection_that_went_back_to_the_pool_is_cut_by_nobodys_deadline(serv
 # ---- whose data ----
 
 
-def test_a_server_that_ignores_the_patient_parameter_leaks_nothing(server) -> None:
+def test_a_server_that_ignores_the_patient_parameter_and_says_so_leaks_nothing_and_costs_no_card(server) -> None:
+    server.load(patient(), *given(INTENT, "questionnaire"))
+    who = server.load(patient(), *given("PHQ-9, 40 days ago: items 1-9 = 0", "questionnaire"))
+
+    assert topics(call(server, who)) == []
+
+    record = patient_record(gathered(server, who), settings=ReadSettings(), as_of=AS_OF)
+    assert [(a.kind, a.stops_model) for a in record.anomalies] == [("wrong-patient", False)]
+    assert [f.total for f in record.administrations] == [None]
+    assert record.fact("phq9").value == 0
+
+
+def test_a_server_that_claims_to_have_searched_by_patient_and_has_not_is_an_anomaly(server) -> None:
     server.load(patient(), *given(INTENT, "questionnaire"))
     who = server.load(patient())
-    server.fail("QuestionnaireResponse?", upstream=lambda path: path.partition("?")[0])
 
+    def claiming(content: dict) -> dict:
+        return content | {"link": [{"relation": "self", "url": f"{server.base}/QuestionnaireResponse?patient={who}"}]}
+
+    server.fail("QuestionnaireResponse?", change=claiming)
     got = call(server, who)
 
     assert topics(got) == ["data-anomaly"]
     assert "question 4" not in got.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("path", ["Observation", "Condition", "Encounter", "MedicationRequest"])
+def test_no_search_that_ignores_the_patient_gives_a_foreign_fact(server, path: str) -> None:
+    others = [
+        *given(INTENT),
+        *given("Condition T14.91XA, 2 days ago"),
+        *given("Medicine sertraline, today"),
+        *given("Visit for depression, 30 days ago"),
+    ]
+    server.load(patient(), *others)
+    who = server.load(patient())
+    ids = ",".join(r["id"] for r in others if r["resourceType"] == path)
+    server.fail(f"{path}?", upstream=lambda _asked: f"/fhir/{path}?_id={ids}")
+
+    record = patient_record(gathered(server, who), settings=ReadSettings(), as_of=AS_OF)
+
+    assert topics(call(server, who)) == []
+    assert not (record.events or record.administrations or record.visits)
+    assert not [f.name for f in record.facts if f.value and f.name not in ("age", "female")]
 
 
 def absolute(base: str):
