@@ -9,8 +9,11 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
+import requests
 from builders import AS_OF, LOINC, PATIENT, PHQ, bundle, codeable, given, observation, patient, prefetch_of, resource
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
@@ -18,7 +21,7 @@ from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters import errors
-from fhir_adapters.client import MOST_BYTES, POOLS, FhirClient, Watch, is_loopback, same_base
+from fhir_adapters.client import MOST_BYTES, POOLS, FhirClient, Watch, _retry_after, is_loopback, same_base
 from fhir_adapters.errors import FetchFailed
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.prefetch import Access, gather, templates
@@ -204,10 +207,10 @@ FAULTS = {
     "redirect": (answering(307, Location="/fhir/Patient"), errors.Redirected, "redirects are not followed"),
     "not modified": (answering(304), errors.Redirected, "redirects are not followed"),
     "busy": (answering(429), errors.Busy, "too busy"),
-    "busy for long": (answering(429, Retry_After="3600"), errors.Busy, "too busy"),
+    "busy for long": (answering(429, Retry_After="40"), errors.Busy, "too busy"),
     "server error": (answering(500, b"<html>"), errors.ServerFailed, "answered 500"),
     "bad gateway": (answering(502, b"<html>"), errors.GatewayFailed, "answered 502"),
-    "unavailable": (answering(503, b"", Retry_After="Wed, 21 Oct 2099 07:28:00 GMT"), errors.GatewayFailed, "answered 503"),
+    "unavailable": (answering(503, b"", Retry_After="40"), errors.GatewayFailed, "answered 503"),
     "gateway time-out": (answering(504), errors.GatewayFailed, "answered 504"),
     "accepted": (answering(202), errors.NotUsable, "answered 202"),
     "page of a portal": (answering(200, b"<html>", Content_Type="text/html"), errors.NotUsable, "media type"),
@@ -295,6 +298,19 @@ def test_nothing_is_asked_for_again_in_vain(server, name: str, asked: int) -> No
         client.get("Condition?patient=p1")
 
     assert len(server.asked("Condition?")) == asked
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("0", 0), ("40", 40), (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("soon", None), ("-5", None), ("", None), (None, None)],
+)  # fmt: skip
+def test_the_wait_that_a_server_asks_for_is_read_as_a_number_or_a_date(said: str | None, seconds: int | None) -> None:
+    refusal = requests.Response()
+    refusal.headers.update({"Retry-After": said} if said is not None else {})
+
+    found = _retry_after(refusal)
+
+    assert found is None if seconds is None else found == pytest.approx(seconds, abs=600)
 
 
 def test_a_server_that_does_not_answer_in_time_is_412_within_the_budget_of_the_site(server) -> None:
