@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from cds_service.cards import cards_for
-from cds_service.catalogue import SERVICES
+from cds_service.catalogue import SERVICES, service_of
 from cds_service.engine import for_site
 from cds_service.errors import BadRequest, ServiceError
-from cds_service.hooks import decode
+from cds_service.hooks import check_context, decode
 from cds_service.report import report
 from cds_service.runtime import random_id
 from cds_service.sites import SiteConfig
@@ -149,9 +149,10 @@ def _not_valid(name: str, found: list[Deviation]) -> Failed:
 
 def offered(hook: HookRequest) -> HookRequest:
     """The request, if one of our services answers its hook. Raises BadRequest."""
-    hooks = [service.hook for service in SERVICES]
-    if hook.hook not in hooks:
-        raise BadRequest(f"hook: expected {', '.join(hooks)}")
+    service = service_of(hook.hook)
+    if service is None:
+        raise BadRequest(f"hook: expected {', '.join(s.hook for s in SERVICES)}")
+    check_context(service, hook)
     return hook
 
 

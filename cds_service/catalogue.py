@@ -9,7 +9,10 @@ from fhir_adapters.prefetch import templates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One CDS service. `id` and `prefetch` are stored by sites: changing them breaks registrations."""
+    """One CDS service. `id` and `prefetch` are stored by sites: changing them breaks registrations.
+
+    needs_encounter: its hook's definition requires `context.encounterId`.
+    """
 
     id: str
     hook: str
@@ -17,6 +20,7 @@ class Service:
     description: str
     usage: str
     prefetch: tuple[tuple[str, str], ...]
+    needs_encounter: bool = False
 
 
 SERVICES: tuple[Service, ...] = (
@@ -32,7 +36,29 @@ SERVICES: tuple[Service, ...] = (
         usage="FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart.",
         prefetch=tuple((t.key, t.query) for t in templates()),
     ),
+    Service(
+        id="depression-suicide-risk-encounter",
+        hook="encounter-start",
+        title="Depression and suicide safety, at the start of an encounter",
+        description=(
+            "The same reading and the same cards as depression-suicide-risk, asked for when an encounter starts: "
+            "answers documented in this encounter count as current for seven days. A prompt is not a diagnosis, and no "
+            "card is no reassurance."
+        ),
+        usage="FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart.",
+        prefetch=tuple((t.key, t.query) for t in templates()),
+        needs_encounter=True,
+    ),
 )
+
+# What the services speak: the specification, and the definition of their hooks.
+SPECIFICATION = "2.0.0"
+HOOK_VERSION = "1.0"
+
+
+def service_of(hook: str) -> Service | None:
+    """The service that answers a hook, or None."""
+    return next((s for s in SERVICES if s.hook == hook), None)
 
 
 def service(identifier: str) -> Service | None:

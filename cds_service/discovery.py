@@ -8,7 +8,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from cds_service.catalogue import SERVICES
+from cds_service.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
 from cds_service.data_needs import EXTENSION, as_json
 
 
@@ -23,6 +23,8 @@ def document() -> bytes:
                     "title": s.title,
                     "description": s.description,
                     "usageRequirements": s.usage,
+                    "version": SPECIFICATION,
+                    "hookVersion": HOOK_VERSION,
                     "prefetch": dict(s.prefetch),
                 }
                 for s in SERVICES

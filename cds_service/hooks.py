@@ -99,7 +99,14 @@ def parse(identifier: str, media_type: str, body: bytes) -> HookRequest:
     hook = decode(body)
     if hook.hook != offered.hook:
         raise BadRequest(f"hook: expected {offered.hook} at this address")
+    check_context(offered, hook)
     return hook
+
+
+def check_context(offered: catalogue.Service, hook: HookRequest) -> None:
+    """What the definition of the hook requires beyond user and patient. Raises BadRequest."""
+    if offered.needs_encounter and not hook.context.encounter_id:
+        raise BadRequest(f"context.encounterId: required by {offered.hook}; found none")
 
 
 def decode(body: bytes) -> HookRequest:

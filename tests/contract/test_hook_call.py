@@ -68,8 +68,12 @@ def test_discovery_lists_one_service_per_hook_with_restricted_prefetch_templates
     services = answer.get_json()["services"]
 
     assert answer.content_type == "application/json"
-    assert [(s["id"], s["hook"]) for s in services] == [("depression-suicide-risk", "patient-view")]
+    assert [(s["id"], s["hook"]) for s in services] == [
+        ("depression-suicide-risk", "patient-view"),
+        ("depression-suicide-risk-encounter", "encounter-start"),
+    ]
     for service in services:
+        assert (service["version"], service["hookVersion"]) == ("2.0.0", "1.0")
         assert service["title"]
         assert service["description"]
         for template in service["prefetch"].values():
@@ -437,3 +441,49 @@ def test_an_unforeseen_error_is_logged_with_its_place_and_without_its_message(ca
     assert "ZeroDivisionError" in caplog.text
     assert "test_hook_call.py" in caplog.text
     assert "division by zero" not in caplog.text
+
+
+# ---- encounter-start ----
+
+AT_START = "/cds-services/depression-suicide-risk-encounter"
+STARTED = {"userId": "PractitionerRole/r1", "patientId": PATIENT, "encounterId": "now"}
+
+
+def test_an_encounter_that_starts_gets_the_cards_of_a_chart_that_is_opened(client) -> None:
+    chart = prefetch(*given("PHQ-9, 6 days ago: items 1-7 = 1, item 8 = 0, item 9 = 1"))
+
+    opened = client.post(ADDRESS, json=request(prefetch=chart))
+    started = client.post(AT_START, json=request(hook="encounter-start", context=STARTED, prefetch=chart))
+
+    assert topics(started) == topics(opened) != []
+
+
+def test_an_answer_of_the_encounter_that_starts_is_current_for_seven_days(client) -> None:
+    answer = given("C-SSRS, 5 days ago: question 4 = yes")[0] | {"encounter": {"reference": "Encounter/now"}}
+    before = {"userId": "Practitioner/d", "patientId": PATIENT, "encounterId": "another"}
+
+    current = client.post(AT_START, json=request(hook="encounter-start", context=STARTED, prefetch=prefetch(answer)))
+    earlier = client.post(AT_START, json=request(hook="encounter-start", context=before, prefetch=prefetch(answer)))
+
+    assert topics(current) == ["acute-safety critical"]
+    assert topics(earlier) == ["recent-safety warning"]
+
+
+@pytest.mark.parametrize("encounter", [{}, {"encounterId": None}, {"encounterId": ""}, {"encounterId": "Encounter/1"}])
+def test_encounter_start_requires_a_bare_encounter_id(client, encounter: dict) -> None:
+    context = {"userId": "Practitioner/d", "patientId": PATIENT} | encounter
+
+    refused = client.post(AT_START, json=request(hook="encounter-start", context=context))
+
+    assert refused.status_code == 400
+    assert "context.encounterId" in diagnostics(refused)
+
+
+@pytest.mark.parametrize(
+    ("address", "hook"), [(ADDRESS, "encounter-start"), (AT_START, "patient-view"), (AT_START, "encounter-discharge")]
+)
+def test_a_hook_at_the_address_of_another_is_refused(client, address: str, hook: str) -> None:
+    refused = client.post(address, json=request(hook=hook, context=STARTED))
+
+    assert refused.status_code == 400
+    assert "hook: expected" in diagnostics(refused)
