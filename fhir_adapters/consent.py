@@ -15,7 +15,7 @@ from datetime import date, tzinfo
 from typing import Literal
 
 from fhir_adapters import r4
-from fhir_adapters.belonging import Owner
+from fhir_adapters.belonging import CONDITIONAL, Owner
 from fhir_adapters.dates import when
 from fhir_adapters.facts import Consent
 
@@ -71,8 +71,7 @@ def allowed(
     labels = SUBSTANCE_USE if settings.substance_use == "withheld" else frozenset()
     state, unknown = Consent.ALLOWED, failed
     for resource in consents:
-        named = resource.owner if resource.content is None else r4.subject_of(resource.content)
-        if named is not None and not owner.is_named_by(named):
+        if _of_another(resource, owner):
             continue
         if resource.content is None:
             unknown = True
@@ -85,6 +84,19 @@ def allowed(
     elif state is Consent.ALLOWED and unknown:
         state = Consent.UNKNOWN
     return Allowed(consent=state, withheld=labels)
+
+
+def _of_another(resource: r4.Resource, owner: Owner) -> bool:
+    """Whether a consent surely is another patient's.
+
+    One that names nobody, or an identifier that cannot be compared because the Patient is not at hand yet, was found
+    by a search for this patient and counts.
+    """
+    named = resource.owner if resource.content is None else r4.subject_of(resource.content)
+    if named is None or owner.is_named_by(named):
+        return False
+    literal = bool(named.target) and not named.target.startswith(CONDITIONAL)
+    return literal or bool(owner.identifiers)
 
 
 def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) -> tuple[bool, frozenset[str]]:

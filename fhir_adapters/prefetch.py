@@ -147,15 +147,16 @@ def gather(
     """
     local = local_template(settings.maps)
     wanted = (*templates(), *((local,) if local else ()))
-    parts = _sent_parts(wanted, prefetch)
+    chart = [t for t in wanted if t.key != part.CONSENTS]
     bases = (*((access.server,) if access.server else ()), *settings.fhir_bases)
-    patient = _the_patient(parts.get(part.PATIENT, Part()), patient_id, was_sent=True)
+    parts = _sent_parts(wanted, prefetch)
+    sent = _the_patient(parts.get(part.PATIENT, Part()), patient_id, was_sent=True)
     if part.CONSENTS not in parts and settings.consent.use == "required" and not opted_out:
         parts |= _read([t for t in wanted if t.key == part.CONSENTS], access, patient_id)
     consents = parts.pop(part.CONSENTS, Part())
     permission = allowed(
         consents.resources,
-        owner_of(patient_id, patient, bases),
+        owner_of(patient_id, sent, bases),
         settings.consent,
         today=as_of.astimezone(settings.zone).date(),
         zone=settings.zone,
@@ -163,34 +164,36 @@ def gather(
         opted_out=opted_out,
         failed=consents.unknown is not None,
     )
-    chart = [t for t in wanted if t.key != part.CONSENTS]
     if permission.consent in (Consent.OPTED_OUT, Consent.DENIED):
         access = Access(server=access.server, why_not=NOT_PERMITTED)
     parts = _completed(parts, chart, access, patient_id)
-    patient = _the_patient(parts[part.PATIENT], patient_id, was_sent=patient is not None)
+    patient = _the_patient(parts[part.PATIENT], patient_id, was_sent=sent is not None)
     resources = once(r for t in chart if t.key != part.PATIENT for r in parts[t.key].resources)
     open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
-    unknown = [Unknown(what=t.key, reason=why, needed=t.needed) for t in chart if (why := parts[t.key].unknown)]
+    gaps = _gaps(parts, chart, None if patient else _no_patient(parts[part.PATIENT], patient_id))
     if permission.consent is Consent.UNKNOWN:
-        why = consents.unknown or "a consent on file cannot be read"
         # The rules can do without it, but a card must say that there is no estimate and why.
-        unknown.append(Unknown(what=part.CONSENTS, reason=why, needed=True))
-    if part.REST in parts:
-        unknown.append(Unknown(what=part.REST, reason=parts[part.REST].unknown or "", needed=True))
-    known = frozenset(t.key for t in chart if not parts[t.key].unknown)
-    if patient is None and part.PATIENT in known:
-        known -= {part.PATIENT}
-        unknown.append(Unknown(what=part.PATIENT, reason=_no_patient(parts[part.PATIENT], patient_id), needed=True))
+        why = consents.unknown or "a consent on file cannot be read"
+        gaps.append(Unknown(what=part.CONSENTS, reason=why, needed=True))
     return Gathered(
         patient_id=patient_id,
         patient=patient,
         resources=open_to_us,
-        known=known,
-        unknown=tuple(unknown),
+        known=frozenset(t.key for t in chart) - {gap.what for gap in gaps},
+        unknown=tuple(gaps),
         fhir_bases=bases,
         consent=permission.consent,
         withheld=len(resources) - len(open_to_us),
     )
+
+
+def _gaps(parts: Mapping[str, Part], chart: Iterable[Template], no_patient: str | None) -> list[Unknown]:
+    """What could not be had, and why; a Patient that is not there among it."""
+    gaps = [Unknown(what=t.key, reason=why, needed=t.needed) for t in chart if (why := parts[t.key].unknown)]
+    if no_patient and not parts[part.PATIENT].unknown:
+        gaps.append(Unknown(what=part.PATIENT, reason=no_patient, needed=True))
+    rest = parts.get(part.REST)
+    return gaps + ([Unknown(what=part.REST, reason=rest.unknown, needed=True)] if rest and rest.unknown else [])
 
 
 def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, Part]:

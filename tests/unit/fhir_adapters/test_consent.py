@@ -119,6 +119,25 @@ def test_what_a_patients_consents_come_to(case: str) -> None:
     assert outcome(*consents, user="Practitioner/doc").consent is expected
 
 
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [({"identifier": {"system": "urn:mrn", "value": "1"}}, NO), ({"reference": "Patient?identifier=urn:mrn|1"}, NO), ({"display": "x"}, NO), ({"reference": "Patient/other"}, YES)],
+)  # fmt: skip
+def test_a_denial_by_an_identifier_counts_while_the_patient_is_not_at_hand(named: dict, expected: Consent) -> None:
+    denial = [read(consent(DENY, patient=named))]
+    unknown, known = (
+        owner_of(PATIENT, None, ()),
+        owner_of(PATIENT, read(patient(identifier=[{"system": "urn:mrn", "value": "2"}])), ()),
+    )
+
+    got = [
+        allowed(denial, owner, ConsentSettings(), today=AS_OF.date(), zone=UTC).consent for owner in (unknown, known)
+    ]
+
+    assert got[0] is expected
+    assert got[1] is YES or "display" in named
+
+
 def test_a_failed_search_leaves_consent_unknown_and_a_denial_in_it_still_counts() -> None:
     assert outcome(failed=True).consent is UNKNOWN
     assert outcome(consent(DENY), failed=True).consent is NO
