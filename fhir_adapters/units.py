@@ -23,11 +23,11 @@ WORDS = {
     "kilogram": "kg", "kilograms": "kg", "kgs": "kg", "centimeter": "cm", "centimetre": "cm", "meter": "m", "metre": "m",
     "mmhg": "mm[Hg]", "mm hg": "mm[Hg]", "bpm": "/min", "beats/min": "/min", "beats/minute": "/min",
     "{beats}/min": "/min", "per minute": "/min", "kg/m^2": "kg/m2", "kg/m²": "kg/m2",
-    "percent": "%", "mg/dl": "mg/dL", "g/dl": "g/dL", "ug/dl": "ug/dL", "µg/dl": "ug/dL", "mcg/dl": "ug/dL", "g/l": "g/L",
-    "mg/l": "mg/L", "mmol/l": "mmol/L", "umol/l": "umol/L", "µmol/l": "umol/L", "meq/l": "meq/L", "u/l": "U/L",
-    "iu/l": "U/L", "[iu]/l": "U/L", "fl": "fL", "k/ul": "10*3/uL", "10^3/ul": "10*3/uL", "x10^3/ul": "10*3/uL",
-    "10*9/l": "10*9/L", "10^9/l": "10*9/L", "thou/ul": "10*3/uL", "drinks/day": "{drinks}/d",
-    "hour": "h", "hours": "h", "hr": "h", "hrs": "h", "minutes": "min",
+    "percent": "%", "mg/dl": "mg/dL", "g/dl": "g/dL", "ug/dl": "ug/dL", "mcg/dl": "ug/dL", "g/l": "g/L",
+    "mg/l": "mg/L", "mmol/l": "mmol/L", "umol/l": "umol/L", "meq/l": "meq/L", "u/l": "U/L",
+    "iu/l": "U/L", "[iu]/l": "U/L", "fl": "fL", "k/ul": "10*3/uL",
+    "10*9/l": "10*9/L", "thou/ul": "10*3/uL", "thousand/ul": "10*3/uL", "drinks/day": "{drinks}/d",
+    "ft": "[ft_i]", "feet": "[ft_i]", "hour": "h", "hours": "h", "hr": "h", "hrs": "h", "minutes": "min",
 }  # fmt: skip
 
 # Measured in these, nothing else of the same dimension means the same: a percentage is no ratio of amounts, and
@@ -56,8 +56,8 @@ class UnitError(ValueError):
 
 def convert(feature: str, value: float, unit: str, canonical: str) -> float:
     """`value` in the canonical unit of `feature`. Raises UnitError for a unit not known for it."""
-    given = WORDS.get(unit.strip().lower(), unit.strip())
-    if given == canonical:
+    given = _spelled(unit)
+    if given.lower() == canonical.lower():  # "KG" and "Mg/dL" are slips of the shift key, not other units
         return value
     if feature == "hba1c" and given == "mmol/mol":
         return 0.09148 * value + 2.152  # IFCC to NGSP, the published master equation
@@ -68,6 +68,16 @@ def convert(feature: str, value: float, unit: str, canonical: str) -> float:
     if factor is None:
         raise UnitError(f"expected {canonical} or a unit convertible to it; found another unit")
     return value * factor
+
+
+@lru_cache(maxsize=4096)
+def _spelled(unit: str) -> str:
+    """A unit as UCUM spells it, where the source uses a word, another sign for micro, a blank or another power of ten."""
+    text = unit[: 2 * LONGEST_UNIT].strip().rstrip(".").replace("\u03bc", "u").replace("\u00b5", "u")
+    for one in (text, text.replace(" ", "")):
+        if one.lower() in WORDS:
+            return WORDS[one.lower()]
+    return re.sub(r"^x?10[eE^*]\+?(\d)", r"10*\1", text.replace(" ", ""))
 
 
 @lru_cache(maxsize=4096)

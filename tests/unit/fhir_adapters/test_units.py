@@ -12,6 +12,9 @@ from fhir_adapters.units import UnitError, convert
     [
         # length, mass, pressure, time: definitions
         ("weight_kg", 154, "[lb_av]", "kg", 69.853), ("weight_kg", 154, "lbs", "kg", 69.853), ("weight_kg", 11, "[stone_av]", "kg", 69.853),
+        ("weight_kg", 154, " Lbs. ", "kg", 69.853), ("weight_kg", 70, "Kg", "kg", 70), ("sbp", 120, "mm Hg", "mm[Hg]", 120), ("chol", 190, "MG/DL", "mg/dL", 190), ("chol", 190, "mg / dL", "mg/dL", 190),
+        ("wbc", 7.2, "x10E3/uL", "10*3/uL", 7.2), ("wbc", 7.2, "10^3/\u00b5L", "10*3/uL", 7.2), ("wbc", 7.2, "x10^9/L", "10*3/uL", 7.2), ("wbc", 7.2, "Thousand/uL", "10*3/uL", 7.2),
+        ("creat", 88.42, "\u03bcmol/L", "mg/dL", 1.0), ("iron", 100, "\u00b5g/dL", "ug/dL", 100), ("iron", 100, "mcg/dL", "ug/dL", 100), ("sleep_hours", 7, "hrs.", "h", 7),
         ("weight_kg", 70000, "g", "kg", 70), ("height_cm", 70, "[in_i]", "cm", 177.8), ("height_cm", 1.778, "m", "cm", 177.8),
         ("height_cm", 5.833, "[ft_i]", "cm", 177.8), ("bmi", 0.03, "[lb_av]/[in_i]2", "kg/m2", 21.09), ("sbp", 16, "kPa", "mm[Hg]", 120.0),
         ("sleep_hours", 450, "min", "h", 7.5), ("pulse", 72, "{beats}/min", "/min", 72), ("pulse", 1.2, "/s", "/min", 72),
