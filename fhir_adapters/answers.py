@@ -110,7 +110,7 @@ def number_in(value: r4.Value) -> float | None:
         value.value_string,
     ]
     try:
-        number = next((float(c) for c in candidates if c is not None), None)
+        number = next((r4.as_number(c) for c in candidates if c is not None), None)
     except (ValueError, OverflowError):
         return None
     return number if number is not None and math.isfinite(number) else None
@@ -120,9 +120,18 @@ def _texts(value: r4.Value) -> list[str]:
     """The words of a value in lower case and without accents; then again without a score before or after them."""
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
-    plain = [_folded(text) for text in texts if text]
-    bare = [re.sub(r"^\d\s*(?:[=:.]|-\s)\s*|\s*\([^)]*\)$", "", text) for text in plain]
+    # No answer is longer; a longer text is none, and would take long to look through.
+    plain = [_folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
+    bare = [re.sub(r"^\d\s?(?:[=:.]|-\s)\s?", "", _without_note(text)) for text in plain]
     return list(dict.fromkeys((*plain, *bare)))
+
+
+LONGEST_ANSWER = 500
+
+
+def _without_note(text: str) -> str:
+    """A text without the note in brackets at its end."""
+    return text[: text.rfind("(")].strip() if text.endswith(")") and "(" in text else text
 
 
 def _folded(text: str) -> str:
@@ -174,10 +183,10 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     (docs/clinical-sources.md S1). A value that can be read wins over a reason for its absence.
     """
     scores = auditc_codes() if instrument is Instrument.AUDITC else answer_codes()[0]
-    number: float | None = next(
-        (scores[c.code] for c in codings(value) if c.code in scores and (not c.system or canonical(c.system) == LOINC)),
-        None,
-    )
+    coded = {scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC}
+    if len(coded) > 1:  # two codings that say different things are no answer, and must be seen
+        return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference, out_of_range=True)
+    number: float | None = next(iter(coded), None)
     if number is None:
         number = _auditc_number(item, value) if instrument is Instrument.AUDITC else number_in(value)
     if number is None:
@@ -240,13 +249,15 @@ def _said_yes(value: r4.Value) -> bool | None:
     yes_no = answer_codes()[1]
     if value.value_boolean is not None:
         return value.value_boolean
+    said = set()
     for coding in codings(value):
         code = coding.code or ""
         coded = yes_no.get((canonical(coding.system) if coding.system else LOINC, code))
         if coded is None and (coding.system or "").endswith(YES_NO_TABLES):
             coded = {"Y": True, "N": False}.get(code)
-        if coded is not None:
-            return coded
+        said.add(coded)
+    if said & {True, False}:
+        return True in said  # of two that disagree the worse stands
     number = number_in(value)
     if number in (0.0, 1.0):
         return number == 1.0

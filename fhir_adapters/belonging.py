@@ -54,11 +54,15 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The patient of the request: every name and identifier by which a reference may point to them."""
+    """The patient of the request: every name and identifier by which a reference may point to them.
+
+    `bases` are the beginnings of absolute references to Patients of the same servers.
+    """
 
     patient_id: str
     names: frozenset[str]
     identifiers: frozenset[tuple[str | None, str | None]]
+    bases: tuple[str, ...] = ()
 
     def is_named_by(self, reference: r4.Reference) -> bool:
         """Whether a reference points to this patient."""
@@ -81,11 +85,13 @@ def owner_of(patient_id: str, patient: r4.Resource | None, bases: Iterable[str])
     Another server's patient can have the same id, so an absolute reference counts below these alone.
     """
     held = patient.content.identifier if patient and patient.content else ()
-    absolute = (f"{base.rstrip('/')}/Patient/{patient_id}" for base in bases)
+    beginnings = tuple(f"{base.rstrip('/')}/Patient/" for base in bases)
+    absolute = (f"{beginning}{patient_id}" for beginning in beginnings)
     return Owner(
         patient_id=patient_id,
         names=frozenset((f"Patient/{patient_id}", *(patient.names if patient else ()), *absolute)),
         identifiers=frozenset((i.system, i.value) for i in held if i.value),
+        bases=beginnings,
     )
 
 

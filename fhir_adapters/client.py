@@ -241,7 +241,10 @@ class FhirClient:
             if sum(len(p.text) for p in pages) > MOST_BYTES:
                 raise TooMuch("the chart sent more than can be read")
             links = page.content.link if page.kind == "Bundle" and page.content else ()
-            url = self._below_base(url, next((link.url for link in links if link.relation == "next"), None))
+            following = [link.url for link in links if link.relation == "next"]
+            if following and not following[0]:
+                raise NotUsable("the chart said that there is more, and not where")
+            url = self._below_base(url, following[0] if following else None)
         return pages
 
     def _tenacious(self, session: requests.Session, url: str) -> r4.Resource:
@@ -315,7 +318,9 @@ class FhirClient:
         path = unquote(target.path)
         climbs = any(part in (".", "..") for part in path.replace("\\", "/").split("/"))
         inside = (path.rstrip("/") + "/").startswith(_path(self.base) + "/")
-        if not same_origin or target.username or climbs or not inside:
+        # Servers strip parameters of a path, and proxies decode twice: neither may hide a way out.
+        disguised = ";" in path or "%" in path
+        if not same_origin or target.username or climbs or disguised or not inside:
             raise NextElsewhere(ELSEWHERE)
         return sent
 

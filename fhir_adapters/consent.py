@@ -15,7 +15,7 @@ from datetime import date, tzinfo
 from typing import Literal
 
 from fhir_adapters import r4
-from fhir_adapters.belonging import CONDITIONAL, Owner
+from fhir_adapters.belonging import Owner
 from fhir_adapters.dates import when
 from fhir_adapters.facts import Consent
 
@@ -28,7 +28,10 @@ CARE_PURPOSES = {"TREAT", "ETREAT", "CAREMGT", "COC"}
 OTHER_PURPOSES = {"HRESCH", "CLINTRCH", "BIORCH", "DSRCH", "PREVRCH", "HMARKT", "HPAYMT", "PUBHLTH", "FRAUD", "LEGAL"}
 # Actions of a rule (consent-action) that are not reading or using data.
 OTHER_ACTIONS = {"disclose", "correct"}
-PERSONS = ("Practitioner/", "PractitionerRole/", "RelatedPerson/", "Patient/")
+PERSONS = ("Practitioner/", "PractitionerRole/", "RelatedPerson/")
+# Policy rules (v3-ActCode) whose base is a denial.
+DENYING_POLICIES = {"OPTOUT", "OPTOUTE", "NOCONSENT", "EMRGONLY"}
+STATUSES = {"draft", "proposed", "active", "rejected", "inactive", "entered-in-error"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +74,10 @@ def allowed(
     labels = SUBSTANCE_USE if settings.substance_use == "withheld" else frozenset()
     state, unknown = Consent.ALLOWED, failed
     for resource in consents:
-        if _of_another(resource, owner):
+        mine = _is_of(resource, owner)
+        if mine is False:
             continue
-        if resource.content is None:
+        if mine is None or resource.content is None or _malformed(resource.content):
             unknown = True
             continue
         denied, limited = _denied(resource.content, user, today, zone)
@@ -86,17 +90,22 @@ def allowed(
     return Allowed(consent=state, withheld=labels)
 
 
-def _of_another(resource: r4.Resource, owner: Owner) -> bool:
-    """Whether a consent surely is another patient's.
+def _is_of(resource: r4.Resource, owner: Owner) -> bool | None:
+    """Whether a consent is this patient's; None when its words for the patient are not known here.
 
-    One that names nobody, or an identifier that cannot be compared because the Patient is not at hand yet, was found
-    by a search for this patient and counts.
+    One that names nobody at all was found by a search for this patient and counts. It is surely another's only when it
+    names another Patient of this server.
     """
     named = resource.owner if resource.content is None else r4.subject_of(resource.content)
     if named is None or owner.is_named_by(named):
-        return False
-    literal = bool(named.target) and not named.target.startswith(CONDITIONAL)
-    return literal or bool(owner.identifiers)
+        return True
+    return False if named.target.startswith("Patient/") or named.target.startswith(owner.bases) else None
+
+
+def _malformed(consent: r4.Consent) -> bool:
+    """Whether a consent does not say plainly whether it holds, or what its rules do."""
+    rules = [] if consent.provision is None else [consent.provision, *_below(consent.provision)]
+    return consent.status not in STATUSES or any(rule.type not in ("deny", "permit", None) for rule in rules)
 
 
 def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) -> tuple[bool, frozenset[str]]:
@@ -114,7 +123,7 @@ def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) ->
     labels = frozenset(c.code for r in labelled for c in r.security_label if c.code)
     permitted = any(_means_us(r, user) for r in live if r.type == "permit")
     exceptions = [r for r in outright if r is not rule]
-    base_denies = "OPTOUT" in policy or len(exceptions) < len(outright)
+    base_denies = bool(policy & DENYING_POLICIES) or len(exceptions) < len(outright)
     # Only a permission that surely covers this use lifts a base that denies.
     return bool(exceptions) or (base_denies and not permitted), labels
 

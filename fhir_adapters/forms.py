@@ -12,7 +12,7 @@ from fhir_adapters.dates import when
 from fhir_adapters.facts import Administration, CodedEvent, Instrument, Setting, When
 from fhir_adapters.instruments import questionnaire_targets, target_of
 from fhir_adapters.measurements import coded_values, observed
-from fhir_adapters.screening import Piece, administrations, pieces_of, seems_a_screen
+from fhir_adapters.screening import Piece, administrations, pieces_of, seems_a_screen, words_name_an_answer
 
 
 def screening_forms(chart: Chart) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
@@ -30,12 +30,12 @@ def screening_forms(chart: Chart) -> tuple[tuple[Administration, ...], list[Code
         panel = next((panels[name] for name in resource.names if name in panels), None)
         pieces += _observation_pieces(chart, resource, panel)
         events += _finding_events(chart, resource)
-    for resource in chart.of("QuestionnaireResponse"):
+    for number, resource in enumerate(chart.of("QuestionnaireResponse")):
         response: r4.QuestionnaireResponse = resource.content
         if response.status == "entered-in-error":
             continue
         targets = questionnaire_targets(response, chart.maps)
-        if not targets and seems_a_screen(response):
+        if not targets and (seems_a_screen(response) or words_name_an_answer(response)):
             chart.cannot_read(resource, "its questions are not mapped to an instrument")
         encounter = chart.encounter(response.encounter)
         for target, value in targets:
@@ -46,7 +46,7 @@ def screening_forms(chart: Chart) -> tuple[tuple[Administration, ...], list[Code
                 encounter=encounter.reference if encounter else None,
                 provisional=response.status in ("in-progress", "stopped"),
                 reference=resource.reference,
-                form=resource.reference,
+                form=resource.reference if resource.names else f"{resource.reference} {number}",
             )
     return administrations(pieces), events
 

@@ -54,7 +54,7 @@ def once(resources: Iterable[Resource]) -> list[Resource]:
     Of two versions of one resource the later counts. Where it is not said which that is, both are kept: then the worse
     answer stands.
     """
-    versions: dict[tuple[str, str], list[Resource]] = {}
+    versions: dict[tuple[str, str], dict[bytes, Resource]] = {}
     nameless: list[Resource] = []
     for resource in resources:
         if not resource.names:
@@ -62,15 +62,15 @@ def once(resources: Iterable[Resource]) -> list[Resource]:
             continue
         # Never across patients: another's resource of the same id must not take the place of the patient's own.
         owner = resource.owner if resource.content is None else subject_of(resource.content)
-        held = versions.setdefault((resource.reference, repr(owner)), [])
-        if not any(resource.text == other.text for other in held):
-            held.append(resource)
-    return [*(r for held in versions.values() for r in _latest(held)), *nameless]
+        versions.setdefault((resource.reference, repr(owner)), {}).setdefault(resource.text, resource)
+    return [*(r for held in versions.values() for r in _latest(list(held.values()))), *nameless]
 
 
 def _latest(versions: list[Resource]) -> list[Resource]:
     stamps = {version.updated for version in versions}
-    if len(versions) == 1 or None in stamps or len(stamps) < len(versions):
+    # Two servers may each have a resource of this id.
+    places = {name for version in versions for name in version.names if name.startswith("http")}
+    if len(versions) == 1 or None in stamps or len(stamps) < len(versions) or len(places) > 1:
         return versions
     return [max(versions, key=lambda version: version.updated or FIRST)]
 

@@ -174,8 +174,8 @@ def _size(reading: Reading) -> float:
     quantity = reading.value.value_quantity
     number = _coded(reading) if reading.code in CODED else quantity.value if quantity else _plain(reading.value)
     try:
-        return float(number) if number is not None else -math.inf
-    except ValueError:
+        return r4.as_number(number) if number is not None else -math.inf
+    except (ValueError, OverflowError):
         return -math.inf
 
 
@@ -236,7 +236,7 @@ def _by_code_or_words(
     return coded if coded is not None else next((by_words[w] for w in words if w in by_words), None)
 
 
-def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
+def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:  # noqa: PLR0911  # one a way to be no value
     value = f"A value for {NAMES[feature]}"
     if reading.when and reading.when.future:
         return _odd(reading, "future-date", f"{value} is dated {reading.when.text}, in the future.")
@@ -250,7 +250,14 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
     if number is None:
         return None
     try:
-        found = convert(feature, float(number), unit_text or customary_unit()[reading.code], quantity.unit)
+        found = convert(feature, r4.as_number(number), unit_text or customary_unit()[reading.code], quantity.unit)
+        if (
+            raw
+            and raw.code
+            and raw.unit
+            and _contradicts(feature, r4.as_number(number), raw.unit, found, quantity.unit)
+        ):
+            return _odd(reading, "unit", f"{value} has two units that disagree; it was not used.")
     except UnitError:
         return _odd(reading, "unit", f"{value} is in an unknown unit (expected {quantity.unit}); it was not used.")
     except ValueError:
@@ -266,6 +273,15 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:
         references=(reading.reference,),
         unit_assumed=not unit_text,
     )
+
+
+def _contradicts(feature: str, number: float, unit: str, found: float, canonical_unit: str) -> bool:
+    """Whether the unit in words, where it is one, gives another value than the unit's code."""
+    try:
+        worded = convert(feature, number, unit, canonical_unit)
+    except UnitError:
+        return False
+    return abs(worded - found) > 0.01 * abs(found)
 
 
 def _coded_fact(feature: str, reading: Reading) -> Fact | Anomaly:

@@ -148,7 +148,7 @@ def gather(
     local = local_template(settings.maps)
     wanted = (*templates(), *((local,) if local else ()))
     chart = [t for t in wanted if t.key != part.CONSENTS]
-    bases = (*((access.server,) if access.server else ()), *settings.fhir_bases)
+    bases = (access.server,) if access.server else settings.fhir_bases
     parts = _sent_parts(wanted, prefetch)
     sent = _the_patient(parts.get(part.PATIENT, Part()), patient_id, was_sent=True)
     if part.CONSENTS not in parts and settings.consent.use == "required" and not opted_out:
@@ -240,22 +240,16 @@ def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict
         whole = r4.read(msgspec.json.encode(prefetch))
     except NotFhir:
         return {}
-    found = [whole] if whole.kind != "Bundle" else list(_flat(whole))
+    held = r4.contents(whole.content, all_pages=True) if whole.kind == "Bundle" and whole.content else None
+    found = [*held.resources, *held.included] if held else [whole]
     parts: dict[str, Part] = {}
     for template in wanted:
         ours = tuple(r for r in found if r.kind in template.types)
         if ours:
             parts[template.key] = Part(resources=ours, unknown=None if template.key == part.PATIENT else NOT_SPLIT)
-    if whole.kind == "Bundle" and (whole.content is None or r4.contents(whole.content).fault):
+    if whole.kind == "Bundle" and (held is None or held.fault):
         parts[part.REST] = Part(unknown="the Bundle sent has entries that failed or cannot be read")
     return parts
-
-
-def _flat(whole: r4.Resource) -> Iterable[r4.Resource]:
-    """The resources of a Bundle, and of the Bundles in it, as a batch answer holds them."""
-    held = r4.contents(whole.content, all_pages=True) if whole.content else None
-    for resource in (*held.resources, *held.included) if held else ():
-        yield from _flat(resource) if resource.kind == "Bundle" else (resource,)
 
 
 def _the_patient(found: Part, patient_id: str, *, was_sent: bool) -> r4.Resource | None:
@@ -301,6 +295,7 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
     faults: list[str] = []
     pages = list(documents)
     unfiltered = all_pages and bool(pages) and _says_unfiltered(pages[0])
+    matches, total = 0, 0
     for whole in pages:
         if whole.kind in template.types:
             resources.append(whole)
@@ -315,9 +310,13 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
             ours = [r for r in (*found.resources, *found.included) if r.kind in template.types]
             others = [r for r in found.resources if r.kind not in (*template.types, "OperationOutcome")]
             resources += [replace(r, unfiltered=True) for r in ours] if unfiltered else ours
+            matches += sum(r.kind != "OperationOutcome" for r in found.resources)
+            total = max(total, whole.content.total or 0)
             empty_handed = not ours and (others or (whole.content.total or 0) > 0)
             fault = found.fault or ("the search holds nothing of what was asked for" if empty_handed else None)
             faults += [fault] if fault else []
+    if 0 < matches < total:
+        faults.append(r4.FIRST_PAGE)
     return Part(resources=tuple(resources), unknown=faults[0] if faults else None)
 
 

@@ -9,6 +9,7 @@ Does not interpret: `screening` and `extraction` do.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,16 @@ from fhir_adapters.errors import NotFhir
 
 class Element(Struct, rename="camel", gc=False):
     """Base of all wire types: camelCase names on the wire, not tracked by the garbage collector."""
+
+
+NUMBER = re.compile(r"\s*[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
+
+
+def as_number(value: float | str) -> float:
+    """A number that may have come as text. Raises ValueError for text that is none, as JSON writes numbers."""
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
+        raise ValueError("expected a number as JSON writes it")
+    return float(value)
 
 
 class Extension(Element):
@@ -138,6 +149,7 @@ class Answer(Value):
 
 class QuestionnaireItem(Element):
     link_id: str | None = None
+    text: str | None = None
     definition: str | None = None
     answer: list[Answer] = []
     item: list[QuestionnaireItem] = []
@@ -488,7 +500,8 @@ def _retyped(kind: str, plain: dict[str, Any]) -> str | None:
 
 def _may_change_meaning(text: bytes) -> bool:
     """Whether a resource holds, anywhere, what FHIR forbids to pass over. The look at the text spares most the walk."""
-    if b'"modifierExtension"' not in text and b'"implicitRules"' not in text:
+    # Names can also be written with escapes.
+    if b'"modifierExtension"' not in text and b'"implicitRules"' not in text and b"\\u" not in text:
         return False
     return _changes_meaning(msgspec.json.decode(text))
 
@@ -608,6 +621,17 @@ def _where(error: Exception) -> str:
     return f"an element has the wrong type{f' ({place})' if place else ''}"
 
 
+# Issue types that say that results are lacking, however mildly they are said.
+LACKING = {
+    "suppressed", "forbidden", "security", "login", "expired", "incomplete", "too-costly", "throttled", "timeout",
+    "transient", "exception", "lock-error", "no-store",
+}  # fmt: skip
+
+
+def _withholds(issue: Issue) -> bool:
+    return issue.severity in ("error", "fatal") or issue.code in LACKING
+
+
 FIRST_PAGE = "only the first page was sent"
 
 
@@ -628,7 +652,10 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
     found: list[Resource] = []
     included: list[Resource] = []
     broken = False
-    for entry in bundle.entry:
+    links = list(bundle.link)
+    left = list(reversed(bundle.entry))
+    while left:
+        entry = left.pop()
         status = (entry.response.status if entry.response else None) or "200"
         try:
             resource = read(entry.resource, entry.full_url)
@@ -636,13 +663,19 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
             broken = True
             continue
         broken = broken or not status.startswith("2")
+        if resource.kind == "Bundle" and resource.content is not None and resource.content.entry:
+            # A search within a batch answer
+            left += reversed(resource.content.entry)
+            links += resource.content.link
+            continue
+        broken = broken or (resource.kind == "Bundle" and resource.content is None)
         (included if entry.search and entry.search.mode == "include" else found).append(resource)
     outcomes = [r for r in (*found, *included) if r.kind == "OperationOutcome"]
-    if any(o.content is None or any(i.severity in ("error", "fatal") for i in o.content.issue) for o in outcomes):
+    if any(o.content is None or any(_withholds(i) for i in o.content.issue) for o in outcomes):
         fault: str | None = "the chart reported an error while searching"
     elif broken:
         fault = "entries are missing or cannot be read"
     else:
-        more = not all_pages and any(link.relation == "next" for link in bundle.link)
+        more = not all_pages and any(link.relation == "next" for link in links)
         fault = FIRST_PAGE if more else None
     return Contents(resources=tuple(found), included=tuple(included), fault=fault)

@@ -105,6 +105,23 @@ def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
     return bool(NAMES_A_FORM.search(response.questionnaire or "")) or coded
 
 
+ASKS_OF_SELF_HARM = re.compile(
+    r"suicid|better off dead|(?:hurt|harm|kill)ing (?:your|my)self|self[- ]harm", re.IGNORECASE
+)
+
+
+def words_name_an_answer(response: r4.QuestionnaireResponse) -> bool:
+    """Whether a question that is not mapped asks of self-harm in its words and has an answer that is no plain no."""
+    return any(
+        ASKS_OF_SELF_HARM.search((item.text or "")[:1000])
+        and not nothing_there(answer)
+        and (said := graded("words", answer, Instrument.PHQ9, "")).score != 0
+        and said.yes is not False
+        for item in items_of(response)
+        for answer in item.answer
+    )
+
+
 def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
     """Pieces put together to forms: by the form they name, else by instrument, encounter and hour.
 
@@ -166,7 +183,16 @@ def _may_be_one(one: Administration, other: Administration) -> bool:
         close = abs(first.instant - second.instant) <= ONE_HOUR
     else:
         close = first.day == second.day
-    return close and _agree(one, other)
+    return close and _agree(one, other) and not _two_halves(one, other)
+
+
+def _two_halves(one: Administration, other: Administration) -> bool:
+    """Whether two responses each hold what the other lacks: together they would be a form that nobody filled in."""
+    named = [{r for r in form.references if r.startswith("QuestionnaireResponse/")} for form in (one, other)]
+    if not all(named) or named[0] & named[1]:
+        return False
+    asked = [{a.item for a in form.answers} for form in (one, other)]
+    return not (asked[0] <= asked[1] or asked[1] <= asked[0])
 
 
 ONE_HOUR = timedelta(hours=1)

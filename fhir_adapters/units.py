@@ -62,7 +62,8 @@ def convert(feature: str, value: float, unit: str, canonical: str) -> float:
     if feature == "hba1c" and given == "mmol/mol":
         return 0.09148 * value + 2.152  # IFCC to NGSP, the published master equation
     factor = None if canonical in EXACT else _factor(given, canonical)
-    if factor is None and feature in MOLAR_MASS:
+    # An equivalent is a mole only of what carries one charge; calcium carries two.
+    if factor is None and feature in MOLAR_MASS and "eq" not in given.lower():
         in_mmol, from_mg = _factor(given, "mmol/L"), _factor("mg/L", canonical)
         factor = in_mmol * MOLAR_MASS[feature] * from_mg if in_mmol and from_mg else None
     if factor is None:

@@ -121,21 +121,27 @@ def test_what_a_patients_consents_come_to(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("named", "expected"),
-    [({"identifier": {"system": "urn:mrn", "value": "1"}}, NO), ({"reference": "Patient?identifier=urn:mrn|1"}, NO), ({"display": "x"}, NO), ({"reference": "Patient/other"}, YES)],
+    [({"identifier": {"system": "urn:mrn", "value": "1"}}, UNKNOWN), ({"reference": "Patient?identifier=urn:mrn|1"}, UNKNOWN), ({"display": "x"}, UNKNOWN),
+     ({"reference": "https://registry.example/fhir/Patient/p1"}, UNKNOWN), ({"reference": "Patient/other"}, YES), ({"reference": "https://ehr.example/fhir/Patient/other"}, YES)],
 )  # fmt: skip
-def test_a_denial_by_an_identifier_counts_while_the_patient_is_not_at_hand(named: dict, expected: Consent) -> None:
+def test_a_denial_that_names_the_patient_in_words_not_known_here_is_not_passed_over(
+    named: dict, expected: Consent
+) -> None:
     denial = [read(consent(DENY, patient=named))]
-    unknown, known = (
-        owner_of(PATIENT, None, ()),
-        owner_of(PATIENT, read(patient(identifier=[{"system": "urn:mrn", "value": "2"}])), ()),
-    )
+    held = [read(patient(identifier=[{"system": "urn:mrn", "value": "2"}])), None]
 
-    got = [
-        allowed(denial, owner, ConsentSettings(), today=AS_OF.date(), zone=UTC).consent for owner in (unknown, known)
-    ]
+    for who in held:
+        owner = owner_of(PATIENT, who, ("https://ehr.example/fhir",))
+        assert allowed(denial, owner, ConsentSettings(), today=AS_OF.date(), zone=UTC).consent is expected
 
-    assert got[0] is expected
-    assert got[1] is YES or "display" in named
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [(consent(policy="OPTOUTE"), NO), (consent(policy="NOCONSENT"), NO), (consent(policy="EMRGONLY"), NO), (consent({"type": "Deny"}), UNKNOWN), (consent(DENY, status="Active"), UNKNOWN),
+     ({k: v for k, v in consent(DENY).items() if k != "status"}, UNKNOWN), (consent(DENY | actor(f"Patient/{PATIENT}")), NO)],
+)  # fmt: skip
+def test_what_is_said_carelessly_is_no_permission(said: dict, expected: Consent) -> None:
+    assert outcome(said, user="Practitioner/doc").consent is expected
 
 
 def test_a_failed_search_leaves_consent_unknown_and_a_denial_in_it_still_counts() -> None:

@@ -39,7 +39,7 @@ def test_a_value_is_converted_as_laboratories_do(feature, value, unit, canonical
 
 @pytest.mark.parametrize(
     ("feature", "unit", "canonical"),
-    [("weight_kg", "cm", "kg"), ("weight_kg", "", "kg"), ("weight_kg", "10*999999999", "kg"), ("weight_kg", "kg999999999", "kg"), ("weight_kg", "k" * 5000, "kg"),
+    [("ca", "meq/L", "mg/dL"), ("bili", "meq/L", "mg/dL"), ("weight_kg", "cm", "kg"), ("weight_kg", "", "kg"), ("weight_kg", "10*999999999", "kg"), ("weight_kg", "kg999999999", "kg"), ("weight_kg", "k" * 5000, "kg"),
      ("hba1c", "mol/mol", "%"), ("hba1c", "1", "%"), ("rdw", "fL", "%"), ("alc_drinks_day", "{drinks}/wk", "{drinks}/d"), ("na", "mg/dL", "mmol/L"),
      ("hgb", "mmol/L", "g/dL"), ("sbp", "Cel", "mm[Hg]"), ("glucose", "[pH]", "mg/dL"), ("height_cm", "[degF]", "cm")],
 )  # fmt: skip
