@@ -23,6 +23,8 @@ class Service:
     needs_encounter: bool = False
 
 
+USAGE = "FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart."
+
 SERVICES: tuple[Service, ...] = (
     Service(
         id="depression-suicide-risk",
@@ -33,7 +35,7 @@ SERVICES: tuple[Service, ...] = (
             "adults, estimates current depressive symptoms and suicidal ideation to prompt screening. A prompt is not "
             "a diagnosis, and no card is no reassurance."
         ),
-        usage="FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart.",
+        usage=USAGE,
         prefetch=tuple((t.key, t.query) for t in templates()),
     ),
     Service(
@@ -45,7 +47,7 @@ SERVICES: tuple[Service, ...] = (
             "answers documented in this encounter count as current for seven days. A prompt is not a diagnosis, and no "
             "card is no reassurance."
         ),
-        usage="FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart.",
+        usage=USAGE,
         prefetch=tuple((t.key, t.query) for t in templates()),
         needs_encounter=True,
     ),

@@ -59,7 +59,6 @@ class Owner:
     `bases` are the beginnings of absolute references to Patients of the same servers.
     """
 
-    patient_id: str
     names: frozenset[str]
     identifiers: frozenset[tuple[str | None, str | None]]
     bases: tuple[str, ...] = ()
@@ -88,7 +87,6 @@ def owner_of(patient_id: str, patient: r4.Resource | None, bases: Iterable[str])
     beginnings = tuple(f"{base.rstrip('/')}/Patient/" for base in bases)
     absolute = (f"{beginning}{patient_id}" for beginning in beginnings)
     return Owner(
-        patient_id=patient_id,
         names=frozenset((f"Patient/{patient_id}", *(patient.names if patient else ()), *absolute)),
         identifiers=frozenset((i.system, i.value) for i in held if i.value),
         bases=beginnings,

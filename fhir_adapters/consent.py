@@ -110,17 +110,17 @@ def _malformed(consent: r4.Consent) -> bool:
 
 def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) -> tuple[bool, frozenset[str]]:
     """Whether a consent denies this use of the chart, and the labels to which a denial is limited."""
-    scopes = {c.code for c in consent.scope.coding if c.code} if consent.scope else set()
+    scopes = _codes(consent.scope.coding) if consent.scope else set()
     if consent.status != "active" or (scopes and scopes <= OTHER_SCOPES):
         return False, frozenset()
-    policy = {c.code for c in consent.policy_rule.coding} if consent.policy_rule else set()
+    policy = _codes(consent.policy_rule.coding) if consent.policy_rule else set()
     rule = consent.provision
     rules = [] if rule is None else [rule, *_below(rule)]
     live = [r for r in rules if _in_force(r, today, zone)]
     denials = [r for r in live if r.type == "deny" and _may_mean_us(r, user)]
     labelled = [r for r in denials if r.security_label]
     outright = [r for r in denials if not r.security_label]
-    labels = frozenset(c.code for r in labelled for c in r.security_label if c.code)
+    labels = frozenset(_codes(label for r in labelled for label in r.security_label))
     permitted = any(_means_us(r, user) for r in live if r.type == "permit")
     exceptions = [r for r in outright if r is not rule]
     base_denies = bool(policy & DENYING_POLICIES) or len(exceptions) < len(outright)
