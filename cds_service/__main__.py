@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from cds_service.assess_files import Assessed, Failed
     from cds_service.sites import ServiceConfig
+    from cds_service.store import Store
 
 CONFIG = click.option(
     "--config", "folder", type=click.Path(path_type=Path), help="Folder with service.toml and sites/*.toml."
@@ -39,22 +41,29 @@ def configured(folder: Path | None) -> ServiceConfig:
 
 @main.command()
 @CONFIG
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
-    """Run the service. Until client authentication exists it listens on loopback only."""
-    from cds_service.app import create_app
-    from cds_service.server import serve as run
-    from fhir_adapters.client import is_loopback_host
+    """Run the service. Only clients of the sites' issuer tables may call; without --config nobody may."""
+    from cds_service import server
+    from cds_service.errors import ConfigError
+    from cds_service.live_config import LiveConfig
+    from cds_service.sites import default_config, served_at
 
-    config = configured(folder)
-    if not is_loopback_host(host):
-        raise click.ClickException(
-            f"--host: expected a loopback address such as 127.0.0.1, found {host}; callers are not authenticated yet"
-        )
     logging.getLogger("mhcds").setLevel(logging.INFO)
-    run(lambda: create_app(config), host, port, workers)
+    try:
+        address = served_at(host, port)
+        live = LiveConfig.of(folder, address) if folder else LiveConfig(default_config())
+        config = live()
+        config.check_host(host)
+        with server.shared_counters():
+            from cds_service.app import create_app, make_ready
+
+            make_ready(config)
+            server.serve(lambda: create_app(live), server.options(config, host, port, workers))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()
@@ -157,16 +166,90 @@ def check_config(folder: Path | None) -> None:
     load()
     for outcome, reason in engine.failures:
         click.echo(f"model {outcome}: {reason}", err=True)
+    click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
     for site in config.sites:
         click.echo(
             f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, "
+            f"dialect {site.dialect}, {len(site.reading.fhir_bases)} FHIR bases, "
             f"{len(site.reading.maps)} questionnaire maps"
         )
+        for issuer in site.issuers:
+            keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"
+            click.echo(f"site {site.id}: issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}")
+        if not site.issuers:
+            click.echo(f"site {site.id}: no [[issuer]], so every call is refused")
     for model in engine.models:
         click.echo(f"model {model.outcome} {model.version}: verified")
     for row in unresolved():
         click.echo(f"code list, no code yet, skipped: {row}")
     sys.exit(1 if engine.failures else 0)
+
+
+@main.group()
+def db() -> None:
+    """The store: tables, backups, keys."""
+
+
+STORE = click.option(
+    "--config",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with service.toml and sites/*.toml.",
+)
+
+
+@db.command("upgrade")
+@STORE
+def db_upgrade(folder: Path) -> None:
+    """Bring the store's tables to this version. Doing it again changes nothing."""
+    with _store(folder) as store:
+        before = store.revision()
+        store.upgrade()
+        click.echo(f"Tables: version {before or 'none'} before, {store.revision()} now.")
+
+
+@db.command("backup")
+@STORE
+@click.argument("file", type=click.Path(path_type=Path))
+def db_backup(folder: Path, file: Path) -> None:
+    """Write every row, as of one moment, to FILE (gzip), while the service runs. The data key is not in it."""
+    with _store(folder) as store:
+        click.echo(f"{store.backup(file)} rows written to {file}. Keep the data key in another place.")
+
+
+@db.command("restore")
+@STORE
+@click.argument("file", type=click.Path(path_type=Path))
+def db_restore(folder: Path, file: Path) -> None:
+    """Read a backup from FILE into an empty store, all or nothing; SQLite and PostgreSQL take each other's."""
+    with _store(folder) as store:
+        store.upgrade()
+        click.echo(f"{store.restore(file)} rows restored.")
+
+
+@db.command("new-key")
+def db_new_key() -> None:
+    """Print a new data key, for a file that only the service can read."""
+    from cds_service.data_key import new_key
+
+    click.echo(new_key().text)
+
+
+@contextmanager
+def _store(folder: Path) -> Iterator[Store]:
+    """The store of a folder's settings; what goes wrong is a clear end of the program."""
+    from cds_service.errors import ConfigError, StoreUnavailable
+    from cds_service.store import create_folder, open_store
+
+    url = configured(folder).store or ""
+    try:
+        create_folder(url)
+        store = open_store(url)
+        yield store
+    except (ConfigError, StoreUnavailable) as error:
+        raise click.ClickException(str(error)) from error
+    store.close()
 
 
 NHANES = click.option(

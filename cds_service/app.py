@@ -1,43 +1,88 @@
-"""The service as a Flask app: wires settings, models and routes; reads nothing from the environment."""
+"""The service as a Flask app: wires settings, models, store and routes; reads nothing from the environment."""
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from flask import Flask
+from sqlalchemy import make_url
 
-from cds_service import discovery, errors, hooks, model_card
+from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, ops
+from cds_service.data_key import DataKey, key_beside, new_key
 from cds_service.engine import load_engine
+from cds_service.gate import Places
+from cds_service.key_sets import KeySets
+from cds_service.live_config import LiveConfig
 from cds_service.runtime import Runtime, nobody, now_utc, random_id
+from cds_service.seen import Seen
 from cds_service.sites import ServiceConfig, default_config
+from cds_service.store import Store, open_store, prepare
 from explanations.assessment import Engine
 from explanations.phrasebook import load
 from fhir_adapters.units import registry
 
 
 def create_app(
-    config: ServiceConfig | None = None,
+    config: ServiceConfig | LiveConfig | None = None,
     *,
     engine: Engine | None = None,
     now: Callable[[], datetime] = now_utc,
     new_id: Callable[[], str] = random_id,
     opted_out: Callable[[str, str], bool] = nobody,
 ) -> Flask:
-    """The app. Models are loaded here unless an engine is given."""
-    config = config or default_config()
+    """The app. Models are loaded here unless an engine is given; a store that settings name is made ready before."""
+    live = config if isinstance(config, LiveConfig) else LiveConfig(config or default_config())
+    first = live()
+    store, key = _opened(first)
     app = Flask("cds_service", static_folder=None)
     runtime = Runtime(
-        config=config,
-        engine=engine or load_engine(config.models),
+        config=live,
+        problem=lambda: live.problem,
+        engine=engine or load_engine(first.models),
         phrases=load(),
+        store=store,
+        key=key,
+        key_sets=KeySets(),
+        seen=Seen(),
         now=now,
         new_id=new_id,
         opted_out=opted_out,
     )
     registry()  # built now rather than during a call
+    places = Places()
     errors.register(app)
+    cross_origin.register(app, runtime)
     app.register_blueprint(discovery.create_blueprint())
-    app.register_blueprint(hooks.create_blueprint(runtime))
+    app.register_blueprint(hooks.create_blueprint(runtime, places))
+    app.register_blueprint(feedback.create_blueprint(runtime, places))
+    app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
     return app
+
+
+def make_ready(config: ServiceConfig) -> None:
+    """Before workers start: the store has its tables and the key is there. Raises ConfigError."""
+    if config.store is not None:
+        prepare(config.store).close()
+        _key(config)
+
+
+def _key(config: ServiceConfig) -> DataKey:
+    """The key of the settings, or the one beside the SQLite file. Raises ConfigError."""
+    if config.data_key is not None:
+        return config.data_key
+    return key_beside(Path(make_url(config.store or "").database or ""))
+
+
+def _opened(config: ServiceConfig) -> tuple[Store, DataKey]:
+    """The store and key of the settings; without a store, one that is gone when the process ends."""
+    if config.store is not None:
+        return open_store(config.store), _key(config)
+    folder = tempfile.mkdtemp(prefix="mhcds-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return prepare(f"sqlite:///{Path(folder) / 'mhcds.db'}"), new_key()

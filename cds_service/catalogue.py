@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cds_service.errors import UnknownService
 from fhir_adapters.prefetch import templates
 
 
@@ -63,6 +64,9 @@ def service_of(hook: str) -> Service | None:
     return next((s for s in SERVICES if s.hook == hook), None)
 
 
-def service(identifier: str) -> Service | None:
-    """The service of that id, or None."""
-    return next((s for s in SERVICES if s.id == identifier), None)
+def known_service(identifier: str) -> Service:
+    """The service of that id. Raises UnknownService."""
+    found = next((s for s in SERVICES if s.id == identifier), None)
+    if found is None:
+        raise UnknownService("there is no service of this id; the services are listed at /cds-services")
+    return found

@@ -83,6 +83,31 @@ REASONS: dict[Topic, tuple[tuple[str, str], ...]] = {
 }
 
 
+# What our codes stand for in HL7's non-adherence reasons (CDS Hooks 3.0 ballot, trial use), for comparing sites.
+HL7_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+HL7_REASONS = {
+    "under-way": "action-completed",
+    "with-crisis-team": "action-completed",
+    "assessed": "action-completed",
+    "assessed-elsewhere": "action-completed",
+    "corrected": "action-completed",
+    "reviewed": "action-completed",
+    "elsewhere": "action-completed",
+    "screened": "action-completed",
+    "asked": "action-completed",
+    "entered-in-error": "cds-not-applicable",
+    "wrong-event": "cds-not-applicable",
+    "known": "action-not-priority",
+    "not-treating": "inappropriate-recipient",
+    "not-mine": "inappropriate-recipient",
+    "will-assess": "wrong-time-workflow",
+    "not-now": "cds-suboptimal-context",
+    "declines": "patient-refuses",
+    "declined": "patient-refuses",
+    "estimate-wrong": "recipient-does-not-trust",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """The patient and visit that a draft is for. `user` is the clinician's reference, `today` the local day."""
@@ -96,6 +121,11 @@ class Visit:
 def override_reasons(topic: Topic) -> list[Coding]:
     """Three to five reasons with stable codes."""
     return [Coding(system=OVERRIDE_SYSTEM, code=code, display=display) for code, display in REASONS[topic]]
+
+
+def hl7_reason(code: str) -> str | None:
+    """The HL7 non-adherence reason that one of our override reasons stands for; None for other codes."""
+    return HL7_REASONS.get(code)
 
 
 def topic_coding(topic: Topic) -> Coding:

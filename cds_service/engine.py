@@ -23,10 +23,10 @@ def load_engine(root: Path | None = None) -> Engine:
             models.append(load_model(the_version((root or SHIPPED) / outcome)))
         except ModelError as error:
             failures.append((outcome, str(error)))
-            log.error("model-not-loaded %s: %s", outcome, error)  # noqa: TRY400  # the reason suffices, no traceback
+            log.error("model-not-loaded %s: %s", outcome, error)
     return Engine(models=tuple(models), failures=tuple(failures))
 
 
-def for_site(engine: Engine, thresholds: BandThresholds) -> Engine:
-    """The same models with a site's thresholds."""
-    return Engine(models=engine.models, failures=engine.failures, thresholds=thresholds)
+def for_site(engine: Engine, thresholds: BandThresholds, *, out_of_time: bool = False) -> Engine:
+    """The same models with a site's thresholds. `out_of_time`: none is asked."""
+    return Engine(models=engine.models, failures=engine.failures, thresholds=thresholds, out_of_time=out_of_time)

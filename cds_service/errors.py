@@ -2,10 +2,15 @@
 
 ServiceError
 ├── BadRequest (400)            malformed, wrong types, missing or contradicting members
+├── Refused (401)               who calls could not be verified; the same answer whatever the fault
+├── InsecureTransport (403)     plain http where https is required
 ├── UnknownService (404)
 ├── DataUnavailable (412)       needed data was neither sent nor obtainable
 ├── TooLarge (413)
 ├── UnsupportedMedia (415)
+├── TooManyCalls (429)          a client's limit for this minute
+├── Overloaded (503)            too many calls at once
+├── StoreUnavailable (503)      the database failed; a hook call goes on without it
 └── ConfigError                 settings that cannot be used; stops the start, never seen over HTTP
 """
 
@@ -14,6 +19,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +35,7 @@ class ServiceError(Exception):
 
     status = 500
     code = "exception"
+    headers: Mapping[str, str] = {}
 
 
 class BadRequest(ServiceError):
@@ -66,6 +73,49 @@ class UnsupportedMedia(ServiceError):
     code = "not-supported"
 
 
+class Refused(ServiceError):
+    """Who calls could not be verified. `why` is for the log; the client is never told which check failed."""
+
+    status = 401
+    code = "login"
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="cds-services"'}
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__("expected Authorization: Bearer with a JWT of a registered CDS client for this address")
+
+
+class InsecureTransport(ServiceError):
+    """Plain http where https is required."""
+
+    status = 403
+    code = "security"
+
+
+class TooManyCalls(ServiceError):
+    """The client's limit for this minute is used up."""
+
+    status = 429
+    code = "throttled"
+    headers: Mapping[str, str] = {"Retry-After": "60"}
+
+
+class Overloaded(ServiceError):
+    """More calls at once than the service takes."""
+
+    status = 503
+    code = "throttled"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
+class StoreUnavailable(ServiceError):
+    """The database failed."""
+
+    status = 503
+    code = "transient"
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
 class ConfigError(ServiceError):
     """Settings that cannot be used: file, key and remedy."""
 
@@ -89,7 +139,9 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(ServiceError)
     def _ours(error: ServiceError) -> Response:
-        return outcome(error.status, error.code, str(error))
+        answer = outcome(error.status, error.code, str(error))
+        answer.headers.update(error.headers)
+        return answer
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import time
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from cds_service import catalogue
+from cds_service.audit import Recording, recording
+from cds_service.auth import VerifiedClient
+from cds_service.body import json_body
 from cds_service.cards import cards_for
+from cds_service.catalogue import Service, known_service
+from cds_service.dialects import spoken
 from cds_service.engine import for_site
-from cds_service.errors import (
-    BadRequest,
-    DataUnavailable,
-    TooLarge,
-    UnknownService,
-    UnsupportedMedia,
-    json_response,
-)
+from cds_service.errors import BadRequest, DataUnavailable, json_response
+from cds_service.gate import Places, admitted
 from cds_service.runtime import Runtime
+from cds_service.sites import ServiceConfig, SiteConfig
 from cds_service.wire import HOOK_REQUEST, CardsResponse, HookRequest
 from explanations.assessment import Assessment, assess
 from fhir_adapters.client import FhirClient, is_loopback, same_base
@@ -31,71 +28,76 @@ from fhir_adapters.prefetch import Access, gather
 from fhir_adapters.settings import ReadSettings
 from models.safety_rules import Kind
 
-log = logging.getLogger("mhcds")
-JSON_TYPES = ("application/json", "application/fhir+json")
 FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
 NOT_ALLOWED = "not sent, and this FHIR server is not one that may be read for this site"
+NOT_CLINICIANS = ("Patient", "RelatedPerson")
 
 
-def create_blueprint(runtime: Runtime) -> Blueprint:
+def create_blueprint(runtime: Runtime, places: Places) -> Blueprint:
     """The route of every hook call."""
     blueprint = Blueprint("hooks", __name__)
 
     @blueprint.post("/cds-services/<identifier>", strict_slashes=False)
     def call(identifier: str) -> Response:
-        return answer(runtime, identifier, request.mimetype, body(runtime.config.body_bytes))
+        started = time.monotonic()
+        offered = known_service(identifier)
+        config = runtime.config()
+        with places.one(config.limits.concurrent_calls):
+            client = admitted(runtime, config, request, runtime.now())
+            with recording(runtime, offered.id, client.iss) as record:
+                return answer(runtime, config, client, offered, started, record)
 
     return blueprint
 
 
-def body(limit: int) -> bytes:
-    """The body of the request at hand. Raises TooLarge above `limit` bytes, also when no length was announced."""
-    if request.content_encoding not in (None, "identity"):
-        raise UnsupportedMedia("expected a body without Content-Encoding")
-    if (request.content_length or 0) > limit:
-        raise TooLarge(f"the body is larger than the {limit} bytes that are read")
-    read = request.stream.read(limit + 1)
-    if len(read) > limit:
-        raise TooLarge(f"the body is larger than the {limit} bytes that are read")
-    return read
-
-
-def answer(runtime: Runtime, identifier: str, media_type: str, body: bytes) -> Response:
-    """One hook call: parse, gather, extract, assess, present, log. Authentication and audit have their own issues."""
-    started = time.monotonic()
-    hook = parse(identifier, media_type, body)
-    site = runtime.config.site(fhir_base=hook.fhir_server)
-    patient_id = hook.context.patient_id or ""
-    now = runtime.now()
+def answer(
+    runtime: Runtime, config: ServiceConfig, client: VerifiedClient, offered: Service, started: float, record: Recording
+) -> Response:
+    """One call of a verified client: parse, gather, extract, assess, present. `record` is written when it ends."""
+    hook = parse(offered, json_body(request, config.body_bytes))
+    site = site_of(config, client, hook)
+    patient_id, now = hook.context.patient_id or "", runtime.now()
+    record.note(
+        site=site.id,
+        hook_instance=hook.hook_instance[:64],
+        patient=runtime.key.pseudonym(site.id, patient_id),
+        user=runtime.key.pseudonym(site.id, hook.context.user_id or ""),
+    )
+    if hook.context.user_kind in NOT_CLINICIANS:
+        # Nothing is read: a patient's or relative's screen is no place for these cards (docs/clinical-safety.md).
+        record.note(not_for=hook.context.user_kind)
+        record.answered((), ())
+        return json_response(CardsResponse(cards=[]))
+    deadline = started + config.limits.deadline_s
     try:
         gathered = gather(
             patient_id,
             hook.prefetch or {},
-            access(hook, site.reading, started),
+            access(
+                hook, site.reading, min(deadline, started + site.reading.budget_s), local=config.mode != "production"
+            ),
             settings=site.reading,
             as_of=now,
             user=hook.context.user_id,
             opted_out=runtime.opted_out(site.id, patient_id),
         )
-        record = patient_record(gathered, settings=site.reading, as_of=now, encounter=hook.context.encounter)
+        chart = patient_record(gathered, settings=site.reading, as_of=now, encounter=hook.context.encounter)
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error
     except FhirError as error:
         raise BadRequest(f"prefetch: {error}") from error
-    assessment = assess(record, for_site(runtime.engine, site.thresholds))
+    late = time.monotonic() > deadline
+    assessment = assess(chart, for_site(runtime.engine, site.thresholds, out_of_time=late))
+    record.note(late=late)
+    record.assessed(assessment)
     refuse_silence(assessment)
     cards = cards_for(assessment, site.cards, runtime.phrases, new_id=runtime.new_id, user=hook.context.user_id)
-    log_request(identifier, hook, site.id, assessment, len(cards), time.monotonic() - started)
-    return json_response(CardsResponse(cards=cards))
+    record.answered(cards, [card.source.topic.code for card in cards])
+    return json_response(CardsResponse(cards=spoken(cards, site.dialect, site.allowed_links)))
 
 
-def parse(identifier: str, media_type: str, body: bytes) -> HookRequest:
-    """The request as a value. Raises UnknownService, UnsupportedMedia, or BadRequest that names the member."""
-    offered = catalogue.service(identifier)
-    if offered is None:
-        raise UnknownService("there is no service of this id; the services are listed at /cds-services")
-    if media_type not in JSON_TYPES:
-        raise UnsupportedMedia("expected Content-Type application/json")
+def parse(offered: Service, body: bytes) -> HookRequest:
+    """The request as a value. Raises BadRequest that names the member."""
     hook = decode(body)
     if hook.hook != offered.hook:
         raise BadRequest(f"hook: expected {offered.hook} at this address")
@@ -103,7 +105,18 @@ def parse(identifier: str, media_type: str, body: bytes) -> HookRequest:
     return hook
 
 
-def check_context(offered: catalogue.Service, hook: HookRequest) -> None:
+def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest) -> SiteConfig:
+    """The site that the call is for, among those that the client's token speaks for. Raises BadRequest."""
+    site = config.site_of(client.sites, hook.fhir_server)
+    if site is None:
+        raise BadRequest("fhirServer: expected a FHIR server of one of the sites that this client calls for")
+    granted = hook.fhir_authorization
+    if granted is not None and site.client_id is not None and granted.subject not in (None, site.client_id):
+        raise BadRequest("fhirAuthorization.subject: expected this service's own client id at the site")
+    return site
+
+
+def check_context(offered: Service, hook: HookRequest) -> None:
     """What the definition of the hook requires beyond user and patient. Raises BadRequest."""
     if offered.needs_encounter and not hook.context.encounter_id:
         raise BadRequest(f"context.encounterId: required by {offered.hook}; found none")
@@ -164,21 +177,21 @@ def bare(identifier: str) -> bool:
     return plain and identifier not in ("", ".", "..")
 
 
-def access(hook: HookRequest, settings: ReadSettings, started: float) -> Access:
+def access(hook: HookRequest, settings: ReadSettings, deadline: float, *, local: bool) -> Access:
     """How to read what was not sent: not at all without a server and a token, or when the server is not allowed."""
     granted, server = hook.fhir_authorization, hook.fhir_server
     if granted is None or server is None:
         return Access(server=server)
-    if not may_be_read(server, settings):
+    if not may_be_read(server, settings, local=local):
         return Access(server=server, why_not=NOT_ALLOWED)
-    client = FhirClient(base=server, token=granted.access_token, deadline=started + settings.budget_s)
+    client = FhirClient(base=server, token=granted.access_token, deadline=deadline)
     return Access(fetch=client.get, server=server)
 
 
-def may_be_read(server: str, settings: ReadSettings) -> bool:
-    """Whether a FHIR server is one of the site's; where the site lists none, whether it is on this machine."""
+def may_be_read(server: str, settings: ReadSettings, *, local: bool) -> bool:
+    """Whether a FHIR server is one of the site's; where it lists none, and `local` ones count, one on this machine."""
     if not settings.fhir_bases:
-        return is_loopback(server)
+        return local and is_loopback(server)
     return any(same_base(server, base) for base in settings.fhir_bases)
 
 
@@ -193,26 +206,3 @@ def refuse_silence(assessment: Assessment) -> None:
     if lost and not record.deceased and not others and not assessment.prompting():
         missing = "; ".join(f"{u.what}: {u.reason}" for u in lost)
         raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")
-
-
-def log_request(
-    identifier: str, hook: HookRequest, site: str, assessment: Assessment, cards: int, seconds: float
-) -> None:
-    """One line per request: ids of the call, counts and rule ids; never a value from the chart."""
-    log.info(
-        json.dumps(
-            {
-                "event": "hook-answered",
-                "service": identifier,
-                "site": site,
-                "hook_instance": hook.hook_instance[:64],
-                "cards": cards,
-                "rules": sorted({f.rule for f in assessment.findings}),
-                "unknown": [u.what for u in assessment.record.unknown],
-                "anomalies": len(assessment.record.anomalies),
-                "consent": assessment.record.consent.value,
-                "withheld": assessment.record.withheld,
-                "ms": round(1000 * seconds, 1),
-            }
-        )
-    )

@@ -1,13 +1,13 @@
 """GET /model-card and /model-card.json: what each deployed model is, how well it does, and for whom not.
 
-Open and without patient data. Made from the artifacts once, at the first request; a site's own sections come from
+Open and without patient data. Made from the artifacts at the first request; a site's own sections come from
 model-card.toml. A model that could not be loaded is named as such.
 """
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from flask import Blueprint, Response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.runtime import Runtime
+from cds_service.sites import ServiceConfig
 from models.card import LocalSections, model_card
 from models.figures import figure
 from models.registry import load_json
@@ -24,9 +25,9 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
     """The two routes."""
     blueprint = Blueprint("model_card", __name__, template_folder="templates")
 
-    @cache
-    def cards() -> dict[str, Any]:
-        local = runtime.config.model_cards
+    @lru_cache(maxsize=1)
+    def made(config: ServiceConfig) -> dict[str, Any]:
+        local = config.model_cards
         return {
             "models": [
                 model_card(
@@ -39,6 +40,9 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
             ],
             "not_loaded": [{"outcome": outcome} for outcome, _ in runtime.engine.failures],
         }
+
+    def cards() -> dict[str, Any]:
+        return made(runtime.config())
 
     @blueprint.get("/model-card.json")
     def as_json() -> BaseResponse:

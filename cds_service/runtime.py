@@ -1,4 +1,4 @@
-"""What every request needs, put together once by `app`: settings, models, words, a clock and a source of ids."""
+"""What every request needs, put together once by `app`: settings, models, words, store, a clock, a source of ids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cds_service.data_key import DataKey
+from cds_service.key_sets import KeySets
+from cds_service.seen import Seen
 from cds_service.sites import ServiceConfig
+from cds_service.store import Store
 from explanations.assessment import Engine
 from explanations.phrasebook import Phrasebook
 
@@ -31,12 +35,19 @@ def nobody(_site: str, _patient: str) -> bool:
 class Runtime:
     """One process's settings and resources; `now` and `new_id` are its only clock and randomness.
 
+    config: the settings for a call that begins now; a call asks once and keeps to them.
+    problem: why the settings on disk are not in force, or None.
     opted_out: whether a patient (site id, patient id) has opted out.
     """
 
-    config: ServiceConfig
+    config: Callable[[], ServiceConfig]
+    problem: Callable[[], str | None]
     engine: Engine
     phrases: Phrasebook
+    store: Store
+    key: DataKey
+    key_sets: KeySets
+    seen: Seen
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     opted_out: Callable[[str, str], bool]

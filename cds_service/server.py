@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn ships no types
 from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
+
+from cds_service.sites import ServiceConfig
+
+# Calls beyond `concurrent_calls` wait for a thread no longer than it takes to answer them 503.
+SPARE_THREADS = 16
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -32,19 +41,41 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         return app
 
 
-def serve(create: Callable[[], Flask], host: str, port: int, workers: int) -> None:
-    """Serves until it is told to stop."""
-    options = {
+def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[str, Any]:
+    """Gunicorn's settings: threads, times, whose X-Forwarded-Proto is believed, TLS."""
+    found: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
         "worker_class": "gthread",
-        "threads": 4,
-        "timeout": 30,
-        "graceful_timeout": 10,
+        "threads": config.limits.concurrent_calls + SPARE_THREADS,
+        "timeout": 60,
+        "graceful_timeout": 30,
+        # Longer than a load balancer keeps its side open, so that it is never the one to be surprised.
+        "keepalive": 75,
         "proc_name": "mhcds",
+        "forwarded_allow_ips": ",".join(config.trusted_proxies),
+        "forwarder_headers": "",
         # One path in the home folder for all instances; nothing here needs it.
         "control_socket_disable": True,
     }
+    if config.tls is not None:
+        found |= {"certfile": str(config.tls.certificate), "keyfile": str(config.tls.key)}
+    return found
+
+
+@contextmanager
+def shared_counters() -> Iterator[None]:
+    """Workers add up their counters in a folder that is gone at the end.
+
+    prometheus_client takes the folder from the environment when `metrics` is first imported, so that comes after.
+    """
+    with tempfile.TemporaryDirectory(prefix="mhcds-metrics-") as folder:
+        os.environ[METRICS_FOLDER] = folder
+        yield
+
+
+def serve(create: Callable[[], Flask], settings: dict[str, Any]) -> None:
+    """Serves until it is told to stop."""
     # The Server header names no product or version (CDS Hooks checklist CDSH-193).
     wsgi.SERVER = "mhcds"
-    Server(create, options).run()
+    Server(create, settings).run()

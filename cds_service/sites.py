@@ -15,10 +15,21 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from cds_service import settings
 from cds_service.card_topics import CardSettings
+from cds_service.data_key import DataKey
+from cds_service.dialects import Dialect
 from cds_service.errors import ConfigError
+from cds_service.issuers import Issuer, IssuerTable, clashes, issuer
+from cds_service.settings import (
+    DEFAULT_BODY_BYTES,
+    LEAST_BODY_BYTES,
+    Limits,
+    ServiceFile,
+    Tls,
+)
 from explanations.help_lines import countries
-from fhir_adapters.client import is_base, is_loopback, same_base
+from fhir_adapters.client import is_base, is_loopback, is_loopback_host, same_base
 from fhir_adapters.consent import ConsentSettings
 from fhir_adapters.facts import Instrument
 from fhir_adapters.instruments import QuestionnaireMap
@@ -29,9 +40,7 @@ from models.risk import BandThresholds
 
 DEFAULT_SITE = "default"
 MODEL_CARD = "model-card.toml"
-DEFAULT_BODY_BYTES = 2 * 1024 * 1024
 DEFAULT_BUDGET_S = 2.0
-LEAST_BODY_BYTES = 1024
 MOST_BUDGET_S = 60
 ITEMS = {
     Instrument.ASQ: {"q1", "q2", "q3", "q4", "acuity"},
@@ -45,7 +54,7 @@ class Strict(msgspec.Struct, forbid_unknown_fields=True):
     """Base of file shapes: an unknown key is an error."""
 
 
-T = TypeVar("T", bound=Strict)
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class QuestionnaireTable(Strict):
@@ -65,6 +74,10 @@ class SiteFile(Strict):
     time_zone: str = "UTC"
     country: str = "US"
     fhir_bases: list[str] = []
+    issuer: list[IssuerTable] = []
+    dialect: Literal["generic", "epic", "oracle-health", "sandbox"] = "generic"
+    allowed_links: list[str] | None = None
+    client_id: str | None = None
     fetch_budget_s: float = DEFAULT_BUDGET_S
     consent: Literal["required", "not-used"] = "required"
     substance_use: Literal["withheld", "consented"] = "withheld"
@@ -79,33 +92,70 @@ class CardFile(Strict):
     suicidal_ideation: LocalSections = msgspec.field(default_factory=LocalSections, name="suicidal-ideation")
 
 
-class ServiceFile(Strict):
-    body_bytes: int = DEFAULT_BODY_BYTES
-    models: str | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """One customer: how its charts are read, what its cards say, and from which estimate on a prompt is shown."""
+    """One customer: who calls, how its charts are read, what its cards say, from which estimate on a prompt is shown.
+
+    issuers: none refuses every call. allowed_links: links that do not begin so are left off cards; None allows all.
+    client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None compares nothing.
+    """
 
     id: str
     cards: CardSettings
     thresholds: BandThresholds = BandThresholds()
     reading: ReadSettings = field(default_factory=ReadSettings)
+    issuers: tuple[Issuer, ...] = ()
+    dialect: Dialect = Dialect.GENERIC
+    allowed_links: tuple[str, ...] | None = None
+    client_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceConfig:
-    """Everything that a deployment sets.
+    """Everything that a deployment sets. One loading of the files is one value, equal to no other.
 
+    mode: "demo" lets everyone on this machine call, and no file can set it.
+    address: what clients' tokens name as aud, before the path; None where nothing is served.
+    store: URL of the database; None for a temporary one. data_key: None for one beside a SQLite file.
     models: folder of the models; None: those shipped.
     model_cards: outcome -> what the deployment says on that model's card.
     """
 
     sites: tuple[SiteConfig, ...]
+    mode: Literal["production", "development", "demo"] = "development"
+    address: str | None = None
     body_bytes: int = DEFAULT_BODY_BYTES
+    limits: Limits = Limits()
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    tls: Tls | None = None
+    store: str | None = None
+    data_key: DataKey | None = None
     models: Path | None = None
     model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
+
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """The issuer tables of all sites."""
+        return tuple(entry for site in self.sites for entry in site.issuers)
+
+    def check_host(self, host: str) -> None:
+        """Raises ConfigError unless that address may be listened on: beyond this machine only with a way to https."""
+        if is_loopback_host(host):
+            return
+        if self.mode != "production":
+            raise ConfigError(f"--host: expected a loopback address in {self.mode} mode; found {host}")
+        if self.tls is None and not self.trusted_proxies:
+            raise ConfigError(
+                f"--host {host}: expected [tls] or trusted_proxies in service.toml, since only https is answered"
+            )
+
+    def site_of(self, sites: tuple[str, ...], fhir_base: str | None) -> SiteConfig | None:
+        """The one of these sites that a call is for: the only one, or the only one that lists its FHIR server."""
+        candidates = [site for site in self.sites if site.id in sites]
+        if len(candidates) > 1 and fhir_base is not None:
+            candidates = [s for s in candidates if any(same_base(fhir_base, base) for base in s.reading.fhir_bases)]
+        return candidates[0] if len(candidates) == 1 else None
 
     def site(self, identifier: str | None = None, fhir_base: str | None = None) -> SiteConfig:
         """The site of that id, else the one that lists the FHIR base, else the first.
@@ -122,40 +172,69 @@ class ServiceConfig:
         return next((s for s in self.sites if any(same_base(base, b) for b in s.reading.fhir_bases)), self.sites[0])
 
 
+def served_at(host: str, port: int) -> str:
+    """The address of a listening socket."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def default_config() -> ServiceConfig:
-    """One site, UTC, United States, thresholds of the models."""
+    """One site, UTC, United States, thresholds of the models; no issuer, so every call is refused."""
     return ServiceConfig(sites=(SiteConfig(id=DEFAULT_SITE, cards=CardSettings(zone=ZoneInfo("UTC"))),))
 
 
-def load_config(folder: Path) -> ServiceConfig:
-    """The settings in `folder`. Raises ConfigError with every problem, one a line."""
+def load_config(folder: Path, address: str | None = None, *, serving: bool = False) -> ServiceConfig:
+    """The settings in `folder`. Raises ConfigError with every problem, one a line.
+
+    address: that of the listening socket, which stands in for `public_url` in development. serving: what only a
+    service needs is required too; it is also where a site names an issuer.
+    """
     problems: list[str] = []
     if not folder.is_dir():
         raise ConfigError(f"{folder}: expected a folder with service.toml and sites/*.toml; found none")
     main = folder / "service.toml"
-    service = _read(main, ServiceFile, problems) if main.exists() else ServiceFile()
+    service = (_read(main, ServiceFile, problems) if main.exists() else None) or ServiceFile()
+    development = service.mode == "development"
+    sandbox = service.allow_public_sandbox
+    if sandbox and not development:
+        problems.append(f'{main}: allow_public_sandbox: only with mode = "development"; remove it')
+    if service.body_bytes < LEAST_BODY_BYTES:
+        problems.append(f"{main}: body_bytes: expected at least {LEAST_BODY_BYTES}; found {service.body_bytes}")
     paths = sorted((folder / "sites").glob("*.toml"))
     if not paths:
         problems.append(f"{folder / 'sites'}: expected one .toml file a site; found none")
-    sites = [site for path in paths if (site := load_site(path, problems))]
+    sites = [s for path in paths if (s := load_site(path, problems, development=development, sandbox=sandbox))]
     names = [site.id for site in sites]
     doubled = sorted({n for n in names if names.count(n) > 1})
     problems += [f"{folder / 'sites'}: two files have the id {n}; give each site its own" for n in doubled]
-    if service is not None and service.body_bytes < LEAST_BODY_BYTES:
-        problems.append(f"{main}: body_bytes: expected at least {LEAST_BODY_BYTES}; found {service.body_bytes}")
-    cards = _model_cards(folder / MODEL_CARD, problems)
-    if problems or service is None:
-        raise ConfigError("\n".join(problems))
-    return ServiceConfig(
+    bases = {s.id: s.reading.fhir_bases for s in sites}
+    problems += [f"{folder / 'sites'}: {words}" for words in clashes([e for s in sites for e in s.issuers], bases)]
+    url = settings.store_url(main, service, problems)
+    config = ServiceConfig(
         sites=tuple(sites),
+        mode=service.mode,
+        address=settings.public_url(
+            main, service, address, problems, required=serving or any(s.issuers for s in sites)
+        ),
         body_bytes=service.body_bytes,
+        limits=settings.limits(main, service.limits, problems),
+        cors_origins=settings.origins(main, service, problems),
+        trusted_proxies=tuple(service.trusted_proxies),
+        tls=settings.tls(main, service, problems),
+        store=url,
+        data_key=settings.data_key(main, service, url, problems),
         models=None if service.models is None else folder / service.models,
-        model_cards=cards,
+        model_cards=_model_cards(folder / MODEL_CARD, problems),
     )
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
 
 
-def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
-    """One site's file; problems are appended to the list, and then the site is None."""
+def load_site(path: Path, problems: list[str], *, development: bool = True, sandbox: bool = False) -> SiteConfig | None:
+    """One site's file; problems are appended to the list, and then the site is None.
+
+    development: http on this machine is allowed. sandbox: the public sandbox's key is.
+    """
     raw = _read(path, SiteFile, problems)
     if raw is None:
         return None
@@ -164,10 +243,15 @@ def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
         known = ", ".join(countries())
         problems.append(f"{path}: country: expected one with crisis lines on file ({known}); found {raw.country!r}")
     problems += [
-        f"{path}: fhir_bases: expected addresses such as https://ehr.example/fhir (http on this machine only); "
-        f"found {base!r}"
+        f"{path}: fhir_bases: expected addresses such as https://ehr.example/fhir (http on this machine in "
+        f"development only); found {base!r}"
         for base in raw.fhir_bases
-        if not (is_base(base) and (base.startswith("https:") or is_loopback(base)))
+        if not (is_base(base) and (base.startswith("https:") or (development and is_loopback(base))))
+    ]
+    problems += [
+        f'{path}: allowed_links: expected addresses such as "https://sprc.org/"; found {link!r}'
+        for link in raw.allowed_links or ()
+        if not is_base(link)
     ]
     if not 0 < raw.fetch_budget_s <= MOST_BUDGET_S:
         problems.append(
@@ -185,11 +269,17 @@ def load_site(path: Path, problems: list[str]) -> SiteConfig | None:
     except ValueError as error:
         problems.append(f"{path}: thresholds: {error}")
         thresholds = BandThresholds()
+    name = raw.id or path.stem
+    entries = [issuer(path, name, table, problems, development=development, sandbox=sandbox) for table in raw.issuer]
     maps = [found for table in raw.questionnaire if (found := _map(path, table, problems))]
     if len(problems) > before:
         return None
     return SiteConfig(
-        id=raw.id or path.stem,
+        id=name,
+        issuers=tuple(entries),
+        dialect=Dialect(raw.dialect),
+        allowed_links=None if raw.allowed_links is None else tuple(raw.allowed_links),
+        client_id=raw.client_id,
         cards=CardSettings(
             zone=zone, country=raw.country, contact=raw.escalation_contact, show_probability=raw.show_probability
         ),

@@ -36,6 +36,11 @@ class Context(Wire):
     encounter_id: str | None = None
 
     @property
+    def user_kind(self) -> str:
+        """The resource type of the user's reference."""
+        return (self.user_id or "").partition("/")[0]
+
+    @property
     def encounter(self) -> str | None:
         """The encounter as a reference."""
         return f"Encounter/{self.encounter_id}" if self.encounter_id else None

@@ -28,11 +28,15 @@ MEASURE_AGAIN_DAYS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """The loaded models and why any of them could not be loaded; `thresholds` are the site's."""
+    """The loaded models and why any of them could not be loaded; `thresholds` are the site's.
+
+    `out_of_time`: the caller cannot wait for a model; rules still answer.
+    """
 
     models: tuple[Model, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     thresholds: BandThresholds = BandThresholds()
+    out_of_time: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,9 @@ def _estimate(
     silent = why_silent(record, outcome) or _no_basis(given, outcome)
     if silent:
         return silent, None
+    if engine.out_of_time:
+        detail = "The time allowed for an answer was up; rules still apply."
+        return NotScored(outcome=outcome, reason="out-of-time", detail=detail), None
     model = next((m for m in engine.models if m.outcome == outcome), None)
     if model is None:
         detail = "The model could not be loaded; rules still apply."

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
+from cds_service.app import create_app
 from cds_service.card_topics import CardSettings
 from cds_service.cards import cards_for
+from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine, assess
 from explanations.phrasebook import load
 from fhir_adapters import r4
@@ -46,6 +49,11 @@ MAPS = tuple(
     for base in (SITE, LOCAL)
 )
 _numbers = count(1)
+
+
+def open_app(config: ServiceConfig | None = None, **wanted):
+    """The app as the demo has it: everybody on this machine may call. Who may call otherwise: test_trust.py."""
+    return create_app(replace(config or default_config(), mode="demo"), **wanted)
 
 
 def codeable(system: str, code: str) -> dict:

@@ -15,4 +15,4 @@ def demo_config() -> ServiceConfig:
         site = load_site(path, problems)
     if site is None:
         raise ConfigError("\n".join(problems))
-    return ServiceConfig(sites=(site,))
+    return ServiceConfig(sites=(site,), mode="demo")

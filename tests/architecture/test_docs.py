@@ -7,9 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click import Group
 
 from cds_service.__main__ import main
-from cds_service.sites import ITEMS, ServiceFile, SiteFile
+from cds_service.issuers import IssuerTable
+from cds_service.settings import LimitsTable, ServiceFile, TlsTable
+from cds_service.sites import ITEMS, SiteFile, load_config
 from fhir_adapters.prefetch import templates
 from models.safety_rules import RULES, Topic
 
@@ -22,10 +25,14 @@ PAGES = [
     *(ROOT / "docs").rglob("*.md"),
 ]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
 def test_every_command_and_option_is_documented() -> None:
-    for name, command in main.commands.items():
+    listed = {name: command for name, command in main.commands.items() if not isinstance(command, Group)}
+    for group, inner in ((n, c) for n, c in main.commands.items() if isinstance(c, Group)):
+        listed |= {f"{group} {name}": command for name, command in inner.commands.items()}
+    for name, command in listed.items():
         assert f"`mhcds {name}" in OPERATIONS, name
         line = next(line for line in OPERATIONS.splitlines() if f"`mhcds {name}" in line)
         for parameter in command.params:
@@ -34,10 +41,26 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    for field in (*ServiceFile.__struct_fields__, *SiteFile.__struct_fields__):
-        assert f"`{field}`" in OPERATIONS or f"[[{field}]]" in OPERATIONS or f"[{field}]" in OPERATIONS, field
+    tables = (ServiceFile, LimitsTable, TlsTable, SiteFile, IssuerTable)
+    for field in (field for table in tables for field in table.__struct_fields__):
+        assert any(
+            form in CONFIGURATION for form in (f"`{field}`", f"[[{field}]]", f"[{field}]", f"[[issuer.{field}]]")
+        ), field
     for instrument in ITEMS:
-        assert f"`{instrument.value}`" in OPERATIONS
+        assert f"`{instrument.value}`" in CONFIGURATION
+
+
+def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
+    service, site = re.findall(r"```toml\n(.+?)```", CONFIGURATION, re.DOTALL)
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "service.toml").write_text(service)
+    (tmp_path / "sites" / "north.toml").write_text(site)
+
+    config = load_config(tmp_path)
+
+    assert config.address == "http://127.0.0.1:8080"
+    assert config.limits.calls_per_minute == 0
+    assert config.sites[0].issuers[0].keys[0].algorithms == ("ES384",)
 
 
 def test_every_prefetch_key_and_topic_is_documented() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from builders import AS_OF
+from builders import AS_OF, open_app
 
-from cds_service.app import create_app
 from cds_service.data_needs import EXTENSION, as_markdown, data_needs
 from explanations.assessment import Engine
 from fhir_adapters.prefetch import templates
@@ -45,7 +44,7 @@ def test_no_element_of_a_name_or_an_address_is_read() -> None:
 
 
 def test_discovery_carries_the_same_in_an_extension_without_empty_members() -> None:
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
 
     document = client.get("/cds-services").get_json()
     found = document["extension"][EXTENSION]

@@ -6,10 +6,9 @@ fhir.resources checks types and cardinality; pyfhircheck also required value set
 from __future__ import annotations
 
 import pytest
-from builders import AS_OF, PATIENT, given, patient, prefetch_of
+from builders import AS_OF, PATIENT, given, open_app, patient, prefetch_of
 from pyfhircheck import Validator
 
-from cds_service.app import create_app
 from cds_service.demo_ehr.patients import demo_patients
 from fhir_adapters.validation import faults
 
@@ -37,7 +36,7 @@ NO_FAULT = (
 
 @pytest.fixture(scope="module")
 def client():
-    return create_app(now=lambda: AS_OF).test_client()
+    return open_app(now=lambda: AS_OF).test_client()
 
 
 def post(client, prefetch):

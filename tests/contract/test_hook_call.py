@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import uuid
+from io import BytesIO
 
 import pytest
-from builders import AS_OF, LOINC, PATIENT, PHQ, codeable, given, observation, patient, resource
+from builders import AS_OF, LOINC, PATIENT, PHQ, codeable, given, observation, open_app, patient, resource
 
-from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters.prefetch import templates
@@ -20,7 +21,7 @@ ADDRESS = "/cds-services/depression-suicide-risk"
 
 @pytest.fixture(scope="module")
 def client():
-    return create_app(now=lambda: AS_OF).test_client()
+    return open_app(now=lambda: AS_OF).test_client()
 
 
 def prefetch(*resources: dict, **instead) -> dict:
@@ -266,14 +267,14 @@ def test_another_patient_in_the_patient_key_is_refused(client) -> None:
 
 
 def test_a_broken_model_silences_no_finding(client) -> None:
-    broken = create_app(engine=Engine(failures=(("depression", "gone"),)), now=lambda: AS_OF).test_client()
+    broken = open_app(engine=Engine(failures=(("depression", "gone"),)), now=lambda: AS_OF).test_client()
     chart = prefetch(*given("C-SSRS, today: question 4 = yes"))
 
     assert topics(broken.post(ADDRESS, json=request(prefetch=chart))) == ["acute-safety critical"]
 
 
 def test_the_same_request_gives_the_same_cards(client) -> None:
-    fixed = create_app(now=lambda: AS_OF, new_id=lambda: "00000000-0000-4000-8000-000000000001").test_client()
+    fixed = open_app(now=lambda: AS_OF, new_id=lambda: "00000000-0000-4000-8000-000000000001").test_client()
     body = request(prefetch=prompting(), hookInstance="one")
 
     assert fixed.post(ADDRESS, json=body).data == fixed.post(ADDRESS, json=body).data
@@ -392,26 +393,34 @@ def test_no_error_repeats_what_was_sent(client) -> None:
 
 
 def test_the_body_limit_is_the_sites(client) -> None:
-    small = create_app(ServiceConfig(sites=default_config().sites, body_bytes=2000), engine=Engine()).test_client()
+    small = open_app(ServiceConfig(sites=default_config().sites, body_bytes=2000), engine=Engine()).test_client()
 
     assert small.post(ADDRESS, json=request(prefetch=prompting())).status_code == 413
 
 
-def test_a_chunked_body_above_the_limit_is_413_and_a_packed_one_415(client) -> None:
-    from io import BytesIO
+def test_a_chunked_body_above_the_limit_is_413_and_one_within_it_works(client) -> None:
+    for size, status in ((3_000_000, 413), (3_000, 200)):
+        body = json.dumps(request(more="a" * size)).encode()
+        answer = client.post(
+            ADDRESS, input_stream=BytesIO(body), content_type="application/json", environ_overrides={"wsgi.input_terminated": True}
+        )  # fmt: skip
+        assert answer.status_code == status
 
-    big = b'{"x": "' + b"a" * 3_000_000 + b'"}'
-    chunked = client.post(
-        ADDRESS,
-        input_stream=BytesIO(big),
-        content_type="application/json",
-        environ_overrides={"wsgi.input_terminated": True},
-    )
-    packed = client.post(
-        ADDRESS, data=b"\x1f\x8b", content_type="application/json", headers={"Content-Encoding": "gzip"}
-    )
 
-    assert (chunked.status_code, packed.status_code) == (413, 415)
+def packed(body: bytes) -> dict:
+    return {"data": body, "content_type": "application/json", "headers": {"Content-Encoding": "gzip"}}
+
+
+def test_a_body_packed_with_gzip_works_and_a_damaged_one_is_refused(client) -> None:
+    body = json.dumps(request()).encode()
+    whole = gzip.compress(body)
+
+    assert client.post(ADDRESS, **packed(whole)).get_json() == {"cards": []}
+    assert client.post(ADDRESS, **packed(gzip.compress(b" " * 3_000_000 + body))).status_code == 413
+    for spoiled in (whole[:-9], whole + whole, body, b"\x1f\x8b", b""):
+        assert "gzip" in diagnostics(client.post(ADDRESS, **packed(spoiled)))
+    for other in ("br", "deflate", "gzip, gzip"):
+        assert client.post(ADDRESS, json=request(), headers={"Content-Encoding": other}).status_code == 415
 
 
 @pytest.mark.parametrize("patient_id", [".", "..", "a b", "x](http://evil)"])
@@ -433,7 +442,7 @@ def test_how_long_a_token_lives_is_taken_as_clients_send_it(client, lifetime) ->
 
 
 def test_an_unforeseen_error_is_logged_with_its_place_and_without_its_message(caplog) -> None:
-    app = create_app(now=lambda: 1 / 0)
+    app = open_app(now=lambda: 1 / 0)
     with caplog.at_level("ERROR"):
         answer = app.test_client().post(ADDRESS, json=request())
 

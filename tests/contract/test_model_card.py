@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 import pytest
+from builders import open_app
 
-from cds_service.app import create_app
 from cds_service.sites import default_config
 from explanations.assessment import Engine
 from models.card import LocalSections
@@ -18,7 +18,7 @@ PAGES = ("/model-card", "/model-card.json")
 
 @pytest.fixture(scope="module")
 def client():
-    return create_app().test_client()
+    return open_app().test_client()
 
 
 def test_the_json_names_every_deployed_model_with_its_version(client):
@@ -60,7 +60,7 @@ def test_every_figure_on_the_page_has_an_interval_and_every_source_attribute_is_
 
 def test_what_a_site_wrote_is_shown_as_text():
     local = {"depression": LocalSections(contact="<script>alert(1)</script> & co")}
-    client = create_app(replace(default_config(), model_cards=local)).test_client()
+    client = open_app(replace(default_config(), model_cards=local)).test_client()
 
     page = client.get("/model-card").get_data(as_text=True)
 
@@ -70,7 +70,7 @@ def test_what_a_site_wrote_is_shown_as_text():
 
 def test_a_model_that_could_not_be_loaded_is_named_without_the_reason():
     engine = Engine(failures=(("depression", "expected SHA-256 in /secret/place"),))
-    client = create_app(engine=engine).test_client()
+    client = open_app(engine=engine).test_client()
 
     content, page = client.get("/model-card.json").get_json(), client.get("/model-card").get_data(as_text=True)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import AS_OF, PATIENT, given, patient, prefetch_of
+from builders import AS_OF, PATIENT, given, open_app, patient, prefetch_of
 from real_server import TOKEN, answering
 
-from cds_service.app import create_app
 from cds_service.engine import load_engine
 from cds_service.sites import ServiceConfig, default_config
 from fhir_adapters.consent import ConsentSettings
@@ -38,7 +37,7 @@ def post(body: dict, *, use: str = "required", opted_out: bool = False, substanc
         thresholds=BandThresholds(depression=0.0001, suicidal_ideation=0.0001),
         reading=ReadSettings(consent=ConsentSettings(use=use, substance_use=substance_use), budget_s=5.0),
     )
-    app = create_app(ServiceConfig(sites=(site,)), engine=ENGINE, now=lambda: AS_OF, opted_out=lambda *_: opted_out)
+    app = open_app(ServiceConfig(sites=(site,)), engine=ENGINE, now=lambda: AS_OF, opted_out=lambda *_: opted_out)
     base = {"hook": "patient-view", "hookInstance": "h1"}
     return app.test_client().post("/cds-services/depression-suicide-risk", json=base | body)
 

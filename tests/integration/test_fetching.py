@@ -14,10 +14,22 @@ from email.utils import format_datetime
 
 import pytest
 import requests
-from builders import AS_OF, LOINC, PATIENT, PHQ, bundle, codeable, given, observation, patient, prefetch_of, resource
+from builders import (
+    AS_OF,
+    LOINC,
+    PATIENT,
+    PHQ,
+    bundle,
+    codeable,
+    given,
+    observation,
+    open_app,
+    patient,
+    prefetch_of,
+    resource,
+)
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
-from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters import errors
@@ -46,7 +58,7 @@ def site(**reading):
 
 def call(server, who: str, *sites, **changes):
     config = ServiceConfig(sites=sites or (site(budget_s=5.0),))
-    client = create_app(config, engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(config, engine=Engine(), now=lambda: AS_OF).test_client()
     authorization = {
         "access_token": TOKEN,
         "token_type": "Bearer",

@@ -6,9 +6,21 @@ import json
 import re
 
 import pytest
-from builders import AS_OF, LOINC, PATIENT, PHQ, SNOMED, bundle, given, observation, patient, prefetch_of, resource
+from builders import (
+    AS_OF,
+    LOINC,
+    PATIENT,
+    PHQ,
+    SNOMED,
+    bundle,
+    given,
+    observation,
+    open_app,
+    patient,
+    prefetch_of,
+    resource,
+)
 
-from cds_service.app import create_app
 from explanations.assessment import Engine, assess
 from fhir_adapters.errors import WrongPatient
 from fhir_adapters.extraction import patient_record
@@ -23,7 +35,7 @@ EMPTY = {"resourceType": "Bundle", "type": "searchset", "total": 0}
 
 
 def post(prefetch):
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     body = {"hook": "patient-view", "hookInstance": "h", "context": {"userId": "Practitioner/d", "patientId": PATIENT}}
     return client.post("/cds-services/depression-suicide-risk", json=body | {"prefetch": prefetch})
 
@@ -194,7 +206,7 @@ def test_one_bundle_is_completed_from_the_server(server) -> None:
             observation(LOINC, PHQ[0], "2026-11-01", {"valueInteger": 0}, subject={"reference": f"Patient/{who}"}),
         )
     )
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     body = {"hook": "patient-view", "hookInstance": "h", "context": {"userId": "Practitioner/d", "patientId": who}, "prefetch": whole,
             "fhirServer": server.base, "fhirAuthorization": {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 9, "scope": "x", "subject": "y"}}  # fmt: skip
 

@@ -21,12 +21,12 @@ from builders import (
     codeable,
     given,
     observation,
+    open_app,
     patient,
     record_of,
     resource,
 )  # fmt: skip
 
-from cds_service.app import create_app
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters.conditions import safety_label
@@ -354,7 +354,7 @@ FAILED_SEARCHES = {
 @pytest.mark.parametrize("fault", FAILED_SEARCHES)
 @pytest.mark.parametrize("key", [t.key for t in templates() if t.needed and t.key != "patient"])
 def test_a_failed_search_is_412_not_an_empty_chart(key: str, fault: str) -> None:
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     prefetch = {t.key: None for t in templates()} | {"patient": patient()}
     prefetch[key] = {"resourceType": "Bundle", "type": "searchset"} | FAILED_SEARCHES[fault]
     body = {
@@ -371,7 +371,7 @@ def test_a_failed_search_is_412_not_an_empty_chart(key: str, fault: str) -> None
 
 
 def test_bytes_that_are_no_utf_8_are_a_400_wherever_they_stand() -> None:
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     body = json.dumps({"hook": "patient-view", "hookInstance": "h", "context": {"userId": "Practitioner/d", "patientId": PATIENT},
                        "prefetch": {"conditions": {"resourceType": "Condition", "code": {"text": "caf#"}}}})  # fmt: skip
 
@@ -409,7 +409,7 @@ def test_a_sites_own_codes_are_fetched_and_unknown_without_access() -> None:
     assert f"{LOCAL}asq|q1" in local_template(by_code).query
 
     site = replace(default_config().sites[0], reading=ReadSettings(maps=by_code))
-    client = create_app(ServiceConfig(sites=(site,)), engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(ServiceConfig(sites=(site,)), engine=Engine(), now=lambda: AS_OF).test_client()
     prefetch = {t.key: None for t in templates()} | {"patient": patient()}
     body = {
         "hook": "patient-view",
@@ -507,7 +507,7 @@ def test_a_null_beside_raw_parts_is_forgiven() -> None:
         "link": None,
         "entry": [{"resource": item_9(valueInteger=2)}],
     }
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     prefetch = {t.key: None for t in templates()} | {"patient": patient(), "screening": page}
     body = {
         "hook": "patient-view",
@@ -553,7 +553,7 @@ def test_what_was_included_is_no_sign_of_a_failed_search() -> None:
         "total": 0,
         "entry": [{"search": {"mode": "include"}, "resource": patient()}],
     }
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     prefetch = {t.key: None for t in templates()} | {"patient": patient(), "conditions": page}
     body = {
         "hook": "patient-view",

@@ -6,13 +6,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from builders import AS_OF, PATIENT
+from builders import AS_OF, PATIENT, open_app
 from hypothesis import HealthCheck, settings
 from hypothesis import given as drawn
 from mutations import check, run, sample_charts
 from strategies import bundles, prefetches
 
-from cds_service.app import create_app
 from explanations.assessment import Engine, assess
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.errors import FhirError
@@ -24,7 +23,7 @@ MANY = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
-CLIENT = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+CLIENT = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
 
 
 @MANY

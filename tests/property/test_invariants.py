@@ -10,12 +10,11 @@ from collections import Counter
 from datetime import date
 
 import pytest
-from builders import AS_OF, PATIENT, bundle, cards_of, given, patient, record_of
+from builders import AS_OF, PATIENT, bundle, cards_of, given, open_app, patient, record_of
 from hypothesis import HealthCheck, example, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from cds_service.app import create_app
 from cds_service.engine import load_engine
 from explanations.assessment import Engine, assess
 from fhir_adapters.bundles import chart_bundle
@@ -232,7 +231,7 @@ def whole_request() -> dict:
 
 
 def test_a_request_with_any_one_part_replaced_by_nonsense_is_never_a_500() -> None:
-    client = create_app(engine=ENGINE, now=lambda: AS_OF).test_client()
+    client = open_app(engine=ENGINE, now=lambda: AS_OF).test_client()
     base = whole_request()
     drawer = random.Random(11)
     statuses: Counter = Counter()
@@ -255,7 +254,7 @@ UNRECOGNISABLE = {"entry", "resource", "resourceType", "system", "code", "linkId
 
 @pytest.mark.parametrize("shape", ["observations", "questionnaire"])
 def test_an_acute_answer_with_any_part_spoiled_is_never_lost_in_silence(shape: str) -> None:
-    client = create_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     key = "screening" if shape == "observations" else "questionnaires"
     found = [{"resource": r} for r in given("C-SSRS, today: question 4 = yes", shape)]
     base = whole_request()
@@ -294,7 +293,7 @@ def test_a_bundle_with_any_one_part_replaced_by_nonsense_is_read_or_refused() ->
 
 
 def test_no_value_name_or_token_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    client = create_app(engine=ENGINE, now=lambda: AS_OF).test_client()
+    client = open_app(engine=ENGINE, now=lambda: AS_OF).test_client()
     base = whole_request()
     base["prefetch"]["patient"] |= {"name": [{"family": "Quillfeather"}], "id": PATIENT}
     secrets = {"fhirServer": "http://127.0.0.1:9/fhir", "fhirAuthorization": {"access_token": "tok-7731"}}

@@ -12,6 +12,8 @@ from cds_service.sites import load_config
 from fhir_adapters.consent import ConsentSettings
 from fhir_adapters.facts import Instrument
 
+# Plain http on this machine, which the good example names, is for development alone.
+DEVELOPMENT = 'mode = "development"\n'
 EXAMPLES = Path(__file__).parents[2] / "config"
 # What the message must name, per file.
 MISTAKES = {
@@ -34,13 +36,12 @@ def folder(tmp_path: Path, *files: Path, service: str = "") -> Path:
     (tmp_path / "sites").mkdir()
     for file in files:
         (tmp_path / "sites" / file.name.replace(".good", "").replace(".bad", "")).write_text(file.read_text())
-    if service:
-        (tmp_path / "service.toml").write_text(service)
+    (tmp_path / "service.toml").write_text(service or DEVELOPMENT)
     return tmp_path
 
 
 def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
-    config = load_config(folder(tmp_path, EXAMPLES / "site.good.toml", service="body_bytes = 3000000\n"))
+    config = load_config(folder(tmp_path, EXAMPLES / "site.good.toml", service=DEVELOPMENT + "body_bytes = 3000000\n"))
 
     site = config.site(fhir_base="http://127.0.0.1:9000/fhir")
     assert (site.id, config.body_bytes) == ("north", 3_000_000)
@@ -87,6 +88,8 @@ def test_two_sites_of_one_id_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "sites" / f"{name}.toml").write_text(good)
 
+    (tmp_path / "service.toml").write_text(DEVELOPMENT)
+
     with pytest.raises(ConfigError, match="two files have the id north"):
         load_config(tmp_path)
 
@@ -97,7 +100,7 @@ def test_an_unknown_site_is_refused_and_the_known_ones_named() -> None:
 
 
 def test_a_models_folder_is_found_below_the_settings(tmp_path: Path) -> None:
-    config = load_config(folder(tmp_path, EXAMPLES / "site.good.toml", service='models = "mine"\n'))
+    config = load_config(folder(tmp_path, EXAMPLES / "site.good.toml", service=DEVELOPMENT + 'models = "mine"\n'))
 
     assert config.models == tmp_path / "mine"
 

@@ -1,0 +1,72 @@
+"""The deployment's own secret: pseudonyms of patients, and sealed free text.
+
+One Fernet key (32 random bytes, URL-safe base64). Pseudonyms are keyed hashes, so that a copy of the store
+without the key names nobody; comments of clinicians are encrypted with it. Losing the key loses the comments.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from cds_service.errors import ConfigError
+
+HOW = "expected a Fernet key (32 bytes in URL-safe base64), as `mhcds db new-key` prints"
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """Raises ConfigError when the text is no key."""
+
+    text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            Fernet(self.text)
+        except ValueError as error:
+            raise ConfigError(f"data_key: {HOW}") from error
+
+    def pseudonym(self, site: str, patient: str) -> str:
+        """The same 32 hex digits for the same patient of the same site; nothing about the id can be read from them."""
+        secret = hmac.new(base64.urlsafe_b64decode(self.text), b"pseudonym", hashlib.sha256).digest()
+        return hmac.new(secret, f"{site}\0{patient}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def seal(self, text: str) -> bytes:
+        """Encrypted and authenticated."""
+        return Fernet(self.text).encrypt(text.encode())
+
+    def unseal(self, sealed: bytes) -> str:
+        """Raises cryptography.fernet.InvalidToken when it was sealed with another key."""
+        return Fernet(self.text).decrypt(sealed).decode()
+
+
+def new_key() -> DataKey:
+    """A fresh random key."""
+    return DataKey(Fernet.generate_key().decode())
+
+
+def key_beside(database: Path) -> DataKey:
+    """The key in the file beside a SQLite database, made at first use, readable by its owner only.
+
+    Raises ConfigError when it cannot be read, written or used.
+    """
+    path = database.with_name(f"{database.name}.key")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"{path}: the data key cannot be written ({error.strerror}); set data_key") from error
+    else:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(new_key().text)
+    try:
+        return DataKey(path.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {HOW}") from error

@@ -1,0 +1,157 @@
+"""Public keys of CDS clients: by value from a site's file, or by URL, cached.
+
+A key set by URL is read over https (plain http on this machine in development), without redirects, with a time
+limit and a size cap. It is kept as long as the answer's max-age says (1 minute to 1 day, else 10 minutes), read
+again at most once a minute when a token names an unknown key, and used on while its host is down.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import msgspec
+import requests
+
+# What may sign, by kind of key (RFC 7518). Never `none`, never a shared secret.
+ALGORITHMS = {
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("RSA", None): ("RS384", "RS256", "PS384"),
+}
+ALL_ALGORITHMS = tuple(name for names in ALGORITHMS.values() for name in names)
+LEAST_RSA_BITS = 2048
+# RFC 7638 thumbprint of the key whose private half is published with the public CDS Hooks sandbox: anybody can sign
+# with it. Read from the sandbox's repository in 2026.
+SANDBOX_KEY = "s9fOe-KDYD1myZ8YCzleUqJQgrYZL49kVijBxhnZvZc"
+SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
+
+BETWEEN_READS_S = 60
+AFTER_FAILURE_S = 5
+FRESH_S, LEAST_FRESH_S, MOST_FRESH_S = 600, 60, 86_400
+MOST_BYTES = 256 * 1024
+TIMEOUT_S = 2.0
+
+
+class KeyUnusable(ValueError):
+    """A JWK that cannot verify a client's token; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationKey:
+    """One public key, with the algorithms that fit its type."""
+
+    kid: str
+    algorithms: tuple[str, ...]
+    public: Any = field(repr=False)
+    thumbprint: str
+
+
+def verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
+    """A key from a JWK. Raises KeyUnusable, never quoting the key."""
+    kid, kty = jwk.get("kid"), jwk.get("kty")
+    if not isinstance(kid, str) or not kid:
+        raise KeyUnusable("expected a kid, which tokens name it by; found none")
+    if "d" in jwk or "k" in jwk:
+        raise KeyUnusable(f"key {kid}: expected a public key; found a private or shared one, remove it from here")
+    fitting = ALGORITHMS.get((str(kty), jwk.get("crv") if kty == "EC" else None))
+    if not fitting:
+        raise KeyUnusable(f"key {kid}: expected kty RSA, or EC on P-256 or P-384")
+    named = jwk.get("alg")
+    algorithms = tuple(a for a in fitting if named in (None, a))
+    if not algorithms or jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+        raise KeyUnusable(f"key {kid}: expected a signing key with alg one of {', '.join(fitting)}")
+    members = ("crv", "kty", "x", "y") if kty == "EC" else ("e", "kty", "n")
+    try:
+        canonical = json.dumps({name: jwk[name] for name in members}, sort_keys=True, separators=(",", ":"))
+        public = jwt.PyJWK(dict(jwk), algorithm=algorithms[0]).key
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+        raise KeyUnusable(f"key {kid}: expected {', '.join(members)} in base64url that make a key") from error
+    if kty == "RSA" and public.key_size < LEAST_RSA_BITS:
+        raise KeyUnusable(f"key {kid}: expected an RSA key of at least {LEAST_RSA_BITS} bits")
+    digest = hashlib.sha256(canonical.encode()).digest()
+    thumbprint = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return VerificationKey(kid=kid, algorithms=algorithms, public=public, thumbprint=thumbprint)
+
+
+def usable(document: object) -> tuple[VerificationKey, ...]:
+    """The keys of a JWK Set that can be used; others (of another purpose, unknown kinds) are left out.
+
+    Raises KeyUnusable when it is no JWK Set.
+    """
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise KeyUnusable("expected a JWK Set: an object with an array keys")
+    found = []
+    for jwk in keys:
+        try:
+            found.append(verification_key(jwk if isinstance(jwk, dict) else {}))
+        except KeyUnusable:
+            continue
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Cached:
+    """What is known of one URL. Times are of a monotonic clock."""
+
+    keys: tuple[VerificationKey, ...] = ()
+    fresh_until: float = 0.0
+    next_read: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class KeySets:
+    """The key sets by URL of one process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._cached: dict[str, _Cached] = {}
+        self._lock = threading.Lock()
+
+    def keys(self, url: str, kid: str) -> tuple[VerificationKey, ...]:
+        """The keys of that kid; empty when the set has none or was never to be had."""
+        with self._lock:
+            cached = self._cached.setdefault(url, _Cached())
+        with cached.lock:
+            now = self._clock()
+            named = tuple(k for k in cached.keys if k.kid == kid)
+            if (not named or now >= cached.fresh_until) and now >= cached.next_read:
+                self._read(url, cached, now)
+                named = tuple(k for k in cached.keys if k.kid == kid)
+            return named
+
+    def _read(self, url: str, cached: _Cached, now: float) -> None:
+        try:
+            keys, fresh_s = _fetched(url)
+        except (requests.RequestException, KeyUnusable, ValueError):
+            cached.next_read = now + (BETWEEN_READS_S if cached.keys else AFTER_FAILURE_S)
+            return
+        cached.keys, cached.fresh_until, cached.next_read = keys, now + fresh_s, now + BETWEEN_READS_S
+
+
+def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
+    """The set at a URL and how many seconds it is fresh."""
+    deadline = time.monotonic() + 2 * TIMEOUT_S
+    with requests.Session() as session:
+        session.trust_env = False
+        asked = {"Accept": "application/json, application/jwk-set+json"}
+        with session.get(url, headers=asked, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as found:
+            if found.status_code != requests.codes.ok:
+                raise KeyUnusable(f"expected status 200; found {found.status_code}")
+            body = b""
+            for part in found.iter_content(16 * 1024):
+                body += part
+                if len(body) > MOST_BYTES or time.monotonic() > deadline:
+                    raise KeyUnusable("expected a small set, quickly")
+            fresh = re.search(r"\bmax-age=(\d{1,9})\b", found.headers.get("Cache-Control", ""))
+    seconds = int(fresh[1]) if fresh else FRESH_S
+    return usable(msgspec.json.decode(body)), min(max(seconds, LEAST_FRESH_S), MOST_FRESH_S)

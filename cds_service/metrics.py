@@ -1,0 +1,36 @@
+"""Counters for operators, in Prometheus form. Labels are of fixed sets: no id and nothing of a patient.
+
+With several workers `mhcds serve` names a folder in which prometheus_client adds them up (multiprocess mode).
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.registry import REGISTRY
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+CALLS = Counter("mhcds_calls", "Hook calls answered", ["service", "status"])
+SECONDS = Histogram(
+    "mhcds_call_seconds",
+    "Time of a hook call",
+    ["service"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
+)
+CARDS = Counter("mhcds_cards", "Cards sent", ["topic", "indicator"])
+NO_CARD = Counter("mhcds_calls_without_cards", "Hook calls answered without a card", ["service"])
+FEEDBACK = Counter("mhcds_feedback", "Items of feedback received", ["service", "outcome"])
+REFUSED = Counter("mhcds_refused", "Calls refused before any work", ["why"])
+STORE_FAILED = Counter("mhcds_store_failures", "Times that the store failed")
+LATE = Counter("mhcds_calls_without_models", "Hook calls whose time was up before the models were asked")
+
+
+def text() -> bytes:
+    """All counters, over all workers."""
+    if FOLDER not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
+    return generate_latest(registry)
