@@ -1,0 +1,257 @@
+"""A CDS client as an EHR is one: keys, tokens, settings that know it, and the service that they are for.
+
+`settings` writes a folder of settings; `app_of` is the app on it, in this process; `served` is `mhcds serve` on it, a
+real server on loopback that is ended by its process id. `EHR` signs. Nothing here checks anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import jwt
+import requests
+from builders import AS_OF, PATIENT, patient
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import get_default_algorithms
+
+from cds_service.app import create_app, make_ready
+from cds_service.live_config import LiveConfig
+from explanations.assessment import Engine
+from fhir_adapters.prefetch import templates
+
+ISSUER = "https://ehr.example"
+ADDRESS = "/cds-services/depression-suicide-risk"
+FEEDBACK = f"{ADDRESS}/feedback"
+BASE = "http://127.0.0.1:8080"
+CURVES = {"ES384": ec.SECP384R1, "ES256": ec.SECP256R1}
+
+
+@cache
+def private_key(algorithm: str, name: str = "first"):
+    """A key of that algorithm's type, made once a session; `name` tells several apart."""
+    if algorithm in CURVES:
+        return ec.generate_private_key(CURVES[algorithm]())
+    return rsa.generate_private_key(65537, 2048)
+
+
+def pem(private) -> str:
+    return private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def public_jwk(algorithm: str, kid: str, name: str = "first") -> dict:
+    maker = get_default_algorithms()[algorithm]
+    return {**json.loads(maker.to_jwk(private_key(algorithm, name).public_key())), "kid": kid}
+
+
+def b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def jws(header: dict, claims: object, key, algorithm: str) -> str:
+    """Any header over any claims, signed: also what no honest library would make."""
+    raw = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+    signed = f"{b64(json.dumps(header).encode())}.{b64(raw)}"
+    if algorithm == "none":
+        return f"{signed}."
+    maker = get_default_algorithms()[algorithm]
+    prepared = key if not isinstance(key, str | bytes) else maker.prepare_key(key)
+    return f"{signed}.{b64(maker.sign(signed.encode(), prepared))}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EHR:
+    """One client. `base` is what it believes to be the service's public address; `clock` seconds since 1970."""
+
+    base: str = BASE
+    iss: str = ISSUER
+    algorithm: str = "ES384"
+    kid: str = "ES384"
+    key: str = "first"
+    clock: float | None = None
+
+    def claims(self, path: str = ADDRESS, **changes) -> dict:
+        now = int(self.clock if self.clock is not None else time.time())
+        found = {"iss": self.iss, "aud": f"{self.base}{path}", "iat": now, "exp": now + 300, "jti": str(uuid.uuid4())}
+        return {name: value for name, value in (found | changes).items() if value is not ...}
+
+    def token(self, path: str = ADDRESS, *, header: dict | None = None, **changes) -> str:
+        """A token for that path; `...` leaves a claim or a member of the header out."""
+        whole = {"alg": self.algorithm, "typ": "JWT", "kid": self.kid} | (header or {})
+        whole = {name: value for name, value in whole.items() if value is not ...}
+        return jws(whole, self.claims(path, **changes), private_key(self.algorithm, self.key), self.algorithm)
+
+    def headers(self, path: str = ADDRESS, **changes) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(path, **changes)}"}
+
+
+def hook_request(*, prefetch: dict | None = None, **changes) -> dict:
+    """A call of patient-view about a quiet chart; `...` leaves a member out."""
+    known = {t.key: None for t in templates()} | {"patient": patient()}
+    whole = {
+        "hook": "patient-view",
+        "hookInstance": str(uuid.uuid4()),
+        "context": {"userId": "Practitioner/doc", "patientId": PATIENT},
+        "prefetch": known | (prefetch or {}),
+    }
+    return {name: value for name, value in (whole | changes).items() if value is not ...}
+
+
+def toml(value: object) -> str:
+    """A value as TOML; JSON's text for texts, numbers, lists and booleans is TOML's too."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {toml(inner)}" for name, inner in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(inner) for inner in value) + "]"
+    return json.dumps(value)
+
+
+def table(values: dict) -> str:
+    return "".join(f"{name} = {toml(value)}\n" for name, value in values.items())
+
+
+ALGORITHMS = ("ES384", "RS384", "ES256", "RS256", "PS384")
+KEYS = tuple((name, name) for name in ("ES384", "RS384", "ES256"))
+
+
+def issuer_table(**changes) -> dict:
+    """An `[[issuer]]` with one key by value for each kind, named by its algorithm."""
+    found = {"iss": ISSUER, "keys": [public_jwk(a, kid) for a, kid in KEYS], "algorithms": list(ALGORITHMS)}
+    return {name: value for name, value in (found | changes).items() if value is not ...}
+
+
+def settings(
+    folder: Path, *, service: dict | None = None, site: dict | None = None, issuers: list[dict] | None = None,
+    sites: dict[str, dict] | None = None,
+) -> Path:  # fmt: skip
+    """A folder of settings: development on loopback, one site (or `sites`, each with its list `issuer`)."""
+    (folder / "sites").mkdir(parents=True, exist_ok=True)
+    whole = {"mode": "development", "public_url": BASE, "limits": {"calls_per_minute": 0}} | (service or {})
+    (folder / "service.toml").write_text(table({k: v for k, v in whole.items() if v is not ...}))
+    one = {"consent": "not-used", "issuer": issuers if issuers is not None else [issuer_table()]} | (site or {})
+    for name, content in (sites or {"north": one}).items():
+        (folder / "sites" / f"{name}.toml").write_text(table(content))
+    return folder
+
+
+def app_of(folder: Path, *, engine: Engine | None = None, **wanted):
+    """The app on a folder of settings, in this process. Without an engine it has no models, and is quick."""
+    live = LiveConfig.of(folder, BASE)
+    make_ready(live())
+    return create_app(live, engine=engine or Engine(), **wanted)
+
+
+def at(clock: float | None = None):
+    return (lambda: AS_OF) if clock is None else clock
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@dataclass(kw_only=True)
+class Served:
+    """A running `mhcds serve`. `lines` are its log so far."""
+
+    process: subprocess.Popen
+    base: str
+    log: Path
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def ehr(self, **changes) -> EHR:
+        return EHR(base=self.base, **changes)
+
+    def call(self, body: dict | None = None, *, path: str = ADDRESS, **headers) -> requests.Response:
+        """A signed call over a connection of its own."""
+        sent = self.ehr().headers(path) | headers
+        return requests.post(
+            f"{self.base}{path}", json=hook_request() if body is None else body, headers=sent, timeout=30
+        )
+
+    def get(self, path: str, **wanted) -> requests.Response:
+        return self.session.get(f"{self.base}{path}", timeout=30, **wanted)
+
+    def kill(self) -> None:
+        """kill -9 of the master and of every worker."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
+
+    def lines(self) -> list[str]:
+        return self.log.read_text(errors="replace").splitlines()
+
+
+def mhcds(*words: str, **wanted) -> subprocess.CompletedProcess:
+    """The command, run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "cds_service", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **wanted,
+    )
+
+
+@contextmanager
+def served(
+    folder: Path, *words: str, port: int | None = None, scheme: str = "http", verify: bool | str = True
+) -> Iterator[Served]:
+    """`mhcds serve` on a folder of settings whose public_url has that port; ready when it is given."""
+    port = port or free_port()
+    log = folder / "served.log"
+    with log.open("ab") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cds_service", "serve", "--config", str(folder), "--port", str(port), *words],
+            stdout=written, stderr=written, start_new_session=True,
+        )  # fmt: skip
+    found = Served(process=process, base=f"{scheme}://127.0.0.1:{port}", log=log)
+    found.session.verify = verify
+    try:
+        _wait_until_up(found)
+        yield found
+    finally:
+        found.session.close()
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                found.kill()
+
+
+def _wait_until_up(found: Served) -> None:
+    for _ in range(400):
+        if found.process.poll() is not None:
+            raise AssertionError(f"mhcds serve ended at once: {found.log.read_text()}")
+        try:
+            found.get("/health/live")
+        except requests.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("mhcds serve did not answer within 20 s")
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'data' / 'mhcds.db'}"
+
+
+def jwt_header(token: str) -> dict:
+    return jwt.get_unverified_header(token)
