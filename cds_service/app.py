@@ -9,13 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, request
 from sqlalchemy import make_url
 
 from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, ops
 from cds_service.data_key import DataKey, key_beside, new_key
 from cds_service.engine import load_engine
-from cds_service.gate import Places
+from cds_service.gate import Places, require_https
 from cds_service.key_sets import KeySets
 from cds_service.live_config import LiveConfig
 from cds_service.runtime import Runtime, nobody, now_utc, random_id
@@ -56,6 +56,7 @@ def create_app(
     registry()  # built now rather than during a call
     places = Places()
     errors.register(app)
+    app.before_request(lambda: require_https(live(), request))
     cross_origin.register(app, runtime)
     app.register_blueprint(discovery.create_blueprint())
     app.register_blueprint(hooks.create_blueprint(runtime, places))

@@ -167,6 +167,6 @@ def _fault(entry: Issuer, claims: Mapping[str, Any], addresses: tuple[str, ...],
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
     """Seconds since 1970, or None where the claim is no such number."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < 1e12 else None

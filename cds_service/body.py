@@ -23,7 +23,10 @@ def json_body(request: Request, limit: int) -> bytes:
         raise UnsupportedMedia("expected Content-Encoding gzip, or none")
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
-    read = request.stream.read(limit + 1)
+    try:
+        read = request.stream.read(limit + 1)
+    except OSError as error:
+        raise BadRequest("expected the whole body without long pauses; it stopped arriving") from error
     if len(read) > limit:
         raise _too_large(limit)
     return read if packed == "identity" else _unpacked(read, limit)

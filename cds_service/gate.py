@@ -1,4 +1,4 @@
-"""Before any work: https, a free place, a verified client, a token that was not used before.
+"""Before any work: https (`require_https`), a free place, a verified client, a token that was not used before.
 
 The order is that of cost. Nothing of the body has been read yet. When the store is down the token is checked
 against those that this process has seen, so that safety rules still answer (docs/decisions/0015-store.md).
@@ -50,12 +50,16 @@ class Places:
                 self._changed.notify()
 
 
+def require_https(config: ServiceConfig, request: Request) -> None:
+    """Raises InsecureTransport when what belongs to CDS Hooks is asked for in the clear, in production."""
+    if config.mode == "production" and request.scheme != "https" and request.path.startswith("/cds-services"):
+        raise InsecureTransport("expected https")
+
+
 def admitted(runtime: Runtime, config: ServiceConfig, request: Request, now: datetime) -> VerifiedClient:
-    """The client of a request that may go on. Raises Refused, InsecureTransport or TooManyCalls."""
+    """The client of a request that may go on. Raises Refused or TooManyCalls."""
     if config.mode == "demo" and is_loopback_host(request.remote_addr or "127.0.0.1"):
         return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None, expires=0)
-    if config.mode == "production" and request.scheme != "https":
-        raise InsecureTransport("expected https")
     try:
         client = _once(runtime, config, _verified(runtime, config, request, now), now)
     except Refused as error:

@@ -21,6 +21,8 @@ import jwt
 import msgspec
 import requests
 
+from fhir_adapters.client import watched_session
+
 # What may sign, by kind of key (RFC 7518). Never `none`, never a shared secret.
 ALGORITHMS = {
     ("EC", "P-256"): ("ES256",),
@@ -101,12 +103,17 @@ def usable(document: object) -> tuple[VerificationKey, ...]:
 
 @dataclass(slots=True)
 class _Cached:
-    """What is known of one URL. Times are of a monotonic clock."""
+    """What is known of one URL. Times are of a monotonic clock. `next_retry`: not before, after a failure."""
 
     keys: tuple[VerificationKey, ...] = ()
     fresh_until: float = 0.0
-    next_read: float = 0.0
+    next_retry: float = 0.0
+    next_for_unknown: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def named(self, kid: str) -> tuple[VerificationKey, ...]:
+        """The keys of that kid."""
+        return tuple(key for key in self.keys if key.kid == kid)
 
 
 class KeySets:
@@ -121,37 +128,47 @@ class KeySets:
         """The keys of that kid; empty when the set has none or was never to be had."""
         with self._lock:
             cached = self._cached.setdefault(url, _Cached())
-        with cached.lock:
-            now = self._clock()
-            named = tuple(k for k in cached.keys if k.kid == kid)
-            if (not named or now >= cached.fresh_until) and now >= cached.next_read:
-                self._read(url, cached, now)
-                named = tuple(k for k in cached.keys if k.kid == kid)
-            return named
+        # Who has a key need not wait for another call's reading of the set.
+        if cached.lock.acquire(blocking=not cached.named(kid)):
+            try:
+                self._look(url, cached, kid)
+            finally:
+                cached.lock.release()
+        return cached.named(kid)
 
-    def _read(self, url: str, cached: _Cached, now: float) -> None:
+    def _look(self, url: str, cached: _Cached, kid: str) -> None:
+        now = self._clock()
+        if now < cached.next_retry:
+            return
+        if now < cached.fresh_until:
+            if cached.named(kid) or now < cached.next_for_unknown:
+                return
+            cached.next_for_unknown = now + BETWEEN_READS_S
         try:
             keys, fresh_s = _fetched(url)
-        except (requests.RequestException, KeyUnusable, ValueError):
-            cached.next_read = now + (BETWEEN_READS_S if cached.keys else AFTER_FAILURE_S)
+        except (requests.RequestException, OSError, AttributeError, ValueError):  # the third: TLS cut while read
+            cached.next_retry = now + (BETWEEN_READS_S if cached.keys else AFTER_FAILURE_S)
             return
-        cached.keys, cached.fresh_until, cached.next_read = keys, now + fresh_s, now + BETWEEN_READS_S
+        cached.keys, cached.fresh_until = keys, now + fresh_s
 
 
 def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
     """The set at a URL and how many seconds it is fresh."""
-    deadline = time.monotonic() + 2 * TIMEOUT_S
-    with requests.Session() as session:
-        session.trust_env = False
-        asked = {"Accept": "application/json, application/jwk-set+json"}
-        with session.get(url, headers=asked, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as found:
-            if found.status_code != requests.codes.ok:
-                raise KeyUnusable(f"expected status 200; found {found.status_code}")
-            body = b""
-            for part in found.iter_content(16 * 1024):
-                body += part
-                if len(body) > MOST_BYTES or time.monotonic() > deadline:
-                    raise KeyUnusable("expected a small set, quickly")
-            fresh = re.search(r"\bmax-age=(\d{1,9})\b", found.headers.get("Cache-Control", ""))
+    deadline = time.monotonic() + TIMEOUT_S
+    asked = {"Accept": "application/json, application/jwk-set+json"}
+    with (
+        watched_session(deadline) as session,
+        session.get(url, headers=asked, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as found,
+    ):
+        if found.status_code != requests.codes.ok:
+            raise KeyUnusable(f"expected status 200; found {found.status_code}")
+        body = b""
+        for part in found.iter_content(16 * 1024):
+            body += part
+            if len(body) > MOST_BYTES:
+                raise KeyUnusable("expected a small set")
+        fresh = re.search(r"\bmax-age=(\d{1,9})\b", found.headers.get("Cache-Control", ""))
+    if time.monotonic() >= deadline:
+        raise KeyUnusable("expected the set within two seconds")
     seconds = int(fresh[1]) if fresh else FRESH_S
     return usable(msgspec.json.decode(body)), min(max(seconds, LEAST_FRESH_S), MOST_FRESH_S)

@@ -17,6 +17,7 @@ from cds_service.sites import ServiceConfig
 
 # Calls beyond `concurrent_calls` wait for a thread no longer than it takes to answer them 503.
 SPARE_THREADS = 16
+READ_TIMEOUT_S = 10
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -55,12 +56,18 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "proc_name": "mhcds",
         "forwarded_allow_ips": ",".join(config.trusted_proxies),
         "forwarder_headers": "",
+        "pre_request": _no_long_pauses,
         # One path in the home folder for all instances; nothing here needs it.
         "control_socket_disable": True,
     }
     if config.tls is not None:
         found |= {"certfile": str(config.tls.certificate), "keyfile": str(config.tls.key)}
     return found
+
+
+def _no_long_pauses(_worker: object, request: Any) -> None:  # noqa: ANN401  # gunicorn's request
+    """A client that stops in the middle of a body does not keep its thread for long."""
+    request.unreader.sock.settimeout(READ_TIMEOUT_S)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ import ipaddress
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -102,7 +103,7 @@ class Watch:
     """
 
     def __init__(self, deadline: float) -> None:
-        self.used: list[HTTPConnection] = []
+        self.used: dict[HTTPConnection, socket.socket | None] = {}
         self.over = False
         self.lock = threading.Lock()
         self.timer = threading.Timer(max(0.0, deadline - time.monotonic()), self.cut)
@@ -120,28 +121,29 @@ class Watch:
 
     def add(self, connection: HTTPConnection) -> None:
         """Keeps a connection that is about to be used."""
+        # The socket itself is kept: after an answer that ends the connection, the connection no longer holds it.
         with self.lock:
-            self.used.append(connection)
+            self.used[connection] = connection.sock
             if self.over:
-                _shut_down(connection)
+                _shut_down(connection.sock)
 
     def remove(self, connection: HTTPConnection) -> None:
         """Lets go of a connection that is about to serve somebody else."""
         with self.lock:
-            if connection in self.used:
-                self.used.remove(connection)
+            self.used.pop(connection, None)
 
     def cut(self) -> None:
         """Ends whatever is still being read."""
         with self.lock:
             self.over = True
-            for connection in self.used:
-                _shut_down(connection)
+            for opened in self.used.values():
+                _shut_down(opened)
 
 
-def _shut_down(connection: HTTPConnection) -> None:
-    with suppress(OSError, AttributeError):  # AttributeError: no socket yet
-        connection.sock.shutdown(socket.SHUT_RDWR)
+def _shut_down(opened: socket.socket | None) -> None:
+    if opened is not None:
+        with suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
 
 
 class _Threads(threading.local):
@@ -209,6 +211,19 @@ class _Adapter(HTTPAdapter):
         """Leaves the pools open for the next call."""
 
 
+@contextmanager
+def watched_session(deadline: float) -> Iterator[requests.Session]:
+    """A session whose connections are shut down at the deadline (time.monotonic seconds), whatever they are doing.
+
+    What was cut off may look like a whole answer: look at the time before believing it.
+    """
+    with Watch(deadline), requests.Session() as session:
+        session.trust_env = False
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Adapter())
+        yield session
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirClient:
     """Reads below `base` with `token`, until `deadline` (time.monotonic seconds)."""
@@ -222,10 +237,7 @@ class FhirClient:
 
         Raises FetchFailed; always back by the deadline.
         """
-        with Watch(self.deadline), requests.Session() as session:
-            session.trust_env = False
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, _Adapter())
+        with watched_session(self.deadline) as session:
             return self._pages(session, f"{self.base.rstrip('/')}/{query}")
 
     def _pages(self, session: requests.Session, first: str) -> list[r4.Resource]:

@@ -40,9 +40,13 @@ BASE = "http://127.0.0.1:8080"
 CURVES = {"ES384": ec.SECP384R1, "ES256": ec.SECP256R1}
 
 
-@cache
 def private_key(algorithm: str, name: str = "first"):
     """A key of that algorithm's type, made once a session; `name` tells several apart."""
+    return _made(algorithm if algorithm in CURVES else "RSA", name)
+
+
+@cache
+def _made(algorithm: str, _name: str):
     if algorithm in CURVES:
         return ec.generate_private_key(CURVES[algorithm]())
     return rsa.generate_private_key(65537, 2048)
@@ -69,9 +73,8 @@ def jws(header: dict, claims: object, key, algorithm: str) -> str:
     signed = f"{b64(json.dumps(header).encode())}.{b64(raw)}"
     if algorithm == "none":
         return f"{signed}."
-    maker = get_default_algorithms()[algorithm]
-    prepared = key if not isinstance(key, str | bytes) else maker.prepare_key(key)
-    return f"{signed}.{b64(maker.sign(signed.encode(), prepared))}"
+    # An HMAC key goes in as it is: what a library refuses to take for a secret, an attacker does not.
+    return f"{signed}.{b64(get_default_algorithms()[algorithm].sign(signed.encode(), key))}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +103,14 @@ class EHR:
         return {"Authorization": f"Bearer {self.token(path, **changes)}"}
 
 
-def hook_request(*, prefetch: dict | None = None, **changes) -> dict:
-    """A call of patient-view about a quiet chart; `...` leaves a member out."""
+def hook_request(*, more: dict | None = None, **changes) -> dict:
+    """A call of patient-view about a quiet chart; `more` is prefetched too, `...` leaves a member out."""
     known = {t.key: None for t in templates()} | {"patient": patient()}
     whole = {
         "hook": "patient-view",
         "hookInstance": str(uuid.uuid4()),
         "context": {"userId": "Practitioner/doc", "patientId": PATIENT},
-        "prefetch": known | (prefetch or {}),
+        "prefetch": known | (more or {}),
     }
     return {name: value for name, value in (whole | changes).items() if value is not ...}
 

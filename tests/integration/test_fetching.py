@@ -533,12 +533,14 @@ class Dripping(socketserver.BaseRequestHandler):
     [
         (b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 100000\r\n\r\n", b"x"),
         (b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
+        (b"HTTP/1.0 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 100000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nConnection: close\r\n\r\n", b" "),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nTransfer-Encoding: chunked\r\n\r\n",
             b"1\r\nx\r\n",
         ),
     ],
-    ids=["body", "headers", "chunks"],
+    ids=["body", "headers", "old HTTP", "until closed", "chunks"],
 )
 def test_a_server_that_drips_is_cut_off_at_the_deadline(start: bytes, piece: bytes) -> None:
     with Bystander(("127.0.0.1", 0), Dripping) as dripping_server:
