@@ -3,7 +3,7 @@
 Legal forms of a reference to the patient: relative, with version, absolute below one of the site's FHIR bases,
 a Bundle's fullUrl, or the patient's business identifier (logical, conditional, or of a contained Patient). A
 resource that names nobody is not taken for this patient's, and an Observation whose focus is somebody else says
-nothing of this patient.
+nothing of this patient. An Appointment belongs to each patient who takes part.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
         if resource.kind in UNOWNED or resource.kind not in r4.TYPES:
             own.append(resource)
             continue
-        reference = resource.owner if resource.content is None else r4.subject_of(resource.content)
-        if reference is None or not _names_somebody(reference):
+        named = [reference for reference in _owners(resource) if _names_somebody(reference)]
+        if not named:
             if resource.content is None:
                 # Nobody knows whose it is, so not even its id is shown.
                 own.append(replace(resource, reference=f"{resource.kind}/(patient not readable)"))
@@ -40,7 +40,7 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
                 unfiltered += 1
             else:
                 nameless += 1
-        elif owner.is_named_by(reference) and _about(resource.content, owner):
+        elif any(owner.is_named_by(reference) for reference in named) and _about(resource.content, owner):
             own.append(resource)
         elif resource.unfiltered:
             unfiltered += 1
@@ -50,6 +50,13 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
     # A server that says that it looked at no patient is answered by looking ourselves; it casts no doubt on the chart.
     quiet = [replace(_anomaly(unfiltered, UNFILTERED), stops_model=False)] if unfiltered else []
     return own, found + quiet
+
+
+def _owners(resource: r4.Resource) -> tuple[r4.Reference, ...]:
+    """The references by which a resource says whose it is, as far as it can be read."""
+    if resource.content is not None:
+        return r4.subjects_of(resource.content)
+    return (resource.owner,) if resource.owner else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from fhir_adapters import r4
 from fhir_adapters.belonging import owner_of
+from fhir_adapters.chart import STEP_TYPES
 from fhir_adapters.consent import allowed
 from fhir_adapters.errors import NoPatient, NotFhir
 from fhir_adapters.facts import Unknown
@@ -40,7 +41,8 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
         today=as_of.astimezone(settings.zone).date(),
         zone=settings.zone,
     )
-    chart = [r for r in resources if r is not patient and r.kind != "Consent"]
+    # Care plans and appointments are for discharge, and a chart alone says of none that it is one.
+    chart = [r for r in resources if r is not patient and r.kind not in ("Consent", *STEP_TYPES)]
     open_to_us = tuple(r for r in chart if not r.labels & consent.withheld)
     return Gathered(
         patient_id=patient.content.id,

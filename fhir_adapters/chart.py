@@ -13,6 +13,8 @@ from fhir_adapters.instruments import QuestionnaireMap
 # Types in which a documented safety answer can stand, and all types that facts are read from.
 SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
+# Types that are read at discharge alone.
+STEP_TYPES = ("CarePlan", "Appointment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,13 @@ class Chart:
 
     def cannot_read(self, resource: r4.Resource, reason: str) -> None:
         """Keeps that `resource` could not be read."""
-        may_hide = resource.kind in SAFETY_TYPES
-        self.unreadable.append(Unreadable(reference=resource.reference, reason=reason, may_hide_answer=may_hide))
+        self.unreadable.append(unreadable(resource, reason))
+
+
+def unreadable(resource: r4.Resource, reason: str) -> Unreadable:
+    """That `resource` could not be read."""
+    may_hide = resource.kind in SAFETY_TYPES
+    return Unreadable(kind=resource.kind, reference=resource.reference, reason=reason, may_hide_answer=may_hide)
 
 
 def has_no_code(concept: r4.CodeableConcept | None) -> bool:

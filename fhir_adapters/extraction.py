@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from fhir_adapters import r4
+from fhir_adapters.after_care import bookings, safety_plans
 from fhir_adapters.anomalies import death_anomalies, event_anomalies, form_anomalies
-from fhir_adapters.belonging import own_resources
-from fhir_adapters.chart import READ_TYPES, Chart, has_no_code
+from fhir_adapters.belonging import own_resources, owner_of
+from fhir_adapters.chart import READ_TYPES, STEP_TYPES, Chart, has_no_code, unreadable
 from fhir_adapters.conditions import (
     OVER,
     EncounterDate,
@@ -129,10 +130,13 @@ def patient_record(
         events=tuple(events),
         visits=_for_depression(visits, chart),
         risk_assessments=_risk_assessments(chart),
+        safety_plans=safety_plans(chart),
+        bookings=bookings(chart, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)),
         depressive_disorder=depressive,
         bipolar_disorder=bipolar,
         anomalies=tuple(anomalies),
         unreadable=tuple(chart.unreadable),
+        unreadable_steps=tuple(unreadable(r, r.fault) for r in resources if r.fault and r.kind in STEP_TYPES),
         unknown=gathered.unknown,
         consent=gathered.consent,
         withheld=gathered.withheld,

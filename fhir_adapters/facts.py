@@ -188,6 +188,36 @@ class RiskAssessment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyPlan:
+    """A care plan whose words name a safety or crisis plan. `in_force`: neither on hold nor at its end."""
+
+    reference: str
+    when: When | None
+    in_force: bool = True
+
+
+class Purpose(StrEnum):
+    """What an appointment is for, as far as it is recorded."""
+
+    FOLLOW_UP = "follow-up"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """An appointment of this patient, `when` it starts. `confirmed`: booked; otherwise it is pending.
+
+    `declined`: this patient has declined it.
+    """
+
+    reference: str
+    when: When | None
+    purpose: Purpose
+    confirmed: bool = True
+    declined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
     """Data that contradicts itself, is out of range, or is not this patient's.
 
@@ -203,8 +233,12 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A resource that was there and could not be read. `may_hide_answer`: a safety answer can stand in its type."""
+    """A resource that was there and could not be read. `may_hide_answer`: a safety answer can stand in its type.
 
+    `kind` is its resource type.
+    """
+
+    kind: str
     reference: str
     reason: str
     may_hide_answer: bool
@@ -234,7 +268,8 @@ class PatientRecord:
 
     `as_of` is UTC; `today` is its local calendar day at the site. `age_years` is None when the
     birth date is missing or unusable. `encounter` is the hook's encounter reference. `withheld` counts the
-    entries that were put away unread for their security labels.
+    entries that were put away unread for their security labels. `safety_plans`, `bookings` and `unreadable_steps` (care
+    plans and appointments that cannot be read) are of the discharge service alone; no other asks for them.
     """
 
     patient_id: str
@@ -249,10 +284,13 @@ class PatientRecord:
     events: tuple[CodedEvent, ...] = ()
     visits: tuple[Visit, ...] = ()
     risk_assessments: tuple[RiskAssessment, ...] = ()
+    safety_plans: tuple[SafetyPlan, ...] = ()
+    bookings: tuple[Booking, ...] = ()
     depressive_disorder: Fact | None = None
     bipolar_disorder: Fact | None = None
     anomalies: tuple[Anomaly, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    unreadable_steps: tuple[Unreadable, ...] = ()
     unknown: tuple[Unknown, ...] = ()
     consent: Consent = Consent.ALLOWED
     withheld: int = 0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fhir_adapters.facts import Consent, Unknown
-from fhir_adapters.r4 import Resource, subject_of
+from fhir_adapters.r4 import Resource, subjects_of
 
-# The parts of a chart; the first nine are also the prefetch keys.
+# The parts of a chart; the first eleven are also the prefetch keys.
 PATIENT = "patient"
 SCREENING = "screening"
 QUESTIONNAIRES = "questionnaires"
@@ -19,11 +19,21 @@ MEDICATIONS = "medications"
 ENCOUNTERS = "encounters"
 PROCEDURES = "procedures"
 CONSENTS = "consents"
+CARE_PLANS = "care-plans"
+APPOINTMENTS = "appointments"
 COVERAGE = "coverage"
 # Screening answers in a site's own codes: fetched, never a prefetch key.
 LOCAL_SCREENING = "local-screening"
 # What a whole chart lost on the way.
 REST = "rest"
+# What is asked for when a chart is opened or an encounter starts, and at discharge (decision 0013).
+OPENED = (
+    PATIENT, CONDITIONS, SCREENING, QUESTIONNAIRES, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, CONSENTS
+)  # fmt: skip
+DISCHARGE = (
+    PATIENT, CONDITIONS, SCREENING, QUESTIONNAIRES, ENCOUNTERS, PROCEDURES, CONSENTS, CARE_PLANS, APPOINTMENTS
+)  # fmt: skip
+ALL_KEYS = (*OPENED, CARE_PLANS, APPOINTMENTS)
 WHOLE_CHART = frozenset(
     (PATIENT, SCREENING, QUESTIONNAIRES, CONDITIONS, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, COVERAGE)
 )
@@ -61,7 +71,7 @@ def once(resources: Iterable[Resource]) -> list[Resource]:
             nameless.append(resource)
             continue
         # Never across patients: another's resource of the same id must not take the place of the patient's own.
-        owner = resource.owner if resource.content is None else subject_of(resource.content)
+        owner = resource.owner if resource.content is None else subjects_of(resource.content)
         versions.setdefault((resource.reference, repr(owner)), {}).setdefault(resource.text, resource)
     return [*(r for held in versions.values() for r in _latest(list(held.values()))), *nameless]
 

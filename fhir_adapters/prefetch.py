@@ -73,7 +73,8 @@ class Template:
     """One prefetch key: its query, the resource types that it may yield, and whether the service can do without.
 
     `reads` are the queries that the service itself asks, each when the server does not support the one before; the
-    last keeps to what US Core guarantees. They may use what prefetch templates may not.
+    last keeps to what US Core guarantees. They may use what prefetch templates may not. `narrower`: why an answer to
+    the last is not all that was wanted, where it asks for less.
     """
 
     key: str
@@ -81,6 +82,7 @@ class Template:
     types: tuple[str, ...]
     needed: bool
     reads: tuple[str, ...] = ()
+    narrower: str | None = None
 
 
 PAGE = "&_count=200"
@@ -88,19 +90,27 @@ PAGE = "&_count=200"
 
 def _search(
     key: str, kind: str, criteria: str = "", *, needed: bool, include: str = "", types: tuple[str, ...] = (),
-    guaranteed: str | None = None,
+    guaranteed: str | None = None, narrower: str | None = None,
 ) -> Template:  # fmt: skip
     """A search by patient. `guaranteed`: the criteria that US Core servers must support, where those are others."""
     who = f"{kind}?patient={PATIENT_ID}"
     query = who + criteria
     plainest = query if guaranteed is None else who + guaranteed
     reads = tuple(dict.fromkeys((query + include + PAGE, query + PAGE, query, plainest)))
-    return Template(key=key, query=query, types=types or (kind,), needed=needed, reads=reads)
+    return Template(key=key, query=query, types=types or (kind,), needed=needed, reads=reads, narrower=narrower)
+
+
+ONE_CATEGORY = "the chart can be searched for plans of category assess-plan only"
+
+
+def templates(keys: tuple[str, ...] = part.OPENED) -> tuple[Template, ...]:
+    """The templates of these prefetch keys, in a stable order."""
+    return tuple(template for template in _all_templates() if template.key in keys)
 
 
 @cache
-def templates() -> tuple[Template, ...]:
-    """The prefetch keys, in a stable order. Sites store them: a change here is a breaking change."""
+def _all_templates() -> tuple[Template, ...]:
+    """Every prefetch key. Sites store them: a change here is a breaking change."""
     patient = f"Patient/{PATIENT_ID}"
     return (
         Template(key=part.PATIENT, query=patient, types=("Patient",), needed=True, reads=(patient,)),
@@ -119,6 +129,8 @@ def templates() -> tuple[Template, ...]:
         _search(part.ENCOUNTERS, "Encounter", needed=False),
         _search(part.PROCEDURES, "Procedure", f"&code={SNOMED}|{RISK_ASSESSMENT}", needed=False, guaranteed=""),
         _search(part.CONSENTS, "Consent", "&status=active", needed=False, guaranteed=""),
+        _search(part.CARE_PLANS, "CarePlan", needed=False, guaranteed="&category=assess-plan", narrower=ONE_CATEGORY),
+        _search(part.APPOINTMENTS, "Appointment", "&status=booked,pending", needed=False, guaranteed=""),
     )
 
 
@@ -140,13 +152,15 @@ def gather(
     as_of: datetime,
     user: str | None = None,
     opted_out: bool = False,
+    keys: tuple[str, ...] = part.OPENED,
 ) -> Gathered:
     """All parts of the chart that were sent or can be fetched, and what could not be had and why.
 
-    `user`: for whom, as a reference. Raises WrongPatient when the Patient sent is not `patient_id`.
+    `user`: for whom, as a reference. `keys`: the parts that are wanted; what was sent under another is not looked at.
+    Raises WrongPatient when the Patient sent is not `patient_id`.
     """
     local = local_template(settings.maps)
-    wanted = (*templates(), *((local,) if local else ()))
+    wanted = (*templates(keys), *((local,) if local else ()))
     chart = [t for t in wanted if t.key != part.CONSENTS]
     bases = (access.server,) if access.server else settings.fhir_bases
     parts = _sent_parts(wanted, prefetch)
@@ -207,7 +221,9 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, 
         for query in template.reads:
             try:
                 pages = fetch(query.replace(PATIENT_ID, quote(patient_id, safe="")))
-                return _part(template, pages, all_pages=True)
+                found = _part(template, pages, all_pages=True)
+                lacks = template.narrower if query == template.reads[-1] else None
+                return replace(found, unknown=found.unknown or lacks)
             except NotSupported as failure:
                 refusal = str(failure)
             except (FetchFailed, NotFhir) as failure:

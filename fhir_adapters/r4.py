@@ -283,6 +283,57 @@ class Consent(Element):
     except_: Absent = msgspec.field(default=NOT_THERE, name="except")
 
 
+class CarePlanDetail(Element):
+    """An activity of a care plan, described in the plan itself."""
+
+    status: str | None = None
+    do_not_perform: bool | None = None
+    code: CodeableConcept | None = None
+
+
+class CarePlanActivity(Element):
+    detail: CarePlanDetail | None = None
+
+
+class CarePlan(Element):
+    id: str | None = None
+    status: str | None = None
+    intent: str | None = None
+    category: list[CodeableConcept] = []
+    title: str | None = None
+    description: str | None = None
+    subject: Reference | None = None
+    period: Period | None = None
+    created: str | None = None
+    activity: list[CarePlanActivity] = []
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    definition: Absent = NOT_THERE
+    custodian: Absent = NOT_THERE
+
+
+class Participant(Element):
+    actor: Reference | None = None
+    status: str | None = None
+
+
+class Appointment(Element):
+    id: str | None = None
+    status: str | None = None
+    service_category: list[CodeableConcept] = []
+    service_type: list[CodeableConcept] = []
+    specialty: list[CodeableConcept] = []
+    appointment_type: CodeableConcept | None = None
+    reason_code: list[CodeableConcept] = []
+    description: str | None = None
+    start: str | None = None
+    participant: list[Participant] = []
+    meta: Meta | None = None
+    reason: Absent = NOT_THERE
+    incoming_referral: Absent = NOT_THERE
+    virtual_service: Absent = NOT_THERE
+
+
 class Patient(Element):
     id: str | None = None
     extension: list[Extension] = []
@@ -343,6 +394,8 @@ FOREIGN: dict[str, dict[str, str]] = {
     "Encounter": {"reason": "STU3 or R5", "actual_period": R5, "subject_status": R5},
     "Procedure": {"context": STU3, "not_done": STU3, "occurrence_date_time": R5, "occurrence_period": R5},
     "Consent": {"except_": STU3, "decision": R5},
+    "CarePlan": {"context": STU3, "definition": STU3, "custodian": R5},
+    "Appointment": {"reason": "STU3 or R5", "incoming_referral": STU3, "virtual_service": R5},
 }
 # Elements that are there in R4 with another type: (element, JSON type there) -> version.
 RETYPED: dict[str, dict[tuple[str, type], str]] = {
@@ -350,6 +403,7 @@ RETYPED: dict[str, dict[tuple[str, type], str]] = {
     "Condition": {("clinicalStatus", str): STU3, ("verificationStatus", str): STU3},
     "Encounter": {("class", list): R5},
     "Consent": {("policyRule", str): STU3, ("provision", list): R5},
+    "Appointment": {("serviceCategory", dict): STU3},
 }
 
 
@@ -370,6 +424,8 @@ TYPES: dict[str, type[Element]] = {
     "Procedure": Procedure,
     "Coverage": Coverage,
     "Consent": Consent,
+    "CarePlan": CarePlan,
+    "Appointment": Appointment,
     "Bundle": Bundle,
     "OperationOutcome": OperationOutcome,
 }
@@ -460,11 +516,28 @@ def subject_of(content: Element) -> Reference | None:
     return found if isinstance(found, Reference) else None
 
 
+def subjects_of(content: Element) -> tuple[Reference, ...]:
+    """Every reference by which a resource says whose it is: of an Appointment, the participants who may be patients."""
+    if isinstance(content, Appointment):
+        return tuple(p.actor for p in content.participant if p.actor and may_be_patient(p.actor))
+    one = subject_of(content)
+    return (one,) if one else ()
+
+
+def may_be_patient(reference: Reference) -> bool:
+    """Whether a reference does not surely point to something other than a Patient."""
+    kind = reference.target.rpartition("/")[0].rpartition("/")[2]
+    return kind == "Patient" or not kind.isalpha()
+
+
 def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
-    """Puts the identifier of a contained Patient into the place of a reference to it."""
-    subject = subject_of(content)
-    if subject is None or not (subject.reference or "").startswith("#"):
-        return
+    """Puts the identifier of a contained Patient into the place of each reference to it."""
+    for subject in subjects_of(content):
+        if (subject.reference or "").startswith("#"):
+            _name_contained(subject, raw)
+
+
+def _name_contained(subject: Reference, raw: bytes | Raw) -> None:
     held = msgspec.json.decode(raw).get("contained")
     owner = next(
         (
@@ -574,6 +647,7 @@ def _second_try(raw: bytes | Raw, kind: str, fault: str) -> _Second:
     except UNREADABLE:
         return _Second(content=None, fault=fault)
     owner = _decoded(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), OWNER)
+    owner = owner or _only_patient(plain.get("participant"))
     content = _decoded(plain, DECODERS[kind])
     version = _retyped(kind, plain) if content is None else _foreign(kind, content)
     remaining = version or (MUST_UNDERSTAND if changed else None) or (fault if content is None else None)
@@ -587,6 +661,14 @@ def _second_try(raw: bytes | Raw, kind: str, fault: str) -> _Second:
         if content is not None:
             content.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
     return _Second(content=content, fault=remaining, owner=owner, labels=labels)
+
+
+def _only_patient(participants: object) -> Reference | None:
+    """The one Patient among the participants of an Appointment that cannot be read; None when there are several."""
+    listed = participants if isinstance(participants, list) else ()
+    actors = [_decoded(p.get("actor"), OWNER) for p in listed if isinstance(p, dict)]
+    patients = [a for a in actors if a and f"/{a.target}".rpartition("/")[0].endswith("/Patient")]
+    return patients[0] if len(patients) == 1 else None
 
 
 class _Marked(Element):

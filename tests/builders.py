@@ -23,6 +23,7 @@ from fhir_adapters import r4
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import Instrument
+from fhir_adapters.gathered import OPENED
 from fhir_adapters.instruments import QuestionnaireMap
 from fhir_adapters.prefetch import templates
 from fhir_adapters.settings import ReadSettings
@@ -252,10 +253,27 @@ def bundle(*resources: dict) -> bytes:
     return json.dumps(whole).encode()
 
 
-def prefetch_of(chart: list[dict]) -> dict:
+def care_plan(when: str | None, title: str | None = "Safety plan", **elements) -> dict:
+    """A care plan of that moment (`moment`), a safety plan unless another title is given."""
+    dated = {"created": moment(when)} if when else {}
+    return resource("CarePlan", status="active", intent="plan", title=title, **dated) | elements
+
+
+FOLLOW_UP = {"appointmentType": codeable("http://terminology.hl7.org/CodeSystem/v2-0276", "FOLLOWUP")}
+
+
+def appointment(when: str | None, who: str = PATIENT, **elements) -> dict:
+    """A booked appointment at noon of that day (`moment`); a follow-up unless other elements say what it is for."""
+    start = {"start": f"{moment(when)}T12:00:00Z", "end": f"{moment(when)}T12:30:00Z"} if when else {}
+    actors = [{"actor": {"reference": name}, "status": "accepted"} for name in (f"Patient/{who}", "Practitioner/doc")]
+    found = resource("Appointment", status="booked", participant=actors, **start) | (elements or FOLLOW_UP)
+    return {key: value for key, value in found.items() if key != "subject"}
+
+
+def prefetch_of(chart: list[dict], keys: tuple[str, ...] = OPENED) -> dict:
     """A chart as a client sends it that ran the prefetch templates."""
     found = {}
-    for template in templates():
+    for template in templates(keys):
         ours = [r for r in chart if r["resourceType"] in template.types]
         found[template.key] = ours[0] if template.key == "patient" else json.loads(bundle(*ours))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from builders import AS_OF, CSSRS, ICD, LOINC, PATIENT, PHQ, RXNORM, SNOMED
 from hypothesis import strategies as st
 
+from fhir_adapters.gathered import ALL_KEYS
 from fhir_adapters.prefetch import templates
 from fhir_adapters.terminology import table
 
@@ -120,13 +121,18 @@ def resources(draw) -> dict:
                 "Procedure",
                 "Consent",
                 "MedicationStatement",
+                "CarePlan",
+                "Appointment",
             ]
         )
     )
     owner = draw(OWNERS)
     own = isinstance(owner, dict) and str(owner.get("reference", "")).startswith(f"Patient/{PATIENT}")
     found: dict = {"resourceType": kind, "id": f"{FOREIGN if not own else 'own'}-{draw(st.integers(0, 10**6))}"}
-    found["patient" if kind == "Consent" else "subject"] = owner
+    if kind == "Appointment":
+        found["participant"] = draw(rarely(st.just([{"actor": owner}, {"actor": {"reference": "Practitioner/1"}}])))
+    else:
+        found["patient" if kind == "Consent" else "subject"] = owner
     found |= draw(BODIES[kind])
     if draw(st.integers(0, 30)) == 0:
         found["modifierExtension"] = draw(st.sampled_from([[{"url": "x"}], [], None, {}]))
@@ -146,6 +152,7 @@ ITEMS = st.lists(
     ),
     max_size=9,
 )
+PLANS = st.sampled_from(["Safety plan", "Plan de seguridad", "Fall safety plan", "Follow-up", "Psychiatry"])
 STATUSES = st.sampled_from(
     ["final", "final", "preliminary", "entered-in-error", "active", "finished", "completed", "in-progress", "x"]
 )
@@ -160,6 +167,8 @@ BODIES = {
     "MedicationStatement": _body({"status": STATUSES}, {"medicationCodeableConcept": rarely(CONCEPTS), "effectivePeriod": rarely(PERIODS)}),
     "Encounter": _body({"status": STATUSES, "class": rarely(st.sampled_from([{"code": "AMB"}, {"code": "IMP"}, {"code": "?"}]))}, {"period": rarely(PERIODS), "reasonCode": rarely(st.lists(CONCEPTS, max_size=2)), "type": rarely(st.lists(CONCEPTS, max_size=1))}),
     "Procedure": _body({"status": STATUSES, "code": rarely(CONCEPTS)}, {"performedDateTime": rarely(MOMENTS)}),
+    "CarePlan": _body({"status": STATUSES, "intent": st.sampled_from(["plan", "order", "proposal"])}, {"title": rarely(PLANS), "category": rarely(st.lists(CONCEPTS, max_size=2)), "created": rarely(MOMENTS), "period": rarely(PERIODS), "activity": rarely(st.just([{"detail": {"status": "completed", "code": {"text": "Safety plan"}}}]))}),
+    "Appointment": _body({"status": rarely(st.sampled_from(["booked", "pending", "cancelled"]))}, {"start": rarely(MOMENTS), "description": rarely(PLANS), "specialty": rarely(st.lists(CONCEPTS, max_size=2))}),
     "Consent": _body({"status": STATUSES}, {"provision": rarely(st.sampled_from([{"type": "permit"}, {"type": "deny"}, {"type": "deny", "purpose": [{"code": "HRESCH"}]}])), "scope": rarely(CONCEPTS)}),
 }  # fmt: skip
 PATIENTS = _body(
@@ -188,7 +197,7 @@ def prefetches(draw):
         return draw(NONSENSE)
     held = draw(st.lists(resources(), max_size=12))
     found = {}
-    for template in templates():
+    for template in templates(ALL_KEYS):
         ours = [r for r in held if r["resourceType"] in template.types]
         whole = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in ours]}
         usual = st.just(draw(PATIENTS) if template.key == "patient" else whole)

@@ -25,6 +25,7 @@ from explanations.assessment import Engine, assess
 from fhir_adapters.errors import WrongPatient
 from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import PatientRecord
+from fhir_adapters.gathered import ALL_KEYS
 from fhir_adapters.prefetch import Access, gather, templates
 from fhir_adapters.settings import ReadSettings
 
@@ -220,7 +221,7 @@ def test_one_bundle_is_completed_from_the_server(server) -> None:
 
 
 def test_every_template_keeps_to_the_restricted_syntax_and_asks_for_one_patient() -> None:
-    for template in templates():
+    for template in templates(ALL_KEYS):
         kind, _, criteria = template.query.partition("?")
         if template.key == "patient":
             assert template.query == "Patient/{{context.patientId}}"
@@ -229,8 +230,11 @@ def test_every_template_keeps_to_the_restricted_syntax_and_asks_for_one_patient(
         assert names[0] == "patient"
         assert set(names) <= {"patient", "code", "intent", "status"}, "nothing chained, sorted, included or modified"
         assert "_" not in "".join(names)
+        if template.key == "care-plans":
+            assert template.reads[-1] == "CarePlan?patient={{context.patientId}}&category=assess-plan"
+            continue
         for code in re.findall(r"(?:code=|,)([^,&]+)", criteria):
-            assert code.startswith((f"{LOINC}|", f"{SNOMED}|")) or code in ("order", "plan")
+            assert code.startswith((f"{LOINC}|", f"{SNOMED}|")) or code in ("order", "plan", "booked", "pending")
         assert template.reads[-1].startswith(f"{kind}?patient=")
         assert set(re.findall(r"[?&](\w+)=", template.reads[-1])) <= {"patient", "code", "intent", "status"}
 
