@@ -15,8 +15,7 @@ from typing import Any
 
 import msgspec
 
-from cds_service.cards import cards_for
-from cds_service.catalogue import SERVICES, service_of
+from cds_service.catalogue import SERVICES, Service, service_of
 from cds_service.engine import for_site
 from cds_service.errors import BadRequest, ServiceError
 from cds_service.hooks import check_context, decode
@@ -24,7 +23,7 @@ from cds_service.report import report
 from cds_service.runtime import random_id
 from cds_service.sites import SiteConfig
 from cds_service.wire import Card, HookRequest
-from explanations.assessment import Assessment, Engine, assess
+from explanations.assessment import Assessment, Engine
 from explanations.phrasebook import Phrasebook
 from fhir_adapters import r4
 from fhir_adapters.bundles import chart_bundle
@@ -113,8 +112,10 @@ def assess_file(
         if invalid:
             return _not_valid(name, invalid)
         encounter, user = None, None
+        service = SERVICES[0]  # a chart alone is judged as one that is opened
         if _is_hook(raw):
-            hook = offered(decode(raw))
+            hook = decode(raw)
+            service = offered(hook)
             user = hook.context.user_id
             encounter = hook.context.encounter
             gathered = gather(
@@ -124,6 +125,7 @@ def assess_file(
                 settings=site.reading,
                 as_of=as_of,
                 user=user,
+                keys=service.keys,
             )
         else:
             gathered = chart_bundle(raw, settings=site.reading, as_of=as_of)
@@ -136,8 +138,8 @@ def assess_file(
         return Failed(
             name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
         )
-    assessment = assess(record, for_site(engine, site.thresholds))
-    cards = cards_for(assessment, site.cards, phrases, new_id=random_id, user=user)
+    assessment = service.assess(record, for_site(engine, site.thresholds))
+    cards = service.cards(assessment, site.cards, phrases, new_id=random_id, user=user)
     return Assessed(name=name, assessment=assessment, cards=cards, site=site, phrases=phrases)
 
 
@@ -147,13 +149,13 @@ def _not_valid(name: str, found: list[Deviation]) -> Failed:
     return Failed(name=name, error=error, deviations=tuple(found))
 
 
-def offered(hook: HookRequest) -> HookRequest:
-    """The request, if one of our services answers its hook. Raises BadRequest."""
+def offered(hook: HookRequest) -> Service:
+    """The service that answers the hook of a request. Raises BadRequest."""
     service = service_of(hook.hook)
     if service is None:
         raise BadRequest(f"hook: expected {', '.join(s.hook for s in SERVICES)}")
     check_context(service, hook)
-    return hook
+    return service
 
 
 def _is_hook(raw: bytes) -> bool:

@@ -17,6 +17,7 @@ from explanations.statements import Statement, answer_words, statement
 from fhir_adapters.facts import AnswerState, Instrument
 from fhir_adapters.instruments import NINE_ITEM_PHQ
 from fhir_adapters.screening import total_of
+from models.discharge import Step
 from models.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.risk import RiskScore
 from models.safety_rules import Kind, SafetyFinding, Topic, Urgency
@@ -41,7 +42,7 @@ class CardSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A card before ids, links and buttons are put on."""
+    """A card before ids, links and buttons are put on. `steps`: at discharge, the steps that decide on its buttons."""
 
     topic: Topic
     urgency: Urgency
@@ -53,6 +54,7 @@ class Draft:
     consider_heading: str = "Consider today"
     crisis: bool = False
     label: str = RULES_LABEL
+    steps: tuple[Step, ...] = ()
 
 
 def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: CardSettings) -> Draft:
@@ -62,8 +64,8 @@ def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFin
         return _could_not_assess(assessment, findings, said)
     if topic is Topic.DEPRESSION_FOLLOW_UP:
         return _follow_up(assessment, findings, said)
-    lines = _lines(said)
-    rules = _rules(findings)
+    lines = lines_of(said)
+    rules = rules_of(findings)
     summary = SUMMARIES[topic](findings[0], said[0], len(findings))
     urgency = max(f.urgency for f in findings)
     if topic is Topic.DATA_ANOMALY:
@@ -94,7 +96,8 @@ def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFin
     )
 
 
-def _lines(said: list[Statement]) -> tuple[str, ...]:
+def lines_of(said: list[Statement]) -> tuple[str, ...]:
+    """The lines of several statements, each once."""
     return tuple(dict.fromkeys(line for s in said for line in s.lines))
 
 
@@ -112,7 +115,7 @@ CONSIDER: dict[Topic, tuple[str, ...]] = {
 
 
 def _acute_summary(_finding: SafetyFinding, said: Statement, count: int) -> str:
-    return _fit("Safety evaluation before the patient leaves.", f"{said.what}, {said.when}{_more(count)}.")
+    return fit("Safety evaluation before the patient leaves.", f"{said.what}, {said.when}{more(count)}.")
 
 
 def _positive_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
@@ -120,21 +123,21 @@ def _positive_summary(finding: SafetyFinding, said: Statement, count: int) -> st
     action = "Ask about thoughts of suicide today."
     if finding.kind is Kind.UNREADABLE_ANSWER:
         action = "Look at the source and ask today."
-    return _fit(action, f"{said.what}, {said.when}{'' if total is None else f' (total {total})'}{_more(count)}.")
+    return fit(action, f"{said.what}, {said.when}{'' if total is None else f' (total {total})'}{more(count)}.")
 
 
 def _recent_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
     recent = next((late for late in finding.later if late.downgrades), None)
     known = recent or next((late for late in finding.later if late.what != "item-9-zero"), None)
-    short, long = f"{said.what}, {dated(finding.when)}{_more(count)}", f"{said.what}, {said.when}{_more(count)}"
+    short, long = f"{said.what}, {dated(finding.when)}{more(count)}", f"{said.what}, {said.when}{more(count)}"
     if known is None:
         since = "no later C-SSRS, ASQ or risk assessment in this chart."
-        return _fit(
+        return fit(
             "Consider reassessing today.", f"{long}; {since}", f"{short}; {since}", f"{short}; no later screen here."
         )
     later = f"later {SHORT_LATER[known.what]}, {dated(known.when)}."
     action = "Both shown; neither rules out risk." if recent else "Consider reassessing today."
-    return _fit(action, f"{long}; {later}", f"{short}; {later}")
+    return fit(action, f"{long}; {later}", f"{short}; {later}")
 
 
 SHORT_LATER = {
@@ -151,7 +154,7 @@ SHORT_LATER = {
 
 def _anomaly_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
     on = f" ({said.when})" if finding.when else ""
-    return _fit("Check the source; no estimate was made.", f"{said.what}{on}{_more(count)}.")
+    return fit("Check the source; no estimate was made.", f"{said.what}{on}{more(count)}.")
 
 
 SUMMARIES = {
@@ -170,7 +173,7 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
     rest = [f"and {len(broken) - MOST_UNREADABLE} more"] if len(broken) > MOST_UNREADABLE else []
     blank = next((s for f, s in zip(findings, said, strict=True) if f.kind is Kind.BLANK_ITEM), None)
     if blank is not None:
-        summary = _fit("Thoughts of self-harm not assessed: ask directly.", f"{blank.what}, {blank.when}.")
+        summary = fit("Thoughts of self-harm not assessed: ask directly.", f"{blank.what}, {blank.when}.")
         consider: tuple[str, ...] = ("Ask item 9 directly and complete the form",)
     else:
         consider = ("Ask directly", "Look at the source in the chart")
@@ -184,14 +187,14 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
             hides = any(u.may_hide_answer for u in record.unreadable)
             action = "A safety answer may be among them: ask directly." if hides else "Estimates may be incomplete."
             what = f"{noun} could not be read."
-        summary = _fit(action, what)
+        summary = fit(action, what)
     return Draft(
         topic=Topic.COULD_NOT_ASSESS,
         urgency=max(f.urgency for f in findings),
         summary=summary,
-        chart=(*_lines(said), *refused, *broken[:MOST_UNREADABLE], *rest),
+        chart=(*lines_of(said), *refused, *broken[:MOST_UNREADABLE], *rest),
         consider=consider,
-        basis=f"Rule {_rules(findings)}; no model was used. What could not be read is not counted as absent.",
+        basis=f"Rule {rules_of(findings)}; no model was used. What could not be read is not counted as absent.",
     )
 
 
@@ -224,7 +227,7 @@ def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list
     finding, first = findings[0], said[0]
     late = finding.days is not None and finding.days > 14
     table = _results_table(assessment, findings)
-    lines = [line for line in _lines(said) if not (table and line.startswith(("**PHQ-9", "Item 9")))]
+    lines = [line for line in lines_of(said) if not (table and line.startswith(("**PHQ-9", "Item 9")))]
     if late:
         unread = "; not all of the chart could be read" if finding.partly_searched else ""
         lines.append(f"Later PHQ-9, or a visit coded for depression: none in the records read{unread}")
@@ -233,11 +236,11 @@ def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list
     return Draft(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=max(f.urgency for f in findings),
-        summary=_fit(action, f"{fact}; no later PHQ-9 or follow-up visit found." if late else f"{fact}.", f"{fact}."),
+        summary=fit(action, f"{fact}; no later PHQ-9 or follow-up visit found." if late else f"{fact}.", f"{fact}."),
         heading="Last results" if table else "In the chart",
         chart=(*table, *lines, *_care_lines(assessment)),
         consider=consider,
-        basis=f"Restates the chart (rule {_rules(findings)}); no model was used.",
+        basis=f"Restates the chart (rule {rules_of(findings)}); no model was used.",
     )
 
 
@@ -303,7 +306,7 @@ def measure_again(assessment: Assessment, settings: CardSettings, phrases: Phras
     explanation = next(e for e in assessment.explanations if e.outcome == DEPRESSION)
     table = _results_table(assessment)
     reasons = _reason_lines(score, explanation, settings, phrases)
-    summary = _fit("Consider measuring symptoms with a PHQ-9.", f"In depression care; {_last_phq9(assessment, 'no')}.")
+    summary = fit("Consider measuring symptoms with a PHQ-9.", f"In depression care; {_last_phq9(assessment, 'no')}.")
     return Draft(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=Urgency.NOTE,
@@ -338,7 +341,7 @@ def prompt(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) 
     return Draft(
         topic=Topic.SCREENING_PROMPT,
         urgency=Urgency.NOTE,
-        summary=_fit("(machine learning, not a diagnosis).", f"{start[0].upper()}{start[1:]}. {pattern}", pattern),
+        summary=fit("(machine learning, not a diagnosis).", f"{start[0].upper()}{start[1:]}. {pattern}", pattern),
         heading="",
         chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, phrases)),
         consider=("PHQ-2 or PHQ-9, item 9 asked directly",),
@@ -373,15 +376,17 @@ def _missing_lines(assessment: Assessment, explained: list[Explanation], phrases
     return [f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items()]
 
 
-def _rules(findings: Iterable[SafetyFinding]) -> str:
+def rules_of(findings: Iterable[SafetyFinding]) -> str:
+    """The rules of findings, each once."""
     return ", ".join(dict.fromkeys(f.rule for f in findings))
 
 
-def _more(count: int) -> str:
+def more(count: int) -> str:
+    """How many findings there are beside the one that a summary names."""
     return "" if count == 1 else f", and {count - 1} more"
 
 
-def _fit(action: str, *facts: str) -> str:
+def fit(action: str, *facts: str) -> str:
     """The first of `facts` that leaves room for the action under 140 characters; else the last one, cut."""
     room = MOST_SUMMARY - len(action) - 1
     fact = next((fact for fact in facts if len(fact) <= room), facts[-1])

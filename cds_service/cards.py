@@ -12,7 +12,7 @@ from dataclasses import replace
 from msgspec import UNSET
 
 from cds_service.card_topics import MODEL_LABEL, CardSettings, Draft, from_findings, measure_again, prompt
-from cds_service.drafts import Visit, offers, override_reasons, topic_coding
+from cds_service.drafts import Visit, offers, override_reasons, step_offers, topic_coding
 from cds_service.wire import Card, Link, Source
 from explanations.assessment import Assessment
 from explanations.help_lines import crisis_text, guideline
@@ -41,6 +41,18 @@ def cards_for(
         drafts.append(measure_again(assessment, settings, phrases))
     if assessment.prompting():
         drafts.append(prompt(assessment, settings, phrases))
+    return presented(assessment, drafts, settings, new_id=new_id, user=user)
+
+
+def presented(
+    assessment: Assessment,
+    drafts: list[Draft],
+    settings: CardSettings,
+    *,
+    new_id: Callable[[], str],
+    user: str | None = None,
+) -> list[Card]:
+    """Drafts as cards: in the order of R14, at most three and every safety card, with links and buttons."""
     drafts.sort(key=lambda d: (-d.urgency, list(Topic).index(d.topic)))
     drafts = _with_history(assessment, drafts, settings)
     visit = Visit(
@@ -92,7 +104,8 @@ def _card(
     assessment: Assessment, draft: Draft, settings: CardSettings, visit: Visit, new_id: Callable[[], str]
 ) -> Card:
     age = assessment.record.age_years
-    suggestions = offers(draft.topic, visit, age, new_id)
+    due = [step.kind for step in draft.steps if step.done is None]
+    suggestions = step_offers(due, visit, new_id) if draft.steps else offers(draft.topic, visit, age, new_id)
     links = _links(draft.topic, age, settings.country)
     return Card(
         uuid=new_id(),

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from cds_service.cards import cards_for
+from cds_service.discharge_cards import discharge_cards
 from cds_service.errors import UnknownService
+from cds_service.wire import Card
+from explanations.assessment import Assessment, Engine, assess
+from explanations.discharge import assess_discharge
+from fhir_adapters.facts import PatientRecord
+from fhir_adapters.gathered import DISCHARGE, OPENED
 from fhir_adapters.prefetch import templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One CDS service. `id` and `prefetch` are stored by sites: changing them breaks registrations.
+    """One CDS service. `id`, `keys` and their templates are stored by sites: changing them breaks registrations.
 
-    needs_encounter: its hook's definition requires `context.encounterId`.
+    keys: its prefetch keys, all that it asks for. needs_encounter: its hook's definition requires
+    `context.encounterId`. assess, cards: how it judges a record, and how it says so.
     """
 
     id: str
@@ -20,8 +29,15 @@ class Service:
     title: str
     description: str
     usage: str
-    prefetch: tuple[tuple[str, str], ...]
+    keys: tuple[str, ...] = OPENED
     needs_encounter: bool = False
+    assess: Callable[[PatientRecord, Engine], Assessment] = assess
+    cards: Callable[..., list[Card]] = cards_for
+
+    @property
+    def prefetch(self) -> tuple[tuple[str, str], ...]:
+        """Its prefetch templates, by key."""
+        return tuple((template.key, template.query) for template in templates(self.keys))
 
 
 USAGE = "FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart."
@@ -37,7 +53,6 @@ SERVICES: tuple[Service, ...] = (
             "a diagnosis, and no card is no reassurance."
         ),
         usage=USAGE,
-        prefetch=tuple((t.key, t.query) for t in templates()),
     ),
     Service(
         id="depression-suicide-risk-encounter",
@@ -49,8 +64,22 @@ SERVICES: tuple[Service, ...] = (
             "card is no reassurance."
         ),
         usage=USAGE,
-        prefetch=tuple((t.key, t.query) for t in templates()),
         needs_encounter=True,
+    ),
+    Service(
+        id="suicide-safety-discharge",
+        hook="encounter-discharge",
+        title="Suicide safety at discharge",
+        description=(
+            "Where a positive safety answer is on file, looks for a later suicide risk assessment, a later safety plan "
+            "and a follow-up appointment. While one of them is not on file, restates the answer, says what is on file "
+            "of each, and offers the follow-up as drafts. No model is asked, and no card is no reassurance."
+        ),
+        usage="FHIR R4. Documented answers at every age; no model. Needs prefetch or read access to the chart.",
+        keys=DISCHARGE,
+        needs_encounter=True,
+        assess=assess_discharge,
+        cards=discharge_cards,
     ),
 )
 

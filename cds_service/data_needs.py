@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from cds_service.catalogue import SERVICES
 from fhir_adapters import gathered as part
 from fhir_adapters import r4
 from fhir_adapters.prefetch import Template, templates
 from fhir_adapters.terminology import table
+from models.discharge import APPOINTMENT_DAYS
 from models.feature_schema import FEATURES
 from models.features import FRESH_DAYS, PHQ_DAYS
 from models.safety_rules import POSITIVE_DAYS, RECENT_DAYS
@@ -38,10 +40,11 @@ class Code:
 class DataNeed:
     """One prefetch key. `own_queries` are what the service asks when the key was not sent, the first that works.
 
-    needed: without it, and with nothing else to say, a call is answered 412.
+    services: the ids that ask for it. needed: without it, and with nothing else to say, a call is answered 412.
     """
 
     key: str
+    services: tuple[str, ...]
     needed: bool
     scopes: tuple[str, ...]
     query: str
@@ -112,7 +115,7 @@ WORDS: dict[str, _Words] = {
         inputs=("utilisation",),
     ),
     part.PROCEDURES: _Words(
-        purpose="A suicide risk assessment that was completed, which lowers an older acute finding by one step (rule R3).",
+        purpose="A suicide risk assessment that was completed, which lowers an older acute finding by one step (rule R3), and is one of the steps looked for at discharge.",
         look_back=f"{RECENT_DAYS} days.",
         without="Older findings keep their level, and the card says that later records were not all read.",
     ),
@@ -121,6 +124,16 @@ WORDS: dict[str, _Words] = {
         look_back="Consents that are active and in force today.",
         without='No estimate is made and a card says so; the rules still speak. A site whose chart holds no Consents sets consent = "not-used".',
     ),
+    part.CARE_PLANS: _Words(
+        purpose="At discharge after a positive safety answer: whether a safety or crisis plan was made since, known by its words. The words are not kept and not shown; its date and reference are.",
+        look_back="Plans dated after the finding, which is at most 90 days old; one earlier plan is named.",
+        without="The card says that safety plans could not be read, and comes.",
+    ),
+    part.APPOINTMENTS: _Words(
+        purpose="At discharge after a positive safety answer: whether a follow-up appointment is booked, by its kind in code or words. The words are not kept and not shown; its date and reference are.",
+        look_back=f"Appointments that start within the next {APPOINTMENT_DAYS} days; later ones are named.",
+        without="The card says that appointments could not be read, and comes.",
+    ),
 }  # fmt: skip
 # Elements that only show another FHIR version, and one that `mhcds assess` alone has a use for.
 NOT_READ = {name for names in r4.FOREIGN.values() for name in names} | {"marital_status"}
@@ -128,13 +141,14 @@ NOT_READ = {name for names in r4.FOREIGN.values() for name in names} | {"marital
 
 def data_needs() -> tuple[DataNeed, ...]:
     """Every need, in the order of the prefetch keys."""
-    return tuple(_need(template) for template in templates())
+    return tuple(_need(template) for template in templates(part.ALL_KEYS))
 
 
 def _need(template: Template) -> DataNeed:
     words = WORDS[template.key]
     return DataNeed(
         key=template.key,
+        services=tuple(service.id for service in SERVICES if template.key in service.keys),
         needed=template.needed,
         scopes=tuple(f"patient/{kind}.rs" for kind in template.types),
         query=template.query,
@@ -202,8 +216,8 @@ the same as JSON is in the discovery document, `extension.{extension}`.
 
 {never}
 
-| prefetch key | needed | query (the patient is always given) | look-back | what for | without it |
-|---|---|---|---|---|---|
+| prefetch key | asked by | needed | query (the patient is always given) | look-back | what for | without it |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -213,12 +227,17 @@ def as_markdown() -> str:
     scopes = ", ".join(f"`{scope}`" for scope in dict.fromkeys(s for need in needs for s in need.scopes))
     never = "\n".join(f"- {line}" for line in NEVER)
     rows = [
-        f"| `{n.key}` | {'yes' if n.needed else 'no'} | `{_short(n.query)}` | {n.look_back} | {n.purpose} | {n.without} |"
+        f"| `{n.key}` | {_who(n)} | {'yes' if n.needed else 'no'} | `{_short(n.query)}` | {n.look_back} | {n.purpose} | {n.without} |"
         for n in needs
     ]
     return "\n".join(
         [_HEAD.format(extension=EXTENSION, scopes=scopes, never=never) + "\n".join(rows), *map(_section, needs)]
     )
+
+
+def _who(need: DataNeed) -> str:
+    """Which services ask for a key."""
+    return "all" if len(need.services) == len(SERVICES) else ", ".join(f"`{service}`" for service in need.services)
 
 
 def _short(query: str) -> str:

@@ -7,13 +7,14 @@ never lower a safety card.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from cds_service.wire import Action, Coding, Suggestion
 from fhir_adapters.terminology import LOINC, RISK_ASSESSMENT, SNOMED
+from models.discharge import StepKind
 from models.safety_rules import Topic
 
 OVERRIDE_SYSTEM = "urn:mental-health-cds:override-reason"
@@ -172,14 +173,28 @@ def _suggestion(label: str, resource: dict[str, Any], new_id: Callable[[], str])
     return Suggestion(label=label, uuid=new_id(), actions=[action])
 
 
+def _assessment(visit: Visit, new_id: Callable[[], str]) -> Suggestion:
+    return order("Draft order: suicide risk assessment, today", ASSESSMENT, visit, new_id)
+
+
+def _contact(visit: Visit, new_id: Callable[[], str]) -> Suggestion:
+    return follow_up("Draft task: follow-up contact within 7 days", visit, 7, new_id)
+
+
+def step_offers(due: Iterable[StepKind], visit: Visit, new_id: Callable[[], str]) -> list[Suggestion]:
+    """The drafts of the steps that are due at discharge, one each. A safety plan has none: it is made in a talk."""
+    makers = {StepKind.RISK_ASSESSMENT: _assessment, StepKind.APPOINTMENT: _contact}
+    return [makers[kind](visit, new_id) for kind in due if kind in makers]
+
+
 def offers(topic: Topic, visit: Visit, age_years: int | None, new_id: Callable[[], str]) -> list[Suggestion]:
     """The drafts of a topic: none for data anomalies; instruments by age."""
     teen, child = age_years is not None and age_years < 18, age_years is not None and age_years < 12
-    assessment = order("Draft order: suicide risk assessment, today", ASSESSMENT, visit, new_id)
+    assessment = _assessment(visit, new_id)
     if topic is Topic.ACUTE_SAFETY or (child and topic in (Topic.POSITIVE_SAFETY_ANSWER, Topic.COULD_NOT_ASSESS)):
         return [assessment]
     if topic is Topic.RECENT_SAFETY:
-        return [assessment, follow_up("Draft task: follow-up contact within 7 days", visit, 7, new_id)]
+        return [assessment, _contact(visit, new_id)]
     if topic is Topic.POSITIVE_SAFETY_ANSWER:
         return [order("Draft order: C-SSRS screener, today", CSSRS, visit, new_id)]
     if topic is Topic.DATA_ANOMALY:

@@ -10,7 +10,6 @@ from flask import Blueprint, Response, request
 from cds_service.audit import Recording, recording
 from cds_service.auth import VerifiedClient
 from cds_service.body import json_body
-from cds_service.cards import cards_for
 from cds_service.catalogue import Service, known_service
 from cds_service.dialects import spoken
 from cds_service.engine import for_site
@@ -19,7 +18,7 @@ from cds_service.gate import Places, admitted
 from cds_service.runtime import Runtime
 from cds_service.sites import ServiceConfig, SiteConfig
 from cds_service.wire import HOOK_REQUEST, CardsResponse, HookRequest
-from explanations.assessment import Assessment, assess
+from explanations.assessment import Assessment
 from fhir_adapters.client import FhirClient, is_loopback, same_base
 from fhir_adapters.errors import FhirError, WrongPatient
 from fhir_adapters.extraction import patient_record
@@ -80,6 +79,7 @@ def answer(
             as_of=now,
             user=hook.context.user_id,
             opted_out=runtime.opted_out(site.id, patient_id),
+            keys=offered.keys,
         )
         chart = patient_record(gathered, settings=site.reading, as_of=now, encounter=hook.context.encounter)
     except WrongPatient as error:
@@ -87,11 +87,11 @@ def answer(
     except FhirError as error:
         raise BadRequest(f"prefetch: {error}") from error
     late = time.monotonic() > deadline
-    assessment = assess(chart, for_site(runtime.engine, site.thresholds, out_of_time=late))
+    assessment = offered.assess(chart, for_site(runtime.engine, site.thresholds, out_of_time=late))
     record.note(late=late)
     record.assessed(assessment)
     refuse_silence(assessment)
-    cards = cards_for(assessment, site.cards, runtime.phrases, new_id=runtime.new_id, user=hook.context.user_id)
+    cards = offered.cards(assessment, site.cards, runtime.phrases, new_id=runtime.new_id, user=hook.context.user_id)
     record.answered(cards, [card.source.topic.code for card in cards])
     return json_response(CardsResponse(cards=spoken(cards, site.dialect, site.allowed_links)))
 

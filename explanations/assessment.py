@@ -15,6 +15,7 @@ from explanations.rationale import Explanation, reasons
 from fhir_adapters.facts import AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.instruments import NINE_ITEM_PHQ
 from fhir_adapters.screening import complete, total_of
+from models.discharge import Step
 from models.errors import ModelError
 from models.feature_schema import ANTIDEPRESSANTS, DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
 from models.features import PHQ_DAYS, Inputs, MissingInput, inputs
@@ -44,6 +45,7 @@ class Assessment:
     """Everything concluded about one record. `in_care` holds the facts that show depression care (R13).
 
     `measure_again`: in care, the depression estimate is at or above the threshold, no PHQ-9 on file for 120 days.
+    `steps`: what follows a finding at discharge; empty at other hooks.
     """
 
     record: PatientRecord
@@ -54,6 +56,7 @@ class Assessment:
     missing: tuple[MissingInput, ...]
     in_care: tuple[Fact, ...]
     measure_again: bool
+    steps: tuple[Step, ...] = ()
 
     def prompting(self) -> tuple[RiskScore, ...]:
         """Scores that ask for a screening prompt: at or above the threshold, but not depression when in care (R13)."""

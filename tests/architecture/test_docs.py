@@ -10,10 +10,11 @@ import pytest
 from click import Group
 
 from cds_service.__main__ import main
+from cds_service.catalogue import SERVICES
 from cds_service.issuers import IssuerTable
 from cds_service.settings import LimitsTable, ServiceFile, TlsTable
 from cds_service.sites import ITEMS, SiteFile, load_config
-from fhir_adapters.prefetch import templates
+from fhir_adapters.gathered import ALL_KEYS
 from models.safety_rules import RULES, Topic
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
 
 def test_every_prefetch_key_and_topic_is_documented() -> None:
     text = (ROOT / "docs" / "integration.md").read_text(encoding="utf-8")
-    for name in (*(t.key for t in templates()), *(t.value for t in Topic)):
+    for name in (*ALL_KEYS, *(s.id for s in SERVICES), *(t.value for t in Topic)):
         assert f"`{name}`" in text, name
 
 

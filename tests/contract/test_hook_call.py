@@ -72,6 +72,7 @@ def test_discovery_lists_one_service_per_hook_with_restricted_prefetch_templates
     assert [(s["id"], s["hook"]) for s in services] == [
         ("depression-suicide-risk", "patient-view"),
         ("depression-suicide-risk-encounter", "encounter-start"),
+        ("suicide-safety-discharge", "encounter-discharge"),
     ]
     for service in services:
         assert (service["version"], service["hookVersion"]) == ("2.0.0", "1.0")
@@ -79,7 +80,7 @@ def test_discovery_lists_one_service_per_hook_with_restricted_prefetch_templates
         assert service["description"]
         for template in service["prefetch"].values():
             assert template.startswith(("Patient/{{context.patientId}}", *(f"{t}?patient={{{{context.patientId}}}}" for t in (
-                "Condition", "Observation", "QuestionnaireResponse", "MedicationRequest", "Encounter", "Procedure", "Consent"))))  # fmt: skip
+                "Condition", "Observation", "QuestionnaireResponse", "MedicationRequest", "Encounter", "Procedure", "Consent", "CarePlan", "Appointment"))))  # fmt: skip
 
 
 def test_discovery_is_cacheable(client) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given as drawn
 from mutations import check, run, sample_charts
 from strategies import bundles, prefetches
 
+from cds_service.catalogue import SERVICES
 from explanations.assessment import Engine, assess
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.errors import FhirError
@@ -41,13 +42,15 @@ def test_a_generated_bundle_is_read_or_refused_and_holds_no_foreign_fact(chart: 
 @MANY
 @drawn(prefetch=prefetches())
 def test_a_generated_prefetch_is_answered_and_never_a_500(prefetch: object) -> None:
-    body = {"hook": "patient-view", "hookInstance": "h", "context": {"userId": "Practitioner/d", "patientId": PATIENT}}
+    context = {"userId": "Practitioner/d", "patientId": PATIENT, "encounterId": "e1"}
+    for service in SERVICES:
+        body = {"hook": service.hook, "hookInstance": "h", "context": context, "prefetch": prefetch}
 
-    answer = CLIENT.post("/cds-services/depression-suicide-risk", json=body | {"prefetch": prefetch})
+        answer = CLIENT.post(f"/cds-services/{service.id}", json=body)
 
-    assert answer.status_code in (200, 400, 412)
-    assert "foreign-" not in answer.get_data(as_text=True)
-    assert b"Traceback" not in answer.data
+        assert answer.status_code in (200, 400, 412)
+        assert "foreign-" not in answer.get_data(as_text=True)
+        assert b"Traceback" not in answer.data
 
 
 def test_spoiled_sample_charts_keep_every_promise(shared: Path) -> None:
@@ -71,5 +74,5 @@ def test_the_generators_make_what_they_are_meant_to_make() -> None:
 
     look()
 
-    assert {"Patient", "Observation", "QuestionnaireResponse", "Condition", "MedicationRequest", "Encounter", "Procedure", "Consent"} <= set(seen)  # fmt: skip
+    assert {"Patient", "Observation", "QuestionnaireResponse", "Condition", "MedicationRequest", "Encounter", "Procedure", "Consent", "CarePlan", "Appointment"} <= set(seen)  # fmt: skip
     assert seen["foreign"] > 50

@@ -1,0 +1,45 @@
+"""A record to an assessment at discharge: documented answers, and the steps that follow them (decision 0013).
+
+Same rules, same windows as when a chart is opened. No model is asked: what is said here is what a person answered and
+what is on file since. Of the other findings only those stay that may hide an answer: needed data that was not
+obtained or cannot be read, a blank item 9, entries put aside because they name somebody else.
+"""
+
+from __future__ import annotations
+
+from explanations.assessment import Assessment, Engine
+from fhir_adapters.facts import PatientRecord
+from fhir_adapters.gathered import CONSENTS
+from models.discharge import follow_up_steps
+from models.feature_schema import OUTCOMES
+from models.risk import NotScored
+from models.safety_rules import SAFETY_TOPICS, Kind, SafetyFinding, Topic, apply_safety_rules
+
+NO_ESTIMATE = "No estimate is made at discharge; documented answers alone are read."
+
+
+def assess_discharge(record: PatientRecord, _engine: Engine) -> Assessment:
+    """Findings that bear on discharge, and the steps after them. A deceased patient has neither (rule R10)."""
+    reading = apply_safety_rules(record)
+    findings = tuple(finding for finding in reading.findings if _bears_on_discharge(record, finding))
+    return Assessment(
+        record=record,
+        findings=findings,
+        history=reading.history,
+        scores=tuple(NotScored(outcome=outcome, reason="discharge", detail=NO_ESTIMATE) for outcome in OUTCOMES),
+        explanations=(),
+        missing=(),
+        in_care=(),
+        measure_again=False,
+        steps=follow_up_steps(record, findings),
+    )
+
+
+def _bears_on_discharge(record: PatientRecord, finding: SafetyFinding) -> bool:
+    if finding.kind is Kind.NOT_OBTAINED:
+        # Consent silences models alone, and none is asked here.
+        lost = any(unknown.what != CONSENTS for unknown in record.lacking)
+        return lost or any(entry.may_hide_answer for entry in record.unreadable)
+    if finding.anomaly is not None:
+        return finding.anomaly.kind == "wrong-patient"
+    return finding.topic in (*SAFETY_TOPICS, Topic.COULD_NOT_ASSESS)

@@ -1,0 +1,834 @@
+"""At discharge: a positive safety answer, and the three steps after it: on file, none found, or not to be read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from builders import (
+    AS_OF,
+    FOLLOW_UP,
+    ICD,
+    MAPS,
+    PATIENT,
+    SNOMED,
+    appointment,
+    bundle,
+    care_plan,
+    codeable,
+    given,
+    moment,
+    open_app,
+    patient,
+    prefetch_of,
+    resource,
+)
+from pyfhircheck import Validator
+from real_server import TOKEN, answer, answering
+
+from cds_service.assess_files import assess_file
+from cds_service.engine import load_engine
+from cds_service.sites import ServiceConfig, default_config
+from cds_service.terminal import print_assessed
+from explanations.assessment import Engine
+from explanations.phrasebook import load
+from fhir_adapters.gathered import DISCHARGE
+from fhir_adapters.settings import ReadSettings
+from fhir_adapters.validation import faults
+
+ADDRESS = "/cds-services/suicide-safety-discharge"
+NOW = {"userId": "Practitioner/doc", "patientId": PATIENT, "encounterId": "now"}
+ITEM_9 = "PHQ-9, 6 days ago: items 1-7 = 1, item 8 = 0, item 9 = 1"
+INTENT = "C-SSRS, today: question 1 2 4 = yes, question 6 = no"
+OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "forbidden"}]}
+ASSESSED, PLAN, BOOKED = (
+    "Suicide risk assessment since then",
+    "Safety plan since then",
+    "Follow-up appointment within 90 days",
+)
+ORDER, TASK = "Draft order: suicide risk assessment, today", "Draft task: follow-up contact within 7 days"
+NONE = "none found in the records read"
+
+
+def service(**card_settings):
+    site = default_config().sites[0]
+    reading = ReadSettings(budget_s=5.0, maps=MAPS)
+    site = replace(site, reading=reading, cards=replace(site.cards, **card_settings))
+    return open_app(ServiceConfig(sites=(site,)), engine=Engine(), now=lambda: AS_OF).test_client()
+
+
+CLIENT = service()
+
+
+def post(*lines, client=CLIENT, who: dict | None = None, context: dict = NOW, without=(), **keys):
+    """A call with these lines of a table, or resources, as the chart; `keys` replace prefetch keys."""
+    held = [r for line in lines for r in (given(line) if isinstance(line, str) else [line])]
+    sent = prefetch_of([who or patient(), *held], DISCHARGE) | keys
+    sent = {key: value for key, value in sent.items() if key not in without}
+    body = {"hook": "encounter-discharge", "hookInstance": "h", "context": context, "prefetch": sent}
+    return client.post(ADDRESS, json=body)
+
+
+def cards(*lines, **more) -> list[dict]:
+    got = post(*lines, **more)
+    assert got.status_code == 200, got.get_json()
+    return got.get_json()["cards"]
+
+
+def topics(*lines, **more) -> list[str]:
+    return [f"{c['source']['topic']['code']} {c['indicator']}" for c in cards(*lines, **more)]
+
+
+def step(card: dict, label: str) -> str:
+    """What a card says of a step."""
+    (line,) = [line for line in card["detail"].splitlines() if line.startswith(f"- {label}: ")]
+    return line.removeprefix(f"- {label}: ")
+
+
+def buttons(card: dict) -> list[str]:
+    return [s["label"] for s in card.get("suggestions", [])]
+
+
+def at(when: str, **elements) -> dict:
+    """A completed suicide risk assessment."""
+    code = codeable(SNOMED, "225337009")
+    return resource("Procedure", status="completed", code=code, performedDateTime=when, **elements)
+
+
+def foreign(found: dict) -> dict:
+    return json.loads(json.dumps(found).replace(f"Patient/{PATIENT}", "Patient/other"))
+
+
+ALL_THREE = (at("2026-11-20"), care_plan("2 days ago"), appointment("in 5 days"))
+
+
+# ---- the card ----
+
+
+def test_a_positive_answer_with_nothing_after_it_gives_one_card_with_the_follow_up() -> None:
+    (card,) = cards(ITEM_9)
+
+    assert (card["source"]["topic"]["code"], card["indicator"]) == ("positive-safety-answer", "warning")
+    assert card["summary"] == (
+        "PHQ-9 item 9 “several days”, 17 Nov 2026, 6 days ago. "
+        "Before discharge, check: risk assessment, safety plan, follow-up."
+    )
+    assert [step(card, label) for label in (ASSESSED, PLAN, BOOKED)] == [NONE, NONE, NONE]
+    assert buttons(card) == [ORDER, TASK]
+
+
+def test_the_findings_come_first_then_the_steps_then_what_to_consider_crisis_lines_and_limits() -> None:
+    (card,) = cards(ITEM_9)
+    detail = card["detail"]
+
+    parts = ["**In the chart**", "**PHQ-9 item 9: 1 of 3, several days.** 17 Nov 2026, 6 days ago, `Observation/",
+             ASSESSED, PLAN, BOOKED, "**Consider before discharge**", "988", "911", "Not a monitoring service.*"]  # fmt: skip
+    assert [detail.index(part) for part in parts] == sorted(detail.index(part) for part in parts)
+    advice = detail.partition("**Consider before discharge**")[2].partition("**Crisis lines:**")[0]
+    assert advice.count("\n- ") == 3
+    assert "access to means" in advice
+    assert "within 7 days" in advice
+    assert len([line for line in detail.splitlines() if line.startswith("*") and not line.startswith("**")]) == 1
+    assert "no model was used" in detail
+
+
+def test_nothing_to_discharge_with_is_nothing_to_say() -> None:
+    assert cards() == []
+    assert cards(*ALL_THREE) == []
+
+
+def test_all_three_on_file_since_the_answer_give_no_card() -> None:
+    assert cards(ITEM_9, *ALL_THREE) == []
+
+
+@pytest.mark.parametrize("left", range(3))
+def test_two_of_the_three_are_not_enough(left: int) -> None:
+    there = [found for place, found in enumerate(ALL_THREE) if place != left]
+
+    (card,) = cards(ITEM_9, *there)
+
+    said = [step(card, label) for label in (ASSESSED, PLAN, BOOKED)]
+    assert said.pop(left) == NONE
+    assert all(f"`{found['resourceType']}/{found['id']}`" in words for found, words in zip(there, said, strict=True))
+    assert buttons(card) == [label for place, label in ((0, ORDER), (2, TASK)) if place == left]
+    assert card["summary"].endswith(f"check: {('risk assessment', 'safety plan', 'follow-up')[left]}.")
+
+
+def test_what_is_on_file_is_given_with_date_and_reference() -> None:
+    done, plan, _ = ALL_THREE
+
+    (card,) = cards(ITEM_9, done, plan)
+
+    assert step(card, ASSESSED) == f"20 Nov 2026, `Procedure/{done['id']}`"
+    assert step(card, PLAN) == f"21 Nov 2026, `CarePlan/{plan['id']}`"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([INTENT], "acute-safety critical"),
+        ([ITEM_9, INTENT], "acute-safety critical"),
+        (["C-SSRS, 30 days ago: question 4 = yes"], "recent-safety warning"),
+        (["C-SSRS, 30 days ago: question 4 = yes", "Risk assessment, 20 days ago"], "recent-safety info"),
+        (["PHQ-9, 3 days ago: items 1-8 = 1, item 9 = declined"], "positive-safety-answer warning"),
+        (["PHQ-9, 3 days ago: items 1-8 = 1, item 9 = unreadable"], "positive-safety-answer warning"),
+        (["EPDS, 2 days ago: items 1-9 = 1, item 10 = 2"], "positive-safety-answer warning"),
+        (["Condition T14.91XA, today"], "acute-safety critical"),
+        (["Condition R45.851, 40 days ago"], "recent-safety warning"),
+    ],
+)
+def test_the_card_has_topic_and_indicator_of_the_most_urgent_finding(lines: list[str], expected: str) -> None:
+    assert topics(*lines, without=("care-plans",)) == [expected]
+
+
+@pytest.mark.parametrize("line", ["C-SSRS, 91 days ago: question 4 = yes", "PHQ-9, 91 days ago: item 9 = 3", "Condition Z91.51, 5 days ago"])  # fmt: skip
+def test_history_has_no_card_here_either(line: str) -> None:
+    assert cards(line) == []
+
+
+def test_every_finding_is_on_the_one_card() -> None:
+    (card,) = cards(ITEM_9, INTENT, "Condition T14.91XA, 41 days ago")
+
+    assert "C-SSRS question 4 (intent): yes" in card["detail"]
+    assert "PHQ-9 item 9: 1 of 3" in card["detail"]
+    assert "Suicide attempt" in card["detail"]
+
+
+def test_an_acute_card_says_stay_and_that_nobody_was_notified_and_names_the_sites_contact() -> None:
+    (card,) = cards(INTENT, client=service(contact="On-call psychiatry: ext. 4410"))
+    advice = card["detail"].partition("**Consider before discharge**")[2].partition("**Crisis lines:**")[0]
+
+    assert "Stay with the patient" in advice
+    assert "On-call psychiatry: ext. 4410 (set by this site)" in advice
+    assert "within 7 days" in advice
+    assert advice.count("\n- ") == 3
+    assert "Nobody has been notified" in card["detail"]
+
+
+def test_a_coded_method_and_a_low_level_are_not_shown() -> None:
+    hanging = resource("Condition", code={"coding": [{"system": ICD, "code": "X83.8XXA", "display": "by Zebulon method"}]},
+                       recordedDate=moment("5 days ago"))  # fmt: skip
+
+    (card,) = cards(hanging)
+
+    assert "Zebulon" not in json.dumps(card)
+
+
+LONG = (
+    "C-SSRS, today: question 1 2 = no, question 6 = yes, q6_recent = yes",
+    "C-SSRS, today: question 1 2 3 4 5 6 = unreadable",
+    "ASQ, today: question 1 2 3 4 = yes, acuity = yes",
+    "PHQ-9, 9 days ago: total = 26",
+)
+
+
+@pytest.mark.parametrize("line", [ITEM_9, INTENT, *LONG])
+def test_the_summary_is_short_and_keeps_finding_and_date(line: str) -> None:
+    for extra in ([], ["Condition T14.91XA, 41 days ago"]):
+        card = cards(line, *extra)[0]
+
+        assert len(card["summary"]) < 140
+        assert "2026" in card["summary"]
+        assert "discharge" in card["summary"]
+
+
+# ---- later ----
+
+
+@pytest.mark.parametrize(
+    ("finding", "done", "counts"),
+    [
+        ("2026-11-17", "2026-11-18", True),
+        ("2026-11-17", "2026-11-16", False),
+        ("2026-11-17", "2026-11-17", False),
+        ("2026-11-23T09:40:00Z", "2026-11-23T11:00:00Z", True),
+        ("2026-11-23T09:40:00Z", "2026-11-23T09:00:00Z", False),
+        ("2026-11-23T09:40:00Z", "2026-11-23T09:40:00Z", False),
+        ("2026-11-23T09:40:00Z", "2026-11-23", False),
+        ("2026-11-23", "2026-11-23T11:00:00Z", False),
+        ("2026-11-17", "2026-11", False),
+        ("2026-10-17", "2026-11", True),
+        ("2026-11", "2026-11-20", False),
+        ("2026-10", "2026-11-20", True),
+        ("2026-11-17", "2026-11-30", False),
+        ("2026-11-17", None, False),
+        (None, "2026-11-20", False),
+        ("2027-01-01", "2026-11-23", False),
+    ],
+)
+def test_a_step_counts_only_when_the_chart_shows_it_to_be_later(
+    finding: str | None, done: str | None, counts: bool
+) -> None:
+    dated = {"effectiveDateTime": finding} if finding else {}
+    (found,) = given("C-SSRS, undated: question 4 = yes")
+    assessment, plan = at(done), care_plan(None, created=done)
+    if done is None:
+        del assessment["performedDateTime"], plan["created"]
+
+    (card,) = cards(found | dated, assessment, plan)
+
+    for label, entry in ((ASSESSED, assessment), (PLAN, plan)):
+        words = step(card, label)
+        plain = words.startswith(("20", "18 ", "23 ", "Nov", "dated"))
+        assert plain is counts, words
+        assert f"`{entry['resourceType']}/{entry['id']}`" in words, "what does not count is named"
+    assert (ORDER in buttons(card)) is not counts
+
+
+def test_an_assessment_of_the_same_visit_an_hour_later_counts_and_does_not_lower_the_finding() -> None:
+    place = {"encounter": {"reference": "Encounter/now"}}
+    answer_today = given("C-SSRS, undated: question 4 = yes")[0] | {"effectiveDateTime": "2026-11-23T09:40:00Z"} | place
+
+    (card,) = cards(answer_today, at("2026-11-23T10:40:00Z", **place))
+
+    assert card["indicator"] == "critical"
+    assert step(card, ASSESSED).startswith("23 Nov 2026 10:40, `Procedure/")
+
+
+def test_a_step_must_be_later_than_every_finding() -> None:
+    assert step(cards(ITEM_9, "C-SSRS, 30 days ago: question 4 = yes", at("2026-11-10"))[0], ASSESSED).startswith(NONE)
+
+
+def test_an_earlier_plan_is_named_as_such() -> None:
+    (card,) = cards(ITEM_9, care_plan("200 days ago"))
+
+    assert step(card, PLAN).startswith(f"{NONE}; an earlier one: 7 May 2026, `CarePlan/")
+
+
+def test_a_later_negative_screen_is_named_with_the_finding_and_is_no_assessment() -> None:
+    (card,) = cards("C-SSRS, 30 days ago: question 4 = yes", "C-SSRS, 2 days ago: question 1 2 6 = no")
+
+    assert card["indicator"] == "info"
+    assert "Later: C-SSRS, all questions put answered no. 21 Nov 2026" in card["detail"]
+    assert step(card, ASSESSED) == NONE
+
+
+@pytest.mark.parametrize("status", ["in-progress", "not-done", "entered-in-error", "preparation", "unknown"])
+def test_only_a_completed_assessment_counts(status: str) -> None:
+    assert step(cards(ITEM_9, at("2026-11-20") | {"status": status})[0], ASSESSED) == NONE
+
+
+# ---- safety plans ----
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Safety plan", "Suicide safety plan (Stanley-Brown)", "SAFETY PLAN reviewed with patient", "Crisis plan", "Crisis response plan", "Safety planning intervention",
+        "Plan de seguridad", "Plan de crisis", "Plan de prevención del suicidio", "Stanley Brown", "Discussed home situation. Safety plan made.",
+        "Safety plan: home and medication locked away",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda w: {"title": w},
+        lambda w: {"title": None, "description": w},
+        lambda w: {"title": "Plan", "category": [{"text": w}]},
+        lambda w: {"title": "Plan", "category": [{"coding": [{"system": "urn:x", "code": "1", "display": w}]}]},
+        lambda w: {"title": "Plan", "activity": [{"detail": {"status": "completed", "code": {"text": w}}}]},
+        lambda w: {"title": "Plan", "activity": [{"detail": {"status": "in-progress", "code": {"coding": [{"display": w}]}}}]},
+    ],
+)  # fmt: skip
+def test_a_plan_is_known_by_its_words_wherever_they_stand(words: str, place) -> None:
+    assert "`CarePlan/" in step(cards(ITEM_9, care_plan("2 days ago", **place(words)))[0], PLAN)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Care plan", "Depression care plan", "Fall safety plan", "Home safety plan", "Fire safety plan", "Sickle cell crisis plan", "Adrenal crisis plan",
+        "Safety plan declined", "No safety plan", "Safety plan: declined by patient", "Safety plan not completed", "Safety plan needed", "Sin plan de seguridad",
+        "Plan de seguridad infantil", "Safety", "Crisis", "Patient safety officer planned", "Medication safety plan", "Safety plan for falls",
+    ],
+)  # fmt: skip
+def test_a_plan_of_another_kind_or_one_that_was_not_made_is_none(words: str) -> None:
+    assert step(cards(ITEM_9, care_plan("2 days ago", words))[0], PLAN) == NONE
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ({"status": "active"}, "21 Nov"),
+        ({"status": "completed"}, "21 Nov"),
+        ({"intent": "order"}, "21 Nov"),
+        ({"status": "on-hold"}, f"{NONE}; one that is on hold or has ended: 21 Nov"),
+        ({"period": {"start": "2026-11-21", "end": "2026-11-22"}}, f"{NONE}; one that is on hold or has ended: 21 Nov"),
+        ({"period": {"start": "2026-11-21", "end": "2026-11-23"}}, "21 Nov"),
+        ({"status": "draft"}, NONE),
+        ({"status": "revoked"}, NONE),
+        ({"status": "entered-in-error"}, NONE),
+        ({"status": "unknown"}, NONE),
+        ({"intent": "proposal"}, NONE),
+        ({"intent": "option"}, NONE),
+        ({"title": "Plan", "activity": [{"detail": {"status": "not-started", "code": {"text": "Safety plan"}}}]}, NONE),
+        ({"title": "Plan", "activity": [{"detail": {"status": "completed", "doNotPerform": True, "code": {"text": "Safety plan"}}}]}, NONE),
+    ],
+)  # fmt: skip
+def test_which_plans_count(elements: dict, said: str) -> None:
+    words = step(cards(ITEM_9, care_plan("2 days ago", **elements))[0], PLAN)
+
+    assert words.startswith(said)
+    assert said != NONE or words == NONE
+
+
+def test_a_plan_without_a_date_of_making_is_dated_by_its_beginning() -> None:
+    plan = care_plan(None, period={"start": "2026-11-19"})
+
+    assert step(cards(ITEM_9, plan)[0], PLAN) == f"19 Nov 2026, `CarePlan/{plan['id']}`"
+    assert step(cards(ITEM_9, plan | {"created": "2026-11-10"})[0], PLAN).startswith(f"{NONE}; an earlier one: 10 Nov")
+
+
+# ---- appointments ----
+
+
+def kind(**elements):
+    return appointment("in 9 days", **elements)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        kind(**FOLLOW_UP),
+        kind(appointmentType=codeable("http://hl7.org/fhir/v2/0276", "FOLLOWUP")),
+        kind(serviceCategory=[{"text": "Mental Health"}]),
+        kind(serviceType=[{"coding": [{"code": "1", "display": "Behavioral Health"}]}]),
+        kind(serviceType=[{"text": "Behavioural health"}]),
+        kind(specialty=[codeable(SNOMED, "394587001")]),
+        kind(specialty=[{"text": "Psychiatry"}]),
+        kind(specialty=[{"text": "Psiquiatría"}]),
+        kind(reasonCode=[{"text": "Suicidal thoughts, review"}]),
+        kind(description="Salud mental, primera visita"),
+        kind(description="Crisis team"),
+        kind(description="Counselling"),
+        kind(description="Post-discharge follow-up"),
+        kind(description="Seguimiento"),
+        kind(description="Follow up with Dr. X", specialty=[{"text": "General practice"}]),
+        kind(description="Psychotherapy after surgery"),
+    ],
+)
+def test_a_follow_up_is_known_by_code_or_words(found: dict) -> None:
+    assert step(cards(ITEM_9, found)[0], BOOKED) == f"2 Dec 2026 12:00, `Appointment/{found['id']}`"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        kind(description="Check-up"),
+        kind(appointmentType=codeable("http://terminology.hl7.org/CodeSystem/v2-0276", "ROUTINE")),
+        kind(appointmentType=codeable("urn:local", "FOLLOWUP")),
+        kind(specialty=[{"text": "Orthopaedics"}], **FOLLOW_UP),
+        kind(description="Follow-up fracture clinic"),
+        kind(serviceType=[{"text": "Genetic counseling"}]),
+        kind(reasonCode=[{"text": "Smoking cessation counselling"}]),
+        kind(serviceCategory=[]),
+    ],
+)
+def test_another_appointment_is_named_and_does_not_count(found: dict) -> None:
+    (card,) = cards(ITEM_9, found)
+
+    assert step(card, BOOKED) == (
+        f"{NONE}; other appointment booked 2 Dec 2026 12:00, `Appointment/{found['id']}`, "
+        "purpose not recorded as follow-up"
+    )
+    assert TASK in buttons(card)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (appointment("in 90 days"), "21 Feb 2027 12:00"),
+        (appointment("in 91 days"), f"{NONE}; one is booked later than that: 22 Feb 2027"),
+        (appointment("today") | {"start": "2026-11-23T15:00:01Z"}, "23 Nov 2026 15:00"),
+        (appointment("today") | {"start": "2026-11-23T15:00:00Z"}, NONE),
+        (appointment("today") | {"start": "2026-11-23"}, NONE),
+        (appointment("3 days ago"), NONE),
+        (appointment("in 5 days") | {"status": "pending"}, f"{NONE}; one is pending, not confirmed: 28 Nov 2026"),
+        (appointment("in 5 days", description="Eye") | {"status": "pending"}, NONE),
+        *[
+            (appointment("in 5 days") | {"status": status}, NONE)
+            for status in ("proposed", "arrived", "fulfilled", "cancelled", "noshow", "entered-in-error", "checked-in", "waitlist", "x")
+        ],
+        (appointment(None), "not certain; one without a date: date not recorded"),
+    ],
+)  # fmt: skip
+def test_which_appointments_count(found: dict, said: str) -> None:
+    words = step(cards(ITEM_9, found)[0], BOOKED)
+
+    assert words.startswith(said)
+    assert said != NONE or words == NONE
+
+
+def test_an_appointment_that_the_patient_declined_does_not_count_and_one_that_another_declined_does() -> None:
+    found = appointment("in 5 days")
+    mine, theirs = found["participant"]
+
+    refused = cards(ITEM_9, found | {"participant": [mine | {"status": "declined"}, theirs]})[0]
+    other = cards(ITEM_9, found | {"participant": [mine, theirs | {"status": "declined"}]})[0]
+
+    assert step(refused, BOOKED).startswith(f"{NONE}; one was declined by the patient: 28 Nov 2026")
+    assert step(other, BOOKED).startswith("28 Nov 2026")
+
+
+def test_the_next_follow_up_is_named_and_the_latest_plan() -> None:
+    far, near = appointment("in 40 days"), appointment("in 4 days")
+    old, new = care_plan("5 days ago"), care_plan("1 days ago")
+
+    (card,) = cards(ITEM_9, far, near, new, old)
+
+    assert near["id"] in step(card, BOOKED)
+    assert new["id"] in step(card, PLAN)
+
+
+def test_no_free_text_of_a_plan_or_an_appointment_is_shown() -> None:
+    secret = "Zebulon"
+    held = [
+        care_plan("200 days ago", f"Safety plan {secret}", description=f"Safety plan {secret}"),
+        kind(description=f"Eye clinic {secret}", comment=secret, serviceType=[{"text": secret}]),
+    ]
+
+    assert secret not in json.dumps(cards(ITEM_9, *held))
+
+
+# ---- whose it is ----
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_step_of_another_patient_never_counts_and_it_is_said(place: int) -> None:
+    held = list(ALL_THREE)
+    held[place] = foreign(held[place])
+
+    (card,) = cards(ITEM_9, *held)
+
+    assert step(card, (ASSESSED, PLAN, BOOKED)[place]) == NONE
+    assert held[place]["id"] not in json.dumps(card)
+    assert "1 entry belonging to another patient" in card["detail"]
+
+
+@pytest.mark.parametrize(
+    ("actors", "own"),
+    [
+        ([{"reference": f"Patient/{PATIENT}"}], True),
+        ([{"reference": f"Patient/{PATIENT}/_history/3"}], True),
+        ([{"reference": "Practitioner/1"}, {"reference": f"Patient/{PATIENT}"}], True),
+        ([{"reference": "Patient/other"}, {"reference": f"Patient/{PATIENT}"}], True),
+        ([{"identifier": {"system": "urn:mrn", "value": "4471"}}], True),
+        ([{"reference": "#me"}], True),
+        ([{"reference": "Patient/other"}], False),
+        ([{"reference": f"Practitioner/{PATIENT}"}], False),
+        ([{"reference": f"https://elsewhere.example/fhir/Patient/{PATIENT}"}], False),
+        ([{"identifier": {"system": "urn:mrn", "value": "Patient 1"}}], False),
+        ([{"display": "Marguerite"}], False),
+        ([], False),
+    ],
+)
+def test_an_appointment_is_a_patients_when_the_patient_takes_part(actors: list[dict], own: bool) -> None:
+    who = patient(identifier=[{"system": "urn:mrn", "value": "4471"}])
+    inside = {"resourceType": "Patient", "id": "me", "identifier": [{"system": "urn:mrn", "value": "4471"}]}
+    found = appointment("in 5 days") | {"participant": [{"actor": a} for a in actors], "contained": [inside]}
+
+    (card,) = cards(ITEM_9, found, who=who)
+
+    assert (step(card, BOOKED) != NONE) is own
+    assert ("not used" in card["detail"]) is not own
+    assert ("naming no patient" in card["detail"]) is ("Patient" not in json.dumps(actors) and not own)
+
+
+def test_an_unreadable_appointment_of_another_patient_is_not_this_patients() -> None:
+    broken = appointment("in 5 days") | {"description": 5}
+
+    (card,) = cards(ITEM_9, foreign(broken))
+
+    assert step(card, BOOKED) == NONE
+    assert step(cards(ITEM_9, broken)[0], BOOKED) == f"could not be read (`Appointment/{broken['id']}`)"
+
+
+def test_another_patients_resource_of_the_same_id_takes_no_ones_place() -> None:
+    own = appointment("in 5 days") | {"meta": {"lastUpdated": "2026-11-01T00:00:00Z"}}
+    theirs = foreign(own) | {"meta": {"lastUpdated": "2026-11-20T00:00:00Z"}, "status": "cancelled"}
+
+    for order in ((own, theirs), (theirs, own)):
+        assert step(cards(ITEM_9, *order)[0], BOOKED).startswith("28 Nov 2026")
+
+
+def test_a_plan_with_a_label_of_substance_use_is_put_away_unread() -> None:
+    labelled = care_plan("2 days ago") | {"meta": {"security": [{"code": "42CFRPart2"}]}}
+
+    assert step(cards(ITEM_9, labelled)[0], PLAN) == NONE
+
+
+# ---- unknown is not none ----
+
+
+@pytest.mark.parametrize(("key", "label"), [("procedures", ASSESSED), ("care-plans", PLAN), ("appointments", BOOKED)])
+def test_a_step_that_could_not_be_looked_for_is_said_to_be_unread_and_the_card_comes(key: str, label: str) -> None:
+    kinds = ("Procedure", "CarePlan", "Appointment")
+    others = [found for found in ALL_THREE if found["resourceType"] != kinds[(ASSESSED, PLAN, BOOKED).index(label)]]
+
+    (refused,) = cards(ITEM_9, *others, **{key: OUTCOME})
+    (absent,) = cards(ITEM_9, *others, without=(key,))
+    (empty,) = cards(ITEM_9, *others, **{key: None})
+
+    assert step(refused, label) == "could not be read (the chart answered with an error report)"
+    assert step(absent, label) == "could not be read (not sent, and no access to the chart was given)"
+    assert step(empty, label) == NONE
+
+
+@pytest.mark.parametrize(
+    ("found", "label"),
+    [
+        (at("2026-11-20") | {"code": 5}, ASSESSED),
+        (care_plan("2 days ago") | {"title": 5}, PLAN),
+        (care_plan("2 days ago") | {"modifierExtension": [{"url": "urn:x"}]}, PLAN),
+        (care_plan("2 days ago") | {"custodian": {"reference": "Practitioner/1"}}, PLAN),
+        (care_plan("2 days ago") | {"context": {"reference": "Encounter/1"}}, PLAN),
+        (appointment("in 5 days") | {"participant": {}}, BOOKED),
+        (appointment("in 5 days") | {"reason": []}, BOOKED),
+        (appointment("in 5 days") | {"serviceCategory": {"text": "x"}}, BOOKED),
+    ],
+)
+def test_a_step_that_cannot_be_read_is_said_with_its_reference_and_is_no_step(found: dict, label: str) -> None:
+    (card,) = cards(ITEM_9, found)
+
+    words = step(card, label)
+    assert words.startswith("could not be read (`")
+    assert found["id"] in words or "patient not readable" in words
+
+
+def test_a_step_that_was_found_counts_although_another_entry_cannot_be_read() -> None:
+    broken = care_plan("2 days ago") | {"title": 5}
+
+    assert cards(ITEM_9, *ALL_THREE, broken) == []
+
+
+def test_an_unreadable_step_is_nothing_to_say_without_a_finding() -> None:
+    assert cards(care_plan("2 days ago") | {"title": 5}, appointment("in 5 days") | {"start": 5}) == []
+    assert cards(without=("care-plans", "appointments", "procedures")) == []
+
+
+def test_what_was_withheld_for_consent_is_said_as_not_read() -> None:
+    denial = resource("Consent", status="active", provision={"type": "deny"}) | {
+        "patient": {"reference": f"Patient/{PATIENT}"}
+    }
+
+    (card,) = cards(ITEM_9, denial, without=("care-plans",))
+
+    assert step(card, PLAN).startswith("could not be read (not read: the patient has not consented")
+
+
+@pytest.mark.parametrize("key", ["patient", "conditions", "screening", "questionnaires"])
+def test_needed_data_that_was_not_obtained_is_412_without_a_finding_and_said_with_one(key: str) -> None:
+    assert post(without=(key,)).status_code == 412
+    finding = "Condition T14.91XA, 41 days ago" if key != "conditions" else INTENT
+
+    found = topics(finding, without=(key,))
+
+    assert found[-1] == "could-not-assess info"
+    assert len(found) == 2
+
+
+def test_a_depression_total_alone_does_not_stand_for_needed_data_that_is_missing() -> None:
+    assert post("PHQ-9, 6 days ago: total = 18", without=("conditions",)).status_code == 412
+
+
+def test_needed_data_that_is_missing_is_said_also_when_every_step_is_on_file() -> None:
+    assert topics(ITEM_9, *ALL_THREE, without=("conditions",)) == ["could-not-assess info"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [resource("Condition", onsetDateTime=5), resource("QuestionnaireResponse", item=7)],
+)
+def test_an_entry_that_may_hide_an_answer_is_said(found: dict) -> None:
+    assert topics(found) == ["could-not-assess info"]
+
+
+def test_a_blank_item_9_is_said_at_discharge() -> None:
+    assert topics("PHQ-9, 5 days ago: items 1-8 = 1, item 9 = blank") == ["could-not-assess info"]
+
+
+# ---- what does not speak here ----
+
+
+@pytest.mark.parametrize("line", ["PHQ-9, 6 days ago: items 1-8 = 2, item 9 = 0", "PHQ-9, 6 days ago: total = 21", "PHQ-2, 6 days ago: total = 4"])  # fmt: skip
+def test_a_depression_score_has_no_card_at_discharge(line: str) -> None:
+    assert cards(line) == []
+
+
+def test_no_model_is_asked_and_none_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from explanations import assessment
+
+    monkeypatch.setattr(assessment, "score", lambda *_: pytest.fail("a model was asked"))
+    client = open_app(now=lambda: AS_OF).test_client()
+
+    assert topics("Condition 193462001, 100 days ago, problem list", "Condition 13645005, 900 days ago, problem list", client=client) == []  # fmt: skip
+    assert topics(ITEM_9, client=client) == ["positive-safety-answer warning"]
+
+
+def test_consent_that_could_not_be_read_silences_nothing_here() -> None:
+    assert cards(without=("consents",)) == []
+    assert topics(ITEM_9, without=("consents",)) == ["positive-safety-answer warning"]
+
+
+def test_contradictions_of_the_patients_own_data_are_a_line_and_no_card() -> None:
+    odd = "PHQ-9, 6 days ago: items 1-8 = 1, item 9 = {}, total = 20"
+
+    assert cards(odd.format(0)) == []
+    (card,) = cards(odd.format(2))
+    assert "PHQ-9: total 20, but the nine answers add up to 10." in card["detail"]
+
+
+def test_answers_that_name_somebody_else_are_said_because_they_may_be_this_patients() -> None:
+    assert topics(*[foreign(r) for r in given(INTENT)]) == ["data-anomaly info"]
+
+
+def test_a_deceased_patient_gets_no_card() -> None:
+    for died in ({"deceasedBoolean": True}, {"deceasedDateTime": "2026-11-20"}):
+        assert cards(ITEM_9, INTENT, who=patient(**died)) == []
+
+
+@pytest.mark.parametrize("age", [9, 15, None])
+def test_the_rules_speak_at_every_age(age: int | None) -> None:
+    (card,) = cards(INTENT, who=patient(age=age))
+
+    assert (card["source"]["topic"]["code"], card["indicator"]) == ("acute-safety", "critical")
+    assert buttons(card) == [ORDER, TASK]
+    assert ("NIMH" in card["links"][0]["label"]) is (age is not None)
+
+
+def test_us_guidelines_stay_in_the_us() -> None:
+    (there,), (elsewhere,) = cards(ITEM_9), cards(ITEM_9, client=service(country="CA"))
+
+    assert "links" in there
+    assert "links" not in elsewhere
+
+
+# ---- suggestions ----
+
+
+@pytest.mark.parametrize("lines", [[ITEM_9], [INTENT], [ITEM_9, INTENT, "Condition T14.91XA, 41 days ago"]])
+def test_no_draft_is_offered_twice_and_every_draft_is_valid(lines: list[str]) -> None:
+    found = [s for card in cards(*lines, without=("procedures",)) for s in card.get("suggestions", [])]
+    drafts = [action["resource"] for suggestion in found for action in suggestion["actions"]]
+
+    assert [s["label"] for s in found] == [ORDER, TASK]
+    assert len({s["uuid"] for s in found}) == 2
+    for draft in drafts:
+        assert faults(draft) == []
+        assert not [i for i in Validator().validate_resource(draft).issues if not i.code.startswith("reference")]
+        assert draft["status"] == "draft"
+        assert draft["encounter"] == {"reference": "Encounter/now"}
+        assert f"Patient/{PATIENT}" in json.dumps(draft)
+    assert drafts[1]["restriction"]["period"]["end"] == "2026-11-30"
+
+
+# ---- the call ----
+
+
+@pytest.mark.parametrize("encounter", [{}, {"encounterId": None}, {"encounterId": ""}, {"encounterId": "Encounter/1"}])
+def test_discharge_requires_a_bare_encounter_id(encounter: dict) -> None:
+    refused = post(ITEM_9, context={"userId": "Practitioner/doc", "patientId": PATIENT} | encounter)
+
+    assert refused.status_code == 400
+    assert "context.encounterId" in refused.get_data(as_text=True)
+
+
+def test_an_answer_of_the_encounter_that_ends_is_current_for_seven_days() -> None:
+    said = given("C-SSRS, 5 days ago: question 4 = yes")[0] | {"encounter": {"reference": "Encounter/now"}}
+
+    assert topics(said) == ["acute-safety critical"]
+    assert topics(said, context=NOW | {"encounterId": "another"}) == ["recent-safety warning"]
+
+
+def test_the_service_asks_for_what_it_needs_and_no_more() -> None:
+    offered = next(s for s in CLIENT.get("/cds-services").get_json()["services"] if s["hook"] == "encounter-discharge")
+
+    assert set(offered["prefetch"]) == set(DISCHARGE)
+    assert not {"measurements", "medications"} & set(offered["prefetch"])
+    assert offered["prefetch"]["care-plans"] == "CarePlan?patient={{context.patientId}}"
+    assert offered["prefetch"]["appointments"] == "Appointment?patient={{context.patientId}}&status=booked,pending"
+
+
+def test_other_services_look_at_no_plan_and_no_appointment() -> None:
+    sent = prefetch_of([patient()]) | {"care-plans": OUTCOME, "appointments": json.loads(json.dumps(foreign(appointment("in 5 days"))))}  # fmt: skip
+    body = {"hook": "patient-view", "hookInstance": "h", "context": NOW, "prefetch": sent}
+
+    assert CLIENT.post("/cds-services/depression-suicide-risk", json=body).get_json() == {"cards": []}
+
+
+# ---- read from a server ----
+
+
+def fetched(server, *held: dict):
+    who = server.load(patient(), *held)
+    granted = {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 60, "scope": "x", "subject": "y"}
+    body = {"hook": "encounter-discharge", "hookInstance": "h", "context": NOW | {"patientId": who},
+            "fhirServer": server.base, "fhirAuthorization": granted}  # fmt: skip
+    got = CLIENT.post(ADDRESS, json=body)
+    assert got.status_code == 200, got.get_json()
+    return got.get_json()["cards"]
+
+
+def test_what_was_not_sent_is_read_and_nothing_else(server) -> None:
+    assert fetched(server, *given(ITEM_9), *ALL_THREE) == []
+    asked = {path.partition("?")[0].partition("/")[0] for path in server.asked()}
+    assert asked == {"Patient", "Condition", "Observation", "QuestionnaireResponse", "Encounter", "Procedure", "Consent",
+                     "CarePlan", "Appointment"}  # fmt: skip
+    assert [len(server.asked(f"{kind}?")) for kind in ("Observation", "CarePlan", "Appointment")] == [1, 1, 1]
+
+
+def test_a_refused_read_of_plans_is_said_and_hides_no_finding(server) -> None:
+    server.fail("CarePlan?", act=answering(403, b"{}"))
+
+    (card,) = fetched(server, *given(ITEM_9), *ALL_THREE)
+
+    assert step(card, PLAN).startswith("could not be read (")
+
+
+def test_a_server_that_searches_plans_by_category_alone_leaves_others_unseen_and_that_is_said(server) -> None:
+    server.fail("CarePlan?", act=lambda handler: "category=" not in handler.path and answer(handler, 400, b"{}"))
+    category = codeable("http://hl7.org/fhir/us/core/CodeSystem/careplan-category", "assess-plan")
+
+    (card,) = fetched(server, *given(ITEM_9), at("2026-11-20"), appointment("in 5 days"))
+    found = fetched(server, *given(ITEM_9), *ALL_THREE[::2], care_plan("2 days ago", category=[category]))
+
+    assert "category assess-plan only" in step(card, PLAN)
+    assert found == []
+
+
+# ---- without a server ----
+
+
+def assessed(tmp_path, whole: dict):
+    path = tmp_path / "input.json"
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    site = default_config().sites[0]
+    return assess_file(str(path), as_of=AS_OF, site=site, engine=load_engine(), phrases=load())
+
+
+def test_assess_of_a_discharge_request_gives_the_discharge_cards_and_no_estimate(tmp_path) -> None:
+    sent = prefetch_of([patient(), *given(ITEM_9), *ALL_THREE[:2]], DISCHARGE)
+    body = {"hook": "encounter-discharge", "hookInstance": "h", "context": NOW, "prefetch": sent}
+
+    found = assessed(tmp_path, body)
+    refused = assessed(tmp_path, body | {"context": {k: v for k, v in NOW.items() if k != "encounterId"}})
+
+    assert [card.source.topic.code for card in found.cards] == ["positive-safety-answer"]
+    assert BOOKED in found.cards[0].detail
+    assert {score["reason"] for score in found.report()["scores"]} == {"discharge"}
+    assert "encounterId" in refused.error
+    print_assessed(found)
+
+
+def test_assess_of_a_bundle_is_as_before_whatever_plans_and_appointments_it_holds(tmp_path) -> None:
+    broken = [care_plan("today") | {"title": 5}, foreign(care_plan("today")), foreign(appointment("in 5 days"))]
+    chart = [patient(), *given(ITEM_9)]
+
+    with_them, without = (
+        assessed(tmp_path, json.loads(bundle(*chart, *more)) | {"type": "collection"}) for more in (broken, [])
+    )
+
+    said = [[(card.summary, card.detail) for card in found.cards] for found in (with_them, without)]
+    assert said[0] == said[1] != []
+    assert "Before discharge" not in said[0][0][0]
