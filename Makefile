@@ -11,9 +11,11 @@ export MHCDS_SHARED
 # More words for pytest: make test ARGS="-k phq9 -x"
 ARGS ?=
 
-# The virtual environment is made anew when the lock, the interpreter or its own place changes, and the project is
-# installed anew when pyproject.toml changes; by content, since a checkout touches every file's time.
+# The virtual environment is made anew when the lock, the interpreter or its own place changes, the clients of others
+# beside it (for the tests; never on the path of anything else) when their lock does, and the project is installed anew
+# when pyproject.toml changes; by content, since a checkout touches every file's time.
 DEPS_KEY = $$(cksum < requirements/dev.txt) $$($(PYTHON) -c 'import sys; print(sys.version_info[:3], sys.base_prefix)') $(CURDIR)
+CLIENTS_KEY = $$(cksum < requirements/clients.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -35,6 +37,12 @@ setup: ## the virtual environment in .venv, from the hashed lock (the targets be
 		$(PYTHON) -m venv --clear $(VENV) && \
 		$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt && \
 		echo "$(DEPS_KEY)" > $(VENV)/.deps || exit 1; \
+	fi
+	@if [ "$$(cat $(VENV)/.clients 2>/dev/null)" != "$(CLIENTS_KEY)" ]; then \
+		rm -rf $(VENV)/clients && \
+		$(PIP_INSTALL) --no-deps --no-compile --target $(VENV)/clients --require-hashes --only-binary :all: \
+			-r requirements/clients.txt && \
+		echo "$(CLIENTS_KEY)" > $(VENV)/.clients || exit 1; \
 	fi
 	@if [ "$$(cat $(VENV)/.project 2>/dev/null)" != "$(PROJECT_KEY)" ]; then \
 		$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable . && \
@@ -64,6 +72,7 @@ lock: ## choose versions anew into requirements/ (releases at least a week old)
 			-r requirements/lock.txt; }
 	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml --extra train --group dev -o requirements/dev.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
+	.venv-lock/bin/uv pip compile --upgrade --quiet --no-deps --group clients -o requirements/clients.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet --group lock -o requirements/lock.txt
 
 fuzz: setup ## spoil and read 200,000 sample charts (ARGS=number)

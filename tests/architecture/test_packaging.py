@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"cds_service", "explanations", "fhir_adapters", "models", "smart_launch"}
-LOCKS = ("serve", "dev", "lock")
+LOCKS = ("serve", "dev", "clients", "lock")
 LARGEST_FILE_BYTES = 2_000_000
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -162,6 +162,7 @@ def test_serving_and_development_are_locked_to_the_same_releases() -> None:
         ("dev", PROJECT["project"]["optional-dependencies"]["train"]),
         ("dev", PROJECT["dependency-groups"]["dev"]),
         ("dev", PROJECT["build-system"]["requires"]),
+        ("clients", PROJECT["dependency-groups"]["clients"]),
         ("lock", PROJECT["dependency-groups"]["lock"]),
     ],
 )
@@ -172,6 +173,15 @@ def test_the_lock_satisfies_what_the_project_asks_for(lock: str, wanted: list[st
         pinned = Requirement(entries[canonicalize_name(requirement.name)][0])
         version = next(iter(pinned.specifier)).version
         assert requirement.specifier.contains(version), f"{requirement} against {pinned}: run `make lock`"
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_the_clients_of_others_bring_no_second_copy_of_what_is_installed(platform: str) -> None:
+    markers = {name: Requirement(entry).marker for name, (entry, _) in locked("dev").items()}
+    installed = {name for name, marker in markers.items() if not marker or marker.evaluate({"sys_platform": platform})}
+
+    assert locked("clients").keys() & installed == set()
+    assert locked("clients").keys() == {Requirement(r).name for r in PROJECT["dependency-groups"]["clients"]}
 
 
 @pytest.mark.parametrize(
