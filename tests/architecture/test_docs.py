@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from click import Group
 
+from cds_service import cards, dialects
 from cds_service.__main__ import main
 from cds_service.catalogue import SERVICES
 from cds_service.issuers import IssuerTable
 from cds_service.settings import LimitsTable, ServiceFile, TlsTable
 from cds_service.sites import ITEMS, SiteFile, load_config
+from explanations.help_lines import guideline
 from fhir_adapters.gathered import ALL_KEYS
 from models.safety_rules import RULES, Topic
 
@@ -62,6 +64,19 @@ def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
     assert config.address == "http://127.0.0.1:8080"
     assert config.limits.calls_per_minute == 0
     assert config.sites[0].issuers[0].keys[0].algorithms == ("ES384",)
+
+
+def test_the_allowed_links_of_the_registering_page_let_every_link_of_ours_through() -> None:
+    page = (ROOT / "docs" / "registering.md").read_text(encoding="utf-8")
+    examples = [tomllib.loads(text) for text in re.findall(r"```toml\n(.+?)```", page, re.DOTALL)]
+    lists = [example["allowed_links"] for example in examples if "allowed_links" in example]
+    names = {name for listed in cards.LINKS.values() for name in listed} | set(cards.YOUNG.values())
+    ours = {guideline(name).url for name in names if guideline(name)}
+
+    assert len(lists) == 2
+    for url in ours:
+        assert url in page
+        assert all(any(dialects._below(url, allowed) for allowed in listed) for listed in lists), url
 
 
 def test_every_prefetch_key_and_topic_is_documented() -> None:

@@ -35,7 +35,7 @@ def told(found: list[dict]) -> list[tuple[str, ...]]:
 def expected(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, ...]]:
     client = client_of(tmp_path_factory.mktemp("plain"))
 
-    found = cards(client.post(ADDRESS, json=hook_request(prefetch=CHART), headers=EHR(clock=NOW).headers()))
+    found = cards(client.post(ADDRESS, json=hook_request(more=CHART), headers=EHR(clock=NOW).headers()))
 
     assert [card["source"]["topic"]["code"] for card in found] == ["positive-safety-answer"]
     assert len(found[0]["links"]) == 2
@@ -252,7 +252,7 @@ def test_each_hospital_of_oracle_health_gets_the_card_with_its_own_links(
 ) -> None:
     client = oracle(tmp_path, apart)
     token = ORACLE.headers(tenant=site if apart == "tenants" else ...)
-    body = hook_request(fhirServer=base_of(site), prefetch=CHART)
+    body = hook_request(fhirServer=base_of(site), more=CHART)
 
     found = cards(client.post(ADDRESS, json=body, headers=token))
 
@@ -263,7 +263,7 @@ def test_each_hospital_of_oracle_health_gets_the_card_with_its_own_links(
 @pytest.mark.parametrize("server", [base_of("north"), ...], ids=["a third hospital", "no server"])
 def test_a_call_that_belongs_to_no_hospital_of_oracle_health_gets_nothing(tmp_path: Path, server) -> None:
     by_base, by_tenant = oracle(tmp_path / "bases", "fhir_bases"), oracle(tmp_path / "tenants", "tenants")
-    body = hook_request(fhirServer=server, prefetch=CHART)
+    body = hook_request(fhirServer=server, more=CHART)
 
     assert by_base.post(ADDRESS, json=body, headers=ORACLE.headers()).status_code == 400
     assert by_tenant.post(ADDRESS, json=body, headers=ORACLE.headers(tenant="north")).status_code == 401
