@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -131,8 +132,7 @@ class Store:
         """
         minute = now // 60
         with self._transaction() as connection:
-            done = connection.execute(self._insert(used_token).values(digest=digest, expires=expires))
-            if done.rowcount == 0:
+            if not self._new(connection, used_token, {"digest": digest, "expires": expires}):
                 return Admission.REPLAYED
             calls = self._counted(connection, client, minute)
             if calls == 1:  # a client's first call of a minute tidies up
@@ -170,25 +170,23 @@ class Store:
             for item in items:
                 wanted = sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))
                 found = connection.execute(sa.select(card.c.answer, card.c.topic, card.c.site).where(wanted)).first()
-                done = connection.execute(
-                    self._insert(feedback).values(
-                        at=at.isoformat(),
-                        site=found.site if found else sites[0],
-                        service=service,
-                        answer=found.answer if found else None,
-                        topic=found.topic if found else None,
-                        digest=item.digest,
-                        card=item.card,
-                        outcome=item.outcome,
-                        outcome_at=item.outcome_at,
-                        suggestions=[*item.suggestions],
-                        reason_system=item.reason_system,
-                        reason_code=item.reason_code,
-                        reason_hl7=item.reason_hl7,
-                        comment=item.comment,
-                    )
-                )
-                new += done.rowcount
+                values = {
+                    "at": at.isoformat(),
+                    "site": found.site if found else sites[0],
+                    "service": service,
+                    "answer": found.answer if found else None,
+                    "topic": found.topic if found else None,
+                    "digest": item.digest,
+                    "card": item.card,
+                    "outcome": item.outcome,
+                    "outcome_at": item.outcome_at,
+                    "suggestions": [*item.suggestions],
+                    "reason_system": item.reason_system,
+                    "reason_code": item.reason_code,
+                    "reason_hl7": item.reason_hl7,
+                    "comment": item.comment,
+                }
+                new += self._new(connection, feedback, values)
                 known += found is not None
         return new, known
 
@@ -210,16 +208,39 @@ class Store:
             return MigrationContext.configure(connection).get_current_revision()
 
     def upgrade(self) -> None:
-        """Brings the tables to this version. Doing it again changes nothing."""
+        """Brings the tables to this version. Doing it again changes nothing. Raises ConfigError for later tables."""
         config = _alembic()
-        with self._transaction() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        try:
+            with self._transaction() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except CommandError as error:
+            found = self.revision()
+            raise ConfigError(
+                f"store: its tables are of version {found}, later than {newest()}: update mhcds"
+            ) from error
 
     def backup(self, target: Path) -> int:
-        """Writes all rows, as of one moment, as gzipped lines of JSON; how many. Secrets stay sealed."""
+        """Writes all rows, as of one moment, as gzipped lines of JSON; how many. Secrets stay sealed.
+
+        Raises ConfigError when the file is there already or cannot be written; nothing half is left.
+        """
+        try:
+            file = gzip.open(target, "xt", encoding="utf-8")  # noqa: SIM115  # what cannot be opened must not be removed
+        except OSError as error:
+            raise ConfigError(f"{target}: expected a new file that can be written ({error.strerror})") from error
+        try:
+            with file:
+                return self._write_all(file)
+        except BaseException as error:
+            target.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise ConfigError(f"{target}: cannot be written ({error.strerror}); nothing was kept") from error
+            raise
+
+    def _write_all(self, file: TextIO) -> int:
         count = 0
-        with self._transaction(snapshot=True) as connection, gzip.open(target, "xt", encoding="utf-8") as file:
+        with self._transaction(snapshot=True) as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
             file.write(json.dumps({"mhcds": "backup", "revision": revision}) + "\n")
             for table in SCHEMA.sorted_tables:
@@ -274,8 +295,10 @@ class Store:
     def _dialect(self) -> Any:  # noqa: ANN401  # two modules with the same function
         return postgresql if self.engine.dialect.name == "postgresql" else sqlite
 
-    def _insert(self, table: sa.Table) -> Any:  # noqa: ANN401  # the dialect's own insert
-        return self._dialect.insert(table).on_conflict_do_nothing()
+    def _new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+        """Puts a row in unless its key is there. Whether it is new is asked of the row: drivers count otherwise."""
+        add = self._dialect.insert(table).values(values).on_conflict_do_nothing()
+        return connection.execute(add.returning(*table.primary_key.columns)).first() is not None
 
     @contextmanager
     def _transaction(self, *, snapshot: bool = False) -> Iterator[sa.Connection]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))  # `import builders` from any test folder
@@ -46,3 +47,36 @@ def server(fhir_server):
     fhir_server.reset()
     yield fhir_server
     fhir_server.reset()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory):
+    """Makes empty databases in a real PostgreSQL, which is started once for all tests: `postgres()` is a URL."""
+    from ehr import Postgres
+
+    with Postgres(tmp_path_factory.mktemp("pg")) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store of each kind, in turn."""
+    if request.param == "sqlite":
+        (tmp_path / "store").mkdir()
+        return f"sqlite:///{tmp_path / 'store' / 'mhcds.db'}"
+    return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left_open():
+    """Connections that a test opened to a store are closed at its end; an engine opens new ones when asked again."""
+    used: set[sa.Engine] = set()
+
+    def note(connection: sa.Connection) -> None:
+        used.add(connection.engine)
+
+    sa.event.listen(sa.Engine, "engine_connect", note)
+    yield
+    sa.event.remove(sa.Engine, "engine_connect", note)
+    for engine in used:
+        engine.dispose()

