@@ -69,6 +69,7 @@ def _finding(finding: SafetyFinding, zone: tzinfo) -> dict[str, Any]:
             {"what": late.what, "effective": late.when.text, "reference": late.reference, "downgrades": late.downgrades}
             for late in finding.later
         ],
+        **({"later_more": finding.more_later} if finding.more_later else {}),
     }
 
 

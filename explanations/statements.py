@@ -13,7 +13,8 @@ from datetime import tzinfo
 from explanations.phrasebook import ago, code, dated, references
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
 from fhir_adapters.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TITLES, TOP_TOTAL
-from models.safety_rules import CUTS, SAFETY_TOPICS, Kind, Later, SafetyFinding, Urgency
+from models.safety_rules import CUTS, SAFETY_TOPICS, Kind, SafetyFinding, Urgency
+from models.supersession import Later
 
 FREQUENCY = ("not at all", "several days", "more than half the days", "nearly every day")
 QUESTIONS = {
@@ -75,7 +76,8 @@ def _moment(finding: SafetyFinding, zone: tzinfo) -> str:
 def later_lines(finding: SafetyFinding, zone: tzinfo) -> list[str]:
     """What was recorded since, at most three lines; or that nothing was found in what could be read."""
     lines = [_later(late, finding, zone) for late in finding.later]
-    shown = [*lines[:3], *([f"and {len(lines) - 3} more since"] if len(lines) > 3 else [])]
+    more = len(lines[3:]) + finding.more_later
+    shown = [*lines[:3], *([f"and {more} more since"] if more else [])]
     if not any(late.what != "item-9-zero" for late in finding.later):
         unread = "; not all of the chart could be read" if finding.partly_searched else ""
         shown.append(f"Later C-SSRS, ASQ or risk assessment: none in the records read{unread}")

@@ -8,7 +8,8 @@ product's defaults, chosen from the clinical sources named per rule; none is a g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import IntEnum, StrEnum
@@ -28,6 +29,7 @@ from fhir_adapters.facts import (
 )
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEM, TEEN_QUESTIONS
 from fhir_adapters.screening import total_of
+from models.supersession import Later, LaterEvidence, Since, item_9_endorsed
 
 RECENT_DAYS = 90
 POSITIVE_DAYS = 14
@@ -77,21 +79,12 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """Something recorded after a finding that bears on it. `downgrades`: it lowered the finding by one step (R3)."""
-
-    what: str
-    when: When
-    reference: str
-    downgrades: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyFinding:
     """One finding. `items` are the answers that it restates, the worst first; `value` a total where one matters.
 
     `days` are whole local days since `when`; None where no date was recorded. `gap` names what is not
-    recorded ("acuity", "recency"), which reads as worse (R4). `partly_searched`: some part of the chart in which later
+    recorded ("acuity", "recency"), which reads as worse (R4). `more_later`: how many later entries are not named in
+    `later`. `partly_searched`: some part of the chart in which later
     answers would stand was not obtained.
     """
 
@@ -109,6 +102,7 @@ class SafetyFinding:
     value: int | None = None
     gap: str | None = None
     later: tuple[Later, ...] = ()
+    more_later: int = 0
     provisional: bool = False
     partly_searched: bool = False
 
@@ -122,6 +116,7 @@ class SafetyReading:
 
 
 Level = tuple[Topic, Urgency]
+NOTHING_SINCE = Since()
 
 
 # ---- R1 time ------------------------------------------------------------------------------------------------------
@@ -164,120 +159,7 @@ def _recent(record: PatientRecord, when: When | None) -> Level | None:
     return (Topic.RECENT_SAFETY, Urgency.PROMPT) if days is not None and days <= RECENT_DAYS else None
 
 
-# ---- R3 supersession ----------------------------------------------------------------------------------------------
-
-
-def is_complete_negative(form: Administration) -> bool:
-    """R3: C-SSRS questions 1, 2 and 6 all no, and no other answer but no; ASQ all four no, likewise.
-
-    Questions that were not put may be absent. A form still in progress is never one.
-    """
-    if form.provisional or form.level in ("high", "moderate"):
-        return False
-    put = [a for a in form.answers if a.state is not AnswerState.BLANK]
-    wanted = {Instrument.CSSRS: ("q1", "q2", "q6"), Instrument.ASQ: ("q1", "q2", "q3", "q4")}.get(form.instrument)
-    if wanted is None or any(a.yes is not False for a in put):
-        return False
-    return all(form.yes(item) is False for item in wanted)
-
-
-def is_positive(form: Administration) -> bool:
-    """Whether a C-SSRS or ASQ holds any yes, or an overall result of moderate or high."""
-    return any(a.yes for a in form.answers) or form.level in ("high", "moderate")
-
-
-def _is_later(then: When | None, encounter: str | None, now: When | None, now_encounter: str | None) -> bool:
-    """Whether the second is later than the first: a later local date, or another encounter later the same day.
-
-    Callers leave out what is dated in the future.
-    """
-    if then is None or now is None:
-        return False
-    if now.day != then.day:
-        return now.day > then.day
-    other = encounter is not None and now_encounter is not None and encounter != now_encounter
-    return other and now.instant is not None and then.instant is not None and now.instant > then.instant
-
-
-def later_evidence(
-    record: PatientRecord, found_in: Administration | CodedEvent, *, acute: bool, phq: bool = False
-) -> tuple[Later, ...]:
-    """Everything else that was recorded on the day of a finding or after it and bears on it, latest first (R3).
-
-    A complete negative C-SSRS or ASQ lowers every finding, a completed suicide risk assessment acute facts, PHQ-9
-    item 9 = 0 an older positive item 9 (`phq`). Nothing lowers on a day that also holds a positive answer: the
-    worst answer of a day stands. What does not lower is named all the same.
-    """
-    when, encounter = found_in.when, found_in.encounter
-    if when is None:
-        return ()
-    screens = [f for f in record.of(Instrument.CSSRS, Instrument.ASQ) if f is not found_in]
-    found = [*_later_screens(screens, when, encounter), *_later_assessments(record, when, encounter, acute=acute)]
-    found += _later_zeros(record, when, phq=phq)
-    return tuple(sorted(found, key=lambda late: late.when.day, reverse=True))
-
-
-def _later_screens(screens: Iterable[Administration], when: When, encounter: str | None) -> list[Later]:
-    forms = [f for f in screens if f.when and not f.when.future]
-    found = []
-    for form in forms:
-        if form.when is None or form.when.day < when.day:
-            continue
-        negative = is_complete_negative(form)
-        kind = "negative" if negative else "positive" if is_positive(form) else "incomplete"
-        lowers = negative and _is_later(when, encounter, form.when, form.encounter) and not _contradicted(form, forms)
-        found.append(
-            Later(
-                what=f"{form.instrument.value}-{kind}", when=form.when, reference=form.references[0], downgrades=lowers
-            )
-        )
-    return found
-
-
-def _contradicted(negative: Administration, forms: Iterable[Administration]) -> bool:
-    """Whether a positive form of the same day stands that the negative is not later than."""
-    return any(
-        is_positive(form)
-        and form.when is not None
-        and negative.when is not None
-        and form.when.day == negative.when.day
-        and not _is_later(form.when, form.encounter, negative.when, negative.encounter)
-        for form in forms
-    )
-
-
-def _later_assessments(record: PatientRecord, when: When, encounter: str | None, *, acute: bool) -> list[Later]:
-    return [
-        Later(
-            what="risk-assessment",
-            when=done.when,
-            reference=done.reference,
-            downgrades=acute and _is_later(when, encounter, done.when, done.encounter),
-        )
-        for done in record.risk_assessments
-        if done.when and not done.when.future and done.when.day >= when.day
-    ]
-
-
-def _later_zeros(record: PatientRecord, when: When, *, phq: bool) -> list[Later]:
-    forms = [f for f in record.of(*NINE_ITEM_PHQ) if f.when and not f.when.future]
-    bad_days = {f.when.day for f in forms if f.when and item_9_endorsed(f)}
-    return [
-        Later(
-            what="item-9-zero",
-            when=form.when,
-            reference=zero.reference,
-            downgrades=phq and form.when.day not in bad_days and not form.provisional and not form.contradictory,
-        )
-        for form in forms
-        if form.when and form.when.day > when.day and form.score("9") == 0 and (zero := form.answer("9"))
-    ]
-
-
-def item_9_endorsed(form: Administration) -> bool:
-    """PHQ-9 item 9 (or EPDS item 10) answered above "not at all" ("never")."""
-    item = SAFETY_ITEM[form.instrument]
-    return bool((form.score(item) or 0) >= 1 or form.yes(item))
+# ---- R3 supersession: `supersession` says what is later and what lowers ------------------------------------------
 
 
 def _lowered(level: Level, later: Iterable[Later]) -> Level:
@@ -297,6 +179,7 @@ def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
     (docs/clinical-sources.md S4). Behaviour without recency is acute while current (R4) and positive later.
     """
     findings = []
+    evidence = LaterEvidence(record)
     for form in record.of(Instrument.CSSRS):
         current = is_current(record, form.when, form.encounter)
         recency_unknown = form.yes("q6") is True and form.yes("q6_recent") is None
@@ -308,9 +191,11 @@ def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
         gap = "recency" if recency_unknown else None
         if is_acute or positive_items or form.level == "moderate":
             items = tuple(dict.fromkeys((*acute_items, *positive_items)))
-            findings.append(_instrument_finding(record, form, Kind.CSSRS, items, acute=is_acute, gap=gap))
+            since = evidence.since(form, acute=is_acute)
+            findings.append(_instrument_finding(record, form, Kind.CSSRS, items, since, acute=is_acute, gap=gap))
         elif _all_refused(form, "q1", "q2", "q6"):
-            findings.append(_instrument_finding(record, form, Kind.ALL_REFUSED, form.answers, acute=False))
+            since = evidence.since(form, acute=False)
+            findings.append(_instrument_finding(record, form, Kind.ALL_REFUSED, form.answers, since, acute=False))
             continue
         if not is_acute:
             findings += _unanswered(record, form, form.answers)
@@ -324,6 +209,7 @@ def asq_answers(record: PatientRecord) -> list[SafetyFinding]:
     (docs/clinical-sources.md S3).
     """
     findings = []
+    evidence = LaterEvidence(record)
     for form in record.of(Instrument.ASQ):
         screen = _said_yes(form, "q1", "q2", "q3", "q4")
         refused = _all_refused(form, "q1", "q2", "q3", "q4")
@@ -334,7 +220,8 @@ def asq_answers(record: PatientRecord) -> list[SafetyFinding]:
         if is_acute or screen or refused:
             kind = Kind.ALL_REFUSED if refused and acuity is not True else Kind.ASQ
             items = (*_said_yes(form, "acuity"), *screen) or form.answers
-            findings.append(_instrument_finding(record, form, kind, items, acute=is_acute, gap=gap))
+            since = evidence.since(form, acute=is_acute)
+            findings.append(_instrument_finding(record, form, kind, items, since, acute=is_acute, gap=gap))
         if not is_acute and not refused:
             findings += _unanswered(record, form, form.answers)
     return findings
@@ -354,12 +241,12 @@ def _instrument_finding(
     form: Administration,
     kind: Kind,
     items: tuple[ItemAnswer, ...],
+    since: Since,
     *,
     acute: bool,
     gap: str | None = None,
 ) -> SafetyFinding:
     level = acute_level(record, form.when, form.encounter) if acute else positive_level(record, form.when)
-    later = later_evidence(record, form, acute=acute)
     return _finding(
         record,
         rule=("R4" if gap or kind is Kind.ALL_REFUSED else "R2") if acute else "R7",
@@ -368,7 +255,7 @@ def _instrument_finding(
         form=form,
         items=items,
         gap=gap,
-        later=later,
+        since=since,
     )
 
 
@@ -381,10 +268,10 @@ def _finding(
     form: Administration,
     items: tuple[ItemAnswer, ...] = (),
     gap: str | None = None,
-    later: tuple[Later, ...] = (),
+    since: Since = NOTHING_SINCE,
 ) -> SafetyFinding:
     """A finding on a form; a level of None makes it history (NOTE urgency, kept apart by `apply_safety_rules`)."""
-    topic, urgency = _lowered(level, later) if level else HISTORY
+    topic, urgency = _lowered(level, since.later) if level else HISTORY
     references = tuple(dict.fromkeys(answer.reference for answer in items)) or form.references
     return SafetyFinding(
         rule=rule,
@@ -398,7 +285,8 @@ def _finding(
         items=items,
         value=form.total if kind is Kind.TOTAL_IMPLIES_ITEM else total_of(form),
         gap=gap,
-        later=later,
+        later=since.later,
+        more_later=since.more,
         provisional=form.provisional,
     )
 
@@ -417,13 +305,14 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
     of PHQ-9M count as item 9 does. Sources: docs/clinical-sources.md S1, S2.
     """
     findings = []
+    evidence = LaterEvidence(record)
+    latest = _latest_answered(record)
     for form in record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS):
         epds = form.instrument is Instrument.EPDS
         least, most = (28, 30) if epds else (25, 27)
         answer = form.answer(SAFETY_ITEM[form.instrument])
         teen = tuple(a for name in TEEN_QUESTIONS if (a := form.answer(name)) and a.yes)
         level = positive_level(record, form.when, EPDS_POSITIVE_DAYS if epds else POSITIVE_DAYS)
-        later = later_evidence(record, form, acute=False, phq=not epds)
         if (answer and item_9_endorsed(form)) or teen:
             items = (answer,) if answer and item_9_endorsed(form) else ()
             findings.append(
@@ -434,17 +323,17 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
                     level=level,
                     form=form,
                     items=(*items, *teen),
-                    later=later,
+                    since=evidence.since(form, acute=False, item_9=not epds),
                 )
             )
         elif form.total is not None and least <= form.total <= most:
-            kept = tuple(replace(late, downgrades=False) if late.what == "item-9-zero" else late for late in later)
+            since = evidence.since(form, acute=False)  # an item 9 of 0 does not lower a total
             findings.append(
-                _finding(record, rule="R6", kind=Kind.TOTAL_IMPLIES_ITEM, level=level, form=form, later=kept)
+                _finding(record, rule="R6", kind=Kind.TOTAL_IMPLIES_ITEM, level=level, form=form, since=since)
             )
         elif answer and answer.state in (AnswerState.DECLINED, AnswerState.UNREADABLE):
             findings += _unanswered(record, form, [answer])
-        elif _left_blank(form) and not _answered_since(record, form) and _within(record, form.when, POSITIVE_DAYS):
+        elif _left_blank(form) and not _answered_since(latest, form) and _within(record, form.when, POSITIVE_DAYS):
             blank = (Topic.COULD_NOT_ASSESS, Urgency(Urgency.NOTE))
             findings.append(_finding(record, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
     return findings
@@ -465,14 +354,20 @@ def _left_blank(form: Administration) -> bool:
     return answered and (last is None or last.state is AnswerState.BLANK)
 
 
-def _answered_since(record: PatientRecord, form: Administration) -> bool:
+def _latest_answered(record: PatientRecord) -> dict[str, date]:
+    """The last day on which each of the two questions, PHQ item 9 and EPDS item 10, was answered."""
+    latest: dict[str, date] = {}
+    for form in record.of(*NINE_ITEM_PHQ, Instrument.EPDS):
+        item = SAFETY_ITEM[form.instrument]
+        if form.when and form.score(item) is not None:
+            latest[item] = max(form.when.day, latest.get(item, date.min))
+    return latest
+
+
+def _answered_since(latest: Mapping[str, date], form: Administration) -> bool:
     """Whether the same question was answered on the same day or later."""
-    item = SAFETY_ITEM[form.instrument]
-    same = (Instrument.EPDS,) if form.instrument is Instrument.EPDS else NINE_ITEM_PHQ
-    return any(
-        other.score(item) is not None and form.when and other.when and other.when.day >= form.when.day
-        for other in record.of(*same)
-    )
+    last = latest.get(SAFETY_ITEM[form.instrument])
+    return form.when is not None and last is not None and last >= form.when.day
 
 
 def _unanswered(record: PatientRecord, form: Administration, answers: Iterable[ItemAnswer]) -> list[SafetyFinding]:
@@ -500,12 +395,13 @@ def depression_totals(record: PatientRecord) -> list[SafetyFinding]:
     if record.age_years is not None and record.age_years < 12:
         return []
     findings = []
+    care = _latest_care(record)
     for form in record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.PHQ2, Instrument.EPDS):
         total = total_of(form)
         days = record.days_since(form.when)
         if total is None or total < CUTS[form.instrument] or (days is not None and days > RECENT_DAYS):
             continue
-        if _superseded(record, form) or (days is not None and days > POSITIVE_DAYS and _followed_up(record, form)):
+        if _superseded(care, form) or (days is not None and days > POSITIVE_DAYS and _followed_up(care, form)):
             continue
         severe = form.instrument in NINE_ITEM_PHQ and total >= 20
         level = (Topic.DEPRESSION_FOLLOW_UP, Urgency.PROMPT if severe else Urgency.NOTE)
@@ -516,36 +412,48 @@ def depression_totals(record: PatientRecord) -> list[SafetyFinding]:
 CUTS = {Instrument.PHQ9: 10, Instrument.PHQ9M: 10, Instrument.PHQ2: 3, Instrument.EPDS: 13}
 
 
-def _superseded(record: PatientRecord, form: Administration) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Care:
+    """The last day of a total of each instrument, and of a visit for depression other than this one."""
+
+    totals: Mapping[Instrument, date]
+    visit: date | None
+
+    def total(self, *instruments: Instrument) -> date | None:
+        """The last day of a total of one of these instruments."""
+        return max((day for instrument, day in self.totals.items() if instrument in instruments), default=None)
+
+
+def _latest_care(record: PatientRecord) -> _Care:
+    totals: dict[Instrument, date] = {}
+    for form in record.of(*NINE_ITEM_PHQ, Instrument.EPDS):
+        if form.when and not form.when.future and total_of(form) is not None:
+            totals[form.instrument] = max(form.when.day, totals.get(form.instrument, date.min))
+    visits = (
+        v.when.day
+        for v in record.visits
+        if v.for_depression and v.when and not v.when.future and v.reference != record.encounter
+    )
+    return _Care(totals=totals, visit=max(visits, default=None))
+
+
+def _superseded(care: _Care, form: Administration) -> bool:
     """A PHQ-2 is settled by a PHQ-9 with a total of the same day or later; nothing else is."""
     if form.instrument is not Instrument.PHQ2 or form.when is None:
         return False
-    return _has_total_from(record, form.when.day, *NINE_ITEM_PHQ)
+    last = care.total(*NINE_ITEM_PHQ)
+    return last is not None and last >= form.when.day
 
 
-def _has_total_from(record: PatientRecord, day: date, *instruments: Instrument) -> bool:
-    return any(
-        f.when and not f.when.future and f.when.day >= day and total_of(f) is not None for f in record.of(*instruments)
-    )
-
-
-def _followed_up(record: PatientRecord, form: Administration) -> bool:
+def _followed_up(care: _Care, form: Administration) -> bool:
     """A later total of PHQ-9 or PHQ-9M (for an EPDS also EPDS), or a later visit for depression, not this one."""
     if form.when is None:
         return False
     instruments = [*NINE_ITEM_PHQ]
     if form.instrument is Instrument.EPDS:
         instruments.append(Instrument.EPDS)
-    if _has_total_from(record, form.when.day + timedelta(days=1), *instruments):
-        return True
-    return any(
-        v.for_depression
-        and v.when
-        and not v.when.future
-        and v.when.day > form.when.day
-        and v.reference != record.encounter
-        for v in record.visits
-    )
+    day = form.when.day
+    return any(last is not None and last > day for last in (care.visit, care.total(*instruments)))
 
 
 # ---- R2, R7, R8 codes ---------------------------------------------------------------------------------------------
@@ -558,6 +466,7 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
     positive, "date not recorded" (R1). Code groups: `fhir_adapters/codesets/conditions.csv`.
     """
     findings = []
+    evidence = LaterEvidence(record)
     for event in one_per_event(record.events):
         acute = severity(event.group) == 0
         if event.course is Course.HISTORY:
@@ -570,8 +479,8 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
             level = acute_level(record, event.when, event.encounter)
         else:
             level = positive_level(record, event.when)
-        later = later_evidence(record, event, acute=acute) if level else ()
-        topic, urgency = _lowered(level, later) if level else HISTORY
+        since = evidence.since(event, acute=acute) if level else NOTHING_SINCE
+        topic, urgency = _lowered(level, since.later) if level else HISTORY
         findings.append(
             SafetyFinding(
                 rule="R2" if acute else "R7",
@@ -582,7 +491,8 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
                 days=record.days_since(event.when),
                 references=(event.reference,),
                 event=event,
-                later=later,
+                later=since.later,
+                more_later=since.more,
                 provisional=event.provisional,
             )
         )
@@ -597,21 +507,104 @@ def one_per_event(events: Iterable[CodedEvent]) -> list[CodedEvent]:
     code of a later day in the same encounter. Codes that have no 7th character are one event only within an
     encounter, or with the same code on the same day.
     """
-    kept: list[CodedEvent] = []
+    kept = _Kept()
     for event in sorted(events, key=_by_date):
-        twin = next((k for k in kept if _same_event(k, event)), None)
-        if twin is None:
-            kept.append(event)
+        place = kept.twin_of(event)
+        if place is None:
+            kept.put(len(kept.events), event)
             continue
+        twin = kept.events[place]
         graver = event if _rank(event) > _rank(twin) else twin
-        kept[kept.index(twin)] = replace(
+        merged = replace(
             graver,
             when=twin.when,
             subsequent=twin.subsequent and event.subsequent,
             provisional=twin.provisional and event.provisional,
             until=event.until or twin.until,
         )
-    return kept
+        kept.put(place, merged)
+    return kept.events
+
+
+Key = tuple[object, ...]
+
+
+class _Kept:
+    """The events kept so far, and where to look for the first of them that a further record speaks of.
+
+    Only events that share a key can be the same, so that a record is compared with few. An event with which an
+    initial-encounter code was compared in vain is over, or followed up, for later codes too: it is `open` to them
+    again only when another record is merged into it.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[CodedEvent] = []
+        self._places: dict[Key, list[int]] = {}
+        self._open: dict[Key, list[int]] = {}
+
+    def put(self, place: int, event: CodedEvent) -> None:
+        """Sets the event of a place, which may be the next one. Events come in the order of `_by_date`."""
+        for old in self.events[place : place + 1]:
+            for key in _keys(old):
+                _drop(self._places[key], place)
+                _drop(self._open[key], place)
+        self.events[place : place + 1] = [event]
+        for key in _keys(event):
+            _add(self._places.setdefault(key, []), place)
+            _add(self._open.setdefault(key, []), place)
+
+    def twin_of(self, event: CodedEvent) -> int | None:
+        """The first place with an event of which this is another record, or None."""
+        encounter, stem, code = _encounter_key(event), _stem_key(event), _code_key(event)
+        found = self._first(encounter, event), self._first_coded(stem if _has_7th(event) else code, event)
+        return min((place for place in found if place is not None), default=None)
+
+    def _first(self, key: Key, event: CodedEvent) -> int | None:
+        places = self._places.get(key, ())
+        return next((place for place in places if _same_event(self.events[place], event)), None)
+
+    def _first_coded(self, key: Key, event: CodedEvent) -> int | None:
+        if not _is_initial_care(event) or event.when is None:
+            return self._first(key, event)
+        still, n = self._open.get(key, []), 0
+        while n < len(still):
+            first = self.events[still[n]]
+            if _same_event(first, event):
+                return still[n]
+            if first.encounter is not None and first.encounter == event.encounter:
+                n += 1  # judged by the encounter alone: another encounter's code may yet be the same event
+            else:
+                del still[n]
+        return None
+
+
+def _add(places: list[int], place: int) -> None:
+    n = bisect_left(places, place)
+    if places[n : n + 1] != [place]:
+        places.insert(n, place)
+
+
+def _drop(places: list[int], place: int) -> None:
+    n = bisect_left(places, place)
+    if places[n : n + 1] == [place]:
+        del places[n]
+
+
+def _keys(event: CodedEvent) -> list[Key]:
+    return [_encounter_key(event), _stem_key(event), _code_key(event)]
+
+
+def _encounter_key(event: CodedEvent) -> Key:
+    # One without an encounter shares it with nothing; its reference keeps it apart.
+    return event.course, "encounter", event.encounter, None if event.encounter else event.reference
+
+
+def _stem_key(event: CodedEvent) -> Key:
+    return event.course, event.system, _compared(event)[:6].ljust(6, "X")
+
+
+def _code_key(event: CodedEvent) -> Key:
+    return event.course, event.system, _compared(event), event.when.day if event.when else None
 
 
 def _by_date(event: CodedEvent) -> tuple[bool, date, str]:
@@ -630,16 +623,30 @@ def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
     if first.encounter is not None and first.encounter == second.encounter:
         graver = severity(second.group) < severity(first.group)
         return not (graver and day and later and later > day)
-    one, other = (e.code.replace(".", "").upper() for e in (first, second))
+    one, other = _compared(first), _compared(second)
     if first.system != second.system:
         return False
-    if len(other) != 7 or not other[0].isalpha() or one[:6].ljust(6, "X") != other[:6]:
+    if not _has_7th(second) or one[:6].ljust(6, "X") != other[:6]:
         return one == other and day is not None and day == later
     ended = first.until.day if first.until else day
-    if not other.endswith("A") or second.setting is Setting.PROBLEM_LIST or day is None or later is None:
+    if not _is_initial_care(second) or day is None or later is None:
         return True
     # Initial care after follow-up care on record is care of something new; so is initial care a week after the last.
     return not (first.subsequent and later > day) and (later - (ended or day)).days <= 7
+
+
+def _compared(event: CodedEvent) -> str:
+    return event.code.replace(".", "").upper()
+
+
+def _has_7th(event: CodedEvent) -> bool:
+    code = _compared(event)
+    return len(code) == 7 and code[0].isalpha()
+
+
+def _is_initial_care(event: CodedEvent) -> bool:
+    """Whether the code says initial care, and not on a problem list, where it stays."""
+    return _has_7th(event) and _compared(event).endswith("A") and event.setting is not Setting.PROBLEM_LIST
 
 
 # ---- R10, R11, R16 ------------------------------------------------------------------------------------------------
