@@ -6,6 +6,7 @@ under 140 characters: what was found comes first, then when, then what to do.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -27,6 +28,9 @@ MOST_REASONS = 4
 RULES_LABEL = "mental-health-cds: documented answers"
 MODEL_LABEL = "mental-health-cds: machine-learning model"
 MOST_UNREADABLE = 5
+# Findings come the most urgent first, so that these lines hold the gravest.
+MOST_LINES = 30
+MOST_COUNTED = 8
 NOT_MONITORING = "Not a monitoring service."
 
 
@@ -97,8 +101,23 @@ def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFin
 
 
 def lines_of(said: list[Statement]) -> tuple[str, ...]:
-    """The lines of several statements, each once."""
-    return tuple(dict.fromkeys(line for s in said for line in s.lines))
+    """The lines of all findings, each once. What would make the card too long to read is counted by what it says."""
+    lines: dict[str, None] = {}
+    for place, one in enumerate(said):
+        new = [line for line in one.lines if line not in lines]
+        if place and len(lines) + len(new) > MOST_LINES:
+            return (*lines, _counted([s for s in said[place:] if not lines.keys() >= set(s.lines)]))
+        lines |= dict.fromkeys(new)
+    return tuple(lines)
+
+
+def _counted(rest: list[Statement]) -> str:
+    counts = Counter(one.what for one in rest).most_common()
+    named = [f"{what} ({count})" for what, count in counts[:MOST_COUNTED]]
+    others = sum(count for _, count in counts[MOST_COUNTED:])
+    noun = "finding" if len(rest) == 1 else "findings"
+    listed = "; ".join([*named, *([f"others ({others})"] if others else [])])
+    return f"and {len(rest)} more {noun}, not listed here: {listed}"
 
 
 CONSIDER: dict[Topic, tuple[str, ...]] = {
@@ -289,8 +308,9 @@ CARE = {"mh_visit_yr": "Mental-health visit within 12 months", "depressive_disor
 def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding] = ()) -> list[str]:
     """Up to three PHQ-9 results, the findings' own among them, as lines of a table; empty without totals."""
     forms = [f for f in assessment.record.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
-    own = [f.form for f in findings if f.form in forms]
-    chosen = [*own, *(f for f in forms if f not in own)][:3]
+    here = set(forms)
+    own = [f.form for f in findings if f.form in here]
+    chosen = list(dict.fromkeys((*own, *forms)))[:3]
     rows = []
     for form in (f for f in forms if f in chosen):
         nine = form.answer("9")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from explanations.errors import PhrasesIncomplete
@@ -129,4 +130,9 @@ def references(sources: Iterable[str]) -> str:
 
 def code(text: str) -> str:
     """Text as markdown code. Chart data decides on it, so backticks and line breaks are taken out."""
-    return "`" + "".join(c for c in text if c.isprintable() and c not in "`<>|")[:80] + "`"
+    shown = (c for c in text[:LONGEST_LOOKED_AT] if c.isprintable() and c not in "`<>|")
+    return "`" + "".join(islice(shown, 80)) + "`"
+
+
+# An id can be as long as a request, and every finding of a resource shows it.
+LONGEST_LOOKED_AT = 1000

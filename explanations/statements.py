@@ -75,9 +75,9 @@ def _moment(finding: SafetyFinding, zone: tzinfo) -> str:
 
 def later_lines(finding: SafetyFinding, zone: tzinfo) -> list[str]:
     """What was recorded since, at most three lines; or that nothing was found in what could be read."""
-    lines = [_later(late, finding, zone) for late in finding.later]
-    more = len(lines[3:]) + finding.more_later
-    shown = [*lines[:3], *([f"and {more} more since"] if more else [])]
+    more = len(finding.later[3:]) + finding.more_later
+    shown = [_later(late, finding, zone) for late in finding.later[:3]]
+    shown += [f"and {more} more since"] if more else []
     if not any(late.what != "item-9-zero" for late in finding.later):
         unread = "; not all of the chart could be read" if finding.partly_searched else ""
         shown.append(f"Later C-SSRS, ASQ or risk assessment: none in the records read{unread}")

@@ -20,6 +20,7 @@ from fhir_adapters.terminology import (
     ICD10,
     ICD10CM,
     LONGEST_CODE,
+    LONGEST_SYSTEM,
     CodeRow,
     canonical,
     code_list,
@@ -229,14 +230,15 @@ def _icd_pattern(code: str) -> str:
 def chronic_features(concept: r4.CodeableConcept | None) -> set[str]:
     """The yes/no features of the feature map that a condition's codes stand for."""
     codings = concept.coding if concept else ()
-    known = [(c.system, c.code) for c in codings if c.system and c.code and len(c.code) <= LONGEST_CODE]
-    return {feature for system, code in known for feature in _features_of(system, code)}
+    known = [(canonical(c.system), c.code) for c in codings if c.system and c.code and len(c.code) <= LONGEST_CODE]
+    return {
+        feature for system, code in known if len(system) <= LONGEST_SYSTEM for feature in _features_of(system, code)
+    }
 
 
 @lru_cache(maxsize=8192)
-def _features_of(system: str, code: str) -> tuple[str, ...]:
+def _features_of(known: str, code: str) -> tuple[str, ...]:
     exact, icd = _chronic()
-    known = canonical(system)
     found = list(exact.get((known, code), ()))
     if known in (ICD10CM, ICD10):
         found += [feature for pattern, feature in icd if pattern.match(normal(known, code))]

@@ -71,7 +71,7 @@ def allowed(
     `user`: reference of the person for whom the service is asked. `failed`: the consents could not be had, or
     not all of them. One denial outweighs every permission.
     """
-    labels = SUBSTANCE_USE if settings.substance_use == "withheld" else frozenset()
+    labels = set(SUBSTANCE_USE if settings.substance_use == "withheld" else ())
     state, unknown = Consent.ALLOWED, failed
     for resource in consents:
         mine = _is_of(resource, owner)
@@ -87,7 +87,7 @@ def allowed(
         state = Consent.OPTED_OUT
     elif state is Consent.ALLOWED and unknown:
         state = Consent.UNKNOWN
-    return Allowed(consent=state, withheld=labels)
+    return Allowed(consent=state, withheld=frozenset(labels))
 
 
 def _is_of(resource: r4.Resource, owner: Owner) -> bool | None:
@@ -116,7 +116,7 @@ def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) ->
     policy = _codes(consent.policy_rule.coding) if consent.policy_rule else set()
     rule = consent.provision
     rules = [] if rule is None else [rule, *_below(rule)]
-    live = [r for r in rules if _in_force(r, today, zone)]
+    live = [r for r in rules if r.type and _in_force(r, today, zone)]
     denials = [r for r in live if r.type == "deny" and _may_mean_us(r, user)]
     labelled = [r for r in denials if r.security_label]
     outright = [r for r in denials if not r.security_label]

@@ -16,10 +16,13 @@ from fhir_adapters.facts import When
 PARTIAL = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
 TIMED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?")
 
+# No date is longer; a longer text is none, and would be read again for every answer of a form.
+LONGEST = 64
+
 
 def when(text: str | None, zone: tzinfo, today: date) -> When | None:
     """`text` as a When, or None when it is missing or is no FHIR date."""
-    if not text:
+    if not text or len(text) > LONGEST:
         return None
     parts = PARTIAL.fullmatch(text)
     if parts:

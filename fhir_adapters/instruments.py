@@ -7,9 +7,11 @@ By LOINC for PHQ-9, PHQ-2, PHQ-9M, GAD-7, AUDIT-C and C-SSRS; by a site's own ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+
+import msgspec
 
 from fhir_adapters import r4
 from fhir_adapters.facts import Instrument
@@ -143,10 +145,12 @@ def questionnaire_targets(
             }
     found: list[tuple[Target, r4.Value]] = []
     for item in items_of(response):
+        if not item.link_id and not item.definition:
+            continue
         target = site_items.get(item.link_id or "") or _loinc_target(item)
         if target:
             # Each of several answers is kept; putting the form together keeps the worst.
-            found += [(target, answer) for answer in item.answer] or [(target, r4.Value())]
+            found += [(target, answer) for answer in _distinct(item.answer)] or [(target, r4.Value())]
     teen = any(t.instrument is Instrument.PHQ9M for t, _ in found)
     if teen:
         found = [
@@ -154,6 +158,11 @@ def questionnaire_targets(
             for t, v in found
         ]
     return found
+
+
+def _distinct(answers: Sequence[r4.Answer]) -> Iterable[r4.Answer]:
+    """The answers, those that were sent several times once."""
+    return answers if len(answers) < 2 else {msgspec.json.encode(answer): answer for answer in answers}.values()
 
 
 def items_of(response: r4.QuestionnaireResponse) -> Iterator[r4.QuestionnaireItem]:

@@ -91,14 +91,18 @@ def readings(observation: r4.Observation, reference: str, zone: tzinfo, today: d
     """The coded values of one Observation and its components; none for a status that must not be used."""
     if observation.status in UNUSABLE:
         return []
-    found = [
-        (coding.code, value)
-        for concept, value in coded_values(observation)
-        for coding in (concept.coding if concept else ())
-        if coding.code in measured_codes() and canonical(coding.system or "") == LOINC
-    ]
+    found = [(code, value) for concept, value in coded_values(observation) for code in _measured(concept)]
     moment = observed(observation, zone, today) if found else None
-    return [Reading(code=code or "", value=value, when=moment, reference=reference) for code, value in found]
+    return [Reading(code=code, value=value, when=moment, reference=reference) for code, value in found]
+
+
+def _measured(concept: r4.CodeableConcept | None) -> Iterable[str]:
+    """The codes of a concept that a measured fact is read from, each once: the value is read for every one of them."""
+    return dict.fromkeys(
+        coding.code
+        for coding in (concept.coding if concept else ())
+        if coding.code and coding.code in measured_codes() and canonical(coding.system or "") == LOINC
+    )
 
 
 def response_readings(
@@ -119,9 +123,9 @@ def response_readings(
 
 
 def coded_values(observation: r4.Observation) -> list[tuple[r4.CodeableConcept | None, r4.Value]]:
-    """An Observation's own code with its value, then each component's."""
+    """An Observation's own code with its value, then those of each component that has a code."""
     parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-    return parts + [(component.code, component) for component in observation.component]
+    return parts + [(component.code, component) for component in observation.component if component.code]
 
 
 @cache

@@ -22,7 +22,10 @@ from fhir_adapters.errors import NotFhir
 
 
 class Element(Struct, rename="camel", gc=False):
-    """Base of all wire types: camelCase names on the wire, not tracked by the garbage collector."""
+    """Base of all wire types: camelCase names on the wire, not tracked by the garbage collector.
+
+    What a sender can repeat a million times in one body has tuples, of which an empty one costs nothing.
+    """
 
 
 NUMBER = re.compile(r"\s*[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
@@ -47,7 +50,7 @@ class Coding(Element):
     system: str | None = None
     code: str | None = None
     display: str | None = None
-    extension: list[Extension] = []
+    extension: tuple[Extension, ...] = ()
 
 
 class CodeableConcept(Element):
@@ -105,7 +108,7 @@ class Value(Element):
     value_string: str | None = None
     value_boolean: bool | None = None
     data_absent_reason: CodeableConcept | None = None
-    interpretation: list[CodeableConcept] = []
+    interpretation: tuple[CodeableConcept, ...] = ()
     # Shapes that no answer is read from; kept, because a value that is there must not pass for none.
     value_range: Raw = Raw()
     value_ratio: Raw = Raw()
@@ -144,15 +147,15 @@ class Observation(Value):
 
 
 class Answer(Value):
-    item: list[QuestionnaireItem] = []
+    item: tuple[QuestionnaireItem, ...] = ()
 
 
 class QuestionnaireItem(Element):
     link_id: str | None = None
     text: str | None = None
     definition: str | None = None
-    answer: list[Answer] = []
-    item: list[QuestionnaireItem] = []
+    answer: tuple[Answer, ...] = ()
+    item: tuple[QuestionnaireItem, ...] = ()
 
 
 class QuestionnaireResponse(Element):
@@ -259,16 +262,16 @@ class Provision(Element):
 
     type: str | None = None
     period: Period | None = None
-    actor: list[ConsentActor] = []
-    action: list[CodeableConcept] = []
-    security_label: list[Coding] = []
-    purpose: list[Coding] = []
+    actor: tuple[ConsentActor, ...] = ()
+    action: tuple[CodeableConcept, ...] = ()
+    security_label: tuple[Coding, ...] = ()
+    purpose: tuple[Coding, ...] = ()
     # What narrows a rule to some data. Not read: that a rule is narrowed says enough (`consent`).
     class_: Raw = msgspec.field(default=Raw(), name="class")
     code: Raw = Raw()
     data_period: Raw = Raw()
     data: Raw = Raw()
-    provision: list[Provision] = []
+    provision: tuple[Provision, ...] = ()
 
 
 class Consent(Element):
@@ -476,7 +479,8 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
         content, fault = decoder.decode(raw), None
     except UNREADABLE as error:
         content, fault = None, _where(error)
-    text = bytes(raw)
+    # Nobody compares Bundles; of Bundles in Bundles, each copy would hold all that is within.
+    text = b"" if kind == "Bundle" else bytes(raw)
     if kind != "Bundle":
         fault = fault or _foreign(kind, content) or (MUST_UNDERSTAND if _may_change_meaning(text) else None)
     if fault is None:
@@ -532,24 +536,21 @@ def may_be_patient(reference: Reference) -> bool:
 
 def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
     """Puts the identifier of a contained Patient into the place of each reference to it."""
-    for subject in subjects_of(content):
-        if (subject.reference or "").startswith("#"):
-            _name_contained(subject, raw)
-
-
-def _name_contained(subject: Reference, raw: bytes | Raw) -> None:
-    held = msgspec.json.decode(raw).get("contained")
-    owner = next(
-        (
-            one
-            for one in (held if isinstance(held, list) else ())
-            if isinstance(one, dict) and one.get("id") == subject.target[1:]
-        ),
-        {},
-    )
-    identifiers = _decoded(owner.get("identifier"), IDENTIFIERS) or ()
-    subject.identifier = next((i for i in identifiers if i.system and i.value), subject.identifier)
-    subject.reference = None
+    inner = [s for s in subjects_of(content) if (s.reference or "").startswith("#")]
+    if not inner:
+        return
+    try:
+        held = msgspec.json.decode(raw).get("contained")
+    except UNREADABLE:  # elements that are not read can hold what no decoder takes, such as a number of 400 digits
+        return
+    owners: dict[str, dict[str, Any]] = {}
+    for one in held if isinstance(held, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("id"), str):
+            owners.setdefault(one["id"], one)
+    for subject in inner:
+        identifiers = _decoded(owners.get(subject.target[1:], {}).get("identifier"), IDENTIFIERS) or ()
+        subject.identifier = next((i for i in identifiers if i.system and i.value), subject.identifier)
+        subject.reference = None
 
 
 def _foreign(kind: str, content: Element) -> str | None:
@@ -576,7 +577,10 @@ def _may_change_meaning(text: bytes) -> bool:
     # Names can also be written with escapes.
     if b'"modifierExtension"' not in text and b'"implicitRules"' not in text and b"\\u" not in text:
         return False
-    return _changes_meaning(msgspec.json.decode(text))
+    try:
+        return _changes_meaning(msgspec.json.decode(text))
+    except UNREADABLE:  # as above; then nobody knows
+        return True
 
 
 def _changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
@@ -715,6 +719,8 @@ def _withholds(issue: Issue) -> bool:
 
 
 FIRST_PAGE = "only the first page was sent"
+# How deep Bundles may lie in Bundles; two levels occur. Each level is read through anew, so deeper ones are not read.
+MOST_NESTED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -735,9 +741,9 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
     included: list[Resource] = []
     broken = False
     links = list(bundle.link)
-    left = list(reversed(bundle.entry))
+    left = [(entry, 0) for entry in reversed(bundle.entry)]
     while left:
-        entry = left.pop()
+        entry, depth = left.pop()
         status = (entry.response.status if entry.response else None) or "200"
         try:
             resource = read(entry.resource, entry.full_url)
@@ -747,8 +753,10 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
         broken = broken or not status.startswith("2")
         if resource.kind == "Bundle" and resource.content is not None and resource.content.entry:
             # A search within a batch answer
-            left += reversed(resource.content.entry)
-            links += resource.content.link
+            if depth < MOST_NESTED:
+                left += [(inner, depth + 1) for inner in reversed(resource.content.entry)]
+                links += resource.content.link
+            broken = broken or depth >= MOST_NESTED
             continue
         broken = broken or (resource.kind == "Bundle" and resource.content is None)
         (included if entry.search and entry.search.mode == "include" else found).append(resource)

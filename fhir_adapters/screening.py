@@ -8,9 +8,12 @@ never mixed to a total that nobody had. What an answer means is for `models.safe
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from heapq import merge
+from itertools import islice
 
 from fhir_adapters import r4
 from fhir_adapters.answers import (
@@ -161,17 +164,110 @@ def _time(piece: Piece) -> str:
 
 def _merged(forms: Iterable[Administration]) -> list[Administration]:
     """Forms joined with the first earlier one that they can be one with."""
-    kept: list[Administration] = []
+    kept = _Kept()
     for form in forms:
-        place = next((n for n, other in enumerate(kept) if _may_be_one(other, form)), None)
+        place = next((n for n in kept.near(form) if _may_be_one(kept.joined[n], form)), None)
         if place is None:
-            kept.append(form)
+            kept.add(form)
         else:
-            kept[place] = _union(kept[place], form)
-    return kept
+            kept.join(place, form)
+    return [joined.whole() for joined in kept.joined]
 
 
-def _may_be_one(one: Administration, other: Administration) -> bool:
+# With how many forms of its day or hour a form is compared, beside those that say the same. Where more of them
+# contradict each other, the next stands by itself: nothing of it is lost.
+MOST_COMPARED = 30
+Key = tuple[object, ...]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Joined:
+    """A form and those that were joined with it; `form` has no references of its own, `references` has them all."""
+
+    form: Administration
+    references: dict[str, None]
+    responses: set[str]
+
+    def whole(self) -> Administration:
+        """The form with all its references."""
+        return replace(self.form, references=tuple(self.references))
+
+
+class _Kept:
+    """Forms in the order in which they came, and where to look for those of a day, an hour and an encounter."""
+
+    def __init__(self) -> None:
+        self.joined: list[_Joined] = []
+        self._places: dict[Key, list[int]] = {}
+
+    def near(self, form: Administration) -> Iterable[int]:
+        """The first places whose forms can, by instrument, time and encounter, be one with `form`."""
+        times: list[Key] = [("day", form.when.day)] if form.when else [("undated",)]
+        if form.when and form.when.instant:
+            hour = _hour(form.when.instant)
+            times = [("untimed", form.when.day), *(("hour", hour + step) for step in (-1, 0, 1))]
+        whose = (form.encounter, None) if form.encounter else (ANY_ENCOUNTER,)
+        keys = [(form.instrument, *time, one) for time in times for one in whose]
+        said = _said(form)
+        any_said = merge(*(self._places.get(key, ()) for key in keys))
+        same_said = merge(*(self._places.get((*key, said), ()) for key in keys))
+        return merge(islice(any_said, MOST_COMPARED), islice(same_said, MOST_COMPARED))
+
+    def add(self, form: Administration) -> None:
+        """Keeps a form by itself."""
+        self.joined.append(
+            _Joined(
+                form=replace(form, references=()),
+                references=dict.fromkeys(form.references),
+                responses=_responses(form),
+            )
+        )
+        for key in _keys(form):
+            self._places.setdefault(key, []).append(len(self.joined) - 1)
+
+    def join(self, place: int, form: Administration) -> None:
+        """Joins a form with that of a place."""
+        joined = self.joined[place]
+        before, joined.form = joined.form, _union(joined.form, form)
+        joined.references.update(dict.fromkeys(form.references))
+        joined.responses |= _responses(form)
+        old, new = _keys(before), _keys(joined.form)
+        for key in old - new:
+            places = self._places[key]
+            del places[bisect_left(places, place)]
+        for key in new - old:
+            insort(self._places.setdefault(key, []), place)
+
+
+ANY_ENCOUNTER = "any"  # no reference is such a word
+
+
+def _hour(instant: datetime) -> int:
+    return (instant - FIRST) // ONE_HOUR
+
+
+def _keys(form: Administration) -> set[Key]:
+    if form.when is None:
+        times: list[Key] = [("undated",)]
+    else:
+        instant = form.when.instant
+        times = [("day", form.when.day), ("hour", _hour(instant)) if instant else ("untimed", form.when.day)]
+    keys = [(form.instrument, *time, whose) for time in times for whose in (form.encounter, ANY_ENCOUNTER)]
+    said = _said(form)
+    return {key for whole in keys for key in (whole, (*whole, said))}
+
+
+def _said(form: Administration) -> Key:
+    """All that two forms must have in common to agree in everything."""
+    return form.total, form.level, frozenset((a.item, a.state, a.score, a.yes) for a in form.answers)
+
+
+def _responses(form: Administration) -> set[str]:
+    return {r for r in form.references if r.startswith("QuestionnaireResponse/")}
+
+
+def _may_be_one(joined: _Joined, other: Administration) -> bool:
+    one = joined.form
     if one.instrument is not other.instrument:
         return False
     if one.encounter and other.encounter and one.encounter != other.encounter:
@@ -183,15 +279,15 @@ def _may_be_one(one: Administration, other: Administration) -> bool:
         close = abs(first.instant - second.instant) <= ONE_HOUR
     else:
         close = first.day == second.day
-    return close and _agree(one, other) and not _two_halves(one, other)
+    return close and _agree(one, other) and not _two_halves(joined, other)
 
 
-def _two_halves(one: Administration, other: Administration) -> bool:
+def _two_halves(joined: _Joined, other: Administration) -> bool:
     """Whether two responses each hold what the other lacks: together they would be a form that nobody filled in."""
-    named = [{r for r in form.references if r.startswith("QuestionnaireResponse/")} for form in (one, other)]
-    if not all(named) or named[0] & named[1]:
+    named = _responses(other)
+    if not named or not joined.responses or not named.isdisjoint(joined.responses):
         return False
-    asked = [{a.item for a in form.answers} for form in (one, other)]
+    asked = [{a.item for a in form.answers} for form in (joined.form, other)]
     return not (asked[0] <= asked[1] or asked[1] <= asked[0])
 
 
@@ -268,6 +364,7 @@ def _agree(one: Administration, other: Administration) -> bool:
 
 
 def _union(one: Administration, other: Administration) -> Administration:
+    """Two forms that agree, as one, but for the references."""
     answers = {a.item: a for a in other.answers} | {a.item: a for a in one.answers}
     return replace(
         one,
@@ -280,7 +377,6 @@ def _union(one: Administration, other: Administration) -> Administration:
         encounter=one.encounter or other.encounter,
         provisional=one.provisional or other.provisional,
         contradictory=one.contradictory or other.contradictory,
-        references=tuple(dict.fromkeys(one.references + other.references)),
     )
 
 

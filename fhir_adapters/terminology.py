@@ -58,16 +58,19 @@ class CodeList:
 
     def rows(self, system: str | None, code: str | None) -> tuple[CodeRow, ...]:
         """Every row that this code falls under, exact rows first."""
-        return _rows(self, system or "", code) if code and len(code) <= LONGEST_CODE else ()
+        if not code or len(code) > LONGEST_CODE:
+            return ()
+        known = canonical(system) if system else guessed_system(code)
+        return _rows(self, known, code) if len(known) <= LONGEST_SYSTEM else ()
 
 
-# No code is longer; a longer text is no code, and would be kept in memory.
+# No code and no system of ours is longer; a longer text would be kept in memory.
 LONGEST_CODE = 64
+LONGEST_SYSTEM = 128
 
 
 @lru_cache(maxsize=8192)
-def _rows(codes: CodeList, system: str, code: str) -> tuple[CodeRow, ...]:
-    known = canonical(system) if system else guessed_system(code)
+def _rows(codes: CodeList, known: str, code: str) -> tuple[CodeRow, ...]:
     # A code of the American modification sent under the international system keeps its meaning.
     systems = (ICD10, ICD10CM) if known == ICD10 else (known,)
     found: list[CodeRow] = []

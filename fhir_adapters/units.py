@@ -56,7 +56,7 @@ class UnitError(ValueError):
 
 def convert(feature: str, value: float, unit: str, canonical: str) -> float:
     """`value` in the canonical unit of `feature`. Raises UnitError for a unit not known for it."""
-    given = _spelled(unit)
+    given = _spelled(unit[: 2 * LONGEST_UNIT])
     if given.lower() == canonical.lower():  # "KG" and "Mg/dL" are slips of the shift key, not other units
         return value
     if feature == "hba1c" and given == "mmol/mol":
@@ -74,7 +74,7 @@ def convert(feature: str, value: float, unit: str, canonical: str) -> float:
 @lru_cache(maxsize=4096)
 def _spelled(unit: str) -> str:
     """A unit as UCUM spells it, where the source uses a word, another sign for micro, a blank or another power of ten."""
-    text = unit[: 2 * LONGEST_UNIT].strip().rstrip(".").replace("\u03bc", "u").replace("\u00b5", "u")
+    text = unit.strip().rstrip(".").replace("\u03bc", "u").replace("\u00b5", "u")
     for one in (text, text.replace(" ", "")):
         if one.lower() in WORDS:
             return WORDS[one.lower()]

@@ -564,6 +564,8 @@ class _Kept:
         return next((place for place in places if _same_event(self.events[place], event)), None)
 
     def _first_coded(self, key: Key, event: CodedEvent) -> int | None:
+        if event.when is None and not _has_7th(event):
+            return None  # of an unknown day: the same event as nothing
         if not _is_initial_care(event) or event.when is None:
             return self._first(key, event)
         still, n = self._open.get(key, []), 0
