@@ -17,7 +17,7 @@ from cds_service.wire import Card, Link, Source
 from explanations.assessment import Assessment
 from explanations.help_lines import crisis_text, guideline
 from explanations.phrasebook import Phrasebook, dated, references
-from explanations.statements import INDICATORS, statement
+from explanations.statements import INDICATORS, headline
 from fhir_adapters.facts import Instrument
 from models.safety_rules import SAFETY_TOPICS, SafetyFinding, Topic
 
@@ -76,7 +76,7 @@ def _with_history(assessment: Assessment, drafts: list[Draft], settings: CardSet
 
 
 def _history_line(finding: SafetyFinding, settings: CardSettings) -> str:
-    what = finding.event.display if finding.event else statement(finding, settings.zone).what
+    what = finding.event.display if finding.event else headline(finding, settings.zone)
     return f"History: {what}, {dated(finding.when)}, {references(finding.references)}"
 
 

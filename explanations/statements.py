@@ -54,6 +54,11 @@ def statement(finding: SafetyFinding, zone: tzinfo) -> Statement:
     return Statement(what=what, when=moment, lines=tuple(lines))
 
 
+def headline(finding: SafetyFinding, zone: tzinfo) -> str:
+    """What the finding says, without its lines."""
+    return _worded(finding, _moment(finding, zone))[0]
+
+
 def _worded(finding: SafetyFinding, moment: str) -> tuple[str, list[str]]:
     if finding.event is not None:
         return _coded(finding.event, moment)
