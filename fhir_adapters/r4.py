@@ -479,8 +479,7 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
         content, fault = decoder.decode(raw), None
     except UNREADABLE as error:
         content, fault = None, _where(error)
-    # Nobody compares Bundles; of Bundles in Bundles, each copy would hold all that is within.
-    text = b"" if kind == "Bundle" else bytes(raw)
+    text = bytes(raw)
     if kind != "Bundle":
         fault = fault or _foreign(kind, content) or (MUST_UNDERSTAND if _may_change_meaning(text) else None)
     if fault is None:

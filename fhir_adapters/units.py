@@ -34,6 +34,8 @@ WORDS = {
 # drinks on a drinking day are no drinks a week.
 EXACT = ("%", "{drinks}/d")
 LONGEST_UNIT = 40
+# Signs of multiplication and division, and brackets. No unit has more, and the parser takes ever longer for each.
+MOST_SIGNS = 4
 
 # Grams a mole, for the quantities whose laboratories report amounts in some places and masses in others.
 MOLAR_MASS = {
@@ -86,6 +88,8 @@ def _factor(given: str, canonical: str) -> float | None:
     """What a number in `given` is multiplied by to be in `canonical`; None when it is no UCUM unit of that dimension."""
     # No unit has exponents of three digits; working them out would take for ever.
     if not given or len(given) > LONGEST_UNIT or re.search(r"\d{3}", given):
+        return None
+    if sum(given.count(sign) for sign in "./(") > MOST_SIGNS:
         return None
     try:
         with ONE_AT_A_TIME:
