@@ -113,7 +113,7 @@ def lines_of(said: list[Statement]) -> tuple[str, ...]:
 
 def _counted(rest: list[Statement]) -> str:
     counts = Counter(one.what for one in rest).most_common()
-    named = [f"{what} ({count})" for what, count in counts[:MOST_COUNTED]]
+    named = [f"{what} ({count})" if count > 1 else what for what, count in counts[:MOST_COUNTED]]
     others = sum(count for _, count in counts[MOST_COUNTED:])
     noun = "finding" if len(rest) == 1 else "findings"
     listed = "; ".join([*named, *([f"others ({others})"] if others else [])])

@@ -194,7 +194,7 @@ class _Joined:
 
 
 class _Kept:
-    """Forms in the order in which they came, and where to look for those of a day, an hour and an encounter."""
+    """Forms in the order in which they came, and where to look for those of a day or hour and an encounter."""
 
     def __init__(self) -> None:
         self.joined: list[_Joined] = []
@@ -207,10 +207,9 @@ class _Kept:
             hour = _hour(form.when.instant)
             times = [("untimed", form.when.day), *(("hour", hour + step) for step in (-1, 0, 1))]
         whose = (form.encounter, None) if form.encounter else (ANY_ENCOUNTER,)
-        keys = [(form.instrument, *time, one) for time in times for one in whose]
         said = _said(form)
-        any_said = merge(*(self._places.get(key, ()) for key in keys))
-        same_said = merge(*(self._places.get((*key, said), ()) for key in keys))
+        any_said = merge(*(self._places.get((form.instrument, *time, one), ()) for time in times for one in whose))
+        same_said = merge(*(self._places.get((form.instrument, *time, said), ()) for time in times))
         return merge(islice(any_said, MOST_COMPARED), islice(same_said, MOST_COMPARED))
 
     def add(self, form: Administration) -> None:
@@ -252,9 +251,8 @@ def _keys(form: Administration) -> set[Key]:
     else:
         instant = form.when.instant
         times = [("day", form.when.day), ("hour", _hour(instant)) if instant else ("untimed", form.when.day)]
-    keys = [(form.instrument, *time, whose) for time in times for whose in (form.encounter, ANY_ENCOUNTER)]
     said = _said(form)
-    return {key for whole in keys for key in (whole, (*whole, said))}
+    return {(form.instrument, *time, part) for time in times for part in (form.encounter, ANY_ENCOUNTER, said)}
 
 
 def _said(form: Administration) -> Key:

@@ -178,9 +178,12 @@ def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
     Positive: questions 1 to 3, behaviour longer ago, or overall Moderate. Source: cssrs.columbia.edu triage
     (docs/clinical-sources.md S4). Behaviour without recency is acute while current (R4) and positive later.
     """
+    forms = record.of(Instrument.CSSRS)
+    if not forms:
+        return []
     findings = []
     evidence = LaterEvidence(record)
-    for form in record.of(Instrument.CSSRS):
+    for form in forms:
         current = is_current(record, form.when, form.encounter)
         recency_unknown = form.yes("q6") is True and form.yes("q6_recent") is None
         acute_items = _said_yes(form, "q5", "q4", "q6_recent")
@@ -208,9 +211,12 @@ def asq_answers(record: PatientRecord) -> list[SafetyFinding]:
     Positive: any yes with acuity no. All questions refused counts as positive. Source: NIMH ASQ toolkit
     (docs/clinical-sources.md S3).
     """
+    forms = record.of(Instrument.ASQ)
+    if not forms:
+        return []
     findings = []
     evidence = LaterEvidence(record)
-    for form in record.of(Instrument.ASQ):
+    for form in forms:
         screen = _said_yes(form, "q1", "q2", "q3", "q4")
         refused = _all_refused(form, "q1", "q2", "q3", "q4")
         acuity = form.yes("acuity")
@@ -304,10 +310,13 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
     R6: a PHQ-9 total of 25 or an EPDS total of 28 cannot be reached without the item. The two further questions
     of PHQ-9M count as item 9 does. Sources: docs/clinical-sources.md S1, S2.
     """
+    forms = record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS)
+    if not forms:
+        return []
     findings = []
     evidence = LaterEvidence(record)
     latest = _latest_answered(record)
-    for form in record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS):
+    for form in forms:
         epds = form.instrument is Instrument.EPDS
         least, most = (28, 30) if epds else (25, 27)
         answer = form.answer(SAFETY_ITEM[form.instrument])
@@ -465,6 +474,8 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
     A follow-up code (7th character D) of today is not current. An active entry with no date counts as
     positive, "date not recorded" (R1). Code groups: `fhir_adapters/codesets/conditions.csv`.
     """
+    if not record.events:
+        return []
     findings = []
     evidence = LaterEvidence(record)
     for event in one_per_event(record.events):

@@ -10,7 +10,7 @@ import json
 import random
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import cost
 import pytest
@@ -112,7 +112,7 @@ def test_a_card_of_many_findings_is_short_and_counts_those_that_it_does_not_list
     assert len(lines) < 50
     counted = next(line for line in lines if "not listed here" in line)
     assert "C-SSRS question 5 (plan and intent) answered yes" in counted
-    assert "Suicide attempt recorded (1)" in counted
+    assert "Suicide attempt recorded" in counted
     listed = sum(line.startswith("- **C-SSRS question 5") for line in lines)
     assert f"answered yes ({300 - listed})" in counted
 
