@@ -31,10 +31,10 @@ from builders import (
 )
 
 from explanations.phrasebook import code
-from fhir_adapters import r4, terminology, units
+from fhir_adapters import r4, screening, terminology, units
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.dates import when
-from fhir_adapters.facts import Administration, CodedEvent, Course, ItemAnswer, Setting, When
+from fhir_adapters.facts import Administration, CodedEvent, Course, Instrument, ItemAnswer, Setting, When
 from fhir_adapters.settings import ReadSettings
 from models import safety_rules, supersession
 from models.safety_rules import apply_safety_rules, one_per_event
@@ -284,3 +284,24 @@ def test_a_finding_names_some_of_what_came_later_and_counts_the_rest() -> None:
     assert (len(finding.later), finding.more_later) == (MOST_LATER + 1, 30 - MOST_LATER)
     assert [late.what for late in finding.later if late.downgrades] == ["c-ssrs-negative"]
     assert "and 28 more since" in cards_of(record_of(act, *zeros, negative))[0].detail
+
+
+def some_phq9(chance: random.Random, number: int) -> Administration:
+    items = chance.sample(("1", "2", "9"), chance.randint(0, 3))
+    reference = f"{chance.choice(('Observation', 'QuestionnaireResponse'))}/{number}"
+    return Administration(
+        instrument=chance.choice((Instrument.PHQ9, Instrument.PHQ2)), when=some_when(chance), references=(reference,),
+        answers=tuple(ItemAnswer(item=item, state="answered", score=chance.choice((0, 0, 1)), reference=reference) for item in items),
+        total=chance.choice((None, None, 3, 4)), encounter=chance.choice((None, None, "Encounter/1", "Encounter/2")),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_forms_are_joined_as_if_each_were_compared_with_all(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(seed)
+    forms = [some_phq9(chance, n) for n in range(chance.choice((3, 10, 30)))]
+    looked_up = screening._merged(forms)
+
+    monkeypatch.setattr(screening._Kept, "near", lambda kept, _form: range(len(kept.joined)))
+
+    assert looked_up == screening._merged(forms)
