@@ -1,4 +1,4 @@
-"""What one hook call costs, by the shape of its body: seconds at a quarter of the largest body and at the whole.
+"""What one hook call costs, by the shape of its body: processor seconds at a quarter of the largest body and at the whole.
 
 Not a test, since it measures time: run it by hand after a change to the path of a request,
 
@@ -299,7 +299,7 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
 
 
 def answered(body: bytes) -> tuple[float, str]:
-    """Seconds for one call without server, store and models, and what came of it."""
+    """Seconds of processor time for one call without server, store and models, and what came of it."""
     import msgspec
 
     from cds_service.card_topics import CardSettings
@@ -312,7 +312,7 @@ def answered(body: bytes) -> tuple[float, str]:
     from fhir_adapters.settings import ReadSettings
 
     reading, phrases = ReadSettings(), load()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         sent = decode(body)
         gathered = gather("p", sent.prefetch or {}, Access(), settings=reading, as_of=AS_OF)
@@ -323,7 +323,7 @@ def answered(body: bytes) -> tuple[float, str]:
         said = f"{len(assessment.findings)} findings, {size} bytes"
     except Exception as error:  # noqa: BLE001  # what a call ends in is what is asked
         said = type(error).__name__
-    return time.perf_counter() - started, said
+    return time.process_time() - started, said
 
 
 NEVER = (float("inf"), float("nan"), f"more than {MOST_SECONDS} s")
