@@ -1,7 +1,7 @@
 """Before any work: https (`require_https`), a free place, a verified client, a token that was not used before.
 
 The order is that of cost. Nothing of the body has been read yet. When the store is down the token is checked
-against those that this process has seen, so that safety rules still answer (docs/decisions/0015-store.md).
+against those that this process has seen, so that safety rules still answer (docs/decisions/0016-store.md).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 SQLite by default (WAL, every commit synced to disk), PostgreSQL by its URL; the same statements on both.
 Workers share nothing else. Every public method is one transaction; a database that fails raises
-StoreUnavailable, and the caller decides what goes on without it (docs/decisions/0015-store.md).
+StoreUnavailable, and the caller decides what goes on without it (docs/decisions/0016-store.md).
 """
 
 from __future__ import annotations
