@@ -102,8 +102,8 @@ def recording(runtime: Runtime, service: str, issuer: str) -> Iterator[Recording
     finally:
         seconds = time.monotonic() - started
         found.note(ms=round(1000 * seconds, 1))
-        _count(found, seconds)
         write(runtime, found)
+        _count(found, seconds)
 
 
 def write(runtime: Runtime, found: Recording) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from cds_service.sites import ServiceConfig
 # Calls beyond `concurrent_calls` wait for a thread no longer than it takes to answer them 503.
 SPARE_THREADS = 16
 READ_TIMEOUT_S = 10
+MEMORY = "/dev/shm"  # noqa: S108  # a full disk must not stop the counting
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -72,13 +74,18 @@ def _no_long_pauses(_worker: object, request: Any) -> None:  # noqa: ANN401  # g
 
 @contextmanager
 def shared_counters() -> Iterator[None]:
-    """Workers add up their counters in a folder that is gone at the end.
+    """Workers add up their counters in a folder that is gone at the end; in memory where there is a place for that.
 
     prometheus_client takes the folder from the environment when `metrics` is first imported, so that comes after.
     """
-    with tempfile.TemporaryDirectory(prefix="mhcds-metrics-") as folder:
-        os.environ[METRICS_FOLDER] = folder
+    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+    folder, master = tempfile.mkdtemp(prefix="mhcds-metrics-", dir=place), os.getpid()
+    os.environ[METRICS_FOLDER] = folder
+    try:
         yield
+    finally:
+        if os.getpid() == master:  # a worker that ends comes by here too
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def serve(create: Callable[[], Flask], settings: dict[str, Any]) -> None:

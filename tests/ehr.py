@@ -224,7 +224,7 @@ def served(
             stdout=written, stderr=written, start_new_session=True,
         )  # fmt: skip
     found = Served(process=process, base=f"{scheme}://127.0.0.1:{port}", log=log)
-    found.session.verify = verify
+    found.session.verify, found.session.trust_env = verify, False
     try:
         _wait_until_up(found)
         yield found

@@ -1,0 +1,517 @@
+"""`mhcds serve` as it runs in production: workers, stores, stops, limits, settings that change, TLS."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from builders import bundle, given
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+from ehr import (
+    ADDRESS,
+    EHR,
+    FEEDBACK,
+    Served,
+    free_port,
+    hook_request,
+    issuer_table,
+    kept_in,
+    mhcds,
+    pem,
+    private_key,
+    public_jwk,
+    served,
+    settings,
+)
+
+from cds_service import store as stores
+from cds_service.store import open_store
+
+POSITIVE = {"screening": json.loads(bundle(*given("PHQ-9, today: item 9 = 2, total = 9")))}
+
+
+@contextmanager
+def service(folder: Path, *words: str, **changes):
+    """A running service on settings of its own; `changes` go to `settings`."""
+    port = free_port()
+    changes["service"] = {"public_url": f"http://127.0.0.1:{port}"} | changes.get("service", {})
+    with served(settings(folder, **changes), *words, port=port) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory):
+    with service(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+def wait_for(found, what: str) -> None:
+    for _ in range(200):
+        if found():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"not seen within 10 s: {what}")
+
+
+# ---- life ----
+
+
+def test_a_service_that_runs_is_live_ready_and_counted(running: Served) -> None:
+    assert running.get("/health/live").json() == {"status": "live"}
+    ready = running.get("/health/ready")
+    assert (ready.status_code, ready.json()) == (
+        200, {"status": "ready", "checks": {"store": "ok", "models": "ok", "configuration": "ok"}},
+    )  # fmt: skip
+    answers = [running.call(hook_request(more=POSITIVE)) for _ in range(12)]  # a connection each: both workers answer
+
+    assert {a.status_code for a in answers} == {200}
+    text = running.get("/metrics").text
+    assert re.search(r'mhcds_calls_total\{service="depression-suicide-risk",status="200"\} (\d+)', text)[1] == "12"
+    assert 'mhcds_cards_total{indicator="warning",topic="positive-safety-answer"} 12.0' in text
+    for line in text.splitlines():
+        assert "p1" not in re.findall(r'"([^"]*)"', line), line
+
+
+def test_the_answer_names_no_product_version_and_no_library(running: Served) -> None:
+    for path in ("/cds-services", "/nothing", "/health/live"):
+        server = running.get(path).headers["Server"]
+        assert server == "mhcds"
+
+
+def test_a_token_is_used_up_for_all_workers(running: Served) -> None:
+    token = running.ehr().headers()
+
+    def call(_number: int) -> int:
+        return requests.post(running.base + ADDRESS, json=hook_request(), headers=token, timeout=30).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(call, range(24))) == [200] + [401] * 23
+
+
+def test_bodies_come_chunked_packed_and_on_one_connection(running: Served) -> None:
+    connection = http.client.HTTPConnection(running.base.removeprefix("http://"), timeout=30)
+    body = json.dumps(hook_request(more=POSITIVE)).encode()
+    for size in (1, 7, 5000):
+        pieces = [body[i : i + size] for i in range(0, len(body), size)]
+        headers = running.ehr().headers() | {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+        connection.request("POST", ADDRESS, iter(pieces), headers, encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, len(json.loads(answer.read())["cards"])) == (200, 1)
+    connection.request(
+        "POST", ADDRESS, body, running.ehr().headers() | {"Content-Type": "application/json; charset=utf-8"}
+    )
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_calls_side_by_side_never_share_a_patient(running: Served) -> None:
+    def call(number: int) -> bool:
+        who = f"patient-{number}"
+        positive = number % 2 == 0
+        entries = [
+            r | {"subject": {"reference": f"Patient/{who}"}} for r in given("PHQ-9, today: item 9 = 2, total = 9")
+        ]
+        more = {"patient": {"resourceType": "Patient", "id": who, "birthDate": "1980-01-01"}}
+        if positive:
+            more["screening"] = json.loads(bundle(*entries))
+        context = {"userId": "Practitioner/doc", "patientId": who}
+        cards = running.call(hook_request(more=more, context=context)).json()["cards"]
+        named = {r for c in cards for r in re.findall(r"Patient/(patient-\d+)", json.dumps(c))}
+        return (bool(cards), named) == (positive, {who} if positive else set())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(call, range(120)))
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    with service(tmp_path) as found:
+        children = Path(f"/proc/{found.process.pid}/task/{found.process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        wait_for(
+            lambda: (
+                len(
+                    set(Path(f"/proc/{found.process.pid}/task/{found.process.pid}/children").read_text().split())
+                    - {children[0]}
+                )
+                == 2
+            ),
+            "a second worker",
+        )
+
+        assert {found.call().status_code for _ in range(10)} == {200}
+
+
+def test_a_stop_lets_calls_under_way_finish(tmp_path: Path) -> None:
+    with (
+        fhir_host() as host,
+        service(
+            tmp_path, site={"fhir_bases": [host.base], "fetch_budget_s": 8}, service={"limits": {"deadline_s": 10}}
+        ) as found,
+    ):
+        with ThreadPoolExecutor(1) as pool:
+            under_way = pool.submit(found.call, reading(host))
+            wait_for(lambda: host.asked, "the service to read the chart")
+            found.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            host.release.set()
+            assert under_way.result().status_code == 412
+        assert found.process.wait(timeout=30) == 0
+
+
+# ---- kill -9 ----
+
+
+def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "settings"
+    kept = kept_in(store_url, folder)
+    first = open_store(store_url)
+    first.upgrade()
+    acknowledged: list[str] = []
+    said: list[str] = []
+
+    with service(folder, service=kept) as found:
+
+        def client(_number: int) -> None:
+            try:
+                while True:
+                    instance = str(uuid.uuid4())
+                    answer = found.call(hook_request(more=POSITIVE, hookInstance=instance))
+                    if answer.status_code == 200:
+                        acknowledged.append(instance)
+                        card = answer.json()["cards"][0]["uuid"]
+                        item = {"card": card, "outcome": "overridden", "outcomeTimestamp": "2026-11-25T10:00:00Z"}
+                        if found.call({"feedback": [item]}, path=FEEDBACK).status_code == 200:
+                            said.append(card)
+            except (requests.RequestException, OSError):
+                return
+
+        with ThreadPoolExecutor(6) as pool:
+            clients = [pool.submit(client, n) for n in range(6)]
+            wait_for(lambda: len(acknowledged) >= 150, "150 answers")
+            found.kill()
+        for done in clients:
+            done.result()
+
+    written = {row["event"]["hook_instance"] for row in first.rows(stores.answer)}
+    reported = {row["card"] for row in first.rows(stores.feedback) if row["answer"]}
+    assert set(acknowledged) <= written, len(set(acknowledged) - written)
+    assert set(said) <= reported
+    print(
+        f"{store_url.split(':', maxsplit=1)[0]}: {len(acknowledged)} answers and {len(said)} reports acknowledged, none lost"
+    )
+    with service(folder, service=kept) as again:
+        assert again.get("/health/ready").status_code == 200
+        assert again.call().status_code == 200
+
+
+def test_postgresql_without_its_tables_stops_the_start_with_what_to_do(postgres, tmp_path: Path) -> None:
+    settings(tmp_path, service=kept_in(postgres.new_database(), tmp_path))
+
+    done = mhcds("serve", "--config", str(tmp_path), "--port", str(free_port()))
+
+    assert (done.returncode, "mhcds db upgrade" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+# ---- settings that change ----
+
+
+def swap_key(folder: Path, name: str, **changes) -> None:
+    settings(folder, issuers=[issuer_table(keys=[public_jwk("ES384", "ES384", name)])], **changes)
+
+
+def test_changed_settings_take_effect_and_drop_no_call(tmp_path: Path) -> None:
+    """Two keys are taken in turn. Calls with a key that is in force throughout must all be answered."""
+    both = [issuer_table(), issuer_table(keys=[public_jwk("ES384", "other", "other")])]
+    with service(tmp_path) as found:
+        url = {"public_url": found.base}
+        other, stop, seen = found.ehr(kid="other", key="other"), threading.Event(), []
+
+        def steady() -> None:
+            while not stop.is_set():
+                seen.append(found.call().status_code)
+
+        def answers(ehr: EHR) -> int:
+            return requests.post(
+                found.base + ADDRESS, json=hook_request(), headers=ehr.headers(), timeout=30
+            ).status_code
+
+        assert answers(other) == 401
+        with ThreadPoolExecutor(3) as pool:
+            jobs = [pool.submit(steady) for _ in range(3)]
+            for issuers, status in ((both, 200), ([issuer_table()], 401), (both, 200)):
+                settings(tmp_path, issuers=issuers, service=url)
+                wait_for(lambda: {answers(other) for _ in range(6)} == {status}, f"{status} from all workers")  # noqa: B023
+            stop.set()
+            for job in jobs:
+                job.result()
+
+        assert len(seen) > 30
+        assert set(seen) == {200}
+
+
+def test_bad_settings_keep_the_old_ones_and_say_so_until_they_are_mended(tmp_path: Path) -> None:
+    with service(tmp_path) as found:
+        url = {"public_url": found.base}
+        (tmp_path / "sites" / "north.toml").write_text("time_zone = 'Mars/Olympus'\nissuer = 5")
+        wait_for(lambda: {found.get("/health/ready").status_code for _ in range(6)} == {503}, "not ready")
+
+        assert found.get("/health/ready").json()["checks"]["configuration"] != "ok"
+        assert {found.call().status_code for _ in range(6)} == {200}
+        assert found.get("/health/live").status_code == 200
+        assert any("settings-not-reloaded" in line and "north.toml" in line for line in found.lines())
+        settings(tmp_path, service=url)
+        wait_for(lambda: {found.get("/health/ready").status_code for _ in range(6)} == {200}, "ready again")
+
+        settings(tmp_path, service=url | {"store": "sqlite:///data/elsewhere.db"})
+        wait_for(lambda: {found.get("/health/ready").status_code for _ in range(6)} == {503}, "not ready")
+        assert any("store: changed; restart the service for it" in line for line in found.lines())
+        assert found.call().status_code == 200
+
+
+# ---- limits ----
+
+
+class FhirHost(ThreadingHTTPServer):
+    """A FHIR server that answers nothing until it is told; `asked` are the paths."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Waiting)
+        self.release, self.asked = threading.Event(), []
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/fhir"
+
+
+class _Waiting(BaseHTTPRequestHandler):
+    server: FhirHost
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.server.release.wait(30)
+        self.send_error(500)
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@contextmanager
+def fhir_host():
+    host = FhirHost()
+    thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield host
+    finally:
+        host.release.set()
+        host.shutdown()
+        thread.join()
+        host.server_close()
+
+
+def reading(host: FhirHost, **changes) -> dict:
+    """A call that has to read everything from that server, or what `prefetch` lacks."""
+    granted = {
+        "access_token": "t",
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "scope": "patient/*.read",
+        "subject": "us",
+    }
+    return hook_request(**{"prefetch": {}, "fhirServer": host.base, "fhirAuthorization": granted} | changes)
+
+
+def test_more_calls_at_once_than_allowed_are_told_to_come_again(tmp_path: Path) -> None:
+    limits = {"calls_per_minute": 0, "concurrent_calls": 2, "deadline_s": 20}
+    with (
+        fhir_host() as host,
+        service(
+            tmp_path,
+            "--workers",
+            "1",
+            site={"fhir_bases": [host.base], "fetch_budget_s": 20},
+            service={"limits": limits},
+        ) as found,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        slow = [pool.submit(found.call, reading(host)) for _ in range(2)]
+        wait_for(lambda: len(host.asked) >= 10, "both calls to read")
+
+        turned_away = list(pool.map(lambda _: found.call(), range(6)))
+
+        assert {(a.status_code, a.headers["Retry-After"], a.json()["issue"][0]["code"]) for a in turned_away} == {
+            (503, "1", "throttled")
+        }
+        assert found.get("/health/live").status_code == 200  # threads are left for whoever asks
+        assert not any(job.done() for job in slow)
+        host.release.set()
+        assert [job.result().status_code for job in slow] == [412, 412]
+        assert found.call().status_code == 200
+
+
+def test_at_the_deadline_the_rules_answer_with_what_is_there(tmp_path: Path) -> None:
+    limits = {"calls_per_minute": 0, "deadline_s": 0.5}
+    with (
+        fhir_host() as host,
+        service(tmp_path, site={"fhir_bases": [host.base], "fetch_budget_s": 30}, service={"limits": limits}) as found,
+    ):
+        known = hook_request(more=POSITIVE)["prefetch"]
+        del known["conditions"]
+
+        partly = found.call(reading(host, prefetch=known))
+        nothing = found.call(reading(host))
+
+    topics = [c["source"]["topic"]["code"] for c in partly.json()["cards"]]
+    assert topics == ["positive-safety-answer", "could-not-assess"]
+    assert nothing.status_code == 412
+    assert "conditions" in nothing.text
+
+
+# ---- https ----
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    key = private_key("ES256", "tls")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1)).not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cert.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "cert.key").write_text(pem(key))
+    return folder / "cert.crt", folder / "cert.key"
+
+
+def test_cdsh_164_with_a_certificate_it_speaks_https_of_today_and_nothing_else(tmp_path: Path) -> None:
+    port, (crt, _key) = free_port(), certificate(tmp_path)
+    url = f"https://127.0.0.1:{port}"
+    folder = settings(
+        tmp_path,
+        service={"mode": "production", "public_url": url, "tls": {"certificate": "cert.crt", "key": "cert.key"}},
+    )
+
+    with served(folder, port=port, scheme="https", verify=str(crt)) as found:
+        sent = found.ehr().headers()
+        answer = requests.post(url + ADDRESS, json=hook_request(), headers=sent, verify=str(crt), timeout=30)
+        assert answer.status_code == 200
+        with pytest.raises(requests.RequestException):
+            requests.post(
+                url.replace("https", "http") + ADDRESS, json=hook_request(), headers=found.ehr().headers(), timeout=30
+            )
+        context = ssl.create_default_context(cafile=str(crt))
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+        ):
+            assert secure.version() in ("TLSv1.2", "TLSv1.3")
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with socket.create_connection(("127.0.0.1", port)) as plain, pytest.raises(ssl.SSLError):
+            old.wrap_socket(plain)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "status"), [(["127.0.0.1"], 200), (["127.0.0.0/8"], 200), ([], 403), (["10.0.0.1"], 403)]
+)
+def test_cdsh_164_only_a_trusted_proxy_may_say_that_the_client_came_by_https(
+    tmp_path: Path, proxies: list[str], status: int
+) -> None:
+    port = free_port()
+    folder = settings(
+        tmp_path, service={"mode": "production", "public_url": "https://cds.example", "trusted_proxies": proxies}
+    )
+
+    with served(folder, "--workers", "1", port=port) as found:
+        for forwarded, expected in (
+            ({"X-Forwarded-Proto": "https"}, status),
+            ({}, 403),
+            ({"X-Forwarded-Proto": "http"}, 403),
+        ):
+            sent = EHR(base="https://cds.example").headers() | forwarded
+            answer = requests.post(found.base + ADDRESS, json=hook_request(), headers=sent, timeout=30)
+            assert answer.status_code == expected, forwarded
+        told = {
+            "X-Forwarded-Proto": "https",
+            "SCRIPT_NAME": "/x",
+            "X-Forwarded-Host": "evil.example",
+            "X-Forwarded-Prefix": "/x",
+        }
+        assert (
+            requests.post(
+                found.base + ADDRESS,
+                json=hook_request(),
+                headers=EHR(base="https://cds.example").headers() | told,
+                timeout=30,
+            ).status_code
+            == status
+        )
+
+
+@pytest.mark.parametrize(("service", "words"), [
+    ({}, "expected a loopback address in development mode"),
+    ({"mode": "production", "public_url": "https://cds.example"}, "expected [tls] or trusted_proxies"),
+    ({"mode": "production", "public_url": ...}, "public_url: required"),
+])  # fmt: skip
+def test_it_does_not_listen_beyond_this_machine_without_a_way_to_https(
+    tmp_path: Path, service: dict, words: str
+) -> None:
+    done = mhcds(
+        "serve", "--config", str(settings(tmp_path, service=service)), "--host", "0.0.0.0", "--port", str(free_port())
+    )
+
+    assert (done.returncode, words in done.stderr, "Traceback" in done.stderr) == (1, True, False), done.stderr
+
+
+def test_without_settings_nobody_may_call() -> None:
+    port = free_port()
+    import subprocess
+    import sys
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _up(base), "the service")
+        assert requests.get(f"{base}/cds-services", timeout=30).status_code == 200
+        answer = requests.post(base + ADDRESS, json=hook_request(), headers=EHR(base=base).headers(), timeout=30)
+        assert answer.status_code == 401
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _up(base: str) -> bool:
+    try:
+        return requests.get(f"{base}/health/live", timeout=5).ok
+    except requests.ConnectionError:
+        return False
