@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -24,11 +25,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from cds_service.errors import ConfigError, StoreUnavailable
 
 WAIT_S = 2
+REST_S = 2
+MOST_CONNECTIONS = 60  # of one worker, beyond the five that stay open
 TALLY_KEPT = 60  # windows of a minute
 
 SCHEMA = sa.MetaData()
@@ -119,11 +123,28 @@ class FeedbackRow:
     comment: bytes | None = None
 
 
+class Outage:
+    """Since when a database has been failing: calls of the next moments do not wait for it one by one."""
+
+    def __init__(self) -> None:
+        self.until = 0.0
+
+    def begin(self) -> None:
+        """The database has just failed."""
+        self.until = time.monotonic() + REST_S
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it failed a moment ago."""
+        return time.monotonic() < self.until
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """One database. Made once a process; connections are taken from its pool."""
 
     engine: sa.Engine
+    outage: Outage = field(default_factory=Outage)
 
     def admit(self, digest: str, expires: int, client: str, now: int, most_a_minute: int) -> Admission:
         """Takes note of a token and of the call; the token counts as used from here on.
@@ -198,6 +219,7 @@ class Store:
 
     def check(self) -> None:
         """Raises StoreUnavailable unless the database answers and has the tables of this version."""
+        self.outage.until = 0.0  # whoever asks wants to know how it is now
         found, wanted = self.revision(), newest()
         if found != wanted:
             raise StoreUnavailable(f"its tables are of version {found}, expected {wanted}: run `mhcds db upgrade`")
@@ -302,6 +324,8 @@ class Store:
 
     @contextmanager
     def _transaction(self, *, snapshot: bool = False) -> Iterator[sa.Connection]:
+        if self.outage.lasts:
+            raise StoreUnavailable("the store failed a moment ago and is not asked")
         try:
             with self.engine.connect() as connection:
                 if snapshot and self.engine.dialect.name == "postgresql":
@@ -313,6 +337,8 @@ class Store:
                 with connection.begin():
                     yield connection
         except SQLAlchemyError as error:
+            if isinstance(error, OperationalError | PoolTimeoutError):
+                self.outage.begin()
             # The driver's message may quote values.
             raise StoreUnavailable(f"the store failed ({type(error).__name__})") from error
 
@@ -326,14 +352,21 @@ def open_store(url: str) -> Store:
     kind = parsed.get_backend_name()
     if kind == "postgresql":
         options = f"-c statement_timeout={1000 * WAIT_S} -c lock_timeout={1000 * WAIT_S}"
-        arguments = {"connect_timeout": WAIT_S, "options": options}
+        # The last: a server that is gone without a word is noticed on our side alone.
+        arguments = {"connect_timeout": WAIT_S, "options": options, "tcp_user_timeout": 1000 * WAIT_S}
         engine = sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"), connect_args=arguments, pool_pre_ping=True, pool_timeout=WAIT_S
+            parsed.set(drivername="postgresql+psycopg"),
+            connect_args=arguments,
+            pool_pre_ping=True,
+            pool_timeout=WAIT_S,
+            max_overflow=MOST_CONNECTIONS,
         )
         return Store(engine)
     if kind != "sqlite" or not parsed.database:
         raise ConfigError(f"store: expected sqlite:///file or postgresql://user@host/database; found {kind}")
-    engine = sa.create_engine(parsed, connect_args={"timeout": WAIT_S}, pool_timeout=WAIT_S)
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": WAIT_S}, pool_timeout=WAIT_S, max_overflow=MOST_CONNECTIONS
+    )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     return Store(engine)
 

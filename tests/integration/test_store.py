@@ -367,7 +367,12 @@ def test_a_new_key_is_printed_and_can_be_used() -> None:
 
 
 def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_recovers(
-    app, store_url: str, postgres, caplog: pytest.LogCaptureFixture
+    app,
+    store_url: str,
+    postgres,
+    caplog: pytest.LogCaptureFixture,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = Path(sa.make_url(store_url).database or "")
     client = app.test_client()
@@ -387,18 +392,26 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
     lock = sqlite3.connect(file, isolation_level=None) if store_url.startswith("sqlite") else None
     assert client.get("/health/ready").get_json()["checks"]["store"] == "ok"
     away()
-    token = ME.headers()
+    monkeypatch.setattr(stores, "REST_S", 3600)  # so that a slow machine does not end the pause
+    token, asked = ME.headers(), []
+    sa.event.listen(sa.Engine, "checkout", note := lambda *_: asked.append(1))
+    request.addfinalizer(lambda: sa.event.remove(sa.Engine, "checkout", note))
     with caplog.at_level(logging.ERROR):
         answer = client.post(ADDRESS, json=hook_request(more=POSITIVE, hookInstance="while-away"), headers=token)
         again = client.post(ADDRESS, json=hook_request(), headers=token)
+        asked.clear()
+        quick = [call(app).status_code for _ in range(5)]
+        bothered = len(asked)  # within a moment of a failure the store is not asked
         said = report(app, ITEM | {"card": "u1"})
         ready = client.get("/health/ready") if lock is None else None
     back()
+    assert client.get("/health/ready").status_code == 200  # looking ends the pause
 
     assert answer.get_json()["cards"][0]["source"]["topic"]["code"] == "positive-safety-answer"
     assert again.status_code == 401  # this process has seen it
+    assert (quick, bothered) == ([200] * 5, 0)
     assert (said.status_code, said.headers["Retry-After"]) == (503, "5")
-    lost = [json.loads(r.message) for r in caplog.records if "answer-not-stored" in r.message]
+    lost = [json.loads(r.message) for r in caplog.records if "while-away" in r.message]
     assert [(e["hook_instance"], e["topics"], len(e["patient"])) for e in lost] == [
         ("while-away", ["positive-safety-answer"], 32)
     ]
