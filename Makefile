@@ -78,6 +78,9 @@ lock: ## choose versions anew into requirements/ (releases at least a week old)
 fuzz: setup ## spoil and read 200,000 sample charts (ARGS=number)
 	PYTHONPATH=. $(BIN)/python tests/mutations.py $(or $(ARGS),200000)
 
+defects: setup ## plant defects one at a time and see which test notices (ARGS="words of one", --write for docs/defects.md)
+	PYTHONPATH=. $(BIN)/python tests/defects.py $(ARGS)
+
 train: setup ## train both models from $MHCDS_SHARED/data/nhanes into models/artifacts
 	$(BIN)/mhcds train --nhanes "$(MHCDS_SHARED)/data/nhanes" --out models/artifacts $(ARGS)
 

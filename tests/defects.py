@@ -1,0 +1,163 @@
+"""Plants one defect at a time in a copy of the project and says which test notices it first.
+
+Run by `make defects` (some minutes); no test by itself. Each defect is a change that somebody could make by mistake.
+The table it prints is docs/defects.md, which is written anew with `make defects ARGS=--write`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "defects.md"
+CONTRACT = "tests/contract"
+STORE = "tests/integration/test_store.py"
+SERVED = "tests/integration/test_served.py"
+TRUST = "tests/contract/test_trust.py"
+
+
+@dataclass(frozen=True)
+class Defect:
+    """`old` becomes `new` in `file`; `what` says it in words; `tests` are those that should notice."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = (CONTRACT,)
+
+
+DEFECTS = (
+    # ---- who may call
+    Defect("the signature is not checked", "cds_service/auth.py", 'if not good:\n        raise Refused("signature")', "good = tuple(entries)", (TRUST,)),
+    Defect("a key takes any algorithm", "cds_service/auth.py", "if algorithm in key.algorithms:", "if key:", (TRUST,)),
+    Defect("the algorithm is not looked up in the site's list", "cds_service/auth.py", "i.iss == iss and algorithm in i.algorithms", "i.iss == iss", (TRUST,)),
+    Defect("a token without kid takes the first key", "cds_service/auth.py", "if k.kid == kid and (", 'if kid in (k.kid, None, "") and (', (TRUST,)),
+    Defect("jku is not compared", "cds_service/auth.py", "jku is None or jku in i.jku", "True", (TRUST,)),
+    Defect("critical extensions are passed over", "cds_service/auth.py", ' or "crit" in header', "", (TRUST,)),
+    Defect("typ is not looked at", "cds_service/auth.py", 'kind.upper() != "JWT"', "not kind", (TRUST,)),
+    Defect("issuers are compared without the slash at their end", "cds_service/auth.py", "if i.iss == iss and", "if isinstance(iss, str) and i.iss == iss.rstrip('/') and", (TRUST,)),
+    Defect("the audience may begin with the address", "cds_service/auth.py", "a in (*addresses, *entry.audiences)", "a.startswith(addresses) or a in entry.audiences", (TRUST,)),
+    Defect("an expired token is good", "cds_service/auth.py", "if expires <= now - entry.leeway_s:", "if False:", (TRUST,)),
+    Defect("a token of the future is good", "cds_service/auth.py", "if max(issued, start or issued) > now + entry.leeway_s:", "if False:", (TRUST,)),
+    Defect("nbf is passed over", "cds_service/auth.py", "max(issued, start or issued)", "issued", (TRUST,)),
+    Defect("tokens may live for ever", "cds_service/auth.py", "expires <= issued or expires - issued > entry.max_lifetime_s", "expires <= issued", (TRUST,)),
+    Defect("the tenant is passed over", "cds_service/auth.py", "if entry.tenants and", "if False and", (TRUST,)),
+    Defect("jti may be missing", "cds_service/auth.py", "if not isinstance(jti, str) or not jti or", "if jti is not None and", (TRUST,)),
+    Defect("the reason of a refusal is told", "cds_service/errors.py", 'super().__init__("expected Authorization', 'super().__init__(why + "expected Authorization', (TRUST,)),
+    Defect("the sandbox's key is taken from others", "cds_service/auth.py", "(entry.sandbox or k.thumbprint != SANDBOX_KEY)", "True", (TRUST,)),
+    Defect("the body is read before the token is judged", "cds_service/hooks.py", "            client = admitted(", "            json_body(request, config.body_bytes)\n            client = admitted(", (TRUST,)),
+    Defect("production answers plain http", "cds_service/gate.py", 'config.mode == "production" and request.scheme', "False and request.scheme", (TRUST,)),
+    Defect("everybody may call when no issuer is known", "cds_service/gate.py", 'if config.mode == "demo" and', 'if (config.mode == "demo" or not config.issuers) and', (TRUST,)),
+    Defect("redirects of a key host are followed", "cds_service/key_sets.py", "allow_redirects=False", "allow_redirects=True", (TRUST,)),
+    Defect("a failing key host empties the set", "cds_service/key_sets.py", "            cached.next_retry = now", "            cached.keys = ()\n            cached.next_retry = now", (TRUST,)),
+    Defect("every unknown kid leads to a reading", "cds_service/key_sets.py", "cached.next_for_unknown = now + BETWEEN_READS_S", "cached.next_for_unknown = 0.0", (TRUST,)),
+    # ---- tokens and records
+    Defect("a used token is not kept", "cds_service/store.py", "                return Admission.REPLAYED\n", "                pass\n", (TRUST,)),
+    Defect("used tokens are forgotten before they expire", "cds_service/store.py", "used_token.c.expires < now", "used_token.c.expires < now + 3600", (TRUST,)),
+    Defect("whether a row is new is asked of the driver", "cds_service/store.py", "connection.execute(add.returning(*table.primary_key.columns)).first() is not None", "connection.execute(add).rowcount != 0", (STORE,)),
+    Defect("an answer leaves before its row is written", "cds_service/audit.py", "        runtime.store.write_answer(", "        __import__('threading').Timer(0.2, runtime.store.write_answer, (", (SERVED,)),
+    Defect("the patient's id is written as it is", "cds_service/hooks.py", "patient=runtime.key.pseudonym(site.id, patient_id)", "patient=patient_id", (STORE,)),
+    Defect("comments are kept in the clear", "cds_service/feedback.py", "comment=key.seal(comment)", "comment=comment.encode()", (STORE,)),
+    Defect("feedback finds the cards of other sites", "cds_service/store.py", "sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))", "card.c.uuid == item.card", (STORE,)),
+    Defect("each repeat of feedback is a row", "cds_service/feedback.py", 'digest=key.pseudonym("feedback", json.dumps(whole))', 'digest=__import__("uuid").uuid4().hex', (STORE,)),
+    Defect("a store that fails stops the answer", "cds_service/audit.py", "    except StoreUnavailable:\n", "    except KeyError:\n", (STORE,)),
+    Defect("a call of a stranger is on record", "cds_service/gate.py", "        client = _once(runtime, config, _verified(runtime, config, request, now), now)", "        runtime.store.write_answer(now, '', {}, [])\n        client = _once(runtime, config, _verified(runtime, config, request, now), now)", (STORE,)),
+    Defect("the settings of a bad file are half taken", "cds_service/live_config.py", "            self._keep(str(error))\n            return", "            self._config = ServiceConfig(sites=())\n            return", (SERVED,)),
+    Defect("a worker that ends removes the counters of all", "cds_service/server.py", "if os.getpid() == master:", "if True:", (SERVED,)),
+    # ---- requests
+    Defect("an empty hookInstance is taken", "cds_service/hooks.py", "if not hook.hook or not hook.hook_instance:", "if not hook.hook:"),
+    Defect("any hook is answered at any address", "cds_service/hooks.py", "if hook.hook != offered.hook:", "if False:"),
+    Defect("a prefixed patient id is taken", "cds_service/hooks.py", "if not bare(context.patient_id):", "if False:"),
+    Defect("the token's patient may be another", "cds_service/hooks.py", "if granted.patient is not None and granted.patient != hook.context.patient_id:", "if False:"),
+    Defect("the token goes to any FHIR server", "cds_service/hooks.py", "if not may_be_read(server, settings, local=local):", "if False:", ("tests/integration/test_fetching.py", CONTRACT)),
+    Defect("unpacked bodies have no limit", "cds_service/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
+    Defect("needed data that is missing is no matter", "cds_service/hooks.py", "    refuse_silence(assessment)\n", ""),
+    Defect("a patient's screen gets cards", "cds_service/hooks.py", "if hook.context.user_kind in NOT_CLINICIANS:", "if False:"),
+    # ---- answers
+    Defect("summaries may have 140 characters", "cds_service/card_topics.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
+    Defect("uuids repeat from call to call", "cds_service/runtime.py", "return str(uuid.uuid4())", 'return "11111111-1111-4111-8111-111111111111"', (CONTRACT, STORE)),
+    Defect("topic codes keep their hyphens for Epic", "cds_service/dialects.py", '.replace("-", "")', "", (CONTRACT, "tests/unit/cds_service", "tests/integration/test_vendor_calls.py")),
+    Defect("any origin may call from a browser", "cds_service/cross_origin.py", "if origin not in runtime.config().cors_origins:", "if False:", (CONTRACT, "tests/integration/test_vendor_calls.py")),
+    Defect("errors carry no CORS headers", "cds_service/cross_origin.py", "        if origin is None:", "        if origin is None or answer.status_code >= 400:"),
+    Defect("answers may be kept by caches", "cds_service/errors.py", 'answer.headers["Cache-Control"] = "no-store"', 'answer.headers["Cache-Control"] = "max-age=60"'),
+    Defect("more cards than three", "cds_service/cards.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
+)  # fmt: skip
+
+
+def planted(defect: Defect) -> str:
+    """The first test that notices, `-` for none."""
+    with tempfile.TemporaryDirectory(prefix="defect-") as place:
+        copy = Path(place) / "project"
+        shutil.copytree(
+            ROOT, copy, ignore=shutil.ignore_patterns(".venv*", ".git", "__pycache__", ".*_cache", ".hypothesis")
+        )
+        file = copy / defect.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(defect.old) != 1:
+            raise SystemExit(
+                f"{defect.what}: expected its text once in {defect.file}; found it {text.count(defect.old)} times"
+            )
+        changed = text.replace(defect.old, defect.new)
+        if "Timer(0.2" in defect.new:  # the call's own bracket has to be closed twice
+            changed = changed.replace(
+                'runtime.now(), event.site or "", fields, rows)',
+                'runtime.now(), event.site or "", fields, rows)).start()',
+            )
+        file.write_text(changed, encoding="utf-8")
+        words = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            "--tb=no",
+            *defect.tests,
+        ]
+        done = subprocess.run(
+            words, cwd=copy, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(copy)}
+        )
+    found = re.search(r"^(?:FAILED|ERROR) (\S+?)(?:\[.*)?(?: - .*)?$", done.stdout, re.MULTILINE)
+    return found[1] if found else "-" if done.returncode == 0 else f"(ended with {done.returncode})"
+
+
+def table(found: Iterable[tuple[Defect, str]]) -> str:
+    rows = [
+        f"| {number} | {defect.what} | `{defect.file}` | {test} |"
+        for number, (defect, test) in enumerate(found, start=1)
+    ]
+    return "\n".join(["| | planted | in | first test that notices |", "|---|---|---|---|", *rows])
+
+
+def main(words: list[str]) -> None:
+    chosen = [d for d in DEFECTS if not [w for w in words if w != "--write"] or any(w in d.what for w in words)]
+    with ThreadPoolExecutor(2) as pool:
+        results = []
+        for defect, test in zip(chosen, pool.map(planted, chosen), strict=True):
+            print(f"{defect.what}: {test}", flush=True)
+            results.append((defect, test))
+    missed = sum(test == "-" for _, test in results)
+    print(f"{len(results)} planted, {len(results) - missed} noticed, {missed} not")
+    if "--write" in words:
+        head = (
+            "# Planted defects\n\nFor people who judge the tests. A reference, written by `make defects ARGS=--write`: each line is one mistake "
+            f"that was made on purpose in a copy of the project, and the first test that failed. {len(results)} planted, {len(results) - missed} noticed.\n\n"
+        )
+        PAGE.write_text(head + table(results) + "\n", encoding="utf-8")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
