@@ -68,13 +68,12 @@ def answer(
         record.answered((), ())
         return json_response(CardsResponse(cards=[]))
     deadline = started + config.limits.deadline_s
+    until = min(deadline, started + site.reading.budget_s)
     try:
         gathered = gather(
             patient_id,
             hook.prefetch or {},
-            access(
-                hook, site.reading, min(deadline, started + site.reading.budget_s), local=config.mode != "production"
-            ),
+            access(hook, site.reading, until, local=config.mode != "production"),
             settings=site.reading,
             as_of=now,
             user=hook.context.user_id,
