@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Flask, request
 from sqlalchemy import make_url
 
-from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, ops
+from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, openapi, ops
 from cds_service.data_key import DataKey, key_beside, new_key
 from cds_service.engine import load_engine
 from cds_service.gate import Places, require_https
@@ -40,6 +40,7 @@ def create_app(
     first = live()
     store, key = _opened(first)
     app = Flask("cds_service", static_folder=None)
+    app.url_map.merge_slashes = False  # else `//` is answered with a redirect to wherever the Host header says
     runtime = Runtime(
         config=live,
         problem=lambda: live.problem,
@@ -63,6 +64,7 @@ def create_app(
     app.register_blueprint(feedback.create_blueprint(runtime, places))
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
+    app.register_blueprint(openapi.create_blueprint())
     return app
 
 

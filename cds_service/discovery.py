@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
-from flask import Blueprint, Response, request
-from werkzeug.wrappers import Response as BaseResponse
+from flask import Blueprint, Response
 
+from cds_service.cacheable import cacheable
 from cds_service.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
 from cds_service.data_needs import EXTENSION, as_json
 
@@ -38,14 +36,9 @@ def create_blueprint() -> Blueprint:
     """The discovery route."""
     blueprint = Blueprint("discovery", __name__)
     body = document()
-    tag = hashlib.sha256(body).hexdigest()[:16]
 
     @blueprint.get("/cds-services", strict_slashes=False)
-    def services() -> BaseResponse:
-        answer = Response(body, content_type="application/json")
-        answer.set_etag(tag)
-        answer.headers["Cache-Control"] = "public, max-age=300"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer.make_conditional(request)
+    def services() -> Response:
+        return cacheable(body, "application/json")
 
     return blueprint

@@ -6,14 +6,13 @@ model-card.toml. A model that could not be loaded is named as such.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, render_template, request
-from werkzeug.wrappers import Response as BaseResponse
+from flask import Blueprint, Response, render_template
 
+from cds_service.cacheable import cacheable
 from cds_service.runtime import Runtime
 from cds_service.sites import ServiceConfig
 from models.card import LocalSections, model_card
@@ -45,13 +44,13 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
         return made(runtime.config())
 
     @blueprint.get("/model-card.json")
-    def as_json() -> BaseResponse:
-        return _cached(msgspec.json.encode(cards()), "application/json")
+    def as_json() -> Response:
+        return cacheable(msgspec.json.encode(cards()), "application/json")
 
     @blueprint.get("/model-card")
-    def as_page() -> BaseResponse:
+    def as_page() -> Response:
         page = render_template("model_card.html", figure=figure, words=_words, **cards())
-        answer = _cached(page.encode(), "text/html; charset=utf-8")
+        answer = cacheable(page.encode(), "text/html; charset=utf-8")
         answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
         answer.headers["Referrer-Policy"] = "no-referrer"
         return answer
@@ -62,11 +61,3 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 def _words(name: str) -> str:
     """`known_risks_and_limitations` as a heading."""
     return name.replace("_", " ").capitalize().replace("Ehr ", "EHR ")
-
-
-def _cached(body: bytes, kind: str) -> BaseResponse:
-    answer = Response(body, content_type=kind)
-    answer.set_etag(hashlib.sha256(body).hexdigest()[:16])
-    answer.headers["Cache-Control"] = "public, max-age=300"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    return answer.make_conditional(request)
