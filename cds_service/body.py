@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from flask import Request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # gunicorn ships no types
 
 from cds_service.errors import BadRequest, TooLarge, UnsupportedMedia
 
@@ -25,8 +26,10 @@ def json_body(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     try:
         read = request.stream.read(limit + 1)
-    except OSError as error:
-        raise BadRequest("expected the whole body without long pauses; it stopped arriving") from error
+    except (OSError, ParseException) as error:  # gunicorn raises the latter on chunks and trailers that are none
+        raise BadRequest(
+            "expected the whole body without long pauses; it stopped arriving or is chunked wrongly"
+        ) from error
     if len(read) > limit:
         raise _too_large(limit)
     return read if packed == "identity" else _unpacked(read, limit)

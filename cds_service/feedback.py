@@ -142,7 +142,7 @@ def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:
 
 def _faults(item: Item) -> list[str]:
     found = []
-    if not item.card or len(item.card) > MOST_CODE:
+    if not _storable(item.card.lower()):
         found.append("card: expected the uuid of a card")
     if item.outcome not in OUTCOMES:
         found.append(f"outcome: expected one of {', '.join(OUTCOMES)}")
@@ -150,18 +150,24 @@ def _faults(item: Item) -> list[str]:
         found.append("outcomeTimestamp: expected a date and time with its zone, for example 2026-11-23T15:04:05Z")
     if item.outcome == "accepted" and not item.accepted_suggestions:
         found.append("acceptedSuggestions: required with outcome accepted; found none")
-    if any(not s.id or len(s.id) > MOST_CODE for s in item.accepted_suggestions or ()):
+    if any(not _storable(s.id) for s in item.accepted_suggestions or ()):
         found.append("acceptedSuggestions: expected the uuid of a suggestion in id")
     why = item.override_reason
     if why is not None:
         coded = why.reason is not None and why.reason.code
         if not coded and not why.user_comment:
             found.append("overrideReason: expected reason with a code, or userComment; found neither")
-        if why.reason is not None and max(len(why.reason.code or ""), len(why.reason.system or "")) > MOST_CODE:
-            found.append(f"overrideReason.reason: expected at most {MOST_CODE} characters")
+        given = (why.reason.code, why.reason.system) if why.reason else ()
+        if any(text and not _storable(text) for text in given):
+            found.append(f"overrideReason.reason: expected at most {MOST_CODE} printable characters")
         if len(why.user_comment or "") > MOST_COMMENT:
             found.append(f"overrideReason.userComment: expected at most {MOST_COMMENT} characters")
     return found
+
+
+def _storable(text: str) -> bool:
+    """Whether any store takes a code or id: PostgreSQL counts characters, and takes none with the number 0."""
+    return 0 < len(text) <= MOST_CODE and text.isprintable()
 
 
 def _moment(text: str) -> datetime | None:
@@ -187,7 +193,7 @@ def row(item: Item, sites: tuple[str, ...], service: str, key: DataKey) -> Feedb
         digest=key.pseudonym("feedback", json.dumps(whole)),
         card=card,
         outcome=item.outcome,
-        outcome_at=item.outcome_timestamp,
+        outcome_at=re.sub(r"(\.\d{9})\d+", r"\1", item.outcome_timestamp),
         suggestions=suggestions,
         reason_system=system,
         reason_code=code,

@@ -539,7 +539,7 @@ def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
     if not inner:
         return
     try:
-        held = msgspec.json.decode(raw).get("contained")
+        held = WHOLE.decode(raw).get("contained")
     except UNREADABLE:  # elements that are not read can hold what no decoder takes, such as a number of 400 digits
         return
     owners: dict[str, dict[str, Any]] = {}
@@ -577,9 +577,13 @@ def _may_change_meaning(text: bytes) -> bool:
     if b'"modifierExtension"' not in text and b'"implicitRules"' not in text and b"\\u" not in text:
         return False
     try:
-        return _changes_meaning(msgspec.json.decode(text))
+        return _changes_meaning(WHOLE.decode(text))
     except UNREADABLE:  # as above; then nobody knows
         return True
+
+
+# Numbers with a point stay text: they are not looked at, and one beyond all doubles (1e999) must not hide an answer.
+WHOLE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
 
 
 def _changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
