@@ -19,10 +19,10 @@ CLIENTS_KEY = $$(cksum < requirements/clients.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz check format lock train evaluate golden wheel clean
+.PHONY: help setup demo test fuzz fuzz-http check format lock train evaluate golden wheel clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## the virtual environment in .venv, from the hashed lock (the targets below call it)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -33,7 +33,7 @@ setup: ## the virtual environment in .venv, from the hashed lock (the targets be
 		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 			echo "make setup: $(PYTHON) lacks venv or ensurepip; on Debian and Ubuntu: apt-get install python3-venv"; \
 			exit 1; } >&2; \
-		echo "Making $(VENV) and installing the locked dependencies (about 290 MB to download, once) ..."; \
+		echo "Making $(VENV) and installing the locked dependencies (about 300 MB to download, once) ..."; \
 		$(PYTHON) -m venv --clear $(VENV) && \
 		$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt && \
 		echo "$(DEPS_KEY)" > $(VENV)/.deps || exit 1; \
@@ -80,6 +80,9 @@ fuzz: setup ## spoil and read 200,000 sample charts (ARGS=number)
 
 defects: setup ## plant defects one at a time and see which test notices (ARGS="words of one", --write for docs/defects.md)
 	PYTHONPATH=. $(BIN)/python tests/defects.py $(ARGS)
+
+fuzz-http: setup ## make 100,000 HTTP calls, spoiled and drawn from /openapi.json (ARGS="number first-seed")
+	PYTHONPATH=. $(BIN)/python -u tests/http_fuzz.py $(or $(ARGS),100000)
 
 train: setup ## train both models from $MHCDS_SHARED/data/nhanes into models/artifacts
 	$(BIN)/mhcds train --nhanes "$(MHCDS_SHARED)/data/nhanes" --out models/artifacts $(ARGS)
