@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from sqlalchemy import make_url
 
 from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, openapi, ops
@@ -59,6 +59,8 @@ def create_app(
     errors.register(app)
     app.before_request(lambda: require_https(live(), request))
     cross_origin.register(app, runtime)
+    if first.tls is not None:
+        app.after_request(_https_from_now_on)
     app.register_blueprint(discovery.create_blueprint())
     app.register_blueprint(hooks.create_blueprint(runtime, places))
     app.register_blueprint(feedback.create_blueprint(runtime, places))
@@ -66,6 +68,12 @@ def create_app(
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())
     return app
+
+
+def _https_from_now_on(answer: Response) -> Response:
+    """Where the service itself ends TLS, browsers are told to keep to https; elsewhere that is the proxy's to say."""
+    answer.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return answer
 
 
 def make_ready(config: ServiceConfig) -> None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from msgspec import UNSET
 
 from cds_service.card_topics import MODEL_LABEL, CardSettings, Draft, from_findings, measure_again, prompt
-from cds_service.drafts import Visit, offers, override_reasons, step_offers, topic_coding
-from cds_service.wire import Card, Link, Source
+from cds_service.drafts import Visit, offers, once_over_all, override_reasons, step_offers, topic_coding
+from cds_service.wire import Card, Link, Source, Suggestion
 from explanations.assessment import Assessment
 from explanations.help_lines import crisis_text, guideline
 from explanations.phrasebook import Phrasebook, dated, references
@@ -61,7 +61,18 @@ def presented(
         encounter=assessment.record.encounter,
         user=user,
     )
-    return [_card(assessment, draft, settings, visit, new_id) for draft in _at_most_three(drafts)]
+    kept, age = _at_most_three(drafts), assessment.record.age_years
+    offered = once_over_all(_offers(draft, visit, age, new_id) for draft in kept)
+    return [
+        _card(assessment, draft, settings, suggestions, new_id)
+        for draft, suggestions in zip(kept, offered, strict=True)
+    ]
+
+
+def _offers(draft: Draft, visit: Visit, age: int | None, new_id: Callable[[], str]) -> list[Suggestion]:
+    if draft.steps:
+        return step_offers([step.kind for step in draft.steps if step.done is None], visit, new_id)
+    return offers(draft.topic, visit, age, new_id)
 
 
 def _with_history(assessment: Assessment, drafts: list[Draft], settings: CardSettings) -> list[Draft]:
@@ -101,12 +112,13 @@ def _at_most_three(drafts: list[Draft]) -> list[Draft]:
 
 
 def _card(
-    assessment: Assessment, draft: Draft, settings: CardSettings, visit: Visit, new_id: Callable[[], str]
+    assessment: Assessment,
+    draft: Draft,
+    settings: CardSettings,
+    suggestions: list[Suggestion],
+    new_id: Callable[[], str],
 ) -> Card:
-    age = assessment.record.age_years
-    due = [step.kind for step in draft.steps if step.done is None]
-    suggestions = step_offers(due, visit, new_id) if draft.steps else offers(draft.topic, visit, age, new_id)
-    links = _links(draft.topic, age, settings.country)
+    links = _links(draft.topic, assessment.record.age_years, settings.country)
     return Card(
         uuid=new_id(),
         summary=draft.summary,

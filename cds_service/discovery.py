@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from flask import Blueprint, Response
 
 from cds_service.cacheable import cacheable
-from cds_service.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
+from cds_service.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION, Service
 from cds_service.data_needs import EXTENSION, as_json
 
 
-def document() -> bytes:
-    """The discovery document."""
+def document(services: Iterable[Service] = SERVICES) -> bytes:
+    """The discovery document; without a service its list is empty, and still there."""
     return msgspec.json.encode(
         {
             "services": [
@@ -25,7 +27,7 @@ def document() -> bytes:
                     "hookVersion": HOOK_VERSION,
                     "prefetch": dict(s.prefetch),
                 }
-                for s in SERVICES
+                for s in services
             ],
             "extension": {EXTENSION: as_json()},
         }

@@ -38,6 +38,7 @@ CSSRS = Coding(
     system=LOINC, code="93373-9", display="Columbia - suicide severity rating scale screener - recent [C-SSRS]"
 )
 ASSESSMENT = Coding(system=SNOMED, code=RISK_ASSESSMENT, display="Suicide risk assessment (procedure)")
+SCREENERS = (PHQ9.code, PHQ9M.code, CSSRS.code)
 
 REASONS: dict[Topic, tuple[tuple[str, str], ...]] = {
     Topic.ACUTE_SAFETY: (
@@ -202,3 +203,25 @@ def offers(topic: Topic, visit: Visit, age_years: int | None, new_id: Callable[[
     words = "complete today" if topic is Topic.COULD_NOT_ASSESS else "today"
     name, instrument = ("PHQ-9M", PHQ9M) if teen else ("PHQ-9", PHQ9)
     return [order(f"Draft order: {name}, {words}", instrument, visit, new_id)]
+
+
+def once_over_all(cards: Iterable[list[Suggestion]]) -> list[list[Suggestion]]:
+    """The suggestions of the cards of one answer, without the second of a purpose: one screening, one follow-up."""
+    seen: set[str] = set()
+    kept: list[list[Suggestion]] = []
+    for suggestions in cards:
+        kept.append([])
+        for suggestion in suggestions:
+            if _purpose(suggestion) not in seen:
+                kept[-1].append(suggestion)
+            seen.add(_purpose(suggestion))
+    return kept
+
+
+def _purpose(suggestion: Suggestion) -> str:
+    """What a suggestion is for: two of one purpose would be ordered twice."""
+    resource = suggestion.actions[0].resource
+    if resource["resourceType"] == "Task":
+        return "follow-up"
+    code: str = resource["code"]["coding"][0]["code"]
+    return "screening" if code in SCREENERS else code

@@ -41,10 +41,18 @@ class Reason(msgspec.Struct):
 
 
 class OverrideReason(msgspec.Struct, rename="camel"):
-    """Why a card was overridden."""
+    """Why a card was overridden. In the older shape the coded reason stands here itself, as `code` and `system`."""
 
     reason: Reason | None = None
     user_comment: str | None = None
+    code: str | None = None
+    system: str | None = None
+
+    @property
+    def coded(self) -> Reason | None:
+        """The coded reason, wherever it stands; None without a code."""
+        found = self.reason or Reason(code=self.code, system=self.system)
+        return found if found.code else None
 
 
 class AcceptedSuggestion(msgspec.Struct):
@@ -154,10 +162,10 @@ def _faults(item: Item) -> list[str]:
         found.append("acceptedSuggestions: expected the uuid of a suggestion in id")
     why = item.override_reason
     if why is not None:
-        coded = why.reason is not None and why.reason.code
-        if not coded and not why.user_comment:
+        reason = why.coded
+        if reason is None and not why.user_comment:
             found.append("overrideReason: expected reason with a code, or userComment; found neither")
-        given = (why.reason.code, why.reason.system) if why.reason else ()
+        given = (reason.code, reason.system) if reason else ()
         if any(text and not _storable(text) for text in given):
             found.append(f"overrideReason.reason: expected at most {MOST_CODE} printable characters")
         if len(why.user_comment or "") > MOST_COMMENT:
@@ -183,7 +191,7 @@ def _moment(text: str) -> datetime | None:
 def row(item: Item, sites: tuple[str, ...], service: str, key: DataKey) -> FeedbackRow:
     """An item as it is stored: the comment sealed, our own reasons with the HL7 code that they stand for."""
     why = item.override_reason
-    reason = why.reason if why else None
+    reason = why.coded if why else None
     suggestions = tuple(s.id for s in item.accepted_suggestions or ())
     comment = why.user_comment if why else None
     code, system = (reason.code, reason.system) if reason else (None, None)
