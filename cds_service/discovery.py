@@ -14,24 +14,20 @@ from cds_service.data_needs import EXTENSION, as_json
 
 def document(services: Iterable[Service] = SERVICES) -> bytes:
     """The discovery document; without a service its list is empty, and still there."""
-    return msgspec.json.encode(
-        {
-            "services": [
-                {
-                    "id": s.id,
-                    "hook": s.hook,
-                    "title": s.title,
-                    "description": s.description,
-                    "usageRequirements": s.usage,
-                    "version": SPECIFICATION,
-                    "hookVersion": HOOK_VERSION,
-                    "prefetch": dict(s.prefetch),
-                }
-                for s in services
-            ],
-            "extension": {EXTENSION: as_json()},
-        }
-    )
+    return msgspec.json.encode({"services": [_entry(s) for s in services], "extension": {EXTENSION: as_json()}})
+
+
+def _entry(service: Service) -> dict[str, object]:
+    entry = {
+        "id": service.id,
+        "hook": service.hook,
+        "title": service.title,
+        "description": service.description,
+        "usageRequirements": service.usage,
+        "version": SPECIFICATION,
+        "hookVersion": HOOK_VERSION,
+    }
+    return entry | ({"prefetch": dict(service.prefetch)} if service.prefetch else {})
 
 
 def create_blueprint() -> Blueprint:
