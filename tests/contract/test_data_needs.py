@@ -23,7 +23,7 @@ def test_the_page_says_what_the_service_asks_for() -> None:
     assert PAGE.read_text(encoding="utf-8") == as_markdown()
 
 
-def test_every_prefetch_key_is_a_need_and_every_model_input_has_one() -> None:
+def test_cdsh_081_every_prefetch_key_is_a_need_and_every_model_input_has_one() -> None:
     needs = data_needs()
 
     assert [need.key for need in needs] == [template.key for template in templates(ALL_KEYS)]
@@ -36,7 +36,7 @@ def test_every_code_that_is_asked_for_has_a_meaning() -> None:
     assert nameless == []
 
 
-def test_no_element_of_a_name_or_an_address_is_read() -> None:
+def test_cdsh_081_no_element_of_a_name_or_an_address_is_read() -> None:
     elements = {element for need in data_needs() for element in need.elements}
 
     assert "Patient.birthDate" in elements
@@ -44,7 +44,7 @@ def test_no_element_of_a_name_or_an_address_is_read() -> None:
     assert not [e for e in elements if e.endswith((".name", ".address", ".telecom", ".text", ".note", ".context"))]
 
 
-def test_discovery_carries_the_same_in_an_extension_without_empty_members() -> None:
+def test_cdsh_014_discovery_carries_the_same_in_an_extension_without_empty_members() -> None:
     client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
 
     document = client.get("/cds-services").get_json()

@@ -147,6 +147,22 @@ def test_cdsh_019_discovery_may_be_kept_and_is_not_sent_twice(client) -> None:
     assert (again.status_code, again.data) == (304, b"")
 
 
+def test_cdsh_058_063_064_066_081_every_template_is_a_relative_query_of_the_restricted_kind_about_one_patient() -> None:
+    for query in (query for s in SERVICES for _, query in s.prefetch):
+        kind, _, criteria = query.partition("?")
+        if not criteria:
+            assert query == "Patient/{{context.patientId}}"
+            continue
+        pairs = [pair.split("=") for pair in criteria.split("&")]
+        assert re.fullmatch(r"[A-Z][A-Za-z]+", kind), "a type, without a slash or a server before it"
+        assert pairs[0] == ["patient", "{{context.patientId}}"]
+        assert query.count("{{") == 1, "no token but the patient: those of users and visits are not there in every call"
+        assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*|_count", name) for name, _ in pairs), (
+            "nothing chained, modified or sorted"
+        )
+        assert not re.search(r"today\(|%[a-z]|\{%", query), "nothing of the 3.0 ballot, which 2.0 clients leave out"
+
+
 def test_cdsh_084_prefetch_keys_are_short_words_that_collide_with_nothing() -> None:
     for service in SERVICES:
         for key, _ in service.prefetch:

@@ -53,7 +53,7 @@ def emitted(answer) -> list[dict]:
     ]
 
 
-def test_every_draft_is_valid_for_both(client) -> None:
+def test_cdsh_132_134_200_every_draft_is_valid_for_both(client) -> None:
     kinds = []
     for line in LINES:
         for draft in emitted(post(client, prefetch_of([patient(), *given(line)]))):
@@ -69,7 +69,9 @@ def test_every_draft_is_valid_for_both(client) -> None:
     [("/cds-services/depression-suicide-risk", {}, 400), ("/cds-services/none", {}, 404), ("/cds-services/depression-suicide-risk", "[", 400),
      ("/cds-services/depression-suicide-risk", {"hook": "patient-view", "hookInstance": "h", "context": {"userId": "Practitioner/d", "patientId": "p1"}}, 412)],
 )  # fmt: skip
-def test_every_error_body_is_an_operation_outcome_valid_for_both(client, address: str, body, status: int) -> None:
+def test_cdsh_110_every_error_body_is_an_operation_outcome_valid_for_both(
+    client, address: str, body, status: int
+) -> None:
     sent = {"data": body, "content_type": "application/json"} if isinstance(body, str) else {"json": body}
 
     answer = client.post(address, **sent)

@@ -89,7 +89,9 @@ def gathered(server, who: str, **reading):
 # ---- what is asked for ----
 
 
-def test_everything_is_read_with_the_token_when_nothing_was_sent_and_consent_before_all_else(server) -> None:
+def test_cdsh_093_096_everything_is_read_with_the_token_when_nothing_was_sent_and_consent_before_all_else(
+    server,
+) -> None:
     who = server.load(patient(), *given(INTENT))
 
     assert topics(call(server, who)) == ["acute-safety"]
@@ -98,7 +100,7 @@ def test_everything_is_read_with_the_token_when_nothing_was_sent_and_consent_bef
     assert server.asked()[0].startswith("Consent?")
 
 
-def test_only_what_was_not_sent_is_read(server) -> None:
+def test_cdsh_070_072_097_only_what_was_not_sent_is_read(server) -> None:
     who = server.load(patient(), *given(INTENT))
     sent = {"patient": patient() | {"id": who}, "conditions": None, "questionnaires": None, "consents": None}
 
@@ -114,7 +116,7 @@ def test_an_answer_is_found_on_the_server_in_every_shape(server, shape: str) -> 
     assert topics(call(server, who))[0] == "positive-safety-answer"
 
 
-def test_all_pages_of_a_search_are_read(server) -> None:
+def test_cdsh_077_all_pages_of_a_search_are_read(server) -> None:
     many = [observation(LOINC, PHQ[0], f"2020-01-{n % 28 + 1:02d}", {"valueInteger": 0}) for n in range(450)]
     who = server.load(patient(), *given(INTENT), *many)
 
@@ -133,7 +135,7 @@ def test_a_medicine_that_is_a_resource_of_its_own_is_included(server) -> None:
     assert record.fact("rx_ssri").value is True
 
 
-def test_a_query_that_the_server_does_not_support_is_asked_again_in_the_guaranteed_form(server) -> None:
+def test_cdsh_082_a_query_that_the_server_does_not_support_is_asked_again_in_the_guaranteed_form(server) -> None:
     assessed = resource("Procedure", status="completed", code=codeable("http://snomed.info/sct", "225337009"), performedDateTime="2026-11-20")  # fmt: skip
     who = server.load(patient(), assessed)
     server.fail("Procedure?", act=lambda handler: "code=" in handler.path and answer(handler, 400, b"{}"))
@@ -145,7 +147,7 @@ def test_a_query_that_the_server_does_not_support_is_asked_again_in_the_guarante
     assert server.asked("Procedure?")[-1] == f"Procedure?patient={who}"
 
 
-def test_what_is_missing_is_read_side_by_side(server) -> None:
+def test_cdsh_105_what_is_missing_is_read_side_by_side(server) -> None:
     who = server.load(patient(), *given(INTENT))
     together = threading.Barrier(len(templates()) - 1)  # all but the consents, which come first
 
@@ -160,7 +162,7 @@ def test_what_is_missing_is_read_side_by_side(server) -> None:
     assert topics(call(server, who, site(budget_s=30.0))) == ["acute-safety"]
 
 
-def test_connections_are_kept_between_calls_and_nothing_else_is(server) -> None:
+def test_cdsh_086_094_connections_are_kept_between_calls_and_nothing_else_is(server) -> None:
     who = server.load(patient(), *given(INTENT))
     server.fail("Condition", act=lambda handler: handler.headers.get("Cookie") and answer(handler, 500, b"cookie"))
     server.fail("Encounter", act=answering(200, bundle(), Set_Cookie="session=1"))
@@ -179,7 +181,9 @@ def said(got) -> list[tuple[str, str]]:
     return [(c["summary"], c["detail"]) for c in got.get_json()["cards"]]
 
 
-def test_a_sample_chart_gives_the_same_cards_whether_it_is_sent_or_read_from_the_server(server, shared) -> None:
+def test_cdsh_096_a_sample_chart_gives_the_same_cards_whether_it_is_sent_or_read_from_the_server(
+    server, shared
+) -> None:
     seen = 0
     for path in sorted((shared / "data" / "fhir-samples" / "mixed-synthetic").glob("*.json.gz")):
         chart = [e["resource"] for e in json.loads(gzip.decompress(path.read_bytes()))["entry"]]
@@ -257,7 +261,7 @@ def test_every_failure_has_its_class_and_its_reason(server, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_failed_read_of_needed_data_is_412_and_names_the_part_and_the_reason(server, name: str) -> None:
+def test_cdsh_076_101_a_failed_read_of_needed_data_is_412_and_names_the_part_and_the_reason(server, name: str) -> None:
     fault, _, reason = FAULTS[name]
     who = server.load(patient())
     server.fail("QuestionnaireResponse?", act=fault)
@@ -272,14 +276,14 @@ def test_a_failed_read_of_needed_data_is_412_and_names_the_part_and_the_reason(s
     assert "127.0.0.1" not in text
 
 
-def test_a_failed_read_hides_no_finding(server) -> None:
+def test_cdsh_101_a_failed_read_hides_no_finding(server) -> None:
     who = server.load(patient(), *given(INTENT))
     server.fail("Condition?", act=answering(503))
 
     assert topics(call(server, who)) == ["acute-safety", "could-not-assess"]
 
 
-def test_a_failed_read_of_data_that_is_not_needed_costs_no_card(server) -> None:
+def test_cdsh_101_106_a_failed_read_of_data_that_is_not_needed_costs_no_card(server) -> None:
     who = server.load(patient(), *given(INTENT))
     for path in ("Encounter?", "MedicationRequest?", "Procedure?"):
         server.fail(path, act=answering(403))
@@ -290,7 +294,7 @@ def test_a_failed_read_of_data_that_is_not_needed_costs_no_card(server) -> None:
 @pytest.mark.parametrize(
     "fault", [answering(503), answering(502), answering(504), answering(429), answering(429, Retry_After="0"), answering(503, Retry_After="1"), dropping, cutting_short(EMPTY)]
 )  # fmt: skip
-def test_what_is_over_in_a_moment_is_asked_for_once_more(server, fault) -> None:
+def test_cdsh_102_what_is_over_in_a_moment_is_asked_for_once_more(server, fault) -> None:
     who = server.load(patient(), *given(INTENT))
     server.fail("Observation?", act=fault, times=1)
     client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
@@ -303,7 +307,7 @@ def test_what_is_over_in_a_moment_is_asked_for_once_more(server, fault) -> None:
 
 @pytest.mark.parametrize(("name", "asked"), [("unavailable", 1), ("busy for long", 1), ("server error", 1), ("refused", 1), ("redirect", 1),
                                              ("busy", 2), ("bad gateway", 2), ("dropped", 2), ("garbage", 1)])  # fmt: skip
-def test_nothing_is_asked_for_again_in_vain(server, name: str, asked: int) -> None:
+def test_cdsh_102_nothing_is_asked_for_again_in_vain(server, name: str, asked: int) -> None:
     server.fail("Condition?", act=FAULTS[name][0])
     client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 5)
 
@@ -326,7 +330,7 @@ def test_the_wait_that_a_server_asks_for_is_read_as_a_number_or_a_date(said: str
     assert found is None if seconds is None else found == pytest.approx(seconds, abs=600)
 
 
-def test_a_server_that_does_not_answer_in_time_is_412_within_the_budget_of_the_site(server) -> None:
+def test_cdsh_100_111_216_a_server_that_does_not_answer_in_time_is_412_within_the_budget_of_the_site(server) -> None:
     who, given_up = server.load(patient()), threading.Event()
     server.fail("Condition?", act=hanging(given_up))
 
@@ -339,14 +343,14 @@ def test_a_server_that_does_not_answer_in_time_is_412_within_the_budget_of_the_s
     assert time.monotonic() - begun < 10, "the server would have hung for a minute"
 
 
-def test_no_server_at_all_is_412(server) -> None:
+def test_cdsh_101_no_server_at_all_is_412(server) -> None:
     failed = call(server, PATIENT, fhirServer="http://127.0.0.1:9/fhir")
 
     assert failed.status_code == 412
     assert "could not be reached" in failed.get_data(as_text=True)
 
 
-def test_pages_without_end_are_not_read_without_end(server) -> None:
+def test_cdsh_100_pages_without_end_are_not_read_without_end(server) -> None:
     turn = iter(range(10**6))
 
     def another(handler) -> bool:
@@ -373,7 +377,7 @@ def test_a_page_that_names_itself_as_the_next_is_read_once(server) -> None:
     assert len(server.asked("Condition?")) == 1
 
 
-def test_pages_that_are_too_much_together_are_not_read_on(server) -> None:
+def test_cdsh_100_pages_that_are_too_much_together_are_not_read_on(server) -> None:
     padding = {"resourceType": "Basic", "id": "x", "text": {"div": " " * 8_000_000}}
 
     def another(handler) -> bool:
@@ -391,7 +395,7 @@ def test_pages_that_are_too_much_together_are_not_read_on(server) -> None:
 @pytest.mark.parametrize(
     "label", ["application/fhir+json", "application/fhir+json;charset=UTF-8", "application/json", "application/json+fhir", 'Application/FHIR+JSON; fhirVersion="4.0"', "application/fhir+json; fhirVersion=4.3"]
 )  # fmt: skip
-def test_every_label_of_fhir_json_is_read_packed_or_not(server, label: str) -> None:
+def test_cdsh_103_every_label_of_fhir_json_is_read_packed_or_not(server, label: str) -> None:
     who = server.load(patient())
     found = gzip.compress(bundle(*[r | {"subject": {"reference": f"Patient/{who}"}} for r in given(INTENT)]))
     server.fail("Observation?", act=answering(200, found, Content_Type=label, Content_Encoding="gzip"))
@@ -424,7 +428,7 @@ def elsewhere():
         thread.join()
 
 
-def test_the_token_follows_no_redirect_and_no_next_page_to_another_server(server, elsewhere) -> None:
+def test_cdsh_093_098_the_token_follows_no_redirect_and_no_next_page_to_another_server(server, elsewhere) -> None:
     other, address = elsewhere
     who = server.load(patient())
     page = json.loads(bundle()) | {"link": [{"relation": "next", "url": f"{address}/fhir/Condition?page=2"}]}
@@ -438,7 +442,7 @@ def test_the_token_follows_no_redirect_and_no_next_page_to_another_server(server
     assert other.came == 0
 
 
-def test_a_server_that_the_site_does_not_list_is_not_read(server) -> None:
+def test_cdsh_099_a_server_that_the_site_does_not_list_is_not_read(server) -> None:
     who = server.load(patient(), *given(INTENT))
     listed = site(fhir_bases=("https://ehr.example/fhir",))
 
@@ -456,12 +460,12 @@ def test_a_server_that_the_site_does_not_list_is_not_read(server) -> None:
      ("https://ehr.example/fhir", "https://ehr.example/fhir/other", False), ("https://ehr.example/fhir", "https://ehr.example.evil/fhir", False), ("https://ehr.example/fhir", "https://ehr.example@evil/fhir", False),
      ("https://ehr.example/fhir", "https://ehr.example/fhir?x=1", False), ("https://ehr.example/fhir", "https://ehr.example:8443/fhir", False), ("https://ehr.example/fhir", "//ehr.example/fhir", False), ("https://ehr.example/fhir", "", False)],
 )  # fmt: skip
-def test_a_base_is_the_same_only_when_origin_and_path_are(one: str, other: str, same: bool) -> None:
+def test_cdsh_098_099_a_base_is_the_same_only_when_origin_and_path_are(one: str, other: str, same: bool) -> None:
     assert same_base(one, other) is same
     assert same_base(other, one) is same
 
 
-def test_a_token_that_the_server_does_not_know_is_refused_by_it_and_said(server) -> None:
+def test_cdsh_101_a_token_that_the_server_does_not_know_is_refused_by_it_and_said(server) -> None:
     who = server.load(patient(), *given(INTENT))
     stale = {"access_token": "of-yesterday", "token_type": "Bearer", "expires_in": 60, "scope": "x", "subject": "us"}
 
@@ -472,7 +476,7 @@ def test_a_token_that_the_server_does_not_know_is_refused_by_it_and_said(server)
     assert "of-yesterday" not in refused.get_data(as_text=True)
 
 
-def test_without_a_token_nothing_is_read(server) -> None:
+def test_cdsh_095_without_a_token_nothing_is_read(server) -> None:
     who = server.load(patient())
 
     assert call(server, who, fhirAuthorization=None).status_code == 412
@@ -485,7 +489,7 @@ def test_without_a_token_nothing_is_read(server) -> None:
      "http://127.0.0.1@evil.example/fhir", "http://user:pw@127.0.0.1/fhir", "//127.0.0.1/fhir", "http://localhost.evil.example/",
      "http://[::2]/fhir", "http://127.0.0.1:port/fhir", "http://127.0.0.1/fhir?x=1", ""],
 )  # fmt: skip
-def test_a_site_that_lists_no_server_reads_on_this_machine_only(server, address: str) -> None:
+def test_cdsh_099_a_site_that_lists_no_server_reads_on_this_machine_only(server, address: str) -> None:
     assert not is_loopback(address)
     assert call(server, PATIENT, fhirServer=address).status_code == 412
 
@@ -502,7 +506,7 @@ def test_loopback_servers_are_known_as_such(address: str) -> None:
     ["http://evil.example/fhir/x", "http://127.0.0.1:1/fhir/x", "https://127.0.0.1:80/fhir/x", "//evil.example/fhir/x", "/other/x",
      "/fhir/../admin", "http://u@127.0.0.1:80/fhir/x", "/fhirx/y", "/fhir/%2e%2e/%2e%2e/stolen/fhir/Condition", "/fhir/x/%2e%2e%2f..%2fstolen", "/fhir/..;/evil", "/fhir/%252e%252e/evil", "http://[::1", "http://127.0.0.1:abc/x"],
 )  # fmt: skip
-def test_a_next_page_outside_the_base_is_refused(following: str) -> None:
+def test_cdsh_098_a_next_page_outside_the_base_is_refused(following: str) -> None:
     client = FhirClient(base="http://127.0.0.1:80/fhir", token=TOKEN, deadline=0)
 
     with pytest.raises(errors.NextElsewhere, match="another server"):
@@ -510,7 +514,7 @@ def test_a_next_page_outside_the_base_is_refused(following: str) -> None:
 
 
 @pytest.mark.parametrize("following", ["?page=2", "/fhir?_getpages=7", "http://127.0.0.1/fhir/Observation?page=2"])
-def test_a_next_page_below_the_base_is_followed(following: str) -> None:
+def test_cdsh_077_a_next_page_below_the_base_is_followed(following: str) -> None:
     client = FhirClient(base="http://127.0.0.1:80/fhir/", token=TOKEN, deadline=0)
 
     assert client._below_base("http://127.0.0.1:80/fhir/Observation?patient=1", following)
@@ -542,7 +546,7 @@ class Dripping(socketserver.BaseRequestHandler):
     ],
     ids=["body", "headers", "old HTTP", "until closed", "chunks"],
 )
-def test_a_server_that_drips_is_cut_off_at_the_deadline(start: bytes, piece: bytes) -> None:
+def test_cdsh_100_216_a_server_that_drips_is_cut_off_at_the_deadline(start: bytes, piece: bytes) -> None:
     with Bystander(("127.0.0.1", 0), Dripping) as dripping_server:
         dripping_server.start, dripping_server.piece = start, piece
         thread = threading.Thread(target=dripping_server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -616,7 +620,7 @@ def test_a_server_that_claims_to_have_searched_by_patient_and_has_not_is_an_anom
 
 
 @pytest.mark.parametrize("path", ["Observation", "Condition", "Encounter", "MedicationRequest"])
-def test_no_search_that_ignores_the_patient_gives_a_foreign_fact(server, path: str) -> None:
+def test_cdsh_085_no_search_that_ignores_the_patient_gives_a_foreign_fact(server, path: str) -> None:
     others = [
         *given(INTENT),
         *given("Condition T14.91XA, 2 days ago"),
@@ -645,14 +649,16 @@ def absolute(base: str):
     return change
 
 
-def test_absolute_references_below_the_server_are_the_patients_own(server) -> None:
+def test_cdsh_080_absolute_references_below_the_server_are_the_patients_own(server) -> None:
     who = server.load(patient(), *given(INTENT))
     server.fail("", change=absolute(server.base))
 
     assert topics(call(server, who)) == ["acute-safety"]
 
 
-def test_absolute_references_below_another_server_are_another_patients_even_when_the_site_lists_it(server) -> None:
+def test_cdsh_085_absolute_references_below_another_server_are_another_patients_even_when_the_site_lists_it(
+    server,
+) -> None:
     who = server.load(patient(), *given(INTENT))
     server.fail("", change=absolute("https://ehr.example/fhir"))
 
@@ -670,7 +676,7 @@ def test_another_patient_from_the_server_is_412(server) -> None:
     assert "another patient" in failed.get_data(as_text=True)
 
 
-def test_a_first_page_that_was_sent_is_completed_from_the_server(server) -> None:
+def test_cdsh_077_a_first_page_that_was_sent_is_completed_from_the_server(server) -> None:
     who = server.load(patient(), *given(INTENT))
     page = {"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": "http://ehr/next"}]}
     sent = {"patient": patient() | {"id": who}, "conditions": None, "questionnaires": None, "screening": page}

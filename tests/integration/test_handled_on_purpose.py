@@ -189,7 +189,7 @@ def test_a_birth_date_that_was_masked_leaves_the_age_unknown_and_the_rules_on(mi
     assert [c.source.topic.code for c in cards_of(record)] == ["acute-safety"]
 
 
-def test_extensions_of_primitives_beside_a_value_change_nothing() -> None:
+def test_cdsh_200_extensions_of_primitives_beside_a_value_change_nothing() -> None:
     nine = observation(
         LOINC,
         PHQ[8],
@@ -307,7 +307,7 @@ def read(*resources: dict):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", REFERENCES)
-def test_the_patient_is_known_by_every_legal_form_of_reference(kind: str, form: str) -> None:
+def test_cdsh_080_the_patient_is_known_by_every_legal_form_of_reference(kind: str, form: str) -> None:
     record = read(KINDS[kind](REFERENCES[form]) | {"contained": CONTAINED})
 
     assert [c.source.topic.code for c in cards_of(record)] == ["acute-safety"]
@@ -315,7 +315,7 @@ def test_the_patient_is_known_by_every_legal_form_of_reference(kind: str, form: 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", FOREIGN)
-def test_nobody_else_is_taken_for_the_patient(kind: str, form: str) -> None:
+def test_cdsh_085_nobody_else_is_taken_for_the_patient(kind: str, form: str) -> None:
     record = read(KINDS[kind](FOREIGN[form]) | {"contained": CONTAINED})
 
     assert [c.source.topic.code for c in cards_of(record)] == ["data-anomaly"]
@@ -335,7 +335,9 @@ def test_an_observation_about_somebody_else_is_not_about_the_patient(focus: str,
      {"medicationReference": {"reference": "Medication/m1"}}, {"medicationReference": {"reference": f"{FULL}/Medication/m1"}}, {"medicationReference": {"reference": "Medication/m1/_history/2"}},
      {"medicationReference": {"reference": "Medication/elsewhere", "display": "sertraline 50 mg tablet"}}],
 )  # fmt: skip
-def test_a_medicine_is_found_in_place_contained_relative_absolute_or_by_its_display(elements: dict) -> None:
+def test_cdsh_061_080_a_medicine_is_found_in_place_contained_relative_absolute_or_by_its_display(
+    elements: dict,
+) -> None:
     request = {k: v for k, v in drug().items() if k != "medicationCodeableConcept"} | elements
     medication = {"resourceType": "Medication", "id": "m1", "code": {"text": "sertraline"}}
 
@@ -359,7 +361,7 @@ VERSIONS = {
 
 
 @pytest.mark.parametrize("what", VERSIONS)
-def test_another_version_is_unreadable_and_says_so(what: str) -> None:
+def test_cdsh_041_another_version_is_unreadable_and_says_so(what: str) -> None:
     record = record_of(VERSIONS[what])
 
     (entry,) = record.unreadable

@@ -78,7 +78,7 @@ SENT = {
 
 
 @pytest.mark.parametrize("what", SENT)
-def test_an_answer_is_read_from_whatever_stands_under_the_key(what: str) -> None:
+def test_cdsh_075_078_079_080_an_answer_is_read_from_whatever_stands_under_the_key(what: str) -> None:
     assert topics(chart(screening=SENT[what])) == ["acute-safety"]
 
 
@@ -99,7 +99,7 @@ NOT_KNOWN = {
 
 
 @pytest.mark.parametrize("what", NOTHING_THERE)
-def test_known_empty_is_quiet_and_leaves_no_gap(what: str) -> None:
+def test_cdsh_072_073_075_known_empty_is_quiet_and_leaves_no_gap(what: str) -> None:
     sent = chart(screening=NOTHING_THERE[what])
 
     assert topics(sent) == []
@@ -107,7 +107,7 @@ def test_known_empty_is_quiet_and_leaves_no_gap(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", NOT_KNOWN)
-def test_unknown_is_said_with_its_reason_and_never_passes_for_empty(what: str) -> None:
+def test_cdsh_074_075_077_unknown_is_said_with_its_reason_and_never_passes_for_empty(what: str) -> None:
     sent = chart(screening=NOT_KNOWN[what])
 
     (gap,) = record(sent).unknown
@@ -118,7 +118,7 @@ def test_unknown_is_said_with_its_reason_and_never_passes_for_empty(what: str) -
     assert topics(beside_it) == ["acute-safety", "could-not-assess"]
 
 
-def test_an_absent_key_is_unknown() -> None:
+def test_cdsh_071_an_absent_key_is_unknown() -> None:
     sent = {key: value for key, value in chart().items() if key != "screening"}
 
     assert [u.what for u in record(sent).unknown] == ["screening"]
@@ -133,7 +133,7 @@ def test_unreadable_is_neither_empty_nor_unknown() -> None:
     assert topics(sent) == ["could-not-assess"]
 
 
-def test_the_three_kinds_of_nothing_are_told_apart_on_the_card() -> None:
+def test_cdsh_071_072_the_three_kinds_of_nothing_are_told_apart_on_the_card() -> None:
     acute = entries(*ANSWER)
     cards = {
         what: post(chart(screening=acute) | {"conditions": value}).get_json()["cards"]
@@ -156,12 +156,12 @@ def test_the_three_kinds_of_nothing_are_told_apart_on_the_card() -> None:
 @pytest.mark.parametrize(
     "shape", [lambda p: p, entries, lambda p: entries(p, resource("Encounter", status="finished"))]
 )
-def test_a_patient_is_read_bare_or_in_a_bundle(shape) -> None:
+def test_cdsh_078_a_patient_is_read_bare_or_in_a_bundle(shape) -> None:
     assert record(chart(patient=shape(patient()))).age_years == 40
 
 
 @pytest.mark.parametrize("shape", [lambda p: p, entries, lambda p: entries(patient(), p)])
-def test_another_patient_under_the_key_is_refused(shape) -> None:
+def test_cdsh_085_another_patient_under_the_key_is_refused(shape) -> None:
     sent = chart(patient=shape(patient() | {"id": "other"}))
 
     assert post(sent).status_code == 400
@@ -220,7 +220,7 @@ def test_one_bundle_is_completed_from_the_server(server) -> None:
 # ---- what is asked for ----
 
 
-def test_every_template_keeps_to_the_restricted_syntax_and_asks_for_one_patient() -> None:
+def test_cdsh_058_063_064_066_082_083_every_template_keeps_to_the_restricted_syntax_and_asks_for_one_patient() -> None:
     for template in templates(ALL_KEYS):
         kind, _, criteria = template.query.partition("?")
         if template.key == "patient":
@@ -239,7 +239,7 @@ def test_every_template_keeps_to_the_restricted_syntax_and_asks_for_one_patient(
         assert set(re.findall(r"[?&](\w+)=", template.reads[-1])) <= {"patient", "code", "intent", "status"}
 
 
-def test_the_latest_counts_in_whatever_order_a_server_answers() -> None:
+def test_cdsh_067_the_latest_counts_in_whatever_order_a_server_answers() -> None:
     older = given("PHQ-9, 40 days ago: items 1-8 = 3, item 9 = 3")
     newer = given("PHQ-9, 3 days ago: items 1-8 = 0, item 9 = 0")
 
@@ -271,7 +271,7 @@ def test_nothing_known_gives_no_score() -> None:
 
 
 @pytest.mark.parametrize("updated", ["2026-10-03T00:00:00Z", "2020-01-01T00:00:00Z"])
-def test_another_patients_resource_of_the_same_id_takes_no_ones_place(updated: str) -> None:
+def test_cdsh_085_another_patients_resource_of_the_same_id_takes_no_ones_place(updated: str) -> None:
     own = ANSWER[0] | {"meta": {"lastUpdated": "2026-10-02T00:00:00Z"}}
     foreign = own | {"subject": {"reference": "Patient/other"}, "meta": {"lastUpdated": updated}, "valueBoolean": False}
 

@@ -214,7 +214,7 @@ def test_a_safety_code_as_component_or_asserted_value_counts() -> None:
 
 
 @pytest.mark.parametrize("element", ["category", "onsetDateTime", "encounter", "clinicalStatus"])
-def test_a_null_counts_as_absent_and_hides_no_finding(element: str) -> None:
+def test_cdsh_038_a_null_counts_as_absent_and_hides_no_finding(element: str) -> None:
     event = resource("Condition", code=codeable(SNOMED, "6471006"), recordedDate=TODAY) | {element: None}
 
     assert topics(event) == ["positive-safety-answer warning"]
@@ -353,7 +353,7 @@ FAILED_SEARCHES = {
 
 @pytest.mark.parametrize("fault", FAILED_SEARCHES)
 @pytest.mark.parametrize("key", [t.key for t in templates() if t.needed and t.key != "patient"])
-def test_a_failed_search_is_412_not_an_empty_chart(key: str, fault: str) -> None:
+def test_cdsh_075_076_a_failed_search_is_412_not_an_empty_chart(key: str, fault: str) -> None:
     client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     prefetch = {t.key: None for t in templates()} | {"patient": patient()}
     prefetch[key] = {"resourceType": "Bundle", "type": "searchset"} | FAILED_SEARCHES[fault]
@@ -370,7 +370,7 @@ def test_a_failed_search_is_412_not_an_empty_chart(key: str, fault: str) -> None
     assert key in answer.get_data(as_text=True)
 
 
-def test_bytes_that_are_no_utf_8_are_a_400_wherever_they_stand() -> None:
+def test_cdsh_036_bytes_that_are_no_utf_8_are_a_400_wherever_they_stand() -> None:
     client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
     body = json.dumps({"hook": "patient-view", "hookInstance": "h", "context": {"userId": "Practitioner/d", "patientId": PATIENT},
                        "prefetch": {"conditions": {"resourceType": "Condition", "code": {"text": "caf#"}}}})  # fmt: skip

@@ -156,7 +156,7 @@ def the_form(spec: Spec, record):
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("value", VALUES)
-def test_the_same_answers_come_out_of_every_shape(name: str, shape: str, value: str) -> None:
+def test_cdsh_217_the_same_answers_come_out_of_every_shape(name: str, shape: str, value: str) -> None:
     spec = SPECS[name]
     # Nothing but the panel or the map says that PHQ items are those of the form for adolescents.
     if name == "phq-9m" and (shape == "items" or (shape.startswith("questionnaire") and "map" not in shape)):
@@ -183,7 +183,7 @@ ALL_TOTALS = {spec.total: spec.instrument for spec in SPECS.values()} | {"99046-
 
 @pytest.mark.parametrize("shape", TOTALS)
 @pytest.mark.parametrize("code", ALL_TOTALS)
-def test_a_total_alone_is_read_in_every_shape(code: str, shape: str) -> None:
+def test_cdsh_217_a_total_alone_is_read_in_every_shape(code: str, shape: str) -> None:
     instrument = ALL_TOTALS[code]
     highest = TOP_TOTAL[instrument]
 

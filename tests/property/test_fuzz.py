@@ -41,7 +41,7 @@ def test_a_generated_bundle_is_read_or_refused_and_holds_no_foreign_fact(chart: 
 
 @MANY
 @drawn(prefetch=prefetches())
-def test_a_generated_prefetch_is_answered_and_never_a_500(prefetch: object) -> None:
+def test_cdsh_032_a_generated_prefetch_is_answered_and_never_a_500(prefetch: object) -> None:
     context = {"userId": "Practitioner/d", "patientId": PATIENT, "encounterId": "e1"}
     for service in SERVICES:
         body = {"hook": service.hook, "hookInstance": "h", "context": context, "prefetch": prefetch}

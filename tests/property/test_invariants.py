@@ -134,7 +134,7 @@ def test_the_generated_charts_are_scored_and_not_scored_often_enough_to_mean_som
 
 @FEW
 @drawn(lines=CHARTS)
-def test_every_card_keeps_to_the_form_of_a_card(lines: list[str]) -> None:
+def test_cdsh_114_146_every_card_keeps_to_the_form_of_a_card(lines: list[str]) -> None:
     cards = cards_of(record_of(*resources(lines)), ENGINE)
 
     topics = [c.source.topic.code for c in cards]
@@ -230,7 +230,7 @@ def whole_request() -> dict:
     return {"hook": "patient-view", "hookInstance": "h", "context": context, "prefetch": prefetch}
 
 
-def test_a_request_with_any_one_part_replaced_by_nonsense_is_never_a_500() -> None:
+def test_cdsh_032_038_a_request_with_any_one_part_replaced_by_nonsense_is_never_a_500() -> None:
     client = open_app(engine=ENGINE, now=lambda: AS_OF).test_client()
     base = whole_request()
     drawer = random.Random(11)
@@ -292,7 +292,7 @@ def test_a_bundle_with_any_one_part_replaced_by_nonsense_is_read_or_refused() ->
     assert refused > 3
 
 
-def test_no_value_name_or_token_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_cdsh_094_no_value_name_or_token_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
     client = open_app(engine=ENGINE, now=lambda: AS_OF).test_client()
     base = whole_request()
     base["prefetch"]["patient"] |= {"name": [{"family": "Quillfeather"}], "id": PATIENT}
