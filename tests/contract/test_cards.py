@@ -97,7 +97,7 @@ def test_cdsh_107_108_148_a_quiet_chart_gets_an_empty_list_of_cards_and_200(clie
 
 @pytest.mark.parametrize("service", HOOKS)
 @pytest.mark.parametrize("key", ["patient", "conditions", "screening", "questionnaires"])
-def test_cdsh_076_109_412_is_the_answer_to_lacking_data_and_to_nothing_else(client, service, key: str) -> None:
+def test_cdsh_076_109_lacking_data_and_nothing_else_is_answered_412(client, service, key: str) -> None:
     lacking = client.call(service=service, prefetch={key: ...})
     wrong = client.call(service=service, hookInstance=None)
     said = client.call(ACUTE, service=service, prefetch={"conditions": ...})

@@ -218,7 +218,7 @@ def test_cdsh_032_110_193_every_refusal_is_a_valid_outcome_and_repeats_nothing(c
         assert secret not in answer.get_data(as_text=True)
 
 
-def test_cdsh_110_412_names_the_key_that_was_lacking(client) -> None:
+def test_cdsh_110_the_key_that_was_lacking_is_named(client) -> None:
     assert "questionnaires" in diagnostics(client.call(prefetch={"questionnaires": ...}))
 
 
@@ -336,3 +336,14 @@ def test_cdsh_195_a_chunked_call_over_a_socket_is_answered_on_a_connection_that_
         answer = server.session.post(f"{server.base}{ADDRESS}", data=pieces(), headers=headers, timeout=30)
         assert answer.status_code == 200
         assert "cards" in answer.json()
+
+
+def test_cdsh_194_https_is_for_good_where_the_service_itself_ends_tls_and_elsewhere_the_proxys_to_say(
+    tmp_path, client
+) -> None:
+    for name in ("certificate.pem", "key.pem"):
+        (tmp_path / name).touch()
+    edge = client_of(tmp_path, service={"tls": {"certificate": "certificate.pem", "key": "key.pem"}})
+
+    assert "max-age=" in edge.call().headers["Strict-Transport-Security"]
+    assert "Strict-Transport-Security" not in client.call().headers
