@@ -18,11 +18,10 @@ def register(app: Flask, runtime: Runtime) -> None:
 
     @app.after_request
     def _headers(answer: Response) -> Response:
-        origin = request.headers.get("Origin")
-        if origin is None:
-            return answer
+        # Also when there is no Origin: a cache must not give what it kept then to a browser that has one.
         answer.vary.add("Origin")
-        if origin not in runtime.config().cors_origins:
+        origin = request.headers.get("Origin")
+        if origin is None or origin not in runtime.config().cors_origins:
             return answer
         answer.headers["Access-Control-Allow-Origin"] = origin
         answer.headers["Access-Control-Expose-Headers"] = "ETag, Location, Retry-After, WWW-Authenticate"

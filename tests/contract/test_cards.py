@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 
+import msgspec
 import pytest
 from builders import LOINC, PATIENT, PHQ, given, observation, patient, resource
 from hook_calls import (
@@ -22,8 +23,11 @@ from hook_calls import (
 )
 
 from cds_service.catalogue import SERVICES
+from cds_service.dialects import Dialect
+from cds_service.dialects import spoken as spoken_by
 from cds_service.drafts import hl7_reason
 from cds_service.engine import load_engine
+from cds_service.wire import Action, Card, Coding, Source, Suggestion
 from fhir_adapters.validation import faults
 from models.safety_rules import SAFETY_TOPICS, Topic
 
@@ -328,6 +332,23 @@ def test_cdsh_121_204_epic_gets_topics_of_letters_and_digits_one_action_a_sugges
         assert re.fullmatch(r"[A-Za-z0-9]{1,100}", card["source"]["topic"]["code"])
         assert card.get("selectionBehavior", "any") == "any"
         assert all(len(s["actions"]) == 1 for s in card.get("suggestions", []))
+
+
+def test_cdsh_204_a_suggestion_of_two_actions_is_left_off_for_epic_and_an_empty_list_with_it() -> None:
+    def suggestion(count: int) -> Suggestion:
+        action = Action(type="create", description="Draft", resource={"resourceType": "Task"})
+        return Suggestion(label="Draft", uuid="u", actions=[action] * count)
+
+    topic = Coding(system="urn:x", code="a-b", display="A b")
+    card = Card(uuid="c", summary="s", detail="d", indicator="info", source=Source(label="l", topic=topic), selection_behavior="any")  # fmt: skip
+
+    mixed, none = (
+        spoken_by([msgspec.structs.replace(card, suggestions=[suggestion(n) for n in counts])], Dialect.EPIC, None)[0]
+        for counts in ((1, 2), (2,))
+    )
+
+    assert [len(s.actions) for s in mixed.suggestions] == [1]
+    assert json.loads(msgspec.json.encode(none)).keys() == {"uuid", "summary", "detail", "indicator", "source"}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

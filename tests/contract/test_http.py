@@ -90,6 +90,11 @@ def test_cdsh_192_a_listed_origin_gets_no_credentials_either(client) -> None:
     assert "Set-Cookie" not in answer.headers
 
 
+def test_cdsh_019_191_a_copy_that_a_cache_kept_without_an_origin_is_not_given_to_a_browser(client) -> None:
+    for sent in ({}, {"Origin": ORIGIN}, {"Origin": "https://evil.example"}):
+        assert "Origin" in client.flask.get(DISCOVERY, headers=sent).headers["Vary"]
+
+
 # ---- methods and addresses ----
 
 

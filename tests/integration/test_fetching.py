@@ -30,6 +30,7 @@ from builders import (
 )
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
+from cds_service.hooks import may_be_read
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine
 from fhir_adapters import errors
@@ -100,9 +101,10 @@ def test_cdsh_093_096_everything_is_read_with_the_token_when_nothing_was_sent_an
     assert server.asked()[0].startswith("Consent?")
 
 
-def test_cdsh_070_072_097_only_what_was_not_sent_is_read(server) -> None:
+def test_cdsh_070_072_073_097_only_what_was_not_sent_is_read(server) -> None:
     who = server.load(patient(), *given(INTENT))
-    sent = {"patient": patient() | {"id": who}, "conditions": None, "questionnaires": None, "consents": None}
+    empty = json.loads(bundle()) | {"type": "searchset"}
+    sent = {"patient": patient() | {"id": who}, "conditions": None, "questionnaires": empty, "consents": None}
 
     assert topics(call(server, who, prefetch=sent)) == ["acute-safety"]
     assert {path.partition("?")[0] for path in server.asked()} == {
@@ -492,6 +494,12 @@ def test_cdsh_095_without_a_token_nothing_is_read(server) -> None:
 def test_cdsh_099_a_site_that_lists_no_server_reads_on_this_machine_only(server, address: str) -> None:
     assert not is_loopback(address)
     assert call(server, PATIENT, fhirServer=address).status_code == 412
+
+
+def test_cdsh_099_in_production_a_site_that_lists_no_server_reads_none() -> None:
+    assert may_be_read("http://127.0.0.1:8080/fhir", ReadSettings(), local=True)
+    assert not may_be_read("http://127.0.0.1:8080/fhir", ReadSettings(), local=False)
+    assert not may_be_read("https://ehr.example/fhir", ReadSettings(), local=False)
 
 
 @pytest.mark.parametrize(
