@@ -495,7 +495,7 @@ def test_no_free_text_of_a_plan_or_an_appointment_is_shown() -> None:
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_a_step_of_another_patient_never_counts_and_it_is_said(place: int) -> None:
+def test_cdsh_085_a_step_of_another_patient_never_counts_and_it_is_said(place: int) -> None:
     held = list(ALL_THREE)
     held[place] = foreign(held[place])
 
@@ -708,7 +708,7 @@ def test_us_guidelines_stay_in_the_us() -> None:
 
 
 @pytest.mark.parametrize("lines", [[ITEM_9], [INTENT], [ITEM_9, INTENT, "Condition T14.91XA, 41 days ago"]])
-def test_no_draft_is_offered_twice_and_every_draft_is_valid(lines: list[str]) -> None:
+def test_cdsh_134_146_no_draft_is_offered_twice_and_every_draft_is_valid(lines: list[str]) -> None:
     found = [s for card in cards(*lines, without=("procedures",)) for s in card.get("suggestions", [])]
     drafts = [action["resource"] for suggestion in found for action in suggestion["actions"]]
 
@@ -727,21 +727,21 @@ def test_no_draft_is_offered_twice_and_every_draft_is_valid(lines: list[str]) ->
 
 
 @pytest.mark.parametrize("encounter", [{}, {"encounterId": None}, {"encounterId": ""}, {"encounterId": "Encounter/1"}])
-def test_discharge_requires_a_bare_encounter_id(encounter: dict) -> None:
+def test_cdsh_046_discharge_requires_a_bare_encounter_id(encounter: dict) -> None:
     refused = post(ITEM_9, context={"userId": "Practitioner/doc", "patientId": PATIENT} | encounter)
 
     assert refused.status_code == 400
     assert "context.encounterId" in refused.get_data(as_text=True)
 
 
-def test_an_answer_of_the_encounter_that_ends_is_current_for_seven_days() -> None:
+def test_cdsh_046_an_answer_of_the_encounter_that_ends_is_current_for_seven_days() -> None:
     said = given("C-SSRS, 5 days ago: question 4 = yes")[0] | {"encounter": {"reference": "Encounter/now"}}
 
     assert topics(said) == ["acute-safety critical"]
     assert topics(said, context=NOW | {"encounterId": "another"}) == ["recent-safety warning"]
 
 
-def test_the_service_asks_for_what_it_needs_and_no_more() -> None:
+def test_cdsh_081_the_service_asks_for_what_it_needs_and_no_more() -> None:
     offered = next(s for s in CLIENT.get("/cds-services").get_json()["services"] if s["hook"] == "encounter-discharge")
 
     assert set(offered["prefetch"]) == set(DISCHARGE)
@@ -770,7 +770,7 @@ def fetched(server, *held: dict):
     return got.get_json()["cards"]
 
 
-def test_what_was_not_sent_is_read_and_nothing_else(server) -> None:
+def test_cdsh_097_what_was_not_sent_is_read_and_nothing_else(server) -> None:
     assert fetched(server, *given(ITEM_9), *ALL_THREE) == []
     asked = {path.partition("?")[0].partition("/")[0] for path in server.asked()}
     assert asked == {"Patient", "Condition", "Observation", "QuestionnaireResponse", "Encounter", "Procedure", "Consent",

@@ -83,7 +83,7 @@ def sandbox_request(**changes) -> dict:
     return hook_request(context=context, fhirServer="https://r4.example/fhir") | {"prefetch": fetched} | changes
 
 
-def test_the_sandbox_signs_its_discovery_too_and_that_changes_nothing(sandbox) -> None:
+def test_cdsh_015_211_the_sandbox_signs_its_discovery_too_and_that_changes_nothing(sandbox) -> None:
     path = "/cds-services"
     before = preflight(sandbox, path, "GET")
 
@@ -96,7 +96,7 @@ def test_the_sandbox_signs_its_discovery_too_and_that_changes_nothing(sandbox) -
     assert signed.data == unreadable.data == sandbox.get(path).data
 
 
-def test_the_sandbox_gets_the_card_and_is_told_what_it_left_out(sandbox, expected) -> None:
+def test_cdsh_211_the_sandbox_gets_the_card_and_is_told_what_it_left_out(sandbox, expected) -> None:
     found = cards(from_browser(sandbox, ADDRESS, sandbox_request()))
 
     assert told(found)[0][:2] == expected[0][:2]
@@ -104,7 +104,7 @@ def test_the_sandbox_gets_the_card_and_is_told_what_it_left_out(sandbox, expecte
     assert "conditions" in found[1]["detail"]
 
 
-def test_with_access_the_sandbox_gets_the_card_alone(sandbox, expected, server) -> None:
+def test_cdsh_211_with_access_the_sandbox_gets_the_card_alone(sandbox, expected, server) -> None:
     from real_server import TOKEN
 
     who = server.load(patient(), *RESOURCES)
@@ -122,7 +122,7 @@ def test_with_access_the_sandbox_gets_the_card_alone(sandbox, expected, server) 
 
 
 @pytest.mark.parametrize("also", [{}, {"userComment": "seen last week"}])
-def test_the_sandbox_reports_an_override_by_code_and_system(sandbox, also: dict) -> None:
+def test_cdsh_156_211_the_sandbox_reports_an_override_by_code_and_system(sandbox, also: dict) -> None:
     card = cards(from_browser(sandbox, ADDRESS, sandbox_request()))[0]
     reason = {name: card["overrideReasons"][0][name] for name in ("code", "system")}
     item = {
@@ -137,7 +137,7 @@ def test_the_sandbox_reports_an_override_by_code_and_system(sandbox, also: dict)
     assert (answer.status_code, answer.get_json()) == (200, {"received": 1, "stored": 1})
 
 
-def test_a_browser_of_an_origin_that_is_not_listed_may_not_read_the_answer(tmp_path: Path) -> None:
+def test_cdsh_191_192_a_browser_of_an_origin_that_is_not_listed_may_not_read_the_answer(tmp_path: Path) -> None:
     client = client_of(tmp_path, service={"allow_public_sandbox": True}, site=SANDBOX_SITE)
 
     before = preflight(client, ADDRESS)
@@ -192,7 +192,9 @@ def epic_request(user: str = "PractitionerRole/r1") -> dict:
 
 @pytest.mark.parametrize("user", ["PractitionerRole/eM5CWtq15N0WJeuCet5bJlQ3", "Practitioner/e3MBXCOmcoLKl7ay"])
 @pytest.mark.parametrize("audience", [TYPED, f"{BASE}{ADDRESS}"])
-def test_epic_gets_the_card_with_codes_of_letters_and_digits(epic, expected, user: str, audience: str) -> None:
+def test_cdsh_202_204_207_epic_gets_the_card_with_codes_of_letters_and_digits(
+    epic, expected, user: str, audience: str
+) -> None:
     token = EPIC.headers(header={"jku": JKU}, aud=audience, **EPIC_TIMES)
 
     found = cards(epic.post(ADDRESS, json=epic_request(user), headers=token))
@@ -202,7 +204,7 @@ def test_epic_gets_the_card_with_codes_of_letters_and_digits(epic, expected, use
     assert all(len(suggestion["actions"]) == 1 for suggestion in found[0].get("suggestions", []))
 
 
-def test_epic_reports_on_the_card_under_the_address_that_was_typed(epic) -> None:
+def test_cdsh_161_202_epic_reports_on_the_card_under_the_address_that_was_typed(epic) -> None:
     sign = {"header": {"jku": JKU}, "aud": TYPED, **EPIC_TIMES}
     card = cards(epic.post(ADDRESS, json=epic_request(), headers=EPIC.headers(**sign)))[0]
     accepted = [{"id": card["suggestions"][0]["uuid"]}]
@@ -217,7 +219,7 @@ def test_epic_reports_on_the_card_under_the_address_that_was_typed(epic) -> None
     ("jku", "audience"),
     [("https://epic.example.org/other", TYPED), (JKU, TYPED.lower()), (JKU, "https://cds.example.org")],
 )
-def test_an_address_that_the_site_did_not_list_is_refused(epic, jku: str, audience: str) -> None:
+def test_cdsh_202_an_address_that_the_site_did_not_list_is_refused(epic, jku: str, audience: str) -> None:
     token = EPIC.headers(header={"jku": jku}, aud=audience, **EPIC_TIMES)
 
     assert epic.post(ADDRESS, json=epic_request(), headers=token).status_code == 401
@@ -247,7 +249,7 @@ def oracle(folder: Path, apart: str):
 
 @pytest.mark.parametrize("site", LINKS)
 @pytest.mark.parametrize("apart", ["tenants", "fhir_bases"])
-def test_each_hospital_of_oracle_health_gets_the_card_with_its_own_links(
+def test_cdsh_208_209_each_hospital_of_oracle_health_gets_the_card_with_its_own_links(
     tmp_path: Path, expected, apart: str, site: str
 ) -> None:
     client = oracle(tmp_path, apart)
@@ -261,7 +263,7 @@ def test_each_hospital_of_oracle_health_gets_the_card_with_its_own_links(
 
 
 @pytest.mark.parametrize("server", [base_of("north"), ...], ids=["a third hospital", "no server"])
-def test_a_call_that_belongs_to_no_hospital_of_oracle_health_gets_nothing(tmp_path: Path, server) -> None:
+def test_cdsh_209_a_call_that_belongs_to_no_hospital_of_oracle_health_gets_nothing(tmp_path: Path, server) -> None:
     by_base, by_tenant = oracle(tmp_path / "bases", "fhir_bases"), oracle(tmp_path / "tenants", "tenants")
     body = hook_request(fhirServer=server, more=CHART)
 
