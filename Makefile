@@ -19,7 +19,7 @@ CLIENTS_KEY = $$(cksum < requirements/clients.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz fuzz-http check format lock train evaluate golden wheel clean
+.PHONY: help setup demo test fuzz fuzz-http defects check format lock train evaluate golden wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -179,8 +179,8 @@ def _storable(text: str) -> bool:
 
 
 def _moment(text: str) -> datetime | None:
-    """An RFC 3339 date and time with its zone, fractions down to 12 digits."""
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", text):
+    """An RFC 3339 date and time with its zone, fractions of any length."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text, re.ASCII):
         return None
     try:
         return datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", text.upper()))

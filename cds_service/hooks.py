@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import msgspec
@@ -29,6 +30,8 @@ from models.safety_rules import Kind
 
 FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
 NOT_ALLOWED = "not sent, and this FHIR server is not one that may be read for this site"
+PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+"""What a client calls its call is put on record when it looks like an id, and not when it could be words."""
 NOT_CLINICIANS = ("Patient", "RelatedPerson")
 
 
@@ -58,7 +61,7 @@ def answer(
     patient_id, now = hook.context.patient_id or "", runtime.now()
     record.note(
         site=site.id,
-        hook_instance=hook.hook_instance[:64],
+        hook_instance=hook.hook_instance if PLAIN_ID.fullmatch(hook.hook_instance) else None,
         patient=runtime.key.pseudonym(site.id, patient_id),
         user=runtime.key.pseudonym(site.id, hook.context.user_id or ""),
     )

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from flask import Flask
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn ships no types
+from gunicorn import glogging, util  # type: ignore[import-untyped]  # gunicorn ships no types
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # as above
 from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
 
 from cds_service.sites import ServiceConfig
@@ -20,6 +22,8 @@ from cds_service.sites import ServiceConfig
 SPARE_THREADS = 16
 READ_TIMEOUT_S = 10
 MEMORY = "/dev/shm"  # noqa: S108  # a full disk must not stop the counting
+NAME = "mhcds"
+UNREADABLE = "Invalid request from ip="
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -44,6 +48,35 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         return app
 
 
+class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's log without what it could not read: a line that is no header may hold a token."""
+
+    def warning(self, msg: str, *args: object, **wanted: Any) -> None:  # noqa: ANN401  # as gunicorn's own
+        """As it is, but for the line about a request that is no HTTP."""
+        if msg.startswith(UNREADABLE):
+            msg = f"{UNREADABLE}{msg[len(UNREADABLE) :].partition(': ')[0]}"
+        super().warning(msg, *args, **wanted)
+
+
+def refuse(sock: Any, status: int, reason: str, _said: str) -> None:  # noqa: ANN401  # as gunicorn calls its own
+    """What gunicorn answers to a request that is no HTTP: an OperationOutcome that repeats nothing of it.
+
+    gunicorn's own answer is HTML with the line that it could not read.
+    """
+    issue = {"severity": "error", "code": "invalid", "diagnostics": f"{reason}: expected a request in HTTP/1.1"}
+    body = msgspec.json.encode({"resourceType": "OperationOutcome", "issue": [issue]})
+    lines = (
+        f"HTTP/1.1 {status} {reason}",
+        f"Server: {NAME}",
+        "Connection: close",
+        "Content-Type: application/json",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        f"Content-Length: {len(body)}",
+    )
+    util.write_nonblock(sock, "\r\n".join((*lines, "", "")).encode("latin-1") + body)
+
+
 def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[str, Any]:
     """Gunicorn's settings: threads, times, whose X-Forwarded-Proto is believed, TLS."""
     found: dict[str, Any] = {
@@ -55,10 +88,11 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "graceful_timeout": 30,
         # Longer than a load balancer keeps its side open, so that it is never the one to be surprised.
         "keepalive": 75,
-        "proc_name": "mhcds",
+        "proc_name": NAME,
         "forwarded_allow_ips": ",".join(config.trusted_proxies),
         "forwarder_headers": "",
         "pre_request": _no_long_pauses,
+        "logger_class": Log,
         # One path in the home folder for all instances; nothing here needs it.
         "control_socket_disable": True,
     }
@@ -90,6 +124,7 @@ def shared_counters() -> Iterator[None]:
 
 def serve(create: Callable[[], Flask], settings: dict[str, Any]) -> None:
     """Serves until it is told to stop."""
-    # The Server header names no product or version (CDS Hooks checklist CDSH-193).
-    wsgi.SERVER = "mhcds"
+    # Nothing that we answer names a product or version, or repeats what it could not read (checklist CDSH-193).
+    wsgi.SERVER = NAME
+    util.write_error = refuse
     Server(create, settings).run()
