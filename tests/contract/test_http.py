@@ -9,6 +9,8 @@ import gzip
 import json
 import logging
 import socket
+import tracemalloc
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -192,6 +194,22 @@ def test_cdsh_195_a_body_packed_with_gzip_works_and_a_damaged_one_is_refused(cli
         assert "gzip" in diagnostics(answer)
     for other in ("br", "deflate", "gzip, gzip"):
         assert packed(body(), other).status_code == 415
+
+
+def test_cdsh_039_a_small_body_that_unpacks_to_a_huge_one_is_never_unpacked_whole(client) -> None:
+    bomb, huge = zlib.compressobj(wbits=31), 200_000_000
+    packed = b"".join([*(bomb.compress(b" " * 1_000_000) for _ in range(huge // 1_000_000)), bomb.flush()])
+    tracemalloc.start()
+    try:
+        answer = client.post(
+            ADDRESS, data=packed, content_type="application/json", headers={"Content-Encoding": "gzip"}
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert answer.status_code == 413
+    assert peak < huge / 10
 
 
 # ---- errors and headers ----

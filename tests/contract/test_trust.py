@@ -146,11 +146,14 @@ def test_cdsh_169_an_algorithm_never_verifies_with_a_key_of_another_type(client,
     assert refused(call(client, made))
 
 
-def test_cdsh_168_an_algorithm_outside_the_sites_list_is_refused(tmp_path: Path) -> None:
-    client = with_settings(tmp_path, algorithms=["ES384"], keys=[public_jwk("ES384", "ES384")])
+def test_cdsh_168_an_algorithm_outside_the_sites_list_is_refused(tmp_path: Path, host: KeyHost) -> None:
+    """Also when the client's key set holds a key that fits it."""
+    client = by_url(tmp_path, host, algorithms=["ES384"])
+    host.keys.append(public_jwk("RS384", "RS384"))
 
     assert call(client, ME.token()).status_code == 200
-    assert refused(call(client, EHR(algorithm="RS384", kid="ES384").token()))
+    for algorithm in ("RS384", "RS256", "PS384"):
+        assert refused(call(client, EHR(algorithm=algorithm, kid="RS384").token()))
 
 
 def test_cdsh_168_a_key_that_names_its_algorithm_takes_no_other(tmp_path: Path) -> None:

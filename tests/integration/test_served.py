@@ -156,6 +156,11 @@ def test_a_worker_that_dies_is_replaced_and_nothing_else_is_lost(tmp_path: Path)
         )
 
         assert {found.call().status_code for _ in range(10)} == {200}
+        for child in Path(f"/proc/{found.process.pid}/task/{found.process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGTERM)  # one that ends by itself, as at a reload
+        wait_for(lambda: {found.call().status_code for _ in range(10)} == {200}, "workers again")
+        counted = int(re.search(r'mhcds_calls_total\{.*status="200"\} (\d+)', found.get("/metrics").text)[1])
+        assert counted >= 20
 
 
 def test_a_stop_lets_calls_under_way_finish(tmp_path: Path) -> None:
