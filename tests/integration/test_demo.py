@@ -526,7 +526,7 @@ def test_ctrl_c_ends_the_staying_demo_cleanly():
                 break
         page = requests.get(address, timeout=10).text
         demo.send_signal(signal.SIGINT)
-        rest, errors = demo.communicate()
+        rest, errors = demo.communicate(timeout=120)
 
     assert "<h1>Tomás Wójcik</h1>" in page
     assert demo.returncode == 0, rest + errors
