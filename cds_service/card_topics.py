@@ -46,7 +46,10 @@ class CardSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A card before ids, links and buttons are put on. `steps`: at discharge, the steps that decide on its buttons."""
+    """A card before ids, links and buttons are put on. `steps`: at discharge, the steps that decide on its buttons.
+
+    `offers`: whether it has any; no draft fits an EPDS.
+    """
 
     topic: Topic
     urgency: Urgency
@@ -59,6 +62,7 @@ class Draft:
     crisis: bool = False
     label: str = RULES_LABEL
     steps: tuple[Step, ...] = ()
+    offers: bool = True
 
 
 def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: CardSettings) -> Draft:
@@ -101,14 +105,20 @@ def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFin
 
 
 def lines_of(said: list[Statement]) -> tuple[str, ...]:
-    """The lines of all findings, each once. What would make the card too long to read is counted by what it says."""
-    lines: dict[str, None] = {}
-    for place, one in enumerate(said):
-        new = [line for line in one.lines if line not in lines]
+    """The lines of all findings, none said twice. What would make the card too long to read is counted.
+
+    Lines belong to their finding ("Same form"), so only whole findings that read the same are said once; what came
+    later is said once at the end where it is the same for all.
+    """
+    different = list(dict.fromkeys(said))
+    shared = different[0].later if len({s.later for s in different}) == 1 else ()
+    lines: list[str] = []
+    for place, one in enumerate(different):
+        new = (*one.lines, *(() if shared else one.later))
         if place and len(lines) + len(new) > MOST_LINES:
-            return (*lines, _counted([s for s in said[place:] if not lines.keys() >= set(s.lines)]))
-        lines |= dict.fromkeys(new)
-    return tuple(lines)
+            return (*lines, _counted(different[place:]), *shared)
+        lines += new
+    return (*lines, *shared)
 
 
 def _counted(rest: list[Statement]) -> str:
@@ -190,10 +200,12 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
     refused = [f"**Not read: {PARTS[u.what]}** ({u.reason})" for u in needed]
     broken = [f"{code(u.reference)} could not be read: {u.reason}" for u in record.unreadable]
     rest = [f"and {len(broken) - MOST_UNREADABLE} more"] if len(broken) > MOST_UNREADABLE else []
-    blank = next((s for f, s in zip(findings, said, strict=True) if f.kind is Kind.BLANK_ITEM), None)
+    blank = next(((f, s) for f, s in zip(findings, said, strict=True) if f.kind is Kind.BLANK_ITEM), None)
+    epds = blank is not None and blank[0].form is not None and blank[0].form.instrument is Instrument.EPDS
     if blank is not None:
-        summary = fit("Thoughts of self-harm not assessed: ask directly.", f"{blank.what}, {blank.when}.")
-        consider: tuple[str, ...] = ("Ask item 9 directly and complete the form",)
+        left = blank[1]
+        summary = fit("Thoughts of self-harm not assessed: ask directly.", f"{left.what}, {left.when}.")
+        consider: tuple[str, ...] = (f"Ask {'EPDS item 10' if epds else 'item 9'} directly and complete the form",)
     else:
         consider = ("Ask directly", "Look at the source in the chart")
         if [u.what for u in needed] == ["consents"] and not broken:
@@ -213,6 +225,7 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
         summary=summary,
         chart=(*lines_of(said), *refused, *broken[:MOST_UNREADABLE], *rest),
         consider=consider,
+        offers=not epds,
         basis=f"Rule {rules_of(findings)}; no model was used. What could not be read is not counted as absent.",
     )
 

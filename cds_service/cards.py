@@ -6,6 +6,7 @@ topics, one italic line that says whether a rule or a model speaks. Pure: ids co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -70,6 +71,8 @@ def presented(
 
 
 def _offers(draft: Draft, visit: Visit, age: int | None, new_id: Callable[[], str]) -> list[Suggestion]:
+    if not draft.offers:
+        return []
     if draft.steps:
         return step_offers([step.kind for step in draft.steps if step.done is None], visit, new_id)
     return offers(draft.topic, visit, age, new_id)
@@ -104,11 +107,22 @@ def _at_most_three(drafts: list[Draft]) -> list[Draft]:
     lines = list(last.chart)
     basis = last.basis
     for draft in merged:
-        lines.append(f"Also: {draft.summary}")
-        lines += [line for line in draft.chart if "`" in line and not line.startswith("|")][:2]
+        rule = RULE.search(draft.basis)
+        lines.append(f"Also: {draft.summary}{f' ({rule[0]})' if rule else ''}")
+        lines += _sourced(draft.chart)
         if draft.label == MODEL_LABEL:
             basis = basis.replace("no model was used", "a model prompted only what follows “Also”")
     return [*kept[:-1], replace(last, chart=tuple(lines), basis=basis)]
+
+
+RULE = re.compile(r"[Rr]ule R\d+(?:, R\d+)*")
+
+
+def _sourced(chart: Iterable[str]) -> list[str]:
+    """The first two lines with a source; of a table, the sources alone."""
+    lines = [line for line in chart if "`" in line]
+    plain = [line for line in lines if not line.startswith("|")][:2]
+    return plain or [f"Source: {', '.join(re.findall('`[^`]+`', ' '.join(lines))[:2])}"] if lines else []
 
 
 def _card(

@@ -72,7 +72,7 @@ REASONS: dict[Topic, tuple[tuple[str, str], ...]] = {
     ),
     Topic.SCREENING_PROMPT: (
         ("screened", "Screened already; not in this chart"),
-        ("known", "Depression known and managed"),
+        ("known-managed", "Depression known and managed"),
         ("declines", "Patient declines"),
         ("estimate-wrong", "The reasons do not fit this patient"),
         ("not-now", "Not at this visit; ask again later"),
@@ -85,11 +85,10 @@ REASONS: dict[Topic, tuple[tuple[str, str], ...]] = {
 }
 
 
-# What our codes stand for in HL7's non-adherence reasons (CDS Hooks 3.0 ballot, trial use), for comparing sites.
+# What our codes stand for in HL7's non-adherence reasons (CDS Hooks 3.0 ballot, trial use), for comparing sites. Three
+# have none: who will ask, or is at it, does not decline anything; and what is known and does not matter is our data's.
 HL7_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 HL7_REASONS = {
-    "under-way": "action-completed",
-    "with-crisis-team": "action-completed",
     "assessed": "action-completed",
     "assessed-elsewhere": "action-completed",
     "corrected": "action-completed",
@@ -99,10 +98,10 @@ HL7_REASONS = {
     "asked": "action-completed",
     "entered-in-error": "cds-not-applicable",
     "wrong-event": "cds-not-applicable",
-    "known": "action-not-priority",
+    "with-crisis-team": "cds-not-applicable",
+    "known-managed": "cds-not-applicable",
     "not-treating": "inappropriate-recipient",
     "not-mine": "inappropriate-recipient",
-    "will-assess": "wrong-time-workflow",
     "not-now": "cds-suboptimal-context",
     "declines": "patient-refuses",
     "declined": "patient-refuses",

@@ -32,7 +32,8 @@ FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
 NOT_ALLOWED = "not sent, and this FHIR server is not one that may be read for this site"
 PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 """What a client calls its call is put on record when it looks like an id, and not when it could be words."""
-NOT_CLINICIANS = ("Patient", "RelatedPerson")
+CLINICIANS = ("practitioner", "practitionerrole")
+USERS = (*CLINICIANS, "patient", "relatedperson")
 
 
 def create_blueprint(runtime: Runtime, places: Places) -> Blueprint:
@@ -65,7 +66,7 @@ def answer(
         patient=runtime.key.pseudonym(site.id, patient_id),
         user=runtime.key.pseudonym(site.id, hook.context.user_id or ""),
     )
-    if hook.context.user_kind in NOT_CLINICIANS:
+    if hook.context.user_kind not in CLINICIANS:
         # Nothing is read: a patient's or relative's screen is no place for these cards (docs/clinical-safety.md).
         record.note(not_for=hook.context.user_kind)
         record.answered((), ())
@@ -168,9 +169,10 @@ def check_ids(hook: HookRequest) -> None:
         raise BadRequest("context.patientId: expected a bare Patient id, without Patient/ before it")
     if context.encounter_id and not bare(context.encounter_id):
         raise BadRequest("context.encounterId: expected a bare Encounter id")
-    kind, _, user = (context.user_id or "").partition("/")
-    if not kind.isalpha() or not bare(user):
-        raise BadRequest("context.userId: expected a reference such as Practitioner/123")
+    if context.user_kind not in USERS or not bare((context.user_id or "").partition("/")[2]):
+        raise BadRequest(
+            "context.userId: expected Practitioner, PractitionerRole, Patient or RelatedPerson, / and an id"
+        )
 
 
 def bare(identifier: str) -> bool:

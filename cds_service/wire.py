@@ -37,8 +37,8 @@ class Context(Wire):
 
     @property
     def user_kind(self) -> str:
-        """The resource type of the user's reference."""
-        return (self.user_id or "").partition("/")[0]
+        """The resource type of the user's reference, in small letters."""
+        return (self.user_id or "").partition("/")[0].casefold()
 
     @property
     def encounter(self) -> str | None:

@@ -36,11 +36,15 @@ CSSRS_WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """`what` and `when` make the headline; `lines` are markdown list items, the first one bold."""
+    """`what` and `when` make the headline; `lines` are markdown list items, the first one bold.
+
+    `later`: what came since.
+    """
 
     what: str
     when: str
     lines: tuple[str, ...]
+    later: tuple[str, ...] = ()
 
 
 def statement(finding: SafetyFinding, zone: tzinfo) -> Statement:
@@ -49,9 +53,8 @@ def statement(finding: SafetyFinding, zone: tzinfo) -> Statement:
     what, lines = _worded(finding, moment)
     if finding.provisional:
         lines = [*lines, "The entry is provisional, preliminary or in progress; it is counted as it stands."]
-    if finding.topic in SAFETY_TOPICS:
-        lines = [*lines, *later_lines(finding, zone)]
-    return Statement(what=what, when=moment, lines=tuple(lines))
+    later = later_lines(finding, zone) if finding.topic in SAFETY_TOPICS else []
+    return Statement(what=what, when=moment, lines=tuple(lines), later=tuple(later))
 
 
 def headline(finding: SafetyFinding, zone: tzinfo) -> str:
@@ -79,7 +82,12 @@ def _moment(finding: SafetyFinding, zone: tzinfo) -> str:
 
 
 def later_lines(finding: SafetyFinding, zone: tzinfo) -> list[str]:
-    """What was recorded since, at most three lines; or that nothing was found in what could be read."""
+    """What was recorded since, at most three lines; or that nothing was found in what could be read.
+
+    Of a finding without a date nothing can be said to be later.
+    """
+    if finding.when is None:
+        return ["Whether a C-SSRS, ASQ or risk assessment came later cannot be said: date not recorded"]
     more = len(finding.later[3:]) + finding.more_later
     shown = [_later(late, finding, zone) for late in finding.later[:3]]
     shown += [f"and {more} more since"] if more else []

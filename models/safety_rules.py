@@ -729,8 +729,15 @@ def apply_safety_rules(record: PatientRecord) -> SafetyReading:
     history = tuple(sorted((f for f in found if _is_history(f)), key=_history_order))
     partly = any(u.what in LATER_PARTS for u in record.unknown)
     findings = [replace(f, partly_searched=partly) for f in found if not _is_history(f)]
-    findings.sort(key=lambda f: (-f.urgency, list(Topic).index(f.topic), f.days if f.days is not None else -1))
+    findings.sort(key=_order)
     return SafetyReading(findings=tuple(findings), history=history)
+
+
+def _order(finding: SafetyFinding) -> tuple[int, int, bool, int]:
+    """The most urgent first, by topic as R14 has it; within a topic acute facts (R2, R4) first, then the latest."""
+    acute = finding.rule in ("R2", "R4") and finding.kind is not Kind.UNREADABLE_ANSWER
+    days = finding.days if finding.days is not None else -1
+    return -finding.urgency, list(Topic).index(finding.topic), not acute, days
 
 
 def _history_order(finding: SafetyFinding) -> tuple[int, int]:

@@ -167,11 +167,11 @@ def test_cdsh_155_a_reason_that_says_nothing_is_refused(client, card, why: dict)
 @pytest.mark.parametrize(
     "why",
     [
-        {"reason": {"code": "will-assess", "system": OURS, "display": "Will ask during this visit"}},
-        {"reason": {"code": "will-assess", "system": OURS}},
-        {"reason": {"code": "will-assess"}, "userComment": ""},
-        {"code": "will-assess", "system": OURS, "display": "Will ask during this visit"},
-        {"code": "will-assess"},
+        {"reason": {"code": "assessed", "system": OURS, "display": "Assessed; documented in my note"}},
+        {"reason": {"code": "assessed", "system": OURS}},
+        {"reason": {"code": "assessed"}, "userComment": ""},
+        {"code": "assessed", "system": OURS, "display": "Assessed; documented in my note"},
+        {"code": "assessed"},
     ],
     ids=["whole", "no display", "code alone", "coding in its place", "code in its place"],
 )
@@ -179,7 +179,7 @@ def test_cdsh_155_156_a_coded_reason_is_stored_in_whatever_shape_it_comes(client
     assert send(client, overridden(card["uuid"]) | {"overrideReason": why}).status_code == 200
 
     (row,) = stored(client)
-    assert (row["reason_code"], row["reason_hl7"]) == ("will-assess", "wrong-time-workflow")
+    assert (row["reason_code"], row["reason_hl7"]) == ("assessed", "action-completed")
 
 
 def test_a_reason_of_somebody_elses_list_is_stored_and_stands_for_none_of_ours(client, card) -> None:

@@ -251,13 +251,13 @@ def test_cdsh_042_045_046_059_060_207_every_form_of_a_clinicians_id_is_taken(cli
 @pytest.mark.parametrize("service", HOOKS)
 @pytest.mark.parametrize(
     "user",
-    [..., None, "", "doc", "/doc", "Practitioner/", "Practitioner", "https://ehr.example/fhir/Practitioner/1", 7, []],
+    [..., None, "", "doc", "/doc", "Practitioner/", "Practitioner", "https://ehr.example/fhir/Practitioner/1", "Person/1", "Device/1", 7, []],
 )
 def test_cdsh_042_045_046_059_a_user_who_is_no_reference_is_refused(client, service, user) -> None:
     assert "userId" in refused(client, service, context=in_context(service, userId=user))
 
 
-@pytest.mark.parametrize("user", ["Patient/p1", "RelatedPerson/r1"])
+@pytest.mark.parametrize("user", ["Patient/p1", "RelatedPerson/r1", "patient/p1", "RELATEDPERSON/r1"])
 def test_cdsh_042_a_patient_or_relative_is_a_legal_user_and_sees_no_card(client, user: str) -> None:
     assert client.call(ACUTE, context=in_context(userId=user)).get_json() == {"cards": []}
 

@@ -225,14 +225,14 @@ def test_an_exact_repeat_changes_nothing_and_a_later_report_stands_beside_the_fi
     card = call(app, more=POSITIVE).get_json()["cards"][0]
     accepted = {"card": card["uuid"], "outcome": "accepted", "outcomeTimestamp": "2026-11-25T10:05:00Z",
                 "acceptedSuggestions": [{"id": card["suggestions"][0]["uuid"]}]}  # fmt: skip
-    overridden = ITEM | {"card": card["uuid"], "overrideReason": {"reason": {"code": "will-assess"}}}
+    overridden = ITEM | {"card": card["uuid"], "overrideReason": {"reason": {"code": "assessed"}}}
 
     assert [report(app, overridden).get_json()["stored"] for _ in range(3)] == [1, 0, 0]
     assert report(app, overridden, accepted, accepted).get_json() == {"received": 3, "stored": 1}
 
     rows = app.kept.rows(stores.feedback)
     assert [(r["outcome"], r["reason_hl7"], r["topic"]) for r in rows] == [
-        ("overridden", "wrong-time-workflow", "positive-safety-answer"), ("accepted", None, "positive-safety-answer"),
+        ("overridden", "action-completed", "positive-safety-answer"), ("accepted", None, "positive-safety-answer"),
     ]  # fmt: skip
     assert {r["answer"] for r in rows} == {app.kept.rows(stores.answer)[0]["id"]}
 

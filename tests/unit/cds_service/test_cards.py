@@ -134,3 +134,62 @@ def test_a_chart_with_nothing_but_a_name_is_not_scored() -> None:
     from explanations.assessment import assess
 
     assert {s.reason for s in assess(chart(), load_engine()).scores} == {"too-little-data"}
+
+
+def test_nothing_is_said_to_be_later_than_a_finding_without_a_date() -> None:
+    undated = given("Condition R45.851, 10 days ago, problem list")
+    for name in ("onsetDateTime", "recordedDate"):
+        undated[0].pop(name, None)
+
+    (card,) = cards_of(record_of(*undated, *given("C-SSRS, yesterday: question 1 2 6 = no")))
+
+    assert "date not recorded" in card.detail
+    assert "none in the records read" not in card.detail
+
+
+def test_two_forms_that_say_the_same_each_keep_their_lines() -> None:
+    """Lines such as "Same form" belong to their own finding."""
+    forms = ("question 1 2 4 6 = yes",) * 2
+    cards = cards_of(chart(f"C-SSRS, 3 days ago: {forms[0]}", f"C-SSRS, 40 days ago: {forms[1]}"))
+
+    detail = cards[0].detail
+    assert detail.count("question 2 (thoughts): yes. Same form") == 2
+    assert detail.count("When the behaviour took place is not recorded.") == 2
+    assert detail.count("none in the records read") == 1  # the same for both, said once
+
+
+def test_what_came_later_is_said_of_each_finding_when_it_differs() -> None:
+    (card,) = cards_of(chart("Condition T14.91XA, 30 days ago", "PHQ-9, 20 days ago: items 1-8 = 0, item 9 = 1", "C-SSRS, 25 days ago: question 1 2 6 = no"))  # fmt: skip
+
+    assert "Later: C-SSRS, all questions put answered no" in card.detail
+    assert "none in the records read" in card.detail
+
+
+def test_within_a_topic_the_graver_finding_leads_the_summary() -> None:
+    cards = cards_of(chart("Condition T14.91XA, 41 days ago", "PHQ-9, 20 days ago: items 1-8 = 0, item 9 = 1"))
+
+    assert cards[0].summary.startswith("Suicide attempt")
+    assert "and 1 more" in cards[0].summary
+
+
+def test_a_blank_epds_item_10_is_asked_for_by_its_name_and_no_phq_9_is_offered() -> None:
+    items = ", ".join(f"item {n} = 1" for n in range(1, 10))
+    (card, *_) = [c for c in cards_of(chart(f"EPDS, yesterday: {items}")) if c.source.topic.code == "could-not-assess"]
+
+    assert "EPDS item 10" in card.detail
+    assert "item 9" not in card.detail.replace("item 9 =", "")
+    assert not card.suggestions
+
+
+def test_what_is_merged_keeps_its_source_and_its_rule() -> None:
+    cards = cards_of(
+        chart(
+            "C-SSRS, today: question 4 = yes",
+            "PHQ-9, 3 days ago: items 1-8 = 2, item 9 = 1",
+            "Condition T14.91XA, 41 days ago",
+        )
+    )
+
+    also = cards[-1].detail.partition("Also: ")[2]
+    assert "(rule R6)" in also
+    assert "`Observation/" in also
