@@ -8,6 +8,7 @@ from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # gunicorn ships no types
 
 from cds_service.errors import BadRequest, TooLarge, UnsupportedMedia
+from cds_service.slow_clients import SLOW_CLIENTS
 
 JSON_TYPES = ("application/json", "application/fhir+json")
 
@@ -26,6 +27,7 @@ def json_body(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     try:
         read = request.stream.read(limit + 1)
+        SLOW_CLIENTS.end()
     except (OSError, ParseException) as error:  # gunicorn raises the latter on chunks and trailers that are none
         raise BadRequest(
             "expected the whole body without long pauses; it stopped arriving or is chunked wrongly"

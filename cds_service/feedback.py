@@ -183,7 +183,9 @@ def _moment(text: str) -> datetime | None:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text, re.ASCII):
         return None
     try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", text.upper()))
+        # A leap second is a second that datetime does not know.
+        known = re.sub(r":60(?=[.Z+-])", ":59", text.upper())
+        return datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", known))
     except ValueError:
         return None
 

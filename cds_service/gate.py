@@ -83,6 +83,8 @@ def _verified(runtime: Runtime, config: ServiceConfig, request: Request, now: da
 
 def _once(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: datetime) -> VerifiedClient:
     token = client.token or ""
+    if runtime.seen.admit(token, client.expires, int(now.timestamp())) is Admission.REPLAYED:
+        raise Refused("replayed")
     try:
         found = runtime.store.admit(
             token, client.expires, client.name, int(now.timestamp()), config.limits.calls_per_minute
@@ -90,7 +92,7 @@ def _once(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: 
     except StoreUnavailable:
         metrics.STORE_FAILED.inc()
         log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
-        found = runtime.seen.admit(token, client.expires, int(now.timestamp()))
+        return client
     if found is Admission.REPLAYED:
         raise Refused("replayed")
     if found is Admission.TOO_MANY:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,6 +21,7 @@ from cds_service.key_sets import (
     VerificationKey,
     verification_key,
 )
+from cds_service.settings import url_parts
 from fhir_adapters.client import is_loopback, same_base
 
 DEFAULT_ALGORITHMS = ("ES384", "RS384")
@@ -44,11 +44,17 @@ class IssuerTable(msgspec.Struct, forbid_unknown_fields=True):
     leeway_s: int = 60
 
 
+class _KeySet(msgspec.Struct):
+    """A JWK Set; its keys are judged one by one."""
+
+    keys: list[Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
     """One accepted issuer of one site. `audiences` are accepted beside the address called; `jku` beside jwks_url.
 
-    tenants: empty accepts any. max_lifetime_s: between iat and exp.
+    tenants: empty accepts any. max_lifetime_s: between iat and exp. source: the file that its keys were read from.
     """
 
     site: str
@@ -62,6 +68,7 @@ class Issuer:
     max_lifetime_s: int
     leeway_s: int
     sandbox: bool = False
+    source: Path | None = None
 
 
 def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, development: bool, sandbox: bool) -> Issuer:
@@ -102,12 +109,13 @@ def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, deve
         max_lifetime_s=raw.max_lifetime_s,
         leeway_s=raw.leeway_s,
         sandbox=sandbox,
+        source=None if raw.jwks_file is None else path.parent / raw.jwks_file,
     )
 
 
 def _is_key_address(url: str, *, development: bool) -> bool:
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.fragment or not parts.hostname:
+    parts = url_parts(url)
+    if parts is None or parts.username or parts.password or parts.fragment or not parts.hostname:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and development and is_loopback(url))
 
@@ -119,10 +127,12 @@ def _keys(
     if raw.jwks_file is not None:
         file = path.parent / raw.jwks_file
         try:
-            document = msgspec.json.decode(file.read_bytes())
-            jwks = document["keys"]
-        except (OSError, msgspec.DecodeError, KeyError, TypeError):
+            jwks = msgspec.json.decode(file.read_bytes(), type=_KeySet).keys
+        except (OSError, msgspec.DecodeError, RecursionError):
             problems.append(f"{place}: jwks_file: expected a JWK Set (an object with an array keys) in {file}")
+        else:
+            if not jwks:
+                problems.append(f"{place}: jwks_file: expected at least one key in {file}")
     found = []
     for jwk in jwks:
         try:

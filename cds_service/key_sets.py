@@ -57,19 +57,34 @@ class VerificationKey:
     thumbprint: str
 
 
+class _Jwk(msgspec.Struct):
+    """What is looked at of a JWK (RFC 7517)."""
+
+    kty: str
+    kid: str = ""
+    crv: str | None = None
+    alg: str | None = None
+    use: str | None = None
+    key_ops: list[str] | None = None
+
+
 def verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
     """A key from a JWK. Raises KeyUnusable, never quoting the key."""
-    kid, kty = jwk.get("kid"), jwk.get("kty")
-    if not isinstance(kid, str) or not kid:
+    try:
+        read = msgspec.convert(jwk, _Jwk)
+    except msgspec.ValidationError as error:
+        raise KeyUnusable(f"expected a JWK ({error})") from error
+    kid, kty = read.kid, read.kty
+    if not kid:
         raise KeyUnusable("expected a kid, which tokens name it by; found none")
     if "d" in jwk or "k" in jwk:
         raise KeyUnusable(f"key {kid}: expected a public key; found a private or shared one, remove it from here")
-    fitting = ALGORITHMS.get((str(kty), jwk.get("crv") if kty == "EC" else None))
+    fitting = ALGORITHMS.get((kty, read.crv if kty == "EC" else None))
     if not fitting:
         raise KeyUnusable(f"key {kid}: expected kty RSA, or EC on P-256 or P-384")
-    named = jwk.get("alg")
-    algorithms = tuple(a for a in fitting if named in (None, a))
-    if not algorithms or jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+    algorithms = tuple(a for a in fitting if read.alg in (None, a))
+    signs = read.use in (None, "sig") and (read.key_ops is None or "verify" in read.key_ops)
+    if not algorithms or not signs:
         raise KeyUnusable(f"key {kid}: expected a signing key with alg one of {', '.join(fitting)}")
     members = ("crv", "kty", "x", "y") if kty == "EC" else ("e", "kty", "n")
     try:
@@ -146,7 +161,8 @@ class KeySets:
             cached.next_for_unknown = now + BETWEEN_READS_S
         try:
             keys, fresh_s = _fetched(url)
-        except (requests.RequestException, OSError, AttributeError, ValueError):  # the third: TLS cut while read
+        # AttributeError: TLS that is cut while it is read. RecursionError: nesting without end.
+        except (requests.RequestException, OSError, AttributeError, RecursionError, ValueError):
             cached.next_retry = now + (BETWEEN_READS_S if cached.keys else AFTER_FAILURE_S)
             return
         cached.keys, cached.fresh_until = keys, now + fresh_s

@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from cds_service.errors import ConfigError
@@ -21,21 +22,29 @@ RESTART = ("mode", "models", "store", "tls", "trusted_proxies", "data_key")
 
 
 class Reread:
-    """Loads the settings of a folder, and knows whether its files have changed since."""
+    """Loads the settings of a folder, and knows whether its files, or key sets that they name, have changed since."""
 
     def __init__(self, folder: Path, address: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._address = address
+        self._named: tuple[Path, ...] = ()
         self._seen: object = None
 
     def __call__(self) -> ServiceConfig:
         """The settings. Raises ConfigError."""
-        self._seen = _fingerprint(self._folder)  # before reading: what changes meanwhile is read again
-        return load_config(self._folder, address=self._address, serving=True)
+        own = self._own()  # before reading: what changes meanwhile is read again
+        self._seen = own, _state(self._named)
+        config = load_config(self.folder, address=self._address, serving=True)
+        self._named = tuple(sorted({entry.source for entry in config.issuers if entry.source}))
+        self._seen = own, _state(self._named)
+        return config
 
     def changed(self) -> bool:
         """Whether a file is other than when the settings were last loaded, or loading was last tried."""
-        return _fingerprint(self._folder) != self._seen
+        return (self._own(), _state(self._named)) != self._seen
+
+    def _own(self) -> tuple[tuple[str, int, int], ...]:
+        return _state(sorted((*self.folder.glob("*.toml"), *self.folder.glob("sites/*"))))
 
 
 class LiveConfig:
@@ -75,6 +84,9 @@ class LiveConfig:
         except ConfigError as error:
             self._keep(str(error))
             return
+        except Exception as error:  # noqa: BLE001  # a call must not fail for a file that nobody foresaw
+            self._keep(f"{reread.folder}: cannot be read ({type(error).__name__}); run mhcds check-config")
+            return
         fixed = [name for name in RESTART if getattr(config, name) != getattr(self._config, name)]
         if fixed:
             self._keep(f"{', '.join(fixed)}: changed; restart the service for it")
@@ -87,10 +99,10 @@ class LiveConfig:
         log.error(json.dumps({"event": "settings-not-reloaded", "problem": problem}))
 
 
-def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, time and size of every settings file."""
+def _state(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of each file that is there."""
     found = []
-    for path in sorted((*folder.glob("*.toml"), *folder.glob("sites/*"))):
+    for path in paths:
         try:
             stat = path.stat()
         except OSError:

@@ -15,12 +15,14 @@ from flask import Flask
 from gunicorn import glogging, util  # type: ignore[import-untyped]  # gunicorn ships no types
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # as above
 from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # as above
 
 from cds_service.sites import ServiceConfig
+from cds_service.slow_clients import SLOW_CLIENTS
 
 # Calls beyond `concurrent_calls` wait for a thread no longer than it takes to answer them 503.
 SPARE_THREADS = 16
-READ_TIMEOUT_S = 10
+MOST_HEADER = 32 * 1024
 MEMORY = "/dev/shm"  # noqa: S108  # a full disk must not stop the counting
 NAME = "mhcds"
 UNREADABLE = "Invalid request from ip="
@@ -82,7 +84,7 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
     found: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "threads": config.limits.concurrent_calls + SPARE_THREADS,
         "timeout": 60,
         "graceful_timeout": 30,
@@ -91,7 +93,10 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "proc_name": NAME,
         "forwarded_allow_ips": ",".join(config.trusted_proxies),
         "forwarder_headers": "",
-        "pre_request": _no_long_pauses,
+        # The one header that the docs name: what a proxy does not overwrite comes from the client.
+        "secure_scheme_headers": {"X-FORWARDED-PROTO": "https"},
+        "limit_request_field_size": MOST_HEADER,
+        "pre_request": _head_is_there,
         "logger_class": Log,
         # One path in the home folder for all instances; nothing here needs it.
         "control_socket_disable": True,
@@ -101,9 +106,20 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
     return found
 
 
-def _no_long_pauses(_worker: object, request: Any) -> None:  # noqa: ANN401  # gunicorn's request
-    """A client that stops in the middle of a body does not keep its thread for long."""
-    request.unreader.sock.settimeout(READ_TIMEOUT_S)
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's worker with threads, which no slow client keeps."""
+
+    def handle(self, conn: Any) -> Any:  # noqa: ANN401  # gunicorn's connection
+        """One request of a connection."""
+        SLOW_CLIENTS.begin(conn)
+        try:
+            return super().handle(conn)
+        finally:
+            SLOW_CLIENTS.end()
+
+
+def _head_is_there(_worker: object, _request: object) -> None:
+    SLOW_CLIENTS.body_follows()
 
 
 @contextmanager

@@ -6,22 +6,26 @@ reported with file, key and remedy.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import sqlalchemy.engine
 
 from cds_service.data_key import DataKey
 from cds_service.errors import ConfigError
-from fhir_adapters.client import is_loopback
+from fhir_adapters.client import is_base, is_loopback
 
 DEFAULT_BODY_BYTES = 2 * 1024 * 1024
 LEAST_BODY_BYTES = 1024
+MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_DEADLINE_S = 60
+MOST_CONCURRENT = 1000
 DEFAULT_STORE = "sqlite:///data/mhcds.db"
 
 Mode = Literal["production", "development"]
@@ -82,12 +86,24 @@ class Tls:
     key: Path
 
 
+def url_parts(url: str) -> SplitResult | None:
+    """The parts of an address, None for what is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
 def limits(path: Path, raw: LimitsTable, problems: list[str]) -> Limits:
     """The checked limits."""
     if raw.calls_per_minute < 0:
         problems.append(f"{path}: limits.calls_per_minute: expected 0 (no limit) or more; found {raw.calls_per_minute}")
-    if raw.concurrent_calls < 1:
-        problems.append(f"{path}: limits.concurrent_calls: expected 1 or more; found {raw.concurrent_calls}")
+    if not 0 < raw.concurrent_calls <= MOST_CONCURRENT:
+        problems.append(
+            f"{path}: limits.concurrent_calls: expected 1 to {MOST_CONCURRENT}; found {raw.concurrent_calls}"
+        )
     if not 0 < raw.deadline_s <= MOST_DEADLINE_S:
         problems.append(
             f"{path}: limits.deadline_s: expected above 0 and at most {MOST_DEADLINE_S}; found {raw.deadline_s}"
@@ -110,9 +126,9 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
                 '(or mode = "development" on this machine)'
             )
         return address
-    parts = urlsplit(given)
+    parts = url_parts(given)
     local = raw.mode == "development" and is_loopback(given)
-    if not parts.hostname or parts.query or parts.fragment or parts.username or not (parts.scheme == "https" or local):
+    if not is_base(given) or parts is None or not (parts.scheme == "https" or local):
         problems.append(
             f"{path}: public_url: expected an https address without query (http on this machine in development); "
             f"found {given!r}"
@@ -123,10 +139,12 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
 def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
     """The origins of browsers that may call: scheme, host and port, no path and no wildcard."""
     for given in raw.cors_origins:
-        parts = urlsplit(given)
-        if parts.scheme not in ("https", "http") or not parts.netloc or given != f"{parts.scheme}://{parts.netloc}":
+        parts = url_parts(given)
+        exact = f"{parts.scheme}://{parts.netloc}".lower() if parts and is_base(given) else None
+        if given != exact:
             problems.append(
-                f'{path}: cors_origins: expected origins such as "https://ehr.example", no path, no *; found {given!r}'
+                f'{path}: cors_origins: expected origins as browsers send them, such as "https://ehr.example": '
+                f"small letters, no path, no *; found {given!r}"
             )
     return tuple(raw.cors_origins)
 
@@ -139,14 +157,17 @@ def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
         given = raw.store
     try:
         url = sqlalchemy.engine.make_url(given)
-    except sqlalchemy.exc.ArgumentError:
+    except (sqlalchemy.exc.ArgumentError, ValueError):
         problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database")
         return DEFAULT_STORE
     if url.password is not None and not isinstance(raw.store, Reference):
         problems.append(f'{path}: store: holds a password; put the address in a file, store = {{ file = "..." }}')
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database and url.database != ":memory:":
-        return url.set(database=str(path.parent / url.database)).render_as_string(hide_password=False)
+        file = path.parent / url.database
+        if file.is_dir():
+            problems.append(f"{path}: store: expected a file; found the folder {file}")
+        return url.set(database=str(file)).render_as_string(hide_password=False)
     if backend != "postgresql":
         problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database; found {backend}")
     return given
@@ -177,7 +198,26 @@ def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
     for name, file in (("certificate", found.certificate), ("key", found.key)):
         if not file.is_file():
             problems.append(f"{path}: tls.{name}: expected a PEM file; found none at {file}")
+            return found
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(found.certificate, found.key)
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        problems.append(f"{path}: tls: expected a certificate and its key in PEM; they cannot be used together")
     return found
+
+
+def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
+    """Whose word on the scheme is taken: addresses and networks, never everybody's."""
+    for given in raw.trusted_proxies:
+        try:
+            network = ipaddress.ip_network(given)
+        except ValueError:
+            network = None
+        if network is None or network.prefixlen == 0:
+            problems.append(
+                f"{path}: trusted_proxies: expected addresses or networks such as 10.0.0.0/8; found {given!r}"
+            )
+    return tuple(raw.trusted_proxies)
 
 
 def secret(path: Path, key: str, reference: Reference, problems: list[str]) -> str | None:

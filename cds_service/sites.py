@@ -24,6 +24,7 @@ from cds_service.issuers import Issuer, IssuerTable, clashes, issuer
 from cds_service.settings import (
     DEFAULT_BODY_BYTES,
     LEAST_BODY_BYTES,
+    MOST_BODY_BYTES,
     Limits,
     ServiceFile,
     Tls,
@@ -42,6 +43,7 @@ DEFAULT_SITE = "default"
 MODEL_CARD = "model-card.toml"
 DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
+MOST_ID = 100
 ITEMS = {
     Instrument.ASQ: {"q1", "q2", "q3", "q4", "acuity"},
     Instrument.EPDS: {*(f"item{n}" for n in range(1, 11)), "total"},
@@ -197,8 +199,10 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
     sandbox = service.allow_public_sandbox
     if sandbox and not development:
         problems.append(f'{main}: allow_public_sandbox: only with mode = "development"; remove it')
-    if service.body_bytes < LEAST_BODY_BYTES:
-        problems.append(f"{main}: body_bytes: expected at least {LEAST_BODY_BYTES}; found {service.body_bytes}")
+    if not LEAST_BODY_BYTES <= service.body_bytes <= MOST_BODY_BYTES:
+        problems.append(
+            f"{main}: body_bytes: expected {LEAST_BODY_BYTES} to {MOST_BODY_BYTES}; found {service.body_bytes}"
+        )
     paths = sorted((folder / "sites").glob("*.toml"))
     if not paths:
         problems.append(f"{folder / 'sites'}: expected one .toml file a site; found none")
@@ -218,7 +222,7 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         body_bytes=service.body_bytes,
         limits=settings.limits(main, service.limits, problems),
         cors_origins=settings.origins(main, service, problems),
-        trusted_proxies=tuple(service.trusted_proxies),
+        trusted_proxies=settings.proxies(main, service, problems),
         tls=settings.tls(main, service, problems),
         store=url,
         data_key=settings.data_key(main, service, url, problems),
@@ -259,7 +263,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         )
     try:
         zone = ZoneInfo(raw.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         problems.append(f"{path}: time_zone: expected an IANA name such as America/Chicago; found {raw.time_zone!r}")
         zone = ZoneInfo("UTC")
     try:
@@ -270,6 +274,8 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         problems.append(f"{path}: thresholds: {error}")
         thresholds = BandThresholds()
     name = raw.id or path.stem
+    if len(name) > MOST_ID or not name.isprintable():
+        problems.append(f"{path}: id: expected at most {MOST_ID} printable characters")
     entries = [issuer(path, name, table, problems, development=development, sandbox=sandbox) for table in raw.issuer]
     maps = [found for table in raw.questionnaire if (found := _map(path, table, problems))]
     if len(problems) > before:

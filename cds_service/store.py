@@ -32,6 +32,7 @@ from cds_service.errors import ConfigError, StoreUnavailable
 
 WAIT_S = 2
 REST_S = 2
+ROWS_AT_ONCE = 1000
 MOST_CONNECTIONS = 60  # of one worker, beyond the five that stay open
 TALLY_KEPT = 60  # windows of a minute
 
@@ -233,7 +234,7 @@ class Store:
         """Brings the tables to this version. Doing it again changes nothing. Raises ConfigError for later tables."""
         config = _alembic()
         try:
-            with self._transaction() as connection:
+            with self._transaction(patient=True) as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except CommandError as error:
@@ -262,12 +263,12 @@ class Store:
 
     def _write_all(self, file: TextIO) -> int:
         count = 0
-        with self._transaction(snapshot=True) as connection:
+        with self._transaction(snapshot=True, patient=True) as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
             file.write(json.dumps({"mhcds": "backup", "revision": revision}) + "\n")
             for table in SCHEMA.sorted_tables:
-                found = connection.execute(sa.select(table).order_by(*table.primary_key.columns))
-                for row in found.mappings():
+                wanted = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=ROWS_AT_ONCE)
+                for row in connection.execute(wanted).mappings():
                     values = {k: {"hex": v.hex()} if isinstance(v, bytes) else v for k, v in row.items()}
                     file.write(json.dumps([table.name, values]) + "\n")
                     count += 1
@@ -280,7 +281,7 @@ class Store:
         """
         count = 0
         try:
-            with gzip.open(source, "rt", encoding="utf-8") as file, self._transaction() as connection:
+            with gzip.open(source, "rt", encoding="utf-8") as file, self._transaction(patient=True) as connection:
                 head = json.loads(next(file, "null"))
                 if not isinstance(head, dict) or head.get("mhcds") != "backup":
                     raise ConfigError(f"{source}: expected a file written by `mhcds db backup`")
@@ -323,18 +324,22 @@ class Store:
         return connection.execute(add.returning(*table.primary_key.columns)).first() is not None
 
     @contextmanager
-    def _transaction(self, *, snapshot: bool = False) -> Iterator[sa.Connection]:
+    def _transaction(self, *, snapshot: bool = False, patient: bool = False) -> Iterator[sa.Connection]:
+        """One transaction. snapshot: reads all rows as of one moment. patient: no statement is cut off for its time."""
         if self.outage.lasts:
             raise StoreUnavailable("the store failed a moment ago and is not asked")
+        postgres = self.engine.dialect.name == "postgresql"
         try:
             with self.engine.connect() as connection:
-                if snapshot and self.engine.dialect.name == "postgresql":
-                    connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
-                elif snapshot:
+                if snapshot and not postgres:
                     connection.exec_driver_sql("BEGIN")
                     yield connection
                     return
+                if snapshot:
+                    connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
                 with connection.begin():
+                    if postgres and patient:
+                        connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                     yield connection
         except SQLAlchemyError as error:
             if isinstance(error, OperationalError | PoolTimeoutError):

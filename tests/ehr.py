@@ -18,7 +18,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -27,8 +29,10 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import requests
 from builders import PATIENT, patient
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 from jwt.algorithms import get_default_algorithms
 
 from cds_service.app import create_app, make_ready
@@ -197,6 +201,22 @@ class Served:
 
     def lines(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines()
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    key = private_key("ES256", "tls")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1)).not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cert.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "cert.key").write_text(pem(key))
+    return folder / "cert.crt", folder / "cert.key"
 
 
 def mhcds(*words: str, **wanted) -> subprocess.CompletedProcess:

@@ -132,7 +132,7 @@ def test_cdsh_153_accepted_without_a_suggestion_is_refused(client, card, taken) 
 
 
 @pytest.mark.parametrize(
-    "when", ["2026-11-23T15:04:05Z", "2026-11-23T15:04:05.123456789Z", "2026-11-23T10:04:05-05:00", "2026-11-23t15:04:05.1z", "2026-11-23T15:04:05+00:00"]
+    "when", ["2026-11-23T15:04:05Z", "2026-11-23T15:04:05.123456789Z", "2026-11-23T10:04:05-05:00", "2026-11-23t15:04:05.1z", "2026-11-23T15:04:05+00:00", "2026-12-31T23:59:60Z"]
 )  # fmt: skip
 def test_cdsh_154_a_moment_with_fraction_or_offset_is_taken(client, card, when: str) -> None:
     assert send(client, overridden(card["uuid"], timestamp=when)).status_code == 200

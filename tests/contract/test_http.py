@@ -16,7 +16,7 @@ from io import BytesIO
 
 import pytest
 from builders import AS_OF, PATIENT
-from ehr import ADDRESS, FEEDBACK, app_of, free_port, served, settings
+from ehr import ADDRESS, FEEDBACK, app_of, certificate, free_port, served, settings
 from hook_calls import ACUTE, CHARTS, POSITIVE, call_of, client_of, diagnostics, path_of, topics
 
 from cds_service.catalogue import SERVICES
@@ -364,9 +364,8 @@ def test_cdsh_195_a_chunked_call_over_a_socket_is_answered_on_a_connection_that_
 def test_cdsh_194_https_is_for_good_where_the_service_itself_ends_tls_and_elsewhere_the_proxys_to_say(
     tmp_path, client
 ) -> None:
-    for name in ("certificate.pem", "key.pem"):
-        (tmp_path / name).touch()
-    edge = client_of(tmp_path, service={"tls": {"certificate": "certificate.pem", "key": "key.pem"}})
+    crt, key = certificate(tmp_path)
+    edge = client_of(tmp_path, service={"tls": {"certificate": crt.name, "key": key.name}})
 
     assert "max-age=" in edge.call().headers["Strict-Transport-Security"]
     assert "Strict-Transport-Security" not in client.call().headers

@@ -251,7 +251,20 @@ def test_cdsh_042_045_046_059_060_207_every_form_of_a_clinicians_id_is_taken(cli
 @pytest.mark.parametrize("service", HOOKS)
 @pytest.mark.parametrize(
     "user",
-    [..., None, "", "doc", "/doc", "Practitioner/", "Practitioner", "https://ehr.example/fhir/Practitioner/1", "Person/1", "Device/1", 7, []],
+    [
+        ...,
+        None,
+        "",
+        "doc",
+        "/doc",
+        "Practitioner/",
+        "Practitioner",
+        "https://ehr.example/fhir/Practitioner/1",
+        "Person/1",
+        "Device/1",
+        7,
+        [],
+    ],
 )
 def test_cdsh_042_045_046_059_a_user_who_is_no_reference_is_refused(client, service, user) -> None:
     assert "userId" in refused(client, service, context=in_context(service, userId=user))

@@ -591,6 +591,7 @@ FAILURES = {
     "no set": lambda h: h.reply(b'{"key": []}'),
     "a list": lambda h: h.reply(b"[]"),
     "half an answer": lambda h: (h.send_response(200), h.send_header("Content-Length", "5000"), h.end_headers(), h.wfile.write(b'{"keys": ['), h.connection.close()),
+    "nesting": lambda h: h.reply(b'{"keys":' + b"[" * 50_000),
     "too much": lambda h: h.reply(b'{"keys": [], "x": "' + b"a" * 300_000 + b'"}'),
     "nothing": lambda h: h.connection.close(),
 }  # fmt: skip
@@ -657,6 +658,9 @@ def test_keys_of_a_set_that_cannot_verify_are_passed_over(tmp_path: Path, host: 
         {"kty": "OKP", "crv": "Ed25519", "kid": "o", "x": "AAAA"},
         public_jwk("ES384", "enc") | {"use": "enc"},
         {"kty": "EC"},
+        public_jwk("ES384", "ES384") | {"key_ops": None, "crv": ["P-384"]},
+        public_jwk("ES384", "ES384") | {"key_ops": "verify", "alg": 7},
+        public_jwk("ES384", "ES384") | {"use": ["sig"], "x": None},
         "text",
         public_jwk("ES384", "ES384"),
     ]

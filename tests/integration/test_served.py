@@ -13,29 +13,24 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import requests
 from builders import bundle, given
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
 from ehr import (
     ADDRESS,
     EHR,
     FEEDBACK,
     Served,
+    certificate,
     free_port,
     hook_request,
     issuer_table,
     kept_in,
     mhcds,
-    pem,
-    private_key,
     public_jwk,
     served,
     settings,
@@ -394,22 +389,6 @@ def test_at_the_deadline_the_rules_answer_with_what_is_there(tmp_path: Path) -> 
 # ---- https ----
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    key = private_key("ES256", "tls")
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1)).not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cert.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "cert.key").write_text(pem(key))
-    return folder / "cert.crt", folder / "cert.key"
-
-
 def test_cdsh_164_with_a_certificate_it_speaks_https_of_today_and_nothing_else(tmp_path: Path) -> None:
     port, (crt, _key) = free_port(), certificate(tmp_path)
     url = f"https://127.0.0.1:{port}"
@@ -518,5 +497,80 @@ def test_without_settings_nobody_may_call() -> None:
 def _up(base: str) -> bool:
     try:
         return requests.get(f"{base}/health/live", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
+
+
+def test_an_odd_forwarding_header_is_not_believed_even_from_a_trusted_proxy(tmp_path: Path) -> None:
+    """A proxy overwrites the header that the docs name; others come through it from the client."""
+    port = free_port()
+    proxy = {"mode": "production", "public_url": "https://cds.example", "trusted_proxies": ["127.0.0.1"]}
+    with served(settings(tmp_path, service=proxy), "--workers", "1", port=port) as found:
+        for header in ({"X-Forwarded-Ssl": "on"}, {"X-Forwarded-Protocol": "ssl"}, {"Forwarded": "proto=https"}):
+            sent = EHR(base="https://cds.example").headers() | header
+            assert requests.post(found.base + ADDRESS, json=hook_request(), headers=sent, timeout=30).status_code == 403
+
+
+def test_clients_that_send_half_a_request_do_not_stop_the_service(tmp_path: Path) -> None:
+    """More of them than there are threads: heads that never end, and signed bodies that never come."""
+    with ExitStack() as opened, service(tmp_path, "--workers", "1") as found:
+        address = ("127.0.0.1", int(found.base.rpartition(":")[2]))
+        for number in range(40):
+            half = opened.enter_context(socket.create_connection(address))
+            head = f"POST {ADDRESS} HTTP/1.1\r\nHost: x\r\n"
+            if number % 4 == 0:
+                head += f"Authorization: {found.ehr().headers()['Authorization']}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{{"
+            half.sendall(head.encode())
+
+        wait_for(
+            lambda: _up(found.base), "an answer while the half requests are open"
+        )  # asks for up to five seconds at a time
+        wait_for(lambda: found.call().status_code == 200, "a place, which the signed half requests hold for a while")
+        wait_for(lambda: _up(found.base), "an answer")
+
+
+def test_a_long_token_is_refused_like_any_other(running: Served) -> None:
+    sent = {"Authorization": "Bearer " + "a" * 20_000}
+
+    assert requests.post(running.base + ADDRESS, json=hook_request(), headers=sent, timeout=30).status_code == 401
+
+
+def test_a_key_set_outside_the_folder_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [public_jwk("ES384", "ES384")]}))
+    with service(tmp_path / "settings", issuers=[issuer_table(keys=..., jwks_file="../../keys.json")]) as found:
+        new = found.ehr(key="rotated")
+
+        def answers(ehr: EHR) -> int:
+            return requests.post(
+                found.base + ADDRESS, json=hook_request(), headers=ehr.headers(), timeout=30
+            ).status_code
+
+        assert (answers(found.ehr()), answers(new)) == (200, 401)
+        keys.write_text(json.dumps({"keys": [public_jwk("ES384", "ES384", "rotated")]}))
+        wait_for(lambda: {answers(new) for _ in range(6)} == {200}, "the new key in all workers")
+        assert {answers(found.ehr()) for _ in range(6)} == {401}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"cors_origins": ["https://[x"]},
+        {"public_url": "https://[x"},
+        {"store": "postgresql://u@h:abc/db"},
+        {"trusted_proxies": ["*"]},
+    ],
+)
+def test_settings_that_nobody_would_think_of_drop_no_call_and_show_as_not_ready(tmp_path: Path, spoil: dict) -> None:
+    with service(tmp_path) as found:
+        settings(tmp_path, service={"public_url": found.base} | spoil)
+        seen = []
+        wait_for(
+            lambda: (
+                seen.append(found.call().status_code),
+                {found.get("/health/ready").status_code for _ in range(6)} == {503},
+            )[1],
+            "not ready",
+        )
+
+        assert set(seen) == {200}

@@ -303,6 +303,16 @@ def test_a_backup_of_either_kind_goes_into_either_kind(store, into: str, tmp_pat
     assert target.admit("t", 9_999_999_999, "c", 1000, 0) is Admission.REPLAYED
 
 
+def test_many_rows_are_backed_up_however_long_a_statement_takes(store, tmp_path: Path) -> None:
+    many = [CardRow(uuid=f"u{n}", topic="acute-safety", indicator="critical", suggestions=()) for n in range(5000)]
+    store.write_answer(NOW, "north", {}, many)
+
+    with store._transaction(patient=True) as connection:
+        if store.engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_sleep(2.5)"))  # a statement of a call is cut off after two seconds
+    assert store.backup(tmp_path / "b.gz") == 5001
+
+
 def test_a_backup_is_restored_into_an_empty_store_alone_and_whole_or_not_at_all(store, tmp_path: Path) -> None:
     filled(store)
     file = tmp_path / "backup.gz"
@@ -391,6 +401,8 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
 
     lock = sqlite3.connect(file, isolation_level=None) if store_url.startswith("sqlite") else None
     assert client.get("/health/ready").get_json()["checks"]["store"] == "ok"
+    before = ME.headers()
+    assert client.post(ADDRESS, json=hook_request(hookInstance="before"), headers=before).status_code == 200
     away()
     monkeypatch.setattr(stores, "REST_S", 3600)  # so that a slow machine does not end the pause
     token, asked = ME.headers(), []
@@ -399,6 +411,7 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
     with caplog.at_level(logging.ERROR):
         answer = client.post(ADDRESS, json=hook_request(more=POSITIVE, hookInstance="while-away"), headers=token)
         again = client.post(ADDRESS, json=hook_request(), headers=token)
+        assert client.post(ADDRESS, json=hook_request(), headers=before).status_code == 401  # and so is this
         asked.clear()
         quick = [call(app).status_code for _ in range(5)]
         bothered = len(asked)  # within a moment of a failure the store is not asked
@@ -418,8 +431,10 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
     if ready is not None:  # SQLite in WAL mode can be read while another process writes
         assert (ready.status_code, ready.get_json()["status"]) == (503, "not-ready")
     assert client.get("/health/ready").status_code == 200
+    after = client.post(ADDRESS, json=hook_request(), headers=token)
+    assert after.status_code == 401  # what was used in the outage stays used
     assert call(app, hookInstance="after").status_code == 200
-    assert [r["event"]["hook_instance"] for r in app.kept.rows(stores.answer)] == ["after"]
+    assert [r["event"]["hook_instance"] for r in app.kept.rows(stores.answer)] == ["before", "after"]
 
 
 def test_on_a_full_disk_answers_go_on_and_their_records_are_in_the_log(

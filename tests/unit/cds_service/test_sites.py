@@ -82,6 +82,43 @@ def test_a_service_file_out_of_range_is_refused(tmp_path: Path, text: str) -> No
         load_config(folder(tmp_path, service=text))
 
 
+ODD = {
+    "a broken public_url": ('public_url = "https://[x"', "", "public_url"),
+    "a port that is none": ('public_url = "https://h:abc"', "", "public_url"),
+    "a broken origin": ('cors_origins = ["https://[x"]', "", "cors_origins"),
+    "an origin in capitals": ('cors_origins = ["https://EHR.example"]', "", "cors_origins"),
+    "a broken store": ('store = "postgresql://u@h:abc/db"', "", "store"),
+    "a store that is a folder": ('store = "sqlite:///sites"', "", "store"),
+    "a proxy that is no address": ('trusted_proxies = ["proxy.example"]', "", "trusted_proxies"),
+    "everybody a proxy": ('trusted_proxies = ["0.0.0.0/0"]', "", "trusted_proxies"),
+    "certificates of nonsense": ('tls = { certificate = "service.toml", key = "service.toml" }', "", "tls"),
+    "an endless body": ("body_bytes = 999999999999999999", "", "body_bytes"),
+    "threads without number": ("limits = { concurrent_calls = 100000 }", "", "concurrent_calls"),
+    "a zone that is a continent": ("", 'time_zone = "America"', "time_zone"),
+    "a long id": ("", f'id = "{"x" * 101}"', "id"),
+    "a broken key address": ("", '[[issuer]]\niss = "a"\njwks_url = "https://[x"', "jwks_url"),
+    "a key port that is none": ("", '[[issuer]]\niss = "a"\njwks_url = "https://h:99999/x"', "jwks_url"),
+    "a key that is odd": ("", '[[issuer]]\niss = "a"\nkeys = [{ kty = "EC", kid = "k", crv = ["P-384"] }]', "JWK"),
+    "a key set without keys": ("", '[[issuer]]\niss = "a"\njwks_file = "empty.json"', "jwks_file"),
+    "a key set of nothing": ("", '[[issuer]]\niss = "a"\njwks_file = "null.json"', "jwks_file"),
+    "a key set that is a number": ("", '[[issuer]]\niss = "a"\njwks_file = "number.json"', "jwks_file"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_settings_that_are_odd_are_named_with_file_and_key_and_nothing_breaks(tmp_path: Path, name: str) -> None:
+    service, site, named = ODD[name]
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "service.toml").write_text(DEVELOPMENT + service)
+    (tmp_path / "sites" / "north.toml").write_text(site)
+    for file, content in (("empty", '{"keys": []}'), ("null", '{"keys": null}'), ("number", "7")):
+        (tmp_path / "sites" / f"{file}.json").write_text(content)
+
+    with pytest.raises(ConfigError, match=named) as caught:
+        load_config(tmp_path)
+    assert ".toml" in str(caught.value)
+
+
 def test_two_sites_of_one_id_are_refused(tmp_path: Path) -> None:
     good = (EXAMPLES / "site.good.toml").read_text()
     (tmp_path / "sites").mkdir()
