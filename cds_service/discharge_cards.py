@@ -7,6 +7,7 @@ most urgent one. Rule R3 alone lowers a finding: when every step is on file this
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cds_service.card_topics import MOST_SUMMARY, CardSettings, Draft, fit, from_findings, lines_of, more, rules_of
 from cds_service.cards import presented
@@ -15,10 +16,12 @@ from explanations.assessment import Assessment
 from explanations.phrasebook import Phrasebook, code, dated, references
 from explanations.statements import Statement, statement
 from explanations.step_words import SHORT, step_lines
-from models.discharge import Step, StepKind
-from models.safety_rules import SAFETY_TOPICS, SafetyFinding, Topic
+from fhir_adapters.facts import Instrument, PatientRecord
+from models.discharge import CONTACT_DAYS, Step, StepKind
+from models.safety_rules import SAFETY_TOPICS, Kind, SafetyFinding, Topic
 
 MOST_ODD = 2
+MOST_ADVICE = 3
 LIMITS = "Care given elsewhere, notes and documents are not read."
 
 
@@ -40,7 +43,9 @@ def discharge_cards(
         topics.append(Topic.DATA_ANOMALY)  # a line of the card where there is one
     for topic in topics:
         found = [finding for finding in assessment.findings if finding.topic is topic]
-        drafts += [from_findings(assessment, topic, found, settings)] if found else []
+        if found:
+            draft = from_findings(assessment, topic, found, settings)
+            drafts.append(_checked_at_source(draft, found, settings) if topic is Topic.DATA_ANOMALY else draft)
     return presented(assessment, drafts, settings, new_id=new_id, user=user)
 
 
@@ -55,13 +60,36 @@ def _steps_draft(assessment: Assessment, findings: list[SafetyFinding], settings
         urgency=first.urgency,
         summary=_summary(first, said[0], due, len(findings)),
         chart=(*lines_of(said), *step_lines(assessment.steps, settings.zone), *_doubts(assessment)),
-        consider=_advice(due, settings.contact if acute else None, acute=acute),
+        consider=_advice(findings, due, settings.contact if acute else None, acute=acute),
         consider_heading="Consider before discharge",
         basis=f"Restates answers in the chart (rule {rules}) and what is on file since; no model was used. "
         f"{LIMITS} {'Nobody has been notified: this is not' if acute else 'Not'} a monitoring service.",
         crisis=True,
-        steps=assessment.steps,
+        steps=_for_buttons(assessment.record, assessment.steps),
     )
+
+
+def _for_buttons(record: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps as the drafts see them: an appointment more than seven days ahead leaves the contact to be agreed."""
+    return tuple(
+        replace(step, done=None)
+        if step.kind is StepKind.APPOINTMENT
+        and step.done
+        and step.done.when
+        and (step.done.when.day - record.today).days > CONTACT_DAYS
+        else step
+        for step in steps
+    )
+
+
+def _checked_at_source(draft: Draft, findings: list[SafetyFinding], settings: CardSettings) -> Draft:
+    """A data anomaly in the words of this hook, at which no estimate is ever made."""
+    said = statement(findings[0], settings.zone)
+    others = findings[0].anomaly is not None and findings[0].anomaly.of_answers is not None
+    action = "Check whose they are" if others else "Check the source"
+    on = f" ({said.when})" if findings[0].when else ""
+    summary = fit(f"{action}.", f"{said.what}{on}{more(len(findings))}.", f"{said.what}{on}.")
+    return replace(draft, summary=summary, consider=(action,))
 
 
 def _summary(finding: SafetyFinding, said: Statement, due: list[Step], count: int) -> str:
@@ -84,19 +112,35 @@ def _doubts(assessment: Assessment) -> list[str]:
     return [*odd[:MOST_ODD], *rest, *visits[:MOST_ODD]]
 
 
-def _advice(due: list[Step], contact: str | None, *, acute: bool) -> tuple[str, ...]:
-    """Three things to consider, worded by which steps are due; in an acute case with the site's contact."""
+def _advice(findings: list[SafetyFinding], due: list[Step], contact: str | None, *, acute: bool) -> tuple[str, ...]:
+    """Three things to consider, the most urgent first, worded by what was found and which steps are due.
+
+    An answer that cannot be read: look at the source (R4). A non-acute positive ASQ: the brief suicide safety
+    assessment comes before discharge (docs/clinical-sources.md S3); in an acute case the full evaluation is more.
+    """
     kinds = {step.kind for step in due}
-    assess = "Clinical assessment with the patient; one instrument alone does not decide"
+    to_assess = StepKind.RISK_ASSESSMENT in kinds
+    screened = [f for f in findings if f.form and f.form.instrument is Instrument.ASQ]
+    positive = (Kind.ASQ, Kind.ALL_REFUSED)
+    asq = any(f.kind in positive and f.topic is Topic.POSITIVE_SAFETY_ANSWER for f in screened)
+    unreadable = any(f.kind is Kind.UNREADABLE_ANSWER for f in findings)
+    urgent = [f"{contact} (set by this site)"] if contact else []
     if acute:
-        assess = "Stay with the patient; full safety evaluation before the patient leaves"
-    elif StepKind.RISK_ASSESSMENT not in kinds:
-        assess = "Go through the assessment on file with the patient"
+        urgent.insert(0, "Stay with the patient; full safety evaluation before the patient leaves")
+    if unreadable:
+        urgent.append("Look at the source and ask directly")
+    if asq and not acute:
+        urgent.append(f"Brief suicide safety assessment before discharge{'' if to_assess else ', if not done'}")
+    elif not acute:
+        urgent.append(
+            "Clinical assessment with the patient; one instrument alone does not decide"
+            if to_assess
+            else "Go through the assessment on file with the patient"
+        )
     plan = "Make the safety plan together" if StepKind.SAFETY_PLAN in kinds else "Go through the safety plan on file"
-    plan = f"{plan}; talk about access to means"
     follow_up = "Agree a follow-up contact within 7 days, and who makes it"
     if StepKind.APPOINTMENT not in kinds:
         follow_up = "Make sure of the appointment on file, and of a contact within 7 days"
-    if contact:
-        return assess, f"{plan}; agree a follow-up contact within 7 days", f"{contact} (set by this site)"
-    return assess, plan, follow_up
+    listed = [*urgent, f"{plan}; talk about access to means", follow_up]
+    first, rest = listed[: MOST_ADVICE - 1], listed[MOST_ADVICE - 1 :]
+    return *first, "; ".join([rest[0], *(line[0].lower() + line[1:] for line in rest[1:])])

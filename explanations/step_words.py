@@ -27,10 +27,14 @@ SEEN = {
     Why.ORDER_UNKNOWN: "one on file: {entry}; whether it came later is not recorded",
     Why.FUTURE: "one {entry}; not counted",
     Why.BEFORE: "an earlier one: {entry}",
+    Why.BEFORE_ONSET: "one from before the onset on record: {entry}",
+    Why.NOT_UNDERSTOOD: "one whose words are not understood: {entry}; not counted",
+    Why.NOT_BEGUN: "one that has not begun, or begins at a time not known: {entry}; not counted",
     Why.NOT_IN_FORCE: "one that is on hold or has ended: {entry}",
     Why.OTHER_PURPOSE: "other appointment booked {entry}, purpose not recorded as follow-up",
     Why.PENDING: "one is pending, not confirmed: {entry}",
     Why.DECLINED: "one was declined by the patient: {entry}",
+    Why.TODAY: "one is of today, no follow-up after discharge: {entry}",
     Why.TOO_FAR: "one is booked later than that: {entry}",
 }
 MOST_SEEN = 2
@@ -60,4 +64,5 @@ def _entry(entry: Entry, kind: StepKind, zone: tzinfo) -> str:
     if kind is StepKind.APPOINTMENT and entry.when is not None:
         clock = f" {entry.when.instant.astimezone(zone):%H:%M}" if entry.when.instant else ""
         return f"{day(entry.when.day)}{clock}, {code(entry.reference)}"
-    return f"{dated(entry.when, zone)}, {code(entry.reference)}"
+    to_come = " (in the future)" if entry.why is Why.FUTURE and entry.when and not entry.when.future else ""
+    return f"{dated(entry.when, zone)}{to_come}, {code(entry.reference)}"

@@ -26,7 +26,10 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
     It stops no model when the server itself says that it did not search by patient.
     """
     owner = owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)
-    own, foreign, nameless, unfiltered = [], 0, 0, 0
+    own: list[r4.Resource] = []
+    foreign: list[str] = []
+    nameless: list[str] = []
+    unfiltered: list[str] = []
     for resource in gathered.resources:
         if resource.kind in UNOWNED or resource.kind not in r4.TYPES:
             own.append(resource)
@@ -37,16 +40,16 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
                 # Nobody knows whose it is, so not even its id is shown.
                 own.append(replace(resource, reference=f"{resource.kind}/(patient not readable)"))
             elif resource.unfiltered:
-                unfiltered += 1
+                unfiltered.append(resource.kind)
             else:
-                nameless += 1
+                nameless.append(resource.kind)
         elif any(owner.is_named_by(reference) for reference in named) and _about(resource.content, owner):
             own.append(resource)
         elif resource.unfiltered:
-            unfiltered += 1
+            unfiltered.append(resource.kind)
         else:
-            foreign += 1
-    found = [_anomaly(count, words) for count, words in ((foreign, OTHERS), (nameless, NOBODY)) if count]
+            foreign.append(resource.kind)
+    found = [_anomaly(kinds, words) for kinds, words in ((foreign, OTHERS), (nameless, NOBODY)) if kinds]
     # A server that says that it looked at no patient is answered by looking ourselves; it casts no doubt on the chart.
     quiet = [replace(_anomaly(unfiltered, UNFILTERED), stops_model=False)] if unfiltered else []
     return own, found + quiet
@@ -114,13 +117,24 @@ def _names_somebody(reference: r4.Reference) -> bool:
 
 OTHERS = "belonging to another patient or to a server that is not known"
 NOBODY = "naming no patient"
+SHORT = {OTHERS: "of another patient or an unknown server"}
 UNFILTERED = "of others, from a search that the server did not limit to the patient"
+# Types in which an answer or a code of this patient may be lost when they are put aside.
+ANSWER_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "Encounter")
 
 
-def _anomaly(count: int, words: str) -> Anomaly:
-    noun = "1 entry" if count == 1 else f"{count} entries"
-    were = "was" if count == 1 else "were"
+def _anomaly(kinds: list[str], words: str) -> Anomaly:
+    """The anomaly of entries of these types that were put aside."""
+    were = "it was" if len(kinds) == 1 else "they were"
+    hiding = sum(kind in ANSWER_TYPES for kind in kinds)
     return Anomaly(
         kind="wrong-patient",
-        text=f"The chart data sent held {noun} {words}; {'it' if count == 1 else 'they'} {were} not used.",
+        text=f"The chart data sent held {_entries(len(kinds))} {words}; {were} not used.",
+        of_answers=f"{_entries(hiding)} that may hold answers, {SHORT.get(words, words)}: not used."
+        if hiding
+        else None,
     )
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"

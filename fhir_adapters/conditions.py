@@ -120,6 +120,8 @@ class Placed:
     encounter: EncounterDate | None = None
     over: bool = False
     provisional: bool = False
+    onset: When | None = None
+    recorded: When | None = None
 
 
 def coded_event(concept: r4.CodeableConcept | None, placed: Placed) -> CodedEvent | None:
@@ -149,6 +151,8 @@ def coded_event(concept: r4.CodeableConcept | None, placed: Placed) -> CodedEven
         subsequent="D" in sevenths and "A" not in sevenths,
         provisional=placed.provisional,
         verified=row.verified == "yes",
+        onset=placed.onset,
+        recorded=placed.recorded,
     )
 
 
@@ -165,9 +169,9 @@ def condition_event(
     categories = {code for category in condition.category for code in status_codes(category)}
     listed = "problem-list-item" in categories and "encounter-diagnosis" not in categories
     of_encounter = not listed and ("encounter-diagnosis" in categories or encounter is not None)
-    moment = onset(condition, zone, today)
+    moment, recorded = onset(condition, zone, today), when(condition.recorded_date, zone, today)
+    period = condition.onset_period
     if of_encounter:
-        recorded = when(condition.recorded_date, zone, today)
         start = encounter.when if encounter else None
         on_the_ward = start is not None and recorded is not None and recorded.day > start.day
         ended = encounter.until.day if encounter and encounter.until else today
@@ -182,6 +186,8 @@ def condition_event(
             encounter=encounter,
             over=bool(status_codes(condition.clinical_status) & OVER),
             provisional=bool(status_codes(condition.verification_status) & UNCONFIRMED),
+            onset=first_when(zone, today, condition.onset_date_time, period.start if period else None),
+            recorded=recorded,
         ),
     )
 

@@ -148,7 +148,8 @@ class CodedEvent:
     `group` is the code group of `codesets/conditions.csv`. `display` is our own label, never
     the source's: a source display can name a method. `setting` says where it was coded. `until` is the end
     of its encounter, else `when`. `subsequent`: a follow-up code (ICD-10-CM 7th character D).
-    `verified`: the code's meaning was seen at its source.
+    `verified`: the code's meaning was seen at its source. `onset` and `recorded` are those of a Condition, where `when`
+    can be the start of its encounter.
     """
 
     group: str
@@ -164,6 +165,8 @@ class CodedEvent:
     subsequent: bool = False
     provisional: bool = False
     verified: bool = True
+    onset: When | None = None
+    recorded: When | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,11 +192,17 @@ class RiskAssessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyPlan:
-    """A care plan whose words name a safety or crisis plan. `in_force`: neither on hold nor at its end."""
+    """A care plan whose words name a safety or crisis plan, made at `when`, for the time from `begins` to `ends`.
+
+    `understood`: its words say that there is such a plan, and nothing beyond that.
+    """
 
     reference: str
     when: When | None
-    in_force: bool = True
+    begins: When | None = None
+    ends: When | None = None
+    on_hold: bool = False
+    understood: bool = True
 
 
 class Purpose(StrEnum):
@@ -221,7 +230,8 @@ class Booking:
 class Anomaly:
     """Data that contradicts itself, is out of range, or is not this patient's.
 
-    `text` is a plain sentence of ours for the clinician. `stops_model`: rule R11.
+    `text` is a plain sentence of ours for the clinician. `stops_model`: rule R11. `of_answers`: of entries that were
+    put aside, the same in short of those alone in whose type a safety answer can stand; None where there are none.
     """
 
     kind: str
@@ -229,6 +239,7 @@ class Anomaly:
     references: tuple[str, ...] = ()
     when: When | None = None
     stops_model: bool = True
+    of_answers: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -328,7 +328,9 @@ class Appointment(Element):
     specialty: list[CodeableConcept] = []
     appointment_type: CodeableConcept | None = None
     reason_code: list[CodeableConcept] = []
+    reason_reference: list[Reference] = []
     description: str | None = None
+    comment: str | None = None
     start: str | None = None
     participant: list[Participant] = []
     meta: Meta | None = None

@@ -206,6 +206,53 @@ def test_an_acute_card_says_stay_and_that_nobody_was_notified_and_names_the_site
     assert "Nobody has been notified" in card["detail"]
 
 
+def advice(card: dict) -> list[str]:
+    """What a card says to consider."""
+    part = card["detail"].partition("**Consider before discharge**")[2].partition("**Crisis lines:**")[0]
+    return [line.removeprefix("- ") for line in part.splitlines() if line]
+
+
+UNREADABLE = "PHQ-9, 3 days ago: items 1-8 = 1, item 9 = unreadable"
+ASQ = "ASQ, today: question 1 = yes, question 2 3 4 = no, acuity = no"
+LOOK, BRIEF, STAY = (
+    "Look at the source and ask directly",
+    "Brief suicide safety assessment before discharge",
+    "Stay with the patient; full safety evaluation before the patient leaves",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "first"),
+    [
+        ([UNREADABLE], [LOOK]),
+        ([ITEM_9, UNREADABLE], [LOOK]),
+        (["C-SSRS, today: question 1 2 3 4 5 6 = unreadable"], [LOOK]),
+        ([ASQ], [BRIEF]),
+        (["ASQ, today: question 1 2 3 4 = declined, acuity = no"], [BRIEF]),
+        ([ASQ, UNREADABLE], [LOOK, BRIEF]),
+        ([ASQ.replace("today", "yesterday"), at("2026-11-23")], [f"{BRIEF}, if not done"]),
+        ([INTENT, ASQ], [STAY]),
+        ([INTENT, UNREADABLE], [STAY, LOOK]),
+        (["ASQ, 40 days ago: question 1 = yes, acuity = no"], ["Clinical assessment with the patient"]),
+    ],
+)
+def test_the_advice_is_that_of_the_instrument_three_lines_the_most_urgent_first(lines: list, first: list[str]) -> None:
+    said = advice(cards(*lines)[0])
+
+    assert len(said) == 3
+    assert all(line.startswith(start) for line, start in zip(said, first, strict=False))
+    assert "access to means" in " ".join(said)
+    assert "within 7 days" in " ".join(said)
+
+
+def test_the_sites_contact_pushes_no_advice_out() -> None:
+    said = advice(cards(INTENT, UNREADABLE, client=service(contact="On-call: ext. 4410"))[0])
+
+    assert said[:2] == [STAY, "On-call: ext. 4410 (set by this site)"]
+    assert said[2].startswith(f"{LOOK}; make the safety plan together; talk about access to means; agree a follow-up")
+    assert len(said) == 3
+
+
 def test_a_coded_method_and_a_low_level_are_not_shown() -> None:
     hanging = resource("Condition", code={"coding": [{"system": ICD, "code": "X83.8XXA", "display": "by Zebulon method"}]},
                        recordedDate=moment("5 days ago"))  # fmt: skip
@@ -276,6 +323,65 @@ def test_a_step_counts_only_when_the_chart_shows_it_to_be_later(
     assert (ORDER in buttons(card)) is not counts
 
 
+def test_what_is_dated_later_today_than_now_is_of_the_future_and_does_not_count() -> None:
+    late, plan = at("2026-11-23T15:00:01Z"), care_plan(None, created="2026-11-23T22:00:00Z")
+
+    (card,) = cards(ITEM_9, late, plan, appointment("in 5 days"))
+
+    assert (
+        step(card, ASSESSED)
+        == f"not certain; one 23 Nov 2026 15:00 (in the future), `Procedure/{late['id']}`; not counted"
+    )
+    assert (
+        step(card, PLAN) == f"not certain; one 23 Nov 2026 22:00 (in the future), `CarePlan/{plan['id']}`; not counted"
+    )
+
+
+UNKNOWN_ORDER = "not certain; one on file: "
+BEFORE_ONSET = f"{NONE}; one from before the onset on record: "
+
+
+@pytest.mark.parametrize(
+    ("coded", "said"),
+    [
+        ({"recordedDate": "2026-11-23T14:00:00Z", "onsetDateTime": "2026-11-23T13:30:00Z"}, BEFORE_ONSET),
+        ({"recordedDate": "2026-11-23T14:00:00Z", "onsetPeriod": {"start": "2026-11-23T13:30:00Z"}}, BEFORE_ONSET),
+        ({"recordedDate": "2026-11-23T14:00:00Z"}, UNKNOWN_ORDER),
+        ({"recordedDate": "2026-11-23T14:00:00Z", "onsetDateTime": "2026-11-23"}, UNKNOWN_ORDER),
+        ({"recordedDate": "2026-11-23"}, UNKNOWN_ORDER),
+        ({"onsetDateTime": "2026-11-23"}, "not certain; one of the same day: "),
+        ({"recordedDate": "2026-11-23T08:30:00Z"}, ""),
+        ({"recordedDate": "2026-11-23T08:30:00Z", "onsetDateTime": "2026-11-23"}, ""),
+        ({"recordedDate": "2026-11-23T14:00:00Z", "onsetDateTime": "2026-11-23T07:00:00Z"}, ""),
+        ({"recordedDate": "2026-11-23T14:00:00Z", "onsetDateTime": "2026-11-22"}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_was_coded_later_in_a_visit_is_not_answered_by_a_step_after_its_start(coded: dict, said: str) -> None:
+    visit = resource("Encounter", id="now", status="in-progress", period={"start": "2026-11-23T08:00:00Z"})
+    visit["class"] = {"code": "EMER"}
+    (attempt,) = given("Condition T14.91XA, undated")
+    attempt |= {"encounter": {"reference": "Encounter/now"}} | coded
+
+    (card,) = cards(visit, attempt, at("2026-11-23T09:00:00Z"), care_plan(None, created="2026-11-23T09:00:00Z"))
+
+    for label in (ASSESSED, PLAN):
+        assert step(card, label).startswith(f"{said}23 Nov 2026 09:00")
+
+
+def test_two_codes_of_one_visit_are_one_finding_and_a_step_must_be_later_than_both() -> None:
+    visit = resource("Encounter", id="now", status="in-progress", period={"start": "2026-11-23T08:00:00Z"})
+    visit["class"] = {"code": "EMER"}
+    first, second = (
+        given("Condition T14.91XA, undated")[0] | {"encounter": {"reference": "Encounter/now"}} for _ in "ab"
+    )
+    first["recordedDate"], second["onsetDateTime"] = "2026-11-23T08:05:00Z", "2026-11-23T12:00:00Z"
+
+    for coded in ((first, second), (second, first)):
+        assert step(cards(visit, *coded, at("2026-11-23T09:00:00Z"))[0], ASSESSED).startswith(BEFORE_ONSET)
+        assert step(cards(visit, *coded, at("2026-11-23T13:00:00Z"))[0], ASSESSED).startswith("23 Nov 2026 13:00")
+
+
 def test_an_assessment_of_the_same_visit_an_hour_later_counts_and_does_not_lower_the_finding() -> None:
     place = {"encounter": {"reference": "Encounter/now"}}
     answer_today = given("C-SSRS, undated: question 4 = yes")[0] | {"effectiveDateTime": "2026-11-23T09:40:00Z"} | place
@@ -316,8 +422,10 @@ def test_only_a_completed_assessment_counts(status: str) -> None:
     "words",
     [
         "Safety plan", "Suicide safety plan (Stanley-Brown)", "SAFETY PLAN reviewed with patient", "Crisis plan", "Crisis response plan", "Safety planning intervention",
-        "Plan de seguridad", "Plan de crisis", "Plan de prevención del suicidio", "Stanley Brown", "Discussed home situation. Safety plan made.",
-        "Safety plan: home and medication locked away",
+        "Plan de seguridad", "Plan de crisis", "Plan de prevención del suicidio", "Stanley Brown", "Stanley-Brown safety planning intervention", "My safety plan.",
+        "Safety plan - completed", "Safety plan: reviewed and updated", "Safety Plan 2026-11-21", "Safety plan completed on 11/21/26", "Safety and crisis plan",
+        "Personal safety plan", "Suicidal crisis response plan", "Psychiatric crisis plan", "Mental health crisis plan", "Suicide prevention plan",
+        "Plan de seguridad personal", "Plan de seguridad realizado con la paciente", "PLAN DE SEGURIDAD DE SUICIDIO", "Plan de crisis (revisado)",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -332,19 +440,62 @@ def test_only_a_completed_assessment_counts(status: str) -> None:
     ],
 )  # fmt: skip
 def test_a_plan_is_known_by_its_words_wherever_they_stand(words: str, place) -> None:
-    assert "`CarePlan/" in step(cards(ITEM_9, care_plan("2 days ago", **place(words)))[0], PLAN)
+    assert step(cards(ITEM_9, care_plan("2 days ago", **place(words)))[0], PLAN).startswith("21 Nov 2026, `CarePlan/")
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        "Care plan", "Depression care plan", "Fall safety plan", "Home safety plan", "Fire safety plan", "Sickle cell crisis plan", "Adrenal crisis plan",
+        "Fall safety plan", "Home safety plan", "Fire safety plan", "Sickle cell crisis plan", "Adrenal crisis plan", "Medication safety plan", "Safety plan for falls",
         "Safety plan declined", "No safety plan", "Safety plan: declined by patient", "Safety plan not completed", "Safety plan needed", "Sin plan de seguridad",
-        "Plan de seguridad infantil", "Safety", "Crisis", "Patient safety officer planned", "Medication safety plan", "Safety plan for falls",
+        "Plan de seguridad infantil", "Safety plan was offered but patient declined", "Unable to complete the safety plan", "Patient unwilling to make a safety plan",
+        "Patient couldn't complete safety plan", "Patient didn't want a safety plan", "Safety plan isn't done", "Patient does not wish to complete the safety plan",
+        "No se realizó el plan de seguridad", "El paciente no quiso hacer el plan de seguridad", "Se niega a hacer plan de seguridad", "Plan de seguridad por hacer",
+        "Safety plan to be completed", "Will complete safety plan tomorrow", "Safety plan TBD", "Safety plan deferred", "Safety plan n/a", "Safety plan offered",
+        "Safety plan recommended", "Consider safety plan", "Safety plan outstanding", "Safety plan expired", "Safety plan template", "Safety plan?", "[ ] Safety plan",
+        "Safety plan:", "Safety plan 2024-01-05", "Safety plan 2027-01-05", "Discuss safety plan at next visit", "Domestic violence safety plan", "IPV safety plan",
+        "Intimate partner violence safety plan", "Plan de seguridad (violencia de género)", "Vaso-occlusive crisis plan", "Pain crisis plan", "Thyroid crisis plan",
+        "Elopement safety plan", "Wandering safety plan", "Aggression safety plan", "Staff safety plan", "Patient safety plan", "Pool safety plan",
+        "Choking safety plan", "Safety plan completed, no access to firearms", "Discussed home situation. Safety plan made.",
     ],
 )  # fmt: skip
-def test_a_plan_of_another_kind_or_one_that_was_not_made_is_none(words: str) -> None:
+def test_a_plan_in_other_words_is_named_and_does_not_count(words: str) -> None:
+    for plan in (
+        care_plan("2 days ago", words),
+        care_plan("2 days ago", description=words),
+        care_plan("2 days ago", category=[{"coding": [{"system": "urn:x", "code": "1", "display": words}]}]),
+    ):
+        (card,) = cards(ITEM_9, at("2026-11-20"), plan, appointment("in 5 days"))
+
+        said = f"{NONE}; one whose words are not understood: 21 Nov 2026, `CarePlan/{plan['id']}`; not counted"
+        assert step(card, PLAN) == said
+        assert words not in json.dumps(card["summary"] + step(card, PLAN))
+
+
+@pytest.mark.parametrize("words", ["Care plan", "Depression care plan", "Safety", "Crisis", "Patient safety officer planned", "Suicide plan", "Plan de cuidados"])  # fmt: skip
+def test_a_care_plan_that_names_no_safety_plan_is_none(words: str) -> None:
     assert step(cards(ITEM_9, care_plan("2 days ago", words))[0], PLAN) == NONE
+
+
+@pytest.mark.parametrize(
+    ("elements", "counts"),
+    [
+        ({"category": [codeable("http://hl7.org/fhir/us/core/CodeSystem/careplan-category", "assess-plan")]}, True),
+        ({"category": [{"text": "Assessment and Plan of Treatment"}]}, True),
+        ({"category": [{"text": "Mental health care plan"}]}, True),
+        ({"description": "Safety plan reviewed with patient"}, True),
+        ({"activity": [{"detail": {"status": "completed", "code": {"text": "Removed firearms"}}}]}, True),
+        ({"category": [{"text": "Domestic violence"}]}, False),
+        ({"category": [{"coding": [{"system": "urn:x", "code": "dv"}]}]}, False),
+        ({"description": "Patient declined"}, False),
+        ({"activity": [{"detail": {"status": "not-started", "code": {"text": "Complete safety plan"}}}]}, False),
+        ({"activity": [{"detail": {"status": "completed", "code": {"text": "Offered safety plan"}}}]}, False),
+    ],
+)
+def test_what_else_a_plan_says_must_not_speak_against_it(elements: dict, counts: bool) -> None:
+    words = step(cards(ITEM_9, care_plan("2 days ago", **elements))[0], PLAN)
+
+    assert words.startswith("21 Nov 2026" if counts else f"{NONE}; one whose words are not understood")
 
 
 @pytest.mark.parametrize(
@@ -356,6 +507,11 @@ def test_a_plan_of_another_kind_or_one_that_was_not_made_is_none(words: str) -> 
         ({"status": "on-hold"}, f"{NONE}; one that is on hold or has ended: 21 Nov"),
         ({"period": {"start": "2026-11-21", "end": "2026-11-22"}}, f"{NONE}; one that is on hold or has ended: 21 Nov"),
         ({"period": {"start": "2026-11-21", "end": "2026-11-23"}}, "21 Nov"),
+        ({"period": {"start": "2026-11-21", "end": "2026-11-23T08:00:00Z"}}, f"{NONE}; one that is on hold or has ended: 21 Nov"),
+        ({"period": {"start": "2027-03-01"}}, f"{NONE}; one that has not begun, or begins at a time not known: 21 Nov"),
+        ({"period": {"start": "2026-11-23T15:00:01Z"}}, f"{NONE}; one that has not begun, or begins at a time not known: 21 Nov"),
+        ({"period": {"start": "2026-11"}}, f"{NONE}; one that has not begun, or begins at a time not known: 21 Nov"),
+        ({"period": {"start": "2026-11-23T15:00:00Z"}}, "21 Nov"),
         ({"status": "draft"}, NONE),
         ({"status": "revoked"}, NONE),
         ({"status": "entered-in-error"}, NONE),
@@ -406,8 +562,18 @@ def kind(**elements):
         kind(description="Seguimiento"),
         kind(description="Follow up with Dr. X", specialty=[{"text": "General practice"}]),
         kind(description="Psychotherapy after surgery"),
+        *[
+            kind(description=words)
+            for words in ("MH intake", "psych f/u", "IOP", "Partial hospitalization", "CMHT", "CAMHS", "Post-discharge visit", "F/U",
+                          "Crisis", "PCP hospital follow-up", "Control post-alta", "Visita de seguimiento", "Follow-up in 2 weeks", "BH intake")
+        ],
+        kind(**FOLLOW_UP, specialty=[codeable(SNOMED, "394814009")], description="Follow-up"),
+        kind(**FOLLOW_UP, specialty=[codeable(SNOMED, "419772000")]),
+        kind(**FOLLOW_UP, serviceType=[{"text": "Primary care"}]),
+        kind(**FOLLOW_UP, reasonReference=[{"reference": "Condition/1", "display": "Suicidal ideation"}]),
+        kind(specialty=[codeable(SNOMED, "394587001")], comment="Bring your insurance card"),
     ],
-)
+)  # fmt: skip
 def test_a_follow_up_is_known_by_code_or_words(found: dict) -> None:
     assert step(cards(ITEM_9, found)[0], BOOKED) == f"2 Dec 2026 12:00, `Appointment/{found['id']}`"
 
@@ -423,8 +589,24 @@ def test_a_follow_up_is_known_by_code_or_words(found: dict) -> None:
         kind(serviceType=[{"text": "Genetic counseling"}]),
         kind(reasonCode=[{"text": "Smoking cessation counselling"}]),
         kind(serviceCategory=[]),
+        *[
+            kind(description=words)
+            for words in ("No follow-up needed", "Follow-up declined", "Cancel: psychiatry", "Not psychiatry", "Psychiatry: patient didn't want it",
+                          "Psychology research study visit", "Suicide prevention training for staff", "Psychiatric medication - pharmacy refill by mail",
+                          "Psiquiatría: cancelada", "Follow-up CT chest", "Follow-up colonoscopy", "Follow-up INR", "Follow-up ENT", "Vascular follow-up",
+                          "Breast clinic follow-up", "Seguimiento de embarazo", "Marriage counselling", "Family counselling", "Adherence counselling",
+                          "Hypertensive crisis", "Neuropsychological testing", "Psychiatry, pending referral", "IOP and visual field")
+        ],
+        kind(**FOLLOW_UP, comment="Knee MRI"),
+        kind(**FOLLOW_UP, reasonCode=[codeable(ICD, "M17.11")]),
+        kind(**FOLLOW_UP, reasonReference=[{"reference": "Condition/1"}]),
+        kind(**FOLLOW_UP, reasonReference=[{"reference": "Condition/1", "display": "Heart problem"}]),
+        kind(**FOLLOW_UP, specialty=[codeable(SNOMED, "394801008")]),
+        kind(**FOLLOW_UP, serviceType=[codeable("http://terminology.hl7.org/CodeSystem/service-type", "221")]),
+        kind(description="IOP", specialty=[{"text": "Ophthalmology"}]),
+        kind(specialty=[{"text": "Psychiatry"}], comment="Cancelled by patient"),
     ],
-)
+)  # fmt: skip
 def test_another_appointment_is_named_and_does_not_count(found: dict) -> None:
     (card,) = cards(ITEM_9, found)
 
@@ -440,7 +622,10 @@ def test_another_appointment_is_named_and_does_not_count(found: dict) -> None:
     [
         (appointment("in 90 days"), "21 Feb 2027 12:00"),
         (appointment("in 91 days"), f"{NONE}; one is booked later than that: 22 Feb 2027"),
-        (appointment("today") | {"start": "2026-11-23T15:00:01Z"}, "23 Nov 2026 15:00"),
+        (appointment("in 1 days") | {"start": "2026-11-24T00:00:00Z"}, "24 Nov 2026 00:00"),
+        (appointment("today") | {"start": "2026-11-23T15:00:01Z"}, f"{NONE}; one is of today, no follow-up after discharge: 23 Nov 2026 15:00"),
+        (appointment("today", description="Psychiatry consult, ward 4") | {"start": "2026-11-23T23:59:00Z"}, f"{NONE}; one is of today"),
+        (appointment("in 5 days") | {"start": "2026-12"}, "not certain; one without a date"),
         (appointment("today") | {"start": "2026-11-23T15:00:00Z"}, NONE),
         (appointment("today") | {"start": "2026-11-23"}, NONE),
         (appointment("3 days ago"), NONE),
@@ -469,6 +654,38 @@ def test_an_appointment_that_the_patient_declined_does_not_count_and_one_that_an
 
     assert step(refused, BOOKED).startswith(f"{NONE}; one was declined by the patient: 28 Nov 2026")
     assert step(other, BOOKED).startswith("28 Nov 2026")
+
+
+@pytest.mark.parametrize(
+    ("actor", "counts"),
+    [
+        ({"reference": "Practitioner/9", "display": "Dr. Ada Lopez"}, True),
+        ({"reference": "Location/9"}, True),
+        ({"reference": "Location/9", "display": "Primary care clinic"}, True),
+        ({"reference": "Practitioner/9", "display": "Dr. Ada Lopez, Psychiatry"}, True),
+        ({"reference": "Practitioner/9", "display": "Dr. Ada Lopez, Cardiology"}, False),
+        ({"reference": "PractitionerRole/9", "display": "Ada Lopez (Orthopaedics)"}, False),
+        ({"reference": "HealthcareService/9", "display": "Fracture"}, False),
+        ({"reference": "Location/9", "display": "Endoscopy 4"}, False),
+        ({"display": "Orthopaedic fracture clinic"}, False),
+    ],
+)
+def test_who_takes_part_can_name_another_service(actor: dict, counts: bool) -> None:
+    found = kind(**FOLLOW_UP)
+    found["participant"].append({"actor": actor, "status": "accepted"})
+
+    assert step(cards(ITEM_9, found)[0], BOOKED).startswith("2 Dec 2026" if counts else f"{NONE}; other appointment")
+
+
+@pytest.mark.parametrize(("days", "offered"), [(7, False), (8, True), (40, True)])
+def test_the_contact_within_seven_days_is_offered_unless_an_appointment_lies_within_them(
+    days: int, offered: bool
+) -> None:
+    (card,) = cards(ITEM_9, appointment(f"in {days} days"))
+
+    assert (TASK in buttons(card)) is offered
+    assert not step(card, BOOKED).startswith(NONE)
+    assert "follow-up" not in card["summary"]
 
 
 def test_the_next_follow_up_is_named_and_the_latest_plan() -> None:
@@ -683,9 +900,42 @@ def test_answers_that_name_somebody_else_are_said_because_they_may_be_this_patie
     assert topics(*[foreign(r) for r in given(INTENT)]) == ["data-anomaly info"]
 
 
-def test_a_deceased_patient_gets_no_card() -> None:
-    for died in ({"deceasedBoolean": True}, {"deceasedDateTime": "2026-11-20"}):
+@pytest.mark.parametrize("foreigners", [1, 12, 4000])
+def test_answers_of_somebody_else_have_a_short_summary_that_is_not_cut(foreigners: int) -> None:
+    (one,) = given("C-SSRS, today: question 4 = yes")
+    held = [foreign(one | {"id": f"o{n}"}) for n in range(foreigners)]
+    nameless = {key: value for key, value in one.items() if key != "subject"}
+
+    (card,) = cards(*held, nameless, foreign(care_plan("today")))
+
+    noun = "1 entry" if foreigners == 1 else f"{foreigners} entries"
+    assert card["summary"].startswith(
+        f"{noun} that may hold answers, of another patient or an unknown server: not used"
+    )
+    assert card["summary"].endswith(": not used, and 1 more. Check whose they are.")
+    assert len(card["summary"]) < 140
+    assert "…" not in card["summary"]
+    assert "1 entry that may hold answers, naming no patient: not used." in card["detail"]
+    assert "no estimate" not in json.dumps(card)
+
+
+def test_somebody_elses_plan_or_appointment_is_no_card_of_its_own() -> None:
+    nameless = appointment("in 5 days") | {"participant": [{"actor": {"reference": "Practitioner/1"}}]}
+
+    assert cards(foreign(care_plan("today")), foreign(appointment("in 5 days")), nameless, foreign(at("today"))) == []
+    assert cards(ITEM_9, *ALL_THREE, foreign(care_plan("today"))) == []
+    assert "1 entry belonging to another patient" in cards(ITEM_9, foreign(care_plan("today")))[0]["detail"]
+
+
+def test_a_deceased_patient_gets_no_card_but_for_answers_dated_after_death() -> None:
+    for died in ({"deceasedBoolean": True}, {"deceasedDateTime": "2026-11-23"}):
         assert cards(ITEM_9, INTENT, who=patient(**died)) == []
+
+    (card,) = cards(INTENT, *ALL_THREE, who=patient(deceasedDateTime="2026-11-20"))
+
+    assert (card["source"]["topic"]["code"], card["indicator"]) == ("data-anomaly", "warning")
+    assert card["summary"].endswith("after the recorded date of death (20 Nov 2026, 3 days ago). Check the source.")
+    assert not {"suggestions", "links"} & set(card)
 
 
 @pytest.mark.parametrize("age", [9, 15, None])
