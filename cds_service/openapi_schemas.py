@@ -73,7 +73,11 @@ def ref(name: str) -> Schema:
 
 # More is required than the type says: its members have defaults so that what is missing can be named.
 CONTEXT: Schema = {
-    "userId": text("For example Practitioner/123.", pattern=f"^[A-Za-z]+/{BARE}$", **{"not": {"pattern": r"/\.\.?$"}}),
+    "userId": text(
+        "For example Practitioner/123.",
+        pattern=f"^(Practitioner|PractitionerRole|Patient|RelatedPerson)/{BARE}$",
+        **{"not": {"pattern": r"/\.\.?$"}},
+    ),
     "patientId": text("A bare FHIR id.", pattern=f"^{BARE}$", **NOT_DOTS),
     "encounterId": _nullable(pattern=f"^({BARE})?$", **NOT_DOTS)
     | {"description": f"A bare FHIR id. Required by {' and '.join(s.hook for s in SERVICES if s.needs_encounter)}."},
