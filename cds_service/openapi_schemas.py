@@ -126,6 +126,8 @@ NARROWED: dict[str, dict[str, Schema]] = {
     "OverrideReason": {
         "reason": {"description": "Required when there is no userComment."},
         "userComment": _nullable(maxLength=MOST_COMMENT) | {"description": "Kept encrypted."},
+        "code": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "An older shape of reason.code."},
+        "system": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "As code."},
     },
     "Reason": {name: _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) for name in ("code", "system")},
 }
@@ -156,6 +158,10 @@ RULES: dict[str, Schema] = {
         "anyOf": [
             {"required": ["userComment"], "properties": {"userComment": {"type": "string", "minLength": 1}}},
             {"required": ["reason"], "properties": {"reason": _object({"code": {"type": "string", "minLength": 1}})}},
+            {
+                "required": ["code"],
+                "properties": {"code": {"type": "string", "minLength": 1}, "reason": {"type": "null"}},
+            },
         ]
     },
 }
