@@ -253,7 +253,7 @@ class FhirClient:
             if sum(len(p.text) for p in pages) > MOST_BYTES:
                 raise TooMuch("the chart sent more than can be read")
             links = page.content.link if page.kind == "Bundle" and page.content else ()
-            following = [link.url for link in links if link.relation == "next"]
+            following = [link.url for link in links if link and link.relation == "next"]
             if following and not following[0]:
                 raise NotUsable("the chart said that there is more, and not where")
             url = self._below_base(url, following[0] if following else None)

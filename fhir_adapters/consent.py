@@ -80,6 +80,7 @@ def allowed(
         if mine is None or resource.content is None or _malformed(resource.content):
             unknown = True
             continue
+        unknown = unknown or resource.fault is not None
         denied, limited = _denied(resource.content, user, today, zone)
         state = Consent.DENIED if denied else state
         labels |= limited

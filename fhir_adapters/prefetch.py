@@ -340,7 +340,7 @@ def _says_unfiltered(first_page: r4.Resource) -> bool:
     """Whether a server says, by the parameters in its link to itself, that it did not search by patient."""
     if first_page.kind != "Bundle" or first_page.content is None:
         return False
-    own = next((link.url for link in first_page.content.link if link.relation == "self" and link.url), None)
+    own = next((k.url for k in first_page.content.link if k and k.relation == "self" and k.url), None)
     if own is None:
         return False
     names = {pair.partition("=")[0].partition(":")[0] for pair in own.partition("?")[2].split("&")}

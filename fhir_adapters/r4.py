@@ -375,8 +375,9 @@ class BundleEntry(Element):
 class Bundle(Element):
     type: str | None = None
     total: int | None = None
-    entry: list[BundleEntry] = []
-    link: list[Link] = []
+    # A null in a list is kept: in its place something was meant to stand.
+    entry: list[BundleEntry | None] = []
+    link: list[Link | None] = []
 
 
 class Issue(Element):
@@ -443,10 +444,10 @@ class Resource:
     """One resource as it came: its type, its content or None when unreadable, and how to refer to it.
 
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all the
-    forms by which another resource may point to it. `fault` says why the content cannot be read; `owner` is then
-    the patient that it names, if that much could be read. `labels` are the codes of its security labels, `text` is the
-    JSON that it was read from, `updated` when this version was made. `unfiltered`: found by a search of which the
-    server says that it did not look at the patient.
+    forms by which another resource may point to it. `fault` says why it cannot be read: where there is no content or a
+    Husk, nothing else of it; else what the fault names. `owner` is then the patient that it names, if that much could
+    be read. `labels` are the codes of its security labels, `text` is the JSON that it was read from, `updated` when
+    this version was made. `unfiltered`: found by a search of which the server says that it did not look at the patient.
     """
 
     kind: str
@@ -647,12 +648,17 @@ class _Second:
 def _second_try(raw: bytes | Raw, kind: str, fault: str) -> _Second:
     """What can be had of a resource that does not fit its type, and the patient that it names.
 
-    Nulls, which FHIR forbids and systems send, count as absent. Of an Observation that cannot be read at least
-    the code is kept: a safety answer that cannot be read must still be seen as one (rule R4).
+    Nulls, which FHIR forbids and systems send, count as absent; in a list where an answer may stand one is a fault,
+    and the rest is read all the same. Of an Observation that cannot be read at least the code is kept: a safety answer
+    that cannot be read must still be seen as one (rule R4).
     """
+    if kind == "Bundle":
+        bundle = _without_null_members(raw)
+        return _Second(content=bundle, fault=None if bundle else fault)
     try:
-        plain = _without_nulls(msgspec.json.decode(raw))
-        changed = kind != "Bundle" and _changes_meaning(plain)
+        sent = msgspec.json.decode(raw)
+        plain = _without_nulls(sent)
+        changed = _changes_meaning(plain)
     except UNREADABLE:
         return _Second(content=None, fault=fault)
     owner = _decoded(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), OWNER)
@@ -663,7 +669,8 @@ def _second_try(raw: bytes | Raw, kind: str, fault: str) -> _Second:
     marked = _decoded({"meta": plain.get("meta")}, MARKED)
     labels = _labels(marked) if marked else frozenset()
     if remaining is None:
-        return _Second(content=content, fault=None, owner=owner, labels=labels)
+        gap = NULL_LISTED if _lists_null(sent) else None
+        return _Second(content=content, fault=gap, owner=owner, labels=labels)
     content = None
     if kind == "Observation":
         content = _decoded({key: plain[key] for key in HUSK if key in plain}, HUSK_DECODER)
@@ -705,6 +712,38 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # plain JSON
     return value
 
 
+# Lists in which each element may be an answer, the code of one, an issue of a search or an exception from a consent.
+TELLING = (
+    "item", "answer", "component", "coding", "interpretation", "reasonCode", "issue", "provision", "actor", "action",
+    "purpose", "securityLabel",
+)  # fmt: skip
+NULL_LISTED = "a list in it holds null where something must stand"
+
+
+def _lists_null(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
+    left = [plain]  # as in `_changes_meaning`
+    while left:
+        here = left.pop()
+        if isinstance(here, dict):
+            listed = (here.get(name) for name in TELLING)
+            if any(isinstance(elements, list) and None in elements for elements in listed):
+                return True
+            left += here.values()
+        elif isinstance(here, list):
+            left += here
+    return False
+
+
+def _without_null_members(raw: bytes | Raw) -> Bundle | None:
+    """A Bundle whose own nulls count as absent; its entries are left as they came."""
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, Raw])
+        kept = {name: value for name, value in members.items() if bytes(value).strip() != b"null"}
+        return msgspec.json.decode(msgspec.json.encode(kept), type=Bundle)
+    except UNREADABLE:
+        return None
+
+
 def _where(error: Exception) -> str:
     """The place of a type error, without the value found there (it may be patient data)."""
     text = str(error) if isinstance(error, msgspec.ValidationError) else ""
@@ -744,11 +783,14 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
     """
     found: list[Resource] = []
     included: list[Resource] = []
-    broken = False
+    broken = None in bundle.link  # it may have led to the next page
     links = list(bundle.link)
     left = [(entry, 0) for entry in reversed(bundle.entry)]
     while left:
         entry, depth = left.pop()
+        if entry is None:
+            broken = True
+            continue
         status = (entry.response.status if entry.response else None) or "200"
         try:
             resource = read(entry.resource, entry.full_url)
@@ -761,16 +803,17 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
             if depth < MOST_NESTED:
                 left += [(inner, depth + 1) for inner in reversed(resource.content.entry)]
                 links += resource.content.link
+                broken = broken or None in resource.content.link
             broken = broken or depth >= MOST_NESTED
             continue
         broken = broken or (resource.kind == "Bundle" and resource.content is None)
         (included if entry.search and entry.search.mode == "include" else found).append(resource)
     outcomes = [r for r in (*found, *included) if r.kind == "OperationOutcome"]
-    if any(o.content is None or any(_withholds(i) for i in o.content.issue) for o in outcomes):
+    if any(o.content is None or o.fault or any(_withholds(i) for i in o.content.issue) for o in outcomes):
         fault: str | None = "the chart reported an error while searching"
     elif broken:
         fault = "entries are missing or cannot be read"
     else:
-        more = not all_pages and any(link.relation == "next" for link in links)
+        more = not all_pages and any(link and link.relation == "next" for link in links)
         fault = FIRST_PAGE if more else None
     return Contents(resources=tuple(found), included=tuple(included), fault=fault)

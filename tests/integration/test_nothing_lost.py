@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.extraction import patient_record
+from fhir_adapters.facts import Consent
 from fhir_adapters.prefetch import Access, gather
 from fhir_adapters.settings import ReadSettings
 
@@ -189,3 +190,68 @@ def test_text_that_json_would_not_write_as_a_number_is_none(text: str) -> None:
 
     assert record.fact("glucose") is None
     assert [a.kind for a in record.anomalies] == ["out-of-range"]
+
+
+FORM = given("PHQ-9, 2 days ago: items 1-8 = 0, item 9 = 2", "questionnaire")[0]
+PANEL = observation(LOINC, "44249-1", TODAY, {})
+ITEM_9 = {"code": {"coding": [{"system": LOINC, "code": PHQ[8]}]}, "valueInteger": 2}
+ASKED_9 = {key: value for key, value in item_9(0).items() if key != "valueInteger"}
+NULLS = {
+    "the items of a response": FORM | {"item": [None]},
+    "a group of a response": FORM | {"item": [{"linkId": "g", "item": [None]}]},
+    "the answers to item 9": FORM | {"item": [FORM["item"][-1] | {"answer": [None]}]},
+    "what an answer leads to": FORM | {"item": [{"linkId": "1", "answer": [{"valueBoolean": True, "item": [None]}]}]},
+    "the components of a panel": PANEL | {"component": [None]},
+    "the codes of an Observation": PANEL | {"code": {"coding": [None], "text": "PHQ"}, "valueInteger": 2},
+    "the interpretations of an Observation": observation(LOINC, "93249-1", TODAY, {"interpretation": [None]}),
+    "the codes of a Condition": resource("Condition", code={"coding": [None], "text": "see the notes"}),
+    "a component's codes": PANEL | {"component": [{"code": {"coding": [None]}, "valueInteger": 2}]},
+}
+
+
+@pytest.mark.parametrize("where", NULLS)
+def test_a_null_where_an_answer_may_stand_is_not_taken_for_none(where: str) -> None:
+    record = record_of(NULLS[where])
+
+    assert len(record.unreadable) == 1
+    assert topics(record) == ["could-not-assess info"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        FORM | {"item": [None, *FORM["item"]]},
+        FORM | {"item": [*FORM["item"][:-1], FORM["item"][-1] | {"answer": [None, *FORM["item"][-1]["answer"]]}]},
+        PANEL | {"component": [ITEM_9, None]},
+        ASKED_9 | {"valueCodeableConcept": {"coding": [None, {"system": LOINC, "code": "LA6570-1"}]}},
+    ],
+)
+def test_what_stands_beside_a_null_is_read_and_the_null_is_said(answer: dict) -> None:
+    assert topics(record_of(answer)) == ["positive-safety-answer warning", "could-not-assess info"]
+
+
+@pytest.mark.parametrize("name", ["item", "component", "encounter", "category", "meta"])
+def test_a_null_for_a_whole_element_is_its_absence(name: str) -> None:
+    assert topics(record_of(item_9(2) | {name: None})) == ["positive-safety-answer warning"]
+
+
+def test_a_null_entry_before_a_response_does_not_clean_the_response_of_its_own_null() -> None:
+    chart = charted(None, {"resource": FORM | {"item": [None]}})
+
+    assert [u.kind for u in chart.unreadable] == ["QuestionnaireResponse"]
+    assert [u.what for u in chart.lacking] == ["rest"]
+
+
+def consent(kind: str, **more) -> dict:
+    own = {"status": "active", "patient": {"reference": f"Patient/{PATIENT}"}, "provision": {"type": kind} | more}
+    return resource("Consent", **own)
+
+
+def test_a_null_among_the_rules_of_a_consent_lifts_no_denial_and_leaves_no_permission() -> None:
+    def allowed_by(*consents: dict) -> Consent:
+        return hooked(prefetch_of([patient()]) | {"consents": search(*consents)}).consent
+
+    assert allowed_by(consent("permit")) is Consent.ALLOWED
+    assert allowed_by(consent("permit", provision=[None])) is Consent.UNKNOWN
+    assert allowed_by(consent("deny", provision=[None])) is Consent.DENIED
+    assert allowed_by(consent("permit", provision=[None]), consent("deny")) is Consent.DENIED

@@ -73,7 +73,7 @@ SENT = {
     "a Bundle of an unusual type": entries(*ANSWER) | {"type": "collection"},
     "full addresses beside the entries": EMPTY | {"entry": [{"fullUrl": "https://ehr.example/fhir/Observation/1", "resource": ANSWER[0]}]},
     "extensions and narrative": entries(ANSWER[0] | {"text": {"status": "generated", "div": "<div>x</div>"}, "extension": [{"url": "x", "valueString": "y"}], "_status": {"id": "a"}}),
-    "nulls among the entries": EMPTY | {"entry": [None, {"resource": ANSWER[0]}], "link": None},
+    "null where a list belongs": EMPTY | {"entry": [{"resource": ANSWER[0]}], "link": None},
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_cdsh_075_078_079_080_an_answer_is_read_from_whatever_stands_under_the_k
     assert topics(chart(screening=SENT[what])) == ["acute-safety"]
 
 
-NOTHING_THERE = {"null": None, "an empty Bundle": EMPTY, "a Bundle with a warning alone": entries(WARNING)}
+NOTHING_THERE = {"null": None, "an empty Bundle": EMPTY, "no entries and null for them": EMPTY | {"entry": None, "link": None}, "a Bundle with a warning alone": entries(WARNING)}  # fmt: skip
 NOT_KNOWN = {
     "an error report": OUTCOME,
     "a Bundle with an error in it": entries(OUTCOME),
@@ -95,6 +95,13 @@ NOT_KNOWN = {
     "an object that is no resource": {"entry": []},
     "a first page": EMPTY | {"link": [{"relation": "next", "url": "https://ehr.example/fhir?page=2"}]},
     "an entry that failed": EMPTY | {"entry": [{"response": {"status": "404"}}]},
+    "an entry that is null": EMPTY | {"entry": [None]},
+    "an entry that is null, and a null beside": EMPTY | {"entry": [None], "link": None},
+    "an entry that is empty": EMPTY | {"entry": [{}]},
+    "an entry without a resource": EMPTY | {"entry": [{"fullUrl": "x"}]},
+    "a null in a Bundle within": EMPTY | {"entry": [{"resource": EMPTY | {"entry": [None]}}]},
+    "a link that is null": EMPTY | {"link": [None]},
+    "a report whose issue is null": entries({"resourceType": "OperationOutcome", "issue": [None]}),
 }
 
 
@@ -116,6 +123,12 @@ def test_cdsh_074_075_077_unknown_is_said_with_its_reason_and_never_passes_for_e
     assert post(sent).status_code == 412
     beside_it = sent | {"conditions": entries(*given("Condition T14.91XA, today"))}
     assert topics(beside_it) == ["acute-safety", "could-not-assess"]
+
+
+def test_what_stands_beside_a_null_entry_is_used_and_the_null_is_said() -> None:
+    sent = chart(screening=EMPTY | {"entry": [None, {"resource": ANSWER[0]}], "link": None})
+
+    assert topics(sent) == ["acute-safety", "could-not-assess"]
 
 
 def test_cdsh_071_an_absent_key_is_unknown() -> None:
