@@ -235,15 +235,24 @@ class FhirClient:
     def get(self, query: str) -> list[r4.Resource]:
         """What the server answers to a query: the resource of a read, or a search's Bundles, one a page.
 
-        Raises FetchFailed; always back by the deadline.
+        Raises FetchFailed, with the pages that were read before it; always back by the deadline.
         """
         with watched_session(self.deadline) as session:
             return self._pages(session, f"{self.base.rstrip('/')}/{query}")
 
     def _pages(self, session: requests.Session, first: str) -> list[r4.Resource]:
+        pages: list[r4.Resource] = []
+        try:
+            self._follow(session, first, pages)
+        except FetchFailed as failure:
+            failure.pages = tuple(pages)
+            raise
+        return pages
+
+    def _follow(self, session: requests.Session, first: str, pages: list[r4.Resource]) -> None:
+        """Adds to `pages` each page as it is read."""
         url: str | None = first
         asked: set[str] = set()
-        pages: list[r4.Resource] = []
         while url is not None:
             if len(pages) == MOST_PAGES or url in asked:
                 raise TooMuch(f"the chart sent more than {MOST_PAGES} pages, or one of them twice")
@@ -257,7 +266,6 @@ class FhirClient:
             if following and not following[0]:
                 raise NotUsable("the chart said that there is more, and not where")
             url = self._below_base(url, following[0] if following else None)
-        return pages
 
     def _tenacious(self, session: requests.Session, url: str) -> r4.Resource:
         """One page, asked for once more after a failure that may be over, if that still fits."""

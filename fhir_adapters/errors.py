@@ -22,6 +22,8 @@ FhirError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FhirError(Exception):
     """Base of this package. The message says what was expected, what was found and what to do; no patient data."""
@@ -40,7 +42,12 @@ class WrongPatient(FhirError):
 
 
 class FetchFailed(FhirError):
-    """A FHIR server did not give what was asked for."""
+    """A FHIR server did not give what was asked for, or not all of it.
+
+    `pages`: the pages of a search that were read before one failed, each an `r4.Resource`.
+    """
+
+    pages: tuple[Any, ...] = ()  # Any: `r4` imports this module
 
 
 class NotAllowed(FetchFailed):

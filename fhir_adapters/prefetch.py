@@ -224,9 +224,13 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, 
                 found = _part(template, pages, all_pages=True)
                 lacks = template.narrower if query == template.reads[-1] else None
                 return replace(found, unknown=found.unknown or lacks)
-            except NotSupported as failure:
+            except FetchFailed as failure:
+                # Once a page came, the form was not refused.
+                if not isinstance(failure, NotSupported) or failure.pages:
+                    read = _part(template, failure.pages, all_pages=True)
+                    return replace(read, unknown=str(failure))
                 refusal = str(failure)
-            except (FetchFailed, NotFhir) as failure:
+            except NotFhir as failure:
                 return Part(unknown=str(failure))
         return Part(unknown=refusal)
 
@@ -243,9 +247,23 @@ def _completed(parts: dict[str, Part], wanted: Iterable[Template], access: Acces
         sent = parts.get(key)
         if sent is None:
             done[key] = got
-        elif not got.unknown:
-            done[key] = Part(resources=(*got.resources, *sent.resources))
+        elif got.resources or not got.unknown:
+            done[key] = Part(resources=_together(got.resources, sent.resources), unknown=got.unknown)
     return done
+
+
+def _together(got: tuple[r4.Resource, ...], sent: Iterable[r4.Resource]) -> tuple[r4.Resource, ...]:
+    """What was read, and what of that sent says anything else: an entry without an id must not count twice."""
+    names: dict[tuple[str, bytes], set[str]] = {}
+    for one in got:
+        names.setdefault(_said(one), set()).update(one.names)
+    return (*got, *(one for one in sent if _said(one) not in names or not names[_said(one)].issuperset(one.names)))
+
+
+def _said(resource: r4.Resource) -> tuple[str, bytes]:
+    """All of a resource that is read, however it was written."""
+    whole = resource.content is not None and resource.fault is None
+    return resource.kind, msgspec.json.encode(resource.content) if whole else resource.text
 
 
 def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[str, Part]:

@@ -28,6 +28,7 @@ from builders import (
     prefetch_of,
     resource,
 )
+from msgspec import Raw
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
 from cds_service.hooks import may_be_read
@@ -37,6 +38,7 @@ from fhir_adapters import errors
 from fhir_adapters.client import MOST_BYTES, POOLS, FhirClient, Watch, _retry_after, is_loopback, same_base
 from fhir_adapters.errors import FetchFailed
 from fhir_adapters.extraction import patient_record
+from fhir_adapters.facts import Consent
 from fhir_adapters.prefetch import Access, gather, templates
 from fhir_adapters.settings import ReadSettings
 
@@ -394,6 +396,218 @@ def test_cdsh_100_pages_that_are_too_much_together_are_not_read_on(server) -> No
     assert len(server.asked("Condition?")) == 3
 
 
+# ---- a page that fails after others were read ----
+
+POSITIVE = "PHQ-9, 2 days ago: items 1-8 = 0, item 9 = 2"
+UNSURE = ["positive-safety-answer", "could-not-assess"]
+
+
+def then(server, who: str, following: str | None, *resources: dict, **more) -> bytes:
+    """A page of a search for `who`, and where it says that the next one is."""
+    own = json.loads(json.dumps(resources).replace(f'"Patient/{PATIENT}"', f'"Patient/{who}"'))
+    page = json.loads(bundle(*own)) | {"type": "searchset"} | more
+    return json.dumps(page | {"link": [{"relation": "next", "url": following}]}).encode()
+
+
+SECOND = "Observation?page=2"
+LATER_PAGES = {
+    "elsewhere": ("http://127.0.0.1:9/fhir/x", None, "another server"),
+    "by user info": ("http://ehr@127.0.0.1/fhir/x", None, "another server"),
+    "not said where": ("", None, "not where"),
+    "null": (None, None, "not where"),
+    "not there": (SECOND, answering(404), "not found"),
+    "gone": (SECOND, answering(410), "not found"),
+    "refused as a query": (SECOND, answering(400, b"{}"), "does not answer such a query"),
+    "forbidden": (SECOND, answering(403), "refused access"),
+    "moved": (SECOND, answering(307, Location="/fhir/x"), "redirects"),
+    "busy": (SECOND, answering(429), "too busy"),
+    "a server error": (SECOND, answering(500), "answered 500"),
+    "a bad gateway": (SECOND, answering(502), "answered 502"),
+    "of another media type": (SECOND, answering(200, b"<html>", Content_Type="text/html"), "media type"),
+    "no FHIR": (SECOND, answering(200, b"null"), "not FHIR"),
+    "an error report": (SECOND, answering(200, b'{"resourceType":"OperationOutcome"}'), "error report"),
+    "half a page": (SECOND, cutting_short(EMPTY), "dropped the connection"),
+    "dropped": (SECOND, dropping, "dropped the connection"),
+    "a gzip bomb": (SECOND, answering(200, gzip.compress(b" " * (MOST_BYTES + 1)), Content_Encoding="gzip"), "more than can be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LATER_PAGES)
+def test_cdsh_101_a_later_page_that_fails_hides_nothing_of_those_before_it(server, name: str) -> None:
+    following, fault, reason = LATER_PAGES[name]
+    who = server.load(patient())
+    server.fail(SECOND, act=fault)
+    server.fail("Observation?", act=answering(200, then(server, who, following, *given(POSITIVE))))
+
+    got = call(server, who)
+
+    assert topics(got) == UNSURE
+    assert "Not read: screening" in _reason(got)
+    assert reason in _reason(got)
+    assert "screening" not in gathered(server, who).known
+
+
+def _reason(got) -> str:
+    return got.get_json()["cards"][-1]["detail"]
+
+
+@pytest.mark.parametrize("name", LATER_PAGES)
+def test_cdsh_101_a_later_page_that_fails_after_pages_without_a_finding_is_412(server, name: str) -> None:
+    following, fault, reason = LATER_PAGES[name]
+    who = server.load(patient())
+    server.fail(SECOND, act=fault)
+    server.fail("Observation?", act=answering(200, then(server, who, following)))
+
+    failed = call(server, who)
+
+    assert failed.status_code == 412
+    assert reason in failed.get_data(as_text=True)
+
+
+def test_cdsh_100_of_pages_without_end_those_that_were_read_count(server) -> None:
+    who, turn = server.load(patient()), iter(range(2, 10**6))
+
+    def another(handler) -> bool:
+        more = given(POSITIVE) if "page" not in handler.path else ()
+        return answer(handler, 200, then(server, who, f"Observation?page={next(turn)}", *more))
+
+    server.fail("Observation?", act=another)
+
+    got = call(server, who)
+
+    assert topics(got) == UNSURE
+    assert "more than 20 pages" in _reason(got)
+
+
+def test_a_page_that_names_itself_as_the_next_counts_once(server) -> None:
+    who = server.load(patient())
+    visit = resource("Encounter", status="finished", period={"start": "2026-11-20"}) | {"class": {"code": "AMB"}}
+    del visit["id"]
+
+    def itself(handler) -> bool:
+        return answer(handler, 200, then(server, who, handler.path, *given(POSITIVE), visit))
+
+    server.fail("Observation?", act=itself)
+    server.fail("Encounter?", act=itself)
+
+    assert topics(call(server, who)) == UNSURE
+    found = gathered(server, who)
+    assert sum(r.kind == "Encounter" for r in found.resources) == 1
+    assert not {"screening", "encounters"} & found.known
+
+
+def test_cdsh_100_of_pages_that_are_too_much_together_those_that_were_read_count(server) -> None:
+    who = server.load(patient())
+    padding = {"resourceType": "Basic", "id": "x", "text": {"div": " " * 8_000_000}}
+
+    def another(handler) -> bool:
+        return answer(handler, 200, then(server, who, f"{handler.path}1", padding, *given(POSITIVE)))
+
+    server.fail("Observation?", act=another)
+
+    got = call(server, who, site(budget_s=30.0))
+
+    assert topics(got) == UNSURE
+    assert "more than can be read" in _reason(got)
+
+
+def test_cdsh_100_216_a_later_page_that_does_not_come_in_time_hides_nothing(server) -> None:
+    who, given_up = server.load(patient()), threading.Event()
+    server.fail(SECOND, act=hanging(given_up))
+    server.fail("Observation?", act=answering(200, then(server, who, SECOND, *given(POSITIVE))))
+
+    got = call(server, who, site(budget_s=1.5))
+    given_up.set()
+
+    assert topics(got) == UNSURE
+    assert "in time" in _reason(got)
+
+
+def dripping(handler) -> bool:
+    """A fault: an answer that comes a little at a time."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/fhir+json")
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    with suppress(OSError):
+        for _ in range(40):
+            handler.wfile.write(b" ")
+            time.sleep(0.25)
+    return dropping(handler)
+
+
+def test_cdsh_100_216_a_later_page_that_drips_hides_nothing(server) -> None:
+    who = server.load(patient())
+    server.fail(SECOND, act=dripping)
+    server.fail("Observation?", act=answering(200, then(server, who, SECOND, *given(POSITIVE))))
+
+    got = call(server, who, site(budget_s=1.5))
+
+    assert topics(got) == UNSURE
+    assert "in time" in _reason(got)
+
+
+def test_a_refusal_on_a_later_page_is_no_refusal_of_the_form(server) -> None:
+    who = server.load(patient())
+    server.fail(SECOND, act=answering(400))
+    server.fail("Observation?", act=answering(200, then(server, who, SECOND, *given(POSITIVE))))
+
+    found = gathered(server, who)
+
+    asked = [path for path in server.asked("Observation?") if path != SECOND]
+    assert len(asked) == 2, "one query each for answers and for measurements"
+    assert [u.what for u in found.unknown] == ["screening", "measurements"]
+
+
+def test_a_later_page_fails_in_a_plainer_form_and_hides_nothing(server) -> None:
+    who = server.load(patient())
+    server.fail(SECOND, act=answering(500))
+    page = then(server, who, SECOND, *given(POSITIVE))
+    server.fail("Observation?", act=lambda h: answer(h, 400, b"{}") if "_count" in h.path else answer(h, 200, page))
+
+    got = call(server, who)
+
+    assert topics(got) == UNSURE
+    assert "answered 500" in _reason(got)
+
+
+def test_cdsh_077_a_first_page_that_was_sent_and_one_that_was_read_are_put_together_once(server) -> None:
+    who = server.load(patient())
+    visit = resource("Encounter", status="finished", period={"start": "2026-11-20"}, subject={"reference": f"Patient/{who}"}) | {"class": {"code": "AMB"}}  # fmt: skip
+    nameless = {key: value for key, value in visit.items() if key != "id"} | {"period": {"start": "2026-11-10"}}
+    other = visit | {"id": "another", "period": {"start": "2026-10-10"}}
+    page = json.loads(then(server, who, "http://ehr/next", visit, nameless, other))
+    server.fail("Encounter?page=2", act=answering(500))
+    server.fail("Encounter?", act=answering(200, then(server, who, "Encounter?page=2", visit, nameless)))
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
+    sent = {"encounters": Raw(json.dumps(page, indent=3).encode())}
+
+    found = gather(who, sent, Access(fetch=client.get, server=server.base), settings=ReadSettings(), as_of=AS_OF)
+
+    assert sum(r.kind == "Encounter" for r in found.resources) == 3
+    assert [u.reason for u in found.unknown if u.what == "encounters"] == ["the chart answered 500"]
+
+
+def test_cdsh_077_a_first_page_that_was_sent_hides_nothing_of_the_pages_that_were_read(server) -> None:
+    who = server.load(patient())
+    server.fail(SECOND, act=answering(500))
+    server.fail("Observation?", act=answering(200, then(server, who, SECOND, *given(POSITIVE))))
+    page = json.loads(then(server, who, "http://ehr/next"))
+
+    assert topics(call(server, who, prefetch={"patient": patient() | {"id": who}, "screening": page})) == UNSURE
+
+
+def test_a_consent_that_denies_counts_though_a_later_page_fails(server) -> None:
+    who = server.load(patient(), *given(POSITIVE))
+    own = {"patient": {"reference": f"Patient/{PATIENT}"}, "provision": {"type": "deny"}}
+    denial = resource("Consent", status="active", **own)
+    server.fail("Consent?page=2", act=answering(500))
+    server.fail("Consent?", act=answering(200, then(server, who, "Consent?page=2", denial)))
+
+    assert gathered(server, who).consent is Consent.DENIED
+    assert not server.asked("Observation?")
+
+
 @pytest.mark.parametrize(
     "label", ["application/fhir+json", "application/fhir+json;charset=UTF-8", "application/json", "application/json+fhir", 'Application/FHIR+JSON; fhirVersion="4.0"', "application/fhir+json; fhirVersion=4.3"]
 )  # fmt: skip
@@ -441,6 +655,18 @@ def test_cdsh_093_098_the_token_follows_no_redirect_and_no_next_page_to_another_
     failed = call(server, who)
 
     assert failed.status_code == 412
+    assert other.came == 0
+
+
+def test_cdsh_098_the_token_follows_no_next_page_elsewhere_and_the_page_that_names_it_is_used(
+    server, elsewhere
+) -> None:
+    other, address = elsewhere
+    who = server.load(patient())
+    page = then(server, who, f"{address}/fhir/Observation?page=2", *given(POSITIVE))
+    server.fail("Observation?", act=answering(200, page))
+
+    assert topics(call(server, who)) == UNSURE
     assert other.came == 0
 
 
