@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -153,9 +155,23 @@ class _Threads(threading.local):
 _threads = _Threads()
 
 
+class _Final(HTTPResponse):
+    """An answer before which others may come that only say that it is on the way, such as 103 Early Hints.
+
+    http.client passes over 100 alone. How many come is left to the deadline.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment]  # what tells http.client that nothing was read
+            super().begin()
+
+
 class _Watched(HTTPConnection):
     """A connection that tells the watch of the call at hand that it is in use: when opened, and when used again."""
 
+    response_class = _Final
     watch: Watch | None = None
 
     def connect(self) -> None:

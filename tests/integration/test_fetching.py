@@ -608,6 +608,36 @@ def test_a_consent_that_denies_counts_though_a_later_page_fails(server) -> None:
     assert not server.asked("Observation?")
 
 
+# ---- answers that say that the answer is on the way ----
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+@pytest.mark.parametrize("times", [1, 5])
+def test_an_answer_that_only_says_that_another_is_on_the_way_is_passed_over(server, status: bytes, times: int) -> None:
+    who = server.load(patient(), *given(INTENT))
+
+    def first(handler) -> bool:
+        handler.wfile.write((b"HTTP/1.1 " + status + b"\r\nLink: </style.css>; rel=preload\r\n\r\n") * times)
+        return False
+
+    server.fail("", act=first)
+
+    assert topics(call(server, who)) == ["acute-safety"]
+    assert topics(call(server, who)) == ["acute-safety"], "connections are of use afterwards"
+
+
+def test_a_connection_that_ends_after_such_an_answer_was_dropped(server) -> None:
+    def only(handler) -> bool:
+        handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        return dropping(handler)
+
+    server.fail("Condition?", act=only)
+    client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 5)
+
+    with pytest.raises(errors.Unreachable):
+        client.get("Condition?patient=p1")
+
+
 @pytest.mark.parametrize(
     "label", ["application/fhir+json", "application/fhir+json;charset=UTF-8", "application/json", "application/json+fhir", 'Application/FHIR+JSON; fhirVersion="4.0"', "application/fhir+json; fhirVersion=4.3"]
 )  # fmt: skip
@@ -777,8 +807,9 @@ class Dripping(socketserver.BaseRequestHandler):
             b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nTransfer-Encoding: chunked\r\n\r\n",
             b"1\r\nx\r\n",
         ),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
     ],
-    ids=["body", "headers", "old HTTP", "until closed", "chunks"],
+    ids=["body", "headers", "old HTTP", "until closed", "chunks", "on the way"],
 )
 def test_cdsh_100_216_a_server_that_drips_is_cut_off_at_the_deadline(start: bytes, piece: bytes) -> None:
     with Bystander(("127.0.0.1", 0), Dripping) as dripping_server:
