@@ -42,7 +42,7 @@ class LimitsTable(msgspec.Struct, forbid_unknown_fields=True):
     """`[limits]`."""
 
     calls_per_minute: int = 600
-    concurrent_calls: int = 8
+    concurrent_calls: int = 32
     deadline_s: float = 4.0
 
 
@@ -74,7 +74,7 @@ class Limits:
     """calls_per_minute: of one client, 0 for no limit; concurrent_calls: in one worker; deadline_s: of one call."""
 
     calls_per_minute: int = 600
-    concurrent_calls: int = 8
+    concurrent_calls: int = 32
     deadline_s: float = 4.0
 
 

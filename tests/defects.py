@@ -62,7 +62,7 @@ DEFECTS = (
     Defect("a failing key host empties the set", "cds_service/key_sets.py", "            cached.next_retry = now", "            cached.keys = ()\n            cached.next_retry = now", (TRUST,)),
     Defect("every unknown kid leads to a reading", "cds_service/key_sets.py", "cached.next_for_unknown = now + BETWEEN_READS_S", "cached.next_for_unknown = 0.0", (TRUST,)),
     # ---- tokens and records
-    Defect("a used token is not kept", "cds_service/store.py", "                return Admission.REPLAYED\n", "                pass\n", (TRUST,)),
+    Defect("a used token is not kept", "cds_service/store.py", "                return Admission.REPLAYED\n", "                pass\n", (STORE,)),
     Defect("used tokens are forgotten before they expire", "cds_service/store.py", "used_token.c.expires < now", "used_token.c.expires < now + 3600", (TRUST,)),
     Defect("whether a row is new is asked of the driver", "cds_service/store.py", "connection.execute(add.returning(*table.primary_key.columns)).first() is not None", "connection.execute(add).rowcount != 0", (STORE,)),
     Defect("an answer leaves before its row is written", "cds_service/audit.py", "        runtime.store.write_answer(", "        __import__('threading').Timer(0.2, runtime.store.write_answer, (", (SERVED,)),
@@ -82,7 +82,7 @@ DEFECTS = (
     Defect("the token goes to any FHIR server", "cds_service/hooks.py", "if not may_be_read(server, settings, local=local):", "if False:", ("tests/integration/test_fetching.py", CONTRACT)),
     Defect("unpacked bodies have no limit", "cds_service/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
     Defect("needed data that is missing is no matter", "cds_service/hooks.py", "    refuse_silence(assessment)\n", ""),
-    Defect("a patient's screen gets cards", "cds_service/hooks.py", "if hook.context.user_kind in NOT_CLINICIANS:", "if False:"),
+    Defect("a patient's screen gets cards", "cds_service/hooks.py", "if hook.context.user_kind not in CLINICIANS:", "if False:"),
     # ---- answers
     Defect("summaries may have 140 characters", "cds_service/card_topics.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
     Defect("uuids repeat from call to call", "cds_service/runtime.py", "return str(uuid.uuid4())", 'return "11111111-1111-4111-8111-111111111111"', (CONTRACT, STORE)),

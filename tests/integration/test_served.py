@@ -513,7 +513,8 @@ def test_an_odd_forwarding_header_is_not_believed_even_from_a_trusted_proxy(tmp_
 
 def test_clients_that_send_half_a_request_do_not_stop_the_service(tmp_path: Path) -> None:
     """More of them than there are threads: heads that never end, and signed bodies that never come."""
-    with ExitStack() as opened, service(tmp_path, "--workers", "1") as found:
+    limits = {"calls_per_minute": 0, "concurrent_calls": 8}
+    with ExitStack() as opened, service(tmp_path, "--workers", "1", service={"limits": limits}) as found:
         address = ("127.0.0.1", int(found.base.rpartition(":")[2]))
         for number in range(40):
             half = opened.enter_context(socket.create_connection(address))
