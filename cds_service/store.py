@@ -415,11 +415,6 @@ def create_folder(url: str) -> Path | None:
     return path
 
 
-def is_sqlite(url: str) -> bool:
-    """Whether the URL names a SQLite file."""
-    return sa.make_url(url).get_backend_name() == "sqlite"
-
-
 def newest() -> str:
     """The version of the tables that this code expects."""
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
