@@ -85,7 +85,7 @@ REASONS: dict[Topic, tuple[tuple[str, str], ...]] = {
 }
 
 
-# What our codes stand for in HL7's non-adherence-reason-codes (CDS Hooks 3.0 ballot, trial use), to compare sites. Three
+# What our codes stand for in HL7's non-adherence-reason-codes (CDS Hooks 3.0 ballot, trial use). Three
 # have none: who will ask, or is at it, does not decline anything; and what is known and does not matter is our data's.
 HL7_REASONS = {
     "assessed": "action-completed",
