@@ -38,8 +38,11 @@ class Reference(msgspec.Struct, forbid_unknown_fields=True):
     env: str | None = None
 
 
-class LimitsTable(msgspec.Struct, forbid_unknown_fields=True):
-    """`[limits]`."""
+class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[limits]`.
+
+    calls_per_minute: of one client, 0 for no limit; concurrent_calls: in one worker; deadline_s: of one call.
+    """
 
     calls_per_minute: int = 600
     concurrent_calls: int = 32
@@ -65,17 +68,8 @@ class ServiceFile(msgspec.Struct, forbid_unknown_fields=True):
     cors_origins: list[str] = []
     trusted_proxies: list[str] = []
     allow_public_sandbox: bool = False
-    limits: LimitsTable = msgspec.field(default_factory=LimitsTable)
+    limits: Limits = msgspec.field(default_factory=Limits)
     tls: TlsTable | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """calls_per_minute: of one client, 0 for no limit; concurrent_calls: in one worker; deadline_s: of one call."""
-
-    calls_per_minute: int = 600
-    concurrent_calls: int = 32
-    deadline_s: float = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +90,7 @@ def url_parts(url: str) -> SplitResult | None:
     return parts
 
 
-def limits(path: Path, raw: LimitsTable, problems: list[str]) -> Limits:
+def limits(path: Path, raw: Limits, problems: list[str]) -> Limits:
     """The checked limits."""
     if raw.calls_per_minute < 0:
         problems.append(f"{path}: limits.calls_per_minute: expected 0 (no limit) or more; found {raw.calls_per_minute}")
@@ -108,9 +102,7 @@ def limits(path: Path, raw: LimitsTable, problems: list[str]) -> Limits:
         problems.append(
             f"{path}: limits.deadline_s: expected above 0 and at most {MOST_DEADLINE_S}; found {raw.deadline_s}"
         )
-    return Limits(
-        calls_per_minute=raw.calls_per_minute, concurrent_calls=raw.concurrent_calls, deadline_s=raw.deadline_s
-    )
+    return raw
 
 
 def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list[str], *, required: bool) -> str | None:

@@ -159,19 +159,15 @@ class ServiceConfig:
             candidates = [s for s in candidates if any(same_base(fhir_base, base) for base in s.reading.fhir_bases)]
         return candidates[0] if len(candidates) == 1 else None
 
-    def site(self, identifier: str | None = None, fhir_base: str | None = None) -> SiteConfig:
-        """The site of that id, else the one that lists the FHIR base, else the first.
-
-        Raises ConfigError for an unknown id.
-        """
-        if identifier is not None:
-            found = next((s for s in self.sites if s.id == identifier), None)
-            if found is None:
-                known = ", ".join(s.id for s in self.sites)
-                raise ConfigError(f"there is no site {identifier}; expected one of: {known}")
-            return found
-        base = fhir_base or ""
-        return next((s for s in self.sites if any(same_base(base, b) for b in s.reading.fhir_bases)), self.sites[0])
+    def site(self, identifier: str | None = None) -> SiteConfig:
+        """The site of that id, without one the first. Raises ConfigError for an unknown id."""
+        if identifier is None:
+            return self.sites[0]
+        found = next((s for s in self.sites if s.id == identifier), None)
+        if found is None:
+            known = ", ".join(s.id for s in self.sites)
+            raise ConfigError(f"there is no site {identifier}; expected one of: {known}")
+        return found
 
 
 def served_at(host: str, port: int) -> str:

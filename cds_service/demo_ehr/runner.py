@@ -28,6 +28,7 @@ from cds_service.demo_ehr.fhir_server import Charts
 from cds_service.demo_ehr.hook_client import Exchange, HookClient, ServiceUnreachableError, connect, topic
 from cds_service.demo_ehr.page import Clinic, create_blueprint
 from cds_service.demo_ehr.patients import DemoPatient, ExpectedCard, demo_patients
+from cds_service.sites import served_at
 from cds_service.terminal import console_on
 from fhir_adapters.client import is_loopback_host
 
@@ -187,8 +188,7 @@ def _loopback_family(host: str) -> socket.AddressFamily:
 
 
 def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return served_at(*listener.getsockname()[:2])
 
 
 class _SilentHandler(WSGIRequestHandler):

@@ -13,7 +13,7 @@ from cds_service import cards, dialects
 from cds_service.__main__ import main
 from cds_service.catalogue import SERVICES
 from cds_service.issuers import IssuerTable
-from cds_service.settings import LimitsTable, ServiceFile, TlsTable
+from cds_service.settings import Limits, ServiceFile, TlsTable
 from cds_service.sites import ITEMS, SiteFile, load_config
 from explanations.help_lines import guideline
 from fhir_adapters.gathered import ALL_KEYS
@@ -44,7 +44,7 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    tables = (ServiceFile, LimitsTable, TlsTable, SiteFile, IssuerTable)
+    tables = (ServiceFile, Limits, TlsTable, SiteFile, IssuerTable)
     for field in (field for table in tables for field in table.__struct_fields__):
         assert any(
             form in CONFIGURATION for form in (f"`{field}`", f"[[{field}]]", f"[{field}]", f"[[issuer.{field}]]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cds_service.errors import ConfigError
 from cds_service.sites import load_config
 from fhir_adapters.consent import ConsentSettings
 from fhir_adapters.facts import Instrument
+from fhir_adapters.settings import ReadSettings
 
 # Plain http on this machine, which the good example names, is for development alone.
 DEVELOPMENT = 'mode = "development"\n'
@@ -43,13 +45,14 @@ def folder(tmp_path: Path, *files: Path, service: str = "") -> Path:
 def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     config = load_config(folder(tmp_path, EXAMPLES / "site.good.toml", service=DEVELOPMENT + "body_bytes = 3000000\n"))
 
-    site = config.site(fhir_base="http://127.0.0.1:9000/fhir")
+    both = replace(config, sites=(replace(config.site(), id="other", reading=ReadSettings()), config.site()))
+    site = both.site_of(("other", "north"), "http://127.0.0.1:9000/fhir")
     assert (site.id, config.body_bytes) == ("north", 3_000_000)
     assert site.cards.zone.key == "America/Chicago"
     assert site.cards.show_probability
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
     assert (site.thresholds.depression, site.thresholds.suicidal_ideation) == (0.3, 0.1)
-    assert site is config.site(fhir_base="HTTPS://EHR.example:443/fhir/r4")
+    assert site is both.site_of(("other", "north"), "HTTPS://EHR.example:443/fhir/r4")
     assert (site.reading.budget_s, site.reading.zone) == (1.5, site.cards.zone)
     assert site.reading.consent == ConsentSettings(use="not-used", substance_use="consented")
     assert site.reading.maps[1].instrument is Instrument.EPDS
