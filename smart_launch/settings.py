@@ -1,0 +1,100 @@
+"""What a deployment and its sites decide about the SMART app. Values only; `cds_service` reads them from files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from explanations.notices import NoticeSettings
+from fhir_adapters.settings import ReadSettings
+from models.risk import BandThresholds
+
+DEFAULT_IDLE_S = 15 * 60
+DEFAULT_ABSOLUTE_S = 8 * 60 * 60
+
+
+class ClientAuthentication(StrEnum):
+    """How we prove to a token endpoint who we are, by the names of RFC 8414."""
+
+    PRIVATE_KEY_JWT = "private_key_jwt"
+    SECRET_BASIC = "client_secret_basic"  # noqa: S105  # a method's name
+    SECRET_POST = "client_secret_post"  # noqa: S105  # a method's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """Our registration with one EHR: `[[smart]]` of a site's file.
+
+    site: id of the site. iss: the FHIR base, without a slash at its end. scopes: asked for instead of our own choice.
+    write_back: whether writing is offered. frame_ancestors: origins whose frames may show the app. hosts: where else
+    than at the host of `iss` its OAuth endpoints may be. algorithm: RS384 or ES384 whatever discovery says.
+    id_token_issuer, id_token_jwks: instead of what discovery says. idle_s, absolute_s: how long a session lasts
+    without use, and at most.
+    """
+
+    site: str
+    iss: str
+    client_id: str
+    label: str
+    authentication: ClientAuthentication = ClientAuthentication.PRIVATE_KEY_JWT
+    secret: str | None = field(default=None, repr=False)
+    algorithm: str | None = None
+    scopes: tuple[str, ...] | None = None
+    write_back: bool = True
+    standalone: bool = True
+    frame_ancestors: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    id_token_issuer: str | None = None
+    id_token_jwks: str | None = None
+    idle_s: int = DEFAULT_IDLE_S
+    absolute_s: int = DEFAULT_ABSOLUTE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSite:
+    """One site as the app sees it: how its charts are read, what is said, from which estimate on."""
+
+    id: str
+    reading: ReadSettings
+    notices: NoticeSettings
+    thresholds: BandThresholds = BandThresholds()
+    registrations: tuple[Registration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSettings:
+    """All sites, and the address under which browsers know us (without a slash at its end).
+
+    local: FHIR servers and OAuth endpoints on this machine may be plain http (development and demo).
+    """
+
+    sites: tuple[AppSite, ...]
+    address: str
+    local: bool = False
+
+    @property
+    def launch_url(self) -> str:
+        """What EHRs open."""
+        return f"{self.address}/smart/launch"
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where authorization servers send the browser back to; never built from the Host header."""
+        return f"{self.address}/smart/callback"
+
+    @property
+    def keys_url(self) -> str:
+        """Where our public keys are."""
+        return f"{self.address}/smart/jwks.json"
+
+    def registrations(self) -> tuple[Registration, ...]:
+        """Those of all sites."""
+        return tuple(entry for site in self.sites for entry in site.registrations)
+
+    def registered(self, iss: str) -> Registration | None:
+        """The registration for a FHIR base; one slash at the end is no difference, anything else is (SMART-004)."""
+        return next((r for r in self.registrations() if r.iss == iss.removesuffix("/")), None)
+
+    def site(self, identifier: str) -> AppSite | None:
+        """The site of that id."""
+        return next((site for site in self.sites if site.id == identifier), None)
