@@ -36,6 +36,7 @@ from fhir_adapters.errors import (
     FetchFailed,
     GatewayFailed,
     NextElsewhere,
+    NotAuthorized,
     NotFhir,
     NotFound,
     NotSupported,
@@ -372,7 +373,7 @@ def _failure(answer: requests.Response) -> FetchFailed:
     """A status other than 200 as an error of its kind."""
     status = answer.status_code
     if status in (401, 403):
-        return Refused("the chart refused access")
+        return (NotAuthorized if status == 401 else Refused)("the chart refused access")
     if status in (404, 410):
         return NotFound("not found in the chart")
     if status == 429:

@@ -58,6 +58,10 @@ class Refused(FetchFailed):
     """The token does not open it."""
 
 
+class NotAuthorized(Refused):
+    """The server does not take the token, which may have expired (401)."""
+
+
 class NotFound(FetchFailed):
     """There is no such resource."""
 

@@ -65,11 +65,15 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSession:
-    """A session as it is kept. `sealed` is the session, encrypted; `ended` says why it is over, else None."""
+    """A session as it is kept. `sealed` is the session, encrypted; `ended` says why it is over, else None.
+
+    digest, browser: of the secrets in the browser's two cookies. iss: the FHIR base.
+    """
 
     digest: str
     launch: str
     browser: str
+    iss: str
     sealed: bytes = field(repr=False)
     started: int
     used: int
@@ -111,7 +115,7 @@ class AppStore(Protocol):
         """Keeps that one resource of a submission is in the chart."""
 
     def written(self, submission: str) -> dict[str, str]:
-        """slot -> reference, of what is in the chart already."""
+        """Slot -> reference, of what is in the chart already."""
 
     def record(self, at: str, event: dict[str, object]) -> None:
         """Appends one event of the app: who saw or did what; pseudonyms only."""

@@ -1,0 +1,161 @@
+"""Before any page of a launch: the session is this browser's, not over, and its token is good.
+
+Forms are checked first: our own token in them, sent from our own page (SMART-092). The token is refreshed by one
+request at a time, over all workers, since a refresh token must not be used twice (SMART-080).
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass
+
+import msgspec
+from flask import Response, g, request
+
+from smart_launch.cookies import BROWSER, SESSION, cookie
+from smart_launch.errors import EhrFailed, NotAllowed, SessionOver
+from smart_launch.pages import page
+from smart_launch.runtime import AppRuntime, digest
+from smart_launch.sessions import KeptSession, Session
+from smart_launch.settings import AppSite, Registration
+from smart_launch.tokens import TokenEndpoint
+
+BEFORE_EXPIRY_S = 30
+WAIT_S, PAUSE_S = 6.0, 0.1
+WARN_S = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """One request within a session. expires_in: seconds until it ends without another press."""
+
+    session: Session
+    site: AppSite
+    registration: Registration
+    expires_in: int
+
+
+def opened(app: AppRuntime, launch: str) -> Opened:
+    """The session of a page. Raises SessionOver."""
+    kept = found(app, launch)
+    session = msgspec.json.decode(app.unseal(kept.sealed), type=Session)
+    site = app.settings().site(session.site)
+    registration = app.settings().registered(session.iss)
+    if site is None or registration is None or registration.client_id != session.client_id:
+        app.store.end_session(launch, "ended")
+        raise SessionOver("session: its EHR is no longer registered")
+    now = app.seconds()
+    if now >= min(kept.used + registration.idle_s, kept.started + registration.absolute_s):
+        app.store.end_session(launch, "timed-out")
+        raise SessionOver("session: timed out", "timed-out")
+    app.store.use_session(launch, now)
+    session = with_good_token(app, registration, session)
+    left = min(registration.idle_s, kept.started + registration.absolute_s - now)
+    return Opened(session=session, site=site, registration=registration, expires_in=left)
+
+
+def opened_form(app: AppRuntime, launch: str) -> Opened:
+    """The session of a form that was sent. Raises SessionOver, or NotAllowed for a form that is not of our page."""
+    check_sender(app.settings().address)
+    there = opened(app, launch)
+    if not hmac.compare_digest(request.form.get("csrf", ""), there.session.csrf):
+        raise NotAllowed("form: expected the token of this session", "form-refused")
+    return there
+
+
+def check_sender(address: str) -> None:
+    """The form comes from a page of ours, as far as the browser says. Raises NotAllowed.
+
+    Pages refer nothing, so browsers may write Origin as `null`; then the token in the form decides.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    ours = "/".join(address.split("/")[:3])
+    if site not in (None, "same-origin") or origin not in (None, "null", ours):
+        raise NotAllowed("form: expected it to be sent from a page of this app", "form-refused")
+
+
+def found(app: AppRuntime, launch: str) -> KeptSession:
+    """The session of that launch, when it is this browser's and not over. Raises SessionOver."""
+    secret = cookie(SESSION)
+    kept = app.store.session(launch)
+    if kept is None:
+        raise SessionOver("session: expected one that is known")
+    # Whose frames may show what comes of this, an error too.
+    g.registration = app.settings().registered(kept.iss)
+    browser = cookie(BROWSER)
+    ours = browser is not None and hmac.compare_digest(kept.browser, digest(browser))
+    if kept.ended is not None:
+        page_code = {"moved": "moved", "timed-out": "timed-out", "closed": "closed"}.get(kept.ended, "session-ended")
+        raise SessionOver(f"session: {kept.ended}", page_code if ours else "session-ended")
+    if secret is None or not hmac.compare_digest(kept.digest, digest(secret)):
+        raise SessionOver("session: expected the cookie of this launch", "session-ended")
+    return kept
+
+
+# ---- the token ----------------------------------------------------------------------------------------------------
+
+
+def with_good_token(app: AppRuntime, registration: Registration, session: Session) -> Session:
+    """The session with a token that lasts; refreshed when it is about to expire. Raises SessionOver."""
+    if app.seconds() < session.token_expires - BEFORE_EXPIRY_S:
+        return session
+    if session.refresh_token is None:
+        if app.seconds() < session.token_expires:
+            return session
+        app.store.end_session(session.launch, "access-ended")
+        raise SessionOver("session: the access that the EHR gave is over", "access-ended")
+    return refreshed(app, registration, session)
+
+
+def refreshed(app: AppRuntime, registration: Registration, session: Session) -> Session:
+    """The session with a new token: got by this request, or by another one meanwhile. Raises SessionOver."""
+    if not app.store.claim(f"refresh:{session.launch}:{session.version}", session.launch, app.seconds()):
+        return awaited(app, session)
+    try:
+        endpoint = TokenEndpoint(
+            endpoints=app.discovery.endpoints(registration),
+            registration=registration,
+            keys=app.keys(),
+            keys_url=app.settings().keys_url,
+            now=app.now(),
+        )
+        answer = endpoint.refresh(session.refresh_token or "")
+    except EhrFailed as error:
+        app.store.end_session(session.launch, "access-ended")
+        raise SessionOver(f"session: not refreshed: {error}", "access-ended") from error
+    if answer.context.get("patient", session.context.patient) != session.context.patient:
+        app.store.end_session(session.launch, "access-ended")
+        raise SessionOver("session: expected the patient of the launch when refreshing", "access-ended")
+    changed = msgspec.structs.replace(
+        session,
+        token=answer.access_token,
+        token_expires=app.seconds() + answer.expires_in,
+        # A server that sends none leaves the old one in use; one that rotates sends the next.
+        refresh_token=answer.refresh_token or session.refresh_token,
+        scopes=answer.scopes if answer.scopes is not None else session.scopes,
+        version=session.version + 1,
+    )
+    app.store.change_session(session.launch, app.seal(msgspec.json.encode(changed).decode()), changed.version)
+    return changed
+
+
+def awaited(app: AppRuntime, session: Session) -> Session:
+    """The session once another request has refreshed it. Raises SessionOver."""
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until:
+        kept = app.store.session(session.launch)
+        if kept is None or kept.ended is not None:
+            break
+        if kept.version > session.version:
+            return msgspec.json.decode(app.unseal(kept.sealed), type=Session)
+        time.sleep(PAUSE_S)
+    raise SessionOver("session: another request could not refresh it", "access-ended")
+
+
+# ---- pages --------------------------------------------------------------------------------------------------------
+
+
+def render(there: Opened, template: str, status: int = 200, **values: object) -> Response:
+    """A page of this session: `opened` for its template, and the token for its forms."""
+    return page(template, status, opened=there, launch=there.session.launch, csrf=there.session.csrf, **values)

@@ -1,0 +1,25 @@
+"""What the app did, on record: who, which patient, which launch, what was shown or written (SMART-100).
+
+Ids are pseudonyms; no value, name or text of the chart and no token is among the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from smart_launch.runtime import AppRuntime
+from smart_launch.sessions import Session
+
+log = logging.getLogger("mhcds")
+
+
+def note(app: AppRuntime, session: Session, what: str, **known: Any) -> None:  # noqa: ANN401  # codes and counts
+    """Appends one event; it is in the store before the page leaves."""
+    user = session.user
+    who = app.pseudonym(session.site, f"{user.iss}\0{user.subject}") if user else None
+    event = {"what": what, "site": session.site, "launch": session.launch, **known}
+    log.info(json.dumps({"event": "smart-app", **event}))
+    patient = app.pseudonym(session.site, session.context.patient)
+    app.store.record(app.now().isoformat(), {**event, "user": who, "patient": patient})

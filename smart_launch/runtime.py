@@ -1,0 +1,51 @@
+"""What the shell gives to the app: settings, engine, words, store, a clock; put together once by `cds_service.app`."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from explanations.assessment import Engine
+from explanations.phrasebook import Phrasebook
+from models.risk import BandThresholds
+from smart_launch.discovery import Discovery
+from smart_launch.id_token import IssuerKeys
+from smart_launch.own_keys import OwnKeys
+from smart_launch.sessions import AppStore
+from smart_launch.settings import AppSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRuntime:
+    """One process of the app. `now` and `new_secret` are its only clock and randomness.
+
+    seal, unseal: with the deployment's key; unseal raises ValueError for what was not sealed with it. topic_of: the
+    topic of the card of ours that an appContext names, when it is for this site and patient, else None.
+    """
+
+    settings: Callable[[], AppSettings]
+    engine: Callable[[BandThresholds], Engine]
+    phrases: Phrasebook
+    store: AppStore
+    keys: Callable[[], OwnKeys]
+    discovery: Discovery
+    issuer_keys: IssuerKeys
+    seal: Callable[[str], bytes]
+    unseal: Callable[[bytes], str]
+    pseudonym: Callable[[str, str], str]
+    opted_out: Callable[[str, str], bool]
+    topic_of: Callable[[str, str, str], str | None]
+    now: Callable[[], datetime]
+    new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
+
+    def seconds(self) -> int:
+        """Now, in seconds since 1970."""
+        return int(self.now().timestamp())
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret that a browser holds: 64 hex digits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
