@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from cds_service.card_topics import MOST_SUMMARY, CardSettings, Draft, fit, from_findings, lines_of, more, rules_of
 from cds_service.cards import presented
 from cds_service.wire import Card
 from explanations.assessment import Assessment
+from explanations.notice_list import ordered
+from explanations.notices import MOST_SUMMARY, Notice, NoticeSettings, fit, from_findings, lines_of, more, rules_of
 from explanations.phrasebook import Phrasebook, code, dated, references
 from explanations.statements import Statement, statement
 from explanations.step_words import SHORT, step_lines
@@ -27,35 +28,35 @@ LIMITS = "Care given elsewhere, notes and documents are not read."
 
 def discharge_cards(
     assessment: Assessment,
-    settings: CardSettings,
+    settings: NoticeSettings,
     _phrases: Phrasebook,
     *,
     new_id: Callable[[], str],
     user: str | None = None,
 ) -> list[Card]:
     """The cards of an assessment made by `assess_discharge`; empty when there is nothing to say."""
-    drafts = []
+    said = []
     topics = [Topic.COULD_NOT_ASSESS]
     if any(step.done is None for step in assessment.steps):
         safety = [finding for finding in assessment.findings if finding.topic in SAFETY_TOPICS]
-        drafts.append(_steps_draft(assessment, safety, settings))
+        said.append(_steps_notice(assessment, safety, settings))
     else:
         topics.append(Topic.DATA_ANOMALY)  # a line of the card where there is one
     for topic in topics:
         found = [finding for finding in assessment.findings if finding.topic is topic]
         if found:
-            draft = from_findings(assessment, topic, found, settings)
-            drafts.append(_checked_at_source(draft, found, settings) if topic is Topic.DATA_ANOMALY else draft)
-    return presented(assessment, drafts, settings, new_id=new_id, user=user)
+            notice = from_findings(assessment, topic, found, settings)
+            said.append(_checked_at_source(notice, found, settings) if topic is Topic.DATA_ANOMALY else notice)
+    return presented(assessment, ordered(assessment, said, settings), settings, new_id=new_id, user=user)
 
 
-def _steps_draft(assessment: Assessment, findings: list[SafetyFinding], settings: CardSettings) -> Draft:
+def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
     """Findings first, then each step, then what to consider. The first finding is the most urgent one."""
     first, said = findings[0], [statement(finding, settings.zone) for finding in findings]
     acute = first.topic is Topic.ACUTE_SAFETY
     due = [step for step in assessment.steps if step.done is None]
     rules = rules_of(findings)
-    return Draft(
+    return Notice(
         topic=first.topic,
         urgency=first.urgency,
         summary=_summary(first, said[0], due, len(findings)),
@@ -82,14 +83,14 @@ def _for_buttons(record: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, 
     )
 
 
-def _checked_at_source(draft: Draft, findings: list[SafetyFinding], settings: CardSettings) -> Draft:
+def _checked_at_source(notice: Notice, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
     """A data anomaly in the words of this hook, at which no estimate is ever made."""
     said = statement(findings[0], settings.zone)
     others = findings[0].anomaly is not None and findings[0].anomaly.of_answers is not None
     action = "Check whose they are" if others else "Check the source"
     on = f" ({said.when})" if findings[0].when else ""
     summary = fit(f"{action}.", f"{said.what}{on}{more(len(findings))}.", f"{said.what}{on}.")
-    return replace(draft, summary=summary, consider=(action,))
+    return replace(notice, summary=summary, consider=(action,))
 
 
 def _summary(finding: SafetyFinding, said: Statement, due: list[Step], count: int) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from cds_service.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
-from cds_service.drafts import OVERRIDE_SYSTEM, PHQ9, TOPIC_SYSTEM, topic_coding
+from cds_service.drafts import OVERRIDE_SYSTEM, TOPIC_SYSTEM, topic_coding
 from cds_service.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, Item
 from cds_service.wire import CardsResponse, HookRequest
+from fhir_adapters.drafts import PHQ9
 from models.feature_schema import OUTCOMES as MODELLED
 from models.safety_rules import Topic
 

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from cds_service import settings
-from cds_service.card_topics import CardSettings
 from cds_service.data_key import DataKey
 from cds_service.dialects import Dialect
 from cds_service.errors import ConfigError
@@ -30,6 +29,7 @@ from cds_service.settings import (
     Tls,
 )
 from explanations.help_lines import countries
+from explanations.notices import NoticeSettings
 from fhir_adapters.client import is_base, is_loopback, is_loopback_host, same_base
 from fhir_adapters.consent import ConsentSettings
 from fhir_adapters.facts import Instrument
@@ -103,7 +103,7 @@ class SiteConfig:
     """
 
     id: str
-    cards: CardSettings
+    cards: NoticeSettings
     thresholds: BandThresholds = BandThresholds()
     reading: ReadSettings = field(default_factory=ReadSettings)
     issuers: tuple[Issuer, ...] = ()
@@ -177,7 +177,7 @@ def served_at(host: str, port: int) -> str:
 
 def default_config() -> ServiceConfig:
     """One site, UTC, United States, thresholds of the models; no issuer, so every call is refused."""
-    return ServiceConfig(sites=(SiteConfig(id=DEFAULT_SITE, cards=CardSettings(zone=ZoneInfo("UTC"))),))
+    return ServiceConfig(sites=(SiteConfig(id=DEFAULT_SITE, cards=NoticeSettings(zone=ZoneInfo("UTC"))),))
 
 
 def load_config(folder: Path, address: str | None = None, *, serving: bool = False) -> ServiceConfig:
@@ -282,7 +282,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         dialect=Dialect(raw.dialect),
         allowed_links=None if raw.allowed_links is None else tuple(raw.allowed_links),
         client_id=raw.client_id,
-        cards=CardSettings(
+        cards=NoticeSettings(
             zone=zone, country=raw.country, contact=raw.escalation_contact, show_probability=raw.show_probability
         ),
         thresholds=thresholds,

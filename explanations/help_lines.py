@@ -12,6 +12,8 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 
+from models.safety_rules import Topic
+
 STALE_AFTER_DAYS = 180
 
 
@@ -64,3 +66,22 @@ def guideline(identifier: str) -> GuidelineLink | None:
     """The link of that id, or None when it is not verified."""
     row = next((row for row in _rows("guideline_links") if row["id"] == identifier), None)
     return GuidelineLink(label=row["title"], url=row["url"]) if row else None
+
+
+LINKS: dict[Topic, tuple[str, ...]] = {
+    Topic.ACUTE_SAFETY: ("safe-t", "calm"),
+    Topic.POSITIVE_SAFETY_ANSWER: ("safe-t", "calm"),
+    Topic.RECENT_SAFETY: ("safe-t", "calm"),
+    Topic.DEPRESSION_FOLLOW_UP: ("uspstf-adult-2023",),
+    Topic.SCREENING_PROMPT: ("uspstf-adult-2023",),
+}
+YOUNG = {"safe-t": "nimh-asq", "uspstf-adult-2023": "uspstf-child-2022"}
+
+
+def guidelines(topic: Topic, age_years: int | None, country: str) -> tuple[GuidelineLink, ...]:
+    """One or two verified guideline links; those for young people up to 18. US guidelines stay in the US."""
+    if country != "US":
+        return ()
+    young = age_years is not None and age_years <= 18
+    names = [YOUNG.get(name, name) if young else name for name in LINKS.get(topic, ())]
+    return tuple(found for name in names if (found := guideline(name)))

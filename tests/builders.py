@@ -14,10 +14,10 @@ from itertools import count
 from zoneinfo import ZoneInfo
 
 from cds_service.app import create_app
-from cds_service.card_topics import CardSettings
 from cds_service.cards import cards_for
 from cds_service.sites import ServiceConfig, default_config
 from explanations.assessment import Engine, assess
+from explanations.notices import NoticeSettings
 from explanations.phrasebook import load
 from fhir_adapters import r4
 from fhir_adapters.bundles import chart_bundle
@@ -298,7 +298,7 @@ def cards_of(record, engine: Engine = Engine(), **settings):
     ids = count(1)
     return cards_for(
         assess(record, engine),
-        CardSettings(zone=ZoneInfo("UTC"), **settings),
+        NoticeSettings(zone=ZoneInfo("UTC"), **settings),
         load(),
         new_id=lambda: f"00000000-0000-4000-8000-{next(ids):012d}",
     )

@@ -302,10 +302,10 @@ def answered(body: bytes) -> tuple[float, str]:
     """Seconds of processor time for one call without server, store and models, and what came of it."""
     import msgspec
 
-    from cds_service.card_topics import CardSettings
     from cds_service.cards import cards_for
     from cds_service.hooks import decode
     from explanations.assessment import Engine, assess
+    from explanations.notices import NoticeSettings
     from explanations.phrasebook import load
     from fhir_adapters.extraction import patient_record
     from fhir_adapters.prefetch import Access, gather
@@ -318,7 +318,7 @@ def answered(body: bytes) -> tuple[float, str]:
         gathered = gather("p", sent.prefetch or {}, Access(), settings=reading, as_of=AS_OF)
         record = patient_record(gathered, settings=reading, as_of=AS_OF)
         assessment = assess(record, Engine())
-        cards = cards_for(assessment, CardSettings(zone=reading.zone), phrases, new_id=lambda: "1")
+        cards = cards_for(assessment, NoticeSettings(zone=reading.zone), phrases, new_id=lambda: "1")
         size = len(msgspec.json.encode(cards))
         said = f"{len(assessment.findings)} findings, {size} bytes"
     except Exception as error:  # noqa: BLE001  # what a call ends in is what is asked

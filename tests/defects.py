@@ -84,7 +84,7 @@ DEFECTS = (
     Defect("needed data that is missing is no matter", "cds_service/hooks.py", "    refuse_silence(assessment)\n", ""),
     Defect("a patient's screen gets cards", "cds_service/hooks.py", "if hook.context.user_kind not in CLINICIANS:", "if False:"),
     # ---- answers
-    Defect("summaries may have 140 characters", "cds_service/card_topics.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
+    Defect("summaries may have 140 characters", "explanations/notices.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
     Defect("uuids repeat from call to call", "cds_service/runtime.py", "return str(uuid.uuid4())", 'return "11111111-1111-4111-8111-111111111111"', (CONTRACT, STORE)),
     Defect("topic codes keep their hyphens for Epic", "cds_service/dialects.py", '.replace("-", "")', "", (CONTRACT, "tests/unit/cds_service", "tests/integration/test_vendor_calls.py")),
     Defect("any origin may call from a browser", "cds_service/cross_origin.py", "origin is None or origin not in runtime.config().cors_origins", "origin is None", (CONTRACT, "tests/integration/test_vendor_calls.py")),

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cds_service.card_topics import CardSettings
 from cds_service.cards import cards_for
 from explanations.assessment import Engine, assess
+from explanations.notices import NoticeSettings
 from explanations.phrasebook import load
 from fhir_adapters.bundles import chart_bundle
 from fhir_adapters.errors import FhirError
@@ -221,7 +221,7 @@ def check(record: PatientRecord) -> None:
 
 
 SETTINGS = ReadSettings()
-CARDS = CardSettings(zone=UTC)
+NOTICES = NoticeSettings(zone=UTC)
 ENGINE = Engine()
 
 
@@ -234,7 +234,7 @@ def read(chart: dict, phrases, counts: Counter) -> None:
         counts[f"refused: {type(error).__name__}"] += 1
         return
     check(record)
-    cards = cards_for(assess(record, ENGINE), CARDS, phrases, new_id=lambda: "00000000-0000-4000-8000-000000000000")
+    cards = cards_for(assess(record, ENGINE), NOTICES, phrases, new_id=lambda: "00000000-0000-4000-8000-000000000000")
     assert all(len(card.summary) < 140 for card in cards)
     counts["read"] += 1
     counts["with an entry that cannot be read"] += bool(record.unreadable)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from click import Group
 
-from cds_service import cards, dialects
+from cds_service import dialects
 from cds_service.__main__ import main
 from cds_service.catalogue import SERVICES
 from cds_service.issuers import IssuerTable
 from cds_service.settings import Limits, ServiceFile, TlsTable
 from cds_service.sites import ITEMS, SiteFile, load_config
+from explanations import help_lines
 from explanations.help_lines import guideline
 from fhir_adapters.gathered import ALL_KEYS
 from models.safety_rules import RULES, Topic
@@ -70,7 +71,7 @@ def test_the_allowed_links_of_the_registering_page_let_every_link_of_ours_throug
     page = (ROOT / "docs" / "registering.md").read_text(encoding="utf-8")
     examples = [tomllib.loads(text) for text in re.findall(r"```toml\n(.+?)```", page, re.DOTALL)]
     lists = [example["allowed_links"] for example in examples if "allowed_links" in example]
-    names = {name for listed in cards.LINKS.values() for name in listed} | set(cards.YOUNG.values())
+    names = {name for listed in help_lines.LINKS.values() for name in listed} | set(help_lines.YOUNG.values())
     ours = {guideline(name).url for name in names if guideline(name)}
 
     assert len(lists) == 2

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from builders import AS_OF, cards_of, given, patient, record_of
 
-from cds_service.drafts import REASONS, Visit, offers
+from cds_service.drafts import REASONS, offers
 from explanations.assessment import Engine
+from fhir_adapters.drafts import Visit
 from fhir_adapters.validation import faults
 from models.safety_rules import Topic
 

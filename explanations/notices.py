@@ -1,7 +1,8 @@
-"""What each topic's card says: summary, chart lines, what to consider, and on what it rests.
+"""What each topic has to say: summary, chart lines, what to consider, and on what it rests.
 
-One function a topic, from findings or scores to a `Draft`; `cards` puts on the rest. Summaries stay
-under 140 characters: what was found comes first, then when, then what to do.
+One function a topic, from findings or scores to a `Notice`; `notice_list` makes and orders all of them, a card or a
+page shows them. Summaries stay under 140 characters, the most a card may have: what was found comes first, then when,
+then what to do. Lines are markdown.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ NOT_MONITORING = "Not a monitoring service."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardSettings:
-    """What a site decides about its cards. `show_probability` is off unless a site turned it on."""
+class NoticeSettings:
+    """What a site decides about its notices. `show_probability` is off unless a site turned it on."""
 
     zone: tzinfo
     country: str = "US"
@@ -45,10 +46,10 @@ class CardSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A card before ids, links and buttons are put on. `steps`: at discharge, the steps that decide on its buttons.
+class Notice:
+    """What one topic says, before a card or a page gives it links and buttons.
 
-    `offers`: whether it has any; no draft fits an EPDS.
+    `steps`: at discharge, the steps that decide on its buttons. `offers`: whether it has any; no draft fits an EPDS.
     """
 
     topic: Topic
@@ -65,8 +66,10 @@ class Draft:
     offers: bool = True
 
 
-def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: CardSettings) -> Draft:
-    """The card of one topic from its findings, the most urgent first."""
+def from_findings(
+    assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: NoticeSettings
+) -> Notice:
+    """The notice of one topic from its findings, the most urgent first."""
     said = [statement(finding, settings.zone) for finding in findings]
     if topic is Topic.COULD_NOT_ASSESS:
         return _could_not_assess(assessment, findings, said)
@@ -77,7 +80,7 @@ def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFin
     summary = SUMMARIES[topic](findings[0], said[0], len(findings))
     urgency = max(f.urgency for f in findings)
     if topic is Topic.DATA_ANOMALY:
-        return Draft(
+        return Notice(
             topic=topic,
             urgency=urgency,
             summary=summary,
@@ -91,7 +94,7 @@ def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFin
         consider = ("Brief suicide safety assessment during this visit, before the patient leaves", consider[1])
     if acute and settings.contact:
         consider = (*consider[:2], f"{settings.contact} (set by this site)")
-    return Draft(
+    return Notice(
         topic=topic,
         urgency=urgency,
         summary=summary,
@@ -105,7 +108,7 @@ def from_findings(assessment: Assessment, topic: Topic, findings: list[SafetyFin
 
 
 def lines_of(said: list[Statement]) -> tuple[str, ...]:
-    """The lines of all findings, none said twice. What would make the card too long to read is counted.
+    """The lines of all findings, none said twice. What would make the notice too long to read is counted.
 
     Lines belong to their finding ("Same form"), so only whole findings that read the same are said once; what came
     later is said once at the end where it is the same for all.
@@ -194,7 +197,7 @@ SUMMARIES = {
 }
 
 
-def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Draft:
+def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Notice:
     record = assessment.record
     needed = record.lacking
     refused = [f"**Not read: {PARTS[u.what]}** ({u.reason})" for u in needed]
@@ -219,7 +222,7 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
             action = "A safety answer may be among them: ask directly." if hides else "Estimates may be incomplete."
             what = f"{noun} could not be read."
         summary = fit(action, what)
-    return Draft(
+    return Notice(
         topic=Topic.COULD_NOT_ASSESS,
         urgency=max(f.urgency for f in findings),
         summary=summary,
@@ -238,7 +241,7 @@ def _missing_action(parts: set[str]) -> str:
     return "Age and sex are not known." if "patient" in parts else "No estimate was made."
 
 
-# What each part of the chart is called on a card.
+# What each part of the chart is called.
 PARTS = {
     "patient": "patient details",
     "screening": "screening answers",
@@ -255,7 +258,7 @@ PARTS = {
 }
 
 
-def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Draft:
+def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Notice:
     finding, first = findings[0], said[0]
     late = finding.days is not None and finding.days > 14
     table = _results_table(assessment, findings)
@@ -265,7 +268,7 @@ def _follow_up(assessment: Assessment, findings: list[SafetyFinding], said: list
         lines.append(f"Later PHQ-9, or a visit coded for depression: none in the records read{unread}")
     action, consider = _follow_up_advice(finding, late=late)
     fact = f"{first.what}, {first.when}"
-    return Draft(
+    return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=max(f.urgency for f in findings),
         summary=fit(action, f"{fact}; no later PHQ-9 or follow-up visit found." if late else f"{fact}.", f"{fact}."),
@@ -333,14 +336,14 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding] = (
     return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows] if rows else []
 
 
-def measure_again(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) -> Draft:
+def measure_again(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> Notice:
     """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
     score = next(s for s in assessment.scores if isinstance(s, RiskScore) and s.outcome == DEPRESSION)
     explanation = next(e for e in assessment.explanations if e.outcome == DEPRESSION)
     table = _results_table(assessment)
     reasons = _reason_lines(score, explanation, settings, phrases)
     summary = fit("Consider measuring symptoms with a PHQ-9.", f"In depression care; {_last_phq9(assessment, 'no')}.")
-    return Draft(
+    return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=Urgency.NOTE,
         summary=summary,
@@ -361,8 +364,8 @@ def _last_phq9(assessment: Assessment, none: str) -> str:
     return f"last PHQ-9 {dated(last.when)}, {ago(record.days_since(last.when))}"
 
 
-def prompt(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) -> Draft:
-    """The model's card: that asking is worth while, and why, with what is not known."""
+def prompt(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> Notice:
+    """The model's notice: that asking is worth while, and why, with what is not known."""
     scores = assessment.prompting()
     about = {DEPRESSION: "depression", SUICIDAL_IDEATION: "thoughts of self-harm"}
     named = " and ".join(about[s.outcome] for s in scores)
@@ -371,7 +374,7 @@ def prompt(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) 
     reasons = [_reason_lines(s, e, settings, phrases) for s, e in zip(scores, explained, strict=True)]
     versions = ", ".join(f"{s.outcome} {s.model_version}" for s in scores)
     pattern = f"Pattern in the record suggests asking about {named} today"
-    return Draft(
+    return Notice(
         topic=Topic.SCREENING_PROMPT,
         urgency=Urgency.NOTE,
         summary=fit("(machine learning, not a diagnosis).", f"{start[0].upper()}{start[1:]}. {pattern}", pattern),
@@ -385,7 +388,9 @@ def prompt(assessment: Assessment, settings: CardSettings, phrases: Phrasebook) 
     )
 
 
-def _reason_lines(score: RiskScore, explanation: Explanation, settings: CardSettings, phrases: Phrasebook) -> list[str]:
+def _reason_lines(
+    score: RiskScore, explanation: Explanation, settings: NoticeSettings, phrases: Phrasebook
+) -> list[str]:
     shown = explanation.leading(MOST_REASONS)
     lines = [f"**Above this site’s threshold:** estimate of {phrases.outcome[score.outcome]}"]
     lines += [phrases.reason(reason) for reason in shown]

@@ -1,0 +1,65 @@
+"""Notices of an assessment: all topics, in R14's order, with the history; proposals that go with them."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from builders import AS_OF, cards_of, given, patient, record_of
+
+from explanations.assessment import Engine, assess
+from explanations.notice_list import crisis_line, notices
+from explanations.notices import NoticeSettings
+from explanations.phrasebook import load
+from explanations.proposals import proposals, purpose
+from fhir_adapters.drafts import Visit
+from models.safety_rules import Topic
+
+SETTINGS = NoticeSettings(zone=ZoneInfo("UTC"))
+FOUR_TOPICS = (
+    "C-SSRS, today: questions 1-4 = yes, questions 5-6 = no",
+    "PHQ-9, 2 days ago: items 1-9 = 1, total = 9",
+    "Condition 6471006, 10 days ago, problem list",
+    "PHQ-9, 5 days ago: items 1-9 = 1, total = 20",
+    "PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0, total = 16",
+)
+
+
+def record(*lines: str):
+    return record_of(*(r for line in lines for r in given(line)), who=patient())
+
+
+def test_notices_are_not_merged_and_the_most_urgent_comes_first() -> None:
+    found = record(*FOUR_TOPICS)
+
+    said = notices(assess(found, Engine()), SETTINGS, load())
+
+    order = [(-notice.urgency, list(Topic).index(notice.topic)) for notice in said]
+    assert order == sorted(order)
+    assert len({notice.topic for notice in said}) == len(said) >= len(cards_of(found))
+
+
+def test_the_first_card_restates_the_first_notice() -> None:
+    found = record(*FOUR_TOPICS)
+
+    said = notices(assess(found, Engine()), SETTINGS, load())
+
+    assert cards_of(found)[0].summary == said[0].summary
+
+
+def test_nothing_found_is_no_notice() -> None:
+    assert notices(assess(record(), Engine()), SETTINGS, load()) == ()
+
+
+def test_crisis_lines_are_those_of_the_country() -> None:
+    assert "911" in crisis_line(assess(record(), Engine()), SETTINGS)
+
+
+@pytest.mark.parametrize("topic", list(Topic))
+def test_every_proposal_is_a_draft_of_another_purpose(topic: Topic) -> None:
+    visit = Visit(patient_id="p1", today=AS_OF.date())
+
+    found = proposals(topic, visit, 40)
+
+    assert all(p.resource["status"] == "draft" and p.label.startswith("Draft") for p in found)
+    assert len({purpose(p.resource) for p in found}) == len(found)
