@@ -10,7 +10,8 @@ import gettext as catalogues
 from functools import cache
 from pathlib import Path
 
-from flask import Flask, g
+from flask import g
+from jinja2 import Environment
 
 FOLDER = Path(__file__).parent / "locale"
 DOMAIN = "app"
@@ -43,9 +44,9 @@ def ngettext(one: str, many: str, number: int) -> str:
     return str(found.ngettext(one, many, number))
 
 
-def install(app: Flask) -> None:
+def install(templates: Environment) -> None:
     """`{% trans %}` and `_()` in templates."""
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # comes with the extension
+    templates.add_extension("jinja2.ext.i18n")
+    templates.install_gettext_callables(  # type: ignore[attr-defined]  # comes with the extension
         gettext, ngettext, newstyle=True
     )

@@ -56,10 +56,10 @@ def signing_key(pem: str) -> SigningKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError(HOW) from error
     if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP384R1):
-        algorithm, members = "ES384", ("crv", "kty", "x", "y")
+        algorithm, members = "ES384", ["crv", "kty", "x", "y"]
         public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     elif isinstance(private, rsa.RSAPrivateKey) and private.key_size >= LEAST_RSA_BITS:
-        algorithm, members = "RS384", ("e", "kty", "n")
+        algorithm, members = "RS384", ["e", "kty", "n"]
         public = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
     else:
         raise ValueError(HOW)

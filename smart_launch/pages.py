@@ -40,7 +40,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         static_folder="static",
         static_url_path="/smart/static",
     )
-    blueprint.record_once(lambda state: messages.install(state.app))
+    blueprint.record_once(lambda state: messages.install(state.app.jinja_env))
 
     @blueprint.get("/smart/", defaults={"_rest": ""})
     @blueprint.get("/smart/<path:_rest>")

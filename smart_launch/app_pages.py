@@ -1,0 +1,91 @@
+"""GET and POST below /smart/app/<launch>/: what a clinician sees of one patient, and what is said back about it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from smart_launch.chart import read_chart
+from smart_launch.cookies import SESSION, drop_cookie
+from smart_launch.errors import EhrFailed
+from smart_launch.guard import Opened, opened, opened_form, render
+from smart_launch.opinions import opinion
+from smart_launch.pages import page
+from smart_launch.records import note
+from smart_launch.runtime import AppRuntime
+from smart_launch.summary import summary_of
+from smart_launch.tokens import TokenEndpoint
+
+
+def create_blueprint(app: AppRuntime) -> Blueprint:
+    """The pages of a launch but its forms (`form_pages`)."""
+    blueprint = Blueprint("smart_app", __name__, url_prefix="/smart/app")
+
+    @blueprint.get("/<launch>/")
+    def summary(launch: str) -> Response:
+        return shown(app, opened(app, launch), "summary.html")
+
+    @blueprint.get("/<launch>/print")
+    def printable(launch: str) -> Response:
+        return shown(app, opened(app, launch), "print.html")
+
+    @blueprint.post("/<launch>/opinion")
+    def say(launch: str) -> BaseResponse:
+        there = opened_form(app, launch)
+        note(app, there.session, "opinion", **opinion(request.form, app.seal))
+        return redirect(url_for("smart_app.thanks", launch=launch), 303)
+
+    @blueprint.get("/<launch>/thanks")
+    def thanks(launch: str) -> Response:
+        return render(opened(app, launch), "thanks.html")
+
+    @blueprint.post("/<launch>/extend")
+    def extend(launch: str) -> BaseResponse:
+        opened_form(app, launch)
+        return redirect(url_for("smart_app.summary", launch=launch), 303)
+
+    @blueprint.post("/<launch>/close")
+    def close(launch: str) -> BaseResponse:
+        there = opened_form(app, launch)
+        give_back(app, there)
+        app.store.end_session(launch, "closed")
+        note(app, there.session, "closed")
+        answer = page("closed.html")
+        drop_cookie(answer, SESSION)
+        return answer
+
+    return blueprint
+
+
+def shown(app: AppRuntime, there: Opened, template: str) -> Response:
+    """A page about the chart as it is now; what was shown is on record before the page leaves."""
+    reading = read_chart(app, there)
+    found = summary_of(reading, there, app.phrases)
+    note(
+        app,
+        there.session,
+        "shown",
+        page=template.removesuffix(".html"),
+        topics=[n.topic.value for n in reading.notices],
+        unknown=[u.what for u in reading.assessment.record.unknown],
+        consent=reading.assessment.record.consent.value,
+    )
+    return render(there, template, summary=found)
+
+
+def give_back(app: AppRuntime, there: Opened) -> None:
+    """Revokes what the EHR gave, where it takes it back (SMART-084). A failure is logged and changes nothing."""
+    session = there.session
+    try:
+        endpoint = TokenEndpoint(
+            endpoints=app.discovery.endpoints(there.registration),
+            registration=there.registration,
+            keys=app.keys(),
+            keys_url=app.settings().keys_url,
+            now=app.now(),
+        )
+        if session.refresh_token is not None:
+            endpoint.revoke(session.refresh_token, "refresh_token")
+        endpoint.revoke(session.token, "access_token")
+    except EhrFailed:
+        note(app, session, "not-revoked")
