@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 from sqlalchemy import make_url
 
-from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, openapi, ops
+from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, openapi, ops, smart_app
 from cds_service.data_key import DataKey, key_beside, new_key
 from cds_service.engine import load_engine
 from cds_service.gate import Places, require_https
@@ -67,6 +67,7 @@ def create_app(
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())
+    smart_app.register(app, runtime)
     return app
 
 
@@ -81,6 +82,7 @@ def make_ready(config: ServiceConfig) -> None:
     if config.store is not None:
         prepare(config.store).close()
         _key(config)
+        smart_app.make_ready(config)
 
 
 def _key(config: ServiceConfig) -> DataKey:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,8 +35,11 @@ class DataKey:
 
     def pseudonym(self, site: str, patient: str) -> str:
         """The same 32 hex digits for the same patient of the same site; nothing about the id can be read from them."""
-        secret = hmac.new(base64.urlsafe_b64decode(self.text), b"pseudonym", hashlib.sha256).digest()
-        return hmac.new(secret, f"{site}\0{patient}".encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.new(self.derived(b"pseudonym"), f"{site}\0{patient}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def derived(self, purpose: bytes) -> bytes:
+        """A key of its own for one purpose."""
+        return hmac.new(base64.urlsafe_b64decode(self.text), purpose, hashlib.sha256).digest()
 
     def seal(self, text: str) -> bytes:
         """Encrypted and authenticated."""
@@ -51,22 +55,34 @@ def new_key() -> DataKey:
     return DataKey(Fernet.generate_key().decode())
 
 
-def key_beside(database: Path) -> DataKey:
-    """The key in the file beside a SQLite database, made at first use, readable by its owner only.
+def text_beside(database: Path, suffix: str, make: Callable[[], str]) -> str:
+    """The text in the file beside a SQLite database, made at first use, readable by its owner only.
 
-    Raises ConfigError when it cannot be read, written or used.
+    Raises ConfigError when it cannot be read or written.
     """
-    path = database.with_name(f"{database.name}.key")
+    path = database.with_name(f"{database.name}.{suffix}")
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         pass
     except OSError as error:
-        raise ConfigError(f"{path}: the data key cannot be written ({error.strerror}); set data_key") from error
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); name one in service.toml") from error
     else:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_key().text)
+            file.write(make())
     try:
-        return DataKey(path.read_text(encoding="ascii").strip())
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {HOW}") from error
+        raise ConfigError(f"{path}: cannot be read; restore it from a backup") from error
+
+
+def key_beside(database: Path) -> DataKey:
+    """The key in the file beside a SQLite database, made at first use.
+
+    Raises ConfigError when it cannot be read, written or used.
+    """
+    text = text_beside(database, "key", lambda: new_key().text)
+    try:
+        return DataKey(text)
+    except ConfigError as error:
+        raise ConfigError(f"{database.with_name(f'{database.name}.key')}: {HOW}") from error

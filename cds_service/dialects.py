@@ -35,7 +35,8 @@ def spoken(cards: Iterable[Card], dialect: Dialect, allowed_links: tuple[str, ..
 
 def _card(card: Card, dialect: Dialect, allowed_links: tuple[str, ...] | None) -> Card:
     if allowed_links is not None and card.links is not UNSET:
-        links = [link for link in card.links if any(_below(link.url, allowed) for allowed in allowed_links)]
+        # A SMART link is no address to open: the client looks it up among the apps that it has registered.
+        links = [k for k in card.links if k.type == "smart" or any(_below(k.url, allowed) for allowed in allowed_links)]
         card = msgspec.structs.replace(card, links=links or UNSET)
     if dialect is not Dialect.EPIC:
         return card

@@ -8,6 +8,7 @@ import time
 import msgspec
 from flask import Blueprint, Response, request
 
+from cds_service.app_links import with_app_links
 from cds_service.audit import Recording, recording
 from cds_service.auth import VerifiedClient
 from cds_service.body import json_body
@@ -95,6 +96,15 @@ def answer(
     record.assessed(assessment)
     refuse_silence(assessment)
     cards = offered.cards(assessment, site.cards, runtime.phrases, new_id=runtime.new_id, user=hook.context.user_id)
+    cards = with_app_links(
+        cards,
+        site=site,
+        address=config.address,
+        server=hook.fhir_server,
+        patient_id=patient_id,
+        key=runtime.key,
+        now=now,
+    )
     record.answered(cards, [card.source.topic.code for card in cards])
     return json_response(CardsResponse(cards=spoken(cards, site.dialect, site.allowed_links)))
 

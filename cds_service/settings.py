@@ -65,6 +65,7 @@ class ServiceFile(msgspec.Struct, forbid_unknown_fields=True):
     models: str | None = None
     store: str | Reference = DEFAULT_STORE
     data_key: Reference | None = None
+    smart_keys: list[Reference] = []
     cors_origins: list[str] = []
     trusted_proxies: list[str] = []
     allow_public_sandbox: bool = False

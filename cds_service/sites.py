@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from cds_service import settings
+from cds_service import settings, smart_settings
 from cds_service.data_key import DataKey
 from cds_service.dialects import Dialect
 from cds_service.errors import ConfigError
@@ -28,6 +28,7 @@ from cds_service.settings import (
     ServiceFile,
     Tls,
 )
+from cds_service.smart_settings import SmartTable
 from explanations.help_lines import countries
 from explanations.notices import NoticeSettings
 from fhir_adapters.client import is_base, is_loopback, is_loopback_host, same_base
@@ -38,6 +39,8 @@ from fhir_adapters.settings import ReadSettings
 from models.card import LocalSections
 from models.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.risk import BandThresholds
+from smart_launch.own_keys import OwnKeys
+from smart_launch.settings import Registration
 
 DEFAULT_SITE = "default"
 MODEL_CARD = "model-card.toml"
@@ -87,6 +90,7 @@ class SiteFile(Strict):
     show_probability: bool = False
     thresholds: ThresholdTable = msgspec.field(default_factory=ThresholdTable)
     questionnaire: list[QuestionnaireTable] = []
+    smart: list[SmartTable] = []
 
 
 class CardFile(Strict):
@@ -100,6 +104,7 @@ class SiteConfig:
 
     issuers: none refuses every call. allowed_links: links that do not begin so are left off cards; None allows all.
     client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None compares nothing.
+    smart: our registrations for the SMART app.
     """
 
     id: str
@@ -110,6 +115,7 @@ class SiteConfig:
     dialect: Dialect = Dialect.GENERIC
     allowed_links: tuple[str, ...] | None = None
     client_id: str | None = None
+    smart: tuple[Registration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,6 +125,7 @@ class ServiceConfig:
     mode: "demo" lets everyone on this machine call, and no file can set it.
     address: what clients' tokens name as aud, before the path; None where nothing is served.
     store: URL of the database; None for a temporary one. data_key: None for one beside a SQLite file.
+    smart_keys: our keys as a SMART client; None for ones beside a SQLite file.
     models: folder of the models; None: those shipped.
     model_cards: outcome -> what the deployment says on that model's card.
     """
@@ -133,8 +140,14 @@ class ServiceConfig:
     tls: Tls | None = None
     store: str | None = None
     data_key: DataKey | None = None
+    smart_keys: OwnKeys | None = None
     models: Path | None = None
     model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
+
+    @property
+    def registrations(self) -> tuple[Registration, ...]:
+        """Our registrations for the SMART app at all sites."""
+        return tuple(entry for site in self.sites for entry in site.smart)
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:
@@ -208,12 +221,14 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
     problems += [f"{folder / 'sites'}: two files have the id {n}; give each site its own" for n in doubled]
     bases = {s.id: s.reading.fhir_bases for s in sites}
     problems += [f"{folder / 'sites'}: {words}" for words in clashes([e for s in sites for e in s.issuers], bases)]
+    registered = [entry for site in sites for entry in site.smart]
+    problems += [f"{folder / 'sites'}: {words}" for words in smart_settings.doubled(registered)]
     url = settings.store_url(main, service, problems)
     config = ServiceConfig(
         sites=tuple(sites),
         mode=service.mode,
         address=settings.public_url(
-            main, service, address, problems, required=serving or any(s.issuers for s in sites)
+            main, service, address, problems, required=serving or bool(registered) or any(s.issuers for s in sites)
         ),
         body_bytes=service.body_bytes,
         limits=settings.limits(main, service.limits, problems),
@@ -222,6 +237,7 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         tls=settings.tls(main, service, problems),
         store=url,
         data_key=settings.data_key(main, service, url, problems),
+        smart_keys=smart_settings.keys(main, service, url, registered, problems),
         models=None if service.models is None else folder / service.models,
         model_cards=_model_cards(folder / MODEL_CARD, problems),
     )
@@ -274,6 +290,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         problems.append(f"{path}: id: expected at most {MOST_ID} printable characters")
     entries = [issuer(path, name, table, problems, development=development, sandbox=sandbox) for table in raw.issuer]
     maps = [found for table in raw.questionnaire if (found := _map(path, table, problems))]
+    smart = [smart_settings.registration(path, name, table, problems, development=development) for table in raw.smart]
     if len(problems) > before:
         return None
     return SiteConfig(
@@ -282,6 +299,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         dialect=Dialect(raw.dialect),
         allowed_links=None if raw.allowed_links is None else tuple(raw.allowed_links),
         client_id=raw.client_id,
+        smart=tuple(entry for entry in smart if entry is not None),
         cards=NoticeSettings(
             zone=zone, country=raw.country, contact=raw.escalation_contact, show_probability=raw.show_probability
         ),

@@ -29,66 +29,13 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from cds_service.errors import ConfigError, StoreUnavailable
+from cds_service.tables import NUMBERED, PASSING, SCHEMA, answer, card, feedback, tally, used_token
 
 WAIT_S = 2
 REST_S = 2
 ROWS_AT_ONCE = 1000
 MOST_CONNECTIONS = 60  # of one worker, beyond the five that stay open
 TALLY_KEPT = 60  # windows of a minute
-
-SCHEMA = sa.MetaData()
-NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
-used_token = sa.Table(
-    "used_token",
-    SCHEMA,
-    sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
-)
-tally = sa.Table(
-    "tally",
-    SCHEMA,
-    sa.Column("client", sa.String(64), primary_key=True),
-    sa.Column("minute", sa.BigInteger, primary_key=True),
-    sa.Column("calls", sa.Integer, nullable=False),
-)
-answer = sa.Table(
-    "answer",
-    SCHEMA,
-    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("event", sa.JSON, nullable=False),
-)
-card = sa.Table(
-    "card",
-    SCHEMA,
-    sa.Column("uuid", sa.String(36), primary_key=True),
-    sa.Column("answer", NUMBER, sa.ForeignKey("answer.id"), nullable=False, index=True),
-    sa.Column("site", sa.String(100), nullable=False),
-    sa.Column("topic", sa.String(40), nullable=False),
-    sa.Column("indicator", sa.String(10), nullable=False),
-    sa.Column("suggestions", sa.JSON, nullable=False),
-)
-feedback = sa.Table(
-    "feedback",
-    SCHEMA,
-    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False, unique=True),
-    sa.Column("site", sa.String(100), nullable=False),
-    sa.Column("service", sa.String(64), nullable=False),
-    sa.Column("card", sa.String(256), nullable=False, index=True),
-    # The answer that the card came with; null when we know no such card of this site.
-    sa.Column("answer", NUMBER, sa.ForeignKey("answer.id")),
-    sa.Column("topic", sa.String(40)),
-    sa.Column("outcome", sa.String(10), nullable=False),
-    sa.Column("outcome_at", sa.String(40), nullable=False),
-    sa.Column("suggestions", sa.JSON, nullable=False),
-    sa.Column("reason_system", sa.String(256)),
-    sa.Column("reason_code", sa.String(256)),
-    sa.Column("reason_hl7", sa.String(64)),
-    sa.Column("comment", sa.LargeBinary),
-)
 
 
 class Admission(Enum):
@@ -142,7 +89,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One database. Made once a process; connections are taken from its pool."""
+    """One database. Made once a process; connections are taken from its pool. The app's rows: `app_store`."""
 
     engine: sa.Engine
     outage: Outage = field(default_factory=Outage)
@@ -153,8 +100,8 @@ class Store:
         expires, now: seconds since 1970. most_a_minute: 0 for no limit.
         """
         minute = now // 60
-        with self._transaction() as connection:
-            if not self._new(connection, used_token, {"digest": digest, "expires": expires}):
+        with self.transaction() as connection:
+            if not self.new(connection, used_token, {"digest": digest, "expires": expires}):
                 return Admission.REPLAYED
             calls = self._counted(connection, client, minute)
             if calls == 1:  # a client's first call of a minute tidies up
@@ -173,7 +120,7 @@ class Store:
             {"uuid": c.uuid, "site": site, "topic": c.topic, "indicator": c.indicator, "suggestions": [*c.suggestions]}
             for c in cards
         ]
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             done = connection.execute(answer.insert().values(at=at.isoformat(), event=dict(event)))
             number = int(done.inserted_primary_key[0])  # type: ignore[index]  # one row went in
             if rows:
@@ -188,7 +135,7 @@ class Store:
         sites: those that the client speaks for; only their cards are known.
         """
         new = known = 0
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for item in items:
                 wanted = sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))
                 found = connection.execute(sa.select(card.c.answer, card.c.topic, card.c.site).where(wanted)).first()
@@ -208,13 +155,13 @@ class Store:
                     "reason_hl7": item.reason_hl7,
                     "comment": item.comment,
                 }
-                new += self._new(connection, feedback, values)
+                new += self.new(connection, feedback, values)
                 known += found is not None
         return new, known
 
     def rows(self, table: sa.Table) -> list[dict[str, Any]]:
         """Every row of a table, in order of its key."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             found = connection.execute(sa.select(table).order_by(*table.primary_key.columns))
             return [dict(row) for row in found.mappings()]
 
@@ -227,14 +174,14 @@ class Store:
 
     def revision(self) -> str | None:
         """The version of its tables; None for an empty database."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
     def upgrade(self) -> None:
         """Brings the tables to this version. Doing it again changes nothing. Raises ConfigError for later tables."""
         config = _alembic()
         try:
-            with self._transaction(patient=True) as connection:
+            with self.transaction(patient=True) as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except CommandError as error:
@@ -263,10 +210,10 @@ class Store:
 
     def _write_all(self, file: TextIO) -> int:
         count = 0
-        with self._transaction(snapshot=True, patient=True) as connection:
+        with self.transaction(snapshot=True, patient=True) as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
             file.write(json.dumps({"mhcds": "backup", "revision": revision}) + "\n")
-            for table in SCHEMA.sorted_tables:
+            for table in (t for t in SCHEMA.sorted_tables if t not in PASSING):
                 wanted = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=ROWS_AT_ONCE)
                 for row in connection.execute(wanted).mappings():
                     values = {k: {"hex": v.hex()} if isinstance(v, bytes) else v for k, v in row.items()}
@@ -281,7 +228,7 @@ class Store:
         """
         count = 0
         try:
-            with gzip.open(source, "rt", encoding="utf-8") as file, self._transaction(patient=True) as connection:
+            with gzip.open(source, "rt", encoding="utf-8") as file, self.transaction(patient=True) as connection:
                 head = json.loads(next(file, "null"))
                 if not isinstance(head, dict) or head.get("mhcds") != "backup":
                     raise ConfigError(f"{source}: expected a file written by `mhcds db backup`")
@@ -305,7 +252,7 @@ class Store:
         """PostgreSQL counts apart from the rows; SQLite goes on from the highest."""
         if self.engine.dialect.name != "postgresql":
             return
-        for table in (answer, feedback):
+        for table in NUMBERED:
             highest = sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
             sequence = sa.func.pg_get_serial_sequence(table.name, "id")
             connection.execute(sa.select(sa.func.setval(sequence, highest, False)))  # noqa: FBT003  # as SQL has it
@@ -318,13 +265,13 @@ class Store:
     def _dialect(self) -> Any:  # noqa: ANN401  # two modules with the same function
         return postgresql if self.engine.dialect.name == "postgresql" else sqlite
 
-    def _new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    def new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Puts a row in unless its key is there. Whether it is new is asked of the row: drivers count otherwise."""
         add = self._dialect.insert(table).values(values).on_conflict_do_nothing()
         return connection.execute(add.returning(*table.primary_key.columns)).first() is not None
 
     @contextmanager
-    def _transaction(self, *, snapshot: bool = False, patient: bool = False) -> Iterator[sa.Connection]:
+    def transaction(self, *, snapshot: bool = False, patient: bool = False) -> Iterator[sa.Connection]:
         """One transaction. snapshot: reads all rows as of one moment. patient: no statement is cut off for its time."""
         if self.outage.lasts:
             raise StoreUnavailable("the store failed a moment ago and is not asked")

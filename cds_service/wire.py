@@ -82,6 +82,7 @@ class Link(Wire):
     label: str
     url: str
     type: str
+    app_context: str | UnsetType = UNSET
 
 
 class Card(Wire):

@@ -6,6 +6,7 @@ in the address of every page, so that two launches in one browser never mix (SMA
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -102,20 +103,20 @@ class AppStore(Protocol):
     def change_session(self, launch: str, sealed: bytes, version: int) -> bool:
         """Puts a changed session in the place of version - 1. False when somebody else was first."""
 
-    def end_sessions(self, browser: str, reason: str, *, but: str | None = None) -> None:
-        """Ends the sessions of a browser, `but` that launch; of an ended session nothing sealed stays."""
+    def end_sessions(self, browser: str, reason: str) -> None:
+        """Ends the sessions of a browser; of an ended session nothing sealed stays."""
 
     def end_session(self, launch: str, reason: str) -> None:
         """Ends one."""
 
-    def claim(self, submission: str, launch: str, now: int) -> bool:
+    def claim(self, submission_id: str, launch: str, now: int) -> bool:
         """Takes a submission of a form for the first time; False when it was taken before."""
 
-    def note_written(self, submission: str, slot: str, reference: str) -> None:
+    def note_written(self, submission_id: str, slot: str, reference: str) -> None:
         """Keeps that one resource of a submission is in the chart."""
 
-    def written(self, submission: str) -> dict[str, str]:
+    def written(self, submission_id: str) -> dict[str, str]:
         """Slot -> reference, of what is in the chart already."""
 
-    def record(self, at: str, event: dict[str, object]) -> None:
+    def record(self, at: str, event: Mapping[str, object]) -> None:
         """Appends one event of the app: who saw or did what; pseudonyms only."""

@@ -10,7 +10,7 @@ import pytest
 from ehr import ADDRESS, FEEDBACK
 from hook_calls import ACUTE, POSITIVE, call_of, client_of, diagnostics, path_of
 
-from cds_service import store
+from cds_service import tables
 from cds_service.catalogue import SERVICES
 from cds_service.data_key import key_beside
 from cds_service.store import open_store
@@ -50,7 +50,7 @@ def send(client, *items: dict, **wanted):
 def stored(client) -> list[dict]:
     found = open_store(f"sqlite:///{client.folder / 'data' / 'mhcds.db'}")
     try:
-        return found.rows(store.feedback)
+        return found.rows(tables.feedback)
     finally:
         found.close()
 
@@ -85,7 +85,7 @@ def test_feedback_is_stored_with_the_card_and_the_answer_that_it_is_about(client
 
     (row,) = stored(client)
     found = open_store(f"sqlite:///{client.folder / 'data' / 'mhcds.db'}")
-    (sent,) = found.rows(store.card)
+    (sent,) = found.rows(tables.card)
     found.close()
     assert (row["answer"], row["topic"]) == (sent["answer"], "positive-safety-answer")
     assert sent["uuid"] == row["card"] == card["uuid"]

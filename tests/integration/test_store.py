@@ -307,7 +307,7 @@ def test_many_rows_are_backed_up_however_long_a_statement_takes(store, tmp_path:
     many = [CardRow(uuid=f"u{n}", topic="acute-safety", indicator="critical", suggestions=()) for n in range(5000)]
     store.write_answer(NOW, "north", {}, many)
 
-    with store._transaction(patient=True) as connection:
+    with store.transaction(patient=True) as connection:
         if store.engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_sleep(2.5)"))  # a statement of a call is cut off after two seconds
     assert store.backup(tmp_path / "b.gz") == 5001

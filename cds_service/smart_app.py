@@ -1,0 +1,95 @@
+"""The SMART app on this service: its settings, store and engine put together, its routes on the Flask app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cryptography.fernet import InvalidToken
+from flask import Flask
+
+from cds_service.app_links import topic_of
+from cds_service.app_store import AppRows
+from cds_service.engine import for_site
+from cds_service.runtime import Runtime
+from cds_service.sites import ServiceConfig
+from cds_service.smart_settings import keys_beside
+from smart_launch import app_pages, form_pages, launch, pages
+from smart_launch.discovery import Discovery
+from smart_launch.id_token import IssuerKeys
+from smart_launch.own_keys import OwnKeys
+from smart_launch.runtime import AppRuntime
+from smart_launch.settings import AppSettings, AppSite
+
+NOWHERE = "http://127.0.0.1"
+
+
+def register(app: Flask, runtime: Runtime) -> None:
+    """Puts the app's routes on the service."""
+
+    def local() -> bool:
+        return runtime.config().mode != "production"
+
+    whole = AppRuntime(
+        settings=lambda: app_settings(runtime.config()),
+        engine=lambda thresholds: for_site(runtime.engine, thresholds),
+        phrases=runtime.phrases,
+        store=AppRows(runtime.store),
+        keys=_keys(runtime.config),
+        discovery=Discovery(local=local),
+        issuer_keys=IssuerKeys(local=local),
+        seal=runtime.key.seal,
+        unseal=lambda sealed: _unsealed(runtime, sealed),
+        pseudonym=runtime.key.pseudonym,
+        opted_out=runtime.opted_out,
+        topic_of=lambda said, site, patient: topic_of(said, site, patient, runtime.key, runtime.now()),
+        now=runtime.now,
+    )
+    pages.ready(
+        app,
+        whole,
+        launch.create_blueprint(whole),
+        app_pages.create_blueprint(whole),
+        form_pages.create_blueprint(whole),
+    )
+
+
+def make_ready(config: ServiceConfig) -> None:
+    """Before workers start: the keys that private_key_jwt needs are there. Raises ConfigError."""
+    if config.registrations and config.smart_keys is None and config.store is not None:
+        keys_beside(config.store)
+
+
+def app_settings(config: ServiceConfig) -> AppSettings:
+    """What the app needs of the settings."""
+    sites = tuple(
+        AppSite(
+            id=site.id,
+            reading=site.reading,
+            notices=site.cards,
+            thresholds=site.thresholds,
+            registrations=site.smart,
+        )
+        for site in config.sites
+    )
+    return AppSettings(sites=sites, address=config.address or NOWHERE, local=config.mode != "production")
+
+
+def _keys(config: Callable[[], ServiceConfig]) -> Callable[[], OwnKeys]:
+    """Our keys: of the settings, which may change, or those beside a SQLite file; none where nothing is registered."""
+
+    def keys() -> OwnKeys:
+        current = config()
+        if current.smart_keys is not None:
+            return current.smart_keys
+        if current.store is None or not current.registrations:
+            return OwnKeys()
+        return keys_beside(current.store)
+
+    return keys
+
+
+def _unsealed(runtime: Runtime, sealed: bytes) -> str:
+    try:
+        return runtime.key.unseal(sealed)
+    except InvalidToken as error:
+        raise ValueError("expected what was sealed with this deployment's key") from error

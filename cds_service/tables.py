@@ -1,0 +1,109 @@
+"""The tables of the store. A change here needs a new file in `migrations/versions`."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+SCHEMA = sa.MetaData()
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+used_token = sa.Table(
+    "used_token",
+    SCHEMA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+)
+tally = sa.Table(
+    "tally",
+    SCHEMA,
+    sa.Column("client", sa.String(64), primary_key=True),
+    sa.Column("minute", sa.BigInteger, primary_key=True),
+    sa.Column("calls", sa.Integer, nullable=False),
+)
+answer = sa.Table(
+    "answer",
+    SCHEMA,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("event", sa.JSON, nullable=False),
+)
+card = sa.Table(
+    "card",
+    SCHEMA,
+    sa.Column("uuid", sa.String(36), primary_key=True),
+    sa.Column("answer", NUMBER, sa.ForeignKey("answer.id"), nullable=False, index=True),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("topic", sa.String(40), nullable=False),
+    sa.Column("indicator", sa.String(10), nullable=False),
+    sa.Column("suggestions", sa.JSON, nullable=False),
+)
+feedback = sa.Table(
+    "feedback",
+    SCHEMA,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("service", sa.String(64), nullable=False),
+    sa.Column("card", sa.String(256), nullable=False, index=True),
+    # The answer that the card came with; null when we know no such card of this site.
+    sa.Column("answer", NUMBER, sa.ForeignKey("answer.id")),
+    sa.Column("topic", sa.String(40)),
+    sa.Column("outcome", sa.String(10), nullable=False),
+    sa.Column("outcome_at", sa.String(40), nullable=False),
+    sa.Column("suggestions", sa.JSON, nullable=False),
+    sa.Column("reason_system", sa.String(256)),
+    sa.Column("reason_code", sa.String(256)),
+    sa.Column("reason_hl7", sa.String(64)),
+    sa.Column("comment", sa.LargeBinary),
+)
+
+# ---- the SMART app ------------------------------------------------------------------------------------------------
+
+launch_state = sa.Table(
+    "launch_state",
+    SCHEMA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+)
+app_session = sa.Table(
+    "app_session",
+    SCHEMA,
+    sa.Column("launch", sa.String(32), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("browser", sa.String(64), nullable=False, index=True),
+    sa.Column("iss", sa.String(2048), nullable=False),
+    # Tokens and patient, encrypted; empty once the session is over.
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("started", sa.BigInteger, nullable=False, index=True),
+    sa.Column("used", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("ended", sa.String(20)),
+)
+submission = sa.Table(
+    "submission",
+    SCHEMA,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("launch", sa.String(32), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+written = sa.Table(
+    "written",
+    SCHEMA,
+    sa.Column("submission", sa.String(128), primary_key=True),
+    sa.Column("slot", sa.String(40), primary_key=True),
+    sa.Column("reference", sa.String(256), nullable=False),
+)
+app_event = sa.Table(
+    "app_event",
+    SCHEMA,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("event", sa.JSON, nullable=False),
+)
+
+# Over with the launch that they are of: in no backup.
+PASSING = (launch_state, app_session)
+# Rows numbered by the database.
+NUMBERED = (answer, feedback, app_event)
