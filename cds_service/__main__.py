@@ -236,6 +236,20 @@ def db_new_key() -> None:
     click.echo(new_key().text)
 
 
+@main.group()
+def smart() -> None:
+    """The SMART app: keys by which EHRs know us."""
+
+
+@smart.command("new-key")
+@click.option("--algorithm", type=click.Choice(["ES384", "RS384"]), default="ES384", show_default=True)
+def smart_new_key(algorithm: str) -> None:
+    """Print a new private key (PEM), for a file that only the service can read; name it in smart_keys."""
+    from smart_launch.own_keys import new_pem
+
+    click.echo(new_pem(algorithm), nl=False)
+
+
 @contextmanager
 def _store(folder: Path) -> Iterator[Store]:
     """The store of a folder's settings; what goes wrong is a clear end of the program."""

@@ -25,6 +25,7 @@ from fhir_adapters.client import is_loopback_host
 
 log = logging.getLogger("mhcds")
 WAIT_FOR_A_PLACE_S = 0.1
+HTTPS_ONLY = ("/cds-services", "/smart")
 
 
 class Places:
@@ -51,8 +52,8 @@ class Places:
 
 
 def require_https(config: ServiceConfig, request: Request) -> None:
-    """Raises InsecureTransport when what belongs to CDS Hooks is asked for in the clear, in production."""
-    if config.mode == "production" and request.scheme != "https" and request.path.startswith("/cds-services"):
+    """Raises InsecureTransport when CDS Hooks or the SMART app is asked for in the clear, in production."""
+    if config.mode == "production" and request.scheme != "https" and request.path.startswith(HTTPS_ONLY):
         raise InsecureTransport("expected https")
 
 

@@ -38,6 +38,30 @@ HEADERS: dict[int, tuple[str, str]] = {
     429: ("Retry-After", "Seconds."),
     503: ("Retry-After", "Seconds."),
 }
+HTML = "text/html; charset=utf-8"
+# The SMART app: path, method, operation, summary.
+PAGES = (
+    ("/smart/launch", "get", "smartLaunch", "Begins a SMART launch (iss and launch), or offers a choice of EHRs"),
+    ("/smart/callback", "get", "smartCallback", "Where the EHR's authorization server sends the browser back to"),
+    ("/smart/app/{launch}/", "get", "appSummary", "One patient: findings, course, what was known, estimates"),
+    ("/smart/app/{launch}/print", "get", "appPrint", "The same, to be printed"),
+    ("/smart/app/{launch}/opinion", "post", "appOpinion", "What a clinician says about an estimate"),
+    ("/smart/app/{launch}/thanks", "get", "appThanks", "That it was recorded"),
+    ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
+    ("/smart/app/{launch}/close", "post", "appClose", "Ends the session"),
+)
+PAGE_STATUSES = {
+    "200": "The page.",
+    "400": "A launch or a form that cannot be used.",
+    "401": "No session of this browser.",
+    "403": "A form that is not of this app's pages, a user who is no clinician, or plain http.",
+    "404": "There is no such page.",
+    "413": "The form is larger than the limit.",
+    "422": "The form has open questions, which it names.",
+    "500": "The service failed; nothing was written.",
+    "502": "The EHR did not do its part.",
+    "503": "The store failed; try again.",
+}
 ALWAYS = (400, 405, 500)
 CALLED = (401, 403, 404, *ALWAYS, 413, 415, 429, 503)
 
@@ -55,12 +79,17 @@ def document() -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The public address of this deployment."}],
-        "tags": [{"name": "CDS Hooks"}, {"name": "Operations"}, {"name": "Transparency"}],
+        "tags": [{"name": name} for name in ("CDS Hooks", "Operations", "Transparency", "SMART app")],
         "paths": _paths(),
         "components": {
             "schemas": schemas(),
             "responses": {str(status): _refusal(status) for status in REFUSALS},
-            "parameters": {"id": _ID, "If-None-Match": _IF_NONE_MATCH, "Content-Encoding": _CONTENT_ENCODING},
+            "parameters": {
+                "id": _ID,
+                "launch": _LAUNCH,
+                "If-None-Match": _IF_NONE_MATCH,
+                "Content-Encoding": _CONTENT_ENCODING,
+            },
             "securitySchemes": {
                 "cdsClient": {
                     "type": "http",
@@ -81,6 +110,13 @@ _ID: Schema = {
     "required": True,
     "description": "A service of discovery.",
     "schema": {"type": "string", "enum": [s.id for s in SERVICES]},
+}
+_LAUNCH: Schema = {
+    "name": "launch",
+    "in": "path",
+    "required": True,
+    "description": "A launch; its session is a cookie of the browser that it was opened in.",
+    "schema": {"type": "string"},
 }
 _IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
@@ -154,7 +190,25 @@ def _paths() -> Schema:
             "get": _cached("Transparency", "modelCards", "Each model, its figures and limits", _json("ModelCards"))
         },
         "/openapi.json": {"get": _cached("Operations", "openapi", "This description", _json("Description"))},
-    }  # fmt: skip
+        "/smart/jwks.json": {
+            "get": _open(
+                "SMART app",
+                "ownKeys",
+                "Our public keys, for EHRs",
+                {"200": _answer("A JWK Set; public halves only.", _json("JwkSet"))},
+            )
+        },
+    } | {path: _pages(path) for path, _method, _name, _words in PAGES}  # fmt: skip
+
+
+def _pages(path: str) -> Schema:
+    """The operations of a page's address. What goes wrong is a page as well, but for what no route saw."""
+    page = {HTML: {"schema": {"type": "string"}}}
+    either = page | _json("OperationOutcome")
+    answers = {status: _answer(said, either) for status, said in PAGE_STATUSES.items()}
+    answers["303"] = {"description": "To the next page."}
+    found = {m: _open("SMART app", name, words, answers, (405,)) for place, m, name, words in PAGES if place == path}
+    return found | ({"parameters": [{"$ref": "#/components/parameters/launch"}]} if "{launch}" in path else {})
 
 
 def _json(name: str, example: object = None) -> Schema:

@@ -229,6 +229,9 @@ WRITTEN: Schema = {
             "checks": _object({name: text("ok, or what is wrong.") for name in ("store", "models", "configuration")}),
         }
     ),
+    "JwkSet": _object(
+        {"keys": {"type": "array", "items": {"type": "object", "required": ["kty", "kid"], "not": {"required": ["d"]}}}}
+    ),
     "ModelCards": _object(
         {
             "models": {
