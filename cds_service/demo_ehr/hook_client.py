@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl
 
 import requests
 
+from cds_service.demo_ehr.charts import Charts
 from cds_service.demo_ehr.codes import Json
-from cds_service.demo_ehr.fhir_server import Charts
 from cds_service.demo_ehr.patients import USER, DemoPatient
 from cds_service.demo_ehr.search import SearchError
 

@@ -24,7 +24,7 @@ from rich.text import Text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cds_service.demo_ehr import fhir_server, terminal
-from cds_service.demo_ehr.fhir_server import Charts
+from cds_service.demo_ehr.charts import Charts
 from cds_service.demo_ehr.hook_client import Exchange, HookClient, ServiceUnreachableError, connect, topic
 from cds_service.demo_ehr.page import Clinic, create_blueprint
 from cds_service.demo_ehr.patients import DemoPatient, ExpectedCard, demo_patients

@@ -19,7 +19,14 @@ PAGE_SIZE = 50
 # Search parameter -> the element that it looks at, for the resource types that this EHR has.
 ELEMENTS: dict[str, dict[str, str]] = {
     "Patient": {"identifier": "identifier"},
-    "Observation": {"code": "code", "category": "category", "status": "status", "date": "effectiveDateTime"},
+    "Practitioner": {"identifier": "identifier"},
+    "Observation": {
+        "identifier": "identifier",
+        "code": "code",
+        "category": "category",
+        "status": "status",
+        "date": "effectiveDateTime",
+    },
     "Condition": {
         "code": "code",
         "category": "category",
@@ -28,7 +35,12 @@ ELEMENTS: dict[str, dict[str, str]] = {
         "onset-date": "onsetDateTime",
         "recorded-date": "recordedDate",
     },
-    "QuestionnaireResponse": {"status": "status", "authored": "authored"},
+    "QuestionnaireResponse": {
+        "identifier": "identifier",
+        "questionnaire": "questionnaire",
+        "status": "status",
+        "authored": "authored",
+    },
     "MedicationRequest": {
         "code": "medicationCodeableConcept",
         "status": "status",
@@ -39,8 +51,16 @@ ELEMENTS: dict[str, dict[str, str]] = {
     "Procedure": {"code": "code", "category": "category", "status": "status", "date": "performedDateTime"},
     "Coverage": {"status": "status", "type": "type"},
     "Consent": {"status": "status"},
+    "Task": {"identifier": "identifier", "code": "code", "status": "status", "authored-on": "authoredOn"},
+    "ServiceRequest": {
+        "identifier": "identifier",
+        "code": "code",
+        "intent": "intent",
+        "status": "status",
+        "authored": "authoredOn",
+    },
 }
-DATES = ("date", "authored", "authoredon", "onset-date", "recorded-date")
+DATES = ("date", "authored", "authored-on", "authoredon", "onset-date", "recorded-date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +79,7 @@ def search(resources: Iterable[Json], resource_type: str, parameters: Iterable[t
     """The resources of a type that meet every parameter, in chart order. Raises SearchError for an unreadable date."""
     found = [resource for resource in resources if resource["resourceType"] == resource_type]
     for name, value in parameters:
-        found = [resource for resource in found if _meets(resource, name, value)]
+        found = [resource for resource in found if meets(resource, name, value)]
     for name, value in parameters:
         if name == "_sort" and value.removeprefix("-") in ELEMENTS[resource_type]:
             element = ELEMENTS[resource_type][value.removeprefix("-")]
@@ -89,14 +109,21 @@ def bundle(matches: Sequence[Json], base: str, resource_type: str, parameters: S
     return page | ({"entry": entries} if entries else {})
 
 
-def _meets(resource: Json, name: str, value: str) -> bool:
+def owner(resource: Json) -> str | None:
+    """The reference of the patient whose resource it is, such as Patient/1; None for what is no patient's."""
+    if resource["resourceType"] == "Patient":
+        return f"Patient/{resource['id']}"
+    part = next((resource[name] for name in ("subject", "beneficiary", "patient", "for") if name in resource), None)
+    reference = part.get("reference") if isinstance(part, dict) else None
+    return reference if isinstance(reference, str) else None
+
+
+def meets(resource: Json, name: str, value: str) -> bool:
+    """Whether a resource meets one search parameter. Raises SearchError for a date that cannot be read."""
     if name in ("patient", "subject"):
-        if resource["resourceType"] == "Patient":
-            return True
-        owner = (resource.get("subject") or resource.get("beneficiary") or resource.get("patient") or {}).get(
-            "reference", ""
-        )
-        return any(owner == f"Patient/{wanted.removeprefix('Patient/')}" for wanted in value.split(","))
+        # A Patient has no such parameter, and one that is not known is ignored.
+        owners = {f"Patient/{wanted.removeprefix('Patient/')}" for wanted in value.split(",")}
+        return resource["resourceType"] == "Patient" or owner(resource) in owners
     if name == "_id":
         return resource["id"] in value.split(",")
     element = ELEMENTS[resource["resourceType"]].get(name)
@@ -104,6 +131,9 @@ def _meets(resource: Json, name: str, value: str) -> bool:
         return True
     if name in DATES:
         return any(_in_time(resource.get(element), wanted) for wanted in value.split(","))
+    if name == "questionnaire":
+        canonical = str(resource.get(element, ""))
+        return any(wanted in (canonical, canonical.partition("|")[0]) for wanted in value.split(","))
     tokens = _tokens(resource.get(element))
     return any(_token_meets(tokens, wanted) for wanted in value.split(","))
 

@@ -1,0 +1,118 @@
+"""SMART scopes: read in both syntaxes, written in either, and what each one lets a token do.
+
+v2 is `patient/Observation.rs?category=survey` with the letters c, r, u, d, s in that order; v1 is
+`patient/Observation.read`, `.write` or `.*`. Other scopes (`openid`, `launch` ...) are plain words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import parse_qsl
+
+from cds_service.demo_ehr.codes import Json
+from cds_service.demo_ehr.search import ELEMENTS, SearchError, meets, owner
+
+PLAIN = ("openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter")
+REFRESHING = ("online_access", "offline_access")
+WRITABLE = ("QuestionnaireResponse", "Observation", "Task", "ServiceRequest")
+ABOUT_USERS = ("Practitioner",)
+
+_V1 = {"read": "rs", "write": "cud", "*": "cruds"}
+_SHAPE = re.compile(r"(patient|user)/([A-Z][A-Za-z]*|\*)\.(read|write|\*|c?r?u?d?s?)(?:\?(.+))?")
+
+
+class Syntax(StrEnum):
+    """How a granted scope is written."""
+
+    AS_ASKED = "as asked"
+    V1 = "v1"
+    V2 = "v2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What one scope allows: `rights` of c, r, u, d, s; `narrowed`: search parameters that a resource must meet."""
+
+    level: str
+    resource_type: str
+    rights: str
+    narrowed: tuple[tuple[str, str], ...] = ()
+
+    def covers(self, right: str, resource_type: str) -> bool:
+        """Whether it gives a right on some resource of the type."""
+        return right in self.rights and self.resource_type in (resource_type, "*")
+
+    def written(self, syntax: Syntax) -> str:
+        """The scope in v1 or v2. v1 knows no single rights and no narrowing, so there it may allow more."""
+        place = f"{self.level}/{self.resource_type}"
+        if syntax is Syntax.V2:
+            return f"{place}.{self.rights}"
+        reads, writes = set("rs") & set(self.rights), set("cud") & set(self.rights)
+        return f"{place}.{'*' if reads and writes else 'read' if reads else 'write'}"
+
+
+def scope_of(text: str) -> Scope | None:
+    """What a resource scope allows, or None for a plain word or a form that is not defined."""
+    shape = _SHAPE.fullmatch(text)
+    if shape is None or not shape[3]:
+        return None
+    level, resource_type, rights, query = shape.groups()
+    narrowed = tuple(parse_qsl(query or ""))
+    return Scope(level=level, resource_type=resource_type, rights=_V1.get(rights, rights), narrowed=narrowed)
+
+
+def supported(text: str) -> bool:
+    """Whether this EHR can grant a scope. What it cannot grant it leaves out, as the specification wants."""
+    if text in PLAIN or text in REFRESHING:
+        return True
+    scope = scope_of(text)
+    if scope is None or (scope.level == "user" and scope.resource_type not in ABOUT_USERS):
+        return False
+    known = ELEMENTS.get(scope.resource_type)
+    if scope.resource_type == "*":
+        return not scope.narrowed
+    return known is not None and all(name in known for name, _ in scope.narrowed)
+
+
+def written(text: str, syntax: Syntax) -> str:
+    """A scope in a syntax; plain words, and what is written so already, stay what they are."""
+    scope = scope_of(text)
+    if scope is None or syntax is Syntax.AS_ASKED or (syntax is Syntax.V2 and scope.narrowed):
+        return text
+    return scope.written(syntax)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What the bearer of an access token may do: rights of `scopes`, in the chart of one patient."""
+
+    patient: str | None
+    user: str
+    scopes: tuple[str, ...]
+
+    def of_type(self, right: str, resource_type: str) -> bool:
+        """Whether some resource of the type may be read (r), searched (s), created (c) or changed (u)."""
+        if right == "r" and resource_type in ABOUT_USERS and "fhirUser" in self.scopes:
+            return True
+        return any(scope.covers(right, resource_type) for scope in self._resource_scopes())
+
+    def of(self, right: str, resource: Json) -> bool:
+        """Whether it may be done with this resource: the patient's own, and within the narrowing of a scope."""
+        resource_type = resource["resourceType"]
+        if resource_type in ABOUT_USERS:
+            return self.of_type(right, resource_type) and right in "rs"
+        if self.patient is None or owner(resource) != f"Patient/{self.patient}":
+            return False
+        return any(scope.covers(right, resource_type) and _within(resource, scope) for scope in self._resource_scopes())
+
+    def _resource_scopes(self) -> list[Scope]:
+        return [scope for text in self.scopes if (scope := scope_of(text))]
+
+
+def _within(resource: Json, scope: Scope) -> bool:
+    try:
+        return all(meets(resource, name, value) for name, value in scope.narrowed)
+    except SearchError:
+        return False
