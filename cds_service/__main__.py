@@ -76,7 +76,7 @@ def demo(once: bool, host: str, port: int) -> None:
     from cds_service.demo_ehr.config import demo_config
     from cds_service.demo_ehr.runner import run_demo
 
-    sys.exit(run_demo(lambda: create_app(demo_config()), once=once, host=host, port=port))
+    sys.exit(run_demo(lambda addresses: create_app(demo_config(addresses)), once=once, host=host, port=port))
 
 
 @main.command()

@@ -13,6 +13,14 @@ from cds_service.demo_ehr import codes
 from cds_service.demo_ehr.codes import Json
 
 CLINICIAN = "Practitioner/demo-clinician"
+CLINICIAN_NAME = "Dr Robin Lindqvist"
+PRACTITIONER: Json = {
+    "resourceType": "Practitioner",
+    "id": CLINICIAN.partition("/")[2],
+    "active": True,
+    "identifier": [{"system": f"{codes.DEMO}/staff-number", "value": "1047"}],
+    "name": [{"use": "official", "family": "Lindqvist", "given": ["Robin"], "prefix": ["Dr"]}],
+}
 
 
 def birth_date(as_of: date, age_years: int, days_since_birthday: int) -> date:
@@ -73,7 +81,7 @@ class ChartBuilder:
                 "name": [{"use": "official", "family": family, "given": given.split()}],
                 "gender": gender,
                 "birthDate": birth_date(self.as_of.date(), age_years, days_since_birthday).isoformat(),
-                "generalPractitioner": [{"reference": CLINICIAN, "display": "Demo clinician"}],
+                "generalPractitioner": [{"reference": CLINICIAN, "display": CLINICIAN_NAME}],
             }
         )
 
@@ -189,6 +197,21 @@ class ChartBuilder:
                 "dosageInstruction": [{"text": dosage}],
             },
         )
+
+
+def visit_of_today(patient_id: str, reason: str, as_of: datetime) -> Json:
+    """The encounter that begins when an app is opened for a patient in the clinic."""
+    return {
+        "resourceType": "Encounter",
+        "id": f"{patient_id}-today",
+        "status": "in-progress",
+        "class": {"system": codes.ACT_CODE, "code": "AMB", "display": "ambulatory"},
+        "type": [codes.CHECK_UP],
+        "reasonCode": [{"text": reason.capitalize()}],
+        "subject": {"reference": f"Patient/{patient_id}"},
+        "participant": [{"individual": {"reference": CLINICIAN, "display": CLINICIAN_NAME}}],
+        "period": {"start": as_of.isoformat(timespec="seconds")},
+    }
 
 
 def quantity(value: float, unit: str) -> Json:

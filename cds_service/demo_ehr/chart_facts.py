@@ -6,7 +6,7 @@ what the service reads. Screening forms are one row each, with the answers behin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,7 +14,14 @@ from cds_service.demo_ehr import codes
 from cds_service.demo_ehr.codes import Json
 
 VISITS_SHOWN = 3
-FORM_NAMES = {"phq-9": "PHQ-9", "c-ssrs-screener": "C-SSRS screener", "epds": "EPDS", "asq": "ASQ"}
+FORM_NAMES = {
+    "phq-9": "PHQ-9",
+    "phq9": "PHQ-9",
+    "44249-1": "PHQ-9",
+    "c-ssrs-screener": "C-SSRS screener",
+    "epds": "EPDS",
+    "asq": "ASQ",
+}
 ITEM_NAMES = (
     {code: f"PHQ-9 item {number}" for number, code in enumerate(codes.PHQ9_ITEMS, start=1)}
     | {code: f"C-SSRS question {item.removeprefix('q').replace('_recent', ', past 3 months')}"
@@ -60,6 +67,21 @@ def chart_sections(chart: Iterable[Json], as_of: datetime) -> tuple[Section, ...
     return tuple(Section(heading=heading, rows=tuple(rows)) for heading, rows in sections if rows)
 
 
+def written_row(resource: Json, as_of: datetime) -> Row:
+    """What an app wrote, as one line; `when` is the time of writing."""
+    kind = resource["resourceType"]
+    if kind == "QuestionnaireResponse":
+        row = _response_row(resource, as_of)
+        what, value = row.what, row.value
+    elif kind == "Observation":
+        what, value = _name(resource.get("code")), _value(resource) or str(resource.get("status", ""))
+    else:
+        what = str(resource.get("description") or _name(resource.get("code")))
+        value = f"{'task' if kind == 'Task' else 'order'}, status {resource.get('status', '')}"
+    when = spoken(resource["meta"]["lastUpdated"], as_of)
+    return Row(what=what, value=value, when=f"Written {when}", reference=_reference(resource))
+
+
 def spoken(text: str, as_of: datetime) -> str:
     """A FHIR date or dateTime as "17 Nov 2026 (6 days ago)"; months from 90 days on; the clock for today."""
     day = date.fromisoformat(text[:10])
@@ -79,35 +101,50 @@ def _screening(survey: Sequence[Json], forms: Sequence[Json], as_of: datetime) -
     """One row a form, newest first: Observations of one moment and instrument together, then each response."""
     groups: dict[tuple[str, str], list[Json]] = {}
     for observation in survey:
-        key = (observation["effectiveDateTime"], _instrument(observation))
+        key = (_moment(observation), _instrument(observation))
         groups.setdefault(key, []).append(observation)
     dated = [(moment, _form_row(name, moment, group, as_of)) for (moment, name), group in groups.items()]
-    dated += [(form["authored"], _response_row(form, as_of)) for form in forms]
+    dated += [(_moment(form), _response_row(form, as_of)) for form in forms]
     return [row for _, row in sorted(dated, key=lambda pair: pair[0], reverse=True)]
 
 
 def _instrument(observation: Json) -> str:
-    text = observation["code"]["text"]
+    text = _name(observation.get("code"))
     names = {"Patient Health Questionnaire 9": "PHQ-9", "PHQ-9": "PHQ-9", "C-SSRS": "C-SSRS screener", "EPDS": "EPDS"}
     return next((name for start, name in names.items() if text.startswith(start)), text)
 
 
 def _form_row(name: str, moment: str, group: Sequence[Json], as_of: datetime) -> Row:
     held = [part for observation in group for part in (observation, *observation.get("component", ()))]
-    parts = [(part["code"]["text"], _value(part)) for part in held if _value(part)]
+    parts = [(_name(part.get("code")), _value(part)) for part in held if _value(part)]
     totals = [value for text, value in parts if "total score" in text]
     answers = [(text, value) for text, value in parts if "total score" not in text]
     value = "total " + totals[0] if totals else f"{len(answers)} answers"
+    if any(observation.get("status") == "entered-in-error" for observation in group):
+        value = f"entered in error; {value}"
     lead = next((o for o in group if "total" in o["id"]), group[-1])
     return Row(what=name, value=value, when=spoken(moment, as_of), reference=_reference(lead), parts=tuple(answers))
 
 
 def _response_row(form: Json, as_of: datetime) -> Row:
-    parts = tuple((_question(item["linkId"]), _answer(item)) for item in form["item"])
-    answered = sum(1 for item in form["item"] if item.get("answer"))
-    name = FORM_NAMES.get(form["questionnaire"].rpartition("/")[2], "Form")
+    items = list(_questions(form.get("item", ())))
+    parts = tuple((_question(str(item.get("linkId", ""))), _answer(item)) for item in items)
+    answered = sum(1 for item in items if item.get("answer"))
+    canonical = str(form.get("questionnaire", "")).partition("|")[0]
+    name = FORM_NAMES.get(canonical.rpartition("/")[2], "Form")
     value = f"{answered} of {len(parts)} questions answered"
-    return Row(what=name, value=value, when=spoken(form["authored"], as_of), reference=_reference(form), parts=parts)
+    if form.get("status") == "entered-in-error":
+        value = f"entered in error; {value}"
+    return Row(what=name, value=value, when=spoken(_moment(form), as_of), reference=_reference(form), parts=parts)
+
+
+def _questions(items: Iterable[Json]) -> Iterator[Json]:
+    """The questions of a form, out of their groups."""
+    for item in items:
+        if item.get("item") and not item.get("answer"):
+            yield from _questions(item["item"])
+        else:
+            yield item
 
 
 def _question(link: str) -> str:
@@ -119,15 +156,16 @@ def _question(link: str) -> str:
 
 def _answer(item: Json) -> str:
     answers = item.get("answer", ())
-    return ", ".join(_value(answer) for answer in answers) or "not answered"
+    declined = any(e.get("url") == codes.ABSENT for e in item.get("extension", ()))
+    return ", ".join(_value(answer) for answer in answers) or ("declined" if declined else "not answered")
 
 
 def _measurement(observation: Json, as_of: datetime) -> Row:
     parts = [part["valueQuantity"] for part in observation.get("component", ())]
     # Blood pressure is the one vital sign with parts: systolic, then diastolic.
     value = "/".join(f"{q['value']:g}" for q in parts) + f" {parts[0]['unit']}" if parts else _value(observation)
-    name = observation["code"]["text"].partition(" panel")[0]
-    when = spoken(observation["effectiveDateTime"], as_of)
+    name = _name(observation.get("code")).partition(" panel")[0]
+    when = spoken(_moment(observation), as_of)
     return Row(what=name, value=value, when=when, reference=_reference(observation))
 
 
@@ -135,15 +173,14 @@ def _value(part: Json) -> str:
     """Any `value[x]` of the demo's charts as text; empty where there is none."""
     if "valueQuantity" in part:
         quantity = part["valueQuantity"]
-        unit = "" if quantity["code"] == "{score}" else f" {quantity['unit']}"
-        return f"{quantity['value']:g}{unit}"
+        unit = "" if quantity.get("code") == "{score}" else f" {quantity.get('unit', '')}".rstrip()
+        return f"{quantity.get('value', 0):g}{unit}"
     if "valueCodeableConcept" in part:
-        concept = part["valueCodeableConcept"]
-        return str(concept.get("text") or concept["coding"][0]["display"])
+        return _name(part["valueCodeableConcept"])
     if "valueCoding" in part:
         coding = part["valueCoding"]
-        ordinal = [e["valueDecimal"] for e in coding.get("extension", ()) if e["url"] == codes.ORDINAL_VALUE]
-        return str(coding.get("display") or f"{ordinal[0]:g}")
+        ordinal = [e["valueDecimal"] for e in coding.get("extension", ()) if e.get("url") == codes.ORDINAL_VALUE]
+        return str(coding.get("display") or (f"{ordinal[0]:g}" if ordinal else coding.get("code", "")))
     if "valueBoolean" in part:
         return "Yes" if part["valueBoolean"] else "No"
     return str(part.get("valueInteger", ""))
@@ -188,7 +225,24 @@ def _newest_first(encounters: Sequence[Json]) -> list[Json]:
 
 
 def _category(observation: Json) -> str:
-    return str(observation["category"][0]["coding"][0]["code"])
+    """The first category; a result of an app without one is shown as a form's."""
+    codings = [c for part in observation.get("category", ()) for c in part.get("coding", ())]
+    return str(codings[0].get("code", "")) if codings else "survey"
+
+
+def _moment(resource: Json) -> str:
+    """When it was answered or measured, else when it came into the chart."""
+    dated = resource.get("effectiveDateTime") or resource.get("authored") or resource.get("issued")
+    return str(dated or resource["meta"]["lastUpdated"])
+
+
+def _name(concept: object) -> str:
+    """What a CodeableConcept is called."""
+    if not isinstance(concept, dict):
+        return "Not named"
+    codings = concept.get("coding", ())
+    known = [ITEM_NAMES.get(str(c.get("code"))) or c.get("display") or c.get("code") for c in codings]
+    return str(concept.get("text") or next((name for name in known if name), "Not named"))
 
 
 def _reference(resource: Json) -> str:

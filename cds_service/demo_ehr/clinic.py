@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cds_service.demo_ehr.charts import Charts
 from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.hook_client import Exchange, HookClient, topic
 from cds_service.demo_ehr.patients import DemoPatient
@@ -34,11 +35,15 @@ class Draft:
 
 
 class Clinic:
-    """The clinic of the day. `client` asks the service; without it, only stored answers can be shown."""
+    """The clinic of the day. `client` asks the service; without it, only stored answers can be shown.
 
-    def __init__(self, *, patients: Sequence[DemoPatient], as_of: datetime) -> None:
+    `charts` are those that are written to; without them, the patients' own.
+    """
+
+    def __init__(self, *, patients: Sequence[DemoPatient], as_of: datetime, charts: Charts | None = None) -> None:
         self.patients = tuple(patients)
         self.as_of = as_of
+        self.charts = charts or Charts(patient.chart for patient in patients)
         self.client: HookClient | None = None
         self.exchanges: dict[str, Exchange] = {}
         self._drafts: dict[str, list[Draft]] = {}

@@ -1,18 +1,73 @@
-"""The demo clinic's settings: one site with the clinic's own forms."""
+"""The demo clinic's settings: one site with the clinic's own forms, and where everything is in one run."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 
 from cds_service.errors import ConfigError
 from cds_service.sites import ServiceConfig, load_site
+from smart_launch.own_keys import ALGORITHMS, new_pem, own_keys
+from smart_launch.settings import Registration
+
+CLIENT_ID = "mental-health-cds-demo"
+"""Our OAuth client id at the demo EHR."""
 
 
-def demo_config() -> ServiceConfig:
-    """The demo's one site. Raises ConfigError when the shipped file is damaged."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where things are in one run of the demo.
+
+    service: address of the service, without a slash at its end. fhir_base: the EHR's FHIR base, which is `iss`, one
+    and the same text everywhere. page_origin: origin of the EHR's page, another site than the service for a browser.
+    """
+
+    service: str
+    fhir_base: str
+    page_origin: str
+
+    @property
+    def launch_url(self) -> str:
+        """What the EHR opens to start the SMART app."""
+        return f"{self.service}/smart/launch"
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the EHR sends the browser back to."""
+        return f"{self.service}/smart/callback"
+
+    @property
+    def keys_url(self) -> str:
+        """Where the EHR finds the service's public keys."""
+        return f"{self.service}/smart/jwks.json"
+
+
+def demo_config(addresses: Addresses | None = None) -> ServiceConfig:
+    """The demo's one site; with addresses, its app is registered with the demo EHR, under keys of this run.
+
+    Raises ConfigError when the shipped file is damaged.
+    """
     problems: list[str] = []
     with as_file(files("cds_service.demo_ehr") / "site.toml") as path:
         site = load_site(path, problems)
     if site is None:
         raise ConfigError("\n".join(problems))
-    return ServiceConfig(sites=(site,), mode="demo")
+    if addresses is None:
+        return ServiceConfig(sites=(site,), mode="demo")
+    return ServiceConfig(
+        sites=(replace(site, smart=(_registration(site.id, addresses),)),),
+        mode="demo",
+        address=addresses.service,
+        smart_keys=own_keys(new_pem(name) for name in ALGORITHMS),
+    )
+
+
+def _registration(site: str, addresses: Addresses) -> Registration:
+    """Ours with the demo EHR, of which `ehr.registered` is the other half."""
+    return Registration(
+        site=site,
+        iss=addresses.fhir_base,
+        client_id=CLIENT_ID,
+        label="Demo EHR",
+        frame_ancestors=(addresses.page_origin,),
+    )

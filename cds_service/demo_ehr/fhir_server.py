@@ -216,7 +216,11 @@ def _capability_statement() -> Json:
             ],
             "conditionalCreate": resource_type in WRITABLE,
             "searchParam": [
-                *([] if resource_type in ("Patient", "Practitioner") else [{"name": "patient", "type": "reference"}]),
+                *(
+                    []
+                    if resource_type in ("Patient", "Practitioner", "Medication")
+                    else [{"name": "patient", "type": "reference"}]
+                ),
                 *({"name": name, "type": kind(name)} for name in ELEMENTS[resource_type]),
             ],
         }

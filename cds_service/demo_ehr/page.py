@@ -16,17 +16,15 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
-from cds_service.demo_ehr.chart_facts import chart_sections
+from cds_service.demo_ehr.chart_facts import chart_sections, written_row
 from cds_service.demo_ehr.clinic import Clinic
 from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.hook_client import ServiceUnreachableError, sent_without_token
+from cds_service.demo_ehr.panel import AppPlace, content_security_policy
 from cds_service.demo_ehr.patients import DemoPatient
 
 __all__ = ["Clinic", "card_html", "create_blueprint"]
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "heading", "lheading", "hr"])
@@ -41,26 +39,51 @@ def card_html(detail: str) -> Markup:
     return Markup(_markdown.renderer.render(tokens, _markdown.options, {}))  # noqa: S704 - HTML is off in the parser
 
 
-def create_blueprint(clinic: Clinic) -> Blueprint:
-    """The page's routes: `/`, `/patients/<id>` and the forms on it."""
+def create_blueprint(clinic: Clinic, place: AppPlace | None = None) -> Blueprint:
+    """The page's routes: `/`, `/patients/<id>` and the forms on it. `place`: the app that can be opened, if any."""
     blueprint = Blueprint("page", __name__, template_folder="templates", static_folder="static")
 
-    blueprint.before_request(_only_this_machine)
-    blueprint.after_request(_protected)
+    blueprint.before_request(lambda: _only_here(place))
+    blueprint.after_request(lambda answer: _protected(answer, place))
+    _add_forms(blueprint, clinic)
 
     @blueprint.get("/")
     def first() -> str:
-        return _page(clinic, clinic.patients[1])
+        return _page(clinic, clinic.patients[1], place)
 
     @blueprint.get("/patients/<patient_id>")
     def show(patient_id: str) -> str:
-        return _page(clinic, _known(clinic, patient_id))
+        return _page(clinic, _known(clinic, patient_id), place)
+
+    @blueprint.get("/panel")
+    def panel() -> str:
+        return render_template("demo_ehr/panel.html")
+
+    @blueprint.post("/patients/<patient_id>/launch")
+    def launch(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        if place is None:
+            abort(404)
+        context = place.app_context(clinic.cards(patient), request.form.get("card"))
+        return redirect(place.launch(patient.id, context), code=303)
+
+    return blueprint
+
+
+def _add_forms(blueprint: Blueprint, clinic: Clinic) -> None:
+    """What the buttons of the page do; each leads back to the page."""
 
     @blueprint.post("/patients/<patient_id>/ask")
     def ask(patient_id: str) -> BaseResponse:
         patient = _known(clinic, patient_id)
         clinic.exchanges.pop(patient.id, None)
         return _back(patient, "cards")
+
+    @blueprint.post("/patients/<patient_id>/reload")
+    def reload(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.exchanges.pop(patient.id, None)
+        return _back(patient, "patient")
 
     @blueprint.post("/patients/<patient_id>/drafts")
     def take(patient_id: str) -> BaseResponse:
@@ -81,19 +104,25 @@ def create_blueprint(clinic: Clinic) -> Blueprint:
         known = clinic.override(patient, card_id, request.form.get("reason", ""))
         return _back(patient, f"card-{card_id}" if known else "cards")
 
-    return blueprint
 
-
-def _only_this_machine() -> None:
+def _only_here(place: AppPlace | None) -> BaseResponse | None:
+    """Refuses names that are not this machine's and forms of others; leads to the page's own name."""
     if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
         abort(403)
     origin = request.headers.get("Origin")
     if request.method == "POST" and origin and urlsplit(origin).netloc != request.host:
         abort(403)
+    if place is None or request.method == "POST" or request.endpoint == "page.static":
+        return None
+    if request.host == urlsplit(place.addresses.page_origin).netloc:
+        return None
+    # Under another name of this machine the app would refuse to be framed.
+    return redirect(f"{place.addresses.page_origin}{request.full_path.rstrip('?')}")
 
 
-def _protected(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+def _protected(response: Response, place: AppPlace | None) -> Response:
+    framed = request.endpoint == "page.panel"
+    response.headers["Content-Security-Policy"] = content_security_policy(place, framed=framed)
     response.headers["X-Content-Type-Options"] = "nosniff"
     # "no-referrer" would turn the Origin of our own forms into "null".
     response.headers["Referrer-Policy"] = "same-origin"
@@ -114,7 +143,7 @@ def _back(patient: DemoPatient, place: str) -> BaseResponse:
     return redirect(url_for("page.show", patient_id=patient.id, _anchor=place), code=303)
 
 
-def _page(clinic: Clinic, patient: DemoPatient) -> str:
+def _page(clinic: Clinic, patient: DemoPatient, place: AppPlace | None) -> str:
     problem, exchange = None, None
     try:
         exchange = clinic.exchange(patient)
@@ -128,8 +157,10 @@ def _page(clinic: Clinic, patient: DemoPatient) -> str:
         clinic_day=f"{clinic.as_of:%A} clinic, {clinic.as_of.day} {clinic.as_of:%B}",
         patient=patient,
         born=f"{born.day} {born:%B %Y}",
-        sections=chart_sections(patient.chart, clinic.as_of),
-        cards=[_shown(clinic, card, taken) for card in clinic.cards(patient)],
+        sections=chart_sections(clinic.charts.of(patient.id), clinic.as_of),
+        written=[(written_row(r, clinic.as_of), _json(r)) for r in clinic.charts.written(patient.id)],
+        cards=[_shown(clinic, card, taken, place) for card in clinic.cards(patient)],
+        launchable=place is not None,
         problem=problem or (exchange.problem if exchange else "The service has not been asked."),
         answered=exchange is not None and exchange.cards is not None,
         drafts=[(draft, _json(draft.resource)) for draft in clinic.drafts(patient)],
@@ -139,7 +170,7 @@ def _page(clinic: Clinic, patient: DemoPatient) -> str:
     )
 
 
-def _shown(clinic: Clinic, card: Json, taken: set[str]) -> Json:
+def _shown(clinic: Clinic, card: Json, taken: set[str], place: AppPlace | None) -> Json:
     """A card as the template needs it: rendered detail, open suggestions, links that lead somewhere."""
     suggestions = card.get("suggestions", [])
     one_taken = any(s.get("uuid") in taken for s in suggestions)
@@ -156,7 +187,8 @@ def _shown(clinic: Clinic, card: Json, taken: set[str]) -> Json:
             for s in suggestions
             if s.get("uuid") in taken or not (one_taken and at_most_one)
         ],
-        # SMART links need a launch, which this EHR does not offer; other schemes are not for a page.
+        "app": place.link(card) if place else None,
+        # Other schemes are not for a page; SMART links need a launch, which is a form.
         "links": [
             link
             for link in card.get("links", ())

@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.text import Text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from cds_service.demo_ehr import fhir_server, terminal
-from cds_service.demo_ehr.charts import Charts
+from cds_service.demo_ehr import terminal
+from cds_service.demo_ehr.config import Addresses
+from cds_service.demo_ehr.ehr import create_ehr
 from cds_service.demo_ehr.hook_client import Exchange, HookClient, ServiceUnreachableError, connect, topic
-from cds_service.demo_ehr.page import Clinic, create_blueprint
 from cds_service.demo_ehr.patients import DemoPatient, ExpectedCard, demo_patients
 from cds_service.sites import served_at
 from cds_service.terminal import console_on
@@ -38,13 +38,14 @@ class DemoError(Exception):
 
 
 def run_demo(
-    create_service: Callable[[], Flask], *, once: bool, host: str = "127.0.0.1", port: int = 0,
+    create_service: Callable[[Addresses], Flask], *, once: bool, host: str = "127.0.0.1", port: int = 0,
     as_of: datetime | None = None, out: TextIO | None = None,
 ) -> int:  # fmt: skip
     """The exit status: 0 when every patient got the expected cards, else 1.
 
-    `create_service` gives the CDS service as a Flask app. `port` is the page's; 0 takes a free one. `as_of`
-    (with a time zone; default now, UTC) is what the charts are dated from. `once` ends after the cards.
+    `create_service` gives the CDS service as a Flask app, for the addresses of this run. `port` is the page's; 0 takes
+    a free one. `as_of` (with a time zone; default now, UTC) is what the charts are dated from. `once` ends after the
+    cards.
     """
     stream = out or sys.stdout
     if hasattr(stream, "reconfigure"):
@@ -62,32 +63,29 @@ def run_demo(
 
 
 def _run(
-    console: Console, create_service: Callable[[], Flask], *, once: bool, host: str, port: int, as_of: datetime
+    console: Console, create_service: Callable[[Addresses], Flask], *, once: bool, host: str, port: int, as_of: datetime
 ) -> int:
     patients = demo_patients(as_of)
-    charts = Charts(patient.chart for patient in patients)
     token = secrets.token_urlsafe(32)
     with ExitStack() as running:
         ehr_socket = running.enter_context(_listening(host, port))
         service_socket = running.enter_context(_listening(host, 0))
+        addresses = addresses_of(ehr_socket, service_socket)
         with _doing(console, "Starting the service (loading models)"):
-            service = create_service()
-        service_base = running.enter_context(_serving(service, service_socket))
-        fhir_base = f"{_address(ehr_socket)}/fhir"
-        clinic = Clinic(patients=patients, as_of=as_of)
-        ehr = Flask("cds_service.demo_ehr", static_folder=None)
-        ehr.register_blueprint(fhir_server.create_blueprint(charts, token))
-        ehr.register_blueprint(create_blueprint(clinic))
-        page = running.enter_context(_serving(ehr, ehr_socket))
-        client = connect(service_base, fhir_base, token, charts)
+            service = create_service(addresses)
+        running.enter_context(_serving(service, service_socket))
+        ehr = create_ehr(addresses, patients, as_of, token)
+        running.enter_context(_serving(ehr.app, ehr_socket))
+        client = connect(addresses.service, addresses.fhir_base, token, ehr.charts)
+        clinic = ehr.clinic
         clinic.client = client
-        console.print(Text(f"Service: {service_base}/cds-services"))
+        console.print(Text(f"Service: {addresses.service}/cds-services"))
         console.print(Text(f"{len(patients)} synthetic patients. Nothing here is real."))
         exchanges = _ask(console, client, patients)
         clinic.exchanges.update(exchanges)
         status = _compare(console, patients, exchanges)
         if not once:
-            _stay(console, page)
+            _stay(console, addresses.page_origin)
     return status
 
 
@@ -189,6 +187,24 @@ def _loopback_family(host: str) -> socket.AddressFamily:
 
 def _address(listener: socket.socket) -> str:
     return served_at(*listener.getsockname()[:2])
+
+
+def addresses_of(ehr: socket.socket, service: socket.socket) -> Addresses:
+    """Where things are, by the sockets that listen. The page has the name localhost, where that leads to its socket.
+
+    To a browser localhost and 127.0.0.1 are two sites: the app in the page's frame is a third party, as in real EHRs.
+    """
+    host, port = ehr.getsockname()[:2]
+    try:
+        found = socket.getaddrinfo("localhost", port, ehr.family, socket.SOCK_STREAM)
+    except OSError:
+        found = []
+    named = any(place[0] == host for *_, place in found)
+    return Addresses(
+        service=_address(service),
+        fhir_base=f"{_address(ehr)}/fhir",
+        page_origin=f"http://localhost:{port}" if named else _address(ehr),
+    )
 
 
 class _SilentHandler(WSGIRequestHandler):

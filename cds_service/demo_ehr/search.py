@@ -47,6 +47,7 @@ ELEMENTS: dict[str, dict[str, str]] = {
         "intent": "intent",
         "authoredon": "authoredOn",
     },
+    "Medication": {"code": "code", "status": "status"},
     "Encounter": {"class": "class", "type": "type", "status": "status", "date": "period"},
     "Procedure": {"code": "code", "category": "category", "status": "status", "date": "performedDateTime"},
     "Coverage": {"status": "status", "type": "type"},

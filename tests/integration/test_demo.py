@@ -106,7 +106,7 @@ def answering_service(*, cards=None, calls=None, status=200):
 def run(app, **changes):
     """The exit status of a demo run that ends by itself, and what it printed."""
     out = io.StringIO()
-    status = run_demo(lambda: app, once=True, out=out, **changes)
+    status = run_demo(lambda _addresses: app, once=True, out=out, **changes)
     return status, out.getvalue()
 
 

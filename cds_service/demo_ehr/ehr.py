@@ -1,0 +1,86 @@
+"""Puts the demo EHR together: charts, FHIR API, authorization server and page, as one Flask app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Flask
+
+from cds_service.demo_ehr import authorization, fhir_server, page
+from cds_service.demo_ehr.authorization_server import AuthorizationServer, Choice
+from cds_service.demo_ehr.behaviour import Behaviour
+from cds_service.demo_ehr.chart_builder import PRACTITIONER, visit_of_today
+from cds_service.demo_ehr.charts import Charts
+from cds_service.demo_ehr.clients import Client
+from cds_service.demo_ehr.clinic import Clinic
+from cds_service.demo_ehr.config import CLIENT_ID, Addresses
+from cds_service.demo_ehr.panel import AppPlace
+from cds_service.demo_ehr.patients import USER, DemoPatient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ehr:
+    """The app to serve, and its parts."""
+
+    app: Flask
+    charts: Charts
+    clinic: Clinic
+    authorization: AuthorizationServer
+
+
+def create_ehr(
+    addresses: Addresses,
+    patients: Sequence[DemoPatient],
+    as_of: datetime,
+    token: str,
+    *,
+    behaviour: Behaviour | None = None,
+    now: Callable[[], float] = time.time,
+) -> Ehr:
+    """The EHR at these addresses, with the service as a registered app. `token` is the one of hook calls.
+
+    behaviour, now: for tests; how the authorization server behaves, and its clock in seconds since 1970.
+    """
+    charts = Charts([*(patient.chart for patient in patients), (PRACTITIONER,)])
+    clinic = Clinic(patients=patients, as_of=as_of, charts=charts)
+    server = AuthorizationServer(
+        fhir_base=addresses.fhir_base,
+        page_origin=addresses.page_origin,
+        user=USER,
+        choices=[Choice(patient=p.id, name=p.name, about=f"{p.age}, {p.reason}") for p in patients],
+        visit=lambda patient_id: _begun_visit(charts, clinic, patient_id),
+        behaviour=behaviour,
+        now=now,
+    )
+    client = registered(addresses)
+    server.clients.register(client)
+    place = AppPlace(addresses=addresses, client=client, new_launch=server.new_launch)
+    app = Flask("cds_service.demo_ehr", static_folder=None)
+    app.register_blueprint(authorization.create_blueprint(server))
+    app.register_blueprint(fhir_server.create_blueprint(charts, token, base=addresses.fhir_base, access=server.access))
+    app.register_blueprint(page.create_blueprint(clinic, place))
+    return Ehr(app=app, charts=charts, clinic=clinic, authorization=server)
+
+
+def registered(addresses: Addresses) -> Client:
+    """The service as an app of this EHR."""
+    return Client(
+        client_id=CLIENT_ID,
+        name="Mental health CDS",
+        redirect_uris=(addresses.redirect_uri,),
+        launch_url=addresses.launch_url,
+        keys_url=addresses.keys_url,
+    )
+
+
+def _begun_visit(charts: Charts, clinic: Clinic, patient_id: str) -> str | None:
+    """The id of today's encounter, which begins when an app is first opened for the patient."""
+    patient = clinic.patient(patient_id)
+    if patient is None:
+        return None
+    encounter = visit_of_today(patient.id, patient.reason, clinic.as_of)
+    charts.add(encounter)
+    return str(encounter["id"])
