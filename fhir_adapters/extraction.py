@@ -52,7 +52,8 @@ from fhir_adapters.forms import screening_forms
 from fhir_adapters.gathered import CONDITIONS, COVERAGE, ENCOUNTERS, MEDICATIONS, Gathered
 from fhir_adapters.instruments import target_of
 from fhir_adapters.measurements import measured_facts, readings, response_readings
-from fhir_adapters.medications import Medicine, active, class_names, concept_of, medication_facts, medicine
+from fhir_adapters.medications import class_names
+from fhir_adapters.medicine_list import Taken, taken_medicines
 from fhir_adapters.screening import total_of
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.terminology import RISK_ASSESSMENT, SNOMED, canonical
@@ -111,7 +112,11 @@ def patient_record(
     if CONDITIONS in gathered.known:
         history = [(e.when, e.reference) for e in events if not e.provisional]
         facts += [*condition_facts, condition_fact("suicide_history", history)]
-    facts += _listed_facts(gathered.known, visits, chart)
+    taken = taken_medicines(chart)
+    if MEDICATIONS in gathered.known:
+        for resource in taken.nameless:
+            chart.cannot_read(resource, "it names no medicine")
+    facts += _listed_facts(gathered.known, visits, taken, chart)
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died = when(patient.deceased_date_time, zone, today)
     deceased = bool(patient.deceased_boolean) or (died is not None and not died.future)
@@ -130,6 +135,7 @@ def patient_record(
         events=tuple(events),
         visits=_for_depression(visits, chart),
         risk_assessments=_risk_assessments(chart),
+        medicines=tuple(found.use() for found in taken.medicines),
         safety_plans=safety_plans(chart),
         bookings=bookings(chart, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)),
         depressive_disorder=depressive,
@@ -143,13 +149,13 @@ def patient_record(
     )
 
 
-def _listed_facts(known: frozenset[str], visits: list[Visit], chart: Chart) -> list[Fact]:
+def _listed_facts(known: frozenset[str], visits: list[Visit], taken: Taken, chart: Chart) -> list[Fact]:
     """Facts that are only true of a list that was seen in full: counts, and classes that are not on it."""
     facts: list[Fact] = []
     if ENCOUNTERS in known:
         facts += visit_facts(visits, chart.today)
     if MEDICATIONS in known:
-        facts += _medications(chart)
+        facts += taken.facts([name for name in class_names() if chart.left_out or name not in LEFT_OUT])
     if chart.left_out and COVERAGE in known:
         facts += _coverage(chart)
     return facts
@@ -291,31 +297,6 @@ def _screening_facts(forms: tuple[Administration, ...]) -> list[Fact]:
             both = tuple(dict.fromkeys(a.reference for a in form.answers if a.item in ("1", "2")))
             facts["phq2"] = Fact(name="phq2", value=one + two, unit="{score}", when=form.when, references=both)
     return list(facts.values())
-
-
-def _medications(chart: Chart) -> list[Fact]:
-    """Medicine facts. Where a medicine's name was not sent, a class that was not found is not known to be absent."""
-    listed = {name: resource.content for resource in chart.of("Medication") for name in resource.names}
-    taken, unnamed = [], False
-    for resource in chart.of("MedicationRequest", "MedicationStatement"):
-        use: r4.MedicationUse = resource.content
-        period = use.effective_period or r4.Period()
-        ended = when(period.end, chart.zone, chart.today)
-        if not active(use, resource.kind) or (ended and ended.day < chart.today):
-            continue
-        moment = first_when(chart.zone, chart.today, use.authored_on, use.effective_date_time, period.start)
-        found = medicine(concept_of(use, listed), moment, resource.reference)
-        if found is None and use.medication_reference and use.medication_reference.reference:
-            unnamed = True
-            found = Medicine(
-                name=use.medication_reference.reference, classes=frozenset(), when=moment, reference=resource.reference
-            )
-        if found:
-            taken.append(found)
-        else:
-            chart.cannot_read(resource, "it names no medicine")
-    facts = medication_facts(taken, [name for name in class_names() if chart.left_out or name not in LEFT_OUT])
-    return [fact for fact in facts if fact.value is not False or not unnamed]
 
 
 def _coverage(chart: Chart) -> list[Fact]:

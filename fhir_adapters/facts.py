@@ -182,6 +182,25 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MedicineUse:
+    """One active medicine. `name` and `dose_text` are text of the chart, of limited length: show them escaped.
+
+    `classes` are drug classes of the feature map, `ingredients` the listed ones that it names. `warning` is the kind of
+    the label's warning about mood or suicidal thoughts (`codesets/boxed_warnings.csv`), `warning_verified` how far that
+    was checked: yes, secondary or no. `when` is when it was ordered, or its start.
+    """
+
+    name: str
+    classes: frozenset[str]
+    when: When | None
+    reference: str
+    ingredients: tuple[str, ...] = ()
+    dose_text: str | None = None
+    warning: str | None = None
+    warning_verified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RiskAssessment:
     """A completed suicide risk assessment (Procedure)."""
 
@@ -279,7 +298,8 @@ class PatientRecord:
 
     `as_of` is UTC; `today` is its local calendar day at the site. `age_years` is None when the
     birth date is missing or unusable. `encounter` is the hook's encounter reference. `withheld` counts the
-    entries that were put away unread for their security labels. `safety_plans`, `bookings` and `unreadable_steps` (care
+    entries that were put away unread for their security labels. `medicines` are those of the lists that came, also
+    when not all came. `safety_plans`, `bookings` and `unreadable_steps` (care
     plans and appointments that cannot be read) are of the discharge service alone; no other asks for them.
     """
 
@@ -295,6 +315,7 @@ class PatientRecord:
     events: tuple[CodedEvent, ...] = ()
     visits: tuple[Visit, ...] = ()
     risk_assessments: tuple[RiskAssessment, ...] = ()
+    medicines: tuple[MedicineUse, ...] = ()
     safety_plans: tuple[SafetyPlan, ...] = ()
     bookings: tuple[Booking, ...] = ()
     depressive_disorder: Fact | None = None

@@ -1,4 +1,4 @@
-"""Medication requests and statements to ingredients, and ingredients to the classes that the models know.
+"""Medication requests and statements to medicines: their ingredients, and the classes that the models know.
 
 EHRs send products, ingredients or text alone. A class is found by RxNorm ingredient code, by ATC code, and by
 an ingredient's or a brand's name as whole words in the display or text. Methadone and
@@ -14,23 +14,51 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import cast
 
+import msgspec
+
 from fhir_adapters import r4
+from fhir_adapters.boxed_warnings import LabelWarning, warning_of
 from fhir_adapters.errors import NotFhir
-from fhir_adapters.facts import Fact, When
+from fhir_adapters.facts import Fact, MedicineUse, When
 from fhir_adapters.listed import listed_fact
+from fhir_adapters.names import Listed, listed, listed_in
 from fhir_adapters.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
+
+# Text of the chart is shown to this length.
+MOST_NAME, MOST_DOSE = 120, 80
+UNNAMED = "name not sent"
 
 INTENTS = {"order", "plan", "original-order", "reflex-order", "filler-order", "instance-order", None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medicine:
-    """One active medicine: what it is called, which classes it belongs to, since when, and its source."""
+    """One active medicine: what it is called, which classes it belongs to, since when, and its source.
+
+    `name` is what it is counted by, `shown` what it is called in the chart.
+    """
 
     name: str
     classes: frozenset[str]
     when: When | None
     reference: str
+    shown: str = ""
+    ingredients: tuple[str, ...] = ()
+    dose: str | None = None
+    warning: LabelWarning | None = None
+
+    def use(self) -> MedicineUse:
+        """The medicine as it stands in the record."""
+        return MedicineUse(
+            name=self.shown or UNNAMED,
+            classes=self.classes,
+            ingredients=self.ingredients,
+            when=self.when,
+            reference=self.reference,
+            dose_text=self.dose,
+            warning=self.warning.kind if self.warning else None,
+            warning_verified=self.warning.verified if self.warning else None,
+        )
 
 
 def active(use: r4.MedicationUse, kind: str) -> bool:
@@ -66,35 +94,14 @@ def _contained(use: r4.MedicationUse) -> list[r4.Resource]:
     return found
 
 
-# Words of a product's name that say that it is not taken by mouth or injection. A cream or an eye drop is
-# another medicine than the tablet of the same ingredient, so the route must be listed with it.
-ROUTES = {
-    "topical": "topical", "cream": "topical", "ointment": "topical", "lotion": "topical", "gel": "topical",
-    "shampoo": "topical", "ophthalmic": "ophthalmic", "eye": "ophthalmic", "otic": "otic", "ear": "otic",
-    "nasal": "nasal",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """One listed ingredient or brand: its words without a route, the routes it is listed for, and its class."""
-
-    words: tuple[str, ...]
-    routes: frozenset[str]
-    name: str
-
-
 @cache
 def _by_first_word() -> dict[str, list[Listed]]:
-    index: dict[str, list[Listed]] = {}
     classes: dict[str, list[str]] = {}
     for row in table("drug_classes"):
         classes.setdefault(row["ingredient"], []).append(row["class"])
-    brands = [(row["brand"], name) for row in table("brand_names") for name in classes[row["ingredient"]]]
-    for text, name in (*((i, name) for i, names in classes.items() for name in names), *brands):
-        words, routes = _words(text)
-        index.setdefault(words[0], []).append(Listed(words=words, routes=routes, name=name))
-    return index
+    brands = [(row["brand"], row["ingredient"]) for row in table("brand_names")]
+    texts = [*((ingredient, ingredient) for ingredient in classes), *brands]
+    return listed((text, name, ingredient) for text, ingredient in texts for name in classes[ingredient])
 
 
 @lru_cache(maxsize=1024)
@@ -104,25 +111,14 @@ def classes_of_atc(code: str) -> frozenset[str]:
     return frozenset(row["class"] for row in table("atc_classes") if plain.startswith(row["atc"]))
 
 
-def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The words of a name that say what it is, and the routes that it names."""
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)
-
-
 def classes_in(text: str) -> frozenset[str]:
     """The classes of every listed ingredient that stands in `text` as whole words, for the route that it names."""
-    words, routes = _words(text)
-    return frozenset(
-        listed.name
-        for start, word in enumerate(words)
-        for listed in _by_first_word().get(word, ())
-        if words[start : start + len(listed.words)] == listed.words
-        and (bool(routes & listed.routes) or not (routes or listed.routes))
-    )
+    return frozenset(entry.name for entry in listed_in(text, _by_first_word()))
 
 
-def medicine(concept: r4.CodeableConcept | None, when: When | None, reference: str) -> Medicine | None:
+def medicine(
+    concept: r4.CodeableConcept | None, when: When | None, reference: str, dose: str | None = None
+) -> Medicine | None:
     """The medicine that a concept names, or None when it names nothing."""
     if concept is None or not (concept.text or concept.coding):
         return None
@@ -134,10 +130,36 @@ def medicine(concept: r4.CodeableConcept | None, when: When | None, reference: s
             names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
         elif canonical(coding.system or "") == ATC:
             classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
-    for name in names:
-        classes |= classes_in(name)
+    found = [entry for name in names for entry in listed_in(name, _by_first_word())]
+    classes |= {entry.name for entry in found}
     plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
-    return Medicine(name=_key(plain or ""), classes=frozenset(classes), when=when, reference=reference)
+    return Medicine(
+        name=_key(plain or ""),
+        classes=frozenset(classes),
+        when=when,
+        reference=reference,
+        shown=as_line(plain or "", MOST_NAME),
+        ingredients=tuple(dict.fromkeys(entry.ingredient for entry in found)),
+        dose=dose,
+        warning=warning_of(names, frozenset(classes)),
+    )
+
+
+def dose_text(use: r4.MedicationUse) -> str | None:
+    """The dosage in the chart's own words, or None. A dosage that cannot be read never spoils its medicine."""
+    for raw in (use.dosage_instruction, use.dosage):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            texts = [one.text for one in msgspec.json.decode(raw, type=list[r4.Dosage]) if one.text] if raw else []
+            if texts:
+                return as_line("; ".join(texts), MOST_DOSE) or None
+    return None
+
+
+def as_line(text: str, most: int) -> str:
+    """Text of the chart as one line of at most `most` signs, without signs that cannot be seen."""
+    seen = "".join(c if c.isprintable() else " " for c in text[: most * 4])
+    line = " ".join(seen.split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def _key(name: str) -> str:

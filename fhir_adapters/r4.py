@@ -194,6 +194,10 @@ class Medication(Element):
     meta: Meta | None = None
 
 
+class Dosage(Element):
+    text: str | None = None
+
+
 class MedicationUse(Element):
     """MedicationRequest or MedicationStatement."""
 
@@ -208,6 +212,9 @@ class MedicationUse(Element):
     authored_on: str | None = None
     effective_date_time: str | None = None
     effective_period: Period | None = None
+    # Read on its own and shown only: a dosage of another form must not make its medicine unreadable.
+    dosage_instruction: Raw = Raw()
+    dosage: Raw = Raw()
     meta: Meta | None = None
     context: Absent = NOT_THERE
     medication: Absent = NOT_THERE

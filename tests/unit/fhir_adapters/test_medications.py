@@ -101,6 +101,86 @@ def test_a_class_is_found_by_brand_name(text: str, classes: set[str]) -> None:
     assert medicine_of(r4.CodeableConcept(text=text), None, "MedicationRequest/1").classes == classes
 
 
+@pytest.mark.parametrize(
+    "text", ["methadone 10 mg", "Suboxone film", "buprenorphine / naloxone", "naltrexone 50 MG Oral Tablet"]
+)
+def test_a_medicine_of_substance_use_treatment_is_named_as_charted_and_neither_classed_nor_warned_of(text: str) -> None:
+    (use,) = record_of(medicine(medicationCodeableConcept={"text": text})).medicines
+
+    assert (use.name, use.classes, use.ingredients, use.warning) == (text, frozenset(), (), None)
+
+
+def test_a_medicine_keeps_its_name_dose_date_and_source() -> None:
+    concept = {"text": "Sertraline 50 MG Oral Tablet"}
+    one = medicine(medicationCodeableConcept=concept, authoredOn="2026-11-12", dosageInstruction=[{"text": "1 daily"}])
+
+    (use,) = record_of(one).medicines
+
+    assert (use.name, use.dose_text, use.when.text) == ("Sertraline 50 MG Oral Tablet", "1 daily", "2026-11-12")
+    assert (use.classes, use.ingredients) == ({"rx_ssri"}, ("sertraline",))
+    assert use.reference == f"MedicationRequest/{one['id']}"
+
+
+@pytest.mark.parametrize("dosage", [7, "x", [7], [{"text": 7}], {}, None, [], [{}], [None], [{"text": ""}]])
+def test_a_dosage_of_another_form_spoils_nothing(dosage) -> None:
+    record = record_of(medicine(medicationCodeableConcept={"text": "sertraline"}, dosageInstruction=dosage))
+
+    assert [use.dose_text for use in record.medicines] == [None]
+    assert record.fact("rx_ssri").value is True
+
+
+def test_names_and_doses_are_one_line_of_limited_length_without_signs_that_cannot_be_seen() -> None:
+    hostile = "sertraline\n\u202e\u0000 " + "x" * 5000
+
+    (use,) = record_of(
+        medicine(medicationCodeableConcept={"text": hostile}, dosageInstruction=[{"text": hostile}])
+    ).medicines
+
+    assert use.name.startswith("sertraline x") and use.name.isprintable() and len(use.name) == 120
+    assert use.dose_text.isprintable() and len(use.dose_text) == 80
+
+
+def test_a_medicine_without_a_name_is_listed_as_such() -> None:
+    (use,) = record_of(medicine(medicationReference={"reference": "Medication/elsewhere"})).medicines
+
+    assert use.name == "name not sent"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "verified"),
+    [
+        ("sertraline 50 mg", "antidepressant-under-25", "yes"),
+        ("Wellbutrin XL", "antidepressant-under-25", "yes"),
+        ("esketamine", "antidepressant-under-25", "no"),
+        ("Singulair 10 mg", "neuropsychiatric", "secondary"),
+        ("montelukast", "neuropsychiatric", "secondary"),
+        ("quetiapine 25 MG", "antipsychotic-under-25", "no"),
+        ("olanzapine / fluoxetine", "antidepressant-under-25", "yes"),
+        ("haloperidol", None, None),
+        ("peginterferon alfa-2a", "neuropsychiatric", "no"),
+        ("interferon beta-1a", None, None),
+        ("lamotrigine", "antiepileptic-class", "no"),
+        ("perampanel", "psychiatric-and-behavioural", "no"),
+        ("Atomoxetine 40 mg", "suicidal-thoughts-under-18", "no"),
+        ("varenicline 1 mg", None, None),
+        ("metformin", None, None),
+    ],
+)
+def test_warnings_of_labels_are_found_and_say_how_far_they_were_verified(text, kind, verified) -> None:
+    (use,) = record_of(medicine(medicationCodeableConcept={"text": text})).medicines
+
+    assert (use.warning, use.warning_verified) == (kind, verified)
+
+
+def test_only_what_the_first_source_says_of_all_antidepressants_is_marked_verified() -> None:
+    rows = table("boxed_warnings")
+
+    assert {row["kind"] for row in rows if row["verified"] == "yes"} == {"antidepressant-under-25"}
+    assert {row["verified"] for row in rows} == {"yes", "secondary", "no"}
+    assert {row["class"] for row in rows if row["class"]} <= set(class_names())
+    assert not any(word in row["names"] for row in rows for word in ("varenicline", "chantix", "methadone"))
+
+
 def test_every_class_of_an_atc_code_or_brand_is_a_class_of_ingredients() -> None:
     assert {row["class"] for row in table("atc_classes")} <= set(class_names())
     assert {row["ingredient"] for row in table("brand_names")} <= {row["ingredient"] for row in table("drug_classes")}

@@ -1,0 +1,56 @@
+"""Listed names in the text of the chart: whole words, in order, for the route of administration that the text names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+# Words of a product's name that say that it is not taken by mouth or injection. A cream or an eye drop is
+# another medicine than the tablet of the same ingredient, so the route must be listed with it.
+ROUTES = {
+    "topical": "topical", "cream": "topical", "ointment": "topical", "lotion": "topical", "gel": "topical",
+    "shampoo": "topical", "ophthalmic": "ophthalmic", "eye": "ophthalmic", "otic": "otic", "ear": "otic",
+    "nasal": "nasal",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One listed ingredient or brand: its words without a route, the routes it is listed for, and what it stands for.
+
+    `name` is what a list is asked for (a class, a row); `ingredient` the ingredient, where the list knows it.
+    """
+
+    words: tuple[str, ...]
+    routes: frozenset[str]
+    name: str
+    ingredient: str = ""
+
+
+def listed(entries: Iterable[tuple[str, str] | tuple[str, str, str]]) -> dict[str, list[Listed]]:
+    """Entries (text, name, ingredient) by their first word."""
+    index: dict[str, list[Listed]] = {}
+    for text, name, *rest in entries:
+        words, routes = _words(text)
+        entry = Listed(words=words, routes=routes, name=name, ingredient=rest[0] if rest else "")
+        index.setdefault(words[0], []).append(entry)
+    return index
+
+
+def listed_in(text: str, index: Mapping[str, list[Listed]]) -> Iterator[Listed]:
+    """Every listed name that stands in `text` as whole words, for the route that it names."""
+    words, routes = _words(text)
+    return (
+        entry
+        for start, word in enumerate(words)
+        for entry in index.get(word, ())
+        if words[start : start + len(entry.words)] == entry.words
+        and (bool(routes & entry.routes) or not (routes or entry.routes))
+    )
+
+
+def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The words of a name that say what it is, and the routes that it names."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)
