@@ -4,6 +4,13 @@ FhirError
 ├── NotFhir            the JSON is not a FHIR resource that we can take
 ├── NoPatient          there is no patient, or more than one, to whom the data could belong
 ├── WrongPatient       the Patient sent is not the patient asked about
+├── NotValid           what we are about to write is not valid R4; nothing was sent
+├── WriteFailed        a FHIR server did not take what was to be written
+│   ├── WriteRefused       401 or 403: the token does not allow it
+│   ├── WriteInvalid       400, 422 and other 4xx: the server does not take such a resource
+│   ├── WriteConflict      409 or 412: it was changed meanwhile, or several match
+│   ├── WriteElsewhere     the server pointed elsewhere; redirects are not followed
+│   └── WriteUnknown       no answer, or none that can be read: it may or may not be in the chart
 └── FetchFailed        a FHIR server did not give what was asked for
     ├── NotAllowed         the server is not one that may be read
     ├── Refused            401 or 403: the token does not open it
@@ -39,6 +46,34 @@ class NoPatient(FhirError):
 
 class WrongPatient(FhirError):
     """The Patient sent is not the patient asked about."""
+
+
+class NotValid(FhirError):
+    """What we are about to write is not valid R4; nothing was sent. Names elements and faults, no values."""
+
+
+class WriteFailed(FhirError):
+    """A FHIR server did not take what was to be written; unless it is WriteUnknown, it is not in the chart."""
+
+
+class WriteRefused(WriteFailed):
+    """The token does not allow it."""
+
+
+class WriteInvalid(WriteFailed):
+    """The server does not take such a resource."""
+
+
+class WriteConflict(WriteFailed):
+    """It was changed meanwhile, or several resources match."""
+
+
+class WriteElsewhere(WriteFailed):
+    """The server points elsewhere; redirects are not followed."""
+
+
+class WriteUnknown(WriteFailed):
+    """No answer, or none that can be read: it may or may not be in the chart. Look before writing again."""
 
 
 class FetchFailed(FhirError):
