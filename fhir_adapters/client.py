@@ -14,7 +14,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -28,7 +28,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from urllib3 import PoolManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError
 
 from fhir_adapters import r4
 from fhir_adapters.errors import (
@@ -39,6 +39,7 @@ from fhir_adapters.errors import (
     NotAuthorized,
     NotFhir,
     NotFound,
+    NotReached,
     NotSupported,
     NotUsable,
     Passing,
@@ -54,6 +55,7 @@ CONNECT_TIMEOUT_S = 1.0
 PAUSE_S = 0.1
 MOST_PAGES = 20
 MOST_BYTES = 20_000_000  # of all pages of one query together
+MOST_REPLY_BYTES = 1_000_000
 SERVERS_KEPT, CONNECTIONS_KEPT = 16, 16
 ACCEPT = "application/fhir+json"
 # What servers label FHIR JSON with: the R4 name, the plain one, and the one of DSTU2 (CDSH-103).
@@ -299,45 +301,17 @@ class FhirClient:
         return again(self._page, session, url)
 
     def _page(self, session: requests.Session, url: str) -> r4.Resource:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TooLate(LATE)
         headers = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT}
-        try:
-            with session.get(
-                url, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, left), left), allow_redirects=False, stream=True
-            ) as answer:
-                if time.monotonic() >= self.deadline:  # what was cut off may look like an answer
-                    raise TooLate(LATE)
-                if answer.status_code != requests.codes.ok:
-                    raise _failure(answer)
-                _check_type(answer.headers.get("Content-Type", ""))
-                body = self._body(answer)
-                if time.monotonic() >= self.deadline:
-                    raise TooLate(LATE)
-        except requests.exceptions.ContentDecodingError as error:
-            raise NotUsable("the chart answered with something that cannot be unpacked") from error
-        except (requests.RequestException, OSError, ValueError, AttributeError) as error:
-            # The last two: a TLS socket that is shut down while it is being read.
-            if isinstance(error, requests.Timeout) or time.monotonic() >= self.deadline:
-                raise TooLate(LATE) from error
-            raise Unreachable("the chart could not be reached, or dropped the connection") from error
+        with _answering(session, "GET", url, headers, None, self.deadline) as answer:
+            if answer.status_code != requests.codes.ok:
+                raise _failure(answer)
+            _check_type(answer.headers.get("Content-Type", ""))
+            body = _body(answer, self.deadline, MOST_BYTES)
         try:
             body.decode()
             return r4.read(body)
         except (NotFhir, UnicodeDecodeError) as error:
             raise NotUsable("the chart answered with something that is not FHIR") from error
-
-    def _body(self, answer: requests.Response) -> bytes:
-        chunks, size = [], 0
-        for chunk in answer.iter_content(65536):
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise TooMuch("the chart sent more than can be read")
-            if time.monotonic() >= self.deadline:
-                raise TooLate(LATE)
-            chunks.append(chunk)
-        return b"".join(chunks)
 
     def _below_base(self, url: str, following: str | None) -> str | None:
         """The next page's address, made absolute; refused when it leads away from the server (the token would leak).
@@ -360,6 +334,76 @@ class FhirClient:
         if not same_origin or target.username or climbs or disguised or not inside:
             raise NextElsewhere(ELSEWHERE)
         return sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole answer, whatever its status; `headers` are found in either case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float) -> Reply:
+    """One request and its answer; sent once, never redirected. Raises NotReached when nothing was sent at all.
+
+    Any other FetchFailed leaves open whether the server has done what was asked.
+    """
+    if time.monotonic() >= deadline:
+        raise NotReached(LATE)
+    with (
+        watched_session(deadline) as session,
+        _answering(session, method, url, headers, body, deadline) as answer,
+    ):
+        content = _body(answer, deadline, MOST_REPLY_BYTES)
+        return Reply(status=answer.status_code, headers=answer.headers, body=content)
+
+
+@contextmanager
+def _answering(
+    session: requests.Session, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float
+) -> Iterator[requests.Response]:
+    """The answer to one request, about to be read; what goes wrong until it is read is a FetchFailed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TooLate(LATE)
+    within = (min(CONNECT_TIMEOUT_S, left), left)
+    try:
+        with session.request(
+            method, url, headers=dict(headers), data=body, timeout=within, allow_redirects=False, stream=True
+        ) as answer:
+            if time.monotonic() >= deadline:  # what was cut off may look like an answer
+                raise TooLate(LATE)
+            yield answer
+            if time.monotonic() >= deadline:
+                raise TooLate(LATE)
+    except requests.exceptions.ContentDecodingError as error:
+        raise NotUsable("the chart answered with something that cannot be unpacked") from error
+    except (requests.RequestException, OSError, ValueError, AttributeError) as error:
+        # The last two: a TLS socket that is shut down while it is being read.
+        if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
+            raise TooLate(LATE) from error
+        kind = NotReached if _never_connected(error) else Unreachable
+        raise kind("the chart could not be reached, or dropped the connection") from error
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether there was no connection at all, so that nothing can have been sent."""
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+
+
+def _body(answer: requests.Response, deadline: float, most: int) -> bytes:
+    chunks, size = [], 0
+    for chunk in answer.iter_content(65536):
+        size += len(chunk)
+        if size > most:
+            raise TooMuch("the chart sent more than can be read")
+        if time.monotonic() >= deadline:
+            raise TooLate(LATE)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _pause(state: RetryCallState) -> float:

@@ -24,7 +24,9 @@ SURVEY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category"
 FORM, TOTAL = "form", "total"
 # Identifiers that can be written into a header and a query as they are.
 PLAIN = re.compile(r"[A-Za-z0-9.-]{1,80}")
-REFERENCE = re.compile(r"(Patient|Encounter|Practitioner|PractitionerRole)/[A-Za-z0-9.-]{1,64}")
+# Ids as servers have them: some are longer than FHIR allows, and hold more kinds of signs.
+ID = r"(?!\.{1,2}$)[A-Za-z0-9\-._~:]{1,128}"
+REFERENCE = re.compile(rf"(Patient|Encounter)/{ID}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ def identifier(submission: str, slot: str) -> dict[str, str]:
 
 def author_of(user: str | None) -> str | None:
     """The user's relative reference when it is a practitioner's, else None: nobody else signs a form."""
-    match = re.search(r"(?:^|/)(Practitioner(?:Role)?/[A-Za-z0-9.-]{1,64})$", user or "")
+    match = re.search(rf"(?:^|/)(Practitioner(?:Role)?/{ID})$", user or "")
     return match[1] if match else None
 
 

@@ -21,6 +21,7 @@ FhirError
     ├── GatewayFailed      502, 503 or 504, also when asked again
     ├── ServerFailed       500 and others above
     ├── Unreachable        no connection, or one that was dropped twice
+    │   └── NotReached         no connection at all: nothing was sent
     ├── TooLate            the time for this call is over
     ├── TooMuch            more bytes or pages than are read
     ├── NextElsewhere      the next page lies outside the server's base
@@ -134,6 +135,10 @@ class ServerFailed(FetchFailed):
 
 class Unreachable(Passing):
     """No connection, or one that was dropped."""
+
+
+class NotReached(Unreachable):
+    """No connection at all, or no time left for one: nothing was sent."""
 
 
 class TooLate(FetchFailed):

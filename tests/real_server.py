@@ -27,7 +27,16 @@ from builders import PATIENT
 TOKEN = "token-of-this-call"
 FHIR_JSON = "application/fhir+json"
 # What the proxy passes on; everything else belongs to one of the two connections.
-PASSED_ON = ("Authorization", "Accept", "Content-Type", "Accept-Encoding")
+PASSED_ON = (
+    "Authorization",
+    "Accept",
+    "Content-Type",
+    "Accept-Encoding",
+    "If-None-Exist",
+    "If-Match",
+    "Prefer",
+)
+PASSED_BACK = ("Location", "ETag")
 
 
 @dataclass
@@ -35,9 +44,11 @@ class Fault:
     """What happens to requests whose path begins with `path`: at most `times` of them, or all.
 
     `act` gets the handler and returns whether it has answered; `change` works on the server's answer instead.
+    Only requests of its method meet it.
     """
 
     path: str
+    method: str = "GET"
     act: Callable[[BaseHTTPRequestHandler], bool] | None = None
     change: Callable[[dict], dict] | None = None
     upstream: Callable[[str], str] | None = None
@@ -45,7 +56,10 @@ class Fault:
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """The proxy. `seen` are the requests that came: path and Authorization header."""
+    """The proxy. `seen` are the reads that came, path and Authorization header; `sent` what was to be written.
+
+    Of `sent` each is method, path and headers.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -56,6 +70,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.upstream_port = 0
         self.faults: list[Fault] = []
         self.seen: list[tuple[str, str | None]] = []
+        self.sent: list[tuple[str, str, dict[str, str]]] = []
         self.connections = 0
         self.lock = threading.Lock()
 
@@ -63,9 +78,10 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.connections += 1
         super().process_request(request, client_address)
 
-    def fault(self, path: str) -> Fault | None:
+    def fault(self, path: str, method: str = "GET") -> Fault | None:
         with self.lock:
-            found = next((f for f in self.faults if path.startswith(f.path) and f.times != 0), None)
+            fits = (f for f in self.faults if path.startswith(f.path) and f.method == method and f.times != 0)
+            found = next(fits, None)
             if found and found.times:
                 found.times -= 1
             return found
@@ -74,10 +90,12 @@ class Proxy(socketserver.ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Proxy
+    body = b""
 
     def do_GET(self) -> None:
         self.server.seen.append((self.path, self.headers.get("Authorization")))
         path = self.path.removeprefix("/fhir/")
+        self.body = b""
         fault = self.server.fault(path)
         if fault and fault.act and fault.act(self):
             return
@@ -88,15 +106,25 @@ class _Handler(BaseHTTPRequestHandler):
         answer(self, status, body, {"Content-Type": headers.get("Content-Type", FHIR_JSON)})
 
     def do_POST(self) -> None:
+        path = self.path.removeprefix("/fhir/")
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.sent.append((self.command, path, dict(self.headers.items())))
+        fault = self.server.fault(path, self.command)
+        if fault and fault.act and fault.act(self):
+            return
         status, headers, body = self.forward(self.path)
-        answer(self, status, body, {"Content-Type": headers.get("Content-Type", FHIR_JSON)})
+        known = {name.lower(): value for name, value in headers.items()}
+        back = {name: known[name.lower()] for name in PASSED_BACK if name.lower() in known}
+        answer(self, status, body, {"Content-Type": headers.get("Content-Type", FHIR_JSON)} | back)
+
+    def do_PUT(self) -> None:
+        self.do_POST()
 
     def forward(self, path: str) -> tuple[int, dict[str, str], bytes]:
         upstream = http.client.HTTPConnection("127.0.0.1", self.server.upstream_port, timeout=30)
         try:
             sent = {name: self.headers[name] for name in PASSED_ON if self.headers[name] and name != "Accept-Encoding"}
-            length = int(self.headers.get("Content-Length") or 0)
-            upstream.request(self.command, path, self.rfile.read(length) or None, sent)
+            upstream.request(self.command, path, self.body or None, sent)
             got = upstream.getresponse()
             return got.status, dict(got.getheaders()), got.read()
         finally:
@@ -130,6 +158,12 @@ def dropping(handler: BaseHTTPRequestHandler) -> bool:
     with suppress(OSError):
         handler.connection.shutdown(socket.SHUT_RDWR)
     return True
+
+
+def losing_the_answer(handler: BaseHTTPRequestHandler) -> bool:
+    """A fault: the server does what was asked, and the connection ends without an answer."""
+    handler.forward(handler.path)
+    return dropping(handler)
 
 
 def cutting_short(body: bytes):
@@ -202,10 +236,25 @@ class RealServer:
         paths = [p.removeprefix("/fhir/") for p, _ in self.proxy.seen]
         return [p for p in paths if p.startswith(path)]
 
+    def writes(self, path: str = "") -> list[tuple[str, str]]:
+        """Method and path of what was to be written since the test began."""
+        return [(method, p) for method, p, _ in self.proxy.sent if p.startswith(path)]
+
+    def get(self, path: str) -> dict:
+        """What the server itself has there, past the proxy and its faults."""
+        client = http.client.HTTPConnection("127.0.0.1", self.proxy.upstream_port, timeout=60)
+        client.request("GET", f"/fhir/{path}", headers={"Authorization": f"Bearer {TOKEN}", "Accept": FHIR_JSON})
+        got = client.getresponse()
+        said = got.read().decode()
+        client.close()
+        assert got.status == 200, said[:500]
+        return json.loads(said)
+
     def reset(self) -> None:
         """No faults, nothing seen."""
         self.proxy.faults.clear()
         self.proxy.seen.clear()
+        self.proxy.sent.clear()
         self.proxy.connections = 0
 
 
