@@ -1,0 +1,160 @@
+"""What a page sends about a form to answers: every blank is named, nothing forged is taken, nothing is made up."""
+
+from __future__ import annotations
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explanations.notices import NoticeSettings
+from fhir_adapters.questionnaires import State, form
+from smart_launch.errors import NotAllowed
+from smart_launch.forms import (
+    DECLINED,
+    answers_in,
+    calls_for_phq9,
+    carried_over,
+    field_of,
+    fields_of,
+    form_named,
+    safety_of,
+)
+
+TODAY = date(2026, 11, 23)
+SITE = NoticeSettings(zone=ZoneInfo("UTC"))
+
+
+def sent(name: str, *said: int | str | None) -> dict[str, list[str]]:
+    """A number is the answer of that score, text goes as it is, None is no field."""
+    found = {}
+    for question, value in zip(form(name).questions, said, strict=False):
+        if value is not None:
+            found[field_of(question)] = [question.options[value].code if isinstance(value, int) else value]
+    return found
+
+
+def test_answers_are_read_in_the_order_of_the_form_with_their_total() -> None:
+    found = answers_in(form("phq-9"), sent("phq-9", 0, 1, 2, 3, 0, 1, 2, 3, 1, 3))
+
+    assert [a.option.score for a in found.given] == [0, 1, 2, 3, 0, 1, 2, 3, 1, None]
+    assert found.total == 13
+    assert found.open == ()
+
+
+def test_a_blank_is_open_and_declined_is_declined_and_neither_is_zero() -> None:
+    found = answers_in(form("phq-9"), sent("phq-9", 1, 1, None, DECLINED, 1, 1, "", 1, 1))
+
+    assert [a.question.number for a in found.open] == [3, 7]
+    assert [a.question.number for a in found.declined] == [4]
+    assert found.total is None
+    assert found.given[9].state is State.OPEN  # need not be answered
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"q-44250-9": ["LA6571"]},
+        {"q-44250-9": ["3"]},
+        {"q-44250-9": ["LA6575-0"]},  # of the question on difficulty
+        {"q-69722-7": ["LA6571-9"]},
+        {"q-44250-9": ["DECLINED"]},
+        {"q-44250-9": ["LA6568-5", "LA6571-9"]},
+        {"q-44250-9": ["LA6568-5", "LA6568-5"]},
+        {"q-44261-6": ["27"]},
+        {"q-": ["LA6568-5"]},
+        {"q-44250-9 ": ["LA6568-5"]},
+    ],
+)
+def test_what_the_page_cannot_have_sent_is_refused(fields: dict) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        answers_in(form("phq-9"), sent("phq-9", None, 1, 1, 1, 1, 1, 1, 1, 1) | fields)
+
+    assert (caught.value.status, caught.value.page) == (400, "form-refused")
+    assert "LA" not in str(caught.value)
+
+
+def test_item_names_of_the_phq_9_are_none_of_the_phq_2() -> None:
+    with pytest.raises(NotAllowed):
+        answers_in(form("phq-2"), sent("phq-9", 1, 1, 1))
+
+
+def test_other_fields_are_not_looked_at() -> None:
+    assert answers_in(form("phq-2"), {"csrf": ["x", "y"]} | sent("phq-2", 1, 0)).total == 1
+
+
+def test_a_form_that_we_do_not_put_has_no_page() -> None:
+    for name in ("gad-7", "phq-9m", "../phq-9", ""):
+        with pytest.raises(NotAllowed) as caught:
+            form_named(name)
+        assert caught.value.status == 404
+
+
+ANSWER = st.one_of(st.integers(0, 3), st.just(DECLINED), st.none())
+
+
+@given(said=st.lists(ANSWER, min_size=10, max_size=10))
+def test_what_the_review_page_carries_reads_back_as_the_same_answers(said: list) -> None:
+    found = answers_in(form("phq-9"), sent("phq-9", *said))
+
+    again = answers_in(form("phq-9"), {name: [value] for name, value in fields_of(found).items()})
+
+    assert again == found
+    numbers = [n for n in said[:9] if isinstance(n, int)]
+    assert found.total == (sum(numbers) if len(numbers) == 9 else None)
+
+
+@pytest.mark.parametrize(
+    ("said", "follows"),
+    [
+        ((0, 2), False),
+        ((1, 2), True),
+        ((3, 3), True),
+        ((3, DECLINED), True),
+        ((2, DECLINED), False),
+        ((DECLINED,) * 2, False),
+    ],
+)
+def test_a_phq_2_from_the_cut_on_calls_for_the_phq_9(said: tuple, follows: bool) -> None:
+    found = answers_in(form("phq-2"), sent("phq-2", *said))
+
+    assert calls_for_phq9(found) is follows
+    carried = carried_over(found)
+    assert carried.given[:2] == found.given
+    assert len(carried.open) == 7
+
+
+def test_a_phq_9_calls_for_no_other() -> None:
+    assert not calls_for_phq9(answers_in(form("phq-9"), sent("phq-9", *[3] * 9)))
+
+
+@pytest.mark.parametrize(
+    ("nine", "said"),
+    [
+        (0, None),
+        (None, None),
+        (1, "PHQ-9 item 9: 1 of 3, several days"),
+        (3, "PHQ-9 item 9: 3 of 3, nearly every day"),
+        (DECLINED, "PHQ-9 item 9: declined"),
+    ],
+)
+def test_item_9_above_not_at_all_or_declined_brings_the_steps_whatever_the_total(nine, said: str | None) -> None:
+    found = safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, nine)), SITE, TODAY)
+
+    assert (found.said if found else None) == said
+    if found:
+        assert found.declined is (nine == DECLINED)
+        assert "988" in found.crisis and "911" in found.crisis and "*" not in found.crisis
+        assert found.contact is None
+
+
+def test_the_sites_contact_goes_with_the_steps() -> None:
+    site = NoticeSettings(zone=ZoneInfo("UTC"), contact="On-call psychiatry: ext. 4410")
+
+    assert safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, 1)), site, TODAY).contact == site.contact
+
+
+def test_a_phq_2_asks_nothing_of_self_harm() -> None:
+    assert safety_of(answers_in(form("phq-2"), sent("phq-2", 3, 3)), SITE, TODAY) is None
