@@ -54,6 +54,7 @@ def create_app(
         new_id=new_id,
         opted_out=opted_out,
     )
+    app.extensions["mhcds"] = runtime
     registry()  # built now rather than during a call
     places = Places()
     errors.register(app)

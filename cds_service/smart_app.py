@@ -44,6 +44,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         topic_of=lambda said, site, patient: topic_of(said, site, patient, runtime.key, runtime.now()),
         now=runtime.now,
     )
+    app.extensions["mhcds-smart"] = whole
     pages.ready(
         app,
         whole,
