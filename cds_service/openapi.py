@@ -38,13 +38,14 @@ HEADERS: dict[int, tuple[str, str]] = {
     429: ("Retry-After", "Seconds."),
     503: ("Retry-After", "Seconds."),
 }
-HTML = "text/html; charset=utf-8"
+HTML, STYLE = "text/html; charset=utf-8", "text/css; charset=utf-8"
 # The SMART app: path, method, operation, summary.
 PAGES = (
     ("/smart/launch", "get", "smartLaunch", "Begins a SMART launch (iss and launch), or offers a choice of EHRs"),
     ("/smart/callback", "get", "smartCallback", "Where the EHR's authorization server sends the browser back to"),
     ("/smart/app/{launch}/", "get", "appSummary", "One patient: findings, course, what was known, estimates"),
     ("/smart/app/{launch}/print", "get", "appPrint", "The same, to be printed"),
+    ("/smart/app/{launch}/ehr.css", "get", "appEhrStyle", "The EHR's own colour (smart_style_url)"),
     ("/smart/app/{launch}/opinion", "post", "appOpinion", "What a clinician says about an estimate"),
     ("/smart/app/{launch}/thanks", "get", "appThanks", "That it was recorded"),
     ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
@@ -203,7 +204,7 @@ def _paths() -> Schema:
 
 def _pages(path: str) -> Schema:
     """The operations of a page's address. What goes wrong is a page as well, but for what no route saw."""
-    page = {HTML: {"schema": {"type": "string"}}}
+    page = {kind: {"schema": {"type": "string"}} for kind in (HTML, *((STYLE,) if path.endswith(".css") else ()))}
     either = page | _json("OperationOutcome")
     answers = {status: _answer(said, either) for status, said in PAGE_STATUSES.items()}
     answers["303"] = {"description": "To the next page."}

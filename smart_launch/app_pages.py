@@ -7,8 +7,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from smart_launch.chart import read_chart
 from smart_launch.cookies import SESSION, drop_cookie
+from smart_launch.ehr_style import Styles
 from smart_launch.errors import EhrFailed
-from smart_launch.guard import Opened, opened, opened_form, render
+from smart_launch.guard import Opened, looked_at, opened, opened_form, render
 from smart_launch.opinions import opinion
 from smart_launch.pages import page
 from smart_launch.records import note
@@ -20,6 +21,7 @@ from smart_launch.tokens import TokenEndpoint
 def create_blueprint(app: AppRuntime) -> Blueprint:
     """The pages of a launch but its forms (`form_pages`)."""
     blueprint = Blueprint("smart_app", __name__, url_prefix="/smart/app")
+    styles = Styles()
 
     @blueprint.get("/<launch>/")
     def summary(launch: str) -> Response:
@@ -28,6 +30,12 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     @blueprint.get("/<launch>/print")
     def printable(launch: str) -> Response:
         return shown(app, opened(app, launch), "print.html")
+
+    @blueprint.get("/<launch>/ehr.css")
+    def ehr_style(launch: str) -> Response:
+        there = looked_at(app, launch)
+        sheet = styles.sheet(there.session.context.style_url, there.registration, local=app.settings().local)
+        return Response(sheet, content_type="text/css; charset=utf-8")
 
     @blueprint.post("/<launch>/opinion")
     def say(launch: str) -> BaseResponse:

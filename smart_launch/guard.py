@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from flask import Response, g, request
@@ -37,7 +37,14 @@ class Opened:
 
 
 def opened(app: AppRuntime, launch: str) -> Opened:
-    """The session of a page. Raises SessionOver."""
+    """The session of a page, used by it, with a token that lasts. Raises SessionOver."""
+    there = looked_at(app, launch)
+    app.store.use_session(launch, app.seconds())
+    return replace(there, session=with_good_token(app, there.registration, there.session))
+
+
+def looked_at(app: AppRuntime, launch: str) -> Opened:
+    """The session as it is. Raises SessionOver."""
     kept = found(app, launch)
     session = msgspec.json.decode(app.unseal(kept.sealed), type=Session)
     site = app.settings().site(session.site)
@@ -49,8 +56,6 @@ def opened(app: AppRuntime, launch: str) -> Opened:
     if now >= min(kept.used + registration.idle_s, kept.started + registration.absolute_s):
         app.store.end_session(launch, "timed-out")
         raise SessionOver("session: timed out", "timed-out")
-    app.store.use_session(launch, now)
-    session = with_good_token(app, registration, session)
     left = min(registration.idle_s, kept.started + registration.absolute_s - now)
     return Opened(session=session, site=site, registration=registration, expires_in=left)
 
