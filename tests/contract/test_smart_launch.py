@@ -399,7 +399,7 @@ def test_smart_042_what_was_not_granted_is_named_and_never_read_as_nothing(run, 
 
     page = visitor.get(visitor.open()).text
 
-    assert "could not be read" in page
+    assert "could not be read" in page.lower()
     assert "Nothing to show" not in page
 
 
