@@ -15,6 +15,7 @@ from cds_service.catalogue import SERVICES
 from cds_service.issuers import IssuerTable
 from cds_service.settings import Limits, ServiceFile, TlsTable
 from cds_service.sites import ITEMS, SiteFile, load_config
+from cds_service.smart_settings import SmartTable
 from explanations import help_lines
 from explanations.help_lines import guideline
 from fhir_adapters.gathered import ALL_KEYS
@@ -45,7 +46,7 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    tables = (ServiceFile, Limits, TlsTable, SiteFile, IssuerTable)
+    tables = (ServiceFile, Limits, TlsTable, SiteFile, IssuerTable, SmartTable)
     for field in (field for table in tables for field in table.__struct_fields__):
         assert any(
             form in CONFIGURATION for form in (f"`{field}`", f"[[{field}]]", f"[{field}]", f"[[issuer.{field}]]")
