@@ -103,7 +103,7 @@ WORDS: dict[str, _Words] = {
         inputs=("lifestyle", "needs", "pro"),
     ),
     part.MEDICATIONS: _Words(
-        purpose="Active medicines: their number and classes as model inputs; antidepressants also show depression care (rule R13).",
+        purpose="Active medicines: their number and classes as model inputs; antidepressants also show depression care (rule R13). The detailed view lists them by name, date and dose.",
         look_back="Active now.",
         without="The models count medicines as missing; depression care may go unseen.",
         inputs=("drugs",),
