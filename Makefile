@@ -91,7 +91,7 @@ evaluate: setup ## figures of the shipped models on $MHCDS_SHARED/data/nhanes
 	$(BIN)/mhcds evaluate --nhanes "$(MHCDS_SHARED)/data/nhanes" $(ARGS)
 
 golden: setup ## rewrite the pages that tests hold to be generated (review the difference before committing)
-	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/unit/models/test_figures.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py $(ARGS)
+	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/unit/models/test_figures.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py $(ARGS)
 
 wheel: setup ## build the distribution into dist/
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-index --no-build-isolation --wheel-dir dist .

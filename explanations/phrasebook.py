@@ -21,6 +21,10 @@ from fhir_adapters.facts import Fact, When
 from models.feature_schema import FEATURES, OUTCOMES
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LONG_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 TREATED = "(shows care, not cause)"
 
 
@@ -81,6 +85,11 @@ def load(locale: str = "en") -> Phrasebook:
 def day(when: date) -> str:
     """`17 Nov 2026`."""
     return f"{when.day} {MONTHS[when.month - 1]} {when.year}"
+
+
+def long_day(when: date) -> str:
+    """`17 November 2026`, for prose."""
+    return f"{when.day} {LONG_MONTHS[when.month - 1]} {when.year}"
 
 
 def dated(when: When | None, zone: tzinfo | None = None) -> str:

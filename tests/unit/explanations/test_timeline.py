@@ -1,0 +1,143 @@
+"""A record on a time axis: what has a place, what has none, and what is never filled in."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from builders import LOINC, given, moment, observation, patient, record_of, resource
+
+from explanations.timeline import State, gad7_timeline, phq9_timeline
+from explanations.trend_words import state_words, trend_rows, trend_sentence
+
+
+def timeline(*lines: str, more=(), age: int = 61):
+    return phq9_timeline(record_of(*(r for line in lines for r in given(line)), *more, who=patient(age)))
+
+
+def order(text: str, when: str | None = None) -> dict:
+    dated = {"authoredOn": moment(when)} if when else {}
+    concept = {"text": text}
+    return resource("MedicationRequest", status="active", intent="order", medicationCodeableConcept=concept, **dated)
+
+
+COMPLETE = "items 1-8 = 1, item 9 = 0"
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "total", "words"),
+    [
+        (f"PHQ-9, 3 days ago: {COMPLETE}", State.COMPLETE, 8, "complete"),
+        (f"PHQ-9M, 3 days ago: {COMPLETE}", State.COMPLETE, 8, "complete"),
+        (f"PHQ-9, 3 days ago: {COMPLETE}, total = 8", State.COMPLETE, 8, "complete"),
+        ("PHQ-9, 3 days ago: total = 14", State.TOTAL_ONLY, 14, "total as recorded; its answers are not on file"),
+        (
+            "PHQ-9, 3 days ago: items 1-3 = 1, total = 5",
+            State.TOTAL_ONLY,
+            5,
+            "total as recorded; 3 of 9 answers on file",
+        ),
+        ("PHQ-9, 3 days ago: items 1-7 = 1", State.INCOMPLETE, None, "incomplete, 7 of 9 answered; no total is given"),
+        (f"PHQ-9, 3 days ago: {COMPLETE}, total = 20", State.CONTRADICTORY, None, "contradictory; check the source"),
+        (f"PHQ-9, 3 days ago, in progress: {COMPLETE}", State.COMPLETE, 8, "complete; provisional"),
+    ],
+)
+def test_a_form_is_as_far_as_it_is_filled_in(line: str, state: State, total: int | None, words: str) -> None:
+    (point,) = timeline(line).points
+
+    assert (point.state, point.total, state_words(point)) == (state, total, words)
+
+
+@pytest.mark.parametrize("when", ["undated", "in 9 days", "2026-10", "2025"])
+def test_a_result_without_a_whole_date_up_to_today_is_in_the_table_only(when: str) -> None:
+    found = timeline(f"PHQ-9, {when}: total = 12")
+
+    assert found.placed == ()
+    assert [row.total for row in trend_rows(found)] == ["12 of 27"]
+    assert trend_sentence(found).endswith("In the table only: 1 without a whole date up to today.")
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("item 9 = 1", "1 of 3, several days"),
+        ("item 9 = 0", "0 of 3, not at all"),
+        ("item 9 = declined", "declined"),
+        ("item 9 = unreadable", "could not be read"),
+        ("item 8 = 1", "not on file"),
+    ],
+)
+def test_kinds_of_no_answer_to_item_9_stay_apart(item: str, words: str) -> None:
+    (row,) = trend_rows(timeline(f"PHQ-9, 3 days ago: items 1-3 = 1, {item}"))
+
+    assert row.item_9 == words
+
+
+def test_a_blank_item_9_is_said_to_be_left_blank() -> None:
+    forms = given("PHQ-9, 3 days ago: items 1-8 = 1, item 9 = blank", "questionnaire")
+
+    (row,) = trend_rows(phq9_timeline(record_of(*forms)))
+
+    assert row.item_9 == "left blank"
+
+
+def test_gad_7_has_its_own_scale_and_no_item_9() -> None:
+    found = gad7_timeline(record_of(observation(LOINC, "70274-6", moment("3 days ago"), {"valueInteger": 14})))
+
+    assert (found.title, found.top, [row.item_9 for row in trend_rows(found)]) == ("GAD-7", 21, [None])
+
+
+def test_lanes_are_of_antidepressants_and_mood_stabilisers_and_name_strengths_without_claiming_a_change() -> None:
+    medicines = [
+        order("Sertraline 50 MG Oral Tablet", "200 days ago"),
+        order("sertraline 100mg", "20 days ago"),
+        order("Depakote 500 mg"),
+        order("Lamictal", "in 3 days"),
+        order("gabapentin 300 mg", "20 days ago"),
+        order("lisinopril", "20 days ago"),
+    ]
+
+    lanes = timeline(more=medicines).lanes
+
+    assert [(lane.label, len(lane.days), lane.undated) for lane in lanes] == [
+        ("Sertraline 50 mg, 100 mg", 2, False),
+        ("Divalproex 500 mg", 0, True),
+        ("Lamotrigine", 0, True),
+    ]
+
+
+def test_a_day_with_a_mental_health_visit_is_marked_once() -> None:
+    day = {"period": {"start": "2026-10-01"}}
+    visits = [
+        resource("Encounter", **{"status": "finished", "class": {"code": "AMB"}, **day, **kind})
+        for kind in (
+            {},
+            {"type": [{"text": "Psychiatry visit"}]},
+            {"status": "cancelled", "period": {"start": "2026-10-02"}},
+        )
+    ]
+
+    assert [(visit.day, visit.mental_health) for visit in timeline(more=visits).visits] == [(date(2026, 10, 1), True)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ((), "No PHQ-9 with a total and a whole date is on file."),
+        (("PHQ-9, 2026-10-25: items 1-9 = 1",), "One result: 9 on 25 October 2026 with item 9 answered several days."),
+        (("PHQ-9, 2025-11-10: total = 18", "PHQ-9, 2026-06-01: total = 9"), "Fell from 18 to 9 between 10 November 2025 and 1 June 2026."),
+        (("PHQ-9, 2025-11-10: total = 9", "PHQ-9, 2026-06-01: total = 9"), "9 at both ends between 10 November 2025 and 1 June 2026."),
+        (
+            ("PHQ-9, 2025-11-10: total = 18", "PHQ-9, 2026-04-13: items 1-7 = 1", "PHQ-9, 2026-06-01: total = 9", "PHQ-9, 2026-10-25: items 1-5 = 2, items 6-9 = 1"),
+            "Fell from 18 to 9 between 10 November 2025 and 1 June 2026, then 14 on 25 October 2026 with item 9 answered several days. The form of 13 April 2026 was incomplete.",
+        ),
+        (
+            ("PHQ-9, 2026-01-01: total = 5", "PHQ-9, 2026-02-01: total = 20", "PHQ-9, 2026-03-01: total = 6", "PHQ-9, 2026-04-01: total = 7"),
+            "4 results between 1 January 2026 and 1 April 2026, from 5 to 20: first 5, last 7 on 1 April 2026.",
+        ),
+        (("PHQ-9, 2026-10-25: items 1-7 = 1, item 9 = 2",), "No PHQ-9 with a total and a whole date is on file. Item 9 was above 0 on 25 October 2026. The form of 25 October 2026 was incomplete."),
+        (("PHQ-9, 2015-01-01: total = 5", "PHQ-9, 2026-10-25: total = 6"), "Rose from 5 to 6 between 1 January 2015 and 25 October 2026. In the table only: 1 from before 25 October 2026."),
+    ],
+)  # fmt: skip
+def test_the_trend_in_a_sentence(lines: tuple[str, ...], sentence: str) -> None:
+    assert trend_sentence(timeline(*lines)) == sentence
