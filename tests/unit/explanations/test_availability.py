@@ -1,0 +1,115 @@
+"""What was known and what was not: five things that stay apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from builders import given, patient, record_of, resource
+
+from explanations.assessment import Engine, assess
+from explanations.availability import Availability, availability, unread_inputs, withheld_words
+from explanations.phrasebook import load
+from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.prefetch import NOT_PERMITTED
+
+
+def rows(record):
+    return {row.part: row for row in availability(assess(record, Engine()), load())}
+
+
+def chart(*lines: str, more=()):
+    return record_of(*(r for line in lines for r in given(line)), *more, who=patient())
+
+
+SCREENS, MEDICINES, VISITS = "Questionnaires and screening answers", "Medicines", "Visits"
+
+
+def test_what_was_looked_for_and_not_found_is_not_on_file() -> None:
+    found = rows(chart())
+
+    assert found[SCREENS].state is Availability.NOT_ON_FILE
+    assert found["Measurements and lifestyle"].state is Availability.NOT_ON_FILE
+    assert found["Procedures and risk assessments"].state is Availability.NOT_ON_FILE
+
+
+def test_a_list_that_was_seen_in_full_is_used_also_when_it_is_empty() -> None:
+    found = rows(chart())
+
+    assert (found[MEDICINES].words, found[MEDICINES].holds) == (
+        "used (25 of 25 model inputs)",
+        "no active medicine on file",
+    )
+    assert found[VISITS].holds == "no visit on file"
+    assert found["Conditions"].holds == "none of the conditions that are looked for"
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        ("PHQ-9, 3 days ago: items 1-9 = 0, total = 0", Availability.USED),
+        ("PHQ-9, 90 days ago: items 1-9 = 0, total = 0", Availability.USED),
+        ("PHQ-9, 91 days ago: items 1-9 = 0, total = 0", Availability.TOO_OLD),
+        ("PHQ-9, undated: items 1-9 = 0, total = 0", Availability.USED),
+    ],
+)
+def test_old_screening_answers_are_too_old_to_use(line: str, state: Availability) -> None:
+    assert rows(chart(line))[SCREENS].state is state
+
+
+def test_a_part_that_could_not_be_read_says_why_and_calls_nothing_absent() -> None:
+    whole = chart()
+    lost = Unknown(what="medications", reason="the chart refused access", needed=False)
+    taken = tuple(fact for fact in whole.facts if not fact.name.startswith(("rx_", "n_rx")))
+
+    row = rows(replace(whole, unknown=(lost,), facts=taken))[MEDICINES]
+
+    assert (row.state, row.gaps) == (Availability.NOT_READ, ("medicines: the chart refused access",))
+    assert row.words == "could not be read (0 of 25 model inputs)"
+    assert row.missing and all(line.startswith("could not be read: ") for line in row.missing)
+
+
+def test_a_part_that_may_not_be_read_is_withheld() -> None:
+    lost = Unknown(what="medications", reason=NOT_PERMITTED, needed=False)
+    record = replace(chart(), unknown=(lost,), consent=Consent.DENIED)
+
+    assert rows(record)[MEDICINES].state is Availability.WITHHELD
+    assert rows(record)["Consents"].holds == "a consent on file denies this use"
+    assert set(unread_inputs(record).values()) == {"withheld"}
+
+
+def test_where_the_rest_of_a_chart_was_lost_nothing_is_said_not_to_be_on_file() -> None:
+    lost = Unknown(what="rest", reason="the text ended early", needed=True)
+
+    found = rows(replace(chart(), unknown=(lost,)))
+
+    assert Availability.NOT_ON_FILE not in {row.state for row in found.values()}
+    assert found[SCREENS].gaps == ("part of the chart: the text ended early",)
+
+
+def test_entries_that_cannot_be_read_are_named_at_most_three() -> None:
+    broken = [
+        resource("Procedure", status="completed", modifierExtension=[{"url": "x", "valueBoolean": True}])
+        for _ in range(5)
+    ]
+
+    row = rows(chart(more=broken))["Procedures and risk assessments"]
+
+    assert row.state is Availability.NOT_READ
+    assert len(row.gaps) == 4
+    assert row.gaps[-1] == "and 2 more could not be read"
+
+
+def test_withheld_entries_are_counted_and_not_placed() -> None:
+    assert withheld_words(chart()) == ""
+    assert withheld_words(replace(chart(), withheld=1)).startswith("1 entry was withheld, unread")
+    assert withheld_words(replace(chart(), withheld=3)).startswith("3 entries were withheld")
+
+
+def test_the_counts_of_inputs_add_up_to_those_of_the_models() -> None:
+    from models.feature_schema import FEATURES
+
+    found = rows(chart("Condition I10, 300 days ago, problem list"))
+
+    assert sum(row.asked for row in found.values()) == len(FEATURES)
+    assert all(0 <= row.known <= row.asked for row in found.values())

@@ -1,0 +1,117 @@
+"""The estimate of one outcome for a page: it adds up, it reassures nobody, and where there is none it says why."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+from builders import given, patient, record_of
+
+from cds_service.engine import load_engine
+from explanations.assessment import assess
+from explanations.estimates import estimate_views
+from explanations.notices import NoticeSettings
+from explanations.phrasebook import load
+from fhir_adapters.facts import Unknown
+from models.risk import BandThresholds
+
+ENGINE = load_engine()
+LOW, HIGH = BandThresholds(depression=0.0001, suicidal_ideation=0.0001), BandThresholds(depression=0.999, suicidal_ideation=0.999)  # fmt: skip
+CHART = (
+    "Condition 193462001, 90 days ago, problem list",
+    "Condition I10, 300 days ago, problem list",
+    "Medicine sertraline",
+)
+
+
+def views(*lines: str, thresholds=LOW, figures: bool = False, change=lambda record: record, age: int = 40):
+    record = change(record_of(*(r for line in lines for r in given(line)), who=patient(age)))
+    settings = NoticeSettings(zone=ZoneInfo("UTC"), show_probability=figures)
+    return estimate_views(assess(record, replace(ENGINE, thresholds=thresholds)), settings, load())
+
+
+@pytest.mark.parametrize("thresholds", [LOW, HIGH])
+def test_rows_and_base_value_add_up_to_the_score(thresholds: BandThresholds) -> None:
+    for view in views(*CHART, thresholds=thresholds):
+        *parts, score = view.figures
+
+        assert (parts[0].name, score.name) == ("base value", "score")
+        assert math.isclose(math.fsum(p.log_odds for p in parts), score.log_odds, abs_tol=1e-5)
+        assert [row.log_odds for row in view.rows] == [p.log_odds for p in parts[1:]]
+        assert len(view.rows) <= 7
+
+
+def test_above_the_threshold_it_is_said_what_is_estimated() -> None:
+    view = views(*CHART)[0]
+
+    assert view.above
+    assert (
+        view.headline
+        == "Above this site’s threshold: an estimate of current depressive symptoms (PHQ-9 of 10 or more)."
+    )
+    assert re.fullmatch(r"\d+ of 57 inputs known", view.known)
+
+
+def test_below_the_threshold_nothing_reassures_and_no_number_of_people_is_shown() -> None:
+    for view in views(*CHART, thresholds=HIGH, figures=True):
+        assert not view.above
+        assert view.headline.startswith("Nothing is said by an estimate below the threshold")
+        assert (view.share, view.probability, view.high) == ("", None, None)
+
+
+def test_numbers_of_people_are_shown_only_where_the_site_turned_them_on() -> None:
+    assert [view.share for view in views(*CHART)] == ["", ""]
+    for view in views(*CHART, figures=True):
+        found = re.fullmatch(
+            r"Of 100 survey adults with similar records, about (\d+) \(range (\d+) to (\d+)\) reported this in the past two weeks\.", view.share
+        )  # fmt: skip
+        middle, low, high = map(int, found.groups())
+        assert low <= middle <= high
+        assert 0 < view.probability <= view.high
+
+
+def test_a_row_of_treatment_shows_care_and_no_cause() -> None:
+    rows = [row for view in views(*CHART) for row in view.rows if "SSRI" in row.what]
+
+    assert rows
+    assert all("(shows care, not cause)" in row.what for row in rows)
+
+
+def test_the_last_row_holds_all_that_is_not_shown() -> None:
+    for view in views(*CHART):
+        assert view.rows[-1].what.endswith("and what is not on file")
+
+
+def test_without_an_estimate_one_reason_is_given() -> None:
+    answered, other = views("PHQ-9, 3 days ago: items 1-8 = 1, item 9 = 0, total = 8", *CHART)
+
+    assert answered.headline.startswith("No estimate of current depressive symptoms")
+    assert answered.detail == "A PHQ-9 of the last 14 days answers this already."
+    assert (answered.rows, answered.figures) == ((), ())
+    assert other.detail.startswith("PHQ-9 item 9 was answered within 14 days")
+
+
+def test_under_18_there_is_none() -> None:
+    assert {view.detail for view in views(*CHART, age=15)} == {"The models were trained on adults; no estimate is made under 18."}  # fmt: skip
+
+
+def test_inputs_of_a_part_that_could_not_be_read_are_not_said_to_be_absent() -> None:
+    def without_medicines(record):
+        kept = tuple(fact for fact in record.facts if not fact.name.startswith(("rx_", "n_rx")))
+        return replace(record, facts=kept, unknown=(Unknown(what="medications", reason="refused", needed=False),))
+
+    lines = views(*CHART, change=without_medicines)[0].missing
+
+    assert any(line.startswith("Could not be read: ") and "SSRI" in line for line in lines)
+    assert not any(line.startswith("Not on file: ") and "SSRI" in line for line in lines)
+
+
+def test_no_word_foretells_or_reassures() -> None:
+    for view in (*views(*CHART, figures=True), *views(*CHART, thresholds=HIGH), *views(age=15)):
+        said = " ".join((view.headline, view.detail, view.share, *(f"{row.what} {row.change}" for row in view.rows)))
+        assert not re.search(
+            r"\b(low|high) risk\b|predict|will\b|cause[sd]|%", said.replace("associations, not causes", "")
+        )
