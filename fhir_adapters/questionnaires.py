@@ -53,11 +53,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A form as it is put. `canonical` is its address with its version; `total_code` is the LOINC code of its total."""
+    """A form as it is put. `canonical` is its address with its version; `total_code` is the LOINC code of its total.
+
+    language: of its wording, which is that of the instrument and of no translator of pages.
+    """
 
     name: str
     instrument: Instrument
     title: str
+    language: str
     canonical: str
     total_code: str
     stem: str
@@ -139,6 +143,7 @@ def form(name: str) -> Form:
         name=name,
         instrument=instrument,
         title=content["title"],
+        language=content["language"],
         canonical=f"{content['url']}|{content['version']}",
         total_code=TOTAL_CODES[instrument],
         stem=stem,

@@ -25,16 +25,19 @@ PHQ2_CUT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Safety:
-    """What an answer to the item on self-harm calls for; the steps are on the page.
+class Help:
+    """Whom to call: the crisis lines of the site's country, and its own contact, where it has set one."""
 
-    said: the answer in words. contact, crisis: of the site and its country.
-    """
+    crisis: str
+    contact: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    """What an answer to the item on self-harm calls for; the steps are on the page. said: the answer in words."""
 
     said: str
     declined: bool
-    crisis: str
-    contact: str | None
 
 
 def form_named(name: str) -> Form:
@@ -92,7 +95,12 @@ def carried_over(answers: Answers) -> Answers:
     return answers_in(form("phq-9"), {name: [value] for name, value in fields_of(answers).items()})
 
 
-def safety_of(answers: Answers, settings: NoticeSettings, today: date) -> Safety | None:
+def help_of(settings: NoticeSettings, today: date) -> Help:
+    """Whom to call."""
+    return Help(crisis=crisis_text(settings.country, today).replace("**", ""), contact=settings.contact)
+
+
+def safety_of(answers: Answers) -> Safety | None:
     """What the answer to the item on self-harm calls for: above “not at all”, or declined; else None."""
     answer = answers.safety
     if answer is None or answer.state is State.OPEN or (answer.option and not answer.option.score):
@@ -105,9 +113,4 @@ def safety_of(answers: Answers, settings: NoticeSettings, today: date) -> Safety
         score=answer.option.score if answer.option else None,
     )
     words = answer_words(item, answers.form.instrument)
-    return Safety(
-        said=f"{answers.form.title} item {item.item}: {words}",
-        declined=declined,
-        crisis=crisis_text(settings.country, today).replace("**", ""),
-        contact=settings.contact,
-    )
+    return Safety(said=f"{answers.form.title} item {item.item}: {words}", declined=declined)

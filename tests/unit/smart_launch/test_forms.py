@@ -20,6 +20,7 @@ from smart_launch.forms import (
     field_of,
     fields_of,
     form_named,
+    help_of,
     safety_of,
 )
 
@@ -141,20 +142,22 @@ def test_a_phq_9_calls_for_no_other() -> None:
     ],
 )
 def test_item_9_above_not_at_all_or_declined_brings_the_steps_whatever_the_total(nine, said: str | None) -> None:
-    found = safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, nine)), SITE, TODAY)
+    found = safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, nine)))
 
     assert (found.said if found else None) == said
     if found:
         assert found.declined is (nine == DECLINED)
-        assert "988" in found.crisis and "911" in found.crisis and "*" not in found.crisis
-        assert found.contact is None
 
 
-def test_the_sites_contact_goes_with_the_steps() -> None:
-    site = NoticeSettings(zone=ZoneInfo("UTC"), contact="On-call psychiatry: ext. 4410")
+def test_whom_to_call_is_of_the_site_and_its_country() -> None:
+    found = help_of(SITE, TODAY)
 
-    assert safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, 1)), site, TODAY).contact == site.contact
+    assert "988" in found.crisis and "911" in found.crisis and "*" not in found.crisis
+    assert found.contact is None
+    site = NoticeSettings(zone=ZoneInfo("UTC"), contact="On-call psychiatry: ext. 4410", country="GB")
+    assert help_of(site, TODAY).contact == site.contact
+    assert "999" in help_of(site, TODAY).crisis
 
 
 def test_a_phq_2_asks_nothing_of_self_harm() -> None:
-    assert safety_of(answers_in(form("phq-2"), sent("phq-2", 3, 3)), SITE, TODAY) is None
+    assert safety_of(answers_in(form("phq-2"), sent("phq-2", 3, 3))) is None
