@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from explanations.phrasebook import day
 from fhir_adapters.client import FhirClient
 from fhir_adapters.dates import age_on, when
 from fhir_adapters.errors import FetchFailed
@@ -28,6 +28,11 @@ class Person:
     age_years: int | None
     deceased: bool
     mark: str
+
+    @property
+    def born(self) -> str | None:
+        """The birth date as people read it."""
+        return day(self.identity.birth_date) if self.identity.birth_date else None
 
     @property
     def minor(self) -> bool:
@@ -59,8 +64,3 @@ def person(there: Opened, now: datetime) -> Person:
         deceased=bool(resource.content.deceased_boolean) or (died is not None and not died.future),
         mark=hashlib.sha256("\0".join(part or "" for part in shown).encode()).hexdigest()[:32],
     )
-
-
-def same_person(there: Opened, now: datetime, mark: str) -> bool:
-    """Whether the chart still has the patient whom the page showed. Raises EhrFailed when that cannot be read."""
-    return hmac.compare_digest(person(there, now).mark, mark)
