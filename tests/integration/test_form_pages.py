@@ -1,0 +1,555 @@
+"""The pages of a form, from an empty one to the chart: with a real FHIR server, a real store and the app's own routes."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+
+import msgspec
+import pytest
+from builders import AS_OF, patient, record_of
+from cryptography.fernet import Fernet
+from flask import Flask
+from real_server import TOKEN, answering, losing_the_answer
+
+from cds_service.app_store import AppRows
+from cds_service.store import open_store
+from explanations.assessment import Engine
+from explanations.notices import NoticeSettings
+from explanations.phrasebook import load
+from fhir_adapters.questionnaires import form
+from fhir_adapters.settings import ReadSettings
+from smart_launch import app_pages, form_pages, pages
+from smart_launch.cookies import BROWSER, SESSION
+from smart_launch.discovery import Discovery
+from smart_launch.id_token import IssuerKeys
+from smart_launch.own_keys import OwnKeys
+from smart_launch.runtime import AppRuntime, digest
+from smart_launch.sessions import KeptSession, LaunchContext, Session, User
+from smart_launch.settings import AppSettings, AppSite, Registration
+
+ADDRESS = "https://cds.example"
+UTC_SITE = NoticeSettings(zone=AS_OF.tzinfo, contact="On-call psychiatry: ext. 4410")
+SCOPES = (
+    "patient/Patient.rs",
+    "patient/Observation.crus",
+    "patient/QuestionnaireResponse.crus",
+    "patient/Task.c",
+    "patient/ServiceRequest.c",
+)
+SECRET = "s" * 43
+secrets = count(1)
+
+
+@dataclass
+class Desk:
+    """One clinician with one launch. `get` and `post` go to pages below it; `post` sends the token of its forms."""
+
+    server: object
+    store: AppRows
+    who: str
+    app: Flask
+    runtime: AppRuntime
+    clock: list
+    launch: str = "launch-a"
+
+    def client(self):
+        found = self.app.test_client()
+        for name in (SESSION, BROWSER):
+            found.set_cookie(name, SECRET, domain="cds.example", secure=True)
+        return found
+
+    def get(self, path: str):
+        return self.client().get(f"/smart/app/{self.launch}/{path}", base_url=ADDRESS)
+
+    def post(self, path: str, fields: dict | None = None, **headers):
+        return self.client().post(
+            f"/smart/app/{self.launch}/{path}",
+            base_url=ADDRESS,
+            data={"csrf": "c" * 43} | (fields or {}),
+            headers={"Origin": ADDRESS, "Sec-Fetch-Site": "same-origin"} | headers,
+        )
+
+    def stored(self) -> list[dict]:
+        return [
+            entry["resource"]
+            for kind in ("QuestionnaireResponse", "Observation", "Task", "ServiceRequest")
+            for entry in self.server.get(f"{kind}?_count=1000").get("entry", [])
+            if f"Patient/{self.who}" in json.dumps(entry["resource"])
+        ]
+
+    def open(self, launch: str, **changes) -> None:
+        """A launch of this browser."""
+        now = int(AS_OF.timestamp()) - 60
+        session = Session(
+            launch=launch,
+            site="s1",
+            iss=self.server.base,
+            client_id="c1",
+            user=User(iss="https://ehr.example", subject="u1", fhir_user="Practitioner/doc"),
+            context=LaunchContext(patient=self.who, encounter="e1"),
+            scopes=SCOPES,
+            token=TOKEN,
+            token_expires=now + 3600,
+            refresh_token=None,
+            csrf="c" * 43,
+            started=now,
+        )
+        session = msgspec.structs.replace(session, **changes)
+        kept = KeptSession(
+            digest=digest(SECRET),
+            launch=launch,
+            browser=digest(SECRET),
+            iss=self.server.base,
+            sealed=self.runtime.seal(msgspec.json.encode(session).decode()),
+            started=now,
+            used=now,
+            version=0,
+        )
+        self.store.put_session(kept)
+
+
+@pytest.fixture
+def desk_of(server, tmp_path):
+    """Makes a desk for a patient; `scopes` and other parts of the session, `write_back` of the registration."""
+    (tmp_path / "store").mkdir()
+    kept = open_store(f"sqlite:///{tmp_path / 'store' / 'mhcds.db'}")
+    kept.upgrade()
+    key = Fernet(Fernet.generate_key())
+
+    def make(who: dict | None = None, *, write_back: bool = True, **session) -> Desk:
+        registration = Registration(site="s1", iss=server.base, client_id="c1", label="EHR", write_back=write_back)
+        site = AppSite(
+            id="s1", reading=ReadSettings(zone=AS_OF.tzinfo), notices=UTC_SITE, registrations=(registration,)
+        )
+        clock = [AS_OF]
+        runtime = AppRuntime(
+            settings=lambda: AppSettings(sites=(site,), address=ADDRESS, local=True),
+            engine=lambda _thresholds: Engine(),
+            phrases=load(),
+            store=AppRows(kept),
+            keys=OwnKeys,
+            discovery=Discovery(local=lambda: True),
+            issuer_keys=IssuerKeys(local=lambda: True),
+            seal=lambda text: key.encrypt(text.encode()),
+            unseal=lambda sealed: key.decrypt(sealed).decode(),
+            pseudonym=lambda site, what: f"pseudonym-{len(what)}",
+            opted_out=lambda site, who: False,
+            topic_of=lambda said, site, who: None,
+            now=lambda: clock[0],
+            new_secret=lambda: f"{next(secrets):043d}",
+        )
+        app = Flask("test")
+        pages.ready(app, runtime, app_pages.create_blueprint(runtime), form_pages.create_blueprint(runtime))
+        made = Desk(
+            server=server,
+            store=AppRows(kept),
+            who=server.load(who or patient(name=[{"family": "Okafor", "given": ["Marguerite"]}])),
+            app=app,
+            runtime=runtime,
+            clock=clock,
+        )
+        made.open("launch-a", **session)
+        server.reset()
+        return made
+
+    yield make
+    kept.close()
+
+
+def said(name: str, *scores) -> dict[str, str]:
+    """A number is the answer of that score, text goes as it is, None is no field."""
+    return {
+        f"q-{q.code}": q.options[s].code if isinstance(s, int) else s
+        for q, s in zip(form(name).questions, scores, strict=False)
+        if s is not None
+    }
+
+
+def hidden(page) -> dict[str, str]:
+    """The hidden fields of the last form that writes."""
+    text = page.get_data(as_text=True)
+    whole = re.findall(r"<form[^>]*>.*?</form>", text, re.DOTALL)
+    found = next(f for f in whole if "write" in f.split(">", 1)[0])
+    return {n: html.unescape(v) for n, v in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', found)}
+
+
+def words(page) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.get_data(as_text=True))).split())
+
+
+NINE = (1, 1, 1, 1, 1, 1, 1, 1, 0, 2)
+PHQ9 = said("phq-9", *NINE)
+
+
+def reviewed(desk: Desk, fields: dict | None = None) -> dict[str, str]:
+    page = desk.post("forms/phq-9", fields or PHQ9)
+    assert page.status_code == 200, words(page)
+    return hidden(page)
+
+
+def test_an_empty_form_has_every_question_and_no_answer(desk_of) -> None:
+    page = desk_of().get("forms/phq-9")
+
+    text = page.get_data(as_text=True)
+    assert page.status_code == 200
+    assert text.count("<fieldset") == text.count("<legend") == 10
+    assert text.count('type="radio"') == 50
+    assert " checked>" not in text and "style=" not in text and "<script" not in text
+    assert "Okafor" in words(page) and "Pfizer" in words(page)
+    assert all(q.text in words(page) for q in form("phq-9").questions)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_a_form_goes_into_the_chart_in_three_steps_and_can_be_undone(desk_of) -> None:
+    desk = desk_of()
+    review = desk.post("forms/phq-9", PHQ9)
+    assert "One form with 10 answers, total 8 of 27" in words(review)
+    assert "Signed as Practitioner/doc" in words(review)
+    assert desk.stored() == []
+
+    done = desk.post("forms/phq-9/write", hidden(review))
+
+    assert done.status_code == 200
+    assert "Written to the chart" in words(done) and "QuestionnaireResponse/" in words(done)
+    found = desk.stored()
+    assert len(found) == 12
+    assert found[0]["author"]["reference"].endswith("Practitioner/doc")
+    assert found[0]["encounter"]["reference"].endswith("Encounter/e1")
+    (read,) = record_of(*found, who=patient() | {"id": desk.who}).administrations
+    assert (read.total, read.score("9")) == (8, 0)
+
+    submission = hidden(review)["submission"]
+    assert "Written to the chart" in words(desk.get(f"written/{submission}"))
+    who = hidden(review)["who"]
+    undone = desk.post(f"written/{submission}/undo", {"who": who})
+    assert undone.status_code == 200 and "Taken back" in words(undone)
+    assert {r["status"] for r in desk.stored()} == {"entered-in-error"}
+
+
+def test_each_open_question_is_named_and_what_was_answered_stays(desk_of) -> None:
+    desk = desk_of()
+
+    page = desk.post("forms/phq-9", said("phq-9", 1, 1, None, "declined", 1, 1, 1, 1, None))
+
+    assert page.status_code == 422
+    assert "Question 3 is not answered yet. Choose an answer, or “Patient declined”." in words(page)
+    assert "2 questions are not answered yet" in words(page)
+    text = page.get_data(as_text=True)
+    assert 'href="#q-44259-0-1"' in text and 'id="q-44259-0-1"' in text
+    assert text.count(" checked>") == 7 and "autofocus" in text
+    assert "Error:" in re.search("<title>(.*?)</title>", text, re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("nine", [1, 2, 3, "declined"])
+def test_item_9_brings_the_steps_on_review_and_on_the_page_after_it(desk_of, nine) -> None:
+    desk = desk_of()
+    answers = said("phq-9", *[0] * 8, nine)
+    review = desk.post("forms/phq-9", answers)
+    done = desk.post("forms/phq-9/write", hidden(review))
+
+    for page in (review, done):
+        text = words(page)
+        assert "PHQ-9 item 9:" in text and "988" in text and "ext. 4410 (set by this site)" in text
+        assert "Nobody has been notified: this is not a monitoring service." in text
+    assert ("No total" in words(review)) is (nine == "declined")
+
+
+def test_without_item_9_the_steps_are_not_on_the_review_page(desk_of) -> None:
+    assert "988" not in words(desk_of().post("forms/phq-9", PHQ9))
+
+
+def test_answers_can_be_changed_from_the_review_page(desk_of) -> None:
+    desk = desk_of()
+
+    page = desk.post("forms/phq-9", reviewed(desk) | {"edit": "1"})
+
+    assert page.status_code == 200
+    assert page.get_data(as_text=True).count(" checked>") == 10
+    assert "not answered yet" not in words(page)
+
+
+def test_a_phq_2_of_3_offers_the_phq_9_with_its_answers(desk_of) -> None:
+    desk = desk_of()
+    review = desk.post("forms/phq-2", said("phq-2", 1, 2))
+    assert "complete the PHQ-9" in words(review) and "total 3 of 6" in words(review)
+
+    page = desk.post("forms/phq-9", said("phq-2", 1, 2) | {"edit": "1"})
+
+    assert page.status_code == 200 and page.get_data(as_text=True).count(" checked>") == 2
+    done = desk.post("forms/phq-2/write", hidden(review))
+    assert done.status_code == 200 and len(desk.stored()) == 4
+    assert "complete the PHQ-9" not in words(desk.post("forms/phq-2", said("phq-2", 1, 1)))
+
+
+# ---- twice, at once, lost, refused ----
+
+
+def test_a_second_press_and_two_at_once_write_nothing_new(desk_of) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    gate = threading.Barrier(2)
+
+    def press(_number: int):
+        gate.wait()
+        return desk.post("forms/phq-9/write", carried)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(press, range(2)))
+    again = desk.post("forms/phq-9/write", carried)
+
+    assert [r.status_code for r in (*results, again)] == [200] * 3
+    assert len({words(r) for r in (*results, again)}) == 1
+    assert len(desk.stored()) == 12
+
+
+def test_a_partial_failure_says_which_and_the_next_press_writes_the_rest(desk_of, server) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    server.fail("Observation", answering(403), method="POST")
+
+    half = desk.post("forms/phq-9/write", carried)
+
+    assert half.status_code == 502
+    assert "Part of it is in the chart" in words(half) and "The chart refused it" in words(half)
+    assert "The total" in words(half).split("Not in the chart")[1]
+    server.reset()
+    rest = hidden(half)
+    assert rest == carried
+    done = desk.post("forms/phq-9/write", rest)
+    assert done.status_code == 200 and len(desk.stored()) == 12
+
+
+def test_a_lost_answer_is_no_second_form(desk_of, server) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    server.fail("QuestionnaireResponse", answering(400), method="POST", times=1)
+    server.fail("QuestionnaireResponse", losing_the_answer, method="POST", times=1)
+
+    assert desk.post("forms/phq-9/write", carried).status_code == 200
+    assert len(desk.stored()) == 12
+
+
+# ---- forged, foreign, not allowed ----
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"q-44260-8": "LA9999-9"},
+        {"q-1234-5": "LA6568-5"},
+        {"submission": "x"},
+        {"submission": "../../" + "x" * 30},
+        {"at": "0"},
+        {"at": "99999999999"},
+        {"at": "now"},
+        {"who": ""},
+        {"q-44260-8": ""},
+    ],
+)
+def test_forged_fields_write_nothing(desk_of, change: dict) -> None:
+    desk = desk_of()
+
+    page = desk.post("forms/phq-9/write", reviewed(desk) | change)
+
+    assert page.status_code == 400
+    assert desk.stored() == [] and desk.server.writes() == []
+
+
+def test_repeated_fields_are_refused(desk_of) -> None:
+    desk = desk_of()
+    assert desk.post("forms/phq-9", PHQ9 | {"q-44260-8": ["LA6568-5", "LA6571-9"]}).status_code == 400
+
+
+def test_a_form_of_another_page_or_without_our_token_is_refused(desk_of) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+
+    for path in ("forms/phq-9", "forms/phq-9/write", f"written/{carried['submission']}/undo", "tasks", "tasks/write"):
+        assert desk.post(path, carried | {"csrf": "x" * 43}).status_code == 403
+        assert desk.post(path, carried, Origin="https://elsewhere.example").status_code == 403
+    assert desk.server.writes() == []
+
+
+def test_a_submission_of_another_launch_is_not_shown_and_not_undone(desk_of) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    desk.post("forms/phq-9/write", carried)
+    desk.open("launch-b")
+    other = replace(desk, launch="launch-b")
+
+    assert other.get(f"written/{carried['submission']}").status_code == 404
+    assert other.post(f"written/{carried['submission']}/undo", {"who": carried["who"]}).status_code == 404
+    assert "entered-in-error" not in {r["status"] for r in desk.stored()}
+    # The same id in another launch is another submission, and the patient's mark is of the first launch.
+    page = other.post("forms/phq-9/write", carried)
+    assert page.status_code == 502 and "no longer those that the page showed" in words(page)
+    assert len(desk.stored()) == 12
+
+
+def test_a_patient_who_changed_since_the_page_was_shown_stops_the_write_smart_072(desk_of, server) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    server.transaction([patient(name=[{"family": "Someone-Else"}]) | {"id": desk.who}])
+
+    page = desk.post("forms/phq-9/write", carried)
+
+    assert page.status_code == 502 and "no longer those that the page showed" in words(page)
+    assert server.writes() == []
+
+
+def test_another_patient_sent_by_the_server_is_not_believed(desk_of, server) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    server.fail(f"Patient/{desk.who}", change=lambda p: p | {"id": "other"})
+
+    assert desk.post("forms/phq-9/write", carried).status_code == 409
+    assert desk.get("forms/phq-9").status_code == 409
+    assert server.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("who", "status", "text"),
+    [
+        ({"birthDate": "2009-01-15"}, 200, "use the PHQ-9M in the chart"),
+        ({"deceasedBoolean": True}, 200, "the patient has died"),
+        ({"deceasedDateTime": "2026-01-01"}, 200, "the patient has died"),
+        ({"birthDate": None}, 200, "Question"),
+    ],
+)
+def test_who_is_offered_a_form(desk_of, who: dict, status: int, text: str) -> None:
+    found = {k: v for k, v in (patient() | who).items() if v is not None}
+    desk = desk_of(found)
+
+    page = desk.get("forms/phq-9")
+
+    offered = text == "Question"
+    assert page.status_code == status
+    assert (text in words(page)) or offered
+    assert ("<fieldset" in page.get_data(as_text=True)) is offered
+    checked = desk.post("forms/phq-9", PHQ9)
+    assert ("Write to chart" in words(checked)) is offered
+
+
+@pytest.mark.parametrize("allowed", [(), ("patient/QuestionnaireResponse.rs",), ("patient/Observation.cruds",)])
+def test_without_the_right_to_write_the_form_none_is_offered(desk_of, allowed: tuple) -> None:
+    desk = desk_of(scopes=("patient/Patient.rs", *allowed))
+
+    for page in (desk.get("forms/phq-9"), desk.post("forms/phq-9", PHQ9)):
+        assert "did not allow this app to write" in words(page)
+
+
+def test_a_site_that_wants_no_writing_has_none(desk_of) -> None:
+    desk = desk_of(write_back=False)
+
+    assert "did not allow this app to write" in words(desk.get("forms/phq-9"))
+    assert "did not allow this app to write" in words(desk.get("tasks/new"))
+
+
+def test_without_the_right_to_write_observations_the_form_goes_in_alone(desk_of) -> None:
+    desk = desk_of(scopes=("patient/Patient.rs", "patient/QuestionnaireResponse.cruds"))
+
+    page = desk.post("forms/phq-9/write", reviewed(desk))
+
+    assert page.status_code == 502 and "did not allow this app to write all of it" in words(page)
+    assert [r["resourceType"] for r in desk.stored()] == ["QuestionnaireResponse"]
+    assert "Write the rest" not in words(page)
+
+
+def test_a_practitioner_who_is_not_known_signs_nothing(desk_of) -> None:
+    desk = desk_of(user=None)
+
+    review = desk.post("forms/phq-9", PHQ9)
+    desk.post("forms/phq-9/write", hidden(review))
+
+    assert "Without an author" in words(review)
+    assert "author" not in desk.stored()[0]
+
+
+def test_undo_is_offered_for_ten_minutes_where_the_server_lets_us(desk_of) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    assert "Undo" in words(desk.post("forms/phq-9/write", carried))
+
+    desk.clock[0] += timedelta(minutes=10, seconds=1)
+
+    later = desk.get(f"written/{carried['submission']}")
+    assert "Undo" not in words(later) and "in the chart itself" in words(later)
+    refused = desk.post(f"written/{carried['submission']}/undo", {"who": carried["who"]})
+    assert refused.status_code == 502 and "too late" in words(refused)
+    assert "entered-in-error" not in {r["status"] for r in desk.stored()}
+
+
+def test_forms_that_are_not_ours_and_submissions_that_never_were_have_no_page(desk_of) -> None:
+    desk = desk_of()
+    for path in ("forms/gad-7", "forms/phq-9m", "written/" + "x" * 43, "written/x"):
+        assert desk.get(path).status_code == 404
+    assert desk.post("written/" + "x" * 43 + "/undo").status_code == 404
+
+
+def test_nothing_of_the_answers_is_in_the_store_or_the_log(desk_of, tmp_path, caplog: pytest.LogCaptureFixture) -> None:
+    desk = desk_of()
+    with caplog.at_level("INFO"):
+        desk.post("forms/phq-9/write", reviewed(desk, said("phq-9", *[3] * 9, 3)))
+
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir())
+    for text in ("LA6571", "Okafor", "Nearly every day", TOKEN, "44260-8"):
+        assert text not in caplog.text and text.encode() not in kept
+    assert '"what": "written"' in caplog.text
+
+
+# ---- drafts ----
+
+
+def test_a_draft_task_and_order_go_into_the_chart_in_three_steps(desk_of) -> None:
+    desk = desk_of()
+    assert desk.get("tasks/new").status_code == 200
+
+    review = desk.post("tasks", {"days": "7", "assessment": "1"})
+    assert "within 7 days, by 30 Nov 2026" in words(review) and desk.stored() == []
+    done = desk.post("tasks/write", hidden(review))
+    desk.post("tasks/write", hidden(review))
+
+    assert done.status_code == 200 and "Written to the chart" in words(done)
+    task, order = desk.stored()
+    assert (task["resourceType"], task["status"], task["restriction"]["period"]["end"]) == (
+        "Task",
+        "draft",
+        "2026-11-30",
+    )
+    assert (order["resourceType"], order["status"]) == ("ServiceRequest", "draft")
+    assert task["requester"]["reference"].endswith("Practitioner/doc")
+    assert "Undo" not in words(done)  # the right to change tasks is not asked for
+
+
+def test_without_a_choice_of_days_the_page_asks_for_it(desk_of) -> None:
+    desk = desk_of()
+
+    page = desk.post("tasks", {"assessment": "1"})
+
+    assert page.status_code == 422 and "Choose within how many days" in words(page)
+    assert page.get_data(as_text=True).count(" checked>") == 1
+    assert desk.post("tasks", {"days": "7", "edit": "1"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields", [{"days": "8"}, {"days": ["7", "1"]}, {"days": "7", "assessment": "yes"}, {"days": "07"}]
+)
+def test_forged_choices_are_refused(desk_of, fields: dict) -> None:
+    desk = desk_of()
+    assert desk.post("tasks", fields).status_code == 400
+    assert desk.post("tasks/write", fields).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("who", "text"), [({"birthDate": "2011-01-15"}, "Within 7 days"), ({"deceasedBoolean": True}, "has died")]
+)
+def test_a_minor_can_be_followed_up_and_somebody_who_died_cannot(desk_of, who: dict, text: str) -> None:
+    assert text in words(desk_of(patient() | who).get("tasks/new"))
