@@ -83,7 +83,12 @@ def written_row(resource: Json, as_of: datetime) -> Row:
 
 
 def spoken(text: str, as_of: datetime) -> str:
-    """A FHIR date or dateTime as "17 Nov 2026 (6 days ago)"; months from 90 days on; the clock for today."""
+    """A FHIR date or dateTime as "17 Nov 2026 (6 days ago)"; months from 90 days on; the clock for today.
+
+    A year or a month alone stays as it is.
+    """
+    if len(text) < len("2026-11-23"):
+        return text
     day = date.fromisoformat(text[:10])
     ago = (as_of.date() - day).days
     plain = f"{day.day} {day:%b %Y}"

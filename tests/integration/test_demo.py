@@ -23,11 +23,13 @@ from flask import Flask, request
 
 from cds_service.app import create_app
 from cds_service.demo_ehr import fhir_server
+from cds_service.demo_ehr.charts import Charts
 from cds_service.demo_ehr.clinic import Clinic
-from cds_service.demo_ehr.config import demo_config
-from cds_service.demo_ehr.fhir_server import Charts
+from cds_service.demo_ehr.config import Addresses, demo_config
+from cds_service.demo_ehr.ehr import registered
 from cds_service.demo_ehr.hook_client import Exchange
 from cds_service.demo_ehr.page import card_html, create_blueprint
+from cds_service.demo_ehr.panel import AppPlace
 from cds_service.demo_ehr.patients import demo_patients
 from cds_service.demo_ehr.runner import run_demo
 from cds_service.engine import load_engine
@@ -473,6 +475,110 @@ def test_unknown_patients_and_foreign_callers_are_refused(browser):
     assert browser.get("/", headers={"Host": "elsewhere.example"}).status_code == 403
     assert browser.post(url, headers={"Origin": "https://elsewhere.example"}).status_code == 403
     assert browser.post(url, headers={"Origin": "http://localhost"}).status_code == 303
+
+
+# The panel
+
+
+LAUNCH = "http://127.0.0.1:1/smart/launch"
+
+
+@pytest.fixture
+def with_app(clinic):
+    """The page with an app, and the launches that were made."""
+    addresses = Addresses(
+        service="http://127.0.0.1:1", fhir_base="http://127.0.0.1:2/fhir", page_origin="http://localhost"
+    )
+    launches = []
+
+    def new_launch(*launch):
+        launches.append(launch)
+        return "the-handle"
+
+    app = Flask("page of the test", static_folder=None)
+    place = AppPlace(addresses=addresses, client=registered(addresses), new_launch=new_launch)
+    app.register_blueprint(create_blueprint(clinic, place))
+    return app.test_client(), launches
+
+
+def linked_card(url=LAUNCH):
+    link = {"label": "Open detailed view", "url": url, "type": "smart", "appContext": "said by the card"}
+    return a_card(TOMAS.expected[0], 1, links=[link])
+
+
+def test_a_card_opens_the_app_in_the_panel_with_what_the_card_says(with_app, clinic):
+    browser, launches = with_app
+    clinic.exchanges[TOMAS.id] = exchange((linked_card(),))
+
+    page = browser.get(f"/patients/{TOMAS.id}").text
+    answers = [
+        browser.post(f"/patients/{TOMAS.id}/launch", data=form) for form in ({"card": "card-1"}, {}, {"card": "x"})
+    ]
+
+    assert f'action="/patients/{TOMAS.id}/launch" target="app"' in page
+    assert f'<iframe name="app" title="Detailed view of {TOMAS.name}"' in page
+    assert '<button class="second">Open detailed view</button>' in page
+    where = f"{LAUNCH}?iss=http%3A%2F%2F127.0.0.1%3A2%2Ffhir&launch=the-handle"
+    assert [(a.status_code, a.headers["Location"]) for a in answers] == [(303, where)] * 3
+    assert launches == [("mental-health-cds-demo", TOMAS.id, said) for said in ("said by the card", None, None)]
+
+
+def test_a_link_to_an_app_that_is_not_registered_leads_nowhere(with_app, clinic):
+    browser, launches = with_app
+    clinic.exchanges[TOMAS.id] = exchange((linked_card("http://127.0.0.1:1/smart/other"),))
+
+    page = browser.get(f"/patients/{TOMAS.id}").text
+    browser.post(f"/patients/{TOMAS.id}/launch", data={"card": "card-1"})
+
+    assert "Open detailed view</button>" not in page
+    assert not re.search(r'(?:href|action|src)="[^"]*/smart/other', page)
+    assert launches == [("mental-health-cds-demo", TOMAS.id, None)]
+
+
+def test_without_an_app_there_is_no_panel(browser):
+    page = browser.get(f"/patients/{TOMAS.id}").text
+
+    assert "<iframe" not in page
+    assert browser.post(f"/patients/{TOMAS.id}/launch").status_code == 404
+
+
+def test_three_captions_lead_through_the_page_in_order(with_app):
+    page = with_app[0].get("/").text
+
+    assert re.findall(r'class="number">(\d)</span> (\w+)', page) == [("1", "Read"), ("2", "Open"), ("3", "Answer")]
+    assert page.index("Synthetic patients. Nothing here is real.") < page.index("<main")
+
+
+def test_only_the_page_itself_may_frame_what_the_panel_begins_with(with_app):
+    browser, _ = with_app
+
+    assert "frame-ancestors 'self'" in browser.get("/panel").headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in browser.get("/").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"resourceType": "Observation", "status": "final", "code": {}},
+        {"resourceType": "Observation", "status": "entered-in-error", "code": {"coding": [{"code": "44260-8"}]},
+         "valueInteger": 1},
+        {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueQuantity": {"value": 3}},
+        {"resourceType": "QuestionnaireResponse", "status": "completed", "item": []},
+        {"resourceType": "QuestionnaireResponse", "status": "entered-in-error", "authored": "2026",
+         "item": [{"linkId": "g", "item": [{"linkId": "1", "answer": [{"valueCoding": {}}]}, {}]}]},
+        {"resourceType": "Task", "status": "draft", "intent": "proposal"},
+        {"resourceType": "ServiceRequest", "status": "draft", "intent": "proposal", "code": {"text": HOSTILE}},
+    ],
+    ids=lambda resource: resource["resourceType"],
+)  # fmt: skip
+def test_whatever_an_app_wrote_can_be_shown(with_app, clinic, resource):
+    subject = {"for" if resource["resourceType"] == "Task" else "subject": {"reference": f"Patient/{TOMAS.id}"}}
+    stored, _ = clinic.charts.create(resource | subject)
+
+    page = with_app[0].get(f"/patients/{TOMAS.id}").text
+
+    assert stored["id"] in page.partition('id="written"')[2]
+    assert HOSTILE not in page
 
 
 # The real service

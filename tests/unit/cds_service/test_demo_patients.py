@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cds_service.demo_ehr import codes
 from cds_service.demo_ehr.chart_facts import chart_sections, spoken
-from cds_service.demo_ehr.fhir_server import Charts
+from cds_service.demo_ehr.charts import Charts
 from cds_service.demo_ehr.patients import demo_patients
 
 AS_OF = datetime(2026, 11, 23, 16, 12, tzinfo=UTC)
