@@ -22,7 +22,7 @@ OBSERVATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-catego
 CONDITION_CATEGORY = "http://terminology.hl7.org/CodeSystem/condition-category"
 CONDITION_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 CONDITION_VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
-ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+ABSENT_REASON = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 ORDINAL_VALUE = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 
 DEMO = "https://demo-ehr.example"

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
-from cds_service.demo_ehr.chart_facts import chart_sections, written_row
+from cds_service.demo_ehr.chart_facts import chart_sections, written_rows
 from cds_service.demo_ehr.clinic import Clinic
 from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.hook_client import ServiceUnreachableError, sent_without_token
@@ -158,7 +158,7 @@ def _page(clinic: Clinic, patient: DemoPatient, place: AppPlace | None) -> str:
         patient=patient,
         born=f"{born.day} {born:%B %Y}",
         sections=chart_sections(clinic.charts.of(patient.id), clinic.as_of),
-        written=[(written_row(r, clinic.as_of), _json(r)) for r in clinic.charts.written(patient.id)],
+        written=[(row, _json(held)) for row, held in written_rows(clinic.charts.written(patient.id), clinic.as_of)],
         cards=[_shown(clinic, card, taken, place) for card in clinic.cards(patient)],
         launchable=place is not None,
         problem=problem or (exchange.problem if exchange else "The service has not been asked."),

@@ -22,7 +22,7 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from flask import Flask, request
 
 from cds_service.app import create_app
-from cds_service.demo_ehr import fhir_server
+from cds_service.demo_ehr import codes, fhir_server
 from cds_service.demo_ehr.charts import Charts
 from cds_service.demo_ehr.clinic import Clinic
 from cds_service.demo_ehr.config import Addresses, demo_config
@@ -579,6 +579,50 @@ def test_whatever_an_app_wrote_can_be_shown(with_app, clinic, resource):
 
     assert stored["id"] in page.partition('id="written"')[2]
     assert HOSTILE not in page
+
+
+def test_a_form_that_an_app_wrote_with_its_results_is_one_row(with_app, clinic):
+    form, *results = demo_form(total=12)
+
+    stored, _ = clinic.charts.create(form)
+    for result in results:
+        clinic.charts.create(result | {"derivedFrom": [{"reference": f"QuestionnaireResponse/{stored['id']}"}]})
+    facts, written = with_app[0].get(f"/patients/{TOMAS.id}").text.partition('id="written"')[::2]
+
+    assert facts.count("total 12, 8 of 9 questions answered") == 1
+    assert re.search(r"PHQ-9 item 9</dt><dd>declined", facts)
+    assert written.count('class="draft"') == 1
+    assert "total 12, 8 of 9 questions answered, with 2 results" in written
+
+
+def demo_form(total):
+    """A PHQ-9 as the app writes it: the form, its total and an item, derived from the form."""
+    subject, moment = {"reference": f"Patient/{TOMAS.id}"}, "2026-11-23T16:20:00+00:00"
+    several = {"valueCoding": {"code": "LA6569-3", "display": "Several days"}}
+    absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+    declined = {"valueCoding": {"system": absent, "code": "asked-declined", "display": "Asked But Declined"}}
+    items = [{"linkId": f"/{code}", "answer": [several]} for code in codes.PHQ9_ITEMS[:8]]
+    form = {
+        "resourceType": "QuestionnaireResponse",
+        "questionnaire": "urn:mental-health-cds:questionnaire:phq-9|1",
+        "status": "completed",
+        "subject": subject,
+        "authored": moment,
+        "item": [*items, {"linkId": f"/{codes.PHQ9_ITEMS[8]}", "answer": [declined]}],
+    }
+
+    def result(code, text, value):
+        return {
+            "resourceType": "Observation",
+            "status": "final",
+            "category": [{"coding": [{"code": "survey"}]}],
+            "code": {"coding": [{"system": "http://loinc.org", "code": code}], "text": text},
+            "subject": subject,
+            "effectiveDateTime": moment,
+        } | value
+
+    score = {"valueQuantity": {"value": total, "unit": "{score}", "code": "{score}"}}
+    return [form, result("44261-6", "PHQ-9 total score", score), result("44250-9", "Little interest", several)]
 
 
 # The real service
