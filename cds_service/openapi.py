@@ -46,6 +46,14 @@ PAGES = (
     ("/smart/app/{launch}/", "get", "appSummary", "One patient: findings, course, what was known, estimates"),
     ("/smart/app/{launch}/print", "get", "appPrint", "The same, to be printed"),
     ("/smart/app/{launch}/ehr.css", "get", "appEhrStyle", "The EHR's own colour (smart_style_url)"),
+    ("/smart/app/{launch}/forms/{form}", "get", "formEntry", "A questionnaire (phq-9, phq-2) to fill in"),
+    ("/smart/app/{launch}/forms/{form}", "post", "formReview", "The answers, to be looked over before writing"),
+    ("/smart/app/{launch}/forms/{form}/write", "post", "formWrite", "Writes the answers to the chart, once"),
+    ("/smart/app/{launch}/written/{submission}", "get", "written", "What is in the chart of a submission"),
+    ("/smart/app/{launch}/written/{submission}/undo", "post", "undo", "Marks it as entered in error"),
+    ("/smart/app/{launch}/tasks/new", "get", "taskEntry", "A draft of a follow-up"),
+    ("/smart/app/{launch}/tasks", "post", "taskReview", "The draft, to be looked over before writing"),
+    ("/smart/app/{launch}/tasks/write", "post", "taskWrite", "Writes the draft to the chart, once"),
     ("/smart/app/{launch}/opinion", "post", "appOpinion", "What a clinician says about an estimate"),
     ("/smart/app/{launch}/thanks", "get", "appThanks", "That it was recorded"),
     ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
@@ -88,6 +96,8 @@ def document() -> Schema:
             "parameters": {
                 "id": _ID,
                 "launch": _LAUNCH,
+                "form": _in_path("form", "phq-9 or phq-2."),
+                "submission": _in_path("submission", "One press of a button that writes."),
                 "If-None-Match": _IF_NONE_MATCH,
                 "Content-Encoding": _CONTENT_ENCODING,
             },
@@ -112,13 +122,13 @@ _ID: Schema = {
     "description": "A service of discovery.",
     "schema": {"type": "string", "enum": [s.id for s in SERVICES]},
 }
-_LAUNCH: Schema = {
-    "name": "launch",
-    "in": "path",
-    "required": True,
-    "description": "A launch; its session is a cookie of the browser that it was opened in.",
-    "schema": {"type": "string"},
-}
+
+
+def _in_path(name: str, words: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "description": words, "schema": {"type": "string"}}
+
+
+_LAUNCH = _in_path("launch", "A launch; its session is a cookie of the browser that it was opened in.")
 _IF_NONE_MATCH: Schema = {
     "name": "If-None-Match",
     "in": "header",
@@ -209,7 +219,8 @@ def _pages(path: str) -> Schema:
     answers = {status: _answer(said, either) for status, said in PAGE_STATUSES.items()}
     answers["303"] = {"description": "To the next page."}
     found = {m: _open("SMART app", name, words, answers, (405,)) for place, m, name, words in PAGES if place == path}
-    return found | ({"parameters": [{"$ref": "#/components/parameters/launch"}]} if "{launch}" in path else {})
+    named = [{"$ref": f"#/components/parameters/{p}"} for p in ("launch", "form", "submission") if f"{{{p}}}" in path]
+    return found | ({"parameters": named} if named else {})
 
 
 def _json(name: str, example: object = None) -> Schema:
