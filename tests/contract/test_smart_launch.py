@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
@@ -10,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import pytest
+import requests
 from smart_run import Run, Visitor, csrf_of, running
 
 from cds_service.demo_ehr.behaviour import Behaviour, TokenFailure
@@ -19,6 +21,7 @@ from cds_service.tables import app_event, app_session, launch_state
 from smart_launch.settings import ClientAuthentication
 
 PATIENT, OTHER = "tomas-wojcik", "bronwen-achterberg"
+DIRECT = {"http": "", "https": ""}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def refused(answer, page: str, status: int) -> None:
 # ---- the launch ---------------------------------------------------------------------------------------------------
 
 
-def test_smart_012_013_030_to_036_the_authorization_request_is_as_the_specification_says(run, visitor) -> None:
+def test_smart_001_012_013_030_to_036_117_the_authorization_request_is_as_the_specification_says(run, visitor) -> None:
     launched = run.launch_url(PATIENT)
     sent = [query_of(visitor.get(launched).headers["Location"]) for _ in range(2)]
 
@@ -118,8 +121,6 @@ def test_smart_011_a_repeated_parameter_gets_a_page(run, visitor) -> None:
 )
 def test_smart_004_an_unknown_issuer_is_refused_before_anything_is_asked(run, visitor, iss: str, monkeypatch) -> None:
     asked = []
-    import requests
-
     real = requests.Session.request
     monkeypatch.setattr(requests.Session, "request", lambda self, *a, **k: asked.append(a) or real(self, *a, **k))
     answer = visitor.get(
@@ -153,6 +154,52 @@ def test_a_choice_that_is_not_offered_is_refused(visitor) -> None:
 def test_smart_010_where_no_ehr_may_be_chosen_none_is_named() -> None:
     with running(registration=lambda r: replace(r, standalone=False)) as run:
         assert "Demo EHR" not in Visitor(run).get("/smart/launch").text
+
+
+def test_smart_118_a_launch_that_begins_here_lets_the_user_choose_the_patient(run, visitor) -> None:
+    key = re.search(r"standalone=([0-9a-f]{16})", visitor.get("/smart/launch").text)[1]
+    chosen = requests.get(
+        visitor.get(f"/smart/launch?standalone={key}").headers["Location"], timeout=10, proxies=DIRECT
+    )
+    handle = re.search(r'name="request" value="([^"]+)"', chosen.text)[1]
+    back = requests.post(
+        f"{run.ehr.authorization.issuer}/authorize/patient",
+        {"request": handle, "patient": PATIENT},
+        allow_redirects=False,
+        timeout=10,
+        proxies=DIRECT,
+    )
+
+    page = visitor.get(visitor.get(back.headers["Location"]).headers["Location"])
+
+    assert "C-SSRS question 4" in page.text
+
+
+FRAME = {"Sec_Fetch_Dest": "iframe"}
+
+
+def test_smart_093_a_frame_that_keeps_the_cookie_goes_on_by_itself(run, visitor) -> None:
+    first = visitor.get(run.launch_url(PATIENT), **FRAME)
+    second = visitor.get(first.headers["Location"], **FRAME)
+
+    assert first.headers["Location"].endswith("&tried=1")
+    assert second.headers["Location"].startswith(f"{run.ehr.authorization.issuer}/authorize?")
+
+
+def test_smart_093_a_frame_that_keeps_no_cookie_offers_a_window_before_anything_is_asked(run) -> None:
+    launched = run.launch_url(PATIENT)
+    first = Visitor(run).get(launched, **FRAME)
+    page = Visitor(run).get(first.headers["Location"], **FRAME)
+    again = html.unescape(re.search(r'href="(/smart/launch\?[^"]+)"', page.text)[1])
+
+    in_a_window = Visitor(run)
+    answer = in_a_window.get(again, Sec_Fetch_Dest="document")
+
+    assert page.status_code == 200
+    assert 'target="_blank"' in page.text
+    assert 'rel="noopener"' in page.text
+    assert query_of(again) == query_of(launched)
+    assert in_a_window.get(in_a_window.authorize(answer.headers["Location"])).status_code == 303
 
 
 # ---- the callback -------------------------------------------------------------------------------------------------
@@ -493,7 +540,7 @@ def test_the_back_button_leads_to_a_callback_that_was_used(run, visitor) -> None
     assert visitor.get(page).status_code == 200
 
 
-def test_smart_094_a_session_ends_after_fifteen_minutes_without_use_and_after_eight_hours(run, visitor) -> None:
+def test_smart_071_094_a_session_ends_after_fifteen_minutes_without_use_and_after_eight_hours(run, visitor) -> None:
     run.behave(Behaviour(token_life_s=20 * 3600))
     where = visitor.open()
     for _ in range(3):
@@ -636,7 +683,7 @@ def test_smart_100_who_saw_what_is_on_record_without_names(run, visitor) -> None
 # ---- headers ------------------------------------------------------------------------------------------------------
 
 
-def test_smart_095_096_pages_say_who_may_frame_them_and_keep_to_themselves(run, visitor) -> None:
+def test_smart_059_095_096_pages_say_who_may_frame_them_and_keep_to_themselves(run, visitor) -> None:
     page = visitor.get(visitor.open())
     policy = {part.split()[0]: part.split()[1:] for part in page.headers["Content-Security-Policy"].split("; ")}
 

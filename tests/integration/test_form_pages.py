@@ -394,7 +394,7 @@ def test_a_submission_of_another_launch_is_not_shown_and_not_undone(desk_of) -> 
     assert len(desk.stored()) == 12
 
 
-def test_a_patient_who_changed_since_the_page_was_shown_stops_the_write_smart_072(desk_of, server) -> None:
+def test_smart_072_a_patient_who_changed_since_the_page_was_shown_stops_the_write(desk_of, server) -> None:
     desk = desk_of()
     carried = reviewed(desk)
     server.transaction([patient(name=[{"family": "Someone-Else"}]) | {"id": desk.who}])

@@ -21,7 +21,7 @@ def loaded(folder: Path, *, service: dict | None = None, **changes):
     return load_config(settings(folder, site={"smart": [table]}, service=service))
 
 
-def test_a_registration_is_taken_as_it_is_written(tmp_path: Path) -> None:
+def test_smart_002_003_a_registration_is_taken_as_it_is_written(tmp_path: Path) -> None:
     (entry,) = loaded(tmp_path, hosts=["login.ehr.example"], label="North").registrations
 
     assert (entry.iss, entry.client_id, entry.label, entry.site) == (

@@ -60,7 +60,7 @@ def refused(host, token: str, **registered) -> str:
 
 
 @pytest.mark.parametrize(("algorithm", "kid"), [("RS256", "rsa"), ("RS384", "rsa"), ("ES384", "ec")])
-def test_smart_073_a_token_of_the_issuer_names_the_user(host, algorithm: str, kid: str) -> None:
+def test_smart_073_078_a_token_of_the_issuer_names_the_user(host, algorithm: str, kid: str) -> None:
     user = user_of(host, signed(claims_of(host), algorithm=algorithm, kid=kid))
 
     assert (user.iss, user.subject, user.fhir_user) == (f"{host.root}/op", "user-1", "Practitioner/7")

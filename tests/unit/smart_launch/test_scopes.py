@@ -69,7 +69,7 @@ def test_smart_041_a_type_that_can_be_read_in_part_only_is_said_to_be() -> None:
 
 @pytest.mark.parametrize("version_2", [True, False])
 @pytest.mark.parametrize("ehr_launch", [True, False])
-def test_smart_013_015_037_046_least_rights_are_asked_for(ehr_launch: bool, version_2: bool) -> None:
+def test_smart_013_015_037_044_045_046_least_rights_are_asked_for(ehr_launch: bool, version_2: bool) -> None:
     asked = wanted(ehr_launch=ehr_launch, version_2=version_2, consents=False, write_back=False, online=False)
     data = [scope for text in asked if (scope := parsed(text))]
 

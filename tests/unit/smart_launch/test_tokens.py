@@ -42,7 +42,7 @@ def exchanged(host, **wanted):
     return endpoint(host, **wanted).exchange("the-code", "the-verifier", "https://cds.example/smart/callback")
 
 
-def test_smart_052_a_code_is_exchanged_by_a_form(host) -> None:
+def test_smart_052_060_a_code_is_exchanged_by_a_form_for_a_token_that_is_not_looked_into(host) -> None:
     answer = exchanged(host)
 
     (asked,) = host.of("/token")
@@ -65,7 +65,7 @@ def test_smart_052_a_code_is_exchanged_by_a_form(host) -> None:
         (["ES384", "RS384"], "RS384", "RS384"),
     ],
 )
-def test_smart_005_055_056_the_assertion_is_fresh_short_and_signed_as_the_server_takes_it(
+def test_smart_005_024_055_056_117_the_assertion_is_fresh_short_and_signed_as_the_server_takes_it(
     host, offered: list | None, registered: str | None, signed: str
 ) -> None:
     host.configuration["token_endpoint_auth_signing_alg_values_supported"] = offered
