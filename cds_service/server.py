@@ -96,6 +96,8 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         # The one header that the docs name: what a proxy does not overwrite comes from the client.
         "secure_scheme_headers": {"X-FORWARDED-PROTO": "https"},
         "limit_request_field_size": MOST_HEADER,
+        # The longest that gunicorn takes: SMART servers write what they know into launch handles and codes.
+        "limit_request_line": 8190,
         "pre_request": _head_is_there,
         "logger_class": Log,
         # One path in the home folder for all instances; nothing here needs it.

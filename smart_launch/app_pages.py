@@ -89,7 +89,6 @@ def give_back(app: AppRuntime, there: Opened) -> None:
             endpoints=app.discovery.endpoints(there.registration),
             registration=there.registration,
             keys=app.keys(),
-            keys_url=app.settings().keys_url,
             now=app.now(),
         )
         if session.refresh_token is not None:

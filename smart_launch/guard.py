@@ -122,7 +122,6 @@ def refreshed(app: AppRuntime, registration: Registration, session: Session) -> 
             endpoints=app.discovery.endpoints(registration),
             registration=registration,
             keys=app.keys(),
-            keys_url=app.settings().keys_url,
             now=app.now(),
         )
         answer = endpoint.refresh(session.refresh_token or "")

@@ -34,8 +34,7 @@ from smart_launch.tokens import TokenAnswer, TokenEndpoint
 
 log = logging.getLogger("mhcds")
 STATE_S = 600
-LONGEST_VALUE = 2048
-MOST_ADDRESS = 2048
+LONGEST_VALUE = 8000  # some servers write all that they know into a launch or a code
 CLINICIANS = ("Practitioner", "PractitionerRole")
 
 
@@ -294,7 +293,6 @@ def endpoint(app: AppRuntime, registration: Registration, endpoints: Endpoints) 
         endpoints=endpoints,
         registration=registration,
         keys=app.keys(),
-        keys_url=app.settings().keys_url,
         now=app.now(),
     )
 

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, g, make_response, render_template, request
 
+from werkzeug.exceptions import HTTPException
+
 from smart_launch import messages
 from smart_launch.errors import SmartError
 from smart_launch.runtime import AppRuntime
@@ -80,6 +82,8 @@ def error_page(error: SmartError) -> Response:
 
 def unforeseen(error: Exception) -> Response:
     """Anything else: the store that failed, or what nobody foresaw. Its message may quote chart data."""
+    if isinstance(error, HTTPException):
+        return error_page(SmartError("a request that cannot be used", "form-refused", error.code or 400))
     status = 503 if getattr(error, "status", 500) == 503 else 500
     code = support_code()
     trace = error.__traceback__

@@ -73,19 +73,9 @@ class AppSettings:
     local: bool = False
 
     @property
-    def launch_url(self) -> str:
-        """What EHRs open."""
-        return f"{self.address}/smart/launch"
-
-    @property
     def redirect_uri(self) -> str:
         """Where authorization servers send the browser back to; never built from the Host header."""
         return f"{self.address}/smart/callback"
-
-    @property
-    def keys_url(self) -> str:
-        """Where our public keys are."""
-        return f"{self.address}/smart/jwks.json"
 
     def registrations(self) -> tuple[Registration, ...]:
         """Those of all sites."""

@@ -60,7 +60,6 @@ class TokenEndpoint:
     endpoints: Endpoints
     registration: Registration
     keys: OwnKeys
-    keys_url: str
     now: datetime
 
     def exchange(self, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
@@ -114,7 +113,8 @@ class TokenEndpoint:
             "exp": now + ASSERTION_S,
             "jti": str(uuid.uuid4()),
         }
-        headers = {"kid": key.kid, "typ": "JWT", "jku": self.keys_url}
+        # Without `jku`: it is optional, and a server that has our keys by value refuses it (SMART-055).
+        headers = {"kid": key.kid, "typ": "JWT"}
         return jwt.encode(claims, key.private, algorithm=key.algorithm, headers=headers)
 
     def _key(self) -> SigningKey:

@@ -19,7 +19,6 @@ from smart_launch.tokens import ASSERTION_TYPE, TokenEndpoint, granted_token
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 KEYS = own_keys([new_pem("ES384"), new_pem("RS384"), new_pem("ES384")])
-KEYS_URL = "https://cds.example/smart/jwks.json"
 
 
 @pytest.fixture
@@ -33,7 +32,6 @@ def endpoint(host, *, keys=KEYS, **registered) -> TokenEndpoint:
         endpoints=read(host.configuration, host.base),
         registration=host.registration(**registered),
         keys=keys,
-        keys_url=KEYS_URL,
         now=NOW,
     )
 
@@ -86,7 +84,7 @@ def test_smart_005_024_055_056_117_the_assertion_is_fresh_short_and_signed_as_th
         for form in forms
     ]
     assert {form["client_assertion_type"] for form in forms} == {ASSERTION_TYPE}
-    assert heads[0] == {"alg": signed, "kid": key.kid, "typ": "JWT", "jku": KEYS_URL}
+    assert heads[0] == {"alg": signed, "kid": key.kid, "typ": "JWT"}
     assert (claims[0]["iss"], claims[0]["sub"]) == ("our-client", "our-client")
     assert 0 < claims[0]["exp"] - NOW.timestamp() <= 300
     assert claims[0]["iat"] <= NOW.timestamp()
