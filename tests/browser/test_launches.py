@@ -1,0 +1,293 @@
+"""Launches in a real browser, inside the demo EHR's frame (another site) and in a window, up to the written form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from builders import given, patient
+from chromium import chromium
+from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, expect
+from smart_front import front
+from smart_run import Run, running
+
+from cds_service.demo_ehr.behaviour import Behaviour
+from cds_service.engine import load_engine
+
+TOMAS, BRONWEN, STELLAN = "tomas-wojcik", "bronwen-achterberg", "stellan-brannigan"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[Run]:
+    with running(engine=load_engine()) as found:
+        yield found
+
+
+@pytest.fixture
+def run(whole: Run) -> Iterator[Run]:
+    whole.behave(Behaviour())
+    before = whole.clock.ahead
+    yield whole
+    whole.behave(Behaviour())
+    whole.clock.ahead = before
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with_errors = browser.new_context(viewport={"width": 1500, "height": 1000})
+    yield with_errors
+    with_errors.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page on which nothing may fail that the browser would complain about."""
+    found = context.new_page()
+    faults: list[str] = []
+    found.on("pageerror", lambda error: faults.append(str(error)))
+    found.on("console", lambda m: faults.append(m.text) if "Content Security Policy" in m.text else None)
+    yield found
+    assert faults == []
+
+
+def open_chart(page: Page, run: Run, patient_id: str) -> None:
+    page.goto(f"{run.addresses.page_origin}/patients/{patient_id}")
+
+
+def open_app(page: Page, run: Run, patient_id: str) -> Frame:
+    """The app in the EHR's panel."""
+    open_chart(page, run, patient_id)
+    page.get_by_role("button", name="Open detailed view").first.click()
+    return app_frame(page)
+
+
+def app_frame(page: Page) -> Frame:
+    page.wait_for_function("() => true")
+    frame = page.frame(name="app")
+    frame.wait_for_url(re.compile(r"/smart/app/|/smart/launch"))
+    return frame
+
+
+def answer_phq9(frame: Frame | Page, scores: list[int]) -> None:
+    """Fills the form in by its tiles; the question on difficulty is left out."""
+    questions = frame.locator("fieldset.question").all()
+    for question, score in zip(questions, scores, strict=False):
+        question.locator("label.tile").nth(score).click()
+
+
+def test_smart_091_the_app_works_in_a_frame_of_another_site(page, run, context) -> None:
+    frame = open_app(page, run, TOMAS)
+    expect(frame.get_by_role("heading", level=1)).to_be_visible()
+    expect(frame.get_by_text("C-SSRS question 4").first).to_be_visible()
+    expect(frame.get_by_text("Wójcik").first).to_be_visible()
+
+    cookies = {c["name"]: c for c in context.cookies() if c["name"].startswith("__Host-mhcds")}
+    assert set(cookies) == {"__Host-mhcds-browser", "__Host-mhcds-session"}
+    for cookie in cookies.values():
+        assert cookie["secure"]
+        assert cookie["httpOnly"]
+        assert cookie["sameSite"] == "None"
+        assert cookie["partitionKey"] == "http://localhost"
+    frame.goto(frame.url)
+    expect(frame.get_by_text("C-SSRS question 4").first).to_be_visible()
+
+
+def test_the_card_that_the_clinician_came_from_is_marked(page, run) -> None:
+    frame = open_app(page, run, TOMAS)
+
+    expect(frame.get_by_text("came from this card")).to_be_visible()
+
+
+def test_smart_099_the_app_opens_in_a_window_of_its_own(page, run, context) -> None:
+    open_chart(page, run, TOMAS)
+    with context.expect_page() as opening:
+        page.get_by_role("button", name="Open in a window").first.click()
+    window = opening.value
+
+    window.wait_for_url(re.compile(r"/smart/app/"))
+    expect(window.get_by_text("C-SSRS question 4").first).to_be_visible()
+
+
+def test_smart_093_a_frame_without_cookies_offers_a_window_that_works(page, run, context) -> None:
+    def without_cookies(route: Route) -> None:
+        """As a browser that keeps no cookies in frames."""
+        if route.request.frame.parent_frame is None:
+            route.continue_()
+            return
+        answer = route.fetch(max_redirects=0)
+        headers = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
+        route.fulfill(response=answer, headers=headers)
+
+    context.route(f"{run.addresses.service}/**", without_cookies)
+    open_chart(page, run, TOMAS)
+    page.get_by_role("button", name="Open detailed view").first.click()
+    frame = page.frame(name="app")
+    link = frame.get_by_role("link", name=re.compile("window"))
+    expect(link).to_be_visible()
+    with context.expect_page() as opening:
+        link.click()
+
+    opening.value.wait_for_url(re.compile(r"/smart/app/"))
+    expect(opening.value.get_by_text("C-SSRS question 4").first).to_be_visible()
+
+
+def test_smart_095_no_other_page_may_frame_the_app(run, context) -> None:
+    stranger = context.new_page()
+    refused: list[str] = []
+    stranger.on("console", lambda m: refused.append(m.text))
+    strange = run.addresses.service.replace("127.0.0.1", "127.0.0.2")
+    context.route(f"{strange}/**", lambda route: route.fulfill(
+        body=f'<iframe name="app" src="{run.launch_url(TOMAS)}"></iframe>', content_type="text/html"
+    ))  # fmt: skip
+    stranger.goto(f"{strange}/")
+    stranger.wait_for_timeout(1500)
+
+    assert any("frame-ancestors" in text for text in refused)
+    assert "C-SSRS" not in (stranger.frame(name="app").content() if stranger.frame(name="app") else "")
+
+
+def test_a_phq_9_goes_from_the_frame_into_the_chart_and_can_be_taken_back(page, run) -> None:
+    frame = open_app(page, run, STELLAN)
+    frame.get_by_role("link", name=re.compile("Start PHQ-9")).first.click()
+    answer_phq9(frame, [1, 2, 1, 0, 0, 1, 2, 0, 0])
+    frame.get_by_role("button", name="Review answers").click()
+    expect(frame.get_by_text("total 7 of 27")).to_be_visible()
+    before = len(run.ehr.charts.chart(STELLAN))
+    frame.get_by_role("button", name="Write to chart").click()
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Written to the chart")
+
+    kinds = [r["resourceType"] for r in run.ehr.charts.chart(STELLAN)[before:]]
+    assert kinds.count("QuestionnaireResponse") == 1
+    assert kinds.count("Observation") == 10
+    frame.get_by_role("link", name="Back to the summary").click()
+    expect(frame.get_by_text(re.compile("total 7|7 of 27")).first).to_be_visible()
+    open_chart(page, run, STELLAN)
+    expect(page.get_by_text("Written by the app")).to_be_visible()
+    page.get_by_role("button", name="Reload the chart").click()
+    expect(page.get_by_text("Looked, nothing to say")).to_be_visible()
+
+
+def test_item_9_brings_the_steps_at_once_and_the_form_goes_on(page, run) -> None:
+    frame = open_app(page, run, STELLAN)
+    frame.get_by_role("link", name=re.compile("Start PHQ-9")).first.click()
+    steps = frame.locator(".help-now")
+    expect(steps).to_be_hidden()
+    answer_phq9(frame, [0, 0, 0, 0, 0, 0, 0, 0, 1])
+
+    expect(steps).to_be_visible()
+    expect(steps).to_contain_text("988")
+    expect(steps).to_contain_text(re.compile("[Nn]obody (has been|was) notified"))
+    assert frame.locator("input:checked").count() == 9
+    frame.get_by_role("button", name="Review answers").click()
+    expect(frame.get_by_text("988").first).to_be_visible()
+    expect(frame.get_by_text("total 1 of 27")).to_be_visible()
+
+
+def test_open_questions_are_named_and_focus_goes_there(page, run) -> None:
+    frame = open_app(page, run, STELLAN)
+    frame.get_by_role("link", name=re.compile("Start PHQ-9")).first.click()
+    answer_phq9(frame, [1, 1])
+    frame.get_by_role("button", name="Review answers").click()
+
+    summary = frame.locator("#errors")
+    expect(summary).to_be_focused()
+    expect(summary.get_by_role("link")).to_have_count(7)
+    assert frame.locator("input:checked").count() == 2
+
+
+def test_a_second_patient_in_another_tab_ends_the_first(page, run, context) -> None:
+    first = open_app(page, run, TOMAS)
+    expect(first.get_by_text("C-SSRS question 4").first).to_be_visible()
+    other = context.new_page()
+    second = open_app(other, run, BRONWEN)
+    expect(second.get_by_text("Achterberg").first).to_be_visible()
+    first.goto(first.url)
+
+    expect(first.locator("[data-page=moved]")).to_be_visible()
+    assert "C-SSRS" not in first.content()
+
+
+def test_the_back_button_never_shows_another_patient(page, run) -> None:
+    open_app(page, run, TOMAS)
+    open_chart(page, run, BRONWEN)
+    page.get_by_role("button", name="Open detailed view").first.click()
+    frame = app_frame(page)
+    expect(frame.get_by_text("Achterberg").first).to_be_visible()
+    page.go_back()
+    page.wait_for_timeout(500)
+
+    frame = page.frame(name="app")
+    assert "C-SSRS question 4" not in (frame.content() if frame else "")
+
+
+def test_a_session_that_timed_out_says_so_and_what_was_entered_is_not_written(page, run) -> None:
+    run.behave(Behaviour(token_life_s=3600))
+    frame = open_app(page, run, STELLAN)
+    frame.get_by_role("link", name=re.compile("Start PHQ-9")).first.click()
+    answer_phq9(frame, [1] * 9)
+    before = len(run.ehr.charts.chart(STELLAN))
+    run.clock.ahead += 16 * 60
+    frame.get_by_role("button", name="Review answers").click()
+
+    expect(frame.locator("[data-page=timed-out]")).to_be_visible()
+    assert len(run.ehr.charts.chart(STELLAN)) == before
+
+
+def test_a_refusal_by_the_ehr_is_a_page_with_a_code(page, run) -> None:
+    run.behave(Behaviour(refuse="access_denied"))
+    open_chart(page, run, TOMAS)
+    page.get_by_role("button", name="Open detailed view").first.click()
+    frame = app_frame_with(page, "[data-page=access-denied]")
+
+    expect(frame.get_by_text(re.compile(r"[2-9A-Z]{3}-[2-9A-Z]{3}"))).to_be_visible()
+
+
+def app_frame_with(page: Page, selector: str) -> Frame:
+    frame = page.frame(name="app")
+    expect(frame.locator(selector)).to_be_visible()
+    return frame
+
+
+def test_everything_works_without_scripts(browser: Browser, run) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1500, "height": 1000})
+    page = context.new_page()
+    frame = open_app_without_scripts(page, run, STELLAN)
+    frame.get_by_role("link", name=re.compile("Start PHQ-9")).first.click()
+    answer_phq9(frame, [0, 1, 0, 0, 0, 0, 0, 0, 2])
+    expect(frame.locator(".help-now")).to_be_visible()
+    frame.get_by_role("button", name="Review answers").click()
+    expect(frame.get_by_role("button", name="Write to chart")).to_be_visible()
+    frame.get_by_role("link", name="Leave without saving").click()
+    expect(frame.get_by_role("heading", level=1)).to_be_visible()
+    context.close()
+
+
+def open_app_without_scripts(page: Page, run: Run, patient_id: str) -> Frame:
+    open_chart(page, run, patient_id)
+    page.get_by_role("button", name="Open detailed view").first.click()
+    frame = page.frame(name="app")
+    expect(frame.get_by_role("heading", level=1)).to_be_visible()
+    return frame
+
+
+def test_the_round_trip_on_a_fhir_server_of_others(page, server) -> None:
+    who = server.load(patient(), *given("PHQ-9, 20 days ago: item 9 = 0, total = 12"))
+    with front(server, who) as ehr:
+        page.goto(ehr.launch_url(who))
+        page.wait_for_url(re.compile(r"/smart/app/"))
+        expect(page.get_by_text("PHQ-9 was 12").first).to_be_visible()
+        page.get_by_role("link", name=re.compile("Start PHQ-9")).first.click()
+        answer_phq9(page, [0, 1, 1, 0, 0, 0, 0, 0, 0])
+        page.get_by_role("button", name="Review answers").click()
+        page.get_by_role("button", name="Write to chart").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Written to the chart")
+        page.get_by_role("link", name="Back to the summary").click()
+
+        expect(page.get_by_text(re.compile("2 of 27|total 2")).first).to_be_visible()
