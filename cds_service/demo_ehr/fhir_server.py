@@ -59,6 +59,8 @@ def create_blueprint(
     """
     blueprint = Blueprint("fhir", __name__, url_prefix="/fhir")
     blueprint.before_request(lambda: _refuse_strangers(token, access))
+    too_long = f"Expected at most {MOST_BYTES} bytes."
+    blueprint.register_error_handler(413, lambda _error: _outcome(413, "too-long", too_long))
 
     @blueprint.get("/metadata")
     def metadata() -> Response:
@@ -179,7 +181,7 @@ def _taken(right: str, resource_type: str) -> Json | Response:
         return _outcome(415, "not-supported", f"Expected {FHIR_JSON}.")
     try:
         resource = checked(resource_type, json.loads(request.get_data()))
-    except ValueError:
+    except (ValueError, RecursionError):
         return _outcome(400, "structure", "Expected JSON.")
     except Unprocessable as error:
         return _outcome(422, "invalid", str(error))

@@ -9,12 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cds_service.demo_ehr.clients import OAuthError
+
+VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+"""What a PKCE verifier is (RFC 7636, 4.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,8 @@ class Grants:
                 raise OAuthError("invalid_grant", "This code has expired.")
             if kept.redirect_uri != redirect_uri:
                 raise OAuthError("invalid_grant", "The redirect_uri is not the one of the authorization request.")
-            if not hmac.compare_digest(challenge_of(verifier).encode(), kept.challenge.encode()):
+            fits = hmac.compare_digest(challenge_of(verifier).encode(), kept.challenge.encode())
+            if not fits or not VERIFIER.fullmatch(verifier):
                 raise OAuthError("invalid_grant", "The code_verifier does not fit.")
             return kept.grant
 

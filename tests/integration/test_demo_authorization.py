@@ -329,6 +329,12 @@ def test_a_code_is_used_up_by_a_wrong_verifier(app):
     assert refused(app.exchange(code), "invalid_grant")
 
 
+def test_a_verifier_that_is_too_short_is_refused_even_if_it_fits(app):
+    app.verifier = "short"
+
+    assert refused(app.exchange(app.code(PILAR)), "invalid_grant")
+
+
 def test_a_code_expires_after_a_minute(ehr, app):
     code = app.code(PILAR)
     ehr.clock.pass_s(61)
@@ -665,6 +671,8 @@ def test_orders_and_tasks_are_taken_too(writer):
         (a_form(resourceType="Observation"), 422),
         (a_form(status=None), 422),
         (a_form(item={}), 422),
+        (a_form(item=[5]), 422),
+        (a_form(status="finished"), 422),
         (a_form(authored="yesterday"), 422),
         ([], 422),
     ],
@@ -688,6 +696,7 @@ def test_what_is_no_json_is_not_taken(ehr, app):
     assert status("application/fhir+json", b"{") == 400
     assert status("text/plain", b"{}") == 415
     assert status("application/fhir+json", b" " * 2_000_000) == 413
+    assert status("application/fhir+json", b"[" * 100_000) == 400
 
 
 def test_the_capability_statement_names_what_can_be_written(ehr):
