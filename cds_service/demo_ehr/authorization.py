@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from flask import Blueprint, Response, redirect, render_template, request
+from flask import Blueprint, Response, abort, redirect, render_template, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -62,6 +62,7 @@ def create_blueprint(server: AuthorizationServer) -> Blueprint:
     """All routes of the authorization server, those of `token_endpoint` among them."""
     blueprint = Blueprint("authorization", __name__, template_folder="templates")
     waiting = _Waiting()
+    blueprint.before_request(lambda: _only_by_our_name(server))
     token_endpoint.add_routes(blueprint, server)
     _add_published(blueprint, server)
 
@@ -74,6 +75,12 @@ def create_blueprint(server: AuthorizationServer) -> Blueprint:
         return _chosen(server, waiting.take(request.form.get("request", "")), request.form)
 
     return blueprint
+
+
+def _only_by_our_name(server: AuthorizationServer) -> None:
+    """No other site's page may reach this server by a name of its own."""
+    if request.host != urlsplit(server.issuer).netloc:
+        abort(403)
 
 
 def _add_published(blueprint: Blueprint, server: AuthorizationServer) -> None:

@@ -62,6 +62,22 @@ def create_blueprint(
     too_long = f"Expected at most {MOST_BYTES} bytes."
     blueprint.register_error_handler(413, lambda _error: _outcome(413, "too-long", too_long))
 
+    _add_reading(blueprint, charts, base)
+
+    @blueprint.post("/<resource_type>")
+    def create(resource_type: str) -> Response:
+        return _refused("c", resource_type) or _create(charts, resource_type, base or base_url())
+
+    @blueprint.put("/<resource_type>/<resource_id>")
+    def update(resource_type: str, resource_id: str) -> Response:
+        return _refused("u", resource_type) or _update(charts, resource_type, resource_id)
+
+    return blueprint
+
+
+def _add_reading(blueprint: Blueprint, charts: Charts, base: str | None) -> None:
+    """Metadata, read and search."""
+
     @blueprint.get("/metadata")
     def metadata() -> Response:
         return _fhir(_capability_statement())
@@ -87,16 +103,6 @@ def create_blueprint(
         except SearchError as error:
             return _outcome(400, "invalid", f"{error}.")
         return _fhir(page)
-
-    @blueprint.post("/<resource_type>")
-    def create(resource_type: str) -> Response:
-        return _refused("c", resource_type) or _create(charts, resource_type, base or base_url())
-
-    @blueprint.put("/<resource_type>/<resource_id>")
-    def update(resource_type: str, resource_id: str) -> Response:
-        return _refused("u", resource_type) or _update(charts, resource_type, resource_id)
-
-    return blueprint
 
 
 def base_url() -> str:

@@ -119,6 +119,12 @@ def test_a_launch_of_the_ehr_needs_no_page(ehr, app):
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
+def test_another_name_of_this_machine_leads_nowhere(ehr, app):
+    metadata = f"{ehr.base}/.well-known/smart-configuration"
+
+    assert requests.get(metadata, headers={"Host": "elsewhere.example"}, timeout=10).status_code == 403
+
+
 def test_an_authorization_request_may_be_posted(ehr, app):
     assert app.callback(app.authorize(post=True, launch=app.handle(PILAR))).parameters["code"]
 
