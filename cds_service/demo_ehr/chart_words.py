@@ -15,7 +15,7 @@ ITEM_NAMES = (
     {code: f"PHQ-9 item {number}" for number, code in enumerate(codes.PHQ9_ITEMS, start=1)}
     | {code: f"C-SSRS question {item.removeprefix('q').replace('_recent', ', past 3 months')}"
        for item, code in codes.CSSRS_ITEMS.items()}
-    | {"asq-5": "ASQ acuity question"}
+    | {codes.PHQ9_DIFFICULTY: "PHQ-9 difficulty", "asq-5": "ASQ acuity question"}
 )  # fmt: skip
 
 
