@@ -13,7 +13,8 @@ FhirError
 │   └── WriteUnknown       no answer, or none that can be read: it may or may not be in the chart
 └── FetchFailed        a FHIR server did not give what was asked for
     ├── NotAllowed         the server is not one that may be read
-    ├── Refused            401 or 403: the token does not open it
+    ├── Refused            403: the token does not open it
+    │   └── NotAuthorized      401: the server does not take the token
     ├── NotFound           404 or 410
     ├── NotSupported       other 4xx, or 501: it does not answer such a query
     ├── Redirected         3xx: redirects are not followed

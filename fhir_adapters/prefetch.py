@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 from msgspec import Raw
@@ -34,6 +34,7 @@ from fhir_adapters.settings import ReadSettings
 from fhir_adapters.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 
 Fetch = Callable[[str], list[r4.Resource]]
+OTHER_CODES = "the chart looked for other codes than those asked for"
 NO_ACCESS = "not sent, and no access to the chart was given"
 NOT_PERMITTED = "not read: the patient has not consented, or has opted out"
 NOT_SPLIT = "sent in one Bundle, which does not say what was searched for"
@@ -220,8 +221,10 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, 
         refusal = ""
         for query in template.reads:
             try:
-                pages = fetch(query.replace(PATIENT_ID, quote(patient_id, safe="")))
+                pages = fetch(_sendable(query, patient_id))
                 found = _part(template, pages, all_pages=True)
+                if pages and _says_other_codes(pages[0], query):
+                    found = replace(found, unknown=OTHER_CODES)
                 lacks = template.narrower if query == template.reads[-1] else None
                 return replace(found, unknown=found.unknown or lacks)
             except FetchFailed as failure:
@@ -236,6 +239,12 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, 
 
     with ThreadPoolExecutor(max_workers=len(absent)) as pool:
         return dict(zip((t.key for t in absent), pool.map(one, absent), strict=True))
+
+
+def _sendable(query: str, patient_id: str) -> str:
+    """A query as it is sent: `://` in a value encoded, since gateways were seen that make one slash of two."""
+    path, mark, rest = query.replace(PATIENT_ID, quote(patient_id, safe="")).partition("?")
+    return f"{path}{mark}{rest.replace('://', '%3A%2F%2F')}"
 
 
 def _completed(parts: dict[str, Part], wanted: Iterable[Template], access: Access, patient_id: str) -> dict[str, Part]:
@@ -363,6 +372,24 @@ def _says_unfiltered(first_page: r4.Resource) -> bool:
         return False
     names = {pair.partition("=")[0].partition(":")[0] for pair in own.partition("?")[2].split("&")}
     return not names & {"patient", "subject"}
+
+
+def _says_other_codes(first_page: r4.Resource, query: str) -> bool:
+    """Whether a server says, by its link to itself, that it looked for none of the codes that were asked for.
+
+    A gateway that alters a query would otherwise make answers that are there look like answers that are not.
+    """
+    if first_page.kind != "Bundle" or first_page.content is None:
+        return False
+    own = next((k.url for k in first_page.content.link if k and k.relation == "self" and k.url), "")
+    said, asked = _codes_in(own), _codes_in(query)
+    return bool(said and asked) and not said & asked
+
+
+def _codes_in(url: str) -> set[str]:
+    """The codes that a search names, each with its system where it has one."""
+    values = [value for name, value in parse_qsl(url.partition("?")[2]) if name == "code"]
+    return {code for value in values for code in value.split(",")}
 
 
 def _plain(kind: str) -> str:

@@ -219,7 +219,7 @@ def test_synthea_charts_are_read_from_the_server_page_by_page(server, shared) ->
 
 EMPTY = b'{"resourceType":"Bundle","type":"searchset"}'
 FAULTS = {
-    "refused": (answering(401, b"{}"), errors.Refused, "refused access"),
+    "refused": (answering(401, b"{}"), errors.NotAuthorized, "refused access"),
     "forbidden": (answering(403), errors.Refused, "refused access"),
     "not found": (answering(404, b"{}"), errors.NotFound, "not found"),
     "gone": (answering(410, b"{}"), errors.NotFound, "not found"),
@@ -278,6 +278,23 @@ def test_cdsh_076_101_a_failed_read_of_needed_data_is_412_and_names_the_part_and
     assert reason in text
     assert TOKEN not in text
     assert "127.0.0.1" not in text
+
+
+def test_a_gateway_that_makes_one_slash_of_two_hides_no_answer(server) -> None:
+    who = server.load(patient(), *given(INTENT))
+    server.fail("Observation?", upstream=lambda path: path.replace("//", "/"))
+
+    assert topics(call(server, who)) == ["acute-safety"]
+
+
+def test_a_search_that_was_altered_on_the_way_is_no_empty_chart(server) -> None:
+    who = server.load(patient(), *given("PHQ-9, today: item 9 = 2"))
+    server.fail("Observation?", upstream=lambda path: path.replace("%3A%2F%2F", "%3A%2F"))
+
+    failed = call(server, who)
+
+    assert failed.status_code == 412
+    assert "other codes than those asked for" in failed.get_data(as_text=True)
 
 
 def test_cdsh_101_a_failed_read_hides_no_finding(server) -> None:
