@@ -12,7 +12,6 @@ from datetime import date
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -22,21 +21,16 @@ from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.hook_client import ServiceUnreachableError, sent_without_token
 from cds_service.demo_ehr.panel import AppPlace, content_security_policy
 from cds_service.demo_ehr.patients import DemoPatient
+from smart_launch.markdown import html
 
 __all__ = ["Clinic", "card_html", "create_blueprint"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-_markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "heading", "lheading", "hr"])
-
 
 def card_html(detail: str) -> Markup:
     """A card's markdown as HTML that is safe to place in the page."""
-    tokens = _markdown.parse(detail)
-    for token in tokens:
-        # The table rule writes alignment as an inline style, which the page's policy forbids.
-        token.attrs.pop("style", None)
-    return Markup(_markdown.renderer.render(tokens, _markdown.options, {}))  # noqa: S704 - HTML is off in the parser
+    return html(detail)
 
 
 def create_blueprint(clinic: Clinic, place: AppPlace | None = None) -> Blueprint:
