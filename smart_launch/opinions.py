@@ -9,9 +9,18 @@ from collections.abc import Callable, Mapping
 
 from models.feature_schema import OUTCOMES
 from smart_launch.errors import NotAllowed
+from smart_launch.messages import later
 
 CHOICES = ("useful", "wrong", "near-miss")
-REASONS = ("known-already", "inputs-wrong", "inputs-old", "not-this-patient", "reasons-do-not-fit", "other")
+REASON_WORDS = {
+    "known-already": later("Known and cared for already"),
+    "inputs-wrong": later("The chart’s data is wrong"),
+    "inputs-old": later("The chart’s data is out of date"),
+    "not-this-patient": later("Belongs to another patient"),
+    "reasons-do-not-fit": later("The reasons do not fit this patient"),
+    "other": later("Something else"),
+}
+REASONS = tuple(REASON_WORDS)
 MOST_COMMENT = 1000
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,12 +18,17 @@ from flask import Blueprint, Flask, Response, g, make_response, render_template,
 from werkzeug.exceptions import HTTPException
 
 from smart_launch import messages
+from smart_launch.error_words import words_of
 from smart_launch.errors import SmartError
 from smart_launch.runtime import AppRuntime
 from smart_launch.settings import Registration
 
 log = logging.getLogger("mhcds")
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'"
+# connect-src: the script prolongs a session without leaving a page on which answers are entered.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'"
+)
 LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -33,8 +39,8 @@ HEADERS = {
 }
 
 
-def create_blueprint(app: AppRuntime) -> Blueprint:
-    """Templates and static files; what all `/smart` answers have in common."""
+def create_blueprint(app: AppRuntime, language: str = messages.ENGLISH, folder: Path = messages.FOLDER) -> Blueprint:
+    """Templates and static files; what all `/smart` answers have in common. folder: of the message catalogues."""
     blueprint = Blueprint(
         "smart_pages",
         __name__,
@@ -51,7 +57,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
     def before() -> None:
         if request.path.startswith("/smart/"):
-            messages.use(messages.ENGLISH)
+            messages.use(language, folder)
 
     def after(response: Response) -> Response:
         return protected(app, response) if request.path.startswith("/smart/") else response
@@ -77,7 +83,7 @@ def error_page(error: SmartError) -> Response:
     code = support_code()
     event = {"event": "smart-error", "support": code, "page": error.page, "status": error.status, "why": str(error)}
     log.warning(json.dumps(event))
-    return page("error.html", status=error.status, code=error.page, support=code)
+    return told(error.page, error.status, code)
 
 
 def unforeseen(error: Exception) -> Response:
@@ -92,7 +98,14 @@ def unforeseen(error: Exception) -> Response:
     place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
     event = {"event": "smart-failed", "support": code, "type": type(error).__name__, "place": place}
     log.error(json.dumps(event))
-    return page("error.html", status=status, code="unavailable" if status == 503 else "failed", support=code)
+    return told("unavailable" if status == 503 else "failed", status, code)
+
+
+def told(code: str, status: int, support: str) -> Response:
+    """The page of an error code; with a way back to the summary where the session may still be there."""
+    words = words_of(code)
+    launch = (request.view_args or {}).get("launch") if words.back else None
+    return page("error.html", status=status, code=code, words=words, support=support, launch=launch)
 
 
 def support_code() -> str:

@@ -1,0 +1,72 @@
+// What helps and is not needed: everything works without this.
+//
+// - Two minutes before the session ends a dialog says so; one press prolongs it and leaves the page as it is.
+// - The steps for the item on self-harm, once an answer brings them up, are said to readers of the screen.
+// - Leaving a form with answers that were not sent asks once.
+"use strict";
+
+(() => {
+  const WARN_MS = 120000;
+  const say = (text) => {
+    const place = document.getElementById("said");
+    if (place) place.textContent = text;
+  };
+
+  const dialog = document.getElementById("time-out");
+  if (dialog && dialog.showModal) {
+    const whole = Number(dialog.dataset.seconds) * 1000;
+    let ends = Date.now() + whole;
+    const form = dialog.querySelector("form");
+    const failed = dialog.querySelector("[data-failed]");
+    let warned = false;
+    // Timers sleep with the machine, so the clock is looked at.
+    setInterval(() => {
+      const left = ends - Date.now();
+      if (left <= WARN_MS && !warned) {
+        warned = true;
+        dialog.showModal();
+      }
+      if (left <= 0) failed.hidden = false;
+    }, 1000);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" })
+        .then((answer) => {
+          // The answer leads on to the summary, which is not wanted here; an ended session does not.
+          if (answer.type !== "opaqueredirect") throw new Error("ended");
+          ends = Date.now() + whole;
+          warned = false;
+          failed.hidden = true;
+          dialog.close();
+        })
+        .catch(() => {
+          failed.hidden = false;
+        });
+    });
+  }
+
+  document.querySelectorAll(".help-now").forEach((place) => {
+    const question = place.previousElementSibling;
+    if (!question) return;
+    question.addEventListener("change", () => {
+      const title = place.querySelector("h2");
+      const calls = question.querySelector(".calls-for-help:checked");
+      say(calls && title ? title.textContent.trim() : "");
+    });
+  });
+
+  let unsent = false;
+  document.querySelectorAll("form.questionnaire").forEach((form) => {
+    form.addEventListener("change", () => {
+      unsent = true;
+    });
+    form.addEventListener("submit", () => {
+      unsent = false;
+    });
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (!unsent) return;
+    unsent = false;
+    event.preventDefault();
+  });
+})();

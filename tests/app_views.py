@@ -1,0 +1,247 @@
+"""Pages of the SMART app from made charts, without an EHR and without OAuth: the real templates, headers and words.
+
+`look(name)` is a reading and a session; `flask_app()` serves each of them at `/smart/look/<page>/<name>`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date
+from pathlib import Path
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+from builders import AS_OF, codeable, given, patient, record_of, resource
+from flask import Flask, Response
+from werkzeug.serving import make_server
+
+from cds_service.engine import load_engine
+from explanations.assessment import assess
+from explanations.notice_list import notices
+from explanations.notices import NoticeSettings
+from explanations.phrasebook import load
+from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.identity import Identity
+from fhir_adapters.settings import ReadSettings
+from models.risk import BandThresholds
+from smart_launch import app_pages, launch, messages, pages
+from smart_launch.chart import Reading
+from smart_launch.error_words import WORDS
+from smart_launch.errors import SmartError
+from smart_launch.guard import Opened, render
+from smart_launch.scopes import wanted
+from smart_launch.sessions import LaunchContext, Session
+from smart_launch.settings import AppSettings, AppSite, Registration
+from smart_launch.summary import Summary, summary_of
+
+ENGINE = load_engine()
+ZONE = ZoneInfo("America/New_York")
+LOW, HIGH = BandThresholds(depression=0.0001, suicidal_ideation=0.0001), BandThresholds(depression=0.999, suicidal_ideation=0.999)  # fmt: skip
+MARGUERITE = Identity(name="Okafor, Marguerite", birth_date=date(1965, 3, 4), gender="female", identifier="MRN 0044471")
+SCOPES = wanted(ehr_launch=True, version_2=True, consents=True, write_back=True, online=True)
+COURSE = (
+    "PHQ-9, 378 days ago: items 1-8 = 2, item 9 = 0, total = 16",
+    "PHQ-9, 287 days ago: items 1-7 = 2, item 8 = 0, item 9 = 0, total = 14",
+    "PHQ-9, 224 days ago: items 1-5 = 1, item 9 = 0",
+    "PHQ-9, 175 days ago: items 1-8 = 1, item 9 = 0, total = 8",
+    "Visit for depression, 287 days ago",
+    "Visit for depression, 120 days ago",
+    "Condition F32.1, 380 days ago, problem list",
+    "Condition 193462001, 90 days ago, problem list",
+    "Medicine lisinopril 10 mg",
+)
+PLAIN = (
+    "Condition 193462001, 90 days ago, problem list",
+    "Condition I10, 300 days ago, problem list",
+    "Visit for depression, 500 days ago",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a page is made from. unknown: parts of the chart that were not read, with the reason."""
+
+    lines: tuple[str, ...] = ()
+    more: tuple[dict, ...] = ()
+    age: int | None = 61
+    deceased: bool = False
+    consent: Consent = Consent.ALLOWED
+    unknown: tuple[tuple[str, str], ...] = ()
+    thresholds: BandThresholds = HIGH
+    figures: bool = False
+    who: Identity = MARGUERITE
+    topic: str | None = None
+    scopes: tuple[str, ...] = SCOPES
+    context: dict = field(default_factory=dict)
+    contact: str | None = None
+
+
+def sertraline(days: int, dose: int) -> dict:
+    when = AS_OF.date().toordinal() - days
+    return resource(
+        "MedicationRequest",
+        status="active",
+        intent="order",
+        authoredOn=date.fromordinal(when).isoformat(),
+        medicationCodeableConcept={
+            "text": f"sertraline {dose} mg tablet",
+            **codeable("http://www.nlm.nih.gov/research/umls/rxnorm", "36437"),
+        },
+    )
+
+
+ASKED = (*COURSE, "PHQ-9, 6 days ago: items 1-6 = 2, item 7 = 1, item 8 = 0, item 9 = 1, total = 14")
+LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Maximiliana Constantia Aurelia"
+LOOKS = {
+    "ask": Look(
+        lines=ASKED,
+        more=(sertraline(280, 50), sertraline(20, 100)),
+        topic="positive-safety-answer",
+    ),
+    "acute": Look(
+        lines=(*COURSE, "C-SSRS, today: question 2 = yes, question 4 = yes, question 6 = no"),
+        contact="On-call psychiatry: ext. 4410",
+        thresholds=LOW,
+    ),
+    "recent": Look(lines=(*COURSE, "Condition T14.91XA, 41 days ago")),
+    "follow-up": Look(lines=(*PLAIN[:2], "PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0, total = 16")),
+    "prompt": Look(lines=(*PLAIN, "Medicine sertraline"), thresholds=LOW),
+    "figures": Look(lines=PLAIN, thresholds=LOW, figures=True),
+    "nothing": Look(lines=PLAIN[:2]),
+    "bare": Look(),
+    "answered": Look(lines=("PHQ-9, 6 days ago: items 1-8 = 0, item 9 = 0, total = 0", *PLAIN)),
+    "not-assessed": Look(
+        lines=PLAIN, unknown=(("questionnaires", "the chart did not answer"), ("screening", "the chart did not answer"))
+    ),
+    "partial": Look(lines=ASKED, unknown=(("medications", "the chart did not answer"),)),
+    "rights": Look(lines=ASKED, scopes=tuple(s for s in SCOPES if "Task" not in s and "MedicationRequest" not in s)),
+    "anomaly": Look(lines=(*PLAIN, "PHQ-9, 10 days ago: items 1-8 = 2, item 9 = 0, total = 11")),
+    "opted-out": Look(lines=ASKED, consent=Consent.OPTED_OUT),
+    "denied": Look(lines=ASKED, consent=Consent.DENIED),
+    "deceased": Look(lines=PLAIN, deceased=True),
+    "young": Look(lines=("ASQ, today: questions 1-2 = yes, questions 3-4 = no, acuity = no",), age=15),
+    "unnamed": Look(
+        lines=PLAIN, age=None, who=Identity(name=None, birth_date=None, gender=None, identifier=None)
+    ),
+    "no-banner": Look(lines=ASKED, context={"banner": False}),
+    "many": Look(
+        lines=(
+            *(f"PHQ-9, {9 + 11 * n} days ago: items 1-8 = {n % 3}, item 9 = {n % 2}" for n in range(60)),
+            *(f"Medicine a medicine with a long name of its own number {n}, 40 mg extended release" for n in range(14)),
+            *COURSE,
+            "C-SSRS, today: question 5 = yes",
+            "Condition T14.91XA, 41 days ago",
+        ),
+        who=replace(MARGUERITE, name=LONG_NAME, identifier="0123456789-0123456789-0123456789"),
+        thresholds=LOW,
+    ),
+}  # fmt: skip
+
+
+def look(name: str) -> tuple[Reading, Opened]:
+    """A reading and its session."""
+    made = LOOKS[name]
+    resources = [found for text in made.lines for found in given(text)]
+    who = patient(made.age, deceasedBoolean=True) if made.deceased else patient(made.age)
+    record = record_of(*resources, *made.more, who=who, zone=ZONE.key)
+    gaps = tuple(Unknown(what=part, reason=reason, needed=part != "medications") for part, reason in made.unknown)
+    record = replace(record, consent=made.consent, unknown=(*record.unknown, *gaps))
+    settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
+    assessment = assess(record, replace(ENGINE, thresholds=made.thresholds))
+    reading = Reading(
+        identity=made.who, assessment=assessment, notices=notices(assessment, settings, load()), at=AS_OF
+    )
+    return reading, opened_for(made, settings)
+
+
+def opened_for(made: Look, settings: NoticeSettings) -> Opened:
+    registration = Registration(site="clinic", iss="https://fhir.example", client_id="c", label="Clinic")
+    session = Session(
+        launch="made",
+        site="clinic",
+        iss=registration.iss,
+        client_id="c",
+        user=None,
+        context=LaunchContext(patient="p1", topic=made.topic, **made.context),
+        scopes=made.scopes,
+        asked=SCOPES,
+        token="t",
+        token_expires=0,
+        refresh_token=None,
+        csrf="0123456789",
+        started=0,
+    )
+    site = AppSite(id="clinic", reading=ReadSettings(zone=ZONE), notices=settings, registrations=(registration,))
+    return Opened(session=session, site=site, registration=registration, expires_in=900)
+
+
+def summary(name: str) -> Summary:
+    """What the page of that look shows."""
+    return summary_of(*look(name), load())
+
+
+def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) -> Flask:
+    """All pages of the app that need no EHR, with the headers that they have."""
+    settings = AppSettings(sites=(), address="http://127.0.0.1")
+    runtime = SimpleNamespace(settings=lambda: settings, phrases=load(), now=lambda: AS_OF.astimezone(UTC))
+    flask = Flask(__name__)
+    for blueprint in (app_pages.create_blueprint(runtime), launch.create_blueprint(runtime)):
+        flask.register_blueprint(blueprint)
+    common = pages.create_blueprint(runtime, language, folder)
+    pages.with_error_pages(common)
+    flask.register_blueprint(common)
+    for rule, view in ROUTES.items():
+        flask.add_url_rule(f"/smart/look/{rule}", rule, view)
+    return flask
+
+
+def shown(template: str) -> Callable[[str], Response]:
+    def view(name: str) -> Response:
+        reading, there = look(name)
+        return render(there, template, summary=summary_of(reading, there, load()))
+
+    return view
+
+
+def failed(code: str) -> Response:
+    return pages.error_page(SmartError("made", code, 400))
+
+
+ROUTES: dict[str, Callable[..., Response]] = {
+    "summary/<name>": shown("summary.html"),
+    "print/<name>": shown("print.html"),
+    "thanks": lambda: render(look("bare")[1], "thanks.html"),
+    "closed": lambda: pages.page("closed.html"),
+    "choose": lambda: pages.page("choose.html", choices=[("Northside Clinic", "a" * 16), ("Harbour Hospital", "b" * 16)]),
+    "window": lambda: pages.page("window.html", again="/smart/launch?iss=x&launch=y"),
+    "error/<code>": failed,
+}  # fmt: skip
+PAGES = (
+    *(f"summary/{name}" for name in LOOKS),
+    "print/ask",
+    "print/many",
+    "thanks",
+    "closed",
+    "choose",
+    "window",
+    "error/failed",
+    "error/timed-out",
+)
+ERRORS = tuple(WORDS)
+
+
+@contextmanager
+def serving(flask: Flask) -> Iterator[str]:
+    """The address of a server with these pages."""
+    server = make_server("127.0.0.1", 0, flask, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
