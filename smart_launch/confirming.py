@@ -90,8 +90,10 @@ def why_not(there: Opened, kind: str, shown: Person, *, adults: bool) -> str | N
         return "deceased"
     if adults and shown.minor:
         return "minor"
-    allowed = there.registration.write_back and may(there.session)(kind, "c")
-    return None if allowed else "not-granted"
+    if not (there.registration.write_back and may(there.session)(kind, "c")):
+        return "not-granted"
+    # What nobody signs cannot be asked about later.
+    return None if author(there) else "no-author"
 
 
 def refuse(there: Opened, reason: str, shown: Person) -> Response:

@@ -52,7 +52,7 @@ def person(there: Opened, now: datetime) -> Person:
     if resource is None or resource.kind != "Patient" or resource.content is None:
         raise EhrFailed("chart: expected the patient; found something that cannot be read", "no-chart")
     if resource.content.id != session.context.patient:
-        raise EhrFailed("chart: expected the patient of the launch; found another", "other-patient", 409)
+        raise EhrFailed("chart: expected the patient of the launch; found another", "no-chart")
     zone = there.site.reading.zone
     today = now.astimezone(zone).date()
     died = when(resource.content.deceased_date_time, zone, today)

@@ -194,7 +194,7 @@ def _begun(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> Outcome:
     store.note_written(key, "~plan", ",".join(slot.name for slot in slots))
     found = told(key, store)
     if found is None or store.written(key)["~content"] != content:
-        raise NotAllowed("write: expected the same content under the same submission", "form-refused", 409)
+        raise NotAllowed("write: expected the same content under the same submission", "form-refused", 400)
     return found
 
 

@@ -410,8 +410,8 @@ def test_another_patient_sent_by_the_server_is_not_believed(desk_of, server) -> 
     carried = reviewed(desk)
     server.fail(f"Patient/{desk.who}", change=lambda p: p | {"id": "other"})
 
-    assert desk.post("forms/phq-9/write", carried).status_code == 409
-    assert desk.get("forms/phq-9").status_code == 409
+    assert desk.post("forms/phq-9/write", carried).status_code == 502
+    assert desk.get("forms/phq-9").status_code == 502
     assert server.writes() == []
 
 
@@ -463,14 +463,21 @@ def test_without_the_right_to_write_observations_the_form_goes_in_alone(desk_of)
     assert "Write the rest" not in words(page)
 
 
-def test_a_practitioner_who_is_not_known_signs_nothing(desk_of) -> None:
-    desk = desk_of(user=None)
+@pytest.mark.parametrize("user", [None, User(iss="https://ehr.example", subject="u1", fhir_user="Person/x")])
+def test_smart_076_whoever_is_not_known_as_a_practitioner_writes_nothing(desk_of, user: User | None) -> None:
+    desk = desk_of(user=user)
 
-    review = desk.post("forms/phq-9", PHQ9)
-    desk.post("forms/phq-9/write", hidden(review))
-
-    assert "Without an author" in words(review)
-    assert "author" not in desk.stored()[0]
+    for page in (
+        desk.get("forms/phq-9"),
+        desk.post("forms/phq-9", PHQ9),
+        desk.get("tasks/new"),
+        desk.post("tasks", {"days": "7"}),
+    ):
+        assert page.status_code == 200 and "which practitioner you are" in words(page)
+    known = {"submission": "x" * 43, "at": str(int(AS_OF.timestamp())), "who": "0" * 32}
+    assert "which practitioner you are" in words(desk.post("forms/phq-9/write", PHQ9 | known))
+    assert "which practitioner you are" in words(desk.post("tasks/write", {"days": "7"} | known))
+    assert desk.server.writes() == []
 
 
 def test_undo_is_offered_for_ten_minutes_where_the_server_lets_us(desk_of) -> None:
