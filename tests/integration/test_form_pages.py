@@ -2,186 +2,25 @@
 
 from __future__ import annotations
 
-import html
-import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 
-import msgspec
 import pytest
 from builders import AS_OF, patient, record_of
-from cryptography.fernet import Fernet
-from flask import Flask
+from form_desk import Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
-from cds_service.app_store import AppRows
-from cds_service.store import open_store
-from explanations.assessment import Engine
-from explanations.notices import NoticeSettings
-from explanations.phrasebook import load
 from fhir_adapters.questionnaires import form
-from fhir_adapters.settings import ReadSettings
-from smart_launch import app_pages, form_pages, pages
-from smart_launch.cookies import BROWSER, SESSION
-from smart_launch.discovery import Discovery
-from smart_launch.id_token import IssuerKeys
-from smart_launch.own_keys import OwnKeys
-from smart_launch.runtime import AppRuntime, digest
-from smart_launch.sessions import KeptSession, LaunchContext, Session, User
-from smart_launch.settings import AppSettings, AppSite, Registration
-
-ADDRESS = "https://cds.example"
-UTC_SITE = NoticeSettings(zone=AS_OF.tzinfo, contact="On-call psychiatry: ext. 4410")
-SCOPES = (
-    "patient/Patient.rs",
-    "patient/Observation.crus",
-    "patient/QuestionnaireResponse.crus",
-    "patient/Task.c",
-    "patient/ServiceRequest.c",
-)
-SECRET = "s" * 43
-secrets = count(1)
-
-
-@dataclass
-class Desk:
-    """One clinician with one launch. `get` and `post` go to pages below it; `post` sends the token of its forms."""
-
-    server: object
-    store: AppRows
-    who: str
-    app: Flask
-    runtime: AppRuntime
-    clock: list
-    launch: str = "launch-a"
-
-    def client(self):
-        found = self.app.test_client()
-        for name in (SESSION, BROWSER):
-            found.set_cookie(name, SECRET, domain="cds.example", secure=True)
-        return found
-
-    def get(self, path: str):
-        return self.client().get(f"/smart/app/{self.launch}/{path}", base_url=ADDRESS)
-
-    def post(self, path: str, fields: dict | None = None, **headers):
-        return self.client().post(
-            f"/smart/app/{self.launch}/{path}",
-            base_url=ADDRESS,
-            data={"csrf": "c" * 43} | (fields or {}),
-            headers={"Origin": ADDRESS, "Sec-Fetch-Site": "same-origin"} | headers,
-        )
-
-    def stored(self) -> list[dict]:
-        return [
-            entry["resource"]
-            for kind in ("QuestionnaireResponse", "Observation", "Task", "ServiceRequest")
-            for entry in self.server.get(f"{kind}?_count=1000").get("entry", [])
-            if f"Patient/{self.who}" in json.dumps(entry["resource"])
-        ]
-
-    def open(self, launch: str, **changes) -> None:
-        """A launch of this browser."""
-        now = int(AS_OF.timestamp()) - 60
-        session = Session(
-            launch=launch,
-            site="s1",
-            iss=self.server.base,
-            client_id="c1",
-            user=User(iss="https://ehr.example", subject="u1", fhir_user="Practitioner/doc"),
-            context=LaunchContext(patient=self.who, encounter="e1"),
-            scopes=SCOPES,
-            token=TOKEN,
-            token_expires=now + 3600,
-            refresh_token=None,
-            csrf="c" * 43,
-            started=now,
-        )
-        session = msgspec.structs.replace(session, **changes)
-        kept = KeptSession(
-            digest=digest(SECRET),
-            launch=launch,
-            browser=digest(SECRET),
-            iss=self.server.base,
-            sealed=self.runtime.seal(msgspec.json.encode(session).decode()),
-            started=now,
-            used=now,
-            version=0,
-        )
-        self.store.put_session(kept)
+from smart_launch.sessions import User
 
 
 @pytest.fixture
 def desk_of(server, tmp_path):
-    """Makes a desk for a patient; `scopes` and other parts of the session, `write_back` of the registration."""
-    (tmp_path / "store").mkdir()
-    kept = open_store(f"sqlite:///{tmp_path / 'store' / 'mhcds.db'}")
-    kept.upgrade()
-    key = Fernet(Fernet.generate_key())
-
-    def make(who: dict | None = None, *, write_back: bool = True, **session) -> Desk:
-        registration = Registration(site="s1", iss=server.base, client_id="c1", label="EHR", write_back=write_back)
-        site = AppSite(
-            id="s1", reading=ReadSettings(zone=AS_OF.tzinfo), notices=UTC_SITE, registrations=(registration,)
-        )
-        clock = [AS_OF]
-        runtime = AppRuntime(
-            settings=lambda: AppSettings(sites=(site,), address=ADDRESS, local=True),
-            engine=lambda _thresholds: Engine(),
-            phrases=load(),
-            store=AppRows(kept),
-            keys=OwnKeys,
-            discovery=Discovery(local=lambda: True),
-            issuer_keys=IssuerKeys(local=lambda: True),
-            seal=lambda text: key.encrypt(text.encode()),
-            unseal=lambda sealed: key.decrypt(sealed).decode(),
-            pseudonym=lambda site, what: f"pseudonym-{len(what)}",
-            opted_out=lambda site, who: False,
-            topic_of=lambda said, site, who: None,
-            now=lambda: clock[0],
-            new_secret=lambda: f"{next(secrets):043d}",
-        )
-        app = Flask("test")
-        pages.ready(app, runtime, app_pages.create_blueprint(runtime), form_pages.create_blueprint(runtime))
-        made = Desk(
-            server=server,
-            store=AppRows(kept),
-            who=server.load(who or patient(name=[{"family": "Okafor", "given": ["Marguerite"]}])),
-            app=app,
-            runtime=runtime,
-            clock=clock,
-        )
-        made.open("launch-a", **session)
-        server.reset()
-        return made
-
-    yield make
-    kept.close()
-
-
-def said(name: str, *scores) -> dict[str, str]:
-    """A number is the answer of that score, text goes as it is, None is no field."""
-    return {
-        f"q-{q.code}": q.options[s].code if isinstance(s, int) else s
-        for q, s in zip(form(name).questions, scores, strict=False)
-        if s is not None
-    }
-
-
-def hidden(page) -> dict[str, str]:
-    """The hidden fields of the last form that writes."""
-    text = page.get_data(as_text=True)
-    whole = re.findall(r"<form[^>]*>.*?</form>", text, re.DOTALL)
-    found = next(f for f in whole if "write" in f.split(">", 1)[0])
-    return {n: html.unescape(v) for n, v in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', found)}
-
-
-def words(page) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.get_data(as_text=True))).split())
+    with desks(server, tmp_path) as make:
+        yield make
 
 
 NINE = (1, 1, 1, 1, 1, 1, 1, 1, 0, 2)

@@ -1,0 +1,112 @@
+"""The form as a real browser shows it, with scripts switched off: steps for item 9, focus, from enter to the chart."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from form_desk import ADDRESS, Desk, desks
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from fhir_adapters.questionnaires import form
+
+QUESTIONS = form("phq-9").questions
+
+
+@pytest.fixture
+def desk_of(server, tmp_path):
+    with desks(server, tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as tool:
+        found = tool.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def opened(browser: Browser, desk: Desk, path: str, *, scripts: bool = False, width: int = 400) -> Page:
+    """A page of the app in the browser; requests go to the app in this process."""
+    page = browser.new_context(java_script_enabled=scripts, viewport={"width": width, "height": 900}).new_page()
+
+    def serve(route: Route) -> None:
+        asked = route.request
+        sent = {"headers": {"Content-Type": asked.headers.get("content-type", ""), "Origin": ADDRESS}}
+        with desk.client().open(
+            asked.url.removeprefix(ADDRESS), base_url=ADDRESS, method=asked.method, data=asked.post_data_buffer, **sent
+        ) as found:
+            route.fulfill(status=found.status_code, headers=dict(found.headers), body=found.data)
+
+    page.route(f"{ADDRESS}/**", serve)
+    page.goto(f"{ADDRESS}/smart/app/{desk.launch}/{path}")
+    return page
+
+
+def test_the_steps_show_at_once_when_item_9_calls_for_them_and_go_when_it_does_not(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9")
+    steps = page.locator(".help-now .acute")
+    expect(steps).to_be_hidden()
+
+    for choice, visible in (("1", False), ("2", True), ("1", False), ("4", True), ("declined", True)):
+        page.check(f"#q-44260-8-{choice}")
+        expect(steps).to_be_visible(visible=visible)
+    expect(steps).to_contain_text("988")
+    expect(steps).to_contain_text("Nobody has been notified")
+
+
+def test_a_form_gets_into_the_chart_and_out_of_it_without_a_script(browser, desk_of) -> None:
+    desk = desk_of()
+    page = opened(browser, desk, "forms/phq-9")
+    page.locator("label.tile", has_text="Several days").nth(8).click()  # anywhere on the tile
+    page.get_by_role("button", name="Review answers").click()
+    expect(page.locator("#errors")).to_be_focused()
+    expect(page.locator("#q-44260-8-2")).to_be_checked()
+
+    page.get_by_role("link", name="Question 1 is not answered yet").click()
+    for question in QUESTIONS[:8]:
+        page.check(f"#q-{question.code}-2")
+    page.get_by_role("button", name="Review answers").click()
+    expect(page.locator("h1")).to_be_focused()
+    expect(page.locator(".acute")).to_contain_text("PHQ-9 item 9: 1 of 3, several days")
+    page.get_by_role("button", name="Write to chart").click()
+    expect(page.locator("h1")).to_have_text("Written to the chart")
+    assert len(desk.stored()) == 11
+
+    page.get_by_role("button", name="Undo: mark as entered in error").click()
+    expect(page.locator("h1")).to_have_text("Taken back")
+    assert {r["status"] for r in desk.stored()} == {"entered-in-error"}
+
+
+def test_answers_can_be_changed_and_a_draft_task_is_three_presses(browser, desk_of) -> None:
+    desk = desk_of()
+    page = opened(browser, desk, "forms/phq-2")
+    for question in QUESTIONS[:2]:
+        page.check(f"#q-{question.code}-4")
+    page.get_by_role("button", name="Review answers").click()
+    page.get_by_role("button", name="Change answers").click()
+    expect(page.locator("#q-44250-9-4")).to_be_checked()
+    page.get_by_role("button", name="Review answers").click()
+    page.get_by_role("button", name="Complete the PHQ-9").click()
+    expect(page.locator("#q-44255-8-4")).to_be_checked()
+    expect(page.locator("#errors")).to_have_count(0)
+
+    page.goto(f"{ADDRESS}/smart/app/{desk.launch}/tasks/new")
+    page.check("#days-3")
+    page.check("#assessment")
+    page.get_by_role("button", name="Review the draft").click()
+    page.get_by_role("button", name="Write to chart").click()
+    assert [r["resourceType"] for r in desk.stored()] == ["Task", "ServiceRequest"]
+
+
+@pytest.mark.parametrize("width", [320, 400, 1100])
+def test_nothing_of_a_form_is_wider_than_its_window(browser, desk_of, width: int) -> None:
+    desk = desk_of()
+
+    for path in ("forms/phq-9", "forms/phq-2", "tasks/new"):
+        page = opened(browser, desk, path, scripts=True, width=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
