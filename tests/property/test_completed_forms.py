@@ -111,6 +111,18 @@ def test_two_forms_of_different_hours_stay_two(first: Answers, hours: int) -> No
     assert len(forms_of(resources)) == 2
 
 
+@given(answers=filled_in(), minutes=st.integers(0, 50), kept=st.data())
+@SOME
+def test_a_form_that_got_in_twice_for_want_of_an_answer_reads_as_one(answers: Answers, minutes: int, kept) -> None:
+    again = replace(OCCASION, at=OCCASION.at - timedelta(minutes=minutes))
+    twice = in_chart(slots_of(answers, again), first=100)
+    part = twice[: kept.draw(st.integers(1, len(twice)))]
+
+    (read,) = forms_of(in_chart(slots_of(answers, OCCASION)) + part)
+
+    assert (read.total, read.contradictory) == (answers.total, False)
+
+
 @given(answers=filled_in())
 @SOME
 def test_every_resource_is_known_again_by_an_identifier_of_its_own(answers: Answers) -> None:
