@@ -10,7 +10,7 @@ import hmac
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,11 +18,12 @@ from flask import Response
 
 from explanations.phrasebook import day
 from fhir_adapters.completed import Occasion, Slot, author_of
+from fhir_adapters.errors import NotAuthorized
 from fhir_adapters.writing import FhirWriter
 from smart_launch.chart import may
-from smart_launch.errors import NotAllowed
+from smart_launch.errors import EhrFailed, NotAllowed
 from smart_launch.forms import help_of
-from smart_launch.guard import Opened, render
+from smart_launch.guard import Opened, refreshed, render
 from smart_launch.person import Person, person
 from smart_launch.records import note
 from smart_launch.runtime import AppRuntime
@@ -172,6 +173,18 @@ def show_outcome(
     )
 
 
-def shown_person(app: AppRuntime, there: Opened) -> Person:
-    """The patient as the chart has them now."""
-    return person(there, app.now())
+def with_person(app: AppRuntime, there: Opened) -> tuple[Opened, Person]:
+    """The patient as the chart has them now; with a new token when the server no longer takes the old one (SMART-082).
+
+    Raises EhrFailed.
+    """
+    try:
+        return there, person(there, app.now())
+    except NotAuthorized as error:
+        if there.session.refresh_token is None:
+            raise EhrFailed("chart: the token is no longer taken", "no-chart") from error
+    again = replace(there, session=refreshed(app, there.registration, there.session))
+    try:
+        return again, person(again, app.now())
+    except NotAuthorized as error:
+        raise EhrFailed("chart: a new token is not taken either", "no-chart") from error

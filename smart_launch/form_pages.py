@@ -22,9 +22,9 @@ from smart_launch.confirming import (
     record,
     refuse,
     show_outcome,
-    shown_person,
     ways_of,
     why_not,
+    with_person,
     write_it,
 )
 from smart_launch.errors import NotAllowed, SmartError
@@ -76,7 +76,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 def entering(app: AppRuntime, there: Opened, name: str) -> Response:
     """The form, empty."""
     asked = form_named(name)
-    shown = shown_person(app, there)
+    there, shown = with_person(app, there)
     reason = why_not(there, RESPONSE, shown, adults=True)
     if reason:
         return refuse(there, reason, shown)
@@ -103,7 +103,7 @@ def reviewing(app: AppRuntime, there: Opened, name: str) -> Response:
     """What will be written; or the form again: when something is open, or to change answers (`edit`)."""
     fields = request.form.to_dict(flat=False)
     answers = answers_in(form_named(name), fields)
-    shown = shown_person(app, there)
+    there, shown = with_person(app, there)
     reason = why_not(there, RESPONSE, shown, adults=True)
     if reason:
         return refuse(there, reason, shown)
@@ -138,7 +138,7 @@ def writing(app: AppRuntime, there: Opened, name: str) -> Response:
     entry = entry_in(app, there, fields)
     if answers.open:
         raise NotAllowed("form: expected an answer or “declined” to every question", "form-refused", 400)
-    shown = shown_person(app, there)
+    there, shown = with_person(app, there)
     reason = why_not(there, RESPONSE, shown, adults=True)
     if reason:
         return refuse(there, reason, shown)
@@ -160,13 +160,14 @@ def showing(app: AppRuntime, there: Opened, submission: str) -> Response:
     done = told(_key(there, submission), app.store)
     if done is None:
         raise SmartError("written: nothing of that name", "no-page", 404)
-    return show_outcome(app, there, shown_person(app, there), submission, done)
+    there, shown = with_person(app, there)
+    return show_outcome(app, there, shown, submission, done)
 
 
 def undoing(app: AppRuntime, there: Opened, submission: str) -> Response:
     """Marks as entered in error what was just written."""
     key = _key(there, submission)
-    shown = shown_person(app, there)
+    there, shown = with_person(app, there)
     done = undo(key, ways_of(app, there, shown, request.form.get("who", "")))
     if done is None:
         raise SmartError("written: nothing of that name", "no-page", 404)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from explanations.phrasebook import day
 from fhir_adapters.client import FhirClient
 from fhir_adapters.dates import age_on, when
-from fhir_adapters.errors import FetchFailed
+from fhir_adapters.errors import FetchFailed, NotAuthorized
 from fhir_adapters.identity import Identity, identity
 from smart_launch.errors import EhrFailed
 from smart_launch.guard import Opened
@@ -41,11 +41,13 @@ class Person:
 
 
 def person(there: Opened, now: datetime) -> Person:
-    """The session's patient as the chart has them now. Raises EhrFailed when that cannot be read."""
+    """The session's patient as the chart has them now. Raises EhrFailed, or NotAuthorized when the token is over."""
     session = there.session
     client = FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + READ_S)
     try:
         found = client.get(f"Patient/{quote(session.context.patient, safe='')}")
+    except NotAuthorized:
+        raise
     except FetchFailed as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
     resource = found[0] if found else None

@@ -15,8 +15,8 @@ from smart_launch.confirming import (
     occasion_of,
     refuse,
     show_outcome,
-    shown_person,
     why_not,
+    with_person,
     write_it,
 )
 from smart_launch.guard import Opened, opened, opened_form, render
@@ -46,7 +46,7 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
 
 def entering(app: AppRuntime, there: Opened, wanted: FollowUp) -> Response:
     """The choices."""
-    shown = shown_person(app, there)
+    there, shown = with_person(app, there)
     reason = why_not(there, "Task", shown, adults=False)
     return refuse(there, reason, shown) if reason else choices(there, wanted, shown)
 
@@ -70,7 +70,7 @@ def choices(there: Opened, wanted: FollowUp, shown: Person, *, checked: bool = F
 def reviewing(app: AppRuntime, there: Opened) -> Response:
     """What will be written; or the choices again, when none was made or to change them (`edit`)."""
     wanted = follow_up_in(request.form.to_dict(flat=False))
-    shown = shown_person(app, there)
+    there, shown = with_person(app, there)
     reason = why_not(there, "Task", shown, adults=False)
     if reason:
         return refuse(there, reason, shown)
@@ -95,7 +95,7 @@ def writing(app: AppRuntime, there: Opened) -> Response:
     fields = request.form.to_dict(flat=False)
     wanted, entry = follow_up_in(fields), entry_in(app, there, fields)
     slots = slots_of(wanted, occasion_of(there, entry), there.site.reading.zone)
-    shown = shown_person(app, there)
+    there, shown = with_person(app, there)
     reason = why_not(there, "Task", shown, adults=False)
     if reason:
         return refuse(there, reason, shown)

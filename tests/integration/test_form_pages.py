@@ -14,6 +14,7 @@ from form_desk import Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
 from fhir_adapters.questionnaires import form
+from smart_launch import confirming
 from smart_launch.sessions import User
 
 
@@ -317,6 +318,31 @@ def test_smart_076_whoever_is_not_known_as_a_practitioner_writes_nothing(desk_of
     assert "which practitioner you are" in words(desk.post("forms/phq-9/write", PHQ9 | known))
     assert "which practitioner you are" in words(desk.post("tasks/write", {"days": "7"} | known))
     assert desk.server.writes() == []
+
+
+def test_smart_082_a_token_that_the_server_no_longer_takes_is_renewed_once(desk_of, server, monkeypatch) -> None:
+    desk = desk_of(refresh_token="r")
+    carried = reviewed(desk)
+    renewed = []
+
+    def refreshed(_app, _registration, session):
+        renewed.append(session.version)
+        return session
+
+    monkeypatch.setattr(confirming, "refreshed", refreshed)
+    server.fail(f"Patient/{desk.who}", answering(401), times=1)
+    assert desk.post("forms/phq-9/write", carried).status_code == 200
+    assert renewed == [0] and len(desk.stored()) == 12
+
+    server.fail(f"Patient/{desk.who}", answering(401), times=2)
+    assert desk.get("forms/phq-9").status_code == 502
+
+
+def test_a_token_that_is_over_and_cannot_be_renewed_is_an_error_page(desk_of, server) -> None:
+    desk = desk_of()
+    server.fail(f"Patient/{desk.who}", answering(401))
+
+    assert desk.get("forms/phq-9").status_code == 502
 
 
 def test_undo_is_offered_for_ten_minutes_where_the_server_lets_us(desk_of) -> None:
