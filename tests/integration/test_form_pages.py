@@ -377,6 +377,16 @@ def test_nothing_of_the_answers_is_in_the_store_or_the_log(desk_of, tmp_path, ca
     assert '"what": "written"' in caplog.text
 
 
+def test_nothing_of_the_chart_is_taken_for_markup(desk_of) -> None:
+    name = '"><script>alert(1)</script>'
+    desk = desk_of(patient(name=[{"text": name}], identifier=[{"value": "<b>7</b>"}]))
+
+    for page in (desk.get("forms/phq-9"), desk.post("forms/phq-9", PHQ9), desk.get("tasks/new")):
+        text = page.get_data(as_text=True)
+        assert "<script" not in text and "<b>7" not in text
+        assert name in words(page) or "alert(1)" in words(page)
+
+
 # ---- drafts ----
 
 
