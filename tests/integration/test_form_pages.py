@@ -9,10 +9,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from builders import AS_OF, patient, record_of
 from form_desk import Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
+from cds_service.tables import app_event
 from fhir_adapters.questionnaires import form
 from smart_launch import confirming
 from smart_launch.sessions import User
@@ -208,7 +210,7 @@ def test_repeated_fields_are_refused(desk_of) -> None:
     assert desk.post("forms/phq-9", PHQ9 | {"q-44260-8": ["LA6568-5", "LA6571-9"]}).status_code == 400
 
 
-def test_a_form_of_another_page_or_without_our_token_is_refused(desk_of) -> None:
+def test_smart_092_a_form_of_another_page_or_without_our_token_is_refused(desk_of) -> None:
     desk = desk_of()
     carried = reviewed(desk)
 
@@ -245,7 +247,7 @@ def test_smart_072_a_patient_who_changed_since_the_page_was_shown_stops_the_writ
     assert server.writes() == []
 
 
-def test_another_patient_sent_by_the_server_is_not_believed(desk_of, server) -> None:
+def test_smart_072_another_patient_sent_by_the_server_is_not_believed(desk_of, server) -> None:
     desk = desk_of()
     carried = reviewed(desk)
     server.fail(f"Patient/{desk.who}", change=lambda p: p | {"id": "other"})
@@ -279,7 +281,7 @@ def test_who_is_offered_a_form(desk_of, who: dict, status: int, text: str) -> No
 
 
 @pytest.mark.parametrize("allowed", [(), ("patient/QuestionnaireResponse.rs",), ("patient/Observation.cruds",)])
-def test_without_the_right_to_write_the_form_none_is_offered(desk_of, allowed: tuple) -> None:
+def test_smart_042_without_the_right_to_write_the_form_none_is_offered(desk_of, allowed: tuple) -> None:
     desk = desk_of(scopes=("patient/Patient.rs", *allowed))
 
     for page in (desk.get("forms/phq-9"), desk.post("forms/phq-9", PHQ9)):
@@ -366,7 +368,9 @@ def test_forms_that_are_not_ours_and_submissions_that_never_were_have_no_page(de
     assert desk.post("written/" + "x" * 43 + "/undo").status_code == 404
 
 
-def test_nothing_of_the_answers_is_in_the_store_or_the_log(desk_of, tmp_path, caplog: pytest.LogCaptureFixture) -> None:
+def test_smart_097_100_what_was_written_is_on_record_and_nothing_of_the_answers_or_the_token(
+    desk_of, tmp_path, caplog: pytest.LogCaptureFixture
+) -> None:
     desk = desk_of()
     with caplog.at_level("INFO"):
         desk.post("forms/phq-9/write", reviewed(desk, said("phq-9", *[3] * 9, 3)))
@@ -375,9 +379,14 @@ def test_nothing_of_the_answers_is_in_the_store_or_the_log(desk_of, tmp_path, ca
     for text in ("LA6571", "Okafor", "Nearly every day", TOKEN, "44260-8"):
         assert text not in caplog.text and text.encode() not in kept
     assert '"what": "written"' in caplog.text
+    with desk.store.store.transaction() as connection:
+        (event,) = [row.event for row in connection.execute(sa.select(app_event)) if row.event["what"] == "written"]
+    assert event["form"] == "phq-9" and event["launch"] == desk.launch and event["fault"] is None
+    assert event["slots"][:2] == ["form", "total"] and event["missing"] == []
+    assert event["user"].startswith("pseudonym") and event["patient"].startswith("pseudonym")
 
 
-def test_nothing_of_the_chart_is_taken_for_markup(desk_of) -> None:
+def test_smart_098_nothing_of_the_chart_is_taken_for_markup(desk_of) -> None:
     name = '"><script>alert(1)</script>'
     desk = desk_of(patient(name=[{"text": name}], identifier=[{"value": "<b>7</b>"}]))
 

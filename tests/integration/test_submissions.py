@@ -274,7 +274,7 @@ def test_without_the_right_to_write_observations_the_form_is_written_and_the_res
     assert len(response["item"]) == 10
 
 
-def test_another_patient_than_the_page_showed_stops_everything(server, store, who: str, key: str) -> None:
+def test_smart_072_another_patient_than_the_page_showed_stops_everything(server, store, who: str, key: str) -> None:
     done = write("phq-9", slots(who, key), key, ways(server, store, who, same_patient=lambda: False))
 
     assert (done.fault, dict(done.written)) == (Fault.OTHER_PATIENT, {})
@@ -302,7 +302,7 @@ def test_other_answers_under_the_same_submission_are_refused(server, store, who:
     assert server.writes() == []
 
 
-def test_a_submission_of_another_launch_is_another_one() -> None:
+def test_smart_094_a_submission_of_another_launch_is_another_one() -> None:
     assert key_of("launch-1", "s") != key_of("launch-2", "s")
     assert key_of("launch-1", "s") == key_of("launch-1", "s")
 

@@ -211,7 +211,7 @@ def test_every_refusal_has_its_class_and_no_text_of_the_server(server, who: str,
     assert stored(server, "Observation", who) == []
 
 
-def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else(server, who: str) -> None:
+def test_smart_086_a_redirect_is_not_followed_and_the_token_goes_nowhere_else(server, who: str) -> None:
     server.fail("Observation", answering(307, Location=f"{server.base}/Basic"), method="POST")
 
     with pytest.raises(WriteElsewhere):
@@ -233,7 +233,7 @@ def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else(server, who:
         "http://[",
     ],
 )
-def test_a_location_outside_the_base_is_not_believed_and_the_chart_is_asked_instead(
+def test_smart_087_a_location_outside_the_base_is_not_believed_and_the_chart_is_asked_instead(
     server, who: str, location: str
 ) -> None:
     def misleading(handler) -> bool:
@@ -273,7 +273,7 @@ def test_a_resource_without_an_identifier_is_not_sent(server, who: str) -> None:
     assert server.writes() == []
 
 
-def test_another_patients_resource_with_the_same_identifier_is_not_found(server, who: str) -> None:
+def test_smart_088_another_patients_resource_with_the_same_identifier_is_not_found(server, who: str) -> None:
     other = server.load(patient())
     mine = slots(who, "same")[FORM].resource
     writer(server, other).create(slots(other, "same")[FORM].resource)
