@@ -17,6 +17,7 @@ from smart_launch.markdown import line
 from smart_launch.messages import gettext as _
 from smart_launch.messages import later
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What moved an estimate: what it was, what it did, and its bar."""

@@ -25,7 +25,7 @@ from smart_launch.cookies import BROWSER, SESSION, cookie, put_cookie
 from smart_launch.discovery import Endpoints
 from smart_launch.errors import EhrFailed, LaunchRefused
 from smart_launch.id_token import verified_user
-from smart_launch.pages import page
+from smart_launch.pages import error_page, page
 from smart_launch.records import note
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.sessions import KeptSession, Session, User
@@ -39,13 +39,14 @@ CLINICIANS = ("Practitioner", "PractitionerRole")
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A launch that waits for its callback. ehr: opened by the EHR rather than by us."""
+    """A launch that waits for its callback. ehr: opened by the EHR rather than by us. again: its address here."""
 
     browser: str
     iss: str
     verifier: str
     nonce: str
     ehr: bool
+    again: str
     asked: tuple[str, ...]
 
 
@@ -59,7 +60,10 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
     @blueprint.get("/smart/callback")
     def callback() -> BaseResponse:
-        return finish(app)
+        try:
+            return finish(app)
+        except NoCookie as error:
+            return error_page(error, again=error.again)
 
     @blueprint.get("/smart/jwks.json")
     def jwks() -> Response:
@@ -91,7 +95,7 @@ def begin(app: AppRuntime) -> BaseResponse:
         return tried(secret)
     if browser is None and one("tried") is not None:
         # The frame did not keep the cookie: the same launch, in a window of its own (SMART-093).
-        return page("window.html", status=200, again=launch_again(iss, handle, chosen))
+        return page("window.html", status=200, again=launch_again(registration, handle))
     answer = redirect(authorization_request(app, registration, secret, handle), 303)
     put_cookie(answer, BROWSER, secret)  # type: ignore[arg-type]  # werkzeug's and flask's answers set cookies alike
     return answer
@@ -132,10 +136,10 @@ def wanted_registration(app: AppRuntime, iss: str | None, handle: str | None, ch
     return found
 
 
-def launch_again(iss: str | None, handle: str | None, chosen: str | None) -> str:
+def launch_again(registration: Registration, handle: str | None) -> str:
     """The address of the same launch."""
-    kept = {"iss": iss, "launch": handle, "standalone": chosen}
-    return f"{url_for('smart.launch')}?{urlencode({k: v for k, v in kept.items() if v is not None})}"
+    kept = {"iss": aud(registration), "launch": handle} if handle else {"standalone": key_of(registration)}
+    return f"{url_for('smart.launch')}?{urlencode(kept)}"
 
 
 def tried(secret: str) -> BaseResponse:
@@ -163,6 +167,7 @@ def authorization_request(app: AppRuntime, registration: Registration, browser: 
         verifier=verifier,
         nonce=nonce,
         ehr=handle is not None,
+        again=launch_again(registration, handle),
         asked=tuple(asked),
     )
     now = app.seconds()
@@ -229,21 +234,31 @@ def finish(app: AppRuntime) -> BaseResponse:
 
 
 def awaited(app: AppRuntime) -> tuple[Pending, Registration]:
-    """The launch that the state names: known, of this browser, not used before. Raises LaunchRefused."""
+    """The launch that the state names: known, not used before, of this browser. Raises LaunchRefused."""
     state, browser = one("state"), cookie(BROWSER)
     if state is None:
         raise LaunchRefused("callback: expected state")
-    if browser is None:
-        raise LaunchRefused("callback: expected the cookie of the launch", "no-cookie")
     sealed = app.store.take_launch(digest(state), app.seconds())
     if sealed is None:
         raise LaunchRefused("callback: expected a state that was not used before, of the last ten minutes", "used")
     pending = msgspec.json.decode(app.unseal(sealed), type=Pending)
-    registration = app.settings().registered(pending.iss)
-    if not hmac.compare_digest(pending.browser, digest(browser)) or registration is None:
+    # From here on whoever frames the EHR's app sees why it did not work.
+    g.registration = registration = app.settings().registered(pending.iss)
+    if browser is None:
+        raise NoCookie("callback: expected the cookie of the launch", pending.again)
+    if registration is None or not hmac.compare_digest(pending.browser, digest(browser)):
         raise LaunchRefused("callback: expected the browser that the launch began in", "used")
-    g.registration = registration
     return pending, registration
+
+
+class NoCookie(LaunchRefused):
+    """The browser kept no cookie, as some do in frames. again: the address of the same launch, for a window."""
+
+    page = "no-cookie"
+
+    def __init__(self, message: str, again: str) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 def check_sender(registration: Registration, endpoints: Endpoints) -> None:

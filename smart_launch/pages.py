@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, g, make_response, render_template, request
-
 from werkzeug.exceptions import HTTPException
 
 from smart_launch import messages
@@ -78,12 +77,12 @@ def page(template: str, status: int = 200, **values: Any) -> Response:  # noqa: 
     return make_response(render_template(f"smart/{template}", **values), status)
 
 
-def error_page(error: SmartError) -> Response:
-    """The page of an error, with a code that the log has too."""
+def error_page(error: SmartError, *, again: str | None = None) -> Response:
+    """The page of an error, with a code that the log has too. again: an address that may work in a window."""
     code = support_code()
     event = {"event": "smart-error", "support": code, "page": error.page, "status": error.status, "why": str(error)}
     log.warning(json.dumps(event))
-    return told(error.page, error.status, code)
+    return told(error.page, error.status, code, again=again)
 
 
 def unforeseen(error: Exception) -> Response:
@@ -101,11 +100,11 @@ def unforeseen(error: Exception) -> Response:
     return told("unavailable" if status == 503 else "failed", status, code)
 
 
-def told(code: str, status: int, support: str) -> Response:
+def told(code: str, status: int, support: str, *, again: str | None = None) -> Response:
     """The page of an error code; with a way back to the summary where the session may still be there."""
     words = words_of(code)
     launch = (request.view_args or {}).get("launch") if words.back else None
-    return page("error.html", status=status, code=code, words=words, support=support, launch=launch)
+    return page("error.html", status=status, code=code, words=words, support=support, launch=launch, again=again)
 
 
 def support_code() -> str:

@@ -151,9 +151,7 @@ def look(name: str) -> tuple[Reading, Opened]:
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *gaps))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
     assessment = assess(record, replace(ENGINE, thresholds=made.thresholds))
-    reading = Reading(
-        identity=made.who, assessment=assessment, notices=notices(assessment, settings, load()), at=AS_OF
-    )
+    reading = Reading(identity=made.who, assessment=assessment, notices=notices(assessment, settings, load()), at=AS_OF)
     return reading, opened_for(made, settings)
 
 

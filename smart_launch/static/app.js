@@ -12,6 +12,10 @@
     if (place) place.textContent = text;
   };
 
+  // Browsers do not heed autofocus in a frame of another site.
+  const first = document.querySelector("[autofocus]");
+  if (first) first.focus();
+
   const dialog = document.getElementById("time-out");
   if (dialog && dialog.showModal) {
     const whole = Number(dialog.dataset.seconds) * 1000;
