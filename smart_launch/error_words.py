@@ -54,14 +54,18 @@ WORDS: dict[str, ErrorWords] = {
         NOT_STARTED, later("Opening it took too long, so the permission was no longer valid."), FROM_CHART
     ),
     "not-registered": _words(NOT_STARTED, later("The chart system does not know this app, or not any more."), SET_UP),
-    "scope-refused": _words(NOT_STARTED, later("The chart system does not give the access that the app needs."), SET_UP),
+    "scope-refused": _words(
+        NOT_STARTED, later("The chart system does not give the access that the app needs."), SET_UP
+    ),
     "access-denied": _words(
         later("You do not have access to this."),
         later("The chart system, or the person asked, did not give access. Nothing was read."),
         later("If you need it for care, ask the people who give access."),
     ),
     "ehr-refused": _words(NOT_STARTED, later("The chart system refused to open it."), FROM_CHART, ASK_IT),
-    "ehr-failed": _words(NOT_STARTED, later("The chart system gave an answer that cannot be used."), FROM_CHART, ASK_IT),
+    "ehr-failed": _words(
+        NOT_STARTED, later("The chart system gave an answer that cannot be used."), FROM_CHART, ASK_IT
+    ),
     "ehr-unreachable": _words(
         NOT_OPENED,
         later("The chart system did not answer in time."),
@@ -93,12 +97,20 @@ WORDS: dict[str, ErrorWords] = {
     "session-ended": _words(
         ENDED, later("This page belongs to no open session in this browser."), NOTHING_LOST, FROM_CHART
     ),
-    "timed-out": _words(ENDED, later("It was not used for too long, or was open for too long."), NOTHING_LOST, FROM_CHART),
+    "timed-out": _words(
+        ENDED, later("It was not used for too long, or was open for too long."), NOTHING_LOST, FROM_CHART
+    ),
     "moved": _words(
         later("The chart has moved to another patient."),
         later("This page was for the patient opened before, so it is closed."),
         NOTHING_LOST,
         FROM_CHART,
+    ),
+    "other-patient": _words(
+        later("This page is closed."),
+        later("The chart answered with another patient than the one the app was opened for. Nothing was written."),
+        FROM_CHART,
+        ASK_IT,
     ),
     "closed": _words(ENDED, later("The app was closed for this patient."), FROM_CHART),
     "access-ended": _words(ENDED, later("The access that the chart system gave is over."), NOTHING_LOST, FROM_CHART),

@@ -64,7 +64,9 @@ def estimates_of(assessment: Assessment, settings: NoticeSettings, phrases: Phra
 
 
 def _estimate(view: EstimateView) -> Estimate:
-    rows = tuple(Row(what=line(r.what[:1].upper() + r.what[1:]), change=r.change, bar=drawn(bar(r.log_odds))) for r in view.rows)
+    rows = tuple(
+        Row(what=line(r.what[:1].upper() + r.what[1:]), change=r.change, bar=drawn(bar(r.log_odds))) for r in view.rows
+    )
     if view.probability is None or view.high is None:
         return Estimate(view=view, rows=rows)
     name = f"share-{view.outcome}"

@@ -120,9 +120,7 @@ def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis:
     )
 
 
-def actions(
-    paths: Iterable[str], record: PatientRecord, there: Opened, *, acute: bool = False
-) -> tuple[Action, ...]:
+def actions(paths: Iterable[str], record: PatientRecord, there: Opened, *, acute: bool = False) -> tuple[Action, ...]:
     """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
     labels = LABELS | ACUTE_LABELS if acute else LABELS
     return tuple(Action(label=_(labels[path]), path=path) for path in paths if _usable(path, record, there))

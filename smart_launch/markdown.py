@@ -1,7 +1,7 @@
 """Markdown of notices and reasons as HTML that is safe to place in a page.
 
-Chart text stands in it, so it is treated as foreign: HTML off, no images, no headings, no rules, and no inline style,
-which the policy of our pages forbids.
+Chart text stands in it, so it is treated as foreign: HTML off, no images, no links, no headings, no rules, and no
+inline style, which the policy of our pages forbids.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-_parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "heading", "lheading", "hr"])
+OFF = ["image", "link", "autolink", "reference", "heading", "lheading", "hr"]
+_parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(OFF)
 
 
 def html(text: str) -> Markup:

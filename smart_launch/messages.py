@@ -10,7 +10,7 @@ import gettext as catalogues
 from functools import cache
 from pathlib import Path
 
-from flask import g
+from flask import g, has_app_context
 from jinja2 import Environment
 
 FOLDER = Path(__file__).parent / "locale"
@@ -31,9 +31,13 @@ def use(language: str, folder: Path = FOLDER) -> None:
 
 
 def gettext(text: str) -> str:
-    """A text in the language of this request."""
-    found = g.get("catalogue")
+    """A text in the language of this request; outside of one, as it is."""
+    found = _in_use()
     return text if found is None else str(found.gettext(text))
+
+
+def _in_use() -> catalogues.NullTranslations | None:
+    return g.get("catalogue") if has_app_context() else None
 
 
 def later(text: str) -> str:
@@ -43,7 +47,7 @@ def later(text: str) -> str:
 
 def ngettext(one: str, many: str, number: int) -> str:
     """A text with a number in it."""
-    found = g.get("catalogue")
+    found = _in_use()
     if found is None:
         return one if number == 1 else many
     return str(found.ngettext(one, many, number))

@@ -1,7 +1,7 @@
 """A reading of the chart as what the page shows, in the order of the page. Pure; no HTML but that of markdown and SVG.
 
-Findings first, then results over time, what was known, the estimate, medicines, guidelines. What was known stands before
-the estimate, so that gaps are read first.
+Findings first, then results over time, what was known, the estimate, medicines, guidelines. What was known stands
+before the estimate, so that gaps are read first.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Summary:
 
     kept: nothing of the chart may be shown (the patient does not want it), and the rest is empty. again: something was
     not read, so that trying again makes sense. acute: estimates are folded. notified: that nobody was is said.
-    medicines: None where the list was not read. outcomes, reasons: what an opinion may be about, and why, as (code, words).
+    medicines: None where the list was not read. outcomes, reasons: what an opinion may be about, and why, as (code,
+    words).
     """
 
     who: Who
@@ -133,10 +134,7 @@ def _lead(reading: Reading, there: Opened) -> Lead | None:
     return Lead(
         headline=_("Nothing to show from what was read."),
         lines=(
-            _(
-                "This does not say that the patient is well; people often do not disclose. "
-                "Ask if you are concerned."
-            ),
+            _("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
         ),
         actions=actions((FORM,), record, there),
     )
@@ -161,9 +159,7 @@ def _medicines(record: PatientRecord) -> tuple[MedicineLine, ...] | None:
 def _guidelines(reading: Reading, there: Opened) -> tuple[GuidelineLink, ...]:
     """The verified links of all topics, each once."""
     age, country = reading.assessment.record.age_years, there.site.notices.country
-    return tuple(
-        dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country))
-    )
+    return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
 
 
 def _who(reading: Reading) -> Who:
@@ -173,9 +169,7 @@ def _who(reading: Reading) -> Who:
         born = long_day(known.birth_date)
         born = f"{born} ({age})" if age is not None and not reading.assessment.record.deceased else born
     gender = GENDERS.get(known.gender or "")
-    return Who(
-        name=known.name, born=born, gender=_(gender) if gender else known.gender, identifier=known.identifier
-    )
+    return Who(name=known.name, born=born, gender=_(gender) if gender else known.gender, identifier=known.identifier)
 
 
 def moment(at: datetime, zone: tzinfo) -> str:

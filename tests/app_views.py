@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
@@ -27,15 +28,20 @@ from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.identity import Identity
 from fhir_adapters.settings import ReadSettings
 from models.risk import BandThresholds
-from smart_launch import app_pages, launch, messages, pages
+from smart_launch import app_pages, form_pages, launch, messages, pages, task_pages
 from smart_launch.chart import Reading
+from smart_launch.confirming import show_outcome
 from smart_launch.error_words import WORDS
 from smart_launch.errors import SmartError
+from smart_launch.forms import answers_in, carried_over, fields_of, form_named
 from smart_launch.guard import Opened, render
+from smart_launch.person import Person
 from smart_launch.scopes import wanted
 from smart_launch.sessions import LaunchContext, Session
 from smart_launch.settings import AppSettings, AppSite, Registration
 from smart_launch.summary import Summary, summary_of
+from smart_launch.tasks import FollowUp
+from smart_launch.writing import Outcome
 
 ENGINE = load_engine()
 ZONE = ZoneInfo("America/New_York")
@@ -126,6 +132,10 @@ LOOKS = {
     "unnamed": Look(
         lines=PLAIN, age=None, who=Identity(name=None, birth_date=None, gender=None, identifier=None)
     ),
+    "odd": Look(
+        lines=(*PLAIN, "Medicine <script>alert(1)</script> **bold**"),
+        who=replace(MARGUERITE, name="<script>alert(2)</script>, <b>Zoë</b>", identifier="<b>1</b>"),
+    ),
     "no-banner": Look(lines=ASKED, context={"banner": False}),
     "many": Look(
         lines=(
@@ -141,6 +151,7 @@ LOOKS = {
 }  # fmt: skip
 
 
+@cache
 def look(name: str) -> tuple[Reading, Opened]:
     """A reading and its session."""
     made = LOOKS[name]
@@ -184,15 +195,21 @@ def summary(name: str) -> Summary:
 def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) -> Flask:
     """All pages of the app that need no EHR, with the headers that they have."""
     settings = AppSettings(sites=(), address="http://127.0.0.1")
-    runtime = SimpleNamespace(settings=lambda: settings, phrases=load(), now=lambda: AS_OF.astimezone(UTC))
+    runtime = SimpleNamespace(
+        settings=lambda: settings,
+        phrases=load(),
+        now=lambda: AS_OF.astimezone(UTC),
+        seconds=lambda: int(AS_OF.timestamp()),
+    )
     flask = Flask(__name__)
-    for blueprint in (app_pages.create_blueprint(runtime), launch.create_blueprint(runtime)):
-        flask.register_blueprint(blueprint)
+    for part in (app_pages, form_pages, launch):
+        flask.register_blueprint(part.create_blueprint(runtime))
     common = pages.create_blueprint(runtime, language, folder)
     pages.with_error_pages(common)
     flask.register_blueprint(common)
     for rule, view in ROUTES.items():
         flask.add_url_rule(f"/smart/look/{rule}", rule, view)
+    flask.add_url_rule("/smart/look/entry/<step>", "entry", lambda step: ENTRY[step](runtime, look("bare")[1]))
     return flask
 
 
@@ -208,6 +225,55 @@ def failed(code: str) -> Response:
     return pages.error_page(SmartError("made", code, 400))
 
 
+WHO = Person(identity=MARGUERITE, age_years=61, deceased=False, mark="m")
+PHQ9 = form_named("phq-9")
+
+
+def answered(*scores: int | None):
+    """The PHQ-9 with these answers, None for a question left open."""
+    options = zip(PHQ9.questions, scores, strict=False)
+    return answers_in(PHQ9, {f"q-{q.code}": [q.options[n].code] for q, n in options if n is not None})
+
+
+def reviewed(app, there: Opened) -> Response:
+    answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
+    about = form_pages.about(app, there, answers, WHO)
+    return render(there, "review.html", answers=answers, kept=fields_of(answers), carried=None, **about)
+
+
+def phq2(app, there: Opened) -> Response:
+    asked = form_named("phq-2")
+    answers = answers_in(asked, {f"q-{q.code}": [q.options[2].code] for q in asked.questions})
+    about = form_pages.about(app, there, answers, WHO)
+    carried = fields_of(carried_over(answers))
+    return render(there, "review.html", answers=answers, kept=fields_of(answers), carried=carried, **about)
+
+
+def drafted(_app, there: Opened) -> Response:
+    wanted = FollowUp(days=7, assessment=True)
+    return render(there, "task_review.html", wanted=wanted, end="30 Nov 2026", kept={}, author=None, person=WHO)
+
+
+DONE = Outcome(
+    what="phq-9",
+    at=int(AS_OF.timestamp()),
+    planned=("form", "total", "item-9"),
+    written={"form": "QuestionnaireResponse/q-1", "total": "Observation/o-1", "item-9": "Observation/o-9"},
+)
+LEFT = replace(DONE, written={"form": "QuestionnaireResponse/q-1"}, unsure="total", fault="unknown")
+ENTRY: dict[str, Callable[..., Response]] = {
+    "form": lambda app, there: form_pages.form_page(app, there, answered(), WHO),
+    "open": lambda app, there: form_pages.form_page(
+        app, there, answered(1, None, 2, 0, 0, 0, 0, 0, 2), WHO, checked=True
+    ),
+    "review": reviewed,
+    "phq-2": phq2,
+    "written": lambda app, there: show_outcome(app, there, WHO, "s", DONE),
+    "left": lambda app, there: show_outcome(app, there, WHO, "s", LEFT, kept={"a": "b"}),
+    "task": lambda _app, there: task_pages.choices(there, FollowUp(days=None, assessment=False), WHO, checked=True),
+    "draft": drafted,
+    "refused": lambda _app, there: render(there, "no_form.html", reason="minor", person=WHO),
+}
 ROUTES: dict[str, Callable[..., Response]] = {
     "summary/<name>": shown("summary.html"),
     "print/<name>": shown("print.html"),
@@ -227,6 +293,7 @@ PAGES = (
     "window",
     "error/failed",
     "error/timed-out",
+    *(f"entry/{step}" for step in ENTRY),
 )
 ERRORS = tuple(WORDS)
 

@@ -1,0 +1,235 @@
+"""What the summary shows in each state, in which order, and what it never says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from app_views import LOOKS, flask_app, look, summary
+
+from fhir_adapters.facts import Consent
+from smart_launch.findings import AGAIN, FORM, TASK
+from smart_launch.summary import Summary
+
+ORDER = (
+    "findings-title",
+    "phq-9-title",
+    "known-title",
+    "estimate-title",
+    "medicines-title",
+    "guidelines-title",
+    "opinion-title",
+)
+
+
+def page(name: str, kind: str = "summary") -> str:
+    answer = flask_app().test_client().get(f"/smart/look/{kind}/{name}")
+    assert answer.status_code == 200
+    return answer.get_data(as_text=True)
+
+
+def words(name: str, kind: str = "summary") -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page(name, kind)))
+
+
+def paths(found: Summary) -> list[list[str]]:
+    return [[action.path for action in finding.actions] for finding in found.findings]
+
+
+def test_sections_stand_in_the_order_in_which_they_are_asked_for() -> None:
+    text = page("ask")
+
+    places = [text.index(f'id="{name}"') for name in ORDER]
+
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_no_state_reassures_foretells_or_praises(name: str) -> None:
+    said = words(name).lower()
+
+    for never in ("low risk", "predicts", "no risk", "all clear", "improved", "response to", "imminent", "✓", "✔", "%"):
+        assert never not in said, never
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_findings_are_those_of_the_notices_in_their_order(name: str) -> None:
+    reading, _ = look(name)
+    kept = reading.assessment.record.consent is not Consent.ALLOWED
+
+    found = summary(name)
+
+    assert [f.topic for f in found.findings] == ([] if kept else [n.topic.value for n in reading.notices])
+
+
+def test_the_card_that_the_clinician_came_from_is_marked_and_hides_no_other() -> None:
+    found = summary("ask")
+
+    assert [f.came_from for f in found.findings] == [True, False]
+    assert "You came from this card" in page("ask")
+    assert "came from this card" not in page("recent")
+
+
+def test_acute_answers_come_with_their_steps_first_and_the_estimate_is_folded() -> None:
+    found, text = summary("acute"), words("acute")
+
+    assert (found.acute, found.findings[0].edge, found.findings[0].word) == (True, "acute", "Acute")
+    places = [text.index(part) for part in ("Consider now", "ext. 4410", "Crisis lines:", "In the chart")]
+    assert places == sorted(places)
+    assert "Show the estimate" in text
+    assert "Nobody has been notified" in text
+
+
+def test_other_findings_show_what_is_in_the_chart_first() -> None:
+    text = words("ask")
+
+    assert text.index("In the chart") < text.index("Consider today")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ask", [[FORM, TASK], []]),
+        ("acute", [[TASK], [FORM], []]),
+        ("anomaly", [[]]),
+        ("young", [[TASK]]),
+        ("rights", [[FORM], []]),
+        ("not-assessed", [[FORM, AGAIN]]),
+        ("deceased", []),
+    ],
+)
+def test_each_button_stands_once_where_it_is_needed_first(name: str, expected: list) -> None:
+    assert paths(summary(name))[: len(expected)] == expected
+
+
+def test_crisis_lines_stand_once() -> None:
+    assert sum(f.crisis is not None for f in summary("many").findings) == 1
+
+
+def test_nothing_to_show_is_said_with_care() -> None:
+    text = words("nothing")
+
+    assert "Nothing to show from what was read." in text
+    assert "This does not say that the patient is well; people often do not disclose. Ask if you are concerned." in text
+    assert "Start PHQ-9 with the patient" in text
+
+
+def test_what_was_not_read_is_named_with_its_reason_and_can_be_tried_again() -> None:
+    text = words("partial")
+
+    assert "Not read: medicines (the chart did not answer)." in text
+    assert "The list of medicines was not read" not in text, "those that came are shown"
+    assert "Try again" in text
+    assert text.index("item 9") < text.index("Not read: medicines")
+
+
+def test_when_questionnaires_were_not_read_none_is_said_not_to_be_on_file() -> None:
+    text = words("not-assessed")
+
+    assert "Could not be read: questionnaires" in text
+    assert "Not all results could be read." in text
+    assert "No PHQ-9" not in text
+    assert "Not read: questionnaires (the chart did not answer)." not in text, "the finding says it already"
+    assert "No estimate: Needed parts of the chart could not be read" in text
+
+
+def test_one_reason_says_why_there_is_no_estimate() -> None:
+    assert "No estimate: The models were trained on adults; no estimate is made under 18." in words("young")
+    assert summary("young").estimates == ()
+    assert "A PHQ-9 of the last 14 days answers this already." in words("answered")
+
+
+@pytest.mark.parametrize("name", ["opted-out", "denied"])
+def test_of_a_patient_who_does_not_want_it_nothing_but_that_is_said(name: str) -> None:
+    found, text = summary(name), words(name)
+
+    assert found.kept and not (found.findings or found.trends or found.known or found.medicines)
+    assert "Nothing of the chart was read." in text
+    for part in ("PHQ", "Estimate", "Medicines", "item 9", "What was known"):
+        assert part not in text
+
+
+def test_of_a_patient_who_has_died_it_is_said_and_nothing_is_offered() -> None:
+    text = words("deceased")
+
+    assert "The patient is recorded as deceased." in text
+    assert "Start PHQ-9" not in text
+    assert "(61)" not in text, "no age goes on"
+
+
+def test_what_the_chart_did_not_allow_is_named() -> None:
+    text = words("rights")
+
+    assert "The chart did not allow this app to read: medicines." in text
+    assert "The chart did not allow this app to write: draft tasks." in text
+    assert "did not allow" not in words("ask")
+
+
+def test_the_banner_tells_patients_apart_and_may_be_left_to_the_ehr_but_for_the_name() -> None:
+    own, left = words("ask"), words("no-banner")
+
+    assert "Okafor, Marguerite born 4 March 1965 (61) female MRN 0044471" in own
+    assert "MRN 0044471" not in left
+    assert "Okafor, Marguerite" in left
+    assert "Name not recorded birth date not recorded" in words("unnamed")
+
+
+def test_no_name_and_no_finding_is_in_the_title_of_a_page() -> None:
+    for name in LOOKS:
+        assert re.findall("<title>(.*?)</title>", page(name)) == ["Mood and safety summary"]
+
+
+def test_figures_in_people_are_shown_only_where_the_site_turned_them_on() -> None:
+    assert "Of 100 survey adults" in words("figures")
+    assert "Of 100 survey adults" not in words("prompt")
+
+
+def test_the_estimate_has_its_reasons_gaps_figures_and_the_limits_of_the_model() -> None:
+    text = words("prompt")
+
+    for part in ("What moved it", "inputs known", "Inputs without a value", "Exact figures", "Full model card"):
+        assert part in text
+    assert "associations, not causes" in text
+    assert 'href="/model-card" target="_blank" rel="noopener' in page("prompt")
+
+
+def test_reasons_of_a_model_are_in_the_section_of_the_estimate_alone() -> None:
+    finding = next(f for f in summary("prompt").findings if f.topic == "screening-prompt")
+
+    assert "Above this site" in finding.chart
+    assert "Raised it" not in finding.chart
+    assert finding.by_model
+
+
+def test_long_lists_are_folded_and_nothing_is_left_out() -> None:
+    reading, _ = look("many")
+    recent = next(f for f in summary("many").findings if f.topic == "recent-safety")
+    notice = next(n for n in reading.notices if n.topic == "recent-safety")
+
+    assert recent.more is not None
+    assert recent.chart.count("<li>") + recent.more.count("<li>") == len(notice.chart)
+    assert len(summary("many").medicines or ()) == 15
+    assert "Show 9 more medicines" in words("many")
+
+
+def test_on_the_page_for_printing_everything_is_open() -> None:
+    text = page("ask", "print")
+
+    assert "<details>" not in text
+    assert "<details open>" in text
+    assert 'class="button' not in text
+
+
+def test_chart_text_stays_text() -> None:
+    """Names of medicines, identifiers and names come from the chart."""
+    text = page("odd")
+
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+    assert "<b>" not in text
+
+
+def test_feedback_offers_the_estimates_that_were_made_and_the_page() -> None:
+    assert [outcome.code for outcome in summary("prompt").outcomes] == ["depression", "suicidal-ideation", "page"]
+    assert [outcome.code for outcome in summary("ask").outcomes] == ["page"]
+    assert 'name="csrf" value="0123456789"' in page("prompt")
