@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from explanations.phrasebook import day
 from fhir_adapters.client import FhirClient
 from fhir_adapters.dates import age_on, when
 from fhir_adapters.errors import FetchFailed, NotAuthorized
 from fhir_adapters.identity import Identity, identity
 from smart_launch.errors import EhrFailed
 from smart_launch.guard import Opened
+from smart_launch.summary import Who, who_of
 
 READ_S = 5.0
 ADULT = 18
@@ -30,9 +30,9 @@ class Person:
     mark: str
 
     @property
-    def born(self) -> str | None:
-        """The birth date as people read it."""
-        return day(self.identity.birth_date) if self.identity.birth_date else None
+    def who(self) -> Who:
+        """As the banner says it."""
+        return who_of(self.identity, self.age_years, deceased=self.deceased)
 
     @property
     def minor(self) -> bool:

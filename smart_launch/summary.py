@@ -17,6 +17,7 @@ from explanations.notices import PARTS
 from explanations.phrasebook import Phrasebook, day, long_day
 from fhir_adapters.facts import Consent, PatientRecord
 from fhir_adapters.gathered import MEDICATIONS
+from fhir_adapters.identity import Identity
 from fhir_adapters.prefetch import NOT_PERMITTED
 from models.risk import RiskScore
 from models.safety_rules import Topic, Urgency
@@ -88,7 +89,8 @@ class Summary:
 def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
     """The page of a reading."""
     assessment, record = reading.assessment, reading.assessment.record
-    who, read_at = _who(reading), moment(reading.at, there.site.notices.zone)
+    who = who_of(reading.identity, record.age_years, deceased=record.deceased)
+    read_at = moment(reading.at, there.site.notices.zone)
     if record.consent in KEPT:
         lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."),))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
@@ -162,12 +164,12 @@ def _guidelines(reading: Reading, there: Opened) -> tuple[GuidelineLink, ...]:
     return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
 
 
-def _who(reading: Reading) -> Who:
-    known, age = reading.identity, reading.assessment.record.age_years
+def who_of(known: Identity, age: int | None, *, deceased: bool) -> Who:
+    """An identity as the banner says it; the age of who has died is left out."""
     born = None
     if known.birth_date:
         born = long_day(known.birth_date)
-        born = f"{born} ({age})" if age is not None and not reading.assessment.record.deceased else born
+        born = f"{born} ({age})" if age is not None and not deceased else born
     gender = GENDERS.get(known.gender or "")
     return Who(name=known.name, born=born, gender=_(gender) if gender else known.gender, identifier=known.identifier)
 

@@ -166,6 +166,12 @@ def losing_the_answer(handler: BaseHTTPRequestHandler) -> bool:
     return dropping(handler)
 
 
+def passing_over_conditions(handler: BaseHTTPRequestHandler) -> bool:
+    """A fault: the server does not look at If-None-Exist."""
+    del handler.headers["If-None-Exist"]
+    return False
+
+
 def cutting_short(body: bytes):
     """A fault: fewer bytes than were announced."""
 

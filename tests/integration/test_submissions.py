@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 from builders import AS_OF, patient, record_of
-from real_server import TOKEN, answering, dropping, losing_the_answer
+from real_server import TOKEN, answering, dropping, losing_the_answer, passing_over_conditions
 
 from cds_service.app_store import AppRows
 from cds_service.store import open_store
@@ -190,9 +190,8 @@ def test_what_is_in_doubt_is_said_and_looked_for_before_the_next_press_writes(
     first = write("phq-9", slots(who, key), key, ways(server, store, who))
 
     assert (first.fault, first.unsure, set(first.written)) == (Fault.UNKNOWN, TOTAL, {FORM})
-    # A server that takes no condition on its own is no help: only the search is.
     server.reset()
-    server.proxy.sent.clear()
+    server.fail("", passing_over_conditions, method="POST")  # only the search is of help then
     second = write("phq-9", slots(who, key), key, ways(server, store, who))
 
     assert second.whole and is_whole(server, who, key)
@@ -200,9 +199,12 @@ def test_what_is_in_doubt_is_said_and_looked_for_before_the_next_press_writes(
     assert len([w for w in server.writes() if w[1] == "Observation"]) == 10
 
 
+@pytest.mark.parametrize("heeds_conditions", [True, False])
 def test_a_turn_that_was_cut_off_is_taken_up_after_its_time_with_a_look_first(
-    server, store, who: str, key: str
+    server, store, who: str, key: str, heeds_conditions: bool
 ) -> None:
+    if not heeds_conditions:
+        server.fail("", passing_over_conditions, method="POST")
     clock = Clock()
     made = slots(who, key)
 
