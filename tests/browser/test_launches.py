@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from builders import given, patient
 from chromium import chromium
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Frame, Page, Route, expect
 from smart_front import front
 from smart_run import Run, running
 
@@ -66,7 +66,8 @@ def open_chart(page: Page, run: Run, patient_id: str) -> None:
 def open_app(page: Page, run: Run, patient_id: str) -> Frame:
     """The app in the EHR's panel."""
     open_chart(page, run, patient_id)
-    page.get_by_role("button", name=DETAIL).first.click()
+    of_a_card = page.get_by_role("button", name="Open detailed view", exact=True)
+    (of_a_card if of_a_card.count() else page.get_by_role("button", name=DETAIL)).first.click()
     return app_frame(page)
 
 
@@ -122,7 +123,11 @@ def test_smart_099_the_app_opens_in_a_window_of_its_own(page, run, context) -> N
 def test_smart_093_a_frame_without_cookies_offers_a_window_that_works(page, run, context, said: dict) -> None:
     def without_cookies(route: Route) -> None:
         """As a browser that keeps no cookies in frames."""
-        if route.request.frame.parent_frame is None:
+        try:
+            framed_request = route.request.frame.parent_frame is not None
+        except Error:  # a window that is only about to open
+            framed_request = False
+        if not framed_request:
             route.continue_()
             return
         answer = route.fetch(max_redirects=0, headers=route.request.headers | said)
@@ -175,7 +180,7 @@ def test_a_phq_9_goes_from_the_frame_into_the_chart_and_can_be_taken_back(page, 
     assert kinds.count("QuestionnaireResponse") == 1
     assert kinds.count("Observation") == 10
     frame.get_by_role("link", name="Back to the summary").click()
-    expect(frame.get_by_text(re.compile("total 7|7 of 27")).first).to_be_visible()
+    expect(frame.get_by_text(re.compile("One result: 7 on")).first).to_be_visible()
     open_chart(page, run, STELLAN)
     expect(page.get_by_text("Written by the app")).to_be_visible()
     page.get_by_role("button", name="Reload the chart").click()
@@ -298,4 +303,4 @@ def test_the_round_trip_on_a_fhir_server_of_others(page, server) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Written to the chart")
         page.get_by_role("link", name="Back to the summary").click()
 
-        expect(page.get_by_text(re.compile("2 of 27|total 2")).first).to_be_visible()
+        expect(page.get_by_text(re.compile(r"from 12 to 2\b")).first).to_be_visible()

@@ -265,7 +265,12 @@ def test_smart_033_a_state_lasts_ten_minutes(run, visitor) -> None:
 
 
 def test_smart_091_without_the_cookie_the_page_says_so(run, visitor) -> None:
-    refused(Visitor(run).get(visitor.authorize(visitor.begin())), "no-cookie", 400)
+    answer = Visitor(run).get(visitor.authorize(visitor.begin()))
+
+    # A window of its own is offered: the one page that holds the launch's own address.
+    assert (answer.status_code, 'data-page="no-cookie"' in answer.text) == (400, True)
+    assert 'target="_blank"' in answer.text
+    assert answer.headers["Content-Security-Policy"].endswith(f"frame-ancestors {run.addresses.page_origin}")
 
 
 @pytest.mark.parametrize(
