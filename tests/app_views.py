@@ -37,7 +37,7 @@ from smart_launch.forms import answers_in, carried_over, fields_of, form_named
 from smart_launch.guard import Opened, render
 from smart_launch.person import Person
 from smart_launch.scopes import wanted
-from smart_launch.sessions import LaunchContext, Session
+from smart_launch.sessions import LaunchContext, Session, User
 from smart_launch.settings import AppSettings, AppSite, Registration
 from smart_launch.summary import Summary, summary_of
 from smart_launch.tasks import FollowUp
@@ -128,7 +128,9 @@ LOOKS = {
     "opted-out": Look(lines=ASKED, consent=Consent.OPTED_OUT),
     "denied": Look(lines=ASKED, consent=Consent.DENIED),
     "deceased": Look(lines=PLAIN, deceased=True),
-    "young": Look(lines=("ASQ, today: questions 1-2 = yes, questions 3-4 = no, acuity = no",), age=15),
+    "young": Look(
+        who=replace(MARGUERITE, name="Nunes-Whitaker, Rafael", birth_date=date(2011, 1, 15), gender="male"),
+        lines=("ASQ, today: questions 1-2 = yes, questions 3-4 = no, acuity = no",), age=15),
     "unnamed": Look(
         lines=PLAIN, age=None, who=Identity(name=None, birth_date=None, gender=None, identifier=None)
     ),
@@ -173,7 +175,7 @@ def opened_for(made: Look, settings: NoticeSettings) -> Opened:
         site="clinic",
         iss=registration.iss,
         client_id="c",
-        user=None,
+        user=User(iss="https://fhir.example", subject="l", fhir_user="Practitioner/lindqvist"),
         context=LaunchContext(patient="p1", topic=made.topic, **made.context),
         scopes=made.scopes,
         asked=SCOPES,
@@ -251,7 +253,7 @@ def phq2(app, there: Opened) -> Response:
 
 def drafted(_app, there: Opened) -> Response:
     wanted = FollowUp(days=7, assessment=True)
-    return render(there, "task_review.html", wanted=wanted, end="30 Nov 2026", kept={}, author=None, person=WHO)
+    return render(there, "task_review.html", wanted=wanted, end="30 Nov 2026", kept={}, author="Practitioner/lindqvist", person=WHO)
 
 
 DONE = Outcome(

@@ -152,7 +152,7 @@ def words_of_others(page: str) -> str:
             asked = form(name)
             texts += [*flat(asked), *(f"{q.number}. {q.text}" for q in asked.questions)]
         texts += [crisis_text("US", look("bare")[0].assessment.record.today).replace("**", "")]
-        texts += ["23 Nov 2026", "30 Nov 2026", "PHQ-9 item 9: 1 of 3, several days"]
+        texts += ["Practitioner/lindqvist", "23 Nov 2026", "30 Nov 2026", "PHQ-9 item 9: 1 of 3, several days"]
     return " ".join(" ".join(texts).split()).lower()
 
 
