@@ -253,7 +253,15 @@ def phq2(app, there: Opened) -> Response:
 
 def drafted(_app, there: Opened) -> Response:
     wanted = FollowUp(days=7, assessment=True)
-    return render(there, "task_review.html", wanted=wanted, end="30 Nov 2026", kept={}, author="Practitioner/lindqvist", person=WHO)
+    return render(
+        there,
+        "task_review.html",
+        wanted=wanted,
+        end="30 Nov 2026",
+        kept={},
+        author="Practitioner/lindqvist",
+        person=WHO,
+    )
 
 
 DONE = Outcome(

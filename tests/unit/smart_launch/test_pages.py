@@ -133,7 +133,7 @@ def flat(value: object) -> list[str]:
 def words_of_others(page: str) -> str:
     """What a page shows that is not the app's: the chart, the words of `explanations`, and published forms."""
     kind, _, name = page.partition("/")
-    texts = [*flat(WHO.identity), WHO.born or ""]
+    texts = [*flat(WHO.identity), *flat(WHO.who)]
     if kind in ("summary", "print"):
         reading, there = look(name)
         shown = summary(name)
