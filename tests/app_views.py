@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from builders import AS_OF, codeable, given, patient, record_of, resource
+from builders import AS_OF, LOINC, codeable, given, moment, observation, patient, record_of, resource
 from flask import Flask, Response
 from werkzeug.serving import make_server
 
@@ -68,7 +68,7 @@ PLAIN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a page is made from. unknown: parts of the chart that were not read, with the reason."""
+    """What a page is made from. unknown: parts that were not read, and why. open_for: seconds since the launch."""
 
     lines: tuple[str, ...] = ()
     more: tuple[dict, ...] = ()
@@ -83,6 +83,7 @@ class Look:
     scopes: tuple[str, ...] = SCOPES
     context: dict = field(default_factory=dict)
     contact: str | None = None
+    open_for: int = 0
 
 
 def sertraline(days: int, dose: int) -> dict:
@@ -112,12 +113,19 @@ LOOKS = {
         contact="On-call psychiatry: ext. 4410",
         thresholds=LOW,
     ),
-    "recent": Look(lines=(*COURSE, "Condition T14.91XA, 41 days ago")),
+    "recent": Look(
+        lines=(*COURSE, "Condition T14.91XA, 41 days ago"),
+        more=tuple(
+            observation(LOINC, "70274-6", moment(when), {"valueInteger": total})
+            for when, total in (("280 days ago", 15), ("41 days ago", 11))
+        ),
+    ),
     "follow-up": Look(lines=(*PLAIN[:2], "PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0, total = 16")),
     "prompt": Look(lines=(*PLAIN, "Medicine sertraline"), thresholds=LOW),
     "figures": Look(lines=PLAIN, thresholds=LOW, figures=True),
     "nothing": Look(lines=PLAIN[:2]),
     "bare": Look(),
+    "long-open": Look(open_for=8 * 3600 - 1000),
     "answered": Look(lines=("PHQ-9, 6 days ago: items 1-8 = 0, item 9 = 0, total = 0", *PLAIN)),
     "not-assessed": Look(
         lines=PLAIN, unknown=(("questionnaires", "the chart did not answer"), ("screening", "the chart did not answer"))
@@ -183,7 +191,7 @@ def opened_for(made: Look, settings: NoticeSettings) -> Opened:
         token_expires=0,
         refresh_token=None,
         csrf="0123456789",
-        started=0,
+        started=int(AS_OF.timestamp()) - made.open_for,
     )
     site = AppSite(id="clinic", reading=ReadSettings(zone=ZONE), notices=settings, registrations=(registration,))
     return Opened(session=session, site=site, registration=registration, expires_in=900)

@@ -19,6 +19,8 @@
   const dialog = document.getElementById("time-out");
   if (dialog && dialog.showModal) {
     const whole = Number(dialog.dataset.seconds) * 1000;
+    // However often it is prolonged, a session lasts no longer than this.
+    const last = Number(dialog.dataset.last) * 1000;
     let ends = Date.now() + whole;
     const form = dialog.querySelector("form");
     const failed = dialog.querySelector("[data-failed]");
@@ -38,10 +40,10 @@
         .then((answer) => {
           // The answer leads on to the summary, which is not wanted here; an ended session does not.
           if (answer.type !== "opaqueredirect") throw new Error("ended");
-          ends = Date.now() + whole;
-          warned = false;
-          failed.hidden = true;
-          dialog.close();
+          ends = Math.min(Date.now() + whole, Math.max(last, ends));
+          warned = ends - Date.now() <= WARN_MS;
+          failed.hidden = !warned;
+          if (!warned) dialog.close();
         })
         .catch(() => {
           failed.hidden = false;

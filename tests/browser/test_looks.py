@@ -12,6 +12,7 @@ from itertools import product
 import pytest
 from app_views import LOOKS, PAGES, flask_app, serving
 from axe_playwright_python.base import AXE_SCRIPT
+from builders import AS_OF
 from chromium import chromium
 from made_up_language import LANGUAGE, compiled
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
@@ -219,7 +220,7 @@ def test_two_minutes_before_the_end_one_press_keeps_the_page_and_what_is_on_it(l
         route.fulfill(status=303, headers={"Location": "/smart/app/made/"})
 
     light.route("**/extend", extended)
-    light.clock.install()
+    light.clock.install(time=AS_OF)
     light.goto(f"{address}/entry/form")
     light.get_by_text("Several days").first.click()
     dialog = light.get_by_role("dialog")
@@ -237,10 +238,26 @@ def test_two_minutes_before_the_end_one_press_keeps_the_page_and_what_is_on_it(l
 
 def test_a_session_that_cannot_be_kept_open_says_so(light, address: str) -> None:
     light.route("**/extend", lambda route: route.fulfill(status=401, body="ended"))
-    light.clock.install()
+    light.clock.install(time=AS_OF)
     light.goto(f"{address}/entry/form")
     light.clock.run_for(781_000)
 
+    light.get_by_role("button", name="Keep it open").click()
+
+    expect(light.get_by_text("could not be kept open")).to_be_visible()
+
+
+def test_a_session_is_not_said_to_be_prolonged_beyond_its_longest(light, address: str) -> None:
+    """1,000 seconds are left of the eight hours, 900 of the fifteen minutes."""
+    light.route("**/extend", lambda route: route.fulfill(status=303, headers={"Location": "/"}))
+    light.clock.install(time=AS_OF)
+    light.goto(f"{address}/summary/long-open")
+    light.clock.run_for(781_000)
+    light.get_by_role("button", name="Keep it open").click()
+    expect(light.get_by_role("dialog")).not_to_be_visible()
+
+    light.clock.run_for(100_000)
+    expect(light.get_by_role("dialog")).to_be_visible()
     light.get_by_role("button", name="Keep it open").click()
 
     expect(light.get_by_text("could not be kept open")).to_be_visible()

@@ -229,6 +229,11 @@ def test_chart_text_stays_text() -> None:
     assert "<b>" not in text
 
 
+def test_gad_7_has_its_own_course_where_there_is_one() -> None:
+    assert [trend.name for trend in summary("recent").trends] == ["phq-9", "gad-7"]
+    assert [trend.name for trend in summary("ask").trends] == ["phq-9"]
+
+
 def test_feedback_offers_the_estimates_that_were_made_and_the_page() -> None:
     assert [outcome.code for outcome in summary("prompt").outcomes] == ["depression", "suicidal-ideation", "page"]
     assert [outcome.code for outcome in summary("ask").outcomes] == ["page"]
