@@ -38,6 +38,7 @@ HEADERS: dict[int, tuple[str, str]] = {
     429: ("Retry-After", "Seconds."),
     503: ("Retry-After", "Seconds."),
 }
+FORM = "application/x-www-form-urlencoded"
 HTML, STYLE = "text/html; charset=utf-8", "text/css; charset=utf-8"
 # The SMART app: path, method, operation, summary.
 PAGES = (
@@ -59,6 +60,20 @@ PAGES = (
     ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
     ("/smart/app/{launch}/close", "post", "appClose", "Ends the session"),
 )
+# What the addresses of a launch take, beside what they pass over.
+ASKED = {
+    "/smart/launch": {
+        "iss": "The FHIR base of an EHR that is registered here; with launch.",
+        "launch": "The EHR's handle of this launch.",
+        "standalone": "An EHR of the choice that is offered without parameters.",
+    },
+    "/smart/callback": {
+        "state": "Of the authorization request.",
+        "code": "The authorization code.",
+        "iss": "The authorization server (RFC 9207).",
+        "error": "Why there is no code.",
+    },
+}
 PAGE_STATUSES = {
     "200": "The page.",
     "400": "A launch or a form that cannot be used.",
@@ -126,6 +141,10 @@ _ID: Schema = {
 
 def _in_path(name: str, words: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "description": words, "schema": {"type": "string"}}
+
+
+def _in_query(name: str, words: str) -> Schema:
+    return {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
 
 
 _LAUNCH = _in_path("launch", "A launch; its session is a cookie of the browser that it was opened in.")
@@ -219,6 +238,11 @@ def _pages(path: str) -> Schema:
     answers = {status: _answer(said, either) for status, said in PAGE_STATUSES.items()}
     answers["303"] = {"description": "To the next page."}
     found = {m: _open("SMART app", name, words, answers, (405,)) for place, m, name, words in PAGES if place == path}
+    for method, operation in found.items():
+        if method == "post":
+            operation["requestBody"] = {"required": True, "content": {FORM: {"schema": ref("PageForm")}}}
+    if path in ASKED:
+        found["get"]["parameters"] = [_in_query(name, words) for name, words in ASKED[path].items()]
     named = [{"$ref": f"#/components/parameters/{p}"} for p in ("launch", "form", "submission") if f"{{{p}}}" in path]
     return found | ({"parameters": named} if named else {})
 

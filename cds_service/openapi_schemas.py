@@ -229,6 +229,12 @@ WRITTEN: Schema = {
             "checks": _object({name: text("ok, or what is wrong.") for name in ("store", "models", "configuration")}),
         }
     ),
+    "PageForm": {
+        "type": "object",
+        "description": "A form of a page of the app, with the token of its session. Its other fields are the page's.",
+        "properties": {"csrf": {"type": "string", "minLength": 1}},
+        "required": ["csrf"],
+    },
     "JwkSet": _object(
         {"keys": {"type": "array", "items": {"type": "object", "required": ["kty", "kid"], "not": {"required": ["d"]}}}}
     ),
