@@ -16,6 +16,7 @@ from smart_launch.records import note
 from smart_launch.runtime import AppRuntime
 from smart_launch.summary import summary_of
 from smart_launch.tokens import TokenEndpoint
+from smart_launch.waiting import in_its_time
 
 
 def create_blueprint(app: AppRuntime) -> Blueprint:
@@ -25,11 +26,13 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
     @blueprint.get("/<launch>/")
     def summary(launch: str) -> Response:
-        return shown(app, opened(app, launch), "summary.html")
+        there = opened(app, launch)
+        return in_its_time(lambda: shown(app, there, "summary.html"))
 
     @blueprint.get("/<launch>/print")
     def printable(launch: str) -> Response:
-        return shown(app, opened(app, launch), "print.html")
+        there = opened(app, launch)
+        return in_its_time(lambda: shown(app, there, "print.html"))
 
     @blueprint.get("/<launch>/ehr.css")
     def ehr_style(launch: str) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -304,3 +305,19 @@ def test_the_round_trip_on_a_fhir_server_of_others(page, server) -> None:
         page.get_by_role("link", name="Back to the summary").click()
 
         expect(page.get_by_text(re.compile(r"from 12 to 2\b")).first).to_be_visible()
+
+
+def test_while_a_chart_is_read_the_page_says_so(page, server) -> None:
+    def late(_handler) -> bool:
+        time.sleep(3)
+        return False
+
+    who = server.load(patient(), *given("PHQ-9, 20 days ago: item 9 = 0, total = 12"))
+    with front(server, who) as ehr:
+        server.fail("Condition", late)
+        page.goto(ehr.launch_url(who), wait_until="commit")
+
+        expect(page.get_by_text("Reading the chart…")).to_be_visible()
+        expect(page.get_by_text("PHQ-9 was 12").first).to_be_visible()
+        expect(page.get_by_text("Reading the chart…")).to_be_hidden()
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from builders import given, patient
 from real_server import answering
@@ -86,3 +88,38 @@ def test_a_server_that_is_down_gets_a_page_with_a_way_back(server, two) -> None:
     assert down.status_code == 502
     assert 'data-page="no-chart"' in down.text
     assert again.status_code == 200
+
+
+def slowly(seconds: float):
+    """A fault: the server's own answer, late."""
+
+    def act(_handler) -> bool:
+        time.sleep(seconds)
+        return False
+
+    return act
+
+
+def test_a_chart_that_takes_long_is_said_to_be_read_and_then_shown(server, two) -> None:
+    with front(server, *two) as ehr:
+        visitor = ehr.visitor()
+        where = visitor.open(two[0])
+        server.fail("Condition", slowly(1.5))
+        page = visitor.get(where)
+
+    assert page.is_streamed
+    assert page.text.count("<html") == page.text.count("<body>") == page.text.count("</html>") == 1
+    assert page.text.index("Reading the chart…") < page.text.index("more than half the days")
+    assert "frame-ancestors http" in page.headers["Content-Security-Policy"]
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_a_chart_that_fails_after_a_while_gets_its_error_all_the_same(server, two) -> None:
+    with front(server, *two) as ehr:
+        visitor = ehr.visitor()
+        where = visitor.open(two[0])
+        server.fail("Patient", lambda handler: slowly(1.5)(handler) or answering(403)(handler))
+        page = visitor.get(where).text
+
+    assert page.index("Reading the chart…") < page.index('data-page="no-chart"')
+    assert page.count("</html>") == 1
