@@ -23,6 +23,9 @@ CONTRACT = "tests/contract"
 STORE = "tests/integration/test_store.py"
 SERVED = "tests/integration/test_served.py"
 TRUST = "tests/contract/test_trust.py"
+SMART = "tests/contract/test_smart_launch.py"
+UNIT_SMART = "tests/unit/smart_launch"
+FETCHING = "tests/integration/test_fetching.py"
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,36 @@ DEFECTS = (
     Defect("any origin may call from a browser", "cds_service/cross_origin.py", "origin is None or origin not in runtime.config().cors_origins", "origin is None", (CONTRACT, "tests/integration/test_vendor_calls.py")),
     Defect("errors carry no CORS headers", "cds_service/cross_origin.py", "if origin is None or", "if answer.status_code >= 400 or origin is None or"),
     Defect("answers may be kept by caches", "cds_service/errors.py", 'answer.headers["Cache-Control"] = "no-store"', 'answer.headers["Cache-Control"] = "max-age=60"'),
+    # ---- the SMART app
+    Defect("an issuer may begin as a registered one does", "smart_launch/settings.py", 'r.iss == iss.removesuffix("/")', "r.iss.startswith(iss[:10])", (SMART,)),
+    Defect("a state can be used again", "cds_service/app_store.py", "connection.execute(taken.returning(launch_state.c.sealed, launch_state.c.expires)).first()", "connection.execute(sa.select(launch_state).where(launch_state.c.digest == digest)).first()", (SMART,)),
+    Defect("a state never expires", "cds_service/app_store.py", "row is not None and row.expires >= now", "row is not None", (SMART,)),
+    Defect("a state works in any browser", "smart_launch/launch.py", "registration is None or not hmac.compare_digest(pending.browser, digest(browser))", "registration is None", (SMART,)),
+    Defect("the challenge is the verifier", "smart_launch/launch.py", '"code_challenge": challenge(verifier)', '"code_challenge": verifier', (SMART,)),
+    Defect("iss on the callback is passed over", "smart_launch/launch.py", "if said is not None and said not in known:", "if False:", (SMART,)),
+    Defect("patients may open the app", "smart_launch/launch.py", "    if kind not in CLINICIANS:", "    if False:", (SMART,)),
+    Defect("a launch leaves the patient before open", "smart_launch/launch.py", '        app.store.end_sessions(digest(browser), "moved")\n', "        pass\n", (SMART,)),
+    Defect("endpoints may be anywhere", "smart_launch/discovery.py", "if url is not None and not allowed_url(url, hosts, local=local):", "if False:", (UNIT_SMART,)),
+    Defect("a server without S256 will do", "smart_launch/discovery.py", 'if methods is None or "S256" not in methods:', "if False:", (UNIT_SMART,)),
+    Defect("client id and secret are not encoded for Basic", "smart_launch/tokens.py", 'f"{quote_plus(ours.client_id)}:{quote_plus(secret)}"', 'f"{ours.client_id}:{secret}"', (UNIT_SMART,)),
+    Defect("an ID token may be of another issuer", "smart_launch/id_token.py", 'if claims.get("iss") != issuer:', "if False:", (UNIT_SMART,)),
+    Defect("an ID token may be for others", "smart_launch/id_token.py", "if client_id not in several:", "if False:", (UNIT_SMART,)),
+    Defect("an ID token never expires", "smart_launch/id_token.py", "if expires is None or expires <= now - LEEWAY_S:", "if False:", (UNIT_SMART,)),
+    Defect("the nonce is passed over", "smart_launch/id_token.py", 'if "nonce" in claims and claims["nonce"] != nonce:', "if False:", (UNIT_SMART,)),
+    Defect("short RSA keys sign ID tokens", "smart_launch/id_token.py", "LEAST_RSA_BITS = 2048", "LEAST_RSA_BITS = 512", (UNIT_SMART,)),
+    Defect("any browser with a session may open any page", "smart_launch/guard.py", "if secret is None or not hmac.compare_digest(kept.digest, digest(secret)):", "if secret is None:", (SMART,)),
+    Defect("forms need no token of ours", "smart_launch/guard.py", 'if not hmac.compare_digest(request.form.get("csrf", ""), there.session.csrf):', "if False:", (SMART,)),
+    Defect("forms may be sent from other sites", "smart_launch/guard.py", 'if site not in (None, "same-origin") or origin not in (None, "null", ours):', "if False:", (SMART,)),
+    Defect("a session that is not used stays open", "smart_launch/guard.py", "min(kept.used + registration.idle_s, kept.started + registration.absolute_s)", "kept.started + registration.absolute_s", (SMART,)),
+    Defect("a refresh token is used by every request", "smart_launch/guard.py", "    if not app.store.claim(", "    if False and not app.store.claim(", (SMART,)),
+    Defect("refreshing may change the patient", "smart_launch/guard.py", 'if answer.context.get("patient", session.context.patient) != session.context.patient:', "if False:", (SMART,)),
+    Defect("any page may frame the app", "smart_launch/pages.py", "        return registration.frame_ancestors", '        return ("*",)', (SMART,)),
+    Defect("cookies are not partitioned", "smart_launch/cookies.py", 'response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None", partitioned=True)', 'response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None")', (SMART,)),
+    Defect("closing keeps the tokens", "smart_launch/app_pages.py", "        give_back(app, there)\n", "", (SMART,)),
+    Defect("rights on part of a type count as all", "smart_launch/chart.py", "return _with_partial_rights(found, session.scopes)", "return found", (SMART,)),
+    Defect("a card's reference counts for any patient", "cds_service/app_links.py", "ours = said.site == site and said.patient == key.pseudonym(site, patient_id)", "ours = said.site == site", (SMART, CONTRACT)),
+    Defect("addresses in a query are sent as they are", "fhir_adapters/prefetch.py", "{rest.replace('://', '%3A%2F%2F')}", "{rest}", (FETCHING,)),
+    Defect("a search for other codes counts as an empty one", "fhir_adapters/prefetch.py", "if pages and _says_other_codes(pages[0], query):", "if False:", (FETCHING,)),
     Defect("more cards than three", "cds_service/cards.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
 )  # fmt: skip
 

@@ -455,6 +455,16 @@ def test_smart_042_what_was_not_granted_is_named_and_never_read_as_nothing(run, 
     assert "Nothing to show" not in page
 
 
+def test_smart_040_041_rights_on_part_of_a_type_are_said_to_be_partial(run, visitor) -> None:
+    scopes = "launch openid fhirUser patient/Patient.rs patient/QuestionnaireResponse.rs patient/Condition.rs"
+    run.behave(Behaviour(extra={"scope": f"{scopes} patient/Observation.rs?category=laboratory"}))
+
+    page = visitor.get(visitor.open("pilar-ostrowski")).text
+
+    assert "covers part of them only" in page
+    assert "Nothing to show" not in page
+
+
 def test_smart_070_the_card_that_the_launch_came_from_is_marked_for_its_own_patient_only(run, visitor) -> None:
     context = run.app_context(PATIENT)
 
