@@ -44,16 +44,29 @@ def crisis_line(assessment: Assessment, settings: NoticeSettings) -> str:
     return crisis_text(settings.country, assessment.record.today, perinatal=perinatal)
 
 
+def history_apart(assessment: Assessment, said: Iterable[Notice], settings: NoticeSettings) -> tuple[str, ...]:
+    """All of the history where no notice has a place for it: for a page, which shows it also without a notice."""
+    return () if _for_history(said) else _history(assessment, settings)
+
+
 def _with_history(assessment: Assessment, said: list[Notice], settings: NoticeSettings) -> list[Notice]:
     """History (over 90 days, or coded as history) as lines of the first notice that is about the patient's state."""
-    listed = list(dict.fromkeys(_history_line(finding, settings) for finding in assessment.history))
+    listed = _history(assessment, settings)
     left = len(listed) - MOST_HISTORY
     shown = [*listed[:MOST_HISTORY], *([f"and {left} more in the history"] if left > 0 else [])]
-    place = next((n for n in said if n.topic not in (Topic.DATA_ANOMALY, Topic.COULD_NOT_ASSESS)), None)
+    place = _for_history(said)
     if place is None or not shown:
         return said
     lines = (*place.chart, *shown)
     return [replace(n, chart=lines) if n is place else n for n in said]
+
+
+def _for_history(said: Iterable[Notice]) -> Notice | None:
+    return next((n for n in said if n.topic not in (Topic.DATA_ANOMALY, Topic.COULD_NOT_ASSESS)), None)
+
+
+def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_history_line(finding, settings) for finding in assessment.history))
 
 
 def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> str:

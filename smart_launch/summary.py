@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from importlib.metadata import version
 
+from markupsafe import Markup
+
 from explanations.availability import AvailableRow, availability, withheld_words
 from explanations.help_lines import GuidelineLink, guidelines
 from explanations.medicine_words import ABOUT, MedicineLine, medicine_lines, treatment_note
+from explanations.notice_list import history_apart
 from explanations.notices import PARTS
 from explanations.phrasebook import Phrasebook, day, long_day
 from fhir_adapters.facts import Consent, PatientRecord
@@ -25,6 +28,7 @@ from smart_launch.chart import Reading
 from smart_launch.estimate_parts import Estimate, Outcome, estimates_of, outcomes_of
 from smart_launch.findings import FORM, Action, Finding, about_safety, actions, findings_of, not_granted
 from smart_launch.guard import Opened
+from smart_launch.markdown import line
 from smart_launch.messages import gettext as _
 from smart_launch.messages import later
 from smart_launch.opinions import REASON_WORDS
@@ -58,7 +62,7 @@ class Summary:
     """Everything on the page.
 
     kept: nothing of the chart may be shown (the patient does not want it), and the rest is empty. again: something was
-    not read, so that trying again makes sense. acute: estimates are folded. notified: that nobody was is said.
+    not read, so that trying again makes sense. history: where no finding carries it. acute: estimates are folded. notified: that nobody was is said.
     medicines: None where the list was not read. outcomes, reasons: what an opinion may be about, and why, as (code,
     words).
     """
@@ -68,6 +72,7 @@ class Summary:
     lead: Lead | None
     kept: bool = False
     findings: tuple[Finding, ...] = ()
+    history: tuple[Markup, ...] = ()
     gaps: tuple[str, ...] = ()
     rights: tuple[str, ...] = ()
     again: bool = False
@@ -96,11 +101,13 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
     treated = record.medicines or record.bipolar_disorder
     found = estimates_of(assessment, there.site.notices, phrases)
+    history = history_apart(assessment, reading.notices, there.site.notices)
     return Summary(
         who=who,
         read_at=read_at,
-        lead=_lead(reading, there),
+        lead=_lead(reading, there, only_history=bool(history)),
         findings=findings_of(reading, there),
+        history=tuple(line(text) for text in history),
         gaps=_gaps(reading),
         rights=not_granted(there),
         again=any(gap.reason != NOT_PERMITTED for gap in record.unknown),
@@ -126,7 +133,7 @@ KEPT = {
 }
 
 
-def _lead(reading: Reading, there: Opened) -> Lead | None:
+def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None:
     """What is said where there are no findings, and of a patient who has died. Nothing here reassures."""
     record = reading.assessment.record
     if record.deceased:
@@ -134,7 +141,9 @@ def _lead(reading: Reading, there: Opened) -> Lead | None:
     if reading.notices:
         return None
     return Lead(
-        headline=_("Nothing to show from what was read."),
+        headline=_("Only history to show from what was read.")
+        if only_history
+        else _("Nothing to show from what was read."),
         lines=(
             _("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
         ),

@@ -126,6 +126,7 @@ LOOKS = {
     "nothing": Look(lines=PLAIN[:2]),
     "bare": Look(),
     "long-open": Look(open_for=8 * 3600 - 1000),
+    "history": Look(lines=(*PLAIN[:2], "Condition T14.91XA, 400 days ago", "PHQ-9, 200 days ago: total = 25")),
     "answered": Look(lines=("PHQ-9, 6 days ago: items 1-8 = 0, item 9 = 0, total = 0", *PLAIN)),
     "not-assessed": Look(
         lines=PLAIN, unknown=(("questionnaires", "the chart did not answer"), ("screening", "the chart did not answer"))

@@ -114,6 +114,17 @@ def test_nothing_to_show_is_said_with_care() -> None:
     assert "Start PHQ-9 with the patient" in text
 
 
+def test_history_is_shown_also_where_no_finding_carries_it() -> None:
+    text = words("history")
+
+    assert "Nothing to show" not in text
+    assert "Only history to show from what was read. This does not say that the patient is well" in text
+    assert "History: suicide attempt, 19 Oct 2025," in text
+    assert "History: PHQ-9 total 25 cannot be reached without item 9, 7 May 2026," in text
+    assert text.index("History: suicide attempt") < text.index("PHQ-9 over time")
+    assert "History in the chart" not in words("many"), "a finding carries it"
+
+
 def test_what_was_not_read_is_named_with_its_reason_and_can_be_tried_again() -> None:
     text = words("partial")
 
