@@ -140,7 +140,8 @@ def _usable(path: str, record: PatientRecord, there: Opened) -> bool:
 def _parted(notice: Notice) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The lines that are shown at once, and those that are folded: the end of a long list, a model's reasons.
 
-    A table stays whole. The section of the estimate shows the same reasons, with their bars.
+    A table stays whole, and the first line of a finding, which is bold, is never folded: an acute answer must not stand
+    behind a press. The section of the estimate shows the same reasons, with their bars.
     """
     lines = notice.chart
     if notice.label == MODEL_LABEL:
@@ -148,7 +149,8 @@ def _parted(notice: Notice) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return tuple(text for text in lines if text not in reasons), reasons
     if len(lines) <= MOST_LINES:
         return lines, ()
-    cut = max(MOST_LINES - 2, sum(text.startswith("|") for text in lines))
+    last = max((place for place, text in enumerate(lines, start=1) if text.startswith("**")), default=0)
+    cut = max(MOST_LINES - 2, last, sum(text.startswith("|") for text in lines))
     return lines[:cut], lines[cut:]
 
 

@@ -147,6 +147,12 @@ LOOKS = {
         lines=(*PLAIN, "Medicine <script>alert(1)</script> **bold**"),
         who=replace(MARGUERITE, name="<script>alert(2)</script>, <b>Zoë</b>", identifier="<b>1</b>"),
     ),
+    "two-acute": Look(
+        lines=(
+            "C-SSRS, today: questions 1-5 = yes, question 6 = yes, q6_recent = yes",
+            "ASQ, today: questions 1-4 = yes, acuity = yes",
+        ),
+    ),
     "no-banner": Look(lines=ASKED, context={"banner": False}),
     "many": Look(
         lines=(

@@ -223,6 +223,13 @@ def test_long_lists_are_folded_and_nothing_is_left_out() -> None:
     assert "Show 9 more medicines" in words("many")
 
 
+@pytest.mark.parametrize("name", LOOKS)
+def test_no_finding_is_folded_away(name: str) -> None:
+    for finding in summary(name).findings:
+        assert finding.by_model or "<strong>" not in (finding.more or ""), finding.topic
+    assert "ASQ acuity question: yes" in summary("two-acute").findings[0].chart
+
+
 def test_on_the_page_for_printing_everything_is_open() -> None:
     text = page("ask", "print")
 
