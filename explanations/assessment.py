@@ -121,7 +121,7 @@ def _no_basis(given: Inputs, outcome: str) -> NotScored | None:
         return NotScored(
             outcome=outcome,
             reason="too-little-data",
-            detail="Nothing but the patient's own details is on record.",
+            detail="None of the model's inputs but the patient's own details is on record.",
             missing=tuple(gap.name for gap in given.missing),
         )
     return None
@@ -174,9 +174,14 @@ def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
             "The chart data contradicts itself; no estimate is made until it is checked.",
         ),
         (
-            outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS),
+            outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS, AnswerState.ANSWERED),
             "answered",
             "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model.",
+        ),
+        (
+            outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS, AnswerState.UNREADABLE),
+            "unreadable",
+            "An answer to PHQ-9 item 9 within 14 days could not be read; no estimate stands in for it.",
         ),
         (
             outcome == DEPRESSION and _phq9_within(record, PHQ_DAYS),
@@ -189,11 +194,11 @@ def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
     return None
 
 
-def _item_9_within(record: PatientRecord, days: int) -> bool:
-    """Whether item 9 holds an answer of the last `days`, also one that could not be read."""
+def _item_9_within(record: PatientRecord, days: int, state: AnswerState) -> bool:
+    """Whether item 9 holds an answer of the last `days` in that state."""
     return any(
         (answer := form.answer("9")) is not None
-        and answer.state in (AnswerState.ANSWERED, AnswerState.UNREADABLE)
+        and answer.state is state
         and (ago := record.days_since(form.when)) is not None
         and ago <= days
         for form in record.of(*NINE_ITEM_PHQ)

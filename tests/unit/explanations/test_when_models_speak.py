@@ -57,7 +57,7 @@ def silent(reason: str) -> dict[str, str]:
             "R12 item 9 unreadable",
             ("PHQ-9, 3 days ago: item 9 = unreadable",),
             {},
-            BOTH | {"suicidal-ideation": "answered"},
+            BOTH | {"suicidal-ideation": "unreadable"},
         ),
         ("R12 item 9 declined", ("PHQ-9, 3 days ago: item 9 = declined",), {}, BOTH),
         ("R12 total within 14 days", ("PHQ-9, 14 days ago: total = 4",), {}, BOTH | {"depression": "answered"}),
@@ -75,6 +75,23 @@ def test_the_models_speak_only_when_the_rules_let_them(
 
 def topics(*lines: str, **who) -> list[str]:
     return [f"{c.source.topic.code} {c.indicator}" for c in cards_of(chart(*lines, **who), ENGINE)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "never"),
+    [
+        (("PHQ-9, 3 days ago: items 1-8 = 1, item 9 = unreadable",), "was answered"),
+        (("C-SSRS, today: question 4 = yes",), "Nothing but"),
+        (("PHQ-9, 60 days ago: items 1-9 = 0",), "Nothing but"),
+    ],
+)
+def test_why_a_model_is_silent_is_not_said_of_what_is_on_file(lines: tuple[str, ...], never: str) -> None:
+    record = record_of(*(r for line in lines for r in given(line)))
+
+    said = [score.detail for score in assess(record, ENGINE).scores if isinstance(score, NotScored)]
+
+    assert said
+    assert not [text for text in said if never in text]
 
 
 def test_both_prompts_are_one_card() -> None:
