@@ -97,7 +97,7 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
     who = who_of(reading.identity, record.age_years, deceased=record.deceased)
     read_at = moment(reading.at, there.site.notices.zone)
     if record.consent in KEPT:
-        lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."),))
+        lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
     treated = record.medicines or record.bipolar_disorder
     found = estimates_of(assessment, there.site.notices, phrases)
@@ -131,6 +131,11 @@ KEPT = {
     Consent.OPTED_OUT: later("The patient has chosen not to have this used."),
     Consent.DENIED: later("A consent on file does not allow this use."),
 }
+
+
+LOOK_THERE = later(
+    "This says nothing about the patient’s safety. Look at the answers in the chart itself; ask if you are concerned."
+)
 
 
 def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None:

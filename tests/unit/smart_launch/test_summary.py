@@ -156,6 +156,7 @@ def test_of_a_patient_who_does_not_want_it_nothing_but_that_is_said(name: str) -
 
     assert found.kept and not (found.findings or found.trends or found.known or found.medicines)
     assert "Nothing of the chart was read." in text
+    assert "This says nothing about the patient’s safety. Look at the answers in the chart itself" in text
     for part in ("PHQ", "Estimate", "Medicines", "item 9", "What was known"):
         assert part not in text
 
