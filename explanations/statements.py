@@ -132,11 +132,11 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str) -
     answer, title = finding.items[0], TITLES[form.instrument]
     if answer.item in TEEN_WORDS:
         what = f"{title} question on {TEEN_WORDS[answer.item]} answered yes"
-        return what, [f"**{what}.** {moment}, {references(finding.references)}"]
+        return what, [f"**{what}.** {moment}, {code(answer.reference)}", *_teen_lines(title, finding)]
     epds = form.instrument is Instrument.EPDS
     said = "above “never”" if epds else answer_words(answer, form.instrument)
     lines = [f"**{title} item {answer.item}: {said}.** {moment}, {code(answer.reference)}"]
-    lines += [f"{title} question on {TEEN_WORDS[a.item]}: yes. Same form" for a in finding.items[1:]]
+    lines += _teen_lines(title, finding)
     if form.total is not None and not form.contradictory:
         cut = CUTS[form.instrument]
         note = f" A total under {cut} does not soften item {answer.item}." if form.total < cut else ""
@@ -144,6 +144,13 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str) -
         lines.append(f"{title} total: {form.total} of {TOP_TOTAL[form.instrument]}. Same form{source}.{note}")
     quoted = "“yes”" if answer.score is None else f"“{FREQUENCY[answer.score]}”"
     return f"{title} item {answer.item} {'above “never”' if epds else quoted}", lines
+
+
+def _teen_lines(title: str, finding: SafetyFinding) -> list[str]:
+    """The further questions of PHQ-9M that were answered yes beside the first answer."""
+    first = finding.items[0].reference
+    sources = {a.item: "" if a.reference == first else f", {code(a.reference)}" for a in finding.items}
+    return [f"{title} question on {TEEN_WORDS[a.item]}: yes. Same form{sources[a.item]}" for a in finding.items[1:]]
 
 
 TEEN_WORDS = {"past_month_thoughts": "thoughts in the past month", "lifetime_attempt": "a suicide attempt ever"}

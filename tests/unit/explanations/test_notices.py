@@ -63,3 +63,12 @@ def test_every_proposal_is_a_draft_of_another_purpose(topic: Topic) -> None:
 
     assert all(p.resource["status"] == "draft" and p.label.startswith("Draft") for p in found)
     assert len({purpose(p.resource) for p in found}) == len(found)
+
+
+def test_every_further_question_of_phq_9m_that_was_answered_yes_is_named() -> None:
+    chart = record("PHQ-9M, 3 days ago: items 1-8 = 1, item 9 = 0, past_month_thoughts = yes, lifetime_attempt = yes")
+
+    (said,) = (n for n in notices(assess(chart, Engine()), SETTINGS, load()) if n.topic is Topic.POSITIVE_SAFETY_ANSWER)
+
+    assert any("thoughts in the past month" in line for line in said.chart)
+    assert any("a suicide attempt ever: yes. Same form" in line for line in said.chart)
