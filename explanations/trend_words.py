@@ -16,6 +16,8 @@ from explanations.trend_layout import window
 from fhir_adapters.facts import AnswerState
 from fhir_adapters.instruments import TITLES
 
+# Eight items of 3 each make 24 (rule R6).
+REACHED_WITH_ITEM_9 = 25
 FREQUENT = {1: "several days", 2: "more than half the days", 3: "nearly every day"}
 
 
@@ -80,7 +82,7 @@ def state_words(point: Point) -> str:
 def trend_sentence(timeline: Timeline) -> str:
     """The finding of the trend, with what it leaves out."""
     known = [point for point in timeline.placed if point.total is not None]
-    said = [_course(timeline, known), _item_9_of(known, timeline)]
+    said = [_course(timeline, known), _item_9_of(known, timeline), *_item_9_unsaid(timeline)]
     said += _odd(timeline.placed, State.INCOMPLETE, "incomplete")
     said += _odd(timeline.placed, State.CONTRADICTORY, "contradictory")
     said.append(left_out_words(timeline))
@@ -140,6 +142,32 @@ def _item_9_of(known: Sequence[Point], timeline: Timeline) -> str:
     if len(others) == 1:
         return f"Item 9 was above 0 on {_on(others[0])}."
     return f"Item 9 was above 0 on {len(others)} {'other ' if last else ''}forms, the latest of {_on(others[-1])}."
+
+
+def _item_9_unsaid(timeline: Timeline) -> list[str]:
+    """Item 9 where a total or a picture would hide it: declined, unreadable, implied, or without a whole date."""
+    points = timeline.points if timeline.has_item_9 else ()
+    groups = (
+        ("Item 9 was above 0", [p for p in points if p.item_9_score and not p.day]),
+        ("Item 9 was declined", [p for p in points if _item_9_is(p, AnswerState.DECLINED)]),
+        ("Item 9 could not be read", [p for p in points if _item_9_is(p, AnswerState.UNREADABLE)]),
+        (
+            f"A total of {REACHED_WITH_ITEM_9} or more cannot be reached without item 9, which is not on file",
+            [p for p in points if p.item_9 is None and (p.total or 0) >= REACHED_WITH_ITEM_9],
+        ),
+    )
+    return [f"{said}: {_days(found)}." for said, found in groups if found]
+
+
+def _item_9_is(point: Point, state: AnswerState) -> bool:
+    return point.item_9 is not None and point.item_9.state is state
+
+
+def _days(points: Sequence[Point]) -> str:
+    """The latest of them by its date; how many more there are."""
+    latest = next((point for point in reversed(points) if point.day), points[0])
+    more = len(points) - 1
+    return f"{dated(latest.when)}{f' and {more} more' if more else ''}"
 
 
 def _odd(points: Sequence[Point], state: State, word: str) -> list[str]:
