@@ -345,7 +345,12 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
         elif _left_blank(form) and not _answered_since(latest, form) and _within(record, form.when, POSITIVE_DAYS):
             blank = (Topic.COULD_NOT_ASSESS, Urgency(Urgency.NOTE))
             findings.append(_finding(record, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
-    return findings
+    # R3: of one day the worst answer stands, so that it leads: `_order` puts the latest day first and keeps this order.
+    return sorted(findings, key=_by_frequency)
+
+
+def _by_frequency(finding: SafetyFinding) -> int:
+    return -max((answer.score or 0 for answer in finding.items), default=0)
 
 
 def _within(record: PatientRecord, when: When | None, days: int) -> bool:

@@ -72,3 +72,20 @@ def test_every_further_question_of_phq_9m_that_was_answered_yes_is_named() -> No
 
     assert any("thoughts in the past month" in line for line in said.chart)
     assert any("a suicide attempt ever: yes. Same form" in line for line in said.chart)
+
+
+@pytest.mark.parametrize("scores", [(3, 1), (1, 3), (2, 3)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_answers_of_one_day_the_worst_leads(scores: tuple[int, int], turned: bool) -> None:
+    lines = [
+        f"PHQ-9, 2026-11-23T0{8 + place}:00:00Z, encounter e{place}: items 1-9 = {score}"
+        for place, score in enumerate(scores)
+    ]
+    chart = record(*(reversed(lines) if turned else lines))
+
+    said = next(
+        n for n in notices(assess(chart, Engine()), SETTINGS, load()) if n.topic is Topic.POSITIVE_SAFETY_ANSWER
+    )
+
+    assert "nearly every day" in said.summary
+    assert said.chart[0].startswith("**PHQ-9 item 9: 3 of 3")
