@@ -35,17 +35,20 @@ WORDS = {
     Topic.COULD_NOT_ASSESS: later("Not assessed"),
 }
 FORM, TASK, AGAIN = "forms/phq-9", "tasks/new", ""
+# The same page with the order for an assessment chosen.
+ASSESS = f"{TASK}?assessment=1"
 LABELS = {
     FORM: later("Start PHQ-9 with the patient"),
     TASK: later("Draft follow-up task"),
+    ASSESS: later("Draft assessment order and follow-up"),
     AGAIN: later("Try again"),
 }
-# The page of the task offers the order for an assessment too.
-ACUTE_LABELS = {TASK: later("Draft assessment order and follow-up")}
+# On their cards the order for an assessment is the first draft.
+ASSESSED = (Topic.ACUTE_SAFETY, Topic.RECENT_SAFETY)
 ACTIONS = {
     Topic.ACUTE_SAFETY: (TASK,),
     Topic.POSITIVE_SAFETY_ANSWER: (FORM, TASK),
-    Topic.RECENT_SAFETY: (FORM, TASK),
+    Topic.RECENT_SAFETY: (TASK, FORM),
     Topic.DEPRESSION_FOLLOW_UP: (FORM, TASK),
     Topic.SCREENING_PROMPT: (FORM,),
     Topic.COULD_NOT_ASSESS: (FORM, AGAIN),
@@ -94,7 +97,7 @@ def findings_of(reading: Reading, there: Opened) -> tuple[Finding, ...]:
         # One page: a button stands where it is needed first.
         paths = [path for path in ACTIONS.get(notice.topic, ()) if path not in offered and (notice.offers or not path)]
         offered.update(paths)
-        buttons = actions(paths, reading.assessment.record, there, acute=notice.topic is Topic.ACUTE_SAFETY)
+        buttons = actions(paths, reading.assessment.record, there, assess=notice.topic in ASSESSED)
         found.append(_finding(notice, there, buttons, crisis if notice is first else None))
     return tuple(found)
 
@@ -120,10 +123,14 @@ def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis:
     )
 
 
-def actions(paths: Iterable[str], record: PatientRecord, there: Opened, *, acute: bool = False) -> tuple[Action, ...]:
+def actions(paths: Iterable[str], record: PatientRecord, there: Opened, *, assess: bool = False) -> tuple[Action, ...]:
     """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
-    labels = LABELS | ACUTE_LABELS if acute else LABELS
-    return tuple(Action(label=_(labels[path]), path=path) for path in paths if _usable(path, record, there))
+    usable = [path for path in paths if _usable(path, record, there)]
+    return tuple(_action(ASSESS if assess and path == TASK else path) for path in usable)
+
+
+def _action(path: str) -> Action:
+    return Action(label=_(LABELS[path]), path=path)
 
 
 def _usable(path: str, record: PatientRecord, there: Opened) -> bool:

@@ -33,7 +33,7 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
     @blueprint.get("/<launch>/tasks/new")
     def task(launch: str) -> Response:
         there = opened(app, launch)
-        return entering(app, there, FollowUp(days=None, assessment=False))
+        return entering(app, there, FollowUp(days=None, assessment=request.args.get("assessment") == "1"))
 
     @blueprint.post("/<launch>/tasks")
     def review_task(launch: str) -> Response:

@@ -399,6 +399,14 @@ def test_smart_098_nothing_of_the_chart_is_taken_for_markup(desk_of) -> None:
 # ---- drafts ----
 
 
+def test_from_an_acute_finding_the_order_for_an_assessment_is_chosen_already(desk_of) -> None:
+    desk = desk_of()
+
+    checkbox = 'id="assessment" value="1" checked'
+    assert checkbox in desk.get("tasks/new?assessment=1").text
+    assert checkbox not in desk.get("tasks/new").text
+
+
 def test_a_draft_task_and_order_go_into_the_chart_in_three_steps(desk_of) -> None:
     desk = desk_of()
     assert desk.get("tasks/new").status_code == 200

@@ -8,7 +8,7 @@ import pytest
 from app_views import LOOKS, flask_app, look, summary
 
 from fhir_adapters.facts import Consent
-from smart_launch.findings import AGAIN, FORM, TASK
+from smart_launch.findings import AGAIN, ASSESS, FORM, TASK
 from smart_launch.summary import Summary
 
 ORDER = (
@@ -90,7 +90,8 @@ def test_other_findings_show_what_is_in_the_chart_first() -> None:
     ("name", "expected"),
     [
         ("ask", [[FORM, TASK], []]),
-        ("acute", [[TASK], [FORM], []]),
+        ("acute", [[ASSESS], [FORM], []]),
+        ("recent", [[ASSESS, FORM]]),
         ("anomaly", [[]]),
         ("young", [[TASK]]),
         ("rights", [[FORM], []]),
