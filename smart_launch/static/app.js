@@ -1,12 +1,14 @@
 // What helps and is not needed: everything works without this.
 //
-// - Two minutes before the session ends a dialog says so; one press prolongs it and leaves the page as it is.
+// - Two minutes before the session ends a dialog says so; one press prolongs it and leaves the page as it is. An answer
+//   that is chosen is use of the page too: a long talk over a form must not lose what was answered.
 // - The steps for the item on self-harm, once an answer brings them up, are said to readers of the screen.
 // - Leaving a form with answers that were not sent asks once.
 "use strict";
 
 (() => {
   const WARN_MS = 120000;
+  const QUIET_MS = 60000;
   const say = (text) => {
     const place = document.getElementById("said");
     if (place) place.textContent = text;
@@ -34,8 +36,9 @@
       }
       if (left <= 0) failed.hidden = false;
     }, 1000);
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
+    let heard = Date.now();
+    const prolong = () => {
+      heard = Date.now();
       fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" })
         .then((answer) => {
           // The answer leads on to the summary, which is not wanted here; an ended session does not.
@@ -47,7 +50,20 @@
         })
         .catch(() => {
           failed.hidden = false;
+          if (!warned) {
+            warned = true;
+            dialog.showModal();
+          }
         });
+    };
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      prolong();
+    });
+    document.querySelectorAll("form.questionnaire").forEach((entered) => {
+      entered.addEventListener("change", () => {
+        if (Date.now() - heard >= QUIET_MS) prolong();
+      });
     });
   }
 

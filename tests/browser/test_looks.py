@@ -236,6 +236,38 @@ def test_two_minutes_before_the_end_one_press_keeps_the_page_and_what_is_on_it(l
     expect(light.locator(":checked")).to_have_count(1)
 
 
+def test_answering_keeps_the_session_open_and_asks_for_it_at_most_once_a_minute(light, address: str) -> None:
+    asked: list[str] = []
+
+    def extended(route: Route) -> None:
+        asked.append(route.request.post_data or "")
+        route.fulfill(status=303, headers={"Location": "/smart/app/made/"})
+
+    light.route("**/extend", extended)
+    light.clock.install(time=AS_OF)
+    light.goto(f"{address}/entry/form")
+    light.clock.run_for(700_000)
+    for place in range(3):
+        light.get_by_text("Several days").nth(place).click()
+
+    light.wait_for_timeout(100)
+    light.clock.run_for(700_000)
+
+    assert asked == ["csrf=0123456789"]
+    expect(light.get_by_role("dialog")).not_to_be_visible()
+
+
+def test_an_answer_after_the_end_of_the_session_is_said_to_be_lost_at_once(light, address: str) -> None:
+    light.route("**/extend", lambda route: route.fulfill(status=401, body="ended"))
+    light.clock.install(time=AS_OF)
+    light.goto(f"{address}/entry/form")
+    light.clock.run_for(61_000)
+
+    light.get_by_text("Several days").first.click()
+
+    expect(light.get_by_text("could not be kept open")).to_be_visible()
+
+
 def test_a_session_that_cannot_be_kept_open_says_so(light, address: str) -> None:
     light.route("**/extend", lambda route: route.fulfill(status=401, body="ended"))
     light.clock.install(time=AS_OF)
