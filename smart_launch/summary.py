@@ -99,7 +99,7 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
     if record.consent in KEPT:
         lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
-    treated = record.medicines or record.bipolar_disorder
+    treated = (record.medicines or record.bipolar_disorder) and not record.deceased
     found = estimates_of(assessment, there.site.notices, phrases)
     history = history_apart(assessment, reading.notices, there.site.notices)
     return Summary(

@@ -136,7 +136,7 @@ LOOKS = {
     "anomaly": Look(lines=(*PLAIN, "PHQ-9, 10 days ago: items 1-8 = 2, item 9 = 0, total = 11")),
     "opted-out": Look(lines=ASKED, consent=Consent.OPTED_OUT),
     "denied": Look(lines=ASKED, consent=Consent.DENIED),
-    "deceased": Look(lines=PLAIN, deceased=True),
+    "deceased": Look(lines=(*PLAIN, "Medicine sertraline"), deceased=True),
     "young": Look(
         who=replace(MARGUERITE, name="Nunes-Whitaker, Rafael", birth_date=date(2011, 1, 15), gender="male"),
         lines=("ASQ, today: questions 1-2 = yes, questions 3-4 = no, acuity = no",), age=15),

@@ -168,6 +168,7 @@ def test_of_a_patient_who_has_died_it_is_said_and_nothing_is_offered() -> None:
     assert "The patient is recorded as deceased." in text
     assert "Start PHQ-9" not in text
     assert "(61)" not in text, "no age goes on"
+    assert "sertraline" in text and "Before any treatment" not in text
 
 
 def test_what_the_chart_did_not_allow_is_named() -> None:
