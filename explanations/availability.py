@@ -22,6 +22,9 @@ from models.features import NOT_ON_FILE, TOO_OLD
 
 HISTORY_DAYS = 90
 MOST_ENTRIES = 3
+NO_CONDITION = "none of the conditions that are looked for"
+NO_VISIT, NO_MEDICINE = "no visit on file", "no active medicine on file"
+NONE_WORDS = (NO_CONDITION, NO_VISIT, NO_MEDICINE)
 
 
 class Availability(StrEnum):
@@ -99,6 +102,8 @@ def _row(block: _Block, assessment: Assessment, phrases: Phrasebook) -> Availabl
     lost = [unknown for unknown in record.unknown if unknown.what in block.keys]
     broken = [entry for entry in record.unreadable if entry.kind in block.kinds]
     holds, fresh = block.holds(assessment)
+    # An entry that could not be read may be what is looked for: "none" would be more than is known.
+    holds = "" if broken and holds in NONE_WORDS else holds
     rest = [unknown for unknown in record.unknown if unknown.what == part.REST and part.CONSENTS not in block.keys]
     state = _state(lost, found=bool(holds), fresh=fresh, broken=bool(broken or rest), old=TOO_OLD in absent.values())
     asked = len(names) if assessment.missing or assessment.explanations else 0
@@ -168,19 +173,19 @@ def _conditions(assessment: Assessment) -> tuple[str, bool]:
     held = sum(bool(fact.value) for fact in listed) + len(record.events)
     held += sum(found is not None for found in (record.depressive_disorder, record.bipolar_disorder))
     # A list that was seen in full is used also when nothing on it is of interest: each condition is then known as no.
-    none = "none of the conditions that are looked for" if listed else ""
+    none = NO_CONDITION if listed else ""
     return _count(held, "entry that is looked for", "entries that are looked for") or none, True
 
 
 def _visits(assessment: Assessment) -> tuple[str, bool]:
     record = assessment.record
-    known = "no visit on file" if record.fact("visits_yr") else ""
+    known = NO_VISIT if record.fact("visits_yr") else ""
     return _count(len(record.visits), "visit", "visits") or known, True
 
 
 def _medicines(assessment: Assessment) -> tuple[str, bool]:
     record = assessment.record
-    known = "no active medicine on file" if record.fact("n_rx") else ""
+    known = NO_MEDICINE if record.fact("n_rx") else ""
     return _count(len(record.medicines), "active medicine", "active medicines") or known, True
 
 

@@ -100,6 +100,12 @@ def test_entries_that_cannot_be_read_are_named_at_most_three() -> None:
     assert row.gaps[-1] == "and 2 more could not be read"
 
 
+def test_where_an_entry_could_not_be_read_none_is_not_said() -> None:
+    row = rows(chart(more=[resource("Condition", code="broken")]))["Conditions"]
+
+    assert (row.state, row.holds) == (Availability.NOT_READ, "nothing found in what was read")
+
+
 def test_withheld_entries_are_counted_and_not_placed() -> None:
     assert withheld_words(chart()) == ""
     assert withheld_words(replace(chart(), withheld=1)).startswith("1 entry was withheld, unread")
