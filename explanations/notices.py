@@ -155,6 +155,8 @@ def _positive_summary(finding: SafetyFinding, said: Statement, count: int) -> st
     action = "Ask about thoughts of suicide today."
     if finding.kind is Kind.UNREADABLE_ANSWER:
         action = "Look at the source and ask today."
+    if finding.kind is Kind.ASQ:  # asked and answered: what follows is the assessment (docs/clinical-sources.md S3)
+        action = "Brief suicide safety assessment before the patient leaves."
     return fit(action, f"{said.what}, {said.when}{'' if total is None else f' (total {total})'}{more(count)}.")
 
 
@@ -185,7 +187,8 @@ SHORT_LATER = {
 
 
 def _anomaly_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
-    on = f" ({said.when})" if finding.when else ""
+    # A date in the future is what the anomaly says already.
+    on = f" ({said.when})" if finding.when and not finding.when.future else ""
     return fit("Check the source; no estimate was made.", f"{said.what}{on}{more(count)}.")
 
 

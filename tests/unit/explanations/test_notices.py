@@ -89,3 +89,21 @@ def test_of_two_answers_of_one_day_the_worst_leads(scores: tuple[int, int], turn
 
     assert "nearly every day" in said.summary
     assert said.chart[0].startswith("**PHQ-9 item 9: 3 of 3")
+
+
+def test_after_a_positive_asq_the_headline_asks_for_the_assessment_and_not_to_ask_again() -> None:
+    chart = record("ASQ, today: questions 1-2 = yes, questions 3-4 = no, acuity = no")
+
+    (said,) = notices(assess(chart, Engine()), SETTINGS, load())
+
+    assert said.summary == (
+        "ASQ positive, acuity no, 23 Nov 2026, today. Brief suicide safety assessment before the patient leaves."
+    )
+
+
+def test_a_date_in_the_future_is_said_once() -> None:
+    chart = record("PHQ-9, in 3 days: items 1-8 = 1, item 9 = 0")
+
+    said = next(n for n in notices(assess(chart, Engine()), SETTINGS, load()) if n.topic is Topic.DATA_ANOMALY)
+
+    assert said.summary == "PHQ-9 is dated 2026-11-26, in the future. Check the source; no estimate was made."
