@@ -239,6 +239,8 @@ def test_on_the_page_for_printing_everything_is_open() -> None:
     assert "<details>" not in text
     assert "<details open>" in text
     assert 'class="button' not in text
+    assert "Not for the patient’s after-visit summary" in text
+    assert "after-visit summary" not in page("ask")
 
 
 def test_chart_text_stays_text() -> None:
