@@ -74,6 +74,8 @@
       const title = place.querySelector("h2");
       const calls = question.querySelector(".calls-for-help:checked");
       say(calls && title ? title.textContent.trim() : "");
+      // On a small screen they would come up below its end.
+      if (calls && title) title.nextElementSibling.scrollIntoView({ block: "nearest" });
     });
   });
 

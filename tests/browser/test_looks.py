@@ -198,6 +198,18 @@ def test_the_steps_for_item_9_are_said_to_readers_of_the_screen(light, address: 
     expect(light.locator("#said")).to_be_empty()
 
 
+def test_the_steps_for_item_9_come_up_in_sight_on_a_small_screen(light, address: str) -> None:
+    light.set_viewport_size({"width": 400, "height": 560})
+    light.goto(f"{address}/entry/form")
+    answer = light.get_by_role("group", name="9. Thoughts").get_by_role("radio", name="Several days")
+    answer.evaluate("tile => tile.scrollIntoView({block: 'end'})")
+
+    answer.check()
+
+    expect(light.locator(".help-now h2")).to_be_in_viewport(ratio=1)
+    expect(answer).to_be_in_viewport(ratio=1)
+
+
 def test_leaving_unsent_answers_asks_once(light, address: str) -> None:
     asked: list[str] = []
     light.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
