@@ -62,9 +62,9 @@ class Summary:
     """Everything on the page.
 
     kept: nothing of the chart may be shown (the patient does not want it), and the rest is empty. again: something was
-    not read, so that trying again makes sense. history: where no finding carries it. acute: estimates are folded. notified: that nobody was is said.
-    medicines: None where the list was not read. outcomes, reasons: what an opinion may be about, and why, as (code,
-    words).
+    not read, so that trying again makes sense. history: where no finding carries it. acute: estimates are folded.
+    notified: that nobody was is said. medicines: None where the list was not read. caution: what stands before them,
+    where bipolar disorder is recorded. outcomes, reasons: what an opinion may be about, and why, as (code, words).
     """
 
     who: Who
@@ -84,6 +84,7 @@ class Summary:
     estimates: tuple[Estimate, ...] = ()
     no_estimate: str = ""
     medicines: tuple[MedicineLine, ...] | None = None
+    caution: str = ""
     about_medicines: tuple[str, ...] = ()
     guidelines: tuple[GuidelineLink, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
@@ -99,7 +100,8 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
     if record.consent in KEPT:
         lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
-    treated = (record.medicines or record.bipolar_disorder) and not record.deceased
+    note = "" if record.deceased else treatment_note(record)
+    bipolar = record.bipolar_disorder is not None
     found = estimates_of(assessment, there.site.notices, phrases)
     history = history_apart(assessment, reading.notices, there.site.notices)
     return Summary(
@@ -119,7 +121,8 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
         estimates=found.views,
         no_estimate=found.reason,
         medicines=_medicines(record),
-        about_medicines=(*(ABOUT if record.medicines else ()), treatment_note(record)) if treated else (),
+        caution=note if bipolar else "",
+        about_medicines=(*ABOUT, *([note] if note and not bipolar else [])) if record.medicines else (),
         guidelines=_guidelines(reading, there),
         outcomes=outcomes_of(assessment),
         reasons=tuple((code, _(words)) for code, words in REASON_WORDS.items()),

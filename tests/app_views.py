@@ -147,6 +147,7 @@ LOOKS = {
         lines=(*PLAIN, "Medicine <script>alert(1)</script> **bold**"),
         who=replace(MARGUERITE, name="<script>alert(2)</script>, <b>Zoë</b>", identifier="<b>1</b>"),
     ),
+    "bipolar": Look(lines=("Condition F31.9, 900 days ago, problem list",), more=(sertraline(15, 50),)),
     "two-acute": Look(
         lines=(
             "C-SSRS, today: questions 1-5 = yes, question 6 = yes, q6_recent = yes",

@@ -233,6 +233,14 @@ def test_no_finding_is_folded_away(name: str) -> None:
     assert "ASQ acuity question: yes" in summary("two-acute").findings[0].chart
 
 
+def test_a_caution_for_bipolar_disorder_stands_before_the_medicines() -> None:
+    text = words("bipolar")
+
+    assert text.count("antidepressant monotherapy can trigger mania") == 1
+    assert text.index("antidepressant monotherapy can trigger mania") < text.index("sertraline 50 mg")
+    assert "ask about past mania" not in text
+
+
 def test_on_the_page_for_printing_everything_is_open() -> None:
     text = page("ask", "print")
 
