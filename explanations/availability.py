@@ -1,6 +1,6 @@
 """What was known and what was not: one row a part of the chart, in words.
 
-Five things stay apart: used, too old to use, not on file, could not be read, and withheld. Each row has one state, that
+Five things stay apart: read, too old to use, not on file, could not be read, and withheld. Each row has one state, that
 of what was found; what could not be read beside it is a gap of that row. Nothing is said to be complete.
 """
 
@@ -30,7 +30,7 @@ NONE_WORDS = (NO_CONDITION, NO_VISIT, NO_MEDICINE)
 class Availability(StrEnum):
     """What became of a part of the chart."""
 
-    USED = "used"
+    READ = "read"
     TOO_OLD = "too old to use"
     NOT_ON_FILE = "not on file"
     NOT_READ = "could not be read"
@@ -55,7 +55,7 @@ class AvailableRow:
     @property
     def words(self) -> str:
         """The state as it is printed, with the count of inputs where there are any."""
-        count = f" ({self.known} of {self.asked} model inputs)" if self.asked else ""
+        count = f"; {self.known} of {self.asked} model inputs known" if self.asked else ""
         return f"{self.state.value}{count}"
 
 
@@ -134,7 +134,7 @@ def _state(lost: list[Unknown], *, found: bool, fresh: bool, broken: bool, old: 
     if lost or (broken and not found):
         return Availability.NOT_READ
     if found:
-        return Availability.USED if fresh else Availability.TOO_OLD
+        return Availability.READ if fresh else Availability.TOO_OLD
     return Availability.TOO_OLD if old else Availability.NOT_ON_FILE
 
 

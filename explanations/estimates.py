@@ -93,7 +93,7 @@ def _view(
         outcome=score.outcome,
         headline=f"Above this site’s threshold: an estimate of {what}."
         if above
-        else f"Nothing is said by an estimate below the threshold: {what}.",
+        else f"Below the threshold an estimate says nothing: {what}.",
         detail=f"{ASSOCIATIONS} Not a diagnosis."
         if above
         else f"People often do not disclose. Ask if you are concerned. {ASSOCIATIONS}",

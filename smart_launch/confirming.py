@@ -168,6 +168,7 @@ def show_outcome(
         sent_at=f"{sent:%H:%M}",
         sent_on=day(sent.date()),
         can_undo=bool(done.left) and changeable and in_time,
+        assess=allowed("Task", "c"),
         help=help_of(there.site.notices, app.now().astimezone(there.site.reading.zone).date()),
         **more,
     )

@@ -34,11 +34,12 @@ WORDS = {
     Topic.SCREENING_PROMPT: later("Prompt"),
     Topic.COULD_NOT_ASSESS: later("Not assessed"),
 }
-FORM, TASK, AGAIN = "forms/phq-9", "tasks/new", ""
+FORM, SHORT, TASK, AGAIN = "forms/phq-9", "forms/phq-2", "tasks/new", ""
 # The same page with the order for an assessment chosen.
 ASSESS = f"{TASK}?assessment=1"
 LABELS = {
     FORM: later("Start PHQ-9 with the patient"),
+    SHORT: later("Start PHQ-2"),
     TASK: later("Draft follow-up task"),
     ASSESS: later("Draft assessment order and follow-up"),
     AGAIN: later("Try again"),
@@ -50,7 +51,8 @@ ACTIONS = {
     Topic.POSITIVE_SAFETY_ANSWER: (FORM, TASK),
     Topic.RECENT_SAFETY: (TASK, FORM),
     Topic.DEPRESSION_FOLLOW_UP: (FORM, TASK),
-    Topic.SCREENING_PROMPT: (FORM,),
+    # Two questions first, where nothing but a pattern asks for them; they do not ask about self-harm.
+    Topic.SCREENING_PROMPT: (FORM, SHORT),
     Topic.COULD_NOT_ASSESS: (FORM, AGAIN),
 }
 
@@ -96,6 +98,8 @@ def findings_of(reading: Reading, there: Opened) -> tuple[Finding, ...]:
     for notice in reading.notices:
         # One page: a button stands where it is needed first.
         paths = [path for path in ACTIONS.get(notice.topic, ()) if path not in offered and (notice.offers or not path)]
+        # The short form asks nothing about self-harm: it is no second choice where the whole one is called for already.
+        paths = [path for path in paths if path != SHORT or FORM in paths]
         offered.update(paths)
         buttons = actions(paths, reading.assessment.record, there, assess=notice.topic in ASSESSED)
         found.append(_finding(notice, there, buttons, crisis if notice is first else None))

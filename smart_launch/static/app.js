@@ -1,7 +1,8 @@
 // What helps and is not needed: everything works without this.
 //
 // - Two minutes before the session ends a dialog says so; one press prolongs it and leaves the page as it is. An answer
-//   that is chosen is use of the page too: a long talk over a form must not lose what was answered.
+//   that is chosen is use of the page too: a long talk over a form must not lose what was answered. When the session is
+//   over the page is left, so that nothing of the patient stays on the screen.
 // - The steps for the item on self-harm, once an answer brings them up, are said to readers of the screen.
 // - Leaving a form with answers that were not sent asks once.
 "use strict";
@@ -9,6 +10,8 @@
 (() => {
   const WARN_MS = 120000;
   const QUIET_MS = 60000;
+  const LEAVE_MS = 3000;
+  let unsent = false;
   const say = (text) => {
     const place = document.getElementById("said");
     if (place) place.textContent = text;
@@ -35,6 +38,11 @@
         dialog.showModal();
       }
       if (left <= 0) failed.hidden = false;
+      if (left <= -LEAVE_MS) {
+        // Nothing of the patient stays on a screen whose session is over; the page says that it is.
+        unsent = false;
+        window.location.replace(dialog.dataset.home);
+      }
     }, 1000);
     let heard = Date.now();
     const prolong = () => {
@@ -79,7 +87,6 @@
     });
   });
 
-  let unsent = false;
   document.querySelectorAll("form.questionnaire").forEach((form) => {
     form.addEventListener("change", () => {
       unsent = true;

@@ -6,6 +6,7 @@ import html
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from builders import given, patient
@@ -321,3 +322,35 @@ def test_while_a_chart_is_read_the_page_says_so(page, server) -> None:
         expect(page.get_by_text("PHQ-9 was 12").first).to_be_visible()
         expect(page.get_by_text("Reading the chart…")).to_be_hidden()
         expect(page.get_by_role("heading", level=1)).to_have_count(1)
+
+
+def test_when_the_session_is_over_nothing_of_the_patient_stays_on_the_screen(browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    with running(registration=lambda r: replace(r, idle_s=60)) as run:
+        page.goto(run.launch_url(TOMAS))
+        expect(page.get_by_text("C-SSRS question 4").first).to_be_visible()
+        expect(page.locator("#time-out")).to_be_visible()
+        run.clock.ahead += 61
+        page.clock.install()
+        page.reload()
+        expect(page.locator("[data-page=timed-out]")).to_be_visible()
+        run.clock.ahead -= 61
+        page.goto(run.launch_url(TOMAS))
+        run.clock.ahead += 61
+        page.clock.fast_forward(64_000)
+
+        expect(page.locator("[data-page=timed-out]")).to_be_visible()
+        assert "C-SSRS" not in page.content()
+    context.close()
+
+
+def test_after_item_9_the_written_page_leads_to_the_draft_of_an_assessment(page, run) -> None:
+    frame = open_app(page, run, STELLAN)
+    frame.get_by_role("link", name=re.compile("Start PHQ-9")).first.click()
+    answer_phq9(frame, [0, 0, 0, 0, 0, 0, 0, 0, 3])
+    frame.get_by_role("button", name="Review answers").click()
+    frame.get_by_role("button", name="Write to chart").click()
+    frame.get_by_role("link", name="Draft assessment order and follow-up").click()
+
+    expect(frame.get_by_role("checkbox")).to_be_checked()

@@ -37,7 +37,7 @@ def test_a_list_that_was_seen_in_full_is_used_also_when_it_is_empty() -> None:
     found = rows(chart())
 
     assert (found[MEDICINES].words, found[MEDICINES].holds) == (
-        "used (25 of 25 model inputs)",
+        "read; 25 of 25 model inputs known",
         "no active medicine on file",
     )
     assert found[VISITS].holds == "no visit on file"
@@ -47,10 +47,10 @@ def test_a_list_that_was_seen_in_full_is_used_also_when_it_is_empty() -> None:
 @pytest.mark.parametrize(
     ("line", "state"),
     [
-        ("PHQ-9, 3 days ago: items 1-9 = 0, total = 0", Availability.USED),
-        ("PHQ-9, 90 days ago: items 1-9 = 0, total = 0", Availability.USED),
+        ("PHQ-9, 3 days ago: items 1-9 = 0, total = 0", Availability.READ),
+        ("PHQ-9, 90 days ago: items 1-9 = 0, total = 0", Availability.READ),
         ("PHQ-9, 91 days ago: items 1-9 = 0, total = 0", Availability.TOO_OLD),
-        ("PHQ-9, undated: items 1-9 = 0, total = 0", Availability.USED),
+        ("PHQ-9, undated: items 1-9 = 0, total = 0", Availability.READ),
     ],
 )
 def test_old_screening_answers_are_too_old_to_use(line: str, state: Availability) -> None:
@@ -65,7 +65,7 @@ def test_a_part_that_could_not_be_read_says_why_and_calls_nothing_absent() -> No
     row = rows(replace(whole, unknown=(lost,), facts=taken))[MEDICINES]
 
     assert (row.state, row.gaps) == (Availability.NOT_READ, ("medicines: the chart refused access",))
-    assert row.words == "could not be read (0 of 25 model inputs)"
+    assert row.words == "could not be read; 0 of 25 model inputs known"
     assert row.missing and all(line.startswith("could not be read: ") for line in row.missing)
 
 

@@ -58,7 +58,7 @@ def test_above_the_threshold_it_is_said_what_is_estimated() -> None:
 def test_below_the_threshold_nothing_reassures_and_no_number_of_people_is_shown() -> None:
     for view in views(*CHART, thresholds=HIGH, figures=True):
         assert not view.above
-        assert view.headline.startswith("Nothing is said by an estimate below the threshold")
+        assert view.headline.startswith("Below the threshold an estimate says nothing")
         assert (view.share, view.probability, view.high) == ("", None, None)
 
 
