@@ -19,7 +19,7 @@ import jwt
 import msgspec
 
 from smart_launch.discovery import Endpoints
-from smart_launch.errors import EhrFailed
+from smart_launch.errors import EhrFailed, LaunchRefused
 from smart_launch.outbound import allowed_url, get_json, host_of
 from smart_launch.sessions import User
 from smart_launch.settings import Registration
@@ -30,8 +30,12 @@ LEEWAY_S = 60
 OLDEST_S = 24 * 60 * 60
 LONGEST_SUBJECT = 255
 KEYS_FRESH_S, BETWEEN_READS_S = 600.0, 60.0
-USERS = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person")
+CLINICIANS = ("Practitioner", "PractitionerRole")
 ID = re.compile(r"[A-Za-z0-9\-._~:]{1,128}")
+# Somebody who is no clinician, on whichever server and however it is written.
+NO_CLINICIAN = re.compile(
+    r"(?:.*/)?(?:Patient|RelatedPerson|Person)/[^/?#]*(?:/_history/[^/?#]*)?/*(?:[?#].*)?", re.IGNORECASE | re.DOTALL
+)
 
 
 @dataclass(slots=True)
@@ -103,15 +107,19 @@ def verified_user(
     nonce: str,
     now: datetime,
 ) -> User:
-    """The user that an ID token names. Raises EhrFailed (page `identity`) for the first thing that is wrong."""
+    """The user that an ID token names. Raises EhrFailed (page `identity`) for the first thing that is wrong.
+
+    Raises LaunchRefused for a patient or relative: their screen is no place for this (docs/clinical-safety.md).
+    """
     issuer, url = keys.source(registration, endpoints)
     claims = _signed(token, url, keys)
     _accepted(claims, issuer, registration.client_id, nonce, int(now.timestamp()))
-    return User(
-        iss=issuer,
-        subject=str(claims["sub"]),
-        fhir_user=fhir_user(claims.get("fhirUser") or claims.get("profile"), registration.iss),
-    )
+    named = claims.get("fhirUser") or claims.get("profile")
+    if named is not None and not isinstance(named, str):
+        raise _wrong("expected fhirUser as text")
+    if named is not None and NO_CLINICIAN.fullmatch(named):
+        raise LaunchRefused("callback: expected a clinician as the user", "clinicians-only", 403)
+    return User(iss=issuer, subject=str(claims["sub"]), fhir_user=fhir_user(named, registration.iss))
 
 
 def _signed(token: str, url: str, keys: IssuerKeys) -> dict[str, Any]:
@@ -194,4 +202,4 @@ def fhir_user(value: object, iss: str) -> str | None:
     if len(parts) < 2:
         return None
     kind, name = parts[-2:]
-    return f"{kind}/{name}" if kind in USERS and ID.fullmatch(name) else None
+    return f"{kind}/{name}" if kind in CLINICIANS and ID.fullmatch(name) else None

@@ -424,6 +424,42 @@ def test_pages_are_for_clinicians(run, visitor, user: str, status: int) -> None:
         refused(answer, "clinicians-only", 403)
 
 
+ELSEWHERE = "https://portal.example/fhir"
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        f"{ELSEWHERE}/Patient/1",
+        f"{ELSEWHERE}/RelatedPerson/1?x=Practitioner/1",
+        "{base}/Patient/1/_history/2",
+        "{base}/Person/1/",
+        "{base}/Patient/1#Practitioner/1",
+        "Patient/one two",
+        "patient/1",
+    ],
+)
+def test_a_patient_is_refused_however_the_ehr_writes_who_it_is(run, visitor, user: str) -> None:
+    run.behave(Behaviour(id_token_claims=lambda c: c | {"fhirUser": user.format(base=run.addresses.fhir_base)}))
+
+    refused(visitor.callback(), "clinicians-only", 403)
+
+
+def test_a_user_that_is_no_text_proves_nothing(run, visitor) -> None:
+    run.behave(Behaviour(id_token_claims=lambda c: c | {"fhirUser": ["Patient/1"]}))
+
+    refused(visitor.callback(), "identity", 502)
+
+
+@pytest.mark.parametrize("user", [f"{ELSEWHERE}/Practitioner/1", "urn:uuid:1"])
+def test_who_is_named_on_another_server_reads_and_does_not_write(run, visitor, user: str) -> None:
+    run.behave(Behaviour(id_token_claims=lambda c: c | {"fhirUser": user}))
+    where = visitor.open()
+
+    assert "C-SSRS question 4" in visitor.get(where).text
+    assert "q-44250-9" not in visitor.get(f"{where}forms/phq-9").text
+
+
 def test_smart_076_without_fhir_user_the_chart_is_read_all_the_same(run, visitor) -> None:
     run.behave(Behaviour(id_token_claims=lambda c: {k: v for k, v in c.items() if k != "fhirUser"}))
 
