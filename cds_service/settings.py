@@ -26,6 +26,9 @@ LEAST_BODY_BYTES = 1024
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_DEADLINE_S = 60
 MOST_CONCURRENT = 1000
+# Requests to the SMART app that a worker takes at once, beside hook calls: anybody may open a launch, and a launch
+# waits for its EHR, so these must not take the threads on which hooks are answered.
+APP_PLACES = 16
 DEFAULT_STORE = "sqlite:///data/mhcds.db"
 
 Mode = Literal["production", "development"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from cryptography.fernet import InvalidToken
-from flask import Flask
+from flask import Flask, g, request
 
 from cds_service.app_links import topic_of
 from cds_service.app_store import AppRows
 from cds_service.engine import for_site
+from cds_service.gate import Places
 from cds_service.runtime import Runtime
+from cds_service.settings import APP_PLACES
 from cds_service.sites import ServiceConfig
 from cds_service.smart_settings import keys_beside
 from smart_launch import app_pages, form_pages, launch, pages
@@ -21,6 +24,8 @@ from smart_launch.runtime import AppRuntime
 from smart_launch.settings import AppSettings, AppSite
 
 NOWHERE = "http://127.0.0.1"
+# The routes that may wait for an EHR.
+WAITING = ("smart", "smart_app", "smart_forms")
 
 
 def register(app: Flask, runtime: Runtime) -> None:
@@ -45,6 +50,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         now=runtime.now,
     )
     app.extensions["mhcds-smart"] = whole
+    _limit(app)
     pages.ready(
         app,
         whole,
@@ -52,6 +58,24 @@ def register(app: Flask, runtime: Runtime) -> None:
         app_pages.create_blueprint(whole),
         form_pages.create_blueprint(whole),
     )
+
+
+def _limit(app: Flask) -> None:
+    """No more requests to the app at once than it has places; more get its page of a service that is not there."""
+    places = Places()
+
+    def enter() -> None:
+        if request.blueprint in WAITING and request.endpoint != "smart.jwks":
+            g.place = ExitStack()
+            g.place.enter_context(places.one(APP_PLACES))
+
+    def leave(_error: BaseException | None) -> None:
+        place: ExitStack | None = g.pop("place", None)
+        if place is not None:
+            place.close()
+
+    app.before_request(enter)
+    app.teardown_request(leave)
 
 
 def make_ready(config: ServiceConfig) -> None:

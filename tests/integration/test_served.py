@@ -368,6 +368,35 @@ def test_more_calls_at_once_than_allowed_are_told_to_come_again(tmp_path: Path) 
         assert found.call().status_code == 200
 
 
+def test_launches_at_an_ehr_that_hangs_keep_no_hook_call_waiting(tmp_path: Path) -> None:
+    """Anybody may open a launch, and each waits for its EHR: more of them than a worker has threads."""
+    with ExitStack() as kept:
+        silent = kept.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200))
+        iss = f"http://127.0.0.1:{silent.getsockname()[1]}/fhir"
+        found = kept.enter_context(
+            service(
+                tmp_path,
+                "--workers",
+                "1",
+                site={"smart": [{"iss": iss, "client_id": "us"}]},
+                service={"limits": {"calls_per_minute": 0, "concurrent_calls": 4}},
+            )
+        )
+        pool = kept.enter_context(ThreadPoolExecutor(60))
+        began = time.monotonic()
+        launches = [pool.submit(found.get, f"/smart/launch?iss={iss}&launch=x") for _ in range(60)]
+        time.sleep(0.5)
+
+        assert found.call(hook_request(more=POSITIVE)).status_code == 200
+        assert found.get("/smart/jwks.json").status_code == 200
+        assert time.monotonic() - began < 4
+        answers = [job.result() for job in launches]
+        assert {(a.status_code, re.search(r'data-page="([^"]+)"', a.text)[1]) for a in answers} == {
+            (502, "ehr-unreachable"),
+            (503, "unavailable"),
+        }
+
+
 def test_at_the_deadline_the_rules_answer_with_what_is_there(tmp_path: Path) -> None:
     limits = {"calls_per_minute": 0, "deadline_s": 0.5}
     with (
