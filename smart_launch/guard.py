@@ -15,6 +15,7 @@ from flask import Response, g, request
 
 from smart_launch.cookies import BROWSER, SESSION, cookie
 from smart_launch.errors import EhrFailed, NotAllowed, SessionOver
+from smart_launch.outbound import TIMEOUT_S
 from smart_launch.pages import page
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.sessions import KeptSession, Session
@@ -22,7 +23,7 @@ from smart_launch.settings import AppSite, Registration
 from smart_launch.tokens import TokenEndpoint
 
 BEFORE_EXPIRY_S = 30
-WAIT_S, PAUSE_S = 6.0, 0.1
+WAIT_S, PAUSE_S = TIMEOUT_S + 3.0, 0.1
 WARN_S = 120
 
 
@@ -46,10 +47,11 @@ def opened(app: AppRuntime, launch: str) -> Opened:
 def looked_at(app: AppRuntime, launch: str) -> Opened:
     """The session as it is. Raises SessionOver."""
     kept = found(app, launch)
-    session = msgspec.json.decode(app.unseal(kept.sealed), type=Session)
+    session = unsealed(app, kept)
     site = app.settings().site(session.site)
     registration = app.settings().registered(session.iss)
-    if site is None or registration is None or registration.client_id != session.client_id:
+    same = registration is not None and (registration.site, registration.client_id) == (session.site, session.client_id)
+    if site is None or registration is None or not same:
         app.store.end_session(launch, "ended")
         raise SessionOver("session: its EHR is no longer registered")
     now = app.seconds()
@@ -64,7 +66,7 @@ def opened_form(app: AppRuntime, launch: str) -> Opened:
     """The session of a form that was sent. Raises SessionOver, or NotAllowed for a form that is not of our page."""
     check_sender(app.settings().address)
     there = opened(app, launch)
-    if not hmac.compare_digest(request.form.get("csrf", ""), there.session.csrf):
+    if not hmac.compare_digest(request.form.get("csrf", "").encode(), there.session.csrf.encode()):
         raise NotAllowed("form: expected the token of this session", "form-refused")
     return there
 
@@ -91,11 +93,23 @@ def found(app: AppRuntime, launch: str) -> KeptSession:
     browser = cookie(BROWSER)
     ours = browser is not None and hmac.compare_digest(kept.browser, digest(browser))
     if kept.ended is not None:
-        page_code = {"moved": "moved", "timed-out": "timed-out", "closed": "closed"}.get(kept.ended, "session-ended")
-        raise SessionOver(f"session: {kept.ended}", page_code if ours else "session-ended")
+        raise SessionOver(f"session: {kept.ended}", page_of(kept.ended) if ours else "session-ended")
     if secret is None or not hmac.compare_digest(kept.digest, digest(secret)):
         raise SessionOver("session: expected the cookie of this launch", "session-ended")
     return kept
+
+
+def page_of(ended: str) -> str:
+    """The page that says why a session is over."""
+    return ended if ended in ("moved", "timed-out", "closed", "access-ended") else "session-ended"
+
+
+def unsealed(app: AppRuntime, kept: KeptSession) -> Session:
+    """What is kept of a session. Raises SessionOver when it was sealed with another key, or by another version."""
+    try:
+        return msgspec.json.decode(app.unseal(kept.sealed), type=Session)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise SessionOver("session: expected what was sealed with this key, by this version") from error
 
 
 # ---- the token ----------------------------------------------------------------------------------------------------
@@ -114,16 +128,20 @@ def with_good_token(app: AppRuntime, registration: Registration, session: Sessio
 
 
 def refreshed(app: AppRuntime, registration: Registration, session: Session) -> Session:
-    """The session with a new token: got by this request, or by another one meanwhile. Raises SessionOver."""
+    """The session with a new token: got by this request, or by another one meanwhile.
+
+    Raises SessionOver; EhrFailed when the EHR's configuration cannot be had.
+    """
+    # Before its turn is taken: while these cannot be had, nothing is lost and the next request tries again.
+    endpoint = TokenEndpoint(
+        endpoints=app.discovery.endpoints(registration),
+        registration=registration,
+        keys=app.keys(),
+        now=app.now(),
+    )
     if not app.store.claim(f"refresh:{session.launch}:{session.version}", session.launch, app.seconds()):
         return awaited(app, session)
     try:
-        endpoint = TokenEndpoint(
-            endpoints=app.discovery.endpoints(registration),
-            registration=registration,
-            keys=app.keys(),
-            now=app.now(),
-        )
         answer = endpoint.refresh(session.refresh_token or "")
     except EhrFailed as error:
         app.store.end_session(session.launch, "access-ended")
@@ -140,7 +158,10 @@ def refreshed(app: AppRuntime, registration: Registration, session: Session) -> 
         scopes=answer.scopes if answer.scopes is not None else session.scopes,
         version=session.version + 1,
     )
-    app.store.change_session(session.launch, app.seal(msgspec.json.encode(changed).decode()), changed.version)
+    sealed = app.seal(msgspec.json.encode(changed).decode())
+    if not app.store.change_session(session.launch, sealed, changed.version):
+        # Over meanwhile: closed, or another launch in this browser.
+        raise over(app.store.session(session.launch))
     return changed
 
 
@@ -150,11 +171,17 @@ def awaited(app: AppRuntime, session: Session) -> Session:
     while time.monotonic() < until:
         kept = app.store.session(session.launch)
         if kept is None or kept.ended is not None:
-            break
+            raise over(kept)
         if kept.version > session.version:
-            return msgspec.json.decode(app.unseal(kept.sealed), type=Session)
+            return unsealed(app, kept)
         time.sleep(PAUSE_S)
     raise SessionOver("session: another request could not refresh it", "access-ended")
+
+
+def over(kept: KeptSession | None) -> SessionOver:
+    """Why a session ended while it was refreshed."""
+    ended = (kept.ended if kept else None) or "ended"
+    return SessionOver(f"session: {ended} while it was refreshed", page_of(ended))
 
 
 # ---- pages --------------------------------------------------------------------------------------------------------

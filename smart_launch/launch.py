@@ -124,7 +124,7 @@ def key_of(registration: Registration) -> str:
 def wanted_registration(app: AppRuntime, iss: str | None, handle: str | None, chosen: str | None) -> Registration:
     """The registration that a launch is for. Raises LaunchRefused, before anything is asked of anybody."""
     if chosen is not None and iss is None and handle is None:
-        found = next((r for r in standalone(app) if hmac.compare_digest(key_of(r), chosen)), None)
+        found = next((r for r in standalone(app) if hmac.compare_digest(key_of(r).encode(), chosen.encode())), None)
     elif iss is not None and handle is not None and chosen is None:
         found = app.settings().registered(iss)
     else:
@@ -240,7 +240,10 @@ def awaited(app: AppRuntime) -> tuple[Pending, Registration]:
     sealed = app.store.take_launch(digest(state), app.seconds())
     if sealed is None:
         raise LaunchRefused("callback: expected a state that was not used before, of the last ten minutes", "used")
-    pending = msgspec.json.decode(app.unseal(sealed), type=Pending)
+    try:
+        pending = msgspec.json.decode(app.unseal(sealed), type=Pending)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise LaunchRefused("callback: expected a state sealed with this key, by this version", "used") from error
     # From here on whoever frames the EHR's app sees why it did not work.
     g.registration = registration = app.settings().registered(pending.iss)
     if browser is None:

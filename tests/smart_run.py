@@ -20,6 +20,7 @@ from cds_service.demo_ehr.ehr import Ehr, create_ehr, registered
 from cds_service.demo_ehr.hook_client import connect
 from cds_service.demo_ehr.panel import AppPlace
 from cds_service.demo_ehr.patients import demo_patients
+from cds_service.live_config import LiveConfig
 from cds_service.sites import ServiceConfig
 from explanations.assessment import Engine
 from smart_launch.settings import Registration
@@ -103,7 +104,7 @@ def running(
     engine: Engine | None = None,
     behaviour: Behaviour | None = None,
     registration: Callable[[Registration], Registration] = as_it_is,
-    config: Callable[[ServiceConfig], ServiceConfig] = lambda c: c,
+    config: Callable[[ServiceConfig], ServiceConfig | LiveConfig] = lambda c: c,
 ) -> Iterator[Run]:
     """Both, with the models of `engine` (none unless given)."""
     clock = Clock()

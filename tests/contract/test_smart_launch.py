@@ -17,8 +17,11 @@ from smart_run import Run, Visitor, csrf_of, running
 from cds_service.demo_ehr.behaviour import Behaviour, TokenFailure
 from cds_service.demo_ehr.id_tokens import new_key
 from cds_service.demo_ehr.scopes import Syntax
+from cds_service.live_config import LiveConfig
+from cds_service.sites import ServiceConfig
 from cds_service.tables import app_event, app_session, launch_state
 from smart_launch.settings import ClientAuthentication
+from smart_launch.tokens import TokenAnswer, TokenEndpoint
 
 PATIENT, OTHER = "tomas-wojcik", "bronwen-achterberg"
 DIRECT = {"http": "", "https": ""}
@@ -145,6 +148,10 @@ def test_smart_015_016_without_iss_and_launch_there_is_a_choice_of_ehrs(run, vis
     assert "launch" not in sent
     assert {"launch/patient", "openid"} <= set(sent["scope"].split())
     assert "launch" not in sent["scope"].split()
+
+
+def test_a_choice_in_other_letters_is_refused(visitor) -> None:
+    refused(visitor.get("/smart/launch?standalone=%C3%A9"), "unknown-ehr", 400)
 
 
 def test_a_choice_that_is_not_offered_is_refused(visitor) -> None:
@@ -625,6 +632,7 @@ def test_smart_092_a_form_that_is_not_of_our_page_does_nothing(run, visitor, pat
         ({}, {}),
         ({"csrf": "x" * 43}, {}),
         ({"csrf": ""}, {"Sec_Fetch_Site": "same-origin"}),
+        ({"csrf": "é"}, {"Sec_Fetch_Site": "same-origin"}),
         (good, {"Sec_Fetch_Site": "cross-site"}),
         (good, {"Sec_Fetch_Site": "same-site"}),
         (good, {"Origin": "https://evil.example"}),
@@ -645,6 +653,35 @@ def test_smart_084_085_closing_gives_the_tokens_back_and_ends_the_session(run, v
     assert closed.status_code == 200
     assert run.ehr.authorization.access(access) is None
     refused(visitor.get(where), "closed", 401)
+
+
+def test_what_another_key_sealed_is_over_and_no_failure(run, visitor) -> None:
+    where, back = visitor.open(), visitor.authorize(visitor.begin())
+    with run.store.transaction() as connection:
+        connection.execute(launch_state.update().values(sealed=b"sealed elsewhere"))
+    refused(visitor.get(back), "used", 400)
+    where = visitor.open()
+    with run.store.transaction() as connection:
+        connection.execute(app_session.update().values(sealed=b"sealed elsewhere"))
+
+    refused(visitor.get(where), "session-ended", 401)
+
+
+def test_a_site_that_hands_its_ehr_to_another_site_ends_the_sessions() -> None:
+    kept = []
+
+    def config(known: ServiceConfig) -> LiveConfig:
+        kept.append(LiveConfig(known))
+        return kept[0]
+
+    with running(config=config) as run:
+        visitor = Visitor(run)
+        where = visitor.open()
+        (site,) = kept[0]().sites
+        taken = tuple(replace(entry, site="other") for entry in site.smart)
+        kept[0]._config = replace(kept[0](), sites=(replace(site, smart=()), replace(site, id="other", smart=taken)))
+
+        refused(visitor.get(where), "session-ended", 401)
 
 
 # ---- tokens -------------------------------------------------------------------------------------------------------
@@ -689,8 +726,40 @@ def test_smart_081_refreshing_never_changes_the_patient(run, visitor) -> None:
     where = visitor.open()
     run.clock.ahead += 100
 
-    refused(visitor.get(where), "access-ended", 401)
-    refused(visitor.get(where), "session-ended", 401)
+    for _ in range(2):
+        refused(visitor.get(where), "access-ended", 401)
+
+
+def test_while_the_ehr_cannot_say_where_to_refresh_nothing_is_lost(run, visitor) -> None:
+    run.behave(Behaviour(token_life_s=120))
+    where = visitor.open()
+    run.clock.ahead += 100
+    run.behave(Behaviour(token_life_s=120, metadata={"token_endpoint": None}))
+    run.forget()
+    refused(visitor.get(where), "ehr-failed", 502)
+    run.behave(Behaviour(token_life_s=120))
+
+    assert "C-SSRS question 4" in visitor.get(where).text
+    assert run.refreshes() == 1
+
+
+def test_a_launch_for_another_patient_while_a_token_is_refreshed_ends_the_page(run, visitor, monkeypatch) -> None:
+    run.behave(Behaviour(token_life_s=120))
+    where = visitor.open()
+    run.clock.ahead += 100
+    refresh, cookies = TokenEndpoint.refresh, visitor.cookies()
+
+    def slowly(self: TokenEndpoint, token: str) -> TokenAnswer:
+        answer = refresh(self, token)
+        visitor.begin(OTHER)
+        return answer
+
+    monkeypatch.setattr(TokenEndpoint, "refresh", slowly)
+    other = run.service.test_client()
+    for name, value in cookies.items():
+        other.set_cookie(name, value, domain="127.0.0.1")
+
+    refused(other.get(where, base_url=visitor.base), "moved", 401)
 
 
 def test_without_a_refresh_token_the_session_ends_with_the_token(run, visitor) -> None:
