@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
@@ -22,6 +24,9 @@ from smart_launch.id_token import IssuerKeys
 from smart_launch.own_keys import OwnKeys
 from smart_launch.runtime import AppRuntime
 from smart_launch.settings import AppSettings, AppSite
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 NOWHERE = "http://127.0.0.1"
 # The routes that may wait for an EHR.
@@ -50,6 +55,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         now=runtime.now,
     )
     app.extensions["mhcds-smart"] = whole
+    _below(app, lambda: urlsplit(runtime.config().address or NOWHERE).path)
     _limit(app)
     pages.ready(
         app,
@@ -58,6 +64,16 @@ def register(app: Flask, runtime: Runtime) -> None:
         app_pages.create_blueprint(whole),
         form_pages.create_blueprint(whole),
     )
+
+
+def _below(app: Flask, path: Callable[[], str]) -> None:
+    """Addresses that pages and redirects name begin with the path of public_url, which a proxy takes away."""
+    inner = app.wsgi_app
+
+    def outer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        return inner(environ | {"SCRIPT_NAME": path()}, start)
+
+    app.wsgi_app = outer  # type: ignore[method-assign, assignment]  # as Flask's documentation does
 
 
 def _limit(app: Flask) -> None:

@@ -39,6 +39,7 @@ WORDS: dict[str, ErrorWords] = {
         NOT_STARTED, later("The way it was opened is incomplete or not as agreed."), FROM_CHART, ASK_IT
     ),
     "unknown-ehr": _words(NOT_STARTED, later("It is not set up for the system that asked for it."), SET_UP),
+    "insecure": _words(NOT_STARTED, later("It is open to secure connections (https) only."), SET_UP),
     "used": _words(
         NOT_STARTED,
         later("This step of opening it was taken before, in another browser, or more than ten minutes ago."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import time
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 import msgspec
 from flask import Response, g, request
@@ -77,9 +78,15 @@ def check_sender(address: str) -> None:
     Pages refer nothing, so browsers may write Origin as `null`; then the token in the form decides.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    ours = "/".join(address.split("/")[:3])
-    if site not in (None, "same-origin") or origin not in (None, "null", ours):
+    if site not in (None, "same-origin") or origin not in (None, "null", origin_of(address)):
         raise NotAllowed("form: expected it to be sent from a page of this app", "form-refused")
+
+
+def origin_of(address: str) -> str:
+    """The origin of an address as browsers write it: small letters, no default port."""
+    parts = urlsplit(address.lower())
+    usual = {"http": "80", "https": "443"}.get(parts.scheme, "")
+    return f"{parts.scheme}://{parts.netloc.removesuffix(f':{usual}')}"
 
 
 def found(app: AppRuntime, launch: str) -> KeptSession:

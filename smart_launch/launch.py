@@ -143,7 +143,7 @@ def launch_again(registration: Registration, handle: str | None) -> str:
 
 def tried(secret: str) -> BaseResponse:
     """Comes back once, to see whether a frame's browser keeps the cookie."""
-    answer = redirect(f"{request.full_path}&tried=1", 303)
+    answer = redirect(f"{url_for('smart.launch')}?{request.query_string.decode('latin-1')}&tried=1", 303)
     put_cookie(answer, BROWSER, secret)  # type: ignore[arg-type]  # as above
     return answer
 

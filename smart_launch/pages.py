@@ -86,9 +86,11 @@ def error_page(error: SmartError, *, again: str | None = None) -> Response:
 
 
 def unforeseen(error: Exception) -> Response:
-    """Anything else: the store that failed, or what nobody foresaw. Its message may quote chart data."""
+    """Anything else: plain http, the store that failed, or what nobody foresaw, whose message may quote chart data."""
     if isinstance(error, HTTPException):
         return error_page(SmartError("a request that cannot be used", "form-refused", error.code or 400))
+    if getattr(error, "status", 500) == 403:
+        return error_page(SmartError(f"{error}: [tls], or X-Forwarded-Proto of a trusted proxy", "insecure", 403))
     status = 503 if getattr(error, "status", 500) == 503 else 500
     code = support_code()
     trace = error.__traceback__

@@ -14,12 +14,15 @@ import pytest
 import requests
 from smart_run import Run, Visitor, csrf_of, running
 
+from cds_service.app import create_app
 from cds_service.demo_ehr.behaviour import Behaviour, TokenFailure
 from cds_service.demo_ehr.id_tokens import new_key
 from cds_service.demo_ehr.scopes import Syntax
 from cds_service.live_config import LiveConfig
-from cds_service.sites import ServiceConfig
+from cds_service.sites import ServiceConfig, default_config
 from cds_service.tables import app_event, app_session, launch_state
+from explanations.assessment import Engine
+from smart_launch.guard import origin_of
 from smart_launch.settings import ClientAuthentication
 from smart_launch.tokens import TokenAnswer, TokenEndpoint
 
@@ -798,6 +801,48 @@ def test_smart_100_who_saw_what_is_on_record_without_names(run, visitor) -> None
     assert launched["user"] == shown["user"]
     assert launched["launch"] == shown["launch"] == where.split("/")[3]
     assert not any(word in json.dumps([launched, shown]) for word in ("Wójcik", PATIENT, "Practitioner"))
+
+
+# ---- the address --------------------------------------------------------------------------------------------------
+
+
+def test_below_a_path_of_the_public_address_all_addresses_have_it() -> None:
+    with running(config=lambda c: replace(c, address=f"{c.address}/cds")) as run:
+        visitor = Visitor(run)
+        tried = visitor.get(run.launch_url(PATIENT), Sec_Fetch_Dest="iframe")
+        request_url = visitor.get(run.launch_url(PATIENT)).headers["Location"]
+        back = query_of(request_url)["redirect_uri"]
+        # The authorization server knows the address without the path; a proxy would take it away.
+        answer = visitor.authorize(with_query(request_url, redirect_uri=run.addresses.redirect_uri))
+        state = query_of(answer)["state"]
+        no_code = visitor.get(f"/smart/callback?state={state}")
+        choose = visitor.get("/smart/launch").text
+
+    assert tried.headers["Location"].startswith("/cds/smart/launch?")
+    assert back.endswith("/cds/smart/callback")
+    assert "/cds/smart/static/app.css" in no_code.text
+    assert set(re.findall(r'(?:href|src|action)="(/[a-z]*/)', choose)) == {"/cds/"}
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("https://Host.example/cds", "https://host.example"),
+        ("https://host.example:443", "https://host.example"),
+        ("https://host.example:8443/", "https://host.example:8443"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://[::1]:443", "https://[::1]"),
+    ],
+)
+def test_smart_092_our_origin_is_written_as_browsers_write_it(address: str, origin: str) -> None:
+    assert origin_of(address) == origin
+
+
+def test_plain_http_in_production_gets_a_page_that_says_so(caplog) -> None:
+    service = create_app(replace(default_config(), mode="production"), engine=Engine())
+
+    refused(service.test_client().get("/smart/launch?iss=x&launch=y"), "insecure", 403)
+    assert "X-Forwarded-Proto" in caplog.text
 
 
 # ---- headers ------------------------------------------------------------------------------------------------------
