@@ -14,8 +14,10 @@ from cds_service.store import Store
 from cds_service.tables import app_event, app_session, launch_state, submission, written
 from smart_launch.sessions import KeptSession
 
-# How long what is over is still known, so that a page can say why.
+# How long what is over is still known, so that a page can say why; and after how long without use it is over by any
+# setting.
 KEPT_S = 24 * 60 * 60
+OVER_S = 60 * 60
 EMPTY = b""
 
 
@@ -39,10 +41,12 @@ class AppRows:
         return bytes(row.sealed) if row is not None and row.expires >= now else None
 
     def put_session(self, kept: KeptSession) -> None:
-        """Keeps a new session; forgets those of yesterday."""
+        """Keeps a new session; forgets those of yesterday, and the tokens of those that nobody came back to."""
         values = {name: getattr(kept, name) for name in COLUMNS}
+        left = sa.and_(app_session.c.used < kept.started - OVER_S, app_session.c.ended.is_(None))
         with self.store.transaction() as connection:
             connection.execute(app_session.delete().where(app_session.c.used < kept.started - KEPT_S))
+            connection.execute(app_session.update().where(left).values(ended="timed-out", sealed=EMPTY))
             connection.execute(app_session.insert().values(values))
 
     def session(self, launch: str) -> KeptSession | None:

@@ -135,6 +135,13 @@ WORDS: dict[str, ErrorWords] = {
         ASK_IT,
         back=True,
     ),
+    "in-doubt": _words(
+        later("It is not known what is in the chart."),
+        later("The service failed while something was being written to the chart, or just before or after."),
+        later("Wait a minute, then load this page again and let it send the form again: nothing is written twice."),
+        later("Look in the chart before you enter it again."),
+        ASK_IT,
+    ),
     "unavailable": _words(
         NOT_OPENED,
         later("The service is not available at the moment."),

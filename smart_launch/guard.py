@@ -26,6 +26,7 @@ from smart_launch.tokens import TokenEndpoint
 BEFORE_EXPIRY_S = 30
 WAIT_S, PAUSE_S = TIMEOUT_S + 3.0, 0.1
 WARN_S = 120
+MOST_FORM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ def looked_at(app: AppRuntime, launch: str) -> Opened:
 def opened_form(app: AppRuntime, launch: str) -> Opened:
     """The session of a form that was sent. Raises SessionOver, or NotAllowed for a form that is not of our page."""
     check_sender(app.settings().address)
+    request.max_content_length = MOST_FORM_BYTES
     there = opened(app, launch)
     if not hmac.compare_digest(request.form.get("csrf", "").encode(), there.session.csrf.encode()):
         raise NotAllowed("form: expected the token of this session", "form-refused")

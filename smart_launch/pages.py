@@ -28,6 +28,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'"
 )
+# What sends something to the chart: a failure on the way leaves open whether it is there.
+WRITING = ("smart_forms.write", "smart_forms.write_task", "smart_forms.take_back")
 LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -99,6 +101,8 @@ def unforeseen(error: Exception) -> Response:
     place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
     event = {"event": "smart-failed", "support": code, "type": type(error).__name__, "place": place}
     log.error(json.dumps(event))
+    if request.endpoint in WRITING:
+        return told("in-doubt", status, code)
     return told("unavailable" if status == 503 else "failed", status, code)
 
 

@@ -618,6 +618,23 @@ def test_smart_071_094_a_session_ends_after_fifteen_minutes_without_use_and_afte
     refused(visitor.get(where), "timed-out", 401)
 
 
+def test_of_a_session_that_nobody_came_back_to_no_token_is_kept(run, visitor) -> None:
+    where = visitor.open()
+    run.clock.ahead += 3601
+    Visitor(run).open(OTHER)
+    left = next(row for row in run.store.rows(app_session) if row["launch"] == where.split("/")[3])
+
+    assert (left["sealed"], left["ended"]) == (b"", "timed-out")
+    refused(visitor.get(where), "timed-out", 401)
+
+
+def test_a_form_that_is_too_long_is_not_read(run, visitor) -> None:
+    where = visitor.open()
+    token = csrf_of(visitor.get(where).text)
+
+    refused(visitor.post(f"{where}opinion", {"csrf": token, "comment": "x" * 100_000}), "form-refused", 413)
+
+
 def test_a_form_keeps_the_session(run, visitor) -> None:
     where = visitor.open()
     token = csrf_of(visitor.get(where).text)

@@ -14,6 +14,8 @@ from builders import AS_OF, patient, record_of
 from form_desk import Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
+from cds_service.app_store import AppRows
+from cds_service.errors import StoreUnavailable
 from cds_service.tables import app_event
 from fhir_adapters.questionnaires import form
 from smart_launch import confirming
@@ -167,6 +169,29 @@ def test_a_partial_failure_says_which_and_the_next_press_writes_the_rest(desk_of
     assert rest == carried
     done = desk.post("forms/phq-9/write", rest)
     assert done.status_code == 200 and len(desk.stored()) == 12
+
+
+def test_a_store_that_fails_after_the_chart_took_the_form_leaves_no_second_one(desk_of, monkeypatch) -> None:
+    desk = desk_of()
+    carried = reviewed(desk)
+    note_written = AppRows.note_written
+
+    def fails(self: AppRows, submission: str, slot: str, reference: str) -> None:
+        if slot == "form":
+            raise StoreUnavailable("down")
+        note_written(self, submission, slot, reference)
+
+    with monkeypatch.context() as down:
+        down.setattr(AppRows, "note_written", fails)
+        failed = desk.post("forms/phq-9/write", carried)
+    desk.clock[0] += timedelta(seconds=61)
+    again = desk.post("forms/phq-9/write", carried)
+
+    assert failed.status_code == 503
+    assert 'data-page="in-doubt"' in failed.get_data(as_text=True)
+    assert "Look in the chart before you enter it again" in words(failed)
+    assert again.status_code == 200
+    assert len(desk.stored()) == 12
 
 
 def test_a_lost_answer_is_no_second_form(desk_of, server) -> None:
