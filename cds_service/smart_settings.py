@@ -23,6 +23,7 @@ from smart_launch.scopes import parsed
 from smart_launch.settings import DEFAULT_ABSOLUTE_S, DEFAULT_IDLE_S, ClientAuthentication, Registration
 
 LEAST_IDLE_S, MOST_IDLE_S, MOST_ABSOLUTE_S = 60, 60 * 60, 24 * 60 * 60
+MOST_TEXT = 1000
 OTHER_SCOPES = ("launch", "launch/patient", "launch/encounter", "openid", "fhirUser", "profile", "online_access")
 
 
@@ -54,10 +55,10 @@ def registration(
     where = f"{path}: smart"
     _check_addresses(where, raw, problems, development=development)
     problems += [
-        f'{where}.frame_ancestors: expected origins such as "https://ehr.example": small letters, no path, no *; '
-        f"found {origin!r}"
+        f'{where}.frame_ancestors: expected origins such as "https://ehr.example": small letters, no path, no * '
+        f"(http on this machine in development only); found {origin!r}"
         for origin in raw.frame_ancestors
-        if not is_origin(origin)
+        if not is_origin(origin) or not (origin.startswith("https:") or (development and is_loopback(origin)))
     ]
     problems += [
         f"{where}.hosts: expected host names such as login.ehr.example, without port; found {host!r}"
@@ -67,7 +68,8 @@ def registration(
     problems += [
         f"{where}.scopes: expected scopes such as patient/Observation.rs, without *; found {text!r}"
         for text in raw.scopes or ()
-        if text not in OTHER_SCOPES and ((scope := parsed(text)) is None or scope.kind == "*")
+        if text not in OTHER_SCOPES
+        and ((scope := parsed(text)) is None or scope.kind == "*" or text.startswith("system/"))
     ]
     if not LEAST_IDLE_S <= raw.idle_s <= MOST_IDLE_S or not raw.idle_s <= raw.absolute_s <= MOST_ABSOLUTE_S:
         problems.append(
@@ -100,12 +102,21 @@ def registration(
 def _check_addresses(where: str, raw: SmartTable, problems: list[str], *, development: bool) -> None:
     for key, url in (("iss", raw.iss), ("id_token_jwks", raw.id_token_jwks)):
         local = development and url is not None and is_loopback(url)
-        if url is not None and not (is_base(url) and (url.startswith("https:") or local)):
+        if url is not None and not (_is_plain(url) and is_base(url) and (url.startswith("https:") or local)):
             problems.append(
                 f"{where}.{key}: expected an https address (http on this machine in development only); found {url!r}"
             )
-    if not raw.client_id or not raw.client_id.isprintable():
-        problems.append(f"{where}.client_id: expected the client id that the EHR gave us; found none")
+    for key, text in (("client_id", raw.client_id), ("label", raw.label), ("id_token_issuer", raw.id_token_issuer)):
+        if text is not None and not (text.strip() and len(text) <= MOST_TEXT and text.isprintable()):
+            wanted = "the client id that the EHR gave us" if key == "client_id" else "text"
+            problems.append(f"{where}.{key}: expected {wanted}, 1 to {MOST_TEXT} printable characters; found {text!r}")
+
+
+def _is_plain(url: str) -> bool:
+    """Whether an address is sent as it is written: no character is encoded on the way, and no part of it goes up."""
+    path = url.partition("://")[2]
+    plain = url.isascii() and url.isprintable() and not any(c in url for c in ' "<>\\^`{|}')
+    return plain and "//" not in path and not any(part in (".", "..") for part in path.split("/"))
 
 
 def is_origin(text: str) -> bool:

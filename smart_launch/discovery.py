@@ -107,10 +107,10 @@ def read(content: dict[str, Any], iss: str) -> Endpoints:
 
 
 def checked(found: Endpoints, registration: Registration, *, local: bool) -> Endpoints:
-    """The endpoints, all of them on hosts that the registration knows. Raises EhrFailed (SMART-028)."""
+    """The endpoints, all that are used on hosts that the registration knows. Raises EhrFailed (SMART-028)."""
     hosts = (host_of(registration.iss), *registration.hosts)
     for name in ("authorization", "token", "revocation", "jwks_uri"):
-        url = getattr(found, name)
+        url = None if name == "jwks_uri" and registration.id_token_jwks else getattr(found, name)
         if url is not None and not allowed_url(url, hosts, local=local):
             log.error(json.dumps({"event": "smart-endpoint-refused", "site": registration.site, "endpoint": name}))
             raise EhrFailed(

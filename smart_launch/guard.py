@@ -155,7 +155,7 @@ def refreshed(app: AppRuntime, registration: Registration, session: Session) -> 
     except EhrFailed as error:
         app.store.end_session(session.launch, "access-ended")
         raise SessionOver(f"session: not refreshed: {error}", "access-ended") from error
-    if answer.context.get("patient", session.context.patient) != session.context.patient:
+    if answer.context.get("patient") not in (None, session.context.patient):
         app.store.end_session(session.launch, "access-ended")
         raise SessionOver("session: expected the patient of the launch when refreshing", "access-ended")
     changed = msgspec.structs.replace(

@@ -87,7 +87,8 @@ class IssuerKeys:
 
 
 def _named(keys: tuple[dict[str, Any], ...], kid: str | None) -> tuple[dict[str, Any], ...]:
-    return keys if kid is None else tuple(key for key in keys if key.get("kid") == kid)
+    """The keys that may be meant: some servers name none of theirs."""
+    return keys if kid is None else tuple(key for key in keys if key.get("kid") in (None, kid))
 
 
 def _read_keys(url: str) -> tuple[dict[str, Any], ...]:

@@ -152,12 +152,16 @@ def authorization_request(app: AppRuntime, registration: Registration, browser: 
     """Its address, once the launch is kept under a state (SMART-030 to 036)."""
     endpoints = app.discovery.endpoints(registration)
     site = app.settings().site(registration.site)
-    asked = registration.scopes or scopes.wanted(
-        ehr_launch=handle is not None,
-        version_2=endpoints.version_2,
-        consents=site is not None and site.reading.consent.use == "required",
-        write_back=registration.write_back,
-        online=endpoints.online,
+    asked = (
+        scopes.of_launch(registration.scopes, ehr_launch=handle is not None)
+        if registration.scopes
+        else scopes.wanted(
+            ehr_launch=handle is not None,
+            version_2=endpoints.version_2,
+            consents=site is not None and site.reading.consent.use == "required",
+            write_back=registration.write_back,
+            online=endpoints.online,
+        )
     )
     state, nonce, verifier = app.new_secret(), app.new_secret(), secrets.token_urlsafe(64)
     pending = Pending(

@@ -90,7 +90,10 @@ def error_page(error: SmartError, *, again: str | None = None) -> Response:
 def unforeseen(error: Exception) -> Response:
     """Anything else: plain http, the store that failed, or what nobody foresaw, whose message may quote chart data."""
     if isinstance(error, HTTPException):
-        return error_page(SmartError("a request that cannot be used", "form-refused", error.code or 400))
+        status = error.code or 400
+        return error_page(
+            SmartError("a request that cannot be used", "no-page" if status == 404 else "form-refused", status)
+        )
     if getattr(error, "status", 500) == 403:
         return error_page(SmartError(f"{error}: [tls], or X-Forwarded-Proto of a trusted proxy", "insecure", 403))
     status = 503 if getattr(error, "status", 500) == 503 else 500
@@ -121,7 +124,7 @@ def support_code() -> str:
 
 def protected(app: AppRuntime, response: Response) -> Response:
     """The headers that every answer below /smart has."""
-    static = request.endpoint == "smart_pages.static"
+    static = request.endpoint == "smart_pages.static" and response.status_code in (200, 206, 304)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if static:

@@ -75,6 +75,12 @@ def wanted(*, ehr_launch: bool, version_2: bool, consents: bool, write_back: boo
     )
 
 
+def of_launch(scopes: Iterable[str], *, ehr_launch: bool) -> tuple[str, ...]:
+    """Scopes that a site has set, with the one that goes with this kind of launch and without the other (SMART-013)."""
+    context = "launch" if ehr_launch else "launch/patient"
+    return (context, *(scope for scope in scopes if scope not in ("launch", "launch/patient")))
+
+
 def _rights(kind: str, *, version_2: bool, write_back: bool) -> str:
     if not version_2:
         return "read"

@@ -750,6 +750,20 @@ def test_smart_081_refreshing_never_changes_the_patient(run, visitor) -> None:
         refused(visitor.get(where), "access-ended", 401)
 
 
+def test_smart_081_a_patient_that_is_nothing_when_refreshing_is_no_other_patient(run, visitor, monkeypatch) -> None:
+    run.behave(Behaviour(token_life_s=120))
+    where = visitor.open()
+    run.clock.ahead += 100
+    refresh = TokenEndpoint.refresh
+    monkeypatch.setattr(TokenEndpoint, "refresh", lambda self, t: replace(refresh(self, t), context={"patient": None}))
+
+    assert "C-SSRS question 4" in visitor.get(where).text
+
+
+def test_a_file_that_is_not_there_is_no_refused_form(visitor) -> None:
+    refused(visitor.get("/smart/static/none.css"), "no-page", 404)
+
+
 def test_while_the_ehr_cannot_say_where_to_refresh_nothing_is_lost(run, visitor) -> None:
     run.behave(Behaviour(token_life_s=120))
     where = visitor.open()

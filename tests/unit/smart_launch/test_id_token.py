@@ -163,6 +163,20 @@ def test_a_token_without_kid_is_tried_with_the_keys_there_are(host) -> None:
     assert user_of(host, signed(claims_of(host), kid=...)).subject == "user-1"
 
 
+def test_keys_without_a_name_are_tried_for_a_token_that_names_one(host) -> None:
+    bare = {name: value for name, value in public_jwk("RS256", "rsa").items() if name not in ("kid", "alg", "use")}
+    host.answers["/jwks"] = Answer({"keys": [bare]})
+
+    assert user_of(host, signed(claims_of(host))).subject == "user-1"
+    refused(host, signed(claims_of(host), key="second"))
+
+
+def test_keys_of_the_registration_make_those_of_discovery_unneeded(host) -> None:
+    host.configuration["jwks_uri"] = "https://elsewhere.example/jwks"
+
+    assert user_of(host, signed(claims_of(host)), id_token_jwks=f"{host.root}/jwks").subject == "user-1"
+
+
 def test_smart_027_a_new_key_is_found_and_unknown_ones_do_not_make_us_ask_again_and_again(host) -> None:
     clock = [0.0]
     keys = IssuerKeys(local=lambda: True, clock=lambda: clock[0])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_launch.scopes import READ_TYPES, granted, missing, narrowed, parsed, wanted
+from smart_launch.scopes import READ_TYPES, granted, missing, narrowed, of_launch, parsed, wanted
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,10 @@ def test_no_text_grants_more_than_it_says(text: str) -> None:
     assert granted((text,), "Observation", "c") == (
         found is not None and found.kind in ("Observation", "*") and "c" in found.rights
     )
+
+
+def test_smart_013_016_scopes_of_a_site_go_with_the_kind_of_launch() -> None:
+    given = ("openid", "launch/patient", "launch", "patient/Patient.rs")
+
+    assert of_launch(given, ehr_launch=True) == ("launch", "openid", "patient/Patient.rs")
+    assert of_launch(given[:1], ehr_launch=False) == ("launch/patient", "openid")
