@@ -10,7 +10,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cds_service.errors import ConfigError
@@ -22,16 +23,18 @@ RESTART = ("mode", "models", "store", "tls", "trusted_proxies", "data_key")
 
 
 class Reread:
-    """Loads the settings of a folder, and knows whether its files, or key sets that they name, have changed since."""
+    """Loads the settings of a folder, and knows whether its files, or key sets and secrets they name, have changed."""
 
     def __init__(self, folder: Path, address: str) -> None:
         self.folder = folder
         self._address = address
         self._named: tuple[Path, ...] = ()
+        self._secrets: tuple[Path, ...] = ()
         self._seen: object = None
 
     def __call__(self) -> ServiceConfig:
         """The settings. Raises ConfigError."""
+        self._secrets = tuple(sorted({secret for path in self._settings() for secret in _referred_by(path)}))
         own = self._own()  # before reading: what changes meanwhile is read again
         self._seen = own, _state(self._named)
         config = load_config(self.folder, address=self._address, serving=True)
@@ -44,7 +47,10 @@ class Reread:
         return (self._own(), _state(self._named)) != self._seen
 
     def _own(self) -> tuple[tuple[str, int, int], ...]:
-        return _state(sorted((*self.folder.glob("*.toml"), *self.folder.glob("sites/*"))))
+        return _state((*self._settings(), *self._secrets))
+
+    def _settings(self) -> list[Path]:
+        return sorted((*self.folder.glob("*.toml"), *self.folder.glob("sites/*")))
 
 
 class LiveConfig:
@@ -97,6 +103,22 @@ class LiveConfig:
     def _keep(self, problem: str) -> None:
         self.problem = problem
         log.error(json.dumps({"event": "settings-not-reloaded", "problem": problem}))
+
+
+def _referred_by(path: Path) -> Iterator[Path]:
+    """The files of `{ file = "..." }` in a file of settings; none of one that cannot be read."""
+    try:
+        waiting: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        return
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if isinstance(found.get("file"), str):
+                yield path.parent / found["file"]
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
 
 
 def _state(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from ehr import app_of, settings
 
+from cds_service import live_config
 from cds_service.errors import ConfigError
+from cds_service.live_config import LiveConfig
 from cds_service.sites import load_config
 from smart_launch.own_keys import new_pem
 from smart_launch.settings import ClientAuthentication
@@ -139,3 +141,26 @@ def test_without_a_registration_no_keys_are_made_and_no_launch_is_known(tmp_path
     assert client.get("/smart/jwks.json").get_json() == {"keys": []}
     assert client.get("/smart/launch?iss=https%3A%2F%2Fehr.example%2Ffhir&launch=x").status_code == 400
     assert not list((tmp_path / "data").glob("*.pem"))
+
+
+def test_smart_007_008_a_key_and_a_secret_that_are_changed_in_their_files_are_used_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_config, "LOOK_S", 0)
+    key, secret = tmp_path / "key.pem", tmp_path / "secret"
+    key.write_text(new_pem("ES384"))
+    secret.write_text("one")
+    table = SMART | {"authentication": "client_secret_basic", "client_secret": {"file": str(secret)}}
+    live = LiveConfig.of(
+        settings(tmp_path / "settings", service={"smart_keys": [{"file": str(key)}]}, site={"smart": [table]}), "x"
+    )
+    before = live()
+    key.write_text(new_pem("ES384"))
+    secret.write_text("another")
+    after = live()
+
+    assert (before.registrations[0].secret, after.registrations[0].secret) == ("one", "another")
+    assert before.smart_keys != after.smart_keys
+    secret.unlink()
+    assert live().registrations[0].secret == "another"
+    assert "cannot be read" in str(live.problem)
