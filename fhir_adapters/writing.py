@@ -155,7 +155,9 @@ class FhirWriter:
         if reply.status not in (200, 201):
             raise _failure(reply, "the chart did not take it")
         reference = self._reference(kind, reply)
-        if reference is None:
+        matched = reply.status == 200 and not self._ours(_object(reply.body), kind, system, value)
+        if reference is None or matched:
+            # 200 says that one was there: a server that does not know the parameter matches whatever it has.
             reference = self._there(kind, system, value)
         if reference is None:
             raise WriteUnknown("the chart took it and did not say under which name")

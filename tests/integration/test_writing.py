@@ -87,6 +87,18 @@ def test_a_second_time_it_is_there_already(server, who: str) -> None:
     assert len(stored(server, "Observation", who)) == 1
 
 
+@pytest.mark.parametrize("name", [FORM, TOTAL])
+def test_another_resource_that_the_condition_matched_is_not_taken_for_ours(server, who: str, name: str) -> None:
+    other = writer(server, server.load(patient())).create(slots(who)[name].resource).reference
+    ours = slots(who)[name].resource
+    kind = ours["resourceType"]
+    server.reset()
+    server.fail(kind, answering(200, Location=f"{server.base}/{other}/_history/1"), method="POST")
+
+    with pytest.raises(WriteUnknown):
+        writer(server, who).create(ours)
+
+
 def test_a_server_that_takes_no_condition_is_searched_first_and_then_written_to_without_one(server, who: str) -> None:
     response = slots(who)[FORM].resource  # the server has no search for this type, and says so
 
