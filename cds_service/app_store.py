@@ -18,6 +18,9 @@ from smart_launch.sessions import KeptSession
 # setting.
 KEPT_S = 24 * 60 * 60
 OVER_S = 60 * 60
+# Launches that wait for their callbacks at once. Anybody may begin one: beyond this the oldest are given up, so that a
+# flood fills no disk, and launches that an EHR answers in seconds still come back.
+MOST_WAITING = 10_000
 EMPTY = b""
 
 
@@ -28,9 +31,12 @@ class AppRows:
     store: Store
 
     def put_launch(self, digest: str, sealed: bytes, expires: int, now: int) -> None:
-        """Keeps a launch that waits for its callback; throws away those that waited too long."""
+        """Keeps a launch that waits for its callback; throws away those that waited too long, or are too many."""
+        newest_first = sa.select(launch_state.c.expires).order_by(launch_state.c.expires.desc())
         with self.store.transaction() as connection:
-            connection.execute(launch_state.delete().where(launch_state.c.expires < now))
+            too_old = connection.execute(newest_first.offset(MOST_WAITING - 1).limit(1)).scalar()
+            gone = launch_state.c.expires < now if too_old is None else launch_state.c.expires <= too_old
+            connection.execute(launch_state.delete().where(gone))
             connection.execute(launch_state.insert().values(digest=digest, sealed=sealed, expires=expires))
 
     def take_launch(self, digest: str, now: int) -> bytes | None:
