@@ -25,7 +25,6 @@ from smart_launch.tokens import TokenEndpoint
 
 BEFORE_EXPIRY_S = 30
 WAIT_S, PAUSE_S = TIMEOUT_S + 3.0, 0.1
-WARN_S = 120
 MOST_FORM_BYTES = 64 * 1024
 
 

@@ -56,7 +56,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None
     csrf: str
     started: int
-    patient_name: str | None = None
     asked: tuple[str, ...] = ()
     version: int = 0
 
