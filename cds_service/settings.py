@@ -94,6 +94,13 @@ def url_parts(url: str) -> SplitResult | None:
     return parts
 
 
+def is_plain(url: str) -> bool:
+    """Whether an address is sent as it is written: no character is encoded on the way, and no part of it goes up."""
+    path = url.partition("://")[2]
+    plain = url.isascii() and url.isprintable() and not any(c in url for c in ' "<>\\^`{|}')
+    return plain and "//" not in path and not any(part in (".", "..") for part in path.split("/"))
+
+
 def limits(path: Path, raw: Limits, problems: list[str]) -> Limits:
     """The checked limits."""
     if raw.calls_per_minute < 0:
@@ -124,7 +131,7 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
         return address
     parts = url_parts(given)
     local = raw.mode == "development" and is_loopback(given)
-    if not is_base(given) or parts is None or not (parts.scheme == "https" or local):
+    if not (is_plain(given) and is_base(given)) or parts is None or not (parts.scheme == "https" or local):
         problems.append(
             f"{path}: public_url: expected an https address without query (http on this machine in development); "
             f"found {given!r}"

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from cds_service.data_key import text_beside
 from cds_service.errors import ConfigError
-from cds_service.settings import Reference, ServiceFile, secret, url_parts
+from cds_service.settings import Reference, ServiceFile, is_plain, secret, url_parts
 from fhir_adapters.client import is_base, is_loopback
 from smart_launch.own_keys import ALGORITHMS, OwnKeys, new_pem, own_keys
 from smart_launch.scopes import parsed
@@ -102,7 +102,7 @@ def registration(
 def _check_addresses(where: str, raw: SmartTable, problems: list[str], *, development: bool) -> None:
     for key, url in (("iss", raw.iss), ("id_token_jwks", raw.id_token_jwks)):
         local = development and url is not None and is_loopback(url)
-        if url is not None and not (_is_plain(url) and is_base(url) and (url.startswith("https:") or local)):
+        if url is not None and not (is_plain(url) and is_base(url) and (url.startswith("https:") or local)):
             problems.append(
                 f"{where}.{key}: expected an https address (http on this machine in development only); found {url!r}"
             )
@@ -110,13 +110,6 @@ def _check_addresses(where: str, raw: SmartTable, problems: list[str], *, develo
         if text is not None and not (text.strip() and len(text) <= MOST_TEXT and text.isprintable()):
             wanted = "the client id that the EHR gave us" if key == "client_id" else "text"
             problems.append(f"{where}.{key}: expected {wanted}, 1 to {MOST_TEXT} printable characters; found {text!r}")
-
-
-def _is_plain(url: str) -> bool:
-    """Whether an address is sent as it is written: no character is encoded on the way, and no part of it goes up."""
-    path = url.partition("://")[2]
-    plain = url.isascii() and url.isprintable() and not any(c in url for c in ' "<>\\^`{|}')
-    return plain and "//" not in path and not any(part in (".", "..") for part in path.split("/"))
 
 
 def is_origin(text: str) -> bool:

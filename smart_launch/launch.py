@@ -55,12 +55,12 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
     @blueprint.get("/smart/launch")
     def launch() -> BaseResponse:
-        return begin(app)
+        return looked_at() or begin(app)
 
     @blueprint.get("/smart/callback")
     def callback() -> BaseResponse:
         try:
-            return finish(app)
+            return looked_at() or finish(app)
         except NoCookie as error:
             return error_page(error, again=error.again)
 
@@ -72,6 +72,11 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         return answer
 
     return blueprint
+
+
+def looked_at() -> Response | None:
+    """The answer to HEAD: who only looks at an address begins, ends and uses nothing."""
+    return Response() if request.method == "HEAD" else None
 
 
 # ---- the launch ---------------------------------------------------------------------------------------------------

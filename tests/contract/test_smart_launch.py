@@ -593,6 +593,17 @@ def test_a_launch_opened_twice_ends_in_one_session(run, visitor) -> None:
     assert visitor.get(pages[1]).status_code == 200
 
 
+def test_looking_at_an_address_begins_and_uses_nothing(run, visitor) -> None:
+    page = visitor.open()
+    launched = visitor.inside(run.launch_url(OTHER))
+    assert visitor.client.head(launched, base_url=visitor.base).status_code == 200
+    assert visitor.get(page).status_code == 200
+    back = visitor.inside(visitor.authorize(visitor.begin()))
+    assert visitor.client.head(back, base_url=visitor.base).status_code == 200
+
+    assert visitor.get(back).status_code == 303
+
+
 def test_the_back_button_leads_to_a_callback_that_was_used(run, visitor) -> None:
     back = visitor.authorize(visitor.begin())
     page = visitor.get(back).headers["Location"]

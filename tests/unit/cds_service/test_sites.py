@@ -87,6 +87,8 @@ def test_a_service_file_out_of_range_is_refused(tmp_path: Path, text: str) -> No
 
 ODD = {
     "a broken public_url": ('public_url = "https://[x"', "", "public_url"),
+    "a public_url of two lines": ('public_url = "https://h.example/a\\nX: y"', "", "public_url"),
+    "a public_url that leads elsewhere": ('public_url = "https://h.example//evil.example"', "", "public_url"),
     "a port that is none": ('public_url = "https://h:abc"', "", "public_url"),
     "a broken origin": ('cors_origins = ["https://[x"]', "", "cors_origins"),
     "an origin in capitals": ('cors_origins = ["https://EHR.example"]', "", "cors_origins"),
