@@ -17,11 +17,12 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  #
 from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # as above
 
-from cds_service.settings import APP_PLACES
+from cds_service.settings import APP_PLACES, LAUNCH_PLACES
 from cds_service.sites import ServiceConfig
 from cds_service.slow_clients import SLOW_CLIENTS
 
-# Calls beyond `concurrent_calls` and `APP_PLACES` wait for a thread no longer than it takes to answer them 503.
+# Calls beyond `concurrent_calls`, and requests to the app beyond its places, wait for a thread no longer than it takes
+# to answer them 503.
 SPARE_THREADS = 16
 MOST_HEADER = 32 * 1024
 MEMORY = "/dev/shm"  # noqa: S108  # a full disk must not stop the counting
@@ -86,7 +87,7 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
         "worker_class": Worker,
-        "threads": config.limits.concurrent_calls + APP_PLACES + SPARE_THREADS,
+        "threads": config.limits.concurrent_calls + APP_PLACES + LAUNCH_PLACES + SPARE_THREADS,
         "timeout": 60,
         "graceful_timeout": 30,
         # Longer than a load balancer keeps its side open, so that it is never the one to be surprised.

@@ -26,9 +26,10 @@ LEAST_BODY_BYTES = 1024
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_DEADLINE_S = 60
 MOST_CONCURRENT = 1000
-# Requests to the SMART app that a worker takes at once, beside hook calls: anybody may open a launch, and a launch
-# waits for its EHR, so these must not take the threads on which hooks are answered.
-APP_PLACES = 16
+# Requests to the SMART app that a worker takes at once, beside hook calls, and launches among them: anybody may open a
+# launch, and it waits for its EHR, so launches must take neither the threads on which hooks are answered nor those of
+# clinicians who have a session.
+APP_PLACES, LAUNCH_PLACES = 16, 8
 DEFAULT_STORE = "sqlite:///data/mhcds.db"
 
 Mode = Literal["production", "development"]

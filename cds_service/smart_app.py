@@ -15,7 +15,7 @@ from cds_service.app_store import AppRows
 from cds_service.engine import for_site
 from cds_service.gate import Places
 from cds_service.runtime import Runtime
-from cds_service.settings import APP_PLACES
+from cds_service.settings import APP_PLACES, LAUNCH_PLACES
 from cds_service.sites import ServiceConfig
 from cds_service.smart_settings import keys_beside
 from smart_launch import app_pages, form_pages, launch, pages
@@ -78,12 +78,13 @@ def _below(app: Flask, path: Callable[[], str]) -> None:
 
 def _limit(app: Flask) -> None:
     """No more requests to the app at once than it has places; more get its page of a service that is not there."""
-    places = Places()
+    pages, launches = Places(), Places()
 
     def enter() -> None:
         if request.blueprint in WAITING and request.endpoint != "smart.jwks":
+            launch = request.endpoint == "smart.launch"
             g.place = ExitStack()
-            g.place.enter_context(places.one(APP_PLACES))
+            g.place.enter_context(launches.one(LAUNCH_PLACES) if launch else pages.one(APP_PLACES))
 
     def leave(_error: BaseException | None) -> None:
         place: ExitStack | None = g.pop("place", None)

@@ -389,6 +389,7 @@ def test_launches_at_an_ehr_that_hangs_keep_no_hook_call_waiting(tmp_path: Path)
 
         assert found.call(hook_request(more=POSITIVE)).status_code == 200
         assert found.get("/smart/jwks.json").status_code == 200
+        assert found.get("/smart/app/none/").status_code == 401  # a clinician's page
         assert time.monotonic() - began < 4
         answers = [job.result() for job in launches]
         assert {(a.status_code, re.search(r'data-page="([^"]+)"', a.text)[1]) for a in answers} == {
