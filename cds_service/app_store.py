@@ -47,12 +47,17 @@ class AppRows:
         return bytes(row.sealed) if row is not None and row.expires >= now else None
 
     def put_session(self, kept: KeptSession) -> None:
-        """Keeps a new session; forgets those of yesterday, and the tokens of those that nobody came back to."""
+        """Keeps a new session; forgets those of yesterday, and the tokens of those that nobody came back to.
+
+        What was noted of a form goes a day after that.
+        """
         values = {name: getattr(kept, name) for name in COLUMNS}
         left = sa.and_(app_session.c.used < kept.started - OVER_S, app_session.c.ended.is_(None))
         with self.store.transaction() as connection:
             connection.execute(app_session.delete().where(app_session.c.used < kept.started - KEPT_S))
             connection.execute(app_session.update().where(left).values(ended="timed-out", sealed=EMPTY))
+            for table in (submission, written):
+                connection.execute(table.delete().where(table.c.at < kept.started - 2 * KEPT_S))
             connection.execute(app_session.insert().values(values))
 
     def session(self, launch: str) -> KeptSession | None:

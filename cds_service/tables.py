@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 
 SCHEMA = sa.MetaData()
@@ -86,7 +88,7 @@ submission = sa.Table(
     SCHEMA,
     sa.Column("id", sa.String(128), primary_key=True),
     sa.Column("launch", sa.String(32), nullable=False),
-    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
 )
 written = sa.Table(
     "written",
@@ -94,6 +96,8 @@ written = sa.Table(
     sa.Column("submission", sa.String(128), primary_key=True),
     sa.Column("slot", sa.String(40), primary_key=True),
     sa.Column("reference", sa.String(256), nullable=False),
+    # When it was noted, in seconds since 1970: notes of the day before yesterday go.
+    sa.Column("at", sa.BigInteger, nullable=False, index=True, default=lambda: int(time.time())),
 )
 app_event = sa.Table(
     "app_event",
@@ -104,6 +108,6 @@ app_event = sa.Table(
 )
 
 # Over with the launch that they are of: in no backup.
-PASSING = (launch_state, app_session)
+PASSING = (launch_state, app_session, submission, written)
 # Rows numbered by the database.
 NUMBERED = (answer, feedback, app_event)

@@ -1,7 +1,8 @@
 """`.well-known/smart-configuration` of an EHR: where its OAuth endpoints are and what it can do.
 
-Kept for some minutes for each EHR; read again once when a token endpoint says that it does not know us. Endpoints are
-https and on hosts that the registration knows; anything else is refused and logged, since secrets would go there.
+Kept for some minutes for each EHR, a failure for some seconds; read again once when a token endpoint says that it does
+not know us. Endpoints are https and on hosts that the registration knows; anything else is refused and logged, since
+secrets would go there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from smart_launch.settings import Registration
 log = logging.getLogger("mhcds")
 FRESH_S, LEAST_FRESH_S, MOST_FRESH_S = 600, 60, 3600
 MOST_KEPT = 1000
+AFTER_FAILURE_S = 5  # launches at an EHR that hangs do not wait for it one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,28 +58,43 @@ class Discovery:
     def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._local, self._clock = local, clock
         self._kept: dict[str, tuple[float, Endpoints]] = {}
+        self._failed: dict[str, tuple[float, EhrFailed]] = {}
         self._lock = threading.Lock()
 
     def forget(self, registration: Registration) -> None:
         """What is kept of an EHR is asked for again the next time (SMART-027)."""
         with self._lock:
             self._kept.pop(registration.iss, None)
+            self._failed.pop(registration.iss, None)
 
     def endpoints(self, registration: Registration) -> Endpoints:
         """Those of the EHR of a registration. Raises EhrFailed."""
         with self._lock:
             until, kept = self._kept.get(registration.iss, (0.0, None))
+            failed_until, failure = self._failed.get(registration.iss, (0.0, None))
         if kept is not None and self._clock() < until:
             return checked(kept, registration, local=self._local())
+        if failure is not None and self._clock() < failed_until:
+            raise EhrFailed(str(failure), failure.page)
+        try:
+            found, fresh_s = self._asked(registration)
+        except EhrFailed as error:
+            with self._lock:
+                self._failed[registration.iss] = (self._clock() + AFTER_FAILURE_S, error)
+            raise
+        with self._lock:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[registration.iss] = (self._clock() + fresh_s, found)
+        return found
+
+    def _asked(self, registration: Registration) -> tuple[Endpoints, float]:
+        """The endpoints as the EHR says them now, and for how many seconds they are fresh. Raises EhrFailed."""
         answer = get_json(f"{registration.iss}/.well-known/smart-configuration")
         if answer.status != 200:
             raise EhrFailed(f"smart-configuration: expected status 200; found {answer.status}", "ehr-unreachable")
         found = checked(read(answer.content, registration.iss), registration, local=self._local())
-        with self._lock:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[registration.iss] = (self._clock() + _fresh_s(answer.max_age), found)
-        return found
+        return found, _fresh_s(answer.max_age)
 
 
 def _fresh_s(cache_control: str) -> float:

@@ -218,6 +218,11 @@ def finish(app: AppRuntime) -> BaseResponse:
     code = answered_code()
     answer = token_for(app, registration, endpoints, code, pending.verifier)
     user = user_of(app, registration, endpoints, answer, pending.nonce)
+    if not pending.ehr and (user is None or user.fhir_user is None):
+        # Nobody's chart was open: whoever chose the patient may be the patient.
+        raise LaunchRefused(
+            "callback: expected a practitioner as the user of a launch that began here", "clinicians-only", 403
+        )
     session = new_session(app, registration, answer, user, pending)
     secret = app.new_secret()
     now = app.seconds()
@@ -234,7 +239,8 @@ def finish(app: AppRuntime) -> BaseResponse:
             version=0,
         )
     )
-    note(app, session, "launched", ehr_launch=pending.ehr, scopes=list(session.scopes))
+    tenant = session.context.tenant
+    note(app, session, "launched", ehr_launch=pending.ehr, scopes=list(session.scopes), tenant=tenant)
     # The landing page is fixed (SMART-051).
     where = redirect(url_for("smart_app.summary", launch=session.launch), 303)
     put_cookie(where, SESSION, secret)  # type: ignore[arg-type]  # as above

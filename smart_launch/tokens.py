@@ -28,7 +28,7 @@ from smart_launch.settings import ClientAuthentication, Registration
 log = logging.getLogger("mhcds")
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_S, BACKDATED_S = 240, 20
-SHORT_S = 60  # how long a token is taken to last that does not say
+SHORT_S = 300  # how long a token is taken to last that does not say
 LONGEST_S = 24 * 60 * 60
 LONGEST_TEXT = 64 * 1024
 # What a token endpoint says -> which page says so (SMART-061).

@@ -70,7 +70,9 @@ class Run:
 
     def forget(self) -> None:
         """What the service keeps of the EHR's configuration is old now."""
-        self.service.extensions["mhcds-smart"].discovery._kept.clear()
+        discovery = self.service.extensions["mhcds-smart"].discovery
+        discovery._kept.clear()
+        discovery._failed.clear()
 
     def tokens(self) -> list[str]:
         """The access and refresh tokens that the EHR has handed out."""

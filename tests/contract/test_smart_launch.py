@@ -42,6 +42,7 @@ def run(whole: Run):
     before = whole.clock.ahead
     yield whole
     whole.behave(Behaviour())
+    whole.forget()
     whole.clock.ahead = before
 
 
@@ -167,6 +168,13 @@ def test_smart_010_where_no_ehr_may_be_chosen_none_is_named() -> None:
 
 
 def test_smart_118_a_launch_that_begins_here_lets_the_user_choose_the_patient(run, visitor) -> None:
+    page = visitor.get(chosen_patient(run, visitor).headers["Location"])
+
+    assert "C-SSRS question 4" in page.text
+
+
+def chosen_patient(run, visitor):
+    """The answer to the callback of a launch that begins here, after the user chose a patient."""
     key = re.search(r"standalone=([0-9a-f]{16})", visitor.get("/smart/launch").text)[1]
     chosen = requests.get(
         visitor.get(f"/smart/launch?standalone={key}").headers["Location"], timeout=10, proxies=DIRECT
@@ -180,9 +188,7 @@ def test_smart_118_a_launch_that_begins_here_lets_the_user_choose_the_patient(ru
         proxies=DIRECT,
     )
 
-    page = visitor.get(visitor.get(back.headers["Location"]).headers["Location"])
-
-    assert "C-SSRS question 4" in page.text
+    return visitor.get(back.headers["Location"])
 
 
 FRAME = {"Sec_Fetch_Dest": "iframe"}
@@ -474,6 +480,19 @@ def test_smart_076_without_fhir_user_the_chart_is_read_all_the_same(run, visitor
     run.behave(Behaviour(id_token_claims=lambda c: {k: v for k, v in c.items() if k != "fhirUser"}))
 
     assert "C-SSRS question 4" in visitor.get(visitor.open()).text
+
+
+@pytest.mark.parametrize("user", [None, "Device/1"])
+def test_a_launch_that_begins_here_is_for_practitioners_who_are_known(run, visitor, user: str | None) -> None:
+    run.behave(
+        Behaviour(
+            id_token_claims=lambda c: (
+                {k: v for k, v in c.items() if k != "fhirUser"} | ({"fhirUser": user} if user else {})
+            )
+        )
+    )
+
+    refused(chosen_patient(run, visitor), "clinicians-only", 403)
 
 
 def test_smart_063_a_launch_without_a_patient_gets_a_page(run, visitor) -> None:
@@ -783,6 +802,7 @@ def test_while_the_ehr_cannot_say_where_to_refresh_nothing_is_lost(run, visitor)
     run.forget()
     refused(visitor.get(where), "ehr-failed", 502)
     run.behave(Behaviour(token_life_s=120))
+    run.forget()
 
     assert "C-SSRS question 4" in visitor.get(where).text
     assert run.refreshes() == 1

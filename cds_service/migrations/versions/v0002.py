@@ -34,13 +34,14 @@ def upgrade() -> None:
         "submission",
         sa.Column("id", sa.String(128), primary_key=True),
         sa.Column("launch", sa.String(32), nullable=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False, index=True),
     )
     op.create_table(
         "written",
         sa.Column("submission", sa.String(128), primary_key=True),
         sa.Column("slot", sa.String(40), primary_key=True),
         sa.Column("reference", sa.String(256), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False, index=True),
     )
     op.create_table(
         "app_event",

@@ -124,12 +124,16 @@ def test_where_a_call_may_go(url: object, allowed: bool) -> None:
     "answer", [Answer({}, 404), Answer(raw=b"<html>"), Answer({}, 301, {"Location": "/x"}), Answer([])]
 )
 def test_what_cannot_be_discovered_is_an_error_that_the_next_launch_tries_again(host, answer: Answer) -> None:
-    discovery = Discovery(local=lambda: True)
+    clock = [0.0]
+    discovery = Discovery(local=lambda: True, clock=lambda: clock[0])
     good = host.answers[WELL_KNOWN]
     host.answers[WELL_KNOWN] = answer
-    with pytest.raises(EhrFailed):
-        discovery.endpoints(host.registration())
+    for _ in range(3):
+        with pytest.raises(EhrFailed):
+            discovery.endpoints(host.registration())
+    assert len(host.asked) == 1
     host.answers[WELL_KNOWN] = good
+    clock[0] += 5
 
     assert discovery.endpoints(host.registration()).token
 
