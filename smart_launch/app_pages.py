@@ -15,7 +15,6 @@ from smart_launch.pages import page
 from smart_launch.records import note
 from smart_launch.runtime import AppRuntime
 from smart_launch.summary import summary_of
-from smart_launch.tokens import TokenEndpoint
 from smart_launch.waiting import in_its_time
 
 
@@ -88,12 +87,7 @@ def give_back(app: AppRuntime, there: Opened) -> None:
     """Revokes what the EHR gave, where it takes it back (SMART-084). A failure is logged and changes nothing."""
     session = there.session
     try:
-        endpoint = TokenEndpoint(
-            endpoints=app.discovery.endpoints(there.registration),
-            registration=there.registration,
-            keys=app.keys(),
-            now=app.now(),
-        )
+        endpoint = app.token_endpoint(there.registration)
         if session.refresh_token is not None:
             endpoint.revoke(session.refresh_token, "refresh_token")
         endpoint.revoke(session.token, "access_token")

@@ -21,7 +21,6 @@ from smart_launch.pages import page
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.sessions import KeptSession, Session
 from smart_launch.settings import AppSite, Registration
-from smart_launch.tokens import TokenEndpoint
 
 BEFORE_EXPIRY_S = 30
 WAIT_S, PAUSE_S = TIMEOUT_S + 3.0, 0.1
@@ -141,12 +140,7 @@ def refreshed(app: AppRuntime, registration: Registration, session: Session) -> 
     Raises SessionOver; EhrFailed when the EHR's configuration cannot be had.
     """
     # Before its turn is taken: while these cannot be had, nothing is lost and the next request tries again.
-    endpoint = TokenEndpoint(
-        endpoints=app.discovery.endpoints(registration),
-        registration=registration,
-        keys=app.keys(),
-        now=app.now(),
-    )
+    endpoint = app.token_endpoint(registration)
     if not app.store.claim(f"refresh:{session.launch}:{session.version}", session.launch, app.seconds()):
         return awaited(app, session)
     try:

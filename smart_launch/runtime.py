@@ -15,7 +15,8 @@ from smart_launch.discovery import Discovery
 from smart_launch.id_token import IssuerKeys
 from smart_launch.own_keys import OwnKeys
 from smart_launch.sessions import AppStore
-from smart_launch.settings import AppSettings
+from smart_launch.settings import AppSettings, Registration
+from smart_launch.tokens import TokenEndpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,15 @@ class AppRuntime:
     topic_of: Callable[[str, str, str], str | None]
     now: Callable[[], datetime]
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
+
+    def token_endpoint(self, registration: Registration) -> TokenEndpoint:
+        """An EHR's token endpoint, as we use it now. Raises EhrFailed when its configuration cannot be had."""
+        return TokenEndpoint(
+            endpoints=self.discovery.endpoints(registration),
+            registration=registration,
+            keys=self.keys(),
+            now=self.now(),
+        )
 
     def seconds(self) -> int:
         """Now, in seconds since 1970."""
