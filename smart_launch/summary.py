@@ -17,6 +17,7 @@ from explanations.help_lines import GuidelineLink, guidelines
 from explanations.medicine_words import ABOUT, MedicineLine, medicine_lines, treatment_note
 from explanations.notice_list import history_apart
 from explanations.notices import PARTS
+from explanations.other_results import other_results
 from explanations.phrasebook import Phrasebook, day, long_day
 from fhir_adapters.facts import Consent, PatientRecord
 from fhir_adapters.gathered import MEDICATIONS
@@ -58,6 +59,16 @@ class Lead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """Another questionnaire on file: what was answered, latest first, and where the instrument is at home."""
+
+    title: str
+    rows: tuple[Markup, ...]
+    more: int
+    home: GuidelineLink | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """Everything on the page.
 
@@ -79,6 +90,7 @@ class Summary:
     acute: bool = False
     notified: bool = False
     trends: tuple[Trend, ...] = ()
+    others: tuple[Other, ...] = ()
     known: tuple[AvailableRow, ...] = ()
     withheld: str = ""
     estimates: tuple[Estimate, ...] = ()
@@ -90,6 +102,14 @@ class Summary:
     outcomes: tuple[Outcome, ...] = ()
     reasons: tuple[tuple[str, str], ...] = ()
     versions: tuple[str, ...] = ()
+
+
+def others_of(record: PatientRecord) -> tuple[Other, ...]:
+    """Questionnaires beside those that have a picture."""
+    return tuple(
+        Other(title=found.title, rows=tuple(line(row) for row in found.rows), more=found.more, home=found.home)
+        for found in other_results(record)
+    )
 
 
 def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
@@ -116,6 +136,7 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         notified=about_safety(reading.notices),
         trends=trends_of(record),
+        others=others_of(record),
         known=availability(assessment, phrases),
         withheld=withheld_words(record),
         estimates=found.views,

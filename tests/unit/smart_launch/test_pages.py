@@ -143,7 +143,7 @@ def words_of_others(page: str) -> str:
         texts += [row.words for row in shown.known]
         texts += flat(reading.identity) + flat(notices) + flat(findings) + flat(estimates) + flat(shown.known)
         texts += flat([(t.sentence, flat(t.rows)) for t in shown.trends]) + flat(shown.medicines or ())
-        texts += flat(shown.about_medicines) + flat(shown.guidelines) + flat(shown.history)
+        texts += flat(shown.about_medicines) + flat(shown.guidelines) + flat(shown.history) + flat(shown.others)
         texts += [shown.no_estimate, shown.withheld, shown.caution]
         texts += [shown.who.born or "", shown.who.identifier or "", shown.read_at, " · ".join(shown.versions)]
         texts += [t.title for t in shown.trends] + [gap.reason for gap in reading.assessment.record.unknown]
