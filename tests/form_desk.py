@@ -80,10 +80,10 @@ class Desk:
 
     def stored(self) -> list[dict]:
         return [
-            entry["resource"]
+            resource
             for kind in ("QuestionnaireResponse", "Observation", "Task", "ServiceRequest")
-            for entry in self.server.get(f"{kind}?_count=1000").get("entry", [])
-            if f"Patient/{self.who}" in json.dumps(entry["resource"])
+            for resource in self.server.all_of(kind)
+            if f"Patient/{self.who}" in json.dumps(resource)
         ]
 
     def open(self, launch: str, **changes) -> None:

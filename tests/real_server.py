@@ -256,6 +256,16 @@ class RealServer:
         assert got.status == 200, said[:500]
         return json.loads(said)
 
+    def all_of(self, kind: str) -> list[dict]:
+        """Every resource of a type that the server itself has, whosever it is."""
+        found, path = [], f"{kind}?_count=500"
+        while path:
+            page = self.get(path)
+            found += [entry["resource"] for entry in page.get("entry", [])]
+            following = next((k["url"] for k in page.get("link", []) if k["relation"] == "next"), "")
+            path = following.partition("/fhir/")[2]
+        return found
+
     def reset(self) -> None:
         """No faults, nothing seen."""
         self.proxy.faults.clear()

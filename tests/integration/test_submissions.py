@@ -80,10 +80,10 @@ def slots(who: str, key: str, *, nine: int = 1) -> tuple[Slot, ...]:
 
 def stored(server, who: str) -> list[dict]:
     return [
-        entry["resource"]
+        resource
         for kind in ("QuestionnaireResponse", "Observation")
-        for entry in server.get(f"{kind}?_count=1000").get("entry", [])
-        if entry["resource"]["subject"]["reference"].endswith(f"Patient/{who}")
+        for resource in server.all_of(kind)
+        if resource["subject"]["reference"].endswith(f"Patient/{who}")
     ]
 
 

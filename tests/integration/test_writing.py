@@ -52,8 +52,7 @@ def slots(who: str, submission: str | None = None) -> dict[str, Slot]:
 
 def stored(server, kind: str, who: str) -> list[dict]:
     """What of that type the server has of the patient, looked through here: it has no search for responses."""
-    entries = server.get(f"{kind}?_count=1000").get("entry", [])
-    return [e["resource"] for e in entries if e["resource"]["subject"]["reference"].endswith(f"Patient/{who}")]
+    return [r for r in server.all_of(kind) if r["subject"]["reference"].endswith(f"Patient/{who}")]
 
 
 @pytest.fixture
