@@ -35,7 +35,7 @@ def test_spoiled_calls_are_answered_as_described_and_nothing_private_is_logged(f
 
 
 def test_calls_drawn_from_the_description_are_answered_as_described(fuzzed) -> None:
-    counts = run_described(fuzzed, 1, 120)
+    counts = run_described(fuzzed, 1, 400)
 
     print(dict(counts))
     assert of(counts, "described, positive: ") >= {"200", "400", "401"}
