@@ -6,14 +6,16 @@ Strict content security policy, frames of the EHR of this launch alone, nothing 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import secrets
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, g, make_response, render_template, request
+from flask import Blueprint, Flask, Response, g, make_response, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from smart_launch import messages
@@ -30,6 +32,7 @@ POLICY = (
 )
 # What sends something to the chart: a failure on the way leaves open whether it is there.
 WRITING = ("smart_forms.write", "smart_forms.write_task", "smart_forms.take_back")
+STATIC = Path(__file__).parent / "static"
 LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -50,6 +53,7 @@ def create_blueprint(app: AppRuntime, language: str = messages.ENGLISH, folder: 
         static_url_path="/smart/static",
     )
     blueprint.record_once(lambda state: messages.install(state.app.jinja_env))
+    blueprint.record_once(lambda state: state.app.add_template_global(asset))
 
     @blueprint.get("/smart/", defaults={"_rest": ""})
     @blueprint.get("/smart/<path:_rest>")
@@ -66,6 +70,16 @@ def create_blueprint(app: AppRuntime, language: str = messages.ENGLISH, folder: 
     blueprint.before_app_request(before)
     blueprint.after_app_request(after)
     return blueprint
+
+
+def asset(name: str) -> str:
+    """The address of a style sheet, script or picture: another one for other content, so that no cache keeps an old."""
+    return url_for("smart_pages.static", filename=name, v=_version(name))
+
+
+@cache
+def _version(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:8]
 
 
 def with_error_pages(blueprint: Blueprint) -> None:

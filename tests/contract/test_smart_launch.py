@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import logging
@@ -922,6 +923,17 @@ def test_smart_059_095_096_pages_say_who_may_frame_them_and_keep_to_themselves(r
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert page.headers["Cache-Control"] == "no-store"
     assert not re.search(r"<script(?! src)|\sstyle=|\son[a-z]+=|javascript:", page.text)
+
+
+def test_style_sheets_and_scripts_have_another_address_when_they_change(run, visitor) -> None:
+    page = visitor.get("/smart/launch").text
+    addresses = re.findall(r'(?:href|src)="(/smart/static/[^"]+)"', page)
+
+    assert {address.partition("?")[0].rpartition("/")[2] for address in addresses} == {"app.css", "app.js", "icon.svg"}
+    for address in addresses:
+        with visitor.get(address) as answer:
+            assert hashlib.sha256(answer.data).hexdigest().startswith(query_of(address)["v"])
+            assert "max-age" in answer.headers["Cache-Control"]
 
 
 def test_smart_095_pages_of_no_launch_are_framed_by_nobody_and_name_nobody(run, visitor) -> None:
