@@ -97,6 +97,11 @@ class AppRows:
         with self.store.transaction() as connection:
             return self.store.new(connection, submission, {"id": submission_id, "launch": launch, "at": now})
 
+    def release(self, submission_id: str) -> None:
+        """Gives back what was claimed and not used."""
+        with self.store.transaction() as connection:
+            connection.execute(submission.delete().where(submission.c.id == submission_id))
+
     def note_written(self, submission_id: str, slot: str, reference: str) -> None:
         """Keeps that one resource of a submission is in the chart."""
         row = {"submission": submission_id, "slot": slot, "reference": reference}

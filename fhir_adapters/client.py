@@ -384,11 +384,11 @@ def _answering(
         # The last two: a TLS socket that is shut down while it is being read.
         if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
             raise TooLate(LATE) from error
-        kind = NotReached if _never_connected(error) else Unreachable
+        kind = NotReached if never_connected(error) else Unreachable
         raise kind("the chart could not be reached, or dropped the connection") from error
 
 
-def _never_connected(error: Exception) -> bool:
+def never_connected(error: Exception) -> bool:
     """Whether there was no connection at all, so that nothing can have been sent."""
     cause = error.args[0] if error.args else None
     return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)

@@ -16,7 +16,7 @@ from flask import Response, g, request
 
 from smart_launch.cookies import BROWSER, SESSION, cookie
 from smart_launch.errors import EhrFailed, NotAllowed, SessionOver
-from smart_launch.outbound import TIMEOUT_S
+from smart_launch.outbound import TIMEOUT_S, NotReached
 from smart_launch.pages import page
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.sessions import KeptSession, Session
@@ -137,14 +137,19 @@ def with_good_token(app: AppRuntime, registration: Registration, session: Sessio
 def refreshed(app: AppRuntime, registration: Registration, session: Session) -> Session:
     """The session with a new token: got by this request, or by another one meanwhile.
 
-    Raises SessionOver; EhrFailed when the EHR's configuration cannot be had.
+    Raises SessionOver; EhrFailed when the EHR's configuration cannot be had, or its token endpoint not be reached.
     """
     # Before its turn is taken: while these cannot be had, nothing is lost and the next request tries again.
     endpoint = app.token_endpoint(registration)
-    if not app.store.claim(f"refresh:{session.launch}:{session.version}", session.launch, app.seconds()):
+    turn = f"refresh:{session.launch}:{session.version}"
+    if not app.store.claim(turn, session.launch, app.seconds()):
         return awaited(app, session)
     try:
         answer = endpoint.refresh(session.refresh_token or "")
+    except NotReached:
+        # Nothing was sent, so the refresh token is as good as it was.
+        app.store.release(turn)
+        raise
     except EhrFailed as error:
         app.store.end_session(session.launch, "access-ended")
         raise SessionOver(f"session: not refreshed: {error}", "access-ended") from error

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from fhir_adapters.client import is_base, is_loopback, watched_session
+from fhir_adapters.client import is_base, is_loopback, never_connected, watched_session
 from smart_launch.errors import EhrFailed
 
 TIMEOUT_S = 5.0
@@ -28,6 +28,10 @@ class Answer:
     status: int
     content: dict[str, Any]
     max_age: str = ""
+
+
+class NotReached(EhrFailed):
+    """There was no connection, so nothing was sent: what was to be sent can be sent another time."""
 
 
 def allowed_url(url: object, hosts: Iterable[str], *, local: bool) -> bool:
@@ -87,7 +91,8 @@ def _called(
             kept = found.headers.get("Cache-Control", "")
     # AttributeError: TLS that is cut while it is read.
     except (requests.RequestException, OSError, ValueError, AttributeError) as error:
-        raise EhrFailed("an OAuth endpoint could not be reached", "ehr-unreachable") from error
+        kind = NotReached if never_connected(error) else EhrFailed
+        raise kind("an OAuth endpoint could not be reached", "ehr-unreachable") from error
     if time.monotonic() >= deadline:
         raise EhrFailed("an OAuth endpoint did not answer in time", "ehr-unreachable")
     if 300 <= status < 400:

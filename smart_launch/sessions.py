@@ -111,6 +111,9 @@ class AppStore(Protocol):
     def claim(self, submission_id: str, launch: str, now: int) -> bool:
         """Takes a submission of a form for the first time; False when it was taken before."""
 
+    def release(self, submission_id: str) -> None:
+        """Gives back what was claimed and not used."""
+
     def note_written(self, submission_id: str, slot: str, reference: str) -> None:
         """Keeps that one resource of a submission is in the chart."""
 

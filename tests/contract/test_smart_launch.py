@@ -809,6 +809,21 @@ def test_while_the_ehr_cannot_say_where_to_refresh_nothing_is_lost(run, visitor)
     assert run.refreshes() == 1
 
 
+def test_while_the_token_endpoint_cannot_be_reached_nothing_is_lost(run, visitor) -> None:
+    run.behave(Behaviour(token_life_s=120))
+    where = visitor.open()
+    run.clock.ahead += 100
+    run.behave(Behaviour(token_life_s=120, metadata={"token_endpoint": "http://127.0.0.1:1/token"}))
+    run.forget()
+    for _ in range(2):
+        refused(visitor.get(where), "ehr-unreachable", 502)
+    run.behave(Behaviour(token_life_s=120))
+    run.forget()
+
+    assert "C-SSRS question 4" in visitor.get(where).text
+    assert run.refreshes() == 1
+
+
 def test_a_launch_for_another_patient_while_a_token_is_refreshed_ends_the_page(run, visitor, monkeypatch) -> None:
     run.behave(Behaviour(token_life_s=120))
     where = visitor.open()
