@@ -140,16 +140,20 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
     return given.rstrip("/")
 
 
+def is_origin(text: str) -> bool:
+    """Whether a text is an origin as browsers write it: scheme, host and port in small letters, no path."""
+    parts = url_parts(text)
+    return parts is not None and is_base(text) and text == f"{parts.scheme}://{parts.netloc}".lower()
+
+
 def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
     """The origins of browsers that may call: scheme, host and port, no path and no wildcard."""
-    for given in raw.cors_origins:
-        parts = url_parts(given)
-        exact = f"{parts.scheme}://{parts.netloc}".lower() if parts and is_base(given) else None
-        if given != exact:
-            problems.append(
-                f'{path}: cors_origins: expected origins as browsers send them, such as "https://ehr.example": '
-                f"small letters, no path, no *; found {given!r}"
-            )
+    problems += [
+        f'{path}: cors_origins: expected origins as browsers send them, such as "https://ehr.example": '
+        f"small letters, no path, no *; found {given!r}"
+        for given in raw.cors_origins
+        if not is_origin(given)
+    ]
     return tuple(raw.cors_origins)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from cds_service.data_key import text_beside
 from cds_service.errors import ConfigError
-from cds_service.settings import Reference, ServiceFile, is_plain, secret, url_parts
+from cds_service.settings import Reference, ServiceFile, is_origin, is_plain, secret
 from fhir_adapters.client import is_base, is_loopback
 from smart_launch.own_keys import ALGORITHMS, OwnKeys, new_pem, own_keys
 from smart_launch.scopes import parsed
@@ -58,7 +58,7 @@ def registration(
         f'{where}.frame_ancestors: expected origins such as "https://ehr.example": small letters, no path, no * '
         f"(http on this machine in development only); found {origin!r}"
         for origin in raw.frame_ancestors
-        if not is_origin(origin) or not (origin.startswith("https:") or (development and is_loopback(origin)))
+        if not may_frame(origin) or not (origin.startswith("https:") or (development and is_loopback(origin)))
     ]
     problems += [
         f"{where}.hosts: expected host names such as login.ehr.example, without port; found {host!r}"
@@ -112,11 +112,9 @@ def _check_addresses(where: str, raw: SmartTable, problems: list[str], *, develo
             problems.append(f"{where}.{key}: expected {wanted}, 1 to {MOST_TEXT} printable characters; found {text!r}")
 
 
-def is_origin(text: str) -> bool:
-    """Whether a text is an origin as browsers write it: what a frame-ancestors list may hold."""
-    parts = url_parts(text)
-    plain = parts is not None and is_base(text) and text == f"{parts.scheme}://{parts.netloc}".lower()
-    return plain and text.isascii() and not any(c in text for c in ";, '*")
+def may_frame(text: str) -> bool:
+    """Whether a text is an origin that the frame-ancestors list of a policy can hold, with nothing that ends it."""
+    return is_origin(text) and text.isascii() and not any(c in text for c in ";, '*")
 
 
 def _secret(path: Path, where: str, raw: SmartTable, problems: list[str]) -> str | None:

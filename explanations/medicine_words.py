@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from explanations.phrasebook import ago, dated
 from fhir_adapters.boxed_warnings import LabelWarning, warnings_by_code
 from fhir_adapters.facts import MedicineUse, PatientRecord
-from models.feature_schema import ANTIDEPRESSANTS
 
 RECENT_DAYS = 30
 # Said once, over the list.
@@ -106,8 +105,3 @@ def treatment_note(record: PatientRecord) -> str:
         return "Before any treatment of depression: ask about past mania or hypomania first."
     recorded = f"Bipolar disorder or mania is recorded ({dated(bipolar.when)})"
     return f"{recorded}; antidepressant monotherapy can trigger mania. Specialist advice first."
-
-
-def on_antidepressant(record: PatientRecord) -> bool:
-    """Whether an antidepressant is among the active medicines."""
-    return any(use.classes & set(ANTIDEPRESSANTS) for use in record.medicines)

@@ -74,13 +74,12 @@ def read_chart(app: AppRuntime, there: Opened) -> Reading:
     if found is None or (found.patient is None and not _kept_from_us(found)):
         why = next((u.reason for u in found.unknown if u.what == part.PATIENT), "") if found else "refused"
         raise EhrFailed(f"chart: the patient could not be read ({why})", "no-chart")
-    encounter = there.session.context.encounter
     try:
         record = patient_record(
             found,
             settings=there.site.reading,
             as_of=now,
-            encounter=f"Encounter/{encounter}" if encounter else None,
+            encounter=there.session.context.encounter_reference,
         )
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
@@ -107,7 +106,7 @@ def _gathered(
         client=FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + budget_s),
         granted=session.scopes,
     )
-    user = session.user.fhir_user if session.user else None
+    user = session.fhir_user
     found = gather(
         session.context.patient,
         {},

@@ -70,19 +70,18 @@ def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
 def occasion_of(there: Opened, entry: Entry) -> Occasion:
     """When, of whom and by whom; the submission as the chart knows it, which is of this launch alone."""
     session = there.session
-    encounter = session.context.encounter
     return Occasion(
         patient=f"Patient/{session.context.patient}",
         at=datetime.fromtimestamp(entry.at, UTC),
         submission=key_of(session.launch, entry.submission),
-        encounter=f"Encounter/{encounter}" if encounter else None,
-        user=session.user.fhir_user if session.user else None,
+        encounter=session.context.encounter_reference,
+        user=session.fhir_user,
     )
 
 
 def author(there: Opened) -> str | None:
     """Who signs: the practitioner of this launch."""
-    return author_of(there.session.user.fhir_user if there.session.user else None)
+    return author_of(there.session.fhir_user)
 
 
 def why_not(there: Opened, kind: str, shown: Person, *, adults: bool) -> str | None:

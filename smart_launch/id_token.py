@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import jwt
 import msgspec
 
+from smart_launch.context import ID
 from smart_launch.discovery import Endpoints
 from smart_launch.errors import EhrFailed, LaunchRefused
 from smart_launch.outbound import allowed_url, get_json, host_of
@@ -31,7 +32,6 @@ OLDEST_S = 24 * 60 * 60
 LONGEST_SUBJECT = 255
 KEYS_FRESH_S, BETWEEN_READS_S = 600.0, 60.0
 CLINICIANS = ("Practitioner", "PractitionerRole")
-ID = re.compile(r"[A-Za-z0-9\-._~:]{1,128}")
 # Somebody who is no clinician, on whichever server and however it is written.
 NO_CLINICIAN = re.compile(
     r"(?:.*/)?(?:Patient|RelatedPerson|Person)/[^/?#]*(?:/_history/[^/?#]*)?/*(?:[?#].*)?", re.IGNORECASE | re.DOTALL

@@ -37,6 +37,11 @@ class LaunchContext(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[str, ...] = ()
     topic: str | None = None
 
+    @property
+    def encounter_reference(self) -> str | None:
+        """The visit as a relative reference, such as Encounter/1; None where the launch named none."""
+        return f"Encounter/{self.encounter}" if self.encounter else None
+
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One launch. launch: its id, in the address of every page. scopes: granted. Times are seconds since 1970.
@@ -61,6 +66,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Session(launch={self.launch}, site={self.site})"
+
+    @property
+    def fhir_user(self) -> str | None:
+        """The reference of the user, such as Practitioner/1; None where the EHR names no clinician."""
+        return self.user.fhir_user if self.user else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
 
 import msgspec
 
@@ -27,7 +26,7 @@ from fhir_adapters.errors import (
     WriteRefused,
     WriteUnknown,
 )
-from fhir_adapters.writing import Written
+from fhir_adapters.writing import FhirWriter
 from smart_launch.errors import NotAllowed, NotWritten
 from smart_launch.sessions import AppStore
 
@@ -51,19 +50,6 @@ class Fault(StrEnum):
     TOO_LATE = "too-late"
 
 
-class Writer(Protocol):
-    """Writes to one chart (`fhir_adapters.writing.FhirWriter`)."""
-
-    def create(self, resource: dict[str, object]) -> Written:
-        """Puts a resource into the chart, once."""
-
-    def find(self, kind: str, system: str, value: str) -> str | None:
-        """The reference of what has that identifier."""
-
-    def mark_entered_in_error(self, reference: str, system: str, value: str) -> None:
-        """Undoes."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
     """With what a submission of one launch is written.
@@ -72,7 +58,7 @@ class Ways:
     """
 
     launch: str
-    writer: Writer
+    writer: FhirWriter
     store: AppStore
     may: Callable[[str, str], bool]
     same_patient: Callable[[], bool]
