@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from cds_service.assess_files import Assessed, Failed
-    from cds_service.sites import ServiceConfig
-    from cds_service.store import Store
+    from cds_service.commands.assess_files import Assessed, Failed
+    from cds_service.settings.sites import ServiceConfig
+    from cds_service.storage.store import Store
 
 CONFIG = click.option(
     "--config", "folder", type=click.Path(path_type=Path), help="Folder with service.toml and sites/*.toml."
@@ -31,7 +31,7 @@ def main() -> None:
 def configured(folder: Path | None) -> ServiceConfig:
     """The settings, or a clear end of the program."""
     from cds_service.errors import ConfigError
-    from cds_service.sites import default_config, load_config
+    from cds_service.settings.sites import default_config, load_config
 
     try:
         return load_config(folder) if folder else default_config()
@@ -46,10 +46,10 @@ def configured(folder: Path | None) -> ServiceConfig:
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
     """Run the service. Only clients of the sites' issuer tables may call; without --config nobody may."""
-    from cds_service import server
     from cds_service.errors import ConfigError
-    from cds_service.live_config import LiveConfig
-    from cds_service.sites import default_config, served_at
+    from cds_service.serving import server
+    from cds_service.settings.live import LiveConfig
+    from cds_service.settings.sites import default_config, served_at
 
     logging.getLogger("mhcds").setLevel(logging.INFO)
     try:
@@ -93,10 +93,10 @@ def assess(  # one argument an option
     *, files: tuple[str, ...], form: str, as_of: str | None, strict: bool, site: str | None, folder: Path | None
 ) -> None:
     """Assess FHIR Bundles or CDS Hooks requests in FILES (.gz too, - for standard input), without a server."""
-    from cds_service.assess_files import Failed, assess_file, moment
-    from cds_service.engine import load_engine
+    from cds_service.commands.assess_files import Failed, assess_file, moment
     from cds_service.errors import ConfigError
-    from explanations.phrasebook import load
+    from cds_service.serving.engine import load_engine
+    from explanations.words.phrasebook import load
 
     config = configured(folder)
     try:
@@ -119,7 +119,7 @@ def assess(  # one argument an option
 
 def _shown(files: tuple[str, ...]) -> Iterator[str]:
     """The files one by one, with a bar on standard error; for output that goes elsewhere than to the terminal."""
-    from cds_service.terminal import progress
+    from cds_service.commands.terminal import progress
 
     with progress() as report:
         for number, name in enumerate(files):
@@ -133,7 +133,7 @@ def _print(result: Assessed | Failed, form: str) -> None:
 
     import msgspec
 
-    from cds_service.assess_files import Failed
+    from cds_service.commands.assess_files import Failed
 
     if isinstance(result, Failed):
         if form == "text":
@@ -148,7 +148,7 @@ def _print(result: Assessed | Failed, form: str) -> None:
     elif form == "cards":
         click.echo(msgspec.json.encode({"input": result.name, "cards": result.cards}))
     else:
-        from cds_service.terminal import print_assessed
+        from cds_service.commands.terminal import print_assessed
 
         print_assessed(result)
 
@@ -157,9 +157,9 @@ def _print(result: Assessed | Failed, form: str) -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def check_config(folder: Path | None) -> None:
     """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
-    from cds_service.engine import load_engine
-    from explanations.phrasebook import load
-    from fhir_adapters.terminology import unresolved
+    from cds_service.serving.engine import load_engine
+    from explanations.words.phrasebook import load
+    from fhir_adapters.codesets.terminology import unresolved
 
     config = configured(folder)
     engine = load_engine(config.models)
@@ -231,7 +231,7 @@ def db_restore(folder: Path, file: Path) -> None:
 @db.command("new-key")
 def db_new_key() -> None:
     """Print a new data key, for a file that only the service can read."""
-    from cds_service.data_key import new_key
+    from cds_service.keys.data_key import new_key
 
     click.echo(new_key().text)
 
@@ -245,7 +245,7 @@ def smart() -> None:
 @click.option("--algorithm", type=click.Choice(["ES384", "RS384"]), default="ES384", show_default=True)
 def smart_new_key(algorithm: str) -> None:
     """Print a new private key (PEM), for a file that only the service can read; name it in smart_keys."""
-    from smart_launch.own_keys import new_pem
+    from smart_launch.oauth.own_keys import new_pem
 
     click.echo(new_pem(algorithm), nl=False)
 
@@ -254,7 +254,7 @@ def smart_new_key(algorithm: str) -> None:
 def _store(folder: Path) -> Iterator[Store]:
     """The store of a folder's settings; what goes wrong is a clear end of the program."""
     from cds_service.errors import ConfigError, StoreUnavailable
-    from cds_service.store import create_folder, open_store
+    from cds_service.storage.store import create_folder, open_store
 
     url = configured(folder).store or ""
     try:
@@ -286,8 +286,8 @@ def train(nhanes: Path, out: Path, page: Path | None) -> None:
     from models.errors import ModelError
 
     try:
-        from cds_service.terminal import progress
-        from models.training import train as run
+        from cds_service.commands.terminal import progress
+        from models.training.train import train as run
 
         with progress() as report:
             run(nhanes, out, progress=report)
@@ -313,8 +313,8 @@ def evaluate(nhanes: Path, root: Path | None, target: Path | None, page: Path | 
     if target is not None and str(target) == "-":
         click.echo(msgspec.json.encode(metrics))
         return
-    from cds_service.terminal import console
-    from models.evaluation import report_table
+    from cds_service.commands.terminal import console
+    from models.evaluation.evaluate import report_table
 
     if target is not None:
         target.write_bytes(msgspec.json.encode(metrics) + b"\n")
@@ -326,14 +326,14 @@ def _evaluated(nhanes: Path, root: Path | None, page: Path | None) -> dict[str, 
     from models.errors import ModelError
 
     try:
-        from cds_service.terminal import progress
-        from models.evaluation import Evaluation
+        from cds_service.commands.terminal import progress
+        from models.evaluation.evaluate import Evaluation
 
         with progress() as report:
             evaluation = Evaluation.of(nhanes, root, progress=report)
             metrics = evaluation.metrics(progress=report)
             if page is not None:
-                from models.report import write_report
+                from models.reports.html_report import write_report
 
                 write_report(evaluation.frame, evaluation.contenders, metrics, page, progress=report)
     except (ModelError, ImportError) as error:
@@ -353,8 +353,8 @@ def _evaluated(nhanes: Path, root: Path | None, page: Path | None) -> dict[str, 
 def recalibrate(root: Path, labels: Path, out: Path, outcome: str | None) -> None:
     """Fit a model's calibration to a site's own scores and outcomes, as a new version; nobody's rank changes."""
     from models.errors import ModelError
-    from models.recalibration import one_model, read_labels
-    from models.recalibration import recalibrate as run
+    from models.training.recalibration import one_model, read_labels
+    from models.training.recalibration import recalibrate as run
 
     try:
         done = run(one_model(root, outcome), read_labels(labels), out)
@@ -384,14 +384,14 @@ def _figure(found: Mapping[str, float | None] | None) -> str:
 @CONFIG
 def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: Path | None) -> None:
     """Compare the inputs in FILES (Bundles or hook requests, 100 or more) with those the models were trained on."""
-    from cds_service.assess_files import Failed, assess_file, moment
-    from cds_service.terminal import console, drift_table
-    from explanations.assessment import Engine
-    from explanations.phrasebook import load
-    from models.drift import input_shifts
+    from cds_service.commands.assess_files import Failed, assess_file, moment
+    from cds_service.commands.terminal import console, drift_table
+    from explanations.judgement.assessment import Engine
+    from explanations.words.phrasebook import load
     from models.errors import ModelError
-    from models.features import inputs
-    from models.registry import load_json, load_models
+    from models.evaluation.drift import input_shifts
+    from models.inputs.features import inputs
+    from models.scoring.registry import load_json, load_models
 
     config, phrases = configured(folder), load()
     try:

@@ -12,19 +12,24 @@ from pathlib import Path
 from flask import Flask, Response, request
 from sqlalchemy import make_url
 
-from cds_service import cross_origin, discovery, errors, feedback, hooks, model_card, openapi, ops, smart_app
-from cds_service.data_key import DataKey, key_beside, new_key
-from cds_service.engine import load_engine
-from cds_service.gate import Places, require_https
-from cds_service.key_sets import KeySets
-from cds_service.live_config import LiveConfig
-from cds_service.runtime import Runtime, nobody, now_utc, random_id
-from cds_service.seen import Seen
-from cds_service.sites import ServiceConfig, default_config
-from cds_service.store import Store, open_store, prepare
-from explanations.assessment import Engine
-from explanations.phrasebook import load
-from fhir_adapters.units import registry
+from cds_service import errors, smart_app
+from cds_service.documents import discovery, model_card, openapi
+from cds_service.hooks import call as hooks
+from cds_service.hooks import feedback
+from cds_service.keys.data_key import DataKey, key_beside, new_key
+from cds_service.keys.key_sets import KeySets
+from cds_service.serving import cross_origin
+from cds_service.serving import health as ops
+from cds_service.serving.engine import load_engine
+from cds_service.serving.runtime import Runtime, nobody, now_utc, random_id
+from cds_service.settings.live import LiveConfig
+from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.storage.seen import Seen
+from cds_service.storage.store import Store, open_store, prepare
+from cds_service.trust.admission import Places, require_https
+from explanations.judgement.assessment import Engine
+from explanations.words.phrasebook import load
+from fhir_adapters.codesets.units import registry
 
 
 def create_app(

@@ -10,18 +10,21 @@ from urllib.parse import urlsplit
 from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
 
-from cds_service.app_links import topic_of
-from cds_service.app_store import AppRows
-from cds_service.engine import for_site
-from cds_service.gate import Places
-from cds_service.runtime import Runtime
-from cds_service.settings import APP_PLACES, LAUNCH_PLACES
-from cds_service.sites import ServiceConfig
-from cds_service.smart_settings import keys_beside
-from smart_launch import app_pages, form_pages, launch, pages
-from smart_launch.discovery import Discovery
-from smart_launch.id_token import IssuerKeys
-from smart_launch.own_keys import OwnKeys
+from cds_service.hooks.app_links import topic_of
+from cds_service.serving.engine import for_site
+from cds_service.serving.runtime import Runtime
+from cds_service.settings.deployment import APP_PLACES, LAUNCH_PLACES
+from cds_service.settings.sites import ServiceConfig
+from cds_service.settings.smart import keys_beside
+from cds_service.storage.app_store import AppRows
+from cds_service.trust.admission import Places
+from smart_launch.chart import routes as app_pages
+from smart_launch.forms import form_routes as form_pages
+from smart_launch.launch import begin as launch
+from smart_launch.oauth.discovery import Discovery
+from smart_launch.oauth.id_token import IssuerKeys
+from smart_launch.oauth.own_keys import OwnKeys
+from smart_launch.pages import responses as pages
 from smart_launch.runtime import AppRuntime
 from smart_launch.settings import AppSettings, AppSite
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
-from fhir_adapters.consent import ConsentSettings
-from fhir_adapters.instruments import QuestionnaireMap
+from fhir_adapters.codesets.instruments import QuestionnaireMap
+from fhir_adapters.resources.consent import ConsentSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from smart_launch.runtime import AppRuntime
-from smart_launch.sessions import Session
+from smart_launch.session.sessions import Session
 
 log = logging.getLogger("mhcds")
 

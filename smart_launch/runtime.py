@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from explanations.assessment import Engine
-from explanations.phrasebook import Phrasebook
-from models.risk import BandThresholds
-from smart_launch.discovery import Discovery
-from smart_launch.id_token import IssuerKeys
-from smart_launch.own_keys import OwnKeys
-from smart_launch.sessions import AppStore
+from explanations.judgement.assessment import Engine
+from explanations.words.phrasebook import Phrasebook
+from models.scoring.risk import BandThresholds
+from smart_launch.oauth.discovery import Discovery
+from smart_launch.oauth.id_token import IssuerKeys
+from smart_launch.oauth.own_keys import OwnKeys
+from smart_launch.oauth.tokens import TokenEndpoint
+from smart_launch.session.sessions import AppStore
 from smart_launch.settings import AppSettings, Registration
-from smart_launch.tokens import TokenEndpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from explanations.notices import NoticeSettings
+from explanations.words.notices import NoticeSettings
 from fhir_adapters.settings import ReadSettings
-from models.risk import BandThresholds
+from models.scoring.risk import BandThresholds
 
 DEFAULT_IDLE_S = 15 * 60
 DEFAULT_ABSOLUTE_S = 8 * 60 * 60

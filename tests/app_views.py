@@ -19,29 +19,34 @@ from builders import AS_OF, LOINC, codeable, given, moment, observation, patient
 from flask import Flask, Response
 from werkzeug.serving import make_server
 
-from cds_service.engine import load_engine
-from explanations.assessment import assess
-from explanations.notice_list import notices
-from explanations.notices import NoticeSettings
-from explanations.phrasebook import load
+from cds_service.serving.engine import load_engine
+from explanations.judgement.assessment import assess
+from explanations.words.notice_list import notices
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import load
 from fhir_adapters.facts import Consent, Unknown
-from fhir_adapters.identity import Identity
+from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
-from models.risk import BandThresholds
-from smart_launch import app_pages, form_pages, launch, messages, pages, task_pages
-from smart_launch.chart import Reading
-from smart_launch.confirming import show_outcome
-from smart_launch.error_words import WORDS
+from models.scoring.risk import BandThresholds
+from smart_launch.chart import routes as app_pages
+from smart_launch.chart.person import Person
+from smart_launch.chart.reading import Reading
+from smart_launch.chart.summary import Summary, summary_of
 from smart_launch.errors import SmartError
-from smart_launch.forms import answers_in, carried_over, fields_of, form_named
-from smart_launch.guard import Opened, render
-from smart_launch.person import Person
-from smart_launch.scopes import wanted
-from smart_launch.sessions import LaunchContext, Session, User
+from smart_launch.forms import form_routes as form_pages
+from smart_launch.forms import task_routes as task_pages
+from smart_launch.forms.answers import answers_in, carried_over, fields_of, form_named
+from smart_launch.forms.confirming import show_outcome
+from smart_launch.forms.tasks import FollowUp
+from smart_launch.forms.writing import Outcome
+from smart_launch.launch import begin as launch
+from smart_launch.launch.guard import Opened, render
+from smart_launch.oauth.scopes import wanted
+from smart_launch.pages import messages
+from smart_launch.pages import responses as pages
+from smart_launch.pages.error_words import WORDS
+from smart_launch.session.sessions import LaunchContext, Session, User
 from smart_launch.settings import AppSettings, AppSite, Registration
-from smart_launch.summary import Summary, summary_of
-from smart_launch.tasks import FollowUp
-from smart_launch.writing import Outcome
 
 ENGINE = load_engine()
 ZONE = ZoneInfo("America/New_York")

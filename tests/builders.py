@@ -14,18 +14,18 @@ from itertools import count
 from zoneinfo import ZoneInfo
 
 from cds_service.app import create_app
-from cds_service.cards import cards_for
-from cds_service.sites import ServiceConfig, default_config
-from explanations.assessment import Engine, assess
-from explanations.notices import NoticeSettings
-from explanations.phrasebook import load
-from fhir_adapters import r4
-from fhir_adapters.bundles import chart_bundle
-from fhir_adapters.extraction import patient_record
+from cds_service.cards.chart_opened import cards_for
+from cds_service.settings.sites import ServiceConfig, default_config
+from explanations.judgement.assessment import Engine, assess
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import load
+from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.access.prefetch import templates
+from fhir_adapters.codesets.instruments import QuestionnaireMap
 from fhir_adapters.facts import Instrument
-from fhir_adapters.gathered import OPENED
-from fhir_adapters.instruments import QuestionnaireMap
-from fhir_adapters.prefetch import templates
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.gathered import OPENED
 from fhir_adapters.settings import ReadSettings
 
 AS_OF = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)

@@ -230,7 +230,7 @@ def coded_often(n: int) -> dict:
 
 def measures() -> list[str]:
     """Every code of a measured fact."""
-    from fhir_adapters.measurements import quantities
+    from fhir_adapters.reading.measurements import quantities
 
     return list(quantities())
 
@@ -302,13 +302,13 @@ def answered(body: bytes) -> tuple[float, str]:
     """Seconds of processor time for one call without server, store and models, and what came of it."""
     import msgspec
 
-    from cds_service.cards import cards_for
-    from cds_service.hooks import decode
-    from explanations.assessment import Engine, assess
-    from explanations.notices import NoticeSettings
-    from explanations.phrasebook import load
-    from fhir_adapters.extraction import patient_record
-    from fhir_adapters.prefetch import Access, gather
+    from cds_service.cards.chart_opened import cards_for
+    from cds_service.hooks.call import decode
+    from explanations.judgement.assessment import Engine, assess
+    from explanations.words.notices import NoticeSettings
+    from explanations.words.phrasebook import load
+    from fhir_adapters.access.prefetch import Access, gather
+    from fhir_adapters.reading.extraction import patient_record
     from fhir_adapters.settings import ReadSettings
 
     reading, phrases = ReadSettings(), load()
@@ -348,7 +348,7 @@ def measured(body: bytes) -> tuple[float, float, str]:
 
 
 def main(words: list[str]) -> None:
-    from fhir_adapters.units import registry
+    from fhir_adapters.codesets.units import registry
 
     registry()  # as the app does at its start
     answered(hook({"screening": [obs(1, PHQ[8], {"valueInteger": 1}, day(1))]}))  # loads and fills what is kept

@@ -24,13 +24,13 @@ import requests
 from flask import Flask
 from werkzeug.serving import make_server
 
-from cds_service.demo_ehr.authorization_server import AuthorizationServer
-from cds_service.demo_ehr.behaviour import Behaviour
-from cds_service.demo_ehr.clients import ASSERTION_TYPE, Client
+from cds_service.demo_ehr.authorization.behaviour import Behaviour
+from cds_service.demo_ehr.authorization.clients import ASSERTION_TYPE, Client
+from cds_service.demo_ehr.authorization.id_tokens import SigningKey, new_key
+from cds_service.demo_ehr.authorization.server import AuthorizationServer
 from cds_service.demo_ehr.config import CLIENT_ID, Addresses
 from cds_service.demo_ehr.ehr import Ehr, create_ehr
-from cds_service.demo_ehr.id_tokens import SigningKey, new_key
-from cds_service.demo_ehr.patients import DemoPatient, demo_patients
+from cds_service.demo_ehr.patients.people import DemoPatient, demo_patients
 
 AS_OF = datetime(2026, 11, 23, 16, 12, tzinfo=UTC)
 HOOK_TOKEN = "token-of-hook-calls"

@@ -36,9 +36,9 @@ from cryptography.x509.oid import NameOID
 from jwt.algorithms import get_default_algorithms
 
 from cds_service.app import create_app, make_ready
-from cds_service.live_config import LiveConfig
-from explanations.assessment import Engine
-from fhir_adapters.prefetch import templates
+from cds_service.settings.live import LiveConfig
+from explanations.judgement.assessment import Engine
+from fhir_adapters.access.prefetch import templates
 
 ISSUER = "https://ehr.example"
 ADDRESS = "/cds-services/depression-suicide-risk"

@@ -20,20 +20,22 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from real_server import TOKEN, RealServer
 
-from cds_service.app_store import AppRows
-from cds_service.store import open_store
-from explanations.assessment import Engine
-from explanations.notices import NoticeSettings
-from explanations.phrasebook import load
-from fhir_adapters.questionnaires import form
+from cds_service.storage.app_store import AppRows
+from cds_service.storage.store import open_store
+from explanations.judgement.assessment import Engine
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import load
 from fhir_adapters.settings import ReadSettings
-from smart_launch import app_pages, form_pages, pages
-from smart_launch.cookies import BROWSER, SESSION
-from smart_launch.discovery import Discovery
-from smart_launch.id_token import IssuerKeys
-from smart_launch.own_keys import OwnKeys
+from fhir_adapters.writing.questionnaires import form
+from smart_launch.chart import routes as app_pages
+from smart_launch.forms import form_routes as form_pages
+from smart_launch.oauth.discovery import Discovery
+from smart_launch.oauth.id_token import IssuerKeys
+from smart_launch.oauth.own_keys import OwnKeys
+from smart_launch.pages import responses as pages
 from smart_launch.runtime import AppRuntime, digest
-from smart_launch.sessions import KeptSession, LaunchContext, Session, User
+from smart_launch.session.cookies import BROWSER, SESSION
+from smart_launch.session.sessions import KeptSession, LaunchContext, Session, User
 from smart_launch.settings import AppSettings, AppSite, Registration
 
 ADDRESS = "https://cds.example"

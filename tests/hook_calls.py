@@ -14,9 +14,9 @@ from builders import AS_OF, LOINC, PATIENT, codeable, given, observation, patien
 from ehr import ADDRESS, EHR, app_of, settings
 from flask.testing import FlaskClient
 
-from cds_service.catalogue import SERVICES, Service
-from explanations.assessment import Engine
-from fhir_adapters.validation import faults
+from cds_service.hooks.catalogue import SERVICES, Service
+from explanations.judgement.assessment import Engine
+from fhir_adapters.resources.validation import faults
 
 CLOCK = AS_OF.timestamp()
 NEED_ENCOUNTER = [s for s in SERVICES if s.needs_encounter]

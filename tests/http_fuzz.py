@@ -35,7 +35,7 @@ from hypothesis import settings as hypothesis_settings
 from raw_http import run_raw
 from werkzeug.test import run_wsgi_app
 
-from cds_service.openapi import document
+from cds_service.documents.openapi import document
 
 VIEWER = "https://viewer.example"
 NEVER = ("Traceback", "unforeseen-error", SECRET, "eyJ")  # eyJ begins every JWT

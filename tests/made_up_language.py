@@ -11,7 +11,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from smart_launch.messages import DOMAIN, FOLDER
+from smart_launch.pages.messages import DOMAIN, FOLDER
 
 LANGUAGE = "eo"
 TEMPLATE = FOLDER / f"{DOMAIN}.pot"

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cds_service.cards import cards_for
-from explanations.assessment import Engine, assess
-from explanations.notices import NoticeSettings
-from explanations.phrasebook import load
-from fhir_adapters.bundles import chart_bundle
+from cds_service.cards.chart_opened import cards_for
+from explanations.judgement.assessment import Engine, assess
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import load
+from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.errors import FhirError
-from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import PatientRecord
-from fhir_adapters.measurements import quantities
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.reading.measurements import quantities
 from fhir_adapters.settings import ReadSettings
 
 AS_OF = datetime(2026, 10, 15, 23, 59, 59, tzinfo=UTC)

@@ -16,7 +16,7 @@ from described import Answer, Described
 from ehr import ADDRESS, EHR, free_port, served, settings
 from http_calls import SECRET, hook_text
 
-from cds_service.openapi import document
+from cds_service.documents.openapi import document
 
 DESCRIBED = Described(document())
 NEVER = ("Traceback", "unforeseen-error", SECRET, "eyJ", "WORKER TIMEOUT")

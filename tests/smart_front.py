@@ -15,13 +15,14 @@ from real_server import PASSED_BACK, PASSED_ON, TOKEN, RealServer
 from smart_run import Clock, Visitor
 
 from cds_service.app import create_app
-from cds_service.demo_ehr import authorization, runner
-from cds_service.demo_ehr.authorization_server import AuthorizationServer, Choice
-from cds_service.demo_ehr.behaviour import Behaviour
+from cds_service.demo_ehr import runner
+from cds_service.demo_ehr.authorization import routes as authorization
+from cds_service.demo_ehr.authorization.behaviour import Behaviour
+from cds_service.demo_ehr.authorization.server import AuthorizationServer, Choice
+from cds_service.demo_ehr.clinic.panel import AppPlace
 from cds_service.demo_ehr.config import Addresses, demo_config
 from cds_service.demo_ehr.ehr import registered
-from cds_service.demo_ehr.panel import AppPlace
-from explanations.assessment import Engine
+from explanations.judgement.assessment import Engine
 
 USER = "Practitioner/dr-demo"
 

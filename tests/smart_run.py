@@ -14,15 +14,15 @@ import requests
 
 from cds_service.app import create_app
 from cds_service.demo_ehr import runner
-from cds_service.demo_ehr.behaviour import Behaviour
+from cds_service.demo_ehr.authorization.behaviour import Behaviour
+from cds_service.demo_ehr.clinic.hook_client import connect
+from cds_service.demo_ehr.clinic.panel import AppPlace
 from cds_service.demo_ehr.config import Addresses, demo_config
 from cds_service.demo_ehr.ehr import Ehr, create_ehr, registered
-from cds_service.demo_ehr.hook_client import connect
-from cds_service.demo_ehr.panel import AppPlace
-from cds_service.demo_ehr.patients import demo_patients
-from cds_service.live_config import LiveConfig
-from cds_service.sites import ServiceConfig
-from explanations.assessment import Engine
+from cds_service.demo_ehr.patients.people import demo_patients
+from cds_service.settings.live import LiveConfig
+from cds_service.settings.sites import ServiceConfig
+from explanations.judgement.assessment import Engine
 from smart_launch.settings import Registration
 
 

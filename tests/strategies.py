@@ -5,9 +5,9 @@ from __future__ import annotations
 from builders import AS_OF, CSSRS, ICD, LOINC, PATIENT, PHQ, RXNORM, SNOMED
 from hypothesis import strategies as st
 
-from fhir_adapters.gathered import ALL_KEYS
-from fhir_adapters.prefetch import templates
-from fhir_adapters.terminology import table
+from fhir_adapters.access.prefetch import templates
+from fhir_adapters.codesets.terminology import table
+from fhir_adapters.resources.gathered import ALL_KEYS
 
 NONSENSE = st.sampled_from(
     [None, "", 0, -1, 1e308, "x" * 300, [], {}, [[]], {"a": 1}, True, "2026-13-45", "<script>", "\u0000", "🙂"]

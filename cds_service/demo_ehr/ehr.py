@@ -9,16 +9,18 @@ from datetime import datetime
 
 from flask import Flask
 
-from cds_service.demo_ehr import authorization, fhir_server, page
-from cds_service.demo_ehr.authorization_server import AuthorizationServer, Choice
-from cds_service.demo_ehr.behaviour import Behaviour
-from cds_service.demo_ehr.chart_builder import PRACTITIONER, visit_of_today
-from cds_service.demo_ehr.charts import Charts
-from cds_service.demo_ehr.clients import Client
-from cds_service.demo_ehr.clinic import Clinic
+from cds_service.demo_ehr.authorization import routes as authorization
+from cds_service.demo_ehr.authorization.behaviour import Behaviour
+from cds_service.demo_ehr.authorization.clients import Client
+from cds_service.demo_ehr.authorization.server import AuthorizationServer, Choice
+from cds_service.demo_ehr.clinic import page
+from cds_service.demo_ehr.clinic.panel import AppPlace
+from cds_service.demo_ehr.clinic.state import Clinic
 from cds_service.demo_ehr.config import CLIENT_ID, Addresses
-from cds_service.demo_ehr.panel import AppPlace
-from cds_service.demo_ehr.patients import USER, DemoPatient
+from cds_service.demo_ehr.fhir_api import routes as fhir_server
+from cds_service.demo_ehr.fhir_api.charts import Charts
+from cds_service.demo_ehr.patients.chart_builder import PRACTITIONER, visit_of_today
+from cds_service.demo_ehr.patients.people import USER, DemoPatient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

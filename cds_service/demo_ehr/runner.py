@@ -23,14 +23,14 @@ from rich.console import Console
 from rich.text import Text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from cds_service.commands.terminal import console_on
 from cds_service.demo_ehr import terminal
+from cds_service.demo_ehr.clinic.hook_client import Exchange, HookClient, ServiceUnreachableError, connect, topic
 from cds_service.demo_ehr.config import Addresses
 from cds_service.demo_ehr.ehr import create_ehr
-from cds_service.demo_ehr.hook_client import Exchange, HookClient, ServiceUnreachableError, connect, topic
-from cds_service.demo_ehr.patients import DemoPatient, ExpectedCard, demo_patients
-from cds_service.sites import served_at
-from cds_service.terminal import console_on
-from fhir_adapters.client import is_loopback_host
+from cds_service.demo_ehr.patients.people import DemoPatient, ExpectedCard, demo_patients
+from cds_service.settings.sites import served_at
+from fhir_adapters.access.client import is_loopback_host
 
 
 class DemoError(Exception):

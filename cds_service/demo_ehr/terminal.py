@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from cds_service.demo_ehr.hook_client import Exchange
-from cds_service.demo_ehr.patients import DemoPatient
-from cds_service.terminal import print_card
+from cds_service.commands.terminal import print_card
+from cds_service.demo_ehr.clinic.hook_client import Exchange
+from cds_service.demo_ehr.patients.people import DemoPatient
 
 NOTHING = "Looked, nothing to say."
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from click import Group
 
-from cds_service import dialects
 from cds_service.__main__ import main
-from cds_service.catalogue import SERVICES
-from cds_service.issuers import IssuerTable
-from cds_service.settings import Limits, ServiceFile, TlsTable
-from cds_service.sites import ITEMS, SiteFile, load_config
-from cds_service.smart_settings import SmartTable
-from explanations import help_lines
-from explanations.help_lines import guideline
-from fhir_adapters.gathered import ALL_KEYS
-from models.safety_rules import RULES, Topic
+from cds_service.cards import dialects
+from cds_service.hooks.catalogue import SERVICES
+from cds_service.settings.deployment import Limits, ServiceFile, TlsTable
+from cds_service.settings.issuers import IssuerTable
+from cds_service.settings.sites import ITEMS, SiteFile, load_config
+from cds_service.settings.smart import SmartTable
+from explanations.words import help_lines
+from explanations.words.help_lines import guideline
+from fhir_adapters.resources.gathered import ALL_KEYS
+from models.rules.safety_rules import RULES, Topic
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

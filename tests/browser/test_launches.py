@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Error, Frame, Page, Rou
 from smart_front import front
 from smart_run import Run, running
 
-from cds_service.demo_ehr.behaviour import Behaviour
-from cds_service.engine import load_engine
+from cds_service.demo_ehr.authorization.behaviour import Behaviour
+from cds_service.serving.engine import load_engine
 
 DETAIL = re.compile("Open (the )?detailed view")
 TOMAS, BRONWEN, STELLAN = "tomas-wojcik", "bronwen-achterberg", "stellan-brannigan"

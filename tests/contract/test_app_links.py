@@ -10,10 +10,10 @@ from builders import AS_OF, PATIENT, given, open_app, patient, prefetch_of
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from cds_service.app_links import topic_of, with_app_links
-from cds_service.data_key import new_key
-from cds_service.sites import default_config
-from cds_service.wire import Card, Coding, Source
+from cds_service.cards.wire import Card, Coding, Source
+from cds_service.hooks.app_links import topic_of, with_app_links
+from cds_service.keys.data_key import new_key
+from cds_service.settings.sites import default_config
 from smart_launch.settings import Registration
 
 BASE = "https://ehr.example/fhir"

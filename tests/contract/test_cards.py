@@ -22,14 +22,14 @@ from hook_calls import (
     topics,
 )
 
-from cds_service.catalogue import SERVICES
-from cds_service.dialects import Dialect
-from cds_service.dialects import spoken as spoken_by
-from cds_service.drafts import hl7_reason
-from cds_service.engine import load_engine
-from cds_service.wire import Action, Card, Coding, Source, Suggestion
-from fhir_adapters.validation import faults
-from models.safety_rules import SAFETY_TOPICS, Topic
+from cds_service.cards.dialects import Dialect
+from cds_service.cards.dialects import spoken as spoken_by
+from cds_service.cards.drafts import hl7_reason
+from cds_service.cards.wire import Action, Card, Coding, Source, Suggestion
+from cds_service.hooks.catalogue import SERVICES
+from cds_service.serving.engine import load_engine
+from fhir_adapters.resources.validation import faults
+from models.rules.safety_rules import SAFETY_TOPICS, Topic
 
 SAFETY = {t.value for t in SAFETY_TOPICS}
 ORDER = ["critical", "warning", "info"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from builders import AS_OF, open_app
 
-from cds_service.data_needs import EXTENSION, as_markdown, data_needs
-from explanations.assessment import Engine
-from fhir_adapters.gathered import ALL_KEYS
-from fhir_adapters.prefetch import templates
-from models.feature_schema import FEATURES
+from cds_service.documents.data_needs import EXTENSION, as_markdown, data_needs
+from explanations.judgement.assessment import Engine
+from fhir_adapters.access.prefetch import templates
+from fhir_adapters.resources.gathered import ALL_KEYS
+from models.inputs.feature_schema import FEATURES
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-needs.md"
 

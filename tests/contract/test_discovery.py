@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hook_calls import client_of, empty_members
 
-from cds_service.catalogue import SERVICES
-from cds_service.discovery import document
+from cds_service.documents.discovery import document
+from cds_service.hooks.catalogue import SERVICES
 
 ADDRESS = "/cds-services"
 DOCS = Path(__file__).parents[2] / "docs"

@@ -11,12 +11,12 @@ import pytest
 from builders import AS_OF, PATIENT, given, open_app, patient, prefetch_of
 from pyfhircheck import Validator
 
-from cds_service.demo_ehr.patients import demo_patients
-from fhir_adapters import completed
-from fhir_adapters.completed import Occasion
-from fhir_adapters.questionnaires import NAMES, Answer, Answers, State, form, questionnaire
-from fhir_adapters.validation import faults
-from smart_launch import tasks
+from cds_service.demo_ehr.patients.people import demo_patients
+from fhir_adapters.resources.validation import faults
+from fhir_adapters.writing import completed
+from fhir_adapters.writing.completed import Occasion
+from fhir_adapters.writing.questionnaires import NAMES, Answer, Answers, State, form, questionnaire
+from smart_launch.forms import tasks
 
 SECOND = Validator()
 LINES = (

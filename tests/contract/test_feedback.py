@@ -10,10 +10,10 @@ import pytest
 from ehr import ADDRESS, FEEDBACK
 from hook_calls import ACUTE, POSITIVE, call_of, client_of, diagnostics, path_of
 
-from cds_service import tables
-from cds_service.catalogue import SERVICES
-from cds_service.data_key import key_beside
-from cds_service.store import open_store
+from cds_service.hooks.catalogue import SERVICES
+from cds_service.keys.data_key import key_beside
+from cds_service.storage import tables
+from cds_service.storage.store import open_store
 
 WHEN = "2026-11-23T15:04:05Z"
 OURS = "urn:mental-health-cds:override-reason"
@@ -225,7 +225,7 @@ def test_an_override_quiets_no_safety_card(client, card) -> None:
     assert [c["source"]["topic"]["code"] for c in again] == ["positive-safety-answer"]
 
 
-@pytest.mark.parametrize("card", [anybody(), "not-a-uuid", "x" * 200])
+@pytest.mark.parametrize("card", ["3f0f5f0e-0b1c-4c39-9b51-5f0a6e1d2c44", "not-a-uuid", "x" * 200])
 def test_cdsh_158_feedback_on_a_card_that_is_not_known_is_taken(client, card: str) -> None:
     got = send(client, overridden(card))
 

@@ -8,9 +8,9 @@ import pytest
 from builders import AS_OF, LOINC, PATIENT, PHQ, given, observation, open_app, patient, prefetch_of, resource
 from hook_calls import diagnostics, prompting, topics
 
-from cds_service.sites import ServiceConfig, default_config
-from explanations.assessment import Engine
-from fhir_adapters.prefetch import templates
+from cds_service.settings.sites import ServiceConfig, default_config
+from explanations.judgement.assessment import Engine
+from fhir_adapters.access.prefetch import templates
 
 ADDRESS = "/cds-services/depression-suicide-risk"
 

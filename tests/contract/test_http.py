@@ -19,7 +19,7 @@ from builders import AS_OF, PATIENT
 from ehr import ADDRESS, FEEDBACK, app_of, certificate, free_port, served, settings
 from hook_calls import ACUTE, CHARTS, POSITIVE, call_of, client_of, diagnostics, path_of, topics
 
-from cds_service.catalogue import SERVICES
+from cds_service.hooks.catalogue import SERVICES
 
 ORIGIN = "https://sandbox.cds-hooks.org"
 DISCOVERY = "/cds-services"

@@ -15,7 +15,7 @@ from gunicorn.http.errors import (
     NoMoreData,
 )
 
-from cds_service import store as tables
+from cds_service.storage import store as tables
 
 CLIENT = EHR(clock=AS_OF.timestamp())
 

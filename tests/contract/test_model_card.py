@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from builders import open_app
 
-from cds_service.sites import default_config
-from explanations.assessment import Engine
-from models.card import LocalSections
-from models.feature_schema import OUTCOMES
+from cds_service.settings.sites import default_config
+from explanations.judgement.assessment import Engine
+from models.inputs.feature_schema import OUTCOMES
+from models.reports.card import LocalSections
 
 PAGES = ("/model-card", "/model-card.json")
 

@@ -14,9 +14,9 @@ from ehr import ADDRESS, EHR, FEEDBACK, app_of, hook_request, settings
 from openapi_spec_validator import validate
 
 from cds_service import errors
-from cds_service.engine import load_engine
-from cds_service.openapi import document
-from explanations.assessment import Engine
+from cds_service.documents.openapi import document
+from cds_service.serving.engine import load_engine
+from explanations.judgement.assessment import Engine
 
 DOCUMENT = document()
 DESCRIBED = Described(DOCUMENT)

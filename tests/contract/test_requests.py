@@ -22,7 +22,7 @@ from hook_calls import (
 )
 from real_server import TOKEN
 
-from cds_service.catalogue import SERVICES
+from cds_service.hooks.catalogue import SERVICES
 
 VIEW = SERVICES[0]
 HOOKS = [pytest.param(s, id=s.hook) for s in SERVICES]

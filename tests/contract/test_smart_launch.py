@@ -16,16 +16,16 @@ import requests
 from smart_run import Run, Visitor, csrf_of, running
 
 from cds_service.app import create_app
-from cds_service.demo_ehr.behaviour import Behaviour, TokenFailure
-from cds_service.demo_ehr.id_tokens import new_key
-from cds_service.demo_ehr.scopes import Syntax
-from cds_service.live_config import LiveConfig
-from cds_service.sites import ServiceConfig, default_config
-from cds_service.tables import app_event, app_session, launch_state
-from explanations.assessment import Engine
-from smart_launch.guard import origin_of
+from cds_service.demo_ehr.authorization.behaviour import Behaviour, TokenFailure
+from cds_service.demo_ehr.authorization.id_tokens import new_key
+from cds_service.demo_ehr.authorization.scopes import Syntax
+from cds_service.settings.live import LiveConfig
+from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.storage.tables import app_event, app_session, launch_state
+from explanations.judgement.assessment import Engine
+from smart_launch.launch.guard import origin_of
+from smart_launch.oauth.tokens import TokenAnswer, TokenEndpoint
 from smart_launch.settings import ClientAuthentication
-from smart_launch.tokens import TokenAnswer, TokenEndpoint
 
 PATIENT, OTHER = "tomas-wojcik", "bronwen-achterberg"
 DIRECT = {"http": "", "https": ""}

@@ -32,8 +32,8 @@ from ehr import (
     settings,
 )
 
-from cds_service.issuers import MOST_LEEWAY_S
-from cds_service.key_sets import SANDBOX_ISSUER, SANDBOX_KEY, KeySets, verification_key
+from cds_service.keys.key_sets import SANDBOX_ISSUER, SANDBOX_KEY, KeySets, verification_key
+from cds_service.settings.issuers import MOST_LEEWAY_S
 
 ME = EHR()
 
@@ -688,7 +688,8 @@ def test_a_published_private_key_is_not_taken_for_a_public_one(tmp_path: Path, h
 
 def test_the_public_sandbox_may_not_call_unless_a_development_site_says_so(tmp_path: Path) -> None:
     """Its private key is published. Here another key stands in for it, found by its thumbprint."""
-    from cds_service import auth, issuers
+    from cds_service.settings import issuers
+    from cds_service.trust import auth
 
     jwk = public_jwk("ES384", "ES384", "sandbox")
     thumbprint = verification_key(jwk).thumbprint
@@ -717,7 +718,7 @@ def test_the_public_sandbox_may_not_call_unless_a_development_site_says_so(tmp_p
 
 
 def test_the_sandboxs_key_under_another_issuers_address_is_refused(tmp_path: Path, host: KeyHost) -> None:
-    from cds_service import auth
+    from cds_service.trust import auth
 
     host.keys = [public_jwk("ES384", "ES384", "sandbox")]
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,7 @@ import pytest
 import requests
 from builders import bundle, given, patient
 
-from models.registry import SHIPPED, the_version
+from models.scoring.registry import SHIPPED, the_version
 
 PATIENT_ONLY = bundle(patient())
 ACUTE = bundle(patient(), *given("C-SSRS, 2026-11-23: question 4 = yes"))

@@ -8,12 +8,12 @@ import pytest
 from builders import AS_OF, PATIENT, given, open_app, patient, prefetch_of
 from real_server import TOKEN, answering
 
-from cds_service.engine import load_engine
-from cds_service.sites import ServiceConfig, default_config
-from fhir_adapters.consent import ConsentSettings
-from fhir_adapters.prefetch import templates
+from cds_service.serving.engine import load_engine
+from cds_service.settings.sites import ServiceConfig, default_config
+from fhir_adapters.access.prefetch import templates
+from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
-from models.risk import BandThresholds
+from models.scoring.risk import BandThresholds
 
 ENGINE = load_engine()
 # A chart with something on it; the site's threshold is one that any estimate reaches.

@@ -30,15 +30,17 @@ from builders import (
     resource,
 )
 
-from explanations.phrasebook import code
-from fhir_adapters import r4, screening, terminology, units
-from fhir_adapters.bundles import chart_bundle
-from fhir_adapters.dates import when
+from explanations.words.phrasebook import code
+from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.codesets import terminology, units
 from fhir_adapters.facts import Administration, CodedEvent, Course, Instrument, ItemAnswer, Setting, When
+from fhir_adapters.reading import screening
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.dates import when
 from fhir_adapters.settings import ReadSettings
-from models import safety_rules, supersession
-from models.safety_rules import apply_safety_rules, one_per_event
-from models.supersession import MOST_LATER, LaterEvidence
+from models.rules import safety_rules, supersession
+from models.rules.safety_rules import apply_safety_rules, one_per_event
+from models.rules.supersession import MOST_LATER, LaterEvidence
 
 TODAY = AS_OF.date().isoformat()
 FEW, MANY = 60, 240

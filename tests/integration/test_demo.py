@@ -22,17 +22,18 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from flask import Flask, request
 
 from cds_service.app import create_app
-from cds_service.demo_ehr import codes, fhir_server
-from cds_service.demo_ehr.charts import Charts
-from cds_service.demo_ehr.clinic import Clinic
+from cds_service.demo_ehr import codes
+from cds_service.demo_ehr.clinic.hook_client import Exchange
+from cds_service.demo_ehr.clinic.page import card_html, create_blueprint
+from cds_service.demo_ehr.clinic.panel import AppPlace
+from cds_service.demo_ehr.clinic.state import Clinic
 from cds_service.demo_ehr.config import Addresses, demo_config
 from cds_service.demo_ehr.ehr import registered
-from cds_service.demo_ehr.hook_client import Exchange
-from cds_service.demo_ehr.page import card_html, create_blueprint
-from cds_service.demo_ehr.panel import AppPlace
-from cds_service.demo_ehr.patients import demo_patients
+from cds_service.demo_ehr.fhir_api import routes as fhir_server
+from cds_service.demo_ehr.fhir_api.charts import Charts
+from cds_service.demo_ehr.patients.people import demo_patients
 from cds_service.demo_ehr.runner import run_demo
-from cds_service.engine import load_engine
+from cds_service.serving.engine import load_engine
 
 AS_OF = datetime(2026, 11, 23, 16, 12, tzinfo=UTC)
 TOKEN = "token-of-this-run"

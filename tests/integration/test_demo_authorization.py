@@ -15,10 +15,10 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.practitioner import Practitioner
 
-from cds_service.demo_ehr.behaviour import Behaviour, TokenFailure
+from cds_service.demo_ehr.authorization.behaviour import Behaviour, TokenFailure
+from cds_service.demo_ehr.authorization.id_tokens import new_key
+from cds_service.demo_ehr.authorization.scopes import Syntax
 from cds_service.demo_ehr.config import CLIENT_ID
-from cds_service.demo_ehr.id_tokens import new_key
-from cds_service.demo_ehr.scopes import Syntax
 
 PILAR, TOMAS = "pilar-ostrowski", "tomas-wojcik"
 WRITING = (

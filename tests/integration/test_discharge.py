@@ -27,15 +27,15 @@ from builders import (
 from pyfhircheck import Validator
 from real_server import TOKEN, answer, answering
 
-from cds_service.assess_files import assess_file
-from cds_service.engine import load_engine
-from cds_service.sites import ServiceConfig, default_config
-from cds_service.terminal import print_assessed
-from explanations.assessment import Engine
-from explanations.phrasebook import load
-from fhir_adapters.gathered import DISCHARGE
+from cds_service.commands.assess_files import assess_file
+from cds_service.commands.terminal import print_assessed
+from cds_service.serving.engine import load_engine
+from cds_service.settings.sites import ServiceConfig, default_config
+from explanations.judgement.assessment import Engine
+from explanations.words.phrasebook import load
+from fhir_adapters.resources.gathered import DISCHARGE
+from fhir_adapters.resources.validation import faults
 from fhir_adapters.settings import ReadSettings
-from fhir_adapters.validation import faults
 
 ADDRESS = "/cds-services/suicide-safety-discharge"
 NOW = {"userId": "Practitioner/doc", "patientId": PATIENT, "encounterId": "now"}
@@ -874,7 +874,7 @@ def test_a_depression_score_has_no_card_at_discharge(line: str) -> None:
 
 
 def test_no_model_is_asked_and_none_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from explanations import assessment
+    from explanations.judgement import assessment
 
     monkeypatch.setattr(assessment, "score", lambda *_: pytest.fail("a model was asked"))
     client = open_app(now=lambda: AS_OF).test_client()

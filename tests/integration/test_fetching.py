@@ -31,15 +31,15 @@ from builders import (
 from msgspec import Raw
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
-from cds_service.hooks import may_be_read
-from cds_service.sites import ServiceConfig, default_config
-from explanations.assessment import Engine
+from cds_service.hooks.call import may_be_read
+from cds_service.settings.sites import ServiceConfig, default_config
+from explanations.judgement.assessment import Engine
 from fhir_adapters import errors
-from fhir_adapters.client import MOST_BYTES, POOLS, FhirClient, Watch, _retry_after, is_loopback, same_base
+from fhir_adapters.access.client import MOST_BYTES, POOLS, FhirClient, Watch, _retry_after, is_loopback, same_base
+from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import FetchFailed
-from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import Consent
-from fhir_adapters.prefetch import Access, gather, templates
+from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
 ADDRESS = "/cds-services/depression-suicide-risk"

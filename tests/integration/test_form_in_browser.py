@@ -8,7 +8,7 @@ import pytest
 from form_desk import ADDRESS, Desk, desks
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from fhir_adapters.questionnaires import form
+from fhir_adapters.writing.questionnaires import form
 
 QUESTIONS = form("phq-9").questions
 

@@ -14,12 +14,12 @@ from builders import AS_OF, patient, record_of
 from form_desk import Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
-from cds_service.app_store import AppRows
 from cds_service.errors import StoreUnavailable
-from cds_service.tables import app_event
-from fhir_adapters.questionnaires import form
-from smart_launch import confirming
-from smart_launch.sessions import User
+from cds_service.storage.app_store import AppRows
+from cds_service.storage.tables import app_event
+from fhir_adapters.writing.questionnaires import form
+from smart_launch.forms import confirming
+from smart_launch.session.sessions import User
 
 
 @pytest.fixture

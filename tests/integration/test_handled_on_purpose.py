@@ -23,10 +23,10 @@ from builders import (
     resource,
 )
 
-from fhir_adapters import r4
-from fhir_adapters.bundles import chart_bundle
+from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.errors import NotFhir
-from fhir_adapters.extraction import patient_record
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources import r4
 from fhir_adapters.settings import ReadSettings
 
 TODAY = AS_OF.date().isoformat()

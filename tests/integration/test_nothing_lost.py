@@ -8,10 +8,10 @@ import pytest
 from builders import AS_OF, LOINC, PATIENT, PHQ, cards_of, given, observation, patient, prefetch_of, record_of, resource
 from msgspec import Raw
 
-from fhir_adapters.bundles import chart_bundle
-from fhir_adapters.extraction import patient_record
+from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.facts import Consent
-from fhir_adapters.prefetch import Access, gather
+from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
 TODAY = AS_OF.date().isoformat()

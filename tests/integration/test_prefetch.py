@@ -21,12 +21,12 @@ from builders import (
     resource,
 )
 
-from explanations.assessment import Engine, assess
+from explanations.judgement.assessment import Engine, assess
+from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import WrongPatient
-from fhir_adapters.extraction import patient_record
 from fhir_adapters.facts import PatientRecord
-from fhir_adapters.gathered import ALL_KEYS
-from fhir_adapters.prefetch import Access, gather, templates
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources.gathered import ALL_KEYS
 from fhir_adapters.settings import ReadSettings
 
 INTENT = "C-SSRS, today: question 4 = yes"
@@ -278,7 +278,7 @@ def test_of_two_versions_of_an_answer_without_dates_the_worse_stands() -> None:
 
 
 def test_nothing_known_gives_no_score() -> None:
-    from cds_service.engine import load_engine
+    from cds_service.serving.engine import load_engine
 
     assert {s.reason for s in assess(record(chart()), load_engine()).scores} == {"too-little-data"}
 

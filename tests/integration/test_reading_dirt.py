@@ -27,13 +27,13 @@ from builders import (
     resource,
 )  # fmt: skip
 
-from cds_service.sites import ServiceConfig, default_config
-from explanations.assessment import Engine
-from fhir_adapters.conditions import safety_label
-from fhir_adapters.instruments import asked_for, targets
-from fhir_adapters.prefetch import local_template, templates
+from cds_service.settings.sites import ServiceConfig, default_config
+from explanations.judgement.assessment import Engine
+from fhir_adapters.access.prefetch import local_template, templates
+from fhir_adapters.codesets.instruments import asked_for, targets
+from fhir_adapters.codesets.terminology import code_group, table
+from fhir_adapters.reading.conditions import safety_label
 from fhir_adapters.settings import ReadSettings
-from fhir_adapters.terminology import code_group, table
 
 TODAY = AS_OF.date().isoformat()
 
@@ -424,7 +424,7 @@ def test_a_whole_bundle_is_a_chart_and_null_entries_are_no_resources() -> None:
     chart = json.loads(bundle(patient(), *given("C-SSRS, today: question 4 = yes")))
     chart["entry"].append({"resource": None})
 
-    from fhir_adapters.bundles import chart_bundle
+    from fhir_adapters.access.bundles import chart_bundle
 
     assert len(chart_bundle(json.dumps(chart).encode(), settings=ReadSettings(), as_of=AS_OF).resources) == 1
 
@@ -531,8 +531,8 @@ def test_a_null_beside_raw_parts_is_forgiven() -> None:
     ],
 )
 def test_a_chart_file_that_lost_entries_says_so(fault: str) -> None:
-    from fhir_adapters.bundles import chart_bundle
-    from fhir_adapters.extraction import patient_record
+    from fhir_adapters.access.bundles import chart_bundle
+    from fhir_adapters.reading.extraction import patient_record
 
     chart = json.loads(bundle(patient()))
     chart["entry"] += FAILED_SEARCHES[fault]["entry"]

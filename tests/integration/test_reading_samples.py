@@ -8,9 +8,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fhir_adapters.bundles import chart_bundle
-from fhir_adapters.extraction import patient_record
+from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.facts import PatientRecord
+from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
 AS_OF = datetime(2026, 10, 15, 23, 59, 59, tzinfo=UTC)

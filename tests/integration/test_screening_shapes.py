@@ -16,12 +16,12 @@ from builders import (
     resource,
 )
 
-from fhir_adapters.bundles import chart_bundle
-from fhir_adapters.extraction import patient_record
+from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.codesets.instruments import ITEM_COUNT, TOP_ITEM, TOP_TOTAL, QuestionnaireMap
+from fhir_adapters.codesets.terminology import table
 from fhir_adapters.facts import Instrument
-from fhir_adapters.instruments import ITEM_COUNT, TOP_ITEM, TOP_TOTAL, QuestionnaireMap
+from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
-from fhir_adapters.terminology import table
 
 TODAY = AS_OF.date().isoformat()
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
@@ -351,7 +351,7 @@ def test_the_single_question_in_a_published_example_is_no_part_of_audit_c() -> N
 
 
 def test_every_code_of_the_list_is_read_or_known_to_be_left_alone() -> None:
-    from fhir_adapters.instruments import targets
+    from fhir_adapters.codesets.instruments import targets
 
     left_alone = (
         "functional",

@@ -36,8 +36,8 @@ from ehr import (
     settings,
 )
 
-from cds_service import store as stores
-from cds_service.store import open_store
+from cds_service.storage import store as stores
+from cds_service.storage.store import open_store
 
 POSITIVE = {"screening": json.loads(bundle(*given("PHQ-9, today: item 9 = 2, total = 9")))}
 

@@ -18,12 +18,12 @@ from builders import PATIENT, bundle, given, patient
 from cryptography.fernet import InvalidToken
 from ehr import ADDRESS, DATA_KEY, EHR, FEEDBACK, app_of, hook_request, kept_in, mhcds, settings
 
-from cds_service import app_store
-from cds_service import store as stores
-from cds_service.data_key import DataKey
 from cds_service.errors import ConfigError, StoreUnavailable
-from cds_service.store import SCHEMA, Admission, CardRow, FeedbackRow, open_store, prepare
-from cds_service.tables import launch_state
+from cds_service.keys.data_key import DataKey
+from cds_service.storage import app_store
+from cds_service.storage import store as stores
+from cds_service.storage.store import SCHEMA, Admission, CardRow, FeedbackRow, open_store, prepare
+from cds_service.storage.tables import launch_state
 
 ME = EHR()
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

@@ -13,13 +13,13 @@ import pytest
 from builders import AS_OF, patient, record_of
 from real_server import TOKEN, answering, dropping, losing_the_answer, passing_over_conditions
 
-from cds_service.app_store import AppRows
-from cds_service.store import open_store
-from fhir_adapters.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, slots_of
-from fhir_adapters.questionnaires import Answer, Answers, State, form
-from fhir_adapters.writing import FhirWriter
+from cds_service.storage.app_store import AppRows
+from cds_service.storage.store import open_store
+from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, slots_of
+from fhir_adapters.writing.confirmed import FhirWriter
+from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
 from smart_launch.errors import NotAllowed, NotWritten
-from smart_launch.writing import LONGEST_TURN_S, UNDO_S, Fault, Ways, key_of, told, undo, write
+from smart_launch.forms.writing import LONGEST_TURN_S, UNDO_S, Fault, Ways, key_of, told, undo, write
 
 LAUNCH = "launch-1"
 ITEMS = [f"item-{n}" for n in range(1, 11)]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from builders import AS_OF, LOINC, SNOMED, codeable, days_before, observation, patient, record_of, resource
 
-from fhir_adapters.conditions import chronic_names
-from fhir_adapters.terminology import table
-from models.feature_schema import FEATURES, SCHEMAS
-from models.features import inputs
+from fhir_adapters.codesets.terminology import table
+from fhir_adapters.reading.conditions import chronic_names
+from models.inputs.feature_schema import FEATURES, SCHEMAS
+from models.inputs.features import inputs
 
 pytest.importorskip("pandas")
 
@@ -80,7 +80,7 @@ def visits(row: dict[str, float]) -> list[dict]:
 
 
 def test_a_fhir_patient_built_from_a_survey_row_yields_that_rows_features(shared: Path) -> None:
-    from models.nhanes import survey_frame
+    from models.survey.nhanes import survey_frame
 
     frame = survey_frame(shared / "data" / "nhanes")
     sample = frame[frame["age"] >= 18].sample(300, random_state=7)

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from models.errors import ArtifactError, SurveyDataError
-from models.evaluation import Evaluation
-from models.feature_schema import OUTCOMES, SCHEMAS
-from models.fitting import COMPLETE_COPIES, RANDOM_COPIES, Sample, masked_copies
-from models.patterns import patterns_of, tier_inputs, tiers
-from models.registry import load_models, the_version
-from models.risk import RiskScore
-from models.scoring import score
-from models.training import train
+from models.evaluation.evaluate import Evaluation
+from models.inputs.feature_schema import OUTCOMES, SCHEMAS
+from models.inputs.patterns import patterns_of, tier_inputs, tiers
+from models.scoring.registry import load_models, the_version
+from models.scoring.risk import RiskScore
+from models.scoring.score import score
+from models.training.fitting import COMPLETE_COPIES, RANDOM_COPIES, Sample, masked_copies
+from models.training.train import train
 from tests.unit.models import synthetic_survey
 
 

@@ -13,7 +13,6 @@ import pytest
 from builders import AS_OF, patient
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging, losing_the_answer
 
-from fhir_adapters.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, slots_of
 from fhir_adapters.errors import (
     FetchFailed,
     NotValid,
@@ -24,8 +23,9 @@ from fhir_adapters.errors import (
     WriteRefused,
     WriteUnknown,
 )
-from fhir_adapters.questionnaires import Answer, Answers, State, form
-from fhir_adapters.writing import FhirWriter
+from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, slots_of
+from fhir_adapters.writing.confirmed import FhirWriter
+from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
 
 numbers = count(1)
 

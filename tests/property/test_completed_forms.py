@@ -12,12 +12,21 @@ from builders import AS_OF, PATIENT, record_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_adapters.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, author_of, derived_from, slots_of
 from fhir_adapters.errors import NotValid
 from fhir_adapters.facts import AnswerState
-from fhir_adapters.questionnaires import Answer, Answers, State, form
-from fhir_adapters.validation import faults
-from models.safety_rules import Kind, Topic, apply_safety_rules
+from fhir_adapters.resources.validation import faults
+from fhir_adapters.writing.completed import (
+    FORM,
+    SUBMISSION_SYSTEM,
+    TOTAL,
+    Occasion,
+    Slot,
+    author_of,
+    derived_from,
+    slots_of,
+)
+from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
+from models.rules.safety_rules import Kind, Topic, apply_safety_rules
 
 SOME = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OCCASION = Occasion(patient=f"Patient/{PATIENT}", at=AS_OF - timedelta(minutes=5), submission="5f0c")

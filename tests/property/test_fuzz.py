@@ -12,11 +12,11 @@ from hypothesis import given as drawn
 from mutations import check, run, sample_charts
 from strategies import bundles, prefetches
 
-from cds_service.catalogue import SERVICES
-from explanations.assessment import Engine, assess
-from fhir_adapters.bundles import chart_bundle
+from cds_service.hooks.catalogue import SERVICES
+from explanations.judgement.assessment import Engine, assess
+from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.errors import FhirError
-from fhir_adapters.extraction import patient_record
+from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
 MANY = settings(

@@ -15,16 +15,16 @@ from hypothesis import HealthCheck, example, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from cds_service.engine import load_engine
-from explanations.assessment import Engine, assess
-from fhir_adapters.bundles import chart_bundle
+from cds_service.serving.engine import load_engine
+from explanations.judgement.assessment import Engine, assess
+from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.access.prefetch import templates
+from fhir_adapters.codesets.units import UnitError, _spelled, convert, registry
 from fhir_adapters.errors import FhirError
-from fhir_adapters.extraction import patient_record
-from fhir_adapters.prefetch import templates
+from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
-from fhir_adapters.units import UnitError, _spelled, convert, registry
-from models.risk import NotScored, RiskScore
-from models.safety_rules import SAFETY_TOPICS, Topic, Urgency, apply_safety_rules
+from models.rules.safety_rules import SAFETY_TOPICS, Topic, Urgency, apply_safety_rules
+from models.scoring.risk import NotScored, RiskScore
 
 ENGINE = load_engine()
 LINES = st.sampled_from(

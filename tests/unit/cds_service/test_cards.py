@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from builders import AS_OF, cards_of, given, patient, record_of
 
-from cds_service.drafts import REASONS, offers
-from explanations.assessment import Engine
-from fhir_adapters.drafts import Visit
-from fhir_adapters.validation import faults
-from models.safety_rules import Topic
+from cds_service.cards.drafts import REASONS, offers
+from explanations.judgement.assessment import Engine
+from fhir_adapters.resources.validation import faults
+from fhir_adapters.writing.drafts import Visit
+from models.rules.safety_rules import Topic
 
 
 def chart(*lines: str, **who):
@@ -123,7 +123,7 @@ def test_a_user_who_is_no_practitioner_requests_nothing() -> None:
 
 
 def test_a_model_that_cannot_be_loaded_is_not_scored_with_the_reason() -> None:
-    from explanations.assessment import assess
+    from explanations.judgement.assessment import assess
 
     scores = assess(chart("Condition 193462001, 90 days ago, problem list"), Engine()).scores
 
@@ -131,8 +131,8 @@ def test_a_model_that_cannot_be_loaded_is_not_scored_with_the_reason() -> None:
 
 
 def test_a_chart_with_nothing_but_a_name_is_not_scored() -> None:
-    from cds_service.engine import load_engine
-    from explanations.assessment import assess
+    from cds_service.serving.engine import load_engine
+    from explanations.judgement.assessment import assess
 
     assert {s.reason for s in assess(chart(), load_engine()).scores} == {"too-little-data"}
 

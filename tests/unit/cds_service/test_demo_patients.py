@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cds_service.demo_ehr import codes
-from cds_service.demo_ehr.chart_facts import chart_sections, spoken
-from cds_service.demo_ehr.charts import Charts
-from cds_service.demo_ehr.patients import demo_patients
+from cds_service.demo_ehr.clinic.chart_facts import chart_sections, spoken
+from cds_service.demo_ehr.fhir_api.charts import Charts
+from cds_service.demo_ehr.patients.people import demo_patients
 
 AS_OF = datetime(2026, 11, 23, 16, 12, tzinfo=UTC)
 ZONES = (UTC, timezone(timedelta(hours=-7)), timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=13)))

@@ -9,9 +9,9 @@ import pytest
 
 from cds_service.demo_ehr.config import demo_config
 from cds_service.errors import ConfigError
-from cds_service.sites import load_config
-from fhir_adapters.consent import ConsentSettings
+from cds_service.settings.sites import load_config
 from fhir_adapters.facts import Instrument
+from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
 
 # Plain http on this machine, which the good example names, is for development alone.

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from ehr import app_of, settings
 
-from cds_service import live_config
 from cds_service.errors import ConfigError
-from cds_service.live_config import LiveConfig
-from cds_service.sites import load_config
-from smart_launch.own_keys import new_pem
+from cds_service.settings import live as live_config
+from cds_service.settings.live import LiveConfig
+from cds_service.settings.sites import load_config
+from smart_launch.oauth.own_keys import new_pem
 from smart_launch.settings import ClientAuthentication
 
 SMART = {"iss": "https://ehr.example/fhir/", "client_id": "ours", "frame_ancestors": ["https://ehr.example"]}

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from builders import given, patient, record_of, resource
 
-from explanations.assessment import Engine, assess
-from explanations.availability import Availability, availability, unread_inputs, withheld_words
-from explanations.phrasebook import load
+from explanations.judgement.assessment import Engine, assess
+from explanations.words.availability import Availability, availability, unread_inputs, withheld_words
+from explanations.words.phrasebook import load
+from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.facts import Consent, Unknown
-from fhir_adapters.prefetch import NOT_PERMITTED
 
 
 def rows(record):
@@ -113,7 +113,7 @@ def test_withheld_entries_are_counted_and_not_placed() -> None:
 
 
 def test_the_counts_of_inputs_add_up_to_those_of_the_models() -> None:
-    from models.feature_schema import FEATURES
+    from models.inputs.feature_schema import FEATURES
 
     found = rows(chart("Condition I10, 300 days ago, problem list"))
 

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from builders import given, patient, record_of
 
-from cds_service.engine import load_engine
-from explanations.assessment import assess
-from explanations.estimates import estimate_views
-from explanations.notices import NoticeSettings
-from explanations.phrasebook import load
+from cds_service.serving.engine import load_engine
+from explanations.judgement.assessment import assess
+from explanations.words.estimates import estimate_views
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import load
 from fhir_adapters.facts import Unknown
-from models.risk import BandThresholds
+from models.scoring.risk import BandThresholds
 
 ENGINE = load_engine()
 LOW, HIGH = BandThresholds(depression=0.0001, suicidal_ideation=0.0001), BandThresholds(depression=0.999, suicidal_ideation=0.999)  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from builders import codeable, given, moment, patient, record_of, resource
 
-from explanations.medicine_words import KINDS, medicine_lines, treatment_note
-from fhir_adapters.boxed_warnings import warnings_by_code
+from explanations.words.medicines import KINDS, medicine_lines, treatment_note
+from fhir_adapters.codesets.boxed_warnings import warnings_by_code
 
 
 def lines(text: str, when: str | None = None, age: int | None = 20, kind="MedicationRequest"):

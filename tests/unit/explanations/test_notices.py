@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from builders import AS_OF, cards_of, given, patient, record_of
 
-from explanations.assessment import Engine, assess
-from explanations.notice_list import crisis_line, notices
-from explanations.notices import NoticeSettings
-from explanations.phrasebook import load
-from explanations.proposals import proposals, purpose
-from fhir_adapters.drafts import Visit
-from models.safety_rules import Topic
+from explanations.judgement.assessment import Engine, assess
+from explanations.judgement.proposals import proposals, purpose
+from explanations.words.notice_list import crisis_line, notices
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import load
+from fhir_adapters.writing.drafts import Visit
+from models.rules.safety_rules import Topic
 
 SETTINGS = NoticeSettings(zone=ZoneInfo("UTC"))
 FOUR_TOPICS = (

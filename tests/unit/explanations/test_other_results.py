@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import given, record_of
 
-from explanations.other_results import other_results
+from explanations.words.other_results import other_results
 
 
 def rows(*lines: str) -> dict[str, tuple[str, ...]]:

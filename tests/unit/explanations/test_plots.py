@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from explanations.plots import NARROW, WIDE, trend
-from explanations.small_plots import array_words, bar, icon_array
-from explanations.timeline import gad7_timeline, phq9_timeline
-from explanations.trend_words import trend_rows, trend_sentence
+from explanations.judgement.timeline import gad7_timeline, phq9_timeline
+from explanations.pictures.plots import NARROW, WIDE, trend
+from explanations.pictures.small_plots import array_words, bar, icon_array
+from explanations.words.trends import trend_rows, trend_sentence
 from fhir_adapters.facts import (
     Administration,
     AnswerState,
@@ -296,7 +296,7 @@ def test_results_more_than_90_days_apart_are_joined_by_dashes_and_nothing_follow
 
 
 def test_the_line_passes_over_a_form_without_a_total() -> None:
-    from explanations.trend_layout import segments
+    from explanations.pictures.trend_layout import segments
 
     points = phq9_timeline(
         record([form(ago(90), [], total=9), form(ago(60), [1] * 3), form(ago(30), [], total=12)])

@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 from builders import LOINC, given, moment, observation, patient, record_of, resource
 
-from explanations.timeline import State, gad7_timeline, phq9_timeline
-from explanations.trend_words import state_words, trend_rows, trend_sentence
+from explanations.judgement.timeline import State, gad7_timeline, phq9_timeline
+from explanations.words.trends import state_words, trend_rows, trend_sentence
 
 
 def timeline(*lines: str, more=(), age: int = 61):

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from builders import cards_of, given, patient, record_of
 
-from cds_service.engine import load_engine
-from explanations.assessment import assess
+from cds_service.serving.engine import load_engine
 from explanations.errors import NotExact
-from models.features import TOO_OLD, inputs
-from models.risk import BandThresholds, NotScored
+from explanations.judgement.assessment import assess
+from models.inputs.features import TOO_OLD, inputs
+from models.scoring.risk import BandThresholds, NotScored
 
 ENGINE = replace(load_engine(), thresholds=BandThresholds(depression=0.0001, suicidal_ideation=0.0001))
 BASE = ("Condition 193462001, 100 days ago, problem list", "Medicine ibuprofen, today")
@@ -177,7 +177,7 @@ def test_a_score_that_cannot_be_explained_is_not_shown_and_silences_no_rule(monk
     def fail(*_: object) -> None:
         raise NotExact("made to fail")
 
-    monkeypatch.setattr("explanations.assessment.attributions", fail)
+    monkeypatch.setattr("explanations.judgement.assessment.attributions", fail)
     lines = ("Medicine sertraline, today", "C-SSRS, today: question 4 = yes")
 
     assert spoken(*lines) == silent("not-explained")

@@ -6,12 +6,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from explanations.help_lines import crisis_text, guideline
-from explanations.phrasebook import ago, code, load
-from explanations.rationale import Size, size
+from explanations.judgement.rationale import Size, size
+from explanations.words.help_lines import crisis_text, guideline
+from explanations.words.phrasebook import ago, code, load
 from fhir_adapters.facts import Fact
-from models.feature_schema import FEATURES
-from models.registry import load_models
+from models.inputs.feature_schema import FEATURES
+from models.scoring.registry import load_models
 
 CHECKED = date(2026, 11, 23)
 LARGEST = {"smoke_status": 3, "food_insec": 4, "gen_health": 5}

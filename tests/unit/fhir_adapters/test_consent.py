@@ -7,12 +7,12 @@ from datetime import UTC, date
 import pytest
 from builders import AS_OF, ICD, PATIENT, bundle, codeable, given, patient, read, record_of, resource
 
-from fhir_adapters.belonging import owner_of
-from fhir_adapters.bundles import chart_bundle
-from fhir_adapters.consent import ConsentSettings, allowed
-from fhir_adapters.extraction import patient_record
+from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.facts import Consent
-from fhir_adapters.r4 import LABEL_BASIS
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources.belonging import owner_of
+from fhir_adapters.resources.consent import ConsentSettings, allowed
+from fhir_adapters.resources.r4 import LABEL_BASIS
 from fhir_adapters.settings import ReadSettings
 
 ACT, REASON = "http://terminology.hl7.org/CodeSystem/v3-ActCode", "http://terminology.hl7.org/CodeSystem/v3-ActReason"

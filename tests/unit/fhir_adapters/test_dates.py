@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fhir_adapters.dates import age_on, when
+from fhir_adapters.resources.dates import age_on, when
 
 TODAY = date(2026, 11, 23)
 CHICAGO = ZoneInfo("America/Chicago")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from builders import LOINC, observation, record_of
 
-from fhir_adapters.measurements import CODED, NAMES, quantities
+from fhir_adapters.reading.measurements import CODED, NAMES, quantities
 
 
 def test_everything_that_is_measured_has_words_for_a_card() -> None:

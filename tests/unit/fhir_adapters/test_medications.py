@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from builders import RXNORM, codeable, record_of, resource
 
-from fhir_adapters import r4
-from fhir_adapters.medications import class_names, classes_in
-from fhir_adapters.medications import medicine as medicine_of
-from fhir_adapters.terminology import table
+from fhir_adapters.codesets.terminology import table
+from fhir_adapters.reading.medications import class_names, classes_in
+from fhir_adapters.reading.medications import medicine as medicine_of
+from fhir_adapters.resources import r4
 
 
 @pytest.mark.parametrize(

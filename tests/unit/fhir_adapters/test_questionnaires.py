@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_adapters.answers import answer_codes
+from fhir_adapters.codesets.instruments import ITEM_COUNT, targets
+from fhir_adapters.codesets.terminology import LOINC, table
 from fhir_adapters.facts import Instrument
-from fhir_adapters.instruments import ITEM_COUNT, targets
-from fhir_adapters.questionnaires import ABSENT, DECLINED, NAMES, Answer, Answers, State, form, questionnaire
-from fhir_adapters.terminology import LOINC, table
-from fhir_adapters.validation import faults
+from fhir_adapters.reading.answers import answer_codes
+from fhir_adapters.resources.validation import faults
+from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, NAMES, Answer, Answers, State, form, questionnaire
 
 
 @pytest.mark.parametrize("name", NAMES)

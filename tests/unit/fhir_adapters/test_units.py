@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_adapters.units import UnitError, convert
+from fhir_adapters.codesets.units import UnitError, convert
 
 
 @pytest.mark.parametrize(

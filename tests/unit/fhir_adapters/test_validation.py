@@ -8,7 +8,7 @@ import pytest
 from builders import LOINC, PATIENT, bundle, codeable, given, patient
 
 from fhir_adapters.errors import NotFhir
-from fhir_adapters.validation import deviations
+from fhir_adapters.resources.validation import deviations
 
 OBSERVATION = {
     "resourceType": "Observation",

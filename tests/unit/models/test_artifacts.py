@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation import SUBGROUPS
-from models.feature_schema import OUTCOMES
-from models.metrics import FLAG_RATES
-from models.patterns import patterns, tiers
-from models.registry import SHIPPED, load_models
-from models.survey_tables import checksums
+from models.evaluation.evaluate import SUBGROUPS
+from models.evaluation.metrics import FLAG_RATES
+from models.inputs.feature_schema import OUTCOMES
+from models.inputs.patterns import patterns, tiers
+from models.scoring.registry import SHIPPED, load_models
+from models.survey.tables import checksums
 
 MODELS = {model.outcome: model for model in load_models()}
 FILES = sorted(path for path in SHIPPED.rglob("*") if path.is_file())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from models.calibration import (
+from models.scoring.calibration import (
     Calibration,
     brier,
     fit_calibration,

@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from models.card import NOT_RECORDED, NOT_VALIDATED, LocalSections, model_card
-from models.figures import figure
-from models.patterns import WORDS
-from models.registry import load_json, load_models
+from models.inputs.patterns import WORDS
+from models.reports.card import NOT_RECORDED, NOT_VALIDATED, LocalSections, model_card
+from models.reports.figures import figure
+from models.scoring.registry import load_json, load_models
 
 MODELS = {model.outcome: model for model in load_models()}
 # facts.md 4.2 names these 31, in this order; each is found by one word of it.

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from models.drift import LEAST_PEOPLE, UNLIKE_PSI, input_shifts, reference
 from models.errors import LabelsError
-from models.feature_schema import DEPRESSION, SCHEMAS
+from models.evaluation.drift import LEAST_PEOPLE, UNLIKE_PSI, input_shifts, reference
+from models.inputs.feature_schema import DEPRESSION, SCHEMAS
 
 SCHEMA = SCHEMAS[DEPRESSION]
 AT = {name: n for n, name in enumerate(SCHEMA.names)}

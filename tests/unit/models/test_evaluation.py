@@ -7,7 +7,7 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from models.errors import ArtifactError, SurveyDataError
-from models.evaluation import (
+from models.evaluation.evaluate import (
     Evaluation,
     contender,
     enough_data,
@@ -17,13 +17,13 @@ from models.evaluation import (
     report_table,
     row_tiers,
 )
-from models.feature_schema import OUTCOMES, SCHEMAS
-from models.metrics import FLAG_RATES
-from models.nhanes import feature_matrix, survey_frame
-from models.patterns import WORDS, patterns
-from models.registry import load_models
-from models.risk import RiskScore
-from models.scoring import score
+from models.evaluation.metrics import FLAG_RATES
+from models.inputs.feature_schema import OUTCOMES, SCHEMAS
+from models.inputs.patterns import WORDS, patterns
+from models.scoring.registry import load_models
+from models.scoring.risk import RiskScore
+from models.scoring.score import score
+from models.survey.nhanes import feature_matrix, survey_frame
 from tests.unit.models import synthetic_survey
 
 MODELS = {model.outcome: model for model in load_models()}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import FeatureValueError
-from models.feature_schema import DEPRESSION, FEATURES, SCHEMAS, SUICIDAL_IDEATION, FeatureSchema
+from models.inputs.feature_schema import DEPRESSION, FEATURES, SCHEMAS, SUICIDAL_IDEATION, FeatureSchema
 
 SPECS = {spec.name: spec for spec in FEATURES}
 

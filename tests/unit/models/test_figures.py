@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.figures import figure, figures_page
-from models.patterns import ALL, patterns
-from models.registry import load_json, load_models
+from models.inputs.patterns import ALL, patterns
+from models.reports.figures import figure, figures_page
+from models.scoring.registry import load_json, load_models
 
 PAGE = Path(__file__).parents[3] / "docs" / "model-figures.md"
 

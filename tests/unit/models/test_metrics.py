@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from models.calibration import probabilities
-from models.metrics import (
+from models.evaluation.metrics import (
     FLAG_RATES,
     auroc,
     auroc_difference,
@@ -17,6 +16,7 @@ from models.metrics import (
     interval_coverage,
     observed_over_expected,
 )
+from models.scoring.calibration import probabilities
 
 
 def people(n: int = 4000, seed: int = 3, step: float = 0.1) -> tuple[np.ndarray, np.ndarray]:

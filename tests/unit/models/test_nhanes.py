@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from models.errors import SurveyDataError
-from models.feature_schema import FEATURES, SCHEMAS
-from models.nhanes import drug_classes, feature_matrix, ingredients, survey_frame
+from models.inputs.feature_schema import FEATURES, SCHEMAS
+from models.survey.nhanes import drug_classes, feature_matrix, ingredients, survey_frame
 from tests.unit.models import synthetic_survey
 from tests.unit.models.xport import write_xport
 

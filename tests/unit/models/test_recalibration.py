@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.calibration import fit_line, probabilities
 from models.errors import ArtifactError, LabelsError
-from models.metrics import auroc
-from models.recalibration import LEAST_EVENTS, Labels, one_model, read_labels, recalibrate
-from models.registry import SHIPPED, load_model, load_models
-from models.risk import RiskScore
-from models.scoring import score
+from models.evaluation.metrics import auroc
+from models.scoring.calibration import fit_line, probabilities
+from models.scoring.registry import SHIPPED, load_model, load_models
+from models.scoring.risk import RiskScore
+from models.scoring.score import score
+from models.training.recalibration import LEAST_EVENTS, Labels, one_model, read_labels, recalibrate
 
 DEPRESSION = load_models()[0]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import ArtifactError, ModelError
-from models.feature_schema import OUTCOMES, SCHEMAS
-from models.registry import SHIPPED, load_booster, load_model, load_models, sha256, the_version
+from models.inputs.feature_schema import OUTCOMES, SCHEMAS
+from models.scoring.registry import SHIPPED, load_booster, load_model, load_models, sha256, the_version
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation import SUBGROUPS, Evaluation
-from models.metrics import auroc, net_benefit
-from models.patterns import ALL, patterns
-from models.report import precision_points, roc_points, write_report
+from models.evaluation.evaluate import SUBGROUPS, Evaluation
+from models.evaluation.metrics import auroc, net_benefit
+from models.inputs.patterns import ALL, patterns
+from models.reports.html_report import precision_points, roc_points, write_report
 from tests.unit.models import synthetic_survey
 
 # shap and matplotlib warn of each other's future.

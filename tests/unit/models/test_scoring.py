@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import SchemaMismatch
-from models.feature_schema import FEATURES, FeatureVector
-from models.patterns import patterns, tier_inputs, tier_of, tiers
-from models.registry import load_models
-from models.risk import BandThresholds, NotScored, RiskBand, RiskScore, band
-from models.scoring import ADDITIVITY_TOLERANCE, score
+from models.inputs.feature_schema import FEATURES, FeatureVector
+from models.inputs.patterns import patterns, tier_inputs, tier_of, tiers
+from models.scoring.registry import load_models
+from models.scoring.risk import BandThresholds, NotScored, RiskBand, RiskScore, band
+from models.scoring.score import ADDITIVITY_TOLERANCE, score
 
 MODELS = {model.outcome: model for model in load_models()}
 SPECS = {spec.name: spec for spec in FEATURES}
@@ -206,8 +206,8 @@ SERVING_INSTALL = """
 import sys
 for absent in ("pandas", "sklearn", "shap", "pyarrow"):
     sys.modules[absent] = None  # importing it now raises ImportError, as where it is not installed
-from models.registry import load_models
-from models.scoring import score
+from models.scoring.registry import load_models
+from models.scoring.score import score
 for model in load_models():
     print(score(model, model.schema.vector({"age": 40, "female": True, "DPQ010": 1, "DPQ020": 1})).outcome)
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from smart_host import Answer, smart_host
 
-from smart_launch.discovery import Discovery, read
 from smart_launch.errors import EhrFailed
-from smart_launch.outbound import allowed_url
+from smart_launch.oauth.discovery import Discovery, read
+from smart_launch.oauth.outbound import allowed_url
 
 WELL_KNOWN = "/fhir/.well-known/smart-configuration"
 

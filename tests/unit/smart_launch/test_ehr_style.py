@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from smart_host import Answer, smart_host
 
-from smart_launch.ehr_style import Styles, contrast, sheet_of
+from smart_launch.pages.ehr_style import Styles, contrast, sheet_of
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explanations.notices import NoticeSettings
-from fhir_adapters.questionnaires import State, form
+from explanations.words.notices import NoticeSettings
+from fhir_adapters.writing.questionnaires import State, form
 from smart_launch.errors import NotAllowed
-from smart_launch.forms import (
+from smart_launch.forms.answers import (
     DECLINED,
     answers_in,
     calls_for_phq9,

@@ -8,9 +8,9 @@ import pytest
 from ehr import jws, private_key, public_jwk
 from smart_host import Answer, smart_host
 
-from smart_launch.discovery import read
 from smart_launch.errors import EhrFailed
-from smart_launch.id_token import IssuerKeys, verified_user
+from smart_launch.oauth.discovery import read
+from smart_launch.oauth.id_token import IssuerKeys, verified_user
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from ehr import pem
 
-from smart_launch.own_keys import new_pem, own_keys
+from smart_launch.oauth.own_keys import new_pem, own_keys
 
 
 def test_smart_006_only_public_members_are_published_and_they_verify() -> None:

@@ -15,12 +15,12 @@ from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, WHO, flask_app, look,
 from made_up_language import LANGUAGE, TEMPLATE, compiled
 from markupsafe import Markup
 
-from explanations.help_lines import crisis_text
-from fhir_adapters.questionnaires import NAMES, form
-from smart_launch import markdown, messages
-from smart_launch.ehr_style import contrast
-from smart_launch.error_words import WORDS, words_of
-from smart_launch.pages import support_code
+from explanations.words.help_lines import crisis_text
+from fhir_adapters.writing.questionnaires import NAMES, form
+from smart_launch.pages.ehr_style import contrast
+from smart_launch.pages import markdown, messages
+from smart_launch.pages.error_words import WORDS, words_of
+from smart_launch.pages.responses import support_code
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "smart_launch"
@@ -34,7 +34,7 @@ ERROR_TYPES = {"SmartError", "LaunchRefused", "EhrFailed", "SessionOver", "NotAl
 def codes_used() -> set[str]:
     """Every code that the package gives to an error, found in its sources."""
     found: set[str] = set()
-    for source in PACKAGE.glob("*.py"):
+    for source in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERROR_TYPES:
                 found |= {a.value for a in node.args[1:2] if isinstance(a, ast.Constant) and isinstance(a.value, str)}
@@ -51,7 +51,7 @@ def test_every_code_that_is_used_has_words() -> None:
 
 
 def test_every_code_with_words_is_used() -> None:
-    sources = "".join(p.read_text() for p in PACKAGE.glob("*.py") if p.name != "error_words.py")
+    sources = "".join(p.read_text() for p in PACKAGE.rglob("*.py") if p.name != "error_words.py")
 
     assert [code for code in WORDS if f'"{code}"' not in sources] == []
 

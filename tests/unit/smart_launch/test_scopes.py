@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_launch.scopes import READ_TYPES, granted, missing, narrowed, of_launch, parsed, wanted
+from smart_launch.oauth.scopes import READ_TYPES, granted, missing, narrowed, of_launch, parsed, wanted
 
 
 @pytest.mark.parametrize(

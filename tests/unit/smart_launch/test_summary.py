@@ -8,8 +8,8 @@ import pytest
 from app_views import LOOKS, flask_app, look, summary
 
 from fhir_adapters.facts import Consent
-from smart_launch.findings import AGAIN, ASSESS, FORM, TASK
-from smart_launch.summary import Summary
+from smart_launch.chart.findings import AGAIN, ASSESS, FORM, TASK
+from smart_launch.chart.summary import Summary
 
 ORDER = (
     "findings-title",

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_adapters.completed import SUBMISSION_SYSTEM, Occasion
-from fhir_adapters.validation import faults
+from fhir_adapters.resources.validation import faults
+from fhir_adapters.writing.completed import SUBMISSION_SYSTEM, Occasion
 from smart_launch.errors import NotAllowed
-from smart_launch.tasks import DAYS, FollowUp, fields_of, follow_up_in, slots_of
+from smart_launch.forms.tasks import DAYS, FollowUp, fields_of, follow_up_in, slots_of
 
 LATE_EVENING = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 OCCASION = Occasion(

@@ -11,11 +11,11 @@ import jwt
 import pytest
 from smart_host import Answer, smart_host
 
-from smart_launch.discovery import read
 from smart_launch.errors import EhrFailed
-from smart_launch.own_keys import new_pem, own_keys
+from smart_launch.oauth.discovery import read
+from smart_launch.oauth.own_keys import new_pem, own_keys
+from smart_launch.oauth.tokens import ASSERTION_TYPE, TokenEndpoint, granted_token
 from smart_launch.settings import ClientAuthentication
-from smart_launch.tokens import ASSERTION_TYPE, TokenEndpoint, granted_token
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 KEYS = own_keys([new_pem("ES384"), new_pem("RS384"), new_pem("ES384")])

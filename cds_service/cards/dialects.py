@@ -1,0 +1,53 @@
+"""One generic card, in the form that a kind of CDS client can show.
+
+generic        the card as CDS Hooks 2.0 has it
+sandbox        the same; the public sandbox renders HTML in details, and ours holds none
+epic           topic codes of letters and digits only; suggestions with one action each
+oracle-health  the same card; links are those that the site registered (`allowed_links`)
+
+Facts on Epic and Oracle Health are second-hand (docs/registering.md). Safety texts are the same in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+from msgspec import UNSET
+
+from cds_service.cards.wire import Card
+
+
+class Dialect(StrEnum):
+    """The kinds of client that a site may name."""
+
+    GENERIC = "generic"
+    EPIC = "epic"
+    ORACLE_HEALTH = "oracle-health"
+    SANDBOX = "sandbox"
+
+
+def spoken(cards: Iterable[Card], dialect: Dialect, allowed_links: tuple[str, ...] | None) -> list[Card]:
+    """The cards as this client takes them."""
+    return [_card(card, dialect, allowed_links) for card in cards]
+
+
+def _card(card: Card, dialect: Dialect, allowed_links: tuple[str, ...] | None) -> Card:
+    if allowed_links is not None and card.links is not UNSET:
+        # A SMART link is no address to open: the client looks it up among the apps that it has registered.
+        links = [k for k in card.links if k.type == "smart" or any(_below(k.url, allowed) for allowed in allowed_links)]
+        card = msgspec.structs.replace(card, links=links or UNSET)
+    if dialect is not Dialect.EPIC:
+        return card
+    topic = msgspec.structs.replace(card.source.topic, code=card.source.topic.code.replace("-", ""))
+    card = msgspec.structs.replace(card, source=msgspec.structs.replace(card.source, topic=topic))
+    if card.suggestions is not UNSET:
+        single = [s for s in card.suggestions if len(s.actions) == 1]
+        return msgspec.structs.replace(card, suggestions=single or UNSET, selection_behavior="any" if single else UNSET)
+    return card
+
+
+def _below(url: str, allowed: str) -> bool:
+    """Whether an address is the allowed one or stands below it."""
+    return url == allowed or url.startswith(allowed.rstrip("/") + "/")

@@ -1,0 +1,1 @@
+"""What `mhcds` does without a server: files to assessments, and how they are printed."""

@@ -1,0 +1,172 @@
+"""Files to assessments, without a server: FHIR Bundles and CDS Hooks requests, plain or gzip, or standard input."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import sys
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cds_service.cards.wire import Card, HookRequest
+from cds_service.commands.json_report import report
+from cds_service.errors import BadRequest, ServiceError
+from cds_service.hooks.call import check_context, decode
+from cds_service.hooks.catalogue import SERVICES, Service, service_of
+from cds_service.serving.engine import for_site
+from cds_service.serving.runtime import random_id
+from cds_service.settings.sites import SiteConfig
+from explanations.judgement.assessment import Assessment, Engine
+from explanations.words.phrasebook import Phrasebook
+from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.access.prefetch import Access, gather
+from fhir_adapters.errors import FhirError, NotFhir
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.validation import Deviation, deviations
+
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An input that could not be assessed, and why; `deviations` from R4 where they were looked for."""
+
+    name: str
+    error: str
+    deviations: tuple[Deviation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessed:
+    """An input with its assessment and cards."""
+
+    name: str
+    assessment: Assessment
+    cards: list[Card]
+    site: SiteConfig
+    phrases: Phrasebook
+
+    def report(self) -> dict[str, Any]:
+        """The assessment as plain JSON values."""
+        return report(self.name, self.assessment, self.phrases, self.site.cards.zone)
+
+
+def moment(text: str | None) -> datetime:
+    """`--as-of`: a date means the end of that day, UTC; a time without a zone is UTC; None is now.
+
+    Raises ValueError for anything else, and for years outside 1900 to 2200.
+    """
+    if text is None:
+        return datetime.now(UTC)
+    if not re.fullmatch(r"(?:19|20|21)\d{2}-\d{2}-\d{2}(?:T\S+)?", text):
+        raise ValueError(text)
+    found = datetime.fromisoformat(text)
+    if len(text) == len("2026-11-23"):
+        found = datetime.combine(found.date(), time(23, 59, 59))
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+MOST_BYTES = 200_000_000
+
+
+def content(name: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`; gzip is unpacked, a byte-order mark dropped.
+
+    Raises OSError, or NotFhir for what is empty, too large, damaged or not UTF-8.
+    """
+    raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    if raw.startswith(GZIP):
+        try:
+            with gzip.open(io.BytesIO(raw)) as packed:
+                raw = packed.read(MOST_BYTES + 1)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise NotFhir("expected a gzip file; found one that is cut off or damaged") from error
+    if len(raw) > MOST_BYTES:
+        raise NotFhir(f"expected at most {MOST_BYTES} bytes; found more")
+    if not raw.strip():
+        raise NotFhir("expected a FHIR Bundle or a hook request; the input is empty")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        raise NotFhir("expected text in UTF-8; found another encoding") from error
+    return raw
+
+
+def assess_file(
+    path: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook, strict: bool = False
+) -> Assessed | Failed:
+    """One input assessed, or why not. `strict`: what is not valid R4 is refused, with every deviation."""
+    name = path.encode(errors="replace").decode()  # bytes of a path that are no UTF-8 cannot be printed
+    try:
+        raw = content(path)
+        invalid = deviations(raw) if strict else []
+        if invalid:
+            return _not_valid(name, invalid)
+        encounter, user = None, None
+        service = SERVICES[0]  # a chart alone is judged as one that is opened
+        if _is_hook(raw):
+            hook = decode(raw)
+            service = offered(hook)
+            user = hook.context.user_id
+            encounter = hook.context.encounter
+            gathered = gather(
+                hook.context.patient_id or "",
+                hook.prefetch or {},
+                Access(server=hook.fhir_server),
+                settings=site.reading,
+                as_of=as_of,
+                user=user,
+                keys=service.keys,
+            )
+        else:
+            gathered = chart_bundle(raw, settings=site.reading, as_of=as_of)
+        record = patient_record(gathered, settings=site.reading, as_of=as_of, encounter=encounter, left_out=True)
+    except OSError as error:
+        return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
+    except (FhirError, ServiceError) as error:
+        return Failed(name=name, error=str(error))
+    except Exception as error:  # noqa: BLE001  # the boundary of one input: the others must still be read
+        return Failed(
+            name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
+        )
+    assessment = service.assess(record, for_site(engine, site.thresholds))
+    cards = service.cards(assessment, site.cards, phrases, new_id=random_id, user=user)
+    return Assessed(name=name, assessment=assessment, cards=cards, site=site, phrases=phrases)
+
+
+def _not_valid(name: str, found: list[Deviation]) -> Failed:
+    first, count = found[0], "1 deviation" if len(found) == 1 else f"{len(found)} deviations"
+    error = f"not valid R4: {count}; the first in {first.resource} at {first.path}: {first.fault}"
+    return Failed(name=name, error=error, deviations=tuple(found))
+
+
+def offered(hook: HookRequest) -> Service:
+    """The service that answers the hook of a request. Raises BadRequest."""
+    service = service_of(hook.hook)
+    if service is None:
+        raise BadRequest(f"hook: expected {', '.join(s.hook for s in SERVICES)}")
+    check_context(service, hook)
+    return service
+
+
+def _is_hook(raw: bytes) -> bool:
+    try:
+        return r4.PEEK.decode(raw).resource_type is None and HOOK_PEEK.decode(raw).hook is not None
+    except (ValueError, RecursionError):
+        return False
+
+
+class _Hook(r4.Element):
+    hook: str | None = None
+
+
+HOOK_PEEK = msgspec.json.Decoder(_Hook)

@@ -1,0 +1,123 @@
+"""An assessment as JSON, as `mhcds assess --format json` prints it (docs/operations.md).
+
+One object: facts by feature name, findings, scores, reasons, missing inputs, anomalies. Dates are as
+recorded; nothing here is worded for a clinician.
+"""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Any
+
+from explanations.judgement.assessment import Assessment
+from explanations.words.phrasebook import Phrasebook
+from explanations.words.statements import INDICATORS, statement
+from fhir_adapters.facts import Fact, When
+from models.rules.safety_rules import SafetyFinding
+from models.scoring.risk import NotScored, RiskScore
+
+
+def report(name: str, assessment: Assessment, phrases: Phrasebook, zone: tzinfo) -> dict[str, Any]:
+    """The whole assessment of the input `name` as plain JSON values."""
+    record = assessment.record
+    return {
+        "input": name,
+        "patient": record.patient_id,
+        "as_of": record.as_of.isoformat(),
+        "facts": {fact.name: _fact(fact) for fact in record.facts},
+        "findings": [_finding(finding, zone) for finding in assessment.findings],
+        "history": [_finding(finding, zone) for finding in assessment.history],
+        "scores": [_score(score) for score in assessment.scores],
+        "reasons": _reasons(assessment, phrases),
+        "missing": _missing(assessment),
+        "anomalies": [
+            {"kind": a.kind, "text": a.text, "references": list(a.references), "effective": _text(a.when)}
+            for a in record.anomalies
+        ]
+        + [
+            {
+                "kind": "unit-missing",
+                "text": f"{f.name}: the source gives no unit; read as {f.unit} and kept from the models.",
+                "references": list(f.references),
+                "effective": _text(f.when),
+            }
+            for f in record.facts
+            if f.unit_assumed
+        ],
+    }
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    return {"value": fact.value, "unit": fact.unit, "effective": _text(fact.when), "reference": list(fact.references)}
+
+
+def _text(when: When | None) -> str | None:
+    return when.text if when else None
+
+
+def _finding(finding: SafetyFinding, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "kind": finding.kind.value,
+        "topic": finding.topic.value,
+        "indicator": INDICATORS[finding.urgency],
+        "text": statement(finding, zone).what,
+        "effective": _text(finding.when),
+        "days": finding.days,
+        "references": list(finding.references),
+        "later": [
+            {"what": late.what, "effective": late.when.text, "reference": late.reference, "downgrades": late.downgrades}
+            for late in finding.later
+        ],
+        **({"later_more": finding.more_later} if finding.more_later else {}),
+    }
+
+
+def _score(score: RiskScore | NotScored) -> dict[str, Any]:
+    if isinstance(score, NotScored):
+        return {
+            "outcome": score.outcome,
+            "scored": False,
+            "reason": score.reason,
+            "detail": score.detail,
+            "missing": list(score.missing),
+            "outside": list(score.outside),
+        }
+    return {
+        "outcome": score.outcome,
+        "scored": True,
+        "probability": score.probability,
+        "interval": [score.low, score.high],
+        "log_odds": score.log_odds,
+        "base_log_odds": score.base_log_odds,
+        "threshold": score.threshold,
+        "band": score.band.value,
+        "model_version": score.model_version,
+        "schema": score.schema_id,
+    }
+
+
+def _reasons(assessment: Assessment, phrases: Phrasebook) -> list[dict[str, Any]]:
+    """Per outcome, every reason; with the score's base_log_odds they sum to its log_odds within 1e-5."""
+    return [
+        {
+            "outcome": explanation.outcome,
+            "concept": reason.concept,
+            "log_odds": reason.log_odds,
+            "text": phrases.reason(reason) if reason.documented else None,
+            "inputs": [{"name": fact.name, **_fact(fact)} for fact in reason.facts],
+            "missing": list(reason.missing),
+        }
+        for explanation in assessment.explanations
+        for reason in explanation.reasons
+    ]
+
+
+def _missing(assessment: Assessment) -> list[dict[str, Any]]:
+    unknown = {u.what: u.reason for u in assessment.record.unknown}
+    inputs: list[dict[str, Any]] = [{"input": gap.name, "reason": gap.reason} for gap in assessment.missing]
+    return (
+        inputs
+        + [{"part": what, "reason": reason} for what, reason in unknown.items()]
+        + [{"reference": u.reference, "reason": u.reason} for u in assessment.record.unreadable]
+    )

@@ -1,0 +1,158 @@
+"""Things printed for people: cards, one assessment as readable text, and the progress of long work.
+
+Cards are panels that say their indicator by word; colour only repeats the word: red for critical, amber for
+warning, blue for info. Where the output is no terminal there are no control codes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+from rich.theme import Theme
+
+from explanations.words.phrasebook import Phrasebook
+from models.evaluation.drift import InputShift
+from models.scoring.risk import NotScored
+
+if TYPE_CHECKING:
+    from cds_service.commands.assess_files import Assessed
+
+Report = Callable[[str, int, int], None]
+
+
+WIDEST = 100
+"""Columns beyond which lines of a card no longer read well."""
+
+COLOURS = {"critical": "#d03b3b", "warning": "#b87400", "info": "#2f7fd1"}
+PLAIN = {
+    "markdown.code": "bold",
+    "markdown.item.bullet": "none",
+    "markdown.item.number": "none",
+    "markdown.link": "none",
+    "markdown.link_url": "underline",
+    "markdown.table.border": "dim",
+    "markdown.table.header": "bold",
+}
+
+
+def console_on(stream: TextIO) -> Console:
+    """A console on a stream; control codes only if that is a terminal."""
+    is_terminal = stream.isatty()
+    plain = Console(
+        file=stream,
+        force_terminal=is_terminal,
+        theme=Theme(PLAIN),
+        highlight=False,
+        emoji=False,
+        markup=False,
+        color_system="auto" if is_terminal else None,
+    )
+    plain.width = min(plain.width, WIDEST)
+    return plain
+
+
+def console() -> Console:
+    """Standard output as a console."""
+    return console_on(sys.stdout)
+
+
+def print_card(out: Console, card: Mapping[str, Any]) -> None:
+    """One card as a CDS client gets it. Links stand outside the panel, so that an address can be copied whole."""
+    out.print(_panel(card))
+    for link in card.get("links", ()):
+        out.print(Text(f"  {link['label']}:"))
+        out.print(Text(f"  {link['url']}"), soft_wrap=True)
+
+
+def _panel(card: Mapping[str, Any]) -> Panel:
+    indicator = str(card.get("indicator", ""))
+    colour = COLOURS.get(indicator, "none")
+    title = Text(indicator.upper(), style=f"bold {colour}")
+    title.append(f" · {card['source']['topic']['code']!s}", style="none")
+    parts: list[RenderableType] = [Text(str(card.get("summary", "")), style="bold")]
+    if detail := str(card.get("detail") or "").strip():
+        # A list or table at the start brings its own blank line.
+        parts += [] if detail.startswith(("- ", "|")) else [Text()]
+        parts.append(Markdown(detail, hyperlinks=False))
+    if suggestions := [Text(f"[ {suggestion['label']} ]") for suggestion in card.get("suggestions", ())]:
+        parts += [Text(), *suggestions]
+    if reasons := [str(reason.get("display", "")) for reason in card.get("overrideReasons", ())]:
+        parts += [Text(), Text("Override: " + " / ".join(reasons), style="dim")]
+    return Panel(Group(*parts), title=title, title_align="left", border_style=colour, padding=(0, 1))
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A bar on standard error; elsewhere than on a terminal, one line a step. Yields (what, done, total) -> None."""
+    if not sys.stderr.isatty():
+        said: set[str] = set()
+
+        def line(what: str, _done: int, total: int) -> None:
+            if what not in said:
+                said.add(what)
+                click.echo(f"{what} ({total} steps)" if total > 1 else what, err=True)
+
+        yield line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, int] = {}
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]  # TaskID is an int
+
+        yield update
+
+
+def print_assessed(result: Assessed) -> None:
+    """One input: its cards, or that there is nothing to say; then why a model gave no score, and what is missing."""
+    out = console()
+    record = result.assessment.record
+    out.rule(f"{result.name}: patient {record.patient_id}, as of {record.as_of:%d %b %Y %H:%M} UTC", align="left")
+    for card in msgspec.to_builtins(result.cards):
+        print_card(out, card)
+    if not result.cards:
+        out.print("Looked, nothing to say. This does not say that the patient is well.")
+    for score in result.assessment.scores:
+        said = score.detail if isinstance(score, NotScored) else f"scored, {score.band.value.replace('-', ' ')}"
+        out.print(f"Model {score.outcome}: {said}")
+    out.print(f"{len(record.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
+
+
+def drift_table(title: str, shifts: Sequence[InputShift], phrases: Phrasebook) -> RenderableType:
+    """Inputs whose mix is unlike training, or one line that says that none is."""
+    unlike = [shift for shift in shifts if shift.unlike]
+    if not unlike:
+        return Text(f"{title}: no input is unlike the mix trained on. That says nothing about how right estimates are.")
+    table = Table(
+        title=f"{title}: {len(unlike)} of {len(shifts)} inputs are unlike the mix trained on",
+        caption="Estimates may be out here: compare them with outcomes, and recalibrate. "
+        "PSI: population stability index of the values among those known; above 0.25 is a large shift.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("input")
+    for heading in ("known here", "known in training", "PSI"):
+        table.add_column(heading, justify="right")
+    for shift in unlike:
+        psi = "too few" if shift.psi is None else f"{shift.psi:.2f}"
+        table.add_row(
+            f"{phrases.input_name(shift.name)} ({shift.name})",
+            f"{shift.known:.0%}",
+            f"{shift.known_in_training:.0%}",
+            psi,
+        )
+    return table

@@ -1,0 +1,127 @@
+"""What the demo page shows of a chart: the latest values with their dates and references.
+
+Reads the synthetic resources as their EHR would, for people to look at; it judges nothing and is not
+what the service reads. Screening forms are one row each, with the answers behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cds_service.demo_ehr.clinic.chart_words import Row, moment_of, name_of, reference_to, spoken, value_of
+from cds_service.demo_ehr.clinic.screening_rows import derived_from, form_row, screening
+from cds_service.demo_ehr.codes import Json
+
+__all__ = ["Row", "Section", "chart_sections", "spoken", "written_rows"]
+
+VISITS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A headed group of rows, never empty."""
+
+    heading: str
+    rows: tuple[Row, ...]
+
+
+def chart_sections(chart: Iterable[Json], as_of: datetime) -> tuple[Section, ...]:
+    """The facts view of one chart: screening, measurements, problems, medicines, visits; empty ones left out."""
+    by_type: dict[str, list[Json]] = {}
+    for resource in chart:
+        by_type.setdefault(resource["resourceType"], []).append(resource)
+    observations = by_type.get("Observation", [])
+    survey = [o for o in observations if _category(o) == "survey"]
+    values = [o for o in observations if _category(o) != "survey"]
+    sections = (
+        ("Screening", screening(survey, by_type.get("QuestionnaireResponse", []), as_of)),
+        ("Measurements and habits", [_measurement(o, as_of) for o in values]),
+        ("Problems", [_problem(c, as_of) for c in by_type.get("Condition", [])]),
+        ("Medicines", [_medicine(m, as_of) for m in by_type.get("MedicationRequest", [])]),
+        ("Visits", _visits(by_type.get("Encounter", []), as_of)),
+    )
+    return tuple(Section(heading=heading, rows=tuple(rows)) for heading, rows in sections if rows)
+
+
+def written_rows(written: Iterable[Json], as_of: datetime) -> list[tuple[Row, tuple[Json, ...]]]:
+    """What apps wrote, one row a form with what was derived from it, and one for anything else; in the order given."""
+    resources = list(written)
+    forms = [resource for resource in resources if resource["resourceType"] == "QuestionnaireResponse"]
+    derived = derived_from((r for r in resources if r["resourceType"] == "Observation"), forms)
+    folded = {reference_to(observation) for held in derived.values() for observation in held}
+    rows = []
+    for resource in resources:
+        reference = reference_to(resource)
+        if reference not in folded:
+            of_form = derived.get(reference, [])
+            rows.append((_written(resource, of_form, as_of), (resource, *of_form)))
+    return rows
+
+
+def _written(resource: Json, derived: Sequence[Json], as_of: datetime) -> Row:
+    kind = resource["resourceType"]
+    if kind == "QuestionnaireResponse":
+        row = form_row(resource, derived, as_of)
+        what, value = row.what, row.value + (f", with {len(derived)} results" if derived else "")
+    elif kind == "Observation":
+        what, value = name_of(resource.get("code")), value_of(resource) or str(resource.get("status", ""))
+    else:
+        what = str(resource.get("description") or name_of(resource.get("code")))
+        value = f"{'task' if kind == 'Task' else 'order'}, status {resource.get('status', '')}"
+    when = spoken(resource["meta"]["lastUpdated"], as_of)
+    return Row(what=what, value=value, when=f"Written {when}", reference=reference_to(resource))
+
+
+def _measurement(observation: Json, as_of: datetime) -> Row:
+    parts = [part["valueQuantity"] for part in observation.get("component", ())]
+    # Blood pressure is the one vital sign with parts: systolic, then diastolic.
+    value = "/".join(f"{q['value']:g}" for q in parts) + f" {parts[0]['unit']}" if parts else value_of(observation)
+    name = name_of(observation.get("code")).partition(" panel")[0]
+    when = spoken(moment_of(observation), as_of)
+    return Row(what=name, value=value, when=when, reference=reference_to(observation))
+
+
+def _problem(condition: Json, as_of: datetime) -> Row:
+    state = condition["clinicalStatus"]["coding"][0]["code"]
+    when = spoken(condition["onsetDateTime"], as_of)
+    return Row(what=condition["code"]["text"], value=state, when=when, reference=reference_to(condition))
+
+
+def _medicine(order: Json, as_of: datetime) -> Row:
+    return Row(
+        what=order["medicationCodeableConcept"]["text"],
+        value=order["dosageInstruction"][0]["text"],
+        when=spoken(order["authoredOn"], as_of),
+        reference=reference_to(order),
+    )
+
+
+def _visits(encounters: Sequence[Json], as_of: datetime) -> list[Row]:
+    """The latest visits, and the others behind one row."""
+    rows = [_visit(encounter, as_of) for encounter in _newest_first(encounters)]
+    latest, earlier = rows[:VISITS_SHOWN], rows[VISITS_SHOWN:]
+    if len(earlier) < 2:
+        return rows
+    parts = tuple((row.what, row.when) for row in earlier)
+    return [*latest, Row(what="Earlier", value=f"{len(earlier)} visits", when="", reference="", parts=parts)]
+
+
+def _visit(encounter: Json, as_of: datetime) -> Row:
+    return Row(
+        what=encounter["reasonCode"][0]["text"],
+        value=encounter["class"]["display"],
+        when=spoken(encounter["period"]["start"], as_of),
+        reference=reference_to(encounter),
+    )
+
+
+def _newest_first(encounters: Sequence[Json]) -> list[Json]:
+    return sorted(encounters, key=lambda encounter: str(encounter["period"]["start"]), reverse=True)
+
+
+def _category(observation: Json) -> str:
+    """The first category; a result of an app without one is shown as a form's."""
+    codings = [c for part in observation.get("category", ()) for c in part.get("coding", ())]
+    return str(codings[0].get("code", "")) if codings else "survey"

@@ -1,0 +1,197 @@
+"""The demo EHR's page: clinic list, one patient's facts, the cards as an EHR shows them, and what was sent.
+
+Plain HTML forms, no script. Card text comes from the service and is treated as foreign: markdown with
+HTML off, no images, no headings, no inline styles, under a strict content security policy. Answers
+only to loopback names, so that no other site's page can reach it by a name of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from markupsafe import Markup
+from werkzeug.wrappers import Response as BaseResponse
+
+from cds_service.demo_ehr.clinic.chart_facts import chart_sections, written_rows
+from cds_service.demo_ehr.clinic.hook_client import ServiceUnreachableError, sent_without_token
+from cds_service.demo_ehr.clinic.panel import AppPlace, content_security_policy
+from cds_service.demo_ehr.clinic.state import Clinic
+from cds_service.demo_ehr.codes import Json
+from cds_service.demo_ehr.patients.people import DemoPatient
+from smart_launch.pages.markdown import html
+
+__all__ = ["Clinic", "card_html", "create_blueprint"]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def card_html(detail: str) -> Markup:
+    """A card's markdown as HTML that is safe to place in the page."""
+    return html(detail)
+
+
+def create_blueprint(clinic: Clinic, place: AppPlace | None = None) -> Blueprint:
+    """The page's routes: `/`, `/patients/<id>` and the forms on it. `place`: the app that can be opened, if any."""
+    blueprint = Blueprint("page", __name__, template_folder="../templates", static_folder="../static")
+
+    blueprint.before_request(lambda: _only_here(place))
+    blueprint.after_request(lambda answer: _protected(answer, place))
+    _add_forms(blueprint, clinic)
+
+    @blueprint.get("/")
+    def first() -> str:
+        return _page(clinic, clinic.patients[1], place)
+
+    @blueprint.get("/patients/<patient_id>")
+    def show(patient_id: str) -> str:
+        return _page(clinic, _known(clinic, patient_id), place)
+
+    @blueprint.get("/panel")
+    def panel() -> str:
+        return render_template("demo_ehr/panel.html")
+
+    @blueprint.post("/patients/<patient_id>/launch")
+    def launch(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        if place is None:
+            abort(404)
+        context = place.app_context(clinic.cards(patient), request.form.get("card"))
+        return redirect(place.launch(patient.id, context), code=303)
+
+    return blueprint
+
+
+def _add_forms(blueprint: Blueprint, clinic: Clinic) -> None:
+    """What the buttons of the page do; each leads back to the page."""
+
+    @blueprint.post("/patients/<patient_id>/ask")
+    def ask(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.exchanges.pop(patient.id, None)
+        return _back(patient, "cards")
+
+    @blueprint.post("/patients/<patient_id>/reload")
+    def reload(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.exchanges.pop(patient.id, None)
+        return _back(patient, "patient")
+
+    @blueprint.post("/patients/<patient_id>/drafts")
+    def take(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.take(patient, request.form.get("suggestion", ""))
+        return _back(patient, "drafts")
+
+    @blueprint.post("/patients/<patient_id>/drafts/discard")
+    def discard(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        clinic.discard(patient, request.form.get("suggestion", ""))
+        return _back(patient, "drafts")
+
+    @blueprint.post("/patients/<patient_id>/overrides")
+    def override(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        card_id = request.form.get("card", "")
+        known = clinic.override(patient, card_id, request.form.get("reason", ""))
+        return _back(patient, f"card-{card_id}" if known else "cards")
+
+
+def _only_here(place: AppPlace | None) -> BaseResponse | None:
+    """Refuses names that are not this machine's and forms of others; leads to the page's own name."""
+    if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
+        abort(403)
+    origin = request.headers.get("Origin")
+    if request.method == "POST" and origin and urlsplit(origin).netloc != request.host:
+        abort(403)
+    if place is None or request.method == "POST" or request.endpoint == "page.static":
+        return None
+    if request.host == urlsplit(place.addresses.page_origin).netloc:
+        return None
+    # Under another name of this machine the app would refuse to be framed.
+    return redirect(f"{place.addresses.page_origin}{request.full_path.rstrip('?')}")
+
+
+def _protected(response: Response, place: AppPlace | None) -> Response:
+    framed = request.endpoint == "page.panel"
+    response.headers["Content-Security-Policy"] = content_security_policy(place, framed=framed)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # "no-referrer" would turn the Origin of our own forms into "null".
+    response.headers["Referrer-Policy"] = "same-origin"
+    if request.endpoint != "page.static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _known(clinic: Clinic, patient_id: str) -> DemoPatient:
+    patient = clinic.patient(patient_id)
+    if patient is None:
+        abort(404)
+    return patient
+
+
+def _back(patient: DemoPatient, place: str) -> BaseResponse:
+    """To the patient's page, so that reloading repeats no form."""
+    return redirect(url_for("page.show", patient_id=patient.id, _anchor=place), code=303)
+
+
+def _page(clinic: Clinic, patient: DemoPatient, place: AppPlace | None) -> str:
+    problem, exchange = None, None
+    try:
+        exchange = clinic.exchange(patient)
+    except ServiceUnreachableError as error:
+        problem = str(error)
+    born = date.fromisoformat(patient.chart[0]["birthDate"])
+    taken = {draft.suggestion for draft in clinic.drafts(patient)}
+    return render_template(
+        "demo_ehr/page.html",
+        clinic=clinic,
+        clinic_day=f"{clinic.as_of:%A} clinic, {clinic.as_of.day} {clinic.as_of:%B}",
+        patient=patient,
+        born=f"{born.day} {born:%B %Y}",
+        sections=chart_sections(clinic.charts.of(patient.id), clinic.as_of),
+        written=[(row, _json(held)) for row, held in written_rows(clinic.charts.written(patient.id), clinic.as_of)],
+        cards=[_shown(clinic, card, taken, place) for card in clinic.cards(patient)],
+        launchable=place is not None,
+        problem=problem or (exchange.problem if exchange else "The service has not been asked."),
+        answered=exchange is not None and exchange.cards is not None,
+        drafts=[(draft, _json(draft.resource)) for draft in clinic.drafts(patient)],
+        sent=sent_without_token(exchange) if exchange else "",
+        answer=_json(exchange.answer) if exchange else "",
+        milliseconds=round(exchange.seconds * 1000) if exchange else None,
+    )
+
+
+def _shown(clinic: Clinic, card: Json, taken: set[str], place: AppPlace | None) -> Json:
+    """A card as the template needs it: rendered detail, open suggestions, links that lead somewhere."""
+    suggestions = card.get("suggestions", [])
+    one_taken = any(s.get("uuid") in taken for s in suggestions)
+    at_most_one = card.get("selectionBehavior") == "at-most-one"
+    indicator = str(card.get("indicator", "info"))
+    return {
+        "uuid": card.get("uuid", ""),
+        "indicator": indicator if indicator in ("critical", "warning", "info") else "info",
+        "summary": card.get("summary", ""),
+        "detail": card_html(str(card.get("detail", ""))),
+        "source": card.get("source", {}).get("label", ""),
+        "suggestions": [
+            {"uuid": s.get("uuid", ""), "label": s.get("label", ""), "taken": s.get("uuid") in taken}
+            for s in suggestions
+            if s.get("uuid") in taken or not (one_taken and at_most_one)
+        ],
+        "app": place.link(card) if place else None,
+        # Other schemes are not for a page; SMART links need a launch, which is a form.
+        "links": [
+            link
+            for link in card.get("links", ())
+            if link.get("type") == "absolute" and str(link.get("url", "")).startswith(("https://", "http://"))
+        ],
+        "reasons": card.get("overrideReasons", []),
+        "recorded": clinic.recorded(card),
+    }
+
+
+def _json(content: object) -> str:
+    return content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Open documents about the service: discovery, what it reads and why, its OpenAPI, its model cards. No patient data."""

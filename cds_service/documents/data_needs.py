@@ -1,0 +1,266 @@
+"""What the service asks a chart for, and why: for a security office to read, and for machines.
+
+One need per prefetch key: resource, queries, elements read, codes, look-back, purpose, and what happens without it.
+Queries, elements, codes and inputs come from the catalogue, the types and the schema; only the sentences are
+written here. Served as an extension of the discovery document; docs/data-needs.md is this text (make golden).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from cds_service.hooks.catalogue import SERVICES
+from fhir_adapters.access.prefetch import Template, templates
+from fhir_adapters.codesets.terminology import table
+from fhir_adapters.resources import gathered as part
+from fhir_adapters.resources import r4
+from models.inputs.feature_schema import FEATURES
+from models.inputs.features import FRESH_DAYS, PHQ_DAYS
+from models.rules.discharge import APPOINTMENT_DAYS
+from models.rules.safety_rules import POSITIVE_DAYS, RECENT_DAYS
+
+EXTENSION = "org.mental-health-cds.data-needs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A code that is asked for. `verified` is yes, partial or no: whether its meaning was seen at its source."""
+
+    system: str
+    code: str
+    display: str
+    verified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataNeed:
+    """One prefetch key. `own_queries` are what the service asks when the key was not sent, the first that works.
+
+    services: the ids that ask for it. needed: without it, and with nothing else to say, a call is answered 412.
+    """
+
+    key: str
+    services: tuple[str, ...]
+    needed: bool
+    scopes: tuple[str, ...]
+    query: str
+    own_queries: tuple[str, ...]
+    elements: tuple[str, ...]
+    codes: tuple[Code, ...]
+    model_inputs: tuple[str, ...]
+    purpose: str
+    look_back: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """What cannot be generated about a key."""
+
+    purpose: str
+    look_back: str
+    without: str
+    inputs: tuple[str, ...] = ()
+
+
+def _years(group: str) -> str:
+    return f"{FRESH_DAYS[group] // 365} year{'s' if FRESH_DAYS[group] > 365 else ''}"
+
+
+SAID = "Findings from the rest are shown with a card that names the gap; with nothing else to say the call is answered 412."
+WORDS: dict[str, _Words] = {
+    part.PATIENT: _Words(
+        purpose="That the data is this patient's; age (rules by age, no model under 18), sex, and whether the patient has died.",
+        look_back="Present state.",
+        without=SAID,
+        inputs=("demographics",),
+    ),
+    part.CONDITIONS: _Words(
+        purpose="Coded self-harm, suicidality, depressive and bipolar disorders (rules R2, R7, R8, R13); chronic conditions as model inputs.",
+        look_back=f"Safety codes: cards up to {RECENT_DAYS} days, older ones as one line of history. Chronic conditions: ever.",
+        without=SAID,
+        inputs=("conditions",),
+    ),
+    part.SCREENING: _Words(
+        purpose="Documented answers: PHQ-9, PHQ-9M, PHQ-2, GAD-7, EPDS total, C-SSRS, suicide-risk level, and findings of suicidality (rules R1 to R7, R11, R12).",
+        look_back=f"Positive answers: {POSITIVE_DAYS} days, acute ones and totals {RECENT_DAYS} days, then one line of history. As model inputs: {PHQ_DAYS} days.",
+        without=SAID,
+        inputs=("phq2", "phq"),
+    ),
+    part.QUESTIONNAIRES: _Words(
+        purpose="The same answers where they are filed as forms, ASQ and EPDS by the site's own map among them.",
+        look_back="As for screening.",
+        without=SAID,
+    ),
+    part.MEASUREMENTS: _Words(
+        purpose="Model inputs that patients report: smoking, alcohol, sleep, self-rated health, employment, food security. No vital signs and no laboratory values.",
+        look_back=f"Smoking and alcohol {_years('lifestyle')}; the others {_years('needs')}.",
+        without="The models count them as missing, name them on the card, and may give no estimate.",
+        inputs=("lifestyle", "needs", "pro"),
+    ),
+    part.MEDICATIONS: _Words(
+        purpose="Active medicines: their number and classes as model inputs; antidepressants also show depression care (rule R13). The detailed view lists them by name, date and dose.",
+        look_back="Active now.",
+        without="The models count medicines as missing; depression care may go unseen.",
+        inputs=("drugs",),
+    ),
+    part.ENCOUNTERS: _Words(
+        purpose="Dates of coded events, whether an answer belongs to the visit at hand (rule R1), follow-up and depression care (R6, R13); visits as model inputs.",
+        look_back="12 months for visits; older ones only to date coded events.",
+        without="Coded events take the date of their record; the models count visits as missing.",
+        inputs=("utilisation",),
+    ),
+    part.PROCEDURES: _Words(
+        purpose="A suicide risk assessment that was completed, which lowers an older acute finding by one step (rule R3), and is one of the steps looked for at discharge.",
+        look_back=f"{RECENT_DAYS} days.",
+        without="Older findings keep their level, and the card says that later records were not all read.",
+    ),
+    part.CONSENTS: _Words(
+        purpose="Whether the patient denies this use of the chart. Asked for before anything else.",
+        look_back="Consents that are active and in force today.",
+        without='No estimate is made and a card says so; the rules still speak. A site whose chart holds no Consents sets consent = "not-used".',
+    ),
+    part.CARE_PLANS: _Words(
+        purpose="At discharge after a positive safety answer: whether a safety or crisis plan was made since, known by its words. The words are not kept and not shown; its date and reference are.",
+        look_back="Plans dated after the finding, which is at most 90 days old; one earlier plan is named.",
+        without="The card says that safety plans could not be read, and comes.",
+    ),
+    part.APPOINTMENTS: _Words(
+        purpose="At discharge after a positive safety answer: whether a follow-up appointment is booked, by its kind in code or words. The words are not kept and not shown; its date and reference are.",
+        look_back=f"Appointments that start within the next {APPOINTMENT_DAYS} days; later ones are named.",
+        without="The card says that appointments could not be read, and comes.",
+    ),
+}  # fmt: skip
+# Elements that only show another FHIR version, and one that `mhcds assess` alone has a use for.
+NOT_READ = {name for names in r4.FOREIGN.values() for name in names} | {"marital_status"}
+
+
+def data_needs() -> tuple[DataNeed, ...]:
+    """Every need, in the order of the prefetch keys."""
+    return tuple(_need(template) for template in templates(part.ALL_KEYS))
+
+
+def _need(template: Template) -> DataNeed:
+    words = WORDS[template.key]
+    return DataNeed(
+        key=template.key,
+        services=tuple(service.id for service in SERVICES if template.key in service.keys),
+        needed=template.needed,
+        scopes=tuple(f"patient/{kind}.rs" for kind in template.types),
+        query=template.query,
+        own_queries=template.reads,
+        elements=tuple(f"{kind}.{name}" for kind in template.types for name in _elements(kind)),
+        codes=tuple(_codes(template)),
+        model_inputs=tuple(spec.name for spec in FEATURES if spec.group in words.inputs),
+        purpose=words.purpose,
+        look_back=words.look_back,
+        without=words.without,
+    )
+
+
+def _elements(kind: str) -> list[str]:
+    """The elements of a resource type that are read, as FHIR names them; values of every type as value[x]."""
+    fields = msgspec.structs.fields(r4.TYPES[kind])
+    names = [f.encode_name for f in fields if f.name not in NOT_READ]
+    plain = ["value[x]" if name.startswith("value") else name for name in names]
+    return sorted(dict.fromkeys(name for name in plain if name not in ("id", "meta")))
+
+
+def _codes(template: Template) -> Iterable[Code]:
+    """The codes in a template's query, with what our lists say of them."""
+    listed = {
+        (row.get("system", "http://loinc.org"), row["code"]): row
+        for name in ("measurements", "conditions", "instruments")
+        for row in table(name)
+    }
+    query = template.query.partition("code=")[2].partition("&")[0]
+    for token in query.split(",") if query else ():
+        system, _, code = token.partition("|")
+        row = listed.get((system, code), {})
+        display = row.get("display") or DISPLAYS.get(code) or row.get("feature", "")
+        yield Code(system=system, code=code, display=display, verified=row.get("verified", "yes"))
+
+
+# Codes that stand in no list of displays.
+DISPLAYS = {
+    "225337009": "Suicide risk assessment", "72166-2": "Tobacco smoking status", "67875-5": "Employment status", "61577-3": "Self-rated health",
+    "11287-0": "Alcoholic drinks per drinking day", "93832-4": "Sleep duration", "65968-0": "Sleep duration", "88122-7": "Hunger Vital Sign, question 1",
+    "88123-5": "Hunger Vital Sign, question 2", "54652-3": "PHQ-9 item 9 in nursing-home forms, presence", "54653-1": "PHQ-9 item 9 in nursing-home forms, frequency",
+}  # fmt: skip
+
+
+def as_json() -> dict[str, Any]:
+    """The needs as plain JSON values, without empty members."""
+    needs = [{name: value for name, value in asdict(need).items() if value not in ((), "")} for need in data_needs()]
+    return {"needs": needs, "never": list(NEVER)}
+
+
+NEVER = (
+    "No DocumentReference, note or psychotherapy note is asked for.",
+    "Race and ethnicity are no input; insurance, income, education and marital status neither.",
+    "Nothing is written to the chart; suggestions are drafts that a person accepts.",
+    "Nothing is kept between calls: no answer of the FHIR server, no token.",
+    "Resources labelled as substance use records (42 CFR Part 2) are put away unread unless the site has consent on record.",
+)
+
+_HEAD = """# What is read from a chart, and why
+
+For integration engineers and security offices. A reference, generated from the catalogue, the types and the schema by `make golden`;
+the same as JSON is in the discovery document, `extension.{extension}`.
+
+**Scopes to grant:** {scopes}. Narrower grants work: a refused read is said, as the last column says.
+
+{never}
+
+| prefetch key | asked by | needed | query (the patient is always given) | look-back | what for | without it |
+|---|---|---|---|---|---|---|
+"""
+
+
+def as_markdown() -> str:
+    """docs/data-needs.md."""
+    needs = data_needs()
+    scopes = ", ".join(f"`{scope}`" for scope in dict.fromkeys(s for need in needs for s in need.scopes))
+    never = "\n".join(f"- {line}" for line in NEVER)
+    rows = [
+        f"| `{n.key}` | {_who(n)} | {'yes' if n.needed else 'no'} | `{_short(n.query)}` | {n.look_back} | {n.purpose} | {n.without} |"
+        for n in needs
+    ]
+    return "\n".join(
+        [_HEAD.format(extension=EXTENSION, scopes=scopes, never=never) + "\n".join(rows), *map(_section, needs)]
+    )
+
+
+def _who(need: DataNeed) -> str:
+    """Which services ask for a key."""
+    return "all" if len(need.services) == len(SERVICES) else ", ".join(f"`{service}`" for service in need.services)
+
+
+def _short(query: str) -> str:
+    """A query without its list of codes."""
+    head, code, codes = query.partition("code=")
+    count = codes.count(",") + 1
+    return f"{head}{code}({count} listed code{'s' if count > 1 else ''})" if code else query
+
+
+def _section(need: DataNeed) -> str:
+    lines = [f"\n## {need.key}\n", f"Scopes: {', '.join(f'`{s}`' for s in need.scopes)}.", ""]
+    lines += ["Asked by the service itself when the key was not sent, the first that the server supports:", ""]
+    lines += [f"- `{_short(query)}`{_after(query)}" for query in need.own_queries]
+    lines += ["", f"Elements read: {', '.join(f'`{e}`' for e in need.elements)}."]
+    if need.model_inputs:
+        lines += ["", f"Model inputs: {', '.join(f'`{name}`' for name in need.model_inputs)}."]
+    if need.codes:
+        lines += ["", "| system | code | meaning | verified |", "|---|---|---|---|"]
+        lines += [f"| {c.system} | {c.code} | {c.display} | {c.verified} |" for c in need.codes]
+    return "\n".join([*lines, ""])
+
+
+def _after(query: str) -> str:
+    """What follows the list of codes in a query."""
+    rest = query.partition("code=")[2].partition("&")[2]
+    return f" and `&{rest}`" if rest else ""

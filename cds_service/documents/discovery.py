@@ -1,0 +1,42 @@
+"""GET /cds-services: what is on offer. Static, open, without patient data; asks no FHIR server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from flask import Blueprint, Response
+
+from cds_service.documents.data_needs import EXTENSION, as_json
+from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION, Service
+from cds_service.serving.cacheable import cacheable
+
+
+def document(services: Iterable[Service] = SERVICES) -> bytes:
+    """The discovery document; without a service its list is empty, and still there."""
+    return msgspec.json.encode({"services": [_entry(s) for s in services], "extension": {EXTENSION: as_json()}})
+
+
+def _entry(service: Service) -> dict[str, object]:
+    entry = {
+        "id": service.id,
+        "hook": service.hook,
+        "title": service.title,
+        "description": service.description,
+        "usageRequirements": service.usage,
+        "version": SPECIFICATION,
+        "hookVersion": HOOK_VERSION,
+    }
+    return entry | ({"prefetch": dict(service.prefetch)} if service.prefetch else {})
+
+
+def create_blueprint() -> Blueprint:
+    """The discovery route."""
+    blueprint = Blueprint("discovery", __name__)
+    body = document()
+
+    @blueprint.get("/cds-services", strict_slashes=False)
+    def services() -> Response:
+        return cacheable(body, "application/json")
+
+    return blueprint

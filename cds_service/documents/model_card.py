@@ -1,0 +1,63 @@
+"""GET /model-card and /model-card.json: what each deployed model is, how well it does, and for whom not.
+
+Open and without patient data. Made from the artifacts at the first request; a site's own sections come from
+model-card.toml. A model that could not be loaded is named as such.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, render_template
+
+from cds_service.serving.cacheable import cacheable
+from cds_service.serving.runtime import Runtime
+from cds_service.settings.sites import ServiceConfig
+from models.reports.card import LocalSections, model_card
+from models.reports.figures import figure
+from models.scoring.registry import load_json
+
+
+def create_blueprint(runtime: Runtime) -> Blueprint:
+    """The two routes."""
+    blueprint = Blueprint("model_card", __name__, template_folder="../templates")
+
+    @lru_cache(maxsize=1)
+    def made(config: ServiceConfig) -> dict[str, Any]:
+        local = config.model_cards
+        return {
+            "models": [
+                model_card(
+                    model,
+                    load_json(model.folder / "metrics.json"),
+                    load_json(model.folder / "validation.json"),
+                    local.get(model.outcome, LocalSections()),
+                )
+                for model in runtime.engine.models
+            ],
+            "not_loaded": [{"outcome": outcome} for outcome, _ in runtime.engine.failures],
+        }
+
+    def cards() -> dict[str, Any]:
+        return made(runtime.config())
+
+    @blueprint.get("/model-card.json")
+    def as_json() -> Response:
+        return cacheable(msgspec.json.encode(cards()), "application/json")
+
+    @blueprint.get("/model-card")
+    def as_page() -> Response:
+        page = render_template("model_card.html", figure=figure, words=_words, **cards())
+        answer = cacheable(page.encode(), "text/html; charset=utf-8")
+        answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        return answer
+
+    return blueprint
+
+
+def _words(name: str) -> str:
+    """`known_risks_and_limitations` as a heading."""
+    return name.replace("_", " ").capitalize().replace("Ehr ", "EHR ")

@@ -1,0 +1,315 @@
+"""GET /openapi.json: what this service answers at which address, as an OpenAPI 3.1 description.
+
+Static, open, without patient data. Services, wire types and statuses come from where they are defined; the rest is
+written out. A test holds it to be complete and compares it with real answers.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import msgspec
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from cds_service.documents.openapi_schemas import CARDS, FEEDBACK, HOOK_CALL, OUTCOME, Schema, ref, schemas
+from cds_service.hooks.catalogue import SERVICES
+from cds_service.serving.body import JSON_TYPES
+from cds_service.serving.cacheable import cacheable
+
+JSON = "application/json"
+# Why an address answers so, by status. A body is always an OperationOutcome.
+REFUSALS = {
+    400: "A malformed or contradicting member, which the diagnostics name; no UTF-8; a Host header that is no host.",
+    401: "No token of a registered CDS client for this address; the same answer whatever the fault.",
+    403: "Plain http where https is required.",
+    404: "There is no service of this id.",
+    405: "Another method than those of this address.",
+    412: "Needed data was neither sent nor obtainable, and there was nothing else to say.",
+    413: "The body is larger than the limit (2 MiB unless the operator set another), packed or unpacked.",
+    415: "Not declared as JSON, or packed with something else than gzip.",
+    429: "The client's calls for this minute are used up.",
+    500: "The service failed; nothing was assessed.",
+    503: "Too many calls at once, or the store failed; try again.",
+}
+HEADERS: dict[int, tuple[str, str]] = {
+    401: ("WWW-Authenticate", "Bearer"),
+    405: ("Allow", "The methods of this address."),
+    429: ("Retry-After", "Seconds."),
+    503: ("Retry-After", "Seconds."),
+}
+FORM = "application/x-www-form-urlencoded"
+HTML, STYLE = "text/html; charset=utf-8", "text/css; charset=utf-8"
+# The SMART app: path, method, operation, summary.
+PAGES = (
+    ("/smart/launch", "get", "smartLaunch", "Begins a SMART launch (iss and launch), or offers a choice of EHRs"),
+    ("/smart/callback", "get", "smartCallback", "Where the EHR's authorization server sends the browser back to"),
+    ("/smart/app/{launch}/", "get", "appSummary", "One patient: findings, course, what was known, estimates"),
+    ("/smart/app/{launch}/print", "get", "appPrint", "The same, to be printed"),
+    ("/smart/app/{launch}/ehr.css", "get", "appEhrStyle", "The EHR's own colour (smart_style_url)"),
+    ("/smart/app/{launch}/forms/{form}", "get", "formEntry", "A questionnaire (phq-9, phq-2) to fill in"),
+    ("/smart/app/{launch}/forms/{form}", "post", "formReview", "The answers, to be looked over before writing"),
+    ("/smart/app/{launch}/forms/{form}/write", "post", "formWrite", "Writes the answers to the chart, once"),
+    ("/smart/app/{launch}/written/{submission}", "get", "written", "What is in the chart of a submission"),
+    ("/smart/app/{launch}/written/{submission}/undo", "post", "undo", "Marks it as entered in error"),
+    ("/smart/app/{launch}/tasks/new", "get", "taskEntry", "A draft of a follow-up"),
+    ("/smart/app/{launch}/tasks", "post", "taskReview", "The draft, to be looked over before writing"),
+    ("/smart/app/{launch}/tasks/write", "post", "taskWrite", "Writes the draft to the chart, once"),
+    ("/smart/app/{launch}/opinion", "post", "appOpinion", "What a clinician says about an estimate"),
+    ("/smart/app/{launch}/thanks", "get", "appThanks", "That it was recorded"),
+    ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
+    ("/smart/app/{launch}/close", "post", "appClose", "Ends the session"),
+)
+# What the addresses of a launch take, beside what they pass over.
+ASKED = {
+    "/smart/launch": {
+        "iss": "The FHIR base of an EHR that is registered here; with launch.",
+        "launch": "The EHR's handle of this launch.",
+        "standalone": "An EHR of the choice that is offered without parameters.",
+    },
+    "/smart/callback": {
+        "state": "Of the authorization request.",
+        "code": "The authorization code.",
+        "iss": "The authorization server (RFC 9207).",
+        "error": "Why there is no code.",
+    },
+}
+PAGE_STATUSES = {
+    "200": "The page.",
+    "400": "A launch or a form that cannot be used.",
+    "401": "No session of this browser.",
+    "403": "A form that is not of this app's pages, a user who is no clinician, or plain http.",
+    "404": "There is no such page.",
+    "413": "The form is larger than the limit.",
+    "422": "The form has open questions, which it names.",
+    "500": "The service failed; nothing was written.",
+    "502": "The EHR did not do its part.",
+    "503": "The store failed; try again.",
+}
+ALWAYS = (400, 405, 500)
+CALLED = (401, 403, 404, *ALWAYS, 413, 415, 429, 503)
+
+
+def document() -> Schema:
+    """The description."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mental-health-cds",
+            "version": version("mental-health-cds"),
+            "summary": "CDS Hooks 2.0: documented safety answers and screening prompts for depression and suicide.",
+            "description": "Every GET answers HEAD as well, and every address OPTIONS. Errors are FHIR "
+            "OperationOutcomes. A prompt is not a diagnosis, and no card is no reassurance.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "The public address of this deployment."}],
+        "tags": [{"name": name} for name in ("CDS Hooks", "Operations", "Transparency", "SMART app")],
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas(),
+            "responses": {str(status): _refusal(status) for status in REFUSALS},
+            "parameters": {
+                "id": _ID,
+                "launch": _LAUNCH,
+                "form": _in_path("form", "phq-9 or phq-2."),
+                "submission": _in_path("submission", "One press of a button that writes."),
+                "If-None-Match": _IF_NONE_MATCH,
+                "Content-Encoding": _CONTENT_ENCODING,
+            },
+            "securitySchemes": {
+                "cdsClient": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A JWT that the CDS client signed for this call (CDS Hooks 2.0, Trusting CDS "
+                    "Clients): iss as registered, aud the address called, exp, iat, a jti never used before; header "
+                    "typ JWT, kid, alg ES384 or RS384 unless the site allows others.",
+                }
+            },
+        },
+    }
+
+
+_ID: Schema = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "A service of discovery.",
+    "schema": {"type": "string", "enum": [s.id for s in SERVICES]},
+}
+
+
+def _in_path(name: str, words: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "description": words, "schema": {"type": "string"}}
+
+
+def _in_query(name: str, words: str) -> Schema:
+    return {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
+
+
+_LAUNCH = _in_path("launch", "A launch; its session is a cookie of the browser that it was opened in.")
+_IF_NONE_MATCH: Schema = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of an earlier answer.",
+    "schema": {"type": "string"},
+}
+_CONTENT_ENCODING: Schema = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "description": "gzip when the body is packed.",
+    "schema": {"type": "string", "enum": ["identity", "gzip", "x-gzip"]},
+}
+
+
+def _paths() -> Schema:
+    call = "/cds-services/{id}"
+    return {
+        "/cds-services": {
+            "get": _cached("CDS Hooks", "discovery", "The services on offer", _json("Discovery"), (*ALWAYS, 403))
+        },
+        call: {
+            "post": _called(
+                "hookCall",
+                "A hook call: cards for one patient",
+                ("HookRequest", HOOK_CALL),
+                _answer("Cards.", _json("CardsResponse", CARDS)),
+                (*CALLED, 412),
+            )
+        },
+        f"{call}/feedback": {
+            "post": _called(
+                "feedback",
+                "What became of cards",
+                ("FeedbackRequest", FEEDBACK),
+                _answer("Stored.", _json("FeedbackReceipt", {"received": 1, "stored": 1})),
+                CALLED,
+            )
+        },
+        "/health/live": {
+            "get": _open("Operations", "live", "Whether it runs", {"200": _answer("It does.", _json("Liveness"))})
+        },
+        "/health/ready": {
+            "get": _open(
+                "Operations",
+                "ready",
+                "Whether store, models and settings are in order",
+                {
+                    "200": _answer("All are.", _json("Readiness")),
+                    "503": _answer("One is not; rules still answer.", _json("Readiness")),
+                },
+            )
+        },
+        "/metrics": {
+            "get": _open(
+                "Operations",
+                "metrics",
+                "Counters in Prometheus form",
+                {"200": _answer("Without patient data.", {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}})},
+            )
+        },
+        "/model-card": {
+            "get": _cached(
+                "Transparency",
+                "modelCardPage",
+                "The model cards as a page",
+                {"text/html; charset=utf-8": {"schema": {"type": "string"}}},
+            )
+        },
+        "/model-card.json": {
+            "get": _cached("Transparency", "modelCards", "Each model, its figures and limits", _json("ModelCards"))
+        },
+        "/openapi.json": {"get": _cached("Operations", "openapi", "This description", _json("Description"))},
+        "/smart/jwks.json": {
+            "get": _open(
+                "SMART app",
+                "ownKeys",
+                "Our public keys, for EHRs",
+                {"200": _answer("A JWK Set; public halves only.", _json("JwkSet"))},
+            )
+        },
+    } | {path: _pages(path) for path, _method, _name, _words in PAGES}  # fmt: skip
+
+
+def _pages(path: str) -> Schema:
+    """The operations of a page's address. What goes wrong is a page as well, but for what no route saw."""
+    page = {kind: {"schema": {"type": "string"}} for kind in (HTML, *((STYLE,) if path.endswith(".css") else ()))}
+    either = page | _json("OperationOutcome")
+    answers = {status: _answer(said, either) for status, said in PAGE_STATUSES.items()}
+    answers["303"] = {"description": "To the next page."}
+    found = {m: _open("SMART app", name, words, answers, (405,)) for place, m, name, words in PAGES if place == path}
+    for method, operation in found.items():
+        if method == "post":
+            operation["requestBody"] = {"required": True, "content": {FORM: {"schema": ref("PageForm")}}}
+    if path in ASKED:
+        found["get"]["parameters"] = [_in_query(name, words) for name, words in ASKED[path].items()]
+    named = [{"$ref": f"#/components/parameters/{p}"} for p in ("launch", "form", "submission") if f"{{{p}}}" in path]
+    return found | ({"parameters": named} if named else {})
+
+
+def _json(name: str, example: object = None) -> Schema:
+    return {JSON: {"schema": ref(name)} | ({} if example is None else {"example": example})}
+
+
+def _answer(words: str, content: Schema, **headers: Schema) -> Schema:
+    return {"description": words, "content": content} | ({"headers": headers} if headers else {})
+
+
+def _refusal(status: int) -> Schema:
+    answer = _answer(REFUSALS[status], _json("OperationOutcome", OUTCOME))
+    if status in HEADERS:
+        name, words = HEADERS[status]
+        answer["headers"] = {name: {"description": words, "schema": {"type": "string"}}}
+    return answer
+
+
+def _refusals(statuses: tuple[int, ...]) -> Schema:
+    return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+
+
+def _open(tag: str, name: str, summary: str, answers: Schema, statuses: tuple[int, ...] = ALWAYS) -> Schema:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": [tag],
+        "security": [],
+        "responses": answers | _refusals(statuses),
+    }
+
+
+def _cached(tag: str, name: str, summary: str, content: Schema, statuses: tuple[int, ...] = ALWAYS) -> Schema:
+    tagged = {"description": "For If-None-Match.", "schema": {"type": "string"}}
+    answers = {
+        "200": _answer("Cacheable, without patient data.", content, ETag=tagged),
+        "304": {"description": "As it was.", "headers": {"ETag": tagged}},
+    }
+    found = _open(tag, name, summary, answers, statuses)
+    return found | {"parameters": [{"$ref": "#/components/parameters/If-None-Match"}]}
+
+
+def _called(name: str, summary: str, body: tuple[str, object], good: Schema, statuses: tuple[int, ...]) -> Schema:
+    schema, example = body
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": ["CDS Hooks"],
+        "security": [{"cdsClient": []}],
+        "parameters": [{"$ref": f"#/components/parameters/{p}"} for p in ("id", "Content-Encoding")],
+        "requestBody": {
+            "required": True,
+            "content": {kind: {"schema": ref(schema), "example": example} for kind in JSON_TYPES},
+        },
+        "responses": {"200": good} | _refusals(statuses),
+    }
+
+
+def create_blueprint() -> Blueprint:
+    """The route."""
+    blueprint = Blueprint("openapi", __name__)
+    body = msgspec.json.encode(document())
+
+    @blueprint.get("/openapi.json")
+    def description() -> Response:
+        return cacheable(body, JSON)
+
+    return blueprint

@@ -1,0 +1,350 @@
+"""The schemas and examples of `/openapi.json`: wire types as msgspec describes them, narrowed to what we take and send.
+
+What clients send is described as it is accepted, what we send as it is emitted. Rules that a schema cannot say (ids
+that must agree, one member that another requires) are in the descriptions. Examples are made up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cds_service.cards.drafts import OVERRIDE_SYSTEM, TOPIC_SYSTEM, topic_coding
+from cds_service.cards.wire import CardsResponse, HookRequest
+from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
+from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, Item
+from fhir_adapters.writing.drafts import PHQ9
+from models.inputs.feature_schema import OUTCOMES as MODELLED
+from models.rules.safety_rules import Topic
+
+HOME = "#/components/schemas/"
+# Letters beyond ASCII are taken as well in ids and codes.
+PRINTABLE = "^[ -~]*$"
+# Printable, less the characters that could lead an address elsewhere.
+BARE = r"[A-Za-z0-9._~:+=@$!*,;^{|}-]{1,256}"
+TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
+MOMENT = f"^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]{TIME}:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-]{TIME})$"
+UUID = "7d5c0c1e-6f0b-4f5e-9a51-0c1f5b1f2a10"
+
+Schema = dict[str, Any]
+
+
+def schemas() -> Schema:
+    """All schemas, by name."""
+    _, found = msgspec.json.schema_components([HookRequest, CardsResponse, Item], ref_template=HOME + "{name}")
+    for name, members in NARROWED.items():
+        for member, words in members.items():
+            found[name]["properties"][member] |= words
+    found["Context"]["required"] = ["userId", "patientId"]
+    found["Context"]["properties"] |= CONTEXT
+    for name, said in DESCRIPTIONS.items():
+        found[name]["description"] = said
+    for name, rule in RULES.items():
+        found[name] |= rule
+    found["FeedbackItem"] = found.pop("Item")
+    return found | WRITTEN
+
+
+NOT_DOTS: Schema = {"not": {"enum": [".", ".."]}}
+
+
+def text(words: str, **more: object) -> Schema:
+    """A string that must be there and say something."""
+    return {"type": "string", "minLength": 1, "description": words, **more}
+
+
+def _list(items: Schema, **more: object) -> Schema:
+    return {"type": "array", "items": items, **more}
+
+
+def _nullable(**schema: object) -> Schema:
+    return {"anyOf": [{"type": "string", **schema}, {"type": "null"}]}
+
+
+def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None, words: str = "") -> Schema:
+    found = {"type": "object", "properties": required | (optional or {}), "required": [*required]}
+    return found | ({"description": words} if words else {})
+
+
+def ref(name: str) -> Schema:
+    """A schema by its name."""
+    return {"$ref": HOME + name}
+
+
+# More is required than the type says: its members have defaults so that what is missing can be named.
+CONTEXT: Schema = {
+    "userId": text(
+        "For example Practitioner/123.",
+        pattern=f"^(Practitioner|PractitionerRole|Patient|RelatedPerson)/{BARE}$",
+        **{"not": {"pattern": r"/\.\.?$"}},
+    ),
+    "patientId": text("A bare FHIR id.", pattern=f"^{BARE}$", **NOT_DOTS),
+    "encounterId": _nullable(pattern=f"^({BARE})?$", **NOT_DOTS)
+    | {"description": f"A bare FHIR id. Required by {' and '.join(s.hook for s in SERVICES if s.needs_encounter)}."},
+}
+NARROWED: dict[str, dict[str, Schema]] = {
+    "HookRequest": {
+        "hook": {"enum": [s.hook for s in SERVICES], "description": "The hook of the service that is called."},
+        "hookInstance": {"minLength": 1, "description": "One id for this call; a UUID."},
+        "fhirServer": {"description": "Base of the client's FHIR server. Required with fhirAuthorization."},
+        "fhirAuthorization": {"description": "Access to what is not in prefetch, at fhirServer only."},
+        "prefetch": {
+            "description": "By the keys of discovery: a resource, a Bundle or an OperationOutcome. null says that "
+            "there is nothing; a key that is left out was not looked for."
+        },
+    },
+    "FhirAuthorization": {
+        "access_token": {"minLength": 1, "pattern": "^[ -~]+$"},
+        "token_type": _nullable(pattern="^([Bb][Ee][Aa][Rr][Ee][Rr])?$"),
+        "patient": {"description": "When sent, the patient of the context."},
+        "subject": {"description": "When sent, this service's client id at the site."},
+    },
+    "Card": {
+        "uuid": {"format": "uuid"},
+        "summary": {"minLength": 1, "maxLength": 139},
+        "detail": {"description": "Markdown without HTML."},
+        "indicator": {"enum": ["info", "warning", "critical"]},
+        "suggestions": {"minItems": 1},
+        "selectionBehavior": {"enum": ["any"]},
+        "overrideReasons": {"minItems": 1, "description": f"Codes of {OVERRIDE_SYSTEM}."},
+        "links": {"minItems": 1},
+    },
+    "Source": {"topic": {"description": f"A code of {TOPIC_SYSTEM}: {', '.join(t.value for t in Topic)}."}},
+    "Suggestion": {"uuid": {"format": "uuid"}, "actions": {"minItems": 1}},
+    "Action": {
+        "type": {"enum": ["create"]},
+        "resource": {"description": "A FHIR R4 ServiceRequest or Task with status draft."},
+    },
+    "Link": {"url": {"format": "uri"}, "type": {"enum": ["absolute"]}},
+    "Item": {
+        "card": text("The uuid of the card.", maxLength=MOST_CODE, pattern=PRINTABLE),
+        "outcome": {"enum": [*OUTCOMES]},
+        "outcomeTimestamp": {"pattern": MOMENT, "description": "RFC 3339, with its zone."},
+        "acceptedSuggestions": {"description": "Required with outcome accepted."},
+    },
+    "AcceptedSuggestion": {"id": text("The uuid of the suggestion.", maxLength=MOST_CODE, pattern=PRINTABLE)},
+    "OverrideReason": {
+        "reason": {"description": "Required when there is no userComment."},
+        "userComment": _nullable(maxLength=MOST_COMMENT) | {"description": "Kept encrypted."},
+        "code": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "An older shape of reason.code."},
+        "system": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "As code."},
+    },
+    "Reason": {name: _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) for name in ("code", "system")},
+}
+DESCRIPTIONS = {
+    "HookRequest": "A call of a hook. Members that are not known here are ignored at every level.",
+    "Context": "Other members of the hook's context are ignored.",
+    "FhirAuthorization": "The access token goes to fhirServer only and is neither logged nor kept.",
+    "CardsResponse": "An empty list says: looked, nothing to say.",
+    "Coding": "Code, system and display, always all three.",
+    "Item": "What became of one card. Other members are ignored.",
+    "OverrideReason": "Why the card was overridden: a coded reason, a comment, or both.",
+    "Reason": "One of the card's overrideReasons, or a code of the client's own.",
+}
+# Members that require each other.
+RULES: dict[str, Schema] = {
+    "HookRequest": {
+        "if": {"required": ["fhirAuthorization"], "properties": {"fhirAuthorization": {"type": "object"}}},
+        "then": {"required": ["fhirServer"], "properties": {"fhirServer": {"type": "string"}}},
+    },
+    "Item": {
+        "if": {"properties": {"outcome": {"const": "accepted"}}},
+        "then": {
+            "required": ["acceptedSuggestions"],
+            "properties": {"acceptedSuggestions": {"type": "array", "minItems": 1}},
+        },
+    },
+    "OverrideReason": {
+        "anyOf": [
+            {"required": ["userComment"], "properties": {"userComment": {"type": "string", "minLength": 1}}},
+            {"required": ["reason"], "properties": {"reason": _object({"code": {"type": "string", "minLength": 1}})}},
+            {
+                "required": ["code"],
+                "properties": {"code": {"type": "string", "minLength": 1}, "reason": {"type": "null"}},
+            },
+        ]
+    },
+}
+
+WRITTEN: Schema = {
+    "OperationOutcome": _object(
+        {
+            "resourceType": {"const": "OperationOutcome"},
+            "issue": {
+                "type": "array",
+                "minItems": 1,
+                "items": _object(
+                    {
+                        "severity": {"enum": ["error"]},
+                        "code": text("A FHIR issue type."),
+                        "diagnostics": text("What was expected, what was found. Quotes nothing of the chart."),
+                    }
+                ),
+            },
+        },
+        words="A FHIR R4 OperationOutcome: why there is no other answer.",
+    ),
+    "Discovery": _object(
+        {
+            "services": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "id": {"enum": [s.id for s in SERVICES]},
+                        "hook": {"enum": [s.hook for s in SERVICES]},
+                        "title": text("For lists."),
+                        "description": text("What it does."),
+                        "usageRequirements": text("What it needs."),
+                        "version": {"const": SPECIFICATION},
+                        "hookVersion": {"const": HOOK_VERSION},
+                        "prefetch": {
+                            "type": "object",
+                            "additionalProperties": text("A FHIR query with tokens of the context in it."),
+                        },
+                    }
+                ),
+            },
+            "extension": {"type": "object", "description": "Every query and code with its purpose, by reverse domain."},
+        },
+        words="The services on offer (CDS Hooks 2.0, Discovery).",
+    ),
+    "FeedbackRequest": {
+        "description": "A batch, or one item that stands alone. All of it is stored or none.",
+        "anyOf": [
+            _object({"feedback": _list(ref("FeedbackItem"), minItems=1, maxItems=MOST_ITEMS)}),
+            ref("FeedbackItem"),
+        ],
+    },
+    "FeedbackReceipt": _object(
+        {
+            "received": {"type": "integer", "minimum": 1, "description": "Items in the body."},
+            "stored": {"type": "integer", "minimum": 0, "description": "Those that were new."},
+        }
+    ),
+    "Liveness": _object({"status": {"const": "live"}}),
+    "Readiness": _object(
+        {
+            "status": {"enum": ["ready", "not-ready"]},
+            "checks": _object({name: text("ok, or what is wrong.") for name in ("store", "models", "configuration")}),
+        }
+    ),
+    "PageForm": {
+        "type": "object",
+        "description": "A form of a page of the app, with the token of its session. Its other fields are the page's.",
+        "properties": {"csrf": {"type": "string", "minLength": 1}},
+        "required": ["csrf"],
+    },
+    "JwkSet": _object(
+        {"keys": {"type": "array", "items": {"type": "object", "required": ["kty", "kid"], "not": {"required": ["d"]}}}}
+    ),
+    "ModelCards": _object(
+        {
+            "models": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "outcome": {"enum": [*MODELLED]},
+                        "version": text("Of the artifact."),
+                        "summary": {"type": "string"},
+                        "headline": _list({"type": "object"}),
+                        "limits": _list({}),
+                        "breaches": _list({"type": "object"}),
+                        "source_attributes": _list(
+                            _object({"number": {"type": "integer"}, "name": text("As HTI-1 has it."), "value": {}})
+                        ),
+                        "applied_model_card": {"type": "object"},
+                        "local": {"type": "object", "description": "What the site says of the model."},
+                    }
+                ),
+            },
+            "not_loaded": _list(_object({"outcome": {"enum": [*MODELLED]}})),
+        },
+        words="Source attributes and applied model card of each deployed model.",
+    ),
+    "Description": _object(
+        {"openapi": text("Of which version it is."), "info": {"type": "object"}, "paths": {"type": "object"}}
+    ),
+}
+
+# ---- examples: nobody's data ----
+
+HOOK_CALL = {
+    "hook": "patient-view",
+    "hookInstance": UUID,
+    "context": {"userId": "Practitioner/example", "patientId": "example"},
+    "prefetch": {
+        "patient": {"resourceType": "Patient", "id": "example", "birthDate": "1980-01-01"},
+        "screening": {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "entry": [
+                {
+                    "resource": {
+                        "resourceType": "Observation",
+                        "id": "example-item-9",
+                        "status": "final",
+                        "subject": {"reference": "Patient/example"},
+                        "code": {"coding": [{"system": "http://loinc.org", "code": "44260-8"}]},
+                        "effectiveDateTime": "2026-11-20",
+                        "valueCodeableConcept": {"coding": [{"system": "http://loinc.org", "code": "LA6569-3"}]},
+                    }
+                }
+            ],
+        },
+        "conditions": None,
+        "questionnaires": None,
+    },
+}
+CARDS = {
+    "cards": [
+        {
+            "uuid": UUID,
+            "summary": "PHQ-9 item 9 “several days”, 3 days ago. Ask about thoughts of suicide today.",
+            "detail": "**In the chart**\n\n- PHQ-9 item 9: several days, 20 Nov 2026, `Observation/example-item-9`",
+            "indicator": "warning",
+            "source": {
+                "label": "mental-health-cds: documented answers",
+                "topic": msgspec.to_builtins(topic_coding(Topic.POSITIVE_SAFETY_ANSWER)),
+            },
+            "suggestions": [
+                {
+                    "label": "Draft order: PHQ-9, today",
+                    "uuid": "0e0c6a5e-2a5c-4a0e-8c4e-6f6f0f6b1d11",
+                    "actions": [
+                        {
+                            "type": "create",
+                            "description": "Draft order: PHQ-9, today",
+                            "resource": {
+                                "resourceType": "ServiceRequest",
+                                "status": "draft",
+                                "intent": "proposal",
+                                "code": {"coding": [msgspec.to_builtins(PHQ9)]},
+                                "subject": {"reference": "Patient/example"},
+                            },
+                        }
+                    ],
+                }
+            ],
+            "selectionBehavior": "any",
+            "overrideReasons": [
+                {"code": "will-assess", "system": OVERRIDE_SYSTEM, "display": "Will ask during this visit"}
+            ],
+            "links": [{"label": "A guideline", "url": "https://guideline.example/page", "type": "absolute"}],
+        }
+    ]
+}
+FEEDBACK = {
+    "feedback": [
+        {
+            "card": UUID,
+            "outcome": "overridden",
+            "outcomeTimestamp": "2026-11-23T15:04:05Z",
+            "overrideReason": {"reason": {"code": "will-assess", "system": OVERRIDE_SYSTEM}},
+        }
+    ]
+}
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "invalid", "diagnostics": "hook: expected patient-view at this address"}],
+}

@@ -1,0 +1,69 @@
+"""The SMART link of a card, and the reference in it by which the app knows the card again.
+
+`appContext` is an opaque, signed text: the card, its topic, the patient's pseudonym and until when it counts. It holds
+nothing of the chart, is believed only for the patient of the launch, and the app works as well without it
+(SMART-070): it says which of the findings the clinician came from, nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+from itsdangerous import BadData, URLSafeSerializer
+from msgspec import UNSET
+
+from cds_service.cards.wire import Card, Link
+from cds_service.keys.data_key import DataKey
+from cds_service.settings.sites import SiteConfig
+from fhir_adapters.access.client import same_base
+from models.rules.safety_rules import Topic
+
+LABEL = "Open detailed view"
+COUNTS_S = 12 * 60 * 60
+
+
+class _Reference(msgspec.Struct, frozen=True):
+    card: str
+    topic: str
+    site: str
+    patient: str
+    until: int
+
+
+def with_app_links(
+    cards: Iterable[Card], *, site: SiteConfig, address: str | None, server: str | None, patient_id: str, key: DataKey,
+    now: datetime,
+) -> list[Card]:  # fmt: skip
+    """The cards, each with its link to the app where the site's EHR has it registered.
+
+    server: the FHIR server of the call, None when it was not said; an app of another server would show another chart.
+    """
+    bases = [entry.iss for entry in site.smart]
+    if address is None or not bases or (server is not None and not any(same_base(server, base) for base in bases)):
+        return list(cards)
+    patient, until = key.pseudonym(site.id, patient_id), int(now.timestamp()) + COUNTS_S
+    return [_linked(card, f"{address}/smart/launch", site.id, patient, until, key) for card in cards]
+
+
+def _linked(card: Card, url: str, site: str, patient: str, until: int, key: DataKey) -> Card:
+    said = _Reference(card=card.uuid, topic=card.source.topic.code, site=site, patient=patient, until=until)
+    link = Link(label=LABEL, url=url, type="smart", app_context=_signer(key).dumps(msgspec.to_builtins(said)))
+    return msgspec.structs.replace(card, links=[link, *([] if card.links is UNSET else card.links)])
+
+
+def topic_of(app_context: str, site: str, patient_id: str, key: DataKey, now: datetime) -> str | None:
+    """The topic of the card that a launch came from; None when it is not ours, of another patient, or too old."""
+    try:
+        said = msgspec.convert(_signer(key).loads(app_context), _Reference)
+    except (BadData, msgspec.ValidationError):
+        return None
+    ours = said.site == site and said.patient == key.pseudonym(site, patient_id)
+    known = said.topic in {topic.value for topic in Topic}
+    return said.topic if ours and known and said.until >= now.timestamp() else None
+
+
+def _signer(key: DataKey) -> URLSafeSerializer:
+    return URLSafeSerializer(key.derived(b"app-context"), salt="card", signer_kwargs={"digest_method": hashlib.sha256})

@@ -1,0 +1,101 @@
+"""The services that we offer, written out. One id per hook, because real clients key services by id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cds_service.cards.chart_opened import cards_for
+from cds_service.cards.discharge import discharge_cards
+from cds_service.cards.wire import Card
+from cds_service.errors import UnknownService
+from explanations.judgement.assessment import Assessment, Engine, assess
+from explanations.judgement.discharge import assess_discharge
+from fhir_adapters.access.prefetch import templates
+from fhir_adapters.facts import PatientRecord
+from fhir_adapters.resources.gathered import DISCHARGE, OPENED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One CDS service. `id`, `keys` and their templates are stored by sites: changing them breaks registrations.
+
+    keys: its prefetch keys, all that it asks for. needs_encounter: its hook's definition requires
+    `context.encounterId`. assess, cards: how it judges a record, and how it says so.
+    """
+
+    id: str
+    hook: str
+    title: str
+    description: str
+    usage: str
+    keys: tuple[str, ...] = OPENED
+    needs_encounter: bool = False
+    assess: Callable[[PatientRecord, Engine], Assessment] = assess
+    cards: Callable[..., list[Card]] = cards_for
+
+    @property
+    def prefetch(self) -> tuple[tuple[str, str], ...]:
+        """Its prefetch templates, by key."""
+        return tuple((template.key, template.query) for template in templates(self.keys))
+
+
+USAGE = "FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart."
+
+SERVICES: tuple[Service, ...] = (
+    Service(
+        id="depression-suicide-risk",
+        hook="patient-view",
+        title="Depression and suicide safety",
+        description=(
+            "Restates documented safety answers (PHQ-9 item 9, C-SSRS, ASQ, EPDS item 10, coded self-harm) and, for "
+            "adults, estimates current depressive symptoms and suicidal ideation to prompt screening. A prompt is not "
+            "a diagnosis, and no card is no reassurance."
+        ),
+        usage=USAGE,
+    ),
+    Service(
+        id="depression-suicide-risk-encounter",
+        hook="encounter-start",
+        title="Depression and suicide safety, at the start of an encounter",
+        description=(
+            "The same reading and the same cards as depression-suicide-risk, asked for when an encounter starts: "
+            "answers documented in this encounter count as current for seven days. A prompt is not a diagnosis, and no "
+            "card is no reassurance."
+        ),
+        usage=USAGE,
+        needs_encounter=True,
+    ),
+    Service(
+        id="suicide-safety-discharge",
+        hook="encounter-discharge",
+        title="Suicide safety at discharge",
+        description=(
+            "Where a positive safety answer is on file, looks for a later suicide risk assessment, a later safety plan "
+            "and a follow-up appointment. While one of them is not on file, restates the answer, says what is on file "
+            "of each, and offers the follow-up as drafts. No model is asked, and no card is no reassurance."
+        ),
+        usage="FHIR R4. Documented answers at every age; no model. Needs prefetch or read access to the chart.",
+        keys=DISCHARGE,
+        needs_encounter=True,
+        assess=assess_discharge,
+        cards=discharge_cards,
+    ),
+)
+
+# What the services speak: the specification, and the definition of their hooks.
+SPECIFICATION = "2.0.0"
+HOOK_VERSION = "1.0"
+
+
+def service_of(hook: str) -> Service | None:
+    """The service that answers a hook, or None."""
+    return next((s for s in SERVICES if s.hook == hook), None)
+
+
+def known_service(identifier: str) -> Service:
+    """The service of that id. Raises UnknownService."""
+    found = next((s for s in SERVICES if s.id == identifier), None)
+    if found is None:
+        raise UnknownService("there is no service of this id; the services are listed at /cds-services")
+    return found

@@ -1,0 +1,212 @@
+"""POST /cds-services/<id>/feedback: what became of our cards, stored with the card that it answers.
+
+All items of one body are stored or none: a malformed one is named by its place and the answer is 400. An exact
+repeat changes nothing; a later, other report on the same card is stored beside the first. Feedback is recorded and
+counted; it never lowers a safety card (rules R3, R17). CDS Hooks 2.0, "Feedback".
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason
+from cds_service.errors import BadRequest, json_response
+from cds_service.hooks.catalogue import known_service
+from cds_service.keys.data_key import DataKey
+from cds_service.serving import metrics
+from cds_service.serving.body import json_body
+from cds_service.serving.runtime import Runtime
+from cds_service.storage.store import FeedbackRow
+from cds_service.trust.admission import Places, admitted
+
+log = logging.getLogger("mhcds")
+OUTCOMES = ("accepted", "overridden")
+MOST_ITEMS = 500
+MOST_CODE = 256
+MOST_COMMENT = 10_000
+
+
+class Reason(msgspec.Struct):
+    """A coded reason; display is ours to know and often left out."""
+
+    code: str | None = None
+    system: str | None = None
+
+
+class OverrideReason(msgspec.Struct, rename="camel"):
+    """Why a card was overridden. In the older shape the coded reason stands here itself, as `code` and `system`."""
+
+    reason: Reason | None = None
+    user_comment: str | None = None
+    code: str | None = None
+    system: str | None = None
+
+    @property
+    def coded(self) -> Reason | None:
+        """The coded reason, wherever it stands; None without a code."""
+        found = self.reason or Reason(code=self.code, system=self.system)
+        return found if found.code else None
+
+
+class AcceptedSuggestion(msgspec.Struct):
+    """A suggestion of the card that was taken up."""
+
+    id: str
+
+
+class Item(msgspec.Struct, rename="camel"):
+    """What became of one card."""
+
+    card: str
+    outcome: str
+    outcome_timestamp: str
+    accepted_suggestions: list[AcceptedSuggestion] | None = None
+    override_reason: OverrideReason | None = None
+
+
+class Body(msgspec.Struct):
+    """The batch. Each item is read by itself, so that a bad one can be named."""
+
+    feedback: list[msgspec.Raw]
+
+
+class OneItem(msgspec.Struct):
+    """The older shape: an item that stands alone."""
+
+    card: str
+
+
+ITEM = msgspec.json.Decoder(Item)
+
+
+def create_blueprint(runtime: Runtime, places: Places) -> Blueprint:
+    """The feedback route."""
+    blueprint = Blueprint("feedback", __name__)
+
+    @blueprint.post("/cds-services/<identifier>/feedback", strict_slashes=False)
+    def report(identifier: str) -> Response:
+        offered = known_service(identifier)
+        config = runtime.config()
+        with places.one(config.limits.concurrent_calls):
+            client = admitted(runtime, config, request, runtime.now())
+            items = feedback_items(json_body(request, config.body_bytes))
+            rows = [row(item, client.sites, offered.id, runtime.key) for item in items]
+            new, known = runtime.store.write_feedback(runtime.now(), client.sites, offered.id, rows)
+        counts = {"items": len(items), "new": new, "known_cards": known}
+        log.info(json.dumps({"event": "feedback", "service": offered.id, "sites": client.sites, **counts}))
+        for item in items:
+            metrics.FEEDBACK.labels(offered.id, item.outcome).inc()
+        return json_response({"received": len(items), "stored": new})
+
+    return blueprint
+
+
+def feedback_items(body: bytes) -> list[Item]:
+    """The items of a body, each checked. Raises BadRequest that names every item at fault."""
+    raws = _raw_items(body)
+    if not 0 < len(raws) <= MOST_ITEMS:
+        raise BadRequest(f"feedback: expected 1 to {MOST_ITEMS} items; found {len(raws)}")
+    items, faults = [], []
+    for number, raw in enumerate(raws):
+        try:
+            item = ITEM.decode(raw)
+        except msgspec.ValidationError as error:
+            faults.append(f"feedback[{number}]: {error}")
+            continue
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            faults.append(f"feedback[{number}]: expected a JSON object")
+            continue
+        found = _faults(item)
+        faults += [f"feedback[{number}].{fault}" for fault in found]
+        if not found:
+            items.append(item)
+    if faults:
+        raise BadRequest("; ".join(faults[:20]) + ". Nothing of this body was stored")
+    return items
+
+
+def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:
+    try:
+        body.decode()
+        return msgspec.json.decode(body, type=Body).feedback
+    except UnicodeDecodeError as error:
+        raise BadRequest("expected JSON in UTF-8; found another encoding") from error
+    except msgspec.ValidationError as error:
+        try:
+            msgspec.json.decode(body, type=OneItem)
+        except (msgspec.DecodeError, RecursionError):
+            raise BadRequest(f"feedback: expected an array of items ({error})") from error
+        return [msgspec.Raw(body)]
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest("expected one JSON object; found something that is not JSON") from error
+
+
+def _faults(item: Item) -> list[str]:
+    found = []
+    if not _storable(item.card.lower()):
+        found.append("card: expected the uuid of a card")
+    if item.outcome not in OUTCOMES:
+        found.append(f"outcome: expected one of {', '.join(OUTCOMES)}")
+    if _moment(item.outcome_timestamp) is None:
+        found.append("outcomeTimestamp: expected a date and time with its zone, for example 2026-11-23T15:04:05Z")
+    if item.outcome == "accepted" and not item.accepted_suggestions:
+        found.append("acceptedSuggestions: required with outcome accepted; found none")
+    if any(not _storable(s.id) for s in item.accepted_suggestions or ()):
+        found.append("acceptedSuggestions: expected the uuid of a suggestion in id")
+    why = item.override_reason
+    if why is not None:
+        reason = why.coded
+        if reason is None and not why.user_comment:
+            found.append("overrideReason: expected reason with a code, or userComment; found neither")
+        given = (reason.code, reason.system) if reason else ()
+        if any(text and not _storable(text) for text in given):
+            found.append(f"overrideReason.reason: expected at most {MOST_CODE} printable characters")
+        if len(why.user_comment or "") > MOST_COMMENT:
+            found.append(f"overrideReason.userComment: expected at most {MOST_COMMENT} characters")
+    return found
+
+
+def _storable(text: str) -> bool:
+    """Whether any store takes a code or id: PostgreSQL counts characters, and takes none with the number 0."""
+    return 0 < len(text) <= MOST_CODE and text.isprintable()
+
+
+def _moment(text: str) -> datetime | None:
+    """An RFC 3339 date and time with its zone, fractions of any length."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text, re.ASCII):
+        return None
+    try:
+        # A leap second is a second that datetime does not know.
+        known = re.sub(r":60(?=[.Z+-])", ":59", text.upper())
+        return datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", known))
+    except ValueError:
+        return None
+
+
+def row(item: Item, sites: tuple[str, ...], service: str, key: DataKey) -> FeedbackRow:
+    """An item as it is stored: the comment sealed, our own reasons with the HL7 code that they stand for."""
+    why = item.override_reason
+    reason = why.coded if why else None
+    suggestions = tuple(s.id for s in item.accepted_suggestions or ())
+    comment = why.user_comment if why else None
+    code, system = (reason.code, reason.system) if reason else (None, None)
+    card = item.card.lower()
+    whole = [sites, service, card, item.outcome, item.outcome_timestamp, sorted(suggestions), code, system, comment]
+    return FeedbackRow(
+        digest=key.pseudonym("feedback", json.dumps(whole)),
+        card=card,
+        outcome=item.outcome,
+        outcome_at=re.sub(r"(\.\d{9})\d+", r"\1", item.outcome_timestamp),
+        suggestions=suggestions,
+        reason_system=system,
+        reason_code=code,
+        reason_hl7=hl7_reason(code) if code and system in (OVERRIDE_SYSTEM, None) else None,
+        comment=key.seal(comment) if comment else None,
+    )

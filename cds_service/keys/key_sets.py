@@ -1,0 +1,190 @@
+"""Public keys of CDS clients: by value from a site's file, or by URL, cached.
+
+A key set by URL is read over https (plain http on this machine in development), without redirects, with a time
+limit and a size cap. It is kept as long as the answer's max-age says (1 minute to 1 day, else 10 minutes), read
+again at most once a minute when a token names an unknown key, and used on while its host is down.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import msgspec
+import requests
+
+from fhir_adapters.access.client import watched_session
+
+# What may sign, by kind of key (RFC 7518). Never `none`, never a shared secret.
+ALGORITHMS = {
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("RSA", None): ("RS384", "RS256", "PS384"),
+}
+ALL_ALGORITHMS = tuple(name for names in ALGORITHMS.values() for name in names)
+LEAST_RSA_BITS = 2048
+# RFC 7638 thumbprint of the key whose private half is published with the public CDS Hooks sandbox: anybody can sign
+# with it. Read from the sandbox's repository in 2026.
+SANDBOX_KEY = "s9fOe-KDYD1myZ8YCzleUqJQgrYZL49kVijBxhnZvZc"
+SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
+
+BETWEEN_READS_S = 60
+AFTER_FAILURE_S = 5
+FRESH_S, LEAST_FRESH_S, MOST_FRESH_S = 600, 60, 86_400
+MOST_BYTES = 256 * 1024
+TIMEOUT_S = 2.0
+
+
+class KeyUnusable(ValueError):
+    """A JWK that cannot verify a client's token; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationKey:
+    """One public key, with the algorithms that fit its type."""
+
+    kid: str
+    algorithms: tuple[str, ...]
+    public: Any = field(repr=False)
+    thumbprint: str
+
+
+class _Jwk(msgspec.Struct):
+    """What is looked at of a JWK (RFC 7517)."""
+
+    kty: str
+    kid: str = ""
+    crv: str | None = None
+    alg: str | None = None
+    use: str | None = None
+    key_ops: list[str] | None = None
+
+
+def verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
+    """A key from a JWK. Raises KeyUnusable, never quoting the key."""
+    try:
+        read = msgspec.convert(jwk, _Jwk)
+    except msgspec.ValidationError as error:
+        raise KeyUnusable(f"expected a JWK ({error})") from error
+    kid, kty = read.kid, read.kty
+    if not kid:
+        raise KeyUnusable("expected a kid, which tokens name it by; found none")
+    if "d" in jwk or "k" in jwk:
+        raise KeyUnusable(f"key {kid}: expected a public key; found a private or shared one, remove it from here")
+    fitting = ALGORITHMS.get((kty, read.crv if kty == "EC" else None))
+    if not fitting:
+        raise KeyUnusable(f"key {kid}: expected kty RSA, or EC on P-256 or P-384")
+    algorithms = tuple(a for a in fitting if read.alg in (None, a))
+    signs = read.use in (None, "sig") and (read.key_ops is None or "verify" in read.key_ops)
+    if not algorithms or not signs:
+        raise KeyUnusable(f"key {kid}: expected a signing key with alg one of {', '.join(fitting)}")
+    members = ("crv", "kty", "x", "y") if kty == "EC" else ("e", "kty", "n")
+    try:
+        canonical = json.dumps({name: jwk[name] for name in members}, sort_keys=True, separators=(",", ":"))
+        public = jwt.PyJWK(dict(jwk), algorithm=algorithms[0]).key
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+        raise KeyUnusable(f"key {kid}: expected {', '.join(members)} in base64url that make a key") from error
+    if kty == "RSA" and public.key_size < LEAST_RSA_BITS:
+        raise KeyUnusable(f"key {kid}: expected an RSA key of at least {LEAST_RSA_BITS} bits")
+    digest = hashlib.sha256(canonical.encode()).digest()
+    thumbprint = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return VerificationKey(kid=kid, algorithms=algorithms, public=public, thumbprint=thumbprint)
+
+
+def usable(document: object) -> tuple[VerificationKey, ...]:
+    """The keys of a JWK Set that can be used; others (of another purpose, unknown kinds) are left out.
+
+    Raises KeyUnusable when it is no JWK Set.
+    """
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise KeyUnusable("expected a JWK Set: an object with an array keys")
+    found = []
+    for jwk in keys:
+        try:
+            found.append(verification_key(jwk if isinstance(jwk, dict) else {}))
+        except KeyUnusable:
+            continue
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Cached:
+    """What is known of one URL. Times are of a monotonic clock. `next_retry`: not before, after a failure."""
+
+    keys: tuple[VerificationKey, ...] = ()
+    fresh_until: float = 0.0
+    next_retry: float = 0.0
+    next_for_unknown: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def named(self, kid: str) -> tuple[VerificationKey, ...]:
+        """The keys of that kid."""
+        return tuple(key for key in self.keys if key.kid == kid)
+
+
+class KeySets:
+    """The key sets by URL of one process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._cached: dict[str, _Cached] = {}
+        self._lock = threading.Lock()
+
+    def keys(self, url: str, kid: str) -> tuple[VerificationKey, ...]:
+        """The keys of that kid; empty when the set has none or was never to be had."""
+        with self._lock:
+            cached = self._cached.setdefault(url, _Cached())
+        # Who has a key need not wait for another call's reading of the set.
+        if cached.lock.acquire(blocking=not cached.named(kid)):
+            try:
+                self._look(url, cached, kid)
+            finally:
+                cached.lock.release()
+        return cached.named(kid)
+
+    def _look(self, url: str, cached: _Cached, kid: str) -> None:
+        now = self._clock()
+        if now < cached.next_retry:
+            return
+        if now < cached.fresh_until:
+            if cached.named(kid) or now < cached.next_for_unknown:
+                return
+            cached.next_for_unknown = now + BETWEEN_READS_S
+        try:
+            keys, fresh_s = _fetched(url)
+        # AttributeError: TLS that is cut while it is read. RecursionError: nesting without end.
+        except (requests.RequestException, OSError, AttributeError, RecursionError, ValueError):
+            cached.next_retry = now + (BETWEEN_READS_S if cached.keys else AFTER_FAILURE_S)
+            return
+        cached.keys, cached.fresh_until = keys, now + fresh_s
+
+
+def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
+    """The set at a URL and how many seconds it is fresh."""
+    deadline = time.monotonic() + TIMEOUT_S
+    asked = {"Accept": "application/json, application/jwk-set+json"}
+    with (
+        watched_session(deadline) as session,
+        session.get(url, headers=asked, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as found,
+    ):
+        if found.status_code != requests.codes.ok:
+            raise KeyUnusable(f"expected status 200; found {found.status_code}")
+        body = b""
+        for part in found.iter_content(16 * 1024):
+            body += part
+            if len(body) > MOST_BYTES:
+                raise KeyUnusable("expected a small set")
+        fresh = re.search(r"\bmax-age=(\d{1,9})\b", found.headers.get("Cache-Control", ""))
+    if time.monotonic() >= deadline:
+        raise KeyUnusable("expected the set within two seconds")
+    seconds = int(fresh[1]) if fresh else FRESH_S
+    return usable(msgspec.json.decode(body)), min(max(seconds, LEAST_FRESH_S), MOST_FRESH_S)

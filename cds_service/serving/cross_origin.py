@@ -1,0 +1,32 @@
+"""CORS: which browsers may call, on every answer and on preflights.
+
+Own code, because the origins are a live setting and the rules are few; a library fixes them at the start.
+Never `*`, never `null`, never credentials (OWASP; CDS Hooks 2.0, "Cross-Origin Resource Sharing").
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+from cds_service.serving.runtime import Runtime
+
+MAX_AGE_S = "600"
+
+
+def register(app: Flask, runtime: Runtime) -> None:
+    """Puts the headers on every answer."""
+
+    @app.after_request
+    def _headers(answer: Response) -> Response:
+        # Also when there is no Origin: a cache must not give what it kept then to a browser that has one.
+        answer.vary.add("Origin")
+        origin = request.headers.get("Origin")
+        if origin is None or origin not in runtime.config().cors_origins:
+            return answer
+        answer.headers["Access-Control-Allow-Origin"] = origin
+        answer.headers["Access-Control-Expose-Headers"] = "ETag, Location, Retry-After, WWW-Authenticate"
+        if request.method == "OPTIONS":
+            answer.headers["Access-Control-Allow-Methods"] = answer.headers.get("Allow", "GET, POST, OPTIONS")
+            answer.headers["Access-Control-Allow-Headers"] = "authorization, content-type, content-encoding"
+            answer.headers["Access-Control-Max-Age"] = MAX_AGE_S
+        return answer

@@ -1,0 +1,32 @@
+"""The models of this process, loaded once; a model that cannot be loaded is left out and said so."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from explanations.judgement.assessment import Engine
+from models.errors import ModelError
+from models.inputs.feature_schema import OUTCOMES
+from models.scoring.registry import SHIPPED, Model, load_model, the_version
+from models.scoring.risk import BandThresholds
+
+log = logging.getLogger("mhcds")
+
+
+def load_engine(root: Path | None = None) -> Engine:
+    """Every model below `root` (default: the shipped ones) that verifies. Rules answer without any."""
+    models: list[Model] = []
+    failures: list[tuple[str, str]] = []
+    for outcome in OUTCOMES:
+        try:
+            models.append(load_model(the_version((root or SHIPPED) / outcome)))
+        except ModelError as error:
+            failures.append((outcome, str(error)))
+            log.error("model-not-loaded %s: %s", outcome, error)
+    return Engine(models=tuple(models), failures=tuple(failures))
+
+
+def for_site(engine: Engine, thresholds: BandThresholds, *, out_of_time: bool = False) -> Engine:
+    """The same models with a site's thresholds. `out_of_time`: none is asked."""
+    return Engine(models=engine.models, failures=engine.failures, thresholds=thresholds, out_of_time=out_of_time)

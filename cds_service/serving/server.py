@@ -1,0 +1,150 @@
+"""`mhcds serve`: the app under gunicorn. Each worker loads its own models after the fork."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from flask import Flask
+from gunicorn import glogging, util  # type: ignore[import-untyped]  # gunicorn ships no types
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # as above
+from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # as above
+
+from cds_service.serving.slow_clients import SLOW_CLIENTS
+from cds_service.settings.deployment import APP_PLACES, LAUNCH_PLACES
+from cds_service.settings.sites import ServiceConfig
+
+# Calls beyond `concurrent_calls`, and requests to the app beyond its places, wait for a thread no longer than it takes
+# to answer them 503.
+SPARE_THREADS = 16
+MOST_HEADER = 32 * 1024
+MEMORY = "/dev/shm"  # noqa: S108  # a full disk must not stop the counting
+NAME = "mhcds"
+UNREADABLE = "Invalid request from ip="
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn with our settings and nothing read from files or the environment."""
+
+    def __init__(self, create: Callable[[], Flask], options: dict[str, Any]) -> None:
+        self.create = create
+        self.options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Puts our options in the place of gunicorn's own sources."""
+        for name, value in self.options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Runs in the worker. Models stay for the life of the process, so collections need not look at them."""
+        app = self.create()
+        gc.collect()
+        gc.freeze()
+        return app
+
+
+class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's log without what it could not read: a line that is no header may hold a token."""
+
+    def warning(self, msg: str, *args: object, **wanted: Any) -> None:  # noqa: ANN401  # as gunicorn's own
+        """As it is, but for the line about a request that is no HTTP."""
+        if msg.startswith(UNREADABLE):
+            msg = f"{UNREADABLE}{msg[len(UNREADABLE) :].partition(': ')[0]}"
+        super().warning(msg, *args, **wanted)
+
+
+def refuse(sock: Any, status: int, reason: str, _said: str) -> None:  # noqa: ANN401  # as gunicorn calls its own
+    """What gunicorn answers to a request that is no HTTP: an OperationOutcome that repeats nothing of it.
+
+    gunicorn's own answer is HTML with the line that it could not read.
+    """
+    issue = {"severity": "error", "code": "invalid", "diagnostics": f"{reason}: expected a request in HTTP/1.1"}
+    body = msgspec.json.encode({"resourceType": "OperationOutcome", "issue": [issue]})
+    lines = (
+        f"HTTP/1.1 {status} {reason}",
+        f"Server: {NAME}",
+        "Connection: close",
+        "Content-Type: application/json",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        f"Content-Length: {len(body)}",
+    )
+    util.write_nonblock(sock, "\r\n".join((*lines, "", "")).encode("latin-1") + body)
+
+
+def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[str, Any]:
+    """Gunicorn's settings: threads, times, whose X-Forwarded-Proto is believed, TLS."""
+    found: dict[str, Any] = {
+        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "workers": workers,
+        "worker_class": Worker,
+        "threads": config.limits.concurrent_calls + APP_PLACES + LAUNCH_PLACES + SPARE_THREADS,
+        "timeout": 60,
+        "graceful_timeout": 30,
+        # Longer than a load balancer keeps its side open, so that it is never the one to be surprised.
+        "keepalive": 75,
+        "proc_name": NAME,
+        "forwarded_allow_ips": ",".join(config.trusted_proxies),
+        "forwarder_headers": "",
+        # The one header that the docs name: what a proxy does not overwrite comes from the client.
+        "secure_scheme_headers": {"X-FORWARDED-PROTO": "https"},
+        "limit_request_field_size": MOST_HEADER,
+        # The longest that gunicorn takes: SMART servers write what they know into launch handles and codes.
+        "limit_request_line": 8190,
+        "pre_request": _head_is_there,
+        "logger_class": Log,
+        # One path in the home folder for all instances; nothing here needs it.
+        "control_socket_disable": True,
+    }
+    if config.tls is not None:
+        found |= {"certfile": str(config.tls.certificate), "keyfile": str(config.tls.key)}
+    return found
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's worker with threads, which no slow client keeps."""
+
+    def handle(self, conn: Any) -> Any:  # noqa: ANN401  # gunicorn's connection
+        """One request of a connection."""
+        SLOW_CLIENTS.begin(conn)
+        try:
+            return super().handle(conn)
+        finally:
+            SLOW_CLIENTS.end()
+
+
+def _head_is_there(_worker: object, _request: object) -> None:
+    SLOW_CLIENTS.body_follows()
+
+
+@contextmanager
+def shared_counters() -> Iterator[None]:
+    """Workers add up their counters in a folder that is gone at the end; in memory where there is a place for that.
+
+    prometheus_client takes the folder from the environment when `metrics` is first imported, so that comes after.
+    """
+    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+    folder, master = tempfile.mkdtemp(prefix="mhcds-metrics-", dir=place), os.getpid()
+    os.environ[METRICS_FOLDER] = folder
+    try:
+        yield
+    finally:
+        if os.getpid() == master:  # a worker that ends comes by here too
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def serve(create: Callable[[], Flask], settings: dict[str, Any]) -> None:
+    """Serves until it is told to stop."""
+    # Nothing that we answer names a product or version, or repeats what it could not read (checklist CDSH-193).
+    wsgi.SERVER = NAME
+    util.write_error = refuse
+    Server(create, settings).run()

@@ -1,0 +1,249 @@
+"""Settings of the whole deployment: `service.toml` and the secrets that it refers to.
+
+The only module that reads the environment, and only the variables that the file names. Every problem is
+reported with file, key and remedy.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+import sqlalchemy.engine
+
+from cds_service.errors import ConfigError
+from cds_service.keys.data_key import DataKey
+from fhir_adapters.access.client import is_base, is_loopback
+
+DEFAULT_BODY_BYTES = 2 * 1024 * 1024
+LEAST_BODY_BYTES = 1024
+MOST_BODY_BYTES = 64 * 1024 * 1024
+MOST_DEADLINE_S = 60
+MOST_CONCURRENT = 1000
+# Requests to the SMART app that a worker takes at once, beside hook calls, and launches among them: anybody may open a
+# launch, and it waits for its EHR, so launches must take neither the threads on which hooks are answered nor those of
+# clinicians who have a session.
+APP_PLACES, LAUNCH_PLACES = 16, 8
+DEFAULT_STORE = "sqlite:///data/mhcds.db"
+
+Mode = Literal["production", "development"]
+
+
+class Reference(msgspec.Struct, forbid_unknown_fields=True):
+    """Where a secret is: `{ file = "..." }` or `{ env = "..." }`."""
+
+    file: str | None = None
+    env: str | None = None
+
+
+class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`[limits]`.
+
+    calls_per_minute: of one client, 0 for no limit; concurrent_calls: in one worker; deadline_s: of one call.
+    """
+
+    calls_per_minute: int = 600
+    concurrent_calls: int = 32
+    deadline_s: float = 4.0
+
+
+class TlsTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[tls]`."""
+
+    certificate: str
+    key: str
+
+
+class ServiceFile(msgspec.Struct, forbid_unknown_fields=True):
+    """`service.toml`."""
+
+    mode: Mode = "production"
+    public_url: str | None = None
+    body_bytes: int = DEFAULT_BODY_BYTES
+    models: str | None = None
+    store: str | Reference = DEFAULT_STORE
+    data_key: Reference | None = None
+    smart_keys: list[Reference] = []
+    cors_origins: list[str] = []
+    trusted_proxies: list[str] = []
+    allow_public_sandbox: bool = False
+    limits: Limits = msgspec.field(default_factory=Limits)
+    tls: TlsTable | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files of the certificate chain and of its key."""
+
+    certificate: Path
+    key: Path
+
+
+def url_parts(url: str) -> SplitResult | None:
+    """The parts of an address, None for what is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def is_plain(url: str) -> bool:
+    """Whether an address is sent as it is written: no character is encoded on the way, and no part of it goes up."""
+    path = url.partition("://")[2]
+    plain = url.isascii() and url.isprintable() and not any(c in url for c in ' "<>\\^`{|}')
+    return plain and "//" not in path and not any(part in (".", "..") for part in path.split("/"))
+
+
+def limits(path: Path, raw: Limits, problems: list[str]) -> Limits:
+    """The checked limits."""
+    if raw.calls_per_minute < 0:
+        problems.append(f"{path}: limits.calls_per_minute: expected 0 (no limit) or more; found {raw.calls_per_minute}")
+    if not 0 < raw.concurrent_calls <= MOST_CONCURRENT:
+        problems.append(
+            f"{path}: limits.concurrent_calls: expected 1 to {MOST_CONCURRENT}; found {raw.concurrent_calls}"
+        )
+    if not 0 < raw.deadline_s <= MOST_DEADLINE_S:
+        problems.append(
+            f"{path}: limits.deadline_s: expected above 0 and at most {MOST_DEADLINE_S}; found {raw.deadline_s}"
+        )
+    return raw
+
+
+def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list[str], *, required: bool) -> str | None:
+    """The address under which clients know the service, without a slash at its end.
+
+    address: that of the listening socket, which stands in for it in development.
+    """
+    given = raw.public_url
+    if given is None:
+        if raw.mode == "production" and required:
+            problems.append(
+                f'{path}: public_url: required; the https address clients call, for example "https://cds.example" '
+                '(or mode = "development" on this machine)'
+            )
+        return address
+    parts = url_parts(given)
+    local = raw.mode == "development" and is_loopback(given)
+    if not (is_plain(given) and is_base(given)) or parts is None or not (parts.scheme == "https" or local):
+        problems.append(
+            f"{path}: public_url: expected an https address without query (http on this machine in development); "
+            f"found {given!r}"
+        )
+    return given.rstrip("/")
+
+
+def is_origin(text: str) -> bool:
+    """Whether a text is an origin as browsers write it: scheme, host and port in small letters, no path."""
+    parts = url_parts(text)
+    return parts is not None and is_base(text) and text == f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
+    """The origins of browsers that may call: scheme, host and port, no path and no wildcard."""
+    problems += [
+        f'{path}: cors_origins: expected origins as browsers send them, such as "https://ehr.example": '
+        f"small letters, no path, no *; found {given!r}"
+        for given in raw.cors_origins
+        if not is_origin(given)
+    ]
+    return tuple(raw.cors_origins)
+
+
+def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
+    """The URL of the store; a SQLite file is found from the folder of the settings."""
+    if isinstance(raw.store, Reference):
+        given = secret(path, "store", raw.store, problems) or DEFAULT_STORE
+    else:
+        given = raw.store
+    try:
+        url = sqlalchemy.engine.make_url(given)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database")
+        return DEFAULT_STORE
+    if url.password is not None and not isinstance(raw.store, Reference):
+        problems.append(f'{path}: store: holds a password; put the address in a file, store = {{ file = "..." }}')
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database and url.database != ":memory:":
+        file = path.parent / url.database
+        if file.is_dir():
+            problems.append(f"{path}: store: expected a file; found the folder {file}")
+        return url.set(database=str(file)).render_as_string(hide_password=False)
+    if backend != "postgresql":
+        problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database; found {backend}")
+    return given
+
+
+def data_key(path: Path, raw: ServiceFile, url: str, problems: list[str]) -> DataKey | None:
+    """The key that was referred to; None where one is made beside a SQLite database."""
+    if raw.data_key is None:
+        if url.startswith("postgresql"):
+            problems.append(
+                f'{path}: data_key: required with PostgreSQL; data_key = {{ file = "..." }} with a key as '
+                "`mhcds db new-key` prints it"
+            )
+        return None
+    text = secret(path, "data_key", raw.data_key, problems)
+    try:
+        return None if text is None else DataKey(text)
+    except ConfigError as error:
+        problems.append(f"{path}: {error}")
+        return None
+
+
+def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
+    """The certificate's files."""
+    if raw.tls is None:
+        return None
+    found = Tls(certificate=path.parent / raw.tls.certificate, key=path.parent / raw.tls.key)
+    for name, file in (("certificate", found.certificate), ("key", found.key)):
+        if not file.is_file():
+            problems.append(f"{path}: tls.{name}: expected a PEM file; found none at {file}")
+            return found
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(found.certificate, found.key)
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        problems.append(f"{path}: tls: expected a certificate and its key in PEM; they cannot be used together")
+    return found
+
+
+def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
+    """Whose word on the scheme is taken: addresses and networks, never everybody's."""
+    for given in raw.trusted_proxies:
+        try:
+            network = ipaddress.ip_network(given)
+        except ValueError:
+            network = None
+        if network is None or network.prefixlen == 0:
+            problems.append(
+                f"{path}: trusted_proxies: expected addresses or networks such as 10.0.0.0/8; found {given!r}"
+            )
+    return tuple(raw.trusted_proxies)
+
+
+def secret(path: Path, key: str, reference: Reference, problems: list[str]) -> str | None:
+    """The text that a reference leads to; never printed."""
+    if (reference.file is None) == (reference.env is None):
+        problems.append(f"{path}: {key}: expected either file or env, one of the two")
+        return None
+    if reference.env is not None:
+        found = os.environ.get(reference.env)
+        if not found:
+            problems.append(f"{path}: {key}: the environment variable {reference.env} is not set")
+        return found or None
+    file = path.parent / (reference.file or "")
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        problems.append(f"{path}: {key}: {file} cannot be read")
+        return None
+    if not text:
+        problems.append(f"{path}: {key}: {file} is empty")
+    return text or None

@@ -1,0 +1,169 @@
+"""Who may call: the issuer table of a site, from `[[issuer]]` in its file.
+
+One entry says which tokens are accepted as the site's client: issuer, keys, addresses, tenants, lifetime.
+Several sites may share one issuer when their tenants or FHIR bases tell them apart (Oracle Health does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cds_service.keys.key_sets import (
+    ALL_ALGORITHMS,
+    SANDBOX_ISSUER,
+    SANDBOX_KEY,
+    KeyUnusable,
+    VerificationKey,
+    verification_key,
+)
+from cds_service.settings.deployment import url_parts
+from fhir_adapters.access.client import is_loopback, same_base
+
+DEFAULT_ALGORITHMS = ("ES384", "RS384")
+MOST_LIFETIME_S = 24 * 3600
+MOST_LEEWAY_S = 60
+
+
+class IssuerTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[[issuer]]` of a site's file."""
+
+    iss: str
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    keys: list[dict[str, Any]] = []
+    jku: list[str] = []
+    audiences: list[str] = []
+    tenants: list[str] = []
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    max_lifetime_s: int = 3600
+    leeway_s: int = 60
+
+
+class _KeySet(msgspec.Struct):
+    """A JWK Set; its keys are judged one by one."""
+
+    keys: list[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """One accepted issuer of one site. `audiences` are accepted beside the address called; `jku` beside jwks_url.
+
+    tenants: empty accepts any. max_lifetime_s: between iat and exp. source: the file that its keys were read from.
+    """
+
+    site: str
+    iss: str
+    jwks_url: str | None
+    keys: tuple[VerificationKey, ...]
+    jku: tuple[str, ...]
+    audiences: tuple[str, ...]
+    tenants: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    max_lifetime_s: int
+    leeway_s: int
+    sandbox: bool = False
+    source: Path | None = None
+
+
+def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, development: bool, sandbox: bool) -> Issuer:
+    """The checked entry; problems are appended to the list, each with file, key and remedy.
+
+    sandbox: the public sandbox may call; its key is then accepted for its own issuer alone.
+    """
+    place = f"{path}: issuer {raw.iss!r}"
+    sandbox = sandbox and raw.iss.rstrip("/") == SANDBOX_ISSUER
+    if not raw.iss.strip():
+        problems.append(f"{place}: iss: expected the iss of the client's tokens")
+    if raw.iss.rstrip("/") == SANDBOX_ISSUER and not sandbox:
+        problems.append(
+            f"{place}: the public sandbox's private key is published, so anybody can sign as it; remove the entry, or "
+            "in development set allow_public_sandbox = true in service.toml"
+        )
+    given = [name for name in ("jwks_url", "jwks_file", "keys") if getattr(raw, name)]
+    if len(given) != 1:
+        problems.append(f"{place}: expected one of jwks_url, jwks_file, keys; found {', '.join(given) or 'none'}")
+    if raw.jwks_url is not None and not _is_key_address(raw.jwks_url, development=development):
+        problems.append(f"{place}: jwks_url: expected an https address (http on this machine in development only)")
+    wrong = sorted(set(raw.algorithms) - set(ALL_ALGORITHMS))
+    if wrong or not raw.algorithms:
+        problems.append(f"{place}: algorithms: expected some of {', '.join(ALL_ALGORITHMS)}; found {', '.join(wrong)}")
+    if not 0 < raw.max_lifetime_s <= MOST_LIFETIME_S:
+        problems.append(f"{place}: max_lifetime_s: expected 1 to {MOST_LIFETIME_S}; found {raw.max_lifetime_s}")
+    if not 0 <= raw.leeway_s <= MOST_LEEWAY_S:
+        problems.append(f"{place}: leeway_s: expected 0 to {MOST_LEEWAY_S}; found {raw.leeway_s}")
+    return Issuer(
+        site=site,
+        iss=raw.iss,
+        jwks_url=raw.jwks_url,
+        keys=_keys(path, place, raw, problems, sandbox=sandbox),
+        jku=(*raw.jku, *([raw.jwks_url] if raw.jwks_url else [])),
+        audiences=tuple(raw.audiences),
+        tenants=tuple(raw.tenants),
+        algorithms=raw.algorithms,
+        max_lifetime_s=raw.max_lifetime_s,
+        leeway_s=raw.leeway_s,
+        sandbox=sandbox,
+        source=None if raw.jwks_file is None else path.parent / raw.jwks_file,
+    )
+
+
+def _is_key_address(url: str, *, development: bool) -> bool:
+    parts = url_parts(url)
+    if parts is None or parts.username or parts.password or parts.fragment or not parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and development and is_loopback(url))
+
+
+def _keys(
+    path: Path, place: str, raw: IssuerTable, problems: list[str], *, sandbox: bool
+) -> tuple[VerificationKey, ...]:
+    jwks: list[Any] = list(raw.keys)
+    if raw.jwks_file is not None:
+        file = path.parent / raw.jwks_file
+        try:
+            jwks = msgspec.json.decode(file.read_bytes(), type=_KeySet).keys
+        except (OSError, msgspec.DecodeError, RecursionError):
+            problems.append(f"{place}: jwks_file: expected a JWK Set (an object with an array keys) in {file}")
+        else:
+            if not jwks:
+                problems.append(f"{place}: jwks_file: expected at least one key in {file}")
+    found = []
+    for jwk in jwks:
+        try:
+            key = verification_key(jwk if isinstance(jwk, dict) else {})
+        except KeyUnusable as error:
+            problems.append(f"{place}: {error}")
+            continue
+        if key.thumbprint == SANDBOX_KEY and not sandbox:
+            problems.append(f"{place}: key {key.kid} is the public sandbox's; anybody can sign with it, remove it")
+        if not set(key.algorithms) & set(raw.algorithms):
+            problems.append(f"{place}: key {key.kid} is for {', '.join(key.algorithms)}; add one to algorithms")
+        found.append(key)
+    return tuple(found)
+
+
+def clashes(entries: list[Issuer], bases: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Two sites' entries that one token could match with nothing to tell them apart, in words.
+
+    bases: site id -> its FHIR bases.
+    """
+    return [
+        f"issuer {one.iss!r}: sites {one.site} and {other.site} both accept it; give each its tenants or fhir_bases"
+        for number, one in enumerate(entries)
+        for other in entries[number + 1 :]
+        if one.iss == other.iss
+        and one.site != other.site
+        and (not one.tenants or not other.tenants or set(one.tenants) & set(other.tenants))
+        and not _apart(bases[one.site], bases[other.site])
+    ]
+
+
+def _apart(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether both lists name FHIR servers, and none in common."""
+    return bool(one and other) and not any(same_base(a, b) for a in one for b in other)

@@ -1,0 +1,133 @@
+"""The settings in force: a changed file takes effect with the next call, a bad one keeps the old settings.
+
+Each worker looks at the folder at most once a second. Calls under way keep the settings that they began with.
+What is used once, at the start (`RESTART`), cannot change this way: it keeps the old settings too, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cds_service.errors import ConfigError
+from cds_service.settings.sites import ServiceConfig, load_config
+
+log = logging.getLogger("mhcds")
+LOOK_S = 1.0
+RESTART = ("mode", "models", "store", "tls", "trusted_proxies", "data_key")
+
+
+class Reread:
+    """Loads the settings of a folder, and knows whether its files, or key sets and secrets they name, have changed."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder = folder
+        self._address = address
+        self._named: tuple[Path, ...] = ()
+        self._secrets: tuple[Path, ...] = ()
+        self._seen: object = None
+
+    def __call__(self) -> ServiceConfig:
+        """The settings. Raises ConfigError."""
+        self._secrets = tuple(sorted({secret for path in self._settings() for secret in _referred_by(path)}))
+        own = self._own()  # before reading: what changes meanwhile is read again
+        self._seen = own, _state(self._named)
+        config = load_config(self.folder, address=self._address, serving=True)
+        self._named = tuple(sorted({entry.source for entry in config.issuers if entry.source}))
+        self._seen = own, _state(self._named)
+        return config
+
+    def changed(self) -> bool:
+        """Whether a file is other than when the settings were last loaded, or loading was last tried."""
+        return (self._own(), _state(self._named)) != self._seen
+
+    def _own(self) -> tuple[tuple[str, int, int], ...]:
+        return _state((*self._settings(), *self._secrets))
+
+    def _settings(self) -> list[Path]:
+        return sorted((*self.folder.glob("*.toml"), *self.folder.glob("sites/*")))
+
+
+class LiveConfig:
+    """The settings of one process. `problem`: why the files on disk are not in force, or None."""
+
+    def __init__(self, config: ServiceConfig, reread: Reread | None = None) -> None:
+        self._config = config
+        self._reread = reread
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        self.problem: str | None = None
+
+    @classmethod
+    def of(cls, folder: Path, address: str) -> LiveConfig:
+        """The settings in a folder, watched from now on. Raises ConfigError.
+
+        address: that of the listening socket, which stands in for `public_url` in development.
+        """
+        reread = Reread(folder, address)
+        return cls(reread(), reread)
+
+    def __call__(self) -> ServiceConfig:
+        """The settings for a call that begins now."""
+        if self._reread is not None and time.monotonic() >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                self._look(self._reread)
+            finally:
+                self._lock.release()
+        return self._config
+
+    def _look(self, reread: Reread) -> None:
+        self._next_look = time.monotonic() + LOOK_S
+        if not reread.changed():
+            return
+        try:
+            config = reread()
+        except ConfigError as error:
+            self._keep(str(error))
+            return
+        except Exception as error:  # noqa: BLE001  # a call must not fail for a file that nobody foresaw
+            self._keep(f"{reread.folder}: cannot be read ({type(error).__name__}); run mhcds check-config")
+            return
+        fixed = [name for name in RESTART if getattr(config, name) != getattr(self._config, name)]
+        if fixed:
+            self._keep(f"{', '.join(fixed)}: changed; restart the service for it")
+            return
+        self._config, self.problem = config, None
+        log.warning(json.dumps({"event": "settings-reloaded", "sites": [s.id for s in config.sites]}))
+
+    def _keep(self, problem: str) -> None:
+        self.problem = problem
+        log.error(json.dumps({"event": "settings-not-reloaded", "problem": problem}))
+
+
+def _referred_by(path: Path) -> Iterator[Path]:
+    """The files of `{ file = "..." }` in a file of settings; none of one that cannot be read."""
+    try:
+        waiting: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        return
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if isinstance(found.get("file"), str):
+                yield path.parent / found["file"]
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+
+
+def _state(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of each file that is there."""
+    found = []
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)

@@ -1,0 +1,123 @@
+"""The rows of the SMART app: what `smart_launch.session.sessions.AppStore` asks for, on the same store as all else.
+
+Every method is one transaction and raises StoreUnavailable when the database fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from cds_service.storage.store import Store
+from cds_service.storage.tables import app_event, app_session, launch_state, submission, written
+from smart_launch.session.sessions import KeptSession
+
+# How long what is over is still known, so that a page can say why; and after how long without use it is over by any
+# setting.
+KEPT_S = 24 * 60 * 60
+OVER_S = 60 * 60
+# Launches that wait for their callbacks at once. Anybody may begin one: beyond this the oldest are given up, so that a
+# flood fills no disk, and launches that an EHR answers in seconds still come back.
+MOST_WAITING = 10_000
+EMPTY = b""
+
+
+@dataclass(frozen=True, slots=True)
+class AppRows:
+    """The app's side of one store."""
+
+    store: Store
+
+    def put_launch(self, digest: str, sealed: bytes, expires: int, now: int) -> None:
+        """Keeps a launch that waits for its callback; throws away those that waited too long, or are too many."""
+        newest_first = sa.select(launch_state.c.expires).order_by(launch_state.c.expires.desc())
+        with self.store.transaction() as connection:
+            too_old = connection.execute(newest_first.offset(MOST_WAITING - 1).limit(1)).scalar()
+            gone = launch_state.c.expires < now if too_old is None else launch_state.c.expires <= too_old
+            connection.execute(launch_state.delete().where(gone))
+            connection.execute(launch_state.insert().values(digest=digest, sealed=sealed, expires=expires))
+
+    def take_launch(self, digest: str, now: int) -> bytes | None:
+        """Gives it once, to one of several that ask at the same time; None when unknown, used or expired."""
+        with self.store.transaction() as connection:
+            taken = launch_state.delete().where(launch_state.c.digest == digest)
+            row = connection.execute(taken.returning(launch_state.c.sealed, launch_state.c.expires)).first()
+        return bytes(row.sealed) if row is not None and row.expires >= now else None
+
+    def put_session(self, kept: KeptSession) -> None:
+        """Keeps a new session; forgets those of yesterday, and the tokens of those that nobody came back to.
+
+        What was noted of a form goes a day after that.
+        """
+        values = {name: getattr(kept, name) for name in COLUMNS}
+        left = sa.and_(app_session.c.used < kept.started - OVER_S, app_session.c.ended.is_(None))
+        with self.store.transaction() as connection:
+            connection.execute(app_session.delete().where(app_session.c.used < kept.started - KEPT_S))
+            connection.execute(app_session.update().where(left).values(ended="timed-out", sealed=EMPTY))
+            for table in (submission, written):
+                connection.execute(table.delete().where(table.c.at < kept.started - 2 * KEPT_S))
+            connection.execute(app_session.insert().values(values))
+
+    def session(self, launch: str) -> KeptSession | None:
+        """The session of a launch, also one that is over."""
+        with self.store.transaction() as connection:
+            row = connection.execute(sa.select(app_session).where(app_session.c.launch == launch)).mappings().first()
+        return None if row is None else KeptSession(**{**row, "sealed": bytes(row["sealed"])})
+
+    def use_session(self, launch: str, now: int) -> None:
+        """Takes note that it was used."""
+        self._changed(app_session.c.launch == launch, {"used": now})
+
+    def change_session(self, launch: str, sealed: bytes, version: int) -> bool:
+        """Puts a changed session in the place of version - 1. False when somebody else was first, or it is over."""
+        current = sa.and_(
+            app_session.c.launch == launch, app_session.c.version == version - 1, app_session.c.ended.is_(None)
+        )
+        return self._changed(current, {"sealed": sealed, "version": version}) > 0
+
+    def end_sessions(self, browser: str, reason: str) -> None:
+        """Ends the sessions of a browser; nothing sealed stays of them."""
+        going_on = sa.and_(app_session.c.browser == browser, app_session.c.ended.is_(None))
+        self._changed(going_on, {"ended": reason, "sealed": EMPTY})
+
+    def end_session(self, launch: str, reason: str) -> None:
+        """Ends one."""
+        going_on = sa.and_(app_session.c.launch == launch, app_session.c.ended.is_(None))
+        self._changed(going_on, {"ended": reason, "sealed": EMPTY})
+
+    def _changed(self, which: sa.ColumnElement[bool], values: Mapping[str, object]) -> int:
+        changed = app_session.update().where(which).values(values).returning(app_session.c.launch)
+        with self.store.transaction() as connection:
+            return len(connection.execute(changed).all())
+
+    def claim(self, submission_id: str, launch: str, now: int) -> bool:
+        """Takes a submission for the first time; False when it was taken before."""
+        with self.store.transaction() as connection:
+            return self.store.new(connection, submission, {"id": submission_id, "launch": launch, "at": now})
+
+    def release(self, submission_id: str) -> None:
+        """Gives back what was claimed and not used."""
+        with self.store.transaction() as connection:
+            connection.execute(submission.delete().where(submission.c.id == submission_id))
+
+    def note_written(self, submission_id: str, slot: str, reference: str) -> None:
+        """Keeps that one resource of a submission is in the chart."""
+        row = {"submission": submission_id, "slot": slot, "reference": reference}
+        with self.store.transaction() as connection:
+            self.store.new(connection, written, row)
+
+    def written(self, submission_id: str) -> dict[str, str]:
+        """Slot to reference, of what is in the chart already."""
+        with self.store.transaction() as connection:
+            found = connection.execute(sa.select(written).where(written.c.submission == submission_id))
+            return {row.slot: row.reference for row in found}
+
+    def record(self, at: str, event: Mapping[str, object]) -> None:
+        """Appends one event; on disk when this returns."""
+        with self.store.transaction() as connection:
+            connection.execute(app_event.insert().values(at=at, event=dict(event)))
+
+
+COLUMNS = ("digest", "launch", "browser", "iss", "sealed", "started", "used", "version", "ended")

@@ -1,0 +1,172 @@
+"""Who calls: an Authorization header to a VerifiedClient, in two steps of two types.
+
+`signature_good` trusts nothing but the issuer table: the token's issuer, key and algorithm must be in it, and the
+signature must hold (SignedToken). `accepted` then judges the claims (VerifiedClient). Every fault raises Refused,
+whose answer is the same whatever the fault; `why` is one of a fixed set of words, for the log.
+CDS Hooks 2.0, "Trusting CDS Clients"; RFC 7515, 7519, 8725.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import jwt
+import msgspec
+
+from cds_service.errors import Refused
+from cds_service.keys.key_sets import ALL_ALGORITHMS, SANDBOX_KEY, KeySets, VerificationKey
+from cds_service.settings.issuers import Issuer
+
+MOST_TOKEN = 16 * 1024
+MOST_JTI = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedToken:
+    """A token whose signature holds for these entries of the table. Its claims are not judged yet."""
+
+    issuers: tuple[Issuer, ...]
+    claims: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedClient:
+    """A client that may call. `sites`: those that its token speaks for, one unless an issuer serves several.
+
+    token: digest of issuer and jti, for the replay check, None in the demo. expires: seconds since 1970, with leeway.
+    """
+
+    iss: str
+    sites: tuple[str, ...]
+    token: str | None
+    expires: int
+    tenant: str | None = None
+
+    @property
+    def name(self) -> str:
+        """One text for one client, for counting its calls."""
+        return hashlib.sha256(f"{self.iss}\0{self.sites}\0{self.tenant}".encode()).hexdigest()
+
+
+def verify_client(
+    header: str | None, addresses: Iterable[str], issuers: Iterable[Issuer], key_sets: KeySets, now: datetime
+) -> VerifiedClient:
+    """The client of an Authorization header. `addresses`: what aud may be. Raises Refused."""
+    return accepted(signature_good(bearer(header), tuple(issuers), key_sets), tuple(addresses), now)
+
+
+def bearer(header: str | None) -> str:
+    """The token. Raises Refused."""
+    scheme, _, token = (header or "").strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Refused("no-token")
+    if len(token) > MOST_TOKEN or not token.isascii():
+        raise Refused("malformed")
+    return token
+
+
+def signature_good(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) -> SignedToken:
+    """The token, its signature verified with a key of its issuer in the table. Raises Refused."""
+    try:
+        unverified = jwt.PyJWS().decode_complete(token, options={"verify_signature": False})
+        header, claims = unverified["header"], msgspec.json.decode(unverified["payload"])
+    except (jwt.PyJWTError, msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise Refused("malformed") from error
+    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
+    if algorithm not in ALL_ALGORITHMS:
+        raise Refused("algorithm")
+    if not isinstance(kid, str) or not kid or not isinstance(kind, str) or kind.upper() != "JWT" or "crit" in header:
+        raise Refused("header")
+    iss = claims.get("iss") if isinstance(claims, dict) else None
+    entries = [i for i in issuers if i.iss == iss and algorithm in i.algorithms]
+    if not entries:
+        raise Refused("issuer")
+    jku = header.get("jku")
+    entries = [i for i in entries if jku is None or jku in i.jku]
+    if not entries:
+        raise Refused("jku")
+    good = tuple(i for i in entries if _verifies(token, algorithm, _keys_of(i, kid, key_sets)))
+    if not good:
+        raise Refused("signature")
+    return SignedToken(issuers=good, claims=claims)
+
+
+def _keys_of(entry: Issuer, kid: str, key_sets: KeySets) -> Iterable[VerificationKey]:
+    found = key_sets.keys(entry.jwks_url, kid) if entry.jwks_url else entry.keys
+    return (k for k in found if k.kid == kid and (entry.sandbox or k.thumbprint != SANDBOX_KEY))
+
+
+def _verifies(token: str, algorithm: str, keys: Iterable[VerificationKey]) -> bool:
+    for key in keys:
+        if algorithm in key.algorithms:
+            try:
+                jwt.PyJWS().decode(token, key.public, algorithms=[algorithm])
+            except (jwt.PyJWTError, TypeError, ValueError):
+                continue
+            return True
+    return False
+
+
+def accepted(signed: SignedToken, addresses: tuple[str, ...], now: datetime) -> VerifiedClient:
+    """The client, when aud, times, jti and tenant of its token are in order for an entry of the table. Raises Refused.
+
+    The claims are judged here rather than by the library because time is an argument in this house.
+    """
+    claims, moment = signed.claims, now.timestamp()
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not jti or len(jti) > MOST_JTI:
+        raise Refused("jti")
+    tenant = claims.get("tenant")
+    if tenant is not None and not isinstance(tenant, str):
+        raise Refused("tenant")
+    why = "audience"
+    good: list[Issuer] = []
+    for entry in signed.issuers:
+        fault = _fault(entry, claims, addresses, moment)
+        if fault is None:
+            good.append(entry)
+        else:
+            why = fault
+    if not good:
+        raise Refused(why)
+    iss = good[0].iss
+    return VerifiedClient(
+        iss=iss,
+        sites=tuple(dict.fromkeys(entry.site for entry in good)),
+        token=hashlib.sha256(f"{iss}\0{jti}".encode(errors="replace")).hexdigest(),
+        expires=math.ceil(claims["exp"]) + max(entry.leeway_s for entry in good),
+        tenant=tenant,
+    )
+
+
+def _fault(entry: Issuer, claims: Mapping[str, Any], addresses: tuple[str, ...], now: float) -> str | None:
+    audience = claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(a, str) and a in (*addresses, *entry.audiences) for a in named):
+        return "audience"
+    expires, issued, start = _time(claims, "exp"), _time(claims, "iat"), _time(claims, "nbf")
+    if expires is None or issued is None or ("nbf" in claims and start is None):
+        return "times"
+    if expires <= now - entry.leeway_s:
+        return "expired"
+    if max(issued, start or issued) > now + entry.leeway_s:
+        return "not-yet"
+    if expires <= issued or expires - issued > entry.max_lifetime_s:
+        return "lifetime"
+    if entry.tenants and claims.get("tenant") not in entry.tenants:
+        return "tenant"
+    return None
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float | None:
+    """Seconds since 1970, or None where the claim is no such number."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 1e12 else None

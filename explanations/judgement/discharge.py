@@ -1,0 +1,56 @@
+"""A record to an assessment at discharge: documented answers, and the steps that follow them (decision 0013).
+
+Same rules, same windows as when a chart is opened. No model is asked: what is said here is what a person answered and
+what is on file since. Of the other findings only those stay that may hide an answer: needed data that was not
+obtained or cannot be read, a blank item 9, entries put aside because they name somebody else; and answers dated after
+a death (R10).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from explanations.judgement.assessment import Assessment, Engine
+from fhir_adapters.facts import PatientRecord
+from fhir_adapters.resources.gathered import CONSENTS
+from models.inputs.feature_schema import OUTCOMES
+from models.rules.discharge import follow_up_steps
+from models.rules.safety_rules import SAFETY_TOPICS, Kind, SafetyFinding, Topic, apply_safety_rules
+from models.scoring.risk import NotScored
+
+NO_ESTIMATE = "No estimate is made at discharge; documented answers alone are read."
+
+
+def assess_discharge(record: PatientRecord, _engine: Engine) -> Assessment:
+    """Findings that bear on discharge, and the steps after them. A deceased patient has no steps (rule R10)."""
+    reading = apply_safety_rules(record)
+    findings = tuple(_said_here(finding) for finding in reading.findings if _bears_on_discharge(record, finding))
+    return Assessment(
+        record=record,
+        findings=findings,
+        history=reading.history,
+        scores=tuple(NotScored(outcome=outcome, reason="discharge", detail=NO_ESTIMATE) for outcome in OUTCOMES),
+        explanations=(),
+        missing=(),
+        in_care=(),
+        measure_again=False,
+        steps=follow_up_steps(record, findings),
+    )
+
+
+def _bears_on_discharge(record: PatientRecord, finding: SafetyFinding) -> bool:
+    if finding.kind is Kind.NOT_OBTAINED:
+        # Consent silences models alone, and none is asked here.
+        lost = any(unknown.what != CONSENTS for unknown in record.lacking)
+        return lost or any(entry.may_hide_answer for entry in record.unreadable)
+    if finding.anomaly is not None:
+        # Another's plan or appointment hides no answer, and is a line of the card where there is one.
+        return finding.anomaly.kind == "after-death" or finding.anomaly.of_answers is not None
+    return finding.topic in (*SAFETY_TOPICS, Topic.COULD_NOT_ASSESS)
+
+
+def _said_here(finding: SafetyFinding) -> SafetyFinding:
+    """Entries that were put aside are said without those that can hold no answer."""
+    if finding.anomaly is None or finding.anomaly.of_answers is None:
+        return finding
+    return replace(finding, anomaly=replace(finding.anomaly, text=finding.anomaly.of_answers))

@@ -1,0 +1,81 @@
+"""Attributions and facts to ordered reasons, each with the values, dates and sources behind it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from explanations.judgement.attribution import Attribution
+from fhir_adapters.facts import Fact
+from models.inputs.features import Inputs
+
+# Sizes in log-odds: odds times 1.3, and odds doubled or halved.
+SLIGHT = 0.26
+MODERATE = 0.69
+
+
+class Size(StrEnum):
+    """How much a reason moved the estimate, in words."""
+
+    SLIGHTLY = "slightly"
+    MODERATELY = "moderately"
+    STRONGLY = "strongly"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """What one concept did to the estimate: the values in the chart behind it, and its absent inputs."""
+
+    concept: str
+    log_odds: float
+    facts: tuple[Fact, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def documented(self) -> bool:
+        """Whether a value with a source stands behind it. Something not listed has none and is not shown by itself."""
+        return any(fact.references for fact in self.facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """All reasons of one score, largest first; with `base_log_odds` they sum to `log_odds` within 1e-5."""
+
+    outcome: str
+    base_log_odds: float
+    log_odds: float
+    reasons: tuple[Reason, ...]
+    known: int
+    inputs: int
+
+    def leading(self, most: int) -> tuple[Reason, ...]:
+        """The largest reasons that have a source in the chart."""
+        return tuple(reason for reason in self.reasons if reason.documented)[:most]
+
+    def remainder(self, shown: tuple[Reason, ...]) -> tuple[int, float]:
+        """How many other inputs there are, and what they add up to in log-odds."""
+        others = [reason for reason in self.reasons if reason not in shown]
+        return sum(len(r.facts) for r in others), math.fsum(r.log_odds for r in others)
+
+
+def size(log_odds: float) -> Size:
+    """The word for a contribution of this size."""
+    amount = abs(log_odds)
+    return Size.SLIGHTLY if amount < SLIGHT else Size.MODERATELY if amount < MODERATE else Size.STRONGLY
+
+
+def reasons(attributed: tuple[Attribution, ...], given: Inputs) -> tuple[Reason, ...]:
+    """One reason per attribution, in the same order; its facts ordered by their own contribution."""
+    found = []
+    for attribution in attributed:
+        parts = sorted(zip(attribution.features, attribution.parts, strict=True), key=lambda part: -abs(part[1]))
+        found.append(
+            Reason(
+                concept=attribution.concept,
+                log_odds=attribution.log_odds,
+                facts=tuple(given.facts[name] for name, _ in parts if name in given.facts),
+                missing=tuple(name for name, _ in parts if name not in given.facts),
+            )
+        )
+    return tuple(found)

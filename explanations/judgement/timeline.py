@@ -1,0 +1,208 @@
+"""A record to what stands on a time axis: results of one instrument, medicines for mood, visits.
+
+Values alone; `plots` draws them, `trend_words` says them. Only results with a whole date that is not in the future are
+placed; the others are in the table. Nothing is filled in: an incomplete form has no total.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, TITLES, TOP_TOTAL
+from fhir_adapters.facts import Administration, Instrument, ItemAnswer, MedicineUse, PatientRecord, When
+from fhir_adapters.reading.medications import MOST_NAME, as_line
+from fhir_adapters.reading.screening import complete, total_of
+from models.inputs.feature_schema import ANTIDEPRESSANTS
+
+# Names of the published bands (docs/clinical-sources.md S1). They name a total, not a person.
+PHQ_BANDS = ((0, "minimal"), (5, "mild"), (10, "moderate"), (15, "moderately severe"), (20, "severe"))
+GAD_BANDS = ((0, "minimal"), (5, "mild"), (10, "moderate"), (15, "severe"))
+# Of the class of anticonvulsants, those that are also given for mood. General knowledge, not verified at its source.
+MOOD_STABILISERS = ("carbamazepine", "divalproex", "divalproex sodium", "lamotrigine", "valproate", "valproic acid")
+
+
+class State(StrEnum):
+    """How far a form is filled in and can be read."""
+
+    COMPLETE = "complete"
+    TOTAL_ONLY = "total-only"
+    INCOMPLETE = "incomplete"
+    CONTRADICTORY = "contradictory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One result. `total` is None where there is none or it cannot be relied on; `answered` of `items` have a score."""
+
+    instrument: Instrument
+    when: When | None
+    total: int | None
+    item_9: ItemAnswer | None
+    state: State
+    answered: int
+    items: int
+    reference: str
+    provisional: bool = False
+
+    @property
+    def day(self) -> date | None:
+        """Where it is placed; None without a whole date, or with one in the future."""
+        return self.when.day if self.when and not (self.when.future or self.when.partial) else None
+
+    @property
+    def item_9_score(self) -> int:
+        """The score of item 9; 0 also where there is none, so only a higher one says anything."""
+        return (self.item_9.score if self.item_9 else None) or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One active medicine for mood: what it is called, and the whole days of its orders, earliest first.
+
+    `undated`: an order of it has no whole date, or one in the future.
+    """
+
+    label: str
+    days: tuple[date, ...]
+    undated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitDay:
+    """A day with a visit."""
+
+    day: date
+    mental_health: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """All results of an instrument, earliest first, those without a place at the end; with medicines and visits."""
+
+    title: str
+    top: int
+    bands: tuple[tuple[int, str], ...]
+    today: date
+    points: tuple[Point, ...]
+    lanes: tuple[Lane, ...]
+    visits: tuple[VisitDay, ...]
+    has_item_9: bool
+
+    @property
+    def placed(self) -> tuple[Point, ...]:
+        """The results with a whole date."""
+        return tuple(point for point in self.points if point.day)
+
+
+def phq9_timeline(record: PatientRecord) -> Timeline:
+    """PHQ-9 and PHQ-9M, which have the same scale, with item 9."""
+    kinds = [kind for kind in NINE_ITEM_PHQ if record.of(kind)] or [Instrument.PHQ9]
+    return _timeline(record, NINE_ITEM_PHQ, " and ".join(TITLES[kind] for kind in kinds), PHQ_BANDS)
+
+
+def gad7_timeline(record: PatientRecord) -> Timeline:
+    """GAD-7."""
+    return _timeline(record, (Instrument.GAD7,), TITLES[Instrument.GAD7], GAD_BANDS)
+
+
+def _timeline(
+    record: PatientRecord, kinds: tuple[Instrument, ...], title: str, bands: tuple[tuple[int, str], ...]
+) -> Timeline:
+    points = sorted((_point(form) for form in record.of(*kinds)), key=_order)
+    return Timeline(
+        title=title,
+        top=TOP_TOTAL[kinds[0]],
+        bands=bands,
+        today=record.today,
+        points=tuple(points),
+        lanes=lanes(record.medicines),
+        visits=visit_days(record),
+        has_item_9=kinds == NINE_ITEM_PHQ,
+    )
+
+
+def _order(point: Point) -> tuple[bool, date, str, str]:
+    at = point.when.instant.isoformat() if point.when and point.when.instant else ""
+    return point.day is None, point.when.day if point.when else date.max, at, point.reference
+
+
+def _point(form: Administration) -> Point:
+    total = total_of(form)
+    state = (
+        State.CONTRADICTORY
+        if form.contradictory
+        else State.COMPLETE
+        if complete(form)
+        else State.INCOMPLETE
+        if total is None
+        else State.TOTAL_ONLY
+    )
+    items = ITEM_COUNT[form.instrument]
+    return Point(
+        instrument=form.instrument,
+        when=form.when,
+        total=total,
+        item_9=form.answer("9") if form.instrument in NINE_ITEM_PHQ else None,
+        state=state,
+        answered=sum(form.score(str(number)) is not None for number in range(1, items + 1)),
+        items=items,
+        reference=form.total_reference or (form.references[0] if form.references else ""),
+        provisional=form.provisional,
+    )
+
+
+def lanes(medicines: Iterable[MedicineUse]) -> tuple[Lane, ...]:
+    """One lane an antidepressant or mood stabiliser, in the order of their first days."""
+    groups: dict[str, list[MedicineUse]] = {}
+    for use in medicines:
+        if for_mood(use):
+            groups.setdefault("; ".join(sorted(set(use.ingredients))) or use.name.lower(), []).append(use)
+    found = [_lane(name, uses) for name, uses in groups.items()]
+    return tuple(sorted(found, key=lambda lane: (lane.days[:1] or (date.max,), lane.label)))
+
+
+def for_mood(use: MedicineUse) -> bool:
+    """Whether it is an antidepressant or a mood stabiliser by its class or ingredient; what it is for is not known."""
+    stabiliser = "rx_lithium" in use.classes or bool(set(use.ingredients) & set(MOOD_STABILISERS))
+    return stabiliser or bool(use.classes & set(ANTIDEPRESSANTS))
+
+
+STRENGTH = re.compile(r"\d{1,5}(?:\.\d{1,3})? ?m(?:c)?g\b", re.IGNORECASE)
+
+
+def _lane(name: str, uses: list[MedicineUse]) -> Lane:
+    """Several orders of one medicine are active at once, so that strengths are listed and no change is claimed."""
+    uses = sorted(uses, key=lambda use: (use.when.day if use.when else date.max, use.reference))
+    strengths = [re.sub(r" ?(mc?g)$", r" \1", found[0].lower()) for use in uses if (found := STRENGTH.search(use.name))]
+    whole = [use.when.day for use in uses if use.when and not (use.when.future or use.when.partial)]
+    label = as_line(f"{name[:1].upper()}{name[1:]} {', '.join(dict.fromkeys(strengths))}", MOST_NAME)
+    return Lane(label=label or "Medicine", days=tuple(sorted(set(whole))), undated=len(whole) < len(uses))
+
+
+def visit_days(record: PatientRecord) -> tuple[VisitDay, ...]:
+    """Days with visits that took place, mental-health visits marked; a day once."""
+    found: dict[date, bool] = {}
+    for visit in record.visits:
+        if visit.when and not (visit.when.future or visit.when.partial):
+            found[visit.when.day] = found.get(visit.when.day, False) or visit.mental_health
+    return tuple(VisitDay(day=day, mental_health=mental) for day, mental in sorted(found.items()))
+
+
+def window(timeline: Timeline) -> date:
+    """The first day shown: that of the first result of the last 24 months, at least four weeks before today.
+
+    Where all results are older, that of the latest one.
+    """
+    days = [point.day for point in timeline.placed if point.day]
+    earliest = timeline.today - timedelta(days=round(MONTHS_SHOWN * 30.44))
+    recent = [found for found in days if found >= earliest]
+    first = min(recent) if recent else max(days, default=timeline.today)
+    return min(first, timeline.today - timedelta(days=LEAST_DAYS))
+
+
+MONTHS_SHOWN = 24
+LEAST_DAYS = 28

@@ -1,0 +1,1 @@
+"""Charts as SVG text. Geometry and marks; the numbers come from `judgement`, the sentences from `words`."""

@@ -1,0 +1,125 @@
+"""Parts of a trend: marks, labels, lanes of medicines and visits, and the key of what occurs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from explanations.judgement.timeline import Lane, Point, State, Timeline, VisitDay
+from explanations.pictures.svg import el, text, text_width, words
+from explanations.pictures.trend_layout import MARK, Frame, segments, shortened
+from explanations.words.phrasebook import day
+
+LANE_HEIGHT = 32.0
+KEY_LINE = 16.0
+Entry = tuple[Callable[[float, float], str] | None, str]
+
+
+def mark(state: State, x: float, y: float, *, safety: bool) -> str:
+    """The mark of a result: a disc; a diamond where item 9 is above 0; hollow when incomplete; a cross when odd."""
+    if state is State.CONTRADICTORY:
+        a = MARK - 0.5
+        path = f"M{x - a:.1f} {y - a:.1f}L{x + a:.1f} {y + a:.1f}M{x - a:.1f} {y + a:.1f}L{x + a:.1f} {y - a:.1f}"
+        return el("path", d=path, stroke="var(--ink)", stroke_width=2, fill="none")
+    hollow = state is State.INCOMPLETE
+    look: dict[str, str | float] = {
+        "fill": "var(--card)" if hollow else "var(--ink)" if safety else "var(--bar)",
+        "stroke": "var(--bar)" if hollow else "var(--card)",
+        "stroke_width": 1.5,
+    }
+    if safety:
+        a = MARK + 1.5
+        points = ((x, y - a), (x + a, y), (x, y + a), (x - a, y))
+        return el("polygon", points=" ".join(f"{px:.1f},{py:.1f}" for px, py in points), **look)
+    return el("circle", cx=x, cy=y, r=MARK - 0.5, **look)
+
+
+def halo(said: str, x: float, y: float, anchor: str) -> str:
+    """Text that stays readable where a line runs behind it."""
+    look: dict[str, str | float] = {"stroke": "var(--band-a)", "stroke_width": 3, "paint_order": "stroke"}
+    placed: dict[str, str | float] = {"x": x, "y": y, "text_anchor": anchor, "font_size": 12}
+    return el("text", words(said), **placed, fill="var(--ink)", stroke_linejoin="round", **look)
+
+
+def medicine_lane(lane: Lane, frame: Frame, y: float) -> list[str]:
+    """A medicine: its name, a line from its first order, a tick for each; open at today's end, as it is active.
+
+    Dashed from the left edge where no order has a whole date.
+    """
+    left, right, line = frame.area.left, frame.area.right, y + 22
+    before = bool(lane.days) and lane.days[0] < frame.start
+    began = f", since {day(lane.days[0])}" if before else "" if lane.days else ", date of the order not recorded"
+    inside = [when for when in lane.days if frame.shows(when)]
+    x = left if before or not lane.days else frame.x(lane.days[0])
+    dashes: dict[str, str | float] = {} if lane.days else {"stroke_dasharray": "2 3"}
+    return [
+        text(shortened(lane.label, right - left - text_width(began)) + began, left, y + 12),
+        el("line", x1=x, y1=line, x2=right, y2=line, stroke="var(--bar)", stroke_width=3, **dashes),
+        *(_tick(frame.x(when), line - 5, line + 5) for when in inside),
+    ]
+
+
+def visit_lane(visits: Sequence[VisitDay], frame: Frame, y: float) -> list[str]:
+    """Visits as ticks on one line; those for mental health are taller and solid to below the line."""
+    mental = any(visit.mental_health for visit in visits)
+    line = y + 22
+    said = "Visits" + (" (long: mental health)" if mental else "")
+    return [
+        text(said, frame.area.left, y + 12),
+        el("line", x1=frame.area.left, y1=line, x2=frame.area.right, y2=line, stroke="var(--axis)"),
+        *(
+            _tick(
+                frame.x(visit.day), line - (7 if visit.mental_health else 4), line + (7 if visit.mental_health else 0)
+            )
+            for visit in visits
+        ),
+    ]
+
+
+def _tick(x: float, top: float, bottom: float) -> str:
+    return el("line", x1=x, y1=top, x2=x, y2=bottom, stroke="var(--bar)", stroke_width=2)
+
+
+def key_entries(points: Sequence[Point]) -> list[Entry]:
+    """What the marks and lines that occur mean."""
+
+    def marked(state: State, *, safety: bool = False) -> Callable[[float, float], str]:
+        return lambda x, y: mark(state, x, y, safety=safety)
+
+    shown = {(point.state, bool(point.item_9_score)) for point in points}
+    entries: list[Entry] = []
+    if any(safety and state is not State.CONTRADICTORY for state, safety in shown):
+        entries.append((marked(State.COMPLETE, safety=True), "item 9 above 0"))
+    if any(state is State.INCOMPLETE for state, _ in shown):
+        entries.append((marked(State.INCOMPLETE), "incomplete, no total"))
+    if any(state is State.CONTRADICTORY for state, _ in shown):
+        entries.append((marked(State.CONTRADICTORY), "contradictory, no total"))
+    if any(not solid for _, _, solid in segments(points)):
+        entries.append((_dashes, "more than 90 days apart"))
+    return entries
+
+
+def _dashes(x: float, y: float) -> str:
+    look: dict[str, str | float] = {"stroke": "var(--bar)", "stroke_width": 1.5, "stroke_dasharray": "4 4"}
+    return el("line", x1=x - 7, y1=y, x2=x + 7, y2=y, **look)
+
+
+def band_entries(timeline: Timeline) -> list[Entry]:
+    """The names of the bands, for a picture that has no room beside the plot."""
+    starts = [start for start, _ in timeline.bands]
+    ends = [*(start - 1 for start in starts[1:]), timeline.top]
+    return [(None, f"{low}–{high} {name}") for (low, name), high in zip(timeline.bands, ends, strict=True)]
+
+
+def key(entries: Iterable[Entry], left: float, right: float, y: float) -> tuple[list[str], float]:
+    """Entries side by side, in as many lines as they need; and the lower edge of the last line."""
+    drawn: list[str] = []
+    x, placed = left, False
+    for draw, said in entries:
+        wide = (18 if draw else 0) + text_width(said, small=True) + 12
+        if not placed or x + wide > right:
+            x, y, placed = left, y + KEY_LINE, True
+        if draw:
+            drawn.append(draw(x + 7, y - 4))
+        drawn.append(text(said, x + (18 if draw else 0), y, small=True, fill="muted"))
+        x += wide
+    return drawn, y

@@ -1,0 +1,87 @@
+"""Small pictures: the bar of one reason, and one hundred figures for a share of people.
+
+Bars go with words in the same row of a table and are hidden from readers of the screen. Colours are variables of the
+page: `bar`, `axis`, `ink`, `muted`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from explanations.pictures.svg import el, picture, value_of
+from models.scoring.risk import shares
+
+# Log-odds from the middle to either end, for every patient alike.
+AXIS = 1.0
+BAR_WIDTH, BAR_HEIGHT = 168.0, 16.0
+_MIDDLE, _UNIT = BAR_WIDTH / 2, 48.0
+
+
+def bar(log_odds: float) -> str:
+    """A bar on the fixed axis: to the right and solid when it raised, to the left and an outline when it lowered.
+
+    One that is longer than the axis is cut, with a tip and its figure behind it.
+    """
+    if not math.isfinite(log_odds):
+        raise ValueError("expected a finite contribution in log-odds")
+    side = 1 if log_odds >= 0 else -1
+    length = max(1.0, min(abs(log_odds), AXIS) * _UNIT)
+    look: dict[str, str | float] = {"stroke": "var(--bar)", "stroke_width": 1.5}
+    look["fill"] = "var(--bar)" if side > 0 else "none"
+    drawn = [
+        el("line", x1=_MIDDLE, y1=0, x2=_MIDDLE, y2=BAR_HEIGHT, stroke="var(--axis)"),
+        el("rect", x=_MIDDLE if side > 0 else _MIDDLE - length, y=4, width=length, height=8, **look),
+    ]
+    if abs(log_odds) > AXIS:
+        tip = _MIDDLE + side * (_UNIT + 2)
+        points = f"{value_of(tip)},3 {value_of(tip + side * 7)},8 {value_of(tip)},13"
+        drawn.append(el("polygon", points=points, fill="var(--bar)"))
+        anchor = "start" if side > 0 else "end"
+        figure = f"{abs(log_odds):.1f}"
+        drawn.append(el("text", figure, x=tip + side * 10, y=12, text_anchor=anchor, font_size=11, fill="var(--muted)"))
+    return el(
+        "svg",
+        *drawn,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {value_of(BAR_WIDTH)} {value_of(BAR_HEIGHT)}",
+        width=BAR_WIDTH,
+        height=BAR_HEIGHT,
+        aria_hidden="true",
+        focusable="false",
+    )
+
+
+HUNDRED = 100
+CELL, ROW = 18.0, 26.0
+PERSON = "M7 0a3 3 0 1 1 0 6a3 3 0 1 1 0-6zM3 8a1 1 0 0 1 1-1h6a1 1 0 0 1 1 1v6h-2v7h-4v-7h-2z"
+
+
+def icon_array(probability: float, high: float, ident: str, *, columns: int = 20) -> str:
+    """One hundred figures: solid for the estimate, striped up to the upper end of its range, outlines for the rest.
+
+    For sites that turned figures on. 20 columns are for a wide page, 10 for a narrow one.
+    """
+    solid, upper = shares(probability, high)
+    rows = HUNDRED // columns
+    person, stripes = f"{ident}-person", f"{ident}-stripes"
+    lines = el("path", d="M0 2H4", stroke="var(--bar)", stroke_width=1.5)
+    pattern = el("pattern", lines, id=stripes, width=4, height=4, patternUnits="userSpaceOnUse")
+    drawn = [el("defs", el("path", id=person, d=PERSON), pattern)]
+    for number in range(HUNDRED):
+        fill = "var(--bar)" if number < solid else f"url(#{stripes})" if number < upper else "none"
+        at = {"x": 2 + number % columns * CELL, "y": 2 + number // columns * ROW}
+        drawn.append(
+            el("use", href=f"#{person}", **at, fill=fill, stroke="var(--bar)" if number < upper else "var(--axis)")
+        )
+    title = f"About {solid} of 100 survey adults with similar records"
+    return picture(ident, 4 + columns * CELL, 2 + rows * ROW, title, array_words(probability, high), drawn)
+
+
+def array_words(probability: float, high: float) -> str:
+    """The figures in words."""
+    solid, upper = shares(probability, high)
+    said = f"{solid} of 100 figures {'is' if solid == 1 else 'are'} solid"
+    more = upper - solid
+    if not more:
+        return f"{said}; the upper end of the range is the same number."
+    return f"{said}; {more} more {'is' if more == 1 else 'are'} striped, up to {upper}, the upper end of the range."

@@ -1,0 +1,200 @@
+"""Where things stand on a trend: the window of time, the scale, and labels that keep apart.
+
+Pure geometry, in units of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+from explanations.judgement.timeline import Point, State
+from explanations.pictures.svg import Box, text_box, text_width
+from explanations.words.phrasebook import MONTHS, day
+
+SOLID_DAYS = 90
+# Half the size of a mark, and the room that is kept around it.
+MARK = 5.0
+ROOM = 7.0
+# Between two labels.
+GAP = 4.0
+Line = tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The plot: the days and totals that it shows, and where. `inner` is kept free at both ends of the time axis."""
+
+    start: date
+    end: date
+    top: int
+    area: Box
+    inner: float = 10.0
+
+    def x(self, when: date) -> float:
+        """Where a day stands."""
+        share = (when - self.start).days / (self.end - self.start).days
+        return self.area.left + self.inner + share * (self.area.right - self.area.left - 2 * self.inner)
+
+    def y(self, total: float) -> float:
+        """Where a total stands."""
+        return self.area.bottom - total / self.top * (self.area.bottom - self.area.top)
+
+    def at(self, point: Point) -> tuple[float, float]:
+        """Where a result stands: at its total, or on the baseline when it has none."""
+        when = point.day or self.end
+        return self.x(when), self.y(min(max(point.total or 0, 0), self.top))
+
+    def shows(self, when: date) -> bool:
+        """Whether a day lies in the window."""
+        return self.start <= when <= self.end
+
+
+def segments(points: Sequence[Point]) -> list[tuple[Point, Point, bool]]:
+    """Neighbouring results with totals; True where they lie at most 90 days apart. Others are passed over."""
+    known = [point for point in points if point.total is not None]
+    return [(one, two, _apart(one, two) <= SOLID_DAYS) for one, two in pairwise(known)]
+
+
+def _apart(one: Point, two: Point) -> int:
+    return (two.day - one.day).days if one.day and two.day else 0
+
+
+def label_of(point: Point) -> str:
+    """What stands beside a mark: `14`, `14, item 9: 1`, `7 of 9`; beside a cross only item 9, and "" without it."""
+    parts = {State.INCOMPLETE: f"{point.answered} of {point.items}", State.CONTRADICTORY: ""}
+    said = [parts.get(point.state, str(point.total)), f"item 9: {point.item_9_score}" if point.item_9_score else ""]
+    return ", ".join(part for part in said if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A line of text with its place."""
+
+    said: str
+    x: float
+    y: float
+    anchor: str
+
+    @property
+    def box(self) -> Box:
+        """What it covers."""
+        return text_box(self.said, self.x, self.y, self.anchor)
+
+
+def labels(points: Sequence[Point], frame: Frame) -> list[Label]:
+    """The labels that fit: the latest result first, then those with item 9 above 0, then the first, then the others.
+
+    A label meets no mark and no other label. The first three kinds may stand on a line where there is no other place;
+    the others are left to the table.
+    """
+    at = {id(point): frame.at(point) for point in points}
+    taken = [Box(x - ROOM, y - ROOM, x + ROOM, y + ROOM) for x, y in at.values()]
+    lines = [(at[id(one)], at[id(two)]) for one, two, _ in segments(points)]
+    edge = Box(frame.area.left + 2, 2, frame.area.right - 2, frame.area.bottom - 2)
+    found: list[Label] = []
+    for place, point in _by_weight(points):
+        must = bool(point.item_9_score) or place in (0, len(points) - 1)
+        chosen = _placed(_places(label_of(point), *at[id(point)]), edge, taken, lines, must=must)
+        if chosen:
+            found.append(chosen[0])
+            taken.append(chosen[1].wider(GAP))
+    return found
+
+
+def _placed(
+    places: Sequence[Label], edge: Box, taken: Sequence[Box], lines: Sequence[Line], *, must: bool
+) -> tuple[Label, Box] | None:
+    """The first place that is free and crosses no line; one that does where it `must` be said; or None."""
+    second = None
+    for label in places:
+        box = label.box
+        if box.within(edge) and not any(box.meets(other) for other in taken):
+            if not any(_crosses(box, line) for line in lines):
+                return label, box
+            second = second or (label, box)
+    return second if must else None
+
+
+def _by_weight(points: Sequence[Point]) -> list[tuple[int, Point]]:
+    last = len(points) - 1
+    return sorted(
+        enumerate(points), key=lambda pair: (pair[0] != last, not pair[1].item_9_score, pair[0] != 0, -pair[0])
+    )
+
+
+def _places(said: str, x: float, y: float) -> list[Label]:
+    """Above, below, right and left of a mark, and at its corners; none for no words."""
+    if not said:
+        return []
+    return [
+        Label(said, x, y - ROOM - 3, "middle"),
+        Label(said, x - ROOM, y - ROOM - 3, "start"),
+        Label(said, x + ROOM, y - ROOM - 3, "end"),
+        Label(said, x, y + ROOM + 12, "middle"),
+        Label(said, x - ROOM, y + ROOM + 12, "start"),
+        Label(said, x + ROOM, y + ROOM + 12, "end"),
+        Label(said, x + ROOM + 2, y + 4, "start"),
+        Label(said, x - ROOM - 2, y + 4, "end"),
+        Label(said, x + ROOM + 2, y + ROOM + 9, "start"),
+        Label(said, x - ROOM - 2, y + ROOM + 9, "end"),
+        Label(said, x - ROOM - 2, y - ROOM - 2, "end"),
+    ]
+
+
+def _crosses(box: Box, line: Line) -> bool:
+    """Whether a straight line runs through a box, looked at in small steps."""
+    (x1, y1), (x2, y2) = line
+    if max(x1, x2) < box.left or min(x1, x2) > box.right:
+        return False
+    steps = 1 + int(max(abs(x2 - x1), abs(y2 - y1)) / 3)
+    return any(
+        box.left <= x1 + (x2 - x1) * n / steps <= box.right and box.top <= y1 + (y2 - y1) * n / steps <= box.bottom
+        for n in range(steps + 1)
+    )
+
+
+def time_labels(frame: Frame, y: float) -> list[Label]:
+    """Today at the right end, the first day at the left, and between them as many months as fit."""
+    ends = [
+        Label("today", frame.area.right, y, "end"),
+        Label(day(frame.start), frame.area.left, y, "start"),
+    ]
+    for every in (1, 2, 3, 6, 12, 24):
+        months = [
+            Label(f"{MONTHS[first.month - 1]} {first.year}", frame.x(first), y, "middle")
+            for first in _firsts(frame)
+            if (first.year * 12 + first.month - 1) % every == 0
+        ]
+        kept = [label for label in months if not any(_near(label, end) for end in ends)]
+        if all(not _near(one, two) for one, two in pairwise(kept)):
+            return [*ends, *kept]
+    return ends
+
+
+def _near(one: Label, two: Label) -> bool:
+    gap = 10
+    return one.box.left - gap < two.box.right and two.box.left - gap < one.box.right
+
+
+def _firsts(frame: Frame) -> Iterable[date]:
+    year, month = frame.start.year, frame.start.month
+    while (first := date(year, month, 1)) <= frame.end:
+        if first >= frame.start:
+            yield first
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+
+
+def shortened(said: str, room: float) -> str:
+    """A line cut to the room that it has."""
+    if text_width(said) <= room:
+        return said
+    kept, wide = "", text_width("…")
+    for letter in said:
+        wide += text_width(letter)
+        if wide > room:
+            break
+        kept += letter
+    return kept.rstrip() + "…"

@@ -1,0 +1,173 @@
+"""The estimate of one outcome for a page: what is said of it, what moved it, and the exact figures.
+
+An estimate below the threshold is said to say nothing: it reassures nobody. Why there is none is said in one reason.
+Reasons are associations; rows of treatment say that they show care, not cause. Figures in people only where the site
+turned them on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.rationale import Explanation, Reason
+from explanations.words.availability import unread_inputs
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import Phrasebook
+from models.inputs.features import NOT_ON_FILE
+from models.scoring.risk import NotScored, RiskBand, RiskScore, shares
+
+MOST_ROWS = 6
+ADDS_UP = "The base value and all rows add up to the score. Unit: log-odds, calibrated."
+ASSOCIATIONS = "Learned from US survey adults: associations, not causes. Not validated at this site."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonRow:
+    """One row: what it was (value, date and source, as markdown), what it did in words, and how much."""
+
+    what: str
+    change: str
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the exact figures."""
+
+    name: str
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateView:
+    """What a page shows of one outcome.
+
+    `rows` are empty where there is no estimate, and the last of them is the remainder. `missing`: inputs without a
+    usable value, by reason. `figures` begin with the base value and end with the score. `share`: the estimate and its
+    range in people, "" unless the site turned that on and the estimate is above the threshold; `probability` and `high`
+    likewise for a picture.
+    """
+
+    outcome: str
+    headline: str
+    detail: str
+    rows: tuple[ReasonRow, ...] = ()
+    missing: tuple[str, ...] = ()
+    known: str = ""
+    figures: tuple[Figure, ...] = ()
+    share: str = ""
+    probability: float | None = None
+    high: float | None = None
+    model: str = ""
+    above: bool = False
+
+
+def estimate_views(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> tuple[EstimateView, ...]:
+    """One a modelled outcome, in the order of the assessment."""
+    explained = {explanation.outcome: explanation for explanation in assessment.explanations}
+    return tuple(
+        _not_scored(score, phrases)
+        if isinstance(score, NotScored)
+        else _view(assessment, score, explained[score.outcome], settings, phrases)
+        for score in assessment.scores
+        if isinstance(score, NotScored) or score.outcome in explained
+    )
+
+
+def _not_scored(score: NotScored, phrases: Phrasebook) -> EstimateView:
+    headline = f"No estimate of {phrases.outcome[score.outcome]}."
+    return EstimateView(outcome=score.outcome, headline=headline, detail=score.detail)
+
+
+def _view(
+    assessment: Assessment, score: RiskScore, explanation: Explanation, settings: NoticeSettings, phrases: Phrasebook
+) -> EstimateView:
+    above = score.band is RiskBand.AT_OR_ABOVE_THRESHOLD
+    what = phrases.outcome[score.outcome]
+    shown = explanation.leading(MOST_ROWS)
+    # A small number of a hundred would reassure, so that below the threshold none is shown.
+    figures = settings.show_probability and above
+    return EstimateView(
+        outcome=score.outcome,
+        headline=f"Above this site’s threshold: an estimate of {what}."
+        if above
+        else f"Below the threshold an estimate says nothing: {what}.",
+        detail=f"{ASSOCIATIONS} Not a diagnosis."
+        if above
+        else f"People often do not disclose. Ask if you are concerned. {ASSOCIATIONS}",
+        rows=(*(_row(reason, phrases) for reason in shown), _remainder(explanation, shown, phrases)),
+        missing=missing_words(assessment, explanation, phrases),
+        known=f"{explanation.known} of {explanation.inputs} inputs known",
+        figures=_figures(explanation, shown, phrases),
+        share=share_words(score) if figures else "",
+        probability=score.probability if figures else None,
+        high=score.high if figures else None,
+        model=f"{score.outcome} {score.model_version}",
+        above=above,
+    )
+
+
+def _row(reason: Reason, phrases: Phrasebook) -> ReasonRow:
+    change, what = phrases.reason(reason).split(": ", 1)
+    return ReasonRow(what=what, change=change, log_odds=reason.log_odds)
+
+
+def _remainder(explanation: Explanation, shown: tuple[Reason, ...], phrases: Phrasebook) -> ReasonRow:
+    count, rest = explanation.remainder(shown)
+    noun = "other input" if count == 1 else "other inputs together"
+    change = phrases.change(rest)
+    return ReasonRow(
+        what=f"{count} {noun}, and what is not on file", change=change[0].upper() + change[1:], log_odds=rest
+    )
+
+
+def missing_words(assessment: Assessment, explanation: Explanation, phrases: Phrasebook) -> tuple[str, ...]:
+    """The inputs of this outcome's model that have no usable value, by reason.
+
+    Of a part of the chart that could not be read, nothing is said not to be on file.
+    """
+    inputs = {name for reason in explanation.reasons for name in reason.missing}
+    lost = unread_inputs(assessment.record)
+    by_reason: dict[str, list[str]] = {}
+    for gap in assessment.missing:
+        if gap.name in inputs:
+            reason = lost.get(gap.name, gap.reason) if gap.reason == NOT_ON_FILE else gap.reason
+            by_reason.setdefault(reason, []).append(phrases.input_name(gap.name))
+    return tuple(f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items())
+
+
+def _figures(explanation: Explanation, shown: tuple[Reason, ...], phrases: Phrasebook) -> tuple[Figure, ...]:
+    """The base value, a row each, the remainder, and the score that they add up to."""
+    rows = [Figure(name=_concept(reason, phrases), log_odds=reason.log_odds) for reason in shown]
+    return (
+        Figure(name="base value", log_odds=explanation.base_log_odds),
+        *rows,
+        Figure(name="all other inputs, and what is not on file", log_odds=explanation.remainder(shown)[1]),
+        Figure(name="score", log_odds=explanation.log_odds),
+    )
+
+
+def _concept(reason: Reason, phrases: Phrasebook) -> str:
+    names = [phrases.input_name(fact.name) for fact in reason.facts]
+    return CONCEPT_NAMES.get(reason.concept) or ", ".join(dict.fromkeys(names))
+
+
+CONCEPT_NAMES = {
+    "heart-disease": "heart disease",
+    "visits": "visits and usual place of care",
+    "mental-health-care": "mental-health visits",
+    "antidepressants": "antidepressants",
+    "phq-2": "PHQ-2",
+    "phq-items": "PHQ items 3 to 8",
+}
+
+
+def share_words(score: RiskScore) -> str:
+    """The estimate and its range in people of a hundred, with whom they are compared."""
+    solid, upper = shares(score.probability, score.high)
+    low = min(solid, round(100 * score.low))
+    return (
+        f"Of 100 survey adults with similar records, about {solid} (range {low} to {upper}) reported this in the past "
+        "two weeks."
+    )

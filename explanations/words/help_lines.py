@@ -1,0 +1,87 @@
+"""Crisis lines and guideline links: factual tables with a flag and a date per row.
+
+Only rows flagged `yes` are shown. A crisis line checked more than 180 days ago is not printed; the
+emergency number stays, and so does the card (rule R14).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+
+from models.rules.safety_rules import Topic
+
+STALE_AFTER_DAYS = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidelineLink:
+    """A verified link: its label and absolute address."""
+
+    label: str
+    url: str
+
+
+@cache
+def _rows(name: str) -> tuple[dict[str, str], ...]:
+    text = (files("explanations") / "reference" / f"{name}.csv").read_text(encoding="utf-8")
+    return tuple(row for row in csv.DictReader(text.splitlines()) if row["verified"] == "yes")
+
+
+@cache
+def countries() -> tuple[str, ...]:
+    """Countries whose emergency number is on file and verified."""
+    return tuple(sorted({row["country"] for row in _rows("crisis_lines") if row["audience"] == "emergency"}))
+
+
+def crisis_text(country: str, today: date, *, perinatal: bool = False) -> str:
+    """The crisis lines of a country as one line of markdown, the emergency number always last."""
+    audiences = ["general", *(["perinatal"] if perinatal else [])]
+    fresh = [row for row in _rows("crisis_lines") if row["country"] == country and row["call"] and _fresh(row, today)]
+    lines = [row for audience in audiences for row in fresh if row["audience"] == audience]
+    named = [f"{row['service']}, call {row['call']}{_by_text(row)}" for row in lines]
+    emergency = next(
+        (r["call"] for r in _rows("crisis_lines") if r["country"] == country and r["audience"] == "emergency"), None
+    )
+    danger = f"Immediate danger: {emergency}." if emergency else "Immediate danger: the local emergency number."
+    return f"**Crisis lines:** {'; '.join(named)}. {danger}" if named else f"**{danger}**"
+
+
+def _fresh(row: dict[str, str], today: date) -> bool:
+    if not row["checked"]:
+        return False
+    return (today - date.fromisoformat(row["checked"])).days <= STALE_AFTER_DAYS
+
+
+def _by_text(row: dict[str, str]) -> str:
+    first = row["text_or_chat"].split(";")[0].strip()
+    return f" or {first}" if first.startswith("text") else ""
+
+
+@cache
+def guideline(identifier: str) -> GuidelineLink | None:
+    """The link of that id, or None when it is not verified."""
+    row = next((row for row in _rows("guideline_links") if row["id"] == identifier), None)
+    return GuidelineLink(label=row["title"], url=row["url"]) if row else None
+
+
+LINKS: dict[Topic, tuple[str, ...]] = {
+    Topic.ACUTE_SAFETY: ("safe-t", "calm"),
+    Topic.POSITIVE_SAFETY_ANSWER: ("safe-t", "calm"),
+    Topic.RECENT_SAFETY: ("safe-t", "calm"),
+    Topic.DEPRESSION_FOLLOW_UP: ("uspstf-adult-2023",),
+    Topic.SCREENING_PROMPT: ("uspstf-adult-2023",),
+}
+YOUNG = {"safe-t": "nimh-asq", "uspstf-adult-2023": "uspstf-child-2022"}
+
+
+def guidelines(topic: Topic, age_years: int | None, country: str) -> tuple[GuidelineLink, ...]:
+    """One or two verified guideline links; those for young people up to 18. US guidelines stay in the US."""
+    if country != "US":
+        return ()
+    young = age_years is not None and age_years <= 18
+    names = [YOUNG.get(name, name) if young else name for name in LINKS.get(topic, ())]
+    return tuple(found for name in names if (found := guideline(name)))

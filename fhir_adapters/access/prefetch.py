@@ -1,0 +1,396 @@
+"""What we ask for, what came, and what has to be fetched: prefetch templates and `gather`.
+
+Three kinds of nothing stay apart: null or an empty Bundle is known-empty; an absent key, an
+OperationOutcome, a refused or failed read is unknown, with its reason; an entry that is there and cannot
+be read is unreadable. Only keys that were not sent, or not sent whole, are fetched, and only after the patient's
+consent was looked at. Search results are filtered by type here and by patient in `belonging`; order and `_sort` are
+never trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+from msgspec import Raw
+
+from fhir_adapters.codesets.instruments import QuestionnaireMap, asked_for
+from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
+from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
+from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.reading.conditions import safety_label
+from fhir_adapters.reading.measurements import CODED
+from fhir_adapters.resources import gathered as part
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.belonging import owner_of
+from fhir_adapters.resources.consent import allowed
+from fhir_adapters.resources.gathered import Gathered, once
+from fhir_adapters.settings import ReadSettings
+
+Fetch = Callable[[str], list[r4.Resource]]
+OTHER_CODES = "the chart looked for other codes than those asked for"
+NO_ACCESS = "not sent, and no access to the chart was given"
+NOT_PERMITTED = "not read: the patient has not consented, or has opted out"
+NOT_SPLIT = "sent in one Bundle, which does not say what was searched for"
+PATIENT_ID = "{{context.patientId}}"
+MEASURED = {"alc_drinks_day", "sleep_hours"}
+"""Numbers that models use; no vital sign is among them, so none is asked for."""
+
+
+def _codes(codes: Iterable[str]) -> str:
+    """A `code` parameter: one query for all of them (guaranteed by US Core servers)."""
+    return ",".join(f"{LOINC if '-' in code else SNOMED}|{code}" for code in codes)
+
+
+def _screened() -> tuple[str, ...]:
+    """Every code by which a screening answer or a safety finding can be an Observation."""
+    findings = sorted(
+        row["code"] for row in table("conditions") if row["system"] == SNOMED and safety_label(code_group(row["group"]))
+    )
+    return (*asked_for(), *findings)
+
+
+def _measured() -> tuple[str, ...]:
+    listed = tuple(row["code"] for row in table("measurements") if row["feature"] in MEASURED)
+    return (*listed, *CODED)
+
+
+def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:
+    """The query for a site's own screening codes. It cannot be a prefetch key: those are the same for all sites."""
+    codes = [f"{m.source}|{code}" for m in maps if not m.form for code in m.items]
+    if not codes:
+        return None
+    return _search(part.LOCAL_SCREENING, "Observation", f"&code={','.join(codes)}", needed=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One prefetch key: its query, the resource types that it may yield, and whether the service can do without.
+
+    `reads` are the queries that the service itself asks, each when the server does not support the one before; the
+    last keeps to what US Core guarantees. They may use what prefetch templates may not. `narrower`: why an answer to
+    the last is not all that was wanted, where it asks for less.
+    """
+
+    key: str
+    query: str
+    types: tuple[str, ...]
+    needed: bool
+    reads: tuple[str, ...] = ()
+    narrower: str | None = None
+
+
+PAGE = "&_count=200"
+
+
+def _search(
+    key: str, kind: str, criteria: str = "", *, needed: bool, include: str = "", types: tuple[str, ...] = (),
+    guaranteed: str | None = None, narrower: str | None = None,
+) -> Template:  # fmt: skip
+    """A search by patient. `guaranteed`: the criteria that US Core servers must support, where those are others."""
+    who = f"{kind}?patient={PATIENT_ID}"
+    query = who + criteria
+    plainest = query if guaranteed is None else who + guaranteed
+    reads = tuple(dict.fromkeys((query + include + PAGE, query + PAGE, query, plainest)))
+    return Template(key=key, query=query, types=types or (kind,), needed=needed, reads=reads, narrower=narrower)
+
+
+ONE_CATEGORY = "the chart can be searched for plans of category assess-plan only"
+
+
+def templates(keys: tuple[str, ...] = part.OPENED) -> tuple[Template, ...]:
+    """The templates of these prefetch keys, in a stable order."""
+    return tuple(template for template in _all_templates() if template.key in keys)
+
+
+@cache
+def _all_templates() -> tuple[Template, ...]:
+    """Every prefetch key. Sites store them: a change here is a breaking change."""
+    patient = f"Patient/{PATIENT_ID}"
+    return (
+        Template(key=part.PATIENT, query=patient, types=("Patient",), needed=True, reads=(patient,)),
+        _search(part.CONDITIONS, "Condition", needed=True),
+        _search(part.SCREENING, "Observation", f"&code={_codes(_screened())}", needed=True),
+        _search(part.QUESTIONNAIRES, "QuestionnaireResponse", needed=True),
+        _search(part.MEASUREMENTS, "Observation", f"&code={_codes(_measured())}", needed=False),
+        _search(
+            part.MEDICATIONS,
+            "MedicationRequest",
+            "&intent=order,plan&status=active",
+            needed=False,
+            include="&_include=MedicationRequest:medication",
+            types=("MedicationRequest", "Medication"),
+        ),
+        _search(part.ENCOUNTERS, "Encounter", needed=False),
+        _search(part.PROCEDURES, "Procedure", f"&code={SNOMED}|{RISK_ASSESSMENT}", needed=False, guaranteed=""),
+        _search(part.CONSENTS, "Consent", "&status=active", needed=False, guaranteed=""),
+        _search(part.CARE_PLANS, "CarePlan", needed=False, guaranteed="&category=assess-plan", narrower=ONE_CATEGORY),
+        _search(part.APPOINTMENTS, "Appointment", "&status=booked,pending", needed=False, guaranteed=""),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How what was not sent is read: `fetch` reads one query of `server` with the caller's token; None: `why_not`."""
+
+    fetch: Fetch | None = None
+    server: str | None = None
+    why_not: str = NO_ACCESS
+
+
+def gather(
+    patient_id: str,
+    prefetch: Mapping[str, Raw],
+    access: Access,
+    *,
+    settings: ReadSettings,
+    as_of: datetime,
+    user: str | None = None,
+    opted_out: bool = False,
+    keys: tuple[str, ...] = part.OPENED,
+) -> Gathered:
+    """All parts of the chart that were sent or can be fetched, and what could not be had and why.
+
+    `user`: for whom, as a reference. `keys`: the parts that are wanted; what was sent under another is not looked at.
+    Raises WrongPatient when the Patient sent is not `patient_id`.
+    """
+    local = local_template(settings.maps)
+    wanted = (*templates(keys), *((local,) if local else ()))
+    chart = [t for t in wanted if t.key != part.CONSENTS]
+    bases = (access.server,) if access.server else settings.fhir_bases
+    parts = _sent_parts(wanted, prefetch)
+    sent = _the_patient(parts.get(part.PATIENT, Part()), patient_id, was_sent=True)
+    if part.CONSENTS not in parts and settings.consent.use == "required" and not opted_out:
+        parts |= _read([t for t in wanted if t.key == part.CONSENTS], access, patient_id)
+    consents = parts.pop(part.CONSENTS, Part())
+    permission = allowed(
+        consents.resources,
+        owner_of(patient_id, sent, bases),
+        settings.consent,
+        today=as_of.astimezone(settings.zone).date(),
+        zone=settings.zone,
+        user=user,
+        opted_out=opted_out,
+        failed=consents.unknown is not None,
+    )
+    if permission.consent in (Consent.OPTED_OUT, Consent.DENIED):
+        access = Access(server=access.server, why_not=NOT_PERMITTED)
+    parts = _completed(parts, chart, access, patient_id)
+    patient = _the_patient(parts[part.PATIENT], patient_id, was_sent=sent is not None)
+    resources = once(r for t in chart if t.key != part.PATIENT for r in parts[t.key].resources)
+    open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
+    gaps = _gaps(parts, chart, None if patient else _no_patient(parts[part.PATIENT], patient_id))
+    if permission.consent is Consent.UNKNOWN:
+        # The rules can do without it, but a card must say that there is no estimate and why.
+        why = consents.unknown or "a consent on file cannot be read"
+        gaps.append(Unknown(what=part.CONSENTS, reason=why, needed=True))
+    return Gathered(
+        patient_id=patient_id,
+        patient=patient,
+        resources=open_to_us,
+        known=frozenset(t.key for t in chart) - {gap.what for gap in gaps},
+        unknown=tuple(gaps),
+        fhir_bases=bases,
+        consent=permission.consent,
+        withheld=len(resources) - len(open_to_us),
+    )
+
+
+def _gaps(parts: Mapping[str, Part], chart: Iterable[Template], no_patient: str | None) -> list[Unknown]:
+    """What could not be had, and why; a Patient that is not there among it."""
+    gaps = [Unknown(what=t.key, reason=why, needed=t.needed) for t in chart if (why := parts[t.key].unknown)]
+    if no_patient and not parts[part.PATIENT].unknown:
+        gaps.append(Unknown(what=part.PATIENT, reason=no_patient, needed=True))
+    rest = parts.get(part.REST)
+    return gaps + ([Unknown(what=part.REST, reason=rest.unknown, needed=True)] if rest and rest.unknown else [])
+
+
+def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, Part]:
+    """The parts of these templates, read side by side, each by the best query that the server supports."""
+    if access.fetch is None or not absent:
+        return {t.key: Part(unknown=access.why_not) for t in absent}
+    fetch = access.fetch
+
+    def one(template: Template) -> Part:
+        refusal = ""
+        for query in template.reads:
+            try:
+                pages = fetch(_sendable(query, patient_id))
+                found = _part(template, pages, all_pages=True)
+                if pages and _says_other_codes(pages[0], query):
+                    found = replace(found, unknown=OTHER_CODES)
+                lacks = template.narrower if query == template.reads[-1] else None
+                return replace(found, unknown=found.unknown or lacks)
+            except FetchFailed as failure:
+                # Once a page came, the form was not refused.
+                if not isinstance(failure, NotSupported) or failure.pages:
+                    read = _part(template, failure.pages, all_pages=True)
+                    return replace(read, unknown=str(failure))
+                refusal = str(failure)
+            except NotFhir as failure:
+                return Part(unknown=str(failure))
+        return Part(unknown=refusal)
+
+    with ThreadPoolExecutor(max_workers=len(absent)) as pool:
+        return dict(zip((t.key for t in absent), pool.map(one, absent), strict=True))
+
+
+def _sendable(query: str, patient_id: str) -> str:
+    """A query as it is sent: `://` in a value encoded, since gateways were seen that make one slash of two."""
+    path, mark, rest = query.replace(PATIENT_ID, quote(patient_id, safe="")).partition("?")
+    return f"{path}{mark}{rest.replace('://', '%3A%2F%2F')}"
+
+
+def _completed(parts: dict[str, Part], wanted: Iterable[Template], access: Access, patient_id: str) -> dict[str, Part]:
+    """The parts with what was not sent, or not sent whole, read from the chart. What was sent is kept in any case."""
+    lacking = [t for t in wanted if t.key not in parts or (parts[t.key].unknown in (r4.FIRST_PAGE, NOT_SPLIT))]
+    absent = [t for t in lacking if t.key not in parts or access.fetch]
+    done = dict(parts)
+    for key, got in _read(absent, access, patient_id).items():
+        sent = parts.get(key)
+        if sent is None:
+            done[key] = got
+        elif got.resources or not got.unknown:
+            done[key] = Part(resources=_together(got.resources, sent.resources), unknown=got.unknown)
+    return done
+
+
+def _together(got: tuple[r4.Resource, ...], sent: Iterable[r4.Resource]) -> tuple[r4.Resource, ...]:
+    """What was read, and what of that sent says anything else: an entry without an id must not count twice."""
+    names: dict[tuple[str, bytes], set[str]] = {}
+    for one in got:
+        names.setdefault(_said(one), set()).update(one.names)
+    return (*got, *(one for one in sent if _said(one) not in names or not names[_said(one)].issuperset(one.names)))
+
+
+def _said(resource: r4.Resource) -> tuple[str, bytes]:
+    """All of a resource that is read, however it was written."""
+    whole = resource.content is not None and resource.fault is None
+    return resource.kind, msgspec.json.encode(resource.content) if whole else resource.text
+
+
+def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[str, Part]:
+    """What was sent, by key; also when one Bundle came in the place of the keys."""
+    if "resourceType" not in prefetch:
+        return {t.key: _sent(t, prefetch[t.key]) for t in wanted if t.key in prefetch}
+    try:
+        whole = r4.read(msgspec.json.encode(prefetch))
+    except NotFhir:
+        return {}
+    held = r4.contents(whole.content, all_pages=True) if whole.kind == "Bundle" and whole.content else None
+    found = [*held.resources, *held.included] if held else [whole]
+    parts: dict[str, Part] = {}
+    for template in wanted:
+        ours = tuple(r for r in found if r.kind in template.types)
+        if ours:
+            parts[template.key] = Part(resources=ours, unknown=None if template.key == part.PATIENT else NOT_SPLIT)
+    if whole.kind == "Bundle" and (held is None or held.fault):
+        parts[part.REST] = Part(unknown="the Bundle sent has entries that failed or cannot be read")
+    return parts
+
+
+def _the_patient(found: Part, patient_id: str, *, was_sent: bool) -> r4.Resource | None:
+    """The Patient asked about, or None. Raises WrongPatient when another was sent."""
+    whole = [r for r in found.resources if r.kind == "Patient" and r.content is not None]
+    if was_sent and any(r.content.id != patient_id for r in whole):
+        raise WrongPatient("the Patient sent is not the patient of the context; expected the same id in both")
+    return next((r for r in whole if r.content.id == patient_id), None)
+
+
+def _no_patient(found: Part, patient_id: str) -> str:
+    """Why there is no Patient of that id among what was found."""
+    if any(r.content is None for r in found.resources):
+        return "the patient details cannot be read"
+    others = any(r.content.id != patient_id for r in found.resources)
+    return "the chart answered with another patient" if others else "the chart has no such patient"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Resources of one key. `unknown` says why they are not, or may not be, all of them."""
+
+    resources: tuple[r4.Resource, ...] = ()
+    unknown: str | None = None
+
+
+def _sent(template: Template, raw: Raw) -> Part:
+    """What a prefetch value holds: null is known-empty; a bare resource and a Bundle are both taken."""
+    if bytes(raw).strip() == b"null":
+        return Part()
+    try:
+        return _part(template, [r4.read(raw)])
+    except NotFhir:
+        return Part(unknown="what was sent is not FHIR")
+
+
+def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bool = False) -> Part:
+    """The resources of a read or of a search. A failed search must never pass for an empty one.
+
+    `all_pages`: the documents are all pages of a search, so that a link to the next one says nothing.
+    """
+    resources: list[r4.Resource] = []
+    faults: list[str] = []
+    pages = list(documents)
+    unfiltered = all_pages and bool(pages) and _says_unfiltered(pages[0])
+    matches, total = 0, 0
+    for whole in pages:
+        if whole.kind in template.types:
+            resources.append(whole)
+        elif whole.kind == "OperationOutcome":
+            faults.append("the chart answered with an error report")
+        elif whole.kind != "Bundle":
+            faults.append(f"the chart answered with a {_plain(whole.kind)}")
+        elif whole.content is None:
+            faults.append("the chart answered with a Bundle that cannot be read")
+        else:
+            found = r4.contents(whole.content, all_pages=all_pages)
+            ours = [r for r in (*found.resources, *found.included) if r.kind in template.types]
+            others = [r for r in found.resources if r.kind not in (*template.types, "OperationOutcome")]
+            resources += [replace(r, unfiltered=True) for r in ours] if unfiltered else ours
+            matches += sum(r.kind != "OperationOutcome" for r in found.resources)
+            total = max(total, whole.content.total or 0)
+            empty_handed = not ours and (others or (whole.content.total or 0) > 0)
+            fault = found.fault or ("the search holds nothing of what was asked for" if empty_handed else None)
+            faults += [fault] if fault else []
+    if 0 < matches < total:
+        faults.append(r4.FIRST_PAGE)
+    return Part(resources=tuple(resources), unknown=faults[0] if faults else None)
+
+
+def _says_unfiltered(first_page: r4.Resource) -> bool:
+    """Whether a server says, by the parameters in its link to itself, that it did not search by patient."""
+    if first_page.kind != "Bundle" or first_page.content is None:
+        return False
+    own = next((k.url for k in first_page.content.link if k and k.relation == "self" and k.url), None)
+    if own is None:
+        return False
+    names = {pair.partition("=")[0].partition(":")[0] for pair in own.partition("?")[2].split("&")}
+    return not names & {"patient", "subject"}
+
+
+def _says_other_codes(first_page: r4.Resource, query: str) -> bool:
+    """Whether a server says, by its link to itself, that it looked for none of the codes that were asked for.
+
+    A gateway that alters a query would otherwise make answers that are there look like answers that are not.
+    """
+    if first_page.kind != "Bundle" or first_page.content is None:
+        return False
+    own = next((k.url for k in first_page.content.link if k and k.relation == "self" and k.url), "")
+    said, asked = _codes_in(own), _codes_in(query)
+    return bool(said and asked) and not said & asked
+
+
+def _codes_in(url: str) -> set[str]:
+    """The codes that a search names, each with its system where it has one."""
+    values = [value for name, value in parse_qsl(url.partition("?")[2]) if name == "code"]
+    return {code for value in values for code in value.split(",")}
+
+
+def _plain(kind: str) -> str:
+    return kind if re.fullmatch(r"[A-Za-z]{1,40}", kind) else "different resource"

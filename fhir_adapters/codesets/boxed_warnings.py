@@ -1,0 +1,64 @@
+"""Warnings on labels about mood and suicidal thoughts, by class or by name (`codesets/boxed_warnings.csv`).
+
+Context for a person who reads a list of medicines; nothing is concluded from them. How far a row was checked stands
+in its column `verified`: yes, secondary (read in a secondary source), or no. Varenicline is left out on purpose: its
+boxed warning was removed in 2016. Where several rows fit, the first counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from fhir_adapters.codesets.names import Listed, listed, listed_in
+from fhir_adapters.codesets.terminology import table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelWarning:
+    """One row: a stable code, whether it is a boxed warning, and below which age it applies (None: at every age)."""
+
+    kind: str
+    boxed: bool
+    under_age: int | None
+    verified: str
+
+
+@cache
+def _rows() -> tuple[tuple[str, tuple[str, ...], LabelWarning], ...]:
+    return tuple(
+        (
+            row["class"],
+            tuple(name.strip() for name in row["names"].split(";") if name.strip()),
+            LabelWarning(
+                kind=row["kind"],
+                boxed=row["boxed"] == "yes",
+                under_age=int(row["under_age"]) if row["under_age"] else None,
+                verified=row["verified"],
+            ),
+        )
+        for row in table("boxed_warnings")
+    )
+
+
+@cache
+def _by_first_word() -> dict[str, list[Listed]]:
+    return listed((name, str(place)) for place, (_, names, _) in enumerate(_rows()) for name in names)
+
+
+def warning_of(names: Iterable[str], classes: frozenset[str]) -> LabelWarning | None:
+    """The warning of a medicine with these names and classes, or None."""
+    rows = _rows()
+    places = {place for place, (of_class, _, _) in enumerate(rows) if of_class and of_class in classes}
+    places |= {int(found.name) for name in names for found in listed_in(name, _by_first_word())}
+    return rows[min(places)][2] if places else None
+
+
+@cache
+def warnings_by_code() -> dict[str, LabelWarning]:
+    """The first row of each kind, by its code."""
+    found: dict[str, LabelWarning] = {}
+    for _, _, warning in _rows():
+        found.setdefault(warning.kind, warning)
+    return found

@@ -1,0 +1,140 @@
+"""A chart's Observations and QuestionnaireResponses to screening forms, and to coded safety findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fhir_adapters.codesets.instruments import questionnaire_targets, target_of
+from fhir_adapters.facts import Administration, CodedEvent, Instrument, Setting, When
+from fhir_adapters.reading.answers import yes_or_no
+from fhir_adapters.reading.chart import Chart, has_no_code
+from fhir_adapters.reading.conditions import Placed, coded_event, safety_rows
+from fhir_adapters.reading.measurements import coded_values, observed
+from fhir_adapters.reading.screening import Piece, administrations, pieces_of, seems_a_screen, words_name_an_answer
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.dates import when
+
+
+def screening_forms(chart: Chart) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
+    """Forms from Observations and QuestionnaireResponses, and safety findings coded as Observation.code."""
+    pieces: list[Piece] = []
+    events: list[CodedEvent] = []
+    panels = _panels(chart)
+    for resource in chart.of("Observation"):
+        observation: r4.Observation = resource.content
+        if observation.status in ("entered-in-error", "cancelled"):
+            continue
+        if has_no_code(observation.code):
+            chart.cannot_read(resource, "it has no code")
+            continue
+        panel = next((panels[name] for name in resource.names if name in panels), None)
+        pieces += _observation_pieces(chart, resource, panel)
+        events += _finding_events(chart, resource)
+    for number, resource in enumerate(chart.of("QuestionnaireResponse")):
+        response: r4.QuestionnaireResponse = resource.content
+        if response.status == "entered-in-error":
+            continue
+        targets = questionnaire_targets(response, chart.maps)
+        if not targets and (seems_a_screen(response) or words_name_an_answer(response)):
+            chart.cannot_read(resource, "its questions are not mapped to an instrument")
+        encounter = chart.encounter(response.encounter)
+        for target, value in targets:
+            pieces += pieces_of(
+                target,
+                value,
+                when=when(response.authored, chart.zone, chart.today),
+                encounter=encounter.reference if encounter else None,
+                provisional=response.status in ("in-progress", "stopped"),
+                reference=resource.reference,
+                form=resource.reference if resource.names else f"{resource.reference} {number}",
+            )
+    return administrations(pieces), events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A panel or response that item Observations belong to. `teen`: it is the form for adolescents."""
+
+    reference: str
+    when: When | None
+    teen: bool
+
+
+def _panels(chart: Chart) -> dict[str, Panel]:
+    """Observation name to the panel that lists it, or to the response that it was derived from."""
+    found: dict[str, Panel] = {}
+    for resource in chart.of("Observation"):
+        target = target_of(resource.content.code, chart.maps)
+        if target is None or target.item != "panel":
+            continue
+        moment = observed(resource.content, chart.zone, chart.today)
+        teen = target.instrument is Instrument.PHQ9M
+        panel = Panel(reference=resource.reference, when=moment, teen=teen)
+        members = (m.target for m in resource.content.has_member if m.target)
+        found.update(dict.fromkeys(members, panel))
+    responses = {name: r for r in chart.of("QuestionnaireResponse") for name in r.names}
+    for resource in chart.of("Observation"):
+        source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
+        if source and not any(name in found for name in resource.names):
+            moment = when(source.content.authored, chart.zone, chart.today)
+            panel = Panel(reference=source.reference, when=moment, teen=False)
+            found.update(dict.fromkeys(resource.names, panel))
+    return found
+
+
+def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
+    """The coded values of one Observation and its components that belong to a screening instrument."""
+    observation: r4.Observation = resource.content
+    values = [
+        (target, value) for concept, value in coded_values(observation) if (target := target_of(concept, chart.maps))
+    ]
+    if not values:
+        return []
+    encounter = chart.encounter(observation.encounter)
+    moment = observed(observation, chart.zone, chart.today) or (panel.when if panel else None)
+    teen = bool(panel and panel.teen) or values[0][0].instrument is Instrument.PHQ9M
+    pieces: list[Piece] = []
+    for found, value in values:
+        of_teens = teen and found.instrument is Instrument.PHQ9
+        target = replace(found, instrument=Instrument.PHQ9M) if of_teens else found
+        own_form = target.item == "panel" or observation.component
+        pieces += pieces_of(
+            target,
+            value,
+            when=moment,
+            encounter=encounter.reference if encounter else None,
+            provisional=observation.status in ("preliminary", "registered"),
+            reference=resource.reference,
+            form=panel.reference if panel else (resource.reference if own_form else None),
+        )
+    return pieces
+
+
+def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
+    """Safety findings coded as an Observation's code or a component's, or as the value of an assertion.
+
+    A value of no or false is not positive (R8); a value that says neither counts.
+    """
+    observation: r4.Observation = resource.content
+    asserted = any(c.code == "ASSERTION" for c in observation.code.coding) if observation.code else False
+    concepts = (
+        [observation.value_codeable_concept]
+        if asserted
+        else [
+            concept
+            for concept, value in coded_values(observation)
+            if safety_rows(concept)
+            and value.data_absent_reason is None
+            and yes_or_no("finding", value, resource.reference).yes is not False
+        ]
+    )
+    if not concepts:
+        return []
+    placed = Placed(
+        reference=resource.reference,
+        when=observed(observation, chart.zone, chart.today),
+        setting=Setting.FINDING,
+        encounter=chart.encounter(observation.encounter),
+        provisional=observation.status in ("preliminary", "registered"),
+    )
+    return [event for concept in concepts if (event := coded_event(concept, placed))]

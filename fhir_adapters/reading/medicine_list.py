@@ -1,0 +1,50 @@
+"""The medicines of a chart that are being taken now, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_adapters.facts import Fact
+from fhir_adapters.reading.chart import Chart
+from fhir_adapters.reading.medications import Medicine, active, concept_of, dose_text, medication_facts, medicine
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.dates import first_when, when
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Active medicines. `unnamed`: the name of at least one was not sent. `nameless`: resources that name nothing."""
+
+    medicines: tuple[Medicine, ...]
+    unnamed: bool
+    nameless: tuple[r4.Resource, ...]
+
+    def facts(self, classes: Sequence[str]) -> list[Fact]:
+        """Medicine facts. Where a name was not sent, a class that was not found is not known to be absent."""
+        found = medication_facts(self.medicines, classes)
+        return [fact for fact in found if fact.value is not False or not self.unnamed]
+
+
+def taken_medicines(chart: Chart) -> Taken:
+    """What the patient is meant to be taking now, in the order of the chart."""
+    listed = {name: resource.content for resource in chart.of("Medication") for name in resource.names}
+    taken, nameless, unnamed = [], [], False
+    for resource in chart.of("MedicationRequest", "MedicationStatement"):
+        use: r4.MedicationUse = resource.content
+        period = use.effective_period or r4.Period()
+        ended = when(period.end, chart.zone, chart.today)
+        if not active(use, resource.kind) or (ended and ended.day < chart.today):
+            continue
+        moment = first_when(chart.zone, chart.today, use.authored_on, use.effective_date_time, period.start)
+        found = medicine(concept_of(use, listed), moment, resource.reference, dose_text(use))
+        if found is None and use.medication_reference and use.medication_reference.reference:
+            unnamed = True
+            found = Medicine(
+                name=use.medication_reference.reference, classes=frozenset(), when=moment, reference=resource.reference
+            )
+        if found:
+            taken.append(found)
+        else:
+            nameless.append(resource)
+    return Taken(medicines=tuple(taken), unnamed=unnamed, nameless=tuple(nameless))

@@ -1,0 +1,88 @@
+"""What was collected for one patient, before anything is read out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.resources.r4 import Resource, subjects_of
+
+# The parts of a chart; the first eleven are also the prefetch keys.
+PATIENT = "patient"
+SCREENING = "screening"
+QUESTIONNAIRES = "questionnaires"
+CONDITIONS = "conditions"
+MEASUREMENTS = "measurements"
+MEDICATIONS = "medications"
+ENCOUNTERS = "encounters"
+PROCEDURES = "procedures"
+CONSENTS = "consents"
+CARE_PLANS = "care-plans"
+APPOINTMENTS = "appointments"
+COVERAGE = "coverage"
+# Screening answers in a site's own codes: fetched, never a prefetch key.
+LOCAL_SCREENING = "local-screening"
+# What a whole chart lost on the way.
+REST = "rest"
+# What is asked for when a chart is opened or an encounter starts, and at discharge (decision 0013).
+OPENED = (
+    PATIENT, CONDITIONS, SCREENING, QUESTIONNAIRES, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, CONSENTS
+)  # fmt: skip
+DISCHARGE = (
+    PATIENT, CONDITIONS, SCREENING, QUESTIONNAIRES, ENCOUNTERS, PROCEDURES, CONSENTS, CARE_PLANS, APPOINTMENTS
+)  # fmt: skip
+ALL_KEYS = (*OPENED, CARE_PLANS, APPOINTMENTS)
+WHOLE_CHART = frozenset(
+    (PATIENT, SCREENING, QUESTIONNAIRES, CONDITIONS, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, COVERAGE)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The resources of one request, and which parts of the chart they cover.
+
+    `known`: parts that were looked at in full, also when empty. `unknown`: parts that were wanted
+    and not obtained. `fhir_bases`: the servers whose references may be the patient's own. `consent`: what the
+    patient allows. `withheld`: how many resources were put away for their security labels.
+    """
+
+    patient_id: str
+    patient: Resource | None
+    resources: tuple[Resource, ...]
+    known: frozenset[str]
+    unknown: tuple[Unknown, ...] = ()
+    fhir_bases: tuple[str, ...] = ()
+    consent: Consent = Consent.ALLOWED
+    withheld: int = 0
+
+
+def once(resources: Iterable[Resource]) -> list[Resource]:
+    """Each resource once, also when it was sent or found twice.
+
+    Of two versions of one resource the later counts. Where it is not said which that is, both are kept: then the worse
+    answer stands.
+    """
+    versions: dict[tuple[str, str], dict[bytes, Resource]] = {}
+    nameless: list[Resource] = []
+    for resource in resources:
+        if not resource.names:
+            nameless.append(resource)
+            continue
+        # Never across patients: another's resource of the same id must not take the place of the patient's own.
+        owner = resource.owner if resource.content is None else subjects_of(resource.content)
+        versions.setdefault((resource.reference, repr(owner)), {}).setdefault(resource.text, resource)
+    return [*(r for held in versions.values() for r in _latest(list(held.values()))), *nameless]
+
+
+def _latest(versions: list[Resource]) -> list[Resource]:
+    stamps = {version.updated for version in versions}
+    # Two servers may each have a resource of this id.
+    places = {name for version in versions for name in version.names if name.startswith("http")}
+    if len(versions) == 1 or None in stamps or len(stamps) < len(versions) or len(places) > 1:
+        return versions
+    return [max(versions, key=lambda version: version.updated or FIRST)]
+
+
+FIRST = datetime.min.replace(tzinfo=UTC)

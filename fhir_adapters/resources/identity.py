@@ -1,0 +1,107 @@
+"""Who a Patient resource is about, as a banner shows it. Never a fact, never an input, never in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+
+from fhir_adapters.resources import r4
+
+LONGEST_SHOWN = 200
+MEDICAL_RECORD = "MR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What tells two patients apart. None: not recorded, or not to be read."""
+
+    name: str | None
+    birth_date: date | None
+    gender: str | None
+    identifier: str | None
+
+
+class _Name(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    family: str | None = None
+    given: list[str] = []
+    use: str | None = None
+
+
+class _Identifier(msgspec.Struct):
+    value: str | None = None
+    type: r4.CodeableConcept | None = None
+
+
+class _Patient(msgspec.Struct, rename="camel"):
+    name: list[_Name] = []
+    birth_date: str | None = None
+    gender: str | None = None
+    identifier: list[_Identifier] = []
+
+
+def identity(patient: r4.Resource | None) -> Identity:
+    """The identity in a Patient. What cannot be read is left out; the rest stays."""
+    found = _Patient()
+    if patient is not None:
+        whole = _object(patient.text)
+        for name in ("name", "birthDate", "gender", "identifier"):
+            if name in whole:
+                found = _with(found, name, whole[name])
+    return Identity(
+        name=_shown(_best_name(found.name)),
+        birth_date=_day(found.birth_date),
+        gender=_shown(found.gender),
+        identifier=_shown(_best_identifier(found.identifier)),
+    )
+
+
+def _object(text: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+
+
+def _with(found: _Patient, name: str, raw: msgspec.Raw) -> _Patient:
+    """One member more, unless it is damaged."""
+    try:
+        one = msgspec.convert({name: msgspec.json.decode(raw)}, _Patient)
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
+        return found
+    field = {"birthDate": "birth_date"}.get(name, name)
+    return msgspec.structs.replace(found, **{field: getattr(one, field)})
+
+
+def _best_name(names: Iterable[_Name]) -> str | None:
+    """The official or usual name, else the first; never an old or maiden one where there is another."""
+    order = {"official": 0, "usual": 1, None: 2, "temp": 3, "nickname": 4, "anonymous": 5, "maiden": 6, "old": 7}
+    for name in sorted(names, key=lambda n: order.get(n.use, 2)):
+        given = " ".join(name.given)
+        written = ", ".join(part for part in (name.family, given) if part) or name.text
+        if written:
+            return written
+    return None
+
+
+def _best_identifier(identifiers: Iterable[_Identifier]) -> str | None:
+    """The medical record number, else the first that has a value."""
+    kept = [i for i in identifiers if i.value]
+    records = [i for i in kept if i.type and any(c.code == MEDICAL_RECORD for c in i.type.coding)]
+    return (records or kept)[0].value if kept else None
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return None
+
+
+def _shown(text: str | None) -> str | None:
+    """Printable, and not without end."""
+    plain = "".join(c for c in (text or "")[:LONGEST_SHOWN] if c.isprintable()).strip()
+    return plain or None

@@ -1,0 +1,173 @@
+"""A form that was filled in here, as the FHIR resources that go into the chart.
+
+One QuestionnaireResponse with every answer, the total and each answered item as Observations, all of one moment. Each
+resource has an identifier of ours, made of the submission and its own slot, by which a repetition is recognised.
+What was declined is an answer of its own (asked-declined, which the form offers), never a missing one; a total that
+not all items stand behind is not made. Pure: nothing is sent from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_adapters.codesets.terminology import LOINC
+from fhir_adapters.errors import NotValid
+from fhir_adapters.resources.validation import faults
+from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, Answer, Answers, Form, Option, State
+
+SUBMISSION_SYSTEM = "urn:mental-health-cds:submission"
+SURVEY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey", "display": "Survey"}
+FORM, TOTAL = "form", "total"
+# Identifiers that can be written into a header and a query as they are.
+PLAIN = re.compile(r"[A-Za-z0-9.-]{1,80}")
+# Ids as servers have them: some are longer than FHIR allows, and hold more kinds of signs.
+ID = r"(?!\.{1,2}$)[A-Za-z0-9\-._~:]{1,128}"
+REFERENCE = re.compile(rf"(Patient|Encounter)/{ID}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """When, of whom and by whom a form was filled in.
+
+    `patient`, `encounter` and `user` are relative references; `user` becomes the author when it is a practitioner's.
+    `submission` is unique to this form of this session.
+    """
+
+    patient: str
+    at: datetime
+    submission: str
+    encounter: str | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One resource to be written. `name` tells it from the others of its submission: form, total, item-9, task."""
+
+    name: str
+    resource: dict[str, Any]
+
+
+def slots_of(answers: Answers, occasion: Occasion) -> tuple[Slot, ...]:
+    """The resources of a form, in the order in which they are written. Raises NotValid, so that nothing is sent.
+
+    The Observations lack `derivedFrom`: it is known when the response is in the chart (`derived_from`).
+    """
+    if answers.open:
+        raise NotValid("expected an answer or “declined” to every required question; found open ones")
+    slots = [Slot(name=FORM, resource=_response(answers, occasion))]
+    if answers.total is not None:
+        slots.append(Slot(name=TOTAL, resource=_total(answers.form, answers.total, occasion)))
+    slots += [
+        Slot(name=slot_of(answer), resource=_item(answer, answer.option, occasion))
+        for answer in answers.answered
+        if answer.option
+    ]
+    checked(slots)
+    return tuple(slots)
+
+
+def slot_of(answer: Answer) -> str:
+    """The slot of an item."""
+    return f"item-{answer.question.number}"
+
+
+def checked(slots: Iterable[Slot]) -> None:
+    """Raises NotValid, naming element and fault, unless every resource is valid R4."""
+    found = [f"{slot.name} {fault}" for slot in slots for fault in faults(slot.resource)]
+    if found:
+        raise NotValid(f"expected valid R4 to write; found {'; '.join(found)}")
+
+
+def derived_from(slot: Slot, response: str) -> Slot:
+    """The slot, an Observation saying that it was derived from the response."""
+    if slot.resource["resourceType"] != "Observation":
+        return slot
+    return Slot(name=slot.name, resource=slot.resource | {"derivedFrom": [{"reference": response}]})
+
+
+def identifier(submission: str, slot: str) -> dict[str, str]:
+    """By which a resource of this submission and slot is found again. Raises NotValid for an odd one."""
+    value = f"{submission}.{slot}"
+    if not PLAIN.fullmatch(value):
+        raise NotValid("expected a submission of letters, digits, dots and dashes; found another")
+    return {"system": SUBMISSION_SYSTEM, "value": value}
+
+
+def author_of(user: str | None) -> str | None:
+    """The user's relative reference when it is a practitioner's, else None: nobody else signs a form."""
+    match = re.search(rf"(?:^|/)(Practitioner(?:Role)?/{ID})$", user or "")
+    return match[1] if match else None
+
+
+def _response(answers: Answers, occasion: Occasion) -> dict[str, Any]:
+    author = author_of(occasion.user)
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "identifier": identifier(occasion.submission, FORM),
+        "questionnaire": answers.form.canonical,
+        "status": "completed",
+        **_where(occasion),
+        "authored": _moment(occasion),
+        **({"author": {"reference": author}} if author else {}),
+        "source": {"reference": _reference(occasion.patient)},
+        "item": [_answered(answer) for answer in answers.given if answer.state is not State.OPEN],
+    }
+
+
+def _answered(answer: Answer) -> dict[str, Any]:
+    coding = (
+        _coding(answer.option)
+        if answer.option
+        else {"system": ABSENT, "code": DECLINED, "display": "Asked But Declined"}
+    )
+    question = answer.question
+    return {"linkId": question.link_id, "text": question.text, "answer": [{"valueCoding": coding}]}
+
+
+def _coding(option: Option) -> dict[str, Any]:
+    return {"system": LOINC, "code": option.code, "display": option.display}
+
+
+def _total(form: Form, total: int, occasion: Occasion) -> dict[str, Any]:
+    score = {"value": total, "unit": "{score}", "system": "http://unitsofmeasure.org", "code": "{score}"}
+    words = f"{form.title} total score"
+    return _observation(TOTAL, form.total_code, words, occasion) | {"valueQuantity": score}
+
+
+def _item(answer: Answer, option: Option, occasion: Occasion) -> dict[str, Any]:
+    found = _observation(slot_of(answer), answer.question.code, answer.question.text, occasion)
+    return found | {"valueCodeableConcept": {"coding": [_coding(option)], "text": option.display}}
+
+
+def _observation(slot: str, code: str, words: str, occasion: Occasion) -> dict[str, Any]:
+    author = author_of(occasion.user)
+    return {
+        "resourceType": "Observation",
+        "identifier": [identifier(occasion.submission, slot)],
+        "status": "final",
+        "category": [{"coding": [SURVEY]}],
+        "code": {"coding": [{"system": LOINC, "code": code}], "text": words},
+        **_where(occasion),
+        "effectiveDateTime": _moment(occasion),
+        **({"performer": [{"reference": author}]} if author else {}),
+    }
+
+
+def _where(occasion: Occasion) -> dict[str, Any]:
+    encounter = {"encounter": {"reference": _reference(occasion.encounter)}} if occasion.encounter else {}
+    return {"subject": {"reference": _reference(occasion.patient)}, **encounter}
+
+
+def _reference(text: str) -> str:
+    if not REFERENCE.fullmatch(text):
+        raise NotValid("expected a relative reference to patient or encounter; found another")
+    return text
+
+
+def _moment(occasion: Occasion) -> str:
+    return occasion.at.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,175 @@
+"""The forms that we put ourselves (PHQ-9, PHQ-2), and a form that somebody has filled in.
+
+A form is a FHIR R4 Questionnaire in `questionnaires/`, which is what its canonical in a QuestionnaireResponse stands
+for. Scores come from our own verified answer codes and are held against the ordinalValue of the file. Nothing is
+imputed: a total is there when every item that counts is answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from fhir_adapters.codesets.instruments import SAFETY_ITEM, targets
+from fhir_adapters.codesets.terminology import LOINC
+from fhir_adapters.errors import NotFhir
+from fhir_adapters.facts import Instrument
+from fhir_adapters.reading.answers import ORDINAL
+
+NAMES = ("phq-9", "phq-2")
+ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+DECLINED = "asked-declined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One answer that can be chosen. `score` is None for an answer that counts for nothing."""
+
+    code: str
+    display: str
+    score: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One question. `number` is what people call it by; `item` its item of the instrument, None outside the total.
+
+    code: LOINC. required: without an answer (or “declined”) the form is not complete.
+    """
+
+    number: int
+    item: str | None
+    link_id: str
+    code: str
+    text: str
+    required: bool
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A form as it is put. `canonical` is its address with its version; `total_code` is the LOINC code of its total.
+
+    language: of its wording, which is that of the instrument and of no translator of pages.
+    """
+
+    name: str
+    instrument: Instrument
+    title: str
+    language: str
+    canonical: str
+    total_code: str
+    stem: str
+    questions: tuple[Question, ...]
+    copyright: str
+
+
+class State(StrEnum):
+    """What became of a question; three different things, and none of them is zero."""
+
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was said to one question; `option` when it was answered."""
+
+    question: Question
+    state: State
+    option: Option | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """A form with what was said, one answer a question, in the order of the form."""
+
+    form: Form
+    given: tuple[Answer, ...]
+
+    @property
+    def open(self) -> tuple[Answer, ...]:
+        """Required questions that have neither an answer nor “declined”."""
+        return tuple(a for a in self.given if a.question.required and a.state is State.OPEN)
+
+    @property
+    def answered(self) -> tuple[Answer, ...]:
+        """Those with an answer."""
+        return tuple(a for a in self.given if a.option is not None)
+
+    @property
+    def declined(self) -> tuple[Answer, ...]:
+        """Those that the patient declined."""
+        return tuple(a for a in self.given if a.state is State.DECLINED)
+
+    @property
+    def total(self) -> int | None:
+        """The sum, when every item that counts is answered; never pro-rated, and declined is not zero."""
+        scores = [a.option.score if a.option else None for a in self.given if a.question.item]
+        known = [score for score in scores if score is not None]
+        return sum(known) if len(known) == len(scores) else None
+
+    @property
+    def safety(self) -> Answer | None:
+        """The answer to the item that asks of self-harm, where the form has one."""
+        item = SAFETY_ITEM.get(self.form.instrument)
+        return next((a for a in self.given if item and a.question.item == item), None)
+
+
+@cache
+def questionnaire(name: str) -> dict[str, Any]:
+    """The Questionnaire as it stands in its file. Raises KeyError for a form that we do not have."""
+    if name not in NAMES:
+        raise KeyError(name)
+    content = msgspec.json.decode((files("fhir_adapters") / "questionnaires" / f"{name}.json").read_bytes())
+    if not isinstance(content, dict):
+        raise NotFhir(f"questionnaires/{name}.json: expected a Questionnaire")
+    return content
+
+
+@cache
+def form(name: str) -> Form:
+    """The form of that name. Raises KeyError for one that we do not have."""
+    content = questionnaire(name)
+    instrument = Instrument(name)
+    stem = next(item["text"] for item in content["item"] if item["type"] == "display")
+    return Form(
+        name=name,
+        instrument=instrument,
+        title=content["title"],
+        language=content["language"],
+        canonical=f"{content['url']}|{content['version']}",
+        total_code=TOTAL_CODES[instrument],
+        stem=stem,
+        questions=tuple(_question(item) for item in content["item"] if item["type"] == "choice"),
+        copyright=content["copyright"],
+    )
+
+
+TOTAL_CODES = {Instrument.PHQ9: "44261-6", Instrument.PHQ2: "55758-7"}
+
+
+def _question(item: dict[str, Any]) -> Question:
+    code = item["code"][0]["code"]
+    target = targets().get(code)
+    offered = [option["valueCoding"] for option in item["answerOption"]]
+    return Question(
+        number=int(item["prefix"]),
+        item=target.item if target else None,
+        link_id=item["linkId"],
+        code=code,
+        text=item["text"],
+        required=item["required"],
+        options=tuple(_option(coding) for coding in offered if coding["system"] == LOINC),
+    )
+
+
+def _option(coding: dict[str, Any]) -> Option:
+    ordinals = [extension["valueDecimal"] for extension in coding.get("extension", ()) if extension["url"] == ORDINAL]
+    return Option(code=coding["code"], display=coding["display"], score=int(ordinals[0]) if ordinals else None)

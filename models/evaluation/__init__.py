@@ -1,0 +1,1 @@
+"""Figures of models: discrimination, calibration, flag rates, drift, each with its interval."""

@@ -1,0 +1,105 @@
+"""Is the local mix of inputs like the mix that the model was trained on? Needs no outcome labels.
+
+Per input: the share of people in whom it is known, and the population stability index (PSI) of its values among those,
+over the bins of the artifact's `reference.json`. A warning says that estimates may be out and a recalibration is due;
+no warning says nothing about how right the estimates are. numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import LabelsError
+from models.inputs.feature_schema import FeatureSchema
+
+LEAST_PEOPLE = 100
+UNLIKE_PSI = 0.25
+UNLIKE_KNOWN = 0.25
+"""A PSI of 0.25 is the customary mark of a large shift; the least difference in the share known that is warned of."""
+_MOST_BINS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputShift:
+    """One input: share known here and in training, PSI (None with fewer than 100 known), and whether that is unlike."""
+
+    name: str
+    known: float
+    known_in_training: float
+    psi: float | None
+    unlike: bool
+
+
+def reference(schema: FeatureSchema, matrix: NDArray[np.float32]) -> dict[str, Any]:
+    """The mix of a population: per input the share known, the upper edges of its bins and the share in each."""
+    found = {}
+    for at, spec in enumerate(schema.features):
+        values = matrix[:, at]
+        known = values[~np.isnan(values)].astype(np.float64)
+        edges = _edges(known)
+        found[spec.name] = {
+            "known": round(float(known.size) / max(len(values), 1), 6),
+            "edges": edges,
+            "shares": [round(float(share), 6) for share in _shares(known, edges)],
+        }
+    return found
+
+
+def input_shifts(
+    schema: FeatureSchema, trained_on: Mapping[str, Mapping[str, Any]], rows: Sequence[Sequence[float | None]]
+) -> tuple[InputShift, ...]:
+    """What differs, in schema order. rows: prepared vectors of local people in the order of the schema.
+
+    Raises LabelsError for fewer than LEAST_PEOPLE people.
+    """
+    if len(rows) < LEAST_PEOPLE:
+        raise LabelsError(
+            expected=f"at least {LEAST_PEOPLE} people", found=f"{len(rows)}", remedy="give more charts of the same kind"
+        )
+    matrix = np.array([[np.nan if v is None else v for v in row] for row in rows], dtype=np.float32)
+    return tuple(
+        _shift(spec.name, trained_on[spec.name], matrix[:, at].astype(np.float64))
+        for at, spec in enumerate(schema.features)
+    )
+
+
+def _shift(name: str, trained_on: Mapping[str, Any], values: NDArray[np.float64]) -> InputShift:
+    known = values[~np.isnan(values)]
+    share = known.size / values.size
+    psi = None
+    if known.size >= LEAST_PEOPLE and trained_on["shares"]:
+        psi = _psi(_shares(known, trained_on["edges"]), np.array(trained_on["shares"]), known.size)
+    return InputShift(
+        name=name,
+        known=share,
+        known_in_training=trained_on["known"],
+        psi=psi,
+        unlike=abs(share - trained_on["known"]) > UNLIKE_KNOWN or (psi is not None and psi > UNLIKE_PSI),
+    )
+
+
+def _psi(here: NDArray[np.float64], there: NDArray[np.float64], n: int) -> float:
+    """Less what chance alone gives on average: (bins - 1) / n, the training population being large."""
+    floor = 0.5 / n  # an empty bin counts as half a person
+    a, b = np.maximum(here, floor), np.maximum(there, floor)
+    return max(0.0, float(((a - b) * np.log(a / b)).sum()) - (a.size - 1) / n)
+
+
+def _edges(known: NDArray[np.float64]) -> list[float]:
+    """Upper edges, all but the last bin's: between distinct values where these are few, else at the deciles."""
+    distinct = np.unique(known)
+    if distinct.size <= _MOST_BINS:
+        return [float(edge) for edge in (distinct[:-1] + distinct[1:]) / 2]
+    return [float(edge) for edge in np.unique(np.quantile(known, np.arange(1, _MOST_BINS) / _MOST_BINS))]
+
+
+def _shares(known: NDArray[np.float64], edges: Sequence[float]) -> NDArray[np.float64]:
+    if known.size == 0:
+        return np.zeros(0)
+    counts = np.bincount(np.searchsorted(np.array(edges), known, side="left"), minlength=len(edges) + 1)
+    return counts / known.size

@@ -1,0 +1,338 @@
+"""How well the models do on survey cycles: the JSON object of `mhcds evaluate`, and a table to read.
+
+People of a cycle that trained the model are scored by the fold that did not see that cycle, with that fold's
+calibration and baselines; everybody else by the model that serves. Counts (n, events) are of people with a label who
+got a score; `scored_share` is their share of those with a label. Subgroups by race and ethnicity are for audit: no
+model sees them. Does not train. Needs pandas; every figure is defined in `metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xgboost
+from numpy.typing import NDArray
+
+from models.errors import ArtifactError, SurveyDataError
+from models.evaluation.baselines import AGE_SEX, LOGISTIC, PHQ2, Linear, age_sex_inputs, linear_from_json
+from models.evaluation.metrics import group_metrics
+from models.inputs.feature_schema import FeatureSchema
+from models.inputs.patterns import ALL, HEADLINE, patterns, tier_of, tiers
+from models.scoring.calibration import Calibration, Floats, Spread
+from models.scoring.registry import FINAL, MinimumData, Model, load_booster, load_json, load_models, read_calibration
+from models.survey.nhanes import PAYERS, feature_matrix, survey_frame
+from models.survey.tables import holds_2017_2018_again
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SUBGROUPS = ("sex", "age", "race-ethnicity", "income", "insurance", "care")
+Progress = Callable[[str, int, int], None]
+Matrix = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorer:
+    """What turns prepared rows into log-odds: per tier a booster, its calibration and spread; baselines by pattern."""
+
+    boosters: Mapping[str, xgboost.Booster]
+    calibrations: Mapping[str, Calibration]
+    spreads: Mapping[str, Spread]
+    logistic: Mapping[str, Linear]
+    age_sex: Linear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A model under evaluation: the serving scorer, and one per training cycle that did not see that cycle."""
+
+    outcome: str
+    schema: FeatureSchema
+    minimum_data: MinimumData
+    final: Scorer
+    folds: Mapping[str, Scorer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Survey people and the models to judge on them."""
+
+    frame: pd.DataFrame
+    contenders: tuple[Contender, ...]
+
+    @classmethod
+    def of(cls, nhanes: Path, model_root: Path | None, *, progress: Progress) -> Evaluation:
+        """Reads the tables, and every model below model_root (default: the shipped ones).
+
+        Raises SurveyDataError for unusable tables, ArtifactError for a broken model.
+        """
+        progress("Reading the survey tables", 0, 1)
+        frame = survey_frame(nhanes)
+        progress("Reading the survey tables", 1, 1)
+        return cls(frame=frame, contenders=tuple(contender(model) for model in load_models(model_root)))
+
+    def metrics(self, *, progress: Progress) -> dict[str, Any]:
+        """{"outcomes": {outcome: {"patterns": {pattern: {"cycles": {cycle: METRICS}, "all": METRICS}}}}}."""
+        return {"outcomes": {c.outcome: evaluate_outcome(self.frame, c, progress=progress) for c in self.contenders}}
+
+
+def evaluate_outcome(
+    frame: pd.DataFrame,
+    contender: Contender,
+    *,
+    progress: Progress,
+    subgroups: Sequence[str] = SUBGROUPS,
+    cycle_subgroups: Sequence[str] = SUBGROUPS,
+) -> dict[str, Any]:
+    """{"patterns": ...} of one outcome on a survey frame. Which subgroups all cycles together have, and single ones.
+
+    Raises SurveyDataError when nobody in the frame has the label.
+    """
+    people = frame[frame[contender.outcome].notna()]
+    if people.empty:
+        raise SurveyDataError(
+            expected=f"people with the label {contender.outcome}",
+            found="none",
+            remedy="check that DPQ and DEMO are of the same cycles",
+        )
+    values = feature_matrix(people, contender.schema)
+    groups = _subgroups(people)
+    cycles = people["CYCLE"].to_numpy()
+    pooled = _pooled(cycles)
+    wanted = patterns(contender.outcome, contender.schema)
+    result: dict[str, Any] = {}
+    for done, (pattern, visible) in enumerate(wanted.items()):
+        progress(f"Evaluating {contender.outcome}", done, len(wanted))
+        found = scored(contender, pattern, visible, values, people)
+        by_cycle = {
+            str(cycle): _metrics(found, cycles == cycle, {name: groups[name] for name in cycle_subgroups})
+            for cycle in sorted(set(cycles))
+        }
+        result[pattern] = {
+            "cycles": by_cycle,
+            "all": _metrics(found, pooled, {name: groups[name] for name in subgroups}),
+        }
+    progress(f"Evaluating {contender.outcome}", len(wanted), len(wanted))
+    return {"patterns": result}
+
+
+def contender(model: Model) -> Contender:
+    """A loaded model with its folds, for evaluation. Raises ArtifactError when folds or baselines are not all there."""
+    try:
+        folds = load_json(model.folder / "calibration.json")["folds"]
+        baselines = load_json(model.folder / "baselines.json")
+
+        def scorer(
+            name: str,
+            boosters: Mapping[str, xgboost.Booster],
+            lines: tuple[Mapping[str, Calibration], Mapping[str, Spread]],
+        ) -> Scorer:
+            return Scorer(
+                boosters=boosters,
+                calibrations=lines[0],
+                spreads=lines[1],
+                logistic={pattern: linear_from_json(fits[name]) for pattern, fits in baselines[LOGISTIC].items()},
+                age_sex=linear_from_json(baselines[AGE_SEX][name]),
+            )
+
+        wanted = tiers(model.outcome)
+        return Contender(
+            outcome=model.outcome,
+            schema=model.schema,
+            minimum_data=model.manifest.minimum_data,
+            final=scorer(FINAL, model.boosters, (model.calibrations, model.spreads)),
+            folds={
+                cycle: scorer(
+                    cycle,
+                    {t: load_booster(model.folder / "folds" / f"{cycle}-{t}.ubj.gz", model.schema) for t in wanted},
+                    read_calibration(content, wanted),
+                )
+                for cycle, content in folds.items()
+            },
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            expected="boosters, calibrations and baselines for every training cycle",
+            found=f"a problem with {error} in {model.folder.name}",
+            remedy="train again with `mhcds train`",
+        ) from error
+
+
+def hidden_but(values: Matrix, schema: FeatureSchema, visible: tuple[str, ...]) -> Matrix:
+    """A copy of the rows in which every feature outside the pattern is missing."""
+    kept = np.isin(np.array(schema.names), np.array(visible))
+    return np.where(kept, values, np.float32(np.nan))
+
+
+def enough_data(values: Matrix, schema: FeatureSchema, rule: MinimumData) -> Mask:
+    """Who would be scored: the rule that `scoring` applies to one person, applied to rows."""
+    known = ~np.isnan(values)
+    index = {name: position for position, name in enumerate(schema.names)}
+    required = known[:, [index[name] for name in rule.required]].all(axis=1)
+    others = known.sum(axis=1) - len(rule.required) >= rule.known_inputs
+    alternative = known[:, [index[name] for name in rule.or_all_of]].all(axis=1)
+    old_enough = values[:, index["age"]] >= rule.minimum_age_years
+    result: Mask = required & old_enough & (others | alternative)
+    return result
+
+
+def row_tiers(values: Matrix, schema: FeatureSchema) -> NDArray[Any]:
+    """The tier that speaks for each row: the rule that `scoring` applies to one person, applied to rows."""
+    groups = sorted({spec.group for spec in schema.features})
+    columns = [np.array([spec.group == group for spec in schema.features]) for group in groups]
+    known = np.column_stack([(~np.isnan(values[:, column])).any(axis=1) for column in columns])
+    kinds, which = np.unique(known, axis=0, return_inverse=True)
+    found = [tier_of({group for group, has in zip(groups, kind, strict=True) if has}) for kind in kinds.tolist()]
+    return np.array(found, dtype=object)[which.reshape(-1)]
+
+
+def margins(booster: xgboost.Booster, values: Matrix) -> Floats:
+    """Raw margins, shape (people,)."""
+    rows = xgboost.DMatrix(values, nthread=1)
+    return np.asarray(booster.predict(rows, output_margin=True, validate_features=False), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Everybody's calibrated log-odds in one pattern, half their interval, labels, and baseline rankings."""
+
+    log_odds: Floats
+    half_width: Floats
+    y: Floats
+    has_score: Mask
+    baselines: Mapping[str, Floats]
+
+
+def scored(
+    contender: Contender, pattern: str, visible: tuple[str, ...], values: Matrix, people: pd.DataFrame
+) -> Scored:
+    """People of a training cycle are scored by the fold that did not see it, all others by the final scorer.
+
+    values: prepared inputs of `people`, shape (people, features). What the pattern hides is hidden here.
+    """
+    shown = hidden_but(values, contender.schema, visible)
+    columns = [contender.schema.names.index(name) for name in visible]
+    n = len(people)
+    log_odds, half_width, logistic, age_sex = (np.full(n, np.nan) for _ in range(4))
+    cycles, own_tier = people["CYCLE"].to_numpy(), row_tiers(shown, contender.schema)
+    for cycle in sorted(set(cycles)):
+        rows, scorer = cycles == cycle, contender.folds.get(cycle, contender.final)
+        for tier in sorted(set(own_tier[rows])):
+            these = rows & (own_tier == tier)
+            log_odds[these] = scorer.calibrations[tier].log_odds(margins(scorer.boosters[tier], shown[these]))
+            half_width[these] = scorer.spreads[tier].half_width(log_odds[these])
+        logistic[rows] = scorer.logistic[pattern].log_odds(values[np.ix_(rows, columns)])
+        age_sex[rows] = scorer.age_sex.log_odds(_age_sex(contender.schema, values[rows]))
+    return Scored(
+        log_odds=log_odds,
+        half_width=half_width,
+        y=people[contender.outcome].to_numpy(dtype=np.float64),
+        has_score=enough_data(shown, contender.schema, contender.minimum_data),
+        baselines={
+            LOGISTIC: logistic,
+            PHQ2: (people["DPQ010"] + people["DPQ020"]).to_numpy(dtype=np.float64),
+            AGE_SEX: age_sex,
+        },
+    )
+
+
+def _age_sex(schema: FeatureSchema, values: Matrix) -> Matrix:
+    return age_sex_inputs(values[:, schema.names.index("age")], values[:, schema.names.index("female")])
+
+
+def _metrics(found: Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask]]) -> dict[str, Any]:
+    def metrics(members: Mask) -> dict[str, Any]:
+        used = members & found.has_score
+        return group_metrics(
+            found.log_odds[used],
+            found.half_width[used],
+            found.y[used],
+            int(members.sum()),
+            {name: ranking[used] for name, ranking in found.baselines.items()},
+        )
+
+    parts = {
+        variable: {value: metrics(rows & members) for value, members in values.items()}
+        for variable, values in groups.items()
+    }
+    return {**metrics(rows), "subgroups": parts}
+
+
+def _pooled(cycles: NDArray[Any]) -> Mask:
+    """Who counts for "all": CDC's 2017 to March 2020 tables hold the people of 2017-2018 a second time."""
+    twice = any(holds_2017_2018_again(str(cycle)) for cycle in set(cycles))
+    result: Mask = ~((cycles == "2017-2018") & twice)
+    return result
+
+
+def _subgroups(people: pd.DataFrame) -> dict[str, dict[str, Mask]]:
+    def banded(values: pd.Series, bands: dict[str, tuple[float, float]]) -> dict[str, Mask]:
+        groups = {name: (values.ge(low) & values.lt(high)).to_numpy() for name, (low, high) in bands.items()}
+        return {**groups, "unrecorded": values.isna().to_numpy()}
+
+    def coded(values: pd.Series, codes: dict[str, int]) -> dict[str, Mask]:
+        return {
+            **{name: values.eq(code).to_numpy() for name, code in codes.items()},
+            "unrecorded": values.isna().to_numpy(),
+        }
+
+    races = ("mexican-american", "other-hispanic", "non-hispanic-white", "non-hispanic-black", "other-or-multiracial")
+    return {
+        "sex": coded(people["female"], {"female": 1, "male": 0}),
+        "age": banded(people["age"], {"18-29": (18, 30), "30-44": (30, 45), "45-64": (45, 65), "65+": (65, 200)}),
+        "race-ethnicity": coded(people["race_eth"], {name: code for code, name in enumerate(races, start=1)}),
+        # Family income over the poverty line.
+        "income": banded(people["pir"], {"below-1": (0, 1), "1-2": (1, 2), "2-4": (2, 4), "4+": (4, 99)}),
+        "insurance": coded(people["insurance"], {name: code for code, name in enumerate(PAYERS, start=1)}),
+        "care": coded(people["in_care"], {"in-care": 1, "not-in-care": 0}),
+    }
+
+
+def report_table(metrics: Mapping[str, Any]) -> RenderableType:
+    """A terminal table of an `evaluate` result, all cycles together. The headline is the group not in care."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only when a person reads
+    from rich.console import Group  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    tables = []
+    for outcome, found in metrics["outcomes"].items():
+        cycles = ", ".join(found["patterns"][HEADLINE]["cycles"])
+        apart = found["patterns"][HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
+        title = f"{outcome}: {apart['n']:,} people not in care, {apart['events']:,} with it ({cycles})"
+        table = Table(title=title, caption=_CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD,
+                      pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)  # fmt: skip
+        table.add_column("inputs known", no_wrap=True)
+        for heading in ("AUROC", "logit", "slope", "O/E", "sens.", "PPV"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for pattern, result in found["patterns"].items():
+            if pattern != ALL:
+                table.add_row(pattern, *_cells(result["all"]["subgroups"]["care"]["not-in-care"]))
+        tables.append(table)
+    return Group(*tables)
+
+
+_CAPTION = (
+    "People not in care: no antidepressant, no mental-health visit in the last year. AUROC with its 95 % interval; "
+    "more in --json and --report. logit: AUROC of logistic regression on the same inputs. sens., PPV: with 5 % "
+    "flagged. Cycles that trained the model: out-of-fold."
+)
+
+
+def _cells(group: Mapping[str, Any]) -> list[str]:
+    at_5, area = group["flag_rates"]["0.05"], group["auroc"]
+    if area["value"] is None:
+        return ["too few", *[""] * 5]
+    plain = group["baselines"][LOGISTIC]["auroc"]
+    figures = (plain, group["slope"], group["o_e"], at_5["sensitivity"], at_5["ppv"])
+    interval = f"{area['value']:.2f} ({area['low']:.2f}-{area['high']:.2f})"
+    return [interval, *(_text(figure) for figure in figures)]
+
+
+def _text(figure: Mapping[str, float | None]) -> str:
+    return "too few" if figure["value"] is None else f"{figure['value']:.2f}"

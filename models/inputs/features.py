@@ -1,0 +1,74 @@
+"""A patient record to the raw values that the models take, with what is missing and why.
+
+Shared by serving and by the test that compares it with training rows. PHQ answers count only when at
+most 14 days old (rule R12); other inputs have the wider windows of `FRESH_DAYS`. A value read in an
+assumed unit is never an input. Nothing is imputed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fhir_adapters.facts import Fact, PatientRecord
+from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec, FeatureVector, RawValue
+
+PHQ_DAYS = 14
+
+# How old a dated input may be, in days, per group. The models learned from answers and measurements of one
+# day; these windows are defaults of ours. Groups not named here are about the present by themselves.
+FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
+
+NOT_ON_FILE = "not on file"
+TOO_OLD = "too old to use"
+NO_UNIT = "unit not recorded"
+NO_DATE = "date not recorded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingInput:
+    """A model input without a usable value. `reason` is one of the constants above."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Usable facts by feature name, and the inputs that are missing."""
+
+    facts: dict[str, Fact]
+    missing: tuple[MissingInput, ...]
+
+    def vector(self, schema: FeatureSchema) -> FeatureVector:
+        """The prepared vector for one model."""
+        return schema.vector({name: _number(fact) for name, fact in self.facts.items()})
+
+
+def inputs(record: PatientRecord) -> Inputs:
+    """Every model input that the record can give as of its `as_of`."""
+    usable: dict[str, Fact] = {}
+    missing: list[MissingInput] = []
+    for spec in FEATURES:
+        fact = record.fact(spec.name)
+        reason = NOT_ON_FILE if fact is None else _unusable(record, spec, fact)
+        if fact is not None and reason is None:
+            usable[spec.name] = fact
+        else:
+            missing.append(MissingInput(name=spec.name, reason=reason or NOT_ON_FILE))
+    return Inputs(facts=usable, missing=tuple(missing))
+
+
+def _unusable(record: PatientRecord, spec: FeatureSpec, fact: Fact) -> str | None:
+    if fact.unit_assumed:
+        return NO_UNIT
+    limit = FRESH_DAYS.get(spec.group)
+    if limit is None:
+        return None
+    days = record.days_since(fact.when)
+    if days is None:
+        return NO_DATE
+    return TOO_OLD if days > limit else None
+
+
+def _number(fact: Fact) -> RawValue:
+    return None if isinstance(fact.value, str) else fact.value

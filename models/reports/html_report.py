@@ -1,0 +1,391 @@
+"""The evaluation report: one self-contained HTML page with the figures, plots and tables that people look for.
+
+Made on the machine that holds the survey rows; the page holds aggregates, and in the beeswarm one dot a person and
+input, without identity. Every plot has its table and words. Writes aside and renames. Says what is, ranks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import xgboost
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from models.evaluation.evaluate import Contender, Mask, Progress, Scored, hidden_but, scored
+from models.evaluation.metrics import FLAG_RATES, net_benefit
+from models.inputs.patterns import ALL, HEADLINE, NEEDS, WORDS, patterns
+from models.reports import plots
+from models.reports.figures import NO_BETTER, figure, no_better
+from models.scoring.calibration import Floats, probabilities, reliability_table
+from models.survey.nhanes import feature_matrix
+
+MOST_PEOPLE = 1500
+"""In the beeswarm; more dots hide one another."""
+_SEED = 20261124
+_THRESHOLDS = np.round(np.arange(0.005, 0.3001, 0.005), 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading, what its plot shows in words, the plot or plots, and the table with the same figures."""
+
+    title: str
+    shows: str
+    plot: Markup | str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def write_report(
+    frame: pd.DataFrame,
+    contenders: Sequence[Contender],
+    metrics: Mapping[str, Any],
+    folder: Path,
+    *,
+    progress: Progress,
+) -> Path:
+    """Writes folder/report.html and returns its path.
+
+    frame: survey_frame. metrics: the result of `Evaluation.metrics` for the same frame and contenders.
+    """
+    outcomes = []
+    for done, contender in enumerate(contenders):
+        progress("Drawing the report", done, len(contenders))
+        outcomes.append(_outcome(frame, contender, metrics["outcomes"][contender.outcome]["patterns"]))
+    progress("Drawing the report", len(contenders), len(contenders))
+    templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.get_template("report.html").render(outcomes=outcomes, figure=figure, words=WORDS)
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / ".report-unfinished.html"
+    aside.write_text(page, encoding="utf-8")
+    return aside.replace(folder / "report.html")
+
+
+def _outcome(frame: pd.DataFrame, contender: Contender, found: Mapping[str, Any]) -> dict[str, Any]:
+    people = frame[frame[contender.outcome].notna()]
+    values = feature_matrix(people, contender.schema)
+    wanted = patterns(contender.outcome, contender.schema)
+    apart = (people["in_care"] == 0).to_numpy()
+    judged = {p: scored(contender, p, wanted[p], values, people) for p in (HEADLINE, "phq2")}
+    sections = [
+        _roc(contender.outcome, judged, apart, found),
+        _precision(contender.outcome, judged, apart, found),
+        _flags(found),
+        _reliability(contender.outcome, judged, apart),
+        _benefit(contender.outcome, judged, apart),
+        _subgroups(contender.outcome, found),
+        _missing(contender.outcome, found),
+        _beside(found),
+        *_contributions(contender, people, values),
+    ]
+    whole, group = found[HEADLINE]["all"], found[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
+    return {
+        "outcome": contender.outcome,
+        "cycles": list(found[HEADLINE]["cycles"]),
+        "group": group,
+        "whole": whole,
+        "no_better": [WORDS[p] for p in no_better(found)],
+        "sections": sections,
+    }
+
+
+def _used(found: Scored, members: Mask) -> Mask:
+    result: Mask = members & found.has_score
+    return result
+
+
+def _views(judged: Mapping[str, Scored], apart: Mask) -> list[tuple[str, Floats, Floats]]:
+    """(name, ranking, outcome) of the lines that ROC and precision-recall plots have."""
+    plain, asked = judged[HEADLINE], judged["phq2"]
+    one, two = _used(plain, apart), _used(asked, apart)
+    everybody = _used(plain, np.ones_like(apart))
+    return [
+        ("no PHQ, not in care", plain.log_odds[one], plain.y[one]),
+        ("no PHQ, everybody", plain.log_odds[everybody], plain.y[everybody]),
+        ("logistic regression, no PHQ, not in care", plain.baselines["logistic"][one], plain.y[one]),
+        ("with PHQ-2, not in care", asked.log_odds[two], asked.y[two]),
+    ]
+
+
+def roc_points(ranking: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """False-positive share and sensitivity at every distinct cut, from (0, 0) to (1, 1); ties flagged together."""
+    hits, flagged = _cumulated(ranking, y)
+    false = flagged - hits
+    return false / max(false[-1], 1), hits / max(hits[-1], 1)
+
+
+def precision_points(ranking: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Sensitivity and PPV at every distinct cut, highest scores first."""
+    hits, flagged = _cumulated(ranking, y)
+    return hits[1:] / max(hits[-1], 1), hits[1:] / flagged[1:]
+
+
+def _cumulated(ranking: Floats, y: Floats) -> tuple[Floats, Floats]:
+    order = np.argsort(-ranking, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(ranking[order]) != 0, True))
+    hits = np.concatenate([[0.0], np.cumsum(y[order])[ends]])
+    return hits, np.concatenate([[0.0], ends + 1.0])
+
+
+def _thinned(x: Floats, y: Floats, most: int = 300) -> tuple[Floats, Floats]:
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), most)).astype(int))
+    return x[keep], y[keep]
+
+
+def _roc(outcome: str, judged: Mapping[str, Scored], apart: Mask, found: Mapping[str, Any]) -> Section:
+    shows, title = _areas(found, "auroc", "AUROC"), f"ROC curves, {outcome}"
+    curves = _curves(judged, apart, roc_points)
+    drawing = plots.lines(
+        title, shows, curves, x="false-positive share (1 - specificity)", y="sensitivity", diagonal=True
+    )
+    return Section(title=title, shows=shows, plot=drawing, head=_AREA_HEAD, rows=_area_rows(found, "auroc"))
+
+
+def _precision(outcome: str, judged: Mapping[str, Scored], apart: Mask, found: Mapping[str, Any]) -> Section:
+    shows, title = _areas(found, "auprc", "Average precision"), f"Precision-recall curves, {outcome}"
+    curves = _curves(judged, apart, precision_points)
+    drawing = plots.lines(title, shows, curves, x="sensitivity (recall)", y="PPV (precision)")
+    return Section(title=title, shows=shows, plot=drawing, head=_AREA_HEAD, rows=_area_rows(found, "auprc"))
+
+
+def _curves(
+    judged: Mapping[str, Scored], apart: Mask, points: Callable[[Floats, Floats], tuple[Floats, Floats]]
+) -> list[plots.Curve]:
+    found = ((name, _thinned(*points(ranking, y))) for name, ranking, y in _views(judged, apart))
+    return [plots.Curve(name=name, x=x, y=height) for name, (x, height) in found]
+
+
+_AREA_HEAD = ("known", "not in care", "everybody", "people not in care", "with the outcome")
+
+
+def _area_rows(found: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], ...]:
+    rows = []
+    for pattern, result in found.items():
+        if pattern != ALL:
+            group = _apart(result)
+            counts = (f"{group['n']:,}", f"{group['events']:,}")
+            rows.append((pattern, figure(group[name]), figure(result["all"][name]), *counts))
+    return tuple(rows)
+
+
+def _apart(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    group: Mapping[str, Any] = result["all"]["subgroups"]["care"]["not-in-care"]
+    return group
+
+
+def _areas(found: Mapping[str, Any], name: str, label: str) -> str:
+    plain, asked = _apart(found[HEADLINE]), _apart(found["phq2"])
+    return (
+        f"{label} of people not in care: {figure(plain[name], 2)} when nothing of the PHQ is known, "
+        f"{figure(asked[name], 2)} with PHQ-2."
+    )
+
+
+def _flags(found: Mapping[str, Any]) -> Section:
+    rows = []
+    for pattern in (HEADLINE, "phq2"):
+        for rate in FLAG_RATES:
+            cells = [f for g in (_apart(found[pattern]), found[pattern]["all"]) for f in g["flag_rates"][rate].values()]
+            rows.append((pattern, f"{1000 * float(rate):.0f}", *(figure(cell, 2) for cell in cells)))
+    at = _apart(found[HEADLINE])["flag_rates"]["0.05"]
+    shows = (
+        f"Flagging 50 of 1,000 people not in care, nothing of the PHQ known, finds {figure(at['sensitivity'], 2)} of "
+        f"those who have it, and {figure(at['ppv'], 2)} of those flagged have it."
+    )
+    cells = [f"{name}, {group}" for group in ("not in care", "everybody") for name in ("sensitivity", "PPV")]
+    head = ("known", "flagged per 1,000", *cells)
+    return Section(title="What a threshold buys", shows=shows, plot="", head=head, rows=tuple(rows))
+
+
+def _reliability(outcome: str, judged: Mapping[str, Scored], apart: Mask) -> Section:
+    curves, rows, worst = [], [], 0.0
+    for label, pattern, members in (
+        ("no PHQ, not in care", HEADLINE, apart),
+        ("no PHQ, everybody", HEADLINE, np.ones_like(apart)),
+        ("with PHQ-2, not in care", "phq2", apart),
+    ):
+        ours = judged[pattern]
+        used = _used(ours, members)
+        table = reliability_table(probabilities(ours.log_odds[used]), ours.y[used])
+        curves.append(plots.Curve(name=label, x=[r.mean_estimate for r in table], y=[r.observed for r in table]))
+        worst = max(worst, *(abs(r.mean_estimate - r.observed) for r in table))
+        for number, row in enumerate(table, start=1):
+            counts = (str(number), f"{row.n:,}", f"{row.events:,}")
+            rows.append((label, *counts, f"{row.mean_estimate:.3f}", f"{row.observed:.3f}"))
+    shows = f"In tenths of people by estimate, the share observed lies at most {worst:.3f} from the mean estimate."
+    top = max(0.05, *(max(*curve.x, *curve.y) for curve in curves)) * 1.05
+    title = f"Reliability, {outcome}"
+    drawing = plots.lines(
+        title, shows, curves, x="mean estimate of the tenth", y="share observed", diagonal=True,
+        limits=(0.0, top, 0.0, top), markers=True,
+    )  # fmt: skip
+    head = ("group", "tenth", "n", "events", "mean estimate", "observed")
+    return Section(title=title, shows=shows, plot=drawing, head=head, rows=tuple(rows))
+
+
+def _benefit(outcome: str, judged: Mapping[str, Scored], apart: Mask) -> Section:
+    ours = judged[HEADLINE]
+    used = _used(ours, apart)
+    y = ours.y[used]
+    rankings = {"XGBoost": ours.log_odds[used], "logistic regression": ours.baselines["logistic"][used]}
+    found = {
+        name: [1000 * net_benefit(probabilities(log_odds) >= t, y, t) for t in _THRESHOLDS]
+        for name, log_odds in rankings.items()
+    }
+    found["flag everybody"] = [1000 * net_benefit(np.ones(y.size, dtype=bool), y, t) for t in _THRESHOLDS]
+    found["flag nobody"] = [0.0] * len(_THRESHOLDS)
+    curves = [plots.Curve(name=name, x=_THRESHOLDS, y=height) for name, height in found.items()]
+    better = [
+        t for t, m, e in zip(_THRESHOLDS, found["XGBoost"], found["flag everybody"], strict=True) if m > max(e, 0)
+    ]
+    shows = (
+        f"Between thresholds of {better[0]:.1%} and {better[-1]:.1%} flagging by the model is worth more than flagging "
+        "everybody or nobody."
+        if better
+        else "At no threshold is flagging by the model worth more than flagging everybody or nobody."
+    )
+    top = max(1.0, *found["XGBoost"]) * 1.1
+    title = f"Net benefit (decision curves), {outcome}, people not in care"
+    drawing = plots.lines(
+        title, shows, curves, x="threshold (estimated probability)", y="net benefit per 1,000 people",
+        limits=(0.0, 0.3, -0.25 * top, top),
+    )  # fmt: skip
+    chosen = [i for i, t in enumerate(_THRESHOLDS) if round(1000 * t) % 20 == 0 or t in (0.01, 0.05)]
+    rows = tuple((f"{_THRESHOLDS[i]:.1%}", *(f"{found[name][i]:.1f}" for name in found)) for i in chosen)
+    return Section(title=title, shows=shows, plot=drawing, head=("threshold", *found), rows=rows)
+
+
+def _subgroups(outcome: str, found: Mapping[str, Any]) -> Section:
+    whole = found[HEADLINE]["all"]
+    groups = {"everybody": whole}
+    for variable, values in whole["subgroups"].items():
+        groups |= {f"{variable}: {value}": group for value, group in values.items()}
+
+    def estimates(name: str) -> list[plots.Estimate]:
+        return [plots.Estimate(name=g, events=v["events"], **v[name]) for g, v in groups.items()]
+
+    known = {g: v["auroc"]["value"] for g, v in groups.items() if v["auroc"]["value"] is not None}
+    ratios = [v["o_e"]["value"] for v in groups.values() if v["o_e"]["value"] is not None]
+    lowest = min(known, key=lambda name: known[name], default="everybody")
+    shows = (
+        f"AUROC is lowest for {lowest} ({figure(groups[lowest]['auroc'], 2)}) and differs by "
+        f"{max(known.values()) - min(known.values()):.2f} between groups; observed over expected lies between "
+        f"{min(ratios):.2f} and {max(ratios):.2f}."
+        if known
+        else "Every group has too few people with or without the outcome."
+    )
+    title = f"Subgroups, {outcome}, nothing of the PHQ known"
+    value = whole["auroc"]["value"] or 0.5
+    drawing = plots.forest(
+        title, shows, {"AUROC": (estimates("auroc"), value), "observed over expected": (estimates("o_e"), 1.0)}
+    )
+    rows = tuple(
+        (name, f"{g['n']:,}", f"{g['events']:,}", *(figure(g[k], 2) for k in ("auroc", "o_e", "slope", "brier")),
+         *(figure(f, 2) for f in g["flag_rates"]["0.05"].values()))
+        for name, g in groups.items()
+    )  # fmt: skip
+    head = ("group", "n", "events", "AUROC", "O/E", "slope", "Brier score", "sensitivity at 5 %", "PPV at 5 %")
+    return Section(title=title, shows=shows, plot=drawing, head=head, rows=rows)
+
+
+def _missing(outcome: str, found: Mapping[str, Any]) -> Section:
+    rows = [pattern for pattern in found if pattern != ALL]
+    names = ("auroc", "slope", "o_e")
+    values = np.array([[_number(found[p]["all"][n]["value"]) for n in names] for p in rows])
+    known = values[~np.isnan(values).any(axis=1)]
+    best = known[:, 0].max(initial=0.5)
+    off = np.column_stack([(best - values[:, 0]) / 0.4, np.abs(values[:, 1:] - 1) / 0.4])
+    shows = (
+        f"Slopes lie between {known[:, 1].min():.2f} and {known[:, 1].max():.2f}, observed over expected between "
+        f"{known[:, 2].min():.2f} and {known[:, 2].max():.2f}, whichever blocks are missing."
+        if known.size
+        else "Too few people with or without the outcome."
+    )
+    title = f"Blocks missing, {outcome}"
+    drawing = plots.heat_map(
+        title, shows, rows, ("AUROC", "slope", "observed / expected"), values, np.clip(np.nan_to_num(off), 0, 1)
+    )
+    table = tuple((p, *(figure(found[p]["all"][n]) for n in names)) for p in rows)
+    return Section(title=title, shows=shows, plot=drawing, head=("known", "AUROC", "slope", "O/E"), rows=table)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _beside(found: Mapping[str, Any]) -> Section:
+    alike = no_better(found)
+    shows = (
+        f"XGBoost is no better than logistic regression on the same inputs (by {NO_BETTER} or more) when these are "
+        f"known: {'; '.join(WORDS[p] for p in alike)}."
+        if alike
+        else f"XGBoost exceeds logistic regression on the same inputs by {NO_BETTER} or more in every pattern."
+    )
+    plainer = ("logistic", "phq2", "age-sex")
+    rows = tuple(
+        (p, figure(r["all"]["auroc"]), *(figure(r["all"]["baselines"][n]["auroc"]) for n in plainer))
+        for p, r in found.items()
+        if p != ALL
+    )
+    head = ("known", "XGBoost", "logistic regression, same inputs", "PHQ-2 total", "age and sex")
+    return Section(title="Beside plainer models (AUROC, everybody)", shows=shows, plot="", head=head, rows=rows)
+
+
+def _contributions(contender: Contender, people: pd.DataFrame, values: NDArray[np.float32]) -> list[Section]:
+    """Beeswarm and dependence plots of people of the last cycle, by a booster that had not seen them."""
+    cycles = people["CYCLE"].to_numpy()
+    last = max(cycles)
+    visible = patterns(contender.outcome, contender.schema)[HEADLINE]
+    rows = np.flatnonzero(cycles == last)
+    drawn = np.sort(np.random.default_rng(_SEED).permutation(rows)[:MOST_PEOPLE])
+    shown = hidden_but(values[drawn], contender.schema, visible)
+    scorer = contender.folds.get(last, contender.final)
+    matrix = xgboost.DMatrix(shown, nthread=1)
+    parts = scorer.boosters[NEEDS].predict(matrix, pred_contribs=True, validate_features=False)[:, :-1]
+    # What nobody in this cycle has cannot be drawn by its value.
+    visible = tuple(n for n in visible if not np.isnan(shown[:, contender.schema.names.index(n)]).all())
+    at = [contender.schema.names.index(name) for name in visible]
+    contributions = parts[:, at].astype(np.float64) * scorer.calibrations[NEEDS].slope
+    inputs = shown[:, at].astype(np.float64)
+    size = np.abs(contributions).mean(axis=0)
+    order = np.argsort(-size)
+    leading = [int(i) for i in order[:4]]
+    title = f"What moves the estimate, {contender.outcome}"
+    shows = (
+        f"{len(drawn):,} people of {last}, nothing of the PHQ known. Largest on average: "
+        f"{', '.join(f'{visible[i]} ({size[i]:.2f})' for i in leading)} in log-odds."
+    )
+    swarm = Section(
+        title=title,
+        shows=shows,
+        plot=plots.beeswarm(title, shows, visible, contributions, inputs, most=15),
+        head=("input", "mean size of its contribution (log-odds)", "known in"),
+        rows=tuple(
+            (visible[i], f"{size[i]:.3f}", f"{np.mean(~np.isnan(inputs[:, i])):.0%}") for i in order[:15]
+        ),
+    )  # fmt: skip
+    panels = []
+    for i in leading:
+        known = ~np.isnan(inputs[:, i])
+        panels.append((visible[i], inputs[known, i], contributions[known, i]))
+    rows_of = [
+        (name, f"{value:g}", f"{int((inputs_ == value).sum()):,}", f"{parts_[inputs_ == value].mean():+.3f}")
+        for name, inputs_, parts_ in panels
+        for value in np.unique(inputs_)
+        if len(np.unique(inputs_)) <= 12
+    ]
+    title = f"Contribution by value of an input, {contender.outcome}"
+    shows = "Each dot is a person: the input's value and what it added to the estimate. The inputs may change together."
+    spread = Section(
+        title=title, shows=shows, plot=plots.dependence(title, shows, panels),
+        head=("input", "value", "people", "mean contribution (log-odds)"), rows=tuple(rows_of),
+    )  # fmt: skip
+    return [swarm, spread]

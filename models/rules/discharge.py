@@ -1,0 +1,243 @@
+"""At discharge: the steps that follow a positive safety answer, and which of them are on file since (decision 0013).
+
+Three steps, each looked at by itself: a suicide risk assessment, a safety plan, a follow-up appointment ahead. A step
+counts only when the chart shows it to be later than every finding; what cannot be ordered does not count and is named
+with the reason. What could not be read is never the same as what was not found. Pure functions over facts; no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from fhir_adapters.facts import Booking, CodedEvent, Course, PatientRecord, Purpose, SafetyPlan, When
+from models.rules.safety_rules import SAFETY_TOPICS, SafetyFinding
+
+# How far ahead the follow-up of this discharge may lie: this product's default, no guideline value.
+APPOINTMENT_DAYS = 90
+# An appointment that is further ahead leaves the contact after discharge to be agreed (docs/clinical-sources.md S9).
+CONTACT_DAYS = 7
+
+
+class StepKind(StrEnum):
+    """The steps that are looked for."""
+
+    RISK_ASSESSMENT = "risk-assessment"
+    SAFETY_PLAN = "safety-plan"
+    APPOINTMENT = "appointment"
+
+
+class Why(StrEnum):
+    """Why an entry that is on file does not count."""
+
+    SAME_DAY = "same-day"  # as a finding, and which came first is not recorded
+    UNDATED = "undated"
+    ORDER_UNKNOWN = "order-unknown"  # a date is not there, or known to the month only
+    FUTURE = "future"  # something done, dated later than now
+    BEFORE = "before"
+    BEFORE_ONSET = "before-onset"  # later than the encounter's start, not than what was coded in it
+    NOT_UNDERSTOOD = "not-understood"  # a plan whose words may deny it, or mean another kind
+    NOT_BEGUN = "not-begun"
+    NOT_IN_FORCE = "not-in-force"
+    OTHER_PURPOSE = "other-purpose"
+    PENDING = "pending"
+    DECLINED = "declined"
+    TODAY = "today"  # an appointment of the day of discharge
+    TOO_FAR = "too-far"
+
+
+# An entry that may be later than the findings, and is not known to be.
+UNSURE = (Why.SAME_DAY, Why.UNDATED, Why.ORDER_UNKNOWN, Why.FUTURE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of the chart that is, or may be, a step. `why` it does not count; None when it does."""
+
+    reference: str
+    when: When | None
+    why: Why | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step. `done`: the latest entry that counts (of appointments the next one). `seen`: entries that do not count.
+
+    `missing`: why a part of the chart that bears on it was not obtained. `unreadable`: entries that cannot be read.
+    """
+
+    kind: StepKind
+    done: Entry | None = None
+    seen: tuple[Entry, ...] = ()
+    missing: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def unread(self) -> bool:
+        """Whether not all that bears on this step could be read."""
+        return bool(self.missing or self.unreadable)
+
+
+def follow_up_steps(record: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[Step, ...]:
+    """The three steps after these findings; none where no finding has a safety topic."""
+    since = _marks(record, [finding for finding in findings if finding.topic in SAFETY_TOPICS])
+    if not since:
+        return ()
+    assessments = [
+        Entry(reference=a.reference, when=a.when, why=_order(record, since, a.when)) for a in record.risk_assessments
+    ]
+    plans = [Entry(reference=p.reference, when=p.when, why=_why_no_plan(record, p, since)) for p in record.safety_plans]
+    ahead = [
+        Entry(reference=b.reference, when=b.when, why=_why_no_follow_up(record, b))
+        for b in record.bookings
+        if _is_ahead(record, b.when) and (b.confirmed or b.purpose is Purpose.FOLLOW_UP)
+    ]
+    return (
+        _step(record, StepKind.RISK_ASSESSMENT, sorted(assessments, key=_latest_first)),
+        _step(record, StepKind.SAFETY_PLAN, sorted(plans, key=_latest_first)),
+        _step(record, StepKind.APPOINTMENT, sorted(ahead, key=lambda entry: -_latest_first(entry))),
+    )
+
+
+def _latest_first(entry: Entry) -> int:
+    return -(entry.when.day.toordinal() if entry.when else 0)
+
+
+def _step(record: PatientRecord, kind: StepKind, entries: list[Entry]) -> Step:
+    seen = [entry for entry in entries if entry.why]
+    seen.sort(key=lambda entry: list(Why).index(entry.why or Why.BEFORE))
+    done = next((entry for entry in entries if entry.why is None), None)
+    part, resource = PLACES[kind]
+    return Step(
+        kind=kind,
+        done=done,
+        seen=tuple(seen),
+        missing=tuple(unknown.reason for unknown in record.unknown if unknown.what in (part, "rest")),
+        unreadable=tuple(u.reference for u in (*record.unreadable, *record.unreadable_steps) if u.kind == resource),
+    )
+
+
+# Where each step stands: the part of the chart, and the resource type.
+PLACES = {
+    StepKind.RISK_ASSESSMENT: ("procedures", "Procedure"),
+    StepKind.SAFETY_PLAN: ("care-plans", "CarePlan"),
+    StepKind.APPOINTMENT: ("appointments", "Appointment"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """A moment that a step must be later than: of a finding, or of what was coded in its encounter.
+
+    `onset`: it began then. `at_latest`: it came then or earlier that day.
+    """
+
+    when: When | None
+    onset: bool = False
+    at_latest: bool = False
+
+
+def _marks(record: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[_Mark, ...]:
+    """The moments of the findings, each once, and of what was coded in their encounters after these began."""
+    findings = list(findings)
+    marks = dict.fromkeys(_Mark(when=finding.when) for finding in findings)
+    events = [f.event for f in findings if f.event]
+    days = {(e.encounter, e.when.day) for e in events if e.encounter and e.when}
+    for event in record.events:
+        if event.course is Course.ACTIVE and event.when and (event.encounter, event.when.day) in days:
+            marks |= dict.fromkeys(_coded_later(event))
+    return tuple(marks)
+
+
+def _coded_later(event: CodedEvent) -> Iterable[_Mark]:
+    """What a coded event of an encounter says beyond the encounter's start, by which the rules date it (R8).
+
+    Its onset, where it has a time or is of another day. Else it may have come at any time of that day until it was
+    recorded.
+    """
+    onset = event.onset if event.onset and not event.onset.partial else None
+    day = event.when.day if event.when else None
+    if onset and (onset.instant or onset.day != day):
+        return (_Mark(when=onset, onset=True),)
+    if event.recorded and event.recorded.day == day and not event.recorded.partial:
+        return (_Mark(when=event.recorded, at_latest=True),)
+    return (_Mark(when=onset, onset=True),) if onset else ()
+
+
+def _order(record: PatientRecord, since: Iterable[_Mark], when: When | None) -> Why | None:
+    """None when something done at `when` is known to be later than every finding; else why that is not known."""
+    if when is None:
+        return Why.UNDATED
+    if _is_to_come(record, when):
+        return Why.FUTURE
+    found = {_against_mark(record, mark, when) for mark in since} - {None}
+    worst_first = (Why.BEFORE, Why.BEFORE_ONSET, Why.ORDER_UNKNOWN, Why.SAME_DAY)
+    return next((why for why in worst_first if why in found), None)
+
+
+def _is_to_come(record: PatientRecord, when: When) -> bool:
+    """Whether a moment lies after this one; a date without a time, after today."""
+    return when.instant > record.as_of if when.instant else when.future
+
+
+def _against_mark(record: PatientRecord, mark: _Mark, when: When) -> Why | None:
+    why = _against(record, mark.when, when)
+    if why and mark.at_latest:
+        return Why.ORDER_UNKNOWN
+    return Why.BEFORE_ONSET if why is Why.BEFORE and mark.onset else why
+
+
+def _against(record: PatientRecord, then: When | None, when: When) -> Why | None:
+    """One finding (`then`) against something done. A finding dated in the future counts as today's (R11)."""
+    if then is None:
+        return Why.ORDER_UNKNOWN
+    if _earliest(when) > min(then.day, record.today):
+        return None
+    if when.day < min(_earliest(then), record.today):
+        return Why.BEFORE
+    if when.partial or then.partial:
+        return Why.ORDER_UNKNOWN
+    if then.future or when.instant is None or then.instant is None or when.instant == then.instant:
+        return Why.SAME_DAY
+    return None if when.instant > then.instant else Why.BEFORE
+
+
+def _earliest(when: When) -> date:
+    """The earliest day that a date can mean: a month-only date is read as its latest day elsewhere (R1)."""
+    if not when.partial:
+        return when.day
+    return date.fromisoformat(f"{when.text}-01-01"[:10])
+
+
+def _is_ahead(record: PatientRecord, when: When | None) -> bool:
+    """Whether an appointment starts after this moment; one without a time of day, after today. Undated ones may."""
+    if when is None:
+        return True
+    return when.instant > record.as_of if when.instant else when.day > record.today
+
+
+def _why_no_plan(record: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> Why | None:
+    """Why a plan is none, made after the findings, to go home with; None when it is one."""
+    if not plan.understood:
+        return Why.NOT_UNDERSTOOD
+    begins, ends = plan.begins, plan.ends
+    if begins and (_is_to_come(record, begins) or (begins.partial and begins.day >= record.today)):
+        return Why.NOT_BEGUN
+    ended = ends and (ends.instant <= record.as_of if ends.instant else ends.day < record.today)
+    return _order(record, since, plan.when) or (Why.NOT_IN_FORCE if ended or plan.on_hold else None)
+
+
+def _why_no_follow_up(record: PatientRecord, booking: Booking) -> Why | None:
+    if booking.declined:
+        return Why.DECLINED
+    if booking.purpose is not Purpose.FOLLOW_UP:
+        return Why.OTHER_PURPOSE
+    if not booking.confirmed:
+        return Why.PENDING
+    if booking.when is None or booking.when.partial:
+        return Why.UNDATED
+    if booking.when.day <= record.today:
+        return Why.TODAY
+    return Why.TOO_FAR if (booking.when.day - record.today).days > APPOINTMENT_DAYS else None

@@ -1,0 +1,247 @@
+"""What was recorded after a finding and bears on it: rule R3.
+
+A complete negative C-SSRS or ASQ lowers every finding, a completed suicide risk assessment acute facts, PHQ-9 item 9
+= 0 an older positive item 9. Nothing lowers on a day that also holds a positive answer: the worst answer of a day
+stands. What does not lower is named all the same. The chart is put in order once; each finding is then a look-up,
+since a chart can hold thousands of both.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum, auto
+
+from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ, SAFETY_ITEM
+from fhir_adapters.facts import Administration, AnswerState, CodedEvent, Instrument, PatientRecord, When
+
+# How many later entries a finding names; a card shows three of them. More are counted.
+MOST_LATER = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """Something recorded after a finding that bears on it. `downgrades`: it lowered the finding by one step (R3)."""
+
+    what: str
+    when: When
+    reference: str
+    downgrades: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What was recorded since a finding, latest first; `more` counts what is not named.
+
+    Where anything lowers the finding, something that does is named.
+    """
+
+    later: tuple[Later, ...] = ()
+    more: int = 0
+
+
+def is_complete_negative(form: Administration) -> bool:
+    """R3: C-SSRS questions 1, 2 and 6 all no, and no other answer but no; ASQ all four no, likewise.
+
+    Questions that were not put may be absent. A form still in progress is never one.
+    """
+    if form.provisional or form.level in ("high", "moderate"):
+        return False
+    put = [a for a in form.answers if a.state is not AnswerState.BLANK]
+    wanted = {Instrument.CSSRS: ("q1", "q2", "q6"), Instrument.ASQ: ("q1", "q2", "q3", "q4")}.get(form.instrument)
+    if wanted is None or any(a.yes is not False for a in put):
+        return False
+    return all(form.yes(item) is False for item in wanted)
+
+
+def is_positive(form: Administration) -> bool:
+    """Whether a C-SSRS or ASQ holds any yes, or an overall result of moderate or high."""
+    return any(a.yes for a in form.answers) or form.level in ("high", "moderate")
+
+
+def item_9_endorsed(form: Administration) -> bool:
+    """PHQ-9 item 9 (or EPDS item 10) answered above "not at all" ("never")."""
+    item = SAFETY_ITEM[form.instrument]
+    return bool((form.score(item) or 0) >= 1 or form.yes(item))
+
+
+class _Lowers(Enum):
+    """Which findings an entry can lower."""
+
+    ALL = auto()
+    ACUTE = auto()
+    ITEM_9 = auto()
+    NONE = auto()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Entry:
+    """One thing that can be later than a finding; `form` where it can be the finding's own."""
+
+    what: str
+    when: When
+    reference: str
+    lowers: _Lowers
+    encounter: str | None = None
+    form: Administration | None = None
+    said: dict[bool, Later] = field(default_factory=dict)
+
+    def later(self, *, downgrades: bool) -> Later:
+        """The entry as a finding names it; one value for all findings."""
+        if downgrades not in self.said:
+            self.said[downgrades] = Later(
+                what=self.what, when=self.when, reference=self.reference, downgrades=downgrades
+            )
+        return self.said[downgrades]
+
+
+class LaterEvidence:
+    """Everything in a record that can be later than a finding, in order. What is dated in the future is left out."""
+
+    def __init__(self, record: PatientRecord) -> None:
+        found = [*_screens(record), *_assessments(record), *_zeros(record)]
+        # Within a day: screens, assessments, zeros; the sort keeps it so.
+        self._entries = sorted(found, key=lambda entry: -entry.when.day.toordinal())
+        self._days = [-entry.when.day.toordinal() for entry in self._entries]
+        self._zeros = Counter(entry.when.day for entry in self._entries if entry.what == ZERO)
+        places = range(len(self._entries))
+        self._first = {
+            lowers: next((n for n in places if self._entries[n].lowers is lowers), len(places)) for lowers in _Lowers
+        }
+        self._others = [n for n in places if self._entries[n].what != ZERO][:2]
+        self._latest: dict[tuple[date, _Lowers], list[_Entry]] = {}
+        for entry in self._entries:
+            if entry.encounter and entry.when.instant and entry.lowers is not _Lowers.NONE:
+                key = (entry.when.day, entry.lowers)
+                self._latest[key] = _latest_of_two_encounters([*self._latest.get(key, ()), entry])
+
+    def since(self, found_in: Administration | CodedEvent, *, acute: bool, item_9: bool = False) -> Since:
+        """Everything else that was recorded on the day of a finding or after it and bears on it, latest first.
+
+        An item 9 of 0 counts from the next day on. `acute`: the finding is of an acute fact; `item_9`: of item 9.
+        """
+        when, encounter = found_in.when, found_in.encounter
+        if when is None:
+            return Since()
+        day = -when.day.toordinal()
+        same_day = bisect_left(self._days, day)
+        end = bisect_right(self._days, day) - self._zeros[when.day]
+        can = {_Lowers.ALL, *([_Lowers.ACUTE] if acute else []), *([_Lowers.ITEM_9] if item_9 else [])}
+
+        def lowering(entry: _Entry) -> bool:
+            return entry.lowers in can and is_later(when, encounter, entry.when, entry.encounter)
+
+        listed = [e for e in self._entries[: min(end, MOST_LATER + 1)] if e.form is not found_in][:MOST_LATER]
+        if not any(lowering(entry) for entry in listed):
+            listed += self._lowering(can, same_day, when, encounter)
+        if all(entry.what == ZERO for entry in listed):
+            others = [self._entries[n] for n in self._others if n < end]
+            listed += [entry for entry in others if entry.form is not found_in][:1]
+        itself = isinstance(found_in, Administration) and not when.future and found_in.instrument in SCREENS
+        return Since(
+            later=tuple(entry.later(downgrades=lowering(entry)) for entry in listed),
+            more=end - itself - len(listed),
+        )
+
+    def _lowering(self, can: Iterable[_Lowers], same_day: int, when: When, encounter: str | None) -> list[_Entry]:
+        """One entry that lowers a finding, where any does: of a later day, or of a later encounter of the same day."""
+        first = min(self._first[lowers] for lowers in can)
+        if first < same_day:
+            return [self._entries[first]]
+        of_day = [entry for lowers in can for entry in self._latest.get((when.day, lowers), ())]
+        return [e for e in of_day if is_later(when, encounter, e.when, e.encounter)][:1]
+
+
+ZERO = "item-9-zero"
+SCREENS = (Instrument.CSSRS, Instrument.ASQ)
+
+
+def is_later(then: When, encounter: str | None, now: When, now_encounter: str | None) -> bool:
+    """Whether the second is later than the first: a later local date, or another encounter later the same day."""
+    if now.day != then.day:
+        return now.day > then.day
+    other = encounter is not None and now_encounter is not None and encounter != now_encounter
+    return other and now.instant is not None and then.instant is not None and now.instant > then.instant
+
+
+def _latest_of_two_encounters(entries: list[_Entry]) -> list[_Entry]:
+    """The latest entry, and the latest of another encounter: whatever a finding's encounter is, one of them differs."""
+    ordered = sorted(entries, key=_instant, reverse=True)
+    return ordered[:1] + [entry for entry in ordered if entry.encounter != ordered[0].encounter][:1]
+
+
+def _instant(entry: _Entry) -> datetime:
+    return entry.when.instant or datetime.min  # noqa: DTZ901  # not reached: all have one
+
+
+def _screens(record: PatientRecord) -> list[_Entry]:
+    forms = [(form, form.when) for form in record.of(*SCREENS) if form.when and not form.when.future]
+    positive: dict[date, list[Administration]] = {}
+    for form, when in forms:
+        if is_positive(form):
+            positive.setdefault(when.day, []).append(form)
+    last = {day: _Positives(of_day) for day, of_day in positive.items()}
+    found = []
+    for form, when in forms:
+        negative = is_complete_negative(form)
+        kind = "negative" if negative else "positive" if is_positive(form) else "incomplete"
+        stands = negative and not (when.day in last and last[when.day].outlast(form))
+        found.append(
+            _Entry(
+                what=f"{form.instrument.value}-{kind}",
+                when=when,
+                reference=form.references[0],
+                lowers=_Lowers.ALL if stands else _Lowers.NONE,
+                encounter=form.encounter,
+                form=form,
+            )
+        )
+    return found
+
+
+class _Positives:
+    """The positive screens of one day."""
+
+    def __init__(self, forms: list[Administration]) -> None:
+        self._encounters = {form.encounter for form in forms}
+        instants = [form.when.instant for form in forms if form.when and form.when.instant]
+        self._latest = max(instants) if len(instants) == len(forms) else None
+
+    def outlast(self, negative: Administration) -> bool:
+        """Whether any of them stands that a negative of that day is not later than."""
+        then = negative.when.instant if negative.when else None
+        if self._latest is None or then is None or None in self._encounters or negative.encounter is None:
+            return True
+        return negative.encounter in self._encounters or self._latest >= then
+
+
+def _assessments(record: PatientRecord) -> list[_Entry]:
+    return [
+        _Entry(
+            what="risk-assessment",
+            when=done.when,
+            reference=done.reference,
+            lowers=_Lowers.ACUTE,
+            encounter=done.encounter,
+        )
+        for done in record.risk_assessments
+        if done.when and not done.when.future
+    ]
+
+
+def _zeros(record: PatientRecord) -> list[_Entry]:
+    forms = [(form, form.when) for form in record.of(*NINE_ITEM_PHQ) if form.when and not form.when.future]
+    bad_days = {when.day for form, when in forms if item_9_endorsed(form)}
+    return [
+        _Entry(
+            what=ZERO,
+            when=when,
+            reference=zero.reference,
+            lowers=_Lowers.NONE if when.day in bad_days or form.provisional or form.contradictory else _Lowers.ITEM_9,
+        )
+        for form, when in forms
+        if form.score("9") == 0 and (zero := form.answer("9"))
+    ]

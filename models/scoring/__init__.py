@@ -1,0 +1,1 @@
+"""Verified artifacts, and an exact calibrated score from one. Needs no training tool."""

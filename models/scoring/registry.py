@@ -1,0 +1,328 @@
+"""Trained models from folders, verified before anything is scored with them.
+
+An artifact folder, `<outcome>/<version>/`, holds `manifest.json`, which carries the SHA-256 of every other file in it:
+one booster per tier, `model-<tier>.ubj.gz`, and per fold, `folds/<cycle>-<tier>.ubj.gz` (XGBoost's own format),
+`schema.json`, `calibration.json`, `baselines.json`, `reference.json`, `metrics.json`, `validation.json`.
+Loading fails with ArtifactError for a missing, surplus or altered file, an unknown outcome, two versions of one
+outcome, a schema that is not the one this code would build vectors for, or boosters whose contributions do not add up
+to their margins on this machine. Needs xgboost and numpy, nothing more. Does not train or score.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from models.errors import ArtifactError
+from models.inputs.feature_schema import OUTCOMES, SCHEMAS, FeatureSchema
+from models.inputs.patterns import tier_inputs, tiers
+from models.scoring.calibration import Calibration, Spread
+
+SHIPPED = Path(__file__).parents[1] / "artifacts"
+MANIFEST = "manifest.json"
+FINAL = "final"
+"""In calibration and baselines, the scorer that serves, beside the folds, which are named for their cycle."""
+FORMAT = 2
+ADDITIVITY_TOLERANCE = 1e-5
+"""Largest difference allowed between a score and the sum of its parts, in log-odds."""
+
+_RETRAIN = "train again with `mhcds train`, or restore the folder from the release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinimumData:
+    """What must be known for a score: all of `required`, and either `known_inputs` more or all of `or_all_of`."""
+
+    required: tuple[str, ...]
+    known_inputs: int
+    or_all_of: tuple[str, ...]
+    minimum_age_years: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an artifact says of itself.
+
+    operating_points: flag rate (as "0.05") -> probability threshold. input_ranges: input with a continuous value ->
+    least and greatest value trained on. recalibration: what a site's labels changed, or None.
+    """
+
+    outcome: str
+    version: str
+    schema_id: str
+    label: str
+    intended_use: str
+    files: Mapping[str, str]
+    operating_points: Mapping[str, float]
+    default_flag_rate: str
+    minimum_data: MinimumData
+    input_ranges: Mapping[str, tuple[float, float]]
+    training: Mapping[str, Any]
+    recalibration: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A verified model, ready to score, by tier. Boosters run on one thread: on one row all of them are slower."""
+
+    outcome: str
+    version: str
+    schema: FeatureSchema
+    boosters: Mapping[str, xgboost.Booster]
+    calibrations: Mapping[str, Calibration]
+    spreads: Mapping[str, Spread]
+    manifest: Manifest
+    folder: Path
+
+    @property
+    def default_threshold(self) -> float:
+        """Probability at the manifest's default flag rate."""
+        return self.manifest.operating_points[self.manifest.default_flag_rate]
+
+
+def load_models(root: Path | None = None) -> tuple[Model, ...]:
+    """Every model below root (default: the shipped ones), in the order of OUTCOMES.
+
+    Raises ArtifactError when root holds no model or any of them fails its checks.
+    """
+    folder = SHIPPED if root is None else root
+    found = [folder / outcome for outcome in OUTCOMES if versions(folder / outcome)]
+    if not found:
+        raise ArtifactError(
+            expected=f"a folder with {' or '.join(OUTCOMES)} in it, each with a version that has a {MANIFEST}",
+            found=f"none in {folder}",
+            remedy=_RETRAIN,
+        )
+    return tuple(load_model(the_version(path)) for path in found)
+
+
+def versions(folder: Path) -> list[Path]:
+    """The artifact folders of one outcome, `<outcome>/<version>/`."""
+    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+
+
+def the_version(folder: Path) -> Path:
+    """The one artifact folder of an outcome's folder; an artifact folder is its own. Raises ArtifactError."""
+    if (folder / MANIFEST).is_file():
+        return folder
+    found = versions(folder)
+    if len(found) != 1:
+        raise ArtifactError(
+            expected=f"one version of a model in {folder}",
+            found=", ".join(path.name for path in found) or "none",
+            remedy="keep the version to be used and move the others elsewhere" if found else _RETRAIN,
+        )
+    return found[0]
+
+
+def load_model(folder: Path) -> Model:
+    """The model in an artifact folder, after checking every file against the manifest.
+
+    Raises ArtifactError: missing or surplus file, checksum, schema, outcome, unreadable content, inexact contributions.
+    """
+    manifest = _manifest(folder)
+    _verify_files(folder, manifest)
+    schema = SCHEMAS[manifest.outcome]
+    _verify_schema(folder, manifest, schema)
+    wanted = tiers(manifest.outcome)
+    calibrations, spreads = read_calibration(_final(folder), wanted)
+    boosters = {tier: load_booster(folder / f"model-{tier}.ubj.gz", schema) for tier in wanted}
+    for tier, booster in boosters.items():
+        _verify_additivity(booster, tier, schema)
+    return Model(
+        outcome=manifest.outcome,
+        version=manifest.version,
+        schema=schema,
+        boosters=boosters,
+        calibrations=calibrations,
+        spreads=spreads,
+        manifest=manifest,
+        folder=folder,
+    )
+
+
+def _final(folder: Path) -> dict[str, Any]:
+    content = load_json(folder / "calibration.json").get(FINAL)
+    return content if isinstance(content, dict) else {}
+
+
+def read_calibration(
+    content: Mapping[str, Any], wanted: tuple[str, ...]
+) -> tuple[dict[str, Calibration], dict[str, Spread]]:
+    """Tier -> calibration and spread, from what calibration.json holds of one scorer. Raises ArtifactError."""
+    try:
+        return (
+            {tier: Calibration(**content[tier]["line"]) for tier in wanted},
+            {tier: Spread(**content[tier]["spread"]) for tier in wanted},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            expected="a line and a spread of finite numbers for every tier in calibration.json",
+            found=f"a problem with {error}",
+            remedy=_RETRAIN,
+        ) from error
+
+
+def load_booster(path: Path, schema: FeatureSchema) -> xgboost.Booster:
+    """One booster in XGBoost's own format, set to one thread. Raises ArtifactError when it does not fit the schema."""
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(bytearray(gzip.decompress(path.read_bytes())))
+    except (xgboost.core.XGBoostError, OSError, EOFError, ValueError) as error:
+        raise ArtifactError(
+            expected="an XGBoost model", found=f"{path.name} cannot be read", remedy=_RETRAIN
+        ) from error
+    booster.set_param({"nthread": 1})
+    if booster.feature_names != list(schema.names):
+        raise ArtifactError(
+            expected="a booster with the features of its schema", found=f"others in {path.name}", remedy=_RETRAIN
+        )
+    return booster
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file as the manifest writes it: lower-case hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def dump(path: Path, content: Mapping[str, Any]) -> None:
+    """Compact JSON with sorted keys; NaN is refused."""
+    path.write_text(
+        json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """manifest.json, with the checksum of every other file that lies in the folder."""
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    manifest = {**content, "files": {name: sha256(folder / name) for name in files}}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _manifest(folder: Path) -> Manifest:
+    content = load_json(folder / MANIFEST)
+    if content.get("format") != FORMAT:
+        raise ArtifactError(
+            expected=f"an artifact of format {FORMAT}",
+            found=f"format {content.get('format')!r} in {folder.name}",
+            remedy=_RETRAIN,
+        )
+    try:
+        minimum = content["minimum_data"]
+        manifest = Manifest(
+            outcome=content["outcome"],
+            version=content["version"],
+            schema_id=content["schema_id"],
+            label=content["label"],
+            intended_use=content["intended_use"],
+            files=content["files"],
+            operating_points={rate: float(value) for rate, value in content["operating_points"].items()},
+            default_flag_rate=content["default_flag_rate"],
+            minimum_data=MinimumData(
+                required=tuple(minimum["required"]),
+                known_inputs=int(minimum["known_inputs"]),
+                or_all_of=tuple(minimum["or_all_of"]),
+                minimum_age_years=int(minimum["minimum_age_years"]),
+            ),
+            input_ranges={name: (float(low), float(high)) for name, (low, high) in content["input_ranges"].items()},
+            training=content["training"],
+            recalibration=content["recalibration"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(expected="a complete manifest", found=f"a problem with {error}", remedy=_RETRAIN) from error
+    _verify_manifest(folder, manifest)
+    return manifest
+
+
+def _verify_manifest(folder: Path, manifest: Manifest) -> None:
+    if manifest.outcome not in OUTCOMES:
+        raise ArtifactError(
+            expected=f"one of the outcomes {', '.join(OUTCOMES)}",
+            found=f"{manifest.outcome!r} in {folder.name}/{MANIFEST}",
+            remedy="use a model made for this service",
+        )
+    if folder.parent.name in OUTCOMES and folder.parent.name != manifest.outcome:
+        raise ArtifactError(
+            expected=f"the model of {folder.parent.name} in the folder of that name",
+            found=f"a model of {manifest.outcome}",
+            remedy="put each model into the folder named for its outcome",
+        )
+    threshold = manifest.operating_points.get(manifest.default_flag_rate)
+    if threshold is None or not 0 < threshold < 1:
+        raise ArtifactError(
+            expected="a default threshold between 0 and 1",
+            found=f"{threshold} in {folder.name}/{MANIFEST}",
+            remedy=_RETRAIN,
+        )
+
+
+def _verify_files(folder: Path, manifest: Manifest) -> None:
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
+    boosters = {f"model-{tier}.ubj.gz" for tier in tiers(manifest.outcome)}
+    needed = boosters | {"schema.json", "calibration.json"} | set(manifest.files)
+    for problem, names in (("missing", needed - present), ("not in the manifest", present - set(manifest.files))):
+        if names:
+            raise ArtifactError(
+                expected=f"exactly the files of {folder.name}/{MANIFEST}",
+                found=f"{problem}: {', '.join(sorted(names))}",
+                remedy=_RETRAIN,
+            )
+    for name, expected in sorted(manifest.files.items()):
+        actual = sha256(folder / name)
+        if actual != expected:
+            raise ArtifactError(
+                expected=f"SHA-256 {expected[:12]}... for {folder.name}/{name}",
+                found=f"{actual[:12]}...: the file was altered after training",
+                remedy=_RETRAIN,
+            )
+
+
+def _verify_schema(folder: Path, manifest: Manifest, schema: FeatureSchema) -> None:
+    written = load_json(folder / "schema.json").get("id")
+    if not manifest.schema_id == written == schema.id:
+        raise ArtifactError(
+            expected=f"feature schema {schema.id}, which this version builds",
+            found=f"{manifest.schema_id} in {MANIFEST} and {written} in schema.json of {folder.name}",
+            remedy="train again with this version, or install the version the model was trained with",
+        )
+
+
+def _verify_additivity(booster: xgboost.Booster, tier: str, schema: FeatureSchema) -> None:
+    """On rows that hold nothing, everything low, everything high, and a seeded mixture of them with gaps."""
+    shown = np.isin(np.array(schema.names), np.array(tier_inputs(tier, schema)))
+    high = np.array([spec.cap or 40.0 if spec.kind != "boolean" else 1.0 for spec in schema.features])
+    mixed = np.random.default_rng(0).random((8, len(high)))
+    rows = np.vstack(
+        [np.full_like(high, np.nan), np.zeros_like(high), high, np.where(mixed < 1 / 3, np.nan, mixed * high)]
+    )
+    matrix = xgboost.DMatrix(np.where(shown, rows, np.nan).astype(np.float32), nthread=1)
+    parts = booster.predict(matrix, pred_contribs=True, validate_features=False)
+    margins = booster.predict(matrix, output_margin=True, validate_features=False)
+    difference = float(np.abs(parts.sum(axis=1, dtype=np.float64) - margins).max())
+    if not difference <= ADDITIVITY_TOLERANCE:
+        raise ArtifactError(
+            expected=f"contributions that add up to the margin within {ADDITIVITY_TOLERANCE}",
+            found=f"a difference of {difference:.2g} in the booster for {tier}",
+            remedy="install the release of xgboost that the manifest names, or train again",
+        )
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of an artifact. Raises ArtifactError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(expected=f"a file {path.name}", found=f"none in {path.parent}", remedy=_RETRAIN) from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(expected=f"JSON in {path.name}", found="something unreadable", remedy=_RETRAIN) from error
+    if not isinstance(content, dict):
+        raise ArtifactError(expected=f"a JSON object in {path.name}", found="another kind of value", remedy=_RETRAIN)
+    return content

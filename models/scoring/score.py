@@ -1,0 +1,124 @@
+"""A feature vector in, a calibrated score with exact contributions out, or the reason why not.
+
+The only place where None becomes NaN. What the patient has answered decides which booster speaks. Contributions are
+XGBoost's exact tree SHAP values on the log-odds scale, multiplied by the calibration's slope; they are checked to add
+up to the score. Pure: the same vector, the same score. Does not read records, word reasons, or decide whether a card
+is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import xgboost
+
+from models.errors import ModelError, SchemaMismatch
+from models.inputs.feature_schema import FeatureVector
+from models.inputs.patterns import tier_of
+from models.scoring.calibration import sigmoid
+from models.scoring.registry import ADDITIVITY_TOLERANCE, Model
+from models.scoring.risk import NotScored, RiskScore, band
+
+
+def score(model: Model, vector: FeatureVector, threshold: float | None = None) -> RiskScore | NotScored:
+    """The model's estimate for one person, banded by `threshold` (probability; default: the manifest's).
+
+    NotScored reasons: `age-unknown`, `under-age`, `too-little-data` (see the manifest's minimum data),
+    `outside-training-range`.
+    Raises SchemaMismatch when the vector was built for another schema.
+    """
+    if vector.schema_id != model.schema.id or len(vector.values) != len(model.schema.features):
+        raise SchemaMismatch(
+            expected=f"a vector of schema {model.schema.id}",
+            found=f"one of {vector.schema_id}",
+            remedy="build it with the schema of the model that scores it",
+        )
+    refusal = _refusal(model, vector)
+    return _scored(model, vector, threshold) if refusal is None else refusal
+
+
+def _refusal(model: Model, vector: FeatureVector) -> NotScored | None:
+    rule = model.manifest.minimum_data
+    known = dict(zip(model.schema.names, vector.values, strict=True))
+    missing = tuple(name for name, value in known.items() if value is None)
+    age = known["age"]
+    if age is None:
+        return NotScored(
+            outcome=model.outcome,
+            reason="age-unknown",
+            detail="The age is not known, so no score is given.",
+            missing=missing,
+        )
+    if age < rule.minimum_age_years:
+        return NotScored(
+            outcome=model.outcome,
+            reason="under-age",
+            detail=f"The model was trained on adults; it gives no score below {rule.minimum_age_years} years of age.",
+        )
+    others = len(known) - len(missing) - sum(known[name] is not None for name in rule.required)
+    enough = others >= rule.known_inputs or all(known[name] is not None for name in rule.or_all_of)
+    if enough and all(known[name] is not None for name in rule.required):
+        return _outside(model, known)
+    return NotScored(
+        outcome=model.outcome,
+        reason="too-little-data",
+        detail=(
+            f"Too little is on record: age, sex and either {rule.known_inputs} further inputs or both PHQ-2 answers "
+            f"are needed; {others} further inputs are known."
+        ),
+        missing=missing,
+    )
+
+
+def _outside(model: Model, known: Mapping[str, float | None]) -> NotScored | None:
+    outside = [
+        name
+        for name, (low, high) in model.manifest.input_ranges.items()
+        if (value := known[name]) is not None and not low <= value <= high
+    ]
+    if not outside:
+        return None
+    return NotScored(
+        outcome=model.outcome,
+        reason="outside-training-range",
+        detail="A value on record lies outside the range that the model was trained on, so no estimate is made.",
+        outside=tuple(outside),
+    )
+
+
+def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> RiskScore:
+    row = np.array([[math.nan if value is None else value for value in vector.values]], dtype=np.float32)
+    specs = zip(model.schema.features, vector.values, strict=True)
+    tier = tier_of({spec.group for spec, value in specs if value is not None})
+    booster, calibration = model.boosters[tier], model.calibrations[tier]
+    matrix = xgboost.DMatrix(row, nthread=1)
+    raw = booster.predict(matrix, pred_contribs=True, validate_features=False)[0].tolist()
+    margin = float(booster.predict(matrix, output_margin=True, validate_features=False)[0])
+
+    contributions = tuple(calibration.slope * value for value in raw[:-1])
+    base = calibration.log_odds(raw[-1])
+    log_odds = calibration.log_odds(margin)
+    if abs(base + math.fsum(contributions) - log_odds) > ADDITIVITY_TOLERANCE:
+        raise ModelError(
+            expected=f"contributions that add up to the score within {ADDITIVITY_TOLERANCE}",
+            found="a larger difference",
+            remedy="report this: the installed xgboost does not explain this model exactly",
+        )
+    probability = sigmoid(log_odds)
+    half = float(model.spreads[tier].half_width(log_odds))
+    limit = model.default_threshold if threshold is None else threshold
+    return RiskScore(
+        outcome=model.outcome,
+        probability=probability,
+        low=sigmoid(log_odds - half),
+        high=sigmoid(log_odds + half),
+        log_odds=log_odds,
+        base_log_odds=base,
+        contributions=contributions,
+        threshold=limit,
+        band=band(probability, limit),
+        model_version=model.version,
+        schema_id=model.schema.id,
+    )

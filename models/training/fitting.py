@@ -1,0 +1,260 @@
+"""From survey rows to boosters, calibrations and their spread, for any choice of cycles to learn from.
+
+One recipe serves the model that is shipped, the folds that judge it, and the walk forward in time (`validation`). Each
+tier has one booster, trained on copies of each person with blocks of inputs hidden, so that it stays calibrated
+whatever is missing (decision 0111). Each calibration is fitted on people whom the booster under it had not seen:
+every cycle is left out in turn, and where there is one cycle only, a fifth of its people. Seeded; the same rows give
+the same numbers. Does not read tables or write files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xgboost
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from models.evaluation.baselines import Linear, age_sex_inputs, fit_linear
+from models.evaluation.evaluate import Mask, Matrix, Scorer, enough_data, hidden_but, margins, row_tiers
+from models.inputs.feature_schema import DEPRESSION, SCHEMAS, SUICIDAL_IDEATION, FeatureSchema, FeatureSpec
+from models.inputs.patterns import ALL, patterns, patterns_of, tier_inputs, tiers
+from models.scoring.calibration import (
+    NOMINAL_COVERAGE,
+    Calibration,
+    Floats,
+    LogisticLine,
+    Spread,
+    fit_calibration,
+    fit_line,
+)
+from models.scoring.registry import MinimumData
+from models.survey.nhanes import MINIMUM_AGE_YEARS, feature_matrix
+
+SEED = 20261124
+
+PARAMETERS: Mapping[str, Any] = {
+    "objective": "binary:logistic",
+    "tree_method": "hist",
+    "max_bin": 64,
+    "eta": 0.05,
+    "min_child_weight": 4,
+    "colsample_bytree": 0.25,
+    "reg_lambda": 5,
+    "nthread": 1,
+    "seed": SEED,
+}
+ROUNDS = 250
+MAX_DEPTH: Mapping[str, int] = {DEPRESSION: 5, SUICIDAL_IDEATION: 4}
+"""Ideation has fewer than half as many people with the outcome to learn from."""
+
+PERSON_SHARE = 0.8
+"""Of the people, not of their copies, a tree sees about this share; more copies in a tree would only repeat people."""
+COMPLETE_COPIES = 2
+RANDOM_COPIES = 1
+"""Copies of a person: these many of the tier's complete pattern, one of each other pattern, these with random gaps."""
+BLOCK_HIDDEN = 0.4
+INPUT_HIDDEN = (0.0, 0.1, 0.3)
+"""In a random copy each block is hidden with the first probability; of a person's other inputs one of these shares."""
+_BLOCKS = (("lifestyle",), ("conditions",), ("utilisation",), ("drugs",), ("needs", "pro"))
+_PARTS_OF_ONE_CYCLE = 5
+
+MINIMUM_DATA = MinimumData(
+    required=("age", "female"), known_inputs=5, or_all_of=("DPQ010", "DPQ020"), minimum_age_years=MINIMUM_AGE_YEARS
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """People with a label: prepared inputs, shape (people, features), labels 0/1 and cycles, shape (people,)."""
+
+    outcome: str
+    schema: FeatureSchema
+    people: pd.DataFrame
+    matrix: Matrix
+    y: Floats
+    cycles: NDArray[Any]
+
+    @property
+    def folds(self) -> list[str]:
+        """The cycles, oldest first."""
+        return sorted(str(cycle) for cycle in set(self.cycles))
+
+
+def sample_of(frame: pd.DataFrame, outcome: str) -> Sample:
+    """Everybody in a survey frame who has the label of an outcome."""
+    people = frame[frame[outcome].notna()].sort_index()
+    return Sample(
+        outcome=outcome,
+        schema=SCHEMAS[outcome],
+        people=people,
+        matrix=feature_matrix(people, SCHEMAS[outcome]),
+        y=people[outcome].to_numpy(dtype=np.float64),
+        cycles=people["CYCLE"].to_numpy(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitter:
+    """Fits scorers of one sample. Boosters for a set of people are kept, since folds and walk forward share them."""
+
+    sample: Sample
+    _copies: dict[str, list[Matrix]] = field(default_factory=dict)
+    _kept: dict[bytes, dict[str, xgboost.Booster]] = field(default_factory=dict)
+
+    def scorer(self, rows: Mask) -> Scorer:
+        """Boosters of these people, calibrated on each of them by boosters that had not seen them.
+
+        Raises ValueError when these people do not allow a calibration (one outcome class, for example).
+        """
+        unseen, parts = self._unseen(rows), self._parts(rows)
+        lines = {tier: self._calibration(tier, unseen, rows) for tier in tiers(self.sample.outcome)}
+        logistic, age_sex = _baselines(self.sample, rows)
+        return Scorer(
+            boosters=self._boosters(rows),
+            calibrations=lines,
+            spreads={tier: self._spread(tier, unseen, rows, parts) for tier in lines},
+            logistic=logistic,
+            age_sex=age_sex,
+        )
+
+    def unseen(self, rows: Mask) -> dict[str, Floats]:
+        """Pattern -> calibrated log-odds of boosters that had not seen the person; NaN outside `rows` or unscored."""
+        unseen = self._unseen(rows)
+        return {
+            pattern: self._calibration(tier, unseen, rows).log_odds(unseen[pattern])
+            for tier in tiers(self.sample.outcome)
+            for pattern in self._patterns(tier)
+        }
+
+    def _patterns(self, tier: str) -> Mapping[str, tuple[str, ...]]:
+        return patterns_of(tier, self.sample.outcome, self.sample.schema)
+
+    def _boosters(self, rows: Mask) -> dict[str, xgboost.Booster]:
+        key = np.packbits(rows).tobytes()
+        if key not in self._kept:
+            self._kept[key] = {tier: self._booster(tier, rows) for tier in tiers(self.sample.outcome)}
+        return self._kept[key]
+
+    def _booster(self, tier: str, rows: Mask) -> xgboost.Booster:
+        if tier not in self._copies:
+            self._copies[tier] = masked_copies(self.sample, tier)
+        copies = [copy[rows] for copy in self._copies[tier]]
+        return boosted(self.sample.schema.features, copies, self.sample.y[rows], MAX_DEPTH[self.sample.outcome])
+
+    def _parts(self, rows: Mask) -> NDArray[Any]:
+        """Per person of the sample the part that is left out as one: the cycle, or a fifth of the only cycle."""
+        if len(set(self.sample.cycles[rows])) > 1:
+            return self.sample.cycles
+        order = np.random.default_rng(SEED).permutation(len(rows))
+        return order % _PARTS_OF_ONE_CYCLE
+
+    def _unseen(self, rows: Mask) -> dict[str, Floats]:
+        sample, parts = self.sample, self._parts(rows)
+        found = {
+            pattern: np.full(len(sample.y), np.nan)
+            for pattern in patterns(sample.outcome, sample.schema)
+            if pattern != ALL
+        }
+        for part in sorted(set(parts[rows])):
+            left_out = rows & (parts == part)
+            boosters = self._boosters(rows & (parts != part))
+            for tier, booster in boosters.items():
+                for pattern, visible in self._patterns(tier).items():
+                    shown = hidden_but(sample.matrix[left_out], sample.schema, visible)
+                    scored = enough_data(shown, sample.schema, MINIMUM_DATA)
+                    scored &= row_tiers(shown, sample.schema) == tier
+                    found[pattern][left_out] = np.where(scored, margins(booster, shown), np.nan)
+        return found
+
+    def _calibration(self, tier: str, unseen: Mapping[str, Floats], rows: Mask) -> Calibration:
+        x = np.concatenate([unseen[pattern][rows] for pattern in self._patterns(tier)])
+        y = np.tile(self.sample.y[rows], len(self._patterns(tier)))
+        known = ~np.isnan(x)
+        return fit_calibration(x[known], y[known])
+
+    def _spread(self, tier: str, unseen: Mapping[str, Floats], rows: Mask, parts: NDArray[Any]) -> Spread:
+        """From each part's own line, per pattern, on log-odds calibrated without that part."""
+        places = sorted(set(parts[rows]))
+        whole = self._calibration(tier, unseen, rows)
+        known = [values[rows & ~np.isnan(values)] for values in (unseen[p] for p in self._patterns(tier))]
+        centre = float(np.mean(np.concatenate([whole.log_odds(values) for values in known])))
+        lines = []
+        for part in places:
+            others, own = rows & (parts != part), rows & (parts == part)
+            try:
+                calibration = self._calibration(tier, unseen, others)
+            except ValueError:  # of two small parts the other one alone can be too little for a line
+                calibration = whole
+            for pattern in self._patterns(tier):
+                scored = own & ~np.isnan(unseen[pattern])
+                line = fit_line(calibration.log_odds(unseen[pattern][scored]) - centre, self.sample.y[scored])
+                if line is not None:
+                    lines.append(line)
+        return fit_spread(lines, centre, len(places))
+
+
+def fit_spread(lines: Sequence[LogisticLine], centre: float, places: int) -> Spread:
+    """How far the lines of places lie from the right one. `lines`: each fitted on calibrated log-odds less `centre`.
+
+    places: how many independent places (survey cycles) the lines come from; the fewer, the wider (Student's t). With
+    no line at all the spread is one unit of log-odds everywhere: nothing is known about it.
+    """
+    # Around the right line, not around their own mean: a calibration that is off everywhere is spread as well.
+    off = np.array([(line.intercept - centre, line.slope - 1.0) for line in lines] or [(1.0, 0.0)])
+    level, both, tilt = (float((off[:, i] * off[:, j]).mean()) for i, j in ((0, 0), (0, 1), (1, 1)))
+    times = float(student.ppf(0.5 + NOMINAL_COVERAGE / 2, max(places - 1, 1)))
+    return Spread(centre=centre, level=level, both=both, tilt=tilt, times=times)
+
+
+def boosted(features: Sequence[FeatureSpec], copies: Sequence[Matrix], y: Floats, max_depth: int) -> xgboost.Booster:
+    """One booster of copies of the same people, each of shape (people, features), held to the inputs' directions."""
+    table = xgboost.QuantileDMatrix(
+        np.vstack(copies),
+        np.tile(y, len(copies)),
+        max_bin=PARAMETERS["max_bin"],
+        nthread=PARAMETERS["nthread"],
+        feature_names=[spec.name for spec in features],
+    )
+    parameters = {
+        **PARAMETERS,
+        "max_depth": max_depth,
+        "subsample": PERSON_SHARE / len(copies),
+        "monotone_constraints": "(" + ",".join(str(spec.direction) for spec in features) + ")",
+    }
+    return xgboost.train(parameters, table, ROUNDS)
+
+
+def masked_copies(sample: Sample, tier: str) -> list[Matrix]:
+    """Copies of every person as a chart of this tier may know them, each of shape (people, features)."""
+    schema = sample.schema
+    generator = np.random.default_rng([SEED, tiers(sample.outcome).index(tier)])
+    wanted = list(patterns_of(tier, sample.outcome, schema).values())
+    shown = [hidden_but(sample.matrix, schema, visible) for visible in wanted]
+    seen = hidden_but(sample.matrix, schema, tier_inputs(tier, schema))
+    gaps = [_with_random_gaps(seen, schema, generator) for _ in range(RANDOM_COPIES)]
+    return [*[shown[0]] * (COMPLETE_COPIES - 1), *shown, *gaps]
+
+
+def _with_random_gaps(values: Matrix, schema: FeatureSchema, generator: np.random.Generator) -> Matrix:
+    groups = np.array([spec.group for spec in schema.features])
+    hidden = generator.random(values.shape) < generator.choice(INPUT_HIDDEN, size=(len(values), 1))
+    for block in _BLOCKS:
+        gone = generator.random(len(values)) < BLOCK_HIDDEN
+        hidden |= gone[:, None] & np.isin(groups, block)[None, :]
+    hidden[:, groups == "demographics"] = False
+    return np.where(hidden, np.float32(np.nan), values)
+
+
+def _baselines(sample: Sample, rows: Mask) -> tuple[dict[str, Linear], Linear]:
+    index = {name: position for position, name in enumerate(sample.schema.names)}
+    logistic = {
+        pattern: fit_linear(visible, sample.matrix[rows][:, [index[name] for name in visible]], sample.y[rows])
+        for pattern, visible in patterns(sample.outcome, sample.schema).items()
+    }
+    values = age_sex_inputs(sample.matrix[rows, index["age"]], sample.matrix[rows, index["female"]])
+    return logistic, fit_linear(("age/50", "(age/50)^2", "female"), values, sample.y[rows])

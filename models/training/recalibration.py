@@ -1,0 +1,268 @@
+"""A site's own scores and outcomes into a new version of a model, with the same order of people.
+
+The labels' line, logit(p) = shift + slope * log-odds, is put after the calibration of every tier and fold, and
+thresholds move with it, so that whoever was flagged still is; the boosters stay as they are, byte for byte. A small
+change of level or slope is drawn to none, because few hundred people say little about either. The interval of an
+estimate is from then on that of this line. Writes aside and renames. numpy only, so that it runs where the service
+runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from models.errors import ArtifactError, LabelsError
+from models.evaluation.metrics import observed_over_expected
+from models.inputs.feature_schema import OUTCOMES
+from models.scoring.calibration import (
+    NOMINAL_COVERAGE,
+    Calibration,
+    Floats,
+    LogisticLine,
+    Spread,
+    fit_line,
+    probabilities,
+)
+from models.scoring.registry import (
+    FINAL,
+    MANIFEST,
+    Model,
+    dump,
+    load_json,
+    load_model,
+    the_version,
+    versions,
+    write_manifest,
+)
+
+LEAST_EVENTS = 30
+"""People with, and people without, the outcome. With 30 the ratio O/E is known within about a third either way."""
+SCORE_COLUMNS, OUTCOME_COLUMNS = ("score", "probability"), ("outcome", "label")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """Local pairs: scores as `mhcds assess` gave them (probabilities), and who had the outcome (0/1), shape (n,)."""
+
+    scores: Floats
+    y: Floats
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalibrated:
+    """What was written, and what the labels said: slope and O/E of the old scores and of the new, with intervals.
+
+    The figures of the new scores are on the very people whose labels were used; `slope` and `shift` are the line.
+    """
+
+    folder: Path
+    version: str
+    n: int
+    events: int
+    slope: Mapping[str, float]
+    shift: Mapping[str, float]
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+def read_labels(path: Path) -> Labels:
+    """Pairs from a CSV file with a header: score (or probability) between 0 and 1, and outcome (or label), 0 or 1.
+
+    Raises LabelsError, which names the line, for anything else.
+    """
+    try:
+        raw = path.read_bytes()
+        rows = list(csv.DictReader(raw.decode("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LabelsError(
+            expected=f"a CSV file in UTF-8 at {path.name}", found=str(error), remedy="give the file with --labels"
+        ) from error
+    header = [name for name in (rows[0] if rows else {}) if name]
+    score, outcome = (_column(header, names) for names in (SCORE_COLUMNS, OUTCOME_COLUMNS))
+    pairs = [_pair(row[score], row[outcome], number) for number, row in enumerate(rows, start=2)]
+    scores, y = (np.array(values, dtype=np.float64) for values in zip(*pairs, strict=True))
+    return Labels(scores=scores, y=y, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def one_model(root: Path, outcome: str | None) -> Model:
+    """The model in an artifact folder, in an outcome's folder, or of one outcome in a folder of models.
+
+    Raises ArtifactError when that is not one model.
+    """
+    if outcome is None:
+        several = [name for name in OUTCOMES if versions(root / name)]
+        if len(several) > 1:
+            raise ArtifactError(
+                expected="one model", found=f"{' and '.join(several)} in {root.name}", remedy="choose with --outcome"
+            )
+        return load_model(the_version(root / several[0] if several else root))
+    if outcome not in OUTCOMES:
+        raise ArtifactError(
+            expected=f"--outcome {' or '.join(OUTCOMES)}", found=repr(outcome), remedy="choose one of them"
+        )
+    return load_model(the_version(root / outcome))
+
+
+def _column(header: list[str], names: tuple[str, ...]) -> str:
+    found = [name for name in header if name.strip().lower() in names]
+    if len(found) != 1:
+        raise LabelsError(
+            expected=f"one column named {' or '.join(names)}, and rows below the header",
+            found=", ".join(header) or "no rows",
+            remedy="write a CSV file with the header score,outcome",
+        )
+    return found[0]
+
+
+def _pair(score: str | None, outcome: str | None, line: int) -> tuple[float, float]:
+    try:
+        probability, label = float(score or ""), float(outcome or "")
+    except ValueError:
+        probability, label = math.nan, math.nan
+    if not 0 < probability < 1 or label not in (0.0, 1.0):
+        raise LabelsError(
+            expected="a score between 0 and 1, both excluded, and an outcome of 0 or 1",
+            found=f"something else in line {line}",
+            remedy="leave out people without a score or without a known outcome",
+        )
+    return probability, label
+
+
+def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
+    """Writes out/<outcome>/<version>+local.<hash>/ and reads it back.
+
+    Raises LabelsError for fewer than LEAST_EVENTS people with or without the outcome, or scores that rank people the
+    wrong way round; ArtifactError when the new version is there already or does not verify.
+    """
+    events = int(labels.y.sum())
+    if min(events, labels.y.size - events) < LEAST_EVENTS:
+        raise LabelsError(
+            expected=f"at least {LEAST_EVENTS} people with the outcome and {LEAST_EVENTS} without",
+            found=f"{events} with and {labels.y.size - events} without",
+            remedy="collect more; until then the model stays as it is",
+        )
+    x = np.log(labels.scores / (1 - labels.scores))
+    line = fit_line(x, labels.y)
+    if line is None or line.slope <= 0:
+        raise LabelsError(
+            expected="scores that are higher, on the whole, for people with the outcome",
+            found="the opposite, or one score for everybody",
+            remedy="check that outcome 1 means present and that the scores are of this model",
+        )
+    line = _shrunk(line)
+    later = Calibration(intercept=line.intercept, slope=line.slope)
+    spread = _spread(line, x)
+    version = f"{model.version.partition('+')[0]}+local.{labels.sha256[:8]}"
+    target = out / model.outcome / version
+    if target.exists():
+        raise ArtifactError(
+            expected=f"no version {version} in {model.outcome} yet",
+            found="one",
+            remedy="choose another folder with --out, or use the one that is there",
+        )
+    before, after = (_figures(values, labels.y) for values in (x, later.log_odds(x)))
+    result = Recalibrated(
+        folder=target,
+        version=version,
+        n=labels.y.size,
+        events=events,
+        slope=_around(line.slope, line.slope_error),
+        shift=_around(line.intercept, line.intercept_error),
+        before=before,
+        after=after,
+    )
+    _write(model, result, later, spread, labels.sha256)
+    return result
+
+
+def _shrunk(line: LogisticLine) -> LogisticLine:
+    """The line, drawn to the one that changes nothing by what chance alone would move it (James and Stein).
+
+    Level and slope are drawn one by one, the level where it does not depend on the slope. What is large beside its
+    standard error stays; what is no larger than it says nothing against the old scores and goes. Errors stay those of
+    the labels.
+    """
+    centre = -line.covariance / line.slope_error**2
+    level_error = math.sqrt(max(line.intercept_error**2 - line.covariance**2 / line.slope_error**2, 0.0))
+    level = _kept(line.intercept + line.slope * centre - centre, level_error)
+    slope = 1 + _kept(line.slope - 1, line.slope_error)
+    return replace(line, intercept=level + centre - slope * centre, slope=slope)
+
+
+def _kept(change: float, error: float) -> float:
+    return change * max(0.0, 1 - (error / change) ** 2) if change else 0.0
+
+
+def _spread(line: LogisticLine, x: Floats) -> Spread:
+    """The line's own uncertainty, on the scale of the new log-odds."""
+    centre = float(x.mean())
+    level = line.intercept_error**2 + 2 * centre * line.covariance + centre**2 * line.slope_error**2
+    both = line.covariance + centre * line.slope_error**2
+    return Spread(
+        centre=line.intercept + line.slope * centre,
+        level=level,
+        both=both / line.slope,
+        tilt=(line.slope_error / line.slope) ** 2,
+        times=NormalDist().inv_cdf(0.5 + NOMINAL_COVERAGE / 2),
+    )
+
+
+def _figures(log_odds: Floats, y: Floats) -> dict[str, Any]:
+    line = fit_line(log_odds, y)
+    return {
+        "slope": None if line is None else _around(line.slope, line.slope_error),
+        "o_e": observed_over_expected(probabilities(log_odds), y),
+    }
+
+
+def _around(value: float, error: float) -> dict[str, float]:
+    return {"value": round(value, 4), "low": round(value - 1.96 * error, 4), "high": round(value + 1.96 * error, 4)}
+
+
+def _write(model: Model, result: Recalibrated, later: Calibration, spread: Spread, digest: str) -> None:
+    aside = result.folder.parent / f".{result.version}-unfinished"
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(model.folder, aside)
+    calibration = load_json(aside / "calibration.json")
+    scorers = [calibration[FINAL], *calibration["folds"].values()]
+    for tiers in scorers:
+        for tier in tiers.values():
+            tier["line"] = asdict(Calibration(**tier["line"]).then(later))
+            tier["spread"] = asdict(spread)
+    dump(aside / "calibration.json", calibration)
+    manifest = load_json(aside / MANIFEST)
+    moved = {rate: float(probabilities(later.log_odds(_logit(p)))) for rate, p in manifest["operating_points"].items()}
+    write_manifest(
+        aside,
+        {
+            **manifest,
+            "version": result.version,
+            "operating_points": {rate: round(value, 6) for rate, value in moved.items()},
+            "recalibration": {
+                "from_version": model.version,
+                "labels_sha256": digest,
+                **{name: value for name, value in asdict(result).items() if name not in ("folder", "version")},
+            },
+        },
+    )
+    try:
+        load_model(aside)
+    except ArtifactError:
+        shutil.rmtree(aside)
+        raise
+    aside.rename(result.folder)
+
+
+def _logit(probability: float) -> Floats:
+    return np.asarray(math.log(probability / (1 - probability)))

@@ -1,0 +1,217 @@
+"""What a model would have done: trained on earlier cycles, judged on the next; and what each choice costs or gains.
+
+`validation` returns the JSON of validation.json. Forward in time: every cycle but the first is judged by scorers
+trained on the cycles before it. Beside them stand refits, boosters of the same recipe trained for one pattern alone,
+so that the price of one artifact for all patterns is known; the coverage of the intervals; what each block of inputs
+adds, and what each input left out would have added. Breaches of the targets are listed, not hidden. Aggregates only.
+Does not choose anything by itself: the choices are in decision 0111.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.evaluation.evaluate import (
+    Contender,
+    Mask,
+    Matrix,
+    Progress,
+    evaluate_outcome,
+    hidden_but,
+    margins,
+    scored,
+)
+from models.evaluation.metrics import MINIMUM_EVENTS, auroc, auroc_difference
+from models.inputs.feature_schema import DEPRESSION, FeatureSpec
+from models.inputs.patterns import ALL, HEADLINE, patterns
+from models.scoring.calibration import Floats, fit_line
+from models.survey.nhanes import LEFT_OUT
+from models.training.fitting import MAX_DEPTH, MINIMUM_DATA, SEED, Fitter, Sample, boosted
+
+REPEATS = 400
+"""Bootstrap draws of each difference."""
+BLOCKS = ("lifestyle", "conditions", "utilisation", "drugs", "needs", "pro")
+LEAST_SUBGROUP_AUROC = 0.75
+SUBGROUP_O_E = (0.8, 1.25)
+"""Fairness targets: the first for depression, the second for both outcomes."""
+
+
+def forward(fitter: Fitter, progress: Progress) -> Contender:
+    """A contender whose fold for each cycle but the first was trained on the cycles before it."""
+    sample = fitter.sample
+    folds = {}
+    for done, cycle in enumerate(sample.folds[1:]):
+        progress(f"Validating {sample.outcome} forward in time", done, len(sample.folds) - 1)
+        folds[cycle] = fitter.scorer(sample.cycles < cycle)
+    progress(f"Validating {sample.outcome} forward in time", len(folds), len(folds))
+    return Contender(
+        outcome=sample.outcome,
+        schema=sample.schema,
+        minimum_data=MINIMUM_DATA,
+        final=folds[sample.folds[-1]],
+        folds=folds,
+    )
+
+
+def validation(fitter: Fitter, folds: Contender, progress: Progress) -> dict[str, Any]:
+    """validation.json. folds: the contender that leaves each cycle out, for the coverage of its intervals.
+
+    Raises ValueError when the first cycle alone does not allow a calibration.
+    """
+    sample = fitter.sample
+    contender = forward(fitter, progress)
+    later = sample.cycles > sample.folds[0]
+    people = sample.people[later]
+    figures = evaluate_outcome(people, contender, progress=progress, subgroups=("care",), cycle_subgroups=("care",))
+    refits = _refits(sample, contender, progress)
+    for pattern, result in figures["patterns"].items():
+        if pattern != ALL:
+            result["refit"] = refits[pattern]
+    return {
+        "forward": {"cycles": sample.folds[1:], **figures},
+        "uncertainty": {
+            "forward": _coverage(contender, sample, later),
+            "leave-one-cycle-out": _coverage(folds, sample, np.full(len(sample.y), fill_value=True)),
+        },
+        "blocks": _blocks(sample, progress),
+        "left_out": _left_out(sample, progress),
+    }
+
+
+def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[str, Any]:
+    """Pattern -> AUROC of refits, and how far the shipped recipe is from them, paired on the same people."""
+    wanted = {p: v for p, v in patterns(sample.outcome, sample.schema).items() if p != ALL}
+    later = sample.cycles > sample.folds[0]
+    found = {}
+    for done, (pattern, visible) in enumerate(wanted.items()):
+        progress(f"Refitting {sample.outcome} per pattern", done, len(wanted))
+        shown = hidden_but(sample.matrix, sample.schema, visible)
+        refit = _walk(sample, shown, sample.schema.features)
+        ours = scored(contender, pattern, visible, sample.matrix[later], sample.people[later])
+        used = ours.has_score
+        a, b, y, cycles = ours.log_odds[used], refit[later][used], ours.y[used], sample.cycles[later][used]
+        found[pattern] = {
+            "auroc": auroc(b, y),
+            "difference": auroc_difference(a, b, y, cycles, repeats=REPEATS, seed=SEED),
+        }
+    progress(f"Refitting {sample.outcome} per pattern", len(wanted), len(wanted))
+    return found
+
+
+def _walk(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Floats:
+    """Margins for each cycle but the first of a booster trained on these rows of the cycles before it."""
+    found = np.full(len(sample.y), np.nan)
+    for cycle in sample.folds[1:]:
+        earlier, own = sample.cycles < cycle, sample.cycles == cycle
+        booster = boosted(features, [matrix[earlier]], sample.y[earlier], MAX_DEPTH[sample.outcome])
+        found[own] = margins(booster, matrix[own])
+    return found
+
+
+def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any]:
+    """Pattern -> share of people for whom their cycle's own calibration lay within the interval they were given.
+
+    A cycle's own calibration is a line fitted on that very cycle, which its scorer had not seen; it carries the
+    sampling error of that fit, so that the true share is somewhat higher.
+    """
+    people, matrix, cycles = sample.people[rows], sample.matrix[rows], sample.cycles[rows]
+    found = {}
+    for pattern, visible in patterns(sample.outcome, sample.schema).items():
+        if pattern == ALL:
+            continue
+        ours = scored(contender, pattern, visible, matrix, people)
+        held = n = 0
+        for cycle in sorted(set(cycles)):
+            own = (cycles == cycle) & ours.has_score
+            line = fit_line(ours.log_odds[own], ours.y[own])
+            if line is not None:
+                right = line.intercept + line.slope * ours.log_odds[own]
+                held += int((np.abs(right - ours.log_odds[own]) <= ours.half_width[own]).sum())
+                n += int(own.sum())
+        found[pattern] = {"n": n, "held": round(held / n, 4) if n else None}
+    return found
+
+
+def _blocks(sample: Sample, progress: Progress) -> dict[str, Any]:
+    """Block -> by how much AUROC falls without it, everything but the PHQ known, forward in time, refitted."""
+    names = patterns(sample.outcome, sample.schema)[HEADLINE]
+    specs = [s for s in sample.schema.features if s.name in names]
+    variants = ((block, [s for s in specs if s.group != block]) for block in BLOCKS)
+    return _compared(sample, specs, variants, {}, len(BLOCKS), "What each block of inputs adds", progress)
+
+
+def _left_out(sample: Sample, progress: Progress) -> dict[str, Any]:
+    """What is left out -> by how much AUROC rises with it. Empty where the frame was read without it."""
+    names = patterns(sample.outcome, sample.schema)[HEADLINE]
+    specs = [s for s in sample.schema.features if s.name in names]
+    known = {n: c for n, c in LEFT_OUT.items() if set(c) <= set(sample.people)}
+    extra = {
+        name: sample.people[name].to_numpy(dtype=np.float32)
+        for columns in known.values()
+        for name in columns
+        if sample.people[name].notna().any()
+    }
+    variants = (
+        (label, [*specs, *(_outsider(name) for name in columns if name in extra)]) for label, columns in known.items()
+    )
+    return _compared(sample, specs, variants, extra, len(known), "What inputs left out would add", progress)
+
+
+def _outsider(name: str) -> FeatureSpec:
+    return FeatureSpec(name=name, block="left-out", group="left-out", kind="number")
+
+
+def _compared(
+    sample: Sample,
+    specs: Sequence[FeatureSpec],
+    variants: Iterator[tuple[str, list[FeatureSpec]]],
+    extra: Mapping[str, Matrix],
+    count: int,
+    label: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    def walked(chosen: Sequence[FeatureSpec]) -> Floats:
+        return _walk(sample, np.column_stack([columns[s.name] for s in chosen]), chosen)[later]
+
+    columns: dict[str, Matrix] = {s.name: sample.matrix[:, sample.schema.names.index(s.name)] for s in specs}
+    columns.update(extra)
+    later = sample.cycles > sample.folds[0]
+    y, cycles = sample.y[later], sample.cycles[later]
+    apart = (sample.people["in_care"] == 0).to_numpy()[later]
+    plain = walked(specs)
+    found = {}
+    for done, (name, chosen) in enumerate(variants):
+        progress(f"{label}, {sample.outcome}", done, count)
+        other = walked(chosen)
+        found[name] = {
+            "everybody": auroc_difference(other, plain, y, cycles, repeats=REPEATS, seed=SEED),
+            "not-in-care": auroc_difference(
+                other[apart], plain[apart], y[apart], cycles[apart], repeats=REPEATS, seed=SEED
+            ),
+        }
+    progress(f"{label}, {sample.outcome}", count, count)
+    return found
+
+
+def breaches(outcome: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every subgroup, everything but the PHQ known and with PHQ-2, that misses a fairness target.
+
+    metrics: {"patterns": ...} of one outcome. A figure misses a target when its value does, whatever its interval.
+    """
+    found = []
+    for pattern in (HEADLINE, "phq2"):
+        for variable, groups in metrics["patterns"][pattern]["all"]["subgroups"].items():
+            for group, figures in groups.items():
+                if min(figures["events"], figures["n"] - figures["events"]) < MINIMUM_EVENTS:
+                    continue
+                where = {"pattern": pattern, "variable": variable, "group": group, "events": figures["events"]}
+                area, ratio = figures["auroc"], figures["o_e"]
+                if outcome == DEPRESSION and area["value"] < LEAST_SUBGROUP_AUROC:
+                    found.append({**where, "what": "auroc", "found": area, "target": f">= {LEAST_SUBGROUP_AUROC}"})
+                if not SUBGROUP_O_E[0] <= ratio["value"] <= SUBGROUP_O_E[1]:
+                    target = f"{SUBGROUP_O_E[0]} to {SUBGROUP_O_E[1]}"
+                    found.append({**where, "what": "o_e", "found": ratio, "target": target})
+    return found

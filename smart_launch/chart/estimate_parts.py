@@ -1,0 +1,92 @@
+"""The estimates of a page with their bars and figures; or the one reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from explanations.judgement.assessment import Assessment
+from explanations.pictures.small_plots import bar, icon_array
+from explanations.words.estimates import ADDS_UP, EstimateView, estimate_views
+from explanations.words.notices import NoticeSettings
+from explanations.words.phrasebook import Phrasebook
+from models.inputs.feature_schema import DEPRESSION, SUICIDAL_IDEATION
+from models.scoring.risk import NotScored
+from smart_launch.pages.markdown import line
+from smart_launch.pages.messages import gettext as _
+from smart_launch.pages.messages import later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What moved an estimate: what it was, what it did, and its bar."""
+
+    what: Markup
+    change: str
+    bar: Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One outcome; `view` has the words. `wide` and `narrow`: one hundred figures, where the site turned them on."""
+
+    view: EstimateView
+    rows: tuple[Row, ...]
+    wide: Markup | None = None
+    narrow: Markup | None = None
+    adds_up: str = ADDS_UP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """All of them. `reason`: instead, why there is none, where that is the same for all."""
+
+    views: tuple[Estimate, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an opinion may be about: its code, and its words."""
+
+    code: str
+    words: str
+
+
+def estimates_of(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> Estimates:
+    """The estimates, those that are there first."""
+    views = estimate_views(assessment, settings, phrases)
+    details = {view.detail for view in views}
+    if len(details) == 1 and not any(view.rows for view in views):
+        return Estimates(reason=details.pop())
+    return Estimates(views=tuple(_estimate(view) for view in sorted(views, key=lambda v: (not v.above, not v.rows))))
+
+
+def _estimate(view: EstimateView) -> Estimate:
+    rows = tuple(
+        Row(what=line(r.what[:1].upper() + r.what[1:]), change=r.change, bar=drawn(bar(r.log_odds))) for r in view.rows
+    )
+    if view.probability is None or view.high is None:
+        return Estimate(view=view, rows=rows)
+    name = f"share-{view.outcome}"
+    return Estimate(
+        view=view,
+        rows=rows,
+        wide=drawn(icon_array(view.probability, view.high, f"{name}-wide")),
+        narrow=drawn(icon_array(view.probability, view.high, f"{name}-narrow", columns=10)),
+    )
+
+
+def drawn(svg: str) -> Markup:
+    """A picture that `explanations` drew: its texts are escaped there."""
+    return Markup(svg)  # noqa: S704 - escaped where it is drawn
+
+
+def outcomes_of(assessment: Assessment) -> tuple[Outcome, ...]:
+    """The outcomes that an estimate was made of, and the page itself."""
+    made = [score.outcome for score in assessment.scores if not isinstance(score, NotScored)]
+    return (*(Outcome(code=code, words=_(SHORT[code])) for code in made), Outcome(code="page", words=_("This page")))
+
+
+SHORT = {DEPRESSION: later("Estimate of depressive symptoms"), SUICIDAL_IDEATION: later("Estimate of thoughts")}

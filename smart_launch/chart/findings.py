@@ -1,0 +1,217 @@
+"""Notices as findings on a page: a word and an edge for how pressing they are, what to do, and where that is done.
+
+The same words as on the cards. Actions are drafts or forms; nothing here orders, calls or notifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from explanations.words.notice_list import crisis_line
+from explanations.words.notices import MODEL_LABEL, Notice
+from fhir_adapters.facts import PatientRecord
+from models.rules.safety_rules import SAFETY_TOPICS, Topic, Urgency
+from smart_launch.chart.reading import Reading, may
+from smart_launch.launch.guard import Opened
+from smart_launch.oauth import scopes
+from smart_launch.pages.markdown import html, line
+from smart_launch.pages.messages import gettext as _
+from smart_launch.pages.messages import later
+
+ADULT = 18
+# A longer list is cut, and the rest folded.
+MOST_LINES = 8
+EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
+WORDS = {
+    Topic.ACUTE_SAFETY: later("Acute"),
+    Topic.POSITIVE_SAFETY_ANSWER: later("Ask"),
+    Topic.RECENT_SAFETY: later("Ask again"),
+    Topic.DATA_ANOMALY: later("Check data"),
+    Topic.DEPRESSION_FOLLOW_UP: later("Follow up"),
+    Topic.SCREENING_PROMPT: later("Prompt"),
+    Topic.COULD_NOT_ASSESS: later("Not assessed"),
+}
+FORM, SHORT, TASK, AGAIN = "forms/phq-9", "forms/phq-2", "tasks/new", ""
+# The same page with the order for an assessment chosen.
+ASSESS = f"{TASK}?assessment=1"
+LABELS = {
+    FORM: later("Start PHQ-9 with the patient"),
+    SHORT: later("Start PHQ-2"),
+    TASK: later("Draft follow-up task"),
+    ASSESS: later("Draft assessment order and follow-up"),
+    AGAIN: later("Try again"),
+}
+# On their cards the order for an assessment is the first draft.
+ASSESSED = (Topic.ACUTE_SAFETY, Topic.RECENT_SAFETY)
+ACTIONS = {
+    Topic.ACUTE_SAFETY: (TASK,),
+    Topic.POSITIVE_SAFETY_ANSWER: (FORM, TASK),
+    Topic.RECENT_SAFETY: (TASK, FORM),
+    Topic.DEPRESSION_FOLLOW_UP: (FORM, TASK),
+    # Two questions first, where nothing but a pattern asks for them; they do not ask about self-harm.
+    Topic.SCREENING_PROMPT: (FORM, SHORT),
+    Topic.COULD_NOT_ASSESS: (FORM, AGAIN),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A button: its words, and the address of its page below that of the launch."""
+
+    label: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One notice. `word` and `edge` say how pressing it is. `more`: lines of the chart that are folded.
+
+    came_from: whether the clinician came from the card of this topic. crisis: on the first finding about safety.
+    by_model: its reasons are in the section of the estimate.
+    """
+
+    topic: str
+    word: str
+    edge: str
+    summary: str
+    heading: str
+    chart: Markup
+    more: Markup | None
+    more_count: int
+    consider_heading: str
+    consider: tuple[Markup, ...]
+    basis: Markup
+    actions: tuple[Action, ...]
+    crisis: Markup | None
+    came_from: bool
+    by_model: bool
+
+
+def findings_of(reading: Reading, there: Opened) -> tuple[Finding, ...]:
+    """The findings of a reading, in the order of its notices."""
+    first = next((notice for notice in reading.notices if notice.crisis), None)
+    crisis = line(crisis_line(reading.assessment, there.site.notices))
+    found, offered = [], set[str]()
+    for notice in reading.notices:
+        # One page: a button stands where it is needed first.
+        paths = [path for path in ACTIONS.get(notice.topic, ()) if path not in offered and (notice.offers or not path)]
+        # The short form asks nothing about self-harm: it is no second choice where the whole one is called for already.
+        paths = [path for path in paths if path != SHORT or FORM in paths]
+        offered.update(paths)
+        buttons = actions(paths, reading.assessment.record, there, assess=notice.topic in ASSESSED)
+        found.append(_finding(notice, there, buttons, crisis if notice is first else None))
+    return tuple(found)
+
+
+def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis: Markup | None) -> Finding:
+    shown, folded = _parted(notice)
+    return Finding(
+        topic=notice.topic.value,
+        word=_(WORDS[notice.topic]),
+        edge=EDGES[notice.urgency],
+        summary=notice.summary,
+        heading=notice.heading,
+        chart=html(_block(shown)),
+        more=html(_block(folded)) if folded else None,
+        more_count=len(folded),
+        consider_heading=notice.consider_heading,
+        consider=tuple(line(text) for text in notice.consider),
+        basis=line(notice.basis),
+        actions=buttons,
+        crisis=crisis,
+        came_from=there.session.context.topic == notice.topic.value,
+        by_model=notice.label == MODEL_LABEL,
+    )
+
+
+def actions(paths: Iterable[str], record: PatientRecord, there: Opened, *, assess: bool = False) -> tuple[Action, ...]:
+    """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
+    usable = [path for path in paths if _usable(path, record, there)]
+    return tuple(_action(ASSESS if assess and path == TASK else path) for path in usable)
+
+
+def _action(path: str) -> Action:
+    return Action(label=_(LABELS[path]), path=path)
+
+
+def _usable(path: str, record: PatientRecord, there: Opened) -> bool:
+    if path == AGAIN:
+        return bool(record.lacking)
+    if record.deceased or not there.registration.write_back:
+        return False
+    if path == TASK:
+        return may(there.session)("Task", "c")
+    young = record.age_years is not None and record.age_years < ADULT
+    return not young and may(there.session)("QuestionnaireResponse", "c")
+
+
+def _parted(notice: Notice) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lines that are shown at once, and those that are folded: the end of a long list, a model's reasons.
+
+    A table stays whole, and the first line of a finding, which is bold, is never folded: an acute answer must not stand
+    behind a press. The section of the estimate shows the same reasons, with their bars.
+    """
+    lines = notice.chart
+    if notice.label == MODEL_LABEL:
+        reasons = _reasons(lines)
+        return tuple(text for text in lines if text not in reasons), reasons
+    if len(lines) <= MOST_LINES:
+        return lines, ()
+    last = max((place for place, text in enumerate(lines, start=1) if text.startswith("**")), default=0)
+    cut = max(MOST_LINES - 2, last, sum(text.startswith("|") for text in lines))
+    return lines[:cut], lines[cut:]
+
+
+def _reasons(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines after the first bold one, up to the history; bold ones name the estimates."""
+    start = next((place for place, text in enumerate(lines) if text.startswith("**")), len(lines))
+    end = next((place for place, text in enumerate(lines) if text.startswith("History:")), len(lines))
+    return tuple(text for text in lines[start:end] if not text.startswith("**"))
+
+
+def _block(lines: Iterable[str]) -> str:
+    """List items; lines of a table stand together as a table."""
+    listed = list(lines)
+    table = [text for text in listed if text.startswith("|")]
+    items = [f"- {text}" for text in listed if not text.startswith("|")]
+    return "\n\n".join(part for part in ("\n".join(table), "\n".join(items)) if part)
+
+
+def about_safety(notices: Iterable[Notice]) -> bool:
+    """Whether any is about safety: then the page says that nobody was notified."""
+    return any(notice.topic in SAFETY_TOPICS for notice in notices)
+
+
+READ_WORDS = {
+    "Patient": later("patient details"),
+    "Observation": later("measurements and screening answers"),
+    "QuestionnaireResponse": later("questionnaires"),
+    "Condition": later("conditions"),
+    "MedicationRequest": later("medicines"),
+    "Medication": later("names of medicines"),
+    "Encounter": later("visits"),
+    "Procedure": later("procedures"),
+    "Consent": later("consents"),
+}
+WRITE_WORDS = {
+    "QuestionnaireResponse": later("questionnaires"),
+    "Observation": later("totals and answers"),
+    "Task": later("draft tasks"),
+    "ServiceRequest": later("draft orders"),
+}
+
+
+def not_granted(there: Opened) -> tuple[str, ...]:
+    """What the chart did not allow of what was asked, in a sentence each for reading and for writing."""
+    lacking = scopes.missing(there.session.asked, there.session.scopes)
+    read = [_(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == scopes.READ]
+    write = [_(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != scopes.READ]
+    said = []
+    if read:
+        said.append(_("The chart did not allow this app to read: {parts}.").format(parts=", ".join(read)))
+    if write:
+        said.append(_("The chart did not allow this app to write: {parts}.").format(parts=", ".join(write)))
+    return tuple(said)

@@ -1,0 +1,138 @@
+"""The chart of a session, read again for every page: who the patient is, what is known, what follows from it.
+
+The same gathering, rules, models and words as a hook call, with the token of this launch. Nothing of a card is
+believed here. A right that was not granted, or granted for part of a type only, is named: what is not seen must not
+pass for what is not there (SMART-042, 043).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from explanations.judgement.assessment import Assessment, assess
+from explanations.words.notice_list import notices
+from explanations.words.notices import Notice
+from fhir_adapters.access.client import FhirClient
+from fhir_adapters.access.prefetch import Access, gather, templates
+from fhir_adapters.errors import FhirError, NotAuthorized, Refused
+from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources import gathered as part
+from fhir_adapters.resources.gathered import Gathered
+from fhir_adapters.resources.identity import Identity, identity
+from fhir_adapters.resources.r4 import Resource
+from smart_launch.errors import EhrFailed
+from smart_launch.launch.guard import Opened, refreshed
+from smart_launch.oauth import scopes
+from smart_launch.runtime import AppRuntime
+from smart_launch.session.sessions import Session
+
+LEAST_BUDGET_S = 8.0
+NOT_ALL_TYPES = "the access given covers part of them only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One reading of a chart. `at` is UTC; `notices` are those of the cards, in the same order."""
+
+    identity: Identity
+    assessment: Assessment
+    notices: tuple[Notice, ...]
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads with the token of a session, what its scopes allow. `expired`: the server took the token for no good."""
+
+    client: FhirClient
+    granted: tuple[str, ...]
+    expired: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, query: str) -> list[Resource]:
+        kind = query.partition("?")[0].partition("/")[0]
+        if not any(scopes.granted(self.granted, kind, right) for right in (scopes.READ, scopes.SEARCH)):
+            raise Refused("the chart did not allow this app to read them")
+        try:
+            return self.client.get(query)
+        except NotAuthorized:
+            self.expired.set()
+            raise
+
+
+def read_chart(app: AppRuntime, there: Opened) -> Reading:
+    """What is known of the patient of this session now. Raises EhrFailed when even the Patient cannot be had."""
+    now = app.now()
+    found = _gathered(app, there, there.session, now)
+    if found is None:
+        # The token was good by the clock and not for the server: once more with a new one (SMART-082).
+        found = _gathered(app, there, refreshed(app, there.registration, there.session), now, last=True)
+    if found is None or (found.patient is None and not _kept_from_us(found)):
+        why = next((u.reason for u in found.unknown if u.what == part.PATIENT), "") if found else "refused"
+        raise EhrFailed(f"chart: the patient could not be read ({why})", "no-chart")
+    try:
+        record = patient_record(
+            found,
+            settings=there.site.reading,
+            as_of=now,
+            encounter=there.session.context.encounter_reference,
+        )
+    except FhirError as error:
+        raise EhrFailed("chart: the patient could not be read", "no-chart") from error
+    assessment = assess(record, app.engine(there.site.thresholds))
+    return Reading(
+        identity=identity(found.patient),
+        assessment=assessment,
+        notices=notices(assessment, there.site.notices, app.phrases),
+        at=now,
+    )
+
+
+def _kept_from_us(found: Gathered) -> bool:
+    """Whether nothing was read because the patient does not want it."""
+    return found.consent in (Consent.OPTED_OUT, Consent.DENIED)
+
+
+def _gathered(
+    app: AppRuntime, there: Opened, session: Session, now: datetime, *, last: bool = False
+) -> Gathered | None:
+    """All parts of the chart; None when the token has expired and another can be had."""
+    budget_s = max(LEAST_BUDGET_S, there.site.reading.budget_s)
+    reader = _Reader(
+        client=FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + budget_s),
+        granted=session.scopes,
+    )
+    user = session.fhir_user
+    found = gather(
+        session.context.patient,
+        {},
+        Access(fetch=reader, server=session.iss),
+        settings=there.site.reading,
+        as_of=now,
+        user=user,
+        opted_out=app.opted_out(session.site, session.context.patient),
+        keys=part.OPENED,
+    )
+    if reader.expired.is_set() and session.refresh_token is not None and not last:
+        return None
+    return _with_partial_rights(found, session.scopes)
+
+
+def _with_partial_rights(found: Gathered, granted: tuple[str, ...]) -> Gathered:
+    """Parts whose type can be read in part only are not known, however many resources came."""
+    partial = [
+        Unknown(what=template.key, reason=NOT_ALL_TYPES, needed=template.needed)
+        for template in templates(part.OPENED)
+        if template.key in found.known and any(scopes.narrowed(granted, kind) for kind in template.types[:1])
+    ]
+    names = {gap.what for gap in partial}
+    return replace(found, known=found.known - names, unknown=(*found.unknown, *partial)) if partial else found
+
+
+def may(session: Session) -> Callable[[str, str], bool]:
+    """Whether a type may be written: `may("Observation", "c")`."""
+    return lambda kind, right: scopes.granted(session.scopes, kind, right)

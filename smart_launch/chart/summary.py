@@ -1,0 +1,224 @@
+"""A reading of the chart as what the page shows, in the order of the page. Pure; no HTML but that of markdown and SVG.
+
+Findings first, then results over time, what was known, the estimate, medicines, guidelines. What was known stands
+before the estimate, so that gaps are read first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from importlib.metadata import version
+
+from markupsafe import Markup
+
+from explanations.words.availability import AvailableRow, availability, withheld_words
+from explanations.words.help_lines import GuidelineLink, guidelines
+from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
+from explanations.words.notice_list import history_apart
+from explanations.words.notices import PARTS
+from explanations.words.other_results import other_results
+from explanations.words.phrasebook import Phrasebook, day, long_day
+from fhir_adapters.access.prefetch import NOT_PERMITTED
+from fhir_adapters.facts import Consent, PatientRecord
+from fhir_adapters.resources.gathered import MEDICATIONS
+from fhir_adapters.resources.identity import Identity
+from models.rules.safety_rules import Topic, Urgency
+from models.scoring.risk import RiskScore
+from smart_launch.chart.estimate_parts import Estimate, Outcome, estimates_of, outcomes_of
+from smart_launch.chart.findings import FORM, Action, Finding, about_safety, actions, findings_of, not_granted
+from smart_launch.chart.opinions import REASON_WORDS
+from smart_launch.chart.reading import Reading
+from smart_launch.chart.trends import Trend, trends_of
+from smart_launch.launch.guard import Opened
+from smart_launch.pages.markdown import line
+from smart_launch.pages.messages import gettext as _
+from smart_launch.pages.messages import later
+
+PACKAGE = "mental-health-cds"
+GENDERS = {"female": later("female"), "male": later("male"), "other": later("other"), "unknown": later("unknown")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Who the patient is, as the banner says it. None: not recorded, or not to be read."""
+
+    name: str | None
+    born: str | None
+    gender: str | None
+    identifier: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """What stands in the place of findings where there are none: a headline, sentences and what can be done."""
+
+    headline: str
+    lines: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """Another questionnaire on file: what was answered, latest first, and where the instrument is at home."""
+
+    title: str
+    rows: tuple[Markup, ...]
+    more: int
+    home: GuidelineLink | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Everything on the page.
+
+    kept: nothing of the chart may be shown (the patient does not want it), and the rest is empty. again: something was
+    not read, so that trying again makes sense. history: where no finding carries it. acute: estimates are folded.
+    notified: that nobody was is said. medicines: None where the list was not read. caution: what stands before them,
+    where bipolar disorder is recorded. outcomes, reasons: what an opinion may be about, and why, as (code, words).
+    """
+
+    who: Who
+    read_at: str
+    lead: Lead | None
+    kept: bool = False
+    findings: tuple[Finding, ...] = ()
+    history: tuple[Markup, ...] = ()
+    gaps: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    again: bool = False
+    acute: bool = False
+    notified: bool = False
+    trends: tuple[Trend, ...] = ()
+    others: tuple[Other, ...] = ()
+    known: tuple[AvailableRow, ...] = ()
+    withheld: str = ""
+    estimates: tuple[Estimate, ...] = ()
+    no_estimate: str = ""
+    medicines: tuple[MedicineLine, ...] | None = None
+    caution: str = ""
+    about_medicines: tuple[str, ...] = ()
+    guidelines: tuple[GuidelineLink, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    reasons: tuple[tuple[str, str], ...] = ()
+    versions: tuple[str, ...] = ()
+
+
+def others_of(record: PatientRecord) -> tuple[Other, ...]:
+    """Questionnaires beside those that have a picture."""
+    return tuple(
+        Other(title=found.title, rows=tuple(line(row) for row in found.rows), more=found.more, home=found.home)
+        for found in other_results(record)
+    )
+
+
+def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
+    """The page of a reading."""
+    assessment, record = reading.assessment, reading.assessment.record
+    who = who_of(reading.identity, record.age_years, deceased=record.deceased)
+    read_at = moment(reading.at, there.site.notices.zone)
+    if record.consent in KEPT:
+        lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
+        return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
+    note = "" if record.deceased else treatment_note(record)
+    bipolar = record.bipolar_disorder is not None
+    found = estimates_of(assessment, there.site.notices, phrases)
+    history = history_apart(assessment, reading.notices, there.site.notices)
+    return Summary(
+        who=who,
+        read_at=read_at,
+        lead=_lead(reading, there, only_history=bool(history)),
+        findings=findings_of(reading, there),
+        history=tuple(line(text) for text in history),
+        gaps=_gaps(reading),
+        rights=not_granted(there),
+        again=any(gap.reason != NOT_PERMITTED for gap in record.unknown),
+        acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
+        notified=about_safety(reading.notices),
+        trends=trends_of(record),
+        others=others_of(record),
+        known=availability(assessment, phrases),
+        withheld=withheld_words(record),
+        estimates=found.views,
+        no_estimate=found.reason,
+        medicines=_medicines(record),
+        caution=note if bipolar else "",
+        about_medicines=(*ABOUT, *([note] if note and not bipolar else [])) if record.medicines else (),
+        guidelines=_guidelines(reading, there),
+        outcomes=outcomes_of(assessment),
+        reasons=tuple((code, _(words)) for code, words in REASON_WORDS.items()),
+        versions=_versions(reading),
+    )
+
+
+KEPT = {
+    Consent.OPTED_OUT: later("The patient has chosen not to have this used."),
+    Consent.DENIED: later("A consent on file does not allow this use."),
+}
+
+
+LOOK_THERE = later(
+    "This says nothing about the patient’s safety. Look at the answers in the chart itself; ask if you are concerned."
+)
+
+
+def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None:
+    """What is said where there are no findings, and of a patient who has died. Nothing here reassures."""
+    record = reading.assessment.record
+    if record.deceased:
+        return Lead(headline=_("The patient is recorded as deceased."), lines=(_("No estimate is made."),))
+    if reading.notices:
+        return None
+    return Lead(
+        headline=_("Only history to show from what was read.")
+        if only_history
+        else _("Nothing to show from what was read."),
+        lines=(
+            _("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
+        ),
+        actions=actions((FORM,), record, there),
+    )
+
+
+def _gaps(reading: Reading) -> tuple[str, ...]:
+    """`Not read: medicines (the chart did not answer).` What a finding names already is not said twice."""
+    named = any(notice.topic is Topic.COULD_NOT_ASSESS for notice in reading.notices)
+    return tuple(
+        _("Not read: {part} ({reason}).").format(part=PARTS.get(gap.what, gap.what), reason=gap.reason)
+        for gap in reading.assessment.record.unknown
+        if not (named and gap.needed)
+    )
+
+
+def _medicines(record: PatientRecord) -> tuple[MedicineLine, ...] | None:
+    lines = medicine_lines(record)
+    unread = any(gap.what == MEDICATIONS for gap in record.unknown)
+    return None if unread and not lines else lines
+
+
+def _guidelines(reading: Reading, there: Opened) -> tuple[GuidelineLink, ...]:
+    """The verified links of all topics, each once."""
+    age, country = reading.assessment.record.age_years, there.site.notices.country
+    return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
+
+
+def who_of(known: Identity, age: int | None, *, deceased: bool) -> Who:
+    """An identity as the banner says it; the age of who has died is left out."""
+    born = None
+    if known.birth_date:
+        born = long_day(known.birth_date)
+        born = f"{born} ({age})" if age is not None and not deceased else born
+    gender = GENDERS.get(known.gender or "")
+    return Who(name=known.name, born=born, gender=_(gender) if gender else known.gender, identifier=known.identifier)
+
+
+def moment(at: datetime, zone: tzinfo) -> str:
+    """`23 Nov 2026, 10:12 EST`: a moment at the site."""
+    local = at.astimezone(zone)
+    return f"{day(local.date())}, {local:%H:%M} {local.tzname() or ''}".rstrip()
+
+
+def _versions(reading: Reading) -> tuple[str, ...]:
+    """The package and the models that gave an estimate."""
+    scored = [score for score in reading.assessment.scores if isinstance(score, RiskScore)]
+    return (f"{PACKAGE} {version(PACKAGE)}", *(f"{score.outcome} {score.model_version}" for score in scored))

@@ -1,0 +1,54 @@
+"""Results over time for a page: the picture in two widths, its finding in words, and every result as a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from explanations.judgement.timeline import Timeline, gad7_timeline, phq9_timeline
+from explanations.pictures.plots import NARROW, WIDE, trend
+from explanations.words.trends import TrendRow, trend_rows, trend_sentence
+from fhir_adapters.facts import PatientRecord
+from fhir_adapters.resources.gathered import LOCAL_SCREENING, QUESTIONNAIRES, REST, SCREENING
+from smart_launch.chart.estimate_parts import drawn
+from smart_launch.pages.messages import gettext as _
+
+SOURCES = (SCREENING, QUESTIONNAIRES, LOCAL_SCREENING, REST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """One instrument. `wide` and `narrow` are empty where no result has a place. `unread`: not all could be read."""
+
+    name: str
+    title: str
+    sentence: str
+    wide: Markup
+    narrow: Markup
+    rows: tuple[TrendRow, ...]
+    has_item_9: bool
+    unread: str = ""
+
+
+def trends_of(record: PatientRecord) -> tuple[Trend, ...]:
+    """PHQ-9 always, GAD-7 where there is one."""
+    gad = gad7_timeline(record)
+    found = [("phq-9", phq9_timeline(record)), *([("gad-7", gad)] if gad.points else [])]
+    return tuple(_trend(name, timeline, record) for name, timeline in found)
+
+
+def _trend(name: str, timeline: Timeline, record: PatientRecord) -> Trend:
+    unread = any(gap.what in SOURCES for gap in record.unknown)
+    # "None on file" would be more than is known.
+    sentence = "" if unread and not timeline.points else trend_sentence(timeline)
+    return Trend(
+        name=name,
+        title=_("{instrument} over time").format(instrument=timeline.title),
+        sentence=sentence,
+        wide=drawn(trend(timeline, WIDE, name)),
+        narrow=drawn(trend(timeline, NARROW, name)),
+        rows=trend_rows(timeline),
+        has_item_9=timeline.has_item_9,
+        unread=_("Not all results could be read.") if unread else "",
+    )

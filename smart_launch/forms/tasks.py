@@ -1,0 +1,64 @@
+"""Draft follow-ups that a clinician asks for: a contact within some days, and with it, if wanted, a risk assessment.
+
+Drafts: a person must accept them in the chart; nothing starts and nobody is called. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+from fhir_adapters.writing.completed import Occasion, Slot, author_of, checked, identifier
+from fhir_adapters.writing.drafts import ASSESSMENT, Visit, follow_up_task, service_request
+from smart_launch.errors import NotAllowed
+
+DAYS = (1, 2, 7, 14, 30)
+TASK, ORDER = "task", "order"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """What was asked for. days: None while nothing is chosen. assessment: with a draft order for one."""
+
+    days: int | None
+    assessment: bool
+
+
+def follow_up_in(fields: Mapping[str, Sequence[str]]) -> FollowUp:
+    """What the fields of the page ask for. Raises NotAllowed for what the page does not offer."""
+    days, assessment = fields.get("days", ()), fields.get("assessment", ())
+    offered = {str(number): number for number in DAYS}
+    if len(days) > 1 or len(assessment) > 1 or any(d not in offered for d in days) or any(a != "1" for a in assessment):
+        raise NotAllowed("task: expected one of the choices of the page", "form-refused", 400)
+    return FollowUp(days=offered[days[0]] if days else None, assessment=bool(assessment))
+
+
+def fields_of(wanted: FollowUp) -> dict[str, str]:
+    """The same as fields: what `follow_up_in` reads."""
+    days = {} if wanted.days is None else {"days": str(wanted.days)}
+    return days | ({"assessment": "1"} if wanted.assessment else {})
+
+
+def slots_of(wanted: FollowUp, occasion: Occasion, zone: tzinfo) -> tuple[Slot, ...]:
+    """The drafts, each with an identifier of this submission. Raises NotAllowed when no day was chosen."""
+    if wanted.days is None:
+        raise NotAllowed("task: expected a number of days", "form-refused", 400)
+    visit = Visit(
+        patient_id=occasion.patient.removeprefix("Patient/"),
+        today=occasion.at.astimezone(zone).date(),
+        encounter=occasion.encounter,
+        user=author_of(occasion.user),
+    )
+    at = {"authoredOn": _moment(occasion.at)}
+    task = follow_up_task(visit, wanted.days) | at | {"identifier": [identifier(occasion.submission, TASK)]}
+    slots = [Slot(name=TASK, resource=task)]
+    if wanted.assessment:
+        order = service_request(ASSESSMENT, visit) | at | {"identifier": [identifier(occasion.submission, ORDER)]}
+        slots.append(Slot(name=ORDER, resource=order))
+    checked(slots)
+    return tuple(slots)
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""From a launch to a session, and the guard before every page."""

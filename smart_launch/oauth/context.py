@@ -1,0 +1,52 @@
+"""What the token answer says that the launch is about: patient, encounter, banner, and more (SMART-063 to 070)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from smart_launch.errors import EhrFailed
+from smart_launch.session.sessions import LaunchContext
+
+ID = re.compile(r"[A-Za-z0-9\-._~:]{1,128}")
+REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,50}/[A-Za-z0-9\-._~:]{1,128}")
+LONGEST_TEXT = 2048
+MOST_RESOURCES = 20
+
+
+def launch_context(answer: Mapping[str, Any], *, topic: str | None = None) -> LaunchContext:
+    """The context of a token answer. Raises EhrFailed when it names no patient: no page can be shown then."""
+    patient = answer.get("patient")
+    if not isinstance(patient, str) or not ID.fullmatch(patient) or patient in (".", ".."):
+        raise EhrFailed("token answer: expected patient, the id of the patient in context", "no-patient", 400)
+    encounter = answer.get("encounter")
+    return LaunchContext(
+        patient=patient,
+        encounter=encounter if isinstance(encounter, str) and ID.fullmatch(encounter) else None,
+        # Some servers send it as text; only a clear no hides the banner.
+        banner=answer.get("need_patient_banner") not in (False, "false"),
+        intent=_text(answer.get("intent")),
+        tenant=_text(answer.get("tenant")),
+        style_url=_text(answer.get("smart_style_url")),
+        resources=_resources(answer.get("fhirContext")),
+        topic=topic,
+    )
+
+
+def _text(value: object) -> str | None:
+    plain = isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isprintable()
+    return str(value) if plain else None
+
+
+def _resources(value: object) -> tuple[str, ...]:
+    """Relative references of fhirContext whose role is that of the launch; roles that we do not know are ignored."""
+    found = [
+        entry["reference"]
+        for entry in (value if isinstance(value, list) else ())
+        if isinstance(entry, dict)
+        and entry.get("role", "launch") == "launch"
+        and isinstance(entry.get("reference"), str)
+        and REFERENCE.fullmatch(entry["reference"])
+    ]
+    return tuple(dict.fromkeys(found))[:MOST_RESOURCES]

@@ -1,0 +1,158 @@
+"""`.well-known/smart-configuration` of an EHR: where its OAuth endpoints are and what it can do.
+
+Kept for some minutes for each EHR, a failure for some seconds; read again once when a token endpoint says that it does
+not know us. Endpoints are https and on hosts that the registration knows; anything else is refused and logged, since
+secrets would go there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+from smart_launch.errors import EhrFailed
+from smart_launch.oauth.outbound import allowed_url, get_json, host_of
+from smart_launch.settings import Registration
+
+log = logging.getLogger("mhcds")
+FRESH_S, LEAST_FRESH_S, MOST_FRESH_S = 600, 60, 3600
+MOST_KEPT = 1000
+AFTER_FAILURE_S = 5  # launches at an EHR that hangs do not wait for it one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """What we use of an EHR's configuration. None: it does not say."""
+
+    authorization: str
+    token: str
+    revocation: str | None = None
+    issuer: str | None = None
+    jwks_uri: str | None = None
+    capabilities: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
+    authentication: tuple[str, ...] | None = None
+    algorithms: tuple[str, ...] | None = None
+
+    @property
+    def version_2(self) -> bool:
+        """Whether scopes of version 2 can be asked for; a server that says nothing of either is asked by them."""
+        return "permission-v2" in self.capabilities or "permission-v1" not in self.capabilities
+
+    @property
+    def online(self) -> bool:
+        """Whether a refresh token for the time that the user is there can be asked for."""
+        return "permission-online" in self.capabilities or "online_access" in self.scopes
+
+
+class Discovery:
+    """The configurations of one process."""
+
+    def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        self._local, self._clock = local, clock
+        self._kept: dict[str, tuple[float, Endpoints]] = {}
+        self._failed: dict[str, tuple[float, EhrFailed]] = {}
+        self._lock = threading.Lock()
+
+    def forget(self, registration: Registration) -> None:
+        """What is kept of an EHR is asked for again the next time (SMART-027)."""
+        with self._lock:
+            self._kept.pop(registration.iss, None)
+            self._failed.pop(registration.iss, None)
+
+    def endpoints(self, registration: Registration) -> Endpoints:
+        """Those of the EHR of a registration. Raises EhrFailed."""
+        with self._lock:
+            until, kept = self._kept.get(registration.iss, (0.0, None))
+            failed_until, failure = self._failed.get(registration.iss, (0.0, None))
+        if kept is not None and self._clock() < until:
+            return checked(kept, registration, local=self._local())
+        if failure is not None and self._clock() < failed_until:
+            raise EhrFailed(str(failure), failure.page)
+        try:
+            found, fresh_s = self._asked(registration)
+        except EhrFailed as error:
+            with self._lock:
+                self._failed[registration.iss] = (self._clock() + AFTER_FAILURE_S, error)
+            raise
+        with self._lock:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[registration.iss] = (self._clock() + fresh_s, found)
+        return found
+
+    def _asked(self, registration: Registration) -> tuple[Endpoints, float]:
+        """The endpoints as the EHR says them now, and for how many seconds they are fresh. Raises EhrFailed."""
+        answer = get_json(f"{registration.iss}/.well-known/smart-configuration")
+        if answer.status != 200:
+            raise EhrFailed(f"smart-configuration: expected status 200; found {answer.status}", "ehr-unreachable")
+        found = checked(read(answer.content, registration.iss), registration, local=self._local())
+        return found, _fresh_s(answer.max_age)
+
+
+def _fresh_s(cache_control: str) -> float:
+    said = re.search(r"\bmax-age=(\d{1,9})\b", cache_control)
+    return min(max(int(said[1]) if said else FRESH_S, LEAST_FRESH_S), MOST_FRESH_S)
+
+
+def read(content: dict[str, Any], iss: str) -> Endpoints:
+    """A configuration as a value. Raises EhrFailed when it cannot serve us."""
+    methods = _texts(content, "code_challenge_methods_supported")
+    if methods is None or "S256" not in methods:
+        raise EhrFailed("smart-configuration: expected S256 among code_challenge_methods_supported")
+    authorization, token = (_address(content, name, iss) for name in ("authorization_endpoint", "token_endpoint"))
+    if authorization is None or token is None:
+        raise EhrFailed("smart-configuration: expected authorization_endpoint and token_endpoint")
+    return Endpoints(
+        authorization=authorization,
+        token=token,
+        revocation=_address(content, "revocation_endpoint", iss),
+        issuer=_text(content, "issuer"),
+        jwks_uri=_address(content, "jwks_uri", iss),
+        capabilities=frozenset(_texts(content, "capabilities") or ()),
+        scopes=frozenset(_texts(content, "scopes_supported") or ()),
+        authentication=_texts(content, "token_endpoint_auth_methods_supported"),
+        algorithms=_texts(content, "token_endpoint_auth_signing_alg_values_supported"),
+    )
+
+
+def checked(found: Endpoints, registration: Registration, *, local: bool) -> Endpoints:
+    """The endpoints, all that are used on hosts that the registration knows. Raises EhrFailed (SMART-028)."""
+    hosts = (host_of(registration.iss), *registration.hosts)
+    for name in ("authorization", "token", "revocation", "jwks_uri"):
+        url = None if name == "jwks_uri" and registration.id_token_jwks else getattr(found, name)
+        if url is not None and not allowed_url(url, hosts, local=local):
+            log.error(json.dumps({"event": "smart-endpoint-refused", "site": registration.site, "endpoint": name}))
+            raise EhrFailed(
+                f"smart-configuration: expected {name} by https on a host of the registration (smart.hosts)",
+                "ehr-not-trusted",
+            )
+    return found
+
+
+def _text(content: dict[str, Any], name: str) -> str | None:
+    value = content.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(content: dict[str, Any], name: str) -> tuple[str, ...] | None:
+    value = content.get(name)
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else None
+
+
+def _address(content: dict[str, Any], name: str, iss: str) -> str | None:
+    """An address; one that is relative is taken from the FHIR base, as old servers mean it (SMART-023)."""
+    value = _text(content, name)
+    if value is None:
+        return None
+    try:
+        return urljoin(f"{iss}/", value)
+    except ValueError as error:
+        raise EhrFailed(f"smart-configuration: expected an address as {name}") from error

@@ -1,0 +1,112 @@
+"""Calls to an EHR's OAuth endpoints: JSON by https, small, within seconds, never redirected.
+
+Where a call may go is decided before it is made (`allowed_url`): secrets and assertions are in it (SMART-028).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+
+from fhir_adapters.access.client import is_base, is_loopback, never_connected, watched_session
+from smart_launch.errors import EhrFailed
+
+TIMEOUT_S = 5.0
+MOST_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back: HTTP's status and a JSON object."""
+
+    status: int
+    content: dict[str, Any]
+    max_age: str = ""
+
+
+class NotReached(EhrFailed):
+    """There was no connection, so nothing was sent: what was to be sent can be sent another time."""
+
+
+def allowed_url(url: object, hosts: Iterable[str], *, local: bool) -> bool:
+    """Whether a call may go there: https (http on this machine when `local`), to one of these hosts."""
+    if not isinstance(url, str) or len(url) > 2048 or not url.isascii() or not url.isprintable():
+        return False
+    plain = url.partition("?")[0]
+    if not is_base(plain) or "#" in url or "\\" in url:
+        return False
+    host = (urlsplit(url).hostname or "").lower()
+    secure = url.startswith("https://") or (local and is_loopback(plain))
+    return secure and host in {name.lower() for name in hosts}
+
+
+def host_of(url: str) -> str:
+    """The host name of an address, without port."""
+    return (urlsplit(url).hostname or "").lower()
+
+
+def get_json(url: str, *, timeout_s: float = TIMEOUT_S) -> Answer:
+    """A JSON object at an address. Raises EhrFailed."""
+    return _called("GET", url, {"Accept": "application/json"}, None, timeout_s)
+
+
+def post_form(
+    url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None, *, empty: bool = False
+) -> Answer:
+    """What an endpoint answers to a form; any status. Raises EhrFailed when it answers no JSON object.
+
+    empty: a good answer need hold nothing.
+    """
+    return _called("POST", url, {"Accept": "application/json"} | dict(headers or {}), fields, TIMEOUT_S, empty=empty)
+
+
+def _called(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    fields: Mapping[str, str] | None,
+    timeout_s: float,
+    *,
+    empty: bool = False,
+) -> Answer:
+    deadline = time.monotonic() + timeout_s
+    try:
+        with (
+            watched_session(deadline) as session,
+            session.request(
+                method, url, headers=headers, data=fields, timeout=timeout_s, allow_redirects=False, stream=True
+            ) as found,
+        ):
+            status, body = found.status_code, b""
+            for part in found.iter_content(16 * 1024):
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise EhrFailed("an OAuth endpoint sent more than can be read")
+            kept = found.headers.get("Cache-Control", "")
+    # AttributeError: TLS that is cut while it is read.
+    except (requests.RequestException, OSError, ValueError, AttributeError) as error:
+        kind = NotReached if never_connected(error) else EhrFailed
+        raise kind("an OAuth endpoint could not be reached", "ehr-unreachable") from error
+    if time.monotonic() >= deadline:
+        raise EhrFailed("an OAuth endpoint did not answer in time", "ehr-unreachable")
+    if 300 <= status < 400:
+        raise EhrFailed("an OAuth endpoint pointed elsewhere; redirects are not followed")
+    return Answer(status=status, content={} if empty else _json_object(body, status), max_age=kept)
+
+
+def _json_object(body: bytes, status: int) -> dict[str, Any]:
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        if status >= 400:
+            return {}
+        raise EhrFailed("an OAuth endpoint answered with something that is no JSON") from error
+    if not isinstance(content, dict):
+        raise EhrFailed("an OAuth endpoint answered with something that is no JSON object")
+    return content

@@ -1,0 +1,69 @@
+"""The EHR's own colour, from smart_style_url: one accent for links and buttons, in the light scheme.
+
+Fetched by us with limits, from a host of the registration, kept by address (new content has a new address, SMART-067).
+Only `color_highlight` is taken, only as six hex digits, and only when it stands out enough from our cards (4.5 to 1,
+WCAG 2.2 AA, SMART-101); everything else of the page stays as it was tested.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+
+from smart_launch.errors import EhrFailed
+from smart_launch.oauth.outbound import allowed_url, get_json, host_of
+from smart_launch.settings import Registration
+
+COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
+CARD = "#ffffff"
+LEAST_CONTRAST = 4.5
+TIMEOUT_S = 2.0
+MOST_KEPT = 200
+PLAIN = ""
+
+
+class Styles:
+    """What is known of one process's style addresses."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def sheet(self, url: str | None, registration: Registration, *, local: bool) -> str:
+        """A style sheet for the app; empty when there is no style that can be used."""
+        hosts = (host_of(registration.iss), *registration.hosts)
+        if url is None or not allowed_url(url, hosts, local=local):
+            return PLAIN
+        with self._lock:
+            kept = self._kept.get(url)
+        if kept is not None:
+            return kept
+        try:
+            found = sheet_of(get_json(url, timeout_s=TIMEOUT_S).content)
+        except EhrFailed:
+            return PLAIN
+        with self._lock:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[url] = found
+        return found
+
+
+def sheet_of(style: dict[str, object]) -> str:
+    """The style sheet of a SMART style document."""
+    colour = style.get("color_highlight")
+    if not isinstance(colour, str) or not COLOUR.fullmatch(colour) or contrast(colour, CARD) < LEAST_CONTRAST:
+        return PLAIN
+    return f"@media (prefers-color-scheme: light) {{ :root {{ --link: {colour}; --button: {colour}; }} }}\n"
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours (#rrggbb), 1 to 21 (WCAG 2.2, relative luminance)."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

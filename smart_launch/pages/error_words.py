@@ -1,0 +1,171 @@
+"""What a page says for each code of an error: what happened, why, and what to do. Plain, and of no use to an attacker.
+
+The codes are those of `errors.SmartError.page`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smart_launch.pages.messages import gettext, later
+
+FROM_CHART = later("Go back to the patient’s chart and open the app again.")
+ASK_IT = later("If it happens again, tell your IT support the code below.")
+SET_UP = later("Tell your IT support the code below: the set-up of this app needs a change.")
+STILL_THERE = later("Go back to the summary and try again.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorWords:
+    """A page of an error: its headline, one sentence of cause, and what to do. `back`: to the summary is a way out."""
+
+    headline: str
+    cause: str
+    remedy: tuple[str, ...]
+    back: bool = False
+
+
+def _words(headline: str, cause: str, *remedy: str, back: bool = False) -> ErrorWords:
+    return ErrorWords(headline=headline, cause=cause, remedy=remedy, back=back)
+
+
+NOT_OPENED = later("This page could not be opened.")
+NOT_STARTED = later("The app could not be opened.")
+ENDED = later("Your session has ended.")
+NOTHING_LOST = later("Nothing that was not written to the chart is kept.")
+
+WORDS: dict[str, ErrorWords] = {
+    "launch-refused": _words(
+        NOT_STARTED, later("The way it was opened is incomplete or not as agreed."), FROM_CHART, ASK_IT
+    ),
+    "unknown-ehr": _words(NOT_STARTED, later("It is not set up for the system that asked for it."), SET_UP),
+    "insecure": _words(NOT_STARTED, later("It is open to secure connections (https) only."), SET_UP),
+    "used": _words(
+        NOT_STARTED,
+        later("This step of opening it was taken before, in another browser, or more than ten minutes ago."),
+        FROM_CHART,
+    ),
+    "no-cookie": _words(
+        NOT_STARTED,
+        later("The browser did not keep the app’s cookie on the way."),
+        later("Open the app again from the chart, in a window of its own if that is offered."),
+        ASK_IT,
+    ),
+    "launch-expired": _words(
+        NOT_STARTED, later("Opening it took too long, so the permission was no longer valid."), FROM_CHART
+    ),
+    "not-registered": _words(NOT_STARTED, later("The chart system does not know this app, or not any more."), SET_UP),
+    "scope-refused": _words(
+        NOT_STARTED, later("The chart system does not give the access that the app needs."), SET_UP
+    ),
+    "access-denied": _words(
+        later("You do not have access to this."),
+        later("The chart system, or the person asked, did not give access. Nothing was read."),
+        later("If you need it for care, ask the people who give access."),
+    ),
+    "ehr-refused": _words(NOT_STARTED, later("The chart system refused to open it."), FROM_CHART, ASK_IT),
+    "ehr-failed": _words(
+        NOT_STARTED, later("The chart system gave an answer that cannot be used."), FROM_CHART, ASK_IT
+    ),
+    "ehr-unreachable": _words(
+        NOT_OPENED,
+        later("The chart system did not answer in time."),
+        later("Wait a minute, then try again."),
+        ASK_IT,
+        back=True,
+    ),
+    "ehr-not-trusted": _words(
+        NOT_STARTED, later("An answer did not come from the chart system that was asked. It was not used."), SET_UP
+    ),
+    "identity": _words(NOT_STARTED, later("Who you are could not be confirmed."), FROM_CHART, ASK_IT),
+    "no-patient": _words(
+        NOT_STARTED,
+        later("The chart system did not say which patient is open."),
+        later("Open a patient’s chart, then open the app from there."),
+    ),
+    "no-chart": _words(
+        NOT_OPENED,
+        later("The patient’s record could not be read, so nothing is shown rather than part of it."),
+        later("Look in the chart itself, and try again."),
+        ASK_IT,
+        back=True,
+    ),
+    "clinicians-only": _words(
+        later("This app is for clinicians."),
+        later("You are not signed in as a clinician. Nothing was read."),
+        later("If you are in distress or worried about someone, talk to your care team or your local crisis line."),
+    ),
+    "session-ended": _words(
+        ENDED, later("This page belongs to no open session in this browser."), NOTHING_LOST, FROM_CHART
+    ),
+    "timed-out": _words(
+        ENDED, later("It was not used for too long, or was open for too long."), NOTHING_LOST, FROM_CHART
+    ),
+    "moved": _words(
+        later("The chart has moved to another patient."),
+        later("This page was for the patient opened before, so it is closed."),
+        NOTHING_LOST,
+        FROM_CHART,
+    ),
+    "other-patient": _words(
+        later("This page is closed."),
+        later("The chart answered with another patient than the one the app was opened for. Nothing was written."),
+        FROM_CHART,
+        ASK_IT,
+    ),
+    "closed": _words(ENDED, later("The app was closed for this patient."), FROM_CHART),
+    "access-ended": _words(ENDED, later("The access that the chart system gave is over."), NOTHING_LOST, FROM_CHART),
+    "form-refused": _words(
+        later("This was not sent."),
+        later("It did not come from a page of this session. Nothing was written."),
+        STILL_THERE,
+        ASK_IT,
+        back=True,
+    ),
+    "not-allowed": _words(
+        later("This was not done."),
+        later("The chart did not allow this app to do it. Nothing was written."),
+        later("Enter it in the chart itself."),
+        back=True,
+    ),
+    "not-written": _words(
+        later("This was not written to the chart."),
+        later("The chart did not take it."),
+        later("Look in the chart before you enter it again."),
+        ASK_IT,
+        back=True,
+    ),
+    "in-doubt": _words(
+        later("It is not known what is in the chart."),
+        later("The service failed while something was being written to the chart, or just before or after."),
+        later("Wait a minute, then load this page again and let it send the form again: nothing is written twice."),
+        later("Look in the chart before you enter it again."),
+        ASK_IT,
+    ),
+    "unavailable": _words(
+        NOT_OPENED,
+        later("The service is not available at the moment."),
+        later("Look in the chart itself. Wait a minute, then try again."),
+        ASK_IT,
+        back=True,
+    ),
+    "no-page": _words(NOT_OPENED, later("There is no page at this address."), STILL_THERE, back=True),
+    "failed": _words(
+        NOT_OPENED,
+        later("Something went wrong in this app. It has been noted."),
+        later("Look in the chart itself, and try again."),
+        ASK_IT,
+        back=True,
+    ),
+}
+
+
+def words_of(code: str) -> ErrorWords:
+    """The words of a code in the language of this request; of one that has none, those of a failure."""
+    found = WORDS.get(code, WORDS["failed"])
+    return ErrorWords(
+        headline=gettext(found.headline),
+        cause=gettext(found.cause),
+        remedy=tuple(gettext(part) for part in found.remedy),
+        back=found.back,
+    )
