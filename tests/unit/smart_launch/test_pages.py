@@ -17,8 +17,8 @@ from markupsafe import Markup
 
 from explanations.words.help_lines import crisis_text
 from fhir_adapters.writing.questionnaires import NAMES, form
-from smart_launch.pages.ehr_style import contrast
 from smart_launch.pages import markdown, messages
+from smart_launch.pages.ehr_style import contrast
 from smart_launch.pages.error_words import WORDS, words_of
 from smart_launch.pages.responses import support_code
 
