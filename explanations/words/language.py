@@ -1,0 +1,128 @@
+"""The language in which a person is addressed: GNU gettext catalogues for cards, reasons and pictures, and dates.
+
+Messages are English and their own keys, with named places in braces. A `Language` is an argument of whatever makes a
+sentence, named `say`; a site chooses its locale. `make messages` gathers the messages: arguments of `say`, `many` and
+`later`.
+"""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, tzinfo
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+from fhir_adapters.facts import When
+
+FOLDER = Path(__file__).parents[1] / "locale"
+DOMAIN = "explanations"
+ENGLISH = "en"
+
+
+def later(message: str) -> str:
+    """The message as it is: marks a constant for the catalogue, which `say` looks up when it is shown."""
+    return message
+
+
+# Translators: the abbreviated month of a date; "17 Nov 2026".
+MONTHS = (
+    later("Jan"), later("Feb"), later("Mar"), later("Apr"), later("May"), later("Jun"), later("Jul"),
+    later("Aug"), later("Sep"), later("Oct"), later("Nov"), later("Dec"),
+)  # fmt: skip
+LONG_MONTHS = (
+    later("January"), later("February"), later("March"), later("April"), later("May"), later("June"), later("July"),
+    later("August"), later("September"), later("October"), later("November"), later("December"),
+)  # fmt: skip
+# An id can be as long as a request, and every finding of a resource shows it.
+MOST_SCANNED = 1000
+MOST_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """One locale's messages; `say("Later {screen}", screen=...)` is a sentence in it."""
+
+    locale: str
+    catalogue: gettext.NullTranslations = field(repr=False, compare=False)
+
+    def __call__(self, message: str, /, **values: object) -> str:
+        """A message in this language, its places filled."""
+        text = self.catalogue.gettext(message) if message else ""
+        return text.format(**values) if values else text
+
+    def many(self, one: str, other: str, count: int, /, **values: object) -> str:
+        """A message with a number in it; its place is `{count}`."""
+        return self.catalogue.ngettext(one, other, count).format(count=count, **values)
+
+    def day(self, when: date) -> str:
+        """`17 Nov 2026`."""
+        say = self
+        return say("{day} {month} {year}", day=when.day, month=say(MONTHS[when.month - 1]), year=when.year)
+
+    def long_day(self, when: date) -> str:
+        """`17 November 2026`, for prose."""
+        say = self
+        return say("{day} {month} {year}", day=when.day, month=say(LONG_MONTHS[when.month - 1]), year=when.year)
+
+    def dated(self, when: When | None, zone: tzinfo | None = None) -> str:
+        """A When: the day, with the time where one was recorded and `zone` is given.
+
+        A date known to the month or year only is shown as recorded; a date in the future also.
+        """
+        say = self
+        if when is None:
+            return say("date not recorded")
+        if when.future:
+            return say("dated {date} (in the future)", date=when.text)
+        if len(when.text) == len("2026"):
+            return when.text
+        if len(when.text) == len("2026-11"):
+            return say("{month} {year}", month=say(MONTHS[int(when.text[5:7]) - 1]), year=when.text[:4])
+        clock = f" {when.instant.astimezone(zone):%H:%M}" if zone and when.instant else ""
+        return self.day(when.day) + clock
+
+    def ago(self, days: int | None) -> str:
+        """`today`, `yesterday`, `41 days ago`, `7 months ago` (months from day 91), empty when undated."""
+        say = self
+        if days is None:
+            return ""
+        if days == 0:
+            return say("today")
+        if days == 1:
+            return say("yesterday")
+        if days <= 90:
+            return say.many("{count} day ago", "{count} days ago", days)
+        months = round(days / 30.44)
+        if months < 24:
+            return say.many("{count} month ago", "{count} months ago", months)
+        return say.many("{count} year ago", "{count} years ago", days // 365)
+
+    def references(self, sources: Iterable[str]) -> str:
+        """`Encounter/e-77` in code marks, with `and 8 more` for the rest."""
+        say, listed = self, list(sources)
+        if not listed:
+            return ""
+        others = say(" and {count} more", count=len(listed) - 1) if len(listed) > 1 else ""
+        return code(listed[0]) + others
+
+
+@cache
+def language(locale: str = ENGLISH, folder: Path = FOLDER) -> Language:
+    """The language of a locale; English where it has no catalogue."""
+    catalogue = gettext.translation(DOMAIN, localedir=folder, languages=[locale], fallback=True)
+    known = isinstance(catalogue, gettext.GNUTranslations)
+    return Language(locale=locale if known else ENGLISH, catalogue=catalogue)
+
+
+def number(value: float | int | bool | str) -> str:
+    """A number without needless decimals."""
+    return f"{value:.1f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def code(text: str) -> str:
+    """Text as markdown code. Chart data decides on it, so backticks and line breaks are taken out."""
+    shown = (c for c in text[:MOST_SCANNED] if c.isprintable() and c not in "`<>|")
+    return "`" + "".join(islice(shown, MOST_SHOWN)) + "`"
