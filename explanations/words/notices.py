@@ -22,6 +22,7 @@ from fhir_adapters.reading.screening import total_of
 from models.inputs.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.rules.discharge import Step
 from models.rules.safety_rules import Kind, SafetyFinding, Topic, Urgency
+from models.rules.supersession import LaterKind
 from models.scoring.risk import RiskScore
 
 MOST_SUMMARY = 139
@@ -162,7 +163,7 @@ def _positive_summary(finding: SafetyFinding, said: Statement, count: int) -> st
 
 def _recent_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
     recent = next((late for late in finding.later if late.downgrades), None)
-    known = recent or next((late for late in finding.later if late.what != "item-9-zero"), None)
+    known = recent or next((late for late in finding.later if late.what is not LaterKind.ITEM_9_ZERO), None)
     short, long = f"{said.what}, {dated(finding.when)}{more(count)}", f"{said.what}, {said.when}{more(count)}"
     if known is None:
         since = "no later C-SSRS, ASQ or risk assessment in this chart."
@@ -175,14 +176,14 @@ def _recent_summary(finding: SafetyFinding, said: Statement, count: int) -> str:
 
 
 SHORT_LATER = {
-    "c-ssrs-negative": "C-SSRS answered no",
-    "c-ssrs-positive": "C-SSRS with positive answers",
-    "c-ssrs-incomplete": "C-SSRS, not complete",
-    "asq-negative": "ASQ answered no",
-    "asq-positive": "ASQ with positive answers",
-    "asq-incomplete": "ASQ, not complete",
-    "risk-assessment": "risk assessment",
-    "item-9-zero": "item 9 “not at all”",
+    LaterKind.CSSRS_NEGATIVE: "C-SSRS answered no",
+    LaterKind.CSSRS_POSITIVE: "C-SSRS with positive answers",
+    LaterKind.CSSRS_INCOMPLETE: "C-SSRS, not complete",
+    LaterKind.ASQ_NEGATIVE: "ASQ answered no",
+    LaterKind.ASQ_POSITIVE: "ASQ with positive answers",
+    LaterKind.ASQ_INCOMPLETE: "ASQ, not complete",
+    LaterKind.RISK_ASSESSMENT: "risk assessment",
+    LaterKind.ITEM_9_ZERO: "item 9 “not at all”",
 }
 
 

@@ -14,7 +14,7 @@ from explanations.words.phrasebook import ago, code, dated, references
 from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TITLES, TOP_TOTAL
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
 from models.rules.safety_rules import CUTS, SAFETY_TOPICS, Kind, SafetyFinding, Urgency
-from models.rules.supersession import Later
+from models.rules.supersession import Later, LaterKind
 
 FREQUENCY = ("not at all", "several days", "more than half the days", "nearly every day")
 QUESTIONS = {
@@ -91,29 +91,28 @@ def later_lines(finding: SafetyFinding, zone: tzinfo) -> list[str]:
     more = len(finding.later[3:]) + finding.more_later
     shown = [_later(late, finding, zone) for late in finding.later[:3]]
     shown += [f"and {more} more since"] if more else []
-    if not any(late.what != "item-9-zero" for late in finding.later):
+    if not any(late.what is not LaterKind.ITEM_9_ZERO for late in finding.later):
         unread = "; not all of the chart could be read" if finding.partly_searched else ""
         shown.append(f"Later C-SSRS, ASQ or risk assessment: none in the records read{unread}")
     return shown
 
 
 LATER_WORDS = {
-    "c-ssrs-negative": "C-SSRS, all questions put answered no",
-    "c-ssrs-positive": "C-SSRS with positive answers",
-    "c-ssrs-incomplete": "C-SSRS, not complete",
-    "asq-negative": "ASQ, all questions answered no",
-    "asq-positive": "ASQ with positive answers",
-    "asq-incomplete": "ASQ, not complete",
-    "risk-assessment": "Suicide risk assessment completed",
-    "item-9-zero": "PHQ-9 item 9: 0, not at all",
+    LaterKind.CSSRS_NEGATIVE: "C-SSRS, all questions put answered no",
+    LaterKind.CSSRS_POSITIVE: "C-SSRS with positive answers",
+    LaterKind.CSSRS_INCOMPLETE: "C-SSRS, not complete",
+    LaterKind.ASQ_NEGATIVE: "ASQ, all questions answered no",
+    LaterKind.ASQ_POSITIVE: "ASQ with positive answers",
+    LaterKind.ASQ_INCOMPLETE: "ASQ, not complete",
+    LaterKind.RISK_ASSESSMENT: "Suicide risk assessment completed",
+    LaterKind.ITEM_9_ZERO: "PHQ-9 item 9: 0, not at all",
 }
 
 
 def _later(late: Later, finding: SafetyFinding, zone: tzinfo) -> str:
     same_day = finding.when is not None and late.when.day == finding.when.day
     start = "Same day" if same_day else "Later"
-    rules_out = late.what.endswith("negative") or late.what == "item-9-zero"
-    note = "; this does not rule out risk" if rules_out else ""
+    note = "; this does not rule out risk" if late.what.is_negative else ""
     moment = dated(late.when, zone if same_day else None)
     return f"{start}: {LATER_WORDS[late.what]}. {moment}, {code(late.reference)}{note}"
 

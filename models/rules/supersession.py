@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ, SAFETY_ITEM
 from fhir_adapters.facts import Administration, AnswerState, CodedEvent, Instrument, PatientRecord, When
@@ -22,11 +22,29 @@ from fhir_adapters.facts import Administration, AnswerState, CodedEvent, Instrum
 MOST_LATER = 20
 
 
+class LaterKind(StrEnum):
+    """What was recorded later: a screen and how it was answered, a completed risk assessment, or item 9 = 0."""
+
+    CSSRS_NEGATIVE = "c-ssrs-negative"
+    CSSRS_POSITIVE = "c-ssrs-positive"
+    CSSRS_INCOMPLETE = "c-ssrs-incomplete"
+    ASQ_NEGATIVE = "asq-negative"
+    ASQ_POSITIVE = "asq-positive"
+    ASQ_INCOMPLETE = "asq-incomplete"
+    RISK_ASSESSMENT = "risk-assessment"
+    ITEM_9_ZERO = "item-9-zero"
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether all its answers are "no" or 0. None of them rules out risk, and a card says so."""
+        return self in (LaterKind.CSSRS_NEGATIVE, LaterKind.ASQ_NEGATIVE, LaterKind.ITEM_9_ZERO)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
     """Something recorded after a finding that bears on it. `downgrades`: it lowered the finding by one step (R3)."""
 
-    what: str
+    what: LaterKind
     when: When
     reference: str
     downgrades: bool
@@ -81,7 +99,7 @@ class _Lowers(Enum):
 class _Entry:
     """One thing that can be later than a finding; `form` where it can be the finding's own."""
 
-    what: str
+    what: LaterKind
     when: When
     reference: str
     lowers: _Lowers
@@ -106,12 +124,12 @@ class LaterEvidence:
         # Within a day: screens, assessments, zeros; the sort keeps it so.
         self._entries = sorted(found, key=lambda entry: -entry.when.day.toordinal())
         self._days = [-entry.when.day.toordinal() for entry in self._entries]
-        self._zeros = Counter(entry.when.day for entry in self._entries if entry.what == ZERO)
+        self._zeros = Counter(entry.when.day for entry in self._entries if entry.what is LaterKind.ITEM_9_ZERO)
         places = range(len(self._entries))
         self._first = {
             lowers: next((n for n in places if self._entries[n].lowers is lowers), len(places)) for lowers in _Lowers
         }
-        self._others = [n for n in places if self._entries[n].what != ZERO][:2]
+        self._others = [n for n in places if self._entries[n].what is not LaterKind.ITEM_9_ZERO][:2]
         self._latest: dict[tuple[date, _Lowers], list[_Entry]] = {}
         for entry in self._entries:
             if entry.encounter and entry.when.instant and entry.lowers is not _Lowers.NONE:
@@ -137,7 +155,7 @@ class LaterEvidence:
         listed = [e for e in self._entries[: min(end, MOST_LATER + 1)] if e.form is not found_in][:MOST_LATER]
         if not any(lowering(entry) for entry in listed):
             listed += self._lowering(can, same_day, when, encounter)
-        if all(entry.what == ZERO for entry in listed):
+        if all(entry.what is LaterKind.ITEM_9_ZERO for entry in listed):
             others = [self._entries[n] for n in self._others if n < end]
             listed += [entry for entry in others if entry.form is not found_in][:1]
         itself = isinstance(found_in, Administration) and not when.future and found_in.instrument in SCREENS
@@ -155,7 +173,6 @@ class LaterEvidence:
         return [e for e in of_day if is_later(when, encounter, e.when, e.encounter)][:1]
 
 
-ZERO = "item-9-zero"
 SCREENS = (Instrument.CSSRS, Instrument.ASQ)
 
 
@@ -191,7 +208,7 @@ def _screens(record: PatientRecord) -> list[_Entry]:
         stands = negative and not (when.day in last and last[when.day].outlast(form))
         found.append(
             _Entry(
-                what=f"{form.instrument.value}-{kind}",
+                what=LaterKind(f"{form.instrument.value}-{kind}"),
                 when=when,
                 reference=form.references[0],
                 lowers=_Lowers.ALL if stands else _Lowers.NONE,
@@ -221,7 +238,7 @@ class _Positives:
 def _assessments(record: PatientRecord) -> list[_Entry]:
     return [
         _Entry(
-            what="risk-assessment",
+            what=LaterKind.RISK_ASSESSMENT,
             when=done.when,
             reference=done.reference,
             lowers=_Lowers.ACUTE,
@@ -237,7 +254,7 @@ def _zeros(record: PatientRecord) -> list[_Entry]:
     bad_days = {when.day for form, when in forms if item_9_endorsed(form)}
     return [
         _Entry(
-            what=ZERO,
+            what=LaterKind.ITEM_9_ZERO,
             when=when,
             reference=zero.reference,
             lowers=_Lowers.NONE if when.day in bad_days or form.provisional or form.contradictory else _Lowers.ITEM_9,
