@@ -11,7 +11,6 @@ from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
 
 from cds_service.hooks.app_links import topic_of
-from cds_service.serving.engine import for_site
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.deployment import APP_PLACES, LAUNCH_PLACES
 from cds_service.settings.sites import ServiceConfig
@@ -44,7 +43,7 @@ def register(app: Flask, runtime: Runtime) -> None:
 
     whole = AppRuntime(
         settings=lambda: app_settings(runtime.config()),
-        engine=lambda thresholds: for_site(runtime.engine, thresholds),
+        engine=runtime.engine,
         phrases=runtime.phrases,
         store=AppRows(runtime.store),
         keys=_keys(runtime.config),

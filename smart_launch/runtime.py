@@ -10,7 +10,6 @@ from datetime import datetime
 
 from explanations.judgement.assessment import Engine
 from explanations.words.phrasebook import Phrasebook
-from models.scoring.risk import BandThresholds
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.id_token import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
@@ -28,7 +27,7 @@ class AppRuntime:
     """
 
     settings: Callable[[], AppSettings]
-    engine: Callable[[BandThresholds], Engine]
+    engine: Engine
     phrases: Phrasebook
     store: AppStore
     keys: Callable[[], OwnKeys]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from explanations.judgement.judge import JudgementSettings
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds
@@ -59,6 +60,11 @@ class AppSite:
     notices: NoticeSettings
     thresholds: BandThresholds = BandThresholds()
     registrations: tuple[Registration, ...] = ()
+
+    @property
+    def judgement(self) -> JudgementSettings:
+        """How its charts are judged."""
+        return JudgementSettings(reading=self.reading, thresholds=self.thresholds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,7 @@ def look(name: str) -> tuple[Reading, Opened]:
     gaps = tuple(Unknown(what=part, reason=reason, needed=part != "medications") for part, reason in made.unknown)
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *gaps))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
-    assessment = assess(record, replace(ENGINE, thresholds=made.thresholds))
+    assessment = assess(record, ENGINE, made.thresholds)
     reading = Reading(identity=made.who, assessment=assessment, notices=notices(assessment, settings, load()), at=AS_OF)
     return reading, opened_for(made, settings)
 

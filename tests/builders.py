@@ -27,6 +27,7 @@ from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.gathered import OPENED
 from fhir_adapters.settings import ReadSettings
+from models.scoring.risk import BandThresholds
 
 AS_OF = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 PATIENT = "p1"
@@ -293,11 +294,11 @@ def record_of(
     return patient_record(gathered, settings=settings, as_of=as_of, encounter=encounter, left_out=left_out)
 
 
-def cards_of(record, engine: Engine = Engine(), **settings):
+def cards_of(record, engine: Engine = Engine(), thresholds: BandThresholds = BandThresholds(), **settings):
     """The cards for a record, without models unless an engine is given."""
     ids = count(1)
     return cards_for(
-        assess(record, engine),
+        assess(record, engine, thresholds),
         NoticeSettings(zone=ZoneInfo("UTC"), **settings),
         load(),
         new_id=lambda: f"00000000-0000-4000-8000-{next(ids):012d}",

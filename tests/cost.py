@@ -307,6 +307,7 @@ def answered(body: bytes) -> tuple[float, str]:
     from explanations.judgement.assessment import Engine, assess
     from explanations.words.notices import NoticeSettings
     from explanations.words.phrasebook import load
+    from fhir_adapters.access.chart_request import ChartRequest
     from fhir_adapters.access.prefetch import Access, gather
     from fhir_adapters.reading.extraction import patient_record
     from fhir_adapters.settings import ReadSettings
@@ -315,7 +316,7 @@ def answered(body: bytes) -> tuple[float, str]:
     started = time.process_time()
     try:
         sent = decode(body)
-        gathered = gather("p", sent.prefetch or {}, Access(), settings=reading, as_of=AS_OF)
+        gathered = gather(ChartRequest(patient_id="p", as_of=AS_OF), sent.prefetch or {}, Access(), settings=reading)
         record = patient_record(gathered, settings=reading, as_of=AS_OF)
         assessment = assess(record, Engine())
         cards = cards_for(assessment, NoticeSettings(zone=reading.zone), phrases, new_id=lambda: "1")

@@ -20,15 +20,15 @@ from cds_service.commands.json_report import report
 from cds_service.errors import BadRequest, ServiceError
 from cds_service.hooks.call import check_context, decode
 from cds_service.hooks.catalogue import SERVICES, Service, service_of
-from cds_service.serving.engine import for_site
 from cds_service.serving.runtime import random_id
 from cds_service.settings.sites import SiteConfig
 from explanations.judgement.assessment import Assessment, Engine
+from explanations.judgement.judge import ChartSource, judge
 from explanations.words.phrasebook import Phrasebook
 from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.errors import FhirError, NotFhir
-from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.validation import Deviation, deviations
 
@@ -111,25 +111,8 @@ def assess_file(
         invalid = deviations(raw) if strict else []
         if invalid:
             return _not_valid(name, invalid)
-        encounter, user = None, None
-        service = SERVICES[0]  # a chart alone is judged as one that is opened
-        if _is_hook(raw):
-            hook = decode(raw)
-            service = offered(hook)
-            user = hook.context.user_id
-            encounter = hook.context.encounter
-            gathered = gather(
-                hook.context.patient_id or "",
-                hook.prefetch or {},
-                Access(server=hook.fhir_server),
-                settings=site.reading,
-                as_of=as_of,
-                user=user,
-                keys=service.keys,
-            )
-        else:
-            gathered = chart_bundle(raw, settings=site.reading, as_of=as_of)
-        record = patient_record(gathered, settings=site.reading, as_of=as_of, encounter=encounter, left_out=True)
+        service, asked, source = _hook_call(raw, as_of) if _is_hook(raw) else _whole_chart(raw, as_of)
+        judgement = judge(asked, source, site.judgement, engine, occasion=service.occasion)
     except OSError as error:
         return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
     except (FhirError, ServiceError) as error:
@@ -138,9 +121,31 @@ def assess_file(
         return Failed(
             name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
         )
-    assessment = service.assess(record, for_site(engine, site.thresholds))
-    cards = service.cards(assessment, site.cards, phrases, new_id=random_id, user=user)
+    assessment = judgement.assessment
+    cards = service.cards(assessment, site.cards, phrases, new_id=random_id, user=asked.user)
     return Assessed(name=name, assessment=assessment, cards=cards, site=site, phrases=phrases)
+
+
+Asked = tuple[Service, ChartRequest, ChartSource]
+
+
+def _whole_chart(raw: bytes, as_of: datetime) -> Asked:
+    """A chart alone is judged as one that is opened; its Bundle says whose it is."""
+    asked = ChartRequest(patient_id="", as_of=as_of, left_out=True)
+    return SERVICES[0], asked, lambda _, settings: chart_bundle(raw, settings=settings, as_of=as_of)
+
+
+def _hook_call(raw: bytes, as_of: datetime) -> Asked:
+    hook = decode(raw)
+    asked = ChartRequest(
+        patient_id=hook.context.patient_id or "",
+        as_of=as_of,
+        user=hook.context.user_id,
+        encounter=hook.context.encounter,
+        left_out=True,
+    )
+    sent, no_access = hook.prefetch or {}, Access(server=hook.fhir_server)
+    return offered(hook), asked, lambda request, settings: gather(request, sent, no_access, settings=settings)
 
 
 def _not_valid(name: str, found: list[Deviation]) -> Failed:

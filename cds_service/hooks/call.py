@@ -15,16 +15,16 @@ from cds_service.hooks.app_links import with_app_links
 from cds_service.hooks.audit import Recording, recording
 from cds_service.hooks.catalogue import Service, known_service
 from cds_service.serving.body import json_body
-from cds_service.serving.engine import for_site
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.sites import ServiceConfig, SiteConfig
 from cds_service.trust.admission import Places, admitted
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.judge import judge
+from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient, is_loopback, same_base
 from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.errors import FhirError, WrongPatient
-from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources.gathered import CONSENTS
 from fhir_adapters.settings import ReadSettings
 from models.rules.safety_rules import Kind
@@ -74,25 +74,29 @@ def answer(
         return json_response(CardsResponse(cards=[]))
     deadline = started + config.limits.deadline_s
     until = min(deadline, started + site.reading.budget_s)
+    reader = access(hook, site.reading, until, local=config.mode != "production")
+    asked = ChartRequest(
+        patient_id=patient_id,
+        as_of=now,
+        user=hook.context.user_id,
+        encounter=hook.context.encounter,
+        opted_out=runtime.opted_out(site.id, patient_id),
+    )
     try:
-        gathered = gather(
-            patient_id,
-            hook.prefetch or {},
-            access(hook, site.reading, until, local=config.mode != "production"),
-            settings=site.reading,
-            as_of=now,
-            user=hook.context.user_id,
-            opted_out=runtime.opted_out(site.id, patient_id),
-            keys=offered.keys,
+        judgement = judge(
+            asked,
+            lambda request, settings: gather(request, hook.prefetch or {}, reader, settings=settings),
+            site.judgement,
+            runtime.engine,
+            occasion=offered.occasion,
+            is_late=lambda: time.monotonic() > deadline,
         )
-        chart = patient_record(gathered, settings=site.reading, as_of=now, encounter=hook.context.encounter)
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error
     except FhirError as error:
         raise BadRequest(f"prefetch: {error}") from error
-    late = time.monotonic() > deadline
-    assessment = offered.assess(chart, for_site(runtime.engine, site.thresholds, out_of_time=late))
-    record.note(late=late)
+    assessment = judgement.assessment
+    record.note(late=judgement.late)
     record.assessed(assessment)
     refuse_silence(assessment)
     cards = offered.cards(assessment, site.cards, runtime.phrases, new_id=runtime.new_id, user=hook.context.user_id)

@@ -9,19 +9,16 @@ from cds_service.cards.chart_opened import cards_for
 from cds_service.cards.discharge import discharge_cards
 from cds_service.cards.wire import Card
 from cds_service.errors import UnknownService
-from explanations.judgement.assessment import Assessment, Engine, assess
-from explanations.judgement.discharge import assess_discharge
+from explanations.judgement.judge import CHART_OPENED, PATIENT_DISCHARGED, Occasion
 from fhir_adapters.access.prefetch import templates
-from fhir_adapters.facts import PatientRecord
-from fhir_adapters.resources.gathered import DISCHARGE, OPENED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One CDS service. `id`, `keys` and their templates are stored by sites: changing them breaks registrations.
 
-    keys: its prefetch keys, all that it asks for. needs_encounter: its hook's definition requires
-    `context.encounterId`. assess, cards: how it judges a record, and how it says so.
+    occasion: what it asks a chart for, and how it judges it; cards: how it says so. needs_encounter: its hook's
+    definition requires `context.encounterId`.
     """
 
     id: str
@@ -29,10 +26,14 @@ class Service:
     title: str
     description: str
     usage: str
-    keys: tuple[str, ...] = OPENED
+    occasion: Occasion = CHART_OPENED
     needs_encounter: bool = False
-    assess: Callable[[PatientRecord, Engine], Assessment] = assess
     cards: Callable[..., list[Card]] = cards_for
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its prefetch keys."""
+        return self.occasion.parts
 
     @property
     def prefetch(self) -> tuple[tuple[str, str], ...]:
@@ -76,9 +77,8 @@ SERVICES: tuple[Service, ...] = (
             "of each, and offers the follow-up as drafts. No model is asked, and no card is no reassurance."
         ),
         usage="FHIR R4. Documented answers at every age; no model. Needs prefetch or read access to the chart.",
-        keys=DISCHARGE,
+        occasion=PATIENT_DISCHARGED,
         needs_encounter=True,
-        assess=assess_discharge,
         cards=discharge_cards,
     ),
 )

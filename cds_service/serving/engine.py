@@ -9,7 +9,6 @@ from explanations.judgement.assessment import Engine
 from models.errors import ModelError
 from models.inputs.feature_schema import OUTCOMES
 from models.scoring.registry import SHIPPED, Model, load_model, the_version
-from models.scoring.risk import BandThresholds
 
 log = logging.getLogger("mhcds")
 
@@ -25,8 +24,3 @@ def load_engine(root: Path | None = None) -> Engine:
             failures.append((outcome, str(error)))
             log.error("model-not-loaded %s: %s", outcome, error)
     return Engine(models=tuple(models), failures=tuple(failures))
-
-
-def for_site(engine: Engine, thresholds: BandThresholds, *, out_of_time: bool = False) -> Engine:
-    """The same models with a site's thresholds. `out_of_time`: none is asked."""
-    return Engine(models=engine.models, failures=engine.failures, thresholds=thresholds, out_of_time=out_of_time)

@@ -30,6 +30,7 @@ from cds_service.settings.deployment import (
 )
 from cds_service.settings.issuers import Issuer, IssuerTable, clashes, issuer
 from cds_service.settings.smart import SmartTable
+from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.client import is_base, is_loopback, is_loopback_host, same_base
@@ -117,6 +118,11 @@ class SiteConfig:
     allowed_links: tuple[str, ...] | None = None
     client_id: str | None = None
     smart: tuple[Registration, ...] = ()
+
+    @property
+    def judgement(self) -> JudgementSettings:
+        """How its charts are judged."""
+        return JudgementSettings(reading=self.reading, thresholds=self.thresholds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

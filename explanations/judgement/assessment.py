@@ -29,15 +29,10 @@ MEASURE_AGAIN_DAYS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """The loaded models and why any of them could not be loaded; `thresholds` are the site's.
-
-    `out_of_time`: the caller cannot wait for a model; rules still answer.
-    """
+    """The models of this process, and why any of them could not be loaded."""
 
     models: tuple[Model, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
-    thresholds: BandThresholds = BandThresholds()
-    out_of_time: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +58,14 @@ class Assessment:
         return tuple(s for s in _above(self.scores) if not (s.outcome == DEPRESSION and self.in_care))
 
 
-def assess(record: PatientRecord, engine: Engine) -> Assessment:
-    """Findings, then scores, then reasons."""
+def assess(
+    record: PatientRecord, engine: Engine, thresholds: BandThresholds = BandThresholds(), *, out_of_time: bool = False
+) -> Assessment:
+    """Findings, then scores, then reasons. `out_of_time`: the caller cannot wait for a model; rules still answer."""
     reading = apply_safety_rules(record)
     given = inputs(record)
-    estimates = [_estimate(record, given, engine, outcome) for outcome in OUTCOMES]
+    asked = None if out_of_time else engine
+    estimates = [_estimate(record, given, asked, thresholds, outcome) for outcome in OUTCOMES]
     scores = tuple(scored for scored, _ in estimates)
     care = () if record.deceased else depression_care(record)
     above = any(s.outcome == DEPRESSION for s in _above(scores))
@@ -88,13 +86,13 @@ def _above(scores: Iterable[RiskScore | NotScored]) -> list[RiskScore]:
 
 
 def _estimate(
-    record: PatientRecord, given: Inputs, engine: Engine, outcome: str
+    record: PatientRecord, given: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
 ) -> tuple[RiskScore | NotScored, Explanation | None]:
     """A score with its explanation, or why there is none. What cannot be explained exactly is not shown."""
     silent = why_silent(record, outcome) or _no_basis(given, outcome)
     if silent:
         return silent, None
-    if engine.out_of_time:
+    if engine is None:
         detail = "The time allowed for an answer was up; rules still apply."
         return NotScored(outcome=outcome, reason="out-of-time", detail=detail), None
     model = next((m for m in engine.models if m.outcome == outcome), None)
@@ -102,7 +100,7 @@ def _estimate(
         detail = "The model could not be loaded; rules still apply."
         return NotScored(outcome=outcome, reason="model-unavailable", detail=detail), None
     try:
-        scored = score(model, given.vector(model.schema), engine.thresholds.threshold_for(model))
+        scored = score(model, given.vector(model.schema), thresholds.threshold_for(model))
     except ModelError:
         detail = "The model could not score this record; rules still apply."
         return NotScored(outcome=outcome, reason="model-failed", detail=detail), None

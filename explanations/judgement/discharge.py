@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from explanations.judgement.assessment import Assessment, Engine
+from explanations.judgement.assessment import Assessment
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.resources.gathered import CONSENTS
 from models.inputs.feature_schema import OUTCOMES
@@ -21,7 +21,7 @@ from models.scoring.risk import NotScored
 NO_ESTIMATE = "No estimate is made at discharge; documented answers alone are read."
 
 
-def assess_discharge(record: PatientRecord, _engine: Engine) -> Assessment:
+def assess_discharge(record: PatientRecord) -> Assessment:
     """Findings that bear on discharge, and the steps after them. A deceased patient has no steps (rule R10)."""
     reading = apply_safety_rules(record)
     findings = tuple(_said_here(finding) for finding in reading.findings if _bears_on_discharge(record, finding))

@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cache
 from urllib.parse import parse_qsl, quote
 
 import msgspec
 from msgspec import Raw
 
+from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.codesets.instruments import QuestionnaireMap, asked_for
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
@@ -144,39 +144,29 @@ class Access:
     why_not: str = NO_ACCESS
 
 
-def gather(
-    patient_id: str,
-    prefetch: Mapping[str, Raw],
-    access: Access,
-    *,
-    settings: ReadSettings,
-    as_of: datetime,
-    user: str | None = None,
-    opted_out: bool = False,
-    keys: tuple[str, ...] = part.OPENED,
-) -> Gathered:
+def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *, settings: ReadSettings) -> Gathered:
     """All parts of the chart that were sent or can be fetched, and what could not be had and why.
 
-    `user`: for whom, as a reference. `keys`: the parts that are wanted; what was sent under another is not looked at.
-    Raises WrongPatient when the Patient sent is not `patient_id`.
+    Raises WrongPatient when the Patient sent is not the one of the request.
     """
+    patient_id = request.patient_id
     local = local_template(settings.maps)
-    wanted = (*templates(keys), *((local,) if local else ()))
+    wanted = (*templates(request.parts), *((local,) if local else ()))
     chart = [t for t in wanted if t.key != part.CONSENTS]
     bases = (access.server,) if access.server else settings.fhir_bases
     parts = _sent_parts(wanted, prefetch)
     sent = _the_patient(parts.get(part.PATIENT, Part()), patient_id, was_sent=True)
-    if part.CONSENTS not in parts and settings.consent.use == "required" and not opted_out:
+    if part.CONSENTS not in parts and settings.consent.use == "required" and not request.opted_out:
         parts |= _read([t for t in wanted if t.key == part.CONSENTS], access, patient_id)
     consents = parts.pop(part.CONSENTS, Part())
     permission = allowed(
         consents.resources,
         owner_of(patient_id, sent, bases),
         settings.consent,
-        today=as_of.astimezone(settings.zone).date(),
+        today=request.as_of.astimezone(settings.zone).date(),
         zone=settings.zone,
-        user=user,
-        opted_out=opted_out,
+        user=request.user,
+        opted_out=request.opted_out,
         failed=consents.unknown is not None,
     )
     if permission.consent in (Consent.OPTED_OUT, Consent.DENIED):

@@ -12,19 +12,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
-from explanations.judgement.assessment import Assessment, assess
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.judge import judge
 from explanations.words.notice_list import notices
 from explanations.words.notices import Notice
+from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import FhirError, NotAuthorized, Refused
 from fhir_adapters.facts import Consent, Unknown
-from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources import gathered as part
 from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.resources.identity import Identity, identity
 from fhir_adapters.resources.r4 import Resource
+from fhir_adapters.settings import ReadSettings
 from smart_launch.errors import EhrFailed
 from smart_launch.launch.guard import Opened, refreshed
 from smart_launch.oauth import scopes
@@ -66,30 +69,36 @@ class _Reader:
 
 def read_chart(app: AppRuntime, there: Opened) -> Reading:
     """What is known of the patient of this session now. Raises EhrFailed when even the Patient cannot be had."""
-    now = app.now()
-    found = _gathered(app, there, there.session, now)
-    if found is None:
-        # The token was good by the clock and not for the server: once more with a new one (SMART-082).
-        found = _gathered(app, there, refreshed(app, there.registration, there.session), now, last=True)
-    if found is None or (found.patient is None and not _kept_from_us(found)):
-        why = next((u.reason for u in found.unknown if u.what == part.PATIENT), "") if found else "refused"
-        raise EhrFailed(f"chart: the patient could not be read ({why})", "no-chart")
+    session = there.session
+    asked = ChartRequest(
+        patient_id=session.context.patient,
+        as_of=app.now(),
+        user=session.fhir_user,
+        encounter=session.context.encounter_reference,
+        opted_out=app.opted_out(session.site, session.context.patient),
+    )
     try:
-        record = patient_record(
-            found,
-            settings=there.site.reading,
-            as_of=now,
-            encounter=there.session.context.encounter_reference,
-        )
+        judgement = judge(asked, partial(_chart, app, there), there.site.judgement, app.engine)
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
-    assessment = assess(record, app.engine(there.site.thresholds))
     return Reading(
-        identity=identity(found.patient),
-        assessment=assessment,
-        notices=notices(assessment, there.site.notices, app.phrases),
-        at=now,
+        identity=identity(judgement.gathered.patient),
+        assessment=judgement.assessment,
+        notices=notices(judgement.assessment, there.site.notices, app.phrases),
+        at=asked.as_of,
     )
+
+
+def _chart(app: AppRuntime, there: Opened, asked: ChartRequest, settings: ReadSettings) -> Gathered:
+    """All parts of the chart. Raises EhrFailed when even the Patient cannot be had."""
+    gathered = _gathered(there.session, asked, settings)
+    if gathered is None:
+        # The token was good by the clock and not for the server: once more with a new one (SMART-082).
+        gathered = _gathered(refreshed(app, there.registration, there.session), asked, settings, last=True)
+    if gathered is None or (gathered.patient is None and not _kept_from_us(gathered)):
+        why = next((u.reason for u in gathered.unknown if u.what == part.PATIENT), "") if gathered else "refused"
+        raise EhrFailed(f"chart: the patient could not be read ({why})", "no-chart")
+    return gathered
 
 
 def _kept_from_us(found: Gathered) -> bool:
@@ -97,26 +106,14 @@ def _kept_from_us(found: Gathered) -> bool:
     return found.consent in (Consent.OPTED_OUT, Consent.DENIED)
 
 
-def _gathered(
-    app: AppRuntime, there: Opened, session: Session, now: datetime, *, last: bool = False
-) -> Gathered | None:
-    """All parts of the chart; None when the token has expired and another can be had."""
-    budget_s = max(LEAST_BUDGET_S, there.site.reading.budget_s)
+def _gathered(session: Session, asked: ChartRequest, settings: ReadSettings, *, last: bool = False) -> Gathered | None:
+    """What this token can read of the chart; None when it has expired and another can be had."""
+    budget_s = max(LEAST_BUDGET_S, settings.budget_s)
     reader = _Reader(
         client=FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + budget_s),
         granted=session.scopes,
     )
-    user = session.fhir_user
-    found = gather(
-        session.context.patient,
-        {},
-        Access(fetch=reader, server=session.iss),
-        settings=there.site.reading,
-        as_of=now,
-        user=user,
-        opted_out=app.opted_out(session.site, session.context.patient),
-        keys=part.OPENED,
-    )
+    found = gather(asked, {}, Access(fetch=reader, server=session.iss), settings=settings)
     if reader.expired.is_set() and session.refresh_token is not None and not last:
         return None
     return _with_partial_rights(found, session.scopes)

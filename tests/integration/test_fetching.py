@@ -35,6 +35,7 @@ from cds_service.hooks.call import may_be_read
 from cds_service.settings.sites import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters import errors
+from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import MOST_BYTES, POOLS, FhirClient, Watch, _retry_after, is_loopback, same_base
 from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import FetchFailed
@@ -86,7 +87,8 @@ def topics(got) -> list[str]:
 
 def gathered(server, who: str, **reading):
     client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
-    return gather(who, {}, Access(fetch=client.get, server=server.base), settings=ReadSettings(**reading), as_of=AS_OF)
+    asked = ChartRequest(patient_id=who, as_of=AS_OF)
+    return gather(asked, {}, Access(fetch=client.get, server=server.base), settings=ReadSettings(**reading))
 
 
 # ---- what is asked for ----
@@ -599,7 +601,12 @@ def test_cdsh_077_a_first_page_that_was_sent_and_one_that_was_read_are_put_toget
     client = FhirClient(base=server.base, token=TOKEN, deadline=time.monotonic() + 10)
     sent = {"encounters": Raw(json.dumps(page, indent=3).encode())}
 
-    found = gather(who, sent, Access(fetch=client.get, server=server.base), settings=ReadSettings(), as_of=AS_OF)
+    found = gather(
+        ChartRequest(patient_id=who, as_of=AS_OF),
+        sent,
+        Access(fetch=client.get, server=server.base),
+        settings=ReadSettings(),
+    )
 
     assert sum(r.kind == "Encounter" for r in found.resources) == 3
     assert [u.reason for u in found.unknown if u.what == "encounters"] == ["the chart answered 500"]

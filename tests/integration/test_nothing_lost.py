@@ -9,6 +9,7 @@ from builders import AS_OF, LOINC, PATIENT, PHQ, cards_of, given, observation, p
 from msgspec import Raw
 
 from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.facts import Consent
 from fhir_adapters.reading.extraction import patient_record
@@ -25,7 +26,9 @@ def item_9(score: int, **more) -> dict:
 def hooked(prefetch: dict):
     sent = {key: Raw(json.dumps(value).encode()) for key, value in prefetch.items()}
     return patient_record(
-        gather(PATIENT, sent, Access(), settings=SETTINGS, as_of=AS_OF), settings=SETTINGS, as_of=AS_OF
+        gather(ChartRequest(patient_id=PATIENT, as_of=AS_OF), sent, Access(), settings=SETTINGS),
+        settings=SETTINGS,
+        as_of=AS_OF,
     )
 
 

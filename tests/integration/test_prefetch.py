@@ -22,6 +22,7 @@ from builders import (
 )
 
 from explanations.judgement.assessment import Engine, assess
+from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import WrongPatient
 from fhir_adapters.facts import PatientRecord
@@ -51,7 +52,7 @@ def record(prefetch: dict) -> PatientRecord:
     from msgspec import Raw
 
     sent = {key: Raw(json.dumps(value).encode()) for key, value in prefetch.items()}
-    gathered = gather(PATIENT, sent, Access(), settings=ReadSettings(), as_of=AS_OF)
+    gathered = gather(ChartRequest(patient_id=PATIENT, as_of=AS_OF), sent, Access(), settings=ReadSettings())
     return patient_record(gathered, settings=ReadSettings(), as_of=AS_OF)
 
 

@@ -30,7 +30,7 @@ CHART = (
 def views(*lines: str, thresholds=LOW, figures: bool = False, change=lambda record: record, age: int = 40):
     record = change(record_of(*(r for line in lines for r in given(line)), who=patient(age)))
     settings = NoticeSettings(zone=ZoneInfo("UTC"), show_probability=figures)
-    return estimate_views(assess(record, replace(ENGINE, thresholds=thresholds)), settings, load())
+    return estimate_views(assess(record, ENGINE, thresholds), settings, load())
 
 
 @pytest.mark.parametrize("thresholds", [LOW, HIGH])

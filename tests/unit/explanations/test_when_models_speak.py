@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from builders import cards_of, given, patient, record_of
 
@@ -13,7 +11,7 @@ from explanations.judgement.assessment import assess
 from models.inputs.features import TOO_OLD, inputs
 from models.scoring.risk import BandThresholds, NotScored
 
-ENGINE = replace(load_engine(), thresholds=BandThresholds(depression=0.0001, suicidal_ideation=0.0001))
+ENGINE, LOW = load_engine(), BandThresholds(depression=0.0001, suicidal_ideation=0.0001)
 BASE = ("Condition 193462001, 100 days ago, problem list", "Medicine ibuprofen, today")
 
 
@@ -23,7 +21,7 @@ def chart(*lines: str, **who):
 
 def spoken(*lines: str, **who) -> dict[str, str]:
     """Outcome to "speaks" or the reason of silence."""
-    scores = assess(chart(*lines, **who), ENGINE).scores
+    scores = assess(chart(*lines, **who), ENGINE, LOW).scores
     return {s.outcome: s.reason if isinstance(s, NotScored) else "speaks" for s in scores}
 
 
@@ -74,7 +72,7 @@ def test_the_models_speak_only_when_the_rules_let_them(
 
 
 def topics(*lines: str, **who) -> list[str]:
-    return [f"{c.source.topic.code} {c.indicator}" for c in cards_of(chart(*lines, **who), ENGINE)]
+    return [f"{c.source.topic.code} {c.indicator}" for c in cards_of(chart(*lines, **who), ENGINE, LOW)]
 
 
 @pytest.mark.parametrize(
@@ -88,14 +86,14 @@ def topics(*lines: str, **who) -> list[str]:
 def test_why_a_model_is_silent_is_not_said_of_what_is_on_file(lines: tuple[str, ...], never: str) -> None:
     record = record_of(*(r for line in lines for r in given(line)))
 
-    said = [score.detail for score in assess(record, ENGINE).scores if isinstance(score, NotScored)]
+    said = [score.detail for score in assess(record, ENGINE, LOW).scores if isinstance(score, NotScored)]
 
     assert said
     assert not [text for text in said if never in text]
 
 
 def test_both_prompts_are_one_card() -> None:
-    (card,) = cards_of(chart(), ENGINE)
+    (card,) = cards_of(chart(), ENGINE, LOW)
 
     assert card.source.topic.code == "screening-prompt"
     assert "depression and thoughts of self-harm" in card.summary
@@ -108,7 +106,7 @@ def test_both_prompts_are_one_card() -> None:
 )
 def test_a_patient_in_depression_care_gets_no_depression_prompt_but_a_note_to_measure(line: str) -> None:
     visit = line.startswith("Visit")
-    cards = cards_of(chart(line if not visit else "Condition F32.9, 30 days ago, problem list"), ENGINE)
+    cards = cards_of(chart(line if not visit else "Condition F32.9, 30 days ago, problem list"), ENGINE, LOW)
 
     assert [c.source.topic.code for c in cards] == ["depression-follow-up", "screening-prompt"]
     assert "thoughts of self-harm" in cards[1].summary
@@ -134,6 +132,7 @@ def test_three_safety_cards_leave_the_prompt_a_line_that_says_it_is_a_models() -
             "Condition T14.91XA, 41 days ago",
         ),
         ENGINE,
+        LOW,
     )
 
     assert len(cards) == 3
@@ -142,7 +141,7 @@ def test_three_safety_cards_leave_the_prompt_a_line_that_says_it_is_a_models() -
 
 
 def test_a_probability_is_shown_only_where_the_site_turned_it_on() -> None:
-    shown, hidden = cards_of(chart(), ENGINE, show_probability=True)[0], cards_of(chart(), ENGINE)[0]
+    shown, hidden = cards_of(chart(), ENGINE, LOW, show_probability=True)[0], cards_of(chart(), ENGINE, LOW)[0]
 
     assert "Of 100 survey adults with similar records" in shown.detail
     assert "Of 100" not in hidden.detail
@@ -157,7 +156,9 @@ def test_a_phq_answer_feeds_a_model_for_14_days(days: int, usable: bool) -> None
 
 
 def test_the_assessment_does_not_depend_on_an_answer_to_item_9() -> None:
-    one, other = (assess(chart(f"PHQ-9, 3 days ago: items 1-2 = 1, item 9 = {n}"), ENGINE).scores[0] for n in (0, 3))
+    one, other = (
+        assess(chart(f"PHQ-9, 3 days ago: items 1-2 = 1, item 9 = {n}"), ENGINE, LOW).scores[0] for n in (0, 3)
+    )
 
     assert one.log_odds == other.log_odds
 

@@ -1,0 +1,74 @@
+"""The one judgement: a chart request to an assessment, for a hook call, a file and the app alike.
+
+Where the chart comes from is the caller's (`ChartSource`): prefetch and a FHIR server, a Bundle, a session's token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from explanations.judgement.assessment import Assessment, Engine, assess
+from explanations.judgement.discharge import assess_discharge
+from fhir_adapters.access.chart_request import ChartRequest
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources.gathered import DISCHARGE, OPENED, Gathered
+from fhir_adapters.settings import ReadSettings
+from models.scoring.risk import BandThresholds
+
+ChartSource = Callable[[ChartRequest, ReadSettings], Gathered]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """When a chart is judged: which parts of it are wanted, and what follows from them (called as `assess` is)."""
+
+    parts: tuple[str, ...]
+    assess: Callable[..., Assessment]
+
+
+CHART_OPENED = Occasion(parts=OPENED, assess=assess)
+PATIENT_DISCHARGED = Occasion(parts=DISCHARGE, assess=lambda chart, *_, **__: assess_discharge(chart))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgementSettings:
+    """What a site decides about a judgement: how its charts are read, and from which estimate on a prompt is shown."""
+
+    reading: ReadSettings = field(default_factory=ReadSettings)
+    thresholds: BandThresholds = BandThresholds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """An assessment, with the resources that it rests on. `late`: the time was up, so that no model was asked."""
+
+    gathered: Gathered
+    assessment: Assessment
+    late: bool
+
+
+def judge(
+    request: ChartRequest,
+    source: ChartSource,
+    settings: JudgementSettings,
+    engine: Engine,
+    *,
+    occasion: Occasion = CHART_OPENED,
+    is_late: Callable[[], bool] = lambda: False,
+) -> Judgement:
+    """Gather, extract, assess. `is_late` is asked before the models are: rules always speak.
+
+    Raises FhirError when the chart cannot be read at all, and whatever `source` raises.
+    """
+    gathered = source(replace(request, parts=occasion.parts), settings.reading)
+    chart = patient_record(
+        gathered,
+        settings=settings.reading,
+        as_of=request.as_of,
+        encounter=request.encounter,
+        left_out=request.left_out,
+    )
+    late = is_late()
+    assessment = occasion.assess(chart, engine, settings.thresholds, out_of_time=late)
+    return Judgement(gathered=gathered, assessment=assessment, late=late)

@@ -1,0 +1,26 @@
+"""What is asked of a chart: whose, as of when, for whom, and which parts of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_adapters.resources import gathered as part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartRequest:
+    """One reading of a chart, the same for a hook call, a file and the app.
+
+    `as_of` is UTC. `parts`: the parts of the chart that are wanted; what was sent under another key is not looked at.
+    `user` is a reference, and `encounter` the hook's. `opted_out`: the patient has told us so. `left_out`: also read
+    the facts that no rule, model or page uses.
+    """
+
+    patient_id: str
+    as_of: datetime
+    parts: tuple[str, ...] = part.OPENED
+    user: str | None = None
+    encounter: str | None = None
+    opted_out: bool = False
+    left_out: bool = False
