@@ -30,7 +30,7 @@ from cds_service.demo_ehr.config import Addresses
 from cds_service.demo_ehr.ehr import create_ehr
 from cds_service.demo_ehr.patients.people import DemoPatient, ExpectedCard, demo_patients
 from cds_service.settings.sites import served_at
-from fhir_adapters.access.client import is_loopback_host
+from fhir_adapters.access.addresses import is_loopback_host
 
 
 class DemoError(Exception):

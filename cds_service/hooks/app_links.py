@@ -18,7 +18,7 @@ from msgspec import UNSET
 from cds_service.cards.wire import Card, Link
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.sites import SiteConfig
-from fhir_adapters.access.client import same_base
+from fhir_adapters.access.addresses import same_base
 from models.rules.safety_rules import Topic
 
 LABEL = "Open detailed view"

@@ -21,8 +21,9 @@ from cds_service.trust.admission import Places, admitted
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import judge
+from fhir_adapters.access.addresses import is_loopback, same_base
 from fhir_adapters.access.chart_request import ChartRequest
-from fhir_adapters.access.client import FhirClient, is_loopback, same_base
+from fhir_adapters.access.client import FhirClient
 from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.errors import FhirError, WrongPatient
 from fhir_adapters.resources.gathered import CONSENTS

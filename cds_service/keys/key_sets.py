@@ -21,7 +21,7 @@ import jwt
 import msgspec
 import requests
 
-from fhir_adapters.access.client import watched_session
+from fhir_adapters.access.deadline import watched_session
 
 # What may sign, by kind of key (RFC 7518). Never `none`, never a shared secret.
 ALGORITHMS = {

@@ -19,7 +19,7 @@ import sqlalchemy.engine
 
 from cds_service.errors import ConfigError
 from cds_service.keys.data_key import DataKey
-from fhir_adapters.access.client import is_base, is_loopback
+from fhir_adapters.access.addresses import is_base, is_loopback
 
 DEFAULT_BODY_BYTES = 2 * 1024 * 1024
 LEAST_BODY_BYTES = 1024

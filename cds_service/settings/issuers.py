@@ -22,7 +22,7 @@ from cds_service.keys.key_sets import (
     verification_key,
 )
 from cds_service.settings.deployment import url_parts
-from fhir_adapters.access.client import is_loopback, same_base
+from fhir_adapters.access.addresses import is_loopback, same_base
 
 DEFAULT_ALGORITHMS = ("ES384", "RS384")
 MOST_LIFETIME_S = 24 * 3600

@@ -33,7 +33,7 @@ from cds_service.settings.smart import SmartTable
 from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
 from explanations.words.notices import NoticeSettings
-from fhir_adapters.access.client import is_base, is_loopback, is_loopback_host, same_base
+from fhir_adapters.access.addresses import is_base, is_loopback, is_loopback_host, same_base
 from fhir_adapters.codesets.instruments import QuestionnaireMap
 from fhir_adapters.facts import Instrument
 from fhir_adapters.resources.consent import ConsentSettings

@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 from cds_service.errors import ConfigError
 from cds_service.keys.data_key import text_beside
 from cds_service.settings.deployment import Reference, ServiceFile, is_origin, is_plain, secret
-from fhir_adapters.access.client import is_base, is_loopback
+from fhir_adapters.access.addresses import is_base, is_loopback
 from smart_launch.oauth.own_keys import ALGORITHMS, OwnKeys, new_pem, own_keys
 from smart_launch.oauth.scopes import parsed
 from smart_launch.settings import DEFAULT_ABSOLUTE_S, DEFAULT_IDLE_S, ClientAuthentication, Registration

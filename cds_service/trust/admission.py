@@ -21,7 +21,7 @@ from cds_service.serving.runtime import Runtime
 from cds_service.settings.sites import ServiceConfig
 from cds_service.storage.store import Admission
 from cds_service.trust.auth import VerifiedClient, verify_client
-from fhir_adapters.access.client import is_loopback_host
+from fhir_adapters.access.addresses import is_loopback_host
 
 log = logging.getLogger("mhcds")
 WAIT_FOR_A_PLACE_S = 0.1

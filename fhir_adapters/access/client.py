@@ -10,26 +10,19 @@ is: no cookie, no answer, no token.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPResponse
-from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from urllib3 import PoolManager, Retry
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError
+from urllib3 import Retry
+from urllib3.exceptions import InvalidHeader
 
+from fhir_adapters.access.addresses import base_path, origin
+from fhir_adapters.access.deadline import watched_session
+from fhir_adapters.access.exchange import answering, body_of
 from fhir_adapters.errors import (
     Busy,
     FetchFailed,
@@ -38,209 +31,24 @@ from fhir_adapters.errors import (
     NotAuthorized,
     NotFhir,
     NotFound,
-    NotReached,
     NotSupported,
     NotUsable,
     Passing,
     Redirected,
     Refused,
     ServerFailed,
-    TooLate,
     TooMuch,
-    Unreachable,
 )
 from fhir_adapters.resources import r4
 
-CONNECT_TIMEOUT_S = 1.0
 PAUSE_S = 0.1
 MOST_PAGES = 20
 MOST_BYTES = 20_000_000  # of all pages of one query together
-MOST_REPLY_BYTES = 1_000_000
-SERVERS_KEPT, CONNECTIONS_KEPT = 16, 16
 ACCEPT = "application/fhir+json"
 # What servers label FHIR JSON with: the R4 name, the plain one, and the one of DSTU2 (CDSH-103).
 FHIR_JSON = ("application/fhir+json", "application/json", "application/json+fhir")
 R4_VERSIONS = ("4.0", "4.0.1", "4.3", "4.3.0")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` is plain http or https to this machine, without user information in it."""
-    return is_base(url) and is_loopback_host(urlsplit(url).hostname or "")
-
-
-def is_base(url: str) -> bool:
-    """Whether `url` can be the base of a FHIR server: http or https, a host, no user information, query or fragment."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether a host is this machine, by name or by address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def same_base(one: str, other: str) -> bool:
-    """Whether two addresses are the same FHIR base; letter case, default port and last slash are no difference."""
-    return is_base(one) and is_base(other) and _origin(one) == _origin(other) and _path(one) == _path(other)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _path(url: str) -> str:
-    return unquote(urlsplit(url).path).rstrip("/")
-
-
-class Watch:
-    """Shuts down, at the deadline, the connections that one call uses.
-
-    Time-outs of requests hold per read: a server that sends a byte now and then would never run into one.
-    """
-
-    def __init__(self, deadline: float) -> None:
-        self.used: dict[HTTPConnection, socket.socket | None] = {}
-        self.over = False
-        self.lock = threading.Lock()
-        self.timer = threading.Timer(max(0.0, deadline - time.monotonic()), self.cut)
-        self.timer.daemon = True
-
-    def __enter__(self) -> None:
-        _threads.watch = self
-        self.timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        _threads.watch = None
-        self.timer.cancel()
-        with self.lock:
-            self.used.clear()
-
-    def add(self, connection: HTTPConnection) -> None:
-        """Keeps a connection that is about to be used."""
-        # The socket itself is kept: after an answer that ends the connection, the connection no longer holds it.
-        with self.lock:
-            self.used[connection] = connection.sock
-            if self.over:
-                _shut_down(connection.sock)
-
-    def remove(self, connection: HTTPConnection) -> None:
-        """Lets go of a connection that is about to serve somebody else."""
-        with self.lock:
-            self.used.pop(connection, None)
-
-    def cut(self) -> None:
-        """Ends whatever is still being read."""
-        with self.lock:
-            self.over = True
-            for opened in self.used.values():
-                _shut_down(opened)
-
-
-def _shut_down(opened: socket.socket | None) -> None:
-    if opened is not None:
-        with suppress(OSError):
-            opened.shutdown(socket.SHUT_RDWR)
-
-
-class _Threads(threading.local):
-    watch: Watch | None = None
-
-
-_threads = _Threads()
-
-
-class _Final(HTTPResponse):
-    """An answer before which others may come that only say that it is on the way, such as 103 Early Hints.
-
-    http.client passes over 100 alone. How many come is left to the deadline.
-    """
-
-    def begin(self) -> None:
-        super().begin()
-        while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None  # type: ignore[assignment]  # what tells http.client that nothing was read
-            super().begin()
-
-
-class _Watched(HTTPConnection):
-    """A connection that tells the watch of the call at hand that it is in use: when opened, and when used again."""
-
-    response_class = _Final
-    watch: Watch | None = None
-
-    def connect(self) -> None:
-        super().connect()
-        _tell(self)
-
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as urllib3 calls it
-        if self.sock is not None:
-            _tell(self)
-        super().request(*args, **kwargs)
-
-
-class _WatchedTls(_Watched, HTTPSConnection):
-    pass
-
-
-def _tell(connection: _Watched) -> None:
-    connection.watch = _threads.watch
-    if connection.watch:
-        connection.watch.add(connection)
-
-
-class _LettingGo(HTTPConnectionPool):
-    """A pool whose connections leave their watch before anybody else can have them."""
-
-    def _put_conn(self, conn: Any) -> None:  # noqa: ANN401  # as urllib3 calls it
-        if isinstance(conn, _Watched) and conn.watch:
-            conn.watch.remove(conn)
-            conn.watch = None
-        super()._put_conn(conn)
-
-
-class _Plain(_LettingGo):
-    ConnectionCls = _Watched
-
-
-class _Tls(_LettingGo, HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls
-
-
-POOLS = PoolManager(num_pools=SERVERS_KEPT, maxsize=CONNECTIONS_KEPT)
-POOLS.pool_classes_by_scheme = {"http": _Plain, "https": _Tls}
-
-
-class _Adapter(HTTPAdapter):
-    """The adapter of one call: its connections come from the pools of the process."""
-
-    def init_poolmanager(self, *_args: object, **_kwargs: object) -> None:
-        """No pools of its own."""
-        self.poolmanager = POOLS
-
-    def close(self) -> None:
-        """Leaves the pools open for the next call."""
-
-
-@contextmanager
-def watched_session(deadline: float) -> Iterator[requests.Session]:
-    """A session whose connections are shut down at the deadline (time.monotonic seconds), whatever they are doing.
-
-    What was cut off may look like a whole answer: look at the time before believing it.
-    """
-    with Watch(deadline), requests.Session() as session:
-        session.trust_env = False
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, _Adapter())
-        yield session
+ELSEWHERE = "the chart's next page lies on another server; it was not read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,11 +110,11 @@ class FhirClient:
 
     def _page(self, session: requests.Session, url: str) -> r4.Resource:
         headers = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT}
-        with _answering(session, "GET", url, headers, None, self.deadline) as answer:
+        with answering(session, "GET", url, headers, None, self.deadline) as answer:
             if answer.status_code != requests.codes.ok:
                 raise _failure(answer)
             _check_type(answer.headers.get("Content-Type", ""))
-            body = _body(answer, self.deadline, MOST_BYTES)
+            body = body_of(answer, self.deadline, MOST_BYTES)
         try:
             body.decode()
             return r4.read(body)
@@ -322,88 +130,18 @@ class FhirClient:
             return None
         try:
             sent = requests.Request("GET", urljoin(url, following)).prepare().url or ""
-            same_origin = _origin(sent) == _origin(self.base)
+            same_origin = origin(sent) == origin(self.base)
             target = urlsplit(sent)
         except (ValueError, requests.RequestException) as error:
             raise NextElsewhere(ELSEWHERE) from error
         path = unquote(target.path)
         climbs = any(part in (".", "..") for part in path.replace("\\", "/").split("/"))
-        inside = (path.rstrip("/") + "/").startswith(_path(self.base) + "/")
+        inside = (path.rstrip("/") + "/").startswith(base_path(self.base) + "/")
         # Servers strip parameters of a path, and proxies decode twice: neither may hide a way out.
         disguised = ";" in path or "%" in path
         if not same_origin or target.username or climbs or disguised or not inside:
             raise NextElsewhere(ELSEWHERE)
         return sent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """A whole answer, whatever its status; `headers` are found in either case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float) -> Reply:
-    """One request and its answer; sent once, never redirected. Raises NotReached when nothing was sent at all.
-
-    Any other FetchFailed leaves open whether the server has done what was asked.
-    """
-    if time.monotonic() >= deadline:
-        raise NotReached(LATE)
-    with (
-        watched_session(deadline) as session,
-        _answering(session, method, url, headers, body, deadline) as answer,
-    ):
-        content = _body(answer, deadline, MOST_REPLY_BYTES)
-        return Reply(status=answer.status_code, headers=answer.headers, body=content)
-
-
-@contextmanager
-def _answering(
-    session: requests.Session, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float
-) -> Iterator[requests.Response]:
-    """The answer to one request, about to be read; what goes wrong until it is read is a FetchFailed."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TooLate(LATE)
-    within = (min(CONNECT_TIMEOUT_S, left), left)
-    try:
-        with session.request(
-            method, url, headers=dict(headers), data=body, timeout=within, allow_redirects=False, stream=True
-        ) as answer:
-            if time.monotonic() >= deadline:  # what was cut off may look like an answer
-                raise TooLate(LATE)
-            yield answer
-            if time.monotonic() >= deadline:
-                raise TooLate(LATE)
-    except requests.exceptions.ContentDecodingError as error:
-        raise NotUsable("the chart answered with something that cannot be unpacked") from error
-    except (requests.RequestException, OSError, ValueError, AttributeError) as error:
-        # The last two: a TLS socket that is shut down while it is being read.
-        if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
-            raise TooLate(LATE) from error
-        kind = NotReached if never_connected(error) else Unreachable
-        raise kind("the chart could not be reached, or dropped the connection") from error
-
-
-def never_connected(error: Exception) -> bool:
-    """Whether there was no connection at all, so that nothing can have been sent."""
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
-
-
-def _body(answer: requests.Response, deadline: float, most: int) -> bytes:
-    chunks, size = [], 0
-    for chunk in answer.iter_content(65536):
-        size += len(chunk)
-        if size > most:
-            raise TooMuch("the chart sent more than can be read")
-        if time.monotonic() >= deadline:
-            raise TooLate(LATE)
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _pause(state: RetryCallState) -> float:
@@ -447,7 +185,3 @@ def _check_type(content_type: str) -> None:
     versions = [part.partition("=")[2].strip('"') for part in parts if part.startswith("fhirversion=")]
     if any(version not in R4_VERSIONS for version in versions):
         raise NotUsable("the chart answered in another FHIR version; R4 and R4B are read")
-
-
-LATE = "the chart did not answer in time"
-ELSEWHERE = "the chart's next page lies on another server; it was not read"

@@ -16,7 +16,9 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
-from fhir_adapters.access.client import ACCEPT, FhirClient, Reply, exchange, is_base, same_base
+from fhir_adapters.access.addresses import is_base, same_base
+from fhir_adapters.access.client import ACCEPT, FhirClient
+from fhir_adapters.access.exchange import Reply, exchange
 from fhir_adapters.errors import (
     FetchFailed,
     NotReached,

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from fhir_adapters.access.client import is_base, is_loopback, never_connected, watched_session
+from fhir_adapters.access.addresses import is_base, is_loopback
+from fhir_adapters.access.deadline import watched_session
+from fhir_adapters.access.exchange import never_connected
 from smart_launch.errors import EhrFailed
 
 TIMEOUT_S = 5.0

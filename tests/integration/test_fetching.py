@@ -35,8 +35,10 @@ from cds_service.hooks.call import may_be_read
 from cds_service.settings.sites import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters import errors
+from fhir_adapters.access.addresses import is_loopback, same_base
 from fhir_adapters.access.chart_request import ChartRequest
-from fhir_adapters.access.client import MOST_BYTES, POOLS, FhirClient, Watch, _retry_after, is_loopback, same_base
+from fhir_adapters.access.client import MOST_BYTES, FhirClient, _retry_after
+from fhir_adapters.access.deadline import POOLS, Watch
 from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import FetchFailed
 from fhir_adapters.facts import Consent

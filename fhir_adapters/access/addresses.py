@@ -1,0 +1,46 @@
+"""Addresses of FHIR servers: which can be one, which are this machine, which are the same. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import unquote, urlsplit
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` is plain http or https to this machine, without user information in it."""
+    return is_base(url) and is_loopback_host(urlsplit(url).hostname or "")
+
+
+def is_base(url: str) -> bool:
+    """Whether `url` can be the base of a FHIR server: http or https, a host, no user information, query or fragment."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine, by name or by address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def same_base(one: str, other: str) -> bool:
+    """Whether two addresses are the same FHIR base; letter case, default port and last slash are no difference."""
+    return is_base(one) and is_base(other) and origin(one) == origin(other) and base_path(one) == base_path(other)
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of an address, the default port written out."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def base_path(url: str) -> str:
+    """The path of an address, decoded, without its last slash."""
+    return unquote(urlsplit(url).path).rstrip("/")

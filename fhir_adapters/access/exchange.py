@@ -1,0 +1,92 @@
+"""One HTTP request and its answer, by a deadline; what goes wrong on the way is a FetchFailed of its own class.
+
+Sent once and never redirected. No token, address or patient data is in a message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import requests
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from fhir_adapters.access.deadline import watched_session
+from fhir_adapters.errors import NotReached, NotUsable, TooLate, TooMuch, Unreachable
+
+CONNECT_TIMEOUT_S = 1.0
+MOST_REPLY_BYTES = 1_000_000
+LATE = "the chart did not answer in time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole answer, whatever its status; `headers` are found in either case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float) -> Reply:
+    """One request and its answer; sent once, never redirected. Raises NotReached when nothing was sent at all.
+
+    Any other FetchFailed leaves open whether the server has done what was asked.
+    """
+    if time.monotonic() >= deadline:
+        raise NotReached(LATE)
+    with (
+        watched_session(deadline) as session,
+        answering(session, method, url, headers, body, deadline) as answer,
+    ):
+        content = body_of(answer, deadline, MOST_REPLY_BYTES)
+        return Reply(status=answer.status_code, headers=answer.headers, body=content)
+
+
+@contextmanager
+def answering(
+    session: requests.Session, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float
+) -> Iterator[requests.Response]:
+    """The answer to one request, about to be read; what goes wrong until it is read is a FetchFailed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TooLate(LATE)
+    within = (min(CONNECT_TIMEOUT_S, left), left)
+    try:
+        with session.request(
+            method, url, headers=dict(headers), data=body, timeout=within, allow_redirects=False, stream=True
+        ) as answer:
+            if time.monotonic() >= deadline:  # what was cut off may look like an answer
+                raise TooLate(LATE)
+            yield answer
+            if time.monotonic() >= deadline:
+                raise TooLate(LATE)
+    except requests.exceptions.ContentDecodingError as error:
+        raise NotUsable("the chart answered with something that cannot be unpacked") from error
+    except (requests.RequestException, OSError, ValueError, AttributeError) as error:
+        # The last two: a TLS socket that is shut down while it is being read.
+        if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
+            raise TooLate(LATE) from error
+        kind = NotReached if never_connected(error) else Unreachable
+        raise kind("the chart could not be reached, or dropped the connection") from error
+
+
+def never_connected(error: Exception) -> bool:
+    """Whether there was no connection at all, so that nothing can have been sent."""
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+
+
+def body_of(answer: requests.Response, deadline: float, most: int) -> bytes:
+    """The whole body of an answer. Raises TooMuch above `most` bytes, TooLate after the deadline."""
+    chunks, size = [], 0
+    for chunk in answer.iter_content(65536):
+        size += len(chunk)
+        if size > most:
+            raise TooMuch("the chart sent more than can be read")
+        if time.monotonic() >= deadline:
+            raise TooLate(LATE)
+        chunks.append(chunk)
+    return b"".join(chunks)
