@@ -113,10 +113,10 @@ def _card(
         summary=notice.summary,
         detail=_detail(assessment, notice, settings),
         indicator=INDICATORS[notice.urgency],
-        source=Source(label=notice.label, topic=topic_coding(notice.topic)),
+        source=Source(label=notice.label, topic=topic_coding(notice.topic, settings.say)),
         suggestions=suggestions or UNSET,
         selection_behavior="any" if suggestions else UNSET,
-        override_reasons=override_reasons(notice.topic),
+        override_reasons=override_reasons(notice.topic, settings.say),
         links=links or UNSET,
     )
 

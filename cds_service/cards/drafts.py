@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 
 from cds_service.cards.wire import Action, Coding, Suggestion
 from explanations.judgement.proposals import Proposal, proposals, purpose, step_proposals
+from explanations.words.language import Language
+from explanations.words.topics import HL7_REASONS, SPEC_OF
 from fhir_adapters.writing.drafts import Visit
 from models.rules.discharge import StepKind
 from models.rules.safety_rules import Topic
@@ -17,87 +19,13 @@ from models.rules.safety_rules import Topic
 OVERRIDE_SYSTEM = "urn:mental-health-cds:override-reason"
 TOPIC_SYSTEM = "urn:mental-health-cds:card-topic"
 
-TOPIC_NAMES = {
-    Topic.ACUTE_SAFETY: "Acute safety",
-    Topic.POSITIVE_SAFETY_ANSWER: "Positive safety answer",
-    Topic.RECENT_SAFETY: "Recent safety event",
-    Topic.DATA_ANOMALY: "Data anomaly",
-    Topic.DEPRESSION_FOLLOW_UP: "Depression follow-up",
-    Topic.SCREENING_PROMPT: "Screening prompt",
-    Topic.COULD_NOT_ASSESS: "Could not assess",
-}
 
-REASONS: dict[Topic, tuple[tuple[str, str], ...]] = {
-    Topic.ACUTE_SAFETY: (
-        ("under-way", "Safety evaluation done or under way today"),
-        ("with-crisis-team", "Patient is already with the crisis team"),
-        ("entered-in-error", "Answer was recorded in error"),
-        ("not-treating", "Not the treating clinician; handed over"),
-    ),
-    Topic.POSITIVE_SAFETY_ANSWER: (
-        ("assessed", "Assessed; documented in my note"),
-        ("will-assess", "Will ask during this visit"),
-        ("entered-in-error", "Answer was recorded in error"),
-        ("not-now", "Not appropriate at this visit"),
-    ),
-    Topic.RECENT_SAFETY: (
-        ("assessed-elsewhere", "Reassessed elsewhere; not in this chart"),
-        ("will-assess", "Will ask during this visit"),
-        ("wrong-event", "Entry is wrong or not this patient"),
-        ("not-now", "Not appropriate at this visit"),
-    ),
-    Topic.DATA_ANOMALY: (
-        ("corrected", "Corrected at the source"),
-        ("known", "Known; does not matter here"),
-        ("not-mine", "Not mine to correct"),
-    ),
-    Topic.DEPRESSION_FOLLOW_UP: (
-        ("reviewed", "Followed up; documented in my note"),
-        ("elsewhere", "Followed up elsewhere"),
-        ("declines", "Patient declines"),
-        ("not-now", "Not at this visit; ask again later"),
-    ),
-    Topic.SCREENING_PROMPT: (
-        ("screened", "Screened already; not in this chart"),
-        ("known-managed", "Depression known and managed"),
-        ("declines", "Patient declines"),
-        ("estimate-wrong", "The reasons do not fit this patient"),
-        ("not-now", "Not at this visit; ask again later"),
-    ),
-    Topic.COULD_NOT_ASSESS: (
-        ("asked", "Asked; documented in my note"),
-        ("declined", "Patient declined to answer"),
-        ("not-now", "Not at this visit"),
-    ),
-}
-
-
-# What our codes stand for in HL7's non-adherence-reason-codes (CDS Hooks 3.0 ballot, trial use). Three
-# have none: who will ask, or is at it, does not decline anything; and what is known and does not matter is our data's.
-HL7_REASONS = {
-    "assessed": "action-completed",
-    "assessed-elsewhere": "action-completed",
-    "corrected": "action-completed",
-    "reviewed": "action-completed",
-    "elsewhere": "action-completed",
-    "screened": "action-completed",
-    "asked": "action-completed",
-    "entered-in-error": "cds-not-applicable",
-    "wrong-event": "cds-not-applicable",
-    "with-crisis-team": "cds-not-applicable",
-    "known-managed": "cds-not-applicable",
-    "not-treating": "inappropriate-recipient",
-    "not-mine": "inappropriate-recipient",
-    "not-now": "cds-suboptimal-context",
-    "declines": "patient-refuses",
-    "declined": "patient-refuses",
-    "estimate-wrong": "recipient-does-not-trust",
-}
-
-
-def override_reasons(topic: Topic) -> list[Coding]:
+def override_reasons(topic: Topic, say: Language) -> list[Coding]:
     """Three to five reasons with stable codes."""
-    return [Coding(system=OVERRIDE_SYSTEM, code=code, display=display) for code, display in REASONS[topic]]
+    return [
+        Coding(system=OVERRIDE_SYSTEM, code=reason.code, display=say(reason.display))
+        for reason in SPEC_OF[topic].overrides
+    ]
 
 
 def hl7_reason(code: str) -> str | None:
@@ -105,9 +33,9 @@ def hl7_reason(code: str) -> str | None:
     return HL7_REASONS.get(code)
 
 
-def topic_coding(topic: Topic) -> Coding:
+def topic_coding(topic: Topic, say: Language) -> Coding:
     """The static topic code of a card."""
-    return Coding(system=TOPIC_SYSTEM, code=topic.value, display=TOPIC_NAMES[topic])
+    return Coding(system=TOPIC_SYSTEM, code=topic.value, display=say(SPEC_OF[topic].name))
 
 
 def step_offers(due: Iterable[StepKind], visit: Visit, new_id: Callable[[], str]) -> list[Suggestion]:

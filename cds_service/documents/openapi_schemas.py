@@ -14,6 +14,7 @@ from cds_service.cards.drafts import OVERRIDE_SYSTEM, TOPIC_SYSTEM, topic_coding
 from cds_service.cards.wire import CardsResponse, HookRequest
 from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
 from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, Item
+from explanations.words.language import language
 from fhir_adapters.writing.drafts import PHQ9
 from models.inputs.feature_schema import OUTCOMES as MODELLED
 from models.rules.safety_rules import Topic
@@ -305,7 +306,7 @@ CARDS = {
             "indicator": "warning",
             "source": {
                 "label": "mental-health-cds: documented answers",
-                "topic": msgspec.to_builtins(topic_coding(Topic.POSITIVE_SAFETY_ANSWER)),
+                "topic": msgspec.to_builtins(topic_coding(Topic.POSITIVE_SAFETY_ANSWER, language())),
             },
             "suggestions": [
                 {

@@ -12,6 +12,7 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 
+from explanations.words.topics import SPEC_OF
 from models.rules.safety_rules import Topic
 
 STALE_AFTER_DAYS = 180
@@ -68,13 +69,6 @@ def guideline(identifier: str) -> GuidelineLink | None:
     return GuidelineLink(label=row["title"], url=row["url"]) if row else None
 
 
-LINKS: dict[Topic, tuple[str, ...]] = {
-    Topic.ACUTE_SAFETY: ("safe-t", "calm"),
-    Topic.POSITIVE_SAFETY_ANSWER: ("safe-t", "calm"),
-    Topic.RECENT_SAFETY: ("safe-t", "calm"),
-    Topic.DEPRESSION_FOLLOW_UP: ("uspstf-adult-2023",),
-    Topic.SCREENING_PROMPT: ("uspstf-adult-2023",),
-}
 YOUNG = {"safe-t": "nimh-asq", "uspstf-adult-2023": "uspstf-child-2022"}
 
 
@@ -83,5 +77,5 @@ def guidelines(topic: Topic, age_years: int | None, country: str) -> tuple[Guide
     if country != "US":
         return ()
     young = age_years is not None and age_years <= 18
-    names = [YOUNG.get(name, name) if young else name for name in LINKS.get(topic, ())]
+    names = [YOUNG.get(name, name) if young else name for name in SPEC_OF[topic].guidelines]
     return tuple(found for name in names if (found := guideline(name)))

@@ -14,8 +14,10 @@ from datetime import tzinfo
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
+from explanations.words.language import ENGLISH, Language, language
 from explanations.words.phrasebook import Phrasebook, ago, code, dated, references
 from explanations.words.statements import Statement, answer_words, statement
+from explanations.words.topics import SPEC_OF
 from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ
 from fhir_adapters.facts import AnswerState, Instrument
 from fhir_adapters.reading.screening import total_of
@@ -44,6 +46,12 @@ class NoticeSettings:
     country: str = "US"
     contact: str | None = None
     show_probability: bool = False
+    locale: str = ENGLISH
+
+    @property
+    def say(self) -> Language:
+        """The language of this site's clinicians."""
+        return language(self.locale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ def from_findings(
             basis=f"Rule {rules}; no model was used.",
         )
     acute = topic is Topic.ACUTE_SAFETY
-    consider = CONSIDER[topic]
+    consider = SPEC_OF[topic].consider
     if topic is Topic.POSITIVE_SAFETY_ANSWER and any(f.kind is Kind.ASQ for f in findings):
         consider = ("Brief suicide safety assessment during this visit, before the patient leaves", consider[1])
     if acute and settings.contact:
@@ -132,19 +140,6 @@ def _counted(rest: list[Statement]) -> str:
     noun = "finding" if len(rest) == 1 else "findings"
     listed = "; ".join([*named, *([f"others ({others})"] if others else [])])
     return f"and {len(rest)} more {noun}, not listed here: {listed}"
-
-
-CONSIDER: dict[Topic, tuple[str, ...]] = {
-    Topic.ACUTE_SAFETY: ("Stay with the patient; full safety evaluation today", "Safety plan and access to means"),
-    Topic.POSITIVE_SAFETY_ANSWER: (
-        "Ask directly; a structured screener such as C-SSRS or ASQ can follow",
-        "If confirmed: safety plan, access to means, a date for follow-up",
-    ),
-    Topic.RECENT_SAFETY: (
-        "Reassess; review or make the safety plan; talk about access to means",
-        "Agree the next contact before the visit ends",
-    ),
-}
 
 
 def _acute_summary(_finding: SafetyFinding, said: Statement, count: int) -> str:

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from explanations.words.notice_list import crisis_line
 from explanations.words.notices import MODEL_LABEL, Notice
+from explanations.words.topics import SPEC_OF, PageAction
 from fhir_adapters.facts import PatientRecord
-from models.rules.safety_rules import SAFETY_TOPICS, Topic, Urgency
+from models.rules.safety_rules import SAFETY_TOPICS, Urgency
 from smart_launch.chart.reading import Reading, may
 from smart_launch.launch.guard import Opened
 from smart_launch.oauth import scopes
@@ -25,35 +26,12 @@ ADULT = 18
 # A longer list is cut, and the rest folded.
 MOST_LINES = 8
 EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
-WORDS = {
-    Topic.ACUTE_SAFETY: later("Acute"),
-    Topic.POSITIVE_SAFETY_ANSWER: later("Ask"),
-    Topic.RECENT_SAFETY: later("Ask again"),
-    Topic.DATA_ANOMALY: later("Check data"),
-    Topic.DEPRESSION_FOLLOW_UP: later("Follow up"),
-    Topic.SCREENING_PROMPT: later("Prompt"),
-    Topic.COULD_NOT_ASSESS: later("Not assessed"),
-}
-FORM, SHORT, TASK, AGAIN = "forms/phq-9", "forms/phq-2", "tasks/new", ""
-# The same page with the order for an assessment chosen.
-ASSESS = f"{TASK}?assessment=1"
 LABELS = {
-    FORM: later("Start PHQ-9 with the patient"),
-    SHORT: later("Start PHQ-2"),
-    TASK: later("Draft follow-up task"),
-    ASSESS: later("Draft assessment order and follow-up"),
-    AGAIN: later("Try again"),
-}
-# On their cards the order for an assessment is the first draft.
-ASSESSED = (Topic.ACUTE_SAFETY, Topic.RECENT_SAFETY)
-ACTIONS = {
-    Topic.ACUTE_SAFETY: (TASK,),
-    Topic.POSITIVE_SAFETY_ANSWER: (FORM, TASK),
-    Topic.RECENT_SAFETY: (TASK, FORM),
-    Topic.DEPRESSION_FOLLOW_UP: (FORM, TASK),
-    # Two questions first, where nothing but a pattern asks for them; they do not ask about self-harm.
-    Topic.SCREENING_PROMPT: (FORM, SHORT),
-    Topic.COULD_NOT_ASSESS: (FORM, AGAIN),
+    PageAction.WHOLE_FORM: later("Start PHQ-9 with the patient"),
+    PageAction.SHORT_FORM: later("Start PHQ-2"),
+    PageAction.FOLLOW_UP: later("Draft follow-up task"),
+    PageAction.ASSESSMENT: later("Draft assessment order and follow-up"),
+    PageAction.READ_AGAIN: later("Try again"),
 }
 
 
@@ -94,23 +72,24 @@ def findings_of(reading: Reading, there: Opened) -> tuple[Finding, ...]:
     """The findings of a reading, in the order of its notices."""
     first = next((notice for notice in reading.notices if notice.crisis), None)
     crisis = line(crisis_line(reading.assessment, there.site.notices))
-    found, offered = [], set[str]()
+    findings, offered = [], set[str]()
     for notice in reading.notices:
         # One page: a button stands where it is needed first.
-        paths = [path for path in ACTIONS.get(notice.topic, ()) if path not in offered and (notice.offers or not path)]
+        listed = [action for action in SPEC_OF[notice.topic].page_actions if action.page not in offered]
+        listed = [action for action in listed if notice.offers or action is PageAction.READ_AGAIN]
         # The short form asks nothing about self-harm: it is no second choice where the whole one is called for already.
-        paths = [path for path in paths if path != SHORT or FORM in paths]
-        offered.update(paths)
-        buttons = actions(paths, reading.assessment.record, there, assess=notice.topic in ASSESSED)
-        found.append(_finding(notice, there, buttons, crisis if notice is first else None))
-    return tuple(found)
+        listed = [action for action in listed if action is not PageAction.SHORT_FORM or PageAction.WHOLE_FORM in listed]
+        offered.update(action.page for action in listed)
+        buttons = actions(listed, reading.assessment.record, there)
+        findings.append(_finding(notice, there, buttons, crisis if notice is first else None))
+    return tuple(findings)
 
 
 def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis: Markup | None) -> Finding:
     shown, folded = _parted(notice)
     return Finding(
         topic=notice.topic.value,
-        word=_(WORDS[notice.topic]),
+        word=there.site.notices.say(SPEC_OF[notice.topic].word),
         edge=EDGES[notice.urgency],
         summary=notice.summary,
         heading=notice.heading,
@@ -127,22 +106,18 @@ def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis:
     )
 
 
-def actions(paths: Iterable[str], record: PatientRecord, there: Opened, *, assess: bool = False) -> tuple[Action, ...]:
+def actions(listed: Iterable[PageAction], record: PatientRecord, there: Opened) -> tuple[Action, ...]:
     """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
-    usable = [path for path in paths if _usable(path, record, there)]
-    return tuple(_action(ASSESS if assess and path == TASK else path) for path in usable)
+    usable = [action for action in listed if _usable(action, record, there)]
+    return tuple(Action(label=_(LABELS[action]), path=action.value) for action in usable)
 
 
-def _action(path: str) -> Action:
-    return Action(label=_(LABELS[path]), path=path)
-
-
-def _usable(path: str, record: PatientRecord, there: Opened) -> bool:
-    if path == AGAIN:
+def _usable(action: PageAction, record: PatientRecord, there: Opened) -> bool:
+    if action is PageAction.READ_AGAIN:
         return bool(record.lacking)
     if record.deceased or not there.registration.write_back:
         return False
-    if path == TASK:
+    if action in (PageAction.FOLLOW_UP, PageAction.ASSESSMENT):
         return may(there.session)("Task", "c")
     young = record.age_years is not None and record.age_years < ADULT
     return not young and may(there.session)("QuestionnaireResponse", "c")

@@ -19,6 +19,7 @@ from explanations.words.notice_list import history_apart
 from explanations.words.notices import PARTS
 from explanations.words.other_results import other_results
 from explanations.words.phrasebook import Phrasebook, day, long_day
+from explanations.words.topics import PageAction
 from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.facts import Consent, PatientRecord
 from fhir_adapters.resources.gathered import MEDICATIONS
@@ -26,7 +27,7 @@ from fhir_adapters.resources.identity import Identity
 from models.rules.safety_rules import Topic, Urgency
 from models.scoring.risk import RiskScore
 from smart_launch.chart.estimate_parts import Estimate, Outcome, estimates_of, outcomes_of
-from smart_launch.chart.findings import FORM, Action, Finding, about_safety, actions, findings_of, not_granted
+from smart_launch.chart.findings import Action, Finding, about_safety, actions, findings_of, not_granted
 from smart_launch.chart.opinions import REASON_WORDS
 from smart_launch.chart.reading import Reading
 from smart_launch.chart.trends import Trend, trends_of
@@ -176,7 +177,7 @@ def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None
         lines=(
             _("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
         ),
-        actions=actions((FORM,), record, there),
+        actions=actions((PageAction.WHOLE_FORM,), record, there),
     )
 
 

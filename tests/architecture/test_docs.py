@@ -18,6 +18,7 @@ from cds_service.settings.sites import ITEMS, SiteFile, load_config
 from cds_service.settings.smart import SmartTable
 from explanations.words import help_lines
 from explanations.words.help_lines import guideline
+from explanations.words.topics import TOPICS
 from fhir_adapters.resources.gathered import ALL_KEYS
 from models.rules.safety_rules import RULES, Topic
 
@@ -72,7 +73,7 @@ def test_the_allowed_links_of_the_registering_page_let_every_link_of_ours_throug
     page = (ROOT / "docs" / "registering.md").read_text(encoding="utf-8")
     examples = [tomllib.loads(text) for text in re.findall(r"```toml\n(.+?)```", page, re.DOTALL)]
     lists = [example["allowed_links"] for example in examples if "allowed_links" in example]
-    names = {name for listed in help_lines.LINKS.values() for name in listed} | set(help_lines.YOUNG.values())
+    names = {name for spec in TOPICS for name in spec.guidelines} | set(help_lines.YOUNG.values())
     ours = {guideline(name).url for name in names if guideline(name)}
 
     assert len(lists) == 2

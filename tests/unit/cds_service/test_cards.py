@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from builders import AS_OF, cards_of, given, patient, record_of
 
-from cds_service.cards.drafts import REASONS, offers
+from cds_service.cards.drafts import offers
 from explanations.judgement.assessment import Engine
+from explanations.words.topics import TOPICS
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.drafts import Visit
 from models.rules.safety_rules import Topic
@@ -90,10 +91,10 @@ def test_bipolar_disorder_is_named_and_no_text_speaks_of_antidepressants() -> No
 
 
 def test_override_reasons_are_three_to_five_and_none_denies() -> None:
-    assert set(REASONS) == set(Topic)
-    for reasons in REASONS.values():
+    assert {spec.topic for spec in TOPICS} == set(Topic)
+    for reasons in (spec.overrides for spec in TOPICS):
         assert 3 <= len(reasons) <= 5
-        assert not any("not at risk" in display.lower() for _, display in reasons)
+        assert not any("not at risk" in reason.display.lower() for reason in reasons)
 
 
 @pytest.mark.parametrize("topic", list(Topic))

@@ -138,7 +138,7 @@ def words_of_others(page: str) -> str:
         reading, there = look(name)
         shown = summary(name)
         notices = [(n.summary, n.chart, n.heading, n.consider, n.consider_heading, n.basis) for n in reading.notices]
-        findings = [(f.chart, f.more or "", f.consider, f.basis, f.crisis or "") for f in shown.findings]
+        findings = [(f.word, f.chart, f.more or "", f.consider, f.basis, f.crisis or "") for f in shown.findings]
         estimates = [(flat(e.view), [(r.what, r.change) for r in e.rows], e.adds_up) for e in shown.estimates]
         texts += [row.words for row in shown.known]
         texts += flat(reading.identity) + flat(notices) + flat(findings) + flat(estimates) + flat(shown.known)
