@@ -21,7 +21,7 @@ from explanations.words.notices import MODEL_LABEL, Notice, NoticeSettings
 from explanations.words.phrasebook import Phrasebook
 from explanations.words.statements import INDICATORS
 from fhir_adapters.writing.drafts import Visit
-from models.rules.safety_rules import SAFETY_TOPICS, Topic
+from models.rules.findings import SAFETY_TOPICS, Topic
 
 MOST_CARDS = 3
 

@@ -28,7 +28,7 @@ from explanations.words.statements import Statement, statement
 from explanations.words.steps import SHORT, step_lines
 from fhir_adapters.facts import Instrument, PatientRecord
 from models.rules.discharge import CONTACT_DAYS, Step, StepKind
-from models.rules.safety_rules import SAFETY_TOPICS, Kind, SafetyFinding, Topic
+from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
 
 MOST_ODD = 2
 MOST_ADVICE = 3

@@ -14,7 +14,7 @@ from explanations.words.language import Language
 from explanations.words.topics import HL7_REASONS, SPEC_OF
 from fhir_adapters.writing.drafts import Visit
 from models.rules.discharge import StepKind
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 OVERRIDE_SYSTEM = "urn:mental-health-cds:override-reason"
 TOPIC_SYSTEM = "urn:mental-health-cds:card-topic"

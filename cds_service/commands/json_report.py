@@ -13,7 +13,7 @@ from explanations.judgement.assessment import Assessment
 from explanations.words.phrasebook import Phrasebook
 from explanations.words.statements import INDICATORS, statement
 from fhir_adapters.facts import Fact, When
-from models.rules.safety_rules import SafetyFinding
+from models.rules.findings import SafetyFinding
 from models.scoring.risk import NotScored, RiskScore
 
 

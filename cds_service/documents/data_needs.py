@@ -21,7 +21,7 @@ from fhir_adapters.resources import r4
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import FRESH_DAYS, PHQ_DAYS
 from models.rules.discharge import APPOINTMENT_DAYS
-from models.rules.safety_rules import POSITIVE_DAYS, RECENT_DAYS
+from models.rules.timing import POSITIVE_DAYS, RECENT_DAYS
 
 EXTENSION = "org.mental-health-cds.data-needs"
 

@@ -17,7 +17,7 @@ from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTC
 from explanations.words.language import language
 from fhir_adapters.writing.drafts import PHQ9
 from models.inputs.feature_schema import OUTCOMES as MODELLED
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 HOME = "#/components/schemas/"
 # Letters beyond ASCII are taken as well in ids and codes.

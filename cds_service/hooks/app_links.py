@@ -19,7 +19,7 @@ from cds_service.cards.wire import Card, Link
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.sites import SiteConfig
 from fhir_adapters.access.addresses import same_base
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 LABEL = "Open detailed view"
 COUNTS_S = 12 * 60 * 60

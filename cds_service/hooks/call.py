@@ -28,7 +28,7 @@ from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.errors import FhirError, WrongPatient
 from fhir_adapters.resources.gathered import CONSENTS
 from fhir_adapters.settings import ReadSettings
-from models.rules.safety_rules import Kind
+from models.rules.findings import Kind
 
 FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
 NOT_ALLOWED = "not sent, and this FHIR server is not one that may be read for this site"

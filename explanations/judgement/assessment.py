@@ -19,7 +19,8 @@ from models.errors import ModelError
 from models.inputs.feature_schema import ANTIDEPRESSANTS, DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
 from models.inputs.features import PHQ_DAYS, Inputs, MissingInput, inputs
 from models.rules.discharge import Step
-from models.rules.safety_rules import SafetyFinding, apply_safety_rules
+from models.rules.findings import SafetyFinding
+from models.rules.safety_rules import apply_safety_rules
 from models.scoring.registry import Model
 from models.scoring.risk import BandThresholds, NotScored, RiskBand, RiskScore
 from models.scoring.score import score

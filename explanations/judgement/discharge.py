@@ -15,7 +15,8 @@ from fhir_adapters.facts import PatientRecord
 from fhir_adapters.resources.gathered import CONSENTS
 from models.inputs.feature_schema import OUTCOMES
 from models.rules.discharge import follow_up_steps
-from models.rules.safety_rules import SAFETY_TOPICS, Kind, SafetyFinding, Topic, apply_safety_rules
+from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
+from models.rules.safety_rules import apply_safety_rules
 from models.scoring.risk import NotScored
 
 NO_ESTIMATE = "No estimate is made at discharge; documented answers alone are read."

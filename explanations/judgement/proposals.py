@@ -20,7 +20,7 @@ from fhir_adapters.writing.drafts import (
     service_request,
 )
 from models.rules.discharge import CONTACT_DAYS, StepKind
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 SCREENERS = (PHQ9.code, PHQ9M.code, CSSRS.code)
 

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from explanations.words.topics import SPEC_OF
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 STALE_AFTER_DAYS = 180
 

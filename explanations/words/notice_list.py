@@ -14,7 +14,7 @@ from explanations.words.notices import Notice, NoticeSettings, from_findings, me
 from explanations.words.phrasebook import Phrasebook, dated, references
 from explanations.words.statements import headline
 from fhir_adapters.facts import Instrument
-from models.rules.safety_rules import SafetyFinding, Topic
+from models.rules.findings import SafetyFinding, Topic
 
 MOST_HISTORY = 3
 

@@ -23,7 +23,7 @@ from fhir_adapters.facts import AnswerState, Instrument
 from fhir_adapters.reading.screening import total_of
 from models.inputs.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.rules.discharge import Step
-from models.rules.safety_rules import Kind, SafetyFinding, Topic, Urgency
+from models.rules.findings import Kind, SafetyFinding, Topic, Urgency
 from models.rules.supersession import LaterKind
 from models.scoring.risk import RiskScore
 

@@ -13,7 +13,8 @@ from datetime import tzinfo
 from explanations.words.phrasebook import ago, code, dated, references
 from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TITLES, TOP_TOTAL
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
-from models.rules.safety_rules import CUTS, SAFETY_TOPICS, Kind, SafetyFinding, Urgency
+from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
+from models.rules.safety_rules import CUTS
 from models.rules.supersession import Later, LaterKind
 
 FREQUENCY = ("not at all", "several days", "more than half the days", "nearly every day")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from explanations.words.language import later
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 
 class Hl7Reason(StrEnum):

@@ -13,7 +13,7 @@ from datetime import date
 from enum import StrEnum
 
 from fhir_adapters.facts import Booking, CodedEvent, Course, PatientRecord, Purpose, SafetyPlan, When
-from models.rules.safety_rules import SAFETY_TOPICS, SafetyFinding
+from models.rules.findings import SAFETY_TOPICS, SafetyFinding
 
 # How far ahead the follow-up of this discharge may lie: this product's default, no guideline value.
 APPOINTMENT_DAYS = 90

@@ -14,7 +14,7 @@ from explanations.words.notice_list import crisis_line
 from explanations.words.notices import MODEL_LABEL, Notice
 from explanations.words.topics import SPEC_OF, PageAction
 from fhir_adapters.facts import PatientRecord
-from models.rules.safety_rules import SAFETY_TOPICS, Urgency
+from models.rules.findings import SAFETY_TOPICS, Urgency
 from smart_launch.chart.reading import Reading, may
 from smart_launch.launch.guard import Opened
 from smart_launch.oauth import scopes

@@ -24,7 +24,7 @@ from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.facts import Consent, PatientRecord
 from fhir_adapters.resources.gathered import MEDICATIONS
 from fhir_adapters.resources.identity import Identity
-from models.rules.safety_rules import Topic, Urgency
+from models.rules.findings import Topic, Urgency
 from models.scoring.risk import RiskScore
 from smart_launch.chart.estimate_parts import Estimate, Outcome, estimates_of, outcomes_of
 from smart_launch.chart.findings import Action, Finding, about_safety, actions, findings_of, not_granted

@@ -20,7 +20,8 @@ from explanations.words import help_lines
 from explanations.words.help_lines import guideline
 from explanations.words.topics import TOPICS
 from fhir_adapters.resources.gathered import ALL_KEYS
-from models.rules.safety_rules import RULES, Topic
+from models.rules.findings import Topic
+from models.rules.safety_rules import RULES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -29,7 +29,7 @@ from cds_service.cards.wire import Action, Card, Coding, Source, Suggestion
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.serving.engine import load_engine
 from fhir_adapters.resources.validation import faults
-from models.rules.safety_rules import SAFETY_TOPICS, Topic
+from models.rules.findings import SAFETY_TOPICS, Topic
 
 SAFETY = {t.value for t in SAFETY_TOPICS}
 ORDER = ["critical", "warning", "info"]

@@ -38,8 +38,9 @@ from fhir_adapters.reading import screening
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 from fhir_adapters.settings import ReadSettings
-from models.rules import safety_rules, supersession
-from models.rules.safety_rules import apply_safety_rules, one_per_event
+from models.rules import merging, supersession
+from models.rules.merging import one_per_event
+from models.rules.safety_rules import apply_safety_rules
 from models.rules.supersession import MOST_LATER, LaterEvidence
 
 TODAY = AS_OF.date().isoformat()
@@ -74,9 +75,9 @@ def test_four_times_the_entries_take_at_most_six_times_the_steps(shape: str) -> 
 
 def test_a_quadratic_step_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def twin_among_all(kept, event: CodedEvent) -> int | None:
-        return next((n for n, k in enumerate(kept.events) if safety_rules._same_event(k, event)), None)
+        return next((n for n, k in enumerate(kept.events) if merging._same_event(k, event)), None)
 
-    monkeypatch.setattr(safety_rules._Kept, "twin_of", twin_among_all)
+    monkeypatch.setattr(merging._EventIndex, "twin_of", twin_among_all)
     few, many = (cost.SHAPES["attempts in SNOMED CT on many days"](n) for n in (FEW, MANY))
     cost.answered(many)
 
@@ -187,13 +188,13 @@ def test_a_long_id_is_looked_through_in_its_beginning_only() -> None:
 def plain_one_per_event(events: list[CodedEvent]) -> list[CodedEvent]:
     """R8 as it reads: each record is compared with every event before it."""
     kept: list[CodedEvent] = []
-    for event in sorted(events, key=safety_rules._by_date):
-        twin = next((n for n, k in enumerate(kept) if safety_rules._same_event(k, event)), None)
+    for event in sorted(events, key=merging._by_date):
+        twin = next((n for n, k in enumerate(kept) if merging._same_event(k, event)), None)
         if twin is None:
             kept.append(event)
             continue
         before = kept[twin]
-        graver = event if safety_rules._rank(event) > safety_rules._rank(before) else before
+        graver = event if merging._rank(event) > merging._rank(before) else before
         kept[twin] = replace(
             graver,
             when=before.when,

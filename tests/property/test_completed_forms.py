@@ -26,7 +26,8 @@ from fhir_adapters.writing.completed import (
     slots_of,
 )
 from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
-from models.rules.safety_rules import Kind, Topic, apply_safety_rules
+from models.rules.findings import Kind, Topic
+from models.rules.safety_rules import apply_safety_rules
 
 SOME = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OCCASION = Occasion(patient=f"Patient/{PATIENT}", at=AS_OF - timedelta(minutes=5), submission="5f0c")

@@ -23,7 +23,8 @@ from fhir_adapters.codesets.units import UnitError, _spelled, convert, registry
 from fhir_adapters.errors import FhirError
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
-from models.rules.safety_rules import SAFETY_TOPICS, Topic, Urgency, apply_safety_rules
+from models.rules.findings import SAFETY_TOPICS, Topic, Urgency
+from models.rules.safety_rules import apply_safety_rules
 from models.scoring.risk import NotScored, RiskScore
 
 ENGINE = load_engine()

@@ -10,7 +10,7 @@ from explanations.judgement.assessment import Engine
 from explanations.words.topics import TOPICS
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.drafts import Visit
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 
 def chart(*lines: str, **who):

@@ -13,7 +13,7 @@ from explanations.words.notice_list import crisis_line, notices
 from explanations.words.notices import NoticeSettings
 from explanations.words.phrasebook import load
 from fhir_adapters.writing.drafts import Visit
-from models.rules.safety_rules import Topic
+from models.rules.findings import Topic
 
 SETTINGS = NoticeSettings(zone=ZoneInfo("UTC"))
 FOUR_TOPICS = (

@@ -1,0 +1,56 @@
+"""Whether a high depression total was followed up: rule R6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ
+from fhir_adapters.facts import Administration, Instrument, PatientRecord
+from fhir_adapters.reading.screening import total_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Care:
+    """The last day of a total of each instrument, and of a visit for depression other than this one."""
+
+    totals: Mapping[Instrument, date]
+    visit: date | None
+
+    def total(self, *instruments: Instrument) -> date | None:
+        """The last day of a total of one of these instruments."""
+        return max((day for instrument, day in self.totals.items() if instrument in instruments), default=None)
+
+
+def latest_care(record: PatientRecord) -> Care:
+    """What the chart holds of it; what is dated in the future is left out."""
+    totals: dict[Instrument, date] = {}
+    for form in record.of(*NINE_ITEM_PHQ, Instrument.EPDS):
+        if form.when and not form.when.future and total_of(form) is not None:
+            totals[form.instrument] = max(form.when.day, totals.get(form.instrument, date.min))
+    visits = (
+        v.when.day
+        for v in record.visits
+        if v.for_depression and v.when and not v.when.future and v.reference != record.encounter
+    )
+    return Care(totals=totals, visit=max(visits, default=None))
+
+
+def is_superseded(care: Care, form: Administration) -> bool:
+    """A PHQ-2 is settled by a PHQ-9 with a total of the same day or later; nothing else is."""
+    if form.instrument is not Instrument.PHQ2 or form.when is None:
+        return False
+    last = care.total(*NINE_ITEM_PHQ)
+    return last is not None and last >= form.when.day
+
+
+def is_followed_up(care: Care, form: Administration) -> bool:
+    """A later total of PHQ-9 or PHQ-9M (for an EPDS also EPDS), or a later visit for depression, not this one."""
+    if form.when is None:
+        return False
+    instruments = [*NINE_ITEM_PHQ]
+    if form.instrument is Instrument.EPDS:
+        instruments.append(Instrument.EPDS)
+    day = form.when.day
+    return any(last is not None and last > day for last in (care.visit, care.total(*instruments)))

@@ -1,0 +1,162 @@
+"""Which records of the chart speak of the same coded event: rule R8."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+
+from fhir_adapters.facts import CodedEvent, Course, Setting
+from fhir_adapters.reading.conditions import severity
+
+Key = tuple[object, ...]
+
+
+def one_per_event(events: Iterable[CodedEvent]) -> list[CodedEvent]:
+    """R8: codes of one encounter, or with the same first six characters, are one event, dated by its earliest record.
+
+    Read so that a new act never hides behind an old date (decision 0003): an initial-encounter code (7th
+    character A) more than seven days after the end of the earlier one's encounter is a new event, and so is a graver
+    code of a later day in the same encounter. Codes that have no 7th character are one event only within an
+    encounter, or with the same code on the same day.
+    """
+    kept = _EventIndex()
+    for event in sorted(events, key=_by_date):
+        place = kept.twin_of(event)
+        if place is None:
+            kept.put(len(kept.events), event)
+            continue
+        twin = kept.events[place]
+        graver = event if _rank(event) > _rank(twin) else twin
+        merged = replace(
+            graver,
+            when=twin.when,
+            subsequent=twin.subsequent and event.subsequent,
+            provisional=twin.provisional and event.provisional,
+            until=event.until or twin.until,
+        )
+        kept.put(place, merged)
+    return kept.events
+
+
+class _EventIndex:
+    """The events kept so far, and where to look for the first of them that a further record speaks of.
+
+    Only events that share a key can be the same, so that a record is compared with few. An event with which an
+    initial-encounter code was compared in vain is over, or followed up, for later codes too: it is `open` to them
+    again only when another record is merged into it.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[CodedEvent] = []
+        self._places: dict[Key, list[int]] = {}
+        self._open: dict[Key, list[int]] = {}
+
+    def put(self, place: int, event: CodedEvent) -> None:
+        """Sets the event of a place, which may be the next one. Events come in the order of `_by_date`."""
+        for old in self.events[place : place + 1]:
+            for key in _keys(old):
+                _drop(self._places[key], place)
+                _drop(self._open[key], place)
+        self.events[place : place + 1] = [event]
+        for key in _keys(event):
+            _add(self._places.setdefault(key, []), place)
+            _add(self._open.setdefault(key, []), place)
+
+    def twin_of(self, event: CodedEvent) -> int | None:
+        """The first place with an event of which this is another record, or None."""
+        encounter, stem, code = _encounter_key(event), _stem_key(event), _code_key(event)
+        found = self._first(encounter, event), self._first_coded(stem if _has_7th(event) else code, event)
+        return min((place for place in found if place is not None), default=None)
+
+    def _first(self, key: Key, event: CodedEvent) -> int | None:
+        places = self._places.get(key, ())
+        return next((place for place in places if _same_event(self.events[place], event)), None)
+
+    def _first_coded(self, key: Key, event: CodedEvent) -> int | None:
+        if event.when is None and not _has_7th(event):
+            return None  # of an unknown day: the same event as nothing
+        if not _is_initial_care(event) or event.when is None:
+            return self._first(key, event)
+        still, n = self._open.get(key, []), 0
+        while n < len(still):
+            first = self.events[still[n]]
+            if _same_event(first, event):
+                return still[n]
+            if first.encounter is not None and first.encounter == event.encounter:
+                n += 1  # judged by the encounter alone: another encounter's code may yet be the same event
+            else:
+                del still[n]
+        return None
+
+
+def _add(places: list[int], place: int) -> None:
+    n = bisect_left(places, place)
+    if places[n : n + 1] != [place]:
+        places.insert(n, place)
+
+
+def _drop(places: list[int], place: int) -> None:
+    n = bisect_left(places, place)
+    if places[n : n + 1] == [place]:
+        del places[n]
+
+
+def _keys(event: CodedEvent) -> list[Key]:
+    return [_encounter_key(event), _stem_key(event), _code_key(event)]
+
+
+def _encounter_key(event: CodedEvent) -> Key:
+    # One without an encounter shares it with nothing; its reference keeps it apart.
+    return event.course, "encounter", event.encounter, None if event.encounter else event.reference
+
+
+def _stem_key(event: CodedEvent) -> Key:
+    return event.course, event.system, _compared(event)[:6].ljust(6, "X")
+
+
+def _code_key(event: CodedEvent) -> Key:
+    return event.course, event.system, _compared(event), event.when.day if event.when else None
+
+
+def _by_date(event: CodedEvent) -> tuple[bool, date, str]:
+    return event.when is None, event.when.day if event.when else date.max, event.reference
+
+
+def _rank(event: CodedEvent) -> tuple[bool, int]:
+    return event.course is Course.ACTIVE, -severity(event.group)
+
+
+def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
+    """Whether the later of two records speaks of the earlier one's event; history and active never merge."""
+    if first.course is not second.course:
+        return False
+    day, later = (e.when.day if e.when else None for e in (first, second))
+    if first.encounter is not None and first.encounter == second.encounter:
+        graver = severity(second.group) < severity(first.group)
+        return not (graver and day and later and later > day)
+    one, other = _compared(first), _compared(second)
+    if first.system != second.system:
+        return False
+    if not _has_7th(second) or one[:6].ljust(6, "X") != other[:6]:
+        return one == other and day is not None and day == later
+    ended = first.until.day if first.until else day
+    if not _is_initial_care(second) or day is None or later is None:
+        return True
+    # Initial care after follow-up care on record is care of something new; so is initial care a week after the last.
+    return not (first.subsequent and later > day) and (later - (ended or day)).days <= 7
+
+
+def _compared(event: CodedEvent) -> str:
+    return event.code.replace(".", "").upper()
+
+
+def _has_7th(event: CodedEvent) -> bool:
+    code = _compared(event)
+    return len(code) == 7 and code[0].isalpha()
+
+
+def _is_initial_care(event: CodedEvent) -> bool:
+    """Whether the code says initial care, and not on a problem list, where it stays."""
+    return _has_7th(event) and _compared(event).endswith("A") and event.setting is not Setting.PROBLEM_LIST

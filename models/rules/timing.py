@@ -1,0 +1,58 @@
+"""How current a fact is, and the level that its age gives it: rules R1, R2 and R7."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fhir_adapters.facts import PatientRecord, When
+from models.rules.findings import Level, Topic, Urgency
+
+RECENT_DAYS = 90
+POSITIVE_DAYS = 14
+EPDS_POSITIVE_DAYS = 7  # EPDS asks about the past seven days (docs/clinical-sources.md S2)
+SAME_ENCOUNTER_DAYS = 7
+ONE_DAY = timedelta(hours=24)
+
+
+def is_current(record: PatientRecord, when: When | None, encounter: str | None) -> bool:
+    """R1: same local date, or at most 24 h before `as_of`, or the hook's encounter and at most 7 days old.
+
+    A future date counts as today's (R11). Without a date nothing is current: it counts as positive (R1).
+    """
+    if when is None:
+        return False
+    if when.day >= record.today:
+        return True
+    if when.instant is not None and record.as_of - when.instant <= ONE_DAY:
+        return True
+    days = (record.today - when.day).days
+    return encounter is not None and encounter == record.encounter and days <= SAME_ENCOUNTER_DAYS
+
+
+def acute_level(record: PatientRecord, when: When | None, encounter: str | None) -> Level | None:
+    """R2: acute while current, recent to 90 days, then history (None). Undated counts as positive (R1)."""
+    if when is None:
+        return Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT
+    if is_current(record, when, encounter):
+        return Topic.ACUTE_SAFETY, Urgency.ACUTE
+    return recent_level(record, when)
+
+
+def positive_level(record: PatientRecord, when: When | None, window: int = POSITIVE_DAYS) -> Level | None:
+    """R7: positive within the window, recent to 90 days, then history (None)."""
+    days = record.days_since(when)
+    if days is None or days <= window:
+        return Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT
+    return recent_level(record, when)
+
+
+def recent_level(record: PatientRecord, when: When | None) -> Level | None:
+    """Recent to 90 days, then history (None)."""
+    days = record.days_since(when)
+    return (Topic.RECENT_SAFETY, Urgency.PROMPT) if days is not None and days <= RECENT_DAYS else None
+
+
+def is_within(record: PatientRecord, when: When | None, days: int) -> bool:
+    """At most `days` old; an undated answer may be."""
+    ago = record.days_since(when)
+    return ago is None or ago <= days
