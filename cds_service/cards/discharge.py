@@ -12,6 +12,7 @@ from dataclasses import replace
 from cds_service.cards.chart_opened import presented
 from cds_service.cards.wire import Card
 from explanations.judgement.assessment import Assessment
+from explanations.words.language import language
 from explanations.words.notice_list import ordered
 from explanations.words.notices import (
     MOST_SUMMARY,
@@ -61,7 +62,7 @@ def discharge_cards(
 
 def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
     """Findings first, then each step, then what to consider. The first finding is the most urgent one."""
-    first, said = findings[0], [statement(finding, settings.zone) for finding in findings]
+    first, said = findings[0], [statement(finding, settings.zone, settings.say) for finding in findings]
     acute = first.topic is Topic.ACUTE_SAFETY
     due = [step for step in assessment.steps if step.done is None]
     rules = rules_of(findings)
@@ -69,7 +70,11 @@ def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], setting
         topic=first.topic,
         urgency=first.urgency,
         summary=_summary(first, said[0], due, len(findings)),
-        chart=(*lines_of(said), *step_lines(assessment.steps, settings.zone), *_doubts(assessment)),
+        chart=(
+            *lines_of(said),
+            *(line.text for line in step_lines(assessment.steps, settings.zone, settings.say)),
+            *_doubts(assessment),
+        ),
         consider=_advice(findings, due, settings.contact if acute else None, acute=acute),
         consider_heading="Consider before discharge",
         basis=f"Restates answers in the chart (rule {rules}) and what is on file since; no model was used. "
@@ -94,7 +99,7 @@ def _for_buttons(record: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, 
 
 def _checked_at_source(notice: Notice, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
     """A data anomaly in the words of this hook, at which no estimate is ever made."""
-    said = statement(findings[0], settings.zone)
+    said = statement(findings[0], settings.zone, settings.say)
     others = findings[0].anomaly is not None and findings[0].anomaly.of_answers is not None
     action = "Check whose they are" if others else "Check the source"
     on = f" ({said.when})" if findings[0].when else ""
@@ -105,7 +110,7 @@ def _checked_at_source(notice: Notice, findings: list[SafetyFinding], settings: 
 def _summary(finding: SafetyFinding, said: Statement, due: list[Step], count: int) -> str:
     """What was found and when, then which steps to check. What was found is cut rather than its date."""
     date = f", {dated(finding.when)}."
-    action = f"Before discharge, check: {', '.join(SHORT[step.kind] for step in due)}."
+    action = f"Before discharge, check: {', '.join(language()(SHORT[step.kind]) for step in due)}."
     if len(said.what) + len(date) + 1 + len(action) > MOST_SUMMARY:
         action = "Check the follow-up steps before discharge."
     room = MOST_SUMMARY - len(date) - 1 - len(action)

@@ -10,6 +10,7 @@ from datetime import tzinfo
 from typing import Any
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.language import language
 from explanations.words.phrasebook import Phrasebook
 from explanations.words.statements import INDICATORS, statement
 from fhir_adapters.facts import Fact, When
@@ -61,7 +62,7 @@ def _finding(finding: SafetyFinding, zone: tzinfo) -> dict[str, Any]:
         "kind": finding.kind.value,
         "topic": finding.topic.value,
         "indicator": INDICATORS[finding.urgency],
-        "text": statement(finding, zone).what,
+        "text": statement(finding, zone, language()).what,
         "effective": _text(finding.when),
         "days": finding.days,
         "references": list(finding.references),

@@ -12,6 +12,7 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 
+from explanations.words.language import Language
 from explanations.words.topics import SPEC_OF
 from models.rules.findings import Topic
 
@@ -38,17 +39,20 @@ def countries() -> tuple[str, ...]:
     return tuple(sorted({row["country"] for row in _rows("crisis_lines") if row["audience"] == "emergency"}))
 
 
-def crisis_text(country: str, today: date, *, perinatal: bool = False) -> str:
+def crisis_text(country: str, today: date, say: Language, *, perinatal: bool = False) -> str:
     """The crisis lines of a country as one line of markdown, the emergency number always last."""
     audiences = ["general", *(["perinatal"] if perinatal else [])]
     fresh = [row for row in _rows("crisis_lines") if row["country"] == country and row["call"] and _fresh(row, today)]
     lines = [row for audience in audiences for row in fresh if row["audience"] == audience]
-    named = [f"{row['service']}, call {row['call']}{_by_text(row)}" for row in lines]
+    named = "; ".join(_how_to_reach(row, say) for row in lines)
     emergency = next(
         (r["call"] for r in _rows("crisis_lines") if r["country"] == country and r["audience"] == "emergency"), None
     )
-    danger = f"Immediate danger: {emergency}." if emergency else "Immediate danger: the local emergency number."
-    return f"**Crisis lines:** {'; '.join(named)}. {danger}" if named else f"**{danger}**"
+    if emergency:
+        danger = say("Immediate danger: {number}.", number=emergency)
+    else:
+        danger = say("Immediate danger: the local emergency number.")
+    return say("**Crisis lines:** {lines}. {danger}", lines=named, danger=danger) if named else f"**{danger}**"
 
 
 def _fresh(row: dict[str, str], today: date) -> bool:
@@ -57,9 +61,13 @@ def _fresh(row: dict[str, str], today: date) -> bool:
     return (today - date.fromisoformat(row["checked"])).days <= STALE_AFTER_DAYS
 
 
-def _by_text(row: dict[str, str]) -> str:
+def _how_to_reach(row: dict[str, str], say: Language) -> str:
+    """`988 Suicide & Crisis Lifeline, call 988 or text 988`; the name of the service is its own."""
     first = row["text_or_chat"].split(";")[0].strip()
-    return f" or {first}" if first.startswith("text") else ""
+    named = {"service": row["service"], "number": row["call"]}
+    if not first.startswith("text "):
+        return say("{service}, call {number}", **named)
+    return say("{service}, call {number} or text {text}", text=first.removeprefix("text "), **named)
 
 
 @cache

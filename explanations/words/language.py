@@ -81,6 +81,10 @@ class Language:
             return when.text
         if len(when.text) == len("2026-11"):
             return say("{month} {year}", month=say(MONTHS[int(when.text[5:7]) - 1]), year=when.text[:4])
+        return self.day_time(when, zone)
+
+    def day_time(self, when: When, zone: tzinfo | None) -> str:
+        """`17 Nov 2026 09:30`; the day alone where no time was recorded, or without a zone."""
         clock = f" {when.instant.astimezone(zone):%H:%M}" if zone and when.instant else ""
         return self.day(when.day) + clock
 
@@ -99,6 +103,14 @@ class Language:
         if months < 24:
             return say.many("{count} month ago", "{count} months ago", months)
         return say.many("{count} year ago", "{count} years ago", days // 365)
+
+    def dated_ago(self, when: When | None, days: int | None, zone: tzinfo | None = None) -> str:
+        """`17 Nov 2026, 41 days ago`; the date alone where no age can be told from it."""
+        say, date = self, self.dated(when, zone)
+        if when is None or when.future or when.partial:
+            return date
+        # Translators: {date} as in "17 Nov 2026", {age} as in "41 days ago".
+        return say("{date}, {age}", date=date, age=self.ago(days))
 
     def references(self, sources: Iterable[str]) -> str:
         """`Encounter/e-77` in code marks, with `and 8 more` for the rest."""

@@ -12,7 +12,7 @@ from explanations.judgement.assessment import Assessment
 from explanations.words.help_lines import crisis_text
 from explanations.words.notices import Notice, NoticeSettings, from_findings, measure_again, prompt
 from explanations.words.phrasebook import Phrasebook, dated, references
-from explanations.words.statements import headline
+from explanations.words.statements import event_words, headline
 from fhir_adapters.facts import Instrument
 from models.rules.findings import SafetyFinding, Topic
 
@@ -41,7 +41,7 @@ def ordered(assessment: Assessment, said: Iterable[Notice], settings: NoticeSett
 def crisis_line(assessment: Assessment, settings: NoticeSettings) -> str:
     """The crisis lines of the site's country, as markdown; with that for the time around a birth beside an EPDS."""
     perinatal = any(f.form and f.form.instrument is Instrument.EPDS for f in assessment.findings)
-    return crisis_text(settings.country, assessment.record.today, perinatal=perinatal)
+    return crisis_text(settings.country, assessment.record.today, settings.say, perinatal=perinatal)
 
 
 def history_apart(assessment: Assessment, said: Iterable[Notice], settings: NoticeSettings) -> tuple[str, ...]:
@@ -70,5 +70,6 @@ def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[str, ...
 
 
 def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> str:
-    what = finding.event.display if finding.event else headline(finding, settings.zone)
+    say = settings.say
+    what = event_words(finding.event, say)[1] if finding.event else headline(finding, settings.zone, say)
     return f"History: {what}, {dated(finding.when)}, {references(finding.references)}"

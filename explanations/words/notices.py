@@ -14,9 +14,10 @@ from datetime import tzinfo
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
+from explanations.words.answers import answer_words
 from explanations.words.language import ENGLISH, Language, language
 from explanations.words.phrasebook import Phrasebook, ago, code, dated, references
-from explanations.words.statements import Statement, answer_words, statement
+from explanations.words.statements import Statement, statement
 from explanations.words.topics import SPEC_OF
 from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ
 from fhir_adapters.facts import AnswerState, Instrument
@@ -79,7 +80,7 @@ def from_findings(
     assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: NoticeSettings
 ) -> Notice:
     """The notice of one topic from its findings, the most urgent first."""
-    said = [statement(finding, settings.zone) for finding in findings]
+    said = [statement(finding, settings.zone, settings.say) for finding in findings]
     if topic is Topic.COULD_NOT_ASSESS:
         return _could_not_assess(assessment, findings, said)
     if topic is Topic.DEPRESSION_FOLLOW_UP:
@@ -123,10 +124,11 @@ def lines_of(said: list[Statement]) -> tuple[str, ...]:
     later is said once at the end where it is the same for all.
     """
     different = list(dict.fromkeys(said))
-    shared = different[0].later if len({s.later for s in different}) == 1 else ()
+    same = len({s.later for s in different}) == 1
+    shared = tuple(line.text for line in different[0].later) if same else ()
     lines: list[str] = []
     for place, one in enumerate(different):
-        new = (*one.lines, *(() if shared else one.later))
+        new = [line.text for line in (*one.lines, *(() if shared else one.later))]
         if place and len(lines) + len(new) > MOST_LINES:
             return (*lines, _counted(different[place:]), *shared)
         lines += new
@@ -329,7 +331,7 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding] = (
     rows = []
     for form in (f for f in forms if f in chosen):
         nine = form.answer("9")
-        said = answer_words(nine, form.instrument) if nine else "not on file"
+        said = answer_words(nine, form.instrument, language()) if nine else "not on file"
         source = nine.reference if nine else form.total_reference or form.references[0]
         rows.append(f"| {dated(form.when)} | {total_of(form)} | {said}, {code(source)} |")
     return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows] if rows else []

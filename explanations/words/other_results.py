@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from explanations.words.answers import STATES, answer_words, question
 from explanations.words.help_lines import GuidelineLink, guideline
-from explanations.words.phrasebook import ago, code, dated
-from explanations.words.statements import CSSRS_WORDS, QUESTIONS, answer_words
+from explanations.words.language import Language, code, later
 from fhir_adapters.codesets.instruments import ITEM_COUNT, SAFETY_ITEM, TITLES, TOP_TOTAL, YES_NO
 from fhir_adapters.facts import Administration, AnswerState, Instrument, PatientRecord
 from fhir_adapters.reading.screening import total_of
 
-SHOWN = (Instrument.CSSRS, Instrument.ASQ, Instrument.EPDS, Instrument.PHQ2, Instrument.AUDITC)
+# In the order of the page, each with the link to where the instrument itself is at home.
+SHOWN = {
+    Instrument.CSSRS: "cssrs-triage",
+    Instrument.ASQ: "nimh-asq",
+    Instrument.EPDS: None,
+    Instrument.PHQ2: None,
+    Instrument.AUDITC: None,
+}
 MOST_EACH = 3
-# Where the instrument itself is at home; only verified links are shown.
-HOMES = {Instrument.CSSRS: "cssrs-triage", Instrument.ASQ: "nimh-asq"}
-PRINTED_LEVELS = ("high", "moderate")
+# A level of "low" is never printed.
+LEVELS = {"high": later("overall result coded high"), "moderate": later("overall result coded moderate")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,49 +38,62 @@ class OtherResult:
     home: GuidelineLink | None
 
 
-def other_results(record: PatientRecord) -> tuple[OtherResult, ...]:
+def other_results(record: PatientRecord, say: Language) -> tuple[OtherResult, ...]:
     """What is on file of each instrument, those about suicide first."""
-    found = []
-    for instrument in SHOWN:
-        held = record.of(instrument)
-        if held:
-            rows = tuple(_row(form, record) for form in held[:MOST_EACH])
-            home = guideline(HOMES[instrument]) if instrument in HOMES else None
-            found.append(OtherResult(title=TITLES[instrument], rows=rows, more=len(held[MOST_EACH:]), home=home))
-    return tuple(found)
+    results = []
+    for instrument, link in SHOWN.items():
+        forms = record.of(instrument)
+        if forms:
+            rows = tuple(_row(form, record, say) for form in forms[:MOST_EACH])
+            home = guideline(link) if link else None
+            results.append(OtherResult(title=TITLES[instrument], rows=rows, more=len(forms[MOST_EACH:]), home=home))
+    return tuple(results)
 
 
-def _row(form: Administration, record: PatientRecord) -> str:
-    days = record.days_since(form.when)
-    age = "" if form.when is None or form.when.future or form.when.partial else f", {ago(days)}"
-    said = [_yes_no(form) if form.instrument in YES_NO else _graded(form)]
+def _row(form: Administration, record: PatientRecord, say: Language) -> str:
+    date = say.dated_ago(form.when, record.days_since(form.when))
+    facts = [_yes_no(form, say) if form.instrument in YES_NO else _graded(form, say)]
     if form.contradictory:
-        said.append("the entry contradicts itself: look at the source")
+        facts.append(say("the entry contradicts itself: look at the source"))
     if form.provisional:
-        said.append("provisional")
-    source = next(iter(form.references), form.total_reference or form.level_reference)
-    return f"**{dated(form.when)}{age}**: {'; '.join(said)}{f', {code(source)}' if source else ''}"
+        facts.append(say("provisional"))
+    result, source = "; ".join(facts), next(iter(form.references), form.total_reference or form.level_reference)
+    if not source:
+        return say("**{date}**: {result}", date=date, result=result)
+    return say("**{date}**: {result}, {source}", date=date, result=result, source=code(source))
 
 
-def _graded(form: Administration) -> str:
+def _graded(form: Administration, say: Language) -> str:
     total, item = total_of(form), SAFETY_ITEM.get(form.instrument)
-    top, count = TOP_TOTAL[form.instrument], ITEM_COUNT[form.instrument]
-    said = f"total {total} of {top}" if total is not None else f"{len(form.item_scores)} of {count} answered, no total"
+    if total is not None:
+        result = say("total {total} of {top}", total=total, top=TOP_TOTAL[form.instrument])
+    else:
+        count = ITEM_COUNT[form.instrument]
+        result = say("{answered} of {count} answered, no total", answered=len(form.item_scores), count=count)
     if item is None:
-        return said
+        return result
     answer = form.answer(item)
-    return f"{said}; item {item} {answer_words(answer, form.instrument) if answer else 'not on file'}"
+    said = answer_words(answer, form.instrument, say) if answer else say("not on file")
+    return say("{result}; item {item} {answer}", result=result, item=item, answer=said)
 
 
-def _yes_no(form: Administration) -> str:
-    words = CSSRS_WORDS if form.instrument is Instrument.CSSRS else QUESTIONS
-    named = [(words.get(a.item, QUESTIONS.get(a.item, a.item)), a) for a in form.answers]
-    said = [f"{name}: yes" for name, answer in named if answer.yes]
-    said += [f"{name}: {answer.state.value}" for name, answer in named if answer.state is not AnswerState.ANSWERED]
-    if form.level in PRINTED_LEVELS:
-        said.append(f"overall result coded {form.level}")
-    if said:
-        return ", ".join(said)
-    answered = sum(answer.yes is False for _, answer in named)
-    put = "1 question" if answered == 1 else f"{answered} questions"
-    return f"{put} answered, none with yes; this does not rule out risk" if answered else "no answers on file"
+def _yes_no(form: Administration, say: Language) -> str:
+    named = [(question(answer.item, say, form.instrument), answer) for answer in form.answers]
+    facts = [say("{question}: {answer}", question=name, answer=say("yes")) for name, answer in named if answer.yes]
+    facts += [
+        say("{question}: {answer}", question=name, answer=say(STATES[answer.state]))
+        for name, answer in named
+        if answer.state is not AnswerState.ANSWERED
+    ]
+    if form.level in LEVELS:
+        facts.append(say(LEVELS[form.level]))
+    if facts:
+        return ", ".join(facts)
+    answered = sum(answer.yes is False for answer in form.answers)
+    if not answered:
+        return say("no answers on file")
+    return say.many(
+        "{count} question answered, none with yes; this does not rule out risk",
+        "{count} questions answered, none with yes; this does not rule out risk",
+        answered,
+    )

@@ -6,281 +6,403 @@ nothing here is said to be reassuring. Question wording of instruments is not re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from explanations.words.phrasebook import ago, code, dated, references
-from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TITLES, TOP_TOTAL
-from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, ItemAnswer
+from explanations.words.answers import FREQUENCY, answer_words, item_words, question
+from explanations.words.language import Language, code, later
+from explanations.words.lines import Line, LineRole
+from explanations.words.tables import complete
+from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TEEN_QUESTIONS, TITLES, TOP_TOTAL
+from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, Setting
+from fhir_adapters.reading.conditions import LABELS
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
 from models.rules.safety_rules import CUTS
 from models.rules.supersession import Later, LaterKind
 
-FREQUENCY = ("not at all", "several days", "more than half the days", "nearly every day")
-QUESTIONS = {
-    **{f"q{n}": f"question {n}" for n in range(1, 7)},
-    "q6_recent": "question 6 (past 3 months)",
-    "acuity": "acuity question",
-    "level": "overall result",
+TEEN_ENDORSED = complete(
+    {
+        "past_month_thoughts": later("{title} question on thoughts in the past month answered yes"),
+        "lifetime_attempt": later("{title} question on a suicide attempt ever answered yes"),
+    },
+    TEEN_QUESTIONS,
+)
+TEEN_YES = complete(
+    {
+        "past_month_thoughts": later("{title} question on thoughts in the past month: yes"),
+        "lifetime_attempt": later("{title} question on a suicide attempt ever: yes"),
+    },
+    TEEN_QUESTIONS,
+)
+# A level of "low" is never printed.
+LEVELS = {
+    "high": later("{title} overall result recorded as high"),
+    "moderate": later("{title} overall result recorded as moderate"),
 }
-CSSRS_WORDS = {
-    "q1": "question 1 (wish to be dead)",
-    "q2": "question 2 (thoughts)",
-    "q3": "question 3 (method considered)",
-    "q4": "question 4 (intent)",
-    "q5": "question 5 (plan and intent)",
-    "q6": "question 6 (behaviour)",
-    "q6_recent": "question 6 (behaviour, past 3 months)",
+ACUITY = complete(
+    {
+        AnswerState.ANSWERED: later("ASQ acuity question: not recorded."),
+        AnswerState.DECLINED: later("ASQ acuity question: declined."),
+        AnswerState.BLANK: later("ASQ acuity question: not recorded."),
+        AnswerState.UNREADABLE: later("ASQ acuity question: could not be read."),
+    },
+    AnswerState,
+)
+# Each group of safety codes, at the start of a line and within one. Method-neutral (docs/clinical-sources.md S6).
+EVENTS = complete(
+    {
+        "self_harm": (later("Self-harm"), later("self-harm")),
+        "self_injury": (later("Self-harm"), later("self-harm")),
+        "suicide_attempt": (later("Suicide attempt"), later("suicide attempt")),
+        "suicidal_behavior": (later("Suicidal behaviour"), later("suicidal behaviour")),
+        "suicidal_plan": (later("Suicide plan"), later("suicide plan")),
+        "suicidal_intent": (later("Suicidal intent"), later("suicidal intent")),
+        "suicide_death_event": (
+            later("Code for death by suicide (patient not marked deceased: check the chart)"),
+            later("code for death by suicide (patient not marked deceased: check the chart)"),
+        ),
+        "suicidal_ideation": (later("Suicidal ideation"), later("suicidal ideation")),
+        "nonsuicidal_self_harm": (later("Non-suicidal self-harm"), later("non-suicidal self-harm")),
+        "history": (
+            later("History of suicidal behaviour or self-harm"),
+            later("history of suicidal behaviour or self-harm"),
+        ),
+    },
+    LABELS,
+)
+SETTINGS = complete(
+    {
+        # Translators: where a diagnosis code stands in the chart.
+        Setting.ENCOUNTER_DIAGNOSIS: later("encounter diagnosis"),
+        Setting.PROBLEM_LIST: later("problem list"),
+        Setting.FINDING: later("finding"),
+        Setting.VISIT_REASON: later("reason for visit"),
+    },
+    Setting,
+)
+LATER = complete(
+    {
+        LaterKind.CSSRS_NEGATIVE: later("C-SSRS, all questions put answered no"),
+        LaterKind.CSSRS_POSITIVE: later("C-SSRS with positive answers"),
+        LaterKind.CSSRS_INCOMPLETE: later("C-SSRS, not complete"),
+        LaterKind.ASQ_NEGATIVE: later("ASQ, all questions answered no"),
+        LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
+        LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
+        LaterKind.RISK_ASSESSMENT: later("Suicide risk assessment completed"),
+        LaterKind.ITEM_9_ZERO: later("PHQ-9 item 9: 0, not at all"),
+    },
+    LaterKind,
+)
+# By whether it came on the day of the finding, and whether it is negative.
+LATER_LINES = {
+    (False, False): later("Later: {entry}. {date}, {source}"),
+    (False, True): later("Later: {entry}. {date}, {source}; this does not rule out risk"),
+    (True, False): later("Same day: {entry}. {date}, {source}"),
+    (True, True): later("Same day: {entry}. {date}, {source}; this does not rule out risk"),
 }
+NONE_LATER = later("Later C-SSRS, ASQ or risk assessment: none in the records read")
+NONE_LATER_IN_PART = later(
+    "Later C-SSRS, ASQ or risk assessment: none in the records read; not all of the chart could be read"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """`what` and `when` make the headline; `lines` are markdown list items, the first one bold.
+    """`what` and `when` make the headline; `lines` say what the chart holds, the first one bold.
 
     `later`: what came since.
     """
 
     what: str
     when: str
-    lines: tuple[str, ...]
-    later: tuple[str, ...] = ()
+    lines: tuple[Line, ...]
+    later: tuple[Line, ...] = ()
 
 
-def statement(finding: SafetyFinding, zone: tzinfo) -> Statement:
+Worded = tuple[str, list[Line]]
+
+
+def statement(finding: SafetyFinding, zone: tzinfo, say: Language) -> Statement:
     """The finding in words."""
-    moment = _moment(finding, zone)
-    what, lines = _worded(finding, moment)
+    moment = _moment(finding, zone, say)
+    what, lines = _worded(finding, moment, say)
     if finding.provisional:
-        lines = [*lines, "The entry is provisional, preliminary or in progress; it is counted as it stands."]
-    later = later_lines(finding, zone) if finding.topic in SAFETY_TOPICS else []
-    return Statement(what=what, when=moment, lines=tuple(lines), later=tuple(later))
+        counted = say("The entry is provisional, preliminary or in progress; it is counted as it stands.")
+        lines.append(Line(text=counted))
+    since = _since(finding, zone, say) if finding.topic in SAFETY_TOPICS else []
+    return Statement(what=what, when=moment, lines=tuple(lines), later=tuple(since))
 
 
-def headline(finding: SafetyFinding, zone: tzinfo) -> str:
+def headline(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
     """What the finding says, without its lines."""
-    return _worded(finding, _moment(finding, zone))[0]
+    return _worded(finding, _moment(finding, zone, say), say)[0]
 
 
-def _worded(finding: SafetyFinding, moment: str) -> tuple[str, list[str]]:
+def _worded(finding: SafetyFinding, moment: str, say: Language) -> Worded:
     if finding.event is not None:
-        return _coded(finding.event, moment)
+        return _coded(finding.event, moment, say)
     if finding.anomaly is not None:
-        return _anomaly(finding.anomaly, moment)
+        return _anomaly(finding.anomaly, moment, say)
     if finding.form is not None:
-        return FORM_WORDING[finding.kind](finding, finding.form, moment)
-    return "Some of the chart could not be read", []
+        return FORM_WORDING[finding.kind](finding, finding.form, moment, say)
+    return say("Some of the chart could not be read"), []
 
 
-def _moment(finding: SafetyFinding, zone: tzinfo) -> str:
+def _moment(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
     when = finding.when
-    if when is None or when.future:
-        return dated(when)
-    same_day = any(late.when.day == when.day for late in finding.later)
-    with_time = zone if finding.days in (0, 1) or same_day else None
-    return f"{dated(when, with_time)}{'' if when.partial else f', {ago(finding.days)}'}"
+    same_day = when is not None and any(late.when.day == when.day for late in finding.later)
+    return say.dated_ago(when, finding.days, zone if finding.days in (0, 1) or same_day else None)
 
 
-def later_lines(finding: SafetyFinding, zone: tzinfo) -> list[str]:
+def _line(text: str, sources: Sequence[str], role: LineRole = LineRole.FACT) -> Line:
+    """A line whose text names its sources as `Language.references` does: the first, and how many more."""
+    return Line(text=text, role=role, sources=tuple(code(source) for source in sources[:1]))
+
+
+def _lead(what: str, moment: str, sources: Sequence[str], say: Language, *, remark: str = "") -> Line:
+    named = {"what": what, "moment": moment, "source": say.references(sources)}
+    # Translators: {what} is a line such as "PHQ-9 total: 16 of 27", {moment} a date, {source} a reference to the chart.
+    text = say("**{what}.** {moment}, {source}", **named)
+    if remark:
+        text = say("**{what}.** {moment}, {source}. {remark}", remark=remark, **named)
+    return _line(text, sources, LineRole.LEAD)
+
+
+def _same_form(what: str, source: str | None, say: Language) -> Line:
+    """A further line of a form; `source` where that is another than the lead's."""
+    if source is None:
+        return Line(text=say("{what}. Same form", what=what))
+    return _line(say("{what}. Same form, {source}", what=what, source=code(source)), [source])
+
+
+def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
     """What was recorded since, at most three lines; or that nothing was found in what could be read.
 
     Of a finding without a date nothing can be said to be later.
     """
     if finding.when is None:
-        return ["Whether a C-SSRS, ASQ or risk assessment came later cannot be said: date not recorded"]
+        undated = say("Whether a C-SSRS, ASQ or risk assessment came later cannot be said: date not recorded")
+        return [Line(text=undated)]
     more = len(finding.later[3:]) + finding.more_later
-    shown = [_later(late, finding, zone) for late in finding.later[:3]]
-    shown += [f"and {more} more since"] if more else []
-    if not any(late.what is not LaterKind.ITEM_9_ZERO for late in finding.later):
-        unread = "; not all of the chart could be read" if finding.partly_searched else ""
-        shown.append(f"Later C-SSRS, ASQ or risk assessment: none in the records read{unread}")
-    return shown
-
-
-LATER_WORDS = {
-    LaterKind.CSSRS_NEGATIVE: "C-SSRS, all questions put answered no",
-    LaterKind.CSSRS_POSITIVE: "C-SSRS with positive answers",
-    LaterKind.CSSRS_INCOMPLETE: "C-SSRS, not complete",
-    LaterKind.ASQ_NEGATIVE: "ASQ, all questions answered no",
-    LaterKind.ASQ_POSITIVE: "ASQ with positive answers",
-    LaterKind.ASQ_INCOMPLETE: "ASQ, not complete",
-    LaterKind.RISK_ASSESSMENT: "Suicide risk assessment completed",
-    LaterKind.ITEM_9_ZERO: "PHQ-9 item 9: 0, not at all",
-}
-
-
-def _later(late: Later, finding: SafetyFinding, zone: tzinfo) -> str:
-    same_day = finding.when is not None and late.when.day == finding.when.day
-    start = "Same day" if same_day else "Later"
-    note = "; this does not rule out risk" if late.what.is_negative else ""
-    moment = dated(late.when, zone if same_day else None)
-    return f"{start}: {LATER_WORDS[late.what]}. {moment}, {code(late.reference)}{note}"
-
-
-def answer_words(answer: ItemAnswer, instrument: Instrument) -> str:
-    """An answer as it can be said: 1 of 3, several days; yes; declined."""
-    if answer.score is not None:
-        phq = instrument in NINE_ITEM_PHQ
-        return f"{answer.score} of 3" + (f", {FREQUENCY[answer.score]}" if phq else "")
-    if answer.yes is not None:
-        return "yes" if answer.yes else "no"
-    return answer.state.value
-
-
-def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    answer, title = finding.items[0], TITLES[form.instrument]
-    if answer.item in TEEN_WORDS:
-        what = f"{title} question on {TEEN_WORDS[answer.item]} answered yes"
-        return what, [f"**{what}.** {moment}, {code(answer.reference)}", *_teen_lines(title, finding)]
-    epds = form.instrument is Instrument.EPDS
-    said = "above “never”" if epds else answer_words(answer, form.instrument)
-    lines = [f"**{title} item {answer.item}: {said}.** {moment}, {code(answer.reference)}"]
-    lines += _teen_lines(title, finding)
-    if form.total is not None and not form.contradictory:
-        cut = CUTS[form.instrument]
-        note = f" A total under {cut} does not soften item {answer.item}." if form.total < cut else ""
-        source = f", {code(form.total_reference)}" if form.total_reference else ""
-        lines.append(f"{title} total: {form.total} of {TOP_TOTAL[form.instrument]}. Same form{source}.{note}")
-    quoted = "“yes”" if answer.score is None else f"“{FREQUENCY[answer.score]}”"
-    return f"{title} item {answer.item} {'above “never”' if epds else quoted}", lines
-
-
-def _teen_lines(title: str, finding: SafetyFinding) -> list[str]:
-    """The further questions of PHQ-9M that were answered yes beside the first answer."""
-    first = finding.items[0].reference
-    sources = {a.item: "" if a.reference == first else f", {code(a.reference)}" for a in finding.items}
-    return [f"{title} question on {TEEN_WORDS[a.item]}: yes. Same form{sources[a.item]}" for a in finding.items[1:]]
-
-
-TEEN_WORDS = {"past_month_thoughts": "thoughts in the past month", "lifetime_attempt": "a suicide attempt ever"}
-
-
-def _total_implies(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    title, item = TITLES[form.instrument], SAFETY_ITEM[form.instrument]
-    answer = form.answer(item)
-    said = (
-        f"Item {item} is {answer_words(answer, form.instrument)} on the form"
-        if answer
-        else (f"The answer to item {item} is not on file")
-    )
-    line = (
-        f"**{title} total: {finding.value} of {TOP_TOTAL[form.instrument]}.** {moment}, "
-        f"{references(finding.references)}. {said}; this total cannot be reached without it."
-    )
-    return f"{title} total {finding.value} cannot be reached without item {item}", [line]
-
-
-def _cssrs(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    said = [(f"{CSSRS_WORDS[a.item]}: yes", a.reference) for a in finding.items]
-    if form.level in ("high", "moderate"):
-        said.append((f"overall result recorded as {form.level}", form.level_reference or form.references[0]))
-    lines = _listed("C-SSRS", said, moment)
-    if finding.gap == "recency":
-        lines.append("When the behaviour took place is not recorded.")
-    if form.yes("q6_recent") is False and form.yes("q6"):
-        lines.append("C-SSRS question 6 (behaviour, past 3 months): no. Same form")
-    if form.yes("q6") is False:
-        lines.append("C-SSRS question 6 (behaviour): no. Same form")
-    first = said[0][0]
-    return f"C-SSRS {first.replace(': yes', ' answered yes')}", lines
-
-
-def _asq(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    lines = _listed("ASQ", [(f"{QUESTIONS[a.item]}: yes", a.reference) for a in finding.items], moment)
-    if finding.gap == "acuity":
-        lines.append(f"ASQ acuity question: {_acuity(form)}.")
-    elif form.yes("acuity") is False:
-        lines.append("ASQ acuity question: no. Same form")
-    if form.yes("acuity"):
-        return "ASQ acuity answered yes", lines
-    return "ASQ positive" + (", acuity not recorded" if finding.gap else ", acuity no"), lines
-
-
-def _listed(title: str, said: list[tuple[str, str]], moment: str) -> list[str]:
-    """The first answer in bold with date and source; further ones name their source only when it is another."""
-    lines = []
-    for place, (words, reference) in enumerate(said):
-        if place == 0:
-            lines.append(f"**{title} {words}.** {moment}, {code(reference)}")
-        else:
-            source = "" if reference == said[0][1] else f", {code(reference)}"
-            lines.append(f"{title} {words}. Same form{source}")
+    lines = [_later(late, finding, zone, say) for late in finding.later[:3]]
+    if more:
+        lines.append(Line(text=say("and {count} more since", count=more)))
+    if all(late.what is LaterKind.ITEM_9_ZERO for late in finding.later):
+        none = NONE_LATER_IN_PART if finding.partly_searched else NONE_LATER
+        lines.append(Line(text=say(none)))
     return lines
 
 
-def _acuity(form: Administration) -> str:
-    answer = form.answer("acuity")
-    words = {AnswerState.DECLINED: "declined", AnswerState.UNREADABLE: "could not be read"}
-    return words.get(answer.state, "not recorded") if answer else "not recorded"
+def _later(late: Later, finding: SafetyFinding, zone: tzinfo, say: Language) -> Line:
+    same_day = finding.when is not None and late.when.day == finding.when.day
+    date = say.dated(late.when, zone if same_day else None)
+    words = LATER_LINES[same_day, late.what.is_negative]
+    text = say(words, entry=say(LATER[late.what]), date=date, source=code(late.reference))
+    return _line(text, [late.reference])
 
 
-def _refused(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    title = TITLES[form.instrument]
-    line = f"**{title}: all questions declined.** {moment}, {references(finding.references)}. Counts as positive."
-    lines = [line] + ([f"ASQ acuity question: {_acuity(form)}."] if finding.gap == "acuity" else [])
-    return f"{title} questions all declined", lines
+def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    answer, title = finding.items[0], TITLES[form.instrument]
+    named = {"title": title, "item": answer.item}
+    further = _teen_lines(title, finding, say)
+    if answer.item in TEEN_ENDORSED:
+        what = say(TEEN_ENDORSED[answer.item], title=title)
+        return what, [_lead(what, moment, [answer.reference], say), *further]
+    if form.instrument is Instrument.EPDS:
+        what = say("{title} item {item} above “never”", **named)
+        fact = say("{title} item {item}: above “never”", **named)
+    else:
+        quoted = say("yes") if answer.score is None else say(FREQUENCY[answer.score])
+        what = say("{title} item {item} “{answer}”", answer=quoted, **named)
+        fact = item_words(answer, form.instrument, say)
+    lines = [_lead(fact, moment, [answer.reference], say), *further]
+    if form.total is not None and not form.contradictory:
+        lines.append(_total_beside(form, form.total, answer.item, say))
+    return what, lines
 
 
-def _unreadable(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    what = f"{TITLES[form.instrument]} {_item_names(finding)}"
-    return f"{what}: answer could not be read", [
-        f"**{what}: the answer could not be read.** {moment}, {references(finding.references)}"
+def _teen_lines(title: str, finding: SafetyFinding, say: Language) -> list[Line]:
+    """The further questions of PHQ-9M that were answered yes beside the first answer."""
+    first = finding.items[0].reference
+    return [
+        _same_form(say(TEEN_YES[a.item], title=title), None if a.reference == first else a.reference, say)
+        for a in finding.items[1:]
     ]
 
 
-def _declined(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
-    what = f"{TITLES[form.instrument]} {_item_names(finding)}: declined"
-    return what, [f"**{what}.** {moment}, {references(finding.references)}"]
+def _total_beside(form: Administration, total: int, item: str, say: Language) -> Line:
+    """The total of a form beside its self-harm item."""
+    what, cut = _total_words(form, total, say), CUTS[form.instrument]
+    sources = [form.total_reference] if form.total_reference else []
+    if sources:
+        text = say("{what}. Same form, {source}.", what=what, source=say.references(sources))
+    else:
+        text = say("{what}. Same form.", what=what)
+    if total < cut:
+        text += " " + say("A total under {cut} does not soften item {item}.", cut=cut, item=item)
+    return _line(text, sources)
 
 
-def _item_names(finding: SafetyFinding) -> str:
-    return ", ".join(QUESTIONS.get(answer.item, f"item {answer.item}") for answer in finding.items)
+def _total_words(form: Administration, total: int | None, say: Language) -> str:
+    title, top = TITLES[form.instrument], TOP_TOTAL[form.instrument]
+    return say("{title} total: {total} of {top}", title=title, total=total, top=top)
 
 
-def _blank(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
+def _total_implies(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
     title, item = TITLES[form.instrument], SAFETY_ITEM[form.instrument]
-    scores = form.item_scores
-    state = "was left blank" if form.answer(item) else "is not on file"
-    of = ITEM_COUNT[form.instrument]
-    lines = [
-        f"**{title} item {item} {state}.** {moment}, {references(finding.references)}",
-        f"The other {len(scores)} answers add up to {sum(scores)}; no total is given, and blank is not counted as zero",
-    ]
-    return f"{title} item {item} {state} ({len(scores)} of {of} answered)", lines
+    answer = form.answer(item)
+    if answer:
+        said = answer_words(answer, form.instrument, say)
+        why = say(
+            "Item {item} is {answer} on the form; this total cannot be reached without it.", item=item, answer=said
+        )
+    else:
+        why = say("The answer to item {item} is not on file; this total cannot be reached without it.", item=item)
+    what = say(
+        "{title} total {total} cannot be reached without item {item}", title=title, total=finding.value, item=item
+    )
+    return what, [_lead(_total_words(form, finding.value, say), moment, finding.references, say, remark=why)]
 
 
-def _total(finding: SafetyFinding, form: Administration, moment: str) -> tuple[str, list[str]]:
+def _cssrs(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
     title = TITLES[form.instrument]
-    top = TOP_TOTAL[form.instrument]
-    lines = [f"**{title} total: {finding.value} of {top}.** {moment}, {references(finding.references)}"]
+    names = [question(answer.item, say, form.instrument) for answer in finding.items]
+    facts = [
+        (say("{title} {question}: yes", title=title, question=name), answer.reference)
+        for name, answer in zip(names, finding.items, strict=True)
+    ]
+    if form.level in LEVELS:
+        facts.append((say(LEVELS[form.level], title=title), form.level_reference or form.references[0]))
+    lines = _listed(facts, moment, say)
+    if finding.gap == "recency":
+        lines.append(Line(text=say("When the behaviour took place is not recorded.")))
+    if form.yes("q6_recent") is False and form.yes("q6"):
+        lines.append(_answered_no(form, "q6_recent", say))
+    if form.yes("q6") is False:
+        lines.append(_answered_no(form, "q6", say))
+    if not names:
+        return facts[0][0], lines
+    return say("{title} {question} answered yes", title=title, question=names[0]), lines
+
+
+def _answered_no(form: Administration, item: str, say: Language) -> Line:
+    title, name = TITLES[form.instrument], question(item, say, form.instrument)
+    return _same_form(say("{title} {question}: no", title=title, question=name), None, say)
+
+
+def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title = TITLES[form.instrument]
+    facts = [
+        (say("{title} {question}: yes", title=title, question=question(a.item, say, form.instrument)), a.reference)
+        for a in finding.items
+    ]
+    lines = _listed(facts, moment, say)
+    if finding.gap == "acuity":
+        lines.append(_acuity(form, say))
+    elif form.yes("acuity") is False:
+        lines.append(_answered_no(form, "acuity", say))
+    if form.yes("acuity"):
+        return say("ASQ acuity answered yes"), lines
+    return say("ASQ positive, acuity not recorded") if finding.gap else say("ASQ positive, acuity no"), lines
+
+
+def _listed(facts: Sequence[tuple[str, str]], moment: str, say: Language) -> list[Line]:
+    """The first fact in bold with date and source; further ones name their source only when it is another."""
+    (first, source), *rest = facts
+    further = [_same_form(fact, None if other == source else other, say) for fact, other in rest]
+    return [_lead(first, moment, [source], say), *further]
+
+
+def _acuity(form: Administration, say: Language) -> Line:
+    answer = form.answer("acuity")
+    return Line(text=say(ACUITY[answer.state if answer else AnswerState.BLANK]))
+
+
+def _refused(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title, sources = TITLES[form.instrument], finding.references
+    declined = say("{title}: all questions declined", title=title)
+    lines = [_lead(declined, moment, sources, say, remark=say("Counts as positive."))]
+    lines += [_acuity(form, say)] if finding.gap == "acuity" else []
+    return say("{title} questions all declined", title=title), lines
+
+
+def _unreadable(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    named = {"title": TITLES[form.instrument], "questions": _questions(finding, say)}
+    lead = say("{title} {questions}: the answer could not be read", **named)
+    return say("{title} {questions}: answer could not be read", **named), [_lead(lead, moment, finding.references, say)]
+
+
+def _declined(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    named = {"title": TITLES[form.instrument], "questions": _questions(finding, say)}
+    what = say("{title} {questions}: declined", **named)
+    return what, [_lead(what, moment, finding.references, say)]
+
+
+def _questions(finding: SafetyFinding, say: Language) -> str:
+    return ", ".join(question(answer.item, say) for answer in finding.items)
+
+
+def _blank(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title, item, scores = TITLES[form.instrument], SAFETY_ITEM[form.instrument], form.item_scores
+    if form.answer(item):
+        state = say("{title} item {item} was left blank", title=title, item=item)
+    else:
+        state = say("{title} item {item} is not on file", title=title, item=item)
+    others = say.many(
+        "The other {count} answer adds up to {sum}; no total is given, and blank is not counted as zero",
+        "The other {count} answers add up to {sum}; no total is given, and blank is not counted as zero",
+        len(scores),
+        sum=sum(scores),
+    )
+    count = ITEM_COUNT[form.instrument]
+    what = say("{what} ({answered} of {count} answered)", what=state, answered=len(scores), count=count)
+    return what, [_lead(state, moment, finding.references, say), Line(text=others)]
+
+
+def _total(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    lines = [_lead(_total_words(form, finding.value, say), moment, finding.references, say)]
     if form.instrument in NINE_ITEM_PHQ:
         nine = form.answer("9")
-        lines.append(f"Item 9: {answer_words(nine, form.instrument) if nine else 'not on file'}")
-    return f"{title} was {finding.value}", lines
+        said = answer_words(nine, form.instrument, say) if nine else say("not on file")
+        lines.append(Line(text=say("Item 9: {answer}", answer=said)))
+    return say("{title} was {total}", title=TITLES[form.instrument], total=finding.value), lines
 
 
-def _coded(event: CodedEvent, moment: str) -> tuple[str, list[str]]:
-    label = event.display[0].upper() + event.display[1:]
+def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
+    label, name = event_words(event, say)
+    sources = [event.reference]
     if event.subsequent:
-        what = f"Follow-up care after {event.display}"
-        return f"{what}, coded", [
-            f"**{what}.** Coded {moment}, {code(event.reference)}; date of the event not recorded"
-        ]
-    lines = [f"**{label}, {event.setting.value}.** {moment}, {code(event.reference)}"]
+        what = say("Follow-up care after {event}", event=name)
+        text = say(
+            "**{what}.** Coded {moment}, {source}; date of the event not recorded",
+            what=what,
+            moment=moment,
+            source=say.references(sources),
+        )
+        return say("Follow-up care after {event}, coded", event=name), [_line(text, sources, LineRole.LEAD)]
+    where = say("{event}, {setting}", event=label, setting=say(SETTINGS[event.setting]))
+    lines = [_lead(where, moment, sources, say)]
     if not event.verified:
-        lines.append("The meaning of this code was not verified at its source by this service.")
-    return f"{label} recorded", lines
+        lines.append(Line(text=say("The meaning of this code was not verified at its source by this service.")))
+    return say("{event} recorded", event=label), lines
 
 
-def _anomaly(anomaly: Anomaly, moment: str) -> tuple[str, list[str]]:
+def event_words(event: CodedEvent, say: Language) -> tuple[str, str]:
+    """What a coded event is called, at the start of a line and within one."""
+    label, name = EVENTS.get(event.group) or EVENTS[event.group.partition(".")[0]]
+    return say(label), say(name)
+
+
+def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
     parts = [moment] if anomaly.when and not anomaly.when.future else []
     if anomaly.references:
-        parts.append(references(anomaly.references))
-    return anomaly.text.rstrip("."), [f"**{anomaly.text}** {', '.join(parts)}".rstrip()]
+        parts.append(say.references(anomaly.references))
+    text = f"**{anomaly.text}** {', '.join(parts)}".rstrip()
+    return anomaly.text.rstrip("."), [_line(text, anomaly.references, LineRole.LEAD)]
 
 
-FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str], tuple[str, list[str]]]] = {
+FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str, Language], Worded]] = {
     Kind.SELF_HARM_ITEM: _self_harm_item,
     Kind.TOTAL_IMPLIES_ITEM: _total_implies,
     Kind.CSSRS: _cssrs,

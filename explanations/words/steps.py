@@ -8,61 +8,93 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import tzinfo
 
-from explanations.words.phrasebook import code, dated, day, references
+from explanations.words.language import Language, code, later
+from explanations.words.lines import Line
+from explanations.words.tables import complete
 from models.rules.discharge import APPOINTMENT_DAYS, UNSURE, Entry, Step, StepKind, Why
 
-LABELS = {
-    StepKind.RISK_ASSESSMENT: "Suicide risk assessment since then",
-    StepKind.SAFETY_PLAN: "Safety plan since then",
-    StepKind.APPOINTMENT: f"Follow-up appointment within {APPOINTMENT_DAYS} days",
-}
-SHORT = {
-    StepKind.RISK_ASSESSMENT: "risk assessment",
-    StepKind.SAFETY_PLAN: "safety plan",
-    StepKind.APPOINTMENT: "follow-up",
-}
-SEEN = {
-    Why.SAME_DAY: "one of the same day: {entry}; which came first is not recorded",
-    Why.UNDATED: "one without a date: {entry}",
-    Why.ORDER_UNKNOWN: "one on file: {entry}; whether it came later is not recorded",
-    Why.FUTURE: "one {entry}; not counted",
-    Why.BEFORE: "an earlier one: {entry}",
-    Why.BEFORE_ONSET: "one from before the onset on record: {entry}",
-    Why.NOT_UNDERSTOOD: "one whose words are not understood: {entry}; not counted",
-    Why.NOT_BEGUN: "one that has not begun, or begins at a time not known: {entry}; not counted",
-    Why.NOT_IN_FORCE: "one that is on hold or has ended: {entry}",
-    Why.OTHER_PURPOSE: "other appointment booked {entry}, purpose not recorded as follow-up",
-    Why.PENDING: "one is pending, not confirmed: {entry}",
-    Why.DECLINED: "one was declined by the patient: {entry}",
-    Why.TODAY: "one is of today, no follow-up after discharge: {entry}",
-    Why.TOO_FAR: "one is booked later than that: {entry}",
-}
+LABELS = complete(
+    {
+        StepKind.RISK_ASSESSMENT: later("Suicide risk assessment since then"),
+        StepKind.SAFETY_PLAN: later("Safety plan since then"),
+        StepKind.APPOINTMENT: later("Follow-up appointment within {days} days"),
+    },
+    StepKind,
+)
+SHORT = complete(
+    {
+        # Translators: in a list after "Before discharge, check:".
+        StepKind.RISK_ASSESSMENT: later("risk assessment"),
+        # Translators: in a list after "Before discharge, check:".
+        StepKind.SAFETY_PLAN: later("safety plan"),
+        # Translators: in a list after "Before discharge, check:".
+        StepKind.APPOINTMENT: later("follow-up"),
+    },
+    StepKind,
+)
+# Translators: {entry} is the date of an entry of the chart, and the reference to it.
+SEEN = complete(
+    {
+        Why.SAME_DAY: later("one of the same day: {entry}; which came first is not recorded"),
+        Why.UNDATED: later("one without a date: {entry}"),
+        Why.ORDER_UNKNOWN: later("one on file: {entry}; whether it came later is not recorded"),
+        Why.FUTURE: later("one {entry}; not counted"),
+        Why.BEFORE: later("an earlier one: {entry}"),
+        Why.BEFORE_ONSET: later("one from before the onset on record: {entry}"),
+        Why.NOT_UNDERSTOOD: later("one whose words are not understood: {entry}; not counted"),
+        Why.NOT_BEGUN: later("one that has not begun, or begins at a time not known: {entry}; not counted"),
+        Why.NOT_IN_FORCE: later("one that is on hold or has ended: {entry}"),
+        Why.OTHER_PURPOSE: later("other appointment booked {entry}, purpose not recorded as follow-up"),
+        Why.PENDING: later("one is pending, not confirmed: {entry}"),
+        Why.DECLINED: later("one was declined by the patient: {entry}"),
+        Why.TODAY: later("one is of today, no follow-up after discharge: {entry}"),
+        Why.TOO_FAR: later("one is booked later than that: {entry}"),
+    },
+    Why,
+)
 MOST_SEEN = 2
 
 
-def step_lines(steps: Iterable[Step], zone: tzinfo) -> tuple[str, ...]:
+def step_lines(steps: Iterable[Step], zone: tzinfo, say: Language) -> tuple[Line, ...]:
     """One line a step."""
-    return tuple(f"{LABELS[step.kind]}: {_said(step, zone)}" for step in steps)
+    return tuple(_line(step, zone, say) for step in steps)
 
 
-def _said(step: Step, zone: tzinfo) -> str:
+def _line(step: Step, zone: tzinfo, say: Language) -> Line:
+    shown = [entry.reference for entry in step.seen[:MOST_SEEN]]
     if step.done is not None:
-        return _entry(step.done, step.kind, zone)
-    seen = [SEEN[entry.why].format(entry=_entry(entry, step.kind, zone)) for entry in step.seen if entry.why]
-    more = [f"and {len(seen) - MOST_SEEN} more"] if len(seen) > MOST_SEEN else []
-    unsure = any(entry.why in UNSURE for entry in step.seen)
-    start = _unread(step) if step.unread else "not certain" if unsure else "none found in the records read"
-    return "; ".join((start, *seen[:MOST_SEEN], *more))
+        shown = [step.done.reference]
+    elif step.unread:
+        shown = [*step.unreadable[:1], *shown]
+    label = say(LABELS[step.kind], days=APPOINTMENT_DAYS)
+    # Translators: {step} as in "Safety plan since then", {found} as in "none found in the records read".
+    text = say("{step}: {found}", step=label, found=_found(step, zone, say))
+    return Line(text=text, sources=tuple(code(reference) for reference in shown))
 
 
-def _unread(step: Step) -> str:
-    named = [references(step.unreadable)] if step.unreadable else []
-    return f"could not be read ({'; '.join((*step.missing, *named))})"
+def _found(step: Step, zone: tzinfo, say: Language) -> str:
+    if step.done is not None:
+        return _entry(step.done, step.kind, zone, say)
+    seen = [say(SEEN[entry.why], entry=_entry(entry, step.kind, zone, say)) for entry in step.seen if entry.why]
+    rest = [say("and {count} more", count=len(seen) - MOST_SEEN)] if len(seen) > MOST_SEEN else []
+    if step.unread:
+        start = _unread(step, say)
+    elif any(entry.why in UNSURE for entry in step.seen):
+        start = say("not certain")
+    else:
+        start = say("none found in the records read")
+    return "; ".join((start, *seen[:MOST_SEEN], *rest))
 
 
-def _entry(entry: Entry, kind: StepKind, zone: tzinfo) -> str:
-    if kind is StepKind.APPOINTMENT and entry.when is not None:
-        clock = f" {entry.when.instant.astimezone(zone):%H:%M}" if entry.when.instant else ""
-        return f"{day(entry.when.day)}{clock}, {code(entry.reference)}"
-    to_come = " (in the future)" if entry.why is Why.FUTURE and entry.when and not entry.when.future else ""
-    return f"{dated(entry.when, zone)}{to_come}, {code(entry.reference)}"
+def _unread(step: Step, say: Language) -> str:
+    named = [say.references(step.unreadable)] if step.unreadable else []
+    return say("could not be read ({reasons})", reasons="; ".join((*step.missing, *named)))
+
+
+def _entry(entry: Entry, kind: StepKind, zone: tzinfo, say: Language) -> str:
+    when, source = entry.when, code(entry.reference)
+    if kind is StepKind.APPOINTMENT and when is not None:
+        return say("{date}, {source}", date=say.day_time(when, zone), source=source)
+    if entry.why is Why.FUTURE and when is not None and not when.future:
+        return say("{date} (in the future), {source}", date=say.dated(when, zone), source=source)
+    return say("{date}, {source}", date=say.dated(when, zone), source=source)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from explanations.judgement.timeline import Point, State, Timeline, window
+from explanations.words.answers import answer_words
+from explanations.words.language import language
 from explanations.words.phrasebook import dated, long_day
-from explanations.words.statements import answer_words
 from fhir_adapters.codesets.instruments import TITLES
 from fhir_adapters.facts import AnswerState
 
@@ -60,7 +61,7 @@ def item_9_words(point: Point) -> str:
         AnswerState.DECLINED: "declined",
         AnswerState.UNREADABLE: "could not be read",
     }
-    return states.get(answer.state) or answer_words(answer, point.instrument)
+    return states.get(answer.state) or answer_words(answer, point.instrument, language())
 
 
 def state_words(point: Point) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from explanations.words.availability import AvailableRow, availability, withheld_words
 from explanations.words.help_lines import GuidelineLink, guidelines
+from explanations.words.language import Language
 from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
 from explanations.words.notice_list import history_apart
 from explanations.words.notices import PARTS
@@ -105,23 +106,23 @@ class Summary:
     versions: tuple[str, ...] = ()
 
 
-def others_of(record: PatientRecord) -> tuple[Other, ...]:
+def others_of(record: PatientRecord, say: Language) -> tuple[Other, ...]:
     """Questionnaires beside those that have a picture."""
     return tuple(
         Other(title=found.title, rows=tuple(line(row) for row in found.rows), more=found.more, home=found.home)
-        for found in other_results(record)
+        for found in other_results(record, say)
     )
 
 
 def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
     """The page of a reading."""
-    assessment, record = reading.assessment, reading.assessment.record
+    assessment, record, say = reading.assessment, reading.assessment.record, there.site.notices.say
     who = who_of(reading.identity, record.age_years, deceased=record.deceased)
     read_at = moment(reading.at, there.site.notices.zone)
     if record.consent in KEPT:
         lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
-    note = "" if record.deceased else treatment_note(record)
+    note = "" if record.deceased else treatment_note(record, say)
     bipolar = record.bipolar_disorder is not None
     found = estimates_of(assessment, there.site.notices, phrases)
     history = history_apart(assessment, reading.notices, there.site.notices)
@@ -137,14 +138,14 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         notified=about_safety(reading.notices),
         trends=trends_of(record),
-        others=others_of(record),
+        others=others_of(record, say),
         known=availability(assessment, phrases),
         withheld=withheld_words(record),
         estimates=found.views,
         no_estimate=found.reason,
-        medicines=_medicines(record),
+        medicines=_medicines(record, say),
         caution=note if bipolar else "",
-        about_medicines=(*ABOUT, *([note] if note and not bipolar else [])) if record.medicines else (),
+        about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if record.medicines else (),
         guidelines=_guidelines(reading, there),
         outcomes=outcomes_of(assessment),
         reasons=tuple((code, _(words)) for code, words in REASON_WORDS.items()),
@@ -191,8 +192,8 @@ def _gaps(reading: Reading) -> tuple[str, ...]:
     )
 
 
-def _medicines(record: PatientRecord) -> tuple[MedicineLine, ...] | None:
-    lines = medicine_lines(record)
+def _medicines(record: PatientRecord, say: Language) -> tuple[MedicineLine, ...] | None:
+    lines = medicine_lines(record, say)
     unread = any(gap.what == MEDICATIONS for gap in record.unknown)
     return None if unread and not lines else lines
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from explanations.words.answers import item_words
 from explanations.words.help_lines import crisis_text
+from explanations.words.language import Language
 from explanations.words.notices import NoticeSettings
-from explanations.words.statements import answer_words
 from fhir_adapters.facts import AnswerState, Instrument, ItemAnswer
 from fhir_adapters.writing.questionnaires import NAMES, Answer, Answers, Form, Question, State, form
 from smart_launch.errors import NotAllowed
@@ -97,10 +98,10 @@ def carried_over(answers: Answers) -> Answers:
 
 def help_of(settings: NoticeSettings, today: date) -> Help:
     """Whom to call."""
-    return Help(crisis=crisis_text(settings.country, today).replace("**", ""), contact=settings.contact)
+    return Help(crisis=crisis_text(settings.country, today, settings.say).replace("**", ""), contact=settings.contact)
 
 
-def safety_of(answers: Answers) -> Safety | None:
+def safety_of(answers: Answers, say: Language) -> Safety | None:
     """What the answer to the item on self-harm calls for: above “not at all”, or declined; else None."""
     answer = answers.safety
     if answer is None or answer.state is State.OPEN or (answer.option and not answer.option.score):
@@ -112,5 +113,4 @@ def safety_of(answers: Answers) -> Safety | None:
         reference="",
         score=answer.option.score if answer.option else None,
     )
-    words = answer_words(item, answers.form.instrument)
-    return Safety(said=f"{answers.form.title} item {item.item}: {words}", declined=declined)
+    return Safety(said=item_words(item, answers.form.instrument, say), declined=declined)

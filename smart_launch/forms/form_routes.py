@@ -126,7 +126,7 @@ def about(app: AppRuntime, there: Opened, answers: Answers, shown: Person) -> di
         "form": answers.form,
         "person": shown,
         "author": author(there),
-        "safety": safety_of(answers),
+        "safety": safety_of(answers, there.site.notices.say),
         "help": help_of(there.site.notices, app.now().astimezone(there.site.reading.zone).date()),
     }
 
@@ -150,7 +150,7 @@ def writing(app: AppRuntime, there: Opened, name: str) -> Response:
         entry.submission,
         done,
         form=answers.form,
-        safety=safety_of(answers),
+        safety=safety_of(answers, there.site.notices.say),
         kept=fields_of(answers) | entry.fields(),
     )
 

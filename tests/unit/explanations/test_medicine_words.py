@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import codeable, given, moment, patient, record_of, resource
 
+from explanations.words.language import language
 from explanations.words.medicines import KINDS, medicine_lines, treatment_note
 from fhir_adapters.codesets.boxed_warnings import warnings_by_code
 
@@ -12,7 +13,7 @@ from fhir_adapters.codesets.boxed_warnings import warnings_by_code
 def lines(text: str, when: str | None = None, age: int | None = 20, kind="MedicationRequest"):
     dated = {"authoredOn" if kind == "MedicationRequest" else "effectiveDateTime": moment(when)} if when else {}
     one = resource(kind, status="active", intent="order", medicationCodeableConcept={"text": text}, **dated)
-    return medicine_lines(record_of(one, who=patient(age)))
+    return medicine_lines(record_of(one, who=patient(age)), language())
 
 
 def notes(text: str, when: str | None = None, age: int | None = 20, **more) -> str:
@@ -56,7 +57,10 @@ def test_since_when_is_said_as_far_as_it_is_recorded(when: str | None, said: str
 def test_medicines_with_a_note_come_first() -> None:
     found = [*given("Medicine amlodipine"), *given("Medicine sertraline")]
 
-    assert [line.name for line in medicine_lines(record_of(*found, who=patient(20)))] == ["sertraline", "amlodipine"]
+    assert [line.name for line in medicine_lines(record_of(*found, who=patient(20)), language())] == [
+        "sertraline",
+        "amlodipine",
+    ]
 
 
 def test_every_kind_has_words_and_none_speaks_of_a_cause() -> None:
@@ -67,5 +71,5 @@ def test_every_kind_has_words_and_none_speaks_of_a_cause() -> None:
 def test_beside_treatment_stands_the_question_about_mania_or_the_bipolar_disorder_on_file() -> None:
     bipolar = resource("Condition", code=codeable("http://hl7.org/fhir/sid/icd-10-cm", "F31.9"))
 
-    assert "ask about past mania or hypomania first" in treatment_note(record_of())
-    assert "antidepressant monotherapy can trigger mania" in treatment_note(record_of(bipolar))
+    assert "ask about past mania or hypomania first" in treatment_note(record_of(), language())
+    assert "antidepressant monotherapy can trigger mania" in treatment_note(record_of(bipolar), language())

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 from builders import given, record_of
 
+from explanations.words.language import language
 from explanations.words.other_results import other_results
 
 
 def rows(*lines: str) -> dict[str, tuple[str, ...]]:
     chart = [resource for line in lines for resource in given(line)]
-    return {found.title: found.rows for found in other_results(record_of(*chart))}
+    return {found.title: found.rows for found in other_results(record_of(*chart), language())}
 
 
 def test_an_empty_chart_has_none() -> None:
-    assert other_results(record_of()) == ()
+    assert other_results(record_of(), language()) == ()
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,6 @@ def test_a_coded_low_is_never_printed_and_a_coded_high_is() -> None:
 def test_three_of_each_are_shown_and_the_rest_counted() -> None:
     chart = [r for days in (3, 40, 80, 120, 200) for r in given(f"EPDS, {days} days ago: total = 5")]
 
-    (found,) = other_results(record_of(*chart))
+    (found,) = other_results(record_of(*chart), language())
 
     assert (len(found.rows), found.more) == (3, 2)

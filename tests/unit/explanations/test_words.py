@@ -8,6 +8,7 @@ import pytest
 
 from explanations.judgement.rationale import Size, size
 from explanations.words.help_lines import crisis_text, guideline
+from explanations.words.language import language
 from explanations.words.phrasebook import ago, code, load
 from fhir_adapters.facts import Fact
 from models.inputs.feature_schema import FEATURES
@@ -67,7 +68,7 @@ def test_chart_text_in_code_marks_cannot_break_out(text: str) -> None:
 
 
 def test_crisis_lines_are_the_checked_ones_with_the_emergency_number() -> None:
-    text = crisis_text("US", CHECKED)
+    text = crisis_text("US", CHECKED, language())
 
     assert "988 Suicide & Crisis Lifeline, call 988 or text 988" in text
     assert "911" in text
@@ -75,21 +76,21 @@ def test_crisis_lines_are_the_checked_ones_with_the_emergency_number() -> None:
 
 
 def test_the_perinatal_line_stands_beside_988_never_instead() -> None:
-    text = crisis_text("US", CHECKED, perinatal=True)
+    text = crisis_text("US", CHECKED, language(), perinatal=True)
 
     assert text.index("988 Suicide") < text.index("National Maternal Mental Health Hotline")
 
 
 def test_a_line_checked_too_long_ago_is_not_printed_but_the_emergency_number_is() -> None:
-    assert "988" in crisis_text("US", CHECKED + timedelta(days=180))
+    assert "988" in crisis_text("US", CHECKED + timedelta(days=180), language())
 
-    stale = crisis_text("US", CHECKED + timedelta(days=181))
+    stale = crisis_text("US", CHECKED + timedelta(days=181), language())
     assert "988" not in stale
     assert "911" in stale
 
 
 def test_a_country_without_verified_lines_still_says_what_to_do_in_danger() -> None:
-    text = crisis_text("ZZ", CHECKED)
+    text = crisis_text("ZZ", CHECKED, language())
 
     assert "local emergency number" in text
 

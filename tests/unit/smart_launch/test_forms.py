@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.writing.questionnaires import State, form
 from smart_launch.errors import NotAllowed
@@ -142,7 +143,7 @@ def test_a_phq_9_calls_for_no_other() -> None:
     ],
 )
 def test_item_9_above_not_at_all_or_declined_brings_the_steps_whatever_the_total(nine, said: str | None) -> None:
-    found = safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, nine)))
+    found = safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, nine)), language())
 
     assert (found.said if found else None) == said
     if found:
@@ -160,4 +161,4 @@ def test_whom_to_call_is_of_the_site_and_its_country() -> None:
 
 
 def test_a_phq_2_asks_nothing_of_self_harm() -> None:
-    assert safety_of(answers_in(form("phq-2"), sent("phq-2", 3, 3))) is None
+    assert safety_of(answers_in(form("phq-2"), sent("phq-2", 3, 3)), language()) is None

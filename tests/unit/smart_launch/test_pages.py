@@ -16,6 +16,7 @@ from made_up_language import LANGUAGE, TEMPLATE, compiled
 from markupsafe import Markup
 
 from explanations.words.help_lines import crisis_text
+from explanations.words.language import language
 from fhir_adapters.writing.questionnaires import NAMES, form
 from smart_launch.pages import markdown, messages
 from smart_launch.pages.ehr_style import contrast
@@ -152,7 +153,7 @@ def words_of_others(page: str) -> str:
         for name in NAMES:
             asked = form(name)
             texts += [*flat(asked), *(f"{q.number}. {q.text}" for q in asked.questions)]
-        texts += [crisis_text("US", look("bare")[0].assessment.record.today).replace("**", "")]
+        texts += [crisis_text("US", look("bare")[0].assessment.record.today, language()).replace("**", "")]
         texts += ["Practitioner/lindqvist", "23 Nov 2026", "30 Nov 2026", "PHQ-9 item 9: 1 of 3, several days"]
     return " ".join(" ".join(texts).split()).lower()
 
