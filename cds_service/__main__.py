@@ -404,7 +404,7 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
         if isinstance(result, Failed):
             click.echo(f"{result.name}: {result.error}", err=True)
         else:
-            found.append(inputs(result.assessment.record))
+            found.append(inputs(result.assessment.chart))
     unlike = False
     try:
         for model in load_models(root or config.models):

@@ -48,12 +48,12 @@ def presented(
 ) -> list[Card]:
     """Notices as cards, in the order in which they stand: at most three and every safety card, with links, buttons."""
     visit = Visit(
-        patient_id=assessment.record.patient_id,
-        today=assessment.record.today,
-        encounter=assessment.record.encounter,
+        patient_id=assessment.chart.patient_id,
+        today=assessment.chart.today,
+        encounter=assessment.chart.encounter,
         user=user,
     )
-    kept, age = _at_most_three(said), assessment.record.age_years
+    kept, age = _at_most_three(said), assessment.chart.age_years
     offered = once_over_all(_offers(notice, visit, age, new_id) for notice in kept)
     return [
         _card(assessment, notice, settings, suggestions, new_id)
@@ -107,7 +107,7 @@ def _card(
     suggestions: list[Suggestion],
     new_id: Callable[[], str],
 ) -> Card:
-    links = _links(notice.topic, assessment.record.age_years, settings.country)
+    links = _links(notice.topic, assessment.chart.age_years, settings.country)
     return Card(
         uuid=new_id(),
         summary=notice.summary,

@@ -80,18 +80,18 @@ def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], setting
         basis=f"Restates answers in the chart (rule {rules}) and what is on file since; no model was used. "
         f"{LIMITS} {'Nobody has been notified: this is not' if acute else 'Not'} a monitoring service.",
         crisis=True,
-        steps=_for_buttons(assessment.record, assessment.steps),
+        steps=_for_buttons(assessment.chart, assessment.steps),
     )
 
 
-def _for_buttons(record: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def _for_buttons(chart: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps as the drafts see them: an appointment more than seven days ahead leaves the contact to be agreed."""
     return tuple(
         replace(step, done=None)
         if step.kind is StepKind.APPOINTMENT
         and step.done
         and step.done.when
-        and (step.done.when.day - record.today).days > CONTACT_DAYS
+        and (step.done.when.day - chart.today).days > CONTACT_DAYS
         else step
         for step in steps
     )
@@ -120,10 +120,10 @@ def _summary(finding: SafetyFinding, said: Statement, due: list[Step], count: in
 
 def _doubts(assessment: Assessment) -> list[str]:
     """What casts doubt on the card: data that contradicts itself or is another's, visits that cannot be read."""
-    record = assessment.record
-    odd = [f"{a.text} {references(a.references)}".strip() for a in record.anomalies if a.stops_model]
+    chart = assessment.chart
+    odd = [f"{a.text} {references(a.references)}".strip() for a in chart.anomalies if a.stops_model]
     rest = [f"and {len(odd) - MOST_ODD} more to check in the chart data"] if len(odd) > MOST_ODD else []
-    visits = [f"{code(u.reference)} could not be read: {u.reason}" for u in record.unreadable if u.kind == "Encounter"]
+    visits = [f"{code(u.reference)} could not be read: {u.reason}" for u in chart.unreadable if u.kind == "Encounter"]
     return [*odd[:MOST_ODD], *rest, *visits[:MOST_ODD]]
 
 

@@ -20,12 +20,12 @@ from models.scoring.risk import NotScored, RiskScore
 
 def report(name: str, assessment: Assessment, phrases: Phrasebook, zone: tzinfo) -> dict[str, Any]:
     """The whole assessment of the input `name` as plain JSON values."""
-    record = assessment.record
+    chart = assessment.chart
     return {
         "input": name,
-        "patient": record.patient_id,
-        "as_of": record.as_of.isoformat(),
-        "facts": {fact.name: _fact(fact) for fact in record.facts},
+        "patient": chart.patient_id,
+        "as_of": chart.as_of.isoformat(),
+        "facts": {fact.name: _fact(fact) for fact in chart.facts},
         "findings": [_finding(finding, zone) for finding in assessment.findings],
         "history": [_finding(finding, zone) for finding in assessment.history],
         "scores": [_score(score) for score in assessment.scores],
@@ -33,7 +33,7 @@ def report(name: str, assessment: Assessment, phrases: Phrasebook, zone: tzinfo)
         "missing": _missing(assessment),
         "anomalies": [
             {"kind": a.kind, "text": a.text, "references": list(a.references), "effective": _text(a.when)}
-            for a in record.anomalies
+            for a in chart.anomalies
         ]
         + [
             {
@@ -42,7 +42,7 @@ def report(name: str, assessment: Assessment, phrases: Phrasebook, zone: tzinfo)
                 "references": list(f.references),
                 "effective": _text(f.when),
             }
-            for f in record.facts
+            for f in chart.facts
             if f.unit_assumed
         ],
     }
@@ -115,10 +115,10 @@ def _reasons(assessment: Assessment, phrases: Phrasebook) -> list[dict[str, Any]
 
 
 def _missing(assessment: Assessment) -> list[dict[str, Any]]:
-    unknown = {u.what: u.reason for u in assessment.record.unknown}
+    unknown = {u.what: u.reason for u in assessment.chart.unknown}
     inputs: list[dict[str, Any]] = [{"input": gap.name, "reason": gap.reason} for gap in assessment.missing]
     return (
         inputs
         + [{"part": what, "reason": reason} for what, reason in unknown.items()]
-        + [{"reference": u.reference, "reason": u.reason} for u in assessment.record.unreadable]
+        + [{"reference": u.reference, "reason": u.reason} for u in assessment.chart.unreadable]
     )

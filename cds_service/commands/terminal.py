@@ -120,8 +120,8 @@ def progress() -> Iterator[Report]:
 def print_assessed(result: Assessed) -> None:
     """One input: its cards, or that there is nothing to say; then why a model gave no score, and what is missing."""
     out = console()
-    record = result.assessment.record
-    out.rule(f"{result.name}: patient {record.patient_id}, as of {record.as_of:%d %b %Y %H:%M} UTC", align="left")
+    chart = result.assessment.chart
+    out.rule(f"{result.name}: patient {chart.patient_id}, as of {chart.as_of:%d %b %Y %H:%M} UTC", align="left")
     for card in msgspec.to_builtins(result.cards):
         print_card(out, card)
     if not result.cards:
@@ -129,7 +129,7 @@ def print_assessed(result: Assessed) -> None:
     for score in result.assessment.scores:
         said = score.detail if isinstance(score, NotScored) else f"scored, {score.band.value.replace('-', ' ')}"
         out.print(f"Model {score.outcome}: {said}")
-    out.print(f"{len(record.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
+    out.print(f"{len(chart.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
 
 
 def drift_table(title: str, shifts: Sequence[InputShift], phrases: Phrasebook) -> RenderableType:

@@ -69,17 +69,17 @@ class Recording:
 
     def assessed(self, assessment: Assessment) -> None:
         """Takes note of what was found and what was not, by code and count."""
-        record = assessment.record
+        chart = assessment.chart
         self.note(
             rules=tuple(sorted({f.rule for f in assessment.findings})),
             models=tuple(f"{s.outcome} {s.model_version}" for s in assessment.scores if isinstance(s, RiskScore)),
             not_scored=tuple(f"{s.outcome} {s.reason}" for s in assessment.scores if isinstance(s, NotScored)),
-            unknown=tuple(u.what for u in record.unknown),
-            unreadable=len(record.unreadable),
-            anomalies=len(record.anomalies),
-            consent=record.consent.value,
-            withheld=record.withheld,
-            deceased=record.deceased,
+            unknown=tuple(u.what for u in chart.unknown),
+            unreadable=len(chart.unreadable),
+            anomalies=len(chart.anomalies),
+            consent=chart.consent.value,
+            withheld=chart.withheld,
+            deceased=chart.deceased,
         )
 
     def answered(self, cards: Sequence[Card], topics: Sequence[str]) -> None:

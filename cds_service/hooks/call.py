@@ -219,9 +219,9 @@ def refuse_silence(assessment: Assessment) -> None:
 
     Consent that could not be read is no such data: the rules have looked, and a card says that there is no estimate.
     """
-    record = assessment.record
+    chart = assessment.chart
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
-    lost = [u for u in record.lacking if u.what != CONSENTS]
-    if lost and not record.deceased and not others and not assessment.prompting():
+    lost = [u for u in chart.lacking if u.what != CONSENTS]
+    if lost and not chart.deceased and not others and not assessment.prompting():
         missing = "; ".join(f"{u.what}: {u.reason}" for u in lost)
         raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")

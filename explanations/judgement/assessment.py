@@ -1,4 +1,4 @@
-"""A record to an assessment: rules first, then estimates, then the reasons for each estimate.
+"""A chart to an assessment: rules first, then estimates, then the reasons for each estimate.
 
 Rules never wait for a model, and a model that fails becomes `NotScored`; it cannot silence a finding.
 When a model is silent (rule R9 to R13) is decided here, in one list.
@@ -38,13 +38,13 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """Everything concluded about one record. `in_care` holds the facts that show depression care (R13).
+    """Everything concluded about one chart. `in_care` holds the facts that show depression care (R13).
 
     `measure_again`: in care, the depression estimate is at or above the threshold, no PHQ-9 on file for 120 days.
     `steps`: what follows a finding at discharge; empty at other hooks.
     """
 
-    record: PatientRecord
+    chart: PatientRecord
     findings: tuple[SafetyFinding, ...]
     history: tuple[SafetyFinding, ...]
     scores: tuple[RiskScore | NotScored, ...]
@@ -60,25 +60,25 @@ class Assessment:
 
 
 def assess(
-    record: PatientRecord, engine: Engine, thresholds: BandThresholds = BandThresholds(), *, out_of_time: bool = False
+    chart: PatientRecord, engine: Engine, thresholds: BandThresholds = BandThresholds(), *, out_of_time: bool = False
 ) -> Assessment:
     """Findings, then scores, then reasons. `out_of_time`: the caller cannot wait for a model; rules still answer."""
-    reading = apply_safety_rules(record)
-    given = inputs(record)
+    reading = apply_safety_rules(chart)
+    given = inputs(chart)
     asked = None if out_of_time else engine
-    estimates = [_estimate(record, given, asked, thresholds, outcome) for outcome in OUTCOMES]
+    estimates = [_estimate(chart, given, asked, thresholds, outcome) for outcome in OUTCOMES]
     scores = tuple(scored for scored, _ in estimates)
-    care = () if record.deceased else depression_care(record)
+    care = () if chart.deceased else depression_care(chart)
     above = any(s.outcome == DEPRESSION for s in _above(scores))
     return Assessment(
-        record=record,
+        chart=chart,
         findings=reading.findings,
         history=reading.history,
         scores=scores,
         explanations=tuple(explained for _, explained in estimates if explained),
         missing=given.missing,
         in_care=care,
-        measure_again=bool(care) and above and not _phq9_within(record, MEASURE_AGAIN_DAYS),
+        measure_again=bool(care) and above and not _phq9_within(chart, MEASURE_AGAIN_DAYS),
     )
 
 
@@ -87,10 +87,10 @@ def _above(scores: Iterable[RiskScore | NotScored]) -> list[RiskScore]:
 
 
 def _estimate(
-    record: PatientRecord, given: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
+    chart: PatientRecord, given: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
 ) -> tuple[RiskScore | NotScored, Explanation | None]:
     """A score with its explanation, or why there is none. What cannot be explained exactly is not shown."""
-    silent = why_silent(record, outcome) or _no_basis(given, outcome)
+    silent = why_silent(chart, outcome) or _no_basis(given, outcome)
     if silent:
         return silent, None
     if engine is None:
@@ -144,46 +144,46 @@ def _explained(scored: RiskScore, given: Inputs, model: Model) -> Explanation:
     )
 
 
-def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
-    """Consent, and R9 to R12: why the model must not speak for this record, or None."""
+def why_silent(chart: PatientRecord, outcome: str) -> NotScored | None:
+    """Consent, and R9 to R12: why the model must not speak for this chart, or None."""
     for applies, reason, detail in (
-        (record.deceased, "deceased", "The patient is recorded as deceased."),
-        (record.age_years is None, "age-unknown", "The age is not known, so no estimate is made."),
+        (chart.deceased, "deceased", "The patient is recorded as deceased."),
+        (chart.age_years is None, "age-unknown", "The age is not known, so no estimate is made."),
         (
-            record.age_years is not None and record.age_years < 18,
+            chart.age_years is not None and chart.age_years < 18,
             "under-age",
             "The models were trained on adults; no estimate is made under 18.",
         ),
-        (record.consent is Consent.OPTED_OUT, "opted-out", "The patient has opted out; no estimate is made."),
-        (record.consent is Consent.DENIED, "consent-denied", "A consent on file denies this use; no estimate is made."),
+        (chart.consent is Consent.OPTED_OUT, "opted-out", "The patient has opted out; no estimate is made."),
+        (chart.consent is Consent.DENIED, "consent-denied", "A consent on file denies this use; no estimate is made."),
         (
-            record.consent is Consent.UNKNOWN,
+            chart.consent is Consent.UNKNOWN,
             "consent-unknown",
             "Whether the patient allows it could not be read, so no estimate is made.",
         ),
-        (bool(record.lacking), "data-unknown", "Needed parts of the chart could not be read, so no estimate is made."),
+        (bool(chart.lacking), "data-unknown", "Needed parts of the chart could not be read, so no estimate is made."),
         (
-            any(entry.may_hide_answer for entry in record.unreadable),
+            any(entry.may_hide_answer for entry in chart.unreadable),
             "data-unreadable",
             "Chart entries that may hold an answer could not be read; no estimate is made.",
         ),
         (
-            any(anomaly.stops_model for anomaly in record.anomalies),
+            any(anomaly.stops_model for anomaly in chart.anomalies),
             "data-anomaly",
             "The chart data contradicts itself; no estimate is made until it is checked.",
         ),
         (
-            outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS, AnswerState.ANSWERED),
+            outcome == SUICIDAL_IDEATION and _item_9_within(chart, PHQ_DAYS, AnswerState.ANSWERED),
             "answered",
             "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model.",
         ),
         (
-            outcome == SUICIDAL_IDEATION and _item_9_within(record, PHQ_DAYS, AnswerState.UNREADABLE),
+            outcome == SUICIDAL_IDEATION and _item_9_within(chart, PHQ_DAYS, AnswerState.UNREADABLE),
             "unreadable",
             "An answer to PHQ-9 item 9 within 14 days could not be read; no estimate stands in for it.",
         ),
         (
-            outcome == DEPRESSION and _phq9_within(record, PHQ_DAYS),
+            outcome == DEPRESSION and _phq9_within(chart, PHQ_DAYS),
             "answered",
             "A PHQ-9 of the last 14 days answers this already.",
         ),
@@ -193,28 +193,28 @@ def why_silent(record: PatientRecord, outcome: str) -> NotScored | None:
     return None
 
 
-def _item_9_within(record: PatientRecord, days: int, state: AnswerState) -> bool:
+def _item_9_within(chart: PatientRecord, days: int, state: AnswerState) -> bool:
     """Whether item 9 holds an answer of the last `days` in that state."""
     return any(
         (answer := form.answer("9")) is not None
         and answer.state is state
-        and (ago := record.days_since(form.when)) is not None
+        and (ago := chart.days_since(form.when)) is not None
         and ago <= days
-        for form in record.of(*NINE_ITEM_PHQ)
+        for form in chart.of(*NINE_ITEM_PHQ)
     )
 
 
-def _phq9_within(record: PatientRecord, days: int) -> bool:
+def _phq9_within(chart: PatientRecord, days: int) -> bool:
     """A complete PHQ-9, or one with a valid total, at most `days` old."""
     return any(
         (complete(form) or total_of(form) is not None)
-        and (ago := record.days_since(form.when)) is not None
+        and (ago := chart.days_since(form.when)) is not None
         and ago <= days
-        for form in record.of(*NINE_ITEM_PHQ)
+        for form in chart.of(*NINE_ITEM_PHQ)
     )
 
 
-def depression_care(record: PatientRecord) -> tuple[Fact, ...]:
+def depression_care(chart: PatientRecord) -> tuple[Fact, ...]:
     """R13: facts that show depression care: antidepressant, mental-health visit within 12 months, active disorder."""
-    found = [record.fact(name) for name in (*ANTIDEPRESSANTS, "mh_visit_yr")]
-    return tuple(fact for fact in (*found, record.depressive_disorder) if fact is not None and fact.value)
+    found = [chart.fact(name) for name in (*ANTIDEPRESSANTS, "mh_visit_yr")]
+    return tuple(fact for fact in (*found, chart.depressive_disorder) if fact is not None and fact.value)

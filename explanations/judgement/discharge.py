@@ -1,4 +1,4 @@
-"""A record to an assessment at discharge: documented answers, and the steps that follow them (decision 0013).
+"""A chart to an assessment at discharge: documented answers, and the steps that follow them (decision 0013).
 
 Same rules, same windows as when a chart is opened. No model is asked: what is said here is what a person answered and
 what is on file since. Of the other findings only those stay that may hide an answer: needed data that was not
@@ -22,12 +22,12 @@ from models.scoring.risk import NotScored
 NO_ESTIMATE = "No estimate is made at discharge; documented answers alone are read."
 
 
-def assess_discharge(record: PatientRecord) -> Assessment:
+def assess_discharge(chart: PatientRecord) -> Assessment:
     """Findings that bear on discharge, and the steps after them. A deceased patient has no steps (rule R10)."""
-    reading = apply_safety_rules(record)
-    findings = tuple(_said_here(finding) for finding in reading.findings if _bears_on_discharge(record, finding))
+    reading = apply_safety_rules(chart)
+    findings = tuple(_said_here(finding) for finding in reading.findings if _bears_on_discharge(chart, finding))
     return Assessment(
-        record=record,
+        chart=chart,
         findings=findings,
         history=reading.history,
         scores=tuple(NotScored(outcome=outcome, reason="discharge", detail=NO_ESTIMATE) for outcome in OUTCOMES),
@@ -35,15 +35,15 @@ def assess_discharge(record: PatientRecord) -> Assessment:
         missing=(),
         in_care=(),
         measure_again=False,
-        steps=follow_up_steps(record, findings),
+        steps=follow_up_steps(chart, findings),
     )
 
 
-def _bears_on_discharge(record: PatientRecord, finding: SafetyFinding) -> bool:
+def _bears_on_discharge(chart: PatientRecord, finding: SafetyFinding) -> bool:
     if finding.kind is Kind.NOT_OBTAINED:
         # Consent silences models alone, and none is asked here.
-        lost = any(unknown.what != CONSENTS for unknown in record.lacking)
-        return lost or any(entry.may_hide_answer for entry in record.unreadable)
+        lost = any(unknown.what != CONSENTS for unknown in chart.lacking)
+        return lost or any(entry.may_hide_answer for entry in chart.unreadable)
     if finding.anomaly is not None:
         # Another's plan or appointment hides no answer, and is a line of the card where there is one.
         return finding.anomaly.kind == "after-death" or finding.anomaly.of_answers is not None

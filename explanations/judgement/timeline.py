@@ -1,4 +1,4 @@
-"""A record to what stands on a time axis: results of one instrument, medicines for mood, visits.
+"""A chart to what stands on a time axis: results of one instrument, medicines for mood, visits.
 
 Values alone; `plots` draws them, `trend_words` says them. Only results with a whole date that is not in the future are
 placed; the others are in the table. Nothing is filled in: an incomplete form has no total.
@@ -98,29 +98,29 @@ class Timeline:
         return tuple(point for point in self.points if point.day)
 
 
-def phq9_timeline(record: PatientRecord) -> Timeline:
+def phq9_timeline(chart: PatientRecord) -> Timeline:
     """PHQ-9 and PHQ-9M, which have the same scale, with item 9."""
-    kinds = [kind for kind in NINE_ITEM_PHQ if record.of(kind)] or [Instrument.PHQ9]
-    return _timeline(record, NINE_ITEM_PHQ, " and ".join(TITLES[kind] for kind in kinds), PHQ_BANDS)
+    kinds = [kind for kind in NINE_ITEM_PHQ if chart.of(kind)] or [Instrument.PHQ9]
+    return _timeline(chart, NINE_ITEM_PHQ, " and ".join(TITLES[kind] for kind in kinds), PHQ_BANDS)
 
 
-def gad7_timeline(record: PatientRecord) -> Timeline:
+def gad7_timeline(chart: PatientRecord) -> Timeline:
     """GAD-7."""
-    return _timeline(record, (Instrument.GAD7,), TITLES[Instrument.GAD7], GAD_BANDS)
+    return _timeline(chart, (Instrument.GAD7,), TITLES[Instrument.GAD7], GAD_BANDS)
 
 
 def _timeline(
-    record: PatientRecord, kinds: tuple[Instrument, ...], title: str, bands: tuple[tuple[int, str], ...]
+    chart: PatientRecord, kinds: tuple[Instrument, ...], title: str, bands: tuple[tuple[int, str], ...]
 ) -> Timeline:
-    points = sorted((_point(form) for form in record.of(*kinds)), key=_order)
+    points = sorted((_point(form) for form in chart.of(*kinds)), key=_order)
     return Timeline(
         title=title,
         top=TOP_TOTAL[kinds[0]],
         bands=bands,
-        today=record.today,
+        today=chart.today,
         points=tuple(points),
-        lanes=lanes(record.medicines),
-        visits=visit_days(record),
+        lanes=lanes(chart.medicines),
+        visits=visit_days(chart),
         has_item_9=kinds == NINE_ITEM_PHQ,
     )
 
@@ -183,10 +183,10 @@ def _lane(name: str, uses: list[MedicineUse]) -> Lane:
     return Lane(label=label or "Medicine", days=tuple(sorted(set(whole))), undated=len(whole) < len(uses))
 
 
-def visit_days(record: PatientRecord) -> tuple[VisitDay, ...]:
+def visit_days(chart: PatientRecord) -> tuple[VisitDay, ...]:
     """Days with visits that took place, mental-health visits marked; a day once."""
     found: dict[date, bool] = {}
-    for visit in record.visits:
+    for visit in chart.visits:
         if visit.when and not (visit.when.future or visit.when.partial):
             found[visit.when.day] = found.get(visit.when.day, False) or visit.mental_health
     return tuple(VisitDay(day=day, mental_health=mental) for day, mental in sorted(found.items()))

@@ -75,20 +75,20 @@ def availability(assessment: Assessment, phrases: Phrasebook) -> tuple[Available
     return tuple(_row(block, assessment, phrases) for block in BLOCKS)
 
 
-def unread_inputs(record: PatientRecord) -> dict[str, str]:
+def unread_inputs(chart: PatientRecord) -> dict[str, str]:
     """The model inputs that stand in parts of the chart which were not read, and why: not read, or withheld."""
     found: dict[str, str] = {}
     for block in BLOCKS:
-        lost = [unknown for unknown in record.unknown if unknown.what in block.keys]
+        lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
         if lost:
             state = _state(lost, found=False, fresh=True, broken=False, old=False)
             found |= {spec.name: state.value for spec in FEATURES if spec.group in block.groups}
     return found
 
 
-def withheld_words(record: PatientRecord) -> str:
+def withheld_words(chart: PatientRecord) -> str:
     """How much was put away unread for its security labels, or "". Which part it belongs to is not looked at."""
-    count = record.withheld
+    count = chart.withheld
     if not count:
         return ""
     entries = "1 entry was" if count == 1 else f"{count} entries were"
@@ -96,15 +96,15 @@ def withheld_words(record: PatientRecord) -> str:
 
 
 def _row(block: _Block, assessment: Assessment, phrases: Phrasebook) -> AvailableRow:
-    record = assessment.record
+    chart = assessment.chart
     names = [spec.name for spec in FEATURES if spec.group in block.groups]
     absent = {gap.name: gap.reason for gap in assessment.missing if gap.name in names}
-    lost = [unknown for unknown in record.unknown if unknown.what in block.keys]
-    broken = [entry for entry in record.unreadable if entry.kind in block.kinds]
+    lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
+    broken = [entry for entry in chart.unreadable if entry.kind in block.kinds]
     holds, fresh = block.holds(assessment)
     # An entry that could not be read may be what is looked for: "none" would be more than is known.
     holds = "" if broken and holds in NONE_WORDS else holds
-    rest = [unknown for unknown in record.unknown if unknown.what == part.REST and part.CONSENTS not in block.keys]
+    rest = [unknown for unknown in chart.unknown if unknown.what == part.REST and part.CONSENTS not in block.keys]
     state = _state(lost, found=bool(holds), fresh=fresh, broken=bool(broken or rest), old=TOO_OLD in absent.values())
     asked = len(names) if assessment.missing or assessment.explanations else 0
     return AvailableRow(
@@ -153,52 +153,52 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _details(assessment: Assessment) -> tuple[str, bool]:
-    age, sex = assessment.record.fact("age"), assessment.record.fact("female")
+    age, sex = assessment.chart.fact("age"), assessment.chart.fact("female")
     named = [word for word, fact in (("age", age), ("sex", sex)) if fact]
     return " and ".join(named), True
 
 
 def _screens(assessment: Assessment) -> tuple[str, bool]:
     """The instruments on file, each with its number. Used: those of at most 90 days, or undated (rule R2)."""
-    record = assessment.record
-    counts = {kind: len(record.of(kind)) for kind in Instrument}
+    chart = assessment.chart
+    counts = {kind: len(chart.of(kind)) for kind in Instrument}
     named = [f"{TITLES[kind]} ({count})" for kind, count in counts.items() if count]
-    days = [record.days_since(form.when) for form in record.administrations]
+    days = [chart.days_since(form.when) for form in chart.administrations]
     return ", ".join(named), any(day is None or day <= HISTORY_DAYS for day in days)
 
 
 def _conditions(assessment: Assessment) -> tuple[str, bool]:
-    record = assessment.record
-    listed = [fact for spec in FEATURES if spec.group == "conditions" and (fact := record.fact(spec.name))]
-    held = sum(bool(fact.value) for fact in listed) + len(record.events)
-    held += sum(found is not None for found in (record.depressive_disorder, record.bipolar_disorder))
+    chart = assessment.chart
+    listed = [fact for spec in FEATURES if spec.group == "conditions" and (fact := chart.fact(spec.name))]
+    held = sum(bool(fact.value) for fact in listed) + len(chart.events)
+    held += sum(found is not None for found in (chart.depressive_disorder, chart.bipolar_disorder))
     # A list that was seen in full is used also when nothing on it is of interest: each condition is then known as no.
     none = NO_CONDITION if listed else ""
     return _count(held, "entry that is looked for", "entries that are looked for") or none, True
 
 
 def _visits(assessment: Assessment) -> tuple[str, bool]:
-    record = assessment.record
-    known = NO_VISIT if record.fact("visits_yr") else ""
-    return _count(len(record.visits), "visit", "visits") or known, True
+    chart = assessment.chart
+    known = NO_VISIT if chart.fact("visits_yr") else ""
+    return _count(len(chart.visits), "visit", "visits") or known, True
 
 
 def _medicines(assessment: Assessment) -> tuple[str, bool]:
-    record = assessment.record
-    known = NO_MEDICINE if record.fact("n_rx") else ""
-    return _count(len(record.medicines), "active medicine", "active medicines") or known, True
+    chart = assessment.chart
+    known = NO_MEDICINE if chart.fact("n_rx") else ""
+    return _count(len(chart.medicines), "active medicine", "active medicines") or known, True
 
 
 def _measurements(assessment: Assessment) -> tuple[str, bool]:
     names = [spec.name for spec in FEATURES if spec.group in MEASURED]
-    record = assessment.record
-    return _count(sum(record.fact(name) is not None for name in names), "value", "values"), True
+    chart = assessment.chart
+    return _count(sum(chart.fact(name) is not None for name in names), "value", "values"), True
 
 
 def _assessments(assessment: Assessment) -> tuple[str, bool]:
-    record = assessment.record
-    count = _count(len(record.risk_assessments), "suicide risk assessment", "suicide risk assessments")
-    days = [record.days_since(found.when) for found in record.risk_assessments]
+    chart = assessment.chart
+    count = _count(len(chart.risk_assessments), "suicide risk assessment", "suicide risk assessments")
+    days = [chart.days_since(found.when) for found in chart.risk_assessments]
     return count, any(day is None or day <= HISTORY_DAYS for day in days)
 
 
@@ -211,7 +211,7 @@ CONSENT_WORDS = {
 
 
 def _consents(assessment: Assessment) -> tuple[str, bool]:
-    return CONSENT_WORDS[assessment.record.consent], True
+    return CONSENT_WORDS[assessment.chart.consent], True
 
 
 MEASURED = ("lifestyle", "needs", "pro")

@@ -128,7 +128,7 @@ def missing_words(assessment: Assessment, explanation: Explanation, phrases: Phr
     Of a part of the chart that could not be read, nothing is said not to be on file.
     """
     inputs = {name for reason in explanation.reasons for name in reason.missing}
-    lost = unread_inputs(assessment.record)
+    lost = unread_inputs(assessment.chart)
     by_reason: dict[str, list[str]] = {}
     for gap in assessment.missing:
         if gap.name in inputs:

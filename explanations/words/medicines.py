@@ -54,17 +54,17 @@ class MedicineLine:
     reference: str
 
 
-def medicine_lines(record: PatientRecord, say: Language) -> tuple[MedicineLine, ...]:
+def medicine_lines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...]:
     """The active medicines: those with a note first, then by name."""
-    lines = [medicine_line(use, record, say) for use in record.medicines]
+    lines = [medicine_line(use, chart, say) for use in chart.medicines]
     return tuple(sorted(lines, key=lambda line: (not line.notes, line.name.lower(), line.reference)))
 
 
-def medicine_line(use: MedicineUse, record: PatientRecord, say: Language) -> MedicineLine:
+def medicine_line(use: MedicineUse, chart: PatientRecord, say: Language) -> MedicineLine:
     """One medicine, with what its label warns of where that can bear on this patient."""
-    notes = [note for note in (_recent(use, record, say), warning_words(use, record.age_years, say)) if note]
+    notes = [note for note in (_recent(use, chart, say), warning_words(use, chart.age_years, say)) if note]
     return MedicineLine(
-        name=use.name, dose=use.dose_text, since=_since(use, record, say), notes=tuple(notes), reference=use.reference
+        name=use.name, dose=use.dose_text, since=_since(use, chart, say), notes=tuple(notes), reference=use.reference
     )
 
 
@@ -73,15 +73,15 @@ def _is_order(use: MedicineUse) -> bool:
     return use.reference.startswith("MedicationRequest/")
 
 
-def _since(use: MedicineUse, record: PatientRecord, say: Language) -> str:
+def _since(use: MedicineUse, chart: PatientRecord, say: Language) -> str:
     if use.when is None or use.when.future:
         return say.dated(use.when)
-    date = say.dated_ago(use.when, record.days_since(use.when))
+    date = say.dated_ago(use.when, chart.days_since(use.when))
     return say("ordered {date}", date=date) if _is_order(use) else say("since {date}", date=date)
 
 
-def _recent(use: MedicineUse, record: PatientRecord, say: Language) -> str | None:
-    days = record.days_since(use.when)
+def _recent(use: MedicineUse, chart: PatientRecord, say: Language) -> str | None:
+    days = chart.days_since(use.when)
     if use.when is None or use.when.future or use.when.partial or days is None or days > RECENT_DAYS:
         return None
     date = say.dated(use.when)
@@ -110,12 +110,12 @@ def _kind(warning: LabelWarning, age_years: int | None, say: Language) -> str:
     return say("{warning} (applies under {years}; the age is not known)", warning=kind, years=warning.under_age)
 
 
-def treatment_note(record: PatientRecord, say: Language) -> str:
+def treatment_note(chart: PatientRecord, say: Language) -> str:
     """What stands beside any text on treatment: bipolar disorder where it is recorded, else to ask about mania first.
 
     Nothing here suggests a medicine.
     """
-    bipolar = record.bipolar_disorder
+    bipolar = chart.bipolar_disorder
     if bipolar is None:
         return say("Before any treatment of depression: ask about past mania or hypomania first.")
     return say(

@@ -41,7 +41,7 @@ def ordered(assessment: Assessment, said: Iterable[Notice], settings: NoticeSett
 def crisis_line(assessment: Assessment, settings: NoticeSettings) -> str:
     """The crisis lines of the site's country, as markdown; with that for the time around a birth beside an EPDS."""
     perinatal = any(f.form and f.form.instrument is Instrument.EPDS for f in assessment.findings)
-    return crisis_text(settings.country, assessment.record.today, settings.say, perinatal=perinatal)
+    return crisis_text(settings.country, assessment.chart.today, settings.say, perinatal=perinatal)
 
 
 def history_apart(assessment: Assessment, said: Iterable[Notice], settings: NoticeSettings) -> tuple[str, ...]:

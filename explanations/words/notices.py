@@ -199,10 +199,10 @@ SUMMARIES = {
 
 
 def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], said: list[Statement]) -> Notice:
-    record = assessment.record
-    needed = record.lacking
+    chart = assessment.chart
+    needed = chart.lacking
     refused = [f"**Not read: {PARTS[u.what]}** ({u.reason})" for u in needed]
-    broken = [f"{code(u.reference)} could not be read: {u.reason}" for u in record.unreadable]
+    broken = [f"{code(u.reference)} could not be read: {u.reason}" for u in chart.unreadable]
     rest = [f"and {len(broken) - MOST_UNREADABLE} more"] if len(broken) > MOST_UNREADABLE else []
     blank = next(((f, s) for f, s in zip(findings, said, strict=True) if f.kind is Kind.BLANK_ITEM), None)
     epds = blank is not None and blank[0].form is not None and blank[0].form.instrument is Instrument.EPDS
@@ -219,7 +219,7 @@ def _could_not_assess(assessment: Assessment, findings: list[SafetyFinding], sai
             action, what = _missing_action({u.what for u in needed}), f"Could not be read: {named}."
         else:
             noun = "1 chart entry" if len(broken) == 1 else f"{len(broken)} chart entries"
-            hides = any(u.may_hide_answer for u in record.unreadable)
+            hides = any(u.may_hide_answer for u in chart.unreadable)
             action = "A safety answer may be among them: ask directly." if hides else "Estimates may be incomplete."
             what = f"{noun} could not be read."
         summary = fit(action, what)
@@ -313,7 +313,7 @@ def _care_lines(assessment: Assessment) -> list[str]:
         care = assessment.in_care[0]
         words = CARE.get(care.name, "Antidepressant on the list; shows care, not cause")
         lines.append(f"In care. {words}{f', {dated(care.when)}' if care.when else ''}, {references(care.references)}")
-    bipolar = assessment.record.bipolar_disorder
+    bipolar = assessment.chart.bipolar_disorder
     if bipolar:
         lines.append(f"Bipolar disorder recorded, {references(bipolar.references)}: specialist advice first")
     return lines
@@ -324,7 +324,7 @@ CARE = {"mh_visit_yr": "Mental-health visit within 12 months", "depressive_disor
 
 def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding] = ()) -> list[str]:
     """Up to three PHQ-9 results, the findings' own among them, as lines of a table; empty without totals."""
-    forms = [f for f in assessment.record.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
+    forms = [f for f in assessment.chart.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
     here = set(forms)
     own = [f.form for f in findings if f.form in here]
     chosen = list(dict.fromkeys((*own, *forms)))[:3]
@@ -357,12 +357,12 @@ def measure_again(assessment: Assessment, settings: NoticeSettings, phrases: Phr
 
 
 def _last_phq9(assessment: Assessment, none: str) -> str:
-    record = assessment.record
-    results = [f for f in record.of(*NINE_ITEM_PHQ) if f.when and total_of(f) is not None]
+    chart = assessment.chart
+    results = [f for f in chart.of(*NINE_ITEM_PHQ) if f.when and total_of(f) is not None]
     last = results[0] if results else None
     if last is None:
         return f"{none} PHQ-9 on file"
-    return f"last PHQ-9 {dated(last.when)}, {ago(record.days_since(last.when))}"
+    return f"last PHQ-9 {dated(last.when)}, {ago(chart.days_since(last.when))}"
 
 
 def prompt(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> Notice:

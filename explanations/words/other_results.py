@@ -38,20 +38,20 @@ class OtherResult:
     home: GuidelineLink | None
 
 
-def other_results(record: PatientRecord, say: Language) -> tuple[OtherResult, ...]:
+def other_results(chart: PatientRecord, say: Language) -> tuple[OtherResult, ...]:
     """What is on file of each instrument, those about suicide first."""
     results = []
     for instrument, link in SHOWN.items():
-        forms = record.of(instrument)
+        forms = chart.of(instrument)
         if forms:
-            rows = tuple(_row(form, record, say) for form in forms[:MOST_EACH])
+            rows = tuple(_row(form, chart, say) for form in forms[:MOST_EACH])
             home = guideline(link) if link else None
             results.append(OtherResult(title=TITLES[instrument], rows=rows, more=len(forms[MOST_EACH:]), home=home))
     return tuple(results)
 
 
-def _row(form: Administration, record: PatientRecord, say: Language) -> str:
-    date = say.dated_ago(form.when, record.days_since(form.when))
+def _row(form: Administration, chart: PatientRecord, say: Language) -> str:
+    date = say.dated_ago(form.when, chart.days_since(form.when))
     facts = [_yes_no(form, say) if form.instrument in YES_NO else _graded(form, say)]
     if form.contradictory:
         facts.append(say("the entry contradicts itself: look at the source"))

@@ -1,1 +1,1 @@
-"""Which inputs the models take, and a record as those inputs, with what is missing and why."""
+"""Which inputs the models take, and a chart as those inputs, with what is missing and why."""

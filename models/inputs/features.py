@@ -1,4 +1,4 @@
-"""A patient record to the raw values that the models take, with what is missing and why.
+"""A patient's chart to the raw values that the models take, with what is missing and why.
 
 Shared by serving and by the test that compares it with training rows. PHQ answers count only when at
 most 14 days old (rule R12); other inputs have the wider windows of `FRESH_DAYS`. A value read in an
@@ -44,13 +44,13 @@ class Inputs:
         return schema.vector({name: _number(fact) for name, fact in self.facts.items()})
 
 
-def inputs(record: PatientRecord) -> Inputs:
-    """Every model input that the record can give as of its `as_of`."""
+def inputs(chart: PatientRecord) -> Inputs:
+    """Every model input that the chart can give as of its `as_of`."""
     usable: dict[str, Fact] = {}
     missing: list[MissingInput] = []
     for spec in FEATURES:
-        fact = record.fact(spec.name)
-        reason = NOT_ON_FILE if fact is None else _unusable(record, spec, fact)
+        fact = chart.fact(spec.name)
+        reason = NOT_ON_FILE if fact is None else _unusable(chart, spec, fact)
         if fact is not None and reason is None:
             usable[spec.name] = fact
         else:
@@ -58,13 +58,13 @@ def inputs(record: PatientRecord) -> Inputs:
     return Inputs(facts=usable, missing=tuple(missing))
 
 
-def _unusable(record: PatientRecord, spec: FeatureSpec, fact: Fact) -> str | None:
+def _unusable(chart: PatientRecord, spec: FeatureSpec, fact: Fact) -> str | None:
     if fact.unit_assumed:
         return NO_UNIT
     limit = FRESH_DAYS.get(spec.group)
     if limit is None:
         return None
-    days = record.days_since(fact.when)
+    days = chart.days_since(fact.when)
     if days is None:
         return NO_DATE
     return TOO_OLD if days > limit else None

@@ -80,24 +80,24 @@ class Step:
         return bool(self.missing or self.unreadable)
 
 
-def follow_up_steps(record: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[Step, ...]:
+def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[Step, ...]:
     """The three steps after these findings; none where no finding has a safety topic."""
-    since = _marks(record, [finding for finding in findings if finding.topic in SAFETY_TOPICS])
+    since = _marks(chart, [finding for finding in findings if finding.topic in SAFETY_TOPICS])
     if not since:
         return ()
     assessments = [
-        Entry(reference=a.reference, when=a.when, why=_order(record, since, a.when)) for a in record.risk_assessments
+        Entry(reference=a.reference, when=a.when, why=_order(chart, since, a.when)) for a in chart.risk_assessments
     ]
-    plans = [Entry(reference=p.reference, when=p.when, why=_why_no_plan(record, p, since)) for p in record.safety_plans]
+    plans = [Entry(reference=p.reference, when=p.when, why=_why_no_plan(chart, p, since)) for p in chart.safety_plans]
     ahead = [
-        Entry(reference=b.reference, when=b.when, why=_why_no_follow_up(record, b))
-        for b in record.bookings
-        if _is_ahead(record, b.when) and (b.confirmed or b.purpose is Purpose.FOLLOW_UP)
+        Entry(reference=b.reference, when=b.when, why=_why_no_follow_up(chart, b))
+        for b in chart.bookings
+        if _is_ahead(chart, b.when) and (b.confirmed or b.purpose is Purpose.FOLLOW_UP)
     ]
     return (
-        _step(record, StepKind.RISK_ASSESSMENT, sorted(assessments, key=_latest_first)),
-        _step(record, StepKind.SAFETY_PLAN, sorted(plans, key=_latest_first)),
-        _step(record, StepKind.APPOINTMENT, sorted(ahead, key=lambda entry: -_latest_first(entry))),
+        _step(chart, StepKind.RISK_ASSESSMENT, sorted(assessments, key=_latest_first)),
+        _step(chart, StepKind.SAFETY_PLAN, sorted(plans, key=_latest_first)),
+        _step(chart, StepKind.APPOINTMENT, sorted(ahead, key=lambda entry: -_latest_first(entry))),
     )
 
 
@@ -105,7 +105,7 @@ def _latest_first(entry: Entry) -> int:
     return -(entry.when.day.toordinal() if entry.when else 0)
 
 
-def _step(record: PatientRecord, kind: StepKind, entries: list[Entry]) -> Step:
+def _step(chart: PatientRecord, kind: StepKind, entries: list[Entry]) -> Step:
     seen = [entry for entry in entries if entry.why]
     seen.sort(key=lambda entry: list(Why).index(entry.why or Why.BEFORE))
     done = next((entry for entry in entries if entry.why is None), None)
@@ -114,8 +114,8 @@ def _step(record: PatientRecord, kind: StepKind, entries: list[Entry]) -> Step:
         kind=kind,
         done=done,
         seen=tuple(seen),
-        missing=tuple(unknown.reason for unknown in record.unknown if unknown.what in (part, "rest")),
-        unreadable=tuple(u.reference for u in (*record.unreadable, *record.unreadable_steps) if u.kind == resource),
+        missing=tuple(unknown.reason for unknown in chart.unknown if unknown.what in (part, "rest")),
+        unreadable=tuple(u.reference for u in (*chart.unreadable, *chart.unreadable_steps) if u.kind == resource),
     )
 
 
@@ -139,13 +139,13 @@ class _Mark:
     at_latest: bool = False
 
 
-def _marks(record: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[_Mark, ...]:
+def _marks(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[_Mark, ...]:
     """The moments of the findings, each once, and of what was coded in their encounters after these began."""
     findings = list(findings)
     marks = dict.fromkeys(_Mark(when=finding.when) for finding in findings)
     events = [f.event for f in findings if f.event]
     days = {(e.encounter, e.when.day) for e in events if e.encounter and e.when}
-    for event in record.events:
+    for event in chart.events:
         if event.course is Course.ACTIVE and event.when and (event.encounter, event.when.day) in days:
             marks |= dict.fromkeys(_coded_later(event))
     return tuple(marks)
@@ -166,36 +166,36 @@ def _coded_later(event: CodedEvent) -> Iterable[_Mark]:
     return (_Mark(when=onset, onset=True),) if onset else ()
 
 
-def _order(record: PatientRecord, since: Iterable[_Mark], when: When | None) -> Why | None:
+def _order(chart: PatientRecord, since: Iterable[_Mark], when: When | None) -> Why | None:
     """None when something done at `when` is known to be later than every finding; else why that is not known."""
     if when is None:
         return Why.UNDATED
-    if _is_to_come(record, when):
+    if _is_to_come(chart, when):
         return Why.FUTURE
-    found = {_against_mark(record, mark, when) for mark in since} - {None}
+    found = {_against_mark(chart, mark, when) for mark in since} - {None}
     worst_first = (Why.BEFORE, Why.BEFORE_ONSET, Why.ORDER_UNKNOWN, Why.SAME_DAY)
     return next((why for why in worst_first if why in found), None)
 
 
-def _is_to_come(record: PatientRecord, when: When) -> bool:
+def _is_to_come(chart: PatientRecord, when: When) -> bool:
     """Whether a moment lies after this one; a date without a time, after today."""
-    return when.instant > record.as_of if when.instant else when.future
+    return when.instant > chart.as_of if when.instant else when.future
 
 
-def _against_mark(record: PatientRecord, mark: _Mark, when: When) -> Why | None:
-    why = _against(record, mark.when, when)
+def _against_mark(chart: PatientRecord, mark: _Mark, when: When) -> Why | None:
+    why = _against(chart, mark.when, when)
     if why and mark.at_latest:
         return Why.ORDER_UNKNOWN
     return Why.BEFORE_ONSET if why is Why.BEFORE and mark.onset else why
 
 
-def _against(record: PatientRecord, then: When | None, when: When) -> Why | None:
+def _against(chart: PatientRecord, then: When | None, when: When) -> Why | None:
     """One finding (`then`) against something done. A finding dated in the future counts as today's (R11)."""
     if then is None:
         return Why.ORDER_UNKNOWN
-    if _earliest(when) > min(then.day, record.today):
+    if _earliest(when) > min(then.day, chart.today):
         return None
-    if when.day < min(_earliest(then), record.today):
+    if when.day < min(_earliest(then), chart.today):
         return Why.BEFORE
     if when.partial or then.partial:
         return Why.ORDER_UNKNOWN
@@ -211,25 +211,25 @@ def _earliest(when: When) -> date:
     return date.fromisoformat(f"{when.text}-01-01"[:10])
 
 
-def _is_ahead(record: PatientRecord, when: When | None) -> bool:
+def _is_ahead(chart: PatientRecord, when: When | None) -> bool:
     """Whether an appointment starts after this moment; one without a time of day, after today. Undated ones may."""
     if when is None:
         return True
-    return when.instant > record.as_of if when.instant else when.day > record.today
+    return when.instant > chart.as_of if when.instant else when.day > chart.today
 
 
-def _why_no_plan(record: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> Why | None:
+def _why_no_plan(chart: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> Why | None:
     """Why a plan is none, made after the findings, to go home with; None when it is one."""
     if not plan.understood:
         return Why.NOT_UNDERSTOOD
     begins, ends = plan.begins, plan.ends
-    if begins and (_is_to_come(record, begins) or (begins.partial and begins.day >= record.today)):
+    if begins and (_is_to_come(chart, begins) or (begins.partial and begins.day >= chart.today)):
         return Why.NOT_BEGUN
-    ended = ends and (ends.instant <= record.as_of if ends.instant else ends.day < record.today)
-    return _order(record, since, plan.when) or (Why.NOT_IN_FORCE if ended or plan.on_hold else None)
+    ended = ends and (ends.instant <= chart.as_of if ends.instant else ends.day < chart.today)
+    return _order(chart, since, plan.when) or (Why.NOT_IN_FORCE if ended or plan.on_hold else None)
 
 
-def _why_no_follow_up(record: PatientRecord, booking: Booking) -> Why | None:
+def _why_no_follow_up(chart: PatientRecord, booking: Booking) -> Why | None:
     if booking.declined:
         return Why.DECLINED
     if booking.purpose is not Purpose.FOLLOW_UP:
@@ -238,6 +238,6 @@ def _why_no_follow_up(record: PatientRecord, booking: Booking) -> Why | None:
         return Why.PENDING
     if booking.when is None or booking.when.partial:
         return Why.UNDATED
-    if booking.when.day <= record.today:
+    if booking.when.day <= chart.today:
         return Why.TODAY
-    return Why.TOO_FAR if (booking.when.day - record.today).days > APPOINTMENT_DAYS else None
+    return Why.TOO_FAR if (booking.when.day - chart.today).days > APPOINTMENT_DAYS else None

@@ -103,7 +103,7 @@ def lowered(level: Level, later: Iterable[Later]) -> Level:
 
 
 def form_finding(
-    record: PatientRecord,
+    chart: PatientRecord,
     *,
     rule: str,
     kind: Kind,
@@ -122,7 +122,7 @@ def form_finding(
         topic=topic,
         urgency=urgency,
         when=form.when,
-        days=record.days_since(form.when),
+        days=chart.days_since(form.when),
         references=references,
         form=form,
         items=items,

@@ -23,16 +23,16 @@ class Care:
         return max((day for instrument, day in self.totals.items() if instrument in instruments), default=None)
 
 
-def latest_care(record: PatientRecord) -> Care:
+def latest_care(chart: PatientRecord) -> Care:
     """What the chart holds of it; what is dated in the future is left out."""
     totals: dict[Instrument, date] = {}
-    for form in record.of(*NINE_ITEM_PHQ, Instrument.EPDS):
+    for form in chart.of(*NINE_ITEM_PHQ, Instrument.EPDS):
         if form.when and not form.when.future and total_of(form) is not None:
             totals[form.instrument] = max(form.when.day, totals.get(form.instrument, date.min))
     visits = (
         v.when.day
-        for v in record.visits
-        if v.for_depression and v.when and not v.when.future and v.reference != record.encounter
+        for v in chart.visits
+        if v.for_depression and v.when and not v.when.future and v.reference != chart.encounter
     )
     return Care(totals=totals, visit=max(visits, default=None))
 

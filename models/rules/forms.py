@@ -29,10 +29,10 @@ def left_blank(form: Administration) -> bool:
     return answered and (last is None or last.state is AnswerState.BLANK)
 
 
-def latest_answered(record: PatientRecord) -> dict[str, date]:
+def latest_answered(chart: PatientRecord) -> dict[str, date]:
     """The last day on which each of the two questions, PHQ item 9 and EPDS item 10, was answered."""
     latest: dict[str, date] = {}
-    for form in record.of(*NINE_ITEM_PHQ, Instrument.EPDS):
+    for form in chart.of(*NINE_ITEM_PHQ, Instrument.EPDS):
         item = SAFETY_ITEM[form.instrument]
         if form.when and form.score(item) is not None:
             latest[item] = max(form.when.day, latest.get(item, date.min))

@@ -43,19 +43,19 @@ from models.rules.timing import (
 )
 
 
-def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
+def cssrs_answers(chart: PatientRecord) -> list[SafetyFinding]:
     """C-SSRS screener. Acute: intent or plan (4, 5) in the past month, or behaviour within 3 months, or overall High.
 
     Positive: questions 1 to 3, behaviour longer ago, or overall Moderate. Source: cssrs.columbia.edu triage
     (docs/clinical-sources.md S4). Behaviour without recency is acute while current (R4) and positive later.
     """
-    forms = record.of(Instrument.CSSRS)
+    forms = chart.of(Instrument.CSSRS)
     if not forms:
         return []
     findings = []
-    evidence = LaterEvidence(record)
+    evidence = LaterEvidence(chart)
     for form in forms:
-        current = is_current(record, form.when, form.encounter)
+        current = is_current(chart, form.when, form.encounter)
         recency_unknown = form.yes("q6") is True and form.yes("q6_recent") is None
         acute_items = said_yes(form, "q5", "q4", "q6_recent")
         if recency_unknown and current:
@@ -66,46 +66,46 @@ def cssrs_answers(record: PatientRecord) -> list[SafetyFinding]:
         if is_acute or positive_items or form.level == "moderate":
             items = tuple(dict.fromkeys((*acute_items, *positive_items)))
             since = evidence.since(form, acute=is_acute)
-            findings.append(_instrument_finding(record, form, Kind.CSSRS, items, since, acute=is_acute, gap=gap))
+            findings.append(_instrument_finding(chart, form, Kind.CSSRS, items, since, acute=is_acute, gap=gap))
         elif all_refused(form, "q1", "q2", "q6"):
             since = evidence.since(form, acute=False)
-            findings.append(_instrument_finding(record, form, Kind.ALL_REFUSED, form.answers, since, acute=False))
+            findings.append(_instrument_finding(chart, form, Kind.ALL_REFUSED, form.answers, since, acute=False))
             continue
         if not is_acute:
-            findings += _unanswered(record, form, form.answers)
+            findings += _unanswered(chart, form, form.answers)
     return findings
 
 
-def asq_answers(record: PatientRecord) -> list[SafetyFinding]:
+def asq_answers(chart: PatientRecord) -> list[SafetyFinding]:
     """ASQ. Acute: acuity yes, whatever the other answers; any yes without a recorded acuity, while current (R4).
 
     Positive: any yes with acuity no. All questions refused counts as positive. Source: NIMH ASQ toolkit
     (docs/clinical-sources.md S3).
     """
-    forms = record.of(Instrument.ASQ)
+    forms = chart.of(Instrument.ASQ)
     if not forms:
         return []
     findings = []
-    evidence = LaterEvidence(record)
+    evidence = LaterEvidence(chart)
     for form in forms:
         screen = said_yes(form, "q1", "q2", "q3", "q4")
         refused = all_refused(form, "q1", "q2", "q3", "q4")
         acuity = form.yes("acuity")
-        current = is_current(record, form.when, form.encounter)
+        current = is_current(chart, form.when, form.encounter)
         is_acute = acuity is True or ((bool(screen) or refused) and acuity is None and current)
         gap = "acuity" if acuity is None and (screen or refused) else None
         if is_acute or screen or refused:
             kind = Kind.ALL_REFUSED if refused and acuity is not True else Kind.ASQ
             items = (*said_yes(form, "acuity"), *screen) or form.answers
             since = evidence.since(form, acute=is_acute)
-            findings.append(_instrument_finding(record, form, kind, items, since, acute=is_acute, gap=gap))
+            findings.append(_instrument_finding(chart, form, kind, items, since, acute=is_acute, gap=gap))
         if not is_acute and not refused:
-            findings += _unanswered(record, form, form.answers)
+            findings += _unanswered(chart, form, form.answers)
     return findings
 
 
 def _instrument_finding(
-    record: PatientRecord,
+    chart: PatientRecord,
     form: Administration,
     kind: Kind,
     items: tuple[ItemAnswer, ...],
@@ -114,9 +114,9 @@ def _instrument_finding(
     acute: bool,
     gap: str | None = None,
 ) -> SafetyFinding:
-    level = acute_level(record, form.when, form.encounter) if acute else positive_level(record, form.when)
+    level = acute_level(chart, form.when, form.encounter) if acute else positive_level(chart, form.when)
     return form_finding(
-        record,
+        chart,
         rule=("R4" if gap or kind is Kind.ALL_REFUSED else "R2") if acute else "R7",
         kind=kind,
         level=level,
@@ -127,29 +127,29 @@ def _instrument_finding(
     )
 
 
-def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
+def self_harm_items(chart: PatientRecord) -> list[SafetyFinding]:
     """R7: PHQ-9 item 9 (>= 1) and EPDS item 10 (above "never"), whatever the total. R5: declined or blank.
 
     R6: a PHQ-9 total of 25 or an EPDS total of 28 cannot be reached without the item. The two further questions
     of PHQ-9M count as item 9 does. Sources: docs/clinical-sources.md S1, S2.
     """
-    forms = record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS)
+    forms = chart.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS)
     if not forms:
         return []
     findings = []
-    evidence = LaterEvidence(record)
-    latest = latest_answered(record)
+    evidence = LaterEvidence(chart)
+    latest = latest_answered(chart)
     for form in forms:
         epds = form.instrument is Instrument.EPDS
         least, most = (28, 30) if epds else (25, 27)
         answer = form.answer(SAFETY_ITEM[form.instrument])
         teen = tuple(a for name in TEEN_QUESTIONS if (a := form.answer(name)) and a.yes)
-        level = positive_level(record, form.when, EPDS_POSITIVE_DAYS if epds else POSITIVE_DAYS)
+        level = positive_level(chart, form.when, EPDS_POSITIVE_DAYS if epds else POSITIVE_DAYS)
         if (answer and item_9_endorsed(form)) or teen:
             items = (answer,) if answer and item_9_endorsed(form) else ()
             findings.append(
                 form_finding(
-                    record,
+                    chart,
                     rule="R7",
                     kind=Kind.SELF_HARM_ITEM,
                     level=level,
@@ -161,13 +161,13 @@ def self_harm_items(record: PatientRecord) -> list[SafetyFinding]:
         elif form.total is not None and least <= form.total <= most:
             since = evidence.since(form, acute=False)  # an item 9 of 0 does not lower a total
             findings.append(
-                form_finding(record, rule="R6", kind=Kind.TOTAL_IMPLIES_ITEM, level=level, form=form, since=since)
+                form_finding(chart, rule="R6", kind=Kind.TOTAL_IMPLIES_ITEM, level=level, form=form, since=since)
             )
         elif answer and answer.state in (AnswerState.DECLINED, AnswerState.UNREADABLE):
-            findings += _unanswered(record, form, [answer])
-        elif left_blank(form) and not answered_since(latest, form) and is_within(record, form.when, POSITIVE_DAYS):
+            findings += _unanswered(chart, form, [answer])
+        elif left_blank(form) and not answered_since(latest, form) and is_within(chart, form.when, POSITIVE_DAYS):
             blank = (Topic.COULD_NOT_ASSESS, Urgency(Urgency.NOTE))
-            findings.append(form_finding(record, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
+            findings.append(form_finding(chart, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
     # R3: of one day the worst answer stands, so that it leads: `by_urgency` puts the latest day first and keeps it.
     return sorted(findings, key=_by_frequency)
 
@@ -176,9 +176,9 @@ def _by_frequency(finding: SafetyFinding) -> int:
     return -max((answer.score or 0 for answer in finding.items), default=0)
 
 
-def _unanswered(record: PatientRecord, form: Administration, answers: Iterable[ItemAnswer]) -> list[SafetyFinding]:
+def _unanswered(chart: PatientRecord, form: Administration, answers: Iterable[ItemAnswer]) -> list[SafetyFinding]:
     """R4: an unreadable safety answer; R5: a declined one. Findings for 14 days, then silent."""
-    if not is_within(record, form.when, POSITIVE_DAYS):
+    if not is_within(chart, form.when, POSITIVE_DAYS):
         return []
     asked = tuple(answers)
     level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency(Urgency.PROMPT))
@@ -189,57 +189,57 @@ def _unanswered(record: PatientRecord, form: Administration, answers: Iterable[I
     ):
         items = tuple(a for a in asked if a.state is state)
         if items:
-            findings.append(form_finding(record, rule=rule, kind=kind, level=level, form=form, items=items))
+            findings.append(form_finding(chart, rule=rule, kind=kind, level=level, form=form, items=items))
     return findings
 
 
 CUTS = {Instrument.PHQ9: 10, Instrument.PHQ9M: 10, Instrument.PHQ2: 3, Instrument.EPDS: 13}
 
 
-def depression_totals(record: PatientRecord) -> list[SafetyFinding]:
+def depression_totals(chart: PatientRecord) -> list[SafetyFinding]:
     """R6: PHQ-9 or PHQ-9M >= 10, PHQ-2 >= 3, EPDS >= 13, up to 90 days old; from day 15 only without follow-up since.
 
     Bands: docs/clinical-sources.md S1; PHQ-2 cut 3: Arroll 2010. Under 12: no depression card (R9).
     """
-    if record.age_years is not None and record.age_years < 12:
+    if chart.age_years is not None and chart.age_years < 12:
         return []
     findings = []
-    care = latest_care(record)
-    for form in record.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.PHQ2, Instrument.EPDS):
+    care = latest_care(chart)
+    for form in chart.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.PHQ2, Instrument.EPDS):
         total = total_of(form)
-        days = record.days_since(form.when)
+        days = chart.days_since(form.when)
         if total is None or total < CUTS[form.instrument] or (days is not None and days > RECENT_DAYS):
             continue
         if is_superseded(care, form) or (days is not None and days > POSITIVE_DAYS and is_followed_up(care, form)):
             continue
         severe = form.instrument in NINE_ITEM_PHQ and total >= 20
         level = (Topic.DEPRESSION_FOLLOW_UP, Urgency.PROMPT if severe else Urgency.NOTE)
-        findings.append(form_finding(record, rule="R6", kind=Kind.DEPRESSION_TOTAL, level=level, form=form))
+        findings.append(form_finding(chart, rule="R6", kind=Kind.DEPRESSION_TOTAL, level=level, form=form))
     return findings
 
 
-def coded_events(record: PatientRecord) -> list[SafetyFinding]:
+def coded_events(chart: PatientRecord) -> list[SafetyFinding]:
     """Coded self-harm, attempts, plan and intent (R2); coded ideation and non-suicidal self-harm (R7).
 
     A follow-up code (7th character D) of today is not current. An active entry with no date counts as
     positive, "date not recorded" (R1). Code groups: `fhir_adapters/codesets/conditions.csv`.
     """
-    if not record.events:
+    if not chart.events:
         return []
     findings = []
-    evidence = LaterEvidence(record)
-    for event in one_per_event(record.events):
+    evidence = LaterEvidence(chart)
+    for event in one_per_event(chart.events):
         acute = severity(event.group) == 0
         if event.course is Course.HISTORY:
             level = None
         elif event.when is None:
             level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT)
         elif acute and event.subsequent:
-            level = recent_level(record, event.when)
+            level = recent_level(chart, event.when)
         elif acute:
-            level = acute_level(record, event.when, event.encounter)
+            level = acute_level(chart, event.when, event.encounter)
         else:
-            level = positive_level(record, event.when)
+            level = positive_level(chart, event.when)
         since = evidence.since(event, acute=acute) if level else NOTHING_SINCE
         topic, urgency = lowered(level, since.later) if level else HISTORY
         findings.append(
@@ -249,7 +249,7 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
                 topic=topic,
                 urgency=urgency,
                 when=event.when,
-                days=record.days_since(event.when),
+                days=chart.days_since(event.when),
                 references=(event.reference,),
                 event=event,
                 later=since.later,
@@ -260,7 +260,7 @@ def coded_events(record: PatientRecord) -> list[SafetyFinding]:
     return findings
 
 
-def anomalies(record: PatientRecord) -> list[SafetyFinding]:
+def anomalies(chart: PatientRecord) -> list[SafetyFinding]:
     """R11: contradictory, out of range, dated in the future, or not this patient's. R10: dated after death."""
     return [
         SafetyFinding(
@@ -269,20 +269,20 @@ def anomalies(record: PatientRecord) -> list[SafetyFinding]:
             topic=Topic.DATA_ANOMALY,
             urgency=Urgency.PROMPT if anomaly.kind == "after-death" else Urgency.NOTE,
             when=anomaly.when,
-            days=record.days_since(anomaly.when),
+            days=chart.days_since(anomaly.when),
             references=anomaly.references,
             anomaly=anomaly,
         )
-        for anomaly in record.anomalies
+        for anomaly in chart.anomalies
         if anomaly.stops_model
     ]
 
 
-def not_obtained(record: PatientRecord) -> list[SafetyFinding]:
+def not_obtained(chart: PatientRecord) -> list[SafetyFinding]:
     """R16: needed data that failed, was refused or cannot be read is said, never passed over."""
     # Consent silences the models alone, and they speak for adults alone.
-    minor = record.age_years is not None and record.age_years < 18
-    if not record.unreadable and all(u.what == "consents" and minor for u in record.lacking):
+    minor = chart.age_years is not None and chart.age_years < 18
+    if not chart.unreadable and all(u.what == "consents" and minor for u in chart.lacking):
         return []
     return [
         SafetyFinding(
@@ -292,7 +292,7 @@ def not_obtained(record: PatientRecord) -> list[SafetyFinding]:
             urgency=Urgency.NOTE,
             when=None,
             days=None,
-            references=tuple(u.reference for u in record.unreadable),
+            references=tuple(u.reference for u in chart.unreadable),
         )
     ]
 
@@ -312,17 +312,17 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
 LATER_PARTS = ("screening", "questionnaires", "procedures", "encounters", "local-screening", "rest")
 
 
-def apply_safety_rules(record: PatientRecord) -> SafetyReading:
-    """Every rule on one record: findings, the most urgent first and then by topic (R14), and history.
+def apply_safety_rules(chart: PatientRecord) -> SafetyReading:
+    """Every rule on one chart: findings, the most urgent first and then by topic (R14), and history.
 
     A deceased patient gives no findings but answers dated after death (R10).
     """
-    if record.deceased:
-        late = [finding for finding in anomalies(record) if finding.rule == "R10"]
+    if chart.deceased:
+        late = [finding for finding in anomalies(chart) if finding.rule == "R10"]
         return SafetyReading(findings=tuple(late), history=())
-    found = [finding for rule in RULES for finding in rule(record)]
+    found = [finding for rule in RULES for finding in rule(chart)]
     history = tuple(sorted((f for f in found if is_history(f)), key=by_graveness))
-    partly = any(u.what in LATER_PARTS for u in record.unknown)
+    partly = any(u.what in LATER_PARTS for u in chart.unknown)
     findings = [replace(f, partly_searched=partly) for f in found if not is_history(f)]
     findings.sort(key=by_urgency)
     return SafetyReading(findings=tuple(findings), history=history)

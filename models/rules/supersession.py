@@ -117,10 +117,10 @@ class _Entry:
 
 
 class LaterEvidence:
-    """Everything in a record that can be later than a finding, in order. What is dated in the future is left out."""
+    """Everything in a chart that can be later than a finding, in order. What is dated in the future is left out."""
 
-    def __init__(self, record: PatientRecord) -> None:
-        found = [*_screens(record), *_assessments(record), *_zeros(record)]
+    def __init__(self, chart: PatientRecord) -> None:
+        found = [*_screens(chart), *_assessments(chart), *_zeros(chart)]
         # Within a day: screens, assessments, zeros; the sort keeps it so.
         self._entries = sorted(found, key=lambda entry: -entry.when.day.toordinal())
         self._days = [-entry.when.day.toordinal() for entry in self._entries]
@@ -194,8 +194,8 @@ def _instant(entry: _Entry) -> datetime:
     return entry.when.instant or datetime.min  # noqa: DTZ901  # not reached: all have one
 
 
-def _screens(record: PatientRecord) -> list[_Entry]:
-    forms = [(form, form.when) for form in record.of(*SCREENS) if form.when and not form.when.future]
+def _screens(chart: PatientRecord) -> list[_Entry]:
+    forms = [(form, form.when) for form in chart.of(*SCREENS) if form.when and not form.when.future]
     positive: dict[date, list[Administration]] = {}
     for form, when in forms:
         if is_positive(form):
@@ -235,7 +235,7 @@ class _Positives:
         return negative.encounter in self._encounters or self._latest >= then
 
 
-def _assessments(record: PatientRecord) -> list[_Entry]:
+def _assessments(chart: PatientRecord) -> list[_Entry]:
     return [
         _Entry(
             what=LaterKind.RISK_ASSESSMENT,
@@ -244,13 +244,13 @@ def _assessments(record: PatientRecord) -> list[_Entry]:
             lowers=_Lowers.ACUTE,
             encounter=done.encounter,
         )
-        for done in record.risk_assessments
+        for done in chart.risk_assessments
         if done.when and not done.when.future
     ]
 
 
-def _zeros(record: PatientRecord) -> list[_Entry]:
-    forms = [(form, form.when) for form in record.of(*NINE_ITEM_PHQ) if form.when and not form.when.future]
+def _zeros(chart: PatientRecord) -> list[_Entry]:
+    forms = [(form, form.when) for form in chart.of(*NINE_ITEM_PHQ) if form.when and not form.when.future]
     bad_days = {when.day for form, when in forms if item_9_endorsed(form)}
     return [
         _Entry(

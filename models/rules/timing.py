@@ -14,45 +14,45 @@ SAME_ENCOUNTER_DAYS = 7
 ONE_DAY = timedelta(hours=24)
 
 
-def is_current(record: PatientRecord, when: When | None, encounter: str | None) -> bool:
+def is_current(chart: PatientRecord, when: When | None, encounter: str | None) -> bool:
     """R1: same local date, or at most 24 h before `as_of`, or the hook's encounter and at most 7 days old.
 
     A future date counts as today's (R11). Without a date nothing is current: it counts as positive (R1).
     """
     if when is None:
         return False
-    if when.day >= record.today:
+    if when.day >= chart.today:
         return True
-    if when.instant is not None and record.as_of - when.instant <= ONE_DAY:
+    if when.instant is not None and chart.as_of - when.instant <= ONE_DAY:
         return True
-    days = (record.today - when.day).days
-    return encounter is not None and encounter == record.encounter and days <= SAME_ENCOUNTER_DAYS
+    days = (chart.today - when.day).days
+    return encounter is not None and encounter == chart.encounter and days <= SAME_ENCOUNTER_DAYS
 
 
-def acute_level(record: PatientRecord, when: When | None, encounter: str | None) -> Level | None:
+def acute_level(chart: PatientRecord, when: When | None, encounter: str | None) -> Level | None:
     """R2: acute while current, recent to 90 days, then history (None). Undated counts as positive (R1)."""
     if when is None:
         return Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT
-    if is_current(record, when, encounter):
+    if is_current(chart, when, encounter):
         return Topic.ACUTE_SAFETY, Urgency.ACUTE
-    return recent_level(record, when)
+    return recent_level(chart, when)
 
 
-def positive_level(record: PatientRecord, when: When | None, window: int = POSITIVE_DAYS) -> Level | None:
+def positive_level(chart: PatientRecord, when: When | None, window: int = POSITIVE_DAYS) -> Level | None:
     """R7: positive within the window, recent to 90 days, then history (None)."""
-    days = record.days_since(when)
+    days = chart.days_since(when)
     if days is None or days <= window:
         return Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT
-    return recent_level(record, when)
+    return recent_level(chart, when)
 
 
-def recent_level(record: PatientRecord, when: When | None) -> Level | None:
+def recent_level(chart: PatientRecord, when: When | None) -> Level | None:
     """Recent to 90 days, then history (None)."""
-    days = record.days_since(when)
+    days = chart.days_since(when)
     return (Topic.RECENT_SAFETY, Urgency.PROMPT) if days is not None and days <= RECENT_DAYS else None
 
 
-def is_within(record: PatientRecord, when: When | None, days: int) -> bool:
+def is_within(chart: PatientRecord, when: When | None, days: int) -> bool:
     """At most `days` old; an undated answer may be."""
-    ago = record.days_since(when)
+    ago = chart.days_since(when)
     return ago is None or ago <= days

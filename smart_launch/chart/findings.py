@@ -80,7 +80,7 @@ def findings_of(reading: Reading, there: Opened) -> tuple[Finding, ...]:
         # The short form asks nothing about self-harm: it is no second choice where the whole one is called for already.
         listed = [action for action in listed if action is not PageAction.SHORT_FORM or PageAction.WHOLE_FORM in listed]
         offered.update(action.page for action in listed)
-        buttons = actions(listed, reading.assessment.record, there)
+        buttons = actions(listed, reading.assessment.chart, there)
         findings.append(_finding(notice, there, buttons, crisis if notice is first else None))
     return tuple(findings)
 
@@ -106,20 +106,20 @@ def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis:
     )
 
 
-def actions(listed: Iterable[PageAction], record: PatientRecord, there: Opened) -> tuple[Action, ...]:
+def actions(listed: Iterable[PageAction], chart: PatientRecord, there: Opened) -> tuple[Action, ...]:
     """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
-    usable = [action for action in listed if _usable(action, record, there)]
+    usable = [action for action in listed if _usable(action, chart, there)]
     return tuple(Action(label=_(LABELS[action]), path=action.value) for action in usable)
 
 
-def _usable(action: PageAction, record: PatientRecord, there: Opened) -> bool:
+def _usable(action: PageAction, chart: PatientRecord, there: Opened) -> bool:
     if action is PageAction.READ_AGAIN:
-        return bool(record.lacking)
-    if record.deceased or not there.registration.write_back:
+        return bool(chart.lacking)
+    if chart.deceased or not there.registration.write_back:
         return False
     if action in (PageAction.FOLLOW_UP, PageAction.ASSESSMENT):
         return may(there.session)("Task", "c")
-    young = record.age_years is not None and record.age_years < ADULT
+    young = chart.age_years is not None and chart.age_years < ADULT
     return not young and may(there.session)("QuestionnaireResponse", "c")
 
 

@@ -77,8 +77,8 @@ def shown(app: AppRuntime, there: Opened, template: str) -> Response:
         "shown",
         page=template.removesuffix(".html"),
         topics=[n.topic.value for n in reading.notices],
-        unknown=[u.what for u in reading.assessment.record.unknown],
-        consent=reading.assessment.record.consent.value,
+        unknown=[u.what for u in reading.assessment.chart.unknown],
+        consent=reading.assessment.chart.consent.value,
     )
     return render(there, template, summary=found)
 

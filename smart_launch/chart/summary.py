@@ -106,24 +106,24 @@ class Summary:
     versions: tuple[str, ...] = ()
 
 
-def others_of(record: PatientRecord, say: Language) -> tuple[Other, ...]:
+def others_of(chart: PatientRecord, say: Language) -> tuple[Other, ...]:
     """Questionnaires beside those that have a picture."""
     return tuple(
         Other(title=found.title, rows=tuple(line(row) for row in found.rows), more=found.more, home=found.home)
-        for found in other_results(record, say)
+        for found in other_results(chart, say)
     )
 
 
 def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
     """The page of a reading."""
-    assessment, record, say = reading.assessment, reading.assessment.record, there.site.notices.say
-    who = who_of(reading.identity, record.age_years, deceased=record.deceased)
+    assessment, chart, say = reading.assessment, reading.assessment.chart, there.site.notices.say
+    who = who_of(reading.identity, chart.age_years, deceased=chart.deceased)
     read_at = moment(reading.at, there.site.notices.zone)
-    if record.consent in KEPT:
-        lead = Lead(headline=_(KEPT[record.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
+    if chart.consent in KEPT:
+        lead = Lead(headline=_(KEPT[chart.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
-    note = "" if record.deceased else treatment_note(record, say)
-    bipolar = record.bipolar_disorder is not None
+    note = "" if chart.deceased else treatment_note(chart, say)
+    bipolar = chart.bipolar_disorder is not None
     found = estimates_of(assessment, there.site.notices, phrases)
     history = history_apart(assessment, reading.notices, there.site.notices)
     return Summary(
@@ -134,18 +134,18 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
         history=tuple(line(text) for text in history),
         gaps=_gaps(reading),
         rights=not_granted(there),
-        again=any(gap.reason != NOT_PERMITTED for gap in record.unknown),
+        again=any(gap.reason != NOT_PERMITTED for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         notified=about_safety(reading.notices),
-        trends=trends_of(record),
-        others=others_of(record, say),
+        trends=trends_of(chart),
+        others=others_of(chart, say),
         known=availability(assessment, phrases),
-        withheld=withheld_words(record),
+        withheld=withheld_words(chart),
         estimates=found.views,
         no_estimate=found.reason,
-        medicines=_medicines(record, say),
+        medicines=_medicines(chart, say),
         caution=note if bipolar else "",
-        about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if record.medicines else (),
+        about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if chart.medicines else (),
         guidelines=_guidelines(reading, there),
         outcomes=outcomes_of(assessment),
         reasons=tuple((code, _(words)) for code, words in REASON_WORDS.items()),
@@ -166,8 +166,8 @@ LOOK_THERE = later(
 
 def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None:
     """What is said where there are no findings, and of a patient who has died. Nothing here reassures."""
-    record = reading.assessment.record
-    if record.deceased:
+    chart = reading.assessment.chart
+    if chart.deceased:
         return Lead(headline=_("The patient is recorded as deceased."), lines=(_("No estimate is made."),))
     if reading.notices:
         return None
@@ -178,7 +178,7 @@ def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None
         lines=(
             _("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
         ),
-        actions=actions((PageAction.WHOLE_FORM,), record, there),
+        actions=actions((PageAction.WHOLE_FORM,), chart, there),
     )
 
 
@@ -187,20 +187,20 @@ def _gaps(reading: Reading) -> tuple[str, ...]:
     named = any(notice.topic is Topic.COULD_NOT_ASSESS for notice in reading.notices)
     return tuple(
         _("Not read: {part} ({reason}).").format(part=PARTS.get(gap.what, gap.what), reason=gap.reason)
-        for gap in reading.assessment.record.unknown
+        for gap in reading.assessment.chart.unknown
         if not (named and gap.needed)
     )
 
 
-def _medicines(record: PatientRecord, say: Language) -> tuple[MedicineLine, ...] | None:
-    lines = medicine_lines(record, say)
-    unread = any(gap.what == MEDICATIONS for gap in record.unknown)
+def _medicines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...] | None:
+    lines = medicine_lines(chart, say)
+    unread = any(gap.what == MEDICATIONS for gap in chart.unknown)
     return None if unread and not lines else lines
 
 
 def _guidelines(reading: Reading, there: Opened) -> tuple[GuidelineLink, ...]:
     """The verified links of all topics, each once."""
-    age, country = reading.assessment.record.age_years, there.site.notices.country
+    age, country = reading.assessment.chart.age_years, there.site.notices.country
     return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
 
 

@@ -31,15 +31,15 @@ class Trend:
     unread: str = ""
 
 
-def trends_of(record: PatientRecord) -> tuple[Trend, ...]:
+def trends_of(chart: PatientRecord) -> tuple[Trend, ...]:
     """PHQ-9 always, GAD-7 where there is one."""
-    gad = gad7_timeline(record)
-    found = [("phq-9", phq9_timeline(record)), *([("gad-7", gad)] if gad.points else [])]
-    return tuple(_trend(name, timeline, record) for name, timeline in found)
+    gad = gad7_timeline(chart)
+    found = [("phq-9", phq9_timeline(chart)), *([("gad-7", gad)] if gad.points else [])]
+    return tuple(_trend(name, timeline, chart) for name, timeline in found)
 
 
-def _trend(name: str, timeline: Timeline, record: PatientRecord) -> Trend:
-    unread = any(gap.what in SOURCES for gap in record.unknown)
+def _trend(name: str, timeline: Timeline, chart: PatientRecord) -> Trend:
+    unread = any(gap.what in SOURCES for gap in chart.unknown)
     # "None on file" would be more than is known.
     sentence = "" if unread and not timeline.points else trend_sentence(timeline)
     return Trend(

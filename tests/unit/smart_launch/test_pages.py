@@ -147,13 +147,13 @@ def words_of_others(page: str) -> str:
         texts += flat(shown.about_medicines) + flat(shown.guidelines) + flat(shown.history) + flat(shown.others)
         texts += [shown.no_estimate, shown.withheld, shown.caution]
         texts += [shown.who.born or "", shown.who.identifier or "", shown.read_at, " · ".join(shown.versions)]
-        texts += [t.title for t in shown.trends] + [gap.reason for gap in reading.assessment.record.unknown]
+        texts += [t.title for t in shown.trends] + [gap.reason for gap in reading.assessment.chart.unknown]
         texts += ["questionnaires", "screening answers", "medicines", str(there.site.notices.contact)]
     if kind == "entry":
         for name in NAMES:
             asked = form(name)
             texts += [*flat(asked), *(f"{q.number}. {q.text}" for q in asked.questions)]
-        texts += [crisis_text("US", look("bare")[0].assessment.record.today, language()).replace("**", "")]
+        texts += [crisis_text("US", look("bare")[0].assessment.chart.today, language()).replace("**", "")]
         texts += ["Practitioner/lindqvist", "23 Nov 2026", "30 Nov 2026", "PHQ-9 item 9: 1 of 3, several days"]
     return " ".join(" ".join(texts).split()).lower()
 

@@ -55,7 +55,7 @@ def test_no_state_reassures_foretells_or_praises(name: str) -> None:
 @pytest.mark.parametrize("name", LOOKS)
 def test_findings_are_those_of_the_notices_in_their_order(name: str) -> None:
     reading, _ = look(name)
-    kept = reading.assessment.record.consent is not Consent.ALLOWED
+    kept = reading.assessment.chart.consent is not Consent.ALLOWED
 
     found = summary(name)
 
