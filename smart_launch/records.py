@@ -19,7 +19,7 @@ def note(app: AppRuntime, session: Session, what: str, **known: Any) -> None:  #
     """Appends one event; it is in the store before the page leaves."""
     user = session.user
     who = app.pseudonym(session.site, f"{user.iss}\0{user.subject}") if user else None
-    event = {"what": what, "site": session.site, "launch": session.launch, **known}
+    event = {"what": what, "site": session.site, "launch": session.launch_id, **known}
     log.info(json.dumps({"event": "smart-app", **event}))
     patient = app.pseudonym(session.site, session.context.patient)
     app.store.record(app.now().isoformat(), {**event, "user": who, "patient": patient})

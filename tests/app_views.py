@@ -39,8 +39,8 @@ from smart_launch.forms.answers import answers_in, carried_over, fields_of, form
 from smart_launch.forms.confirming import show_outcome
 from smart_launch.forms.tasks import FollowUp
 from smart_launch.forms.writing import Outcome
-from smart_launch.launch import begin as launch
-from smart_launch.launch.guard import Opened, render
+from smart_launch.launch import begin as launch_routes
+from smart_launch.launch.guard import OpenLaunch, render
 from smart_launch.oauth.scopes import wanted
 from smart_launch.pages import messages
 from smart_launch.pages import responses as pages
@@ -175,7 +175,7 @@ LOOKS = {
 
 
 @cache
-def look(name: str) -> tuple[Reading, Opened]:
+def look(name: str) -> tuple[Reading, OpenLaunch]:
     """A reading and its session."""
     made = LOOKS[name]
     resources = [found for text in made.lines for found in given(text)]
@@ -189,10 +189,10 @@ def look(name: str) -> tuple[Reading, Opened]:
     return reading, opened_for(made, settings)
 
 
-def opened_for(made: Look, settings: NoticeSettings) -> Opened:
+def opened_for(made: Look, settings: NoticeSettings) -> OpenLaunch:
     registration = Registration(site="clinic", iss="https://fhir.example", client_id="c", label="Clinic")
     session = Session(
-        launch="made",
+        launch_id="made",
         site="clinic",
         iss=registration.iss,
         client_id="c",
@@ -207,7 +207,7 @@ def opened_for(made: Look, settings: NoticeSettings) -> Opened:
         started=int(AS_OF.timestamp()) - made.open_for,
     )
     site = AppSite(id="clinic", reading=ReadSettings(zone=ZONE), notices=settings, registrations=(registration,))
-    return Opened(session=session, site=site, registration=registration, expires_in=900)
+    return OpenLaunch(session=session, site=site, registration=registration, expires_in=900)
 
 
 def summary(name: str) -> Summary:
@@ -225,7 +225,7 @@ def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) 
         seconds=lambda: int(AS_OF.timestamp()),
     )
     flask = Flask(__name__)
-    for part in (app_pages, form_pages, launch):
+    for part in (app_pages, form_pages, launch_routes):
         flask.register_blueprint(part.create_blueprint(runtime))
     common = pages.create_blueprint(runtime, language, folder)
     pages.with_error_pages(common)
@@ -238,8 +238,8 @@ def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) 
 
 def shown(template: str) -> Callable[[str], Response]:
     def view(name: str) -> Response:
-        reading, there = look(name)
-        return render(there, template, summary=summary_of(reading, there, load()))
+        reading, launch = look(name)
+        return render(launch, template, summary=summary_of(reading, launch, load()))
 
     return view
 
@@ -258,24 +258,24 @@ def answered(*scores: int | None):
     return answers_in(PHQ9, {f"q-{q.code}": [q.options[n].code] for q, n in options if n is not None})
 
 
-def reviewed(app, there: Opened) -> Response:
+def reviewed(app, launch: OpenLaunch) -> Response:
     answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
-    about = form_pages.about(app, there, answers, WHO)
-    return render(there, "review.html", answers=answers, kept=fields_of(answers), carried=None, **about)
+    about = form_pages.about(app, launch, answers, WHO)
+    return render(launch, "review.html", answers=answers, kept=fields_of(answers), carried=None, **about)
 
 
-def phq2(app, there: Opened) -> Response:
+def phq2(app, launch: OpenLaunch) -> Response:
     asked = form_named("phq-2")
     answers = answers_in(asked, {f"q-{q.code}": [q.options[2].code] for q in asked.questions})
-    about = form_pages.about(app, there, answers, WHO)
+    about = form_pages.about(app, launch, answers, WHO)
     carried = fields_of(carried_over(answers))
-    return render(there, "review.html", answers=answers, kept=fields_of(answers), carried=carried, **about)
+    return render(launch, "review.html", answers=answers, kept=fields_of(answers), carried=carried, **about)
 
 
-def drafted(_app, there: Opened) -> Response:
+def drafted(_app, launch: OpenLaunch) -> Response:
     wanted = FollowUp(days=7, assessment=True)
     return render(
-        there,
+        launch,
         "task_review.html",
         wanted=wanted,
         end="30 Nov 2026",
@@ -293,17 +293,17 @@ DONE = Outcome(
 )
 LEFT = replace(DONE, written={"form": "QuestionnaireResponse/q-1"}, unsure="total", fault="unknown")
 ENTRY: dict[str, Callable[..., Response]] = {
-    "form": lambda app, there: form_pages.form_page(app, there, answered(), WHO),
-    "open": lambda app, there: form_pages.form_page(
-        app, there, answered(1, None, 2, 0, 0, 0, 0, 0, 2), WHO, checked=True
+    "form": lambda app, launch: form_pages.form_page(app, launch, answered(), WHO),
+    "open": lambda app, launch: form_pages.form_page(
+        app, launch, answered(1, None, 2, 0, 0, 0, 0, 0, 2), WHO, checked=True
     ),
     "review": reviewed,
     "phq-2": phq2,
-    "written": lambda app, there: show_outcome(app, there, WHO, "s", DONE),
-    "left": lambda app, there: show_outcome(app, there, WHO, "s", LEFT, kept={"a": "b"}),
-    "task": lambda _app, there: task_pages.choices(there, FollowUp(days=None, assessment=False), WHO, checked=True),
+    "written": lambda app, launch: show_outcome(app, launch, WHO, "s", DONE),
+    "left": lambda app, launch: show_outcome(app, launch, WHO, "s", LEFT, kept={"a": "b"}),
+    "task": lambda _app, launch: task_pages.choices(launch, FollowUp(days=None, assessment=False), WHO, checked=True),
     "draft": drafted,
-    "refused": lambda _app, there: render(there, "no_form.html", reason="minor", person=WHO),
+    "refused": lambda _app, launch: render(launch, "no_form.html", reason="minor", person=WHO),
 }
 ROUTES: dict[str, Callable[..., Response]] = {
     "summary/<name>": shown("summary.html"),

@@ -35,7 +35,7 @@ from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.pages import responses as pages
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION
-from smart_launch.session.sessions import KeptSession, LaunchContext, Session, User
+from smart_launch.session.sessions import LaunchContext, Session, StoredSession, User
 from smart_launch.settings import AppSettings, AppSite, Registration
 
 ADDRESS = "https://cds.example"
@@ -92,7 +92,7 @@ class Desk:
         """A launch of this browser."""
         now = int(AS_OF.timestamp()) - 60
         session = Session(
-            launch=launch,
+            launch_id=launch,
             site="s1",
             iss=self.server.base,
             client_id="c1",
@@ -106,7 +106,7 @@ class Desk:
             started=now,
         )
         session = msgspec.structs.replace(session, **changes)
-        kept = KeptSession(
+        kept = StoredSession(
             digest=digest(SECRET),
             launch=launch,
             browser=digest(SECRET),

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from cds_service.storage.store import Store
 from cds_service.storage.tables import app_event, app_session, launch_state, submission, written
-from smart_launch.session.sessions import KeptSession
+from smart_launch.session.sessions import StoredSession
 
 # How long what is over is still known, so that a page can say why; and after how long without use it is over by any
 # setting.
@@ -46,7 +46,7 @@ class AppRows:
             row = connection.execute(taken.returning(launch_state.c.sealed, launch_state.c.expires)).first()
         return bytes(row.sealed) if row is not None and row.expires >= now else None
 
-    def put_session(self, kept: KeptSession) -> None:
+    def put_session(self, kept: StoredSession) -> None:
         """Keeps a new session; forgets those of yesterday, and the tokens of those that nobody came back to.
 
         What was noted of a form goes a day after that.
@@ -60,11 +60,11 @@ class AppRows:
                 connection.execute(table.delete().where(table.c.at < kept.started - 2 * KEPT_S))
             connection.execute(app_session.insert().values(values))
 
-    def session(self, launch: str) -> KeptSession | None:
+    def session(self, launch: str) -> StoredSession | None:
         """The session of a launch, also one that is over."""
         with self.store.transaction() as connection:
             row = connection.execute(sa.select(app_session).where(app_session.c.launch == launch)).mappings().first()
-        return None if row is None else KeptSession(**{**row, "sealed": bytes(row["sealed"])})
+        return None if row is None else StoredSession(**{**row, "sealed": bytes(row["sealed"])})
 
     def use_session(self, launch: str, now: int) -> None:
         """Takes note that it was used."""

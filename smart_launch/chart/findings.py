@@ -16,7 +16,7 @@ from explanations.words.topics import SPEC_OF, PageAction
 from fhir_adapters.facts import PatientRecord
 from models.rules.findings import SAFETY_TOPICS, Urgency
 from smart_launch.chart.reading import Reading, may
-from smart_launch.launch.guard import Opened
+from smart_launch.launch.guard import OpenLaunch
 from smart_launch.oauth import scopes
 from smart_launch.pages.markdown import html, line
 from smart_launch.pages.messages import gettext as _
@@ -68,10 +68,10 @@ class Finding:
     by_model: bool
 
 
-def findings_of(reading: Reading, there: Opened) -> tuple[Finding, ...]:
+def findings_of(reading: Reading, launch: OpenLaunch) -> tuple[Finding, ...]:
     """The findings of a reading, in the order of its notices."""
     first = next((notice for notice in reading.notices if notice.crisis), None)
-    crisis = line(crisis_line(reading.assessment, there.site.notices))
+    crisis = line(crisis_line(reading.assessment, launch.site.notices))
     findings, offered = [], set[str]()
     for notice in reading.notices:
         # One page: a button stands where it is needed first.
@@ -80,16 +80,16 @@ def findings_of(reading: Reading, there: Opened) -> tuple[Finding, ...]:
         # The short form asks nothing about self-harm: it is no second choice where the whole one is called for already.
         listed = [action for action in listed if action is not PageAction.SHORT_FORM or PageAction.WHOLE_FORM in listed]
         offered.update(action.page for action in listed)
-        buttons = actions(listed, reading.assessment.chart, there)
-        findings.append(_finding(notice, there, buttons, crisis if notice is first else None))
+        buttons = actions(listed, reading.assessment.chart, launch)
+        findings.append(_finding(notice, launch, buttons, crisis if notice is first else None))
     return tuple(findings)
 
 
-def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis: Markup | None) -> Finding:
+def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[Action, ...], crisis: Markup | None) -> Finding:
     shown, folded = _parted(notice)
     return Finding(
         topic=notice.topic.value,
-        word=there.site.notices.say(SPEC_OF[notice.topic].word),
+        word=launch.site.notices.say(SPEC_OF[notice.topic].word),
         edge=EDGES[notice.urgency],
         summary=notice.summary,
         heading=notice.heading,
@@ -101,26 +101,26 @@ def _finding(notice: Notice, there: Opened, buttons: tuple[Action, ...], crisis:
         basis=line(notice.basis),
         actions=buttons,
         crisis=crisis,
-        came_from=there.session.context.topic == notice.topic.value,
+        came_from=launch.session.context.topic == notice.topic.value,
         by_model=notice.label == MODEL_LABEL,
     )
 
 
-def actions(listed: Iterable[PageAction], chart: PatientRecord, there: Opened) -> tuple[Action, ...]:
+def actions(listed: Iterable[PageAction], chart: PatientRecord, launch: OpenLaunch) -> tuple[Action, ...]:
     """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
-    usable = [action for action in listed if _usable(action, chart, there)]
+    usable = [action for action in listed if _usable(action, chart, launch)]
     return tuple(Action(label=_(LABELS[action]), path=action.value) for action in usable)
 
 
-def _usable(action: PageAction, chart: PatientRecord, there: Opened) -> bool:
+def _usable(action: PageAction, chart: PatientRecord, launch: OpenLaunch) -> bool:
     if action is PageAction.READ_AGAIN:
         return bool(chart.lacking)
-    if chart.deceased or not there.registration.write_back:
+    if chart.deceased or not launch.registration.write_back:
         return False
     if action in (PageAction.FOLLOW_UP, PageAction.ASSESSMENT):
-        return may(there.session)("Task", "c")
+        return may(launch.session)("Task", "c")
     young = chart.age_years is not None and chart.age_years < ADULT
-    return not young and may(there.session)("QuestionnaireResponse", "c")
+    return not young and may(launch.session)("QuestionnaireResponse", "c")
 
 
 def _parted(notice: Notice) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -179,9 +179,9 @@ WRITE_WORDS = {
 }
 
 
-def not_granted(there: Opened) -> tuple[str, ...]:
+def not_granted(launch: OpenLaunch) -> tuple[str, ...]:
     """What the chart did not allow of what was asked, in a sentence each for reading and for writing."""
-    lacking = scopes.missing(there.session.asked, there.session.scopes)
+    lacking = scopes.missing(launch.session.asked, launch.session.scopes)
     read = [_(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == scopes.READ]
     write = [_(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != scopes.READ]
     said = []

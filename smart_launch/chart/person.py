@@ -14,7 +14,7 @@ from fhir_adapters.resources.dates import age_on, when
 from fhir_adapters.resources.identity import Identity, identity
 from smart_launch.chart.summary import Who, who_of
 from smart_launch.errors import EhrFailed
-from smart_launch.launch.guard import Opened
+from smart_launch.launch.guard import OpenLaunch
 
 READ_S = 5.0
 ADULT = 18
@@ -40,9 +40,9 @@ class Person:
         return self.age_years is not None and self.age_years < ADULT
 
 
-def person(there: Opened, now: datetime) -> Person:
+def person(launch: OpenLaunch, now: datetime) -> Person:
     """The session's patient as the chart has them now. Raises EhrFailed, or NotAuthorized when the token is over."""
-    session = there.session
+    session = launch.session
     client = FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + READ_S)
     try:
         found = client.get(f"Patient/{quote(session.context.patient, safe='')}")
@@ -55,11 +55,18 @@ def person(there: Opened, now: datetime) -> Person:
         raise EhrFailed("chart: expected the patient; found something that cannot be read", "no-chart")
     if resource.content.id != session.context.patient:
         raise EhrFailed("chart: expected the patient of the launch; found another", "no-chart")
-    zone = there.site.reading.zone
+    zone = launch.site.reading.zone
     today = now.astimezone(zone).date()
     died = when(resource.content.deceased_date_time, zone, today)
     known = identity(resource)
-    shown = (session.launch, session.context.patient, known.name, str(known.birth_date), known.gender, known.identifier)
+    shown = (
+        session.launch_id,
+        session.context.patient,
+        known.name,
+        str(known.birth_date),
+        known.gender,
+        known.identifier,
+    )
     return Person(
         identity=known,
         age_years=age_on(resource.content.birth_date, today),

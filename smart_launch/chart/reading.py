@@ -29,7 +29,7 @@ from fhir_adapters.resources.identity import Identity, identity
 from fhir_adapters.resources.r4 import Resource
 from fhir_adapters.settings import ReadSettings
 from smart_launch.errors import EhrFailed
-from smart_launch.launch.guard import Opened, refreshed
+from smart_launch.launch.guard import OpenLaunch, refresh_session
 from smart_launch.oauth import scopes
 from smart_launch.runtime import AppRuntime
 from smart_launch.session.sessions import Session
@@ -67,9 +67,9 @@ class _Reader:
             raise
 
 
-def read_chart(app: AppRuntime, there: Opened) -> Reading:
+def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
     """What is known of the patient of this session now. Raises EhrFailed when even the Patient cannot be had."""
-    session = there.session
+    session = launch.session
     asked = ChartRequest(
         patient_id=session.context.patient,
         as_of=app.now(),
@@ -78,23 +78,23 @@ def read_chart(app: AppRuntime, there: Opened) -> Reading:
         opted_out=app.opted_out(session.site, session.context.patient),
     )
     try:
-        judgement = judge(asked, partial(_chart, app, there), there.site.judgement, app.engine)
+        judgement = judge(asked, partial(_chart, app, launch), launch.site.judgement, app.engine)
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
     return Reading(
         identity=identity(judgement.gathered.patient),
         assessment=judgement.assessment,
-        notices=notices(judgement.assessment, there.site.notices, app.phrases),
+        notices=notices(judgement.assessment, launch.site.notices, app.phrases),
         at=asked.as_of,
     )
 
 
-def _chart(app: AppRuntime, there: Opened, asked: ChartRequest, settings: ReadSettings) -> Gathered:
+def _chart(app: AppRuntime, launch: OpenLaunch, asked: ChartRequest, settings: ReadSettings) -> Gathered:
     """All parts of the chart. Raises EhrFailed when even the Patient cannot be had."""
-    gathered = _gathered(there.session, asked, settings)
+    gathered = _gathered(launch.session, asked, settings)
     if gathered is None:
         # The token was good by the clock and not for the server: once more with a new one (SMART-082).
-        gathered = _gathered(refreshed(app, there.registration, there.session), asked, settings, last=True)
+        gathered = _gathered(refresh_session(app, launch.registration, launch.session), asked, settings, last=True)
     if gathered is None or (gathered.patient is None and not _kept_from_us(gathered)):
         why = next((u.reason for u in gathered.unknown if u.what == part.PATIENT), "") if gathered else "refused"
         raise EhrFailed(f"chart: the patient could not be read ({why})", "no-chart")

@@ -32,7 +32,7 @@ from smart_launch.chart.findings import Action, Finding, about_safety, actions, 
 from smart_launch.chart.opinions import REASON_WORDS
 from smart_launch.chart.reading import Reading
 from smart_launch.chart.trends import Trend, trends_of
-from smart_launch.launch.guard import Opened
+from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import line
 from smart_launch.pages.messages import gettext as _
 from smart_launch.pages.messages import later
@@ -114,26 +114,26 @@ def others_of(chart: PatientRecord, say: Language) -> tuple[Other, ...]:
     )
 
 
-def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
+def summary_of(reading: Reading, launch: OpenLaunch, phrases: Phrasebook) -> Summary:
     """The page of a reading."""
-    assessment, chart, say = reading.assessment, reading.assessment.chart, there.site.notices.say
+    assessment, chart, say = reading.assessment, reading.assessment.chart, launch.site.notices.say
     who = who_of(reading.identity, chart.age_years, deceased=chart.deceased)
-    read_at = moment(reading.at, there.site.notices.zone)
+    read_at = moment(reading.at, launch.site.notices.zone)
     if chart.consent in KEPT:
         lead = Lead(headline=_(KEPT[chart.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
     note = "" if chart.deceased else treatment_note(chart, say)
     bipolar = chart.bipolar_disorder is not None
-    found = estimates_of(assessment, there.site.notices, phrases)
-    history = history_apart(assessment, reading.notices, there.site.notices)
+    found = estimates_of(assessment, launch.site.notices, phrases)
+    history = history_apart(assessment, reading.notices, launch.site.notices)
     return Summary(
         who=who,
         read_at=read_at,
-        lead=_lead(reading, there, only_history=bool(history)),
-        findings=findings_of(reading, there),
+        lead=_lead(reading, launch, only_history=bool(history)),
+        findings=findings_of(reading, launch),
         history=tuple(line(text) for text in history),
         gaps=_gaps(reading),
-        rights=not_granted(there),
+        rights=not_granted(launch),
         again=any(gap.reason != NOT_PERMITTED for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         notified=about_safety(reading.notices),
@@ -146,7 +146,7 @@ def summary_of(reading: Reading, there: Opened, phrases: Phrasebook) -> Summary:
         medicines=_medicines(chart, say),
         caution=note if bipolar else "",
         about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if chart.medicines else (),
-        guidelines=_guidelines(reading, there),
+        guidelines=_guidelines(reading, launch),
         outcomes=outcomes_of(assessment),
         reasons=tuple((code, _(words)) for code, words in REASON_WORDS.items()),
         versions=_versions(reading),
@@ -164,7 +164,7 @@ LOOK_THERE = later(
 )
 
 
-def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None:
+def _lead(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Lead | None:
     """What is said where there are no findings, and of a patient who has died. Nothing here reassures."""
     chart = reading.assessment.chart
     if chart.deceased:
@@ -178,7 +178,7 @@ def _lead(reading: Reading, there: Opened, *, only_history: bool) -> Lead | None
         lines=(
             _("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
         ),
-        actions=actions((PageAction.WHOLE_FORM,), chart, there),
+        actions=actions((PageAction.WHOLE_FORM,), chart, launch),
     )
 
 
@@ -198,9 +198,9 @@ def _medicines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...] 
     return None if unread and not lines else lines
 
 
-def _guidelines(reading: Reading, there: Opened) -> tuple[GuidelineLink, ...]:
+def _guidelines(reading: Reading, launch: OpenLaunch) -> tuple[GuidelineLink, ...]:
     """The verified links of all topics, each once."""
-    age, country = reading.assessment.chart.age_years, there.site.notices.country
+    age, country = reading.assessment.chart.age_years, launch.site.notices.country
     return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
 
 

@@ -25,7 +25,7 @@ from smart_launch.chart.reading import may
 from smart_launch.errors import EhrFailed, NotAllowed
 from smart_launch.forms.answers import help_of
 from smart_launch.forms.writing import UNDO_S, Outcome, Ways, key_of, write
-from smart_launch.launch.guard import Opened, refreshed, render
+from smart_launch.launch.guard import OpenLaunch, refresh_session, render
 from smart_launch.records import note
 from smart_launch.runtime import AppRuntime
 
@@ -52,11 +52,11 @@ def new_entry(app: AppRuntime, shown: Person) -> Entry:
     return Entry(submission=app.new_secret(), at=app.seconds(), who=shown.mark)
 
 
-def entry_in(app: AppRuntime, there: Opened, fields: Mapping[str, Sequence[str]]) -> Entry:
+def entry_in(app: AppRuntime, launch: OpenLaunch, fields: Mapping[str, Sequence[str]]) -> Entry:
     """What a page carried. Raises NotAllowed when it cannot be ours."""
     submission, at, who = (_one(fields, name) for name in ("submission", "at", "who"))
     seconds = int(at) if re.fullmatch(r"[0-9]{1,12}", at) else -1
-    in_session = there.session.started <= seconds <= app.seconds()
+    in_session = launch.session.started <= seconds <= app.seconds()
     if not SUBMISSION.fullmatch(submission) or not MARK.fullmatch(who) or not in_session:
         raise NotAllowed("form: expected what its review page carries", "form-refused", 400)
     return Entry(submission=submission, at=seconds, who=who)
@@ -67,49 +67,49 @@ def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
-def occasion_of(there: Opened, entry: Entry) -> Occasion:
+def occasion_of(launch: OpenLaunch, entry: Entry) -> Occasion:
     """When, of whom and by whom; the submission as the chart knows it, which is of this launch alone."""
-    session = there.session
+    session = launch.session
     return Occasion(
         patient=f"Patient/{session.context.patient}",
         at=datetime.fromtimestamp(entry.at, UTC),
-        submission=key_of(session.launch, entry.submission),
+        submission=key_of(session.launch_id, entry.submission),
         encounter=session.context.encounter_reference,
         user=session.fhir_user,
     )
 
 
-def author(there: Opened) -> str | None:
+def author(launch: OpenLaunch) -> str | None:
     """Who signs: the practitioner of this launch."""
-    return author_of(there.session.fhir_user)
+    return author_of(launch.session.fhir_user)
 
 
-def why_not(there: Opened, kind: str, shown: Person, *, adults: bool) -> str | None:
+def why_not(launch: OpenLaunch, kind: str, shown: Person, *, adults: bool) -> str | None:
     """Why nothing of this type can be entered here; None when it can."""
     if shown.deceased:
         return "deceased"
     if adults and shown.minor:
         return "minor"
-    if not (there.registration.write_back and may(there.session)(kind, "c")):
+    if not (launch.registration.write_back and may(launch.session)(kind, "c")):
         return "not-granted"
     # What nobody signs cannot be asked about later.
-    return None if author(there) else "no-author"
+    return None if author(launch) else "no-author"
 
 
-def refuse(there: Opened, reason: str, shown: Person) -> Response:
+def refuse(launch: OpenLaunch, reason: str, shown: Person) -> Response:
     """The page that says why nothing can be entered."""
-    return render(there, "no_form.html", reason=reason, person=shown)
+    return render(launch, "no_form.html", reason=reason, person=shown)
 
 
-def ways_of(app: AppRuntime, there: Opened, shown: Person, who: str) -> Ways:
+def ways_of(app: AppRuntime, launch: OpenLaunch, shown: Person, who: str) -> Ways:
     """With what this session writes. `shown` was read for this request, `who` is of the patient on the page before it.
 
     They must be the same (SMART-072).
     """
-    session = there.session
+    session = launch.session
     allowed = may(session)
     return Ways(
-        launch=session.launch,
+        launch_id=session.launch_id,
         writer=FhirWriter(
             base=session.iss,
             token=session.token,
@@ -117,25 +117,27 @@ def ways_of(app: AppRuntime, there: Opened, shown: Person, who: str) -> Ways:
             deadline=time.monotonic() + WRITE_S,
         ),
         store=app.store,
-        may=lambda kind, right: there.registration.write_back and allowed(kind, right),
+        may=lambda kind, right: launch.registration.write_back and allowed(kind, right),
         same_patient=lambda: hmac.compare_digest(shown.mark.encode(), who.encode()),
         now=app.seconds,
     )
 
 
-def write_it(app: AppRuntime, there: Opened, shown: Person, what: str, slots: Sequence[Slot], entry: Entry) -> Outcome:
+def write_it(
+    app: AppRuntime, launch: OpenLaunch, shown: Person, what: str, slots: Sequence[Slot], entry: Entry
+) -> Outcome:
     """Writes a submission; what became of it is on record before the page leaves."""
-    key = key_of(there.session.launch, entry.submission)
-    done = write(what, slots, key, ways_of(app, there, shown, entry.who))
-    record(app, there, "written", done)
+    key = key_of(launch.session.launch_id, entry.submission)
+    done = write(what, slots, key, ways_of(app, launch, shown, entry.who))
+    record(app, launch, "written", done)
     return done
 
 
-def record(app: AppRuntime, there: Opened, event: str, done: Outcome) -> None:
+def record(app: AppRuntime, launch: OpenLaunch, event: str, done: Outcome) -> None:
     """What was written or undone, on record: which slots, and why not all."""
     note(
         app,
-        there.session,
+        launch.session,
         event,
         form=done.what,
         slots=list(done.left),
@@ -146,19 +148,19 @@ def record(app: AppRuntime, there: Opened, event: str, done: Outcome) -> None:
 
 def show_outcome(
     app: AppRuntime,
-    there: Opened,
+    launch: OpenLaunch,
     shown: Person,
     submission: str,
     done: Outcome,
     **more: Any,  # noqa: ANN401  # what the template takes
 ) -> Response:
     """The page of what is in the chart and what is not."""
-    allowed = may(there.session)
+    allowed = may(launch.session)
     changeable = all(allowed(done.written[slot].partition("/")[0], "u") for slot in done.left)
-    sent = datetime.fromtimestamp(done.at, there.site.reading.zone)
+    sent = datetime.fromtimestamp(done.at, launch.site.reading.zone)
     in_time = app.seconds() - done.at <= UNDO_S
     return render(
-        there,
+        launch,
         "written.html",
         200 if done.fault is None else 502,
         outcome=done,
@@ -168,22 +170,22 @@ def show_outcome(
         sent_on=day(sent.date()),
         can_undo=bool(done.left) and changeable and in_time,
         assess=allowed("Task", "c"),
-        help=help_of(there.site.notices, app.now().astimezone(there.site.reading.zone).date()),
+        help=help_of(launch.site.notices, app.now().astimezone(launch.site.reading.zone).date()),
         **more,
     )
 
 
-def with_person(app: AppRuntime, there: Opened) -> tuple[Opened, Person]:
+def with_person(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, Person]:
     """The patient as the chart has them now; with a new token when the server no longer takes the old one (SMART-082).
 
     Raises EhrFailed.
     """
     try:
-        return there, person(there, app.now())
+        return launch, person(launch, app.now())
     except NotAuthorized as error:
-        if there.session.refresh_token is None:
+        if launch.session.refresh_token is None:
             raise EhrFailed("chart: the token is no longer taken", "no-chart") from error
-    again = replace(there, session=refreshed(app, there.registration, there.session))
+    again = replace(launch, session=refresh_session(app, launch.registration, launch.session))
     try:
         return again, person(again, app.now())
     except NotAuthorized as error:

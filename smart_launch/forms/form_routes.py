@@ -39,7 +39,7 @@ from smart_launch.forms.confirming import (
     write_it,
 )
 from smart_launch.forms.writing import key_of, told, undo
-from smart_launch.launch.guard import Opened, opened, opened_form, render
+from smart_launch.launch.guard import OpenLaunch, open_form, open_launch, render
 from smart_launch.runtime import AppRuntime
 
 RESPONSE = "QuestionnaireResponse"
@@ -49,45 +49,47 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     """The forms of a launch."""
     blueprint = Blueprint("smart_forms", __name__, url_prefix="/smart/app")
 
-    @blueprint.get("/<launch>/forms/<name>")
-    def enter(launch: str, name: str) -> Response:
-        return entering(app, opened(app, launch), name)
+    @blueprint.get("/<launch_id>/forms/<name>")
+    def enter(launch_id: str, name: str) -> Response:
+        return entering(app, open_launch(app, launch_id), name)
 
-    @blueprint.post("/<launch>/forms/<name>")
-    def review(launch: str, name: str) -> Response:
-        return reviewing(app, opened_form(app, launch), name)
+    @blueprint.post("/<launch_id>/forms/<name>")
+    def review(launch_id: str, name: str) -> Response:
+        return reviewing(app, open_form(app, launch_id), name)
 
-    @blueprint.post("/<launch>/forms/<name>/write")
-    def write(launch: str, name: str) -> Response:
-        return writing(app, opened_form(app, launch), name)
+    @blueprint.post("/<launch_id>/forms/<name>/write")
+    def write(launch_id: str, name: str) -> Response:
+        return writing(app, open_form(app, launch_id), name)
 
-    @blueprint.get("/<launch>/written/<submission>")
-    def written(launch: str, submission: str) -> Response:
-        return showing(app, opened(app, launch), submission)
+    @blueprint.get("/<launch_id>/written/<submission>")
+    def written(launch_id: str, submission: str) -> Response:
+        return showing(app, open_launch(app, launch_id), submission)
 
-    @blueprint.post("/<launch>/written/<submission>/undo")
-    def take_back(launch: str, submission: str) -> Response:
-        return undoing(app, opened_form(app, launch), submission)
+    @blueprint.post("/<launch_id>/written/<submission>/undo")
+    def take_back(launch_id: str, submission: str) -> Response:
+        return undoing(app, open_form(app, launch_id), submission)
 
     task_pages.add_routes(blueprint, app)
     return blueprint
 
 
-def entering(app: AppRuntime, there: Opened, name: str) -> Response:
+def entering(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """The form, empty."""
     asked = form_named(name)
-    there, shown = with_person(app, there)
-    reason = why_not(there, RESPONSE, shown, adults=True)
+    launch, shown = with_person(app, launch)
+    reason = why_not(launch, RESPONSE, shown, adults=True)
     if reason:
-        return refuse(there, reason, shown)
-    return form_page(app, there, answers_in(asked, {}), shown)
+        return refuse(launch, reason, shown)
+    return form_page(app, launch, answers_in(asked, {}), shown)
 
 
-def form_page(app: AppRuntime, there: Opened, answers: Answers, shown: Person, *, checked: bool = False) -> Response:
+def form_page(
+    app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: Person, *, checked: bool = False
+) -> Response:
     """The form with what was answered so far; open questions are named once it was `checked`."""
     problems = answers.open if checked else ()
     return render(
-        there,
+        launch,
         "form.html",
         422 if problems else 200,
         form=answers.form,
@@ -95,87 +97,87 @@ def form_page(app: AppRuntime, there: Opened, answers: Answers, shown: Person, *
         values=fields_of(answers),
         problems=problems,
         person=shown,
-        help=help_of(there.site.notices, app.now().astimezone(there.site.reading.zone).date()),
+        help=help_of(launch.site.notices, app.now().astimezone(launch.site.reading.zone).date()),
     )
 
 
-def reviewing(app: AppRuntime, there: Opened, name: str) -> Response:
+def reviewing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """What will be written; or the form again: when something is open, or to change answers (`edit`)."""
     fields = request.form.to_dict(flat=False)
     answers = answers_in(form_named(name), fields)
-    there, shown = with_person(app, there)
-    reason = why_not(there, RESPONSE, shown, adults=True)
+    launch, shown = with_person(app, launch)
+    reason = why_not(launch, RESPONSE, shown, adults=True)
     if reason:
-        return refuse(there, reason, shown)
+        return refuse(launch, reason, shown)
     if fields.get("edit") or answers.open:
-        return form_page(app, there, answers, shown, checked=not fields.get("edit"))
+        return form_page(app, launch, answers, shown, checked=not fields.get("edit"))
     entry = new_entry(app, shown)
     return render(
-        there,
+        launch,
         "review.html",
         answers=answers,
         kept=fields_of(answers) | entry.fields(),
         carried=fields_of(carried_over(answers)) if calls_for_phq9(answers) else None,
-        **about(app, there, answers, shown),
+        **about(app, launch, answers, shown),
     )
 
 
-def about(app: AppRuntime, there: Opened, answers: Answers, shown: Person) -> dict[str, Any]:
+def about(app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: Person) -> dict[str, Any]:
     """What review and result show of the answers beside them."""
     return {
         "form": answers.form,
         "person": shown,
-        "author": author(there),
-        "safety": safety_of(answers, there.site.notices.say),
-        "help": help_of(there.site.notices, app.now().astimezone(there.site.reading.zone).date()),
+        "author": author(launch),
+        "safety": safety_of(answers, launch.site.notices.say),
+        "help": help_of(launch.site.notices, app.now().astimezone(launch.site.reading.zone).date()),
     }
 
 
-def writing(app: AppRuntime, there: Opened, name: str) -> Response:
+def writing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """Writes what was reviewed, and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
     answers = answers_in(form_named(name), fields)
-    entry = entry_in(app, there, fields)
+    entry = entry_in(app, launch, fields)
     if answers.open:
         raise NotAllowed("form: expected an answer or “declined” to every question", "form-refused", 400)
-    there, shown = with_person(app, there)
-    reason = why_not(there, RESPONSE, shown, adults=True)
+    launch, shown = with_person(app, launch)
+    reason = why_not(launch, RESPONSE, shown, adults=True)
     if reason:
-        return refuse(there, reason, shown)
-    done = write_it(app, there, shown, name, slots_of(answers, occasion_of(there, entry)), entry)
+        return refuse(launch, reason, shown)
+    done = write_it(app, launch, shown, name, slots_of(answers, occasion_of(launch, entry)), entry)
     return show_outcome(
         app,
-        there,
+        launch,
         shown,
         entry.submission,
         done,
         form=answers.form,
-        safety=safety_of(answers, there.site.notices.say),
+        safety=safety_of(answers, launch.site.notices.say),
         kept=fields_of(answers) | entry.fields(),
     )
 
 
-def showing(app: AppRuntime, there: Opened, submission: str) -> Response:
+def showing(app: AppRuntime, launch: OpenLaunch, submission: str) -> Response:
     """What is in the chart of a submission of this launch."""
-    done = told(_key(there, submission), app.store)
+    done = told(_key(launch, submission), app.store)
     if done is None:
         raise SmartError("written: nothing of that name", "no-page", 404)
-    there, shown = with_person(app, there)
-    return show_outcome(app, there, shown, submission, done)
+    launch, shown = with_person(app, launch)
+    return show_outcome(app, launch, shown, submission, done)
 
 
-def undoing(app: AppRuntime, there: Opened, submission: str) -> Response:
+def undoing(app: AppRuntime, launch: OpenLaunch, submission: str) -> Response:
     """Marks as entered in error what was just written."""
-    key = _key(there, submission)
-    there, shown = with_person(app, there)
-    done = undo(key, ways_of(app, there, shown, request.form.get("who", "")))
+    key = _key(launch, submission)
+    launch, shown = with_person(app, launch)
+    done = undo(key, ways_of(app, launch, shown, request.form.get("who", "")))
     if done is None:
         raise SmartError("written: nothing of that name", "no-page", 404)
-    record(app, there, "undone", done)
-    return show_outcome(app, there, shown, submission, done, undoing=True)
+    record(app, launch, "undone", done)
+    return show_outcome(app, launch, shown, submission, done, undoing=True)
 
 
-def _key(there: Opened, submission: str) -> str:
+def _key(launch: OpenLaunch, submission: str) -> str:
     if not SUBMISSION.fullmatch(submission):
         raise SmartError("written: nothing of that name", "no-page", 404)
-    return key_of(there.session.launch, submission)
+    return key_of(launch.session.launch_id, submission)

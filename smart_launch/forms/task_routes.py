@@ -21,7 +21,7 @@ from smart_launch.forms.confirming import (
     write_it,
 )
 from smart_launch.forms.tasks import DAYS, FollowUp, fields_of, follow_up_in, slots_of
-from smart_launch.launch.guard import Opened, opened, opened_form, render
+from smart_launch.launch.guard import OpenLaunch, open_form, open_launch, render
 from smart_launch.runtime import AppRuntime
 
 WHAT = "follow-up"
@@ -30,33 +30,33 @@ WHAT = "follow-up"
 def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
     """The routes of drafts."""
 
-    @blueprint.get("/<launch>/tasks/new")
-    def task(launch: str) -> Response:
-        there = opened(app, launch)
-        return entering(app, there, FollowUp(days=None, assessment=request.args.get("assessment") == "1"))
+    @blueprint.get("/<launch_id>/tasks/new")
+    def task(launch_id: str) -> Response:
+        launch = open_launch(app, launch_id)
+        return entering(app, launch, FollowUp(days=None, assessment=request.args.get("assessment") == "1"))
 
-    @blueprint.post("/<launch>/tasks")
-    def review_task(launch: str) -> Response:
-        return reviewing(app, opened_form(app, launch))
+    @blueprint.post("/<launch_id>/tasks")
+    def review_task(launch_id: str) -> Response:
+        return reviewing(app, open_form(app, launch_id))
 
-    @blueprint.post("/<launch>/tasks/write")
-    def write_task(launch: str) -> Response:
-        return writing(app, opened_form(app, launch))
+    @blueprint.post("/<launch_id>/tasks/write")
+    def write_task(launch_id: str) -> Response:
+        return writing(app, open_form(app, launch_id))
 
 
-def entering(app: AppRuntime, there: Opened, wanted: FollowUp) -> Response:
+def entering(app: AppRuntime, launch: OpenLaunch, wanted: FollowUp) -> Response:
     """The choices."""
-    there, shown = with_person(app, there)
-    reason = why_not(there, "Task", shown, adults=False)
-    return refuse(there, reason, shown) if reason else choices(there, wanted, shown)
+    launch, shown = with_person(app, launch)
+    reason = why_not(launch, "Task", shown, adults=False)
+    return refuse(launch, reason, shown) if reason else choices(launch, wanted, shown)
 
 
-def choices(there: Opened, wanted: FollowUp, shown: Person, *, checked: bool = False) -> Response:
+def choices(launch: OpenLaunch, wanted: FollowUp, shown: Person, *, checked: bool = False) -> Response:
     """The choices with what was chosen so far."""
     lacking = checked and wanted.days is None
-    orders = may(there.session)("ServiceRequest", "c")
+    orders = may(launch.session)("ServiceRequest", "c")
     return render(
-        there,
+        launch,
         "task.html",
         422 if lacking else 200,
         wanted=wanted,
@@ -67,37 +67,37 @@ def choices(there: Opened, wanted: FollowUp, shown: Person, *, checked: bool = F
     )
 
 
-def reviewing(app: AppRuntime, there: Opened) -> Response:
+def reviewing(app: AppRuntime, launch: OpenLaunch) -> Response:
     """What will be written; or the choices again, when none was made or to change them (`edit`)."""
     wanted = follow_up_in(request.form.to_dict(flat=False))
-    there, shown = with_person(app, there)
-    reason = why_not(there, "Task", shown, adults=False)
+    launch, shown = with_person(app, launch)
+    reason = why_not(launch, "Task", shown, adults=False)
     if reason:
-        return refuse(there, reason, shown)
+        return refuse(launch, reason, shown)
     if "edit" in request.form or wanted.days is None:
-        return choices(there, wanted, shown, checked="edit" not in request.form)
+        return choices(launch, wanted, shown, checked="edit" not in request.form)
     entry = new_entry(app, shown)
     # The words on the page are those of the drafts themselves.
-    slots = slots_of(wanted, occasion_of(there, entry), there.site.reading.zone)
+    slots = slots_of(wanted, occasion_of(launch, entry), launch.site.reading.zone)
     return render(
-        there,
+        launch,
         "task_review.html",
         wanted=wanted,
         end=day(date.fromisoformat(slots[0].resource["restriction"]["period"]["end"])),
         kept=fields_of(wanted) | entry.fields(),
-        author=author(there),
+        author=author(launch),
         person=shown,
     )
 
 
-def writing(app: AppRuntime, there: Opened) -> Response:
+def writing(app: AppRuntime, launch: OpenLaunch) -> Response:
     """Writes the drafts, and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
-    wanted, entry = follow_up_in(fields), entry_in(app, there, fields)
-    slots = slots_of(wanted, occasion_of(there, entry), there.site.reading.zone)
-    there, shown = with_person(app, there)
-    reason = why_not(there, "Task", shown, adults=False)
+    wanted, entry = follow_up_in(fields), entry_in(app, launch, fields)
+    slots = slots_of(wanted, occasion_of(launch, entry), launch.site.reading.zone)
+    launch, shown = with_person(app, launch)
+    reason = why_not(launch, "Task", shown, adults=False)
     if reason:
-        return refuse(there, reason, shown)
-    done = write_it(app, there, shown, WHAT, slots, entry)
-    return show_outcome(app, there, shown, entry.submission, done, kept=fields_of(wanted) | entry.fields())
+        return refuse(launch, reason, shown)
+    done = write_it(app, launch, shown, WHAT, slots, entry)
+    return show_outcome(app, launch, shown, entry.submission, done, kept=fields_of(wanted) | entry.fields())

@@ -57,7 +57,7 @@ class Ways:
     may: what was granted. same_patient: reads the Patient again and says whether it is the one that the page showed.
     """
 
-    launch: str
+    launch_id: str
     writer: FhirWriter
     store: AppStore
     may: Callable[[str, str], bool]
@@ -98,9 +98,9 @@ class Outcome:
         return not self.missing
 
 
-def key_of(launch: str, submission: str) -> str:
+def key_of(launch_id: str, submission: str) -> str:
     """Under which a submission is kept and found in the chart: of this launch alone, whatever a form says."""
-    return hashlib.sha256(f"{launch}\0{submission}".encode()).hexdigest()[:40]
+    return hashlib.sha256(f"{launch_id}\0{submission}".encode()).hexdigest()[:40]
 
 
 def write(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> Outcome:
@@ -190,7 +190,7 @@ def _turn(key: str, ways: Ways) -> int | None:
     for turn in range(1, MOST_TURNS + 1):
         # Noted before it is taken, so that a turn that was cut off is known by its age.
         ways.store.note_written(key, f"~began.{turn}", str(ways.now()))
-        if ways.store.claim(f"{key}.{turn}", ways.launch, ways.now()):
+        if ways.store.claim(f"{key}.{turn}", ways.launch_id, ways.now()):
             return turn
         while True:
             notes = ways.store.written(key)

@@ -22,7 +22,7 @@ from smart_launch.records import note
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION, cookie, put_cookie
 from smart_launch.session.pending import LONGEST_VALUE, Pending, one
-from smart_launch.session.sessions import KeptSession, Session, User
+from smart_launch.session.sessions import Session, StoredSession, User
 from smart_launch.settings import Registration
 
 
@@ -44,9 +44,9 @@ def finish(app: AppRuntime) -> BaseResponse:
     now = app.seconds()
     app.store.end_sessions(pending.browser, "moved")
     app.store.put_session(
-        KeptSession(
+        StoredSession(
             digest=digest(secret),
-            launch=session.launch,
+            launch=session.launch_id,
             browser=pending.browser,
             iss=registration.iss,
             sealed=app.seal(msgspec.json.encode(session).decode()),
@@ -58,7 +58,7 @@ def finish(app: AppRuntime) -> BaseResponse:
     tenant = session.context.tenant
     note(app, session, "launched", ehr_launch=pending.ehr, scopes=list(session.scopes), tenant=tenant)
     # The landing page is fixed (SMART-051).
-    where = redirect(url_for("smart_app.summary", launch=session.launch), 303)
+    where = redirect(url_for("smart_app.summary", launch_id=session.launch_id), 303)
     put_cookie(where, SESSION, secret)  # type: ignore[arg-type]  # werkzeug's and flask's answers set cookies alike
     return where
 
@@ -161,7 +161,7 @@ def new_session(
     topic = app.topic_of(str(said), registration.site, str(patient)) if known else None
     now = app.seconds()
     return Session(
-        launch=secrets.token_urlsafe(16),
+        launch_id=secrets.token_urlsafe(16),
         site=registration.site,
         iss=registration.iss,
         client_id=registration.client_id,

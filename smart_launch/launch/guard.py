@@ -19,7 +19,7 @@ from smart_launch.oauth.outbound import TIMEOUT_S, NotReached
 from smart_launch.pages.responses import page
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION, cookie
-from smart_launch.session.sessions import KeptSession, Session
+from smart_launch.session.sessions import Session, StoredSession
 from smart_launch.settings import AppSite, Registration
 
 BEFORE_EXPIRY_S = 30
@@ -28,7 +28,7 @@ MOST_FORM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenLaunch:
     """One request within a session. expires_in: seconds until it ends without another press."""
 
     session: Session
@@ -37,39 +37,39 @@ class Opened:
     expires_in: int
 
 
-def opened(app: AppRuntime, launch: str) -> Opened:
+def open_launch(app: AppRuntime, launch_id: str) -> OpenLaunch:
     """The session of a page, used by it, with a token that lasts. Raises SessionOver."""
-    there = looked_at(app, launch)
-    app.store.use_session(launch, app.seconds())
-    return replace(there, session=with_good_token(app, there.registration, there.session))
+    launch = load_session(app, launch_id)
+    app.store.use_session(launch_id, app.seconds())
+    return replace(launch, session=with_good_token(app, launch.registration, launch.session))
 
 
-def looked_at(app: AppRuntime, launch: str) -> Opened:
+def load_session(app: AppRuntime, launch_id: str) -> OpenLaunch:
     """The session as it is. Raises SessionOver."""
-    kept = found(app, launch)
-    session = unsealed(app, kept)
+    stored = stored_session(app, launch_id)
+    session = unseal_session(app, stored)
     site = app.settings().site(session.site)
     registration = app.settings().registered(session.iss)
     same = registration is not None and (registration.site, registration.client_id) == (session.site, session.client_id)
     if site is None or registration is None or not same:
-        app.store.end_session(launch, "ended")
+        app.store.end_session(launch_id, "ended")
         raise SessionOver("session: its EHR is no longer registered")
     now = app.seconds()
-    if now >= min(kept.used + registration.idle_s, kept.started + registration.absolute_s):
-        app.store.end_session(launch, "timed-out")
+    if now >= min(stored.used + registration.idle_s, stored.started + registration.absolute_s):
+        app.store.end_session(launch_id, "timed-out")
         raise SessionOver("session: timed out", "timed-out")
-    left = min(registration.idle_s, kept.started + registration.absolute_s - now)
-    return Opened(session=session, site=site, registration=registration, expires_in=left)
+    left = min(registration.idle_s, stored.started + registration.absolute_s - now)
+    return OpenLaunch(session=session, site=site, registration=registration, expires_in=left)
 
 
-def opened_form(app: AppRuntime, launch: str) -> Opened:
+def open_form(app: AppRuntime, launch_id: str) -> OpenLaunch:
     """The session of a form that was sent. Raises SessionOver, or NotAllowed for a form that is not of our page."""
     check_sender(app.settings().address)
     request.max_content_length = MOST_FORM_BYTES
-    there = opened(app, launch)
-    if not hmac.compare_digest(request.form.get("csrf", "").encode(), there.session.csrf.encode()):
+    launch = open_launch(app, launch_id)
+    if not hmac.compare_digest(request.form.get("csrf", "").encode(), launch.session.csrf.encode()):
         raise NotAllowed("form: expected the token of this session", "form-refused")
-    return there
+    return launch
 
 
 def check_sender(address: str) -> None:
@@ -89,32 +89,32 @@ def origin_of(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc.removesuffix(f':{usual}')}"
 
 
-def found(app: AppRuntime, launch: str) -> KeptSession:
+def stored_session(app: AppRuntime, launch_id: str) -> StoredSession:
     """The session of that launch, when it is this browser's and not over. Raises SessionOver."""
     secret = cookie(SESSION)
-    kept = app.store.session(launch)
-    if kept is None:
+    stored = app.store.session(launch_id)
+    if stored is None:
         raise SessionOver("session: expected one that is known")
     # Whose frames may show what comes of this, an error too.
-    g.registration = app.settings().registered(kept.iss)
+    g.registration = app.settings().registered(stored.iss)
     browser = cookie(BROWSER)
-    ours = browser is not None and hmac.compare_digest(kept.browser, digest(browser))
-    if kept.ended is not None:
-        raise SessionOver(f"session: {kept.ended}", page_of(kept.ended) if ours else "session-ended")
-    if secret is None or not hmac.compare_digest(kept.digest, digest(secret)):
+    ours = browser is not None and hmac.compare_digest(stored.browser, digest(browser))
+    if stored.ended is not None:
+        raise SessionOver(f"session: {stored.ended}", end_page(stored.ended) if ours else "session-ended")
+    if secret is None or not hmac.compare_digest(stored.digest, digest(secret)):
         raise SessionOver("session: expected the cookie of this launch", "session-ended")
-    return kept
+    return stored
 
 
-def page_of(ended: str) -> str:
+def end_page(ended: str) -> str:
     """The page that says why a session is over."""
     return ended if ended in ("moved", "timed-out", "closed", "access-ended") else "session-ended"
 
 
-def unsealed(app: AppRuntime, kept: KeptSession) -> Session:
+def unseal_session(app: AppRuntime, stored: StoredSession) -> Session:
     """What is kept of a session. Raises SessionOver when it was sealed with another key, or by another version."""
     try:
-        return msgspec.json.decode(app.unseal(kept.sealed), type=Session)
+        return msgspec.json.decode(app.unseal(stored.sealed), type=Session)
     except (ValueError, msgspec.DecodeError) as error:
         raise SessionOver("session: expected what was sealed with this key, by this version") from error
 
@@ -129,21 +129,21 @@ def with_good_token(app: AppRuntime, registration: Registration, session: Sessio
     if session.refresh_token is None:
         if app.seconds() < session.token_expires:
             return session
-        app.store.end_session(session.launch, "access-ended")
+        app.store.end_session(session.launch_id, "access-ended")
         raise SessionOver("session: the access that the EHR gave is over", "access-ended")
-    return refreshed(app, registration, session)
+    return refresh_session(app, registration, session)
 
 
-def refreshed(app: AppRuntime, registration: Registration, session: Session) -> Session:
+def refresh_session(app: AppRuntime, registration: Registration, session: Session) -> Session:
     """The session with a new token: got by this request, or by another one meanwhile.
 
     Raises SessionOver; EhrFailed when the EHR's configuration cannot be had, or its token endpoint not be reached.
     """
     # Before its turn is taken: while these cannot be had, nothing is lost and the next request tries again.
     endpoint = app.token_endpoint(registration)
-    turn = f"refresh:{session.launch}:{session.version}"
-    if not app.store.claim(turn, session.launch, app.seconds()):
-        return awaited(app, session)
+    turn = f"refresh:{session.launch_id}:{session.version}"
+    if not app.store.claim(turn, session.launch_id, app.seconds()):
+        return wait_for_refresh(app, session)
     try:
         answer = endpoint.refresh(session.refresh_token or "")
     except NotReached:
@@ -151,10 +151,10 @@ def refreshed(app: AppRuntime, registration: Registration, session: Session) -> 
         app.store.release(turn)
         raise
     except EhrFailed as error:
-        app.store.end_session(session.launch, "access-ended")
+        app.store.end_session(session.launch_id, "access-ended")
         raise SessionOver(f"session: not refreshed: {error}", "access-ended") from error
     if answer.context.get("patient") not in (None, session.context.patient):
-        app.store.end_session(session.launch, "access-ended")
+        app.store.end_session(session.launch_id, "access-ended")
         raise SessionOver("session: expected the patient of the launch when refreshing", "access-ended")
     changed = msgspec.structs.replace(
         session,
@@ -166,34 +166,34 @@ def refreshed(app: AppRuntime, registration: Registration, session: Session) -> 
         version=session.version + 1,
     )
     sealed = app.seal(msgspec.json.encode(changed).decode())
-    if not app.store.change_session(session.launch, sealed, changed.version):
+    if not app.store.change_session(session.launch_id, sealed, changed.version):
         # Over meanwhile: closed, or another launch in this browser.
-        raise over(app.store.session(session.launch))
+        raise ended_meanwhile(app.store.session(session.launch_id))
     return changed
 
 
-def awaited(app: AppRuntime, session: Session) -> Session:
+def wait_for_refresh(app: AppRuntime, session: Session) -> Session:
     """The session once another request has refreshed it. Raises SessionOver."""
     until = time.monotonic() + WAIT_S
     while time.monotonic() < until:
-        kept = app.store.session(session.launch)
-        if kept is None or kept.ended is not None:
-            raise over(kept)
-        if kept.version > session.version:
-            return unsealed(app, kept)
+        stored = app.store.session(session.launch_id)
+        if stored is None or stored.ended is not None:
+            raise ended_meanwhile(stored)
+        if stored.version > session.version:
+            return unseal_session(app, stored)
         time.sleep(PAUSE_S)
     raise SessionOver("session: another request could not refresh it", "access-ended")
 
 
-def over(kept: KeptSession | None) -> SessionOver:
+def ended_meanwhile(stored: StoredSession | None) -> SessionOver:
     """Why a session ended while it was refreshed."""
-    ended = (kept.ended if kept else None) or "ended"
-    return SessionOver(f"session: {ended} while it was refreshed", page_of(ended))
+    ended = (stored.ended if stored else None) or "ended"
+    return SessionOver(f"session: {ended} while it was refreshed", end_page(ended))
 
 
 # ---- pages --------------------------------------------------------------------------------------------------------
 
 
-def render(there: Opened, template: str, status: int = 200, **values: object) -> Response:
-    """A page of this session: `opened` for its template, and the token for its forms."""
-    return page(template, status, opened=there, launch=there.session.launch, csrf=there.session.csrf, **values)
+def render(launch: OpenLaunch, template: str, status: int = 200, **values: object) -> Response:
+    """A page of this session: `launch` for its template, and the token for its forms."""
+    return page(template, status, launch=launch, launch_id=launch.session.launch_id, csrf=launch.session.csrf, **values)

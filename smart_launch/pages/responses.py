@@ -126,8 +126,8 @@ def unforeseen(error: Exception) -> Response:
 def told(code: str, status: int, support: str, *, again: str | None = None) -> Response:
     """The page of an error code; with a way back to the summary where the session may still be there."""
     words = words_of(code)
-    launch = (request.view_args or {}).get("launch") if words.back else None
-    return page("error.html", status=status, code=code, words=words, support=support, launch=launch, again=again)
+    launch_id = (request.view_args or {}).get("launch_id") if words.back else None
+    return page("error.html", status=status, code=code, words=words, support=support, launch_id=launch_id, again=again)
 
 
 def support_code() -> str:

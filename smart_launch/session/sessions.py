@@ -44,12 +44,12 @@ class LaunchContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One launch. launch: its id, in the address of every page. scopes: granted. Times are seconds since 1970.
+    """One launch. launch_id: in the address of every page. scopes: granted. Times are seconds since 1970.
 
     version counts the changes of the token; csrf stands in every form.
     """
 
-    launch: str
+    launch_id: str
     site: str
     iss: str
     client_id: str
@@ -65,7 +65,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
     def __repr__(self) -> str:
-        return f"Session(launch={self.launch}, site={self.site})"
+        return f"Session(launch_id={self.launch_id}, site={self.site})"
 
     @property
     def fhir_user(self) -> str | None:
@@ -74,8 +74,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptSession:
-    """A session as it is kept. `sealed` is the session, encrypted; `ended` says why it is over, else None.
+class StoredSession:
+    """A row of the store. launch: its id. `sealed` is the session, encrypted; `ended` says why it is over, else None.
 
     digest, browser: of the secrets in the browser's two cookies. iss: the FHIR base.
     """
@@ -100,10 +100,10 @@ class AppStore(Protocol):
     def take_launch(self, digest: str, now: int) -> bytes | None:
         """Gives it once; None when it is unknown, used or expired."""
 
-    def put_session(self, kept: KeptSession) -> None:
+    def put_session(self, kept: StoredSession) -> None:
         """Keeps a new session."""
 
-    def session(self, launch: str) -> KeptSession | None:
+    def session(self, launch: str) -> StoredSession | None:
         """The session of a launch."""
 
     def use_session(self, launch: str, now: int) -> None:

@@ -57,7 +57,7 @@ def key() -> str:
 
 def ways(server, store, who: str, **changes) -> Ways:
     usual = Ways(
-        launch=LAUNCH,
+        launch_id=LAUNCH,
         writer=FhirWriter(base=server.base, token=TOKEN, patient=who, deadline=time.monotonic() + 20),
         store=store,
         may=lambda kind, right: True,

@@ -7,8 +7,8 @@ import re
 import pytest
 from app_views import LOOKS, flask_app, look, summary
 
+from explanations.words.topics import PageAction
 from fhir_adapters.facts import Consent
-from smart_launch.chart.findings import AGAIN, ASSESS, FORM, TASK
 from smart_launch.chart.summary import Summary
 
 ORDER = (
@@ -89,13 +89,13 @@ def test_other_findings_show_what_is_in_the_chart_first() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("ask", [[FORM, TASK], []]),
-        ("acute", [[ASSESS], [FORM], []]),
-        ("recent", [[ASSESS, FORM]]),
+        ("ask", [[PageAction.WHOLE_FORM, PageAction.FOLLOW_UP], []]),
+        ("acute", [[PageAction.ASSESSMENT], [PageAction.WHOLE_FORM], []]),
+        ("recent", [[PageAction.ASSESSMENT, PageAction.WHOLE_FORM]]),
         ("anomaly", [[]]),
-        ("young", [[TASK]]),
-        ("rights", [[FORM], []]),
-        ("not-assessed", [[FORM, AGAIN]]),
+        ("young", [[PageAction.FOLLOW_UP]]),
+        ("rights", [[PageAction.WHOLE_FORM], []]),
+        ("not-assessed", [[PageAction.WHOLE_FORM, PageAction.READ_AGAIN]]),
         ("deceased", []),
     ],
 )
