@@ -96,7 +96,6 @@ def assess(  # one argument an option
     from cds_service.commands.assess_files import Failed, assess_file, moment
     from cds_service.errors import ConfigError
     from cds_service.serving.engine import load_engine
-    from explanations.words.phrasebook import load
 
     config = configured(folder)
     try:
@@ -107,11 +106,11 @@ def assess(  # one argument an option
         raise click.ClickException(
             f"--as-of: expected a date such as 2026-11-23 or a date and time; found {as_of!r}"
         ) from error
-    engine, phrases = load_engine(config.models), load()
+    engine = load_engine(config.models)
     failed = False
     watched = sys.stderr.isatty() and not sys.stdout.isatty()
     for name in _shown(files) if watched else files:
-        result = assess_file(name, as_of=when, site=chosen, engine=engine, phrases=phrases, strict=strict)
+        result = assess_file(name, as_of=when, site=chosen, engine=engine, strict=strict)
         failed = failed or isinstance(result, Failed)
         _print(result, form)
     sys.exit(1 if failed else 0)
@@ -158,12 +157,10 @@ def _print(result: Assessed | Failed, form: str) -> None:
 def check_config(folder: Path | None) -> None:
     """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
     from cds_service.serving.engine import load_engine
-    from explanations.words.phrasebook import load
     from fhir_adapters.codesets.terminology import unresolved
 
     config = configured(folder)
     engine = load_engine(config.models)
-    load()
     for outcome, reason in engine.failures:
         click.echo(f"model {outcome}: {reason}", err=True)
     click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
@@ -387,20 +384,19 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
     from cds_service.commands.assess_files import Failed, assess_file, moment
     from cds_service.commands.terminal import console, drift_table
     from explanations.judgement.assessment import Engine
-    from explanations.words.phrasebook import load
     from models.errors import ModelError
     from models.evaluation.drift import input_shifts
     from models.inputs.features import inputs
     from models.scoring.registry import load_json, load_models
 
-    config, phrases = configured(folder), load()
+    config = configured(folder)
     try:
         when = moment(as_of)
     except (ValueError, OverflowError) as error:
         raise click.ClickException(f"--as-of: expected a date such as 2026-11-23; found {as_of!r}") from error
     found = []
     for name in _shown(files) if sys.stderr.isatty() else files:
-        result = assess_file(name, as_of=when, site=config.site(None), engine=Engine(), phrases=phrases)
+        result = assess_file(name, as_of=when, site=config.site(None), engine=Engine())
         if isinstance(result, Failed):
             click.echo(f"{result.name}: {result.error}", err=True)
         else:
@@ -410,7 +406,7 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
         for model in load_models(root or config.models):
             rows = [given.vector(model.schema).values for given in found]
             shifts = input_shifts(model.schema, load_json(model.folder / "reference.json"), rows)
-            console().print(drift_table(f"{model.outcome} {model.version}, {len(rows)} charts", shifts, phrases))
+            console().print(drift_table(f"{model.outcome} {model.version}, {len(rows)} charts", shifts))
             unlike = unlike or any(shift.unlike for shift in shifts)
     except ModelError as error:
         raise click.ClickException(str(error)) from error

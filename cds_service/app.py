@@ -28,7 +28,6 @@ from cds_service.storage.seen import Seen
 from cds_service.storage.store import Store, open_store, prepare
 from cds_service.trust.admission import Places, require_https
 from explanations.judgement.assessment import Engine
-from explanations.words.phrasebook import load
 from fhir_adapters.codesets.units import registry
 
 
@@ -50,7 +49,6 @@ def create_app(
         config=live,
         problem=lambda: live.problem,
         engine=engine or load_engine(first.models),
-        phrases=load(),
         store=store,
         key=key,
         key_sets=KeySets(),

@@ -44,7 +44,6 @@ def register(app: Flask, runtime: Runtime) -> None:
     whole = AppRuntime(
         settings=lambda: app_settings(runtime.config()),
         engine=runtime.engine,
-        phrases=runtime.phrases,
         store=AppRows(runtime.store),
         keys=_keys(runtime.config),
         discovery=Discovery(local=local),

@@ -2,7 +2,7 @@
 
 ExplanationError
 ├── NotExact           reasons do not add up to the score
-└── PhrasesIncomplete  a locale lacks words for something that can be shown
+└── PhrasesIncomplete  something that can be shown has no words
 """
 
 from __future__ import annotations
@@ -17,4 +17,4 @@ class NotExact(ExplanationError):
 
 
 class PhrasesIncomplete(ExplanationError):
-    """A locale lacks words for something that can be shown."""
+    """Something that can be shown has no words."""

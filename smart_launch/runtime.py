@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from explanations.judgement.assessment import Engine
-from explanations.words.phrasebook import Phrasebook
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.id_token import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
@@ -28,7 +27,6 @@ class AppRuntime:
 
     settings: Callable[[], AppSettings]
     engine: Engine
-    phrases: Phrasebook
     store: AppStore
     keys: Callable[[], OwnKeys]
     discovery: Discovery

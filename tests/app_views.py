@@ -23,7 +23,6 @@ from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
 from explanations.words.notice_list import notices
 from explanations.words.notices import NoticeSettings
-from explanations.words.phrasebook import load
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
@@ -185,7 +184,9 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *gaps))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
     assessment = assess(record, ENGINE, made.thresholds)
-    reading = Reading(identity=made.who, assessment=assessment, notices=notices(assessment, settings, load()), at=AS_OF)
+    reading = Reading(
+        identity=made.who, assessment=assessment, notices=notices(assessment, settings, settings.say), at=AS_OF
+    )
     return reading, opened_for(made, settings)
 
 
@@ -212,7 +213,7 @@ def opened_for(made: Look, settings: NoticeSettings) -> OpenLaunch:
 
 def summary(name: str) -> Summary:
     """What the page of that look shows."""
-    return summary_of(*look(name), load())
+    return summary_of(*look(name))
 
 
 def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) -> Flask:
@@ -220,7 +221,6 @@ def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) 
     settings = AppSettings(sites=(), address="http://127.0.0.1")
     runtime = SimpleNamespace(
         settings=lambda: settings,
-        phrases=load(),
         now=lambda: AS_OF.astimezone(UTC),
         seconds=lambda: int(AS_OF.timestamp()),
     )
@@ -239,7 +239,7 @@ def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) 
 def shown(template: str) -> Callable[[str], Response]:
     def view(name: str) -> Response:
         reading, launch = look(name)
-        return render(launch, template, summary=summary_of(reading, launch, load()))
+        return render(launch, template, summary=summary_of(reading, launch))
 
     return view
 

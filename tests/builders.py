@@ -17,8 +17,8 @@ from cds_service.app import create_app
 from cds_service.cards.chart_opened import cards_for
 from cds_service.settings.sites import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
+from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
-from explanations.words.phrasebook import load
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.prefetch import templates
 from fhir_adapters.codesets.instruments import QuestionnaireMap
@@ -300,7 +300,7 @@ def cards_of(record, engine: Engine = Engine(), thresholds: BandThresholds = Ban
     return cards_for(
         assess(record, engine, thresholds),
         NoticeSettings(zone=ZoneInfo("UTC"), **settings),
-        load(),
+        language(),
         new_id=lambda: f"00000000-0000-4000-8000-{next(ids):012d}",
     )
 

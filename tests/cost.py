@@ -305,21 +305,21 @@ def answered(body: bytes) -> tuple[float, str]:
     from cds_service.cards.chart_opened import cards_for
     from cds_service.hooks.call import decode
     from explanations.judgement.assessment import Engine, assess
+    from explanations.words.language import language
     from explanations.words.notices import NoticeSettings
-    from explanations.words.phrasebook import load
     from fhir_adapters.access.chart_request import ChartRequest
     from fhir_adapters.access.prefetch import Access, gather
     from fhir_adapters.reading.extraction import patient_record
     from fhir_adapters.settings import ReadSettings
 
-    reading, phrases = ReadSettings(), load()
+    reading = ReadSettings()
     started = time.process_time()
     try:
         sent = decode(body)
         gathered = gather(ChartRequest(patient_id="p", as_of=AS_OF), sent.prefetch or {}, Access(), settings=reading)
         record = patient_record(gathered, settings=reading, as_of=AS_OF)
         assessment = assess(record, Engine())
-        cards = cards_for(assessment, NoticeSettings(zone=reading.zone), phrases, new_id=lambda: "1")
+        cards = cards_for(assessment, NoticeSettings(zone=reading.zone), language(), new_id=lambda: "1")
         size = len(msgspec.json.encode(cards))
         said = f"{len(assessment.findings)} findings, {size} bytes"
     except Exception as error:  # noqa: BLE001  # what a call ends in is what is asked

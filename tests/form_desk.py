@@ -24,7 +24,6 @@ from cds_service.storage.app_store import AppRows
 from cds_service.storage.store import open_store
 from explanations.judgement.assessment import Engine
 from explanations.words.notices import NoticeSettings
-from explanations.words.phrasebook import load
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.writing.questionnaires import form
 from smart_launch.chart import routes as app_pages
@@ -136,7 +135,6 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
         runtime = AppRuntime(
             settings=lambda: AppSettings(sites=(site,), address=ADDRESS, local=True),
             engine=lambda _thresholds: Engine(),
-            phrases=load(),
             store=AppRows(kept),
             keys=OwnKeys,
             discovery=Discovery(local=lambda: True),

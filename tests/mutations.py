@@ -21,8 +21,8 @@ from pathlib import Path
 
 from cds_service.cards.chart_opened import cards_for
 from explanations.judgement.assessment import Engine, assess
+from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
-from explanations.words.phrasebook import load
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.errors import FhirError
 from fhir_adapters.facts import PatientRecord
@@ -225,7 +225,7 @@ NOTICES = NoticeSettings(zone=UTC)
 ENGINE = Engine()
 
 
-def read(chart: dict, phrases, counts: Counter) -> None:
+def read(chart: dict, counts: Counter) -> None:
     """One chart from its text to its cards. Raises whatever is not an error of ours, and what `check` finds."""
     try:
         gathered = chart_bundle(as_text(chart), settings=SETTINGS, as_of=AS_OF)
@@ -234,7 +234,9 @@ def read(chart: dict, phrases, counts: Counter) -> None:
         counts[f"refused: {type(error).__name__}"] += 1
         return
     check(record)
-    cards = cards_for(assess(record, ENGINE), NOTICES, phrases, new_id=lambda: "00000000-0000-4000-8000-000000000000")
+    cards = cards_for(
+        assess(record, ENGINE), NOTICES, language(), new_id=lambda: "00000000-0000-4000-8000-000000000000"
+    )
     assert all(len(card.summary) < 140 for card in cards)
     counts["read"] += 1
     counts["with an entry that cannot be read"] += bool(record.unreadable)
@@ -279,12 +281,11 @@ def mutated(sample: Chart, drawer: random.Random, counts: Counter) -> dict:
 def run(charts: list[Chart], seed: int, number: int) -> Counter:
     """Spoils and reads `number` charts. Raises on the first that breaks a promise, with its seed."""
     counts: Counter = Counter()
-    phrases = load()
     for n in range(number):
         drawer = random.Random(f"{seed}-{n}")
         chart = mutated(drawer.choice(charts), drawer, counts)
         try:
-            read(chart, phrases, counts)
+            read(chart, counts)
         except Exception as error:
             raise AssertionError(f"seed {seed}-{n}: {type(error).__name__}: {error}") from error
     return counts

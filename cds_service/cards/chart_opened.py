@@ -16,9 +16,9 @@ from cds_service.cards.drafts import offers, once_over_all, override_reasons, st
 from cds_service.cards.wire import Card, Link, Source, Suggestion
 from explanations.judgement.assessment import Assessment
 from explanations.words.help_lines import guidelines
+from explanations.words.language import Language
 from explanations.words.notice_list import crisis_line, notices
 from explanations.words.notices import MODEL_LABEL, Notice, NoticeSettings
-from explanations.words.phrasebook import Phrasebook
 from explanations.words.statements import INDICATORS
 from fhir_adapters.writing.drafts import Visit
 from models.rules.findings import SAFETY_TOPICS, Topic
@@ -29,13 +29,13 @@ MOST_CARDS = 3
 def cards_for(
     assessment: Assessment,
     settings: NoticeSettings,
-    phrases: Phrasebook,
+    say: Language,
     *,
     new_id: Callable[[], str],
     user: str | None = None,
 ) -> list[Card]:
     """The cards of an assessment, most urgent first; empty when there is nothing to say."""
-    return presented(assessment, notices(assessment, settings, phrases), settings, new_id=new_id, user=user)
+    return presented(assessment, notices(assessment, settings, say), settings, new_id=new_id, user=user)
 
 
 def presented(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from cds_service.cards.chart_opened import presented
 from cds_service.cards.wire import Card
 from explanations.judgement.assessment import Assessment
-from explanations.words.language import language
+from explanations.words.language import Language, language
 from explanations.words.notice_list import ordered
 from explanations.words.notices import (
     MOST_SUMMARY,
@@ -24,7 +24,7 @@ from explanations.words.notices import (
     more,
     rules_of,
 )
-from explanations.words.phrasebook import Phrasebook, code, dated, references
+from explanations.words.phrasebook import code, dated, references
 from explanations.words.statements import Statement, statement
 from explanations.words.steps import SHORT, step_lines
 from fhir_adapters.facts import Instrument, PatientRecord
@@ -39,7 +39,7 @@ LIMITS = "Care given elsewhere, notes and documents are not read."
 def discharge_cards(
     assessment: Assessment,
     settings: NoticeSettings,
-    _phrases: Phrasebook,
+    _say: Language,
     *,
     new_id: Callable[[], str],
     user: str | None = None,

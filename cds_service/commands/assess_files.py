@@ -24,7 +24,6 @@ from cds_service.serving.runtime import random_id
 from cds_service.settings.sites import SiteConfig
 from explanations.judgement.assessment import Assessment, Engine
 from explanations.judgement.judge import ChartSource, judge
-from explanations.words.phrasebook import Phrasebook
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather
@@ -52,11 +51,10 @@ class Assessed:
     assessment: Assessment
     cards: list[Card]
     site: SiteConfig
-    phrases: Phrasebook
 
     def report(self) -> dict[str, Any]:
         """The assessment as plain JSON values."""
-        return report(self.name, self.assessment, self.phrases, self.site.cards.zone)
+        return report(self.name, self.assessment, self.site.cards.zone)
 
 
 def moment(text: str | None) -> datetime:
@@ -102,7 +100,7 @@ def content(name: str) -> bytes:
 
 
 def assess_file(
-    path: str, *, as_of: datetime, site: SiteConfig, engine: Engine, phrases: Phrasebook, strict: bool = False
+    path: str, *, as_of: datetime, site: SiteConfig, engine: Engine, strict: bool = False
 ) -> Assessed | Failed:
     """One input assessed, or why not. `strict`: what is not valid R4 is refused, with every deviation."""
     name = path.encode(errors="replace").decode()  # bytes of a path that are no UTF-8 cannot be printed
@@ -122,8 +120,8 @@ def assess_file(
             name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
         )
     assessment = judgement.assessment
-    cards = service.cards(assessment, site.cards, phrases, new_id=random_id, user=asked.user)
-    return Assessed(name=name, assessment=assessment, cards=cards, site=site, phrases=phrases)
+    cards = service.cards(assessment, site.cards, site.cards.say, new_id=random_id, user=asked.user)
+    return Assessed(name=name, assessment=assessment, cards=cards, site=site)
 
 
 Asked = tuple[Service, ChartRequest, ChartSource]

@@ -10,15 +10,15 @@ from datetime import tzinfo
 from typing import Any
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.inputs import reason_line
 from explanations.words.language import language
-from explanations.words.phrasebook import Phrasebook
 from explanations.words.statements import INDICATORS, statement
 from fhir_adapters.facts import Fact, When
 from models.rules.findings import SafetyFinding
 from models.scoring.risk import NotScored, RiskScore
 
 
-def report(name: str, assessment: Assessment, phrases: Phrasebook, zone: tzinfo) -> dict[str, Any]:
+def report(name: str, assessment: Assessment, zone: tzinfo) -> dict[str, Any]:
     """The whole assessment of the input `name` as plain JSON values."""
     chart = assessment.chart
     return {
@@ -29,7 +29,7 @@ def report(name: str, assessment: Assessment, phrases: Phrasebook, zone: tzinfo)
         "findings": [_finding(finding, zone) for finding in assessment.findings],
         "history": [_finding(finding, zone) for finding in assessment.history],
         "scores": [_score(score) for score in assessment.scores],
-        "reasons": _reasons(assessment, phrases),
+        "reasons": _reasons(assessment),
         "missing": _missing(assessment),
         "anomalies": [
             {"kind": a.kind, "text": a.text, "references": list(a.references), "effective": _text(a.when)}
@@ -98,14 +98,14 @@ def _score(score: RiskScore | NotScored) -> dict[str, Any]:
     }
 
 
-def _reasons(assessment: Assessment, phrases: Phrasebook) -> list[dict[str, Any]]:
+def _reasons(assessment: Assessment) -> list[dict[str, Any]]:
     """Per outcome, every reason; with the score's base_log_odds they sum to its log_odds within 1e-5."""
     return [
         {
             "outcome": explanation.outcome,
             "concept": reason.concept,
             "log_odds": reason.log_odds,
-            "text": phrases.reason(reason) if reason.documented else None,
+            "text": reason_line(reason, language()) if reason.documented else None,
             "inputs": [{"name": fact.name, **_fact(fact)} for fact in reason.facts],
             "missing": list(reason.missing),
         }

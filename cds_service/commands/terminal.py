@@ -21,7 +21,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from explanations.words.phrasebook import Phrasebook
+from explanations.words.inputs import input_name
+from explanations.words.language import language
 from models.evaluation.drift import InputShift
 from models.scoring.risk import NotScored
 
@@ -132,7 +133,7 @@ def print_assessed(result: Assessed) -> None:
     out.print(f"{len(chart.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
 
 
-def drift_table(title: str, shifts: Sequence[InputShift], phrases: Phrasebook) -> RenderableType:
+def drift_table(title: str, shifts: Sequence[InputShift]) -> RenderableType:
     """Inputs whose mix is unlike training, or one line that says that none is."""
     unlike = [shift for shift in shifts if shift.unlike]
     if not unlike:
@@ -150,7 +151,7 @@ def drift_table(title: str, shifts: Sequence[InputShift], phrases: Phrasebook) -
     for shift in unlike:
         psi = "too few" if shift.psi is None else f"{shift.psi:.2f}"
         table.add_row(
-            f"{phrases.input_name(shift.name)} ({shift.name})",
+            f"{input_name(shift.name, language())} ({shift.name})",
             f"{shift.known:.0%}",
             f"{shift.known_in_training:.0%}",
             psi,

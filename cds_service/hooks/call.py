@@ -100,7 +100,7 @@ def answer(
     record.note(late=judgement.late)
     record.assessed(assessment)
     refuse_silence(assessment)
-    cards = offered.cards(assessment, site.cards, runtime.phrases, new_id=runtime.new_id, user=hook.context.user_id)
+    cards = offered.cards(assessment, site.cards, site.cards.say, new_id=runtime.new_id, user=hook.context.user_id)
     cards = with_app_links(
         cards,
         site=site,

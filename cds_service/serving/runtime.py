@@ -13,7 +13,6 @@ from cds_service.settings.sites import ServiceConfig
 from cds_service.storage.seen import Seen
 from cds_service.storage.store import Store
 from explanations.judgement.assessment import Engine
-from explanations.words.phrasebook import Phrasebook
 
 
 def now_utc() -> datetime:
@@ -43,7 +42,6 @@ class Runtime:
     config: Callable[[], ServiceConfig]
     problem: Callable[[], str | None]
     engine: Engine
-    phrases: Phrasebook
     store: Store
     key: DataKey
     key_sets: KeySets

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.inputs import input_name
+from explanations.words.language import Language
 from explanations.words.notices import PARTS
-from explanations.words.phrasebook import Phrasebook
 from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.codesets.instruments import TITLES
 from fhir_adapters.facts import Consent, Instrument, PatientRecord, Unknown
@@ -70,9 +71,9 @@ class _Block:
     holds: Callable[[Assessment], tuple[str, bool]]
 
 
-def availability(assessment: Assessment, phrases: Phrasebook) -> tuple[AvailableRow, ...]:
+def availability(assessment: Assessment, say: Language) -> tuple[AvailableRow, ...]:
     """The rows, in the order of the page."""
-    return tuple(_row(block, assessment, phrases) for block in BLOCKS)
+    return tuple(_row(block, assessment, say) for block in BLOCKS)
 
 
 def unread_inputs(chart: PatientRecord) -> dict[str, str]:
@@ -95,7 +96,7 @@ def withheld_words(chart: PatientRecord) -> str:
     return f"{entries} withheld, unread, for security labels; to which part they belong was not looked at."
 
 
-def _row(block: _Block, assessment: Assessment, phrases: Phrasebook) -> AvailableRow:
+def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     chart = assessment.chart
     names = [spec.name for spec in FEATURES if spec.group in block.groups]
     absent = {gap.name: gap.reason for gap in assessment.missing if gap.name in names}
@@ -113,18 +114,18 @@ def _row(block: _Block, assessment: Assessment, phrases: Phrasebook) -> Availabl
         holds=holds or "nothing found in what was read",
         known=asked - len(absent) if asked else 0,
         asked=asked,
-        missing=_named(absent, state, phrases),
+        missing=_named(absent, state, say),
         gaps=(*(_lost(unknown) for unknown in (*lost, *rest)), *_broken([(b.reference, b.reason) for b in broken])),
     )
 
 
-def _named(absent: dict[str, str], state: Availability, phrases: Phrasebook) -> tuple[str, ...]:
+def _named(absent: dict[str, str], state: Availability, say: Language) -> tuple[str, ...]:
     """The inputs without a usable value, by reason. Of a part that was not read, none can be said not to be on file."""
     unread = state in (Availability.NOT_READ, Availability.WITHHELD)
     by_reason: dict[str, list[str]] = {}
     for name, reason in absent.items():
         said = state.value if unread and reason == NOT_ON_FILE else reason
-        by_reason.setdefault(said, []).append(phrases.input_name(name))
+        by_reason.setdefault(said, []).append(input_name(name, say))
     return tuple(f"{reason}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items())
 
 

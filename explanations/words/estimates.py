@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation, Reason
 from explanations.words.availability import unread_inputs
+from explanations.words.inputs import OUTCOME_WORDS, change_words, input_name, reason_words
+from explanations.words.language import Language
 from explanations.words.notices import NoticeSettings
-from explanations.words.phrasebook import Phrasebook
 from models.inputs.features import NOT_ON_FILE
 from models.scoring.risk import NotScored, RiskBand, RiskScore, shares
 
@@ -63,28 +64,28 @@ class EstimateView:
     above: bool = False
 
 
-def estimate_views(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> tuple[EstimateView, ...]:
+def estimate_views(assessment: Assessment, settings: NoticeSettings, say: Language) -> tuple[EstimateView, ...]:
     """One a modelled outcome, in the order of the assessment."""
     explained = {explanation.outcome: explanation for explanation in assessment.explanations}
     return tuple(
-        _not_scored(score, phrases)
+        _not_scored(score, say)
         if isinstance(score, NotScored)
-        else _view(assessment, score, explained[score.outcome], settings, phrases)
+        else _view(assessment, score, explained[score.outcome], settings, say)
         for score in assessment.scores
         if isinstance(score, NotScored) or score.outcome in explained
     )
 
 
-def _not_scored(score: NotScored, phrases: Phrasebook) -> EstimateView:
-    headline = f"No estimate of {phrases.outcome[score.outcome]}."
+def _not_scored(score: NotScored, say: Language) -> EstimateView:
+    headline = f"No estimate of {say(OUTCOME_WORDS[score.outcome])}."
     return EstimateView(outcome=score.outcome, headline=headline, detail=score.detail)
 
 
 def _view(
-    assessment: Assessment, score: RiskScore, explanation: Explanation, settings: NoticeSettings, phrases: Phrasebook
+    assessment: Assessment, score: RiskScore, explanation: Explanation, settings: NoticeSettings, say: Language
 ) -> EstimateView:
     above = score.band is RiskBand.AT_OR_ABOVE_THRESHOLD
-    what = phrases.outcome[score.outcome]
+    what = say(OUTCOME_WORDS[score.outcome])
     shown = explanation.leading(MOST_ROWS)
     # A small number of a hundred would reassure, so that below the threshold none is shown.
     figures = settings.show_probability and above
@@ -96,10 +97,10 @@ def _view(
         detail=f"{ASSOCIATIONS} Not a diagnosis."
         if above
         else f"People often do not disclose. Ask if you are concerned. {ASSOCIATIONS}",
-        rows=(*(_row(reason, phrases) for reason in shown), _remainder(explanation, shown, phrases)),
-        missing=missing_words(assessment, explanation, phrases),
+        rows=(*(_row(reason, say) for reason in shown), _remainder(explanation, shown, say)),
+        missing=missing_words(assessment, explanation, say),
         known=f"{explanation.known} of {explanation.inputs} inputs known",
-        figures=_figures(explanation, shown, phrases),
+        figures=_figures(explanation, shown, say),
         share=share_words(score) if figures else "",
         probability=score.probability if figures else None,
         high=score.high if figures else None,
@@ -108,21 +109,21 @@ def _view(
     )
 
 
-def _row(reason: Reason, phrases: Phrasebook) -> ReasonRow:
-    change, what = phrases.reason(reason).split(": ", 1)
-    return ReasonRow(what=what, change=change, log_odds=reason.log_odds)
+def _row(reason: Reason, say: Language) -> ReasonRow:
+    words = reason_words(reason, say)
+    return ReasonRow(what=words.what, change=words.change, log_odds=reason.log_odds)
 
 
-def _remainder(explanation: Explanation, shown: tuple[Reason, ...], phrases: Phrasebook) -> ReasonRow:
+def _remainder(explanation: Explanation, shown: tuple[Reason, ...], say: Language) -> ReasonRow:
     count, rest = explanation.remainder(shown)
     noun = "other input" if count == 1 else "other inputs together"
-    change = phrases.change(rest)
+    change = change_words(rest, say)
     return ReasonRow(
         what=f"{count} {noun}, and what is not on file", change=change[0].upper() + change[1:], log_odds=rest
     )
 
 
-def missing_words(assessment: Assessment, explanation: Explanation, phrases: Phrasebook) -> tuple[str, ...]:
+def missing_words(assessment: Assessment, explanation: Explanation, say: Language) -> tuple[str, ...]:
     """The inputs of this outcome's model that have no usable value, by reason.
 
     Of a part of the chart that could not be read, nothing is said not to be on file.
@@ -133,13 +134,13 @@ def missing_words(assessment: Assessment, explanation: Explanation, phrases: Phr
     for gap in assessment.missing:
         if gap.name in inputs:
             reason = lost.get(gap.name, gap.reason) if gap.reason == NOT_ON_FILE else gap.reason
-            by_reason.setdefault(reason, []).append(phrases.input_name(gap.name))
+            by_reason.setdefault(reason, []).append(input_name(gap.name, say))
     return tuple(f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items())
 
 
-def _figures(explanation: Explanation, shown: tuple[Reason, ...], phrases: Phrasebook) -> tuple[Figure, ...]:
+def _figures(explanation: Explanation, shown: tuple[Reason, ...], say: Language) -> tuple[Figure, ...]:
     """The base value, a row each, the remainder, and the score that they add up to."""
-    rows = [Figure(name=_concept(reason, phrases), log_odds=reason.log_odds) for reason in shown]
+    rows = [Figure(name=_concept(reason, say), log_odds=reason.log_odds) for reason in shown]
     return (
         Figure(name="base value", log_odds=explanation.base_log_odds),
         *rows,
@@ -148,8 +149,8 @@ def _figures(explanation: Explanation, shown: tuple[Reason, ...], phrases: Phras
     )
 
 
-def _concept(reason: Reason, phrases: Phrasebook) -> str:
-    names = [phrases.input_name(fact.name) for fact in reason.facts]
+def _concept(reason: Reason, say: Language) -> str:
+    names = [input_name(fact.name, say) for fact in reason.facts]
     return CONCEPT_NAMES.get(reason.concept) or ", ".join(dict.fromkeys(names))
 
 

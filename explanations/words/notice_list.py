@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
 from explanations.words.help_lines import crisis_text
+from explanations.words.language import Language
 from explanations.words.notices import Notice, NoticeSettings, from_findings, measure_again, prompt
-from explanations.words.phrasebook import Phrasebook, dated, references
+from explanations.words.phrasebook import dated, references
 from explanations.words.statements import event_words, headline
 from fhir_adapters.facts import Instrument
 from models.rules.findings import SafetyFinding, Topic
@@ -19,16 +20,16 @@ from models.rules.findings import SafetyFinding, Topic
 MOST_HISTORY = 3
 
 
-def notices(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> tuple[Notice, ...]:
+def notices(assessment: Assessment, settings: NoticeSettings, say: Language) -> tuple[Notice, ...]:
     """The notices of an assessment, most urgent first; empty when there is nothing to say."""
     by_topic: dict[Topic, list[SafetyFinding]] = {}
     for finding in assessment.findings:
         by_topic.setdefault(finding.topic, []).append(finding)
     said = [from_findings(assessment, topic, found, settings) for topic, found in by_topic.items()]
     if assessment.measure_again and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
-        said.append(measure_again(assessment, settings, phrases))
+        said.append(measure_again(assessment, settings, say))
     if assessment.prompting():
-        said.append(prompt(assessment, settings, phrases))
+        said.append(prompt(assessment, settings, say))
     return ordered(assessment, said, settings)
 
 

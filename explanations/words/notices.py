@@ -15,8 +15,9 @@ from datetime import tzinfo
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
 from explanations.words.answers import answer_words
+from explanations.words.inputs import OUTCOME_WORDS, change_words, input_name, reason_line
 from explanations.words.language import ENGLISH, Language, language
-from explanations.words.phrasebook import Phrasebook, ago, code, dated, references
+from explanations.words.phrasebook import ago, code, dated, references
 from explanations.words.statements import Statement, statement
 from explanations.words.topics import SPEC_OF
 from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ
@@ -337,12 +338,12 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding] = (
     return ["| Date recorded | Total of 27 | Item 9 and source |", "|:--|:--|:--|", *rows] if rows else []
 
 
-def measure_again(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> Notice:
+def measure_again(assessment: Assessment, settings: NoticeSettings, say: Language) -> Notice:
     """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
     score = next(s for s in assessment.scores if isinstance(s, RiskScore) and s.outcome == DEPRESSION)
     explanation = next(e for e in assessment.explanations if e.outcome == DEPRESSION)
     table = _results_table(assessment)
-    reasons = _reason_lines(score, explanation, settings, phrases)
+    reasons = _reason_lines(score, explanation, settings, say)
     summary = fit("Consider measuring symptoms with a PHQ-9.", f"In depression care; {_last_phq9(assessment, 'no')}.")
     return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
@@ -365,14 +366,14 @@ def _last_phq9(assessment: Assessment, none: str) -> str:
     return f"last PHQ-9 {dated(last.when)}, {ago(chart.days_since(last.when))}"
 
 
-def prompt(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> Notice:
+def prompt(assessment: Assessment, settings: NoticeSettings, say: Language) -> Notice:
     """The model's notice: that asking is worth while, and why, with what is not known."""
     scores = assessment.prompting()
     about = {DEPRESSION: "depression", SUICIDAL_IDEATION: "thoughts of self-harm"}
     named = " and ".join(about[s.outcome] for s in scores)
     start = _last_phq9(assessment, "No")
     explained = [next(e for e in assessment.explanations if e.outcome == s.outcome) for s in scores]
-    reasons = [_reason_lines(s, e, settings, phrases) for s, e in zip(scores, explained, strict=True)]
+    reasons = [_reason_lines(s, e, settings, say) for s, e in zip(scores, explained, strict=True)]
     versions = ", ".join(f"{s.outcome} {s.model_version}" for s in scores)
     pattern = f"Pattern in the record suggests asking about {named} today"
     return Notice(
@@ -380,7 +381,7 @@ def prompt(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook
         urgency=Urgency.NOTE,
         summary=fit("(machine learning, not a diagnosis).", f"{start[0].upper()}{start[1:]}. {pattern}", pattern),
         heading="",
-        chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, phrases)),
+        chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, say)),
         consider=("PHQ-2 or PHQ-9, item 9 asked directly",),
         basis=f"Model {versions}, learned from US survey adults: associations, not causes; "
         f"{explained[0].known} of {explained[0].inputs} inputs known. Not validated at this site.",
@@ -389,14 +390,12 @@ def prompt(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook
     )
 
 
-def _reason_lines(
-    score: RiskScore, explanation: Explanation, settings: NoticeSettings, phrases: Phrasebook
-) -> list[str]:
+def _reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSettings, say: Language) -> list[str]:
     shown = explanation.leading(MOST_REASONS)
-    lines = [f"**Above this site’s threshold:** estimate of {phrases.outcome[score.outcome]}"]
-    lines += [phrases.reason(reason) for reason in shown]
+    lines = [f"**Above this site’s threshold:** estimate of {say(OUTCOME_WORDS[score.outcome])}"]
+    lines += [reason_line(reason, say) for reason in shown]
     count, rest = explanation.remainder(shown)
-    lines.append(f"{count} other inputs together, and what is not on file: {phrases.change(rest)}")
+    lines.append(f"{count} other inputs together, and what is not on file: {change_words(rest, say)}")
     if settings.show_probability:
         of_hundred, low, high = (round(100 * p) for p in (score.probability, score.low, score.high))
         lines.append(
@@ -406,12 +405,12 @@ def _reason_lines(
     return lines
 
 
-def _missing_lines(assessment: Assessment, explained: list[Explanation], phrases: Phrasebook) -> list[str]:
+def _missing_lines(assessment: Assessment, explained: list[Explanation], say: Language) -> list[str]:
     """The inputs of the models that speak which have no usable value, by reason."""
     inputs = {name for explanation in explained for reason in explanation.reasons for name in reason.missing}
     by_reason: dict[str, list[str]] = {}
     for gap in (gap for gap in assessment.missing if gap.name in inputs):
-        by_reason.setdefault(gap.reason, []).append(phrases.input_name(gap.name))
+        by_reason.setdefault(gap.reason, []).append(input_name(gap.name, say))
     return [f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items()]
 
 

@@ -1,85 +1,18 @@
-"""Words for inputs, reasons, dates and amounts; one TOML file per locale in `phrases/`.
-
-`load` checks that every model input and outcome has its words, so that a gap shows at start-up and
-not on a card. Dates are "17 Nov 2026"; times are the site's, 24 hours.
-"""
+"""English dates and amounts. Dates are "17 Nov 2026"; times are the site's, 24 hours."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, tzinfo
-from functools import cache
-from importlib.resources import files
 from itertools import islice
-from typing import Any
 
-from explanations.errors import PhrasesIncomplete
-from explanations.judgement.rationale import Reason, size
-from fhir_adapters.facts import Fact, When
-from models.inputs.feature_schema import FEATURES, OUTCOMES
+from fhir_adapters.facts import When
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONG_MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-TREATED = "(shows care, not cause)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phrasebook:
-    """The words of one locale."""
-
-    locale: str
-    feature: dict[str, dict[str, Any]]
-    outcome: dict[str, str]
-    sizes: dict[str, str]
-
-    def input_name(self, name: str) -> str:
-        """What a missing input is called."""
-        return str(self.feature[name]["name"])
-
-    def value(self, fact: Fact) -> str | None:
-        """A fact in words with its value, or None for what is simply not listed (a condition that is not there)."""
-        words = self.feature[fact.name]
-        if "values" in words:
-            return str(words["values"].get(str(int(float(fact.value)))))
-        if "yes" in words:
-            found = words["yes"] if fact.value else words.get("no")
-            return str(found) if found else None
-        if fact.value == 1 and "one" in words:
-            return str(words["one"])
-        return str(words["text"]).format(value=number(fact.value))
-
-    def reason(self, reason: Reason) -> str:
-        """`Raised it slightly: daily smoker, 3 Aug 2026, Observation/s-3`."""
-        change = self.sizes["raised" if reason.log_odds >= 0 else "lowered"]
-        shown = [self._evidence(fact) for fact in reason.facts if fact.references and self.value(fact)]
-        return f"{change.capitalize()} {size(reason.log_odds)}: {'; '.join(shown)}"
-
-    def change(self, log_odds: float) -> str:
-        """`raised it slightly`."""
-        return f"{self.sizes['raised' if log_odds >= 0 else 'lowered']} {size(log_odds)}"
-
-    def _evidence(self, fact: Fact) -> str:
-        parts = [self.value(fact) or ""]
-        if fact.when:
-            parts.append(" ".join(word for word in (self.feature[fact.name].get("dated"), day(fact.when.day)) if word))
-        parts.append(references(fact.references))
-        return ", ".join(parts)
-
-
-@cache
-def load(locale: str = "en") -> Phrasebook:
-    """The phrasebook of a locale. Raises PhrasesIncomplete, naming what has no words."""
-    raw = tomllib.loads((files("explanations") / "phrases" / f"{locale}.toml").read_text(encoding="utf-8"))
-    lacking = [spec.name for spec in FEATURES if spec.name not in raw["feature"]]
-    lacking += [outcome for outcome in OUTCOMES if outcome not in raw["outcome"]]
-    if lacking:
-        raise PhrasesIncomplete(f"phrases/{locale}.toml: expected words for every input; none for {', '.join(lacking)}")
-    return Phrasebook(locale=locale, feature=raw["feature"], outcome=raw["outcome"], sizes=raw["sizes"])
 
 
 def day(when: date) -> str:

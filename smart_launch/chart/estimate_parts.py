@@ -9,8 +9,8 @@ from markupsafe import Markup
 from explanations.judgement.assessment import Assessment
 from explanations.pictures.small_plots import bar, icon_array
 from explanations.words.estimates import ADDS_UP, EstimateView, estimate_views
+from explanations.words.language import Language
 from explanations.words.notices import NoticeSettings
-from explanations.words.phrasebook import Phrasebook
 from models.inputs.feature_schema import DEPRESSION, SUICIDAL_IDEATION
 from models.scoring.risk import NotScored
 from smart_launch.pages.markdown import line
@@ -54,9 +54,9 @@ class Outcome:
     words: str
 
 
-def estimates_of(assessment: Assessment, settings: NoticeSettings, phrases: Phrasebook) -> Estimates:
+def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language) -> Estimates:
     """The estimates, those that are there first."""
-    views = estimate_views(assessment, settings, phrases)
+    views = estimate_views(assessment, settings, say)
     details = {view.detail for view in views}
     if len(details) == 1 and not any(view.rows for view in views):
         return Estimates(reason=details.pop())

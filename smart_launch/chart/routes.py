@@ -70,7 +70,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 def shown(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
     """A page about the chart as it is now; what was shown is on record before the page leaves."""
     reading = read_chart(app, launch)
-    found = summary_of(reading, launch, app.phrases)
+    found = summary_of(reading, launch)
     note(
         app,
         launch.session,

@@ -19,7 +19,7 @@ from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, tr
 from explanations.words.notice_list import history_apart
 from explanations.words.notices import PARTS
 from explanations.words.other_results import other_results
-from explanations.words.phrasebook import Phrasebook, day, long_day
+from explanations.words.phrasebook import day, long_day
 from explanations.words.topics import PageAction
 from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.facts import Consent, PatientRecord
@@ -114,7 +114,7 @@ def others_of(chart: PatientRecord, say: Language) -> tuple[Other, ...]:
     )
 
 
-def summary_of(reading: Reading, launch: OpenLaunch, phrases: Phrasebook) -> Summary:
+def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     """The page of a reading."""
     assessment, chart, say = reading.assessment, reading.assessment.chart, launch.site.notices.say
     who = who_of(reading.identity, chart.age_years, deceased=chart.deceased)
@@ -124,7 +124,7 @@ def summary_of(reading: Reading, launch: OpenLaunch, phrases: Phrasebook) -> Sum
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
     note = "" if chart.deceased else treatment_note(chart, say)
     bipolar = chart.bipolar_disorder is not None
-    found = estimates_of(assessment, launch.site.notices, phrases)
+    found = estimates_of(assessment, launch.site.notices, say)
     history = history_apart(assessment, reading.notices, launch.site.notices)
     return Summary(
         who=who,
@@ -139,7 +139,7 @@ def summary_of(reading: Reading, launch: OpenLaunch, phrases: Phrasebook) -> Sum
         notified=about_safety(reading.notices),
         trends=trends_of(chart),
         others=others_of(chart, say),
-        known=availability(assessment, phrases),
+        known=availability(assessment, say),
         withheld=withheld_words(chart),
         estimates=found.views,
         no_estimate=found.reason,

@@ -32,7 +32,6 @@ from cds_service.commands.terminal import print_assessed
 from cds_service.serving.engine import load_engine
 from cds_service.settings.sites import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
-from explanations.words.phrasebook import load
 from fhir_adapters.resources.gathered import DISCHARGE
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.settings import ReadSettings
@@ -1054,7 +1053,7 @@ def assessed(tmp_path, whole: dict):
     path = tmp_path / "input.json"
     path.write_text(json.dumps(whole), encoding="utf-8")
     site = default_config().sites[0]
-    return assess_file(str(path), as_of=AS_OF, site=site, engine=load_engine(), phrases=load())
+    return assess_file(str(path), as_of=AS_OF, site=site, engine=load_engine())
 
 
 def test_assess_of_a_discharge_request_gives_the_discharge_cards_and_no_estimate(tmp_path) -> None:

@@ -9,13 +9,13 @@ from builders import given, patient, record_of, resource
 
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.availability import Availability, availability, unread_inputs, withheld_words
-from explanations.words.phrasebook import load
+from explanations.words.language import language
 from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.facts import Consent, Unknown
 
 
 def rows(record):
-    return {row.part: row for row in availability(assess(record, Engine()), load())}
+    return {row.part: row for row in availability(assess(record, Engine()), language())}
 
 
 def chart(*lines: str, more=()):

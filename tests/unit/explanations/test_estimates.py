@@ -13,8 +13,8 @@ from builders import given, patient, record_of
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
 from explanations.words.estimates import estimate_views
+from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
-from explanations.words.phrasebook import load
 from fhir_adapters.facts import Unknown
 from models.scoring.risk import BandThresholds
 
@@ -30,7 +30,7 @@ CHART = (
 def views(*lines: str, thresholds=LOW, figures: bool = False, change=lambda record: record, age: int = 40):
     record = change(record_of(*(r for line in lines for r in given(line)), who=patient(age)))
     settings = NoticeSettings(zone=ZoneInfo("UTC"), show_probability=figures)
-    return estimate_views(assess(record, ENGINE, thresholds), settings, load())
+    return estimate_views(assess(record, ENGINE, thresholds), settings, language())
 
 
 @pytest.mark.parametrize("thresholds", [LOW, HIGH])

@@ -6,11 +6,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from explanations.judgement.rationale import Size, size
+from explanations.errors import PhrasesIncomplete
+from explanations.judgement.rationale import Reason, Size, size
 from explanations.words.help_lines import crisis_text, guideline
+from explanations.words.inputs import OUTCOME_WORDS, input_name, reason_line, reason_words, value_words
 from explanations.words.language import language
-from explanations.words.phrasebook import ago, code, load
-from fhir_adapters.facts import Fact
+from explanations.words.phrasebook import ago, code
+from explanations.words.tables import complete
+from fhir_adapters.facts import Fact, When
 from models.inputs.feature_schema import FEATURES
 from models.scoring.registry import load_models
 
@@ -21,18 +24,43 @@ SMALLEST = {"food_insec": 1, "gen_health": 1}
 
 @pytest.mark.parametrize("spec", FEATURES, ids=lambda s: s.name)
 def test_every_value_that_an_input_can_have_has_words(spec) -> None:
-    phrases = load()
     top = LARGEST.get(spec.name, 1 if spec.kind == "boolean" else 3)
     for value in range(SMALLEST.get(spec.name, 0), top + 1):
-        said = phrases.value(Fact(name=spec.name, value=value))
+        said = value_words(Fact(name=spec.name, value=value), language())
         if value:
             assert said
             assert "{" not in said
-    assert phrases.input_name(spec.name)
+    assert input_name(spec.name, language())
+
+
+def test_a_reason_says_what_it_did_and_names_value_date_and_source() -> None:
+    when = When(text="2026-08-03", day=date(2026, 8, 3))
+    facts = (
+        Fact(name="smoke_status", value=3, when=when, references=("Observation/s-3",)),
+        Fact(name="n_rx", value=1, when=when, references=("MedicationRequest/1", "MedicationRequest/2")),
+        Fact(name="rx_ppi", value=True, references=("MedicationRequest/1",)),
+        Fact(name="asthma", value=False, references=("Condition/1",)),
+    )
+    reason = Reason(concept="smoke_status", log_odds=-0.1, facts=facts, missing=())
+
+    words = reason_words(reason, language())
+
+    assert words.change == "Lowered it slightly"
+    assert words.what.split("; ") == [
+        "daily smoker, 3 Aug 2026, `Observation/s-3`",
+        "1 active medicine, latest 3 Aug 2026, `MedicationRequest/1` and 1 more",
+        "treatment recorded: proton-pump inhibitor (shows care, not cause), `MedicationRequest/1`",
+    ]
+    assert reason_line(reason, language()) == f"{words.change}: {words.what}"
+
+
+def test_a_table_of_words_with_a_gap_is_refused_and_the_gap_is_named() -> None:
+    with pytest.raises(PhrasesIncomplete, match="'none'"):
+        complete({"some": "words"}, ["some", "none"])
 
 
 def test_every_outcome_of_the_shipped_models_has_words() -> None:
-    assert {model.outcome for model in load_models()} == set(load().outcome)
+    assert {model.outcome for model in load_models()} == set(OUTCOME_WORDS)
 
 
 @pytest.mark.parametrize(
