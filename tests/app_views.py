@@ -184,9 +184,7 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *gaps))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
     assessment = assess(record, ENGINE, made.thresholds)
-    reading = Reading(
-        identity=made.who, assessment=assessment, notices=notices(assessment, settings, settings.say), at=AS_OF
-    )
+    reading = Reading(identity=made.who, assessment=assessment, notices=notices(assessment, settings), at=AS_OF)
     return reading, opened_for(made, settings)
 
 

@@ -14,10 +14,9 @@ from itertools import count
 from zoneinfo import ZoneInfo
 
 from cds_service.app import create_app
-from cds_service.cards.chart_opened import cards_for
+from cds_service.cards.from_notices import cards_for
 from cds_service.settings.sites import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
-from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.prefetch import templates
@@ -300,7 +299,6 @@ def cards_of(record, engine: Engine = Engine(), thresholds: BandThresholds = Ban
     return cards_for(
         assess(record, engine, thresholds),
         NoticeSettings(zone=ZoneInfo("UTC"), **settings),
-        language(),
         new_id=lambda: f"00000000-0000-4000-8000-{next(ids):012d}",
     )
 

@@ -302,10 +302,9 @@ def answered(body: bytes) -> tuple[float, str]:
     """Seconds of processor time for one call without server, store and models, and what came of it."""
     import msgspec
 
-    from cds_service.cards.chart_opened import cards_for
+    from cds_service.cards.from_notices import cards_for
     from cds_service.hooks.call import decode
     from explanations.judgement.assessment import Engine, assess
-    from explanations.words.language import language
     from explanations.words.notices import NoticeSettings
     from fhir_adapters.access.chart_request import ChartRequest
     from fhir_adapters.access.prefetch import Access, gather
@@ -319,7 +318,7 @@ def answered(body: bytes) -> tuple[float, str]:
         gathered = gather(ChartRequest(patient_id="p", as_of=AS_OF), sent.prefetch or {}, Access(), settings=reading)
         record = patient_record(gathered, settings=reading, as_of=AS_OF)
         assessment = assess(record, Engine())
-        cards = cards_for(assessment, NoticeSettings(zone=reading.zone), language(), new_id=lambda: "1")
+        cards = cards_for(assessment, NoticeSettings(zone=reading.zone), new_id=lambda: "1")
         size = len(msgspec.json.encode(cards))
         said = f"{len(assessment.findings)} findings, {size} bytes"
     except Exception as error:  # noqa: BLE001  # what a call ends in is what is asked

@@ -123,7 +123,7 @@ DEFECTS = (
     Defect("a card's reference counts for any patient", "cds_service/hooks/app_links.py", "ours = said.site == site and said.patient == key.pseudonym(site, patient_id)", "ours = said.site == site", (SMART, CONTRACT)),
     Defect("addresses in a query are sent as they are", "fhir_adapters/access/prefetch.py", "{rest.replace('://', '%3A%2F%2F')}", "{rest}", (FETCHING,)),
     Defect("a search for other codes counts as an empty one", "fhir_adapters/access/prefetch.py", "if pages and _says_other_codes(pages[0], query):", "if False:", (FETCHING,)),
-    Defect("more cards than three", "cds_service/cards/chart_opened.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
+    Defect("more cards than three", "cds_service/cards/from_notices.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
 )  # fmt: skip
 
 

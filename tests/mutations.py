@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cds_service.cards.chart_opened import cards_for
+from cds_service.cards.from_notices import cards_for
 from explanations.judgement.assessment import Engine, assess
-from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.errors import FhirError
@@ -234,9 +233,7 @@ def read(chart: dict, counts: Counter) -> None:
         counts[f"refused: {type(error).__name__}"] += 1
         return
     check(record)
-    cards = cards_for(
-        assess(record, ENGINE), NOTICES, language(), new_id=lambda: "00000000-0000-4000-8000-000000000000"
-    )
+    cards = cards_for(assess(record, ENGINE), NOTICES, new_id=lambda: "00000000-0000-4000-8000-000000000000")
     assert all(len(card.summary) < 140 for card in cards)
     counts["read"] += 1
     counts["with an entry that cannot be read"] += bool(record.unreadable)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import Card, HookRequest
 from cds_service.commands.json_report import report
 from cds_service.errors import BadRequest, ServiceError
@@ -120,7 +121,7 @@ def assess_file(
             name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
         )
     assessment = judgement.assessment
-    cards = service.cards(assessment, site.cards, site.cards.say, new_id=random_id, user=asked.user)
+    cards = cards_for(assessment, site.cards, new_id=random_id, user=asked.user, notices=service.notices)
     return Assessed(name=name, assessment=assessment, cards=cards, site=site)
 
 

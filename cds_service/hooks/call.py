@@ -9,6 +9,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from cds_service.cards.dialects import spoken
+from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import HOOK_REQUEST, CardsResponse, HookRequest
 from cds_service.errors import BadRequest, DataUnavailable, json_response
 from cds_service.hooks.app_links import with_app_links
@@ -100,7 +101,7 @@ def answer(
     record.note(late=judgement.late)
     record.assessed(assessment)
     refuse_silence(assessment)
-    cards = offered.cards(assessment, site.cards, site.cards.say, new_id=runtime.new_id, user=hook.context.user_id)
+    cards = cards_for(assessment, site.cards, new_id=runtime.new_id, user=hook.context.user_id, notices=offered.notices)
     cards = with_app_links(
         cards,
         site=site,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cds_service.cards.chart_opened import cards_for
-from cds_service.cards.discharge import discharge_cards
-from cds_service.cards.wire import Card
 from cds_service.errors import UnknownService
+from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import CHART_OPENED, PATIENT_DISCHARGED, Occasion
+from explanations.words.discharge_notices import discharge_notices
+from explanations.words.notice_list import notices
+from explanations.words.notices import Notice, NoticeSettings
 from fhir_adapters.access.prefetch import templates
 
 
@@ -17,7 +18,7 @@ from fhir_adapters.access.prefetch import templates
 class Service:
     """One CDS service. `id`, `keys` and their templates are stored by sites: changing them breaks registrations.
 
-    occasion: what it asks a chart for, and how it judges it; cards: how it says so. needs_encounter: its hook's
+    occasion: what it asks a chart for, and how it judges it; notices: what it says of that. needs_encounter: its hook's
     definition requires `context.encounterId`.
     """
 
@@ -28,7 +29,7 @@ class Service:
     usage: str
     occasion: Occasion = CHART_OPENED
     needs_encounter: bool = False
-    cards: Callable[..., list[Card]] = cards_for
+    notices: Callable[[Assessment, NoticeSettings], tuple[Notice, ...]] = notices
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ SERVICES: tuple[Service, ...] = (
         usage="FHIR R4. Documented answers at every age; no model. Needs prefetch or read access to the chart.",
         occasion=PATIENT_DISCHARGED,
         needs_encounter=True,
-        cards=discharge_cards,
+        notices=discharge_notices,
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +12,7 @@ class LineRole(StrEnum):
 
     LEAD = "lead"  # the first line of a finding, in bold
     FACT = "fact"
+    RESULT = "result"  # an answer that a table of results holds as well
     ROW = "row"  # of a table, its head included
     ESTIMATE = "estimate"  # names the outcome that a model estimated
     REASON = "reason"  # what moved an estimate
@@ -24,3 +26,11 @@ class Line:
     text: str
     role: LineRole = LineRole.FACT
     sources: tuple[str, ...] = ()
+
+
+def block(lines: Iterable[Line]) -> str:
+    """Lines as one block of Markdown: list items; rows of a table stand together before them."""
+    listed = list(lines)
+    rows = [line.text for line in listed if line.role is LineRole.ROW]
+    items = [f"- {line.text}" for line in listed if line.role is not LineRole.ROW]
+    return "\n\n".join(part for part in ("\n".join(rows), "\n".join(items)) if part)

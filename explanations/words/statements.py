@@ -365,7 +365,7 @@ def _total(finding: SafetyFinding, form: Administration, moment: str, say: Langu
     if form.instrument in NINE_ITEM_PHQ:
         nine = form.answer("9")
         said = answer_words(nine, form.instrument, say) if nine else say("not on file")
-        lines.append(Line(text=say("Item 9: {answer}", answer=said)))
+        lines.append(Line(text=say("Item 9: {answer}", answer=said), role=LineRole.RESULT))
     return say("{title} was {total}", title=TITLES[form.instrument], total=finding.value), lines
 
 

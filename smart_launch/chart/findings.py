@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from explanations.words.lines import Line, LineRole, block
 from explanations.words.notice_list import crisis_line
-from explanations.words.notices import MODEL_LABEL, Notice
+from explanations.words.notices import Notice, basis_words
 from explanations.words.topics import SPEC_OF, PageAction
 from fhir_adapters.facts import PatientRecord
 from models.rules.findings import SAFETY_TOPICS, Urgency
@@ -93,16 +94,16 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[Action, ...], cr
         edge=EDGES[notice.urgency],
         summary=notice.summary,
         heading=notice.heading,
-        chart=html(_block(shown)),
-        more=html(_block(folded)) if folded else None,
+        chart=html(block(shown)),
+        more=html(block(folded)) if folded else None,
         more_count=len(folded),
         consider_heading=notice.consider_heading,
         consider=tuple(line(text) for text in notice.consider),
-        basis=line(notice.basis),
+        basis=line(basis_words(notice.basis, launch.site.notices.say)),
         actions=buttons,
         crisis=crisis,
         came_from=launch.session.context.topic == notice.topic.value,
-        by_model=notice.label == MODEL_LABEL,
+        by_model=notice.basis.by_model,
     )
 
 
@@ -123,36 +124,21 @@ def _usable(action: PageAction, chart: PatientRecord, launch: OpenLaunch) -> boo
     return not young and may(launch.session)("QuestionnaireResponse", "c")
 
 
-def _parted(notice: Notice) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _parted(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
     """The lines that are shown at once, and those that are folded: the end of a long list, a model's reasons.
 
-    A table stays whole, and the first line of a finding, which is bold, is never folded: an acute answer must not stand
-    behind a press. The section of the estimate shows the same reasons, with their bars.
+    A table stays whole, and the first line of a finding is never folded: an acute answer must not stand behind a press.
+    The section of the estimate shows the same reasons, with their bars.
     """
     lines = notice.chart
-    if notice.label == MODEL_LABEL:
-        reasons = _reasons(lines)
-        return tuple(text for text in lines if text not in reasons), reasons
+    if notice.basis.by_model:
+        reasons = tuple(line for line in lines if line.role is LineRole.REASON)
+        return tuple(line for line in lines if line not in reasons), reasons
     if len(lines) <= MOST_LINES:
         return lines, ()
-    last = max((place for place, text in enumerate(lines, start=1) if text.startswith("**")), default=0)
-    cut = max(MOST_LINES - 2, last, sum(text.startswith("|") for text in lines))
+    last = max((place for place, one in enumerate(lines, start=1) if one.role is LineRole.LEAD), default=0)
+    cut = max(MOST_LINES - 2, last, sum(one.role is LineRole.ROW for one in lines))
     return lines[:cut], lines[cut:]
-
-
-def _reasons(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """The lines after the first bold one, up to the history; bold ones name the estimates."""
-    start = next((place for place, text in enumerate(lines) if text.startswith("**")), len(lines))
-    end = next((place for place, text in enumerate(lines) if text.startswith("History:")), len(lines))
-    return tuple(text for text in lines[start:end] if not text.startswith("**"))
-
-
-def _block(lines: Iterable[str]) -> str:
-    """List items; lines of a table stand together as a table."""
-    listed = list(lines)
-    table = [text for text in listed if text.startswith("|")]
-    items = [f"- {text}" for text in listed if not text.startswith("|")]
-    return "\n\n".join(part for part in ("\n".join(table), "\n".join(items)) if part)
 
 
 def about_safety(notices: Iterable[Notice]) -> bool:

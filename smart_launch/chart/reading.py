@@ -84,7 +84,7 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
     return Reading(
         identity=identity(judgement.gathered.patient),
         assessment=judgement.assessment,
-        notices=notices(judgement.assessment, launch.site.notices, launch.site.notices.say),
+        notices=notices(judgement.assessment, launch.site.notices),
         at=asked.as_of,
     )
 

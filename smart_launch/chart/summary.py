@@ -131,7 +131,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         read_at=read_at,
         lead=_lead(reading, launch, only_history=bool(history)),
         findings=findings_of(reading, launch),
-        history=tuple(line(text) for text in history),
+        history=tuple(line(entry.text) for entry in history),
         gaps=_gaps(reading),
         rights=not_granted(launch),
         again=any(gap.reason != NOT_PERMITTED for gap in chart.unknown),

@@ -9,7 +9,6 @@ from builders import AS_OF, cards_of, given, patient, record_of
 
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.proposals import proposals, purpose
-from explanations.words.language import language
 from explanations.words.notice_list import crisis_line, notices
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.writing.drafts import Visit
@@ -32,7 +31,7 @@ def record(*lines: str):
 def test_notices_are_not_merged_and_the_most_urgent_comes_first() -> None:
     found = record(*FOUR_TOPICS)
 
-    said = notices(assess(found, Engine()), SETTINGS, language())
+    said = notices(assess(found, Engine()), SETTINGS)
 
     order = [(-notice.urgency, list(Topic).index(notice.topic)) for notice in said]
     assert order == sorted(order)
@@ -42,13 +41,13 @@ def test_notices_are_not_merged_and_the_most_urgent_comes_first() -> None:
 def test_the_first_card_restates_the_first_notice() -> None:
     found = record(*FOUR_TOPICS)
 
-    said = notices(assess(found, Engine()), SETTINGS, language())
+    said = notices(assess(found, Engine()), SETTINGS)
 
     assert cards_of(found)[0].summary == said[0].summary
 
 
 def test_nothing_found_is_no_notice() -> None:
-    assert notices(assess(record(), Engine()), SETTINGS, language()) == ()
+    assert notices(assess(record(), Engine()), SETTINGS) == ()
 
 
 def test_crisis_lines_are_those_of_the_country() -> None:
@@ -68,12 +67,10 @@ def test_every_proposal_is_a_draft_of_another_purpose(topic: Topic) -> None:
 def test_every_further_question_of_phq_9m_that_was_answered_yes_is_named() -> None:
     chart = record("PHQ-9M, 3 days ago: items 1-8 = 1, item 9 = 0, past_month_thoughts = yes, lifetime_attempt = yes")
 
-    (said,) = (
-        n for n in notices(assess(chart, Engine()), SETTINGS, language()) if n.topic is Topic.POSITIVE_SAFETY_ANSWER
-    )
+    (said,) = (n for n in notices(assess(chart, Engine()), SETTINGS) if n.topic is Topic.POSITIVE_SAFETY_ANSWER)
 
-    assert any("thoughts in the past month" in line for line in said.chart)
-    assert any("a suicide attempt ever: yes. Same form" in line for line in said.chart)
+    assert any("thoughts in the past month" in line.text for line in said.chart)
+    assert any("a suicide attempt ever: yes. Same form" in line.text for line in said.chart)
 
 
 @pytest.mark.parametrize("scores", [(3, 1), (1, 3), (2, 3)])
@@ -85,18 +82,16 @@ def test_of_two_answers_of_one_day_the_worst_leads(scores: tuple[int, int], turn
     ]
     chart = record(*(reversed(lines) if turned else lines))
 
-    said = next(
-        n for n in notices(assess(chart, Engine()), SETTINGS, language()) if n.topic is Topic.POSITIVE_SAFETY_ANSWER
-    )
+    said = next(n for n in notices(assess(chart, Engine()), SETTINGS) if n.topic is Topic.POSITIVE_SAFETY_ANSWER)
 
     assert "nearly every day" in said.summary
-    assert said.chart[0].startswith("**PHQ-9 item 9: 3 of 3")
+    assert said.chart[0].text.startswith("**PHQ-9 item 9: 3 of 3")
 
 
 def test_after_a_positive_asq_the_headline_asks_for_the_assessment_and_not_to_ask_again() -> None:
     chart = record("ASQ, today: questions 1-2 = yes, questions 3-4 = no, acuity = no")
 
-    (said,) = notices(assess(chart, Engine()), SETTINGS, language())
+    (said,) = notices(assess(chart, Engine()), SETTINGS)
 
     assert said.summary == (
         "ASQ positive, acuity no, 23 Nov 2026, today. Brief suicide safety assessment before the patient leaves."
@@ -106,6 +101,6 @@ def test_after_a_positive_asq_the_headline_asks_for_the_assessment_and_not_to_as
 def test_a_date_in_the_future_is_said_once() -> None:
     chart = record("PHQ-9, in 3 days: items 1-8 = 1, item 9 = 0")
 
-    said = next(n for n in notices(assess(chart, Engine()), SETTINGS, language()) if n.topic is Topic.DATA_ANOMALY)
+    said = next(n for n in notices(assess(chart, Engine()), SETTINGS) if n.topic is Topic.DATA_ANOMALY)
 
     assert said.summary == "PHQ-9 is dated 2026-11-26, in the future. Check the source; no estimate was made."

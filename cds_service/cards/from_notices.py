@@ -1,0 +1,91 @@
+"""Notices as cards: at most three and every safety card, with drafts, override reasons and links (rule R14).
+
+Each card reads in the same order: summary, what is in the chart, what to consider, crisis line on safety
+topics, one italic line that says whether a rule or a model speaks. Pure: ids come from the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import UNSET
+
+from cds_service.cards.drafts import offers, once_over_all, override_reasons, step_offers, topic_coding
+from cds_service.cards.wire import Card, Link, Source, Suggestion
+from explanations.judgement.assessment import Assessment
+from explanations.words.help_lines import guidelines
+from explanations.words.lines import block
+from explanations.words.notice_list import crisis_line, merged, notices
+from explanations.words.notices import Notice, NoticeSettings, basis_words, source_label
+from explanations.words.statements import INDICATORS
+from fhir_adapters.writing.drafts import Visit
+from models.rules.findings import Topic
+
+MOST_CARDS = 3
+
+
+def cards_for(
+    assessment: Assessment,
+    settings: NoticeSettings,
+    *,
+    new_id: Callable[[], str],
+    user: str | None = None,
+    notices: Callable[[Assessment, NoticeSettings], tuple[Notice, ...]] = notices,
+) -> list[Card]:
+    """The cards of an assessment, most urgent first; empty when there is nothing to say. `notices`: what is said."""
+    visit = Visit(
+        patient_id=assessment.chart.patient_id,
+        today=assessment.chart.today,
+        encounter=assessment.chart.encounter,
+        user=user,
+    )
+    kept = merged(notices(assessment, settings), MOST_CARDS, settings.say)
+    offered = once_over_all(_offers(notice, visit, assessment.chart.age_years, new_id) for notice in kept)
+    return [
+        _card(assessment, notice, settings, suggestions, new_id)
+        for notice, suggestions in zip(kept, offered, strict=True)
+    ]
+
+
+def _offers(notice: Notice, visit: Visit, age: int | None, new_id: Callable[[], str]) -> list[Suggestion]:
+    if not notice.offers:
+        return []
+    if notice.steps:
+        return step_offers([step.kind for step in notice.steps if step.done is None], visit, new_id)
+    return offers(notice.topic, visit, age, new_id)
+
+
+def _card(
+    assessment: Assessment,
+    notice: Notice,
+    settings: NoticeSettings,
+    suggestions: list[Suggestion],
+    new_id: Callable[[], str],
+) -> Card:
+    say = settings.say
+    links = _links(notice.topic, assessment.chart.age_years, settings.country)
+    return Card(
+        uuid=new_id(),
+        summary=notice.summary,
+        detail=_detail(assessment, notice, settings),
+        indicator=INDICATORS[notice.urgency],
+        source=Source(label=source_label(notice.basis, say), topic=topic_coding(notice.topic, say)),
+        suggestions=suggestions or UNSET,
+        selection_behavior="any" if suggestions else UNSET,
+        override_reasons=override_reasons(notice.topic, say),
+        links=links or UNSET,
+    )
+
+
+def _detail(assessment: Assessment, notice: Notice, settings: NoticeSettings) -> str:
+    blocks = [f"**{notice.heading}**"] if notice.heading else []
+    blocks.append(block(notice.chart))
+    blocks.append(f"**{notice.consider_heading}**\n\n" + "\n".join(f"- {line}" for line in notice.consider))
+    if notice.crisis:
+        blocks.append(crisis_line(assessment, settings))
+    blocks.append(f"*{basis_words(notice.basis, settings.say)}*")
+    return "\n\n".join(part for part in blocks if part)
+
+
+def _links(topic: Topic, age: int | None, country: str) -> list[Link]:
+    return [Link(label=g.label, url=g.url, type="absolute") for g in guidelines(topic, age, country)]
