@@ -6,11 +6,18 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))  # `import builders` from any test folder
+
+# No test may depend on how fast the machine is.
+hypothesis.settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")

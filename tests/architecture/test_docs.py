@@ -116,3 +116,17 @@ def test_every_rule_says_which_rule_it_is() -> None:
         re.search(r"\bR\d+\b", rule.__doc__ or "") or "C-SSRS" in rule.__doc__ or "ASQ" in rule.__doc__
         for rule in RULES
     )
+
+
+def test_architecture_names_every_room_of_the_house() -> None:
+    packages = ("cds_service", "smart_launch", "explanations", "models", "fhir_adapters")
+    rooms = {
+        (inside.parents[1].name, inside.parent.name) for p in packages for inside in (ROOT / p).glob("*/__init__.py")
+    }
+
+    package, named = "", set()
+    for name in re.findall(r"^ {4,}(\w+)/ +\w", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.MULTILINE):
+        package = name if name in packages else package
+        named.add((package, name))
+
+    assert named - {(p, p) for p in packages} == rooms

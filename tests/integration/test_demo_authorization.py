@@ -371,12 +371,14 @@ def test_a_code_is_of_no_use_to_another_client(ehr, app):
         {"headers": {"typ": "at+jwt"}},
         {"headers": {"kid": "another"}},
         {"headers": {"jku": "http://127.0.0.1:1/jwks.json"}},
-        {"key": new_key("ES256")},
-        {"key": replace(new_key("RS256"), algorithm="RS256")},
+        {"key": "ES256"},
+        {"key": "RS256"},
     ],
     ids=str,
 )
 def test_an_assertion_with_a_fault_is_refused(app, changes):
+    if "key" in changes:
+        changes = {"key": new_key(changes["key"])}
     app.assertion = lambda: ScriptedApp.assertion(app, **changes)
 
     assert refused(app.exchange("any"), "invalid_client", 401)

@@ -13,8 +13,6 @@ from fhir_adapters.reading.conditions import chronic_names
 from models.inputs.feature_schema import FEATURES, SCHEMAS
 from models.inputs.features import inputs
 
-pytest.importorskip("pandas")
-
 MEASURED = {"alc_drinks_day": ("11287-0", "{drinks}/d"), "sleep_hours": ("93832-4", "h")}
 SMOKING = {0: "266919005", 1: "8517006", 2: "428041000124106", 3: "449868002"}
 HEALTH = {1: "Excellent", 2: "Very good", 3: "Good", 4: "Fair", 5: "Poor"}

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from builders import AS_OF, PATIENT, record_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_adapters.errors import NotValid
@@ -29,7 +29,7 @@ from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
 from models.rules.findings import Kind, Topic
 from models.rules.safety_rules import apply_safety_rules
 
-SOME = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=120)
 OCCASION = Occasion(patient=f"Patient/{PATIENT}", at=AS_OF - timedelta(minutes=5), submission="5f0c")
 seen = Counter()
 

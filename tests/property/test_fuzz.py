@@ -21,7 +21,6 @@ from fhir_adapters.settings import ReadSettings
 
 MANY = settings(
     max_examples=400,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 CLIENT = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
@@ -66,7 +65,7 @@ def test_spoiled_sample_charts_keep_every_promise(shared: Path) -> None:
 def test_the_generators_make_what_they_are_meant_to_make() -> None:
     seen: Counter = Counter()
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=300, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @drawn(chart=bundles())
     def look(chart: dict) -> None:
         seen.update(e["resource"]["resourceType"] for e in chart["entry"] if e and "resource" in e)

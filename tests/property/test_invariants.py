@@ -11,7 +11,7 @@ from datetime import date
 
 import pytest
 from builders import AS_OF, PATIENT, bundle, cards_of, given, open_app, patient, record_of
-from hypothesis import HealthCheck, example, settings
+from hypothesis import example, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ LINES = st.sampled_from(
     ]
 )
 CHARTS = st.lists(LINES, max_size=6, unique=True)
-FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=150)
 
 
 def resources(lines: list[str]) -> list[dict]:

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import SchemaMismatch
@@ -43,7 +43,6 @@ def scored(outcome: str, raw: dict, threshold: float | None = None) -> RiskScore
 
 @pytest.mark.parametrize("outcome", MODELS)
 @given(raw=people)
-@settings(deadline=None)
 def test_base_and_contributions_add_up_to_the_log_odds_and_those_to_the_probability(outcome, raw):
     result = scored(outcome, raw)
 
@@ -54,7 +53,6 @@ def test_base_and_contributions_add_up_to_the_log_odds_and_those_to_the_probabil
 
 @pytest.mark.parametrize("outcome", MODELS)
 @given(raw=people)
-@settings(deadline=None)
 def test_the_interval_holds_the_estimate_and_stays_within_0_and_1(outcome, raw):
     result = scored(outcome, raw)
 
@@ -63,7 +61,6 @@ def test_the_interval_holds_the_estimate_and_stays_within_0_and_1(outcome, raw):
 
 @pytest.mark.parametrize("outcome", MODELS)
 @given(raw=people, data=st.data())
-@settings(deadline=None)
 def test_no_input_moves_an_estimate_against_the_direction_that_medicine_knows(outcome, raw, data):
     schema = MODELS[outcome].schema
     directed = [spec for spec in schema.features if spec.direction and spec.name in raw]
@@ -101,7 +98,6 @@ def test_a_value_outside_the_range_trained_on_stops_the_estimate_and_is_named():
 
 @pytest.mark.parametrize("outcome", MODELS)
 @given(raw=people, low=st.floats(0.01, 0.98), more=st.floats(0, 0.5))
-@settings(deadline=None)
 def test_a_higher_threshold_never_raises_the_band(outcome, raw, low, more):
     below = scored(outcome, raw, low).band is RiskBand.BELOW_THRESHOLD
 
@@ -112,7 +108,8 @@ def test_a_higher_threshold_never_raises_the_band(outcome, raw, low, more):
 @pytest.mark.parametrize("outcome", MODELS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::PendingDeprecationWarning")
 def test_contributions_are_those_of_shaps_own_tree_explainer(outcome):
-    shap = pytest.importorskip("shap")
+    import shap
+
     model = MODELS[outcome]
     rng = np.random.default_rng(7)
     explainers = {tier: shap.TreeExplainer(booster) for tier, booster in model.boosters.items()}
