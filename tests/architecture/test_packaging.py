@@ -198,3 +198,11 @@ def test_the_default_xgboost_is_installed_on_macos_alone() -> None:
     assert not Requirement(serve["xgboost"][0]).marker.evaluate({"sys_platform": "linux"})
     assert Requirement(serve["xgboost-cpu"][0]).marker.evaluate({"sys_platform": "linux"})
     assert not Requirement(serve["xgboost-cpu"][0]).marker.evaluate({"sys_platform": "darwin"})
+
+
+def test_every_folder_with_tests_is_run() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"]
+
+    assert set(listed) == {
+        f"tests/{path.relative_to(ROOT / 'tests').parts[0]}" for path in ROOT.glob("tests/**/test_*.py")
+    }
