@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from fhir_adapters.instruments import Instrument as Instrument  # noqa: PLC0414  # exported until its importers have moved
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
@@ -45,19 +47,6 @@ class Fact:
     when: When | None = None
     references: tuple[str, ...] = ()
     unit_assumed: bool = False
-
-
-class Instrument(StrEnum):
-    """The screening instruments that are read."""
-
-    PHQ9 = "phq-9"
-    PHQ9M = "phq-9m"
-    PHQ2 = "phq-2"
-    EPDS = "epds"
-    CSSRS = "c-ssrs"
-    ASQ = "asq"
-    GAD7 = "gad-7"
-    AUDITC = "audit-c"
 
 
 class AnswerState(StrEnum):
@@ -108,6 +97,12 @@ class Administration:
     def answer(self, item: str) -> ItemAnswer | None:
         """The answer to `item`, or None where the form does not hold it."""
         return next((a for a in self.answers if a.item == item), None)
+
+    @property
+    def safety_answer(self) -> ItemAnswer | None:
+        """The answer to the graded question on self-harm; None where the form or the instrument has none."""
+        safety = self.instrument.spec.safety
+        return self.answer(safety.item) if safety else None
 
     @property
     def item_scores(self) -> tuple[int, ...]:

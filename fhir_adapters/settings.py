@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
-from fhir_adapters.codesets.instruments import QuestionnaireMap
+from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.resources.consent import ConsentSettings
 
 

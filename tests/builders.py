@@ -20,8 +20,8 @@ from explanations.judgement.assessment import Engine, assess
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.prefetch import templates
-from fhir_adapters.codesets.instruments import QuestionnaireMap
-from fhir_adapters.facts import Instrument
+from fhir_adapters.codesets.questions import QuestionnaireMap
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.gathered import OPENED

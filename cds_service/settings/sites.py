@@ -34,8 +34,8 @@ from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.addresses import is_base, is_loopback, is_loopback_host, same_base
-from fhir_adapters.codesets.instruments import QuestionnaireMap
-from fhir_adapters.facts import Instrument
+from fhir_adapters.codesets.questions import QuestionnaireMap, item_names
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
 from models.inputs.feature_schema import DEPRESSION, SUICIDAL_IDEATION
@@ -49,12 +49,7 @@ MODEL_CARD = "model-card.toml"
 DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
 MOST_ID = 100
-ITEMS = {
-    Instrument.ASQ: {"q1", "q2", "q3", "q4", "acuity"},
-    Instrument.EPDS: {*(f"item{n}" for n in range(1, 11)), "total"},
-    Instrument.PHQ9M: {*(f"item{n}" for n in range(1, 10)), "total", "past_month_thoughts", "lifetime_attempt"},
-    Instrument.CSSRS: {"q1", "q2", "q3", "q4", "q5", "q6", "q6_recent"},
-}
+MAPPED = {i.value: i for i in Instrument if i.spec.site_map}
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True):
@@ -329,12 +324,11 @@ def _model_cards(path: Path, problems: list[str]) -> dict[str, LocalSections]:
 
 
 def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:
-    names = {i.value: i for i in ITEMS}
-    instrument = names.get(table.instrument)
+    instrument = MAPPED.get(table.instrument)
     source = table.canonical or table.system
     if instrument is None:
         problems.append(
-            f"{path}: questionnaire.instrument: expected one of {', '.join(names)}; found {table.instrument!r}"
+            f"{path}: questionnaire.instrument: expected one of {', '.join(MAPPED)}; found {table.instrument!r}"
         )
         return None
     if source is None or (table.canonical and table.system):
@@ -342,11 +336,12 @@ def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> Question
             f"{path}: questionnaire {table.instrument}: expected either canonical or system, one of the two"
         )
         return None
-    unknown = sorted(set(table.items.values()) - ITEMS[instrument])
+    known = item_names(instrument)
+    unknown = sorted(set(table.items.values()) - known)
     if unknown:
         problems.append(
             f"{path}: questionnaire {table.instrument}: items map to {', '.join(unknown)}; "
-            f"expected {', '.join(sorted(ITEMS[instrument]))}"
+            f"expected {', '.join(sorted(known))}"
         )
         return None
     return QuestionnaireMap(

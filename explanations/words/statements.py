@@ -16,9 +16,9 @@ from explanations.words.lines import Line, LineRole
 from explanations.words.tables import complete
 from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TEEN_QUESTIONS, TITLES, TOP_TOTAL
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, Setting
+from fhir_adapters.instruments import DEPRESSION_CUTS
 from fhir_adapters.reading.conditions import LABELS
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
-from models.rules.safety_rules import CUTS
 from models.rules.supersession import Later, LaterKind
 
 TEEN_ENDORSED = complete(
@@ -233,7 +233,7 @@ def _teen_lines(title: str, finding: SafetyFinding, say: Language) -> list[Line]
 
 def _total_beside(form: Administration, total: int, item: str, say: Language) -> Line:
     """The total of a form beside its self-harm item."""
-    what, cut = _total_words(form, total, say), CUTS[form.instrument]
+    what, cut = _total_words(form, total, say), DEPRESSION_CUTS[form.instrument]
     sources = [form.total_reference] if form.total_reference else []
     if sources:
         text = say("{what}. Same form, {source}.", what=what, source=say.references(sources))

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Raw
 
 from fhir_adapters.access.chart_request import ChartRequest
-from fhir_adapters.codesets.instruments import QuestionnaireMap, asked_for
+from fhir_adapters.codesets.questions import QuestionnaireMap, screening_codes
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
 from fhir_adapters.facts import Consent, Unknown
@@ -53,7 +53,7 @@ def _screened() -> tuple[str, ...]:
     findings = sorted(
         row["code"] for row in table("conditions") if row["system"] == SNOMED and safety_label(code_group(row["group"]))
     )
-    return (*asked_for(), *findings)
+    return (*screening_codes(), *findings)
 
 
 def _measured() -> tuple[str, ...]:

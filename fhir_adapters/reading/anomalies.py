@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhir_adapters.codesets.instruments import TITLES, TOP_ITEM, TOP_TOTAL
 from fhir_adapters.facts import Administration, Anomaly, CodedEvent, When
 from fhir_adapters.reading.screening import total_fits
 
@@ -15,7 +14,7 @@ def form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
     """R11: forms dated in the future, and forms that contradict themselves or hold values off their scale."""
     found = []
     for form in forms:
-        title = TITLES[form.instrument]
+        title = form.instrument.spec.title
         if form.when and form.when.future:
             text = f"{title} is dated {form.when.text}, in the future."
             found.append(Anomaly(kind="future-date", text=text, references=form.references, when=form.when))
@@ -27,7 +26,7 @@ def form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
 
 def _contradiction(form: Administration, title: str) -> tuple[str, str]:
     scores = form.item_scores
-    top = TOP_TOTAL[form.instrument]
+    top = form.instrument.spec.top_total
     if form.total is not None and form.total < 0:
         return "out-of-range", f"{title} total could not be read as a whole number of 0 to {top}."
     if form.total is not None and form.total > top:
@@ -36,8 +35,7 @@ def _contradiction(form: Administration, title: str) -> tuple[str, str]:
         answers = "the one answer is" if len(scores) == 1 else f"the {_number_word(len(scores))} answers add up to"
         return "contradiction", f"{title}: total {form.total}, but {answers} {sum(scores)}."
     if any(a.out_of_range for a in form.answers):
-        top_item = TOP_ITEM[form.instrument]
-        return "out-of-range", f"{title}: an answer is off its scale of 0 to {top_item}."
+        return "out-of-range", f"{title}: an answer is off its scale of 0 to {form.instrument.spec.top_item}."
     return "contradiction", f"{title}: different answers or totals are recorded for one occasion."
 
 

@@ -11,9 +11,9 @@ import re
 import unicodedata
 from functools import cache
 
-from fhir_adapters.codesets.instruments import TOP_ITEM
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical, table
-from fhir_adapters.facts import AnswerState, Instrument, ItemAnswer
+from fhir_adapters.facts import AnswerState, ItemAnswer
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources import r4
 
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
@@ -55,24 +55,19 @@ NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-appli
 
 
 @cache
-def auditc_codes() -> dict[str, int]:
-    """LOINC answer codes of AUDIT-C with their score; the one that two questions share means the same in both."""
-    rows = ((row["code"], re.match(r"answer\.auditc\.item\d score=(\d)", row["group"])) for row in table("instruments"))
+def scores_by_code(instrument: Instrument) -> dict[str, int]:
+    """LOINC answer codes of a graded instrument with their score; a code that two questions share means one score."""
+    groups = "|".join(map(re.escape, instrument.spec.scale.codes)) if instrument.spec.scale else "(?!)"
+    rows = ((row["code"], re.match(rf"answer\.(?:{groups}) score=(\d)", row["group"])) for row in table("instruments"))
     return {code: int(score[1]) for code, score in rows if score}
 
 
 @cache
-def answer_codes() -> tuple[dict[str, int], dict[tuple[str, str], bool]]:
-    """LOINC answer codes with their score; coded yes and no."""
-    scores: dict[str, int] = {}
-    yes_no: dict[tuple[str, str], bool] = {}
-    for row in table("instruments"):
-        score = re.match(r"answer\.(?:LL358-3|gad7\.item2) score=(\d)", row["group"])
-        if score:
-            scores[row["code"]] = int(score[1])
-        if row["group"] in ("answer.yes", "answer.no"):
-            yes_no[row["system"], row["code"]] = row["group"] == "answer.yes"
-    return scores, yes_no
+def yes_no_codes() -> dict[tuple[str, str], bool]:
+    """Coded yes and no."""
+    groups = {"answer.yes": True, "answer.no": False}
+    rows = table("instruments")
+    return {(row["system"], row["code"]): groups[row["group"]] for row in rows if row["group"] in groups}
 
 
 LEVELS = {"LA9194-7": "low", "LA6751-7": "moderate", "LA9193-9": "high"}
@@ -182,7 +177,7 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     A value that is no step of the scale is unreadable: weights shipped with forms are not trusted
     (docs/clinical-sources.md S1). A value that can be read wins over a reason for its absence.
     """
-    scores = auditc_codes() if instrument is Instrument.AUDITC else answer_codes()[0]
+    scores = scores_by_code(instrument)
     coded = {scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC}
     if len(coded) > 1:  # two codings that say different things are no answer, and must be seen
         return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference, out_of_range=True)
@@ -193,7 +188,7 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
         words = _words_of(instrument, item)
         number = next((words[text] for text in _texts(value) if text in words), None)
     if number is not None:
-        fits = number == int(number) and 0 <= number <= TOP_ITEM[instrument]
+        fits = number == int(number) and 0 <= number <= instrument.spec.top_item
         state = AnswerState.ANSWERED if fits else AnswerState.UNREADABLE
         score = int(number) if fits else None
         return ItemAnswer(item=item, state=state, score=score, reference=reference, out_of_range=not fits)
@@ -223,7 +218,7 @@ DRINKS_FROM = (3, 5, 7, 10)
 @cache
 def _words_of(instrument: Instrument, item: str) -> dict[str, int]:
     """The response options of a question with their scores, in English and Spanish, in lower case without accents."""
-    own = instrument.value if instrument in (Instrument.EPDS, Instrument.AUDITC) else "phq, gad-7"
+    own = instrument.spec.scale.words if instrument.spec.scale else None
     rows = table("answer_words")
     return {row["words"]: int(row["score"]) for row in rows if row["instrument"] == own and row["item"] in (item, "*")}
 
@@ -246,7 +241,7 @@ def nothing_there(value: r4.Value) -> bool:
 
 
 def _said_yes(value: r4.Value) -> bool | None:
-    yes_no = answer_codes()[1]
+    yes_no = yes_no_codes()
     if value.value_boolean is not None:
         return value.value_boolean
     said = set()

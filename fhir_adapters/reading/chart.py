@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, tzinfo
 
-from fhir_adapters.codesets.instruments import QuestionnaireMap
+from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.facts import Anomaly, Unreadable
 from fhir_adapters.reading.conditions import EncounterDate
 from fhir_adapters.resources import r4

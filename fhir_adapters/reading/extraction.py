@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime
 
-from fhir_adapters.codesets.instruments import target_of
+from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.codesets.terminology import RISK_ASSESSMENT, SNOMED, canonical
 from fhir_adapters.errors import NoPatient
 from fhir_adapters.facts import (
@@ -18,13 +18,13 @@ from fhir_adapters.facts import (
     Anomaly,
     CodedEvent,
     Fact,
-    Instrument,
     PatientRecord,
     RiskAssessment,
     Setting,
     Visit,
     When,
 )
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.after_care import bookings, safety_plans
 from fhir_adapters.reading.anomalies import death_anomalies, event_anomalies, form_anomalies
 from fhir_adapters.reading.chart import READ_TYPES, STEP_TYPES, Chart, has_no_code, unreadable

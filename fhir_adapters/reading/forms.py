@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fhir_adapters.codesets.instruments import questionnaire_targets, target_of
-from fhir_adapters.facts import Administration, CodedEvent, Instrument, Setting, When
+from fhir_adapters.codesets.questions import target_of
+from fhir_adapters.facts import Administration, CodedEvent, Setting, When
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.answers import yes_or_no
 from fhir_adapters.reading.chart import Chart, has_no_code
 from fhir_adapters.reading.conditions import Placed, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, observed
+from fhir_adapters.reading.response_items import questionnaire_targets
 from fhir_adapters.reading.screening import Piece, administrations, pieces_of, seems_a_screen, words_name_an_answer
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when

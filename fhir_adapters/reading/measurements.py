@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 
-from fhir_adapters.codesets.instruments import QuestionnaireMap, questionnaire_targets
+from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical, table
 from fhir_adapters.codesets.units import UnitError, convert
-from fhir_adapters.facts import Anomaly, Fact, Instrument, When
+from fhir_adapters.facts import Anomaly, Fact, When
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.answers import graded, has_value
+from fhir_adapters.reading.response_items import questionnaire_targets
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
 

@@ -15,18 +15,20 @@ from datetime import UTC, date, datetime, timedelta
 from heapq import merge
 from itertools import islice
 
-from fhir_adapters.codesets.instruments import ITEM_COUNT, TEEN_QUESTIONS, TOP_ITEM, TOP_TOTAL, YES_NO, Target, items_of
-from fhir_adapters.facts import Administration, AnswerState, Instrument, ItemAnswer, When
+from fhir_adapters.codesets.questions import Target
+from fhir_adapters.facts import Administration, AnswerState, ItemAnswer, When
+from fhir_adapters.instruments import SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.answers import (
-    answer_codes,
     codings,
     graded,
     most_severe,
     nothing_there,
     overall_level,
+    scores_by_code,
     total_in,
     yes_or_no,
 )
+from fhir_adapters.reading.response_items import items_of
 from fhir_adapters.resources import r4
 
 
@@ -77,7 +79,7 @@ def pieces_of(
     elif target.item == "most-severe":
         answer = most_severe(value, reference)
         target = replace(target, item=answer.item)
-    elif target.instrument in YES_NO or target.item in TEEN_QUESTIONS:
+    elif target.instrument.spec.yes_no or target.item in _further(target.instrument):
         answer = yes_or_no(target.item, value, reference)
     else:
         answer = graded(target.item, value, target.instrument, reference)
@@ -97,12 +99,17 @@ def pieces_of(
     ]
 
 
-NAMES_A_FORM = re.compile(r"phq|c-?ssrs|columbia|\basq\b|epds|edinburgh", re.IGNORECASE)
+def _further(instrument: Instrument) -> tuple[str, ...]:
+    safety = instrument.spec.safety
+    return safety.further if safety else ()
+
+
+NAMES_A_FORM = re.compile("|".join(i.spec.known_by for i in Instrument if i.spec.known_by), re.IGNORECASE)
 
 
 def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
     """Whether a response is, by its canonical or its answer codes, one of the instruments: read or not read."""
-    scores = answer_codes()[0]
+    scores = {code for instrument in SAFETY_ITEMS for code in scores_by_code(instrument)}
 
     coded = any(c.code in scores for item in items_of(response) for answer in item.answer for c in codings(answer))
     return bool(NAMES_A_FORM.search(response.questionnaire or "")) or coded
@@ -384,10 +391,10 @@ def _moment(when: When) -> tuple[date, bool, str]:
 
 def _checked(form: Administration) -> Administration:
     """The form with its total checked against its items."""
-    if form.instrument in YES_NO:
+    if form.instrument.spec.yes_no:
         return replace(form, contradictory=False)
     off_scale = any(a.out_of_range for a in form.answers)
-    wrong = form.total is not None and not (0 <= form.total <= TOP_TOTAL[form.instrument] and total_fits(form))
+    wrong = form.total is not None and not (0 <= form.total <= form.instrument.spec.top_total and total_fits(form))
     return replace(form, contradictory=form.contradictory or off_scale or wrong)
 
 
@@ -396,14 +403,14 @@ def total_fits(form: Administration) -> bool:
     scores = form.item_scores
     if form.total is None or not scores:
         return True
-    open_items = max(0, ITEM_COUNT[form.instrument] - len(scores))
-    return sum(scores) <= form.total <= sum(scores) + open_items * TOP_ITEM[form.instrument]
+    open_items = max(0, len(form.instrument.spec.items) - len(scores))
+    return sum(scores) <= form.total <= sum(scores) + open_items * form.instrument.spec.top_item
 
 
 def complete(form: Administration) -> bool:
     """Whether every item of a graded instrument has a score."""
-    wanted = ITEM_COUNT.get(form.instrument, 0)
-    return wanted > 0 and all(form.score(str(n)) is not None for n in range(1, wanted + 1))
+    spec = form.instrument.spec
+    return not spec.yes_no and all(form.score(item) is not None for item in spec.items)
 
 
 def total_of(form: Administration) -> int | None:
@@ -413,5 +420,5 @@ def total_of(form: Administration) -> int | None:
     if form.total is not None:
         return form.total
     if complete(form):
-        return sum(form.score(str(n)) or 0 for n in range(1, ITEM_COUNT[form.instrument] + 1))
+        return sum(form.score(item) or 0 for item in form.instrument.spec.items)
     return None

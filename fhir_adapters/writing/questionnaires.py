@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from fhir_adapters.codesets.instruments import SAFETY_ITEM, targets
+from fhir_adapters.codesets.questions import coding_of, targets
 from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.errors import NotFhir
-from fhir_adapters.facts import Instrument
+from fhir_adapters.instruments import ADMINISTERED, Instrument
 from fhir_adapters.reading.answers import ORDINAL
 
-NAMES = ("phq-9", "phq-2")
+NAMES = {instrument.value: instrument for instrument in ADMINISTERED}
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 DECLINED = "asked-declined"
 
@@ -118,8 +118,8 @@ class Answers:
     @property
     def safety(self) -> Answer | None:
         """The answer to the item that asks of self-harm, where the form has one."""
-        item = SAFETY_ITEM.get(self.form.instrument)
-        return next((a for a in self.given if item and a.question.item == item), None)
+        safety = self.form.instrument.spec.safety
+        return next((a for a in self.given if safety and a.question.item == safety.item), None)
 
 
 @cache
@@ -137,7 +137,7 @@ def questionnaire(name: str) -> dict[str, Any]:
 def form(name: str) -> Form:
     """The form of that name. Raises KeyError for one that we do not have."""
     content = questionnaire(name)
-    instrument = Instrument(name)
+    instrument = NAMES[name]
     stem = next(item["text"] for item in content["item"] if item["type"] == "display")
     return Form(
         name=name,
@@ -145,14 +145,11 @@ def form(name: str) -> Form:
         title=content["title"],
         language=content["language"],
         canonical=f"{content['url']}|{content['version']}",
-        total_code=TOTAL_CODES[instrument],
+        total_code=coding_of(instrument, "total")[0],
         stem=stem,
         questions=tuple(_question(item) for item in content["item"] if item["type"] == "choice"),
         copyright=content["copyright"],
     )
-
-
-TOTAL_CODES = {Instrument.PHQ9: "44261-6", Instrument.PHQ2: "55758-7"}
 
 
 def _question(item: dict[str, Any]) -> Question:

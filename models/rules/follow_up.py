@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ
-from fhir_adapters.facts import Administration, Instrument, PatientRecord
+from fhir_adapters.facts import Administration, PatientRecord
+from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.screening import total_of
 
 
@@ -24,9 +24,9 @@ class Care:
 
 
 def latest_care(chart: PatientRecord) -> Care:
-    """What the chart holds of it; what is dated in the future is left out."""
+    """What the chart holds of it; not what is dated in the future, nor forms that ask nothing of suicide."""
     totals: dict[Instrument, date] = {}
-    for form in chart.of(*NINE_ITEM_PHQ, Instrument.EPDS):
+    for form in chart.of(*SAFETY_ITEMS):
         if form.when and not form.when.future and total_of(form) is not None:
             totals[form.instrument] = max(form.when.day, totals.get(form.instrument, date.min))
     visits = (
@@ -49,8 +49,6 @@ def is_followed_up(care: Care, form: Administration) -> bool:
     """A later total of PHQ-9 or PHQ-9M (for an EPDS also EPDS), or a later visit for depression, not this one."""
     if form.when is None:
         return False
-    instruments = [*NINE_ITEM_PHQ]
-    if form.instrument is Instrument.EPDS:
-        instruments.append(Instrument.EPDS)
     day = form.when.day
-    return any(last is not None and last > day for last in (care.visit, care.total(*instruments)))
+    later = (care.visit, care.total(*NINE_ITEM_PHQ, form.instrument))
+    return any(last is not None and last > day for last in later)

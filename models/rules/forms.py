@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ, SAFETY_ITEM
-from fhir_adapters.facts import Administration, AnswerState, Instrument, ItemAnswer, PatientRecord
+from fhir_adapters.facts import Administration, AnswerState, ItemAnswer, PatientRecord
+from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS
 
 
 def said_yes(form: Administration, *items: str) -> tuple[ItemAnswer, ...]:
@@ -22,24 +22,23 @@ def all_refused(form: Administration, *items: str) -> bool:
 
 def left_blank(form: Administration) -> bool:
     """R5: any of items 3-8 answered and item 9 not (items 1-2 alone are a PHQ-2); any EPDS item, and not item 10."""
-    epds = form.instrument is Instrument.EPDS
-    others = range(1, 10) if epds else range(3, 9)
-    last = form.answer(SAFETY_ITEM[form.instrument])
-    answered = any(form.score(str(n)) is not None for n in others)
+    last = form.safety_answer
+    aside = {SAFETY_ITEMS[form.instrument].item, *(("1", "2") if form.instrument in NINE_ITEM_PHQ else ())}
+    answered = any(form.score(item) is not None for item in form.instrument.spec.items if item not in aside)
     return answered and (last is None or last.state is AnswerState.BLANK)
 
 
 def latest_answered(chart: PatientRecord) -> dict[str, date]:
-    """The last day on which each of the two questions, PHQ item 9 and EPDS item 10, was answered."""
+    """Family of instruments -> the last day on which its question on self-harm was answered."""
     latest: dict[str, date] = {}
-    for form in chart.of(*NINE_ITEM_PHQ, Instrument.EPDS):
-        item = SAFETY_ITEM[form.instrument]
-        if form.when and form.score(item) is not None:
-            latest[item] = max(form.when.day, latest.get(item, date.min))
+    for form in chart.of(*SAFETY_ITEMS):
+        family, answer = form.instrument.spec.family, form.safety_answer
+        if form.when and answer and answer.score is not None:
+            latest[family] = max(form.when.day, latest.get(family, date.min))
     return latest
 
 
 def answered_since(latest: Mapping[str, date], form: Administration) -> bool:
     """Whether the same question was answered on the same day or later."""
-    last = latest.get(SAFETY_ITEM[form.instrument])
+    last = latest.get(form.instrument.spec.family)
     return form.when is not None and last is not None and last >= form.when.day

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ, SAFETY_ITEM, TEEN_QUESTIONS
-from fhir_adapters.facts import Administration, AnswerState, Course, Instrument, ItemAnswer, PatientRecord
+from fhir_adapters.facts import Administration, AnswerState, Course, ItemAnswer, PatientRecord
+from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.conditions import severity
 from fhir_adapters.reading.screening import total_of
 from models.rules.findings import (
@@ -32,7 +32,6 @@ from models.rules.merging import one_per_event
 from models.rules.ordering import by_graveness, by_urgency, is_history
 from models.rules.supersession import LaterEvidence, Since, item_9_endorsed
 from models.rules.timing import (
-    EPDS_POSITIVE_DAYS,
     POSITIVE_DAYS,
     RECENT_DAYS,
     acute_level,
@@ -133,19 +132,17 @@ def self_harm_items(chart: PatientRecord) -> list[SafetyFinding]:
     R6: a PHQ-9 total of 25 or an EPDS total of 28 cannot be reached without the item. The two further questions
     of PHQ-9M count as item 9 does. Sources: docs/clinical-sources.md S1, S2.
     """
-    forms = chart.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.EPDS)
+    forms = chart.of(*SAFETY_ITEMS)
     if not forms:
         return []
     findings = []
     evidence = LaterEvidence(chart)
     latest = latest_answered(chart)
     for form in forms:
-        epds = form.instrument is Instrument.EPDS
-        least, most = (28, 30) if epds else (25, 27)
-        answer = form.answer(SAFETY_ITEM[form.instrument])
-        teen = tuple(a for name in TEEN_QUESTIONS if (a := form.answer(name)) and a.yes)
-        level = positive_level(chart, form.when, EPDS_POSITIVE_DAYS if epds else POSITIVE_DAYS)
-        if (answer and item_9_endorsed(form)) or teen:
+        spec, safety, answer = form.instrument.spec, SAFETY_ITEMS[form.instrument], form.safety_answer
+        further = tuple(a for name in safety.further if (a := form.answer(name)) and a.yes)
+        level = positive_level(chart, form.when, safety.positive_days)
+        if (answer and item_9_endorsed(form)) or further:
             items = (answer,) if answer and item_9_endorsed(form) else ()
             findings.append(
                 form_finding(
@@ -154,11 +151,11 @@ def self_harm_items(chart: PatientRecord) -> list[SafetyFinding]:
                     kind=Kind.SELF_HARM_ITEM,
                     level=level,
                     form=form,
-                    items=(*items, *teen),
-                    since=evidence.since(form, acute=False, item_9=not epds),
+                    items=(*items, *further),
+                    since=evidence.since(form, acute=False, item_9=form.instrument in NINE_ITEM_PHQ),
                 )
             )
-        elif form.total is not None and least <= form.total <= most:
+        elif form.total is not None and spec.total_of_others < form.total <= spec.top_total:
             since = evidence.since(form, acute=False)  # an item 9 of 0 does not lower a total
             findings.append(
                 form_finding(chart, rule="R6", kind=Kind.TOTAL_IMPLIES_ITEM, level=level, form=form, since=since)
@@ -193,9 +190,6 @@ def _unanswered(chart: PatientRecord, form: Administration, answers: Iterable[It
     return findings
 
 
-CUTS = {Instrument.PHQ9: 10, Instrument.PHQ9M: 10, Instrument.PHQ2: 3, Instrument.EPDS: 13}
-
-
 def depression_totals(chart: PatientRecord) -> list[SafetyFinding]:
     """R6: PHQ-9 or PHQ-9M >= 10, PHQ-2 >= 3, EPDS >= 13, up to 90 days old; from day 15 only without follow-up since.
 
@@ -205,14 +199,15 @@ def depression_totals(chart: PatientRecord) -> list[SafetyFinding]:
         return []
     findings = []
     care = latest_care(chart)
-    for form in chart.of(Instrument.PHQ9, Instrument.PHQ9M, Instrument.PHQ2, Instrument.EPDS):
+    for form in chart.of(*DEPRESSION_CUTS):
         total = total_of(form)
         days = chart.days_since(form.when)
-        if total is None or total < CUTS[form.instrument] or (days is not None and days > RECENT_DAYS):
+        if total is None or total < DEPRESSION_CUTS[form.instrument] or (days is not None and days > RECENT_DAYS):
             continue
         if is_superseded(care, form) or (days is not None and days > POSITIVE_DAYS and is_followed_up(care, form)):
             continue
-        severe = form.instrument in NINE_ITEM_PHQ and total >= 20
+        severe_total = form.instrument.spec.severe_total
+        severe = severe_total is not None and total >= severe_total
         level = (Topic.DEPRESSION_FOLLOW_UP, Urgency.PROMPT if severe else Urgency.NOTE)
         findings.append(form_finding(chart, rule="R6", kind=Kind.DEPRESSION_TOTAL, level=level, form=form))
     return findings

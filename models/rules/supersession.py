@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, StrEnum, auto
 
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ, SAFETY_ITEM
-from fhir_adapters.facts import Administration, AnswerState, CodedEvent, Instrument, PatientRecord, When
+from fhir_adapters.facts import Administration, AnswerState, CodedEvent, PatientRecord, When
+from fhir_adapters.instruments import NINE_ITEM_PHQ, SUICIDE_SCREENS
 
 # How many later entries a finding names; a card shows three of them. More are counted.
 MOST_LATER = 20
@@ -69,7 +69,7 @@ def is_complete_negative(form: Administration) -> bool:
     if form.provisional or form.level in ("high", "moderate"):
         return False
     put = [a for a in form.answers if a.state is not AnswerState.BLANK]
-    wanted = {Instrument.CSSRS: ("q1", "q2", "q6"), Instrument.ASQ: ("q1", "q2", "q3", "q4")}.get(form.instrument)
+    wanted = form.instrument.spec.negative_items
     if wanted is None or any(a.yes is not False for a in put):
         return False
     return all(form.yes(item) is False for item in wanted)
@@ -82,8 +82,8 @@ def is_positive(form: Administration) -> bool:
 
 def item_9_endorsed(form: Administration) -> bool:
     """PHQ-9 item 9 (or EPDS item 10) answered above "not at all" ("never")."""
-    item = SAFETY_ITEM[form.instrument]
-    return bool((form.score(item) or 0) >= 1 or form.yes(item))
+    answer = form.safety_answer
+    return answer is not None and ((answer.score or 0) >= 1 or answer.yes is True)
 
 
 class _Lowers(Enum):
@@ -158,7 +158,7 @@ class LaterEvidence:
         if all(entry.what is LaterKind.ITEM_9_ZERO for entry in listed):
             others = [self._entries[n] for n in self._others if n < end]
             listed += [entry for entry in others if entry.form is not found_in][:1]
-        itself = isinstance(found_in, Administration) and not when.future and found_in.instrument in SCREENS
+        itself = isinstance(found_in, Administration) and not when.future and found_in.instrument in SUICIDE_SCREENS
         return Since(
             later=tuple(entry.later(downgrades=lowering(entry)) for entry in listed),
             more=end - itself - len(listed),
@@ -171,9 +171,6 @@ class LaterEvidence:
             return [self._entries[first]]
         of_day = [entry for lowers in can for entry in self._latest.get((when.day, lowers), ())]
         return [e for e in of_day if is_later(when, encounter, e.when, e.encounter)][:1]
-
-
-SCREENS = (Instrument.CSSRS, Instrument.ASQ)
 
 
 def is_later(then: When, encounter: str | None, now: When, now_encounter: str | None) -> bool:
@@ -195,7 +192,7 @@ def _instant(entry: _Entry) -> datetime:
 
 
 def _screens(chart: PatientRecord) -> list[_Entry]:
-    forms = [(form, form.when) for form in chart.of(*SCREENS) if form.when and not form.when.future]
+    forms = [(form, form.when) for form in chart.of(*SUICIDE_SCREENS) if form.when and not form.when.future]
     positive: dict[date, list[Administration]] = {}
     for form, when in forms:
         if is_positive(form):

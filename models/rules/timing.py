@@ -9,7 +9,6 @@ from models.rules.findings import Level, Topic, Urgency
 
 RECENT_DAYS = 90
 POSITIVE_DAYS = 14
-EPDS_POSITIVE_DAYS = 7  # EPDS asks about the past seven days (docs/clinical-sources.md S2)
 SAME_ENCOUNTER_DAYS = 7
 ONE_DAY = timedelta(hours=24)
 

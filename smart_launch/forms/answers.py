@@ -15,14 +15,13 @@ from explanations.words.answers import item_words
 from explanations.words.help_lines import crisis_text
 from explanations.words.language import Language
 from explanations.words.notices import NoticeSettings
-from fhir_adapters.facts import AnswerState, Instrument, ItemAnswer
+from fhir_adapters.facts import AnswerState, ItemAnswer
+from fhir_adapters.instruments import DEPRESSION_CUTS, Instrument
 from fhir_adapters.writing.questionnaires import NAMES, Answer, Answers, Form, Question, State, form
 from smart_launch.errors import NotAllowed
 
 PREFIX = "q-"
 DECLINED = "declined"
-# From which total of a PHQ-2 on the PHQ-9 is completed (docs/clinical-sources.md S1).
-PHQ2_CUT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ def calls_for_phq9(answers: Answers) -> bool:
     if answers.form.instrument is not Instrument.PHQ2:
         return False
     scores = [a.option.score for a in answers.answered if a.option]
-    return sum(score for score in scores if score is not None) >= PHQ2_CUT
+    return sum(score for score in scores if score is not None) >= DEPRESSION_CUTS[Instrument.PHQ2]
 
 
 def carried_over(answers: Answers) -> Answers:

@@ -14,7 +14,7 @@ from cds_service.cards import dialects
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.settings.deployment import Limits, ServiceFile, TlsTable
 from cds_service.settings.issuers import IssuerTable
-from cds_service.settings.sites import ITEMS, SiteFile, load_config
+from cds_service.settings.sites import MAPPED, SiteFile, load_config
 from cds_service.settings.smart import SmartTable
 from explanations.words import help_lines
 from explanations.words.help_lines import guideline
@@ -53,8 +53,8 @@ def test_every_setting_is_documented() -> None:
         assert any(
             form in CONFIGURATION for form in (f"`{field}`", f"[[{field}]]", f"[{field}]", f"[[issuer.{field}]]")
         ), field
-    for instrument in ITEMS:
-        assert f"`{instrument.value}`" in CONFIGURATION
+    for instrument in MAPPED:
+        assert f"`{instrument}`" in CONFIGURATION
 
 
 def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from builders import (
 from cds_service.settings.sites import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters.access.prefetch import local_template, templates
-from fhir_adapters.codesets.instruments import asked_for, targets
+from fhir_adapters.codesets.questions import screening_codes, targets
 from fhir_adapters.codesets.terminology import code_group, table
 from fhir_adapters.reading.conditions import safety_label
 from fhir_adapters.settings import ReadSettings
@@ -396,7 +396,7 @@ def test_every_code_that_is_read_as_a_screening_answer_or_finding_is_in_the_quer
 
     asked = {code.partition("|")[2] for code in query.partition("code=")[2].split(",")}
 
-    assert asked == set(asked_for()) | findings
+    assert asked == set(screening_codes()) | findings
     assert {target.instrument.value for code, target in targets().items() if code not in asked} == {"audit-c"}
 
 

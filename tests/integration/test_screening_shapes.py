@@ -17,9 +17,9 @@ from builders import (
 )
 
 from fhir_adapters.access.bundles import chart_bundle
-from fhir_adapters.codesets.instruments import ITEM_COUNT, TOP_ITEM, TOP_TOTAL, QuestionnaireMap
+from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.codesets.terminology import table
-from fhir_adapters.facts import Instrument
+from fhir_adapters.instruments import SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
@@ -57,7 +57,7 @@ class Spec:
         self.answers, self.english, self.spanish = (
             x if per_item else (x,) * len(items) for x in (answers, english, spanish)
         )
-        self.scores = [n % (TOP_ITEM[instrument] + 1) for n in range(1, len(items) + 1)]
+        self.scores = [n % (instrument.spec.top_item + 1) for n in range(1, len(items) + 1)]
 
 
 SPECS = {
@@ -185,7 +185,7 @@ ALL_TOTALS = {spec.total: spec.instrument for spec in SPECS.values()} | {"99046-
 @pytest.mark.parametrize("code", ALL_TOTALS)
 def test_cdsh_217_a_total_alone_is_read_in_every_shape(code: str, shape: str) -> None:
     instrument = ALL_TOTALS[code]
-    highest = TOP_TOTAL[instrument]
+    highest = instrument.spec.top_total
 
     for number in (0, highest):
         (form,) = record_of(observation(LOINC, code, TODAY, TOTALS[shape](number))).administrations
@@ -199,7 +199,7 @@ def test_a_total_is_checked_against_the_items(name: str) -> None:
     spec = SPECS[name]
     right = sum(spec.scores)
 
-    for total, kinds in ((right, []), (right - 1, ["contradiction"]), (TOP_TOTAL[spec.instrument] + 5, ["out-of-range"]), (-3, ["out-of-range"])):  # fmt: skip
+    for total, kinds in ((right, []), (right - 1, ["contradiction"]), (spec.instrument.spec.top_total + 5, ["out-of-range"]), (-3, ["out-of-range"])):  # fmt: skip
         chart = [*panel(spec, "integer"), observation(LOINC, spec.total, TODAY, {"valueInteger": total})]
         assert [a.kind for a in read(spec, *chart).anomalies] == kinds, total
 
@@ -351,7 +351,7 @@ def test_the_single_question_in_a_published_example_is_no_part_of_audit_c() -> N
 
 
 def test_every_code_of_the_list_is_read_or_known_to_be_left_alone() -> None:
-    from fhir_adapters.codesets.instruments import targets
+    from fhir_adapters.codesets.questions import targets
 
     left_alone = (
         "functional",
@@ -378,7 +378,7 @@ def test_every_code_of_the_list_is_read_or_known_to_be_left_alone() -> None:
 
 
 def test_every_instrument_has_its_scale() -> None:
-    graded = [i for i in Instrument if i not in (Instrument.CSSRS, Instrument.ASQ)]
+    published = {"phq-9": 27, "phq-9m": 27, "phq-2": 6, "epds": 30, "gad-7": 21, "audit-c": 12}
 
-    for instrument in graded:
-        assert TOP_TOTAL[instrument] == TOP_ITEM[instrument] * ITEM_COUNT[instrument]
+    assert {i: i.spec.top_total for i in Instrument if not i.spec.yes_no} == published
+    assert [i.spec.total_of_others + 1 for i in SAFETY_ITEMS] == [25, 25, 28]

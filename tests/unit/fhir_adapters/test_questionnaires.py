@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_adapters.codesets.instruments import ITEM_COUNT, targets
+from fhir_adapters.codesets.questions import targets
 from fhir_adapters.codesets.terminology import LOINC, table
-from fhir_adapters.facts import Instrument
-from fhir_adapters.reading.answers import answer_codes
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.answers import scores_by_code
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, NAMES, Answer, Answers, State, form, questionnaire
 
@@ -26,7 +26,7 @@ def test_every_item_asks_what_its_verified_code_says_in_the_order_of_the_instrum
     found = form(name)
     counted = [q for q in found.questions if q.item]
 
-    assert [q.item for q in counted] == [str(n) for n in range(1, ITEM_COUNT[found.instrument] + 1)]
+    assert [q.item for q in counted] == list(found.instrument.spec.items)
     assert {targets()[q.code].instrument for q in counted} == {Instrument.PHQ9}
     assert all(q.link_id == f"/{q.code}" and q.required for q in counted)
     assert targets()[found.total_code].instrument is found.instrument
@@ -35,7 +35,7 @@ def test_every_item_asks_what_its_verified_code_says_in_the_order_of_the_instrum
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_in_the_file_are_those_of_the_verified_answer_codes(name: str) -> None:
-    scores = answer_codes()[0]
+    scores = scores_by_code(Instrument.PHQ9)
 
     for question in form(name).questions:
         if question.item:

@@ -1,0 +1,90 @@
+"""Which code asks which question: by LOINC, or by a site's own map for forms without standard codes.
+
+ASQ has no LOINC codes, and none was found for EPDS item 10. Does not read answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical, table
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.resources import r4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionnaireMap:
+    """A site's map of one form without standard codes (docs/operations.md).
+
+    `source` is the Questionnaire's canonical (`form`) or a code system; `items` maps linkId or code to an
+    item: "1".."10", "total", or "q1".."q6", "q6_recent", "acuity".
+    """
+
+    instrument: Instrument
+    source: str
+    items: Mapping[str, str]
+    form: bool = True
+
+
+def item_names(instrument: Instrument) -> set[str]:
+    """What a site calls the questions of an instrument in its map."""
+    spec = instrument.spec
+    further = spec.safety.further if spec.safety else ()
+    return set(spec.items) if spec.yes_no else {*(f"item{item}" for item in spec.items), "total", *further}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a code or linkId asks: `item`, or "total", "panel", "level", "most-severe"."""
+
+    instrument: Instrument
+    item: str
+
+
+@cache
+def targets() -> dict[str, Target]:
+    """LOINC (and two SNOMED) codes to the instrument and item that they stand for."""
+    groups = {i.spec.code_group: i for i in Instrument if i.spec.code_group}
+    known: dict[str, Target] = {}
+    for row in table("instruments"):
+        match = re.match(rf"({'|'.join(groups)})\.(item\d+(?:_recent)?|total|panel)", row["group"])
+        if match and not row["code"].startswith("("):
+            instrument, part = groups[match[1]], match[2]
+            item = part.replace("item", "q" if instrument.spec.yes_no else "")
+            known[row["code"]] = Target(instrument=instrument, item=item)
+    # Nursing-home (MDS) form of item 9: presence is yes/no, frequency 0-3 (docs/clinical-sources.md S1).
+    known["54652-3"] = Target(instrument=Instrument.PHQ9, item="9")
+    known["54653-1"] = Target(instrument=Instrument.PHQ9, item="9")
+    known["93374-7"] = Target(instrument=Instrument.CSSRS, item="level")
+    known["93293-9"] = Target(instrument=Instrument.CSSRS, item="most-severe")
+    return known
+
+
+def coding_of(instrument: Instrument, part: str) -> tuple[str, str]:
+    """LOINC code and display of an instrument's "panel" or "total". Raises KeyError where the code set has none."""
+    for row in table("instruments"):
+        if row["system"] == LOINC and row["group"].split(" ")[0] == f"{instrument.spec.code_group}.{part}":
+            return row["code"], row["display"]
+    raise KeyError(f"{instrument} {part}")
+
+
+def screening_codes() -> tuple[str, ...]:
+    """The codes of `targets` that rules or pages have a use for; inputs of the models alone are asked for elsewhere."""
+    return tuple(code for code, target in targets().items() if not target.instrument.spec.input_only)
+
+
+def target_of(concept: r4.CodeableConcept | None, maps: Iterable[QuestionnaireMap]) -> Target | None:
+    """What a code asks, by standard code or by a site's map of a local code system."""
+    for coding in concept.coding if concept else ():
+        if not coding.code:
+            continue
+        # A listed code whose system was left out is read all the same: unknown reads as worse (rule R4).
+        if (not coding.system or canonical(coding.system) in (LOINC, SNOMED)) and coding.code in targets():
+            return targets()[coding.code]
+        for site_map in maps:
+            if site_map.source == coding.system and coding.code in site_map.items:
+                return Target(instrument=site_map.instrument, item=site_map.items[coding.code])
+    return None

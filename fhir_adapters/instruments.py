@@ -1,0 +1,187 @@
+"""The screening instruments, one row each: scale, questions, cut scores, and how each is found and shown.
+
+A new instrument is a row here, and rows for its codes in `codesets/instruments.csv` (its answers in other words, in
+`codesets/answer_words.csv`). Every field is given for every instrument; a row that lacks one does not import. No FHIR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+class Severity(StrEnum):
+    """Names of the published bands of a total (docs/clinical-sources.md S1). They name a total, not a person."""
+
+    MINIMAL = "minimal"
+    MILD = "mild"
+    MODERATE = "moderate"
+    MODERATELY_SEVERE = "moderately severe"
+    SEVERE = "severe"
+
+
+Bands = tuple[tuple[int, Severity], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How each question is answered: 0 to `top`.
+
+    `codes`: groups of answer codes in `codesets/instruments.csv`; `words`: the options of `codesets/answer_words.csv`.
+    """
+
+    top: int
+    codes: tuple[str, ...]
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyItem:
+    """The question of a graded instrument that asks about self-harm or suicide.
+
+    positive_days: how long an answer above 0 counts as positive (R7). further: questions outside the total that count
+    as the item does (docs/clinical-sources.md S1).
+    """
+
+    item: str
+    positive_days: int
+    further: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentSpec:
+    """One instrument.
+
+    family: instruments with the same questions and scale, read alike. code_group: its group in
+    `codesets/instruments.csv`; None without standard codes. items: the questions, of a graded instrument those of the
+    total. scale: None where every question is answered yes or no. bands: from which total each name holds; None: no
+    trend is shown. depression_cut: from which total depression is followed up (R6); severe_total: and how soon.
+    safety: None where no single graded question asks about self-harm. negative_items: those that a complete negative
+    answers with no (R3); None: it never lowers a finding. known_by: pattern of addresses of its forms, for those that
+    cannot be read. administered: the app puts it (`writing/forms/`). site_map: a site may map its questions.
+    input_only: asked for as input of the models alone. home: its own page, by guideline link.
+    """
+
+    title: str
+    family: str
+    code_group: str | None
+    items: tuple[str, ...]
+    scale: Scale | None
+    bands: Bands | None
+    depression_cut: int | None
+    severe_total: int | None
+    safety: SafetyItem | None
+    negative_items: tuple[str, ...] | None
+    known_by: str | None
+    administered: bool
+    site_map: bool
+    input_only: bool
+    home: str | None
+
+    @property
+    def yes_no(self) -> bool:
+        """Whether every question is answered yes or no."""
+        return self.scale is None
+
+    @property
+    def top_item(self) -> int:
+        """The highest score of a question; 1 for a yes."""
+        return self.scale.top if self.scale else 1
+
+    @property
+    def top_total(self) -> int:
+        """The highest total."""
+        return self.top_item * len(self.items)
+
+    @property
+    def total_of_others(self) -> int:
+        """The highest total that can be reached without the question on self-harm (R6)."""
+        return self.top_total - self.top_item
+
+
+# "Not at all" to "nearly every day"; the code of GAD-7 item 2 means "more than half the days".
+FREQUENCY = Scale(top=3, codes=("LL358-3", "gad7.item2"), words="phq, gad-7")
+EPDS_OPTIONS = Scale(top=3, codes=FREQUENCY.codes, words="epds")
+DRINKING = Scale(top=4, codes=("auditc.item1", "auditc.item2", "auditc.item3"), words="audit-c")
+
+PHQ_BANDS = (
+    (0, Severity.MINIMAL),
+    (5, Severity.MILD),
+    (10, Severity.MODERATE),
+    (15, Severity.MODERATELY_SEVERE),
+    (20, Severity.SEVERE),
+)
+GAD_BANDS = ((0, Severity.MINIMAL), (5, Severity.MILD), (10, Severity.MODERATE), (15, Severity.SEVERE))
+
+
+def numbered(count: int, prefix: str = "") -> tuple[str, ...]:
+    """Items 1 to `count`."""
+    return tuple(f"{prefix}{number}" for number in range(1, count + 1))
+
+
+class Instrument(StrEnum):
+    """The screening instruments that are read. Scales, cuts and windows: docs/clinical-sources.md S1 to S4."""
+
+    spec: InstrumentSpec
+
+    def __new__(cls, value: str, spec: InstrumentSpec) -> Self:
+        """A member whose value is the id alone."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.spec = spec
+        return member
+
+    PHQ9 = "phq-9", InstrumentSpec(
+        title="PHQ-9", family="phq-9", code_group="phq9", known_by="phq", home=None,
+        items=numbered(9), scale=FREQUENCY, bands=PHQ_BANDS, depression_cut=10, severe_total=20,
+        safety=SafetyItem(item="9", positive_days=14, further=()), negative_items=None,
+        administered=True, site_map=False, input_only=False,
+    )  # fmt: skip
+    PHQ9M = "phq-9m", InstrumentSpec(
+        title="PHQ-9M", family="phq-9", code_group="phq9m", known_by="phq", home=None,
+        items=numbered(9), scale=FREQUENCY, bands=PHQ_BANDS, depression_cut=10, severe_total=20,
+        safety=SafetyItem(item="9", positive_days=14, further=("past_month_thoughts", "lifetime_attempt")),
+        negative_items=None, administered=False, site_map=True, input_only=False,
+    )  # fmt: skip
+    PHQ2 = "phq-2", InstrumentSpec(
+        title="PHQ-2", family="phq-2", code_group="phq2", known_by="phq", home=None,
+        items=numbered(2), scale=FREQUENCY, bands=None, depression_cut=3, severe_total=None,  # cut: Arroll 2010
+        safety=None, negative_items=None, administered=True, site_map=False, input_only=False,
+    )  # fmt: skip
+    # EPDS asks about the past seven days; no LOINC code was found for item 10, so a site maps it.
+    EPDS = "epds", InstrumentSpec(
+        title="EPDS", family="epds", code_group="epds", known_by="epds|edinburgh", home=None,
+        items=numbered(10), scale=EPDS_OPTIONS, bands=None, depression_cut=13, severe_total=None,
+        safety=SafetyItem(item="10", positive_days=7, further=()), negative_items=None,
+        administered=False, site_map=True, input_only=False,
+    )  # fmt: skip
+    CSSRS = "c-ssrs", InstrumentSpec(
+        title="C-SSRS", family="c-ssrs", code_group="cssrs.screener", known_by="c-?ssrs|columbia", home="cssrs-triage",
+        items=(*numbered(6, "q"), "q6_recent"), scale=None, bands=None, depression_cut=None, severe_total=None,
+        safety=None, negative_items=("q1", "q2", "q6"), administered=False, site_map=True, input_only=False,
+    )  # fmt: skip
+    ASQ = "asq", InstrumentSpec(
+        title="ASQ", family="asq", code_group=None, known_by=r"\basq\b", home="nimh-asq",
+        items=(*numbered(4, "q"), "acuity"), scale=None, bands=None, depression_cut=None, severe_total=None,
+        safety=None, negative_items=numbered(4, "q"), administered=False, site_map=True, input_only=False,
+    )  # fmt: skip
+    GAD7 = "gad-7", InstrumentSpec(
+        title="GAD-7", family="gad-7", code_group="gad7", known_by=None, home=None,
+        items=numbered(7), scale=FREQUENCY, bands=GAD_BANDS, depression_cut=None, severe_total=None,
+        safety=None, negative_items=None, administered=False, site_map=False, input_only=False,
+    )  # fmt: skip
+    AUDITC = "audit-c", InstrumentSpec(
+        title="AUDIT-C", family="audit-c", code_group="auditc", known_by=None, home=None,
+        items=numbered(3), scale=DRINKING, bands=None, depression_cut=None, severe_total=None,
+        safety=None, negative_items=None, administered=False, site_map=False, input_only=True,
+    )  # fmt: skip
+
+
+# Parts of the rows, for those who read one kind of instrument alone.
+SAFETY_ITEMS = {i: i.spec.safety for i in Instrument if i.spec.safety}
+DEPRESSION_CUTS = {i: i.spec.depression_cut for i in Instrument if i.spec.depression_cut}
+SUICIDE_SCREENS = tuple(i for i in Instrument if i.spec.negative_items)
+# The nine-item PHQ, for adults and for adolescents: the rules read both alike.
+NINE_ITEM_PHQ = tuple(i for i in Instrument if i.spec.family == Instrument.PHQ9.spec.family)
+ADMINISTERED = tuple(i for i in Instrument if i.spec.administered)

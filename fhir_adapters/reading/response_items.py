@@ -1,0 +1,66 @@
+"""The questions of a QuestionnaireResponse: every item, and those that are known questions with their answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from fhir_adapters.codesets.questions import QuestionnaireMap, Target, targets
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.resources import r4
+
+
+def questionnaire_targets(
+    response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap]
+) -> list[tuple[Target, r4.Value]]:
+    """Each answered or blank question of a known form, by the site's map first, then by LOINC linkId.
+
+    R4 items carry no code, so the LOINC code is the linkId itself or the last part of its path.
+    """
+    canonical_url = (response.questionnaire or "").partition("|")[0]
+    site_items: dict[str, Target] = {}
+    for site_map in maps:
+        if site_map.source == canonical_url:
+            site_items |= {
+                link: Target(instrument=site_map.instrument, item=item) for link, item in site_map.items.items()
+            }
+    read: list[tuple[Target, r4.Value]] = []
+    for item in items_of(response):
+        if not item.link_id and not item.definition:
+            continue
+        target = site_items.get(item.link_id or "") or _loinc_target(item)
+        if target:
+            # Each of several answers is kept; putting the form together keeps the worst.
+            read += [(target, answer) for answer in _distinct(item.answer)] or [(target, r4.Value())]
+    teen = any(t.instrument is Instrument.PHQ9M for t, _ in read)
+    if teen:
+        read = [
+            (replace(t, instrument=Instrument.PHQ9M), v) if t.instrument is Instrument.PHQ9 else (t, v) for t, v in read
+        ]
+    return read
+
+
+def _distinct(answers: Sequence[r4.Answer]) -> Iterable[r4.Answer]:
+    """The answers, those that were sent several times once."""
+    return answers if len(answers) < 2 else {msgspec.json.encode(answer): answer for answer in answers}.values()
+
+
+def items_of(response: r4.QuestionnaireResponse) -> Iterator[r4.QuestionnaireItem]:
+    """Every item of a response, in order, however deep; without recursion, whose depth a sender would choose."""
+    left = list(reversed(response.item))
+    while left:
+        item = left.pop()
+        yield item
+        left += reversed([*item.item, *(inner for answer in item.answer for inner in answer.item)])
+
+
+def _loinc_target(item: r4.QuestionnaireItem) -> Target | None:
+    """By the LOINC code that ends the linkId or the definition; R4 items carry no code of their own."""
+    for text in (item.link_id, item.definition):
+        match = re.search(r"(?:^|[^0-9A-Za-z])(\d{4,6}-\d)$", text or "")
+        if match and match[1] in targets():
+            return targets()[match[1]]
+    return None
