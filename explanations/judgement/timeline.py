@@ -1,7 +1,7 @@
 """A chart to what stands on a time axis: results of one instrument, medicines for mood, visits.
 
-Values alone; `plots` draws them, `trend_words` says them. Only results with a whole date that is not in the future are
-placed; the others are in the table. Nothing is filled in: an incomplete form has no total.
+Values alone; `pictures` draws them, `words.trends` says them. Only results with a whole date that is not in the future
+are placed; the others are in the table. Nothing is filled in: an incomplete form has no total.
 """
 
 from __future__ import annotations
@@ -12,15 +12,25 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, TITLES, TOP_TOTAL
+from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, TOP_TOTAL
 from fhir_adapters.facts import Administration, Instrument, ItemAnswer, MedicineUse, PatientRecord, When
 from fhir_adapters.reading.medications import MOST_NAME, as_line
 from fhir_adapters.reading.screening import complete, total_of
 from models.inputs.feature_schema import ANTIDEPRESSANTS
 
-# Names of the published bands (docs/clinical-sources.md S1). They name a total, not a person.
-PHQ_BANDS = ((0, "minimal"), (5, "mild"), (10, "moderate"), (15, "moderately severe"), (20, "severe"))
-GAD_BANDS = ((0, "minimal"), (5, "mild"), (10, "moderate"), (15, "severe"))
+
+class Band(StrEnum):
+    """A band of totals (docs/clinical-sources.md S1). It names a total, not a person."""
+
+    MINIMAL = "minimal"
+    MILD = "mild"
+    MODERATE = "moderate"
+    MODERATELY_SEVERE = "moderately-severe"
+    SEVERE = "severe"
+
+
+PHQ_BANDS = ((0, Band.MINIMAL), (5, Band.MILD), (10, Band.MODERATE), (15, Band.MODERATELY_SEVERE), (20, Band.SEVERE))
+GAD_BANDS = ((0, Band.MINIMAL), (5, Band.MILD), (10, Band.MODERATE), (15, Band.SEVERE))
 # Of the class of anticonvulsants, those that are also given for mood. General knowledge, not verified at its source.
 MOOD_STABILISERS = ("carbamazepine", "divalproex", "divalproex sodium", "lamotrigine", "valproate", "valproic acid")
 
@@ -63,7 +73,7 @@ class Point:
 class Lane:
     """One active medicine for mood: what it is called, and the whole days of its orders, earliest first.
 
-    `undated`: an order of it has no whole date, or one in the future.
+    `label` is "" where no order names it. `undated`: an order of it has no whole date, or one in the future.
     """
 
     label: str
@@ -81,11 +91,14 @@ class VisitDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """All results of an instrument, earliest first, those without a place at the end; with medicines and visits."""
+    """All results of an instrument, earliest first, those without a place at the end; with medicines and visits.
 
-    title: str
+    `instruments`: those on file, or the first that could be.
+    """
+
+    instruments: tuple[Instrument, ...]
     top: int
-    bands: tuple[tuple[int, str], ...]
+    bands: tuple[tuple[int, Band], ...]
     today: date
     points: tuple[Point, ...]
     lanes: tuple[Lane, ...]
@@ -100,21 +113,18 @@ class Timeline:
 
 def phq9_timeline(chart: PatientRecord) -> Timeline:
     """PHQ-9 and PHQ-9M, which have the same scale, with item 9."""
-    kinds = [kind for kind in NINE_ITEM_PHQ if chart.of(kind)] or [Instrument.PHQ9]
-    return _timeline(chart, NINE_ITEM_PHQ, " and ".join(TITLES[kind] for kind in kinds), PHQ_BANDS)
+    return _timeline(chart, NINE_ITEM_PHQ, PHQ_BANDS)
 
 
 def gad7_timeline(chart: PatientRecord) -> Timeline:
     """GAD-7."""
-    return _timeline(chart, (Instrument.GAD7,), TITLES[Instrument.GAD7], GAD_BANDS)
+    return _timeline(chart, (Instrument.GAD7,), GAD_BANDS)
 
 
-def _timeline(
-    chart: PatientRecord, kinds: tuple[Instrument, ...], title: str, bands: tuple[tuple[int, str], ...]
-) -> Timeline:
+def _timeline(chart: PatientRecord, kinds: tuple[Instrument, ...], bands: tuple[tuple[int, Band], ...]) -> Timeline:
     points = sorted((_point(form) for form in chart.of(*kinds)), key=_order)
     return Timeline(
-        title=title,
+        instruments=tuple(kind for kind in kinds if chart.of(kind)) or kinds[:1],
         top=TOP_TOTAL[kinds[0]],
         bands=bands,
         today=chart.today,
@@ -180,7 +190,7 @@ def _lane(name: str, uses: list[MedicineUse]) -> Lane:
     strengths = [re.sub(r" ?(mc?g)$", r" \1", found[0].lower()) for use in uses if (found := STRENGTH.search(use.name))]
     whole = [use.when.day for use in uses if use.when and not (use.when.future or use.when.partial)]
     label = as_line(f"{name[:1].upper()}{name[1:]} {', '.join(dict.fromkeys(strengths))}", MOST_NAME)
-    return Lane(label=label or "Medicine", days=tuple(sorted(set(whole))), undated=len(whole) < len(uses))
+    return Lane(label=label, days=tuple(sorted(set(whole))), undated=len(whole) < len(uses))
 
 
 def visit_days(chart: PatientRecord) -> tuple[VisitDay, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from explanations.judgement.timeline import Lane, Point, State, Timeline, VisitDay
 from explanations.pictures.svg import el, text, text_width, words
 from explanations.pictures.trend_layout import MARK, Frame, segments, shortened
-from explanations.words.phrasebook import day
+from explanations.words.language import Language
+from explanations.words.trends import BAND_WORDS
 
 LANE_HEIGHT = 32.0
 KEY_LINE = 16.0
@@ -40,29 +41,40 @@ def halo(said: str, x: float, y: float, anchor: str) -> str:
     return el("text", words(said), **placed, fill="var(--ink)", stroke_linejoin="round", **look)
 
 
-def medicine_lane(lane: Lane, frame: Frame, y: float) -> list[str]:
+def medicine_lane(lane: Lane, frame: Frame, y: float, say: Language) -> list[str]:
     """A medicine: its name, a line from its first order, a tick for each; open at today's end, as it is active.
 
     Dashed from the left edge where no order has a whole date.
     """
     left, right, line = frame.area.left, frame.area.right, y + 22
     before = bool(lane.days) and lane.days[0] < frame.start
-    began = f", since {day(lane.days[0])}" if before else "" if lane.days else ", date of the order not recorded"
+    name = shortened(lane.label or say("Medicine"), right - left - text_width(_begun(lane, frame, "", say)))
     inside = [when for when in lane.days if frame.shows(when)]
     x = left if before or not lane.days else frame.x(lane.days[0])
     dashes: dict[str, str | float] = {} if lane.days else {"stroke_dasharray": "2 3"}
     return [
-        text(shortened(lane.label, right - left - text_width(began)) + began, left, y + 12),
+        text(_begun(lane, frame, name, say), left, y + 12),
         el("line", x1=x, y1=line, x2=right, y2=line, stroke="var(--bar)", stroke_width=3, **dashes),
         *(_tick(frame.x(when), line - 5, line + 5) for when in inside),
     ]
 
 
-def visit_lane(visits: Sequence[VisitDay], frame: Frame, y: float) -> list[str]:
+def _begun(lane: Lane, frame: Frame, medicine: str, say: Language) -> str:
+    """The name of a medicine, with what the lane cannot show of its first order."""
+    if not lane.days:
+        return say("{medicine}, date of the order not recorded", medicine=medicine)
+    if lane.days[0] < frame.start:
+        # Translators: the date of the first order of a medicine.
+        return say("{medicine}, since {date}", medicine=medicine, date=say.day(lane.days[0]))
+    return medicine
+
+
+def visit_lane(visits: Sequence[VisitDay], frame: Frame, y: float, say: Language) -> list[str]:
     """Visits as ticks on one line; those for mental health are taller and solid to below the line."""
     mental = any(visit.mental_health for visit in visits)
     line = y + 22
-    said = "Visits" + (" (long: mental health)" if mental else "")
+    # Translators: the key of a chart: visits for mental health have a long tick.
+    said = say("Visits (long: mental health)") if mental else say("Visits")
     return [
         text(said, frame.area.left, y + 12),
         el("line", x1=frame.area.left, y1=line, x2=frame.area.right, y2=line, stroke="var(--axis)"),
@@ -79,7 +91,7 @@ def _tick(x: float, top: float, bottom: float) -> str:
     return el("line", x1=x, y1=top, x2=x, y2=bottom, stroke="var(--bar)", stroke_width=2)
 
 
-def key_entries(points: Sequence[Point]) -> list[Entry]:
+def key_entries(points: Sequence[Point], say: Language) -> list[Entry]:
     """What the marks and lines that occur mean."""
 
     def marked(state: State, *, safety: bool = False) -> Callable[[float, float], str]:
@@ -88,13 +100,13 @@ def key_entries(points: Sequence[Point]) -> list[Entry]:
     shown = {(point.state, bool(point.item_9_score)) for point in points}
     entries: list[Entry] = []
     if any(safety and state is not State.CONTRADICTORY for state, safety in shown):
-        entries.append((marked(State.COMPLETE, safety=True), "item 9 above 0"))
+        entries.append((marked(State.COMPLETE, safety=True), say("item 9 above 0")))
     if any(state is State.INCOMPLETE for state, _ in shown):
-        entries.append((marked(State.INCOMPLETE), "incomplete, no total"))
+        entries.append((marked(State.INCOMPLETE), say("incomplete, no total")))
     if any(state is State.CONTRADICTORY for state, _ in shown):
-        entries.append((marked(State.CONTRADICTORY), "contradictory, no total"))
+        entries.append((marked(State.CONTRADICTORY), say("contradictory, no total")))
     if any(not solid for _, _, solid in segments(points)):
-        entries.append((_dashes, "more than 90 days apart"))
+        entries.append((_dashes, say("more than 90 days apart")))
     return entries
 
 
@@ -103,11 +115,15 @@ def _dashes(x: float, y: float) -> str:
     return el("line", x1=x - 7, y1=y, x2=x + 7, y2=y, **look)
 
 
-def band_entries(timeline: Timeline) -> list[Entry]:
+def band_entries(timeline: Timeline, say: Language) -> list[Entry]:
     """The names of the bands, for a picture that has no room beside the plot."""
     starts = [start for start, _ in timeline.bands]
     ends = [*(start - 1 for start in starts[1:]), timeline.top]
-    return [(None, f"{low}–{high} {name}") for (low, name), high in zip(timeline.bands, ends, strict=True)]
+    return [
+        # Translators: a range of totals and its name, such as "mild".
+        (None, say("{low}–{high} {band}", low=low, high=high, band=say(BAND_WORDS[band])))
+        for (low, band), high in zip(timeline.bands, ends, strict=True)
+    ]
 
 
 def key(entries: Iterable[Entry], left: float, right: float, y: float) -> tuple[list[str], float]:

@@ -2,7 +2,7 @@
 
 Server-rendered, for two widths; the page shows one of them. Colours are variables of the page: `ink`, `muted`, `bar`,
 `band-a`, `band-b`, `axis`, `card`. No colour says better or worse, nothing is joined that is not known, and nothing is
-drawn after the last result. The table of `trend_words.trend_rows` is the full equivalent.
+drawn after the last result. The table of `words.trends.trend_rows` is the full equivalent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from explanations.pictures.plot_parts import (
 )
 from explanations.pictures.svg import Box, el, picture, text
 from explanations.pictures.trend_layout import Frame, labels, segments, time_labels
-from explanations.words.trends import trend_sentence
+from explanations.words.language import Language
+from explanations.words.trends import BAND_WORDS, title_words, trend_sentence
 
 MOST_LANES = 6
 TICKS = {27: (0, 5, 10, 15, 20, 27), 21: (0, 5, 10, 15, 21)}
@@ -44,28 +45,27 @@ NARROW = Width(units=360, plot_height=168, right=8, name="narrow")
 LEFT, ABOVE = 28, 20
 
 
-def trend(timeline: Timeline, width: Width, ident: str) -> str:
+def trend(timeline: Timeline, width: Width, ident: str, say: Language) -> str:
     """The picture, or "" when no result has a place on it. `ident` begins its ids and must be unique on the page."""
     if not timeline.placed:
         return ""
     area = Box(LEFT, ABOVE, width.units - width.right, ABOVE + width.plot_height)
     frame = Frame(start=window(timeline), end=timeline.today, top=timeline.top, area=area)
     shown = [point for point in timeline.placed if point.day and frame.shows(point.day)]
-    below, height = _below(timeline, shown, frame, width)
+    below, height = _below(timeline, shown, frame, width, say)
     drawn = [
-        *_bands(timeline, frame, width),
-        *_scale(timeline, frame),
+        *_bands(timeline, frame, width, say),
+        *_scale(timeline, frame, say),
         *(_line(one, two, frame, solid=solid) for one, two, solid in segments(shown)),
         *(mark(point.state, *frame.at(point), safety=bool(point.item_9_score)) for point in shown),
-        *(halo(label.said, label.x, label.y, label.anchor) for label in labels(shown, frame)),
+        *(halo(label.said, label.x, label.y, label.anchor) for label in labels(shown, frame, say)),
         *below,
     ]
-    return picture(
-        f"{ident}-{width.name}", width.units, height, f"{timeline.title} over time", trend_sentence(timeline), drawn
-    )
+    title = say("{instrument} over time", instrument=title_words(timeline, say))
+    return picture(f"{ident}-{width.name}", width.units, height, title, trend_sentence(timeline, say), drawn)
 
 
-def _bands(timeline: Timeline, frame: Frame, width: Width) -> Iterable[str]:
+def _bands(timeline: Timeline, frame: Frame, width: Width, say: Language) -> Iterable[str]:
     starts = [start for start, _ in timeline.bands]
     for place, (low, high) in enumerate(zip(starts, [*starts[1:], timeline.top], strict=True)):
         upper, lower = frame.y(high), frame.y(low)
@@ -73,16 +73,16 @@ def _bands(timeline: Timeline, frame: Frame, width: Width) -> Iterable[str]:
         wide = frame.area.right - frame.area.left
         yield el("rect", x=frame.area.left, y=upper, width=wide, height=lower - upper, fill=colour)
         if width is WIDE:
-            name = timeline.bands[place][1]
+            name = say(BAND_WORDS[timeline.bands[place][1]])
             yield text(name, frame.area.right + 8, (upper + lower) / 2 + 4, small=True, fill="muted")
 
 
-def _scale(timeline: Timeline, frame: Frame) -> Iterable[str]:
+def _scale(timeline: Timeline, frame: Frame, say: Language) -> Iterable[str]:
     for tick in TICKS[timeline.top]:
         yield text(str(tick), frame.area.left - 6, frame.y(tick) + 4, anchor="end", fill="muted")
     floor = frame.area.bottom
     yield el("line", x1=frame.area.left, y1=floor, x2=frame.area.right, y2=floor, stroke="var(--axis)")
-    for label in time_labels(frame, floor + 18):
+    for label in time_labels(frame, floor + 18, say):
         if label.anchor == "middle":
             yield el("line", x1=label.x, y1=floor, x2=label.x, y2=floor + 4, stroke="var(--axis)")
         yield text(label.said, label.x, label.y, anchor=label.anchor, fill="muted")
@@ -94,24 +94,26 @@ def _line(one: Point, two: Point, frame: Frame, *, solid: bool) -> str:
     return el("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke="var(--bar)", stroke_width=1.5, **dashes)
 
 
-def _below(timeline: Timeline, shown: list[Point], frame: Frame, width: Width) -> tuple[list[str], float]:
+def _below(
+    timeline: Timeline, shown: list[Point], frame: Frame, width: Width, say: Language
+) -> tuple[list[str], float]:
     """What stands under the time axis: lanes, visits, the key and the names of bands; and the height of it all."""
     y = frame.area.bottom + 30
     drawn: list[str] = []
     for lane in timeline.lanes[:MOST_LANES]:
-        drawn += medicine_lane(lane, frame, y)
+        drawn += medicine_lane(lane, frame, y, say)
         y += LANE_HEIGHT
     left_out = len(timeline.lanes) - MOST_LANES
     if left_out > 0:
-        said = f"and {left_out} more in the list of medicines"
+        said = say("and {count} more in the list of medicines", count=left_out)
         drawn.append(text(said, frame.area.left, y + 12, small=True, fill="muted"))
         y += 22
     visits = [visit for visit in timeline.visits if frame.shows(visit.day)]
     if visits:
-        drawn += visit_lane(visits, frame, y)
+        drawn += visit_lane(visits, frame, y, say)
         y += LANE_HEIGHT
     y += 6
-    for entries in (key_entries(shown), [] if width is WIDE else band_entries(timeline)):
+    for entries in (key_entries(shown, say), [] if width is WIDE else band_entries(timeline, say)):
         lines, y = key(entries, frame.area.left, width.units - 4, y)
         drawn += lines
     return drawn, y + 6

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from explanations.pictures.svg import el, picture, value_of
+from explanations.words.language import Language
 from models.scoring.risk import shares
 
 # Log-odds from the middle to either end, for every patient alike.
@@ -56,7 +57,7 @@ CELL, ROW = 18.0, 26.0
 PERSON = "M7 0a3 3 0 1 1 0 6a3 3 0 1 1 0-6zM3 8a1 1 0 0 1 1-1h6a1 1 0 0 1 1 1v6h-2v7h-4v-7h-2z"
 
 
-def icon_array(probability: float, high: float, ident: str, *, columns: int = 20) -> str:
+def icon_array(probability: float, high: float, ident: str, say: Language, *, columns: int = 20) -> str:
     """One hundred figures: solid for the estimate, striped up to the upper end of its range, outlines for the rest.
 
     For sites that turned figures on. 20 columns are for a wide page, 10 for a narrow one.
@@ -73,15 +74,18 @@ def icon_array(probability: float, high: float, ident: str, *, columns: int = 20
         drawn.append(
             el("use", href=f"#{person}", **at, fill=fill, stroke="var(--bar)" if number < upper else "var(--axis)")
         )
-    title = f"About {solid} of 100 survey adults with similar records"
-    return picture(ident, 4 + columns * CELL, 2 + rows * ROW, title, array_words(probability, high), drawn)
+    title = say("About {people} of 100 survey adults with similar records", people=solid)
+    return picture(ident, 4 + columns * CELL, 2 + rows * ROW, title, array_words(probability, high, say), drawn)
 
 
-def array_words(probability: float, high: float) -> str:
+def array_words(probability: float, high: float, say: Language) -> str:
     """The figures in words."""
     solid, upper = shares(probability, high)
-    said = f"{solid} of 100 figures {'is' if solid == 1 else 'are'} solid"
-    more = upper - solid
-    if not more:
-        return f"{said}; the upper end of the range is the same number."
-    return f"{said}; {more} more {'is' if more == 1 else 'are'} striped, up to {upper}, the upper end of the range."
+    # Translators: the figures are small drawings of people.
+    first = say.many("{count} of 100 figures is solid", "{count} of 100 figures are solid", solid)
+    if upper == solid:
+        return say("{solid}; the upper end of the range is the same number.", solid=first)
+    second = say.many("{count} more is striped", "{count} more are striped", upper - solid)
+    return say(
+        "{solid}; {striped}, up to {upper}, the upper end of the range.", solid=first, striped=second, upper=upper
+    )

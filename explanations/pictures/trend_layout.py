@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from explanations.judgement.timeline import Point, State
 from explanations.pictures.svg import Box, text_box, text_width
-from explanations.words.phrasebook import MONTHS, day
+from explanations.words.language import Language, later
 
 SOLID_DAYS = 90
 # Half the size of a mark, and the room that is kept around it.
@@ -62,11 +62,17 @@ def _apart(one: Point, two: Point) -> int:
     return (two.day - one.day).days if one.day and two.day else 0
 
 
-def label_of(point: Point) -> str:
+def label_of(point: Point, say: Language) -> str:
     """What stands beside a mark: `14`, `14, item 9: 1`, `7 of 9`; beside a cross only item 9, and "" without it."""
-    parts = {State.INCOMPLETE: f"{point.answered} of {point.items}", State.CONTRADICTORY: ""}
-    said = [parts.get(point.state, str(point.total)), f"item 9: {point.item_9_score}" if point.item_9_score else ""]
-    return ", ".join(part for part in said if part)
+    result = "" if point.state is State.CONTRADICTORY else str(point.total)
+    if point.state is State.INCOMPLETE:
+        # Translators: so many of the items of a form are answered.
+        result = say("{answered} of {items}", answered=point.answered, items=point.items)
+    if not point.item_9_score:
+        return result
+    # Translators: beside a mark in a chart; keep it short. `result` is a total, or "7 of 9".
+    message = later("{result}, item 9: {score}") if result else later("item 9: {score}")
+    return say(message, result=result, score=point.item_9_score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class Label:
         return text_box(self.said, self.x, self.y, self.anchor)
 
 
-def labels(points: Sequence[Point], frame: Frame) -> list[Label]:
+def labels(points: Sequence[Point], frame: Frame, say: Language) -> list[Label]:
     """The labels that fit: the latest result first, then those with item 9 above 0, then the first, then the others.
 
     A label meets no mark and no other label. The first three kinds may stand on a line where there is no other place;
@@ -97,7 +103,7 @@ def labels(points: Sequence[Point], frame: Frame) -> list[Label]:
     found: list[Label] = []
     for place, point in _by_weight(points):
         must = bool(point.item_9_score) or place in (0, len(points) - 1)
-        chosen = _placed(_places(label_of(point), *at[id(point)]), edge, taken, lines, must=must)
+        chosen = _placed(_places(label_of(point, say), *at[id(point)]), edge, taken, lines, must=must)
         if chosen:
             found.append(chosen[0])
             taken.append(chosen[1].wider(GAP))
@@ -156,15 +162,15 @@ def _crosses(box: Box, line: Line) -> bool:
     )
 
 
-def time_labels(frame: Frame, y: float) -> list[Label]:
+def time_labels(frame: Frame, y: float, say: Language) -> list[Label]:
     """Today at the right end, the first day at the left, and between them as many months as fit."""
     ends = [
-        Label("today", frame.area.right, y, "end"),
-        Label(day(frame.start), frame.area.left, y, "start"),
+        Label(say("today"), frame.area.right, y, "end"),
+        Label(say.day(frame.start), frame.area.left, y, "start"),
     ]
     for every in (1, 2, 3, 6, 12, 24):
         months = [
-            Label(f"{MONTHS[first.month - 1]} {first.year}", frame.x(first), y, "middle")
+            Label(say.month(first.year, first.month), frame.x(first), y, "middle")
             for first in _firsts(frame)
             if (first.year * 12 + first.month - 1) % every == 0
         ]

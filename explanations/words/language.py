@@ -62,6 +62,11 @@ class Language:
         say = self
         return say("{day} {month} {year}", day=when.day, month=say(MONTHS[when.month - 1]), year=when.year)
 
+    def month(self, year: int, month: int) -> str:
+        """`Nov 2026`."""
+        say = self
+        return say("{month} {year}", month=say(MONTHS[month - 1]), year=year)
+
     def long_day(self, when: date) -> str:
         """`17 November 2026`, for prose."""
         say = self
@@ -80,7 +85,7 @@ class Language:
         if len(when.text) == len("2026"):
             return when.text
         if len(when.text) == len("2026-11"):
-            return say("{month} {year}", month=say(MONTHS[int(when.text[5:7]) - 1]), year=when.text[:4])
+            return self.month(int(when.text[:4]), int(when.text[5:7]))
         return self.day_time(when, zone)
 
     def day_time(self, when: When, zone: tzinfo | None) -> str:

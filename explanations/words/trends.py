@@ -9,16 +9,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from explanations.judgement.timeline import Point, State, Timeline, window
-from explanations.words.answers import answer_words
-from explanations.words.language import language
-from explanations.words.phrasebook import dated, long_day
+from explanations.judgement.timeline import Band, Point, State, Timeline, window
+from explanations.words.answers import FREQUENCY, answer_words
+from explanations.words.language import Language, later
+from explanations.words.tables import complete
 from fhir_adapters.codesets.instruments import TITLES
 from fhir_adapters.facts import AnswerState
 
 # Eight items of 3 each make 24 (rule R6).
 REACHED_WITH_ITEM_9 = 25
-FREQUENT = {1: "several days", 2: "more than half the days", 3: "nearly every day"}
+BAND_WORDS = complete(
+    {
+        # Translators: the published names of the bands of a total; they name the total, not the person.
+        Band.MINIMAL: later("minimal"),
+        Band.MILD: later("mild"),
+        Band.MODERATE: later("moderate"),
+        Band.MODERATELY_SEVERE: later("moderately severe"),
+        Band.SEVERE: later("severe"),
+    },
+    Band,
+)
+STATE_WORDS = complete(
+    {
+        State.COMPLETE: later("complete"),
+        State.TOTAL_ONLY: later("total as recorded; its answers are not on file"),
+        State.INCOMPLETE: later("incomplete, {answered} of {items} answered; no total is given"),
+        State.CONTRADICTORY: later("contradictory; check the source"),
+    },
+    State,
+)
+UNANSWERED = complete(
+    {
+        AnswerState.BLANK: later("left blank"),
+        AnswerState.DECLINED: later("declined"),
+        AnswerState.UNREADABLE: later("could not be read"),
+    },
+    set(AnswerState) - {AnswerState.ANSWERED},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,79 +60,98 @@ class TrendRow:
     reference: str
 
 
-def trend_rows(timeline: Timeline) -> tuple[TrendRow, ...]:
+def title_words(timeline: Timeline, say: Language) -> str:
+    """The instruments of a timeline: `PHQ-9`, `PHQ-9 and PHQ-9M`."""
+    one, *others = (TITLES[instrument] for instrument in timeline.instruments)
+    return say("{one} and {other}", one=one, other=others[0]) if others else one
+
+
+def trend_rows(timeline: Timeline, say: Language) -> tuple[TrendRow, ...]:
     """Every result, the latest first; those without a whole date come last."""
     placed = [point for point in timeline.points if point.day]
     others = [point for point in timeline.points if not point.day]
-    return tuple(_row(point, timeline) for point in (*reversed(placed), *others))
+    return tuple(_row(point, timeline, say) for point in (*reversed(placed), *others))
 
 
-def _row(point: Point, timeline: Timeline) -> TrendRow:
+def _row(point: Point, timeline: Timeline, say: Language) -> TrendRow:
     return TrendRow(
-        date=dated(point.when),
+        date=say.dated(point.when),
         instrument=TITLES[point.instrument],
-        total="none" if point.total is None else f"{point.total} of {timeline.top}",
-        item_9=item_9_words(point) if timeline.has_item_9 else None,
-        state=state_words(point),
+        # Translators: in the column of totals: there is none.
+        total=say("none") if point.total is None else say("{total} of {top}", total=point.total, top=timeline.top),
+        item_9=item_9_words(point, say) if timeline.has_item_9 else None,
+        state=state_words(point, say),
         reference=point.reference,
     )
 
 
-def item_9_words(point: Point) -> str:
+def item_9_words(point: Point, say: Language) -> str:
     """The answer to item 9: with its words, declined, left blank, could not be read, or not on file."""
     answer = point.item_9
     if answer is None:
-        return "not on file"
-    states = {
-        AnswerState.BLANK: "left blank",
-        AnswerState.DECLINED: "declined",
-        AnswerState.UNREADABLE: "could not be read",
-    }
-    return states.get(answer.state) or answer_words(answer, point.instrument, language())
+        return say("not on file")
+    if answer.state is AnswerState.ANSWERED:
+        return answer_words(answer, point.instrument, say)
+    return say(UNANSWERED[answer.state])
 
 
-def state_words(point: Point) -> str:
+def state_words(point: Point, say: Language) -> str:
     """How far the form is filled in and can be read."""
-    states = {
-        State.COMPLETE: "complete",
-        State.TOTAL_ONLY: "total as recorded; its answers are not on file",
-        State.INCOMPLETE: f"incomplete, {point.answered} of {point.items} answered; no total is given",
-        State.CONTRADICTORY: "contradictory; check the source",
-    }
+    message = STATE_WORDS[point.state]
     if point.state is State.TOTAL_ONLY and point.answered:
-        said = f"total as recorded; {point.answered} of {point.items} answers on file"
-    else:
-        said = states[point.state]
-    return f"{said}; provisional" if point.provisional else said
+        message = later("total as recorded; {answered} of {items} answers on file")
+    state = say(message, answered=point.answered, items=point.items)
+    # Translators: `state` is what is said of a form, such as "complete".
+    return say("{state}; provisional", state=state) if point.provisional else state
 
 
-def trend_sentence(timeline: Timeline) -> str:
+def trend_sentence(timeline: Timeline, say: Language) -> str:
     """The finding of the trend, with what it leaves out."""
     known = [point for point in timeline.placed if point.total is not None]
-    said = [_course(timeline, known), _item_9_of(known, timeline), *_item_9_unsaid(timeline)]
-    said += _odd(timeline.placed, State.INCOMPLETE, "incomplete")
-    said += _odd(timeline.placed, State.CONTRADICTORY, "contradictory")
-    said.append(left_out_words(timeline))
-    return " ".join(part for part in said if part)
+    parts = (
+        _course(timeline, known, say),
+        _item_9_of(known, timeline, say),
+        *_item_9_unsaid(timeline, say),
+        *_odd(timeline, say),
+        left_out_words(timeline, say),
+    )
+    return " ".join(part for part in parts if part)
 
 
-def _course(timeline: Timeline, known: Sequence[Point]) -> str:
+def _course(timeline: Timeline, known: Sequence[Point], say: Language) -> str:
     if not known:
-        return f"No {timeline.title} with a total and a whole date is on file."
+        instrument = title_words(timeline, say)
+        return say("No {instrument} with a total and a whole date is on file.", instrument=instrument)
     first, last = known[0], known[-1]
     if len(known) == 1:
-        return f"One result: {_at(first)}."
+        # Translators: `result` is a total with its date, such as "14 on 3 August 2026".
+        return say("One result: {result}.", result=_at(first, say))
     if first.day == last.day:
-        listed = ", ".join(str(point.total) for point in known)
-        return f"{len(known)} results on {_on(last)}: {listed}{_with_item_9(last)}."
+        totals = [*(str(point.total) for point in known[:-1]), _with_item_9(str(last.total), last, say)]
+        return say.many(
+            "{count} result on {date}: {totals}.",
+            "{count} results on {date}: {totals}.",
+            len(known),
+            date=_on(last, say),
+            totals=", ".join(totals),
+        )
     if len(known) == 2:
-        return f"{_change(first, last)}{_with_item_9(last)}."
-    before = known[-2]
+        return say("{course}.", course=_with_item_9(_change(first, last, say), last, say))
     if _one_way(known[:-1]):
-        return f"{_change(first, before)}, then {_at(last)}."
-    totals = [point.total or 0 for point in known]
-    span = f"{len(known)} results between {_on(first)} and {_on(last)}"
-    return f"{span}, from {min(totals)} to {max(totals)}: first {first.total}, last {_at(last)}."
+        # Translators: `course` is a change such as "Fell from 14 to 9 between 3 March 2026 and 1 June 2026".
+        return say("{course}, then {result}.", course=_change(first, known[-2], say), result=_at(last, say))
+    values = [point.total or 0 for point in known]
+    return say.many(
+        "{count} result between {start} and {end}, from {lowest} to {highest}: first {first}, last {last}.",
+        "{count} results between {start} and {end}, from {lowest} to {highest}: first {first}, last {last}.",
+        len(known),
+        start=_on(first, say),
+        end=_on(last, say),
+        lowest=min(values),
+        highest=max(values),
+        first=first.total,
+        last=_at(last, say),
+    )
 
 
 def _one_way(points: Sequence[Point]) -> bool:
@@ -113,77 +159,121 @@ def _one_way(points: Sequence[Point]) -> bool:
     return all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
 
 
-def _change(one: Point, two: Point) -> str:
-    dates = f"between {_on(one)} and {_on(two)}"
-    if one.total == two.total:
-        return f"{one.total} at both ends {dates}"
-    return f"{'Fell' if (two.total or 0) < (one.total or 0) else 'Rose'} from {one.total} to {two.total} {dates}"
+def _change(one: Point, two: Point, say: Language) -> str:
+    first, last = one.total or 0, two.total or 0
+    message = (
+        later("{first} at both ends between {start} and {end}")
+        if first == last
+        else later("Fell from {first} to {last} between {start} and {end}")
+        if last < first
+        else later("Rose from {first} to {last} between {start} and {end}")
+    )
+    return say(message, first=first, last=last, start=_on(one, say), end=_on(two, say))
 
 
-def _at(point: Point) -> str:
-    return f"{point.total} on {_on(point)}{_with_item_9(point)}"
+def _at(point: Point, say: Language) -> str:
+    # Translators: a total and its date.
+    result = say("{total} on {date}", total=point.total, date=_on(point, say))
+    return _with_item_9(result, point, say)
 
 
-def _with_item_9(point: Point) -> str:
-    score = point.item_9_score
-    return f" with item 9 answered {FREQUENT[score]}" if score in FREQUENT else ""
+def _with_item_9(result: str, point: Point, say: Language) -> str:
+    """A result with the answer to item 9 where that is above 0."""
+    if not point.item_9_score:
+        return result
+    frequency = say(FREQUENCY[point.item_9_score])
+    # Translators: "14 on 3 August 2026 with item 9 answered several days"; a change can stand in place of the result.
+    return say("{result} with item 9 answered {frequency}", result=result, frequency=frequency)
 
 
-def _on(point: Point) -> str:
-    return long_day(point.day) if point.day else "a day not recorded"
+def _on(point: Point, say: Language) -> str:
+    return say.long_day(point.day) if point.day else say("a day not recorded")
 
 
-def _item_9_of(known: Sequence[Point], timeline: Timeline) -> str:
+def _item_9_of(known: Sequence[Point], timeline: Timeline, say: Language) -> str:
     """Item 9 above 0 on earlier results, and on forms that have no total: those must not be lost in the line."""
     last = known[-1:]
     others = [point for point in timeline.placed if point.item_9_score and point not in last]
     if not others:
         return ""
-    if len(others) == 1:
-        return f"Item 9 was above 0 on {_on(others[0])}."
-    return f"Item 9 was above 0 on {len(others)} {'other ' if last else ''}forms, the latest of {_on(others[-1])}."
+    date = _on(others[-1], say)
+    if last:
+        return say.many(
+            "Item 9 was above 0 on {date}.",
+            "Item 9 was above 0 on {count} other forms, the latest of {date}.",
+            len(others),
+            date=date,
+        )
+    return say.many(
+        "Item 9 was above 0 on {date}.",
+        "Item 9 was above 0 on {count} forms, the latest of {date}.",
+        len(others),
+        date=date,
+    )
 
 
-def _item_9_unsaid(timeline: Timeline) -> list[str]:
+def _item_9_unsaid(timeline: Timeline, say: Language) -> list[str]:
     """Item 9 where a total or a picture would hide it: declined, unreadable, implied, or without a whole date."""
     points = timeline.points if timeline.has_item_9 else ()
     groups = (
-        ("Item 9 was above 0", [p for p in points if p.item_9_score and not p.day]),
-        ("Item 9 was declined", [p for p in points if _item_9_is(p, AnswerState.DECLINED)]),
-        ("Item 9 could not be read", [p for p in points if _item_9_is(p, AnswerState.UNREADABLE)]),
+        # Translators: `dates` is the date of the latest form, and how many more there are.
+        (later("Item 9 was above 0: {dates}."), [p for p in points if p.item_9_score and not p.day]),
+        (later("Item 9 was declined: {dates}."), [p for p in points if _item_9_is(p, AnswerState.DECLINED)]),
+        (later("Item 9 could not be read: {dates}."), [p for p in points if _item_9_is(p, AnswerState.UNREADABLE)]),
         (
-            f"A total of {REACHED_WITH_ITEM_9} or more cannot be reached without item 9, which is not on file",
+            later("A total of {total} or more cannot be reached without item 9, which is not on file: {dates}."),
             [p for p in points if p.item_9 is None and (p.total or 0) >= REACHED_WITH_ITEM_9],
         ),
     )
-    return [f"{said}: {_days(found)}." for said, found in groups if found]
+    return [say(message, dates=_days(group, say), total=REACHED_WITH_ITEM_9) for message, group in groups if group]
 
 
 def _item_9_is(point: Point, state: AnswerState) -> bool:
     return point.item_9 is not None and point.item_9.state is state
 
 
-def _days(points: Sequence[Point]) -> str:
+def _days(points: Sequence[Point], say: Language) -> str:
     """The latest of them by its date; how many more there are."""
-    latest = next((point for point in reversed(points) if point.day), points[0])
-    more = len(points) - 1
-    return f"{dated(latest.when)}{f' and {more} more' if more else ''}"
+    latest = say.dated(next((point for point in reversed(points) if point.day), points[0]).when)
+    return say("{date} and {count} more", date=latest, count=len(points) - 1) if len(points) > 1 else latest
 
 
-def _odd(points: Sequence[Point], state: State, word: str) -> list[str]:
-    found = [point for point in points if point.state is state]
-    if not found:
-        return []
-    if len(found) == 1:
-        return [f"The form of {_on(found[0])} was {word}."]
-    return [f"{len(found)} forms were {word}, the latest of {_on(found[-1])}."]
+def _odd(timeline: Timeline, say: Language) -> list[str]:
+    """Forms on the time axis that give no total."""
+    incomplete = [point for point in timeline.placed if point.state is State.INCOMPLETE]
+    contradictory = [point for point in timeline.placed if point.state is State.CONTRADICTORY]
+    sentences = []
+    if incomplete:
+        sentences.append(
+            say.many(
+                "The form of {date} was incomplete.",
+                "{count} forms were incomplete, the latest of {date}.",
+                len(incomplete),
+                date=_on(incomplete[-1], say),
+            )
+        )
+    if contradictory:
+        sentences.append(
+            say.many(
+                "The form of {date} was contradictory.",
+                "{count} forms were contradictory, the latest of {date}.",
+                len(contradictory),
+                date=_on(contradictory[-1], say),
+            )
+        )
+    return sentences
 
 
-def left_out_words(timeline: Timeline) -> str:
+def left_out_words(timeline: Timeline, say: Language) -> str:
     """What the picture has no place for: results before its first day, and those without a whole date up to today."""
     start = window(timeline)
     older = sum(point.day < start for point in timeline.placed if point.day)
     undated = len(timeline.points) - len(timeline.placed)
-    said = [f"{older} from before {long_day(start)}"] if older else []
-    said += [f"{undated} without a whole date up to today"] if undated else []
-    return f"In the table only: {' and '.join(said)}." if said else ""
+    message = (
+        later("In the table only: {older} from before {date} and {undated} without a whole date up to today.")
+        if older and undated
+        else later("In the table only: {older} from before {date}.")
+        if older
+        else later("In the table only: {undated} without a whole date up to today.")
+    )
+    return say(message, older=older, undated=undated, date=say.long_day(start)) if older or undated else ""

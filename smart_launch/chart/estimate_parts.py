@@ -60,10 +60,12 @@ def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language
     details = {view.detail for view in views}
     if len(details) == 1 and not any(view.rows for view in views):
         return Estimates(reason=details.pop())
-    return Estimates(views=tuple(_estimate(view) for view in sorted(views, key=lambda v: (not v.above, not v.rows))))
+    return Estimates(
+        views=tuple(_estimate(view, say) for view in sorted(views, key=lambda v: (not v.above, not v.rows)))
+    )
 
 
-def _estimate(view: EstimateView) -> Estimate:
+def _estimate(view: EstimateView, say: Language) -> Estimate:
     rows = tuple(
         Row(what=line(r.what[:1].upper() + r.what[1:]), change=r.change, bar=drawn(bar(r.log_odds))) for r in view.rows
     )
@@ -73,8 +75,8 @@ def _estimate(view: EstimateView) -> Estimate:
     return Estimate(
         view=view,
         rows=rows,
-        wide=drawn(icon_array(view.probability, view.high, f"{name}-wide")),
-        narrow=drawn(icon_array(view.probability, view.high, f"{name}-narrow", columns=10)),
+        wide=drawn(icon_array(view.probability, view.high, f"{name}-wide", say)),
+        narrow=drawn(icon_array(view.probability, view.high, f"{name}-narrow", say, columns=10)),
     )
 
 

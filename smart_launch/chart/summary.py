@@ -137,7 +137,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         again=any(gap.reason != NOT_PERMITTED for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         notified=about_safety(reading.notices),
-        trends=trends_of(chart),
+        trends=trends_of(chart, say),
         others=others_of(chart, say),
         known=availability(assessment, say),
         withheld=withheld_words(chart),

@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from explanations.judgement.timeline import Timeline, gad7_timeline, phq9_timeline
 from explanations.pictures.plots import NARROW, WIDE, trend
-from explanations.words.trends import TrendRow, trend_rows, trend_sentence
+from explanations.words.language import Language
+from explanations.words.trends import TrendRow, title_words, trend_rows, trend_sentence
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.resources.gathered import LOCAL_SCREENING, QUESTIONNAIRES, REST, SCREENING
 from smart_launch.chart.estimate_parts import drawn
@@ -31,24 +32,24 @@ class Trend:
     unread: str = ""
 
 
-def trends_of(chart: PatientRecord) -> tuple[Trend, ...]:
+def trends_of(chart: PatientRecord, say: Language) -> tuple[Trend, ...]:
     """PHQ-9 always, GAD-7 where there is one."""
     gad = gad7_timeline(chart)
     found = [("phq-9", phq9_timeline(chart)), *([("gad-7", gad)] if gad.points else [])]
-    return tuple(_trend(name, timeline, chart) for name, timeline in found)
+    return tuple(_trend(name, timeline, chart, say) for name, timeline in found)
 
 
-def _trend(name: str, timeline: Timeline, chart: PatientRecord) -> Trend:
+def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -> Trend:
     unread = any(gap.what in SOURCES for gap in chart.unknown)
     # "None on file" would be more than is known.
-    sentence = "" if unread and not timeline.points else trend_sentence(timeline)
+    sentence = "" if unread and not timeline.points else trend_sentence(timeline, say)
     return Trend(
         name=name,
-        title=_("{instrument} over time").format(instrument=timeline.title),
+        title=_("{instrument} over time").format(instrument=title_words(timeline, say)),
         sentence=sentence,
-        wide=drawn(trend(timeline, WIDE, name)),
-        narrow=drawn(trend(timeline, NARROW, name)),
-        rows=trend_rows(timeline),
+        wide=drawn(trend(timeline, WIDE, name, say)),
+        narrow=drawn(trend(timeline, NARROW, name, say)),
+        rows=trend_rows(timeline, say),
         has_item_9=timeline.has_item_9,
         unread=_("Not all results could be read.") if unread else "",
     )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from explanations.judgement.timeline import gad7_timeline, phq9_timeline
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.pictures.small_plots import array_words, bar, icon_array
+from explanations.words.language import language
 from explanations.words.trends import trend_rows, trend_sentence
 from fhir_adapters.facts import (
     Administration,
@@ -100,13 +101,13 @@ def approved(name: str, drawn: str) -> None:
 @pytest.mark.parametrize("width", WIDTHS, ids=lambda w: w.name)
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_pictures_are_the_approved_ones(name: str, width) -> None:
-    approved(f"{name}-{width.name}", trend(timeline_of(name), width, name))
+    approved(f"{name}-{width.name}", trend(timeline_of(name), width, name, language()))
 
 
 def test_the_small_pictures_are_the_approved_ones() -> None:
     bars = "".join(bar(value) for value in (0.5, -0.3, 0.0, 1.4, -2.3))
     approved("bars", f'<svg xmlns="http://www.w3.org/2000/svg">{bars}</svg>')
-    approved("icons", icon_array(0.12, 0.17, "estimate"))
+    approved("icons", icon_array(0.12, 0.17, "estimate", language()))
 
 
 # ---- what holds of every picture
@@ -195,18 +196,18 @@ def test_every_timeline_gives_a_picture_that_keeps_to_the_rules_and_a_whole_tabl
     width, held, medicines, visits
 ) -> None:
     timeline = phq9_timeline(record(held, medicines, visits))
-    drawn = trend(timeline, width, "any")
+    drawn = trend(timeline, width, "any", language())
 
     assert bool(drawn) == bool(timeline.placed)
     if drawn:
         check(drawn)
-    assert len(trend_rows(timeline)) == len(held)
-    assert not re.search(r"improv|respon|better|worse|%", trend_sentence(timeline))
+    assert len(trend_rows(timeline, language())) == len(held)
+    assert not re.search(r"improv|respon|better|worse|%", trend_sentence(timeline, language()))
 
 
 @given_any(st.lists(forms(Instrument.GAD7), max_size=20))
 def test_gad_7_keeps_to_the_same_rules(held) -> None:
-    drawn = trend(gad7_timeline(record(held)), WIDE, "gad")
+    drawn = trend(gad7_timeline(record(held)), WIDE, "gad", language())
 
     assert "item 9" not in drawn
     if drawn:
@@ -235,7 +236,7 @@ def test_a_contribution_that_is_no_number_is_no_bar(value: float) -> None:
 
 @given_any(st.floats(0, 1), st.floats(0, 1), st.sampled_from([10, 20]))
 def test_one_hundred_figures_stand_for_numerator_and_denominator(probability: float, high: float, columns: int) -> None:
-    root = check(icon_array(probability, high, "any", columns=columns))
+    root = check(icon_array(probability, high, "any", language(), columns=columns))
     fills = [figure.get("fill") for figure in root.iter(f"{SVG}use")]
 
     assert len(fills) == 100
@@ -245,11 +246,11 @@ def test_one_hundred_figures_stand_for_numerator_and_denominator(probability: fl
 
 def test_the_figures_are_said_in_words() -> None:
     assert (
-        array_words(0.12, 0.17)
+        array_words(0.12, 0.17, language())
         == "12 of 100 figures are solid; 5 more are striped, up to 17, the upper end of the range."
     )
-    assert array_words(0.01, 0.02).startswith("1 of 100 figures is solid; 1 more is striped, up to 2")
-    assert array_words(0.12, 0.12).endswith("the upper end of the range is the same number.")
+    assert array_words(0.01, 0.02, language()).startswith("1 of 100 figures is solid; 1 more is striped, up to 2")
+    assert array_words(0.12, 0.12, language()).endswith("the upper end of the range is the same number.")
 
 
 # ---- what a trend says
@@ -267,7 +268,7 @@ def marks(drawn: str) -> list[str]:
 
 
 def test_each_state_has_its_own_mark() -> None:
-    drawn = trend(timeline_of("phq9-years"), WIDE, "x")
+    drawn = trend(timeline_of("phq9-years"), WIDE, "x", language())
 
     assert marks(drawn).count("path") == 1
     assert marks(drawn).count("polygon") == 2
@@ -275,14 +276,14 @@ def test_each_state_has_its_own_mark() -> None:
 
 
 def test_item_9_above_0_is_not_lost_on_a_form_without_a_total() -> None:
-    drawn = trend(phq9_timeline(record([form(ago(3), [1] * 7 + [None, 2])])), WIDE, "x")
+    drawn = trend(phq9_timeline(record([form(ago(3), [1] * 7 + [None, 2])])), WIDE, "x", language())
 
     assert ">8 of 9, item 9: 2<" in drawn
 
 
 def test_results_more_than_90_days_apart_are_joined_by_dashes_and_nothing_follows_the_last() -> None:
     def lines(*days: int) -> list[bool]:
-        drawn = trend(phq9_timeline(record([form(ago(n), [], total=9) for n in days])), WIDE, "x")
+        drawn = trend(phq9_timeline(record([form(ago(n), [], total=9) for n in days])), WIDE, "x", language())
         root = ET.fromstring(drawn)  # noqa: S314  # our own text
         return [
             e.get("stroke-dasharray") is not None
@@ -309,18 +310,18 @@ def test_names_of_the_chart_are_escaped() -> None:
     hostile = '</text><script>alert("x")</script>&\x00\ud800\u202e'
     chart = record([form(ago(3), [], total=5)], [sertraline(ago(2), hostile, "")])
 
-    drawn = trend(phq9_timeline(chart), WIDE, "x")
+    drawn = trend(phq9_timeline(chart), WIDE, "x", language())
 
     assert "<script" not in drawn
     assert "script" in "".join(check(drawn).itertext()).lower()
 
 
 def test_two_pictures_on_a_page_share_no_id() -> None:
-    drawn = "".join(trend(timeline_of(name), width, name) for name in CHARTS for width in WIDTHS)
+    drawn = "".join(trend(timeline_of(name), width, name, language()) for name in CHARTS for width in WIDTHS)
     ids = re.findall(r' id="([^"]+)"', drawn)
 
     assert len(ids) == len(set(ids)) == 4 * len(CHARTS)
 
 
 def test_a_picture_is_small() -> None:
-    assert len(trend(timeline_of("phq9-years"), WIDE, "x")) < 9000
+    assert len(trend(timeline_of("phq9-years"), WIDE, "x", language())) < 9000

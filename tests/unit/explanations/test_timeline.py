@@ -8,7 +8,8 @@ import pytest
 from builders import LOINC, given, moment, observation, patient, record_of, resource
 
 from explanations.judgement.timeline import State, gad7_timeline, phq9_timeline
-from explanations.words.trends import state_words, trend_rows, trend_sentence
+from explanations.words.language import language
+from explanations.words.trends import state_words, title_words, trend_rows, trend_sentence
 
 
 def timeline(*lines: str, more=(), age: int = 61):
@@ -45,7 +46,7 @@ COMPLETE = "items 1-8 = 1, item 9 = 0"
 def test_a_form_is_as_far_as_it_is_filled_in(line: str, state: State, total: int | None, words: str) -> None:
     (point,) = timeline(line).points
 
-    assert (point.state, point.total, state_words(point)) == (state, total, words)
+    assert (point.state, point.total, state_words(point, language())) == (state, total, words)
 
 
 @pytest.mark.parametrize("when", ["undated", "in 9 days", "2026-10", "2025"])
@@ -53,8 +54,8 @@ def test_a_result_without_a_whole_date_up_to_today_is_in_the_table_only(when: st
     found = timeline(f"PHQ-9, {when}: total = 12")
 
     assert found.placed == ()
-    assert [row.total for row in trend_rows(found)] == ["12 of 27"]
-    assert trend_sentence(found).endswith("In the table only: 1 without a whole date up to today.")
+    assert [row.total for row in trend_rows(found, language())] == ["12 of 27"]
+    assert trend_sentence(found, language()).endswith("In the table only: 1 without a whole date up to today.")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_result_without_a_whole_date_up_to_today_is_in_the_table_only(when: st
     ],
 )
 def test_kinds_of_no_answer_to_item_9_stay_apart(item: str, words: str) -> None:
-    (row,) = trend_rows(timeline(f"PHQ-9, 3 days ago: items 1-3 = 1, {item}"))
+    (row,) = trend_rows(timeline(f"PHQ-9, 3 days ago: items 1-3 = 1, {item}"), language())
 
     assert row.item_9 == words
 
@@ -76,7 +77,7 @@ def test_kinds_of_no_answer_to_item_9_stay_apart(item: str, words: str) -> None:
 def test_a_blank_item_9_is_said_to_be_left_blank() -> None:
     forms = given("PHQ-9, 3 days ago: items 1-8 = 1, item 9 = blank", "questionnaire")
 
-    (row,) = trend_rows(phq9_timeline(record_of(*forms)))
+    (row,) = trend_rows(phq9_timeline(record_of(*forms)), language())
 
     assert row.item_9 == "left blank"
 
@@ -84,7 +85,11 @@ def test_a_blank_item_9_is_said_to_be_left_blank() -> None:
 def test_gad_7_has_its_own_scale_and_no_item_9() -> None:
     found = gad7_timeline(record_of(observation(LOINC, "70274-6", moment("3 days ago"), {"valueInteger": 14})))
 
-    assert (found.title, found.top, [row.item_9 for row in trend_rows(found)]) == ("GAD-7", 21, [None])
+    assert (title_words(found, language()), found.top, [row.item_9 for row in trend_rows(found, language())]) == (
+        "GAD-7",
+        21,
+        [None],
+    )
 
 
 def test_lanes_are_of_antidepressants_and_mood_stabilisers_and_name_strengths_without_claiming_a_change() -> None:
@@ -144,4 +149,4 @@ def test_a_day_with_a_mental_health_visit_is_marked_once() -> None:
     ],
 )  # fmt: skip
 def test_the_trend_in_a_sentence(lines: tuple[str, ...], sentence: str) -> None:
-    assert trend_sentence(timeline(*lines)) == sentence
+    assert trend_sentence(timeline(*lines), language()) == sentence
