@@ -21,7 +21,7 @@ from smart_launch.chart import routes as app_pages
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.launch import begin as launch
 from smart_launch.oauth.discovery import Discovery
-from smart_launch.oauth.id_token import IssuerKeys
+from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.pages import responses as pages
 from smart_launch.runtime import AppRuntime

@@ -1,6 +1,6 @@
 """What the app did, on record: who, which patient, which launch, what was shown or written (SMART-100).
 
-Ids are pseudonyms; no value, name or text of the chart and no token is among the fields.
+Ids are pseudonyms; no field holds a token, or a value, name or text of the chart.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from smart_launch.session.sessions import Session
 log = logging.getLogger("mhcds")
 
 
-def note(app: AppRuntime, session: Session, what: str, **known: Any) -> None:  # noqa: ANN401  # codes and counts
+def record_event(app: AppRuntime, session: Session, what: str, **fields: Any) -> None:  # noqa: ANN401  # codes, counts
     """Appends one event; it is in the store before the page leaves."""
     user = session.user
     who = app.pseudonym(session.site, f"{user.iss}\0{user.subject}") if user else None
-    event = {"what": what, "site": session.site, "launch": session.launch_id, **known}
+    event = {"what": what, "site": session.site, "launch": session.launch_id, **fields}
     log.info(json.dumps({"event": "smart-app", **event}))
     patient = app.pseudonym(session.site, session.context.patient)
     app.store.record(app.now().isoformat(), {**event, "user": who, "patient": patient})

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from explanations.judgement.assessment import Engine
 from smart_launch.oauth.discovery import Discovery
-from smart_launch.oauth.id_token import IssuerKeys
+from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.oauth.tokens import TokenEndpoint
-from smart_launch.session.sessions import AppStore
+from smart_launch.session.store import AppStore
 from smart_launch.settings import AppSettings, Registration
 
 

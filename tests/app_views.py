@@ -40,7 +40,7 @@ from smart_launch.forms.tasks import FollowUp
 from smart_launch.forms.writing import Outcome
 from smart_launch.launch import begin as launch_routes
 from smart_launch.launch.guard import OpenLaunch, render
-from smart_launch.oauth.scopes import wanted
+from smart_launch.oauth.scopes import default_scopes
 from smart_launch.pages import messages
 from smart_launch.pages import responses as pages
 from smart_launch.pages.error_words import WORDS
@@ -51,7 +51,7 @@ ENGINE = load_engine()
 ZONE = ZoneInfo("America/New_York")
 LOW, HIGH = BandThresholds(depression=0.0001, suicidal_ideation=0.0001), BandThresholds(depression=0.999, suicidal_ideation=0.999)  # fmt: skip
 MARGUERITE = Identity(name="Okafor, Marguerite", birth_date=date(1965, 3, 4), gender="female", identifier="MRN 0044471")
-SCOPES = wanted(ehr_launch=True, version_2=True, consents=True, write_back=True, online=True)
+SCOPES = default_scopes(ehr_launch=True, version_2=True, consents=True, write_back=True, online=True)
 COURSE = (
     "PHQ-9, 378 days ago: items 1-8 = 2, item 9 = 0, total = 16",
     "PHQ-9, 287 days ago: items 1-7 = 2, item 8 = 0, item 9 = 0, total = 14",
@@ -198,7 +198,7 @@ def opened_for(made: Look, settings: NoticeSettings) -> OpenLaunch:
         user=User(iss="https://fhir.example", subject="l", fhir_user="Practitioner/lindqvist"),
         context=LaunchContext(patient="p1", topic=made.topic, **made.context),
         scopes=made.scopes,
-        asked=SCOPES,
+        requested_scopes=SCOPES,
         token="t",
         token_expires=0,
         refresh_token=None,
@@ -271,11 +271,11 @@ def phq2(app, launch: OpenLaunch) -> Response:
 
 
 def drafted(_app, launch: OpenLaunch) -> Response:
-    wanted = FollowUp(days=7, assessment=True)
+    follow_up = FollowUp(days=7, assessment=True)
     return render(
         launch,
         "task_review.html",
-        wanted=wanted,
+        follow_up=follow_up,
         end="30 Nov 2026",
         kept={},
         author="Practitioner/lindqvist",
@@ -309,7 +309,7 @@ ROUTES: dict[str, Callable[..., Response]] = {
     "thanks": lambda: render(look("bare")[1], "thanks.html"),
     "closed": lambda: pages.page("closed.html"),
     "choose": lambda: pages.page("choose.html", choices=[("Northside Clinic", "a" * 16), ("Harbour Hospital", "b" * 16)]),
-    "window": lambda: pages.page("window.html", again="/smart/launch?iss=x&launch=y"),
+    "window": lambda: pages.page("window.html", window_url="/smart/launch?iss=x&launch=y"),
     "error/<code>": failed,
 }  # fmt: skip
 PAGES = (

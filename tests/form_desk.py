@@ -29,12 +29,13 @@ from fhir_adapters.writing.questionnaires import form
 from smart_launch.chart import routes as app_pages
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.oauth.discovery import Discovery
-from smart_launch.oauth.id_token import IssuerKeys
+from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.pages import responses as pages
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION
-from smart_launch.session.sessions import LaunchContext, Session, StoredSession, User
+from smart_launch.session.sessions import LaunchContext, Session, User
+from smart_launch.session.store import StoredSession
 from smart_launch.settings import AppSettings, AppSite, Registration
 
 ADDRESS = "https://cds.example"

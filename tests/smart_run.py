@@ -71,7 +71,7 @@ class Run:
     def forget(self) -> None:
         """What the service keeps of the EHR's configuration is old now."""
         discovery = self.service.extensions["mhcds-smart"].discovery
-        discovery._kept.clear()
+        discovery._cached.clear()
         discovery._failed.clear()
 
     def tokens(self) -> list[str]:

@@ -19,7 +19,7 @@ from cds_service.keys.data_key import text_beside
 from cds_service.settings.deployment import Reference, ServiceFile, is_origin, is_plain, secret
 from fhir_adapters.access.addresses import is_base, is_loopback
 from smart_launch.oauth.own_keys import ALGORITHMS, OwnKeys, new_pem, own_keys
-from smart_launch.oauth.scopes import parsed
+from smart_launch.oauth.scopes import parse_scope
 from smart_launch.settings import DEFAULT_ABSOLUTE_S, DEFAULT_IDLE_S, ClientAuthentication, Registration
 
 LEAST_IDLE_S, MOST_IDLE_S, MOST_ABSOLUTE_S = 60, 60 * 60, 24 * 60 * 60
@@ -69,7 +69,7 @@ def registration(
         f"{where}.scopes: expected scopes such as patient/Observation.rs, without *; found {text!r}"
         for text in raw.scopes or ()
         if text not in OTHER_SCOPES
-        and ((scope := parsed(text)) is None or scope.kind == "*" or text.startswith("system/"))
+        and ((scope := parse_scope(text)) is None or scope.kind == "*" or text.startswith("system/"))
     ]
     if not LEAST_IDLE_S <= raw.idle_s <= MOST_IDLE_S or not raw.idle_s <= raw.absolute_s <= MOST_ABSOLUTE_S:
         problems.append(

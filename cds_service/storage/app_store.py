@@ -1,4 +1,4 @@
-"""The rows of the SMART app: what `smart_launch.session.sessions.AppStore` asks for, on the same store as all else.
+"""The rows of the SMART app: what `smart_launch.session.store.AppStore` asks for, on the same store as all else.
 
 Every method is one transaction and raises StoreUnavailable when the database fails.
 """
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from cds_service.storage.store import Store
 from cds_service.storage.tables import app_event, app_session, launch_state, submission, written
-from smart_launch.session.sessions import StoredSession
+from smart_launch.session.store import StoredSession
 
 # How long what is over is still known, so that a page can say why; and after how long without use it is over by any
 # setting.
@@ -46,18 +46,18 @@ class AppRows:
             row = connection.execute(taken.returning(launch_state.c.sealed, launch_state.c.expires)).first()
         return bytes(row.sealed) if row is not None and row.expires >= now else None
 
-    def put_session(self, kept: StoredSession) -> None:
+    def put_session(self, stored: StoredSession) -> None:
         """Keeps a new session; forgets those of yesterday, and the tokens of those that nobody came back to.
 
         What was noted of a form goes a day after that.
         """
-        values = {name: getattr(kept, name) for name in COLUMNS}
-        left = sa.and_(app_session.c.used < kept.started - OVER_S, app_session.c.ended.is_(None))
+        values = {name: getattr(stored, name) for name in COLUMNS}
+        left = sa.and_(app_session.c.used < stored.started - OVER_S, app_session.c.ended.is_(None))
         with self.store.transaction() as connection:
-            connection.execute(app_session.delete().where(app_session.c.used < kept.started - KEPT_S))
+            connection.execute(app_session.delete().where(app_session.c.used < stored.started - KEPT_S))
             connection.execute(app_session.update().where(left).values(ended="timed-out", sealed=EMPTY))
             for table in (submission, written):
-                connection.execute(table.delete().where(table.c.at < kept.started - 2 * KEPT_S))
+                connection.execute(table.delete().where(table.c.at < stored.started - 2 * KEPT_S))
             connection.execute(app_session.insert().values(values))
 
     def session(self, launch: str) -> StoredSession | None:

@@ -167,7 +167,7 @@ WRITE_WORDS = {
 
 def not_granted(launch: OpenLaunch) -> tuple[str, ...]:
     """What the chart did not allow of what was asked, in a sentence each for reading and for writing."""
-    lacking = scopes.missing(launch.session.asked, launch.session.scopes)
+    lacking = scopes.not_granted(launch.session.requested_scopes, launch.session.scopes)
     read = [_(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == scopes.READ]
     write = [_(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != scopes.READ]
     said = []

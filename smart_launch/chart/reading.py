@@ -29,7 +29,8 @@ from fhir_adapters.resources.identity import Identity, identity
 from fhir_adapters.resources.r4 import Resource
 from fhir_adapters.settings import ReadSettings
 from smart_launch.errors import EhrFailed
-from smart_launch.launch.guard import OpenLaunch, refresh_session
+from smart_launch.launch.guard import OpenLaunch
+from smart_launch.launch.refresh import refresh_session
 from smart_launch.oauth import scopes
 from smart_launch.runtime import AppRuntime
 from smart_launch.session.sessions import Session
@@ -58,7 +59,7 @@ class _Reader:
 
     def __call__(self, query: str) -> list[Resource]:
         kind = query.partition("?")[0].partition("/")[0]
-        if not any(scopes.granted(self.granted, kind, right) for right in (scopes.READ, scopes.SEARCH)):
+        if not any(scopes.grants(self.granted, kind, right) for right in (scopes.READ, scopes.SEARCH)):
             raise Refused("the chart did not allow this app to read them")
         try:
             return self.client.get(query)
@@ -124,7 +125,7 @@ def _with_partial_rights(found: Gathered, granted: tuple[str, ...]) -> Gathered:
     partial = [
         Unknown(what=template.key, reason=NOT_ALL_TYPES, needed=template.needed)
         for template in templates(part.OPENED)
-        if template.key in found.known and any(scopes.narrowed(granted, kind) for kind in template.types[:1])
+        if template.key in found.known and any(scopes.reads_part_only(granted, kind) for kind in template.types[:1])
     ]
     names = {gap.what for gap in partial}
     return replace(found, known=found.known - names, unknown=(*found.unknown, *partial)) if partial else found
@@ -132,4 +133,4 @@ def _with_partial_rights(found: Gathered, granted: tuple[str, ...]) -> Gathered:
 
 def may(session: Session) -> Callable[[str, str], bool]:
     """Whether a type may be written: `may("Observation", "c")`."""
-    return lambda kind, right: scopes.granted(session.scopes, kind, right)
+    return lambda kind, right: scopes.grants(session.scopes, kind, right)

@@ -13,7 +13,7 @@ from smart_launch.launch.guard import OpenLaunch, load_session, open_form, open_
 from smart_launch.pages.ehr_style import Styles
 from smart_launch.pages.responses import page
 from smart_launch.pages.waiting import in_its_time
-from smart_launch.records import note
+from smart_launch.records import record_event
 from smart_launch.runtime import AppRuntime
 from smart_launch.session.cookies import SESSION, drop_cookie
 
@@ -42,7 +42,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     @blueprint.post("/<launch_id>/opinion")
     def say(launch_id: str) -> BaseResponse:
         launch = open_form(app, launch_id)
-        note(app, launch.session, "opinion", **opinion(request.form, app.seal))
+        record_event(app, launch.session, "opinion", **opinion(request.form, app.seal))
         return redirect(url_for("smart_app.thanks", launch_id=launch_id), 303)
 
     @blueprint.get("/<launch_id>/thanks")
@@ -59,7 +59,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         launch = open_form(app, launch_id)
         give_back(app, launch)
         app.store.end_session(launch_id, "closed")
-        note(app, launch.session, "closed")
+        record_event(app, launch.session, "closed")
         answer = page("closed.html")
         drop_cookie(answer, SESSION)
         return answer
@@ -71,7 +71,7 @@ def shown(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
     """A page about the chart as it is now; what was shown is on record before the page leaves."""
     reading = read_chart(app, launch)
     found = summary_of(reading, launch)
-    note(
+    record_event(
         app,
         launch.session,
         "shown",
@@ -92,4 +92,4 @@ def give_back(app: AppRuntime, launch: OpenLaunch) -> None:
             endpoint.revoke(session.refresh_token, "refresh_token")
         endpoint.revoke(session.token, "access_token")
     except EhrFailed:
-        note(app, session, "not-revoked")
+        record_event(app, session, "not-revoked")

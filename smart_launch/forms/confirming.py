@@ -25,8 +25,9 @@ from smart_launch.chart.reading import may
 from smart_launch.errors import EhrFailed, NotAllowed
 from smart_launch.forms.answers import help_of
 from smart_launch.forms.writing import UNDO_S, Outcome, Ways, key_of, write
-from smart_launch.launch.guard import OpenLaunch, refresh_session, render
-from smart_launch.records import note
+from smart_launch.launch.guard import OpenLaunch, render
+from smart_launch.launch.refresh import refresh_session
+from smart_launch.records import record_event
 from smart_launch.runtime import AppRuntime
 
 WRITE_S = 25.0
@@ -135,7 +136,7 @@ def write_it(
 
 def record(app: AppRuntime, launch: OpenLaunch, event: str, done: Outcome) -> None:
     """What was written or undone, on record: which slots, and why not all."""
-    note(
+    record_event(
         app,
         launch.session,
         event,

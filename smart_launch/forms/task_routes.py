@@ -44,22 +44,22 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
         return writing(app, open_form(app, launch_id))
 
 
-def entering(app: AppRuntime, launch: OpenLaunch, wanted: FollowUp) -> Response:
+def entering(app: AppRuntime, launch: OpenLaunch, follow_up: FollowUp) -> Response:
     """The choices."""
     launch, shown = with_person(app, launch)
     reason = why_not(launch, "Task", shown, adults=False)
-    return refuse(launch, reason, shown) if reason else choices(launch, wanted, shown)
+    return refuse(launch, reason, shown) if reason else choices(launch, follow_up, shown)
 
 
-def choices(launch: OpenLaunch, wanted: FollowUp, shown: Person, *, checked: bool = False) -> Response:
+def choices(launch: OpenLaunch, follow_up: FollowUp, shown: Person, *, checked: bool = False) -> Response:
     """The choices with what was chosen so far."""
-    lacking = checked and wanted.days is None
+    lacking = checked and follow_up.days is None
     orders = may(launch.session)("ServiceRequest", "c")
     return render(
         launch,
         "task.html",
         422 if lacking else 200,
-        wanted=wanted,
+        follow_up=follow_up,
         days=DAYS,
         lacking=lacking,
         orders=orders,
@@ -69,22 +69,22 @@ def choices(launch: OpenLaunch, wanted: FollowUp, shown: Person, *, checked: boo
 
 def reviewing(app: AppRuntime, launch: OpenLaunch) -> Response:
     """What will be written; or the choices again, when none was made or to change them (`edit`)."""
-    wanted = follow_up_in(request.form.to_dict(flat=False))
+    follow_up = follow_up_in(request.form.to_dict(flat=False))
     launch, shown = with_person(app, launch)
     reason = why_not(launch, "Task", shown, adults=False)
     if reason:
         return refuse(launch, reason, shown)
-    if "edit" in request.form or wanted.days is None:
-        return choices(launch, wanted, shown, checked="edit" not in request.form)
+    if "edit" in request.form or follow_up.days is None:
+        return choices(launch, follow_up, shown, checked="edit" not in request.form)
     entry = new_entry(app, shown)
     # The words on the page are those of the drafts themselves.
-    slots = slots_of(wanted, occasion_of(launch, entry), launch.site.reading.zone)
+    slots = slots_of(follow_up, occasion_of(launch, entry), launch.site.reading.zone)
     return render(
         launch,
         "task_review.html",
-        wanted=wanted,
+        follow_up=follow_up,
         end=day(date.fromisoformat(slots[0].resource["restriction"]["period"]["end"])),
-        kept=fields_of(wanted) | entry.fields(),
+        kept=fields_of(follow_up) | entry.fields(),
         author=author(launch),
         person=shown,
     )
@@ -93,11 +93,11 @@ def reviewing(app: AppRuntime, launch: OpenLaunch) -> Response:
 def writing(app: AppRuntime, launch: OpenLaunch) -> Response:
     """Writes the drafts, and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
-    wanted, entry = follow_up_in(fields), entry_in(app, launch, fields)
-    slots = slots_of(wanted, occasion_of(launch, entry), launch.site.reading.zone)
+    follow_up, entry = follow_up_in(fields), entry_in(app, launch, fields)
+    slots = slots_of(follow_up, occasion_of(launch, entry), launch.site.reading.zone)
     launch, shown = with_person(app, launch)
     reason = why_not(launch, "Task", shown, adults=False)
     if reason:
         return refuse(launch, reason, shown)
     done = write_it(app, launch, shown, WHAT, slots, entry)
-    return show_outcome(app, launch, shown, entry.submission, done, kept=fields_of(wanted) | entry.fields())
+    return show_outcome(app, launch, shown, entry.submission, done, kept=fields_of(follow_up) | entry.fields())

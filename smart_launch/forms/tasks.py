@@ -34,15 +34,15 @@ def follow_up_in(fields: Mapping[str, Sequence[str]]) -> FollowUp:
     return FollowUp(days=offered[days[0]] if days else None, assessment=bool(assessment))
 
 
-def fields_of(wanted: FollowUp) -> dict[str, str]:
+def fields_of(follow_up: FollowUp) -> dict[str, str]:
     """The same as fields: what `follow_up_in` reads."""
-    days = {} if wanted.days is None else {"days": str(wanted.days)}
-    return days | ({"assessment": "1"} if wanted.assessment else {})
+    days = {} if follow_up.days is None else {"days": str(follow_up.days)}
+    return days | ({"assessment": "1"} if follow_up.assessment else {})
 
 
-def slots_of(wanted: FollowUp, occasion: Occasion, zone: tzinfo) -> tuple[Slot, ...]:
+def slots_of(follow_up: FollowUp, occasion: Occasion, zone: tzinfo) -> tuple[Slot, ...]:
     """The drafts, each with an identifier of this submission. Raises NotAllowed when no day was chosen."""
-    if wanted.days is None:
+    if follow_up.days is None:
         raise NotAllowed("task: expected a number of days", "form-refused", 400)
     visit = Visit(
         patient_id=occasion.patient.removeprefix("Patient/"),
@@ -51,9 +51,9 @@ def slots_of(wanted: FollowUp, occasion: Occasion, zone: tzinfo) -> tuple[Slot, 
         user=author_of(occasion.user),
     )
     at = {"authoredOn": _moment(occasion.at)}
-    task = follow_up_task(visit, wanted.days) | at | {"identifier": [identifier(occasion.submission, TASK)]}
+    task = follow_up_task(visit, follow_up.days) | at | {"identifier": [identifier(occasion.submission, TASK)]}
     slots = [Slot(name=TASK, resource=task)]
-    if wanted.assessment:
+    if follow_up.assessment:
         order = service_request(ASSESSMENT, visit) | at | {"identifier": [identifier(occasion.submission, ORDER)]}
         slots.append(Slot(name=ORDER, resource=order))
     checked(slots)

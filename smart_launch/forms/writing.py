@@ -28,7 +28,7 @@ from fhir_adapters.errors import (
 from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, Slot, checked, derived_from, identifier
 from fhir_adapters.writing.confirmed import FhirWriter
 from smart_launch.errors import NotAllowed, NotWritten
-from smart_launch.session.sessions import AppStore
+from smart_launch.session.store import AppStore
 
 UNDO_S = 10 * 60
 WAIT_S, PAUSE_S = 10.0, 0.1

@@ -1,7 +1,7 @@
 """GET /smart/launch and /smart/jwks.json: from a launch to the EHR's authorization server (`callback` goes on).
 
 The steps are those of SMART App Launch 2.2: an issuer that we know, its endpoints, an authorization request with PKCE
-and a state that only this browser can use once.
+and a state that only this browser can use, once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from smart_launch.errors import LaunchRefused
 from smart_launch.launch.callback import NoCookie, finish
-from smart_launch.oauth import scopes
+from smart_launch.launch.parameters import parameter
+from smart_launch.oauth.discovery import Endpoints
+from smart_launch.oauth.scopes import configured_scopes, default_scopes
 from smart_launch.pages.responses import error_page, page
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, cookie, put_cookie
-from smart_launch.session.pending import Pending, one
+from smart_launch.session.sessions import PendingLaunch
 from smart_launch.settings import Registration
 
 log = logging.getLogger("mhcds")
@@ -37,114 +39,102 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
     @blueprint.get("/smart/launch")
     def launch() -> BaseResponse:
-        return looked_at() or begin(app)
+        return head_response() or begin(app)
 
     @blueprint.get("/smart/callback")
     def callback() -> BaseResponse:
         try:
-            return looked_at() or finish(app)
+            return head_response() or finish(app)
         except NoCookie as error:
-            return error_page(error, again=error.again)
+            return error_page(error, window_url=error.launch_url)
 
     @blueprint.get("/smart/jwks.json")
     def jwks() -> Response:
-        answer = Response(json.dumps(app.keys().published()), content_type="application/json")
-        answer.headers["Cache-Control"] = "public, max-age=3600"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
+        response = Response(json.dumps(app.keys().published()), content_type="application/json")
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
     return blueprint
 
 
-def looked_at() -> Response | None:
-    """The answer to HEAD: who only looks at an address begins, ends and uses nothing."""
+def head_response() -> Response | None:
+    """The response to HEAD, which must not begin, end or use anything; None for GET."""
     return Response() if request.method == "HEAD" else None
 
 
 def begin(app: AppRuntime) -> BaseResponse:
     """The authorization request of an EHR's launch, or of one that begins here; without either, the choice of EHRs."""
-    iss, handle, chosen = (one(name) for name in ("iss", "launch", "standalone"))
+    iss, handle, chosen = (parameter(name) for name in ("iss", "launch", "standalone"))
     if iss is None and handle is None and chosen is None:
         g.registration = None
-        return page("choose.html", choices=[(r.label, key_of(r)) for r in standalone(app)])
-    registration = wanted_registration(app, iss, handle, chosen)
-    g.registration = registration
+        return page("choose.html", choices=[(r.label, registration_key(r)) for r in standalone_registrations(app)])
+    g.registration = registration = registration_for(app, iss, handle, chosen)
     browser = cookie(BROWSER)
     if browser is not None:
         # No patient carries over (SMART-017).
         app.store.end_sessions(digest(browser), "moved")
     secret = browser or app.new_secret()
-    if browser is None and request.headers.get("Sec-Fetch-Dest") in ("iframe", "frame") and one("tried") is None:
-        return tried(secret)
-    if browser is None and one("tried") is not None:
+    if browser is None and request.headers.get("Sec-Fetch-Dest") in ("iframe", "frame") and parameter("tried") is None:
+        return try_cookie(secret)
+    if browser is None and parameter("tried") is not None:
         # The frame did not keep the cookie: the same launch, in a window of its own (SMART-093).
-        return page("window.html", status=200, again=launch_again(registration, handle))
-    answer = redirect(authorization_request(app, registration, secret, handle), 303)
-    put_cookie(answer, BROWSER, secret)  # type: ignore[arg-type]  # werkzeug's and flask's answers set cookies alike
-    return answer
+        return page("window.html", status=200, window_url=launch_url(registration, handle))
+    response = redirect(authorization_url(app, registration, secret, handle), 303)
+    put_cookie(response, BROWSER, secret)  # type: ignore[arg-type]  # werkzeug's and flask's responses set cookies alike
+    return response
 
 
-def standalone(app: AppRuntime) -> list[Registration]:
+def standalone_registrations(app: AppRuntime) -> list[Registration]:
     """The EHRs that a launch may begin with here."""
     return [r for r in app.settings().registrations() if r.standalone]
 
 
-def key_of(registration: Registration) -> str:
+def registration_key(registration: Registration) -> str:
     """What names a registration in our own address."""
     return hashlib.sha256(f"{registration.iss}\0{registration.client_id}".encode()).hexdigest()[:16]
 
 
-def wanted_registration(app: AppRuntime, iss: str | None, handle: str | None, chosen: str | None) -> Registration:
-    """The registration that a launch is for. Raises LaunchRefused, before anything is asked of anybody."""
+def registration_for(app: AppRuntime, iss: str | None, handle: str | None, chosen: str | None) -> Registration:
+    """The registration that a launch is for. Raises LaunchRefused, before any request is sent."""
     if chosen is not None and iss is None and handle is None:
-        found = next((r for r in standalone(app) if hmac.compare_digest(key_of(r).encode(), chosen.encode())), None)
+        keys = ((registration_key(r), r) for r in standalone_registrations(app))
+        registration = next((r for key, r in keys if hmac.compare_digest(key.encode(), chosen.encode())), None)
     elif iss is not None and handle is not None and chosen is None:
-        found = app.settings().registered(iss)
+        registration = app.settings().registered(iss)
     else:
         raise LaunchRefused("launch: expected both iss and launch")
-    if found is None:
+    if registration is None:
         log.warning(json.dumps({"event": "smart-launch-refused", "why": "unknown-issuer"}))
         raise LaunchRefused("launch: expected an EHR that is registered here", "unknown-ehr")
-    return found
+    return registration
 
 
-def launch_again(registration: Registration, handle: str | None) -> str:
-    """The address of the same launch."""
-    kept = {"iss": aud(registration), "launch": handle} if handle else {"standalone": key_of(registration)}
-    return f"{url_for('smart.launch')}?{urlencode(kept)}"
+def launch_url(registration: Registration, handle: str | None) -> str:
+    """The address that begins the same launch again."""
+    fields = {"iss": aud(registration), "launch": handle} if handle else {"standalone": registration_key(registration)}
+    return f"{url_for('smart.launch')}?{urlencode(fields)}"
 
 
-def tried(secret: str) -> BaseResponse:
+def try_cookie(secret: str) -> BaseResponse:
     """Comes back once, to see whether a frame's browser keeps the cookie."""
-    answer = redirect(f"{url_for('smart.launch')}?{request.query_string.decode('latin-1')}&tried=1", 303)
-    put_cookie(answer, BROWSER, secret)  # type: ignore[arg-type]  # as above
-    return answer
+    response = redirect(f"{url_for('smart.launch')}?{request.query_string.decode('latin-1')}&tried=1", 303)
+    put_cookie(response, BROWSER, secret)  # type: ignore[arg-type]  # as above
+    return response
 
 
-def authorization_request(app: AppRuntime, registration: Registration, browser: str, handle: str | None) -> str:
-    """Its address, once the launch is kept under a state (SMART-030 to 036)."""
+def authorization_url(app: AppRuntime, registration: Registration, browser: str, handle: str | None) -> str:
+    """The authorization request (SMART-030 to 036), once the launch is stored under its state."""
     endpoints = app.discovery.endpoints(registration)
-    site = app.settings().site(registration.site)
-    asked = (
-        scopes.of_launch(registration.scopes, ehr_launch=handle is not None)
-        if registration.scopes
-        else scopes.wanted(
-            ehr_launch=handle is not None,
-            version_2=endpoints.version_2,
-            consents=site is not None and site.reading.consent.use == "required",
-            write_back=registration.write_back,
-            online=endpoints.online,
-        )
-    )
     state, nonce, verifier = app.new_secret(), app.new_secret(), secrets.token_urlsafe(64)
-    pending = Pending(
+    pending = PendingLaunch(
         browser=digest(browser),
         iss=registration.iss,
         verifier=verifier,
         nonce=nonce,
-        ehr=handle is not None,
-        again=launch_again(registration, handle),
-        asked=tuple(asked),
+        ehr_launch=handle is not None,
+        launch_url=launch_url(registration, handle),
+        requested_scopes=requested_scopes(app, registration, endpoints, ehr_launch=handle is not None),
     )
     now = app.seconds()
     app.store.put_launch(digest(state), app.seal(msgspec.json.encode(pending).decode()), now + STATE_S, now)
@@ -152,16 +142,32 @@ def authorization_request(app: AppRuntime, registration: Registration, browser: 
         "response_type": "code",
         "client_id": registration.client_id,
         "redirect_uri": app.settings().redirect_uri,
-        "scope": " ".join(asked),
+        "scope": " ".join(pending.requested_scopes),
         "state": state,
         "aud": aud(registration),
         "nonce": nonce,
-        "code_challenge": challenge(verifier),
+        "code_challenge": code_challenge(verifier),
         "code_challenge_method": "S256",
         **({"launch": handle} if handle is not None else {}),
     }
     joint = "&" if "?" in endpoints.authorization else "?"
     return f"{endpoints.authorization}{joint}{urlencode(fields)}"
+
+
+def requested_scopes(
+    app: AppRuntime, registration: Registration, endpoints: Endpoints, *, ehr_launch: bool
+) -> tuple[str, ...]:
+    """The scopes to request: those that the site has set, else our own choice for what the server can do."""
+    if registration.scopes:
+        return configured_scopes(registration.scopes, ehr_launch=ehr_launch)
+    site = app.settings().site(registration.site)
+    return default_scopes(
+        ehr_launch=ehr_launch,
+        version_2=endpoints.version_2,
+        consents=site is not None and site.reading.consent.use == "required",
+        write_back=registration.write_back,
+        online=endpoints.online,
+    )
 
 
 def aud(registration: Registration) -> str:
@@ -170,6 +176,6 @@ def aud(registration: Registration) -> str:
     return given if given is not None and given.removesuffix("/") == registration.iss else registration.iss
 
 
-def challenge(verifier: str) -> str:
+def code_challenge(verifier: str) -> str:
     """S256 of a verifier (RFC 7636)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

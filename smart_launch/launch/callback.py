@@ -1,7 +1,7 @@
-"""GET /smart/callback: from the authorization server back to a session of its own.
+"""GET /smart/callback: from the authorization server back to a session.
 
-State first; then the code for a token, who the user is, which patient. What a browser sends is believed only after
-that.
+State first; then the code for a token, who the user is, which patient. Nothing else that the browser sends counts
+before the state has been checked.
 """
 
 from __future__ import annotations
@@ -14,34 +14,46 @@ from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from smart_launch.errors import EhrFailed, LaunchRefused
-from smart_launch.oauth.context import launch_context
+from smart_launch.launch.parameters import LONGEST_VALUE, parameter
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.id_token import verified_user
-from smart_launch.oauth.tokens import TokenAnswer
-from smart_launch.records import note
+from smart_launch.oauth.launch_context import launch_context
+from smart_launch.oauth.tokens import TokenResponse
+from smart_launch.records import record_event
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION, cookie, put_cookie
-from smart_launch.session.pending import LONGEST_VALUE, Pending, one
-from smart_launch.session.sessions import Session, StoredSession, User
+from smart_launch.session.sessions import PendingLaunch, Session, User
+from smart_launch.session.store import StoredSession
 from smart_launch.settings import Registration
+
+# Error of an authorization server -> page.
+PAGES = {"access_denied": "access-denied", "invalid_scope": "scope-refused", "unauthorized_client": "not-registered"}
+
+
+class NoCookie(LaunchRefused):
+    """The browser kept no cookie, as some do in frames. launch_url: of the same launch, for a window."""
+
+    page = "no-cookie"
+
+    def __init__(self, message: str, launch_url: str) -> None:
+        super().__init__(message)
+        self.launch_url = launch_url
 
 
 def finish(app: AppRuntime) -> BaseResponse:
     """A session for the launch that this callback belongs to."""
-    pending, registration = awaited(app)
+    pending, registration = pending_launch(app)
     endpoints = app.discovery.endpoints(registration)
-    check_sender(registration, endpoints)
-    code = answered_code()
-    answer = token_for(app, registration, code, pending.verifier)
-    user = user_of(app, registration, endpoints, answer, pending.nonce)
-    if not pending.ehr and (user is None or user.fhir_user is None):
-        # Nobody's chart was open: whoever chose the patient may be the patient.
+    check_issuer(registration, endpoints)
+    response = exchange_code(app, registration, authorization_code(), pending.verifier)
+    user = token_user(app, registration, endpoints, response, pending.nonce)
+    if not pending.ehr_launch and (user is None or user.fhir_user is None):
+        # No chart was open: whoever chose the patient may be the patient.
         raise LaunchRefused(
             "callback: expected a practitioner as the user of a launch that began here", "clinicians-only", 403
         )
-    session = new_session(app, registration, answer, user, pending)
+    session = new_session(app, registration, response, user, pending)
     secret = app.new_secret()
-    now = app.seconds()
     app.store.end_sessions(pending.browser, "moved")
     app.store.put_session(
         StoredSession(
@@ -50,99 +62,85 @@ def finish(app: AppRuntime) -> BaseResponse:
             browser=pending.browser,
             iss=registration.iss,
             sealed=app.seal(msgspec.json.encode(session).decode()),
-            started=now,
-            used=now,
+            started=session.started,
+            used=session.started,
             version=0,
         )
     )
     tenant = session.context.tenant
-    note(app, session, "launched", ehr_launch=pending.ehr, scopes=list(session.scopes), tenant=tenant)
+    record_event(app, session, "launched", ehr_launch=pending.ehr_launch, scopes=list(session.scopes), tenant=tenant)
     # The landing page is fixed (SMART-051).
-    where = redirect(url_for("smart_app.summary", launch_id=session.launch_id), 303)
-    put_cookie(where, SESSION, secret)  # type: ignore[arg-type]  # werkzeug's and flask's answers set cookies alike
-    return where
+    landing = redirect(url_for("smart_app.summary", launch_id=session.launch_id), 303)
+    put_cookie(landing, SESSION, secret)  # type: ignore[arg-type]  # werkzeug's and flask's responses set cookies alike
+    return landing
 
 
-def awaited(app: AppRuntime) -> tuple[Pending, Registration]:
+def pending_launch(app: AppRuntime) -> tuple[PendingLaunch, Registration]:
     """The launch that the state names: known, not used before, of this browser. Raises LaunchRefused."""
-    state, browser = one("state"), cookie(BROWSER)
+    state, browser = parameter("state"), cookie(BROWSER)
     if state is None:
         raise LaunchRefused("callback: expected state")
     sealed = app.store.take_launch(digest(state), app.seconds())
     if sealed is None:
         raise LaunchRefused("callback: expected a state that was not used before, of the last ten minutes", "used")
     try:
-        pending = msgspec.json.decode(app.unseal(sealed), type=Pending)
+        pending = msgspec.json.decode(app.unseal(sealed), type=PendingLaunch)
     except (ValueError, msgspec.DecodeError) as error:
         raise LaunchRefused("callback: expected a state sealed with this key, by this version", "used") from error
-    # From here on whoever frames the EHR's app sees why it did not work.
+    # From here on, an error is shown inside the frame of the EHR too.
     g.registration = registration = app.settings().registered(pending.iss)
     if browser is None:
-        raise NoCookie("callback: expected the cookie of the launch", pending.again)
+        raise NoCookie("callback: expected the cookie of the launch", pending.launch_url)
     if registration is None or not hmac.compare_digest(pending.browser, digest(browser)):
         raise LaunchRefused("callback: expected the browser that the launch began in", "used")
     return pending, registration
 
 
-class NoCookie(LaunchRefused):
-    """The browser kept no cookie, as some do in frames. again: the address of the same launch, for a window."""
-
-    page = "no-cookie"
-
-    def __init__(self, message: str, again: str) -> None:
-        super().__init__(message)
-        self.again = again
-
-
-def check_sender(registration: Registration, endpoints: Endpoints) -> None:
-    """The answer comes from the server that was asked, where it says from whom it is (RFC 9207)."""
-    said = one("iss")
+def check_issuer(registration: Registration, endpoints: Endpoints) -> None:
+    """Raises LaunchRefused when `iss` names another server than the one we asked (RFC 9207)."""
+    iss = parameter("iss")
     known = {endpoints.issuer, registration.iss, f"{registration.iss}/", registration.id_token_issuer}
-    if said is not None and said not in known:
+    if iss is not None and iss not in known:
         raise LaunchRefused("callback: expected iss to be the server that was asked", "ehr-not-trusted")
 
 
-ERRORS = {"access_denied": "access-denied", "invalid_scope": "scope-refused", "unauthorized_client": "not-registered"}
-
-
-def answered_code() -> str:
-    """The code. Raises LaunchRefused for an error of the EHR; what it says beside the code is not shown."""
-    error = one_of_many("error")
+def authorization_code() -> str:
+    """The code. Raises LaunchRefused for an error of the EHR; no text of the EHR is shown."""
+    # Whatever it holds, and however often it comes.
+    error = next(iter(request.args.getlist("error")), None)
     if error is not None:
-        known = error if error in ERRORS else "other"
-        raise LaunchRefused(f"callback: the EHR answered with an error ({known})", ERRORS.get(error, "ehr-refused"))
-    code = one("code")
+        known = error if error in PAGES else "other"
+        raise LaunchRefused(f"callback: the EHR answered with an error ({known})", PAGES.get(error, "ehr-refused"))
+    code = parameter("code")
     if code is None:
         raise LaunchRefused("callback: expected code")
     return code
 
 
-def one_of_many(name: str) -> str | None:
-    """The first of a parameter, whatever it holds."""
-    return next(iter(request.args.getlist(name)), None)
-
-
-def token_for(app: AppRuntime, registration: Registration, code: str, verifier: str) -> TokenAnswer:
+def exchange_code(app: AppRuntime, registration: Registration, code: str, verifier: str) -> TokenResponse:
     """The token for a code. A code is never sent twice (SMART-057)."""
     try:
         return app.token_endpoint(registration).exchange(code, verifier, app.settings().redirect_uri)
     except EhrFailed as error:
         if error.page == "not-registered":
-            # What is kept of the configuration may be old; the next launch asks again.
+            # The cached configuration may be out of date; the next launch reads it again.
             app.discovery.forget(registration)
         raise
 
 
-def user_of(
-    app: AppRuntime, registration: Registration, endpoints: Endpoints, answer: TokenAnswer, nonce: str
+def token_user(
+    app: AppRuntime, registration: Registration, endpoints: Endpoints, response: TokenResponse, nonce: str
 ) -> User | None:
-    """Who uses the app; None where the EHR does not say, which leaves reading. Raises EhrFailed or LaunchRefused."""
-    if answer.id_token is None:
-        if "openid" in (answer.scopes or ()):
+    """Who uses the app; None where the EHR does not say: then nothing can be written.
+
+    Raises EhrFailed or LaunchRefused.
+    """
+    if response.id_token is None:
+        if "openid" in (response.scopes or ()):
             raise EhrFailed("token answer: expected id_token, since openid was granted", "identity")
         return None
     return verified_user(
-        answer.id_token,
+        response.id_token,
         registration=registration,
         endpoints=endpoints,
         keys=app.issuer_keys,
@@ -152,13 +150,12 @@ def user_of(
 
 
 def new_session(
-    app: AppRuntime, registration: Registration, answer: TokenAnswer, user: User | None, pending: Pending
+    app: AppRuntime, registration: Registration, response: TokenResponse, user: User | None, pending: PendingLaunch
 ) -> Session:
-    """The session of a launch."""
-    said = answer.context.get("appContext")
-    patient = answer.context.get("patient")
-    known = isinstance(said, str) and isinstance(patient, str) and len(said) <= LONGEST_VALUE
-    topic = app.topic_of(str(said), registration.site, str(patient)) if known else None
+    """The session of a launch. Raises EhrFailed when the EHR names no patient."""
+    app_context, patient = response.context.get("appContext"), response.context.get("patient")
+    usable = isinstance(app_context, str) and isinstance(patient, str) and len(app_context) <= LONGEST_VALUE
+    topic = app.topic_of(str(app_context), registration.site, str(patient)) if usable else None
     now = app.seconds()
     return Session(
         launch_id=secrets.token_urlsafe(16),
@@ -166,12 +163,12 @@ def new_session(
         iss=registration.iss,
         client_id=registration.client_id,
         user=user,
-        context=launch_context(answer.context, topic=topic),
-        scopes=answer.scopes or (),
-        asked=pending.asked,
-        token=answer.access_token,
-        token_expires=now + answer.expires_in,
-        refresh_token=answer.refresh_token,
+        context=launch_context(response.context, topic=topic),
+        scopes=response.scopes or (),
+        requested_scopes=pending.requested_scopes,
+        token=response.access_token,
+        token_expires=now + response.expires_in,
+        refresh_token=response.refresh_token,
         csrf=app.new_secret(),
         started=now,
     )

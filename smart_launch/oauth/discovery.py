@@ -1,8 +1,8 @@
 """`.well-known/smart-configuration` of an EHR: where its OAuth endpoints are and what it can do.
 
-Kept for some minutes for each EHR, a failure for some seconds; read again once when a token endpoint says that it does
-not know us. Endpoints are https and on hosts that the registration knows; anything else is refused and logged, since
-secrets would go there.
+Cached for some minutes for each EHR, a failure for some seconds; read again once when a token endpoint says that it
+does not know us. Endpoints must be https and on hosts that the registration names, since secrets go there; anything
+else is refused and logged.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 from urllib.parse import urljoin
 
 from smart_launch.errors import EhrFailed
-from smart_launch.oauth.outbound import allowed_url, get_json, host_of
+from smart_launch.oauth.outbound import allowed_url, get_json, hosts_of
 from smart_launch.settings import Registration
 
 log = logging.getLogger("mhcds")
 FRESH_S, LEAST_FRESH_S, MOST_FRESH_S = 600, 60, 3600
-MOST_KEPT = 1000
+MOST_CACHED = 1000
 AFTER_FAILURE_S = 5  # launches at an EHR that hangs do not wait for it one by one
 
 
@@ -43,12 +43,12 @@ class Endpoints:
 
     @property
     def version_2(self) -> bool:
-        """Whether scopes of version 2 can be asked for; a server that says nothing of either is asked by them."""
+        """Whether to request scopes of version 2; also from a server that names neither version."""
         return "permission-v2" in self.capabilities or "permission-v1" not in self.capabilities
 
     @property
     def online(self) -> bool:
-        """Whether a refresh token for the time that the user is there can be asked for."""
+        """Whether it offers a refresh token for as long as the user is online."""
         return "permission-online" in self.capabilities or "online_access" in self.scopes
 
 
@@ -57,53 +57,56 @@ class Discovery:
 
     def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._local, self._clock = local, clock
-        self._kept: dict[str, tuple[float, Endpoints]] = {}
+        self._cached: dict[str, tuple[float, Endpoints]] = {}
         self._failed: dict[str, tuple[float, EhrFailed]] = {}
         self._lock = threading.Lock()
 
     def forget(self, registration: Registration) -> None:
-        """What is kept of an EHR is asked for again the next time (SMART-027)."""
+        """Drops what is cached of an EHR, so that the next launch reads it again (SMART-027)."""
         with self._lock:
-            self._kept.pop(registration.iss, None)
+            self._cached.pop(registration.iss, None)
             self._failed.pop(registration.iss, None)
 
     def endpoints(self, registration: Registration) -> Endpoints:
         """Those of the EHR of a registration. Raises EhrFailed."""
         with self._lock:
-            until, kept = self._kept.get(registration.iss, (0.0, None))
+            until, cached = self._cached.get(registration.iss, (0.0, None))
             failed_until, failure = self._failed.get(registration.iss, (0.0, None))
-        if kept is not None and self._clock() < until:
-            return checked(kept, registration, local=self._local())
+        if cached is not None and self._clock() < until:
+            # The registration may have changed since.
+            check_hosts(cached, registration, local=self._local())
+            return cached
         if failure is not None and self._clock() < failed_until:
             raise EhrFailed(str(failure), failure.page)
         try:
-            found, fresh_s = self._asked(registration)
+            endpoints, fresh_s = self._fetch(registration)
         except EhrFailed as error:
             with self._lock:
                 self._failed[registration.iss] = (self._clock() + AFTER_FAILURE_S, error)
             raise
         with self._lock:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[registration.iss] = (self._clock() + fresh_s, found)
-        return found
+            if len(self._cached) >= MOST_CACHED:
+                self._cached.clear()
+            self._cached[registration.iss] = (self._clock() + fresh_s, endpoints)
+        return endpoints
 
-    def _asked(self, registration: Registration) -> tuple[Endpoints, float]:
-        """The endpoints as the EHR says them now, and for how many seconds they are fresh. Raises EhrFailed."""
-        answer = get_json(f"{registration.iss}/.well-known/smart-configuration")
-        if answer.status != 200:
-            raise EhrFailed(f"smart-configuration: expected status 200; found {answer.status}", "ehr-unreachable")
-        found = checked(read(answer.content, registration.iss), registration, local=self._local())
-        return found, _fresh_s(answer.max_age)
+    def _fetch(self, registration: Registration) -> tuple[Endpoints, float]:
+        """The endpoints as the EHR names them now, and for how many seconds they are fresh. Raises EhrFailed."""
+        response = get_json(f"{registration.iss}/.well-known/smart-configuration")
+        if response.status != 200:
+            raise EhrFailed(f"smart-configuration: expected status 200; found {response.status}", "ehr-unreachable")
+        endpoints = parse_configuration(response.content, registration.iss)
+        check_hosts(endpoints, registration, local=self._local())
+        return endpoints, _fresh_s(response.cache_control)
 
 
 def _fresh_s(cache_control: str) -> float:
-    said = re.search(r"\bmax-age=(\d{1,9})\b", cache_control)
-    return min(max(int(said[1]) if said else FRESH_S, LEAST_FRESH_S), MOST_FRESH_S)
+    max_age = re.search(r"\bmax-age=(\d{1,9})\b", cache_control)
+    return min(max(int(max_age[1]) if max_age else FRESH_S, LEAST_FRESH_S), MOST_FRESH_S)
 
 
-def read(content: dict[str, Any], iss: str) -> Endpoints:
-    """A configuration as a value. Raises EhrFailed when it cannot serve us."""
+def parse_configuration(content: dict[str, Any], iss: str) -> Endpoints:
+    """A configuration as a value. Raises EhrFailed when it lacks what we need."""
     methods = _texts(content, "code_challenge_methods_supported")
     if methods is None or "S256" not in methods:
         raise EhrFailed("smart-configuration: expected S256 among code_challenge_methods_supported")
@@ -123,18 +126,17 @@ def read(content: dict[str, Any], iss: str) -> Endpoints:
     )
 
 
-def checked(found: Endpoints, registration: Registration, *, local: bool) -> Endpoints:
-    """The endpoints, all that are used on hosts that the registration knows. Raises EhrFailed (SMART-028)."""
-    hosts = (host_of(registration.iss), *registration.hosts)
+def check_hosts(endpoints: Endpoints, registration: Registration, *, local: bool) -> None:
+    """Raises EhrFailed unless all endpoints in use are on hosts of the registration (SMART-028)."""
+    hosts = hosts_of(registration)
     for name in ("authorization", "token", "revocation", "jwks_uri"):
-        url = None if name == "jwks_uri" and registration.id_token_jwks else getattr(found, name)
+        url = None if name == "jwks_uri" and registration.id_token_jwks else getattr(endpoints, name)
         if url is not None and not allowed_url(url, hosts, local=local):
             log.error(json.dumps({"event": "smart-endpoint-refused", "site": registration.site, "endpoint": name}))
             raise EhrFailed(
                 f"smart-configuration: expected {name} by https on a host of the registration (smart.hosts)",
                 "ehr-not-trusted",
             )
-    return found
 
 
 def _text(content: dict[str, Any], name: str) -> str | None:
@@ -148,7 +150,7 @@ def _texts(content: dict[str, Any], name: str) -> tuple[str, ...] | None:
 
 
 def _address(content: dict[str, Any], name: str, iss: str) -> str | None:
-    """An address; one that is relative is taken from the FHIR base, as old servers mean it (SMART-023)."""
+    """An address; a relative one is resolved against the FHIR base, as old servers mean it (SMART-023)."""
     value = _text(content, name)
     if value is None:
         return None

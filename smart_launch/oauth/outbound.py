@@ -1,6 +1,6 @@
 """Calls to an EHR's OAuth endpoints: JSON by https, small, within seconds, never redirected.
 
-Where a call may go is decided before it is made (`allowed_url`): secrets and assertions are in it (SMART-028).
+Secrets and assertions go with them, so `allowed_url` decides beforehand where a call may go (SMART-028).
 """
 
 from __future__ import annotations
@@ -18,26 +18,32 @@ from fhir_adapters.access.addresses import is_base, is_loopback
 from fhir_adapters.access.deadline import watched_session
 from fhir_adapters.access.exchange import never_connected
 from smart_launch.errors import EhrFailed
+from smart_launch.settings import Registration
 
 TIMEOUT_S = 5.0
 MOST_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back: HTTP's status and a JSON object."""
+class JsonResponse:
+    """HTTP's status, and the JSON object of the body."""
 
     status: int
     content: dict[str, Any]
-    max_age: str = ""
+    cache_control: str = ""
 
 
-class NotReached(EhrFailed):
-    """There was no connection, so nothing was sent: what was to be sent can be sent another time."""
+class NothingSent(EhrFailed):
+    """There was no connection, so the same request can be sent another time."""
+
+
+def hosts_of(registration: Registration) -> tuple[str, ...]:
+    """The hosts on which a registration's endpoints may be, without port."""
+    return ((urlsplit(registration.iss).hostname or "").lower(), *registration.hosts)
 
 
 def allowed_url(url: object, hosts: Iterable[str], *, local: bool) -> bool:
-    """Whether a call may go there: https (http on this machine when `local`), to one of these hosts."""
+    """Whether a call may go to this address: https (http on this machine when `local`), on one of these hosts."""
     if not isinstance(url, str) or len(url) > 2048 or not url.isascii() or not url.isprintable():
         return False
     plain = url.partition("?")[0]
@@ -48,27 +54,22 @@ def allowed_url(url: object, hosts: Iterable[str], *, local: bool) -> bool:
     return secure and host in {name.lower() for name in hosts}
 
 
-def host_of(url: str) -> str:
-    """The host name of an address, without port."""
-    return (urlsplit(url).hostname or "").lower()
-
-
-def get_json(url: str, *, timeout_s: float = TIMEOUT_S) -> Answer:
+def get_json(url: str, *, timeout_s: float = TIMEOUT_S) -> JsonResponse:
     """A JSON object at an address. Raises EhrFailed."""
-    return _called("GET", url, {"Accept": "application/json"}, None, timeout_s)
+    return _call("GET", url, {"Accept": "application/json"}, None, timeout_s)
 
 
 def post_form(
     url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None, *, empty: bool = False
-) -> Answer:
-    """What an endpoint answers to a form; any status. Raises EhrFailed when it answers no JSON object.
+) -> JsonResponse:
+    """The response to a form, whatever its status. Raises EhrFailed when it is no JSON object.
 
-    empty: a good answer need hold nothing.
+    empty: a good response may have no body.
     """
-    return _called("POST", url, {"Accept": "application/json"} | dict(headers or {}), fields, TIMEOUT_S, empty=empty)
+    return _call("POST", url, {"Accept": "application/json"} | dict(headers or {}), fields, TIMEOUT_S, empty=empty)
 
 
-def _called(
+def _call(
     method: str,
     url: str,
     headers: Mapping[str, str],
@@ -76,30 +77,30 @@ def _called(
     timeout_s: float,
     *,
     empty: bool = False,
-) -> Answer:
+) -> JsonResponse:
     deadline = time.monotonic() + timeout_s
     try:
         with (
             watched_session(deadline) as session,
             session.request(
                 method, url, headers=headers, data=fields, timeout=timeout_s, allow_redirects=False, stream=True
-            ) as found,
+            ) as response,
         ):
-            status, body = found.status_code, b""
-            for part in found.iter_content(16 * 1024):
+            status, body = response.status_code, b""
+            for part in response.iter_content(16 * 1024):
                 body += part
                 if len(body) > MOST_BYTES:
                     raise EhrFailed("an OAuth endpoint sent more than can be read")
-            kept = found.headers.get("Cache-Control", "")
-    # AttributeError: TLS that is cut while it is read.
+            cache_control = response.headers.get("Cache-Control", "")
+    # AttributeError: a TLS connection that is cut while it is read.
     except (requests.RequestException, OSError, ValueError, AttributeError) as error:
-        kind = NotReached if never_connected(error) else EhrFailed
+        kind = NothingSent if never_connected(error) else EhrFailed
         raise kind("an OAuth endpoint could not be reached", "ehr-unreachable") from error
     if time.monotonic() >= deadline:
         raise EhrFailed("an OAuth endpoint did not answer in time", "ehr-unreachable")
     if 300 <= status < 400:
         raise EhrFailed("an OAuth endpoint pointed elsewhere; redirects are not followed")
-    return Answer(status=status, content={} if empty else _json_object(body, status), max_age=kept)
+    return JsonResponse(status=status, content={} if empty else _json_object(body, status), cache_control=cache_control)
 
 
 def _json_object(body: bytes, status: int) -> dict[str, Any]:

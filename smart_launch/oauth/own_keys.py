@@ -1,7 +1,7 @@
 """Our own signing keys: which one signs, and the public halves that EHRs read at /smart/jwks.json.
 
-EC on P-384 signs ES384, RSA signs RS384 (SMART-005). The first key of a type signs; all are published, so a successor
-is listed behind the key in use before it takes its place, and the old one stays until caches expire (SMART-007).
+EC on P-384 signs ES384, RSA signs RS384 (SMART-005). The first key of a type signs; all are published. So a successor
+is listed behind the key in use before it replaces it, and the old one stays until caches expire (SMART-007).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 ALGORITHMS = ("ES384", "RS384")
 LEAST_RSA_BITS = 2048
-HOW = "expected a private key in PEM without a password, EC on P-384 or RSA of at least 2048 bits"
+EXPECTED = "expected a private key in PEM without a password, EC on P-384 or RSA of at least 2048 bits"
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SigningKey:
+class OwnKey:
     """One key. kid: RFC 7638 thumbprint of its public half."""
 
     kid: str
@@ -38,23 +38,23 @@ class SigningKey:
 class OwnKeys:
     """All keys, in the order of the settings."""
 
-    keys: tuple[SigningKey, ...] = ()
+    keys: tuple[OwnKey, ...] = ()
 
-    def signing(self, algorithm: str) -> SigningKey | None:
+    def signing(self, algorithm: str) -> OwnKey | None:
         """The key that signs with this algorithm."""
         return next((key for key in self.keys if key.algorithm == algorithm), None)
 
     def published(self) -> dict[str, Any]:
-        """The JWK Set: public halves only (SMART-006)."""
+        """The JWK Set, public halves only (SMART-006)."""
         return {"keys": [dict(key.public) for key in self.keys]}
 
 
-def signing_key(pem: str) -> SigningKey:
-    """A key from PEM. Raises ValueError that says what was expected, never quoting it."""
+def own_key(pem: str) -> OwnKey:
+    """A key from PEM. Raises ValueError, which names what was expected and quotes nothing."""
     try:
         private = serialization.load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ValueError(HOW) from error
+        raise ValueError(EXPECTED) from error
     if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP384R1):
         algorithm, members = "ES384", ["crv", "kty", "x", "y"]
         public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
@@ -62,17 +62,17 @@ def signing_key(pem: str) -> SigningKey:
         algorithm, members = "RS384", ["e", "kty", "n"]
         public = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
     else:
-        raise ValueError(HOW)
+        raise ValueError(EXPECTED)
     bare = {name: public[name] for name in members}
     canonical = json.dumps(bare, sort_keys=True, separators=(",", ":")).encode()
     kid = base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
-    whole = {**bare, "kid": kid, "alg": algorithm, "use": "sig", "key_ops": ["verify"]}
-    return SigningKey(kid=kid, algorithm=algorithm, private=private, public=whole)
+    jwk = {**bare, "kid": kid, "alg": algorithm, "use": "sig", "key_ops": ["verify"]}
+    return OwnKey(kid=kid, algorithm=algorithm, private=private, public=jwk)
 
 
 def own_keys(pems: Iterable[str]) -> OwnKeys:
     """The keys of these PEMs. Raises ValueError."""
-    return OwnKeys(keys=tuple(signing_key(pem) for pem in pems))
+    return OwnKeys(keys=tuple(own_key(pem) for pem in pems))
 
 
 def new_pem(algorithm: str) -> str:

@@ -1,4 +1,4 @@
-"""The token endpoint: a code for a token, a refreshed token, a token revoked; and how we prove who we are there.
+"""The token endpoint: a code exchanged, a token refreshed or revoked; and how we authenticate.
 
 Messages are written out here rather than by an OAuth library: docs/decisions/0018-smart-app.md has the reasons.
 Tokens and codes are never decoded, logged or put into an address.
@@ -21,17 +21,17 @@ import jwt
 from smart_launch.errors import EhrFailed
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.outbound import post_form
-from smart_launch.oauth.own_keys import ALGORITHMS, OwnKeys, SigningKey
-from smart_launch.oauth.scopes import split
+from smart_launch.oauth.own_keys import ALGORITHMS, OwnKey, OwnKeys
+from smart_launch.oauth.scopes import split_scopes
 from smart_launch.settings import ClientAuthentication, Registration
 
 log = logging.getLogger("mhcds")
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_S, BACKDATED_S = 240, 20
-SHORT_S = 300  # how long a token is taken to last that does not say
+SHORT_S = 300  # the life of a token that comes without expires_in
 LONGEST_S = 24 * 60 * 60
 LONGEST_TEXT = 64 * 1024
-# What a token endpoint says -> which page says so (SMART-061).
+# Error of a token endpoint -> page (SMART-061).
 PAGES = {
     "invalid_grant": "launch-expired",
     "invalid_client": "not-registered",
@@ -42,8 +42,8 @@ PAGES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenAnswer:
-    """What a token endpoint granted. expires_in: seconds. context: its other members, not looked at here."""
+class TokenResponse:
+    """What a token endpoint granted. expires_in: seconds. context: the whole response, for `launch_context`."""
 
     access_token: str = field(repr=False)
     expires_in: int
@@ -62,35 +62,35 @@ class TokenEndpoint:
     keys: OwnKeys
     now: datetime
 
-    def exchange(self, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
-        """A code for a token, once (SMART-052, 057). Raises EhrFailed."""
+    def exchange(self, code: str, verifier: str, redirect_uri: str) -> TokenResponse:
+        """Exchanges a code, once (SMART-052, 057). Raises EhrFailed."""
         fields = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
-        return granted_token(self._posted(self.endpoints.token, fields), first=True)
+        return token_response(self._post(self.endpoints.token, fields), first=True)
 
-    def refresh(self, refresh_token: str) -> TokenAnswer:
-        """A new token for a refresh token. Raises EhrFailed."""
+    def refresh(self, refresh_token: str) -> TokenResponse:
+        """A new token. Raises EhrFailed."""
         fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return granted_token(self._posted(self.endpoints.token, fields), first=False)
+        return token_response(self._post(self.endpoints.token, fields), first=False)
 
     def revoke(self, token: str, hint: str) -> None:
-        """Gives a token back, where the EHR takes it (RFC 7009). Raises EhrFailed."""
+        """Revokes a token, where the EHR has an endpoint for it (RFC 7009). Raises EhrFailed."""
         if self.endpoints.revocation is not None:
-            self._posted(self.endpoints.revocation, {"token": token, "token_type_hint": hint}, empty=True)
+            self._post(self.endpoints.revocation, {"token": token, "token_type_hint": hint}, empty=True)
 
-    def _posted(self, url: str, fields: Mapping[str, str], *, empty: bool = False) -> dict[str, Any]:
-        proof, headers = self._proof()
-        answer = post_form(url, {**fields, **proof}, headers, empty=empty)
-        if answer.status != 200:
-            raise _refused(answer.status, answer.content, self.registration)
-        return answer.content
+    def _post(self, url: str, fields: Mapping[str, str], *, empty: bool = False) -> dict[str, Any]:
+        authentication, headers = self._authentication()
+        response = post_form(url, {**fields, **authentication}, headers, empty=empty)
+        if response.status != 200:
+            raise _token_error(response.status, response.content, self.registration)
+        return response.content
 
-    def _proof(self) -> tuple[dict[str, str], dict[str, str]]:
-        """What is added to the form and to the headers."""
+    def _authentication(self) -> tuple[dict[str, str], dict[str, str]]:
+        """What proves who we are: fields of the form, and headers."""
         ours = self.registration
         if ours.authentication is ClientAuthentication.PRIVATE_KEY_JWT:
             return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self._assertion()}, {}
@@ -103,7 +103,7 @@ class TokenEndpoint:
 
     def _assertion(self) -> str:
         """A fresh JWT for this one call (SMART-055, 056)."""
-        key, now = self._key(), int(self.now.timestamp())
+        key, now = self._signing_key(), int(self.now.timestamp())
         claims = {
             "iss": self.registration.client_id,
             "sub": self.registration.client_id,
@@ -117,19 +117,19 @@ class TokenEndpoint:
         headers = {"kid": key.kid, "typ": "JWT"}
         return jwt.encode(claims, key.private, algorithm=key.algorithm, headers=headers)
 
-    def _key(self) -> SigningKey:
-        said = self.registration.algorithm
-        taken = (said,) if said else self.endpoints.algorithms or ALGORITHMS
-        key = next((k for name in ALGORITHMS if name in taken and (k := self.keys.signing(name))), None)
+    def _signing_key(self) -> OwnKey:
+        registered = self.registration.algorithm
+        accepted = (registered,) if registered else self.endpoints.algorithms or ALGORITHMS
+        key = next((k for name in ALGORITHMS if name in accepted and (k := self.keys.signing(name))), None)
         if key is None:
             raise EhrFailed("expected a signing key that the EHR takes (smart_keys in service.toml)", "not-registered")
         return key
 
 
-def granted_token(content: Mapping[str, Any], *, first: bool) -> TokenAnswer:
-    """A token answer, checked member by member (SMART-058). Raises EhrFailed, quoting nothing of it."""
+def token_response(content: Mapping[str, Any], *, first: bool) -> TokenResponse:
+    """A token response, checked member by member (SMART-058). Raises EhrFailed, which quotes nothing of it."""
     token, kind = content.get("access_token"), content.get("token_type")
-    if not _plain(token):
+    if not _printable(token):
         raise EhrFailed("token answer: expected access_token as printable ASCII text")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise EhrFailed("token answer: expected token_type Bearer")
@@ -139,23 +139,24 @@ def granted_token(content: Mapping[str, Any], *, first: bool) -> TokenAnswer:
     if first and scope is None:
         raise EhrFailed("token answer: expected scope, which says what was granted")
     refresh, identity = content.get("refresh_token"), content.get("id_token")
-    return TokenAnswer(
+    return TokenResponse(
         access_token=str(token),
         expires_in=_seconds(content.get("expires_in")),
-        scopes=None if scope is None else split(scope),
-        refresh_token=refresh if _plain(refresh) else None,
+        scopes=None if scope is None else split_scopes(scope),
+        refresh_token=refresh if _printable(refresh) else None,
         id_token=identity if isinstance(identity, str) and len(identity) <= LONGEST_TEXT else None,
         context=content,
     )
 
 
-def _plain(text: object) -> bool:
-    plain = isinstance(text, str) and 0 < len(text) <= LONGEST_TEXT
-    return plain and isinstance(text, str) and text.isascii() and text.isprintable() and " " not in text
+def _printable(text: object) -> bool:
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
+        return False
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _seconds(value: object) -> int:
-    """Seconds as a whole number; some servers send text. What is absent or odd counts as short."""
+    """Whole seconds; some servers send text. Absent or odd values count as short."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return SHORT_S
     try:
@@ -164,11 +165,11 @@ def _seconds(value: object) -> int:
         return SHORT_S
 
 
-def _refused(status: int, content: Mapping[str, Any], registration: Registration) -> EhrFailed:
-    """The error of a token endpoint, by its code alone: descriptions may hold anything."""
-    said = content.get("error")
-    code = said if isinstance(said, str) and said in PAGES else "other"
+def _token_error(status: int, content: Mapping[str, Any], registration: Registration) -> EhrFailed:
+    """The error of a token endpoint, by its code alone: a description may hold anything."""
+    error = content.get("error")
+    code = error if isinstance(error, str) and error in PAGES else "other"
     event = {"event": "smart-token-refused", "site": registration.site, "status": status, "error": code}
-    # invalid_client: keys or client ids differ by environment and travel slowly, so somebody must look (SMART-008).
+    # invalid_client: keys and client ids are set up by hand for each environment, so somebody must look (SMART-008).
     (log.error if code == "invalid_client" else log.warning)(json.dumps(event))
     return EhrFailed(f"the token endpoint answered {status} ({code})", PAGES.get(code, "ehr-failed"))

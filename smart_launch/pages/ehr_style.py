@@ -11,7 +11,7 @@ import re
 import threading
 
 from smart_launch.errors import EhrFailed
-from smart_launch.oauth.outbound import allowed_url, get_json, host_of
+from smart_launch.oauth.outbound import allowed_url, get_json, hosts_of
 from smart_launch.settings import Registration
 
 COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -31,7 +31,7 @@ class Styles:
 
     def sheet(self, url: str | None, registration: Registration, *, local: bool) -> str:
         """A style sheet for the app; empty when there is no style that can be used."""
-        hosts = (host_of(registration.iss), *registration.hosts)
+        hosts = hosts_of(registration)
         if url is None or not allowed_url(url, hosts, local=local):
             return PLAIN
         with self._lock:

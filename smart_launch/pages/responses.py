@@ -93,12 +93,12 @@ def page(template: str, status: int = 200, **values: Any) -> Response:  # noqa: 
     return make_response(render_template(f"smart/{template}", **values), status)
 
 
-def error_page(error: SmartError, *, again: str | None = None) -> Response:
-    """The page of an error, with a code that the log has too. again: an address that may work in a window."""
+def error_page(error: SmartError, *, window_url: str | None = None) -> Response:
+    """The page of an error, with a code that the log has too. window_url: an address that may work in a window."""
     code = support_code()
     event = {"event": "smart-error", "support": code, "page": error.page, "status": error.status, "why": str(error)}
     log.warning(json.dumps(event))
-    return told(error.page, error.status, code, again=again)
+    return told(error.page, error.status, code, window_url=window_url)
 
 
 def unforeseen(error: Exception) -> Response:
@@ -123,11 +123,13 @@ def unforeseen(error: Exception) -> Response:
     return told("unavailable" if status == 503 else "failed", status, code)
 
 
-def told(code: str, status: int, support: str, *, again: str | None = None) -> Response:
+def told(code: str, status: int, support: str, *, window_url: str | None = None) -> Response:
     """The page of an error code; with a way back to the summary where the session may still be there."""
     words = words_of(code)
     launch_id = (request.view_args or {}).get("launch_id") if words.back else None
-    return page("error.html", status=status, code=code, words=words, support=support, launch_id=launch_id, again=again)
+    return page(
+        "error.html", status=status, code=code, words=words, support=support, launch_id=launch_id, window_url=window_url
+    )
 
 
 def support_code() -> str:

@@ -1,1 +1,1 @@
-"""One launch as a session, its cookies, and what waits for a callback. Values and Protocols; no page, no network."""
+"""One launch as a session, its cookies, and what is stored of it. Values and Protocols; no page, no network."""

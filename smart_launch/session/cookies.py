@@ -1,7 +1,7 @@
 """The two cookies: which browser a launch belongs to, and which session it has.
 
 `__Host-`, Secure, HttpOnly, SameSite=None and Partitioned, so that they work inside the EHR's frame and nowhere else
-(SMART-091). Each holds a random secret; the store knows its digest.
+(SMART-091). Each holds a random secret; the store holds its digest.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def cookie(name: str) -> str | None:
-    """The secret in a cookie of this request; None when it is absent or none of ours."""
+    """The secret in a cookie of this request; None when it is absent or cannot be ours."""
     value = request.cookies.get(name, "")
     return value if SECRET.fullmatch(value) else None
 
 
 def put_cookie(response: Response, name: str, secret: str) -> None:
-    """Sets it until the browser closes; how long it counts is decided here, not there."""
+    """Sets a cookie that lasts until the browser closes; the store decides how long a session does."""
     response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None", partitioned=True)
 
 
 def drop_cookie(response: Response, name: str) -> None:
-    """Takes it away."""
+    """Deletes a cookie."""
     response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="None", partitioned=True)

@@ -24,7 +24,7 @@ from cds_service.settings.sites import ServiceConfig, default_config
 from cds_service.storage.tables import app_event, app_session, launch_state
 from explanations.judgement.assessment import Engine
 from smart_launch.launch.guard import origin_of
-from smart_launch.oauth.tokens import TokenAnswer, TokenEndpoint
+from smart_launch.oauth.tokens import TokenEndpoint, TokenResponse
 from smart_launch.settings import ClientAuthentication
 
 PATIENT, OTHER = "tomas-wojcik", "bronwen-achterberg"
@@ -830,7 +830,7 @@ def test_a_launch_for_another_patient_while_a_token_is_refreshed_ends_the_page(r
     run.clock.ahead += 100
     refresh, cookies = TokenEndpoint.refresh, visitor.cookies()
 
-    def slowly(self: TokenEndpoint, token: str) -> TokenAnswer:
+    def slowly(self: TokenEndpoint, token: str) -> TokenResponse:
         answer = refresh(self, token)
         visitor.begin(OTHER)
         return answer

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from smart_launch.errors import EhrFailed
-from smart_launch.oauth.context import launch_context
 from smart_launch.oauth.id_token import fhir_user
+from smart_launch.oauth.launch_context import launch_context
 
 BASE = "https://ehr.example/fhir"
 

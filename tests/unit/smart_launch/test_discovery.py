@@ -6,7 +6,7 @@ import pytest
 from smart_host import Answer, smart_host
 
 from smart_launch.errors import EhrFailed
-from smart_launch.oauth.discovery import Discovery, read
+from smart_launch.oauth.discovery import Discovery, parse_configuration
 from smart_launch.oauth.outbound import allowed_url
 
 WELL_KNOWN = "/fhir/.well-known/smart-configuration"
@@ -50,7 +50,7 @@ def test_smart_023_relative_addresses_are_taken_from_the_fhir_base() -> None:
         "code_challenge_methods_supported": ["S256"],
     }
 
-    found = read(content, "https://ehr.example/a/fhir")
+    found = parse_configuration(content, "https://ehr.example/a/fhir")
 
     assert found.authorization == "https://ehr.example/a/fhir/auth/authorize"
     assert found.token == "https://ehr.example/token"
@@ -151,4 +151,4 @@ def test_smart_026_040_scopes_are_asked_for_in_the_version_that_the_server_has(
         "capabilities": capabilities,
     }
 
-    assert read(content, "https://ehr.example/fhir").version_2 is version_2
+    assert parse_configuration(content, "https://ehr.example/fhir").version_2 is version_2

@@ -9,8 +9,9 @@ from ehr import jws, private_key, public_jwk
 from smart_host import Answer, smart_host
 
 from smart_launch.errors import EhrFailed
-from smart_launch.oauth.discovery import read
-from smart_launch.oauth.id_token import IssuerKeys, verified_user
+from smart_launch.oauth.discovery import parse_configuration
+from smart_launch.oauth.id_token import verified_user
+from smart_launch.oauth.issuer_keys import IssuerKeys
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
@@ -44,7 +45,7 @@ def user_of(host, token: str, *, keys: IssuerKeys | None = None, **registered):
     return verified_user(
         token,
         registration=host.registration(**registered),
-        endpoints=read(host.configuration, host.base),
+        endpoints=parse_configuration(host.configuration, host.base),
         keys=keys or IssuerKeys(local=lambda: True),
         nonce="n1",
         now=NOW,

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_launch.oauth.scopes import READ_TYPES, granted, missing, narrowed, of_launch, parsed, wanted
+from smart_launch.oauth.scopes import (
+    READ_TYPES,
+    configured_scopes,
+    default_scopes,
+    grants,
+    not_granted,
+    parse_scope,
+    reads_part_only,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +30,7 @@ from smart_launch.oauth.scopes import READ_TYPES, granted, missing, narrowed, of
     ],
 )
 def test_smart_038_039_both_syntaxes_are_read(text: str, kind: str, rights: str) -> None:
-    found = parsed(text)
+    found = parse_scope(text)
 
     assert found is not None
     assert (found.kind, found.rights) == (kind, frozenset(rights))
@@ -36,15 +44,17 @@ def test_smart_038_039_both_syntaxes_are_read(text: str, kind: str, rights: str)
 )  # fmt: skip
 def test_smart_038_what_is_no_scope_on_data_gives_nothing(text: str) -> None:
     # `.rd` is in order, but `.dus` and `.sr` are not.
-    found = parsed(text)
+    found = parse_scope(text)
 
     assert found is None or text == "patient/Observation.rd"
 
 
 def test_smart_042_rights_are_those_granted_and_not_those_asked() -> None:
-    asked = wanted(ehr_launch=True, version_2=True, consents=True, write_back=True, online=False)
+    asked = default_scopes(ehr_launch=True, version_2=True, consents=True, write_back=True, online=False)
 
-    lacking = missing(asked, ("patient/Patient.read", "patient/Observation.rs", "patient/Condition.r", "user/Task.*"))
+    lacking = not_granted(
+        asked, ("patient/Patient.read", "patient/Observation.rs", "patient/Condition.r", "user/Task.*")
+    )
 
     assert ("Observation", "c") in lacking
     assert ("QuestionnaireResponse", "r") in lacking
@@ -54,24 +64,24 @@ def test_smart_042_rights_are_those_granted_and_not_those_asked() -> None:
 
 @pytest.mark.parametrize("syntax", [".read", ".rs", ".*", ".cruds"])
 def test_smart_039_all_reading_granted_in_either_syntax_lacks_no_reading(syntax: str) -> None:
-    asked = wanted(ehr_launch=True, version_2=True, consents=True, write_back=True, online=True)
+    asked = default_scopes(ehr_launch=True, version_2=True, consents=True, write_back=True, online=True)
 
-    assert [pair for pair in missing(asked, (f"patient/*{syntax}",)) if pair[1] == "r"] == []
+    assert [pair for pair in not_granted(asked, (f"patient/*{syntax}",)) if pair[1] == "r"] == []
 
 
 def test_smart_041_a_type_that_can_be_read_in_part_only_is_said_to_be() -> None:
     part = ("patient/Observation.rs?category=laboratory",)
 
-    assert narrowed(part, "Observation")
-    assert not narrowed((*part, "patient/Observation.r"), "Observation")
-    assert not narrowed(part, "Condition")
+    assert reads_part_only(part, "Observation")
+    assert not reads_part_only((*part, "patient/Observation.r"), "Observation")
+    assert not reads_part_only(part, "Condition")
 
 
 @pytest.mark.parametrize("version_2", [True, False])
 @pytest.mark.parametrize("ehr_launch", [True, False])
 def test_smart_013_015_037_044_045_046_least_rights_are_asked_for(ehr_launch: bool, version_2: bool) -> None:
-    asked = wanted(ehr_launch=ehr_launch, version_2=version_2, consents=False, write_back=False, online=False)
-    data = [scope for text in asked if (scope := parsed(text))]
+    asked = default_scopes(ehr_launch=ehr_launch, version_2=version_2, consents=False, write_back=False, online=False)
+    data = [scope for text in asked if (scope := parse_scope(text))]
 
     assert asked[0] == ("launch" if ehr_launch else "launch/patient")
     assert {"openid", "fhirUser"} < set(asked)
@@ -81,8 +91,8 @@ def test_smart_013_015_037_044_045_046_least_rights_are_asked_for(ehr_launch: bo
 
 
 def test_writing_is_asked_for_what_the_forms_write_and_nothing_is_ever_deleted() -> None:
-    asked = wanted(ehr_launch=True, version_2=True, consents=False, write_back=True, online=False)
-    data = [scope for text in asked if (scope := parsed(text))]
+    asked = default_scopes(ehr_launch=True, version_2=True, consents=False, write_back=True, online=False)
+    data = [scope for text in asked if (scope := parse_scope(text))]
 
     assert {s.kind for s in data if "c" in s.rights} == {
         "QuestionnaireResponse",
@@ -95,9 +105,9 @@ def test_writing_is_asked_for_what_the_forms_write_and_nothing_is_ever_deleted()
 
 @given(st.text(max_size=60))
 def test_no_text_grants_more_than_it_says(text: str) -> None:
-    found = parsed(text)
+    found = parse_scope(text)
 
-    assert granted((text,), "Observation", "c") == (
+    assert grants((text,), "Observation", "c") == (
         found is not None and found.kind in ("Observation", "*") and "c" in found.rights
     )
 
@@ -105,5 +115,5 @@ def test_no_text_grants_more_than_it_says(text: str) -> None:
 def test_smart_013_016_scopes_of_a_site_go_with_the_kind_of_launch() -> None:
     given = ("openid", "launch/patient", "launch", "patient/Patient.rs")
 
-    assert of_launch(given, ehr_launch=True) == ("launch", "openid", "patient/Patient.rs")
-    assert of_launch(given[:1], ehr_launch=False) == ("launch/patient", "openid")
+    assert configured_scopes(given, ehr_launch=True) == ("launch", "openid", "patient/Patient.rs")
+    assert configured_scopes(given[:1], ehr_launch=False) == ("launch/patient", "openid")

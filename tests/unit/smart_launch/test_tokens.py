@@ -12,9 +12,9 @@ import pytest
 from smart_host import Answer, smart_host
 
 from smart_launch.errors import EhrFailed
-from smart_launch.oauth.discovery import read
+from smart_launch.oauth.discovery import parse_configuration
 from smart_launch.oauth.own_keys import new_pem, own_keys
-from smart_launch.oauth.tokens import ASSERTION_TYPE, TokenEndpoint, granted_token
+from smart_launch.oauth.tokens import ASSERTION_TYPE, TokenEndpoint, token_response
 from smart_launch.settings import ClientAuthentication
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -29,7 +29,7 @@ def host():
 
 def endpoint(host, *, keys=KEYS, **registered) -> TokenEndpoint:
     return TokenEndpoint(
-        endpoints=read(host.configuration, host.base),
+        endpoints=parse_configuration(host.configuration, host.base),
         registration=host.registration(**registered),
         keys=keys,
         now=NOW,
@@ -162,7 +162,7 @@ def test_smart_058_an_answer_that_is_no_grant_is_refused(changes: dict) -> None:
     whole = {"access_token": "t", "token_type": "bearer", "scope": "openid"} | changes
 
     with pytest.raises(EhrFailed):
-        granted_token({k: v for k, v in whole.items() if v is not ...}, first=True)
+        token_response({k: v for k, v in whole.items() if v is not ...}, first=True)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_smart_058_an_answer_that_is_no_grant_is_refused(changes: dict) -> None:
     ],
 )
 def test_smart_058_how_long_a_token_lasts_and_what_is_absent_counts_as_short(said: object, seconds: int) -> None:
-    answer = granted_token({"access_token": "t", "token_type": "BEARER", "scope": "", "expires_in": said}, first=True)
+    answer = token_response({"access_token": "t", "token_type": "BEARER", "scope": "", "expires_in": said}, first=True)
 
     assert answer.expires_in == seconds
 

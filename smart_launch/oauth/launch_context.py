@@ -1,4 +1,4 @@
-"""What the token answer says that the launch is about: patient, encounter, banner, and more (SMART-063 to 070)."""
+"""What the token response says that the launch is about: patient, encounter, banner, and more (SMART-063 to 070)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ LONGEST_TEXT = 2048
 MOST_RESOURCES = 20
 
 
-def launch_context(answer: Mapping[str, Any], *, topic: str | None = None) -> LaunchContext:
-    """The context of a token answer. Raises EhrFailed when it names no patient: no page can be shown then."""
-    patient = answer.get("patient")
+def launch_context(response: Mapping[str, Any], *, topic: str | None = None) -> LaunchContext:
+    """The context in a token response. Raises EhrFailed when it names no patient: no page can be shown then."""
+    patient = response.get("patient")
     if not isinstance(patient, str) or not ID.fullmatch(patient) or patient in (".", ".."):
         raise EhrFailed("token answer: expected patient, the id of the patient in context", "no-patient", 400)
-    encounter = answer.get("encounter")
+    encounter = response.get("encounter")
     return LaunchContext(
         patient=patient,
         encounter=encounter if isinstance(encounter, str) and ID.fullmatch(encounter) else None,
         # Some servers send it as text; only a clear no hides the banner.
-        banner=answer.get("need_patient_banner") not in (False, "false"),
-        intent=_text(answer.get("intent")),
-        tenant=_text(answer.get("tenant")),
-        style_url=_text(answer.get("smart_style_url")),
-        resources=_resources(answer.get("fhirContext")),
+        banner=response.get("need_patient_banner") not in (False, "false"),
+        intent=_text(response.get("intent")),
+        tenant=_text(response.get("tenant")),
+        style_url=_text(response.get("smart_style_url")),
+        resources=_resources(response.get("fhirContext")),
         topic=topic,
     )
 
@@ -40,8 +40,8 @@ def _text(value: object) -> str | None:
 
 
 def _resources(value: object) -> tuple[str, ...]:
-    """Relative references of fhirContext whose role is that of the launch; roles that we do not know are ignored."""
-    found = [
+    """Relative references of fhirContext with the role of the launch; other roles are ignored."""
+    references = [
         entry["reference"]
         for entry in (value if isinstance(value, list) else ())
         if isinstance(entry, dict)
@@ -49,4 +49,4 @@ def _resources(value: object) -> tuple[str, ...]:
         and isinstance(entry.get("reference"), str)
         and REFERENCE.fullmatch(entry["reference"])
     ]
-    return tuple(dict.fromkeys(found))[:MOST_RESOURCES]
+    return tuple(dict.fromkeys(references))[:MOST_RESOURCES]
