@@ -85,7 +85,7 @@ lock: ## choose versions anew into requirements/ (releases at least a week old)
 fuzz: setup ## spoil and read 200,000 sample charts (ARGS=number)
 	PYTHONPATH=. $(BIN)/python tests/mutations.py $(or $(ARGS),200000)
 
-defects: setup ## plant defects one at a time and see which test notices (ARGS="words of one", --write for docs/defects.md)
+defects: setup ## plant defects one at a time and see which test notices (ARGS="words of one", --write for docs/generated/defects.md)
 	PYTHONPATH=. $(BIN)/python tests/defects.py $(ARGS)
 
 fuzz-http: setup ## make 100,000 HTTP calls, spoiled and drawn from /openapi.json (ARGS="number first-seed")

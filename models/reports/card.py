@@ -267,7 +267,7 @@ def _applied(facts: _Facts, site: LocalSections) -> dict[str, Any]:
                 "Calibrated on people whom the boosters had not seen",
             ),
         },
-        "evaluation_references": "docs/model-figures.md",
+        "evaluation_references": "docs/generated/model-figures.md",
         "clinical_trial": "None",
         "peer_reviewed_publications": "None",
         "reimbursement_status": "None",

@@ -13,7 +13,7 @@ from fhir_adapters.access.prefetch import templates
 from fhir_adapters.resources.gathered import ALL_KEYS
 from models.inputs.feature_schema import FEATURES
 
-PAGE = Path(__file__).parents[2] / "docs" / "data-needs.md"
+PAGE = Path(__file__).parents[2] / "docs" / "generated" / "data-needs.md"
 
 
 def test_the_page_says_what_the_service_asks_for() -> None:

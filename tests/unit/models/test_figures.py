@@ -1,4 +1,4 @@
-"""docs/model-figures.md is what the shipped artifacts say; `make golden` writes it anew."""
+"""docs/generated/model-figures.md is what the shipped artifacts say; `make golden` writes it anew."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from models.inputs.patterns import ALL, patterns
 from models.reports.figures import figure, figures_page
 from models.scoring.registry import load_json, load_models
 
-PAGE = Path(__file__).parents[3] / "docs" / "model-figures.md"
+PAGE = Path(__file__).parents[3] / "docs" / "generated" / "model-figures.md"
 
 
 def test_the_page_of_figures_is_the_artifacts_word_for_word():
