@@ -6,26 +6,24 @@ of what was found; what could not be read beside it is a gap of that row. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
 from explanations.words.inputs import input_name
-from explanations.words.language import Language
+from explanations.words.language import Language, later
 from explanations.words.notices import PARTS
+from explanations.words.tables import complete
 from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.codesets.instruments import TITLES
-from fhir_adapters.facts import Consent, Instrument, PatientRecord, Unknown
+from fhir_adapters.facts import Consent, Instrument, PatientRecord, Unknown, Unreadable
 from fhir_adapters.resources import gathered as part
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import NOT_ON_FILE, TOO_OLD
 
 HISTORY_DAYS = 90
 MOST_ENTRIES = 3
-NO_CONDITION = "none of the conditions that are looked for"
-NO_VISIT, NO_MEDICINE = "no visit on file", "no active medicine on file"
-NONE_WORDS = (NO_CONDITION, NO_VISIT, NO_MEDICINE)
 
 
 class Availability(StrEnum):
@@ -61,6 +59,18 @@ class AvailableRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a part holds, in words; "" where nothing was found.
+
+    is_none: nothing that is looked for is on file. is_fresh: some of it is young enough to be used.
+    """
+
+    words: str
+    is_none: bool = False
+    is_fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
     """A part of the chart: its keys, the resource types it is read from, the groups of inputs, and what it holds."""
 
@@ -68,7 +78,7 @@ class _Block:
     keys: tuple[str, ...]
     kinds: tuple[str, ...]
     groups: tuple[str, ...]
-    holds: Callable[[Assessment], tuple[str, bool]]
+    holds: Callable[[Assessment, Language], Held]
 
 
 def availability(assessment: Assessment, say: Language) -> tuple[AvailableRow, ...]:
@@ -87,13 +97,15 @@ def unread_inputs(chart: PatientRecord) -> dict[str, str]:
     return found
 
 
-def withheld_words(chart: PatientRecord) -> str:
+def withheld_words(chart: PatientRecord, say: Language) -> str:
     """How much was put away unread for its security labels, or "". Which part it belongs to is not looked at."""
-    count = chart.withheld
-    if not count:
+    if not chart.withheld:
         return ""
-    entries = "1 entry was" if count == 1 else f"{count} entries were"
-    return f"{entries} withheld, unread, for security labels; to which part they belong was not looked at."
+    return say.many(
+        "{count} entry was withheld, unread, for security labels; to which part they belong was not looked at.",
+        "{count} entries were withheld, unread, for security labels; to which part they belong was not looked at.",
+        chart.withheld,
+    )
 
 
 def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
@@ -102,20 +114,22 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     absent = {gap.name: gap.reason for gap in assessment.missing if gap.name in names}
     lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
     broken = [entry for entry in chart.unreadable if entry.kind in block.kinds]
-    holds, fresh = block.holds(assessment)
+    held = block.holds(assessment, say)
     # An entry that could not be read may be what is looked for: "none" would be more than is known.
-    holds = "" if broken and holds in NONE_WORDS else holds
+    holds = "" if broken and held.is_none else held.words
     rest = [unknown for unknown in chart.unknown if unknown.what == part.REST and part.CONSENTS not in block.keys]
-    state = _state(lost, found=bool(holds), fresh=fresh, broken=bool(broken or rest), old=TOO_OLD in absent.values())
+    state = _state(
+        lost, found=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=TOO_OLD in absent.values()
+    )
     asked = len(names) if assessment.missing or assessment.explanations else 0
     return AvailableRow(
-        part=block.name,
+        part=say(block.name),
         state=state,
-        holds=holds or "nothing found in what was read",
+        holds=holds or say("nothing found in what was read"),
         known=asked - len(absent) if asked else 0,
         asked=asked,
         missing=_named(absent, state, say),
-        gaps=(*(_lost(unknown) for unknown in (*lost, *rest)), *_broken([(b.reference, b.reason) for b in broken])),
+        gaps=(*(_lost(unknown, say) for unknown in (*lost, *rest)), *_broken(broken, say)),
     )
 
 
@@ -139,114 +153,135 @@ def _state(lost: list[Unknown], *, found: bool, fresh: bool, broken: bool, old: 
     return Availability.TOO_OLD if old else Availability.NOT_ON_FILE
 
 
-def _lost(unknown: Unknown) -> str:
-    return f"{PARTS.get(unknown.what, unknown.what)}: {unknown.reason}"
+def _lost(unknown: Unknown, say: Language) -> str:
+    # Translators: a part of the chart, and why it was not read: "medicines: the chart refused access".
+    return say("{part}: {reason}", part=say(PARTS[unknown.what]), reason=unknown.reason)
 
 
-def _broken(entries: Iterable[tuple[str, str]]) -> list[str]:
-    listed = [f"{reference} could not be read: {reason}" for reference, reason in entries]
-    more = len(listed) - MOST_ENTRIES
-    return [*listed[:MOST_ENTRIES], *([f"and {more} more could not be read"] if more > 0 else [])]
+def _broken(entries: Sequence[Unreadable], say: Language) -> list[str]:
+    lines = [
+        say("{reference} could not be read: {reason}", reference=entry.reference, reason=entry.reason)
+        for entry in entries[:MOST_ENTRIES]
+    ]
+    more = len(entries) - MOST_ENTRIES
+    return [*lines, say("and {count} more could not be read", count=more)] if more > 0 else lines
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return "" if not number else f"1 {one}" if number == 1 else f"{number} {many}"
+def _details(assessment: Assessment, say: Language) -> Held:
+    has_age, has_sex = (assessment.chart.fact(name) is not None for name in ("age", "female"))
+    if has_age and has_sex:
+        return Held(words=say("age and sex"))
+    return Held(words=say("age") if has_age else say("sex") if has_sex else "")
 
 
-def _details(assessment: Assessment) -> tuple[str, bool]:
-    age, sex = assessment.chart.fact("age"), assessment.chart.fact("female")
-    named = [word for word, fact in (("age", age), ("sex", sex)) if fact]
-    return " and ".join(named), True
-
-
-def _screens(assessment: Assessment) -> tuple[str, bool]:
+def _screens(assessment: Assessment, _say: Language) -> Held:
     """The instruments on file, each with its number. Used: those of at most 90 days, or undated (rule R2)."""
     chart = assessment.chart
     counts = {kind: len(chart.of(kind)) for kind in Instrument}
     named = [f"{TITLES[kind]} ({count})" for kind, count in counts.items() if count]
     days = [chart.days_since(form.when) for form in chart.administrations]
-    return ", ".join(named), any(day is None or day <= HISTORY_DAYS for day in days)
+    return Held(words=", ".join(named), is_fresh=any(day is None or day <= HISTORY_DAYS for day in days))
 
 
-def _conditions(assessment: Assessment) -> tuple[str, bool]:
+def _conditions(assessment: Assessment, say: Language) -> Held:
     chart = assessment.chart
     listed = [fact for spec in FEATURES if spec.group == "conditions" and (fact := chart.fact(spec.name))]
-    held = sum(bool(fact.value) for fact in listed) + len(chart.events)
-    held += sum(found is not None for found in (chart.depressive_disorder, chart.bipolar_disorder))
+    count = sum(bool(fact.value) for fact in listed) + len(chart.events)
+    count += sum(disorder is not None for disorder in (chart.depressive_disorder, chart.bipolar_disorder))
+    if count:
+        # Translators: entries in the list of conditions.
+        return Held(words=say.many("{count} entry that is looked for", "{count} entries that are looked for", count))
     # A list that was seen in full is used also when nothing on it is of interest: each condition is then known as no.
-    none = NO_CONDITION if listed else ""
-    return _count(held, "entry that is looked for", "entries that are looked for") or none, True
+    return Held(words=say("none of the conditions that are looked for") if listed else "", is_none=True)
 
 
-def _visits(assessment: Assessment) -> tuple[str, bool]:
+def _visits(assessment: Assessment, say: Language) -> Held:
     chart = assessment.chart
-    known = NO_VISIT if chart.fact("visits_yr") else ""
-    return _count(len(chart.visits), "visit", "visits") or known, True
+    if chart.visits:
+        return Held(words=say.many("{count} visit", "{count} visits", len(chart.visits)))
+    return Held(words=say("no visit on file") if chart.fact("visits_yr") else "", is_none=True)
 
 
-def _medicines(assessment: Assessment) -> tuple[str, bool]:
+def _medicines(assessment: Assessment, say: Language) -> Held:
     chart = assessment.chart
-    known = NO_MEDICINE if chart.fact("n_rx") else ""
-    return _count(len(chart.medicines), "active medicine", "active medicines") or known, True
+    if chart.medicines:
+        return Held(words=say.many("{count} active medicine", "{count} active medicines", len(chart.medicines)))
+    return Held(words=say("no active medicine on file") if chart.fact("n_rx") else "", is_none=True)
 
 
-def _measurements(assessment: Assessment) -> tuple[str, bool]:
+def _measurements(assessment: Assessment, say: Language) -> Held:
     names = [spec.name for spec in FEATURES if spec.group in MEASURED]
-    chart = assessment.chart
-    return _count(sum(chart.fact(name) is not None for name in names), "value", "values"), True
+    count = sum(assessment.chart.fact(name) is not None for name in names)
+    # Translators: values that were measured or asked for, such as hours of sleep.
+    return Held(words=say.many("{count} value", "{count} values", count) if count else "")
 
 
-def _assessments(assessment: Assessment) -> tuple[str, bool]:
-    chart = assessment.chart
-    count = _count(len(chart.risk_assessments), "suicide risk assessment", "suicide risk assessments")
-    days = [chart.days_since(found.when) for found in chart.risk_assessments]
-    return count, any(day is None or day <= HISTORY_DAYS for day in days)
+def _assessments(assessment: Assessment, say: Language) -> Held:
+    chart, count = assessment.chart, len(assessment.chart.risk_assessments)
+    days = [chart.days_since(done.when) for done in chart.risk_assessments]
+    words = say.many("{count} suicide risk assessment", "{count} suicide risk assessments", count) if count else ""
+    return Held(words=words, is_fresh=any(day is None or day <= HISTORY_DAYS for day in days))
 
 
-CONSENT_WORDS = {
-    Consent.ALLOWED: "no consent on file that denies this use",
-    Consent.OPTED_OUT: "the patient has opted out",
-    Consent.DENIED: "a consent on file denies this use",
-    Consent.UNKNOWN: "",
-}
+CONSENT_WORDS = complete(
+    {
+        Consent.ALLOWED: later("no consent on file that denies this use"),
+        Consent.OPTED_OUT: later("the patient has opted out"),
+        Consent.DENIED: later("a consent on file denies this use"),
+        Consent.UNKNOWN: "",
+    },
+    Consent,
+)
 
 
-def _consents(assessment: Assessment) -> tuple[str, bool]:
-    return CONSENT_WORDS[assessment.chart.consent], True
+def _consents(assessment: Assessment, say: Language) -> Held:
+    return Held(words=say(CONSENT_WORDS[assessment.chart.consent]))
 
 
 MEASURED = ("lifestyle", "needs", "pro")
 BLOCKS = (
-    _Block(name="Patient details", keys=(part.PATIENT,), kinds=("Patient",), groups=("demographics",), holds=_details),
     _Block(
-        name="Questionnaires and screening answers",
+        name=later("Patient details"),
+        keys=(part.PATIENT,),
+        kinds=("Patient",),
+        groups=("demographics",),
+        holds=_details,
+    ),
+    _Block(
+        name=later("Questionnaires and screening answers"),
         keys=(part.SCREENING, part.QUESTIONNAIRES, part.LOCAL_SCREENING),
         kinds=("QuestionnaireResponse", "Observation"),
         groups=("phq2", "phq"),
         holds=_screens,
     ),
-    _Block(name="Conditions", keys=(part.CONDITIONS,), kinds=("Condition",), groups=("conditions",), holds=_conditions),
-    _Block(name="Visits", keys=(part.ENCOUNTERS,), kinds=("Encounter",), groups=("utilisation",), holds=_visits),
     _Block(
-        name="Medicines",
+        name=later("Conditions"),
+        keys=(part.CONDITIONS,),
+        kinds=("Condition",),
+        groups=("conditions",),
+        holds=_conditions,
+    ),
+    _Block(name=later("Visits"), keys=(part.ENCOUNTERS,), kinds=("Encounter",), groups=("utilisation",), holds=_visits),
+    _Block(
+        name=later("Medicines"),
         keys=(part.MEDICATIONS,),
         kinds=("MedicationRequest", "MedicationStatement", "Medication"),
         groups=("drugs",),
         holds=_medicines,
     ),
     _Block(
-        name="Measurements and lifestyle",
+        name=later("Measurements and lifestyle"),
         keys=(part.MEASUREMENTS,),
         kinds=(),
         groups=MEASURED,
         holds=_measurements,
     ),
     _Block(
-        name="Procedures and risk assessments",
+        name=later("Procedures and risk assessments"),
         keys=(part.PROCEDURES,),
         kinds=("Procedure",),
         groups=(),
         holds=_assessments,
     ),
-    _Block(name="Consents", keys=(part.CONSENTS,), kinds=("Consent",), groups=(), holds=_consents),
+    _Block(name=later("Consents"), keys=(part.CONSENTS,), kinds=("Consent",), groups=(), holds=_consents),
 )

@@ -10,17 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.attribution import CONCEPTS
 from explanations.judgement.rationale import Explanation, Reason
 from explanations.words.availability import unread_inputs
 from explanations.words.inputs import OUTCOME_WORDS, change_words, input_name, reason_words
-from explanations.words.language import Language
+from explanations.words.language import Language, later
 from explanations.words.notices import NoticeSettings
+from explanations.words.tables import complete
 from models.inputs.features import NOT_ON_FILE
 from models.scoring.risk import NotScored, RiskBand, RiskScore, shares
 
 MOST_ROWS = 6
-ADDS_UP = "The base value and all rows add up to the score. Unit: log-odds, calibrated."
-ASSOCIATIONS = "Learned from US survey adults: associations, not causes. Not validated at this site."
+# Translators: stands above a table of figures, of which the first is called "base value" and the last "score".
+ADDS_UP = later("The base value and all rows add up to the score. Unit: log-odds, calibrated.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def estimate_views(assessment: Assessment, settings: NoticeSettings, say: Langua
 
 
 def _not_scored(score: NotScored, say: Language) -> EstimateView:
-    headline = f"No estimate of {say(OUTCOME_WORDS[score.outcome])}."
+    headline = say("No estimate of {outcome}.", outcome=say(OUTCOME_WORDS[score.outcome]))
     return EstimateView(outcome=score.outcome, headline=headline, detail=score.detail)
 
 
@@ -91,17 +93,22 @@ def _view(
     figures = settings.show_probability and above
     return EstimateView(
         outcome=score.outcome,
-        headline=f"Above this site’s threshold: an estimate of {what}."
+        headline=say("Above this site’s threshold: an estimate of {outcome}.", outcome=what)
         if above
-        else f"Below the threshold an estimate says nothing: {what}.",
-        detail=f"{ASSOCIATIONS} Not a diagnosis."
+        else say("Below the threshold an estimate says nothing: {outcome}.", outcome=what),
+        detail=say(
+            "Learned from US survey adults: associations, not causes. Not validated at this site. Not a diagnosis."
+        )
         if above
-        else f"People often do not disclose. Ask if you are concerned. {ASSOCIATIONS}",
+        else say(
+            "People often do not disclose. Ask if you are concerned. Learned from US survey adults: associations, not "
+            "causes. Not validated at this site."
+        ),
         rows=(*(_row(reason, say) for reason in shown), _remainder(explanation, shown, say)),
         missing=missing_words(assessment, explanation, say),
-        known=f"{explanation.known} of {explanation.inputs} inputs known",
+        known=say("{known} of {inputs} inputs known", known=explanation.known, inputs=explanation.inputs),
         figures=_figures(explanation, shown, say),
-        share=share_words(score) if figures else "",
+        share=share_words(score, say) if figures else "",
         probability=score.probability if figures else None,
         high=score.high if figures else None,
         model=f"{score.outcome} {score.model_version}",
@@ -116,11 +123,13 @@ def _row(reason: Reason, say: Language) -> ReasonRow:
 
 def _remainder(explanation: Explanation, shown: tuple[Reason, ...], say: Language) -> ReasonRow:
     count, rest = explanation.remainder(shown)
-    noun = "other input" if count == 1 else "other inputs together"
-    change = change_words(rest, say)
-    return ReasonRow(
-        what=f"{count} {noun}, and what is not on file", change=change[0].upper() + change[1:], log_odds=rest
+    what = say.many(
+        "{count} other input, and what is not on file",
+        "{count} other inputs together, and what is not on file",
+        count,
     )
+    change = change_words(rest, say)
+    return ReasonRow(what=what, change=change[:1].upper() + change[1:], log_odds=rest)
 
 
 def missing_words(assessment: Assessment, explanation: Explanation, say: Language) -> tuple[str, ...]:
@@ -142,33 +151,41 @@ def _figures(explanation: Explanation, shown: tuple[Reason, ...], say: Language)
     """The base value, a row each, the remainder, and the score that they add up to."""
     rows = [Figure(name=_concept(reason, say), log_odds=reason.log_odds) for reason in shown]
     return (
-        Figure(name="base value", log_odds=explanation.base_log_odds),
+        Figure(name=say("base value"), log_odds=explanation.base_log_odds),
         *rows,
-        Figure(name="all other inputs, and what is not on file", log_odds=explanation.remainder(shown)[1]),
-        Figure(name="score", log_odds=explanation.log_odds),
+        Figure(name=say("all other inputs, and what is not on file"), log_odds=explanation.remainder(shown)[1]),
+        Figure(name=say("score"), log_odds=explanation.log_odds),
     )
 
 
 def _concept(reason: Reason, say: Language) -> str:
-    names = [input_name(fact.name, say) for fact in reason.facts]
-    return CONCEPT_NAMES.get(reason.concept) or ", ".join(dict.fromkeys(names))
+    """What a concept is called; an input that no concept takes in is one by itself."""
+    concept = reason.concept
+    return say(CONCEPT_NAMES[concept]) if concept in CONCEPTS else input_name(concept, say)
 
 
-CONCEPT_NAMES = {
-    "heart-disease": "heart disease",
-    "visits": "visits and usual place of care",
-    "mental-health-care": "mental-health visits",
-    "antidepressants": "antidepressants",
-    "phq-2": "PHQ-2",
-    "phq-items": "PHQ items 3 to 8",
-}
+CONCEPT_NAMES = complete(
+    {
+        "alcohol": later("alcohol"),
+        "heart-disease": later("heart disease"),
+        "visits": later("visits and usual place of care"),
+        "mental-health-care": later("mental-health visits"),
+        "antidepressants": later("antidepressants"),
+        "phq-2": later("PHQ-2"),
+        "phq-items": later("PHQ items 3 to 8"),
+    },
+    CONCEPTS,
+)
 
 
-def share_words(score: RiskScore) -> str:
+def share_words(score: RiskScore, say: Language) -> str:
     """The estimate and its range in people of a hundred, with whom they are compared."""
     solid, upper = shares(score.probability, score.high)
     low = min(solid, round(100 * score.low))
-    return (
-        f"Of 100 survey adults with similar records, about {solid} (range {low} to {upper}) reported this in the past "
-        "two weeks."
+    return say(
+        "Of 100 survey adults with similar records, about {count} (range {low} to {high}) reported this in the past "
+        "two weeks.",
+        count=solid,
+        low=low,
+        high=upper,
     )

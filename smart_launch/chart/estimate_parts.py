@@ -33,9 +33,9 @@ class Estimate:
 
     view: EstimateView
     rows: tuple[Row, ...]
+    adds_up: str
     wide: Markup | None = None
     narrow: Markup | None = None
-    adds_up: str = ADDS_UP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +70,12 @@ def _estimate(view: EstimateView, say: Language) -> Estimate:
         Row(what=line(r.what[:1].upper() + r.what[1:]), change=r.change, bar=drawn(bar(r.log_odds))) for r in view.rows
     )
     if view.probability is None or view.high is None:
-        return Estimate(view=view, rows=rows)
+        return Estimate(view=view, rows=rows, adds_up=say(ADDS_UP))
     name = f"share-{view.outcome}"
     return Estimate(
         view=view,
         rows=rows,
+        adds_up=say(ADDS_UP),
         wide=drawn(icon_array(view.probability, view.high, f"{name}-wide", say)),
         narrow=drawn(icon_array(view.probability, view.high, f"{name}-narrow", say, columns=10)),
     )

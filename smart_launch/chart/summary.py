@@ -140,7 +140,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         trends=trends_of(chart, say),
         others=others_of(chart, say),
         known=availability(assessment, say),
-        withheld=withheld_words(chart),
+        withheld=withheld_words(chart, say),
         estimates=found.views,
         no_estimate=found.reason,
         medicines=_medicines(chart, say),

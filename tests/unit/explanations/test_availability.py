@@ -107,9 +107,9 @@ def test_where_an_entry_could_not_be_read_none_is_not_said() -> None:
 
 
 def test_withheld_entries_are_counted_and_not_placed() -> None:
-    assert withheld_words(chart()) == ""
-    assert withheld_words(replace(chart(), withheld=1)).startswith("1 entry was withheld, unread")
-    assert withheld_words(replace(chart(), withheld=3)).startswith("3 entries were withheld")
+    assert withheld_words(chart(), language()) == ""
+    assert withheld_words(replace(chart(), withheld=1), language()).startswith("1 entry was withheld, unread")
+    assert withheld_words(replace(chart(), withheld=3), language()).startswith("3 entries were withheld")
 
 
 def test_the_counts_of_inputs_add_up_to_those_of_the_models() -> None:
