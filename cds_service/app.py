@@ -21,12 +21,12 @@ from cds_service.keys.key_sets import KeySets
 from cds_service.serving import cross_origin
 from cds_service.serving import health as ops
 from cds_service.serving.engine import load_engine
-from cds_service.serving.runtime import Runtime, nobody, now_utc, random_id
+from cds_service.serving.runtime import Runtime, never_opted_out, now_utc, random_id
 from cds_service.settings.live import LiveConfig
 from cds_service.settings.sites import ServiceConfig, default_config
-from cds_service.storage.seen import Seen
+from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store, open_store, prepare
-from cds_service.trust.admission import Places, require_https
+from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry
 
@@ -37,7 +37,7 @@ def create_app(
     engine: Engine | None = None,
     now: Callable[[], datetime] = now_utc,
     new_id: Callable[[], str] = random_id,
-    opted_out: Callable[[str, str], bool] = nobody,
+    opted_out: Callable[[str, str], bool] = never_opted_out,
 ) -> Flask:
     """The app. Models are loaded here unless an engine is given; a store that settings name is made ready before."""
     live = config if isinstance(config, LiveConfig) else LiveConfig(config or default_config())
@@ -52,22 +52,22 @@ def create_app(
         store=store,
         key=key,
         key_sets=KeySets(),
-        seen=Seen(),
+        recent_tokens=RecentTokens(),
         now=now,
         new_id=new_id,
         opted_out=opted_out,
     )
     app.extensions["mhcds"] = runtime
     registry()  # built now rather than during a call
-    places = Places()
+    slots = CallSlots()
     errors.register(app)
     app.before_request(lambda: require_https(live(), request))
     cross_origin.register(app, runtime)
     if first.tls is not None:
         app.after_request(_https_from_now_on)
     app.register_blueprint(discovery.create_blueprint())
-    app.register_blueprint(hooks.create_blueprint(runtime, places))
-    app.register_blueprint(feedback.create_blueprint(runtime, places))
+    app.register_blueprint(hooks.create_blueprint(runtime, slots))
+    app.register_blueprint(feedback.create_blueprint(runtime, slots))
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())

@@ -2,7 +2,7 @@
 
 ServiceError
 ├── BadRequest (400)            malformed, wrong types, missing or contradicting members
-├── Refused (401)               who calls could not be verified; the same answer whatever the fault
+├── Unauthenticated (401)       who calls could not be verified; the same answer whatever the fault
 ├── InsecureTransport (403)     plain http where https is required
 ├── UnknownService (404)
 ├── DataUnavailable (412)       needed data was neither sent nor obtainable
@@ -73,7 +73,7 @@ class UnsupportedMedia(ServiceError):
     code = "not-supported"
 
 
-class Refused(ServiceError):
+class Unauthenticated(ServiceError):
     """Who calls could not be verified. `why` is for the log; the client is never told which check failed."""
 
     status = 401

@@ -12,11 +12,11 @@ from flask import Flask, g, request
 
 from cds_service.hooks.app_links import topic_of
 from cds_service.serving.runtime import Runtime
-from cds_service.settings.deployment import APP_PLACES, LAUNCH_PLACES
+from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.settings.sites import ServiceConfig
 from cds_service.settings.smart import keys_beside
 from cds_service.storage.app_store import AppRows
-from cds_service.trust.admission import Places
+from cds_service.trust.admission import CallSlots
 from smart_launch.chart import routes as app_pages
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.launch import begin as launch
@@ -78,19 +78,19 @@ def _below(app: Flask, path: Callable[[], str]) -> None:
 
 
 def _limit(app: Flask) -> None:
-    """No more requests to the app at once than it has places; more get its page of a service that is not there."""
-    pages, launches = Places(), Places()
+    """Limits the app's requests at once; one too many gets its page "unavailable"."""
+    pages, launches = CallSlots(), CallSlots()
 
     def enter() -> None:
         if request.blueprint in WAITING and request.endpoint != "smart.jwks":
             launch = request.endpoint == "smart.launch"
-            g.place = ExitStack()
-            g.place.enter_context(launches.one(LAUNCH_PLACES) if launch else pages.one(APP_PLACES))
+            g.slot = ExitStack()
+            g.slot.enter_context(launches.hold(LAUNCH_SLOTS) if launch else pages.hold(APP_SLOTS))
 
     def leave(_error: BaseException | None) -> None:
-        place: ExitStack | None = g.pop("place", None)
-        if place is not None:
-            place.close()
+        slot: ExitStack | None = g.pop("slot", None)
+        if slot is not None:
+            slot.close()
 
     app.before_request(enter)
     app.teardown_request(leave)

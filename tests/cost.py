@@ -303,7 +303,7 @@ def answered(body: bytes) -> tuple[float, str]:
     import msgspec
 
     from cds_service.cards.from_notices import cards_for
-    from cds_service.hooks.call import decode
+    from cds_service.hooks.parsing import decode
     from explanations.judgement.assessment import Engine, assess
     from explanations.words.notices import NoticeSettings
     from fhir_adapters.access.chart_request import ChartRequest

@@ -41,7 +41,7 @@ class Defect:
 
 DEFECTS = (
     # ---- who may call
-    Defect("the signature is not checked", "cds_service/trust/auth.py", 'if not good:\n        raise Refused("signature")', "good = tuple(entries)", (TRUST,)),
+    Defect("the signature is not checked", "cds_service/trust/auth.py", 'if not good:\n        raise Unauthenticated("signature")', "good = tuple(entries)", (TRUST,)),
     Defect("a key takes any algorithm", "cds_service/trust/auth.py", "if algorithm in key.algorithms:", "if key:", (TRUST,)),
     Defect("the algorithm is not looked up in the site's list", "cds_service/trust/auth.py", "i.iss == iss and algorithm in i.algorithms", "i.iss == iss", (TRUST,)),
     Defect("the kid is not compared", "cds_service/trust/auth.py", "if k.kid == kid and (", "if (", (TRUST,)),
@@ -58,7 +58,7 @@ DEFECTS = (
     Defect("jti may be missing", "cds_service/trust/auth.py", "if not isinstance(jti, str) or not jti or", "if jti is not None and", (TRUST,)),
     Defect("the reason of a refusal is told", "cds_service/errors.py", 'super().__init__("expected Authorization', 'super().__init__(why + "expected Authorization', (TRUST,)),
     Defect("the sandbox's key is taken from others", "cds_service/trust/auth.py", "(entry.sandbox or k.thumbprint != SANDBOX_KEY)", "True", (TRUST,)),
-    Defect("the body is read before the token is judged", "cds_service/hooks/call.py", "            client = admitted(", "            json_body(request, config.body_bytes)\n            client = admitted(", (TRUST,)),
+    Defect("the body is read before the token is judged", "cds_service/hooks/call.py", "            client = authenticate(", "            json_body(request, config.body_bytes)\n            client = authenticate(", (TRUST,)),
     Defect("production answers plain http", "cds_service/trust/admission.py", 'config.mode == "production" and request.scheme', "False and request.scheme", (TRUST,)),
     Defect("everybody may call when no issuer is known", "cds_service/trust/admission.py", 'if config.mode == "demo" and', 'if (config.mode == "demo" or not config.issuers) and', (TRUST,)),
     Defect("redirects of a key host are followed", "cds_service/keys/key_sets.py", "allow_redirects=False", "allow_redirects=True", (TRUST,)),
@@ -78,11 +78,11 @@ DEFECTS = (
     Defect("the settings of a bad file are half taken", "cds_service/settings/live.py", "            self._keep(str(error))\n            return", "            self._config = ServiceConfig(sites=())\n            return", (SERVED,)),
     Defect("a worker that ends removes the counters of all", "cds_service/serving/server.py", "if os.getpid() == master:", "if True:", (SERVED,)),
     # ---- requests
-    Defect("an empty hookInstance is taken", "cds_service/hooks/call.py", "if not hook.hook or not hook.hook_instance:", "if not hook.hook:"),
-    Defect("any hook is answered at any address", "cds_service/hooks/call.py", "if hook.hook != offered.hook:", "if False:"),
-    Defect("a prefixed patient id is taken", "cds_service/hooks/call.py", "if not bare(context.patient_id):", "if False:"),
-    Defect("the token's patient may be another", "cds_service/hooks/call.py", "if granted.patient is not None and granted.patient != hook.context.patient_id:", "if False:"),
-    Defect("the token goes to any FHIR server", "cds_service/hooks/call.py", "if not may_be_read(server, settings, local=local):", "if False:", ("tests/integration/test_fetching.py", CONTRACT)),
+    Defect("an empty hookInstance is taken", "cds_service/hooks/parsing.py", "if not hook.hook or not hook.hook_instance:", "if not hook.hook:"),
+    Defect("any hook is answered at any address", "cds_service/hooks/parsing.py", "if hook.hook != service.hook:", "if False:"),
+    Defect("a prefixed patient id is taken", "cds_service/hooks/parsing.py", "if not is_bare(context.patient_id):", "if False:"),
+    Defect("the token's patient may be another", "cds_service/hooks/parsing.py", "if granted.patient is not None and granted.patient != hook.context.patient_id:", "if False:"),
+    Defect("the token goes to any FHIR server", "cds_service/hooks/access.py", "if not may_be_read(server, settings, local=local):", "if False:", ("tests/integration/test_fetching.py", CONTRACT)),
     Defect("unpacked bodies have no limit", "cds_service/serving/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
     Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_silence(assessment)\n", ""),
     Defect("a patient's screen gets cards", "cds_service/hooks/call.py", "if hook.context.user_kind not in CLINICIANS:", "if False:"),

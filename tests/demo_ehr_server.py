@@ -26,7 +26,7 @@ from werkzeug.serving import make_server
 
 from cds_service.demo_ehr.authorization.behaviour import Behaviour
 from cds_service.demo_ehr.authorization.clients import ASSERTION_TYPE, Client
-from cds_service.demo_ehr.authorization.id_tokens import SigningKey, new_key
+from cds_service.demo_ehr.authorization.id_tokens import ServerKey, new_key
 from cds_service.demo_ehr.authorization.server import AuthorizationServer
 from cds_service.demo_ehr.config import CLIENT_ID, Addresses
 from cds_service.demo_ehr.ehr import Ehr, create_ehr
@@ -60,7 +60,7 @@ class RunningEhr:
     patients: tuple[DemoPatient, ...]
     parts: Ehr
     clock: Clock
-    key: SigningKey  # of the scripted app, registered by URL
+    key: ServerKey  # of the scripted app, registered by URL
 
     @property
     def server(self) -> AuthorizationServer:

@@ -28,7 +28,7 @@ class Dialect(StrEnum):
     SANDBOX = "sandbox"
 
 
-def spoken(cards: Iterable[Card], dialect: Dialect, allowed_links: tuple[str, ...] | None) -> list[Card]:
+def in_dialect(cards: Iterable[Card], dialect: Dialect, allowed_links: tuple[str, ...] | None) -> list[Card]:
     """The cards as this client takes them."""
     return [_card(card, dialect, allowed_links) for card in cards]
 

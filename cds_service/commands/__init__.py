@@ -1,1 +1,1 @@
-"""What `mhcds` does without a server: files to assessments, and how they are printed."""
+"""The commands of `mhcds`, a module each, and how files are assessed and printed. `demo` is in `demo_ehr`."""

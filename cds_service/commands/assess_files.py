@@ -19,8 +19,8 @@ from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import Card, HookRequest
 from cds_service.commands.json_report import report
 from cds_service.errors import BadRequest, ServiceError
-from cds_service.hooks.call import check_context, decode
 from cds_service.hooks.catalogue import SERVICES, Service, service_of
+from cds_service.hooks.parsing import check_context, decode
 from cds_service.serving.runtime import random_id
 from cds_service.settings.sites import SiteConfig
 from explanations.judgement.assessment import Assessment, Engine

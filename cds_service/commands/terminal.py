@@ -118,6 +118,15 @@ def progress() -> Iterator[Report]:
         yield update
 
 
+def with_progress(what: str, names: Sequence[str]) -> Iterator[str]:
+    """The names one by one, with a bar on standard error."""
+    with progress() as report:
+        for number, name in enumerate(names):
+            report(what, number, len(names))
+            yield name
+        report(what, len(names), len(names))
+
+
 def print_assessed(result: Assessed) -> None:
     """One input: its cards, or that there is nothing to say; then why a model gave no score, and what is missing."""
     out = console()

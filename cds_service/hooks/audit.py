@@ -1,7 +1,7 @@
-"""What is put on record of an answer, field by field: the allowlist of what may be written.
+"""The audit record of a call: the allowlist of fields that may be written.
 
-One row per call of a verified client, durable before the answer leaves; ids are pseudonyms, and no value, name
-or text of the chart is among the fields. The same fields, less the pseudonyms, are the call's line of the log.
+One row per call of a verified client, durable before the answer leaves. Ids are pseudonyms; no field holds a value,
+name or text from the chart. The call's log line has the same fields without the pseudonyms.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ PSEUDONYMS = ("patient", "user")
 class AuditEvent:
     """One answer. status: HTTP; patient, user: pseudonyms; models: outcome and version of those that scored.
 
-    not_for: the kind of user that gets no cards, where that is why there are none. late: time was up, so that no
-    model was asked. topics: of the cards sent. Other fields name things by their static codes or count them.
+    not_for: the kind of user, where that is why no card was sent. late: time was up, so no model was run.
+    topics: of the cards sent. Other fields hold static codes or counts.
     """
 
     service: str
@@ -56,19 +56,19 @@ class AuditEvent:
     ms: float = 0.0
 
 
-class Recording:
-    """The event of one call, as it becomes known."""
+class AuditRecord:
+    """One call's event, filled in as the call proceeds."""
 
     def __init__(self, service: str, issuer: str) -> None:
         self.event = AuditEvent(service=service, issuer=issuer)
         self.cards: Sequence[Card] = ()
 
     def note(self, **known: Any) -> None:  # noqa: ANN401  # the event's own fields, checked by `replace`
-        """Takes note of some of the event's fields."""
+        """Sets fields of the event."""
         self.event = replace(self.event, **known)
 
-    def assessed(self, assessment: Assessment) -> None:
-        """Takes note of what was found and what was not, by code and count."""
+    def note_assessment(self, assessment: Assessment) -> None:
+        """Notes findings, scores and gaps, by code and count."""
         chart = assessment.chart
         self.note(
             rules=tuple(sorted({f.rule for f in assessment.findings})),
@@ -82,36 +82,36 @@ class Recording:
             deceased=chart.deceased,
         )
 
-    def answered(self, cards: Sequence[Card], topics: Sequence[str]) -> None:
-        """Takes note of the cards that will be sent; `topics` are their static codes in our own spelling."""
+    def note_cards(self, cards: Sequence[Card], topics: Sequence[str]) -> None:
+        """Notes the cards about to be sent, with their topic codes in our own spelling."""
         self.cards = cards
         self.note(status=200, topics=tuple(topics))
 
 
 @contextmanager
-def recording(runtime: Runtime, service: str, issuer: str) -> Iterator[Recording]:
-    """A recording that is written when the call ends, however it ends; before the answer leaves."""
+def audit_record(runtime: Runtime, service: str, issuer: str) -> Iterator[AuditRecord]:
+    """A record that is written when the call ends, however it ends, and before the answer leaves."""
     started = time.monotonic()
-    found = Recording(service, issuer)
+    record = AuditRecord(service, issuer)
     try:
-        yield found
+        yield record
     except ServiceError as error:
-        found.note(status=error.status)
+        record.note(status=error.status)
         raise
     finally:
         seconds = time.monotonic() - started
-        found.note(ms=round(1000 * seconds, 1))
-        write(runtime, found)
-        with suppress(OSError):  # shared counters are files; no answer is lost for them
-            _count(found, seconds)
+        record.note(ms=round(1000 * seconds, 1))
+        write(runtime, record)
+        with suppress(OSError):  # shared counters are files; a full disk must not cost the answer
+            _count(record, seconds)
 
 
-def write(runtime: Runtime, found: Recording) -> None:
-    """Puts an answer on record. When the store fails, the whole event is a line of the log, so that it stays."""
-    event = found.event
+def write(runtime: Runtime, record: AuditRecord) -> None:
+    """Writes the record to the store, or to the log when the store fails, so that it is not lost."""
+    event = record.event
     fields = asdict(event)
     shown = {name: value for name, value in fields.items() if name not in PSEUDONYMS}
-    log.info(json.dumps({"event": "hook-answered", "cards": len(found.cards), **shown}))
+    log.info(json.dumps({"event": "hook-answered", "cards": len(record.cards), **shown}))
     rows = [
         CardRow(
             uuid=card.uuid,
@@ -119,22 +119,22 @@ def write(runtime: Runtime, found: Recording) -> None:
             indicator=card.indicator,
             suggestions=tuple(s.uuid for s in card.suggestions or ()),
         )
-        for card, topic in zip(found.cards, event.topics, strict=True)
+        for card, topic in zip(record.cards, event.topics, strict=True)
     ]
     try:
         runtime.store.write_answer(runtime.now(), event.site or "", fields, rows)
     except StoreUnavailable:
         metrics.STORE_FAILED.inc()
-        log.error(json.dumps({"event": "answer-not-stored", "cards": [c.uuid for c in found.cards], **fields}))
+        log.error(json.dumps({"event": "answer-not-stored", "cards": [c.uuid for c in record.cards], **fields}))
 
 
-def _count(found: Recording, seconds: float) -> None:
-    event = found.event
+def _count(record: AuditRecord, seconds: float) -> None:
+    event = record.event
     metrics.CALLS.labels(event.service, str(event.status)).inc()
     metrics.SECONDS.labels(event.service).observe(seconds)
-    for card, topic in zip(found.cards, event.topics, strict=True):
+    for card, topic in zip(record.cards, event.topics, strict=True):
         metrics.CARDS.labels(topic, card.indicator).inc()
-    if event.status == 200 and not found.cards:
+    if event.status == 200 and not record.cards:
         metrics.NO_CARD.labels(event.service).inc()
     if event.late:
         metrics.LATE.inc()

@@ -24,7 +24,7 @@ from cds_service.serving import metrics
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.store import FeedbackRow
-from cds_service.trust.admission import Places, admitted
+from cds_service.trust.admission import CallSlots, authenticate
 
 log = logging.getLogger("mhcds")
 OUTCOMES = ("accepted", "overridden")
@@ -86,7 +86,7 @@ class OneItem(msgspec.Struct):
 ITEM = msgspec.json.Decoder(Item)
 
 
-def create_blueprint(runtime: Runtime, places: Places) -> Blueprint:
+def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
     """The feedback route."""
     blueprint = Blueprint("feedback", __name__)
 
@@ -94,8 +94,8 @@ def create_blueprint(runtime: Runtime, places: Places) -> Blueprint:
     def report(identifier: str) -> Response:
         offered = known_service(identifier)
         config = runtime.config()
-        with places.one(config.limits.concurrent_calls):
-            client = admitted(runtime, config, request, runtime.now())
+        with slots.hold(config.limits.concurrent_calls):
+            client = authenticate(runtime, config, request, runtime.now())
             items = feedback_items(json_body(request, config.body_bytes))
             rows = [row(item, client.sites, offered.id, runtime.key) for item in items]
             new, known = runtime.store.write_feedback(runtime.now(), client.sites, offered.id, rows)

@@ -1,4 +1,4 @@
-"""What every request needs, put together once by `app`: settings, models, words, store, a clock, a source of ids."""
+"""What every request needs, built once by `app`: settings, models, phrases, store, clock and a source of ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cds_service.keys.data_key import DataKey
 from cds_service.keys.key_sets import KeySets
 from cds_service.settings.sites import ServiceConfig
-from cds_service.storage.seen import Seen
+from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
 from explanations.judgement.assessment import Engine
 
@@ -25,8 +25,8 @@ def random_id() -> str:
     return str(uuid.uuid4())
 
 
-def nobody(_site: str, _patient: str) -> bool:
-    """No opt-out is on record: there is no store of them yet."""
+def never_opted_out(_site: str, _patient: str) -> bool:
+    """False: opt-outs are not stored yet."""
     return False
 
 
@@ -34,7 +34,7 @@ def nobody(_site: str, _patient: str) -> bool:
 class Runtime:
     """One process's settings and resources; `now` and `new_id` are its only clock and randomness.
 
-    config: the settings for a call that begins now; a call asks once and keeps to them.
+    config: the settings for a call that begins now; a call asks once and keeps the answer.
     problem: why the settings on disk are not in force, or None.
     opted_out: whether a patient (site id, patient id) has opted out.
     """
@@ -45,7 +45,7 @@ class Runtime:
     store: Store
     key: DataKey
     key_sets: KeySets
-    seen: Seen
+    recent_tokens: RecentTokens
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     opted_out: Callable[[str, str], bool]

@@ -18,7 +18,7 @@ from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # as above
 
 from cds_service.serving.slow_clients import SLOW_CLIENTS
-from cds_service.settings.deployment import APP_PLACES, LAUNCH_PLACES
+from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.settings.sites import ServiceConfig
 
 # Calls beyond `concurrent_calls`, and requests to the app beyond its places, wait for a thread no longer than it takes
@@ -87,7 +87,7 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
         "worker_class": Worker,
-        "threads": config.limits.concurrent_calls + APP_PLACES + LAUNCH_PLACES + SPARE_THREADS,
+        "threads": config.limits.concurrent_calls + APP_SLOTS + LAUNCH_SLOTS + SPARE_THREADS,
         "timeout": 60,
         "graceful_timeout": 30,
         # Longer than a load balancer keeps its side open, so that it is never the one to be surprised.

@@ -29,13 +29,13 @@ MOST_CONCURRENT = 1000
 # Requests to the SMART app that a worker takes at once, beside hook calls, and launches among them: anybody may open a
 # launch, and it waits for its EHR, so launches must take neither the threads on which hooks are answered nor those of
 # clinicians who have a session.
-APP_PLACES, LAUNCH_PLACES = 16, 8
+APP_SLOTS, LAUNCH_SLOTS = 16, 8
 DEFAULT_STORE = "sqlite:///data/mhcds.db"
 
 Mode = Literal["production", "development"]
 
 
-class Reference(msgspec.Struct, forbid_unknown_fields=True):
+class SecretReference(msgspec.Struct, forbid_unknown_fields=True):
     """Where a secret is: `{ file = "..." }` or `{ env = "..." }`."""
 
     file: str | None = None
@@ -67,9 +67,9 @@ class ServiceFile(msgspec.Struct, forbid_unknown_fields=True):
     public_url: str | None = None
     body_bytes: int = DEFAULT_BODY_BYTES
     models: str | None = None
-    store: str | Reference = DEFAULT_STORE
-    data_key: Reference | None = None
-    smart_keys: list[Reference] = []
+    store: str | SecretReference = DEFAULT_STORE
+    data_key: SecretReference | None = None
+    smart_keys: list[SecretReference] = []
     cors_origins: list[str] = []
     trusted_proxies: list[str] = []
     allow_public_sandbox: bool = False
@@ -159,7 +159,7 @@ def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
 
 def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
     """The URL of the store; a SQLite file is found from the folder of the settings."""
-    if isinstance(raw.store, Reference):
+    if isinstance(raw.store, SecretReference):
         given = secret(path, "store", raw.store, problems) or DEFAULT_STORE
     else:
         given = raw.store
@@ -168,7 +168,7 @@ def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database")
         return DEFAULT_STORE
-    if url.password is not None and not isinstance(raw.store, Reference):
+    if url.password is not None and not isinstance(raw.store, SecretReference):
         problems.append(f'{path}: store: holds a password; put the address in a file, store = {{ file = "..." }}')
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database and url.database != ":memory:":
@@ -228,7 +228,7 @@ def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
     return tuple(raw.trusted_proxies)
 
 
-def secret(path: Path, key: str, reference: Reference, problems: list[str]) -> str | None:
+def secret(path: Path, key: str, reference: SecretReference, problems: list[str]) -> str | None:
     """The text that a reference leads to; never printed."""
     if (reference.file is None) == (reference.env is None):
         problems.append(f"{path}: {key}: expected either file or env, one of the two")

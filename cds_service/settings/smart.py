@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from cds_service.errors import ConfigError
 from cds_service.keys.data_key import text_beside
-from cds_service.settings.deployment import Reference, ServiceFile, is_origin, is_plain, secret
+from cds_service.settings.deployment import SecretReference, ServiceFile, is_origin, is_plain, secret
 from fhir_adapters.access.addresses import is_base, is_loopback
 from smart_launch.oauth.own_keys import ALGORITHMS, OwnKeys, new_pem, own_keys
 from smart_launch.oauth.scopes import parse_scope
@@ -34,7 +34,7 @@ class SmartTable(msgspec.Struct, forbid_unknown_fields=True):
     client_id: str
     label: str | None = None
     authentication: Literal["private_key_jwt", "client_secret_basic", "client_secret_post"] = "private_key_jwt"
-    client_secret: Reference | None = None
+    client_secret: SecretReference | None = None
     algorithm: Literal["ES384", "RS384"] | None = None
     scopes: list[str] | None = None
     write_back: bool = True

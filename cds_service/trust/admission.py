@@ -1,7 +1,7 @@
-"""Before any work: https (`require_https`), a free place, a verified client, a token that was not used before.
+"""Before any work: https (`require_https`), a free slot, a verified client, a token not used before.
 
-The order is that of cost. Nothing of the body has been read yet. When the store is down the token is checked
-against those that this process has seen, so that safety rules still answer (docs/decisions/0016-store.md).
+Cheap checks come first, and the body has not been read yet. While the store is down, tokens are checked against
+those that this process has seen, so that safety rules still answer (docs/decisions/0016-store.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 
 from flask import Request
 
-from cds_service.errors import InsecureTransport, Overloaded, Refused, StoreUnavailable, TooManyCalls
+from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable, TooManyCalls, Unauthenticated
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.sites import ServiceConfig
@@ -24,46 +24,46 @@ from cds_service.trust.auth import VerifiedClient, verify_client
 from fhir_adapters.access.addresses import is_loopback_host
 
 log = logging.getLogger("mhcds")
-WAIT_FOR_A_PLACE_S = 0.1
+WAIT_FOR_A_SLOT_S = 0.1
 HTTPS_ONLY = ("/cds-services", "/smart")
 
 
-class Places:
-    """How many calls a worker takes at once; the number may change with the settings."""
+class CallSlots:
+    """Limits how many calls a worker takes at once; the limit may change with the settings."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._taken = 0
+        self._held = 0
 
     @contextmanager
-    def one(self, most: int) -> Iterator[None]:
-        """A place for the length of a call. Raises Overloaded when none gets free at once."""
+    def hold(self, most: int) -> Iterator[None]:
+        """Holds a slot for the length of a call. Raises Overloaded when none comes free at once."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._taken < most, WAIT_FOR_A_PLACE_S):
+            if not self._changed.wait_for(lambda: self._held < most, WAIT_FOR_A_SLOT_S):
                 metrics.REFUSED.labels("overloaded").inc()
                 raise Overloaded("too many calls at once; try again shortly")
-            self._taken += 1
+            self._held += 1
         try:
             yield
         finally:
             with self._changed:
-                self._taken -= 1
+                self._held -= 1
                 self._changed.notify()
 
 
 def require_https(config: ServiceConfig, request: Request) -> None:
-    """Raises InsecureTransport when CDS Hooks or the SMART app is asked for in the clear, in production."""
+    """Raises InsecureTransport when CDS Hooks or the SMART app is called over plain http in production."""
     if config.mode == "production" and request.scheme != "https" and request.path.startswith(HTTPS_ONLY):
         raise InsecureTransport("expected https")
 
 
-def admitted(runtime: Runtime, config: ServiceConfig, request: Request, now: datetime) -> VerifiedClient:
-    """The client of a request that may go on. Raises Refused or TooManyCalls."""
+def authenticate(runtime: Runtime, config: ServiceConfig, request: Request, now: datetime) -> VerifiedClient:
+    """The client, once its token is verified and within its limit. Raises Unauthenticated or TooManyCalls."""
     if config.mode == "demo" and is_loopback_host(request.remote_addr or "127.0.0.1"):
         return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None, expires=0)
     try:
         client = _once(runtime, config, _verified(runtime, config, request, now), now)
-    except Refused as error:
+    except Unauthenticated as error:
         metrics.REFUSED.labels(error.why).inc()
         log.warning(json.dumps({"event": "client-refused", "why": error.why, "path": request.path[:80]}))
         raise
@@ -76,7 +76,7 @@ def admitted(runtime: Runtime, config: ServiceConfig, request: Request, now: dat
 def _verified(runtime: Runtime, config: ServiceConfig, request: Request, now: datetime) -> VerifiedClient:
     values = request.headers.getlist("Authorization")
     if len(values) > 1:
-        raise Refused("malformed")
+        raise Unauthenticated("malformed")
     path = request.path.rstrip("/")
     addresses = (f"{config.address}{path}", f"{config.address}{path}/") if config.address else ()
     return verify_client(values[0] if values else None, addresses, config.issuers, runtime.key_sets, now)
@@ -84,18 +84,18 @@ def _verified(runtime: Runtime, config: ServiceConfig, request: Request, now: da
 
 def _once(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: datetime) -> VerifiedClient:
     token = client.token or ""
-    if runtime.seen.admit(token, client.expires, int(now.timestamp())) is Admission.REPLAYED:
-        raise Refused("replayed")
+    if runtime.recent_tokens.admit(token, client.expires, int(now.timestamp())) is Admission.REPLAYED:
+        raise Unauthenticated("replayed")
     try:
-        found = runtime.store.admit(
+        admission = runtime.store.admit(
             token, client.expires, client.name, int(now.timestamp()), config.limits.calls_per_minute
         )
     except StoreUnavailable:
         metrics.STORE_FAILED.inc()
         log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
         return client
-    if found is Admission.REPLAYED:
-        raise Refused("replayed")
-    if found is Admission.TOO_MANY:
+    if admission is Admission.REPLAYED:
+        raise Unauthenticated("replayed")
+    if admission is Admission.TOO_MANY:
         raise TooManyCalls(f"expected at most {config.limits.calls_per_minute} calls a minute")
     return client

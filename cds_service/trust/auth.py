@@ -1,8 +1,8 @@
 """Who calls: an Authorization header to a VerifiedClient, in two steps of two types.
 
-`signature_good` trusts nothing but the issuer table: the token's issuer, key and algorithm must be in it, and the
-signature must hold (SignedToken). `accepted` then judges the claims (VerifiedClient). Every fault raises Refused,
-whose answer is the same whatever the fault; `why` is one of a fixed set of words, for the log.
+`check_signature` trusts only the issuer table: the token's issuer, key and algorithm must be in it, and the signature
+must verify (SignedToken). `check_claims` then judges the claims (VerifiedClient). Every fault raises Unauthenticated
+with the same answer; `why`, one of a fixed set of words, is for the log.
 CDS Hooks 2.0, "Trusting CDS Clients"; RFC 7515, 7519, 8725.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import jwt
 import msgspec
 
-from cds_service.errors import Refused
+from cds_service.errors import Unauthenticated
 from cds_service.keys.key_sets import ALL_ALGORITHMS, SANDBOX_KEY, KeySets, VerificationKey
 from cds_service.settings.issuers import Issuer
 
@@ -28,7 +28,7 @@ MOST_JTI = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedToken:
-    """A token whose signature holds for these entries of the table. Its claims are not judged yet."""
+    """A token whose signature these entries of the table verify. Its claims are not judged yet."""
 
     issuers: tuple[Issuer, ...]
     claims: Mapping[str, Any] = field(repr=False)
@@ -36,7 +36,7 @@ class SignedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedClient:
-    """A client that may call. `sites`: those that its token speaks for, one unless an issuer serves several.
+    """A client that may call. `sites`: those its token speaks for, more than one if the issuer serves several.
 
     token: digest of issuer and jti, for the replay check, None in the demo. expires: seconds since 1970, with leeway.
     """
@@ -56,44 +56,44 @@ class VerifiedClient:
 def verify_client(
     header: str | None, addresses: Iterable[str], issuers: Iterable[Issuer], key_sets: KeySets, now: datetime
 ) -> VerifiedClient:
-    """The client of an Authorization header. `addresses`: what aud may be. Raises Refused."""
-    return accepted(signature_good(bearer(header), tuple(issuers), key_sets), tuple(addresses), now)
+    """The client of an Authorization header. `addresses`: what aud may be. Raises Unauthenticated."""
+    return check_claims(check_signature(bearer(header), tuple(issuers), key_sets), tuple(addresses), now)
 
 
 def bearer(header: str | None) -> str:
-    """The token. Raises Refused."""
+    """The token. Raises Unauthenticated."""
     scheme, _, token = (header or "").strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        raise Refused("no-token")
+        raise Unauthenticated("no-token")
     if len(token) > MOST_TOKEN or not token.isascii():
-        raise Refused("malformed")
+        raise Unauthenticated("malformed")
     return token
 
 
-def signature_good(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) -> SignedToken:
-    """The token, its signature verified with a key of its issuer in the table. Raises Refused."""
+def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) -> SignedToken:
+    """The token, its signature verified with a key of its issuer in the table. Raises Unauthenticated."""
     try:
         unverified = jwt.PyJWS().decode_complete(token, options={"verify_signature": False})
         header, claims = unverified["header"], msgspec.json.decode(unverified["payload"])
     except (jwt.PyJWTError, msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise Refused("malformed") from error
+        raise Unauthenticated("malformed") from error
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
     if algorithm not in ALL_ALGORITHMS:
-        raise Refused("algorithm")
+        raise Unauthenticated("algorithm")
     if not isinstance(kid, str) or not kid or not isinstance(kind, str) or kind.upper() != "JWT" or "crit" in header:
-        raise Refused("header")
+        raise Unauthenticated("header")
     iss = claims.get("iss") if isinstance(claims, dict) else None
     entries = [i for i in issuers if i.iss == iss and algorithm in i.algorithms]
     if not entries:
-        raise Refused("issuer")
+        raise Unauthenticated("issuer")
     jku = header.get("jku")
     entries = [i for i in entries if jku is None or jku in i.jku]
     if not entries:
-        raise Refused("jku")
+        raise Unauthenticated("jku")
     good = tuple(i for i in entries if _verifies(token, algorithm, _keys_of(i, kid, key_sets)))
     if not good:
-        raise Refused("signature")
+        raise Unauthenticated("signature")
     return SignedToken(issuers=good, claims=claims)
 
 
@@ -113,18 +113,18 @@ def _verifies(token: str, algorithm: str, keys: Iterable[VerificationKey]) -> bo
     return False
 
 
-def accepted(signed: SignedToken, addresses: tuple[str, ...], now: datetime) -> VerifiedClient:
-    """The client, when aud, times, jti and tenant of its token are in order for an entry of the table. Raises Refused.
+def check_claims(signed: SignedToken, addresses: tuple[str, ...], now: datetime) -> VerifiedClient:
+    """The client, if aud, times, jti and tenant suit an entry of the table. Raises Unauthenticated.
 
-    The claims are judged here rather than by the library because time is an argument in this house.
+    Judged here rather than by pyjwt, which reads the clock itself; in this code time is an argument.
     """
     claims, moment = signed.claims, now.timestamp()
     jti = claims.get("jti")
     if not isinstance(jti, str) or not jti or len(jti) > MOST_JTI:
-        raise Refused("jti")
+        raise Unauthenticated("jti")
     tenant = claims.get("tenant")
     if tenant is not None and not isinstance(tenant, str):
-        raise Refused("tenant")
+        raise Unauthenticated("tenant")
     why = "audience"
     good: list[Issuer] = []
     for entry in signed.issuers:
@@ -134,7 +134,7 @@ def accepted(signed: SignedToken, addresses: tuple[str, ...], now: datetime) -> 
         else:
             why = fault
     if not good:
-        raise Refused(why)
+        raise Unauthenticated(why)
     iss = good[0].iss
     return VerifiedClient(
         iss=iss,

@@ -22,8 +22,7 @@ from hook_calls import (
     topics,
 )
 
-from cds_service.cards.dialects import Dialect
-from cds_service.cards.dialects import spoken as spoken_by
+from cds_service.cards.dialects import Dialect, in_dialect
 from cds_service.cards.drafts import hl7_reason
 from cds_service.cards.wire import Action, Card, Coding, Source, Suggestion
 from cds_service.hooks.catalogue import SERVICES
@@ -346,7 +345,7 @@ def test_cdsh_204_a_suggestion_of_two_actions_is_left_off_for_epic_and_an_empty_
     card = Card(uuid="c", summary="s", detail="d", indicator="info", source=Source(label="l", topic=topic), selection_behavior="any")  # fmt: skip
 
     mixed, none = (
-        spoken_by([msgspec.structs.replace(card, suggestions=[suggestion(n) for n in counts])], Dialect.EPIC, None)[0]
+        in_dialect([msgspec.structs.replace(card, suggestions=[suggestion(n) for n in counts])], Dialect.EPIC, None)[0]
         for counts in ((1, 2), (2,))
     )
 

@@ -31,7 +31,7 @@ from builders import (
 from msgspec import Raw
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
-from cds_service.hooks.call import may_be_read
+from cds_service.hooks.access import may_be_read
 from cds_service.settings.sites import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters import errors

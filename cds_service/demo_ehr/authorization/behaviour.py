@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cds_service.demo_ehr.authorization.id_tokens import SigningKey
+from cds_service.demo_ehr.authorization.id_tokens import ServerKey
 from cds_service.demo_ehr.authorization.scopes import Syntax
 from cds_service.demo_ehr.codes import Json
 
@@ -43,7 +43,7 @@ class Behaviour:
     granted: Callable[[str], bool] = _all_scopes
     syntax: Syntax = Syntax.AS_ASKED
     id_token_claims: Callable[[Json], Json] | None = None
-    id_token_key: SigningKey | None = None
+    id_token_key: ServerKey | None = None
     id_token: Callable[[Json], str] | None = None
     jwks_uri: bool = True
     need_patient_banner: bool | str = True

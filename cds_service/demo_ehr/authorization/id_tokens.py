@@ -17,7 +17,7 @@ LIFE_S = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SigningKey:
+class ServerKey:
     """A private key with its id and the algorithm that it signs with."""
 
     kid: str
@@ -36,13 +36,13 @@ class SigningKey:
         return jwt.encode(claims, self.private, algorithm=self.algorithm, headers={"kid": self.kid} | (headers or {}))
 
 
-def new_key(algorithm: str = "RS256") -> SigningKey:
+def new_key(algorithm: str = "RS256") -> ServerKey:
     """A fresh key for RS256, RS384, ES256 or ES384."""
     if algorithm.startswith("RS"):
         private: Any = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     else:
         private = ec.generate_private_key(ec.SECP384R1() if algorithm == "ES384" else ec.SECP256R1())
-    return SigningKey(kid=secrets.token_urlsafe(8), algorithm=algorithm, private=private)
+    return ServerKey(kid=secrets.token_urlsafe(8), algorithm=algorithm, private=private)
 
 
 def claims(*, issuer: str, subject: str, client_id: str, now: int, nonce: str | None, fhir_user: str | None) -> Json:

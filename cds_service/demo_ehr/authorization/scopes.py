@@ -32,7 +32,7 @@ class Syntax(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class ResourceScope:
     """What one scope allows: `rights` of c, r, u, d, s; `narrowed`: search parameters that a resource must meet."""
 
     level: str
@@ -53,14 +53,14 @@ class Scope:
         return f"{place}.{'*' if reads and writes else 'read' if reads else 'write'}"
 
 
-def scope_of(text: str) -> Scope | None:
+def scope_of(text: str) -> ResourceScope | None:
     """What a resource scope allows, or None for a plain word or a form that is not defined."""
     shape = _SHAPE.fullmatch(text)
     if shape is None or not shape[3]:
         return None
     level, resource_type, rights, query = shape.groups()
     narrowed = tuple(parse_qsl(query or ""))
-    return Scope(level=level, resource_type=resource_type, rights=_V1.get(rights, rights), narrowed=narrowed)
+    return ResourceScope(level=level, resource_type=resource_type, rights=_V1.get(rights, rights), narrowed=narrowed)
 
 
 def supported(text: str) -> bool:
@@ -85,7 +85,7 @@ def written(text: str, syntax: Syntax) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class GrantedAccess:
     """What the bearer of an access token may do: rights of `scopes`, in the chart of one patient."""
 
     patient: str | None
@@ -107,11 +107,11 @@ class Access:
             return False
         return any(scope.covers(right, resource_type) and _within(resource, scope) for scope in self._resource_scopes())
 
-    def _resource_scopes(self) -> list[Scope]:
+    def _resource_scopes(self) -> list[ResourceScope]:
         return [scope for text in self.scopes if (scope := scope_of(text))]
 
 
-def _within(resource: Json, scope: Scope) -> bool:
+def _within(resource: Json, scope: ResourceScope) -> bool:
     try:
         return all(meets(resource, name, value) for name, value in scope.narrowed)
     except SearchError:

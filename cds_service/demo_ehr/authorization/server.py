@@ -14,7 +14,7 @@ from cds_service.demo_ehr.authorization import id_tokens
 from cds_service.demo_ehr.authorization.behaviour import Behaviour, with_members
 from cds_service.demo_ehr.authorization.clients import ALGORITHMS, Clients
 from cds_service.demo_ehr.authorization.grants import Grant, Grants, Launch
-from cds_service.demo_ehr.authorization.scopes import PLAIN, REFRESHING, WRITABLE, Access
+from cds_service.demo_ehr.authorization.scopes import PLAIN, REFRESHING, WRITABLE, GrantedAccess
 from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.search import ELEMENTS
 
@@ -90,13 +90,13 @@ class AuthorizationServer:
         launch = Launch(client_id=client_id, patient=patient, encounter=self.visit(patient), app_context=app_context)
         return self.grants.new_launch(launch, self.behaviour.launch_life_s)
 
-    def access(self, token: str) -> Access | None:
+    def access(self, token: str) -> GrantedAccess | None:
         """What the bearer of an access token may do; None for a token that is unknown, expired or revoked."""
         found = self.grants.access(token)
         if found is None:
             return None
         grant, scopes = found
-        return Access(patient=grant.patient, user=self.user, scopes=scopes)
+        return GrantedAccess(patient=grant.patient, user=self.user, scopes=scopes)
 
     def metadata(self) -> Json:
         """The body of `.well-known/smart-configuration` (SMART App Launch 2.2, Conformance)."""

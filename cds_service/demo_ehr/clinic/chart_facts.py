@@ -10,24 +10,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cds_service.demo_ehr.clinic.chart_words import Row, moment_of, name_of, reference_to, spoken, value_of
+from cds_service.demo_ehr.clinic.chart_words import FactRow, dated_text, moment_of, name_of, reference_to, value_of
 from cds_service.demo_ehr.clinic.screening_rows import derived_from, form_row, screening
 from cds_service.demo_ehr.codes import Json
 
-__all__ = ["Row", "Section", "chart_sections", "spoken", "written_rows"]
+__all__ = ["FactRow", "FactSection", "chart_sections", "dated_text", "written_rows"]
 
 VISITS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class FactSection:
     """A headed group of rows, never empty."""
 
     heading: str
-    rows: tuple[Row, ...]
+    rows: tuple[FactRow, ...]
 
 
-def chart_sections(chart: Iterable[Json], as_of: datetime) -> tuple[Section, ...]:
+def chart_sections(chart: Iterable[Json], as_of: datetime) -> tuple[FactSection, ...]:
     """The facts view of one chart: screening, measurements, problems, medicines, visits; empty ones left out."""
     by_type: dict[str, list[Json]] = {}
     for resource in chart:
@@ -42,10 +42,10 @@ def chart_sections(chart: Iterable[Json], as_of: datetime) -> tuple[Section, ...
         ("Medicines", [_medicine(m, as_of) for m in by_type.get("MedicationRequest", [])]),
         ("Visits", _visits(by_type.get("Encounter", []), as_of)),
     )
-    return tuple(Section(heading=heading, rows=tuple(rows)) for heading, rows in sections if rows)
+    return tuple(FactSection(heading=heading, rows=tuple(rows)) for heading, rows in sections if rows)
 
 
-def written_rows(written: Iterable[Json], as_of: datetime) -> list[tuple[Row, tuple[Json, ...]]]:
+def written_rows(written: Iterable[Json], as_of: datetime) -> list[tuple[FactRow, tuple[Json, ...]]]:
     """What apps wrote, one row a form with what was derived from it, and one for anything else; in the order given."""
     resources = list(written)
     forms = [resource for resource in resources if resource["resourceType"] == "QuestionnaireResponse"]
@@ -60,7 +60,7 @@ def written_rows(written: Iterable[Json], as_of: datetime) -> list[tuple[Row, tu
     return rows
 
 
-def _written(resource: Json, derived: Sequence[Json], as_of: datetime) -> Row:
+def _written(resource: Json, derived: Sequence[Json], as_of: datetime) -> FactRow:
     kind = resource["resourceType"]
     if kind == "QuestionnaireResponse":
         row = form_row(resource, derived, as_of)
@@ -70,49 +70,49 @@ def _written(resource: Json, derived: Sequence[Json], as_of: datetime) -> Row:
     else:
         what = str(resource.get("description") or name_of(resource.get("code")))
         value = f"{'task' if kind == 'Task' else 'order'}, status {resource.get('status', '')}"
-    when = spoken(resource["meta"]["lastUpdated"], as_of)
-    return Row(what=what, value=value, when=f"Written {when}", reference=reference_to(resource))
+    when = dated_text(resource["meta"]["lastUpdated"], as_of)
+    return FactRow(what=what, value=value, when=f"Written {when}", reference=reference_to(resource))
 
 
-def _measurement(observation: Json, as_of: datetime) -> Row:
+def _measurement(observation: Json, as_of: datetime) -> FactRow:
     parts = [part["valueQuantity"] for part in observation.get("component", ())]
     # Blood pressure is the one vital sign with parts: systolic, then diastolic.
     value = "/".join(f"{q['value']:g}" for q in parts) + f" {parts[0]['unit']}" if parts else value_of(observation)
     name = name_of(observation.get("code")).partition(" panel")[0]
-    when = spoken(moment_of(observation), as_of)
-    return Row(what=name, value=value, when=when, reference=reference_to(observation))
+    when = dated_text(moment_of(observation), as_of)
+    return FactRow(what=name, value=value, when=when, reference=reference_to(observation))
 
 
-def _problem(condition: Json, as_of: datetime) -> Row:
+def _problem(condition: Json, as_of: datetime) -> FactRow:
     state = condition["clinicalStatus"]["coding"][0]["code"]
-    when = spoken(condition["onsetDateTime"], as_of)
-    return Row(what=condition["code"]["text"], value=state, when=when, reference=reference_to(condition))
+    when = dated_text(condition["onsetDateTime"], as_of)
+    return FactRow(what=condition["code"]["text"], value=state, when=when, reference=reference_to(condition))
 
 
-def _medicine(order: Json, as_of: datetime) -> Row:
-    return Row(
+def _medicine(order: Json, as_of: datetime) -> FactRow:
+    return FactRow(
         what=order["medicationCodeableConcept"]["text"],
         value=order["dosageInstruction"][0]["text"],
-        when=spoken(order["authoredOn"], as_of),
+        when=dated_text(order["authoredOn"], as_of),
         reference=reference_to(order),
     )
 
 
-def _visits(encounters: Sequence[Json], as_of: datetime) -> list[Row]:
+def _visits(encounters: Sequence[Json], as_of: datetime) -> list[FactRow]:
     """The latest visits, and the others behind one row."""
     rows = [_visit(encounter, as_of) for encounter in _newest_first(encounters)]
     latest, earlier = rows[:VISITS_SHOWN], rows[VISITS_SHOWN:]
     if len(earlier) < 2:
         return rows
     parts = tuple((row.what, row.when) for row in earlier)
-    return [*latest, Row(what="Earlier", value=f"{len(earlier)} visits", when="", reference="", parts=parts)]
+    return [*latest, FactRow(what="Earlier", value=f"{len(earlier)} visits", when="", reference="", parts=parts)]
 
 
-def _visit(encounter: Json, as_of: datetime) -> Row:
-    return Row(
+def _visit(encounter: Json, as_of: datetime) -> FactRow:
+    return FactRow(
         what=encounter["reasonCode"][0]["text"],
         value=encounter["class"]["display"],
-        when=spoken(encounter["period"]["start"], as_of),
+        when=dated_text(encounter["period"]["start"], as_of),
         reference=reference_to(encounter),
     )
 

@@ -20,7 +20,7 @@ ITEM_NAMES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class FactRow:
     """One line of the facts view: what, its value, when, and where it stands. `parts` are the answers of a form."""
 
     what: str
@@ -30,7 +30,7 @@ class Row:
     parts: tuple[tuple[str, str], ...] = ()
 
 
-def spoken(text: str, as_of: datetime) -> str:
+def dated_text(text: str, as_of: datetime) -> str:
     """A FHIR date or dateTime as "17 Nov 2026 (6 days ago)"; months from 90 days on; the clock for today.
 
     A year or a month alone stays as it is.

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from cds_service.demo_ehr import codes
-from cds_service.demo_ehr.clinic.chart_words import ITEM_NAMES, Row, moment_of, name_of, reference_to, spoken, value_of
+from cds_service.demo_ehr.clinic.chart_words import (
+    ITEM_NAMES,
+    FactRow,
+    dated_text,
+    moment_of,
+    name_of,
+    reference_to,
+    value_of,
+)
 from cds_service.demo_ehr.codes import Json
 
 # By the last part of the form's canonical address.
@@ -34,7 +42,7 @@ STARTS = {
 }
 
 
-def screening(survey: Sequence[Json], forms: Sequence[Json], as_of: datetime) -> list[Row]:
+def screening(survey: Sequence[Json], forms: Sequence[Json], as_of: datetime) -> list[FactRow]:
     """The rows, newest first."""
     derived = derived_from(survey, forms)
     folded = {reference_to(observation) for held in derived.values() for observation in held}
@@ -58,7 +66,7 @@ def derived_from(observations: Iterable[Json], forms: Iterable[Json]) -> dict[st
     return derived
 
 
-def form_row(form: Json, derived: Sequence[Json], as_of: datetime) -> Row:
+def form_row(form: Json, derived: Sequence[Json], as_of: datetime) -> FactRow:
     """A QuestionnaireResponse, with the total that was derived from it where there is one."""
     items = list(_questions(form.get("item", ())))
     parts = tuple((_question(str(item.get("linkId", ""))), _answer(item)) for item in items)
@@ -69,10 +77,12 @@ def form_row(form: Json, derived: Sequence[Json], as_of: datetime) -> Row:
     value = f"{''.join(totals[:1])}{answered} of {len(parts)} questions answered"
     if form.get("status") == "entered-in-error":
         value = f"entered in error; {value}"
-    return Row(what=name, value=value, when=spoken(moment_of(form), as_of), reference=reference_to(form), parts=parts)
+    return FactRow(
+        what=name, value=value, when=dated_text(moment_of(form), as_of), reference=reference_to(form), parts=parts
+    )
 
 
-def _group_row(name: str, moment: str, group: Sequence[Json], as_of: datetime) -> Row:
+def _group_row(name: str, moment: str, group: Sequence[Json], as_of: datetime) -> FactRow:
     held = [part for observation in group for part in (observation, *observation.get("component", ()))]
     parts = [(name_of(part.get("code")), value_of(part)) for part in held if value_of(part)]
     totals = [value for text, value in parts if _is_total(text)]
@@ -81,7 +91,9 @@ def _group_row(name: str, moment: str, group: Sequence[Json], as_of: datetime) -
     if any(observation.get("status") == "entered-in-error" for observation in group):
         value = f"entered in error; {value}"
     lead = next((o for o in group if "total" in o["id"]), group[-1])
-    return Row(what=name, value=value, when=spoken(moment, as_of), reference=reference_to(lead), parts=tuple(answers))
+    return FactRow(
+        what=name, value=value, when=dated_text(moment, as_of), reference=reference_to(lead), parts=tuple(answers)
+    )
 
 
 def _instrument(observation: Json) -> str:

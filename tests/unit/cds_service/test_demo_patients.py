@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cds_service.demo_ehr import codes
-from cds_service.demo_ehr.clinic.chart_facts import chart_sections, spoken
+from cds_service.demo_ehr.clinic.chart_facts import chart_sections, dated_text
 from cds_service.demo_ehr.fhir_api.charts import Charts
 from cds_service.demo_ehr.patients.people import demo_patients
 
@@ -276,4 +276,4 @@ def test_a_blank_answer_is_shown_as_not_answered():
 def test_dates_are_spoken_in_days_up_to_90_and_in_months_from_there(days, expected):
     stamp = datetime.combine(AS_OF.date() - timedelta(days=days), time(9, 40), tzinfo=UTC).isoformat()
 
-    assert spoken(stamp, AS_OF) == expected
+    assert dated_text(stamp, AS_OF) == expected

@@ -9,7 +9,7 @@ from cds_service.storage.store import Admission
 MOST = 100_000
 
 
-class Seen:
+class RecentTokens:
     """A stand-in for the store's table of used tokens; it knows this process alone, and the latest of it."""
 
     def __init__(self) -> None:

@@ -1,0 +1,40 @@
+"""`mhcds check-config`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cds_service.commands.options import configured
+
+
+@click.command("check-config")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def check_config(folder: Path | None) -> None:
+    """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
+    from cds_service.serving.engine import load_engine
+    from fhir_adapters.codesets.terminology import unresolved
+
+    config = configured(folder)
+    engine = load_engine(config.models)
+    for outcome, reason in engine.failures:
+        click.echo(f"model {outcome}: {reason}", err=True)
+    click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
+    for site in config.sites:
+        click.echo(
+            f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, "
+            f"dialect {site.dialect}, {len(site.reading.fhir_bases)} FHIR bases, "
+            f"{len(site.reading.maps)} questionnaire maps"
+        )
+        for issuer in site.issuers:
+            keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"
+            click.echo(f"site {site.id}: issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}")
+        if not site.issuers:
+            click.echo(f"site {site.id}: no [[issuer]], so every call is refused")
+    for model in engine.models:
+        click.echo(f"model {model.outcome} {model.version}: verified")
+    for row in unresolved():
+        click.echo(f"code list, no code yet, skipped: {row}")
+    sys.exit(1 if engine.failures else 0)

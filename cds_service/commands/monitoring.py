@@ -1,0 +1,82 @@
+"""`mhcds drift` and `mhcds recalibrate`: a deployed model on a site's own charts and outcomes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cds_service.commands.options import CONFIG, MODELS, configured, moment_option
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True)
+@MODELS
+@click.option("--as-of", help="The moment to read the charts at: a date (its end, UTC) or a date and time.")
+@CONFIG
+def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: Path | None) -> None:
+    """Compare the inputs in FILES (Bundles or hook requests, 100 or more) with those the models were trained on."""
+    from cds_service.commands.assess_files import Failed, assess_file
+    from cds_service.commands.terminal import console, drift_table, with_progress
+    from explanations.judgement.assessment import Engine
+    from models.errors import ModelError
+    from models.evaluation.drift import input_shifts
+    from models.inputs.features import inputs
+    from models.scoring.registry import load_json, load_models
+
+    config = configured(folder)
+    as_of_time = moment_option(as_of)
+    charts = []
+    for name in with_progress("Assessing", files) if sys.stderr.isatty() else files:
+        result = assess_file(name, as_of=as_of_time, site=config.site(None), engine=Engine())
+        if isinstance(result, Failed):
+            click.echo(f"{result.name}: {result.error}", err=True)
+        else:
+            charts.append(inputs(result.assessment.chart))
+    any_unlike = False
+    try:
+        for model in load_models(root or config.models):
+            rows = [chart.vector(model.schema).values for chart in charts]
+            shifts = input_shifts(model.schema, load_json(model.folder / "reference.json"), rows)
+            console().print(drift_table(f"{model.outcome} {model.version}, {len(rows)} charts", shifts))
+            any_unlike = any_unlike or any(shift.unlike for shift in shifts)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(3 if any_unlike else 0)
+
+
+@click.command()
+@click.option("--model", "root", type=click.Path(path_type=Path), required=True,
+              help="A model's folder, or a folder of models (then with --outcome).")  # fmt: skip
+@click.option("--labels", required=True, type=click.Path(path_type=Path), help="CSV file with columns score, outcome.")
+@click.option("--out", default="models-recalibrated", show_default=True, type=click.Path(path_type=Path),
+              help="Folder to write the new version to.")  # fmt: skip
+@click.option("--outcome", help="Which model, where the folder holds several.")
+def recalibrate(root: Path, labels: Path, out: Path, outcome: str | None) -> None:
+    """Fit a model's calibration to a site's own scores and outcomes, as a new version; no one's rank changes."""
+    from models.errors import ModelError
+    from models.training.recalibration import one_model, read_labels
+    from models.training.recalibration import recalibrate as run
+
+    try:
+        result = run(one_model(root, outcome), read_labels(labels), out)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{result.n} people, {result.events} with the outcome (95 % intervals in brackets).")
+    click.echo(f"Scores as they were: {_figures(result.before)}.")
+    click.echo(f"New line on the log-odds: shift {_figure(result.shift)}, slope {_figure(result.slope)}.")
+    click.echo(f"New scores, on these people: {_figures(result.after)}. Check them on people not in the file.")
+    click.echo(f"Version {result.version} written to {result.folder}")
+
+
+def _figures(figures: Mapping[str, Any]) -> str:
+    return f"slope {_figure(figures['slope'])}, observed over expected {_figure(figures['o_e'])}"
+
+
+def _figure(estimate: Mapping[str, float | None] | None) -> str:
+    if estimate is None or estimate["value"] is None:
+        return "not to be had"
+    return f"{estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"

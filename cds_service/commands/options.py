@@ -1,0 +1,44 @@
+"""Options and end-of-program errors that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cds_service.settings.sites import ServiceConfig
+
+
+CONFIG = click.option(
+    "--config", "folder", type=click.Path(path_type=Path), help="Folder with service.toml and sites/*.toml."
+)
+MODELS = click.option(
+    "--model", "root", type=click.Path(path_type=Path), help="Folder of models. Default: those shipped."
+)
+
+
+def configured(folder: Path | None) -> ServiceConfig:
+    """The settings, or a clear end of the program."""
+    from cds_service.errors import ConfigError
+    from cds_service.settings.sites import default_config, load_config
+
+    try:
+        return load_config(folder) if folder else default_config()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def moment_option(text: str | None) -> datetime:
+    """The moment that --as-of names, or a clear end of the program."""
+    from cds_service.commands.assess_files import moment
+
+    try:
+        return moment(text)
+    except (ValueError, OverflowError) as error:
+        raise click.ClickException(
+            f"--as-of: expected a date such as 2026-11-23 or a date and time; found {text!r}"
+        ) from error

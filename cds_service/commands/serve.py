@@ -1,0 +1,37 @@
+"""`mhcds serve`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from cds_service.commands.options import CONFIG
+
+
+@click.command()
+@CONFIG
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
+    """Run the service. Only clients of the sites' issuer tables may call; without --config nobody may."""
+    from cds_service.errors import ConfigError
+    from cds_service.serving import server
+    from cds_service.settings.live import LiveConfig
+    from cds_service.settings.sites import default_config, served_at
+
+    logging.getLogger("mhcds").setLevel(logging.INFO)
+    try:
+        address = served_at(host, port)
+        live = LiveConfig.of(folder, address) if folder else LiveConfig(default_config())
+        config = live()
+        config.check_host(host)
+        with server.shared_counters():
+            from cds_service.app import create_app, make_ready
+
+            make_ready(config)
+            server.serve(lambda: create_app(live), server.options(config, host, port, workers))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,96 @@
+"""`mhcds db`: tables, backups and the data key; `mhcds smart`: keys of the SMART app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cds_service.commands.options import configured
+
+if TYPE_CHECKING:
+    from cds_service.storage.store import Store
+
+
+@click.group()
+def db() -> None:
+    """The store: tables, backups, keys."""
+
+
+STORE = click.option(
+    "--config",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with service.toml and sites/*.toml.",
+)
+
+
+@db.command("upgrade")
+@STORE
+def db_upgrade(folder: Path) -> None:
+    """Bring the store's tables to this version. Doing it again changes nothing."""
+    with _store(folder) as store:
+        before = store.revision()
+        store.upgrade()
+        click.echo(f"Tables: version {before or 'none'} before, {store.revision()} now.")
+
+
+@db.command("backup")
+@STORE
+@click.argument("file", type=click.Path(path_type=Path))
+def db_backup(folder: Path, file: Path) -> None:
+    """Write every row, as of one moment, to FILE (gzip), while the service runs. The data key is not in it."""
+    with _store(folder) as store:
+        click.echo(f"{store.backup(file)} rows written to {file}. Keep the data key in another place.")
+
+
+@db.command("restore")
+@STORE
+@click.argument("file", type=click.Path(path_type=Path))
+def db_restore(folder: Path, file: Path) -> None:
+    """Read a backup from FILE into an empty store, all or nothing; SQLite and PostgreSQL take each other's."""
+    with _store(folder) as store:
+        store.upgrade()
+        click.echo(f"{store.restore(file)} rows restored.")
+
+
+@db.command("new-key")
+def db_new_key() -> None:
+    """Print a new data key, for a file that only the service can read."""
+    from cds_service.keys.data_key import new_key
+
+    click.echo(new_key().text)
+
+
+@click.group()
+def smart() -> None:
+    """The SMART app: keys by which EHRs know us."""
+
+
+@smart.command("new-key")
+@click.option("--algorithm", type=click.Choice(["ES384", "RS384"]), default="ES384", show_default=True)
+def smart_new_key(algorithm: str) -> None:
+    """Print a new private key (PEM), for a file that only the service can read; name it in smart_keys."""
+    from smart_launch.oauth.own_keys import new_pem
+
+    click.echo(new_pem(algorithm), nl=False)
+
+
+@contextmanager
+def _store(folder: Path) -> Iterator[Store]:
+    """The store of a folder's settings; what goes wrong is a clear end of the program."""
+    from cds_service.errors import ConfigError, StoreUnavailable
+    from cds_service.storage.store import create_folder, open_store
+
+    url = configured(folder).store or ""
+    try:
+        create_folder(url)
+        store = open_store(url)
+        yield store
+    except (ConfigError, StoreUnavailable) as error:
+        raise click.ClickException(str(error)) from error
+    store.close()

@@ -1,0 +1,43 @@
+"""For which site a call is, and what may be read of its FHIR server."""
+
+from __future__ import annotations
+
+from cds_service.cards.wire import HookRequest
+from cds_service.errors import BadRequest
+from cds_service.settings.sites import ServiceConfig, SiteConfig
+from cds_service.trust.auth import VerifiedClient
+from fhir_adapters.access.addresses import is_loopback, same_base
+from fhir_adapters.access.client import FhirClient
+from fhir_adapters.access.prefetch import Access
+from fhir_adapters.settings import ReadSettings
+
+NOT_ALLOWED = "not sent, and this FHIR server is not one that may be read for this site"
+
+
+def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest) -> SiteConfig:
+    """The site that the call is for, among those that the client's token speaks for. Raises BadRequest."""
+    site = config.site_of(client.sites, hook.fhir_server)
+    if site is None:
+        raise BadRequest("fhirServer: expected a FHIR server of one of the sites that this client calls for")
+    granted = hook.fhir_authorization
+    if granted is not None and site.client_id is not None and granted.subject not in (None, site.client_id):
+        raise BadRequest("fhirAuthorization.subject: expected this service's own client id at the site")
+    return site
+
+
+def chart_access(hook: HookRequest, settings: ReadSettings, deadline: float, *, local: bool) -> Access:
+    """How to read what was not sent: not at all without a server and a token, or when the server is not allowed."""
+    granted, server = hook.fhir_authorization, hook.fhir_server
+    if granted is None or server is None:
+        return Access(server=server)
+    if not may_be_read(server, settings, local=local):
+        return Access(server=server, why_not=NOT_ALLOWED)
+    client = FhirClient(base=server, token=granted.access_token, deadline=deadline)
+    return Access(fetch=client.get, server=server)
+
+
+def may_be_read(server: str, settings: ReadSettings, *, local: bool) -> bool:
+    """Whether a FHIR server is one of the site's; where it lists none, and `local` ones count, one on this machine."""
+    if not settings.fhir_bases:
+        return local and is_loopback(server)
+    return any(same_base(server, base) for base in settings.fhir_bases)

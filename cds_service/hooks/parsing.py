@@ -1,0 +1,84 @@
+"""Bytes to `HookRequest`: what is malformed or contradicts itself is a BadRequest that names the member."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cds_service.cards.wire import HOOK_REQUEST, HookRequest
+from cds_service.errors import BadRequest
+from cds_service.hooks.catalogue import Service
+
+FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
+CLINICIANS = ("practitioner", "practitionerrole")
+USERS = (*CLINICIANS, "patient", "relatedperson")
+
+
+def parse(service: Service, body: bytes) -> HookRequest:
+    """The request as a value. Raises BadRequest that names the member."""
+    hook = decode(body)
+    if hook.hook != service.hook:
+        raise BadRequest(f"hook: expected {service.hook} at this address")
+    check_context(service, hook)
+    return hook
+
+
+def decode(body: bytes) -> HookRequest:
+    """A hook request from its JSON, checked member by member. Raises BadRequest."""
+    try:
+        body.decode()
+        hook = HOOK_REQUEST.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise BadRequest("expected JSON in UTF-8; found another encoding") from error
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    except msgspec.DecodeError as error:
+        raise BadRequest("expected one JSON object; found something that is not JSON") from error
+    if not hook.hook or not hook.hook_instance:
+        raise BadRequest("hook and hookInstance: expected a non-empty string")
+    check_ids(hook)
+    check_grant(hook)
+    return hook
+
+
+def check_context(service: Service, hook: HookRequest) -> None:
+    """What the definition of the hook requires beyond user and patient. Raises BadRequest."""
+    if service.needs_encounter and not hook.context.encounter_id:
+        raise BadRequest(f"context.encounterId: required by {service.hook}; found none")
+
+
+def check_grant(hook: HookRequest) -> None:
+    """Access, where it was given, is for this patient and comes with a server. Raises BadRequest."""
+    granted = hook.fhir_authorization
+    if granted is None:
+        return
+    if hook.fhir_server is None:
+        raise BadRequest("fhirServer: required when fhirAuthorization is sent")
+    if granted.patient is not None and granted.patient != hook.context.patient_id:
+        raise BadRequest("fhirAuthorization.patient: expected the patient of the context")
+    if not granted.access_token or not granted.access_token.isascii() or not granted.access_token.isprintable():
+        raise BadRequest("fhirAuthorization.access_token: expected printable ASCII")
+    if (granted.token_type or "bearer").lower() != "bearer":
+        raise BadRequest("fhirAuthorization.token_type: expected Bearer")
+
+
+def check_ids(hook: HookRequest) -> None:
+    """Ids go into addresses and drafts, so they must be bare. Raises BadRequest."""
+    context = hook.context
+    if not context.patient_id:
+        raise BadRequest("context.patientId: expected the id of the patient; found none")
+    if not is_bare(context.patient_id):
+        raise BadRequest("context.patientId: expected a bare Patient id, without Patient/ before it")
+    if context.encounter_id and not is_bare(context.encounter_id):
+        raise BadRequest("context.encounterId: expected a bare Encounter id")
+    if context.user_kind not in USERS or not is_bare((context.user_id or "").partition("/")[2]):
+        raise BadRequest(
+            "context.userId: expected Practitioner, PractitionerRole, Patient or RelatedPerson, / and an id"
+        )
+
+
+def is_bare(identifier: str) -> bool:
+    """Whether an id is one path segment. Longer and odder ids than FHIR allows occur and are taken (CDSH-060)."""
+    plain = identifier.isprintable() and not set(identifier) & FORBIDDEN_IN_ID and len(identifier) <= 256
+    return plain and identifier not in ("", ".", "..")
