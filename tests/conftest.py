@@ -13,6 +13,9 @@ import sqlalchemy as sa
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))  # `import builders` from any test folder
 
+# Before numpy is loaded: threads that wait for each other on a core that they share cost twice the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No test may depend on how fast the machine is.
 hypothesis.settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

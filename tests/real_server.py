@@ -314,7 +314,7 @@ def running(folder: Path):
 
 def _wait(process: subprocess.Popen, port: int, log: Path) -> None:
     """Returns when the server takes connections."""
-    for _ in range(600):
+    for _ in range(1200):
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         assert process.poll() is None, log.read_text()[-2000:]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import requests
 from builders import bundle, given, patient
+from ehr import MHCDS
 
 from models.scoring.registry import SHIPPED, the_version
 
@@ -24,9 +25,7 @@ ACUTE = bundle(patient(), *given("C-SSRS, 2026-11-23: question 4 = yes"))
 
 
 def mhcds(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "cds_service", *words], input=stdin, capture_output=True, timeout=120, check=False
-    )
+    return subprocess.run([*MHCDS, *words], input=stdin, capture_output=True, timeout=120, check=False)
 
 
 def lines(done: subprocess.CompletedProcess) -> list[dict]:

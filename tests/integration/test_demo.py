@@ -10,12 +10,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 import requests
+from ehr import MHCDS
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
@@ -646,16 +647,25 @@ def test_the_expected_cards_come_on_whatever_day_the_demo_runs(engine, moment):
     assert status == 0, printed
 
 
+@contextmanager
 def command(*arguments):
+    """The running command; whatever a test finds, it does not outlive it."""
     environment = os.environ | {"PYTHONWARNINGS": "default", "COLUMNS": "80"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "cds_service", "demo", *arguments],
+    # A shell in the background has its children ignore Ctrl-C, and they theirs.
+    process = subprocess.Popen(
+        [*MHCDS, "demo", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # nothing but that
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_the_demo_shows_every_expected_card_and_ends_with_0():
@@ -675,7 +685,7 @@ def test_ctrl_c_ends_the_staying_demo_cleanly():
                 address = line.removeprefix("Page: ").strip()
             if line.startswith("Open it"):
                 break
-        page = requests.get(address, timeout=10).text
+        page = requests.get(address, timeout=60).text
         demo.send_signal(signal.SIGINT)
         rest, errors = demo.communicate(timeout=120)
 
