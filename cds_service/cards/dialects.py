@@ -5,7 +5,7 @@ sandbox        the same; the public sandbox renders HTML in details, and ours ho
 epic           topic codes of letters and digits only; suggestions with one action each
 oracle-health  the same card; links are those that the site registered (`allowed_links`)
 
-Facts on Epic and Oracle Health are second-hand (docs/registering.md). Safety texts are the same in all.
+Facts on Epic and Oracle Health are second-hand (docs/registering/). Safety texts are the same in all.
 """
 
 from __future__ import annotations

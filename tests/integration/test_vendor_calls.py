@@ -1,6 +1,6 @@
 """One chart, called about as the public sandbox, Epic and Oracle Health call: each gets the same card.
 
-The shapes are second-hand (docs/registering.md says whence): none of the three has called this code. The card that is
+The shapes are second-hand (the pages in docs/registering say whence): none of the three has called this code. The card that is
 expected is that of a plain call of tests/ehr.py.
 """
 
