@@ -73,7 +73,9 @@ def test_cdsh_010_prefetch_is_an_object_of_texts_and_is_left_out_when_there_is_n
         assert entry["prefetch"]
         assert all(isinstance(value, str) and value for value in entry["prefetch"].values())
 
-    (without,) = json.loads(document([replace(SERVICES[0], keys=())]))["services"]
+    (without,) = json.loads(document([replace(SERVICES[0], occasion=replace(SERVICES[0].occasion, parts=()))]))[
+        "services"
+    ]
     assert "prefetch" not in without
 
 
