@@ -33,9 +33,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_adapters.gaps import Gap
+
 
 class FhirError(Exception):
-    """Base of this package. The message says what was expected, what was found and what to do; no patient data."""
+    """Base of this package. The message says what was expected, what was found and what to do; no patient data.
+
+    `gap`: why, as a value, where the message leaves that open.
+    """
+
+    def __init__(self, message: str, gap: Gap | None = None) -> None:
+        super().__init__(message)
+        self.gap = gap
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.gap}" if self.gap else str(self.args[0])
 
 
 class NotFhir(FhirError):
@@ -85,6 +97,10 @@ class FetchFailed(FhirError):
     """
 
     pages: tuple[Any, ...] = ()  # Any: `r4` imports this module
+    gap: Gap
+
+    def __init__(self, gap: Gap) -> None:
+        super().__init__("not read", gap)
 
 
 class NotAllowed(FetchFailed):
@@ -117,8 +133,8 @@ class Passing(FetchFailed):
     `wait_s`: how long the server asks to wait, in seconds; None when it does not say.
     """
 
-    def __init__(self, message: str, wait_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, gap: Gap, wait_s: float | None = None) -> None:
+        super().__init__(gap)
         self.wait_s = wait_s
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from fhir_adapters.gaps import Gap
 from fhir_adapters.instruments import Instrument as Instrument  # noqa: PLC0414  # exported until its importers have moved
 
 
@@ -265,7 +266,7 @@ class Unreadable:
 
     kind: str
     reference: str
-    reason: str
+    reason: Gap
     may_hide_answer: bool
 
 
@@ -274,7 +275,7 @@ class Unknown:
     """Data that was wanted and not obtained: what it is, why not, and whether the service needs it."""
 
     what: str
-    reason: str
+    reason: Gap
     needed: bool
 
 

@@ -21,9 +21,11 @@ from werkzeug.serving import make_server
 
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
+from explanations.words import gaps
 from explanations.words.notice_list import notices
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.gaps import Gap
 from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds
@@ -68,18 +70,21 @@ PLAIN = (
     "Condition I10, 300 days ago, problem list",
     "Visit for depression, 500 days ago",
 )
+# A reason of these pages alone, so that no rewording of a real one changes them.
+NO_ANSWER = Gap(cause="no-answer")
+gaps.WORDS[NO_ANSWER.cause] = "the chart did not answer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a page is made from. unknown: parts that were not read, and why. open_for: seconds since the launch."""
+    """What a page is made from. unknown: parts that were not read. open_for: seconds since the launch."""
 
     lines: tuple[str, ...] = ()
     more: tuple[dict, ...] = ()
     age: int | None = 61
     deceased: bool = False
     consent: Consent = Consent.ALLOWED
-    unknown: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
     thresholds: BandThresholds = HIGH
     figures: bool = False
     who: Identity = MARGUERITE
@@ -133,9 +138,9 @@ LOOKS = {
     "history": Look(lines=(*PLAIN[:2], "Condition T14.91XA, 400 days ago", "PHQ-9, 200 days ago: total = 25")),
     "answered": Look(lines=("PHQ-9, 6 days ago: items 1-8 = 0, item 9 = 0, total = 0", *PLAIN)),
     "not-assessed": Look(
-        lines=PLAIN, unknown=(("questionnaires", "the chart did not answer"), ("screening", "the chart did not answer"))
+        lines=PLAIN, unknown=("questionnaires", "screening")
     ),
-    "partial": Look(lines=ASKED, unknown=(("medications", "the chart did not answer"),)),
+    "partial": Look(lines=ASKED, unknown=("medications",)),
     "rights": Look(lines=ASKED, scopes=tuple(s for s in SCOPES if "Task" not in s and "MedicationRequest" not in s)),
     "anomaly": Look(lines=(*PLAIN, "PHQ-9, 10 days ago: items 1-8 = 2, item 9 = 0, total = 11")),
     "opted-out": Look(lines=ASKED, consent=Consent.OPTED_OUT),
@@ -180,8 +185,8 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     resources = [found for text in made.lines for found in given(text)]
     who = patient(made.age, deceasedBoolean=True) if made.deceased else patient(made.age)
     record = record_of(*resources, *made.more, who=who, zone=ZONE.key)
-    gaps = tuple(Unknown(what=part, reason=reason, needed=part != "medications") for part, reason in made.unknown)
-    record = replace(record, consent=made.consent, unknown=(*record.unknown, *gaps))
+    lost = tuple(Unknown(what=part, reason=NO_ANSWER, needed=part != "medications") for part in made.unknown)
+    record = replace(record, consent=made.consent, unknown=(*record.unknown, *lost))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
     assessment = assess(record, ENGINE, made.thresholds)
     reading = Reading(identity=made.who, assessment=assessment, notices=notices(assessment, settings), at=AS_OF)

@@ -25,6 +25,8 @@ from cds_service.serving.runtime import random_id
 from cds_service.settings.sites import SiteConfig
 from explanations.judgement.assessment import Assessment, Engine
 from explanations.judgement.judge import ChartSource, judge
+from explanations.words.gaps import error_words
+from explanations.words.language import language
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather
@@ -114,7 +116,9 @@ def assess_file(
         judgement = judge(asked, source, site.judgement, engine, occasion=service.occasion)
     except OSError as error:
         return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
-    except (FhirError, ServiceError) as error:
+    except FhirError as error:
+        return Failed(name=name, error=error_words(error, language()))
+    except ServiceError as error:
         return Failed(name=name, error=str(error))
     except Exception as error:  # noqa: BLE001  # the boundary of one input: the others must still be read
         return Failed(

@@ -10,6 +10,7 @@ from datetime import tzinfo
 from typing import Any
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.gaps import gap_words
 from explanations.words.inputs import reason_line
 from explanations.words.language import language
 from explanations.words.statements import INDICATORS, statement
@@ -115,10 +116,10 @@ def _reasons(assessment: Assessment) -> list[dict[str, Any]]:
 
 
 def _missing(assessment: Assessment) -> list[dict[str, Any]]:
-    unknown = {u.what: u.reason for u in assessment.chart.unknown}
+    unknown = {u.what: gap_words(u.reason, language()) for u in assessment.chart.unknown}
     inputs: list[dict[str, Any]] = [{"input": gap.name, "reason": gap.reason} for gap in assessment.missing]
     return (
         inputs
         + [{"part": what, "reason": reason} for what, reason in unknown.items()]
-        + [{"reference": u.reference, "reason": u.reason} for u in assessment.chart.unreadable]
+        + [{"reference": u.reference, "reason": gap_words(u.reason, language())} for u in assessment.chart.unreadable]
     )

@@ -9,9 +9,8 @@ from cds_service.trust.auth import VerifiedClient
 from fhir_adapters.access.addresses import is_loopback, same_base
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.access.prefetch import Access
+from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.settings import ReadSettings
-
-NOT_ALLOWED = "not sent, and this FHIR server is not one that may be read for this site"
 
 
 def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest) -> SiteConfig:
@@ -31,7 +30,7 @@ def chart_access(hook: HookRequest, settings: ReadSettings, deadline: float, *, 
     if granted is None or server is None:
         return Access(server=server)
     if not may_be_read(server, settings, local=local):
-        return Access(server=server, why_not=NOT_ALLOWED)
+        return Access(server=server, why_not=Gap(cause=Cause.SERVER_NOT_ALLOWED))
     client = FhirClient(base=server, token=granted.access_token, deadline=deadline)
     return Access(fetch=client.get, server=server)
 

@@ -23,6 +23,8 @@ from cds_service.trust.admission import CallSlots, authenticate
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import judge
+from explanations.words.gaps import error_words, gap_words
+from explanations.words.language import Language
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import gather
 from fhir_adapters.errors import FhirError, WrongPatient
@@ -95,11 +97,11 @@ def answer(
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error
     except FhirError as error:
-        raise BadRequest(f"prefetch: {error}") from error
+        raise BadRequest(f"prefetch: {error_words(error, site.cards.say)}") from error
     assessment = judgement.assessment
     audit.note(late=judgement.late)
     audit.note_assessment(assessment)
-    refuse_silence(assessment)
+    refuse_silence(assessment, site.cards.say)
     cards = cards_for(assessment, site.cards, new_id=runtime.new_id, user=hook.context.user_id, notices=service.notices)
     cards = with_app_links(
         cards,
@@ -114,7 +116,7 @@ def answer(
     return json_response(CardsResponse(cards=in_dialect(cards, site.dialect, site.allowed_links)))
 
 
-def refuse_silence(assessment: Assessment) -> None:
+def refuse_silence(assessment: Assessment, say: Language) -> None:
     """412 when needed data could not be had and there is nothing else to say (rule R16).
 
     Consent that could not be read is no such data: the rules have looked, and a card says that there is no estimate.
@@ -123,5 +125,5 @@ def refuse_silence(assessment: Assessment) -> None:
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
     lost = [u for u in chart.lacking if u.what != CONSENTS]
     if lost and not chart.deceased and not others and not assessment.prompting():
-        missing = "; ".join(f"{u.what}: {u.reason}" for u in lost)
+        missing = "; ".join(f"{u.what}: {gap_words(u.reason, say)}" for u in lost)
         raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.gaps import gap_words
 from explanations.words.inputs import input_name
 from explanations.words.language import Language, later
 from explanations.words.notices import PARTS
 from explanations.words.tables import complete
-from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.codesets.instruments import TITLES
 from fhir_adapters.facts import Consent, Instrument, PatientRecord, Unknown, Unreadable
+from fhir_adapters.gaps import Cause
 from fhir_adapters.resources import gathered as part
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import NOT_ON_FILE, TOO_OLD
@@ -144,7 +145,7 @@ def _named(absent: dict[str, str], state: Availability, say: Language) -> tuple[
 
 
 def _state(lost: list[Unknown], *, found: bool, fresh: bool, broken: bool, old: bool) -> Availability:
-    if any(unknown.reason == NOT_PERMITTED for unknown in lost):
+    if any(unknown.reason.cause is Cause.NOT_PERMITTED for unknown in lost):
         return Availability.WITHHELD
     if lost or (broken and not found):
         return Availability.NOT_READ
@@ -155,12 +156,12 @@ def _state(lost: list[Unknown], *, found: bool, fresh: bool, broken: bool, old: 
 
 def _lost(unknown: Unknown, say: Language) -> str:
     # Translators: a part of the chart, and why it was not read: "medicines: the chart refused access".
-    return say("{part}: {reason}", part=say(PARTS[unknown.what]), reason=unknown.reason)
+    return say("{part}: {reason}", part=say(PARTS[unknown.what]), reason=gap_words(unknown.reason, say))
 
 
 def _broken(entries: Sequence[Unreadable], say: Language) -> list[str]:
     lines = [
-        say("{reference} could not be read: {reason}", reference=entry.reference, reason=entry.reason)
+        say("{reference} could not be read: {reason}", reference=entry.reference, reason=gap_words(entry.reason, say))
         for entry in entries[:MOST_ENTRIES]
     ]
     more = len(entries) - MOST_ENTRIES

@@ -16,6 +16,7 @@ from enum import StrEnum
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
 from explanations.words.answers import answer_words
+from explanations.words.gaps import gap_words
 from explanations.words.inputs import OUTCOME_WORDS, change_words, input_name, reason_line, value_words
 from explanations.words.language import ENGLISH, Language, code, language, later
 from explanations.words.lines import Line, LineRole
@@ -379,13 +380,15 @@ def _could_not_assess(
 
 
 def _not_read(gap: Unknown, say: Language) -> Line:
-    text = say("**Not read: {part}** ({reason})", part=say(PARTS[gap.what]), reason=gap.reason)
+    text = say("**Not read: {part}** ({reason})", part=say(PARTS[gap.what]), reason=gap_words(gap.reason, say))
     return Line(text=text, role=LineRole.LEAD)
 
 
 def broken_line(entry: Unreadable, say: Language) -> Line:
     """One entry of the chart that could not be read, and why."""
-    text = say("{reference} could not be read: {reason}", reference=code(entry.reference), reason=entry.reason)
+    text = say(
+        "{reference} could not be read: {reason}", reference=code(entry.reference), reason=gap_words(entry.reason, say)
+    )
     return Line(text=text, sources=(code(entry.reference),))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import tzinfo
 
+from explanations.words.gaps import gap_words
 from explanations.words.language import Language, code, later
 from explanations.words.lines import Line
 from explanations.words.tables import complete
@@ -87,8 +88,9 @@ def _found(step: Step, zone: tzinfo, say: Language) -> str:
 
 
 def _unread(step: Step, say: Language) -> str:
+    missing = [gap_words(gap, say) for gap in step.missing]
     named = [say.references(step.unreadable)] if step.unreadable else []
-    return say("could not be read ({reasons})", reasons="; ".join((*step.missing, *named)))
+    return say("could not be read ({reasons})", reasons="; ".join((*missing, *named)))
 
 
 def _entry(entry: Entry, kind: StepKind, zone: tzinfo, say: Language) -> str:

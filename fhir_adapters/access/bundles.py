@@ -23,7 +23,7 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
     """
     whole = r4.read(raw)
     if whole.kind != "Bundle" or whole.content is None:
-        raise NotFhir(f"expected a FHIR Bundle; found {whole.kind}{f': {whole.fault}' if whole.fault else ''}")
+        raise NotFhir(f"expected a FHIR Bundle; found {whole.kind}", whole.fault)
     found = r4.contents(whole.content)
     resources = once((*found.resources, *found.included))
     patients = [r for r in resources if r.kind == "Patient"]
@@ -31,7 +31,7 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
         raise NoPatient(f"expected a Bundle with one Patient; found {len(patients) or 'none'}")
     patient = patients[0]
     if patient.content is None:
-        raise NoPatient(f"the Patient resource cannot be read: {patient.fault}")
+        raise NoPatient("the Patient resource cannot be read", patient.fault)
     if not patient.content.id:
         raise NoPatient("expected a Patient with an id; found one without")
     consent = allowed(

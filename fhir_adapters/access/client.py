@@ -39,6 +39,7 @@ from fhir_adapters.errors import (
     ServerFailed,
     TooMuch,
 )
+from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources import r4
 
 PAUSE_S = 0.1
@@ -48,7 +49,7 @@ ACCEPT = "application/fhir+json"
 # What servers label FHIR JSON with: the R4 name, the plain one, and the one of DSTU2 (CDSH-103).
 FHIR_JSON = ("application/fhir+json", "application/json", "application/json+fhir")
 R4_VERSIONS = ("4.0", "4.0.1", "4.3", "4.3.0")
-ELSEWHERE = "the chart's next page lies on another server; it was not read"
+ELSEWHERE = Gap(cause=Cause.NEXT_PAGE_ELSEWHERE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +83,16 @@ class FhirClient:
         asked: set[str] = set()
         while url is not None:
             if len(pages) == MOST_PAGES or url in asked:
-                raise TooMuch(f"the chart sent more than {MOST_PAGES} pages, or one of them twice")
+                raise TooMuch(Gap(cause=Cause.TOO_MANY_PAGES, detail=str(MOST_PAGES)))
             asked.add(url)
             page = self._tenacious(session, url)
             pages.append(page)
             if sum(len(p.text) for p in pages) > MOST_BYTES:
-                raise TooMuch("the chart sent more than can be read")
+                raise TooMuch(Gap(cause=Cause.TOO_MUCH))
             links = page.content.link if page.kind == "Bundle" and page.content else ()
             following = [link.url for link in links if link and link.relation == "next"]
             if following and not following[0]:
-                raise NotUsable("the chart said that there is more, and not where")
+                raise NotUsable(Gap(cause=Cause.NEXT_PAGE_UNNAMED))
             url = self._below_base(url, following[0] if following else None)
 
     def _tenacious(self, session: requests.Session, url: str) -> r4.Resource:
@@ -119,7 +120,7 @@ class FhirClient:
             body.decode()
             return r4.read(body)
         except (NotFhir, UnicodeDecodeError) as error:
-            raise NotUsable("the chart answered with something that is not FHIR") from error
+            raise NotUsable(Gap(cause=Cause.ANSWER_NOT_FHIR)) from error
 
     def _below_base(self, url: str, following: str | None) -> str | None:
         """The next page's address, made absolute; refused when it leads away from the server (the token would leak).
@@ -154,19 +155,20 @@ def _pause(state: RetryCallState) -> float:
 def _failure(answer: requests.Response) -> FetchFailed:
     """A status other than 200 as an error of its kind."""
     status = answer.status_code
+    failed = Gap(cause=Cause.FAILED, detail=str(status))
     if status in (401, 403):
-        return (NotAuthorized if status == 401 else Refused)("the chart refused access")
+        return (NotAuthorized if status == 401 else Refused)(Gap(cause=Cause.REFUSED))
     if status in (404, 410):
-        return NotFound("not found in the chart")
+        return NotFound(Gap(cause=Cause.NOT_FOUND))
     if status == 429:
-        return Busy("the chart is too busy (429)", _retry_after(answer))
+        return Busy(Gap(cause=Cause.BUSY), _retry_after(answer))
     if status in (502, 503, 504):
-        return GatewayFailed(f"the chart answered {status}", _retry_after(answer))
+        return GatewayFailed(failed, _retry_after(answer))
     if 300 <= status < 400:
-        return Redirected(f"the chart pointed to another address ({status}); redirects are not followed")
+        return Redirected(Gap(cause=Cause.REDIRECTED, detail=str(status)))
     if 400 <= status < 500 or status == 501:
-        return NotSupported(f"the chart does not answer such a query ({status})")
-    return ServerFailed(f"the chart answered {status}") if status >= 500 else NotUsable(f"the chart answered {status}")
+        return NotSupported(Gap(cause=Cause.NOT_SUPPORTED, detail=str(status)))
+    return (ServerFailed if status >= 500 else NotUsable)(failed)
 
 
 def _retry_after(answer: requests.Response) -> float | None:
@@ -181,7 +183,7 @@ def _check_type(content_type: str) -> None:
     """Raises NotUsable unless the answer is labelled as FHIR JSON of R4 or R4B."""
     parts = [part.strip() for part in content_type.lower().split(";")]
     if parts[0] not in FHIR_JSON:
-        raise NotUsable(f"the chart answered with another media type than {ACCEPT}")
+        raise NotUsable(Gap(cause=Cause.MEDIA_TYPE, detail=ACCEPT))
     versions = [part.partition("=")[2].strip('"') for part in parts if part.startswith("fhirversion=")]
     if any(version not in R4_VERSIONS for version in versions):
-        raise NotUsable("the chart answered in another FHIR version; R4 and R4B are read")
+        raise NotUsable(Gap(cause=Cause.OTHER_VERSION))

@@ -15,10 +15,11 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from fhir_adapters.access.deadline import watched_session
 from fhir_adapters.errors import NotReached, NotUsable, TooLate, TooMuch, Unreachable
+from fhir_adapters.gaps import Cause, Gap
 
 CONNECT_TIMEOUT_S = 1.0
 MOST_REPLY_BYTES = 1_000_000
-LATE = "the chart did not answer in time"
+LATE = Gap(cause=Cause.TOO_LATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,13 @@ def answering(
             if time.monotonic() >= deadline:
                 raise TooLate(LATE)
     except requests.exceptions.ContentDecodingError as error:
-        raise NotUsable("the chart answered with something that cannot be unpacked") from error
+        raise NotUsable(Gap(cause=Cause.NOT_UNPACKED)) from error
     except (requests.RequestException, OSError, ValueError, AttributeError) as error:
         # The last two: a TLS socket that is shut down while it is being read.
         if isinstance(error, requests.Timeout) or time.monotonic() >= deadline:
             raise TooLate(LATE) from error
         kind = NotReached if never_connected(error) else Unreachable
-        raise kind("the chart could not be reached, or dropped the connection") from error
+        raise kind(Gap(cause=Cause.UNREACHABLE)) from error
 
 
 def never_connected(error: Exception) -> bool:
@@ -85,7 +86,7 @@ def body_of(answer: requests.Response, deadline: float, most: int) -> bytes:
     for chunk in answer.iter_content(65536):
         size += len(chunk)
         if size > most:
-            raise TooMuch("the chart sent more than can be read")
+            raise TooMuch(Gap(cause=Cause.TOO_MUCH))
         if time.monotonic() >= deadline:
             raise TooLate(LATE)
         chunks.append(chunk)

@@ -24,6 +24,7 @@ from fhir_adapters.codesets.questions import QuestionnaireMap, screening_codes
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
 from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.conditions import safety_label
 from fhir_adapters.reading.measurements import CODED
 from fhir_adapters.resources import gathered as part
@@ -34,10 +35,11 @@ from fhir_adapters.resources.gathered import Gathered, once
 from fhir_adapters.settings import ReadSettings
 
 Fetch = Callable[[str], list[r4.Resource]]
-OTHER_CODES = "the chart looked for other codes than those asked for"
-NO_ACCESS = "not sent, and no access to the chart was given"
-NOT_PERMITTED = "not read: the patient has not consented, or has opted out"
-NOT_SPLIT = "sent in one Bundle, which does not say what was searched for"
+OTHER_CODES = Gap(cause=Cause.OTHER_CODES)
+NO_ACCESS = Gap(cause=Cause.NO_ACCESS)
+NOT_PERMITTED = Gap(cause=Cause.NOT_PERMITTED)
+ONE_CATEGORY = Gap(cause=Cause.ONE_CATEGORY, detail="assess-plan")
+NOT_SPLIT = Gap(cause=Cause.NOT_SPLIT)
 PATIENT_ID = "{{context.patientId}}"
 MEASURED = {"alc_drinks_day", "sleep_hours"}
 """Numbers that models use; no vital sign is among them, so none is asked for."""
@@ -83,7 +85,7 @@ class Template:
     types: tuple[str, ...]
     needed: bool
     reads: tuple[str, ...] = ()
-    narrower: str | None = None
+    narrower: Gap | None = None
 
 
 PAGE = "&_count=200"
@@ -91,7 +93,7 @@ PAGE = "&_count=200"
 
 def _search(
     key: str, kind: str, criteria: str = "", *, needed: bool, include: str = "", types: tuple[str, ...] = (),
-    guaranteed: str | None = None, narrower: str | None = None,
+    guaranteed: str | None = None, narrower: Gap | None = None,
 ) -> Template:  # fmt: skip
     """A search by patient. `guaranteed`: the criteria that US Core servers must support, where those are others."""
     who = f"{kind}?patient={PATIENT_ID}"
@@ -99,9 +101,6 @@ def _search(
     plainest = query if guaranteed is None else who + guaranteed
     reads = tuple(dict.fromkeys((query + include + PAGE, query + PAGE, query, plainest)))
     return Template(key=key, query=query, types=types or (kind,), needed=needed, reads=reads, narrower=narrower)
-
-
-ONE_CATEGORY = "the chart can be searched for plans of category assess-plan only"
 
 
 def templates(keys: tuple[str, ...] = part.OPENED) -> tuple[Template, ...]:
@@ -141,7 +140,7 @@ class Access:
 
     fetch: Fetch | None = None
     server: str | None = None
-    why_not: str = NO_ACCESS
+    why_not: Gap = NO_ACCESS
 
 
 def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *, settings: ReadSettings) -> Gathered:
@@ -178,7 +177,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     gaps = _gaps(parts, chart, None if patient else _no_patient(parts[part.PATIENT], patient_id))
     if permission.consent is Consent.UNKNOWN:
         # The rules can do without it, but a card must say that there is no estimate and why.
-        why = consents.unknown or "a consent on file cannot be read"
+        why = consents.unknown or Gap(cause=Cause.CONSENT_UNREADABLE)
         gaps.append(Unknown(what=part.CONSENTS, reason=why, needed=True))
     return Gathered(
         patient_id=patient_id,
@@ -192,7 +191,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     )
 
 
-def _gaps(parts: Mapping[str, Part], chart: Iterable[Template], no_patient: str | None) -> list[Unknown]:
+def _gaps(parts: Mapping[str, Part], chart: Iterable[Template], no_patient: Gap | None) -> list[Unknown]:
     """What could not be had, and why; a Patient that is not there among it."""
     gaps = [Unknown(what=t.key, reason=why, needed=t.needed) for t in chart if (why := parts[t.key].unknown)]
     if no_patient and not parts[part.PATIENT].unknown:
@@ -208,7 +207,7 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, 
     fetch = access.fetch
 
     def one(template: Template) -> Part:
-        refusal = ""
+        refusal: Gap | None = None
         for query in template.reads:
             try:
                 pages = fetch(_sendable(query, patient_id))
@@ -221,10 +220,10 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, 
                 # Once a page came, the form was not refused.
                 if not isinstance(failure, NotSupported) or failure.pages:
                     read = _part(template, failure.pages, all_pages=True)
-                    return replace(read, unknown=str(failure))
-                refusal = str(failure)
-            except NotFhir as failure:
-                return Part(unknown=str(failure))
+                    return replace(read, unknown=failure.gap)
+                refusal = failure.gap
+            except NotFhir:
+                return Part(unknown=Gap(cause=Cause.ANSWER_NOT_FHIR))
         return Part(unknown=refusal)
 
     with ThreadPoolExecutor(max_workers=len(absent)) as pool:
@@ -281,7 +280,7 @@ def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict
         if ours:
             parts[template.key] = Part(resources=ours, unknown=None if template.key == part.PATIENT else NOT_SPLIT)
     if whole.kind == "Bundle" and (held is None or held.fault):
-        parts[part.REST] = Part(unknown="the Bundle sent has entries that failed or cannot be read")
+        parts[part.REST] = Part(unknown=Gap(cause=Cause.SENT_BUNDLE_BROKEN))
     return parts
 
 
@@ -293,12 +292,12 @@ def _the_patient(found: Part, patient_id: str, *, was_sent: bool) -> r4.Resource
     return next((r for r in whole if r.content.id == patient_id), None)
 
 
-def _no_patient(found: Part, patient_id: str) -> str:
+def _no_patient(found: Part, patient_id: str) -> Gap:
     """Why there is no Patient of that id among what was found."""
     if any(r.content is None for r in found.resources):
-        return "the patient details cannot be read"
+        return Gap(cause=Cause.PATIENT_UNREADABLE)
     others = any(r.content.id != patient_id for r in found.resources)
-    return "the chart answered with another patient" if others else "the chart has no such patient"
+    return Gap(cause=Cause.OTHER_PATIENT if others else Cause.NO_SUCH_PATIENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +305,7 @@ class Part:
     """Resources of one key. `unknown` says why they are not, or may not be, all of them."""
 
     resources: tuple[r4.Resource, ...] = ()
-    unknown: str | None = None
+    unknown: Gap | None = None
 
 
 def _sent(template: Template, raw: Raw) -> Part:
@@ -316,7 +315,7 @@ def _sent(template: Template, raw: Raw) -> Part:
     try:
         return _part(template, [r4.read(raw)])
     except NotFhir:
-        return Part(unknown="what was sent is not FHIR")
+        return Part(unknown=Gap(cause=Cause.SENT_NOT_FHIR))
 
 
 def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bool = False) -> Part:
@@ -325,7 +324,7 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
     `all_pages`: the documents are all pages of a search, so that a link to the next one says nothing.
     """
     resources: list[r4.Resource] = []
-    faults: list[str] = []
+    faults: list[Gap] = []
     pages = list(documents)
     unfiltered = all_pages and bool(pages) and _says_unfiltered(pages[0])
     matches, total = 0, 0
@@ -333,11 +332,11 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
         if whole.kind in template.types:
             resources.append(whole)
         elif whole.kind == "OperationOutcome":
-            faults.append("the chart answered with an error report")
+            faults.append(Gap(cause=Cause.ERROR_REPORT))
         elif whole.kind != "Bundle":
-            faults.append(f"the chart answered with a {_plain(whole.kind)}")
+            faults.append(_other_type(whole.kind))
         elif whole.content is None:
-            faults.append("the chart answered with a Bundle that cannot be read")
+            faults.append(Gap(cause=Cause.BUNDLE_UNREADABLE))
         else:
             found = r4.contents(whole.content, all_pages=all_pages)
             ours = [r for r in (*found.resources, *found.included) if r.kind in template.types]
@@ -346,7 +345,7 @@ def _part(template: Template, documents: Iterable[r4.Resource], *, all_pages: bo
             matches += sum(r.kind != "OperationOutcome" for r in found.resources)
             total = max(total, whole.content.total or 0)
             empty_handed = not ours and (others or (whole.content.total or 0) > 0)
-            fault = found.fault or ("the search holds nothing of what was asked for" if empty_handed else None)
+            fault = found.fault or (Gap(cause=Cause.NONE_ASKED_FOR) if empty_handed else None)
             faults += [fault] if fault else []
     if 0 < matches < total:
         faults.append(r4.FIRST_PAGE)
@@ -382,5 +381,6 @@ def _codes_in(url: str) -> set[str]:
     return {code for value in values for code in value.split(",")}
 
 
-def _plain(kind: str) -> str:
-    return kind if re.fullmatch(r"[A-Za-z]{1,40}", kind) else "different resource"
+def _other_type(kind: str) -> Gap:
+    named = re.fullmatch(r"[A-Za-z]{1,40}", kind)
+    return Gap(cause=Cause.OTHER_TYPE, detail=kind) if named else Gap(cause=Cause.UNKNOWN_TYPE)

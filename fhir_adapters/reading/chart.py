@@ -7,6 +7,7 @@ from datetime import date, tzinfo
 
 from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.facts import Anomaly, Unreadable
+from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.conditions import EncounterDate
 from fhir_adapters.resources import r4
 
@@ -46,12 +47,12 @@ class Chart:
         """The resources of these types."""
         return [resource for kind in kinds for resource in self.by_kind.get(kind, ())]
 
-    def cannot_read(self, resource: r4.Resource, reason: str) -> None:
+    def cannot_read(self, resource: r4.Resource, cause: Cause) -> None:
         """Keeps that `resource` could not be read."""
-        self.unreadable.append(unreadable(resource, reason))
+        self.unreadable.append(unreadable(resource, Gap(cause=cause)))
 
 
-def unreadable(resource: r4.Resource, reason: str) -> Unreadable:
+def unreadable(resource: r4.Resource, reason: Gap) -> Unreadable:
     """That `resource` could not be read."""
     may_hide = resource.kind in SAFETY_TYPES
     return Unreadable(kind=resource.kind, reference=resource.reference, reason=reason, may_hide_answer=may_hide)

@@ -24,6 +24,7 @@ from fhir_adapters.facts import (
     Visit,
     When,
 )
+from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.after_care import bookings, safety_plans
 from fhir_adapters.reading.anomalies import death_anomalies, event_anomalies, form_anomalies
@@ -79,7 +80,7 @@ def patient_record(
     as a reference. Raises NoPatient when the Patient resource itself cannot be read.
     """
     if gathered.patient is not None and gathered.patient.content is None:
-        raise NoPatient(f"the Patient resource cannot be read: {gathered.patient.fault}")
+        raise NoPatient("the Patient resource cannot be read", gathered.patient.fault)
     zone = settings.zone
     today = as_of.astimezone(zone).date()
     resources, anomalies = own_resources(gathered)
@@ -92,7 +93,7 @@ def patient_record(
         # An Observation that is at least known to be a screening answer is read as an unreadable one instead.
         known = isinstance(resource.content, r4.Husk) and target_of(resource.content.code, chart.maps)
         if resource.fault and resource.kind in READ_TYPES and not known:
-            chart.cannot_read(resource, resource.fault)
+            chart.unreadable.append(unreadable(resource, resource.fault))
 
     visits = _visits(chart)
     condition_facts, condition_events, depressive, bipolar = _conditions(chart)
@@ -115,7 +116,7 @@ def patient_record(
     taken = taken_medicines(chart)
     if MEDICATIONS in gathered.known:
         for resource in taken.nameless:
-            chart.cannot_read(resource, "it names no medicine")
+            chart.cannot_read(resource, Cause.NO_MEDICINE)
     facts += _listed_facts(gathered.known, visits, taken, chart)
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died = when(patient.deceased_date_time, zone, today)
@@ -228,14 +229,14 @@ def _conditions(chart: Chart) -> tuple[list[Fact], list[CodedEvent], Fact | None
     for resource in chart.of("Condition"):
         condition: r4.Condition = resource.content
         if has_no_code(condition.code):
-            chart.cannot_read(resource, "it has no code")
+            chart.cannot_read(resource, Cause.NO_CODE)
             continue
         encounter = chart.encounter(condition.encounter)
         event = condition_event(condition, resource.reference, encounter, chart.zone, chart.today)
         if event:
             events.append(event)
         elif counted(condition) and words_name_self_harm(condition.code):
-            chart.cannot_read(resource, "its words name suicide or self-harm, its code is not known here")
+            chart.cannot_read(resource, Cause.SELF_HARM_IN_WORDS)
         if confirmed(condition):
             moment = onset(condition, chart.zone, chart.today)
             for name in (*chronic_features(condition.code), *_disorders(condition)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.facts import Administration, CodedEvent, Setting, When
+from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.answers import yes_or_no
 from fhir_adapters.reading.chart import Chart, has_no_code
@@ -27,7 +28,7 @@ def screening_forms(chart: Chart) -> tuple[tuple[Administration, ...], list[Code
         if observation.status in ("entered-in-error", "cancelled"):
             continue
         if has_no_code(observation.code):
-            chart.cannot_read(resource, "it has no code")
+            chart.cannot_read(resource, Cause.NO_CODE)
             continue
         panel = next((panels[name] for name in resource.names if name in panels), None)
         pieces += _observation_pieces(chart, resource, panel)
@@ -38,7 +39,7 @@ def screening_forms(chart: Chart) -> tuple[tuple[Administration, ...], list[Code
             continue
         targets = questionnaire_targets(response, chart.maps)
         if not targets and (seems_a_screen(response) or words_name_an_answer(response)):
-            chart.cannot_read(resource, "its questions are not mapped to an instrument")
+            chart.cannot_read(resource, Cause.NOT_MAPPED)
         encounter = chart.encounter(response.encounter)
         for target, value in targets:
             pieces += pieces_of(

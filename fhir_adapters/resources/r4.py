@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from fhir_adapters.errors import NotFhir
+from fhir_adapters.gaps import Cause, Gap
 
 
 class Element(Struct, rename="camel", gc=False):
@@ -461,7 +462,7 @@ class Resource:
     content: Any
     reference: str
     names: tuple[str, ...]
-    fault: str | None = None
+    fault: Gap | None = None
     owner: Reference | None = None
     labels: frozenset[str] = frozenset()
     text: bytes = b""
@@ -517,8 +518,7 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
 
 
 UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-MUST_UNDERSTAND = "it holds a modifier extension or implicit rules, which are not known here"
-ANOTHER_VERSION = "unreadable version: its shape is that of FHIR {version}; R4 and R4B are read"
+MUST_UNDERSTAND = Gap(cause=Cause.MUST_UNDERSTAND)
 
 
 def subject_of(content: Element) -> Reference | None:
@@ -562,22 +562,22 @@ def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
         subject.reference = None
 
 
-def _foreign(kind: str, content: Element) -> str | None:
+def _foreign(kind: str, content: Element) -> Gap | None:
     """The fault of a resource that has elements of another FHIR version."""
     for name, version in FOREIGN_PAIRS.get(kind, ()):
         if getattr(content, name) is not NOT_THERE:
-            return ANOTHER_VERSION.format(version=version)
+            return Gap(cause=Cause.FOREIGN_VERSION, detail=version)
     return None
 
 
 FOREIGN_PAIRS = {kind: tuple(names.items()) for kind, names in FOREIGN.items()}
 
 
-def _retyped(kind: str, plain: dict[str, Any]) -> str | None:
+def _retyped(kind: str, plain: dict[str, Any]) -> Gap | None:
     """The fault of a resource whose elements have the types of another FHIR version."""
     for (name, shape), version in RETYPED.get(kind, {}).items():
         if isinstance(plain.get(name), shape):
-            return ANOTHER_VERSION.format(version=version)
+            return Gap(cause=Cause.FOREIGN_VERSION, detail=version)
     return None
 
 
@@ -647,12 +647,12 @@ HUSK = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "ef
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Second:
     content: Any
-    fault: str | None
+    fault: Gap | None
     owner: Reference | None = None
     labels: frozenset[str] = frozenset()
 
 
-def _second_try(raw: bytes | Raw, kind: str, fault: str) -> _Second:
+def _second_try(raw: bytes | Raw, kind: str, fault: Gap) -> _Second:
     """What can be had of a resource that does not fit its type, and the patient that it names.
 
     Nulls, which FHIR forbids and systems send, count as absent; in a list where an answer may stand one is a fault,
@@ -724,7 +724,7 @@ TELLING = (
     "item", "answer", "component", "coding", "interpretation", "reasonCode", "issue", "provision", "actor", "action",
     "purpose", "securityLabel",
 )  # fmt: skip
-NULL_LISTED = "a list in it holds null where something must stand"
+NULL_LISTED = Gap(cause=Cause.NULL_LISTED)
 
 
 def _lists_null(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
@@ -751,11 +751,11 @@ def _without_null_members(raw: bytes | Raw) -> Bundle | None:
         return None
 
 
-def _where(error: Exception) -> str:
+def _where(error: Exception) -> Gap:
     """The place of a type error, without the value found there (it may be patient data)."""
     text = str(error) if isinstance(error, msgspec.ValidationError) else ""
     place = text.rpartition(" - at ")[2] if " - at " in text else ""
-    return f"an element has the wrong type{f' ({place})' if place else ''}"
+    return Gap(cause=Cause.WRONG_TYPE_AT, detail=place) if place else Gap(cause=Cause.WRONG_TYPE)
 
 
 # Issue types that say that results are lacking, however mildly they are said.
@@ -769,7 +769,7 @@ def _withholds(issue: Issue) -> bool:
     return issue.severity in ("error", "fatal") or issue.code in LACKING
 
 
-FIRST_PAGE = "only the first page was sent"
+FIRST_PAGE = Gap(cause=Cause.FIRST_PAGE)
 # How deep Bundles may lie in Bundles; two levels occur. Each level is read through anew, so deeper ones are not read.
 MOST_NESTED = 8
 
@@ -780,7 +780,7 @@ class Contents:
 
     resources: tuple[Resource, ...]
     included: tuple[Resource, ...]
-    fault: str | None
+    fault: Gap | None
 
 
 def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
@@ -817,9 +817,9 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
         (included if entry.search and entry.search.mode == "include" else found).append(resource)
     outcomes = [r for r in (*found, *included) if r.kind == "OperationOutcome"]
     if any(o.content is None or o.fault or any(_withholds(i) for i in o.content.issue) for o in outcomes):
-        fault: str | None = "the chart reported an error while searching"
+        fault: Gap | None = Gap(cause=Cause.SEARCH_FAILED)
     elif broken:
-        fault = "entries are missing or cannot be read"
+        fault = Gap(cause=Cause.ENTRIES_BROKEN)
     else:
         more = not all_pages and any(link and link.relation == "next" for link in links)
         fault = FIRST_PAGE if more else None

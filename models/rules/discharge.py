@@ -13,6 +13,7 @@ from datetime import date
 from enum import StrEnum
 
 from fhir_adapters.facts import Booking, CodedEvent, Course, PatientRecord, Purpose, SafetyPlan, When
+from fhir_adapters.gaps import Gap
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding
 
 # How far ahead the follow-up of this discharge may lie: this product's default, no guideline value.
@@ -71,7 +72,7 @@ class Step:
     kind: StepKind
     done: Entry | None = None
     seen: tuple[Entry, ...] = ()
-    missing: tuple[str, ...] = ()
+    missing: tuple[Gap, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     @property

@@ -23,6 +23,7 @@ from fhir_adapters.access.client import FhirClient
 from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import FhirError, NotAuthorized, Refused
 from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources import gathered as part
 from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.resources.identity import Identity, identity
@@ -36,7 +37,6 @@ from smart_launch.runtime import AppRuntime
 from smart_launch.session.sessions import Session
 
 LEAST_BUDGET_S = 8.0
-NOT_ALL_TYPES = "the access given covers part of them only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class _Reader:
     def __call__(self, query: str) -> list[Resource]:
         kind = query.partition("?")[0].partition("/")[0]
         if not any(scopes.grants(self.granted, kind, right) for right in (scopes.READ, scopes.SEARCH)):
-            raise Refused("the chart did not allow this app to read them")
+            raise Refused(Gap(cause=Cause.NOT_GRANTED))
         try:
             return self.client.get(query)
         except NotAuthorized:
@@ -123,7 +123,7 @@ def _gathered(session: Session, asked: ChartRequest, settings: ReadSettings, *, 
 def _with_partial_rights(found: Gathered, granted: tuple[str, ...]) -> Gathered:
     """Parts whose type can be read in part only are not known, however many resources came."""
     partial = [
-        Unknown(what=template.key, reason=NOT_ALL_TYPES, needed=template.needed)
+        Unknown(what=template.key, reason=Gap(cause=Cause.PARTLY_GRANTED), needed=template.needed)
         for template in templates(part.OPENED)
         if template.key in found.known and any(scopes.reads_part_only(granted, kind) for kind in template.types[:1])
     ]

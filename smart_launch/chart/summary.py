@@ -13,6 +13,7 @@ from importlib.metadata import version
 from markupsafe import Markup
 
 from explanations.words.availability import AvailableRow, availability, withheld_words
+from explanations.words.gaps import gap_words
 from explanations.words.help_lines import GuidelineLink, guidelines
 from explanations.words.language import Language
 from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
@@ -21,8 +22,8 @@ from explanations.words.notices import PARTS
 from explanations.words.other_results import other_results
 from explanations.words.phrasebook import day, long_day
 from explanations.words.topics import PageAction
-from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.facts import Consent, PatientRecord
+from fhir_adapters.gaps import Cause
 from fhir_adapters.resources.gathered import MEDICATIONS
 from fhir_adapters.resources.identity import Identity
 from models.rules.findings import Topic, Urgency
@@ -132,9 +133,9 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         lead=_lead(reading, launch, only_history=bool(history)),
         findings=findings_of(reading, launch),
         history=tuple(line(entry.text) for entry in history),
-        gaps=_gaps(reading),
+        gaps=_gaps(reading, say),
         rights=not_granted(launch),
-        again=any(gap.reason != NOT_PERMITTED for gap in chart.unknown),
+        again=any(gap.reason.cause is not Cause.NOT_PERMITTED for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         notified=about_safety(reading.notices),
         trends=trends_of(chart, say),
@@ -182,11 +183,11 @@ def _lead(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Lead |
     )
 
 
-def _gaps(reading: Reading) -> tuple[str, ...]:
+def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
     """`Not read: medicines (the chart did not answer).` What a finding names already is not said twice."""
     named = any(notice.topic is Topic.COULD_NOT_ASSESS for notice in reading.notices)
     return tuple(
-        _("Not read: {part} ({reason}).").format(part=PARTS.get(gap.what, gap.what), reason=gap.reason)
+        _("Not read: {part} ({reason}).").format(part=PARTS.get(gap.what, gap.what), reason=gap_words(gap.reason, say))
         for gap in reading.assessment.chart.unknown
         if not (named and gap.needed)
     )

@@ -23,6 +23,8 @@ from builders import (
     resource,
 )
 
+from explanations.words.gaps import gap_words
+from explanations.words.language import language
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.reading.extraction import patient_record
@@ -365,8 +367,8 @@ def test_cdsh_041_another_version_is_unreadable_and_says_so(what: str) -> None:
     record = record_of(VERSIONS[what])
 
     (entry,) = record.unreadable
-    assert entry.reason.startswith("unreadable version")
-    assert what.split(maxsplit=1)[0] in entry.reason
+    assert gap_words(entry.reason, language()).startswith("unreadable version")
+    assert what.split(maxsplit=1)[0] in entry.reason.detail
     assert [c.source.topic.code for c in cards_of(record)] == ["could-not-assess"]
 
 

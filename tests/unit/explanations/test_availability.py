@@ -10,8 +10,8 @@ from builders import given, patient, record_of, resource
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.availability import Availability, availability, unread_inputs, withheld_words
 from explanations.words.language import language
-from fhir_adapters.access.prefetch import NOT_PERMITTED
 from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.gaps import Cause, Gap
 
 
 def rows(record):
@@ -59,7 +59,7 @@ def test_old_screening_answers_are_too_old_to_use(line: str, state: Availability
 
 def test_a_part_that_could_not_be_read_says_why_and_calls_nothing_absent() -> None:
     whole = chart()
-    lost = Unknown(what="medications", reason="the chart refused access", needed=False)
+    lost = Unknown(what="medications", reason=Gap(cause=Cause.REFUSED), needed=False)
     taken = tuple(fact for fact in whole.facts if not fact.name.startswith(("rx_", "n_rx")))
 
     row = rows(replace(whole, unknown=(lost,), facts=taken))[MEDICINES]
@@ -70,7 +70,7 @@ def test_a_part_that_could_not_be_read_says_why_and_calls_nothing_absent() -> No
 
 
 def test_a_part_that_may_not_be_read_is_withheld() -> None:
-    lost = Unknown(what="medications", reason=NOT_PERMITTED, needed=False)
+    lost = Unknown(what="medications", reason=Gap(cause=Cause.NOT_PERMITTED), needed=False)
     record = replace(chart(), unknown=(lost,), consent=Consent.DENIED)
 
     assert rows(record)[MEDICINES].state is Availability.WITHHELD
@@ -79,12 +79,12 @@ def test_a_part_that_may_not_be_read_is_withheld() -> None:
 
 
 def test_where_the_rest_of_a_chart_was_lost_nothing_is_said_not_to_be_on_file() -> None:
-    lost = Unknown(what="rest", reason="the text ended early", needed=True)
+    lost = Unknown(what="rest", reason=Gap(cause=Cause.ENTRIES_BROKEN), needed=True)
 
     found = rows(replace(chart(), unknown=(lost,)))
 
     assert Availability.NOT_ON_FILE not in {row.state for row in found.values()}
-    assert found[SCREENS].gaps == ("part of the chart: the text ended early",)
+    assert found[SCREENS].gaps == ("part of the chart: entries are missing or cannot be read",)
 
 
 def test_entries_that_cannot_be_read_are_named_at_most_three() -> None:

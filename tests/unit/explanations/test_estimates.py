@@ -16,6 +16,7 @@ from explanations.words.estimates import estimate_views
 from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.facts import Unknown
+from fhir_adapters.gaps import Cause, Gap
 from models.scoring.risk import BandThresholds
 
 ENGINE = load_engine()
@@ -101,7 +102,8 @@ def test_under_18_there_is_none() -> None:
 def test_inputs_of_a_part_that_could_not_be_read_are_not_said_to_be_absent() -> None:
     def without_medicines(record):
         kept = tuple(fact for fact in record.facts if not fact.name.startswith(("rx_", "n_rx")))
-        return replace(record, facts=kept, unknown=(Unknown(what="medications", reason="refused", needed=False),))
+        refused = Unknown(what="medications", reason=Gap(cause=Cause.REFUSED), needed=False)
+        return replace(record, facts=kept, unknown=(refused,))
 
     lines = views(*CHART, change=without_medicines)[0].missing
 

@@ -6,6 +6,7 @@ import pytest
 from builders import RXNORM, codeable, record_of, resource
 
 from fhir_adapters.codesets.terminology import table
+from fhir_adapters.gaps import Cause
 from fhir_adapters.reading.medications import class_names, classes_in
 from fhir_adapters.reading.medications import medicine as medicine_of
 from fhir_adapters.resources import r4
@@ -78,7 +79,7 @@ def test_two_strengths_of_one_medicine_count_once() -> None:
 def test_a_medicine_without_a_name_is_unreadable_not_nothing() -> None:
     record = record_of(medicine(medicationCodeableConcept={}))
 
-    assert [u.reason for u in record.unreadable] == ["it names no medicine"]
+    assert [u.reason.cause for u in record.unreadable] == [Cause.NO_MEDICINE]
 
 
 @pytest.mark.parametrize(

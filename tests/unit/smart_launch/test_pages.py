@@ -15,6 +15,7 @@ from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, WHO, flask_app, look,
 from made_up_language import LANGUAGE, TEMPLATE, compiled
 from markupsafe import Markup
 
+from explanations.words.gaps import gap_words
 from explanations.words.help_lines import crisis_text
 from explanations.words.language import language
 from fhir_adapters.writing.questionnaires import NAMES, form
@@ -147,7 +148,9 @@ def words_of_others(page: str) -> str:
         texts += flat(shown.about_medicines) + flat(shown.guidelines) + flat(shown.history) + flat(shown.others)
         texts += [shown.no_estimate, shown.withheld, shown.caution]
         texts += [shown.who.born or "", shown.who.identifier or "", shown.read_at, " · ".join(shown.versions)]
-        texts += [t.title for t in shown.trends] + [gap.reason for gap in reading.assessment.chart.unknown]
+        texts += [t.title for t in shown.trends] + [
+            gap_words(gap.reason, language()) for gap in reading.assessment.chart.unknown
+        ]
         texts += ["questionnaires", "screening answers", "medicines", str(there.site.notices.contact)]
     if kind == "entry":
         for name in NAMES:

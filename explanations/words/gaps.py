@@ -1,0 +1,80 @@
+"""Why something of a chart is not known, in words: a clause for brackets, or after a colon."""
+
+from __future__ import annotations
+
+from explanations.words.language import Language, later
+from explanations.words.tables import complete
+from fhir_adapters.errors import FhirError
+from fhir_adapters.gaps import Cause, Gap
+
+WORDS = complete(
+    {
+        Cause.NO_ACCESS: later("not sent, and no access to the chart was given"),
+        Cause.SERVER_NOT_ALLOWED: later("not sent, and this FHIR server is not one that may be read for this site"),
+        Cause.NOT_PERMITTED: later("not read: the patient has not consented, or has opted out"),
+        Cause.NOT_GRANTED: later("the chart did not allow this app to read them"),
+        Cause.PARTLY_GRANTED: later("the access given covers part of them only"),
+        Cause.REFUSED: later("the chart refused access"),
+        Cause.NOT_FOUND: later("not found in the chart"),
+        Cause.BUSY: later("the chart is too busy (429)"),
+        # Translators: {detail} is an HTTP status, such as 503.
+        Cause.FAILED: later("the chart answered {detail}"),
+        # Translators: {detail} is an HTTP status, such as 302.
+        Cause.REDIRECTED: later("the chart pointed to another address ({detail}); redirects are not followed"),
+        # Translators: {detail} is an HTTP status, such as 400.
+        Cause.NOT_SUPPORTED: later("the chart does not answer such a query ({detail})"),
+        Cause.UNREACHABLE: later("the chart could not be reached, or dropped the connection"),
+        Cause.TOO_LATE: later("the chart did not answer in time"),
+        Cause.TOO_MUCH: later("the chart sent more than can be read"),
+        # Translators: {detail} is a number.
+        Cause.TOO_MANY_PAGES: later("the chart sent more than {detail} pages, or one of them twice"),
+        Cause.NEXT_PAGE_ELSEWHERE: later("the chart's next page lies on another server; it was not read"),
+        Cause.NEXT_PAGE_UNNAMED: later("the chart said that there is more, and not where"),
+        Cause.NOT_UNPACKED: later("the chart answered with something that cannot be unpacked"),
+        # Translators: {detail} is a media type, such as application/fhir+json.
+        Cause.MEDIA_TYPE: later("the chart answered with another media type than {detail}"),
+        Cause.OTHER_VERSION: later("the chart answered in another FHIR version; R4 and R4B are read"),
+        Cause.ANSWER_NOT_FHIR: later("the chart answered with something that is not FHIR"),
+        Cause.SENT_NOT_FHIR: later("what was sent is not FHIR"),
+        Cause.ERROR_REPORT: later("the chart answered with an error report"),
+        # Translators: {detail} is a FHIR resource type, such as Observation.
+        Cause.OTHER_TYPE: later("the chart answered with a {detail}"),
+        Cause.UNKNOWN_TYPE: later("the chart answered with a different resource"),
+        Cause.BUNDLE_UNREADABLE: later("the chart answered with a Bundle that cannot be read"),
+        Cause.SENT_BUNDLE_BROKEN: later("the Bundle sent has entries that failed or cannot be read"),
+        Cause.SEARCH_FAILED: later("the chart reported an error while searching"),
+        Cause.ENTRIES_BROKEN: later("entries are missing or cannot be read"),
+        Cause.NONE_ASKED_FOR: later("the search holds nothing of what was asked for"),
+        Cause.FIRST_PAGE: later("only the first page was sent"),
+        Cause.NOT_SPLIT: later("sent in one Bundle, which does not say what was searched for"),
+        Cause.OTHER_CODES: later("the chart looked for other codes than those asked for"),
+        # Translators: {detail} is a code of a care plan's category, such as assess-plan.
+        Cause.ONE_CATEGORY: later("the chart can be searched for plans of category {detail} only"),
+        Cause.PATIENT_UNREADABLE: later("the patient details cannot be read"),
+        Cause.OTHER_PATIENT: later("the chart answered with another patient"),
+        Cause.NO_SUCH_PATIENT: later("the chart has no such patient"),
+        Cause.CONSENT_UNREADABLE: later("a consent on file cannot be read"),
+        Cause.MUST_UNDERSTAND: later("it holds a modifier extension or implicit rules, which are not known here"),
+        # Translators: {detail} is a FHIR version, such as R5.
+        Cause.FOREIGN_VERSION: later("unreadable version: its shape is that of FHIR {detail}; R4 and R4B are read"),
+        Cause.WRONG_TYPE: later("an element has the wrong type"),
+        # Translators: {detail} is the place of the element, such as $.subject.
+        Cause.WRONG_TYPE_AT: later("an element has the wrong type ({detail})"),
+        Cause.NULL_LISTED: later("a list in it holds null where something must stand"),
+        Cause.NO_CODE: later("it has no code"),
+        Cause.NOT_MAPPED: later("its questions are not mapped to an instrument"),
+        Cause.NO_MEDICINE: later("it names no medicine"),
+        Cause.SELF_HARM_IN_WORDS: later("its words name suicide or self-harm, its code is not known here"),
+    },
+    Cause,
+)
+
+
+def gap_words(gap: Gap, say: Language) -> str:
+    """`the chart answered 503`."""
+    return say(WORDS[gap.cause], detail=gap.detail)
+
+
+def error_words(error: FhirError, say: Language) -> str:
+    """The message of an error, for those who run the service, with its gap in words."""
+    return f"{error.args[0]}: {gap_words(error.gap, say)}" if error.gap else str(error)
