@@ -123,34 +123,35 @@ def _course(timeline: Timeline, known: Sequence[Point], say: Language) -> str:
         instrument = title_words(timeline, say)
         return say("No {instrument} with a total and a whole date is on file.", instrument=instrument)
     first, last = known[0], known[-1]
+    start, end = _on(first, say), _on(last, say)
     if len(known) == 1:
         # Translators: `result` is a total with its date, such as "14 on 3 August 2026".
         return say("One result: {result}.", result=_at(first, say))
     if first.day == last.day:
-        totals = [*(str(point.total) for point in known[:-1]), _with_item_9(str(last.total), last, say)]
+        totals = ", ".join([*(str(point.total) for point in known[:-1]), _with_item_9(str(last.total), last, say)])
         return say.many(
             "{count} result on {date}: {totals}.",
             "{count} results on {date}: {totals}.",
             len(known),
-            date=_on(last, say),
-            totals=", ".join(totals),
+            date=end,
+            totals=totals,
         )
     if len(known) == 2:
         return say("{course}.", course=_with_item_9(_change(first, last, say), last, say))
     if _one_way(known[:-1]):
         # Translators: `course` is a change such as "Fell from 14 to 9 between 3 March 2026 and 1 June 2026".
         return say("{course}, then {result}.", course=_change(first, known[-2], say), result=_at(last, say))
-    values = [point.total or 0 for point in known]
+    values, result = [point.total or 0 for point in known], _at(last, say)
     return say.many(
         "{count} result between {start} and {end}, from {lowest} to {highest}: first {first}, last {last}.",
         "{count} results between {start} and {end}, from {lowest} to {highest}: first {first}, last {last}.",
         len(known),
-        start=_on(first, say),
-        end=_on(last, say),
+        start=start,
+        end=end,
         lowest=min(values),
         highest=max(values),
         first=first.total,
-        last=_at(last, say),
+        last=result,
     )
 
 
@@ -197,15 +198,17 @@ def _item_9_of(known: Sequence[Point], timeline: Timeline, say: Language) -> str
     if not others:
         return ""
     date = _on(others[-1], say)
+    if len(others) == 1:
+        return say("Item 9 was above 0 on {date}.", date=date)
     if last:
         return say.many(
-            "Item 9 was above 0 on {date}.",
+            "Item 9 was above 0 on {count} other form, the latest of {date}.",
             "Item 9 was above 0 on {count} other forms, the latest of {date}.",
             len(others),
             date=date,
         )
     return say.many(
-        "Item 9 was above 0 on {date}.",
+        "Item 9 was above 0 on {count} form, the latest of {date}.",
         "Item 9 was above 0 on {count} forms, the latest of {date}.",
         len(others),
         date=date,
@@ -244,21 +247,23 @@ def _odd(timeline: Timeline, say: Language) -> list[str]:
     contradictory = [point for point in timeline.placed if point.state is State.CONTRADICTORY]
     sentences = []
     if incomplete:
+        date = _on(incomplete[-1], say)
         sentences.append(
             say.many(
                 "The form of {date} was incomplete.",
                 "{count} forms were incomplete, the latest of {date}.",
                 len(incomplete),
-                date=_on(incomplete[-1], say),
+                date=date,
             )
         )
     if contradictory:
+        date = _on(contradictory[-1], say)
         sentences.append(
             say.many(
                 "The form of {date} was contradictory.",
                 "{count} forms were contradictory, the latest of {date}.",
                 len(contradictory),
-                date=_on(contradictory[-1], say),
+                date=date,
             )
         )
     return sentences

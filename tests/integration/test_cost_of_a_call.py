@@ -30,7 +30,7 @@ from builders import (
     resource,
 )
 
-from explanations.words.phrasebook import code
+from explanations.words.language import code
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.codesets import terminology, units
 from fhir_adapters.facts import Administration, CodedEvent, Course, Instrument, ItemAnswer, Setting, When

@@ -10,8 +10,7 @@ from explanations.errors import PhrasesIncomplete
 from explanations.judgement.rationale import Reason, Size, size
 from explanations.words.help_lines import crisis_text, guideline
 from explanations.words.inputs import OUTCOME_WORDS, input_name, reason_line, reason_words, value_words
-from explanations.words.language import language
-from explanations.words.phrasebook import ago, code
+from explanations.words.language import code, language
 from explanations.words.tables import complete
 from fhir_adapters.facts import Fact, When
 from models.inputs.feature_schema import FEATURES
@@ -76,7 +75,7 @@ def test_every_outcome_of_the_shipped_models_has_words() -> None:
     ],
 )
 def test_ages_are_days_up_to_90_then_months_then_years(days: int | None, words: str) -> None:
-    assert ago(days) == words
+    assert language().ago(days) == words
 
 
 @pytest.mark.parametrize(
