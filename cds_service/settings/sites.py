@@ -32,6 +32,7 @@ from cds_service.settings.issuers import Issuer, IssuerTable, clashes, issuer
 from cds_service.settings.smart import SmartTable
 from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
+from explanations.words.language import ENGLISH, languages
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.addresses import is_base, is_loopback, is_loopback_host, same_base
 from fhir_adapters.codesets.questions import QuestionnaireMap, item_names
@@ -75,6 +76,7 @@ class SiteFile(Strict):
     id: str | None = None
     time_zone: str = "UTC"
     country: str = "US"
+    language: str = ENGLISH
     fhir_bases: list[str] = []
     issuer: list[IssuerTable] = []
     dialect: Literal["generic", "epic", "oracle-health", "sandbox"] = "generic"
@@ -257,6 +259,9 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
     if raw is None:
         return None
     before = len(problems)
+    if raw.language not in languages():
+        known = ", ".join(languages())
+        problems.append(f"{path}: language: expected one with a catalogue ({known}); found {raw.language!r}")
     if raw.country not in countries():
         known = ", ".join(countries())
         problems.append(f"{path}: country: expected one with crisis lines on file ({known}); found {raw.country!r}")
@@ -303,7 +308,11 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         client_id=raw.client_id,
         smart=tuple(entry for entry in smart if entry is not None),
         cards=NoticeSettings(
-            zone=zone, country=raw.country, contact=raw.escalation_contact, show_probability=raw.show_probability
+            zone=zone,
+            country=raw.country,
+            contact=raw.escalation_contact,
+            show_probability=raw.show_probability,
+            locale=raw.language,
         ),
         thresholds=thresholds,
         reading=ReadSettings(

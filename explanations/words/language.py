@@ -134,6 +134,11 @@ def language(locale: str = ENGLISH, folder: Path = FOLDER) -> Language:
     return Language(locale=locale if known else ENGLISH, catalogue=catalogue)
 
 
+def languages(folder: Path = FOLDER) -> tuple[str, ...]:
+    """The locales that a site can choose: English, and those with a catalogue."""
+    return tuple(sorted({ENGLISH, *(found.parents[1].name for found in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))}))
+
+
 def number(value: float | int | bool | str) -> str:
     """A number without needless decimals."""
     return f"{value:.1f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

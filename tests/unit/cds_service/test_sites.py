@@ -19,6 +19,7 @@ DEVELOPMENT = 'mode = "development"\n'
 EXAMPLES = Path(__file__).parents[2] / "config"
 # What the message must name, per file.
 MISTAKES = {
+    "unknown-language": "language: expected one with a catalogue (en); found 'xx'",
     "unknown-key": "time_zome",
     "no-such-zone": "time_zone",
     "threshold-of-one": "depression",
