@@ -1,4 +1,4 @@
-"""A made-up language for tests: every text of the catalogue of the app within marks, and longer by two fifths."""
+"""A made-up language for tests: every text of a catalogue within marks, and longer by two fifths."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from smart_launch.pages.messages import DOMAIN, FOLDER
+from explanations.words import language
+from smart_launch.pages import messages
 
 LANGUAGE = "eo"
-TEMPLATE = FOLDER / f"{DOMAIN}.pot"
+TEMPLATES = tuple(module.FOLDER / f"{module.DOMAIN}.pot" for module in (messages, language))
 PLACE = re.compile(r"%\([a-z_]+\)s|\{[a-z_]+\}|<[^>]+>")
 
 
@@ -29,16 +30,16 @@ def made_up(text: str) -> str:
 
 
 def compiled(folder: Path) -> Path:
-    """The folder, with the catalogue of the language in it."""
-    source = read_po(BytesIO(TEMPLATE.read_bytes()))
-    made = Catalog(locale=LANGUAGE, domain=DOMAIN)
-    for message in source:
-        if not message.id:
-            continue
-        many = isinstance(message.id, tuple)
-        made.add(message.id, tuple(map(made_up, message.id)) if many else made_up(message.id), flags=message.flags)
+    """The folder, with the catalogues of the language in it: that of the app and that of explanations."""
     place = folder / LANGUAGE / "LC_MESSAGES"
     place.mkdir(parents=True)
-    with (place / f"{DOMAIN}.mo").open("wb") as file:
-        write_mo(file, made)
+    for template in TEMPLATES:
+        made = Catalog(locale=LANGUAGE, domain=template.stem)
+        for message in read_po(BytesIO(template.read_bytes())):
+            if message.id:
+                many = isinstance(message.id, tuple)
+                texts = tuple(map(made_up, message.id)) if many else made_up(message.id)
+                made.add(message.id, texts, flags=message.flags)
+        with (place / f"{template.stem}.mo").open("wb") as file:
+            write_mo(file, made)
     return folder
