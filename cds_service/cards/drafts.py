@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from cds_service.cards.wire import Action, Coding, Suggestion
 from explanations.judgement.proposals import Proposal, proposals, purpose, step_proposals
+from explanations.words.drafts import draft_label
 from explanations.words.language import Language
 from explanations.words.topics import HL7_REASONS, SPEC_OF
 from fhir_adapters.writing.drafts import Visit
@@ -38,19 +39,22 @@ def topic_coding(topic: Topic, say: Language) -> Coding:
     return Coding(system=TOPIC_SYSTEM, code=topic.value, display=say(SPEC_OF[topic].name))
 
 
-def step_offers(due: Iterable[StepKind], visit: Visit, new_id: Callable[[], str]) -> list[Suggestion]:
+def step_offers(due: Iterable[StepKind], visit: Visit, new_id: Callable[[], str], say: Language) -> list[Suggestion]:
     """The drafts of the steps that are due at discharge."""
-    return [_suggestion(proposal, new_id) for proposal in step_proposals(due, visit)]
+    return [_suggestion(proposal, new_id, say) for proposal in step_proposals(due, visit)]
 
 
-def offers(topic: Topic, visit: Visit, age_years: int | None, new_id: Callable[[], str]) -> list[Suggestion]:
+def offers(
+    topic: Topic, visit: Visit, age_years: int | None, new_id: Callable[[], str], say: Language
+) -> list[Suggestion]:
     """The drafts of a topic."""
-    return [_suggestion(proposal, new_id) for proposal in proposals(topic, visit, age_years)]
+    return [_suggestion(proposal, new_id, say) for proposal in proposals(topic, visit, age_years)]
 
 
-def _suggestion(proposal: Proposal, new_id: Callable[[], str]) -> Suggestion:
-    action = Action(type="create", description=proposal.label, resource=proposal.resource)
-    return Suggestion(label=proposal.label, uuid=new_id(), actions=[action])
+def _suggestion(proposal: Proposal, new_id: Callable[[], str], say: Language) -> Suggestion:
+    label = draft_label(proposal.kind, say)
+    action = Action(type="create", description=label, resource=proposal.resource)
+    return Suggestion(label=label, uuid=new_id(), actions=[action])
 
 
 def once_over_all(cards: Iterable[list[Suggestion]]) -> list[list[Suggestion]]:

@@ -14,6 +14,7 @@ from cds_service.cards.drafts import offers, once_over_all, override_reasons, st
 from cds_service.cards.wire import Card, Link, Source, Suggestion
 from explanations.judgement.assessment import Assessment
 from explanations.words.help_lines import guidelines
+from explanations.words.language import Language
 from explanations.words.lines import block
 from explanations.words.notice_list import crisis_line, merged, notices
 from explanations.words.notices import Notice, NoticeSettings, basis_words, source_label
@@ -40,19 +41,21 @@ def cards_for(
         user=user,
     )
     kept = merged(notices(assessment, settings), MOST_CARDS, settings.say)
-    offered = once_over_all(_offers(notice, visit, assessment.chart.age_years, new_id) for notice in kept)
+    offered = once_over_all(_offers(notice, visit, assessment.chart.age_years, new_id, settings.say) for notice in kept)
     return [
         _card(assessment, notice, settings, suggestions, new_id)
         for notice, suggestions in zip(kept, offered, strict=True)
     ]
 
 
-def _offers(notice: Notice, visit: Visit, age: int | None, new_id: Callable[[], str]) -> list[Suggestion]:
+def _offers(
+    notice: Notice, visit: Visit, age: int | None, new_id: Callable[[], str], say: Language
+) -> list[Suggestion]:
     if not notice.offers:
         return []
     if notice.steps:
-        return step_offers([step.kind for step in notice.steps if step.done is None], visit, new_id)
-    return offers(notice.topic, visit, age, new_id)
+        return step_offers([step.kind for step in notice.steps if step.done is None], visit, new_id, say)
+    return offers(notice.topic, visit, age, new_id, say)
 
 
 def _card(

@@ -1,12 +1,13 @@
 """Which drafts go with a notice: orders for an instrument or an assessment, a task for the next contact.
 
-Cards and pages offer the same. A label says "Draft", the thing and the day.
+Cards and pages offer the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from fhir_adapters.writing.drafts import (
@@ -25,11 +26,23 @@ from models.rules.findings import Topic
 SCREENERS = (PHQ9.code, PHQ9M.code, CSSRS.code)
 
 
+class DraftKind(StrEnum):
+    """What a draft orders or plans; `words.drafts` names it."""
+
+    CSSRS = "c-ssrs"
+    PHQ9 = "phq-9"
+    PHQ9_COMPLETE = "phq-9-complete"
+    PHQ9M = "phq-9m"
+    PHQ9M_COMPLETE = "phq-9m-complete"
+    ASSESSMENT = "assessment"
+    CONTACT = "contact"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One draft: the words of its button, and the resource that a person may take over."""
+    """One draft: the resource that a person may take over."""
 
-    label: str
+    kind: DraftKind
     resource: dict[str, Any]
 
 
@@ -42,12 +55,13 @@ def proposals(topic: Topic, visit: Visit, age_years: int | None) -> tuple[Propos
     if topic is Topic.RECENT_SAFETY:
         return (assessment, _contact(visit))
     if topic is Topic.POSITIVE_SAFETY_ANSWER:
-        return (_order("Draft order: C-SSRS screener, today", CSSRS, visit),)
+        return (_order(DraftKind.CSSRS, CSSRS, visit),)
     if topic is Topic.DATA_ANOMALY:
         return ()
-    words = "complete today" if topic is Topic.COULD_NOT_ASSESS else "today"
-    name, instrument = ("PHQ-9M", PHQ9M) if teen else ("PHQ-9", PHQ9)
-    return (_order(f"Draft order: {name}, {words}", instrument, visit),)
+    whole = topic is Topic.COULD_NOT_ASSESS
+    if teen:
+        return (_order(DraftKind.PHQ9M_COMPLETE if whole else DraftKind.PHQ9M, PHQ9M, visit),)
+    return (_order(DraftKind.PHQ9_COMPLETE if whole else DraftKind.PHQ9, PHQ9, visit),)
 
 
 def step_proposals(due: Iterable[StepKind], visit: Visit) -> tuple[Proposal, ...]:
@@ -64,14 +78,13 @@ def purpose(resource: dict[str, Any]) -> str:
     return "screening" if code in SCREENERS else code
 
 
-def _order(label: str, what: Orderable, visit: Visit) -> Proposal:
-    return Proposal(label=label, resource=service_request(what, visit))
+def _order(kind: DraftKind, what: Orderable, visit: Visit) -> Proposal:
+    return Proposal(kind=kind, resource=service_request(what, visit))
 
 
 def _assessment(visit: Visit) -> Proposal:
-    return _order("Draft order: suicide risk assessment, today", ASSESSMENT, visit)
+    return _order(DraftKind.ASSESSMENT, ASSESSMENT, visit)
 
 
 def _contact(visit: Visit) -> Proposal:
-    words = f"Draft task: follow-up contact within {CONTACT_DAYS} days"
-    return Proposal(label=words, resource=follow_up_task(visit, CONTACT_DAYS))
+    return Proposal(kind=DraftKind.CONTACT, resource=follow_up_task(visit, CONTACT_DAYS))

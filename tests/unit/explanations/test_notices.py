@@ -9,6 +9,8 @@ from builders import AS_OF, cards_of, given, patient, record_of
 
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.proposals import proposals, purpose
+from explanations.words.drafts import draft_label
+from explanations.words.language import language
 from explanations.words.notice_list import crisis_line, notices
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.writing.drafts import Visit
@@ -60,7 +62,7 @@ def test_every_proposal_is_a_draft_of_another_purpose(topic: Topic) -> None:
 
     found = proposals(topic, visit, 40)
 
-    assert all(p.resource["status"] == "draft" and p.label.startswith("Draft") for p in found)
+    assert all(p.resource["status"] == "draft" and draft_label(p.kind, language()).startswith("Draft") for p in found)
     assert len({purpose(p.resource) for p in found}) == len(found)
 
 

@@ -1,0 +1,26 @@
+"""The words on the buttons of drafts: "Draft", the thing and the day."""
+
+from __future__ import annotations
+
+from explanations.judgement.proposals import DraftKind
+from explanations.words.language import Language, later
+from explanations.words.tables import complete
+from models.rules.discharge import CONTACT_DAYS
+
+LABELS = complete(
+    {
+        DraftKind.CSSRS: later("Draft order: C-SSRS screener, today"),
+        DraftKind.PHQ9: later("Draft order: PHQ-9, today"),
+        DraftKind.PHQ9_COMPLETE: later("Draft order: PHQ-9, complete today"),
+        DraftKind.PHQ9M: later("Draft order: PHQ-9M, today"),
+        DraftKind.PHQ9M_COMPLETE: later("Draft order: PHQ-9M, complete today"),
+        DraftKind.ASSESSMENT: later("Draft order: suicide risk assessment, today"),
+        DraftKind.CONTACT: later("Draft task: follow-up contact within {days} days"),
+    },
+    DraftKind,
+)
+
+
+def draft_label(kind: DraftKind, say: Language) -> str:
+    """What the button of a draft says."""
+    return say(LABELS[kind], days=CONTACT_DAYS)
