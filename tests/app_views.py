@@ -51,7 +51,7 @@ from smart_launch.settings import AppSettings, AppSite, Registration
 
 ENGINE = load_engine()
 ZONE = ZoneInfo("America/New_York")
-LOW, HIGH = BandThresholds(depression=0.0001, suicidal_ideation=0.0001), BandThresholds(depression=0.999, suicidal_ideation=0.999)  # fmt: skip
+LOW, HIGH = BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001}), BandThresholds(by_outcome={"depression": 0.999, "suicidal-ideation": 0.999})  # fmt: skip
 MARGUERITE = Identity(name="Okafor, Marguerite", birth_date=date(1965, 3, 4), gender="female", identifier="MRN 0044471")
 SCOPES = default_scopes(ehr_launch=True, version_2=True, consents=True, write_back=True, online=True)
 COURSE = (

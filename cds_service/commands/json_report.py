@@ -13,6 +13,7 @@ from explanations.judgement.assessment import Assessment
 from explanations.words.gaps import gap_words
 from explanations.words.inputs import reason_line
 from explanations.words.language import language
+from explanations.words.not_scored import not_scored_words
 from explanations.words.statements import INDICATORS, statement
 from fhir_adapters.facts import Fact, When
 from models.rules.findings import SafetyFinding
@@ -81,7 +82,7 @@ def _score(score: RiskScore | NotScored) -> dict[str, Any]:
             "outcome": score.outcome,
             "scored": False,
             "reason": score.reason,
-            "detail": score.detail,
+            "detail": not_scored_words(score, language()),
             "missing": list(score.missing),
             "outside": list(score.outside),
         }

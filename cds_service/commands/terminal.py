@@ -23,8 +23,9 @@ from rich.theme import Theme
 
 from explanations.words.inputs import input_name
 from explanations.words.language import language
+from explanations.words.not_scored import not_scored_words
 from models.evaluation.drift import InputShift
-from models.scoring.risk import NotScored
+from models.scoring.risk import NotScored, RiskBand
 
 if TYPE_CHECKING:
     from cds_service.commands.assess_files import Assessed
@@ -35,6 +36,10 @@ Report = Callable[[str, int, int], None]
 WIDEST = 100
 """Columns beyond which lines of a card no longer read well."""
 
+BAND_WORDS = {
+    RiskBand.AT_OR_ABOVE_THRESHOLD: "scored, at or above threshold",
+    RiskBand.BELOW_THRESHOLD: "scored, below threshold",
+}
 COLOURS = {"critical": "#d03b3b", "warning": "#b87400", "info": "#2f7fd1"}
 PLAIN = {
     "markdown.code": "bold",
@@ -137,7 +142,7 @@ def print_assessed(result: Assessed) -> None:
     if not result.cards:
         out.print("Looked, nothing to say. This does not say that the patient is well.")
     for score in result.assessment.scores:
-        said = score.detail if isinstance(score, NotScored) else f"scored, {score.band.value.replace('-', ' ')}"
+        said = not_scored_words(score, language()) if isinstance(score, NotScored) else BAND_WORDS[score.band]
         out.print(f"Model {score.outcome}: {said}")
     out.print(f"{len(chart.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
 

@@ -16,7 +16,7 @@ from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
 from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, Item
 from explanations.words.language import language
 from fhir_adapters.writing.drafts import PHQ9
-from models.inputs.feature_schema import OUTCOMES as MODELLED
+from models.inputs.outcomes import OUTCOMES as MODELLED
 from models.rules.findings import Topic
 
 HOME = "#/components/schemas/"

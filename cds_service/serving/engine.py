@@ -7,7 +7,7 @@ from pathlib import Path
 
 from explanations.judgement.assessment import Engine
 from models.errors import ModelError
-from models.inputs.feature_schema import OUTCOMES
+from models.inputs.outcomes import OUTCOMES
 from models.scoring.registry import SHIPPED, Model, load_model, the_version
 
 log = logging.getLogger("mhcds")

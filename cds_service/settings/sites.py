@@ -39,7 +39,7 @@ from fhir_adapters.codesets.questions import QuestionnaireMap, item_names
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
-from models.inputs.feature_schema import DEPRESSION, SUICIDAL_IDEATION
+from models.inputs.outcomes import Outcome
 from models.reports.card import LocalSections
 from models.scoring.risk import BandThresholds
 from smart_launch.oauth.own_keys import OwnKeys
@@ -67,11 +67,6 @@ class QuestionnaireTable(Strict):
     system: str | None = None
 
 
-class ThresholdTable(Strict):
-    depression: float | None = None
-    suicidal_ideation: float | None = msgspec.field(default=None, name="suicidal-ideation")
-
-
 class SiteFile(Strict):
     id: str | None = None
     time_zone: str = "UTC"
@@ -87,14 +82,16 @@ class SiteFile(Strict):
     substance_use: Literal["withheld", "consented"] = "withheld"
     escalation_contact: str | None = None
     show_probability: bool = False
-    thresholds: ThresholdTable = msgspec.field(default_factory=ThresholdTable)
+    thresholds: dict[Outcome, float] = {}
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
 
 
-class CardFile(Strict):
-    depression: LocalSections = msgspec.field(default_factory=LocalSections)
-    suicidal_ideation: LocalSections = msgspec.field(default_factory=LocalSections, name="suicidal-ideation")
+CardFile = msgspec.defstruct(
+    "CardFile",
+    [(o.name.lower(), LocalSections, msgspec.field(default_factory=LocalSections, name=o.value)) for o in Outcome],
+    bases=(Strict,),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,9 +283,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         problems.append(f"{path}: time_zone: expected an IANA name such as America/Chicago; found {raw.time_zone!r}")
         zone = ZoneInfo("UTC")
     try:
-        thresholds = BandThresholds(
-            depression=raw.thresholds.depression, suicidal_ideation=raw.thresholds.suicidal_ideation
-        )
+        thresholds = BandThresholds(by_outcome={outcome.value: value for outcome, value in raw.thresholds.items()})
     except ValueError as error:
         problems.append(f"{path}: thresholds: {error}")
         thresholds = BandThresholds()
@@ -329,7 +324,7 @@ def _model_cards(path: Path, problems: list[str]) -> dict[str, LocalSections]:
     raw = _read(path, CardFile, problems) if path.exists() else None
     if raw is None:
         return {}
-    return {DEPRESSION: raw.depression, SUICIDAL_IDEATION: raw.suicidal_ideation}
+    return {outcome: getattr(raw, outcome.name.lower()) for outcome in Outcome}
 
 
 def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:

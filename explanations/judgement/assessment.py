@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from explanations.errors import NotExact
 from explanations.judgement.attribution import attributions
 from explanations.judgement.rationale import Explanation, reasons
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ
-from fhir_adapters.facts import AnswerState, Consent, Fact, PatientRecord
+from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.reading.screening import complete, total_of
 from models.errors import ModelError
-from models.inputs.feature_schema import ANTIDEPRESSANTS, DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
+from models.inputs.feature_schema import ANTIDEPRESSANTS
 from models.inputs.features import PHQ_DAYS, Inputs, MissingInput, inputs
+from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, SilencingAnswer
 from models.rules.discharge import Step
 from models.rules.findings import SafetyFinding
 from models.rules.safety_rules import apply_safety_rules
 from models.scoring.registry import Model
-from models.scoring.risk import BandThresholds, NotScored, RiskBand, RiskScore
+from models.scoring.risk import BandThresholds, NotScored, NotScoredReason, RiskBand, RiskScore
 from models.scoring.score import score
 
 MEASURE_AGAIN_DAYS = 120
+ADULT_YEARS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ class Engine:
 class Assessment:
     """Everything concluded about one chart. `in_care` holds the facts that show depression care (R13).
 
-    `measure_again`: in care, the depression estimate is at or above the threshold, no PHQ-9 on file for 120 days.
+    `measure_again`: in care, an estimate that is measured there is at or above the threshold, and its instrument not
+    on file for 120 days.
     `steps`: what follows a finding at discharge; empty at other hooks.
     """
 
@@ -54,9 +56,13 @@ class Assessment:
     measure_again: bool
     steps: tuple[Step, ...] = ()
 
+    def above(self) -> tuple[RiskScore, ...]:
+        """Scores at or above their threshold."""
+        return _above(self.scores)
+
     def prompting(self) -> tuple[RiskScore, ...]:
-        """Scores that ask for a screening prompt: at or above the threshold, but not depression when in care (R13)."""
-        return tuple(s for s in _above(self.scores) if not (s.outcome == DEPRESSION and self.in_care))
+        """Scores that ask for a screening prompt: above, but not of what is measured again in care (R13)."""
+        return tuple(s for s in self.above() if not (self.in_care and OUTCOME_SPECS[s.outcome].measured_in_care))
 
 
 def assess(
@@ -69,7 +75,6 @@ def assess(
     estimates = [_estimate(chart, given, asked, thresholds, outcome) for outcome in OUTCOMES]
     scores = tuple(scored for scored, _ in estimates)
     care = () if chart.deceased else depression_care(chart)
-    above = any(s.outcome == DEPRESSION for s in _above(scores))
     return Assessment(
         chart=chart,
         findings=reading.findings,
@@ -78,52 +83,37 @@ def assess(
         explanations=tuple(explained for _, explained in estimates if explained),
         missing=given.missing,
         in_care=care,
-        measure_again=bool(care) and above and not _phq9_within(chart, MEASURE_AGAIN_DAYS),
+        measure_again=bool(care) and any(_is_due(chart, s.outcome) for s in _above(scores)),
     )
 
 
-def _above(scores: Iterable[RiskScore | NotScored]) -> list[RiskScore]:
-    return [s for s in scores if isinstance(s, RiskScore) and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD]
+def _above(scores: Iterable[RiskScore | NotScored]) -> tuple[RiskScore, ...]:
+    return tuple(s for s in scores if isinstance(s, RiskScore) and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD)
 
 
 def _estimate(
     chart: PatientRecord, given: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
 ) -> tuple[RiskScore | NotScored, Explanation | None]:
     """A score with its explanation, or why there is none. What cannot be explained exactly is not shown."""
-    silent = why_silent(chart, outcome) or _no_basis(given, outcome)
-    if silent:
-        return silent, None
-    if engine is None:
-        detail = "The time allowed for an answer was up; rules still apply."
-        return NotScored(outcome=outcome, reason="out-of-time", detail=detail), None
-    model = next((m for m in engine.models if m.outcome == outcome), None)
-    if model is None:
-        detail = "The model could not be loaded; rules still apply."
-        return NotScored(outcome=outcome, reason="model-unavailable", detail=detail), None
-    try:
-        scored = score(model, given.vector(model.schema), thresholds.threshold_for(model))
-    except ModelError:
-        detail = "The model could not score this record; rules still apply."
-        return NotScored(outcome=outcome, reason="model-failed", detail=detail), None
-    if isinstance(scored, NotScored):
-        return scored, None
-    try:
-        return scored, _explained(scored, given, model)
-    except NotExact:
-        detail = "The estimate could not be explained exactly."
-        return NotScored(outcome=outcome, reason="not-explained", detail=detail), None
-
-
-def _no_basis(given: Inputs, outcome: str) -> NotScored | None:
+    reason = why_silent(chart, outcome)
+    if reason:
+        return NotScored(outcome=outcome, reason=reason), None
     if not any(_documented(fact) for fact in given.facts.values()):
         # Lists that are empty are known, but a chart that holds nothing but a name and a birthday is no basis.
-        return NotScored(
-            outcome=outcome,
-            reason="too-little-data",
-            detail="None of the model's inputs but the patient's own details is on record.",
-            missing=tuple(gap.name for gap in given.missing),
-        )
-    return None
+        missing = tuple(gap.name for gap in given.missing)
+        return NotScored(outcome=outcome, reason=NotScoredReason.TOO_LITTLE_DATA, missing=missing), None
+    if engine is None:
+        return NotScored(outcome=outcome, reason=NotScoredReason.OUT_OF_TIME), None
+    model = next((m for m in engine.models if m.outcome == outcome), None)
+    if model is None:
+        return NotScored(outcome=outcome, reason=NotScoredReason.MODEL_UNAVAILABLE), None
+    try:
+        scored = score(model, given.vector(model.schema), thresholds.threshold_for(model))
+        return scored, None if isinstance(scored, NotScored) else _explained(scored, given, model)
+    except ModelError:
+        return NotScored(outcome=outcome, reason=NotScoredReason.MODEL_FAILED), None
+    except NotExact:
+        return NotScored(outcome=outcome, reason=NotScoredReason.NOT_EXPLAINED), None
 
 
 def _documented(fact: Fact) -> bool:
@@ -144,74 +134,47 @@ def _explained(scored: RiskScore, given: Inputs, model: Model) -> Explanation:
     )
 
 
-def why_silent(chart: PatientRecord, outcome: str) -> NotScored | None:
+def why_silent(chart: PatientRecord, outcome: str) -> NotScoredReason | None:
     """Consent, and R9 to R12: why the model must not speak for this chart, or None."""
-    for applies, reason, detail in (
-        (chart.deceased, "deceased", "The patient is recorded as deceased."),
-        (chart.age_years is None, "age-unknown", "The age is not known, so no estimate is made."),
-        (
-            chart.age_years is not None and chart.age_years < 18,
-            "under-age",
-            "The models were trained on adults; no estimate is made under 18.",
-        ),
-        (chart.consent is Consent.OPTED_OUT, "opted-out", "The patient has opted out; no estimate is made."),
-        (chart.consent is Consent.DENIED, "consent-denied", "A consent on file denies this use; no estimate is made."),
-        (
-            chart.consent is Consent.UNKNOWN,
-            "consent-unknown",
-            "Whether the patient allows it could not be read, so no estimate is made.",
-        ),
-        (bool(chart.lacking), "data-unknown", "Needed parts of the chart could not be read, so no estimate is made."),
-        (
-            any(entry.may_hide_answer for entry in chart.unreadable),
-            "data-unreadable",
-            "Chart entries that may hold an answer could not be read; no estimate is made.",
-        ),
-        (
-            any(anomaly.stops_model for anomaly in chart.anomalies),
-            "data-anomaly",
-            "The chart data contradicts itself; no estimate is made until it is checked.",
-        ),
-        (
-            outcome == SUICIDAL_IDEATION and _item_9_within(chart, PHQ_DAYS, AnswerState.ANSWERED),
-            "answered",
-            "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model.",
-        ),
-        (
-            outcome == SUICIDAL_IDEATION and _item_9_within(chart, PHQ_DAYS, AnswerState.UNREADABLE),
-            "unreadable",
-            "An answer to PHQ-9 item 9 within 14 days could not be read; no estimate stands in for it.",
-        ),
-        (
-            outcome == DEPRESSION and _phq9_within(chart, PHQ_DAYS),
-            "answered",
-            "A PHQ-9 of the last 14 days answers this already.",
-        ),
+    for applies, reason in (
+        (chart.deceased, NotScoredReason.DECEASED),
+        (chart.age_years is None, NotScoredReason.AGE_UNKNOWN),
+        (chart.age_years is not None and chart.age_years < ADULT_YEARS, NotScoredReason.UNDER_AGE),
+        (chart.consent is Consent.OPTED_OUT, NotScoredReason.OPTED_OUT),
+        (chart.consent is Consent.DENIED, NotScoredReason.CONSENT_DENIED),
+        (chart.consent is Consent.UNKNOWN, NotScoredReason.CONSENT_UNKNOWN),
+        (bool(chart.lacking), NotScoredReason.DATA_UNKNOWN),
+        (any(entry.may_hide_answer for entry in chart.unreadable), NotScoredReason.DATA_UNREADABLE),
+        (any(anomaly.stops_model for anomaly in chart.anomalies), NotScoredReason.DATA_ANOMALY),
     ):
         if applies:
-            return NotScored(outcome=outcome, reason=reason, detail=detail)
-    return None
+            return reason
+    silencing = next((a for a in OUTCOME_SPECS[outcome].silenced_by if _is_on_file(chart, a, PHQ_DAYS)), None)
+    if silencing is None:
+        return None
+    unreadable = silencing.state is AnswerState.UNREADABLE
+    return NotScoredReason.UNREADABLE if unreadable else NotScoredReason.ANSWERED
 
 
-def _item_9_within(chart: PatientRecord, days: int, state: AnswerState) -> bool:
-    """Whether item 9 holds an answer of the last `days` in that state."""
+def _is_due(chart: PatientRecord, outcome: str) -> bool:
+    """R13: whether an outcome that is measured in care was not measured for 120 days."""
+    spec = OUTCOME_SPECS[outcome]
+    return spec.measured_in_care and not any(_is_on_file(chart, a, MEASURE_AGAIN_DAYS) for a in spec.silenced_by)
+
+
+def _is_on_file(chart: PatientRecord, wanted: SilencingAnswer, days: int) -> bool:
+    """Whether such an answer is on file, with a date, at most `days` old."""
     return any(
-        (answer := form.answer("9")) is not None
-        and answer.state is state
-        and (ago := chart.days_since(form.when)) is not None
-        and ago <= days
-        for form in chart.of(*NINE_ITEM_PHQ)
+        _holds(form, wanted) and (ago := chart.days_since(form.when)) is not None and ago <= days
+        for form in chart.of(*wanted.instruments)
     )
 
 
-def _phq9_within(chart: PatientRecord, days: int) -> bool:
-    """A complete PHQ-9, or one with a valid total, at most `days` old."""
-    return any(
-        (complete(form) or total_of(form) is not None)
-        and (ago := chart.days_since(form.when)) is not None
-        and ago <= days
-        for form in chart.of(*NINE_ITEM_PHQ)
-    )
+def _holds(form: Administration, wanted: SilencingAnswer) -> bool:
+    if wanted.item is None:
+        return complete(form) or total_of(form) is not None
+    answer = form.answer(wanted.item)
+    return answer is not None and answer.state is wanted.state
 
 
 def depression_care(chart: PatientRecord) -> tuple[Fact, ...]:

@@ -13,13 +13,11 @@ from dataclasses import replace
 from explanations.judgement.assessment import Assessment
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.resources.gathered import CONSENTS
-from models.inputs.feature_schema import OUTCOMES
+from models.inputs.outcomes import OUTCOMES
 from models.rules.discharge import follow_up_steps
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
 from models.rules.safety_rules import apply_safety_rules
-from models.scoring.risk import NotScored
-
-NO_ESTIMATE = "No estimate is made at discharge; documented answers alone are read."
+from models.scoring.risk import NotScored, NotScoredReason
 
 
 def assess_discharge(chart: PatientRecord) -> Assessment:
@@ -30,7 +28,7 @@ def assess_discharge(chart: PatientRecord) -> Assessment:
         chart=chart,
         findings=findings,
         history=reading.history,
-        scores=tuple(NotScored(outcome=outcome, reason="discharge", detail=NO_ESTIMATE) for outcome in OUTCOMES),
+        scores=tuple(NotScored(outcome=outcome, reason=NotScoredReason.DISCHARGE) for outcome in OUTCOMES),
         explanations=(),
         missing=(),
         in_care=(),

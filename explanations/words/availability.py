@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
 from explanations.words.gaps import gap_words
-from explanations.words.inputs import input_name
 from explanations.words.language import Language, later
+from explanations.words.not_scored import MISSING, missing_lines
 from explanations.words.notices import PARTS
 from explanations.words.tables import complete
 from fhir_adapters.codesets.instruments import TITLES
@@ -21,7 +21,7 @@ from fhir_adapters.facts import Consent, Instrument, PatientRecord, Unknown, Unr
 from fhir_adapters.gaps import Cause
 from fhir_adapters.resources import gathered as part
 from models.inputs.feature_schema import FEATURES
-from models.inputs.features import NOT_ON_FILE, TOO_OLD
+from models.inputs.features import MissingReason
 
 HISTORY_DAYS = 90
 MOST_ENTRIES = 3
@@ -31,17 +31,31 @@ class Availability(StrEnum):
     """What became of a part of the chart."""
 
     READ = "read"
-    TOO_OLD = "too old to use"
-    NOT_ON_FILE = "not on file"
-    NOT_READ = "could not be read"
+    TOO_OLD = "too-old"
+    NOT_ON_FILE = "not-on-file"
+    NOT_READ = "not-read"
     WITHHELD = "withheld"
+
+
+STATES = complete(
+    {
+        # Translators: what became of a part of the chart; also before a colon and a list of what is missing.
+        Availability.READ: later("read"),
+        Availability.TOO_OLD: later("too old to use"),
+        Availability.NOT_ON_FILE: later("not on file"),
+        Availability.NOT_READ: later("could not be read"),
+        Availability.WITHHELD: later("withheld"),
+    },
+    Availability,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvailableRow:
     """One part: its state, what it holds in words, what is missing by name, and what could not be read, with reasons.
 
-    `known` of `asked` model inputs of this part have a usable value; 0 of 0 where no model asks for any.
+    `known` of `asked` model inputs of this part have a usable value; 0 of 0 where no model asks for any. `words`: the
+    state as it is printed, with the count of inputs where there are any.
     """
 
     part: str
@@ -51,12 +65,7 @@ class AvailableRow:
     asked: int
     missing: tuple[str, ...]
     gaps: tuple[str, ...]
-
-    @property
-    def words(self) -> str:
-        """The state as it is printed, with the count of inputs where there are any."""
-        count = f"; {self.known} of {self.asked} model inputs known" if self.asked else ""
-        return f"{self.state.value}{count}"
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +96,14 @@ def availability(assessment: Assessment, say: Language) -> tuple[AvailableRow, .
     return tuple(_row(block, assessment, say) for block in BLOCKS)
 
 
-def unread_inputs(chart: PatientRecord) -> dict[str, str]:
+def unread_inputs(chart: PatientRecord) -> dict[str, Availability]:
     """The model inputs that stand in parts of the chart which were not read, and why: not read, or withheld."""
-    found: dict[str, str] = {}
+    found: dict[str, Availability] = {}
     for block in BLOCKS:
         lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
         if lost:
             state = _state(lost, found=False, fresh=True, broken=False, old=False)
-            found |= {spec.name: state.value for spec in FEATURES if spec.group in block.groups}
+            found |= {spec.name: state for spec in FEATURES if spec.group in block.groups}
     return found
 
 
@@ -119,29 +128,34 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     # An entry that could not be read may be what is looked for: "none" would be more than is known.
     holds = "" if broken and held.is_none else held.words
     rest = [unknown for unknown in chart.unknown if unknown.what == part.REST and part.CONSENTS not in block.keys]
-    state = _state(
-        lost, found=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=TOO_OLD in absent.values()
-    )
+    old = MissingReason.TOO_OLD in absent.values()
+    state = _state(lost, found=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=old)
     asked = len(names) if assessment.missing or assessment.explanations else 0
+    known = asked - len(absent) if asked else 0
+    words = say(STATES[state])
     return AvailableRow(
         part=say(block.name),
         state=state,
         holds=holds or say("nothing found in what was read"),
-        known=asked - len(absent) if asked else 0,
+        known=known,
         asked=asked,
         missing=_named(absent, state, say),
+        words=say("{state}; {known} of {asked} model inputs known", state=words, known=known, asked=asked)
+        if asked
+        else words,
         gaps=(*(_lost(unknown, say) for unknown in (*lost, *rest)), *_broken(broken, say)),
     )
 
 
-def _named(absent: dict[str, str], state: Availability, say: Language) -> tuple[str, ...]:
+def _named(absent: dict[str, MissingReason], state: Availability, say: Language) -> tuple[str, ...]:
     """The inputs without a usable value, by reason. Of a part that was not read, none can be said not to be on file."""
     unread = state in (Availability.NOT_READ, Availability.WITHHELD)
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in absent.items():
-        said = state.value if unread and reason == NOT_ON_FILE else reason
-        by_reason.setdefault(said, []).append(input_name(name, say))
-    return tuple(f"{reason}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items())
+    not_there = STATES[state] if unread else MISSING[MissingReason.NOT_ON_FILE]
+    missing = [
+        (name, say(not_there if reason is MissingReason.NOT_ON_FILE else MISSING[reason]))
+        for name, reason in absent.items()
+    ]
+    return tuple(missing_lines(missing, say))
 
 
 def _state(lost: list[Unknown], *, found: bool, fresh: bool, broken: bool, old: bool) -> Availability:

@@ -7,17 +7,20 @@ turned them on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.attribution import CONCEPTS
 from explanations.judgement.rationale import Explanation, Reason
-from explanations.words.availability import unread_inputs
-from explanations.words.inputs import OUTCOME_WORDS, change_words, input_name, reason_words
+from explanations.words.availability import STATES, unread_inputs
+from explanations.words.inputs import change_words, input_name, reason_words
 from explanations.words.language import Language, later
+from explanations.words.not_scored import MISSING, SILENCED, missing_lines, not_scored_words
 from explanations.words.notices import NoticeSettings
+from explanations.words.outcomes import OUTCOME_WORDS
 from explanations.words.tables import complete
-from models.inputs.features import NOT_ON_FILE
+from models.inputs.features import MissingReason
 from models.scoring.risk import NotScored, RiskBand, RiskScore, shares
 
 MOST_ROWS = 6
@@ -78,16 +81,22 @@ def estimate_views(assessment: Assessment, settings: NoticeSettings, say: Langua
     )
 
 
+def is_one_reason(scores: Sequence[RiskScore | NotScored]) -> bool:
+    """Whether there is no estimate of any outcome, for one reason that is said in the same words of all."""
+    not_scored = [s for s in scores if isinstance(s, NotScored) and SILENCED.get(s.reason) is None]
+    return len(not_scored) == len(scores) and len({(s.reason, s.known, s.needed) for s in not_scored}) == 1
+
+
 def _not_scored(score: NotScored, say: Language) -> EstimateView:
-    headline = say("No estimate of {outcome}.", outcome=say(OUTCOME_WORDS[score.outcome]))
-    return EstimateView(outcome=score.outcome, headline=headline, detail=score.detail)
+    headline = say("No estimate of {outcome}.", outcome=say(OUTCOME_WORDS[score.outcome].estimated))
+    return EstimateView(outcome=score.outcome, headline=headline, detail=not_scored_words(score, say))
 
 
 def _view(
     assessment: Assessment, score: RiskScore, explanation: Explanation, settings: NoticeSettings, say: Language
 ) -> EstimateView:
     above = score.band is RiskBand.AT_OR_ABOVE_THRESHOLD
-    what = say(OUTCOME_WORDS[score.outcome])
+    what = say(OUTCOME_WORDS[score.outcome].estimated)
     shown = explanation.leading(MOST_ROWS)
     # A small number of a hundred would reassure, so that below the threshold none is shown.
     figures = settings.show_probability and above
@@ -139,12 +148,11 @@ def missing_words(assessment: Assessment, explanation: Explanation, say: Languag
     """
     inputs = {name for reason in explanation.reasons for name in reason.missing}
     lost = unread_inputs(assessment.chart)
-    by_reason: dict[str, list[str]] = {}
-    for gap in assessment.missing:
-        if gap.name in inputs:
-            reason = lost.get(gap.name, gap.reason) if gap.reason == NOT_ON_FILE else gap.reason
-            by_reason.setdefault(reason, []).append(input_name(gap.name, say))
-    return tuple(f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}" for reason, names in by_reason.items())
+    missing = []
+    for gap in (gap for gap in assessment.missing if gap.name in inputs):
+        is_lost = gap.reason is MissingReason.NOT_ON_FILE and gap.name in lost
+        missing.append((gap.name, say(STATES[lost[gap.name]] if is_lost else MISSING[gap.reason])))
+    return tuple(line[:1].upper() + line[1:] for line in missing_lines(missing, say))
 
 
 def _figures(explanation: Explanation, shown: tuple[Reason, ...], say: Language) -> tuple[Figure, ...]:

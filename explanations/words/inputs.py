@@ -9,7 +9,7 @@ from explanations.judgement.rationale import Reason, Size, size
 from explanations.words.language import Language, later, number
 from explanations.words.tables import complete
 from fhir_adapters.facts import Fact
-from models.inputs.feature_schema import DEPRESSION, FEATURES, OUTCOMES, SUICIDAL_IDEATION
+from models.inputs.feature_schema import FEATURES
 
 Value = float | int | bool | str
 
@@ -87,15 +87,6 @@ CHANGES = complete(
         (Size.STRONGLY, False): later("lowered it strongly"),
     },
     [(size, raised) for size in Size for raised in (True, False)],
-)
-
-OUTCOME_WORDS = complete(
-    {
-        # Translators: what is estimated: "an estimate of current depressive symptoms (PHQ-9 of 10 or more)".
-        DEPRESSION: later("current depressive symptoms (PHQ-9 of 10 or more)"),
-        SUICIDAL_IDEATION: later("thoughts of being better off dead or of self-harm in the last two weeks"),
-    },
-    OUTCOMES,
 )
 
 

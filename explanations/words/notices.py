@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from enum import StrEnum
+from functools import reduce
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
 from explanations.words.answers import answer_words
 from explanations.words.gaps import gap_words
-from explanations.words.inputs import OUTCOME_WORDS, change_words, input_name, reason_line, value_words
+from explanations.words.inputs import change_words, reason_line, value_words
 from explanations.words.language import ENGLISH, Language, code, language, later
 from explanations.words.lines import Line, LineRole
+from explanations.words.not_scored import MISSING, missing_lines
+from explanations.words.outcomes import OUTCOME_WORDS
 from explanations.words.statements import Statement, statement
 from explanations.words.tables import complete
 from explanations.words.topics import SPEC_OF
@@ -40,7 +43,7 @@ from fhir_adapters.resources.gathered import (
     REST,
     SCREENING,
 )
-from models.inputs.feature_schema import DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
+from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.discharge import Step
 from models.rules.findings import Kind, SafetyFinding, Topic, Urgency
 from models.rules.supersession import LaterKind
@@ -533,8 +536,8 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], sa
 def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
     """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
     say = settings.say
-    score = next(s for s in assessment.scores if isinstance(s, RiskScore) and s.outcome == DEPRESSION)
-    explanation = next(e for e in assessment.explanations if e.outcome == DEPRESSION)
+    score = next(s for s in assessment.above() if OUTCOME_SPECS[s.outcome].measured_in_care)
+    explanation = next(e for e in assessment.explanations if e.outcome == score.outcome)
     table = _results_table(assessment, (), say)
     last = _last_phq9(assessment)
     if last is None:
@@ -567,7 +570,7 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
     scores = assessment.prompting()
     explained = [next(e for e in assessment.explanations if e.outcome == s.outcome) for s in scores]
     reasons = [_reason_lines(s, e, settings) for s, e in zip(scores, explained, strict=True)]
-    pattern = say(PATTERNS[frozenset(s.outcome for s in scores)])
+    pattern = say("Pattern in the record suggests asking about {outcomes} today", outcomes=_asked_about(scores, say))
     last = _last_phq9(assessment)
     if last is None:
         long = say("No PHQ-9 on file. {pattern}", pattern=pattern)
@@ -587,14 +590,16 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
             known=explained[0].known,
             inputs=explained[0].inputs,
         ),
-        crisis=any(s.outcome == SUICIDAL_IDEATION for s in scores),
+        crisis=any(OUTCOME_SPECS[s.outcome].concerns_safety for s in scores),
     )
 
 
 def _reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSettings) -> list[Line]:
     say = settings.say
     shown = explanation.leading(MOST_REASONS)
-    named = say("**Above this site’s threshold:** estimate of {outcome}", outcome=say(OUTCOME_WORDS[score.outcome]))
+    named = say(
+        "**Above this site’s threshold:** estimate of {outcome}", outcome=say(OUTCOME_WORDS[score.outcome].estimated)
+    )
     lines = [Line(text=named, role=LineRole.ESTIMATE)]
     for reason in shown:
         sources = tuple(code(fact.references[0]) for fact in reason.facts if fact.references and value_words(fact, say))
@@ -620,22 +625,15 @@ def _reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSe
 def _missing_lines(assessment: Assessment, explained: list[Explanation], say: Language) -> list[Line]:
     """The inputs of the models that speak which have no usable value, by reason."""
     inputs = {name for explanation in explained for reason in explanation.reasons for name in reason.missing}
-    by_reason: dict[str, list[str]] = {}
-    for gap in (gap for gap in assessment.missing if gap.name in inputs):
-        by_reason.setdefault(gap.reason, []).append(input_name(gap.name, say))
-    return [
-        Line(text=f"{reason.capitalize()}: {', '.join(dict.fromkeys(names))}", role=LineRole.REASON)
-        for reason, names in by_reason.items()
-    ]
+    missing = [(gap.name, say(MISSING[gap.reason])) for gap in assessment.missing if gap.name in inputs]
+    return [Line(text=line[:1].upper() + line[1:], role=LineRole.REASON) for line in missing_lines(missing, say)]
 
 
-PATTERNS = {
-    frozenset({DEPRESSION}): later("Pattern in the record suggests asking about depression today"),
-    frozenset({SUICIDAL_IDEATION}): later("Pattern in the record suggests asking about thoughts of self-harm today"),
-    frozenset(OUTCOMES): later(
-        "Pattern in the record suggests asking about depression and thoughts of self-harm today"
-    ),
-}
+def _asked_about(scores: Iterable[RiskScore], say: Language) -> str:
+    """`depression and thoughts of self-harm`."""
+    words = [say(OUTCOME_WORDS[score.outcome].ask_about) for score in scores]
+    # Translators: two of what a clinician may ask about: "depression and thoughts of self-harm".
+    return reduce(lambda first, second: say("{first} and {second}", first=first, second=second), words)
 
 
 def rules_of(findings: Iterable[SafetyFinding]) -> tuple[str, ...]:

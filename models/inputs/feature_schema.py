@@ -15,10 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from models.errors import FeatureValueError
-
-DEPRESSION = "depression"
-SUICIDAL_IDEATION = "suicidal-ideation"
-OUTCOMES = (DEPRESSION, SUICIDAL_IDEATION)
+from models.inputs.outcomes import OUTCOME_SPECS
 
 ANTIDEPRESSANTS = ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi")
 """The antidepressant classes: one concept to a clinician, and one of the signs of depression care (rule R13)."""
@@ -207,7 +204,6 @@ FEATURES: tuple[FeatureSpec, ...] = (
 )
 
 SCHEMAS: Mapping[str, FeatureSchema] = {
-    # Items 3-8 are part of the depression label itself, so only the ideation model may see them.
-    DEPRESSION: FeatureSchema(features=tuple(spec for spec in FEATURES if spec.block != "phq")),
-    SUICIDAL_IDEATION: FeatureSchema(features=FEATURES),
+    spec.outcome: FeatureSchema(features=tuple(f for f in FEATURES if f.block not in spec.never_inputs))
+    for spec in OUTCOME_SPECS.values()
 }

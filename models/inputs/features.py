@@ -8,6 +8,7 @@ assumed unit is never an input. Nothing is imputed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from fhir_adapters.facts import Fact, PatientRecord
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec, FeatureVector, RawValue
@@ -18,18 +19,22 @@ PHQ_DAYS = 14
 # day; these windows are defaults of ours. Groups not named here are about the present by themselves.
 FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
 
-NOT_ON_FILE = "not on file"
-TOO_OLD = "too old to use"
-NO_UNIT = "unit not recorded"
-NO_DATE = "date not recorded"
+
+class MissingReason(StrEnum):
+    """Why an input has no usable value. The values are stable: JSON holds them."""
+
+    NOT_ON_FILE = "not on file"
+    TOO_OLD = "too old to use"
+    NO_UNIT = "unit not recorded"
+    NO_DATE = "date not recorded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingInput:
-    """A model input without a usable value. `reason` is one of the constants above."""
+    """A model input without a usable value, and why."""
 
     name: str
-    reason: str
+    reason: MissingReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +55,24 @@ def inputs(chart: PatientRecord) -> Inputs:
     missing: list[MissingInput] = []
     for spec in FEATURES:
         fact = chart.fact(spec.name)
-        reason = NOT_ON_FILE if fact is None else _unusable(chart, spec, fact)
+        reason = MissingReason.NOT_ON_FILE if fact is None else _unusable(chart, spec, fact)
         if fact is not None and reason is None:
             usable[spec.name] = fact
         else:
-            missing.append(MissingInput(name=spec.name, reason=reason or NOT_ON_FILE))
+            missing.append(MissingInput(name=spec.name, reason=reason or MissingReason.NOT_ON_FILE))
     return Inputs(facts=usable, missing=tuple(missing))
 
 
-def _unusable(chart: PatientRecord, spec: FeatureSpec, fact: Fact) -> str | None:
+def _unusable(chart: PatientRecord, spec: FeatureSpec, fact: Fact) -> MissingReason | None:
     if fact.unit_assumed:
-        return NO_UNIT
+        return MissingReason.NO_UNIT
     limit = FRESH_DAYS.get(spec.group)
     if limit is None:
         return None
     days = chart.days_since(fact.when)
     if days is None:
-        return NO_DATE
-    return TOO_OLD if days > limit else None
+        return MissingReason.NO_DATE
+    return MissingReason.TOO_OLD if days > limit else None
 
 
 def _number(fact: Fact) -> RawValue:

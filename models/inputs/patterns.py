@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from models.inputs.feature_schema import SUICIDAL_IDEATION, FeatureSchema
+from models.inputs.feature_schema import FeatureSchema
+from models.inputs.outcomes import OUTCOME_SPECS
 
 ALL = "all"
 HEADLINE = "no-phq"
@@ -63,8 +64,8 @@ WORDS: Mapping[str, str] = {
 
 
 def tiers(outcome: str) -> tuple[str, ...]:
-    """The tiers of an outcome's model. Items 3-8 are part of the depression label, so only ideation has `phq8`."""
-    return (CORE, NEEDS, PHQ2, PHQ8) if outcome == SUICIDAL_IDEATION else (CORE, NEEDS, PHQ2)
+    """The tiers of an outcome's model: `phq8` where items 3-8 may be inputs."""
+    return (CORE, NEEDS, PHQ2) if "phq" in OUTCOME_SPECS[outcome].never_inputs else (CORE, NEEDS, PHQ2, PHQ8)
 
 
 def tier_inputs(tier: str, schema: FeatureSchema) -> tuple[str, ...]:
@@ -82,7 +83,7 @@ def tier_of(groups: Collection[str]) -> str:
 
 
 def patterns(outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
-    """Pattern -> names of the visible features in schema order. `phq8` exists for ideation only; `all` is `phq2`."""
+    """Pattern -> names of the visible features in schema order; `all` is `phq2`."""
     wanted = tiers(outcome)
     group = {s.name: s.group for s in schema.features}
     found = {

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from models.inputs.feature_schema import DEPRESSION
+from models.inputs.outcomes import OUTCOME_SPECS
 from models.inputs.patterns import HEADLINE, WORDS
 from models.reports.figures import figure, no_better
 from models.scoring.registry import Model
@@ -77,9 +77,7 @@ class _Facts:
         return found
 
     def what(self) -> str:
-        if self.model.outcome == DEPRESSION:
-            return "current depressive symptoms at PHQ-9 of 10 or more"
-        return "thoughts of being better off dead or of self-harm in the last two weeks"
+        return OUTCOME_SPECS[self.model.outcome].estimates
 
     def summary(self) -> str:
         return (

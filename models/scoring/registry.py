@@ -22,7 +22,8 @@ import numpy as np
 import xgboost
 
 from models.errors import ArtifactError
-from models.inputs.feature_schema import OUTCOMES, SCHEMAS, FeatureSchema
+from models.inputs.feature_schema import SCHEMAS, FeatureSchema
+from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import tier_inputs, tiers
 from models.scoring.calibration import Calibration, Spread
 

@@ -5,7 +5,8 @@ Values only. The numbers come from `scoring`; wording and order of reasons belon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -41,19 +42,43 @@ class RiskScore:
     schema_id: str
 
 
+class NotScoredReason(StrEnum):
+    """Why no score is given. The values are stable: audit rows and JSON hold them."""
+
+    DECEASED = "deceased"
+    AGE_UNKNOWN = "age-unknown"
+    UNDER_AGE = "under-age"
+    OPTED_OUT = "opted-out"
+    CONSENT_DENIED = "consent-denied"
+    CONSENT_UNKNOWN = "consent-unknown"
+    DATA_UNKNOWN = "data-unknown"  # needed parts of the chart could not be read
+    DATA_UNREADABLE = "data-unreadable"  # entries that may hold an answer
+    DATA_ANOMALY = "data-anomaly"
+    ANSWERED = "answered"  # a documented answer speaks in place of the model (R12)
+    UNREADABLE = "unreadable"  # such an answer is there and cannot be read
+    TOO_LITTLE_DATA = "too-little-data"
+    OUTSIDE_TRAINING_RANGE = "outside-training-range"
+    OUT_OF_TIME = "out-of-time"
+    MODEL_UNAVAILABLE = "model-unavailable"
+    MODEL_FAILED = "model-failed"
+    NOT_EXPLAINED = "not-explained"  # contributions that do not add up to the score
+    DISCHARGE = "discharge"  # no model is asked there
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotScored:
     """Why no score is given. Absence of a score is an answer, not a zero.
 
-    reason: a stable kebab-case code. detail: one plain sentence. missing: names of the features that would help.
-    outside: names of the features whose values lie outside the range trained on.
+    missing: names of the features that would help. outside: names of the features whose values lie outside the range
+    trained on. known, needed: how many inputs beyond the required ones there are, and should be, where that is why.
     """
 
     outcome: str
-    reason: str
-    detail: str
+    reason: NotScoredReason
     missing: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    known: int | None = None
+    needed: int | None = None
 
 
 class _Thresholded(Protocol):
@@ -65,25 +90,23 @@ class _Thresholded(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandThresholds:
-    """Site thresholds as probabilities in (0, 1); None leaves the one that came with the model.
+    """Site thresholds as probabilities in (0, 1), by outcome; where there is none, that of the model stands.
 
     Raises ValueError for a threshold outside (0, 1).
     """
 
-    depression: float | None = None
-    suicidal_ideation: float | None = None
+    by_outcome: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in (("depression", self.depression), ("suicidal_ideation", self.suicidal_ideation)):
-            if value is not None and not 0 < value < 1:
+        for outcome, value in self.by_outcome.items():
+            if not 0 < value < 1:
                 raise ValueError(
-                    f"threshold {name} must be a probability between 0 and 1, both excluded; found {value}"
+                    f"threshold {outcome} must be a probability between 0 and 1, both excluded; found {value}"
                 )
 
     def threshold_for(self, model: _Thresholded) -> float:
         """The site's threshold for this model's outcome, else the model's own."""
-        own = {"depression": self.depression, "suicidal-ideation": self.suicidal_ideation}.get(model.outcome)
-        return model.default_threshold if own is None else own
+        return self.by_outcome.get(model.outcome, model.default_threshold)
 
 
 def band(probability: float, threshold: float) -> RiskBand:

@@ -19,14 +19,13 @@ from models.inputs.feature_schema import FeatureVector
 from models.inputs.patterns import tier_of
 from models.scoring.calibration import sigmoid
 from models.scoring.registry import ADDITIVITY_TOLERANCE, Model
-from models.scoring.risk import NotScored, RiskScore, band
+from models.scoring.risk import NotScored, NotScoredReason, RiskScore, band
 
 
 def score(model: Model, vector: FeatureVector, threshold: float | None = None) -> RiskScore | NotScored:
     """The model's estimate for one person, banded by `threshold` (probability; default: the manifest's).
 
-    NotScored reasons: `age-unknown`, `under-age`, `too-little-data` (see the manifest's minimum data),
-    `outside-training-range`.
+    NotScored for an unknown age, one below the manifest's, less than its minimum data, or a value outside its ranges.
     Raises SchemaMismatch when the vector was built for another schema.
     """
     if vector.schema_id != model.schema.id or len(vector.values) != len(model.schema.features):
@@ -45,47 +44,31 @@ def _refusal(model: Model, vector: FeatureVector) -> NotScored | None:
     missing = tuple(name for name, value in known.items() if value is None)
     age = known["age"]
     if age is None:
-        return NotScored(
-            outcome=model.outcome,
-            reason="age-unknown",
-            detail="The age is not known, so no score is given.",
-            missing=missing,
-        )
+        return NotScored(outcome=model.outcome, reason=NotScoredReason.AGE_UNKNOWN, missing=missing)
     if age < rule.minimum_age_years:
-        return NotScored(
-            outcome=model.outcome,
-            reason="under-age",
-            detail=f"The model was trained on adults; it gives no score below {rule.minimum_age_years} years of age.",
-        )
+        return NotScored(outcome=model.outcome, reason=NotScoredReason.UNDER_AGE)
     others = len(known) - len(missing) - sum(known[name] is not None for name in rule.required)
     enough = others >= rule.known_inputs or all(known[name] is not None for name in rule.or_all_of)
     if enough and all(known[name] is not None for name in rule.required):
         return _outside(model, known)
     return NotScored(
         outcome=model.outcome,
-        reason="too-little-data",
-        detail=(
-            f"Too little is on record: age, sex and either {rule.known_inputs} further inputs or both PHQ-2 answers "
-            f"are needed; {others} further inputs are known."
-        ),
+        reason=NotScoredReason.TOO_LITTLE_DATA,
         missing=missing,
+        known=others,
+        needed=rule.known_inputs,
     )
 
 
 def _outside(model: Model, known: Mapping[str, float | None]) -> NotScored | None:
-    outside = [
+    outside = tuple(
         name
         for name, (low, high) in model.manifest.input_ranges.items()
         if (value := known[name]) is not None and not low <= value <= high
-    ]
+    )
     if not outside:
         return None
-    return NotScored(
-        outcome=model.outcome,
-        reason="outside-training-range",
-        detail="A value on record lies outside the range that the model was trained on, so no estimate is made.",
-        outside=tuple(outside),
-    )
+    return NotScored(outcome=model.outcome, reason=NotScoredReason.OUTSIDE_TRAINING_RANGE, outside=outside)
 
 
 def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> RiskScore:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from fhir_adapters.codesets.terminology import table
 from models.errors import SurveyDataError
 from models.inputs.feature_schema import ANTIDEPRESSANTS, FeatureSchema, FeatureSpec
+from models.inputs.outcomes import OUTCOME_SPECS, PHQ_ITEMS
 from models.survey.tables import CYCLES_BY_LETTER, PRE_PANDEMIC, read_tables
 
-PHQ_ITEMS = tuple(f"DPQ0{item}0" for item in range(1, 10))
 MINIMUM_AGE_YEARS = 18
 PAYERS = ("medicaid", "private", "medicare", "other", "none")
 """Of `insurance`, codes 1 to 5; who has several counts with the first."""
@@ -62,7 +62,7 @@ def survey_frame(folder: Path, *, left_out: bool = False) -> pd.DataFrame:
     """One row per adult of every cycle found, index SEQN.
 
     Columns: CYCLE; the features in raw units (float, NaN where missing; booleans 0/1); DPQ010 ... DPQ090 (0-3);
-    phq9 (0-27, all nine items needed); depression and suicidal-ideation (labels 0/1); in_care (0/1); and for audits
+    phq9 (0-27, all nine items needed); one an outcome (label 0/1); in_care (0/1); and for audits
     race_eth, pir, insurance (PAYERS), weight (of the examination). left_out: also the columns of LEFT_OUT.
     Raises SurveyDataError when DEMO or DPQ is missing, no cycle can be told, or there is no adult.
     """
@@ -252,15 +252,12 @@ def _questionnaire(source: _Source) -> pd.DataFrame:
 
 
 def _labels(frame: pd.DataFrame) -> pd.DataFrame:
-    total = frame[list(PHQ_ITEMS)].sum(axis=1, skipna=False)
-    item_9 = frame["DPQ090"]
-    return pd.DataFrame(
-        {
-            "phq9": total,
-            "depression": (total >= 10).astype("float64").where(total.notna()),
-            "suicidal-ideation": (item_9 >= 1).astype("float64").where(item_9.notna()),
-        }
-    )
+    """The PHQ-9 total, and each outcome as 0 or 1; missing where any item of it is."""
+    labels = {"phq9": frame[list(PHQ_ITEMS)].sum(axis=1, skipna=False)}
+    for spec in OUTCOME_SPECS.values():
+        total = frame[list(spec.label_items)].sum(axis=1, skipna=False)
+        labels[spec.outcome.value] = (total >= spec.label_from).astype("float64").where(total.notna())
+    return pd.DataFrame(labels)
 
 
 def _in_care(frame: pd.DataFrame) -> pd.Series:

@@ -21,7 +21,8 @@ from scipy.stats import t as student
 
 from models.evaluation.baselines import Linear, age_sex_inputs, fit_linear
 from models.evaluation.evaluate import Mask, Matrix, Scorer, enough_data, hidden_but, margins, row_tiers
-from models.inputs.feature_schema import DEPRESSION, SCHEMAS, SUICIDAL_IDEATION, FeatureSchema, FeatureSpec
+from models.inputs.feature_schema import SCHEMAS, FeatureSchema, FeatureSpec
+from models.inputs.outcomes import OUTCOME_SPECS, OutcomeSpec
 from models.inputs.patterns import ALL, patterns, patterns_of, tier_inputs, tiers
 from models.scoring.calibration import (
     NOMINAL_COVERAGE,
@@ -49,8 +50,6 @@ PARAMETERS: Mapping[str, Any] = {
     "seed": SEED,
 }
 ROUNDS = 250
-MAX_DEPTH: Mapping[str, int] = {DEPRESSION: 5, SUICIDAL_IDEATION: 4}
-"""Ideation has fewer than half as many people with the outcome to learn from."""
 
 PERSON_SHARE = 0.8
 """Of the people, not of their copies, a tree sees about this share; more copies in a tree would only repeat people."""
@@ -78,6 +77,11 @@ class Sample:
     matrix: Matrix
     y: Floats
     cycles: NDArray[Any]
+
+    @property
+    def spec(self) -> OutcomeSpec:
+        """The outcome's row."""
+        return OUTCOME_SPECS[self.outcome]
 
     @property
     def folds(self) -> list[str]:
@@ -144,7 +148,7 @@ class Fitter:
         if tier not in self._copies:
             self._copies[tier] = masked_copies(self.sample, tier)
         copies = [copy[rows] for copy in self._copies[tier]]
-        return boosted(self.sample.schema.features, copies, self.sample.y[rows], MAX_DEPTH[self.sample.outcome])
+        return boosted(self.sample.schema.features, copies, self.sample.y[rows], self.sample.spec.max_depth)
 
     def _parts(self, rows: Mask) -> NDArray[Any]:
         """Per person of the sample the part that is left out as one: the cycle, or a fifth of the only cycle."""

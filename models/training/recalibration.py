@@ -23,7 +23,7 @@ import numpy as np
 
 from models.errors import ArtifactError, LabelsError
 from models.evaluation.metrics import observed_over_expected
-from models.inputs.feature_schema import OUTCOMES
+from models.inputs.outcomes import OUTCOMES
 from models.scoring.calibration import (
     NOMINAL_COVERAGE,
     Calibration,

@@ -28,7 +28,7 @@ from models.evaluation.baselines import AGE_SEX, LOGISTIC
 from models.evaluation.drift import reference
 from models.evaluation.evaluate import Contender, Progress, Scorer, evaluate_outcome
 from models.evaluation.metrics import FLAG_RATES
-from models.inputs.feature_schema import DEPRESSION, OUTCOMES, SUICIDAL_IDEATION
+from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import HEADLINE
 from models.scoring.calibration import NOMINAL_COVERAGE, Floats, probabilities, reliability_table
 from models.scoring.registry import FINAL, FORMAT, dump, versions, write_manifest
@@ -37,7 +37,6 @@ from models.survey.tables import checksums, holds_2017_2018_again
 from models.training.fitting import (
     BLOCK_HIDDEN,
     INPUT_HIDDEN,
-    MAX_DEPTH,
     MINIMUM_DATA,
     PARAMETERS,
     PERSON_SHARE,
@@ -53,10 +52,6 @@ VERSION = "2.0.0"
 MINIMUM_EVENTS = 10
 DEFAULT_FLAG_RATE = "0.05"
 
-LABELS: Mapping[str, str] = {
-    DEPRESSION: "PHQ-9 total of 10 or more in the last two weeks, all nine items answered (NHANES DPQ010-DPQ090)",
-    SUICIDAL_IDEATION: "PHQ-9 item 9 answered above 'not at all' for the last two weeks (NHANES DPQ090)",
-}
 INTENDED_USE = (
     "Prompts a clinician to consider screening an adult: it estimates what survey adults with similar records reported "
     "at the time, is no diagnosis, says nothing about later events, and a low estimate is no reassurance."
@@ -230,7 +225,7 @@ def _write(
             "outcome": sample.outcome,
             "version": VERSION,
             "schema_id": sample.schema.id,
-            "label": LABELS[sample.outcome],
+            "label": sample.spec.label,
             "intended_use": INTENDED_USE,
             "operating_points": dict(points),
             "default_flag_rate": DEFAULT_FLAG_RATE,
@@ -286,7 +281,7 @@ def _provenance(sample: Sample, data: Mapping[str, str]) -> dict[str, Any]:
         "weights": "none; each person counts once",
         "data_sha256": dict(data),
         "libraries": {name: _version(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")},
-        "parameters": {**PARAMETERS, "max_depth": MAX_DEPTH[sample.outcome], "person_share": PERSON_SHARE},
+        "parameters": {**PARAMETERS, "max_depth": sample.spec.max_depth, "person_share": PERSON_SHARE},
         "rounds": ROUNDS,
         "copies": {"random": RANDOM_COPIES, "block_hidden": BLOCK_HIDDEN, "input_hidden": list(INPUT_HIDDEN)},
     }

@@ -25,18 +25,18 @@ from models.evaluation.evaluate import (
     scored,
 )
 from models.evaluation.metrics import MINIMUM_EVENTS, auroc, auroc_difference
-from models.inputs.feature_schema import DEPRESSION, FeatureSpec
+from models.inputs.feature_schema import FeatureSpec
+from models.inputs.outcomes import OUTCOME_SPECS
 from models.inputs.patterns import ALL, HEADLINE, patterns
 from models.scoring.calibration import Floats, fit_line
 from models.survey.nhanes import LEFT_OUT
-from models.training.fitting import MAX_DEPTH, MINIMUM_DATA, SEED, Fitter, Sample, boosted
+from models.training.fitting import MINIMUM_DATA, SEED, Fitter, Sample, boosted
 
 REPEATS = 400
 """Bootstrap draws of each difference."""
 BLOCKS = ("lifestyle", "conditions", "utilisation", "drugs", "needs", "pro")
-LEAST_SUBGROUP_AUROC = 0.75
 SUBGROUP_O_E = (0.8, 1.25)
-"""Fairness targets: the first for depression, the second for both outcomes."""
+"""The fairness target of every outcome; some have one for the AUROC as well (`OutcomeSpec`)."""
 
 
 def forward(fitter: Fitter, progress: Progress) -> Contender:
@@ -106,7 +106,7 @@ def _walk(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Fl
     found = np.full(len(sample.y), np.nan)
     for cycle in sample.folds[1:]:
         earlier, own = sample.cycles < cycle, sample.cycles == cycle
-        booster = boosted(features, [matrix[earlier]], sample.y[earlier], MAX_DEPTH[sample.outcome])
+        booster = boosted(features, [matrix[earlier]], sample.y[earlier], sample.spec.max_depth)
         found[own] = margins(booster, matrix[own])
     return found
 
@@ -202,6 +202,7 @@ def breaches(outcome: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     metrics: {"patterns": ...} of one outcome. A figure misses a target when its value does, whatever its interval.
     """
     found = []
+    least = OUTCOME_SPECS[outcome].least_subgroup_auroc
     for pattern in (HEADLINE, "phq2"):
         for variable, groups in metrics["patterns"][pattern]["all"]["subgroups"].items():
             for group, figures in groups.items():
@@ -209,8 +210,8 @@ def breaches(outcome: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
                     continue
                 where = {"pattern": pattern, "variable": variable, "group": group, "events": figures["events"]}
                 area, ratio = figures["auroc"], figures["o_e"]
-                if outcome == DEPRESSION and area["value"] < LEAST_SUBGROUP_AUROC:
-                    found.append({**where, "what": "auroc", "found": area, "target": f">= {LEAST_SUBGROUP_AUROC}"})
+                if least is not None and area["value"] < least:
+                    found.append({**where, "what": "auroc", "found": area, "target": f">= {least}"})
                 if not SUBGROUP_O_E[0] <= ratio["value"] <= SUBGROUP_O_E[1]:
                     target = f"{SUBGROUP_O_E[0]} to {SUBGROUP_O_E[1]}"
                     found.append({**where, "what": "o_e", "found": ratio, "target": target})

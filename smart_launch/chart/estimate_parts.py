@@ -8,14 +8,13 @@ from markupsafe import Markup
 
 from explanations.judgement.assessment import Assessment
 from explanations.pictures.small_plots import bar, icon_array
-from explanations.words.estimates import ADDS_UP, EstimateView, estimate_views
+from explanations.words.estimates import ADDS_UP, EstimateView, estimate_views, is_one_reason
 from explanations.words.language import Language
 from explanations.words.notices import NoticeSettings
-from models.inputs.feature_schema import DEPRESSION, SUICIDAL_IDEATION
+from explanations.words.outcomes import OUTCOME_WORDS
 from models.scoring.risk import NotScored
 from smart_launch.pages.markdown import line
 from smart_launch.pages.messages import gettext as _
-from smart_launch.pages.messages import later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class OpinionTopic:
     """What an opinion may be about: its code, and its words."""
 
     code: str
@@ -57,9 +56,8 @@ class Outcome:
 def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language) -> Estimates:
     """The estimates, those that are there first."""
     views = estimate_views(assessment, settings, say)
-    details = {view.detail for view in views}
-    if len(details) == 1 and not any(view.rows for view in views):
-        return Estimates(reason=details.pop())
+    if len(views) > 1 and is_one_reason(assessment.scores):
+        return Estimates(reason=views[0].detail)
     return Estimates(
         views=tuple(_estimate(view, say) for view in sorted(views, key=lambda v: (not v.above, not v.rows)))
     )
@@ -86,10 +84,8 @@ def drawn(svg: str) -> Markup:
     return Markup(svg)  # noqa: S704 - escaped where it is drawn
 
 
-def outcomes_of(assessment: Assessment) -> tuple[Outcome, ...]:
+def outcomes_of(assessment: Assessment, say: Language) -> tuple[OpinionTopic, ...]:
     """The outcomes that an estimate was made of, and the page itself."""
     made = [score.outcome for score in assessment.scores if not isinstance(score, NotScored)]
-    return (*(Outcome(code=code, words=_(SHORT[code])) for code in made), Outcome(code="page", words=_("This page")))
-
-
-SHORT = {DEPRESSION: later("Estimate of depressive symptoms"), SUICIDAL_IDEATION: later("Estimate of thoughts")}
+    estimates = (OpinionTopic(code=code, words=say(OUTCOME_WORDS[code].estimate)) for code in made)
+    return (*estimates, OpinionTopic(code="page", words=_("This page")))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from models.inputs.feature_schema import OUTCOMES
+from models.inputs.outcomes import OUTCOMES
 from smart_launch.errors import NotAllowed
 from smart_launch.pages.messages import later
 

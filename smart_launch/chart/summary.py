@@ -28,7 +28,7 @@ from fhir_adapters.resources.gathered import MEDICATIONS
 from fhir_adapters.resources.identity import Identity
 from models.rules.findings import Topic, Urgency
 from models.scoring.risk import RiskScore
-from smart_launch.chart.estimate_parts import Estimate, Outcome, estimates_of, outcomes_of
+from smart_launch.chart.estimate_parts import Estimate, OpinionTopic, estimates_of, outcomes_of
 from smart_launch.chart.findings import Action, Finding, about_safety, actions, findings_of, not_granted
 from smart_launch.chart.opinions import REASON_WORDS
 from smart_launch.chart.reading import Reading
@@ -102,7 +102,7 @@ class Summary:
     caution: str = ""
     about_medicines: tuple[str, ...] = ()
     guidelines: tuple[GuidelineLink, ...] = ()
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[OpinionTopic, ...] = ()
     reasons: tuple[tuple[str, str], ...] = ()
     versions: tuple[str, ...] = ()
 
@@ -148,7 +148,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         caution=note if bipolar else "",
         about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if chart.medicines else (),
         guidelines=_guidelines(reading, launch),
-        outcomes=outcomes_of(assessment),
+        outcomes=outcomes_of(assessment, say),
         reasons=tuple((code, _(words)) for code, words in REASON_WORDS.items()),
         versions=_versions(reading),
     )

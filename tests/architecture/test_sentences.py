@@ -39,7 +39,6 @@ ALLOWED = {
 BEING_MENDED = {
     "cds_service/cards/chart_opened.py",
     "explanations/words/availability.py",
-    "explanations/words/estimates.py",
     "explanations/words/notices.py",
     "explanations/words/statements.py",
     "fhir_adapters/access/prefetch.py",

@@ -10,7 +10,7 @@ from builders import open_app
 
 from cds_service.settings.sites import default_config
 from explanations.judgement.assessment import Engine
-from models.inputs.feature_schema import OUTCOMES
+from models.inputs.outcomes import OUTCOMES
 from models.reports.card import LocalSections
 
 PAGES = ("/model-card", "/model-card.json")

@@ -34,7 +34,7 @@ def prompting() -> list[dict]:
 def post(body: dict, *, use: str = "required", opted_out: bool = False, substance_use: str = "withheld"):
     site = replace(
         default_config().sites[0],
-        thresholds=BandThresholds(depression=0.0001, suicidal_ideation=0.0001),
+        thresholds=BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001}),
         reading=ReadSettings(consent=ConsentSettings(use=use, substance_use=substance_use), budget_s=5.0),
     )
     app = open_app(ServiceConfig(sites=(site,)), engine=ENGINE, now=lambda: AS_OF, opted_out=lambda *_: opted_out)

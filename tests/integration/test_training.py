@@ -11,7 +11,8 @@ import pytest
 
 from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.evaluate import Evaluation
-from models.inputs.feature_schema import OUTCOMES, SCHEMAS
+from models.inputs.feature_schema import SCHEMAS
+from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import patterns_of, tier_inputs, tiers
 from models.scoring.registry import SHIPPED, load_models, the_version
 from models.scoring.risk import RiskScore

@@ -23,6 +23,7 @@ MISTAKES = {
     "unknown-key": "time_zome",
     "no-such-zone": "time_zone",
     "threshold-of-one": "depression",
+    "threshold-of-no-outcome": "depresion",
     "wrong-type": "show_probability",
     "not-toml": "not-toml",
     "unknown-instrument": "phq-9m",
@@ -52,7 +53,7 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert site.cards.zone.key == "America/Chicago"
     assert site.cards.show_probability
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
-    assert (site.thresholds.depression, site.thresholds.suicidal_ideation) == (0.3, 0.1)
+    assert site.thresholds.by_outcome == {"depression": 0.3, "suicidal-ideation": 0.1}
     assert site is both.site_of(("other", "north"), "HTTPS://EHR.example:443/fhir/r4")
     assert (site.reading.budget_s, site.reading.zone) == (1.5, site.cards.zone)
     assert site.reading.consent == ConsentSettings(use="not-used", substance_use="consented")

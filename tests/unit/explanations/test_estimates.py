@@ -20,7 +20,7 @@ from fhir_adapters.gaps import Cause, Gap
 from models.scoring.risk import BandThresholds
 
 ENGINE = load_engine()
-LOW, HIGH = BandThresholds(depression=0.0001, suicidal_ideation=0.0001), BandThresholds(depression=0.999, suicidal_ideation=0.999)  # fmt: skip
+LOW, HIGH = BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001}), BandThresholds(by_outcome={"depression": 0.999, "suicidal-ideation": 0.999})  # fmt: skip
 CHART = (
     "Condition 193462001, 90 days ago, problem list",
     "Condition I10, 300 days ago, problem list",

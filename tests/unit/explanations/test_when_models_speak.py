@@ -8,10 +8,12 @@ from builders import cards_of, given, patient, record_of
 from cds_service.serving.engine import load_engine
 from explanations.errors import NotExact
 from explanations.judgement.assessment import assess
-from models.inputs.features import TOO_OLD, inputs
+from explanations.words.language import language
+from explanations.words.not_scored import not_scored_words
+from models.inputs.features import MissingReason, inputs
 from models.scoring.risk import BandThresholds, NotScored
 
-ENGINE, LOW = load_engine(), BandThresholds(depression=0.0001, suicidal_ideation=0.0001)
+ENGINE, LOW = load_engine(), BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001})
 BASE = ("Condition 193462001, 100 days ago, problem list", "Medicine ibuprofen, today")
 
 
@@ -86,7 +88,11 @@ def topics(*lines: str, **who) -> list[str]:
 def test_why_a_model_is_silent_is_not_said_of_what_is_on_file(lines: tuple[str, ...], never: str) -> None:
     record = record_of(*(r for line in lines for r in given(line)))
 
-    said = [score.detail for score in assess(record, ENGINE, LOW).scores if isinstance(score, NotScored)]
+    said = [
+        not_scored_words(score, language())
+        for score in assess(record, ENGINE, LOW).scores
+        if isinstance(score, NotScored)
+    ]
 
     assert said
     assert not [text for text in said if never in text]
@@ -152,7 +158,7 @@ def test_a_phq_answer_feeds_a_model_for_14_days(days: int, usable: bool) -> None
     given_ = inputs(chart(f"PHQ-9, {days} days ago: items 1-2 = 1"))
 
     assert ("DPQ010" in given_.facts) == usable
-    assert (TOO_OLD in {g.reason for g in given_.missing if g.name == "DPQ010"}) != usable
+    assert (MissingReason.TOO_OLD in {g.reason for g in given_.missing if g.name == "DPQ010"}) != usable
 
 
 def test_the_assessment_does_not_depend_on_an_answer_to_item_9() -> None:

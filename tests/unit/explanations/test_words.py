@@ -9,12 +9,16 @@ import pytest
 from explanations.errors import PhrasesIncomplete
 from explanations.judgement.rationale import Reason, Size, size
 from explanations.words.help_lines import crisis_text, guideline
-from explanations.words.inputs import OUTCOME_WORDS, input_name, reason_line, reason_words, value_words
+from explanations.words.inputs import input_name, reason_line, reason_words, value_words
 from explanations.words.language import code, language
+from explanations.words.not_scored import SILENCED, not_scored_words
+from explanations.words.outcomes import OUTCOME_WORDS
 from explanations.words.tables import complete
 from fhir_adapters.facts import Fact, When
 from models.inputs.feature_schema import FEATURES
+from models.inputs.outcomes import OUTCOME_SPECS
 from models.scoring.registry import load_models
+from models.scoring.risk import NotScored, NotScoredReason
 
 CHECKED = date(2026, 11, 23)
 LARGEST = {"smoke_status": 3, "food_insec": 4, "gen_health": 5}
@@ -125,3 +129,29 @@ def test_a_country_without_verified_lines_still_says_what_to_do_in_danger() -> N
 def test_an_unverified_guideline_is_never_linked() -> None:
     assert guideline("uspstf-adult-2023").url.startswith("https://")
     assert guideline("va-dod-mdd-2022") is None
+
+
+def test_why_there_is_no_estimate_is_one_sentence_whatever_the_reason() -> None:
+    by_outcome = {r for r in NotScoredReason if r in SILENCED}
+    scores = [NotScored(outcome="depression", reason=reason) for reason in set(NotScoredReason) - by_outcome]
+    scores += [
+        NotScored(outcome=spec.outcome, reason=NotScoredReason(answer.state.value))
+        for spec in OUTCOME_SPECS.values()
+        for answer in spec.silenced_by
+    ]
+
+    said = [not_scored_words(score, language()) for score in scores]
+
+    assert all(text.endswith(".") for text in said)
+    assert len(set(said)) == len(scores)
+
+
+def test_too_little_data_is_said_with_how_much_is_known_and_needed() -> None:
+    score = NotScored(outcome="depression", reason=NotScoredReason.TOO_LITTLE_DATA, known=2, needed=5)
+
+    words = not_scored_words(score, language())
+
+    assert words == (
+        "Too little is on record: age, sex and either 5 further inputs or both PHQ-2 answers are needed; "
+        "2 further inputs are known."
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from models.evaluation.evaluate import SUBGROUPS
 from models.evaluation.metrics import FLAG_RATES
-from models.inputs.feature_schema import OUTCOMES
+from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import patterns, tiers
 from models.scoring.registry import SHIPPED, load_models
 from models.survey.tables import checksums

@@ -3,9 +3,10 @@ import pytest
 
 from models.errors import LabelsError
 from models.evaluation.drift import LEAST_PEOPLE, UNLIKE_PSI, input_shifts, reference
-from models.inputs.feature_schema import DEPRESSION, SCHEMAS
+from models.inputs.feature_schema import SCHEMAS
+from models.inputs.outcomes import Outcome
 
-SCHEMA = SCHEMAS[DEPRESSION]
+SCHEMA = SCHEMAS[Outcome.DEPRESSION]
 AT = {name: n for n, name in enumerate(SCHEMA.names)}
 
 

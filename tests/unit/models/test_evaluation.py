@@ -18,7 +18,8 @@ from models.evaluation.evaluate import (
     row_tiers,
 )
 from models.evaluation.metrics import FLAG_RATES
-from models.inputs.feature_schema import OUTCOMES, SCHEMAS
+from models.inputs.feature_schema import SCHEMAS
+from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import WORDS, patterns
 from models.scoring.registry import load_models
 from models.scoring.risk import RiskScore

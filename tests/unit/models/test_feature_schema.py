@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import FeatureValueError
-from models.inputs.feature_schema import DEPRESSION, FEATURES, SCHEMAS, SUICIDAL_IDEATION, FeatureSchema
+from models.inputs.feature_schema import FEATURES, SCHEMAS, FeatureSchema
+from models.inputs.outcomes import Outcome
 
 SPECS = {spec.name: spec for spec in FEATURES}
 
@@ -37,13 +38,13 @@ def test_nothing_that_the_feature_map_leaves_out_audits_or_keeps_for_rules_is_an
 
 
 def test_the_depression_model_sees_no_item_of_its_own_label_beyond_the_phq_2():
-    items = [name for name in SCHEMAS[DEPRESSION].names if name.startswith("DPQ")]
+    items = [name for name in SCHEMAS[Outcome.DEPRESSION].names if name.startswith("DPQ")]
 
     assert items == ["DPQ010", "DPQ020"]
 
 
 def test_the_ideation_model_sees_items_1_to_8_and_never_item_9():
-    items = [name for name in SCHEMAS[SUICIDAL_IDEATION].names if name.startswith("DPQ")]
+    items = [name for name in SCHEMAS[Outcome.SUICIDAL_IDEATION].names if name.startswith("DPQ")]
 
     assert items == [f"DPQ0{n}0" for n in range(1, 9)]
 
@@ -104,7 +105,7 @@ def test_a_value_that_no_transform_accepts_is_refused_without_being_repeated(nam
 
 
 def test_a_vector_is_in_schema_order_with_none_for_missing_keys_and_no_place_for_others():
-    schema = SCHEMAS[DEPRESSION]
+    schema = SCHEMAS[Outcome.DEPRESSION]
 
     vector = schema.vector({"female": True, "age": 93, "race_eth": 3, "DPQ090": 2})
 
@@ -117,4 +118,4 @@ def test_a_vector_is_in_schema_order_with_none_for_missing_keys_and_no_place_for
 def test_the_schema_id_changes_with_order_and_content_and_is_otherwise_stable():
     assert FeatureSchema(features=FEATURES).id == FeatureSchema(features=FEATURES).id
     assert FeatureSchema(features=FEATURES[::-1]).id != FeatureSchema(features=FEATURES).id
-    assert SCHEMAS[DEPRESSION].id != SCHEMAS[SUICIDAL_IDEATION].id
+    assert SCHEMAS[Outcome.DEPRESSION].id != SCHEMAS[Outcome.SUICIDAL_IDEATION].id

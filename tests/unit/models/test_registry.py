@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import ArtifactError, ModelError
-from models.inputs.feature_schema import OUTCOMES, SCHEMAS
+from models.inputs.feature_schema import SCHEMAS
+from models.inputs.outcomes import OUTCOMES
 from models.scoring.registry import SHIPPED, load_booster, load_model, load_models, sha256, the_version
 
 

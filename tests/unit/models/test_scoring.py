@@ -167,7 +167,6 @@ def test_no_score_is_given_when_too_little_is_known_and_the_reason_is_a_stable_c
 
     assert isinstance(result, NotScored)
     assert result.reason == reason
-    assert result.detail.endswith(".")
     assert set(result.missing).isdisjoint(raw)
     assert bool(result.missing) is (reason != "under-age")
 
@@ -191,12 +190,12 @@ def test_a_vector_of_another_schema_is_refused():
 def test_a_site_threshold_counts_and_without_one_the_models_own_does():
     model = MODELS["suicidal-ideation"]
 
-    assert BandThresholds(suicidal_ideation=0.02).threshold_for(model) == 0.02
-    assert BandThresholds(depression=0.3).threshold_for(model) == model.default_threshold
+    assert BandThresholds(by_outcome={"suicidal-ideation": 0.02}).threshold_for(model) == 0.02
+    assert BandThresholds(by_outcome={"depression": 0.3}).threshold_for(model) == model.default_threshold
     assert band(0.02, 0.02) is RiskBand.AT_OR_ABOVE_THRESHOLD
     for impossible in (0, 1, 1.5, -0.1):
         with pytest.raises(ValueError, match="threshold depression"):
-            BandThresholds(depression=impossible)
+            BandThresholds(by_outcome={"depression": impossible})
 
 
 SERVING_INSTALL = """

@@ -142,11 +142,10 @@ def words_of_others(page: str) -> str:
         notices = [(n.summary, n.chart, n.heading, n.consider, n.consider_heading, n.basis) for n in reading.notices]
         findings = [(f.word, f.chart, f.more or "", f.consider, f.basis, f.crisis or "") for f in shown.findings]
         estimates = [(flat(e.view), [(r.what, r.change) for r in e.rows], e.adds_up) for e in shown.estimates]
-        texts += [row.words for row in shown.known]
         texts += flat(reading.identity) + flat(notices) + flat(findings) + flat(estimates) + flat(shown.known)
         texts += flat([(t.sentence, flat(t.rows)) for t in shown.trends]) + flat(shown.medicines or ())
         texts += flat(shown.about_medicines) + flat(shown.guidelines) + flat(shown.history) + flat(shown.others)
-        texts += [shown.no_estimate, shown.withheld, shown.caution]
+        texts += [shown.no_estimate, shown.withheld, shown.caution, *(outcome.words for outcome in shown.outcomes)]
         texts += [shown.who.born or "", shown.who.identifier or "", shown.read_at, " · ".join(shown.versions)]
         texts += [t.title for t in shown.trends] + [
             gap_words(gap.reason, language()) for gap in reading.assessment.chart.unknown

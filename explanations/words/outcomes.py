@@ -1,0 +1,56 @@
+"""Words for the outcomes: one row an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from explanations.words.language import later
+from explanations.words.tables import complete
+from fhir_adapters.facts import AnswerState
+from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeWords:
+    """What is estimated; its estimate in short; what a prompt suggests to ask about; what an answer on file silences.
+
+    silenced: why there is no estimate, by the state of the answer that silences it.
+    """
+
+    estimated: str
+    estimate: str
+    ask_about: str
+    silenced: Mapping[AnswerState, str]
+
+
+OUTCOME_WORDS: Mapping[str, OutcomeWords] = complete(
+    {
+        Outcome.DEPRESSION: OutcomeWords(
+            # Translators: what is estimated: "an estimate of current depressive symptoms (PHQ-9 of 10 or more)".
+            estimated=later("current depressive symptoms (PHQ-9 of 10 or more)"),
+            estimate=later("Estimate of depressive symptoms"),
+            # Translators: what to ask about: "asking about depression today".
+            ask_about=later("depression"),
+            silenced={AnswerState.ANSWERED: later("A PHQ-9 of the last 14 days answers this already.")},
+        ),
+        Outcome.SUICIDAL_IDEATION: OutcomeWords(
+            # Translators: what is estimated: "an estimate of thoughts of being better off dead ...".
+            estimated=later("thoughts of being better off dead or of self-harm in the last two weeks"),
+            estimate=later("Estimate of thoughts"),
+            # Translators: what to ask about: "asking about thoughts of self-harm today".
+            ask_about=later("thoughts of self-harm"),
+            silenced={
+                AnswerState.ANSWERED: later(
+                    "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model."
+                ),
+                AnswerState.UNREADABLE: later(
+                    "An answer to PHQ-9 item 9 within 14 days could not be read; no estimate stands in for it."
+                ),
+            },
+        ),
+    },
+    OUTCOMES,
+)
+for spec in OUTCOME_SPECS.values():
+    complete(dict(OUTCOME_WORDS[spec.outcome].silenced), {answer.state for answer in spec.silenced_by})
