@@ -22,10 +22,11 @@ from cds_service.serving import cross_origin
 from cds_service.serving import health as ops
 from cds_service.serving.engine import load_engine
 from cds_service.serving.runtime import Runtime, never_opted_out, now_utc, random_id
+from cds_service.settings.config import ServiceConfig, default_config
 from cds_service.settings.live import LiveConfig
-from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.recent_tokens import RecentTokens
-from cds_service.storage.store import Store, open_store, prepare
+from cds_service.storage.store import Store
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry

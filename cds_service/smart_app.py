@@ -12,8 +12,8 @@ from flask import Flask, g, request
 
 from cds_service.hooks.app_links import topic_of
 from cds_service.serving.runtime import Runtime
+from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
-from cds_service.settings.sites import ServiceConfig
 from cds_service.settings.smart import keys_beside
 from cds_service.storage.app_store import AppRows
 from cds_service.trust.admission import CallSlots

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from cds_service.app import create_app
 from cds_service.cards.from_notices import cards_for
-from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle

@@ -21,7 +21,8 @@ from flask import Flask
 from real_server import TOKEN, RealServer
 
 from cds_service.storage.app_store import AppRows
-from cds_service.storage.store import open_store
+from cds_service.storage.opening import open_store
+from cds_service.storage.versions import upgrade
 from explanations.judgement.assessment import Engine
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.settings import ReadSettings
@@ -124,7 +125,7 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
     """Makes a desk for a patient; `scopes` and other parts of the session, `write_back` of the registration."""
     (folder / "store").mkdir()
     kept = open_store(f"sqlite:///{folder / 'store' / 'mhcds.db'}")
-    kept.upgrade()
+    upgrade(kept)
     key = Fernet(Fernet.generate_key())
 
     def make(who: dict | None = None, *, write_back: bool = True, **session) -> Desk:

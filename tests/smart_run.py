@@ -20,8 +20,8 @@ from cds_service.demo_ehr.clinic.panel import AppPlace
 from cds_service.demo_ehr.config import Addresses, demo_config
 from cds_service.demo_ehr.ehr import Ehr, create_ehr, registered
 from cds_service.demo_ehr.patients.people import demo_patients
+from cds_service.settings.config import ServiceConfig
 from cds_service.settings.live import LiveConfig
-from cds_service.settings.sites import ServiceConfig
 from explanations.judgement.assessment import Engine
 from smart_launch.settings import Registration
 

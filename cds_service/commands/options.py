@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cds_service.settings.sites import ServiceConfig
+    from cds_service.settings.config import ServiceConfig
 
 
 CONFIG = click.option(
@@ -24,7 +24,7 @@ MODELS = click.option(
 def configured(folder: Path | None) -> ServiceConfig:
     """The settings, or a clear end of the program."""
     from cds_service.errors import ConfigError
-    from cds_service.settings.sites import default_config, load_config
+    from cds_service.settings.config import default_config, load_config
 
     try:
         return load_config(folder) if folder else default_config()

@@ -19,8 +19,8 @@ def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
     """Run the service. Only clients of the sites' issuer tables may call; without --config nobody may."""
     from cds_service.errors import ConfigError
     from cds_service.serving import server
+    from cds_service.settings.config import default_config, served_at
     from cds_service.settings.live import LiveConfig
-    from cds_service.settings.sites import default_config, served_at
 
     logging.getLogger("mhcds").setLevel(logging.INFO)
     try:

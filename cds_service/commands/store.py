@@ -33,10 +33,12 @@ STORE = click.option(
 @STORE
 def db_upgrade(folder: Path) -> None:
     """Bring the store's tables to this version. Doing it again changes nothing."""
+    from cds_service.storage.versions import revision, upgrade
+
     with _store(folder) as store:
-        before = store.revision()
-        store.upgrade()
-        click.echo(f"Tables: version {before or 'none'} before, {store.revision()} now.")
+        before = revision(store)
+        upgrade(store)
+        click.echo(f"Tables: version {before or 'none'} before, {revision(store)} now.")
 
 
 @db.command("backup")
@@ -44,8 +46,10 @@ def db_upgrade(folder: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def db_backup(folder: Path, file: Path) -> None:
     """Write every row, as of one moment, to FILE (gzip), while the service runs. The data key is not in it."""
+    from cds_service.storage.backup import write_backup
+
     with _store(folder) as store:
-        click.echo(f"{store.backup(file)} rows written to {file}. Keep the data key in another place.")
+        click.echo(f"{write_backup(store, file)} rows written to {file}. Keep the data key in another place.")
 
 
 @db.command("restore")
@@ -53,9 +57,12 @@ def db_backup(folder: Path, file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def db_restore(folder: Path, file: Path) -> None:
     """Read a backup from FILE into an empty store, all or nothing; SQLite and PostgreSQL take each other's."""
+    from cds_service.storage.backup import restore_backup
+    from cds_service.storage.versions import upgrade
+
     with _store(folder) as store:
-        store.upgrade()
-        click.echo(f"{store.restore(file)} rows restored.")
+        upgrade(store)
+        click.echo(f"{restore_backup(store, file)} rows restored.")
 
 
 @db.command("new-key")
@@ -84,7 +91,7 @@ def smart_new_key(algorithm: str) -> None:
 def _store(folder: Path) -> Iterator[Store]:
     """The store of a folder's settings; what goes wrong is a clear end of the program."""
     from cds_service.errors import ConfigError, StoreUnavailable
-    from cds_service.storage.store import create_folder, open_store
+    from cds_service.storage.opening import create_folder, open_store
 
     url = configured(folder).store or ""
     try:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 
 from cds_service.errors import ConfigError
-from cds_service.settings.sites import ServiceConfig, load_site
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.sites import load_site
 from smart_launch.oauth.own_keys import ALGORITHMS, new_pem, own_keys
 from smart_launch.settings import Registration
 

@@ -29,7 +29,7 @@ from cds_service.demo_ehr.clinic.hook_client import Exchange, HookClient, Servic
 from cds_service.demo_ehr.config import Addresses
 from cds_service.demo_ehr.ehr import create_ehr
 from cds_service.demo_ehr.patients.people import DemoPatient, ExpectedCard, demo_patients
-from cds_service.settings.sites import served_at
+from cds_service.settings.config import served_at
 from fhir_adapters.access.addresses import is_loopback_host
 
 

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, render_template
 
 from cds_service.serving.cacheable import cacheable
 from cds_service.serving.runtime import Runtime
-from cds_service.settings.sites import ServiceConfig
+from cds_service.settings.config import ServiceConfig
 from models.reports.card import LocalSections, model_card
 from models.reports.figures import figure
 from models.scoring.registry import load_json

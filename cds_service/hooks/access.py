@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cds_service.cards.wire import HookRequest
 from cds_service.errors import BadRequest
-from cds_service.settings.sites import ServiceConfig, SiteConfig
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.sites import SiteConfig
 from cds_service.trust.auth import VerifiedClient
 from fhir_adapters.access.addresses import is_loopback, same_base
 from fhir_adapters.access.client import FhirClient

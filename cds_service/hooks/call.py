@@ -18,7 +18,7 @@ from cds_service.hooks.catalogue import Service, known_service
 from cds_service.hooks.parsing import CLINICIANS, parse
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
-from cds_service.settings.sites import ServiceConfig
+from cds_service.settings.config import ServiceConfig
 from cds_service.trust.admission import CallSlots, authenticate
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment

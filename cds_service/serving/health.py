@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from cds_service.errors import StoreUnavailable, json_response
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
+from cds_service.storage.versions import check
 
 log = logging.getLogger("mhcds")
 OK = "ok"
@@ -42,7 +43,7 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
 def _store(runtime: Runtime) -> str:
     try:
-        runtime.store.check()
+        check(runtime.store)
     except StoreUnavailable as error:
         log.error(json.dumps({"event": "store-unavailable", "at": "readiness", "reason": str(error)}))
         return "failed; rules still answer, answers are kept in the log only"

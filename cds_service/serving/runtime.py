@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from cds_service.keys.data_key import DataKey
 from cds_service.keys.key_sets import KeySets
-from cds_service.settings.sites import ServiceConfig
+from cds_service.settings.config import ServiceConfig
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
 from explanations.judgement.assessment import Engine

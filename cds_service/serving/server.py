@@ -18,8 +18,8 @@ from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # as above
 
 from cds_service.serving.slow_clients import SLOW_CLIENTS
+from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
-from cds_service.settings.sites import ServiceConfig
 
 # Calls beyond `concurrent_calls`, and requests to the app beyond its places, wait for a thread no longer than it takes
 # to answer them 503.

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cds_service.errors import ConfigError
-from cds_service.settings.sites import ServiceConfig, load_config
+from cds_service.settings.config import ServiceConfig, load_config
 
 log = logging.getLogger("mhcds")
 LOOK_S = 1.0

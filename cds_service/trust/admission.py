@@ -18,7 +18,7 @@ from flask import Request
 from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable, TooManyCalls, Unauthenticated
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
-from cds_service.settings.sites import ServiceConfig
+from cds_service.settings.config import ServiceConfig
 from cds_service.storage.store import Admission
 from cds_service.trust.auth import VerifiedClient, verify_client
 from fhir_adapters.access.addresses import is_loopback_host

@@ -12,9 +12,10 @@ from click import Group
 from cds_service.__main__ import main
 from cds_service.cards import dialects
 from cds_service.hooks.catalogue import SERVICES
+from cds_service.settings.config import load_config
 from cds_service.settings.deployment import Limits, ServiceFile, TlsTable
 from cds_service.settings.issuers import IssuerTable
-from cds_service.settings.sites import MAPPED, SiteFile, load_config
+from cds_service.settings.sites import MAPPED, SiteFile
 from cds_service.settings.smart import SmartTable
 from explanations.words import help_lines
 from explanations.words.help_lines import guideline

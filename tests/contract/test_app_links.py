@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cds_service.cards.wire import Card, Coding, Source
 from cds_service.hooks.app_links import topic_of, with_app_links
 from cds_service.keys.data_key import new_key
-from cds_service.settings.sites import default_config
+from cds_service.settings.config import default_config
 from smart_launch.settings import Registration
 
 BASE = "https://ehr.example/fhir"

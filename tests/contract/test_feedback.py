@@ -13,7 +13,7 @@ from hook_calls import ACUTE, POSITIVE, call_of, client_of, diagnostics, path_of
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.keys.data_key import key_beside
 from cds_service.storage import tables
-from cds_service.storage.store import open_store
+from cds_service.storage.opening import open_store
 
 WHEN = "2026-11-23T15:04:05Z"
 OURS = "urn:mental-health-cds:override-reason"

@@ -8,7 +8,7 @@ import pytest
 from builders import AS_OF, LOINC, PATIENT, PHQ, given, observation, open_app, patient, prefetch_of, resource
 from hook_calls import diagnostics, prompting, topics
 
-from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters.access.prefetch import templates
 

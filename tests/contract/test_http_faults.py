@@ -15,7 +15,8 @@ from gunicorn.http.errors import (
     NoMoreData,
 )
 
-from cds_service.storage import store as tables
+from cds_service.storage import tables
+from cds_service.storage.opening import open_store
 
 CLIENT = EHR(clock=AS_OF.timestamp())
 
@@ -104,7 +105,7 @@ def test_fractions_of_any_length_are_taken_and_stored_in_nanoseconds(tmp_path) -
     answer = feedback(app, outcomeTimestamp=f"2026-11-23T15:00:00.{'123456789' * 30}+02:00")
 
     assert answer.get_json() == {"received": 1, "stored": 1}
-    store = tables.open_store(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}")
+    store = open_store(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}")
     [row] = store.rows(tables.feedback)
     store.close()
     assert row["outcome_at"] == "2026-11-23T15:00:00.123456789+02:00"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from builders import open_app
 
-from cds_service.settings.sites import default_config
+from cds_service.settings.config import default_config
 from explanations.judgement.assessment import Engine
 from models.inputs.outcomes import OUTCOMES
 from models.reports.card import LocalSections

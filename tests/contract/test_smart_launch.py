@@ -19,8 +19,8 @@ from cds_service.app import create_app
 from cds_service.demo_ehr.authorization.behaviour import Behaviour, TokenFailure
 from cds_service.demo_ehr.authorization.id_tokens import new_key
 from cds_service.demo_ehr.authorization.scopes import Syntax
+from cds_service.settings.config import ServiceConfig, default_config
 from cds_service.settings.live import LiveConfig
-from cds_service.settings.sites import ServiceConfig, default_config
 from cds_service.storage.tables import app_event, app_session, launch_state
 from explanations.judgement.assessment import Engine
 from smart_launch.launch.guard import origin_of

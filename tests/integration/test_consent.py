@@ -9,7 +9,7 @@ from builders import AS_OF, PATIENT, given, open_app, patient, prefetch_of
 from real_server import TOKEN, answering
 
 from cds_service.serving.engine import load_engine
-from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.settings.config import ServiceConfig, default_config
 from fhir_adapters.access.prefetch import templates
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings

@@ -30,7 +30,7 @@ from real_server import TOKEN, answer, answering
 from cds_service.commands.assess_files import assess_file
 from cds_service.commands.terminal import print_assessed
 from cds_service.serving.engine import load_engine
-from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters.resources.gathered import DISCHARGE
 from fhir_adapters.resources.validation import faults

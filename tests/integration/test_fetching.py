@@ -32,7 +32,7 @@ from msgspec import Raw
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
 from cds_service.hooks.access import may_be_read
-from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from explanations.words.gaps import gap_words
 from explanations.words.language import language

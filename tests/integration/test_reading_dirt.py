@@ -27,7 +27,7 @@ from builders import (
     resource,
 )  # fmt: skip
 
-from cds_service.settings.sites import ServiceConfig, default_config
+from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters.access.prefetch import local_template, templates
 from fhir_adapters.codesets.questions import screening_codes, targets

@@ -39,7 +39,8 @@ from ehr import (
 )
 
 from cds_service.storage import store as stores
-from cds_service.storage.store import open_store
+from cds_service.storage.opening import open_store
+from cds_service.storage.versions import upgrade
 
 POSITIVE = {"screening": json.loads(bundle(*given("PHQ-9, today: item 9 = 2, total = 9")))}
 
@@ -185,7 +186,7 @@ def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: P
     folder = tmp_path / "settings"
     kept = kept_in(store_url, folder)
     first = open_store(store_url)
-    first.upgrade()
+    upgrade(first)
     acknowledged: list[str] = []
     said: list[str] = []
 

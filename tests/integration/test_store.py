@@ -22,8 +22,11 @@ from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.keys.data_key import DataKey
 from cds_service.storage import app_store
 from cds_service.storage import store as stores
-from cds_service.storage.store import SCHEMA, Admission, CardRow, FeedbackRow, open_store, prepare
-from cds_service.storage.tables import launch_state
+from cds_service.storage.backup import restore_backup, write_backup
+from cds_service.storage.opening import open_store, prepare
+from cds_service.storage.store import Admission, CardRow, FeedbackRow
+from cds_service.storage.tables import SCHEMA, launch_state
+from cds_service.storage.versions import newest, revision, upgrade
 
 ME = EHR()
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -33,7 +36,7 @@ ITEM = {"outcome": "overridden", "outcomeTimestamp": "2026-11-25T10:00:00Z"}
 
 def ready(url: str):
     store = open_store(url)
-    store.upgrade()
+    upgrade(store)
     return store
 
 
@@ -257,15 +260,15 @@ def test_the_tables_that_migrations_make_are_those_of_the_code(store) -> None:
 
 def test_upgrading_again_changes_nothing(store) -> None:
     store.write_answer(NOW, "north", {"a": 1}, [])
-    store.upgrade()
+    upgrade(store)
 
-    assert store.revision() == stores.newest()
+    assert revision(store) == newest()
     assert [r["event"] for r in store.rows(stores.answer)] == [{"a": 1}]
 
 
 def test_sqlite_is_made_at_the_start_and_postgresql_asks_for_the_upgrade(store_url: str) -> None:
     if store_url.startswith("sqlite"):
-        assert prepare(store_url).revision() == stores.newest()
+        assert revision(prepare(store_url)) == newest()
         return
     with pytest.raises(ConfigError, match="mhcds db upgrade"):
         prepare(store_url)
@@ -298,7 +301,7 @@ def test_a_backup_of_either_kind_goes_into_either_kind(store, into: str, tmp_pat
     before, file = filled(store), tmp_path / "backup.gz"
     target = ready(f"sqlite:///{tmp_path / 'other.db'}" if into == "sqlite" else postgres.new_database())
 
-    assert store.backup(file) == target.restore(file) == sum(len(rows) for rows in before.values())
+    assert write_backup(store, file) == restore_backup(target, file) == sum(len(rows) for rows in before.values())
 
     assert {table.name: target.rows(table) for table in SCHEMA.sorted_tables} == before
     assert target.write_answer(NOW, "north", {}, []) == 2  # numbers go on
@@ -312,15 +315,15 @@ def test_many_rows_are_backed_up_however_long_a_statement_takes(store, tmp_path:
     with store.transaction(patient=True) as connection:
         if store.engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_sleep(2.5)"))  # a statement of a call is cut off after two seconds
-    assert store.backup(tmp_path / "b.gz") == 5001
+    assert write_backup(store, tmp_path / "b.gz") == 5001
 
 
 def test_a_backup_is_restored_into_an_empty_store_alone_and_whole_or_not_at_all(store, tmp_path: Path) -> None:
     filled(store)
     file = tmp_path / "backup.gz"
-    store.backup(file)
+    write_backup(store, file)
     with pytest.raises(ConfigError, match="expected an empty store"):
-        store.restore(file)
+        restore_backup(store, file)
 
     lines = gzip.decompress(file.read_bytes()).splitlines()
     spoiled = {
@@ -332,13 +335,13 @@ def test_a_backup_is_restored_into_an_empty_store_alone_and_whole_or_not_at_all(
         "an unknown table": gzip.compress(b"\n".join([*lines, b'["users", {}]'])),
         "a row twice": gzip.compress(b"\n".join([*lines, lines[1]])),
         "an unknown column": gzip.compress(b"\n".join([lines[0], b'["answer", {"id": 1, "at": "x", "event": {}, "more": 1}]'])),
-        "another version": gzip.compress(b"\n".join([lines[0].replace(stores.newest().encode(), b"0000"), *lines[1:]])),
+        "another version": gzip.compress(b"\n".join([lines[0].replace(newest().encode(), b"0000"), *lines[1:]])),
     }  # fmt: skip
     for name, content in spoiled.items():
         (tmp_path / "spoiled.gz").write_bytes(content)
         target = ready(f"sqlite:///{tmp_path / name}.db")
         with pytest.raises((ConfigError, StoreUnavailable)):
-            target.restore(tmp_path / "spoiled.gz")
+            restore_backup(target, tmp_path / "spoiled.gz")
         assert all(target.rows(table) == [] for table in SCHEMA.sorted_tables), name
         target.close()
 
@@ -347,7 +350,7 @@ def test_a_backup_never_overwrites_a_file(store, tmp_path: Path) -> None:
     (tmp_path / "there.gz").write_bytes(b"precious")
 
     with pytest.raises(ConfigError, match="expected a new file"):
-        store.backup(tmp_path / "there.gz")
+        write_backup(store, tmp_path / "there.gz")
     assert (tmp_path / "there.gz").read_bytes() == b"precious"
 
 
@@ -357,7 +360,7 @@ def test_the_commands_upgrade_back_up_and_restore(store_url: str, tmp_path: Path
     settings(there, service=kept_in(postgres.new_database(), there))
 
     up = mhcds("db", "upgrade", "--config", str(here))
-    assert (up.returncode, up.stdout) == (0, f"Tables: version none before, {stores.newest()} now.\n"), up.stderr
+    assert (up.returncode, up.stdout) == (0, f"Tables: version none before, {newest()} now.\n"), up.stderr
     store = open_store(store_url)
     before = filled(store)
     assert mhcds("db", "backup", "--config", str(here), str(file)).returncode == 0

@@ -14,7 +14,8 @@ from builders import AS_OF, patient, record_of
 from real_server import TOKEN, answering, dropping, losing_the_answer, passing_over_conditions
 
 from cds_service.storage.app_store import AppRows
-from cds_service.storage.store import open_store
+from cds_service.storage.opening import open_store
+from cds_service.storage.versions import upgrade
 from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, slots_of
 from fhir_adapters.writing.confirmed import FhirWriter
 from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
@@ -40,7 +41,7 @@ class Clock:
 @pytest.fixture
 def store(store_url: str):
     found = open_store(store_url)
-    found.upgrade()
+    upgrade(found)
     yield AppRows(found)
     found.close()
 

@@ -10,8 +10,8 @@ from ehr import app_of, settings
 
 from cds_service.errors import ConfigError
 from cds_service.settings import live as live_config
+from cds_service.settings.config import load_config
 from cds_service.settings.live import LiveConfig
-from cds_service.settings.sites import load_config
 from smart_launch.oauth.own_keys import new_pem
 from smart_launch.settings import ClientAuthentication
 

@@ -1,0 +1,186 @@
+"""All settings of a deployment as one value, from a folder of TOML files.
+
+`service.toml` holds what applies to every site; `sites/*.toml` is one customer each. Without a folder there is one
+site with the defaults written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from cds_service.errors import ConfigError
+from cds_service.keys.data_key import DataKey
+from cds_service.settings import deployment as settings
+from cds_service.settings import smart as smart_settings
+from cds_service.settings.deployment import (
+    DEFAULT_BODY_BYTES,
+    LEAST_BODY_BYTES,
+    MOST_BODY_BYTES,
+    Limits,
+    ServiceFile,
+    Tls,
+)
+from cds_service.settings.files import read_toml
+from cds_service.settings.issuers import Issuer, clashes
+from cds_service.settings.sites import SiteConfig, load_site
+from explanations.words.notices import NoticeSettings
+from fhir_adapters.access.addresses import is_loopback_host, same_base
+from models.inputs.outcomes import Outcome
+from models.reports.card import LocalSections
+from smart_launch.oauth.own_keys import OwnKeys
+from smart_launch.settings import Registration
+
+DEFAULT_SITE = "default"
+MODEL_CARD = "model-card.toml"
+
+
+CardFile = msgspec.defstruct(
+    "CardFile",
+    [(o.name.lower(), LocalSections, msgspec.field(default_factory=LocalSections, name=o.value)) for o in Outcome],
+    forbid_unknown_fields=True,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ServiceConfig:
+    """Everything that a deployment sets. One loading of the files is one value, equal to no other.
+
+    mode: "demo" lets everyone on this machine call, and no file can set it.
+    address: what clients' tokens name as aud, before the path; None where nothing is served.
+    store: URL of the database; None for a temporary one. data_key: None for one beside a SQLite file.
+    smart_keys: our keys as a SMART client; None for ones beside a SQLite file.
+    models: folder of the models; None: those shipped.
+    model_cards: outcome -> what the deployment says on that model's card.
+    """
+
+    sites: tuple[SiteConfig, ...]
+    mode: Literal["production", "development", "demo"] = "development"
+    address: str | None = None
+    body_bytes: int = DEFAULT_BODY_BYTES
+    limits: Limits = Limits()
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    tls: Tls | None = None
+    store: str | None = None
+    data_key: DataKey | None = None
+    smart_keys: OwnKeys | None = None
+    models: Path | None = None
+    model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
+
+    @property
+    def registrations(self) -> tuple[Registration, ...]:
+        """Our registrations for the SMART app at all sites."""
+        return tuple(entry for site in self.sites for entry in site.smart)
+
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """The issuer tables of all sites."""
+        return tuple(entry for site in self.sites for entry in site.issuers)
+
+    def check_host(self, host: str) -> None:
+        """Raises ConfigError unless that address may be listened on: beyond this machine only with a way to https."""
+        if is_loopback_host(host):
+            return
+        if self.mode != "production":
+            raise ConfigError(f"--host: expected a loopback address in {self.mode} mode; found {host}")
+        if self.tls is None and not self.trusted_proxies:
+            raise ConfigError(
+                f"--host {host}: expected [tls] or trusted_proxies in service.toml, since only https is answered"
+            )
+
+    def site_of(self, sites: tuple[str, ...], fhir_base: str | None) -> SiteConfig | None:
+        """The one of these sites that a call is for: the only one, or the only one that lists its FHIR server."""
+        candidates = [site for site in self.sites if site.id in sites]
+        if len(candidates) > 1 and fhir_base is not None:
+            candidates = [s for s in candidates if any(same_base(fhir_base, base) for base in s.reading.fhir_bases)]
+        return candidates[0] if len(candidates) == 1 else None
+
+    def site(self, identifier: str | None = None) -> SiteConfig:
+        """The site of that id, without one the first. Raises ConfigError for an unknown id."""
+        if identifier is None:
+            return self.sites[0]
+        site = next((s for s in self.sites if s.id == identifier), None)
+        if site is None:
+            known = ", ".join(s.id for s in self.sites)
+            raise ConfigError(f"there is no site {identifier}; expected one of: {known}")
+        return site
+
+
+def served_at(host: str, port: int) -> str:
+    """The address of a listening socket."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def default_config() -> ServiceConfig:
+    """One site, UTC, United States, thresholds of the models; no issuer, so every call is refused."""
+    return ServiceConfig(sites=(SiteConfig(id=DEFAULT_SITE, cards=NoticeSettings(zone=ZoneInfo("UTC"))),))
+
+
+def load_config(folder: Path, address: str | None = None, *, serving: bool = False) -> ServiceConfig:
+    """The settings in `folder`. Raises ConfigError with every problem, one a line.
+
+    address: the listening socket's, used in development where there is no `public_url`. serving: require what only a
+    service needs; it is required as well once a site names an issuer.
+    """
+    problems: list[str] = []
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: expected a folder with service.toml and sites/*.toml; found none")
+    main = folder / "service.toml"
+    service = (read_toml(main, ServiceFile, problems) if main.exists() else None) or ServiceFile()
+    development = service.mode == "development"
+    sandbox = service.allow_public_sandbox
+    if sandbox and not development:
+        problems.append(f'{main}: allow_public_sandbox: only with mode = "development"; remove it')
+    if not LEAST_BODY_BYTES <= service.body_bytes <= MOST_BODY_BYTES:
+        problems.append(
+            f"{main}: body_bytes: expected {LEAST_BODY_BYTES} to {MOST_BODY_BYTES}; found {service.body_bytes}"
+        )
+    paths = sorted((folder / "sites").glob("*.toml"))
+    if not paths:
+        problems.append(f"{folder / 'sites'}: expected one .toml file a site; found none")
+    sites = [s for path in paths if (s := load_site(path, problems, development=development, sandbox=sandbox))]
+    problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(sites)]
+    registered = [entry for site in sites for entry in site.smart]
+    url = settings.store_url(main, service, problems)
+    config = ServiceConfig(
+        sites=tuple(sites),
+        mode=service.mode,
+        address=settings.public_url(
+            main, service, address, problems, required=serving or bool(registered) or any(s.issuers for s in sites)
+        ),
+        body_bytes=service.body_bytes,
+        limits=settings.limits(main, service.limits, problems),
+        cors_origins=settings.origins(main, service, problems),
+        trusted_proxies=settings.proxies(main, service, problems),
+        tls=settings.tls(main, service, problems),
+        store=url,
+        data_key=settings.data_key(main, service, url, problems),
+        smart_keys=smart_settings.keys(main, service, url, registered, problems),
+        models=None if service.models is None else folder / service.models,
+        model_cards=_model_cards(folder / MODEL_CARD, problems),
+    )
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _conflicts(sites: Sequence[SiteConfig]) -> Iterator[str]:
+    """What is wrong between sites: ids, issuers or registrations that clash."""
+    names = [site.id for site in sites]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        yield f"two files have the id {name}; give each site its own"
+    yield from clashes([e for s in sites for e in s.issuers], {s.id: s.reading.fhir_bases for s in sites})
+    yield from smart_settings.doubled([entry for site in sites for entry in site.smart])
+
+
+def _model_cards(path: Path, problems: list[str]) -> dict[str, LocalSections]:
+    file = read_toml(path, CardFile, problems) if path.exists() else None
+    if file is None:
+        return {}
+    return {outcome: getattr(file, outcome.name.lower()) for outcome in Outcome}

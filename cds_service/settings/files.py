@@ -1,0 +1,26 @@
+"""TOML files into typed tables. Unknown keys are refused; every problem names file, key and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_toml(path: Path, shape: type[T], problems: list[str]) -> T | None:
+    """The file as a table of that shape; None when a problem was appended."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=shape)
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror})")
+    except UnicodeDecodeError:
+        problems.append(f"{path}: expected UTF-8 text; save the file as UTF-8")
+    except msgspec.ValidationError as error:
+        keys = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
+        problems.append(f"{path}: {error}; known keys: {keys}")
+    except msgspec.DecodeError as error:
+        problems.append(f"{path}: is not valid TOML: {error}")
+    return None
