@@ -23,7 +23,8 @@ from smart_launch.launch import begin as launch
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
-from smart_launch.pages import responses as pages
+from smart_launch.pages.blueprint import register as register_pages
+from smart_launch.pages.language import app_language
 from smart_launch.runtime import AppRuntime
 from smart_launch.settings import AppSettings, AppSite
 
@@ -43,6 +44,7 @@ def register(app: Flask, runtime: Runtime) -> None:
 
     whole = AppRuntime(
         settings=lambda: app_settings(runtime.config()),
+        language=app_language,
         engine=runtime.engine,
         store=AppRows(runtime.store),
         keys=_keys(runtime.config),
@@ -58,7 +60,7 @@ def register(app: Flask, runtime: Runtime) -> None:
     app.extensions["mhcds-smart"] = whole
     _below(app, lambda: urlsplit(runtime.config().address or NOWHERE).path)
     _limit(app)
-    pages.ready(
+    register_pages(
         app,
         whole,
         launch.create_blueprint(whole),

@@ -1,4 +1,4 @@
-"""What the shell gives to the app: settings, engine, words, store, a clock; put together once by `cds_service.app`."""
+"""What the shell gives to the app: settings, engine, languages, store, a clock; `cds_service.smart_app` makes it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from explanations.judgement.assessment import Engine
+from explanations.words.language import Language
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
@@ -21,11 +22,12 @@ from smart_launch.settings import AppSettings, Registration
 class AppRuntime:
     """One process of the app. `now` and `new_secret` are its only clock and randomness.
 
-    seal, unseal: with the deployment's key; unseal raises ValueError for what was not sealed with it. topic_of: the
-    topic of the card of ours that an appContext names, when it is for this site and patient, else None.
+    language: of a locale. seal, unseal: with the deployment's key; unseal raises ValueError for what was not sealed
+    with it. topic_of: the topic of our card that an appContext names, when it is for this site and patient, else None.
     """
 
     settings: Callable[[], AppSettings]
+    language: Callable[[str], Language]
     engine: Engine
     store: AppStore
     keys: Callable[[], OwnKeys]
@@ -40,7 +42,7 @@ class AppRuntime:
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
 
     def token_endpoint(self, registration: Registration) -> TokenEndpoint:
-        """An EHR's token endpoint, as we use it now. Raises EhrFailed when its configuration cannot be had."""
+        """An EHR's token endpoint. Raises EhrFailed when its configuration cannot be read."""
         return TokenEndpoint(
             endpoints=self.discovery.endpoints(registration),
             registration=registration,
@@ -54,5 +56,5 @@ class AppRuntime:
 
 
 def digest(secret: str) -> str:
-    """What is kept of a secret that a browser holds: 64 hex digits."""
+    """What we store of a secret that a browser holds: 64 hex digits."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -22,6 +21,7 @@ from werkzeug.serving import make_server
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
 from explanations.words import gaps
+from explanations.words.language import Language
 from explanations.words.notice_list import notices
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.facts import Consent, Unknown
@@ -30,7 +30,8 @@ from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds
 from smart_launch.chart import routes as app_pages
-from smart_launch.chart.person import Person
+from smart_launch.chart.banner import patient_banner
+from smart_launch.chart.patient import PatientDetails
 from smart_launch.chart.reading import Reading
 from smart_launch.chart.summary import Summary, summary_of
 from smart_launch.errors import SmartError
@@ -43,13 +44,15 @@ from smart_launch.forms.writing import Outcome
 from smart_launch.launch import begin as launch_routes
 from smart_launch.launch.guard import OpenLaunch, render
 from smart_launch.oauth.scopes import default_scopes
-from smart_launch.pages import messages
-from smart_launch.pages import responses as pages
+from smart_launch.pages.blueprint import register
 from smart_launch.pages.error_words import WORDS
+from smart_launch.pages.language import app_language
+from smart_launch.pages.responses import error_page, page
 from smart_launch.session.sessions import LaunchContext, Session, User
 from smart_launch.settings import AppSettings, AppSite, Registration
 
 ENGINE = load_engine()
+ENGLISH = app_language()
 ZONE = ZoneInfo("America/New_York")
 LOW, HIGH = BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001}), BandThresholds(by_outcome={"depression": 0.999, "suicidal-ideation": 0.999})  # fmt: skip
 MARGUERITE = Identity(name="Okafor, Marguerite", birth_date=date(1965, 3, 4), gender="female", identifier="MRN 0044471")
@@ -211,7 +214,7 @@ def opened_for(made: Look, settings: NoticeSettings) -> OpenLaunch:
         started=int(AS_OF.timestamp()) - made.open_for,
     )
     site = AppSite(id="clinic", reading=ReadSettings(zone=ZONE), notices=settings, registrations=(registration,))
-    return OpenLaunch(session=session, site=site, registration=registration, expires_in=900)
+    return OpenLaunch(session=session, site=site, registration=registration, say=ENGLISH, expires_in=900)
 
 
 def summary(name: str) -> Summary:
@@ -219,39 +222,40 @@ def summary(name: str) -> Summary:
     return summary_of(*look(name))
 
 
-def flask_app(language: str = messages.ENGLISH, folder: Path = messages.FOLDER) -> Flask:
+def flask_app(say: Language = ENGLISH) -> Flask:
     """All pages of the app that need no EHR, with the headers that they have."""
     settings = AppSettings(sites=(), address="http://127.0.0.1")
     runtime = SimpleNamespace(
         settings=lambda: settings,
+        language=lambda _locale: say,
         now=lambda: AS_OF.astimezone(UTC),
         seconds=lambda: int(AS_OF.timestamp()),
     )
     flask = Flask(__name__)
-    for part in (app_pages, form_pages, launch_routes):
-        flask.register_blueprint(part.create_blueprint(runtime))
-    common = pages.create_blueprint(runtime, language, folder)
-    pages.with_error_pages(common)
-    flask.register_blueprint(common)
+    register(flask, runtime, *(part.create_blueprint(runtime) for part in (app_pages, form_pages, launch_routes)))
     for rule, view in ROUTES.items():
-        flask.add_url_rule(f"/smart/look/{rule}", rule, view)
-    flask.add_url_rule("/smart/look/entry/<step>", "entry", lambda step: ENTRY[step](runtime, look("bare")[1]))
+        flask.add_url_rule(f"/smart/look/{rule}", rule, partial(view, runtime))
+    bare = replace(look("bare")[1], say=say)
+    flask.add_url_rule("/smart/look/entry/<step>", "entry", lambda step: ENTRY[step](runtime, bare))
     return flask
 
 
-def shown(template: str) -> Callable[[str], Response]:
-    def view(name: str) -> Response:
+def shown(template: str) -> Callable[..., Response]:
+    def view(app, name: str) -> Response:
         reading, launch = look(name)
+        launch = replace(launch, say=app.language("en"))
         return render(launch, template, summary=summary_of(reading, launch))
 
     return view
 
 
-def failed(code: str) -> Response:
-    return pages.error_page(SmartError("made", code, 400))
+def failed(app, code: str) -> Response:
+    return error_page(app, SmartError("made", code, 400))
 
 
-WHO = Person(identity=MARGUERITE, age_years=61, deceased=False, mark="m")
+WHO = PatientDetails(
+    banner=patient_banner(MARGUERITE, 61, ENGLISH, deceased=False), age_years=61, deceased=False, mark="m"
+)
 PHQ9 = form_named("phq-9")
 
 
@@ -311,10 +315,10 @@ ENTRY: dict[str, Callable[..., Response]] = {
 ROUTES: dict[str, Callable[..., Response]] = {
     "summary/<name>": shown("summary.html"),
     "print/<name>": shown("print.html"),
-    "thanks": lambda: render(look("bare")[1], "thanks.html"),
-    "closed": lambda: pages.page("closed.html"),
-    "choose": lambda: pages.page("choose.html", choices=[("Northside Clinic", "a" * 16), ("Harbour Hospital", "b" * 16)]),
-    "window": lambda: pages.page("window.html", window_url="/smart/launch?iss=x&launch=y"),
+    "thanks": lambda app: render(replace(look("bare")[1], say=app.language("en")), "thanks.html"),
+    "closed": lambda app: page(app.language("en"), "closed.html"),
+    "choose": lambda app: page(app.language("en"), "choose.html", choices=[("Northside Clinic", "a" * 16), ("Harbour Hospital", "b" * 16)]),
+    "window": lambda app: page(app.language("en"), "window.html", window_url="/smart/launch?iss=x&launch=y"),
     "error/<code>": failed,
 }  # fmt: skip
 PAGES = (

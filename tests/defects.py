@@ -116,7 +116,7 @@ DEFECTS = (
     Defect("a session that is not used stays open", "smart_launch/launch/guard.py", "min(stored.used + registration.idle_s, stored.started + registration.absolute_s)", "stored.started + registration.absolute_s", (SMART,)),
     Defect("a refresh token is used by every request", "smart_launch/launch/refresh.py", "    if not app.store.claim(", "    if False and not app.store.claim(", (SMART,)),
     Defect("refreshing may change the patient", "smart_launch/launch/refresh.py", 'if response.context.get("patient") not in (None, session.context.patient):', "if False:", (SMART,)),
-    Defect("any page may frame the app", "smart_launch/pages/responses.py", "        return registration.frame_ancestors", '        return ("*",)', (SMART,)),
+    Defect("any page may frame the app", "smart_launch/pages/headers.py", "        return registration.frame_ancestors", '        return ("*",)', (SMART,)),
     Defect("cookies are not partitioned", "smart_launch/session/cookies.py", 'response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None", partitioned=True)', 'response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None")', (SMART,)),
     Defect("closing keeps the tokens", "smart_launch/chart/routes.py", "        give_back(app, launch)\n", "", (SMART,)),
     Defect("rights on part of a type count as all", "smart_launch/chart/reading.py", "return _with_partial_rights(found, session.scopes)", "return found", (SMART,)),

@@ -32,7 +32,8 @@ from smart_launch.forms import form_routes as form_pages
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
-from smart_launch.pages import responses as pages
+from smart_launch.pages.blueprint import register
+from smart_launch.pages.language import app_language
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION
 from smart_launch.session.sessions import LaunchContext, Session, User
@@ -136,7 +137,8 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
         clock = [AS_OF]
         runtime = AppRuntime(
             settings=lambda: AppSettings(sites=(site,), address=ADDRESS, local=True),
-            engine=lambda _thresholds: Engine(),
+            language=app_language,
+            engine=Engine(),
             store=AppRows(kept),
             keys=OwnKeys,
             discovery=Discovery(local=lambda: True),
@@ -150,7 +152,7 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
             new_secret=lambda: f"{next(secrets):043d}",
         )
         app = Flask("test")
-        pages.ready(app, runtime, app_pages.create_blueprint(runtime), form_pages.create_blueprint(runtime))
+        register(app, runtime, app_pages.create_blueprint(runtime), form_pages.create_blueprint(runtime))
         made = Desk(
             server=server,
             store=AppRows(kept),

@@ -11,11 +11,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from explanations.words import language
-from smart_launch.pages import messages
+from explanations.words import language as explanations
+from smart_launch.pages import language as app
 
 LANGUAGE = "eo"
-TEMPLATES = tuple(module.FOLDER / f"{module.DOMAIN}.pot" for module in (messages, language))
+TEMPLATES = tuple(module.FOLDER / f"{module.DOMAIN}.pot" for module in (app, explanations))
 PLACE = re.compile(r"%\([a-z_]+\)s|\{[a-z_]+\}|<[^>]+>")
 
 

@@ -127,9 +127,9 @@ class Language:
 
 
 @cache
-def language(locale: str = ENGLISH, folder: Path = FOLDER) -> Language:
+def language(locale: str = ENGLISH, folder: Path = FOLDER, domain: str = DOMAIN) -> Language:
     """The language of a locale; English where it has no catalogue."""
-    catalogue = gettext.translation(DOMAIN, localedir=folder, languages=[locale], fallback=True)
+    catalogue = gettext.translation(domain, localedir=folder, languages=[locale], fallback=True)
     known = isinstance(catalogue, gettext.GNUTranslations)
     return Language(locale=locale if known else ENGLISH, catalogue=catalogue)
 

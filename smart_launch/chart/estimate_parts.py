@@ -14,7 +14,6 @@ from explanations.words.notices import NoticeSettings
 from explanations.words.outcomes import OUTCOME_WORDS
 from models.scoring.risk import NotScored
 from smart_launch.pages.markdown import line
-from smart_launch.pages.messages import gettext as _
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,4 +87,4 @@ def outcomes_of(assessment: Assessment, say: Language) -> tuple[OpinionTopic, ..
     """The outcomes that an estimate was made of, and the page itself."""
     made = [score.outcome for score in assessment.scores if not isinstance(score, NotScored)]
     estimates = (OpinionTopic(code=code, words=say(OUTCOME_WORDS[code].estimate)) for code in made)
-    return (*estimates, OpinionTopic(code="page", words=_("This page")))
+    return (*estimates, OpinionTopic(code="page", words=say("This page")))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from explanations.words.language import later
 from explanations.words.lines import Line, LineRole, block
 from explanations.words.notice_list import crisis_line
 from explanations.words.notices import Notice, basis_words
@@ -20,8 +21,6 @@ from smart_launch.chart.reading import Reading, may
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.oauth import scopes
 from smart_launch.pages.markdown import html, line
-from smart_launch.pages.messages import gettext as _
-from smart_launch.pages.messages import later
 
 ADULT = 18
 # A longer list is cut, and the rest folded.
@@ -90,7 +89,7 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[Action, ...], cr
     shown, folded = _parted(notice)
     return Finding(
         topic=notice.topic.value,
-        word=launch.site.notices.say(SPEC_OF[notice.topic].word),
+        word=launch.say(SPEC_OF[notice.topic].word),
         edge=EDGES[notice.urgency],
         summary=notice.summary,
         heading=notice.heading,
@@ -99,7 +98,7 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[Action, ...], cr
         more_count=len(folded),
         consider_heading=notice.consider_heading,
         consider=tuple(line(text) for text in notice.consider),
-        basis=line(basis_words(notice.basis, launch.site.notices.say)),
+        basis=line(basis_words(notice.basis, launch.say)),
         actions=buttons,
         crisis=crisis,
         came_from=launch.session.context.topic == notice.topic.value,
@@ -110,7 +109,7 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[Action, ...], cr
 def actions(listed: Iterable[PageAction], chart: PatientRecord, launch: OpenLaunch) -> tuple[Action, ...]:
     """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
     usable = [action for action in listed if _usable(action, chart, launch)]
-    return tuple(Action(label=_(LABELS[action]), path=action.value) for action in usable)
+    return tuple(Action(label=launch.say(LABELS[action]), path=action.value) for action in usable)
 
 
 def _usable(action: PageAction, chart: PatientRecord, launch: OpenLaunch) -> bool:
@@ -168,11 +167,12 @@ WRITE_WORDS = {
 def not_granted(launch: OpenLaunch) -> tuple[str, ...]:
     """What the chart did not allow of what was asked, in a sentence each for reading and for writing."""
     lacking = scopes.not_granted(launch.session.requested_scopes, launch.session.scopes)
-    read = [_(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == scopes.READ]
-    write = [_(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != scopes.READ]
+    say = launch.say
+    read = [say(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == scopes.READ]
+    write = [say(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != scopes.READ]
     said = []
     if read:
-        said.append(_("The chart did not allow this app to read: {parts}.").format(parts=", ".join(read)))
+        said.append(say("The chart did not allow this app to read: {parts}.", parts=", ".join(read)))
     if write:
-        said.append(_("The chart did not allow this app to write: {parts}.").format(parts=", ".join(write)))
+        said.append(say("The chart did not allow this app to write: {parts}.", parts=", ".join(write)))
     return tuple(said)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from explanations.words.language import later
 from models.inputs.outcomes import OUTCOMES
 from smart_launch.errors import NotAllowed
-from smart_launch.pages.messages import later
 
 CHOICES = ("useful", "wrong", "near-miss")
 REASON_WORDS = {

@@ -12,7 +12,7 @@ from smart_launch.errors import EhrFailed
 from smart_launch.launch.guard import OpenLaunch, load_session, open_form, open_launch, render
 from smart_launch.pages.ehr_style import Styles
 from smart_launch.pages.responses import page
-from smart_launch.pages.waiting import in_its_time
+from smart_launch.pages.streaming import stream_if_slow
 from smart_launch.records import record_event
 from smart_launch.runtime import AppRuntime
 from smart_launch.session.cookies import SESSION, drop_cookie
@@ -26,12 +26,12 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     @blueprint.get("/<launch_id>/")
     def summary(launch_id: str) -> Response:
         launch = open_launch(app, launch_id)
-        return in_its_time(lambda: shown(app, launch, "summary.html"))
+        return stream_if_slow(app, launch.say, lambda: shown(app, launch, "summary.html"))
 
     @blueprint.get("/<launch_id>/print")
     def printable(launch_id: str) -> Response:
         launch = open_launch(app, launch_id)
-        return in_its_time(lambda: shown(app, launch, "print.html"))
+        return stream_if_slow(app, launch.say, lambda: shown(app, launch, "print.html"))
 
     @blueprint.get("/<launch_id>/ehr.css")
     def ehr_style(launch_id: str) -> Response:
@@ -60,7 +60,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         give_back(app, launch)
         app.store.end_session(launch_id, "closed")
         record_event(app, launch.session, "closed")
-        answer = page("closed.html")
+        answer = page(launch.say, "closed.html")
         drop_cookie(answer, SESSION)
         return answer
 

@@ -15,19 +15,18 @@ from markupsafe import Markup
 from explanations.words.availability import AvailableRow, availability, withheld_words
 from explanations.words.gaps import gap_words
 from explanations.words.help_lines import GuidelineLink, guidelines
-from explanations.words.language import Language
+from explanations.words.language import Language, later
 from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
 from explanations.words.notice_list import history_apart
 from explanations.words.notices import PARTS
 from explanations.words.other_results import other_results
-from explanations.words.phrasebook import day, long_day
 from explanations.words.topics import PageAction
 from fhir_adapters.facts import Consent, PatientRecord
 from fhir_adapters.gaps import Cause
 from fhir_adapters.resources.gathered import MEDICATIONS
-from fhir_adapters.resources.identity import Identity
 from models.rules.findings import Topic, Urgency
 from models.scoring.risk import RiskScore
+from smart_launch.chart.banner import PatientBanner, patient_banner
 from smart_launch.chart.estimate_parts import Estimate, OpinionTopic, estimates_of, outcomes_of
 from smart_launch.chart.findings import Action, Finding, about_safety, actions, findings_of, not_granted
 from smart_launch.chart.opinions import REASON_WORDS
@@ -35,21 +34,8 @@ from smart_launch.chart.reading import Reading
 from smart_launch.chart.trends import Trend, trends_of
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import line
-from smart_launch.pages.messages import gettext as _
-from smart_launch.pages.messages import later
 
 PACKAGE = "mental-health-cds"
-GENDERS = {"female": later("female"), "male": later("male"), "other": later("other"), "unknown": later("unknown")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """Who the patient is, as the banner says it. None: not recorded, or not to be read."""
-
-    name: str | None
-    born: str | None
-    gender: str | None
-    identifier: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +67,7 @@ class Summary:
     where bipolar disorder is recorded. outcomes, reasons: what an opinion may be about, and why, as (code, words).
     """
 
-    who: Who
+    who: PatientBanner
     read_at: str
     lead: Lead | None
     kept: bool = False
@@ -117,11 +103,11 @@ def others_of(chart: PatientRecord, say: Language) -> tuple[Other, ...]:
 
 def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     """The page of a reading."""
-    assessment, chart, say = reading.assessment, reading.assessment.chart, launch.site.notices.say
-    who = who_of(reading.identity, chart.age_years, deceased=chart.deceased)
-    read_at = moment(reading.at, launch.site.notices.zone)
+    assessment, chart, say = reading.assessment, reading.assessment.chart, launch.say
+    who = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
+    read_at = moment(reading.at, launch.site.notices.zone, say)
     if chart.consent in KEPT:
-        lead = Lead(headline=_(KEPT[chart.consent]), lines=(_("Nothing of the chart was read."), _(LOOK_THERE)))
+        lead = Lead(headline=say(KEPT[chart.consent]), lines=(say("Nothing of the chart was read."), say(LOOK_THERE)))
         return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
     note = "" if chart.deceased else treatment_note(chart, say)
     bipolar = chart.bipolar_disorder is not None
@@ -149,7 +135,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if chart.medicines else (),
         guidelines=_guidelines(reading, launch),
         outcomes=outcomes_of(assessment, say),
-        reasons=tuple((code, _(words)) for code, words in REASON_WORDS.items()),
+        reasons=tuple((code, say(words)) for code, words in REASON_WORDS.items()),
         versions=_versions(reading),
     )
 
@@ -167,17 +153,17 @@ LOOK_THERE = later(
 
 def _lead(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Lead | None:
     """What is said where there are no findings, and of a patient who has died. Nothing here reassures."""
-    chart = reading.assessment.chart
+    chart, say = reading.assessment.chart, launch.say
     if chart.deceased:
-        return Lead(headline=_("The patient is recorded as deceased."), lines=(_("No estimate is made."),))
+        return Lead(headline=say("The patient is recorded as deceased."), lines=(say("No estimate is made."),))
     if reading.notices:
         return None
     return Lead(
-        headline=_("Only history to show from what was read.")
+        headline=say("Only history to show from what was read.")
         if only_history
-        else _("Nothing to show from what was read."),
+        else say("Nothing to show from what was read."),
         lines=(
-            _("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
+            say("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
         ),
         actions=actions((PageAction.WHOLE_FORM,), chart, launch),
     )
@@ -187,7 +173,7 @@ def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
     """`Not read: medicines (the chart did not answer).` What a finding names already is not said twice."""
     named = any(notice.topic is Topic.COULD_NOT_ASSESS for notice in reading.notices)
     return tuple(
-        _("Not read: {part} ({reason}).").format(part=PARTS.get(gap.what, gap.what), reason=gap_words(gap.reason, say))
+        say("Not read: {part} ({reason}).", part=PARTS.get(gap.what, gap.what), reason=gap_words(gap.reason, say))
         for gap in reading.assessment.chart.unknown
         if not (named and gap.needed)
     )
@@ -205,20 +191,10 @@ def _guidelines(reading: Reading, launch: OpenLaunch) -> tuple[GuidelineLink, ..
     return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
 
 
-def who_of(known: Identity, age: int | None, *, deceased: bool) -> Who:
-    """An identity as the banner says it; the age of who has died is left out."""
-    born = None
-    if known.birth_date:
-        born = long_day(known.birth_date)
-        born = f"{born} ({age})" if age is not None and not deceased else born
-    gender = GENDERS.get(known.gender or "")
-    return Who(name=known.name, born=born, gender=_(gender) if gender else known.gender, identifier=known.identifier)
-
-
-def moment(at: datetime, zone: tzinfo) -> str:
+def moment(at: datetime, zone: tzinfo, say: Language) -> str:
     """`23 Nov 2026, 10:12 EST`: a moment at the site."""
     local = at.astimezone(zone)
-    return f"{day(local.date())}, {local:%H:%M} {local.tzname() or ''}".rstrip()
+    return f"{say.day(local.date())}, {local:%H:%M} {local.tzname() or ''}".rstrip()
 
 
 def _versions(reading: Reading) -> tuple[str, ...]:

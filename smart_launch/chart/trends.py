@@ -13,7 +13,6 @@ from explanations.words.trends import TrendRow, title_words, trend_rows, trend_s
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.resources.gathered import LOCAL_SCREENING, QUESTIONNAIRES, REST, SCREENING
 from smart_launch.chart.estimate_parts import drawn
-from smart_launch.pages.messages import gettext as _
 
 SOURCES = (SCREENING, QUESTIONNAIRES, LOCAL_SCREENING, REST)
 
@@ -45,11 +44,11 @@ def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -
     sentence = "" if unread and not timeline.points else trend_sentence(timeline, say)
     return Trend(
         name=name,
-        title=_("{instrument} over time").format(instrument=title_words(timeline, say)),
+        title=say("{instrument} over time", instrument=title_words(timeline, say)),
         sentence=sentence,
         wide=drawn(trend(timeline, WIDE, name, say)),
         narrow=drawn(trend(timeline, NARROW, name, say)),
         rows=trend_rows(timeline, say),
         has_item_9=timeline.has_item_9,
-        unread=_("Not all results could be read.") if unread else "",
+        unread=say("Not all results could be read.") if unread else "",
     )

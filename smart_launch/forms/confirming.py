@@ -16,11 +16,10 @@ from typing import Any
 
 from flask import Response
 
-from explanations.words.phrasebook import day
 from fhir_adapters.errors import NotAuthorized
 from fhir_adapters.writing.completed import Occasion, Slot, author_of
 from fhir_adapters.writing.confirmed import FhirWriter
-from smart_launch.chart.person import Person, person
+from smart_launch.chart.patient import PatientDetails, read_patient
 from smart_launch.chart.reading import may
 from smart_launch.errors import EhrFailed, NotAllowed
 from smart_launch.forms.answers import help_of
@@ -48,7 +47,7 @@ class Entry:
         return {"submission": self.submission, "at": str(self.at), "who": self.who}
 
 
-def new_entry(app: AppRuntime, shown: Person) -> Entry:
+def new_entry(app: AppRuntime, shown: PatientDetails) -> Entry:
     """A new submission, entered now."""
     return Entry(submission=app.new_secret(), at=app.seconds(), who=shown.mark)
 
@@ -85,7 +84,7 @@ def author(launch: OpenLaunch) -> str | None:
     return author_of(launch.session.fhir_user)
 
 
-def why_not(launch: OpenLaunch, kind: str, shown: Person, *, adults: bool) -> str | None:
+def why_not(launch: OpenLaunch, kind: str, shown: PatientDetails, *, adults: bool) -> str | None:
     """Why nothing of this type can be entered here; None when it can."""
     if shown.deceased:
         return "deceased"
@@ -97,12 +96,12 @@ def why_not(launch: OpenLaunch, kind: str, shown: Person, *, adults: bool) -> st
     return None if author(launch) else "no-author"
 
 
-def refuse(launch: OpenLaunch, reason: str, shown: Person) -> Response:
+def refuse(launch: OpenLaunch, reason: str, shown: PatientDetails) -> Response:
     """The page that says why nothing can be entered."""
     return render(launch, "no_form.html", reason=reason, person=shown)
 
 
-def ways_of(app: AppRuntime, launch: OpenLaunch, shown: Person, who: str) -> Ways:
+def ways_of(app: AppRuntime, launch: OpenLaunch, shown: PatientDetails, who: str) -> Ways:
     """With what this session writes. `shown` was read for this request, `who` is of the patient on the page before it.
 
     They must be the same (SMART-072).
@@ -125,7 +124,7 @@ def ways_of(app: AppRuntime, launch: OpenLaunch, shown: Person, who: str) -> Way
 
 
 def write_it(
-    app: AppRuntime, launch: OpenLaunch, shown: Person, what: str, slots: Sequence[Slot], entry: Entry
+    app: AppRuntime, launch: OpenLaunch, shown: PatientDetails, what: str, slots: Sequence[Slot], entry: Entry
 ) -> Outcome:
     """Writes a submission; what became of it is on record before the page leaves."""
     key = key_of(launch.session.launch_id, entry.submission)
@@ -150,7 +149,7 @@ def record(app: AppRuntime, launch: OpenLaunch, event: str, done: Outcome) -> No
 def show_outcome(
     app: AppRuntime,
     launch: OpenLaunch,
-    shown: Person,
+    shown: PatientDetails,
     submission: str,
     done: Outcome,
     **more: Any,  # noqa: ANN401  # what the template takes
@@ -168,7 +167,7 @@ def show_outcome(
         submission=submission,
         person=shown,
         sent_at=f"{sent:%H:%M}",
-        sent_on=day(sent.date()),
+        sent_on=launch.say.day(sent.date()),
         can_undo=bool(done.left) and changeable and in_time,
         assess=allowed("Task", "c"),
         help=help_of(launch.site.notices, app.now().astimezone(launch.site.reading.zone).date()),
@@ -176,18 +175,18 @@ def show_outcome(
     )
 
 
-def with_person(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, Person]:
+def with_person(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, PatientDetails]:
     """The patient as the chart has them now; with a new token when the server no longer takes the old one (SMART-082).
 
     Raises EhrFailed.
     """
     try:
-        return launch, person(launch, app.now())
+        return launch, read_patient(launch, app.now())
     except NotAuthorized as error:
         if launch.session.refresh_token is None:
             raise EhrFailed("chart: the token is no longer taken", "no-chart") from error
     again = replace(launch, session=refresh_session(app, launch.registration, launch.session))
     try:
-        return again, person(again, app.now())
+        return again, read_patient(again, app.now())
     except NotAuthorized as error:
         raise EhrFailed("chart: a new token is not taken either", "no-chart") from error

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 
 from fhir_adapters.writing.completed import slots_of
 from fhir_adapters.writing.questionnaires import Answers
-from smart_launch.chart.person import Person
+from smart_launch.chart.patient import PatientDetails
 from smart_launch.errors import NotAllowed, SmartError
 from smart_launch.forms import task_routes as task_pages
 from smart_launch.forms.answers import (
@@ -84,7 +84,7 @@ def entering(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
 
 
 def form_page(
-    app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: Person, *, checked: bool = False
+    app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: PatientDetails, *, checked: bool = False
 ) -> Response:
     """The form with what was answered so far; open questions are named once it was `checked`."""
     problems = answers.open if checked else ()
@@ -122,13 +122,13 @@ def reviewing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     )
 
 
-def about(app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: Person) -> dict[str, Any]:
+def about(app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: PatientDetails) -> dict[str, Any]:
     """What review and result show of the answers beside them."""
     return {
         "form": answers.form,
         "person": shown,
         "author": author(launch),
-        "safety": safety_of(answers, launch.site.notices.say),
+        "safety": safety_of(answers, launch.say),
         "help": help_of(launch.site.notices, app.now().astimezone(launch.site.reading.zone).date()),
     }
 
@@ -152,7 +152,7 @@ def writing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
         entry.submission,
         done,
         form=answers.form,
-        safety=safety_of(answers, launch.site.notices.say),
+        safety=safety_of(answers, launch.say),
         kept=fields_of(answers) | entry.fields(),
     )
 

@@ -6,8 +6,7 @@ from datetime import date
 
 from flask import Blueprint, Response, request
 
-from explanations.words.phrasebook import day
-from smart_launch.chart.person import Person
+from smart_launch.chart.patient import PatientDetails
 from smart_launch.chart.reading import may
 from smart_launch.forms.confirming import (
     author,
@@ -51,7 +50,7 @@ def entering(app: AppRuntime, launch: OpenLaunch, follow_up: FollowUp) -> Respon
     return refuse(launch, reason, shown) if reason else choices(launch, follow_up, shown)
 
 
-def choices(launch: OpenLaunch, follow_up: FollowUp, shown: Person, *, checked: bool = False) -> Response:
+def choices(launch: OpenLaunch, follow_up: FollowUp, shown: PatientDetails, *, checked: bool = False) -> Response:
     """The choices with what was chosen so far."""
     lacking = checked and follow_up.days is None
     orders = may(launch.session)("ServiceRequest", "c")
@@ -83,7 +82,7 @@ def reviewing(app: AppRuntime, launch: OpenLaunch) -> Response:
         launch,
         "task_review.html",
         follow_up=follow_up,
-        end=day(date.fromisoformat(slots[0].resource["restriction"]["period"]["end"])),
+        end=launch.say.day(date.fromisoformat(slots[0].resource["restriction"]["period"]["end"])),
         kept=fields_of(follow_up) | entry.fields(),
         author=author(launch),
         person=shown,

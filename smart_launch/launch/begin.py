@@ -23,7 +23,7 @@ from smart_launch.launch.callback import NoCookie, finish
 from smart_launch.launch.parameters import parameter
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.scopes import configured_scopes, default_scopes
-from smart_launch.pages.responses import error_page, page
+from smart_launch.pages.responses import error_page, page, request_language
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, cookie, put_cookie
 from smart_launch.session.sessions import PendingLaunch
@@ -46,7 +46,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         try:
             return head_response() or finish(app)
         except NoCookie as error:
-            return error_page(error, window_url=error.launch_url)
+            return error_page(app, error, window_url=error.launch_url)
 
     @blueprint.get("/smart/jwks.json")
     def jwks() -> Response:
@@ -68,7 +68,11 @@ def begin(app: AppRuntime) -> BaseResponse:
     iss, handle, chosen = (parameter(name) for name in ("iss", "launch", "standalone"))
     if iss is None and handle is None and chosen is None:
         g.registration = None
-        return page("choose.html", choices=[(r.label, registration_key(r)) for r in standalone_registrations(app)])
+        return page(
+            request_language(app),
+            "choose.html",
+            choices=[(r.label, registration_key(r)) for r in standalone_registrations(app)],
+        )
     g.registration = registration = registration_for(app, iss, handle, chosen)
     browser = cookie(BROWSER)
     if browser is not None:
@@ -79,7 +83,7 @@ def begin(app: AppRuntime) -> BaseResponse:
         return try_cookie(secret)
     if browser is None and parameter("tried") is not None:
         # The frame did not keep the cookie: the same launch, in a window of its own (SMART-093).
-        return page("window.html", status=200, window_url=launch_url(registration, handle))
+        return page(request_language(app), "window.html", window_url=launch_url(registration, handle))
     response = redirect(authorization_url(app, registration, secret, handle), 303)
     put_cookie(response, BROWSER, secret)  # type: ignore[arg-type]  # werkzeug's and flask's responses set cookies alike
     return response

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, g, request
 
+from explanations.words.language import Language
 from smart_launch.errors import NotAllowed, SessionOver
 from smart_launch.launch.refresh import end_page, unseal_session, with_good_token
 from smart_launch.pages.responses import page
@@ -25,11 +26,12 @@ MOST_FORM_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLaunch:
-    """One request within a session. expires_in: seconds until it ends unless it is used again."""
+    """One request within a session. say: the language of its site. expires_in: seconds until it ends if not used."""
 
     session: Session
     site: AppSite
     registration: Registration
+    say: Language
     expires_in: int
 
 
@@ -65,7 +67,8 @@ def load_session(app: AppRuntime, launch_id: str) -> OpenLaunch:
         app.store.end_session(launch_id, "timed-out")
         raise SessionOver("session: timed out", "timed-out")
     left = min(registration.idle_s, stored.started + registration.absolute_s - now)
-    return OpenLaunch(session=session, site=site, registration=registration, expires_in=left)
+    say = app.language(site.notices.locale)
+    return OpenLaunch(session=session, site=site, registration=registration, say=say, expires_in=left)
 
 
 def stored_session(app: AppRuntime, launch_id: str) -> StoredSession:
@@ -105,4 +108,4 @@ def origin_of(address: str) -> str:
 def render(launch: OpenLaunch, template: str, status: int = 200, **values: object) -> Response:
     """A page of this launch: `launch` for its template, and the token for its forms."""
     ids = {"launch_id": launch.session.launch_id, "csrf": launch.session.csrf}
-    return page(template, status, launch=launch, **ids, **values)
+    return page(launch.say, template, status, launch=launch, **ids, **values)

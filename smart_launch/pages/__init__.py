@@ -1,1 +1,1 @@
-"""What every page stands on: headers, error pages, message catalogues, markdown. Nothing of a chart."""
+"""What every page stands on: its language, headers, error pages, markdown. Nothing of a chart."""

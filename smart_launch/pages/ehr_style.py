@@ -1,8 +1,8 @@
 """The EHR's own colour, from smart_style_url: one accent for links and buttons, in the light scheme.
 
-Fetched by us with limits, from a host of the registration, kept by address (new content has a new address, SMART-067).
-Only `color_highlight` is taken, only as six hex digits, and only when it stands out enough from our cards (4.5 to 1,
-WCAG 2.2 AA, SMART-101); everything else of the page stays as it was tested.
+Fetched by us with limits, from a host of the registration, and cached by address, since new content has a new address
+(SMART-067). Only `color_highlight` is used, only as six hex digits, and only with enough contrast to our cards (4.5 to
+1, WCAG 2.2 AA, SMART-101). The rest of the page stays as it was tested.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 CARD = "#ffffff"
 LEAST_CONTRAST = 4.5
 TIMEOUT_S = 2.0
-MOST_KEPT = 200
+MOST_CACHED = 200
 PLAIN = ""
 
 
 class Styles:
-    """What is known of one process's style addresses."""
+    """The style sheets that one process has made, by address of the style."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, str] = {}
+        self._cached: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def sheet(self, url: str | None, registration: Registration, *, local: bool) -> str:
-        """A style sheet for the app; empty when there is no style that can be used."""
+        """A style sheet for the app; empty when the EHR has no style that can be used."""
         hosts = hosts_of(registration)
         if url is None or not allowed_url(url, hosts, local=local):
             return PLAIN
         with self._lock:
-            kept = self._kept.get(url)
-        if kept is not None:
-            return kept
+            cached = self._cached.get(url)
+        if cached is not None:
+            return cached
         try:
-            found = sheet_of(get_json(url, timeout_s=TIMEOUT_S).content)
+            sheet = style_sheet(get_json(url, timeout_s=TIMEOUT_S).content)
         except EhrFailed:
             return PLAIN
         with self._lock:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[url] = found
-        return found
+            if len(self._cached) >= MOST_CACHED:
+                self._cached.clear()
+            self._cached[url] = sheet
+        return sheet
 
 
-def sheet_of(style: dict[str, object]) -> str:
+def style_sheet(style: dict[str, object]) -> str:
     """The style sheet of a SMART style document."""
     colour = style.get("color_highlight")
     if not isinstance(colour, str) or not COLOUR.fullmatch(colour) or contrast(colour, CARD) < LEAST_CONTRAST:

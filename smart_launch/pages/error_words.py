@@ -1,4 +1,4 @@
-"""What a page says for each code of an error: what happened, why, and what to do. Plain, and of no use to an attacker.
+"""What the page of each error says: what happened, why, and what to do; plain, and of no use to an attacker.
 
 The codes are those of `errors.SmartError.page`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smart_launch.pages.messages import gettext, later
+from explanations.words.language import Language, later
 
 FROM_CHART = later("Go back to the patient’s chart and open the app again.")
 ASK_IT = later("If it happens again, tell your IT support the code below.")
@@ -17,7 +17,7 @@ STILL_THERE = later("Go back to the summary and try again.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorWords:
-    """A page of an error: its headline, one sentence of cause, and what to do. `back`: to the summary is a way out."""
+    """An error page: headline, one sentence of cause, and what to do. `back`: with a link back to the summary."""
 
     headline: str
     cause: str
@@ -160,12 +160,12 @@ WORDS: dict[str, ErrorWords] = {
 }
 
 
-def words_of(code: str) -> ErrorWords:
-    """The words of a code in the language of this request; of one that has none, those of a failure."""
-    found = WORDS.get(code, WORDS["failed"])
+def error_words(code: str, say: Language) -> ErrorWords:
+    """The words of a code; those of a failure for a code that has none."""
+    words = WORDS.get(code, WORDS["failed"])
     return ErrorWords(
-        headline=gettext(found.headline),
-        cause=gettext(found.cause),
-        remedy=tuple(gettext(part) for part in found.remedy),
-        back=found.back,
+        headline=say(words.headline),
+        cause=say(words.cause),
+        remedy=tuple(say(part) for part in words.remedy),
+        back=words.back,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from smart_host import Answer, smart_host
 
-from smart_launch.pages.ehr_style import Styles, contrast, sheet_of
+from smart_launch.pages.ehr_style import Styles, contrast, style_sheet
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_smart_067_the_accent_of_the_ehr_is_taken_and_asked_for_once(host) -> No
     ],
 )
 def test_smart_098_101_anything_but_a_colour_that_can_be_read_changes_nothing(value: object) -> None:
-    assert sheet_of({"color_highlight": value, "color_background": "#000000"}) == ""
+    assert style_sheet({"color_highlight": value, "color_background": "#000000"}) == ""
 
 
 @pytest.mark.parametrize("url", [None, "https://evil.example/style.json", "file:///etc/passwd", ""])

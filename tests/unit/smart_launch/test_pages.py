@@ -17,11 +17,12 @@ from markupsafe import Markup
 
 from explanations.words.gaps import gap_words
 from explanations.words.help_lines import crisis_text
-from explanations.words.language import language
+from explanations.words.language import language, later
 from fhir_adapters.writing.questionnaires import NAMES, form
-from smart_launch.pages import markdown, messages
+from smart_launch.pages import markdown
 from smart_launch.pages.ehr_style import contrast
-from smart_launch.pages.error_words import WORDS, words_of
+from smart_launch.pages.error_words import WORDS, error_words
+from smart_launch.pages.language import app_language
 from smart_launch.pages.responses import support_code
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +61,7 @@ def test_every_code_with_words_is_used() -> None:
 
 @pytest.mark.parametrize("code", ERRORS)
 def test_an_error_page_says_what_why_and_what_to_do_and_gives_nothing_away(code: str) -> None:
-    words = words_of(code)
+    words = error_words(code, app_language())
 
     text = flask_app().test_client().get(f"/smart/look/error/{code}").get_data(as_text=True)
 
@@ -75,7 +76,7 @@ def test_an_error_page_says_what_why_and_what_to_do_and_gives_nothing_away(code:
 
 
 def test_an_unknown_code_is_a_failure() -> None:
-    assert words_of("never-heard-of") == words_of("failed")
+    assert error_words("never-heard-of", app_language()) == error_words("failed", app_language())
 
 
 def test_support_codes_can_be_read_out() -> None:
@@ -89,7 +90,20 @@ def test_the_catalogue_template_is_up_to_date(tmp_path: Path) -> None:
     """`make messages` writes it."""
     made = tmp_path / "app.pot"
     command = [sys.executable, "-W", "ignore", "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg"]
-    options = ["-k", "later", "--no-location", "--omit-header", "--sort-output", "-o", str(made), "smart_launch"]
+    options = [
+        "-k",
+        "later",
+        "-k",
+        "say",
+        "-k",
+        "many:1,2",
+        "--no-location",
+        "--omit-header",
+        "--sort-output",
+        "-o",
+        str(made),
+        "smart_launch",
+    ]
 
     subprocess.run([*command, *options], cwd=ROOT, check=True, timeout=60)
 
@@ -135,7 +149,7 @@ def flat(value: object) -> list[str]:
 def words_of_others(page: str) -> str:
     """What a page shows that is not the app's: the chart, the words of `explanations`, and published forms."""
     kind, _, name = page.partition("/")
-    texts = [*flat(WHO.identity), *flat(WHO.who)]
+    texts = [*flat(WHO.banner)]
     if kind in ("summary", "print"):
         reading, there = look(name)
         shown = summary(name)
@@ -163,7 +177,7 @@ def words_of_others(page: str) -> str:
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory):
     folder = compiled(tmp_path_factory.mktemp("locale"))
-    return flask_app(LANGUAGE, folder).test_client()
+    return flask_app(app_language(LANGUAGE, folder)).test_client()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -189,7 +203,7 @@ def test_in_another_language_no_text_of_ours_is_left_in_english(made_up, page: s
 
 
 def test_a_language_without_a_catalogue_is_english(tmp_path: Path) -> None:
-    text = flask_app("xx", tmp_path).test_client().get("/smart/look/thanks").get_data(as_text=True)
+    text = flask_app(app_language("xx", tmp_path)).test_client().get("/smart/look/thanks").get_data(as_text=True)
 
     assert '<html lang="en">' in text
     assert "Feedback recorded" in text
@@ -200,7 +214,7 @@ def test_the_language_of_a_page_is_named(made_up) -> None:
 
 
 def test_texts_marked_for_later_are_as_they_are() -> None:
-    assert messages.later("Acute") == messages.gettext("Acute") == "Acute"
+    assert later("Acute") == app_language()("Acute") == "Acute"
 
 
 # ---- colours ------------------------------------------------------------------------------------------------------

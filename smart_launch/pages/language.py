@@ -1,0 +1,46 @@
+"""The language of a page: `say` when it is rendered, which `{% trans %}` and `_()` in templates use too.
+
+The texts of the pages have a catalogue of their own, `locale/<locale>/LC_MESSAGES/app.mo`, made from `app.pot` (`make
+messages`). What it lacks is looked up among the messages of `explanations`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, pass_context
+from jinja2.runtime import Context
+
+from explanations.words.language import ENGLISH, Language, language
+
+FOLDER = Path(__file__).parents[1] / "locale"
+DOMAIN = "app"
+
+
+@cache
+def app_language(locale: str = ENGLISH, folder: Path = FOLDER) -> Language:
+    """The language of a locale; English where it has no catalogue."""
+    say = language(locale, folder, DOMAIN)
+    say.catalogue.add_fallback(language(locale).catalogue)
+    return say
+
+
+def install(templates: Environment) -> None:
+    """Lets templates use `{% trans %}` and `_()`."""
+    templates.add_extension("jinja2.ext.i18n")
+    templates.install_gettext_callables(  # type: ignore[attr-defined]  # comes with the extension
+        _gettext, _ngettext, newstyle=True
+    )
+
+
+@pass_context
+def _gettext(context: Context, message: str) -> str:
+    say: Language = context["say"]
+    return say(message)
+
+
+@pass_context
+def _ngettext(context: Context, one: str, other: str, count: int) -> str:
+    say: Language = context["say"]
+    return say.catalogue.ngettext(one, other, count)
