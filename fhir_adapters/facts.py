@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.gaps import Gap
 from fhir_adapters.instruments import Instrument as Instrument  # noqa: PLC0414  # exported until its importers have moved
 
@@ -131,30 +132,45 @@ class Course(StrEnum):
 class Setting(StrEnum):
     """Where a coded event stands in the chart."""
 
-    ENCOUNTER_DIAGNOSIS = "encounter diagnosis"
-    PROBLEM_LIST = "problem list"
+    ENCOUNTER_DIAGNOSIS = "encounter-diagnosis"
+    PROBLEM_LIST = "problem-list"
     FINDING = "finding"
-    VISIT_REASON = "reason for visit"
+    VISIT_REASON = "visit-reason"
+
+
+class EventKind(StrEnum):
+    """The kinds of coded safety events: the first part of a code group of `codesets/conditions.csv`."""
+
+    SELF_HARM = "self_harm"
+    SELF_INJURY = "self_injury"
+    SUICIDE_ATTEMPT = "suicide_attempt"
+    SUICIDAL_BEHAVIOUR = "suicidal_behavior"
+    SUICIDAL_PLAN = "suicidal_plan"
+    SUICIDAL_INTENT = "suicidal_intent"
+    DEATH_BY_SUICIDE = "suicide_death_event"
+    SUICIDAL_IDEATION = "suicidal_ideation"
+    NONSUICIDAL_SELF_HARM = "nonsuicidal_self_harm"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodedEvent:
     """A code of the safety code groups on this patient's chart.
 
-    `group` is the code group of `codesets/conditions.csv`. `display` is our own label, never
-    the source's: a source display can name a method. `setting` says where it was coded. `until` is the end
-    of its encounter, else `when`. `subsequent`: a follow-up code (ICD-10-CM 7th character D).
+    `group` is the code group of `codesets/conditions.csv`. The source's display is not kept: it can name a method.
+    `setting` says where it was coded. `until` is the end of its encounter, else `when`. `subsequent`: a follow-up code
+    (ICD-10-CM 7th character D).
     `verified`: the code's meaning was seen at its source. `onset` and `recorded` are those of a Condition, where `when`
     can be the start of its encounter.
     """
 
     group: str
+    kind: EventKind
     code: str
     system: str
     when: When | None
     course: Course
     reference: str
-    display: str
     setting: Setting
     until: When | None = None
     encounter: str | None = None
@@ -243,18 +259,49 @@ class Booking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """Data that contradicts itself, is out of range, or is not this patient's.
+    """Data that contradicts itself, is out of range, or is not this patient's."""
 
-    `text` is a plain sentence of ours for the clinician. `stops_model`: rule R11. `of_answers`: of entries that were
-    put aside, the same in short of those alone in whose type a safety answer can stand; None where there are none.
-    """
-
-    kind: str
-    text: str
+    flaw: Flaw
     references: tuple[str, ...] = ()
     when: When | None = None
-    stops_model: bool = True
-    of_answers: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormAnomaly(Anomaly):
+    """Of a form; `total` and `scores` are those recorded."""
+
+    instrument: Instrument
+    total: int | None = None
+    scores: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventAnomaly(Anomaly):
+    """Of a coded event."""
+
+    event: EventKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueAnomaly(Anomaly):
+    """Of a measured value; `unit` is the canonical one, `low` and `high` are what is possible in it."""
+
+    feature: str
+    unit: str = ""
+    low: float = 0
+    high: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignEntries(Anomaly):
+    """Entries that were put aside: how many, and how many of a type in which a safety answer can stand.
+
+    `answers_only`: the latter alone are to be named.
+    """
+
+    count: int
+    answers: int
+    answers_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

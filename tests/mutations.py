@@ -238,7 +238,7 @@ def read(chart: dict, counts: Counter) -> None:
     counts["read"] += 1
     counts["with an entry that cannot be read"] += bool(record.unreadable)
     counts["with an anomaly"] += bool(record.anomalies)
-    counts["with foreign entries put aside"] += any(a.kind == "wrong-patient" for a in record.anomalies)
+    counts["with foreign entries put aside"] += any(a.flaw.kind == "wrong-patient" for a in record.anomalies)
     counts["facts"] += len(record.facts)
     counts["cards"] += len(cards)
 

@@ -10,12 +10,13 @@ from datetime import tzinfo
 from typing import Any
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.anomalies import anomaly_words
 from explanations.words.gaps import gap_words
 from explanations.words.inputs import reason_line
 from explanations.words.language import language
 from explanations.words.not_scored import not_scored_words
 from explanations.words.statements import INDICATORS, statement
-from fhir_adapters.facts import Fact, When
+from fhir_adapters.facts import Anomaly, Fact, When
 from models.rules.findings import SafetyFinding
 from models.scoring.risk import NotScored, RiskScore
 
@@ -33,10 +34,7 @@ def report(name: str, assessment: Assessment, zone: tzinfo) -> dict[str, Any]:
         "scores": [_score(score) for score in assessment.scores],
         "reasons": _reasons(assessment),
         "missing": _missing(assessment),
-        "anomalies": [
-            {"kind": a.kind, "text": a.text, "references": list(a.references), "effective": _text(a.when)}
-            for a in chart.anomalies
-        ]
+        "anomalies": [_anomaly(a) for a in chart.anomalies]
         + [
             {
                 "kind": "unit-missing",
@@ -52,6 +50,15 @@ def report(name: str, assessment: Assessment, zone: tzinfo) -> dict[str, Any]:
 
 def _fact(fact: Fact) -> dict[str, Any]:
     return {"value": fact.value, "unit": fact.unit, "effective": _text(fact.when), "reference": list(fact.references)}
+
+
+def _anomaly(anomaly: Anomaly) -> dict[str, Any]:
+    return {
+        "kind": anomaly.flaw.kind,
+        "text": anomaly_words(anomaly, language()),
+        "references": list(anomaly.references),
+        "effective": _text(anomaly.when),
+    }
 
 
 def _text(when: When | None) -> str | None:

@@ -145,7 +145,7 @@ def why_silent(chart: PatientRecord, outcome: str) -> NotScoredReason | None:
         (chart.consent is Consent.UNKNOWN, NotScoredReason.CONSENT_UNKNOWN),
         (bool(chart.lacking), NotScoredReason.DATA_UNKNOWN),
         (any(entry.may_hide_answer for entry in chart.unreadable), NotScoredReason.DATA_UNREADABLE),
-        (any(anomaly.stops_model for anomaly in chart.anomalies), NotScoredReason.DATA_ANOMALY),
+        (any(anomaly.flaw.stops_model for anomaly in chart.anomalies), NotScoredReason.DATA_ANOMALY),
     ):
         if applies:
             return reason

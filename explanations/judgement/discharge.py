@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
-from fhir_adapters.facts import PatientRecord
+from fhir_adapters.facts import Anomaly, ForeignEntries, PatientRecord
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.resources.gathered import CONSENTS
 from models.inputs.outcomes import OUTCOMES
 from models.rules.discharge import follow_up_steps
@@ -44,12 +45,16 @@ def _bears_on_discharge(chart: PatientRecord, finding: SafetyFinding) -> bool:
         return lost or any(entry.may_hide_answer for entry in chart.unreadable)
     if finding.anomaly is not None:
         # Another's plan or appointment hides no answer, and is a line of the card where there is one.
-        return finding.anomaly.kind == "after-death" or finding.anomaly.of_answers is not None
+        return finding.anomaly.flaw is Flaw.ANSWER_AFTER_DEATH or _may_hide_answers(finding.anomaly)
     return finding.topic in (*SAFETY_TOPICS, Topic.COULD_NOT_ASSESS)
 
 
 def _said_here(finding: SafetyFinding) -> SafetyFinding:
     """Entries that were put aside are said without those that can hold no answer."""
-    if finding.anomaly is None or finding.anomaly.of_answers is None:
-        return finding
-    return replace(finding, anomaly=replace(finding.anomaly, text=finding.anomaly.of_answers))
+    if isinstance(finding.anomaly, ForeignEntries) and _may_hide_answers(finding.anomaly):
+        return replace(finding, anomaly=replace(finding.anomaly, answers_only=True))
+    return finding
+
+
+def _may_hide_answers(anomaly: Anomaly) -> bool:
+    return isinstance(anomaly, ForeignEntries) and anomaly.answers > 0

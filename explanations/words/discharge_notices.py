@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.anomalies import anomaly_words
 from explanations.words.language import Language, code, later
 from explanations.words.lines import Line
 from explanations.words.notice_list import ordered
@@ -32,7 +33,7 @@ from explanations.words.notices import (
 from explanations.words.statements import Statement, statement
 from explanations.words.steps import SHORT, step_lines
 from explanations.words.tables import complete
-from fhir_adapters.facts import Anomaly, Instrument, PatientRecord
+from fhir_adapters.facts import Anomaly, ForeignEntries, Instrument, PatientRecord
 from models.rules.discharge import CONTACT_DAYS, Step, StepKind
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
 
@@ -98,7 +99,7 @@ def _to_be_checked(notice: Notice, findings: list[SafetyFinding], settings: Noti
     """A data anomaly in the words of this hook, at which no estimate is ever made."""
     say = settings.say
     said = statement(findings[0], settings.zone, say)
-    others = findings[0].anomaly is not None and findings[0].anomaly.of_answers is not None
+    others = isinstance(findings[0].anomaly, ForeignEntries)
     action = say("Check whose they are.") if others else say("Check the source.")
     consider = say("Check whose they are") if others else say("Check the source")
     facts = (anomaly_fact(findings[0], said, count, say) for count in (len(findings), 1))
@@ -126,7 +127,7 @@ def _summary(finding: SafetyFinding, said: Statement, due: list[Step], count: in
 def _doubts(assessment: Assessment, say: Language) -> list[Line]:
     """What casts doubt on the notice: data that contradicts itself or is another's, visits that cannot be read."""
     chart = assessment.chart
-    odd = [_odd_line(anomaly, say) for anomaly in chart.anomalies if anomaly.stops_model]
+    odd = [_odd_line(anomaly, say) for anomaly in chart.anomalies if anomaly.flaw.stops_model]
     left = len(odd) - MOST_ODD
     rest = [Line(text=say("and {count} more to check in the chart data", count=left))] if left > 0 else []
     visits = [broken_line(entry, say) for entry in chart.unreadable if entry.kind == "Encounter"]
@@ -134,7 +135,7 @@ def _doubts(assessment: Assessment, say: Language) -> list[Line]:
 
 
 def _odd_line(anomaly: Anomaly, say: Language) -> Line:
-    text = f"{anomaly.text} {say.references(anomaly.references)}".strip()
+    text = f"{anomaly_words(anomaly, say)} {say.references(anomaly.references)}".strip()
     return Line(text=text, sources=tuple(code(reference) for reference in anomaly.references[:1]))
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.coded_events import event_words
 from explanations.words.help_lines import crisis_text
 from explanations.words.language import Language, code
 from explanations.words.lines import Line, LineRole
 from explanations.words.notices import BasisKind, Notice, NoticeSettings, from_findings, measure_again, prompt
-from explanations.words.statements import event_words, headline
+from explanations.words.statements import headline
 from explanations.words.topics import SPEC_OF
 from fhir_adapters.facts import Instrument
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding, Topic
@@ -108,7 +109,7 @@ def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[Line, ..
 
 def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> Line:
     say = settings.say
-    what = event_words(finding.event, say)[1] if finding.event else headline(finding, settings.zone, say)
+    what = event_words(finding.event.kind, say)[1] if finding.event else headline(finding, settings.zone, say)
     text = say(
         "History: {what}, {date}, {sources}",
         what=what,

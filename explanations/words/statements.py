@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from explanations.words.anomalies import anomaly_words
 from explanations.words.answers import FREQUENCY, answer_words, item_words, question
+from explanations.words.coded_events import SETTINGS, event_words
 from explanations.words.language import Language, code, later
 from explanations.words.lines import Line, LineRole
 from explanations.words.tables import complete
 from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TEEN_QUESTIONS, TITLES, TOP_TOTAL
-from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument, Setting
+from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument
 from fhir_adapters.instruments import DEPRESSION_CUTS
-from fhir_adapters.reading.conditions import LABELS
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
 from models.rules.supersession import Later, LaterKind
 
@@ -48,38 +49,6 @@ ACUITY = complete(
         AnswerState.UNREADABLE: later("ASQ acuity question: could not be read."),
     },
     AnswerState,
-)
-# Each group of safety codes, at the start of a line and within one. Method-neutral (docs/clinical-sources.md S6).
-EVENTS = complete(
-    {
-        "self_harm": (later("Self-harm"), later("self-harm")),
-        "self_injury": (later("Self-harm"), later("self-harm")),
-        "suicide_attempt": (later("Suicide attempt"), later("suicide attempt")),
-        "suicidal_behavior": (later("Suicidal behaviour"), later("suicidal behaviour")),
-        "suicidal_plan": (later("Suicide plan"), later("suicide plan")),
-        "suicidal_intent": (later("Suicidal intent"), later("suicidal intent")),
-        "suicide_death_event": (
-            later("Code for death by suicide (patient not marked deceased: check the chart)"),
-            later("code for death by suicide (patient not marked deceased: check the chart)"),
-        ),
-        "suicidal_ideation": (later("Suicidal ideation"), later("suicidal ideation")),
-        "nonsuicidal_self_harm": (later("Non-suicidal self-harm"), later("non-suicidal self-harm")),
-        "history": (
-            later("History of suicidal behaviour or self-harm"),
-            later("history of suicidal behaviour or self-harm"),
-        ),
-    },
-    LABELS,
-)
-SETTINGS = complete(
-    {
-        # Translators: where a diagnosis code stands in the chart.
-        Setting.ENCOUNTER_DIAGNOSIS: later("encounter diagnosis"),
-        Setting.PROBLEM_LIST: later("problem list"),
-        Setting.FINDING: later("finding"),
-        Setting.VISIT_REASON: later("reason for visit"),
-    },
-    Setting,
 )
 LATER = complete(
     {
@@ -370,7 +339,7 @@ def _total(finding: SafetyFinding, form: Administration, moment: str, say: Langu
 
 
 def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
-    label, name = event_words(event, say)
+    label, name = event_words(event.kind, say)
     sources = [event.reference]
     if event.subsequent:
         what = say("Follow-up care after {event}", event=name)
@@ -388,18 +357,13 @@ def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
     return say("{event} recorded", event=label), lines
 
 
-def event_words(event: CodedEvent, say: Language) -> tuple[str, str]:
-    """What a coded event is called, at the start of a line and within one."""
-    label, name = EVENTS.get(event.group) or EVENTS[event.group.partition(".")[0]]
-    return say(label), say(name)
-
-
 def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
     parts = [moment] if anomaly.when and not anomaly.when.future else []
     if anomaly.references:
         parts.append(say.references(anomaly.references))
-    text = f"**{anomaly.text}** {', '.join(parts)}".rstrip()
-    return anomaly.text.rstrip("."), [_line(text, anomaly.references, LineRole.LEAD)]
+    words = anomaly_words(anomaly, say)
+    text = f"**{words}** {', '.join(parts)}".rstrip()
+    return words.rstrip("."), [_line(text, anomaly.references, LineRole.LEAD)]
 
 
 FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str, Language], Worded]] = {

@@ -25,7 +25,7 @@ from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, c
 from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
-from fhir_adapters.reading.conditions import safety_label
+from fhir_adapters.reading.conditions import event_kind
 from fhir_adapters.reading.measurements import CODED
 from fhir_adapters.resources import gathered as part
 from fhir_adapters.resources import r4
@@ -53,7 +53,7 @@ def _codes(codes: Iterable[str]) -> str:
 def _screened() -> tuple[str, ...]:
     """Every code by which a screening answer or a safety finding can be an Observation."""
     findings = sorted(
-        row["code"] for row in table("conditions") if row["system"] == SNOMED and safety_label(code_group(row["group"]))
+        row["code"] for row in table("conditions") if row["system"] == SNOMED and event_kind(code_group(row["group"]))
     )
     return (*screening_codes(), *findings)
 

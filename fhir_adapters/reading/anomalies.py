@@ -1,73 +1,57 @@
-"""What contradicts itself, is off its scale or lies in the future, in forms and coded events, said in plain words."""
+"""What contradicts itself, is off its scale or lies in the future, in forms and coded events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhir_adapters.facts import Administration, Anomaly, CodedEvent, When
+from fhir_adapters.facts import Administration, Anomaly, CodedEvent, EventAnomaly, EventKind, FormAnomaly, When
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.reading.screening import total_fits
-
-DIED_LATER = "One or more answers are dated after the recorded date of death."
 
 
 def form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
     """R11: forms dated in the future, and forms that contradict themselves or hold values off their scale."""
-    found = []
-    for form in forms:
-        title = form.instrument.spec.title
-        if form.when and form.when.future:
-            text = f"{title} is dated {form.when.text}, in the future."
-            found.append(Anomaly(kind="future-date", text=text, references=form.references, when=form.when))
-        if form.contradictory:
-            kind, text = _contradiction(form, title)
-            found.append(Anomaly(kind=kind, text=text, references=form.references, when=form.when))
-    return found
+    return [_of_form(form, flaw) for form in forms for flaw in _flaws(form)]
 
 
-def _contradiction(form: Administration, title: str) -> tuple[str, str]:
-    scores = form.item_scores
-    top = form.instrument.spec.top_total
+def _of_form(form: Administration, flaw: Flaw) -> FormAnomaly:
+    return FormAnomaly(
+        flaw=flaw,
+        references=form.references,
+        when=form.when,
+        instrument=form.instrument,
+        total=form.total,
+        scores=form.item_scores,
+    )
+
+
+def _flaws(form: Administration) -> list[Flaw]:
+    flaws = [Flaw.FORM_IN_FUTURE] if form.when and form.when.future else []
+    return [*flaws, _contradiction(form)] if form.contradictory else flaws
+
+
+def _contradiction(form: Administration) -> Flaw:
     if form.total is not None and form.total < 0:
-        return "out-of-range", f"{title} total could not be read as a whole number of 0 to {top}."
-    if form.total is not None and form.total > top:
-        return "out-of-range", f"{title} total is recorded as {form.total}; it can only be 0 to {top}."
+        return Flaw.TOTAL_UNREADABLE
+    if form.total is not None and form.total > form.instrument.spec.top_total:
+        return Flaw.TOTAL_OFF_SCALE
     if not total_fits(form):
-        answers = "the one answer is" if len(scores) == 1 else f"the {_number_word(len(scores))} answers add up to"
-        return "contradiction", f"{title}: total {form.total}, but {answers} {sum(scores)}."
-    if any(a.out_of_range for a in form.answers):
-        return "out-of-range", f"{title}: an answer is off its scale of 0 to {form.instrument.spec.top_item}."
-    return "contradiction", f"{title}: different answers or totals are recorded for one occasion."
+        return Flaw.TOTAL_UNLIKE_ANSWERS
+    return Flaw.ANSWER_OFF_SCALE if any(a.out_of_range for a in form.answers) else Flaw.FORMS_DISAGREE
 
 
 def event_anomalies(events: Iterable[CodedEvent], *, deceased: bool) -> list[Anomaly]:
     """R11: coded events dated in the future. A code for death on a patient not marked deceased (code list)."""
-    found = [
-        Anomaly(
-            kind="future-date",
-            text=f"{e.display[0].upper()}{e.display[1:]} is dated {e.when.text}, in the future.",
-            references=(e.reference,),
-            when=e.when,
-        )
-        for e in events
-        if e.when and e.when.future
+    events = list(events)
+    later = [event for event in events if event.when and event.when.future]
+    deaths = [] if deceased else [event for event in events if event.kind is EventKind.DEATH_BY_SUICIDE]
+    return [_of_event(event, Flaw.EVENT_IN_FUTURE) for event in later] + [
+        _of_event(event, Flaw.DEATH_NOT_MARKED) for event in deaths
     ]
-    if not deceased:
-        found += [
-            Anomaly(
-                kind="contradiction",
-                text="A code for death by suicide is recorded; the patient is not marked deceased.",
-                references=(e.reference,),
-                when=e.when,
-            )
-            for e in events
-            if e.group == "suicide_death_event"
-        ]
-    return found
 
 
-def _number_word(count: int) -> str:
-    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    return words[count] if count < len(words) else str(count)
+def _of_event(event: CodedEvent, flaw: Flaw) -> Anomaly:
+    return EventAnomaly(flaw=flaw, references=(event.reference,), when=event.when, event=event.kind)
 
 
 def death_anomalies(died: When | None, forms: tuple[Administration, ...]) -> list[Anomaly]:
@@ -75,6 +59,6 @@ def death_anomalies(died: When | None, forms: tuple[Administration, ...]) -> lis
     if died is None:
         return []
     if died.future:
-        return [Anomaly(kind="future-date", text=f"The date of death is {died.text}, in the future.", when=died)]
+        return [Anomaly(flaw=Flaw.DEATH_IN_FUTURE, when=died)]
     after = [ref for form in forms if form.when and form.when.day > died.day for ref in form.references]
-    return [Anomaly(kind="after-death", text=DIED_LATER, references=tuple(after), when=died)] if after else []
+    return [Anomaly(flaw=Flaw.ANSWER_AFTER_DEATH, references=tuple(after), when=died)] if after else []

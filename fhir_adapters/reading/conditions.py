@@ -24,7 +24,7 @@ from fhir_adapters.codesets.terminology import (
     normal,
     table,
 )
-from fhir_adapters.facts import CodedEvent, Course, Fact, Setting, When
+from fhir_adapters.facts import CodedEvent, Course, EventKind, Fact, Setting, When
 from fhir_adapters.reading.listed import listed_fact
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
@@ -33,19 +33,6 @@ IGNORED = {"refuted", "entered-in-error"}
 UNCONFIRMED = {"unconfirmed", "provisional", "differential"}
 OVER = {"inactive", "remission", "resolved"}
 
-# Our own words for each code group; method-neutral (docs/clinical-sources.md S6).
-LABELS = {
-    "self_harm": "self-harm",
-    "self_injury": "self-harm",
-    "suicide_attempt": "suicide attempt",
-    "suicidal_behavior": "suicidal behaviour",
-    "suicidal_plan": "suicide plan",
-    "suicidal_intent": "suicidal intent",
-    "suicide_death_event": "code for death by suicide (patient not marked deceased: check the chart)",
-    "suicidal_ideation": "suicidal ideation",
-    "nonsuicidal_self_harm": "non-suicidal self-harm",
-    "history": "history of suicidal behaviour or self-harm",
-}
 DEPRESSION = ("depression.active", "depression.related", "depression.partial_remission")
 BIPOLAR = ("bipolar", "cyclothymia", "mania_secondary")
 
@@ -59,14 +46,17 @@ class EncounterDate:
     until: When | None
 
 
-def safety_label(group: str) -> str | None:
-    """Our label for a safety code group, or None when the group is no safety group.
+def event_kind(group: str) -> EventKind | None:
+    """The kind of event that a code group stands for, or None when the group is no safety group.
 
     Undetermined intent is off: chart review found fewer than a quarter to be self-harm (docs/clinical-sources.md S5).
     """
     if group == "self_harm.undetermined":
         return None
-    return LABELS.get(group) or LABELS.get(group.partition(".")[0])
+    return KINDS.get(group.partition(".")[0])
+
+
+KINDS = {kind.value: kind for kind in EventKind}
 
 
 def status_codes(concept: r4.CodeableConcept | None) -> set[str]:
@@ -90,15 +80,15 @@ def onset(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
     return first_when(zone, today, condition.onset_date_time, period.start if period else None, condition.recorded_date)
 
 
-def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow]]:
+def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow, EventKind]]:
     """The safety code groups that a concept's codings fall under, the worst first."""
-    found = [
-        (coding, row)
+    rows = [
+        (coding, row, kind)
         for coding in (concept.coding if concept else ())
         for row in code_list("conditions").rows(coding.system, coding.code)[:2]
-        if safety_label(row.group)
+        if (kind := event_kind(row.group))
     ]
-    return sorted(found, key=lambda pair: severity(pair[1].group))
+    return sorted(rows, key=lambda found: severity(found[1].group))
 
 
 def severity(group: str) -> int:
@@ -133,12 +123,13 @@ def coded_event(concept: r4.CodeableConcept | None, placed: Placed) -> CodedEven
     rows = safety_rows(concept)
     if not rows:
         return None
-    coding, row = rows[0]
-    sevenths = {_seventh(c.system, c.code or "") for c, _ in rows}
+    coding, row, kind = rows[0]
+    sevenths = {_seventh(c.system, c.code or "") for c, _, _ in rows}
     history = placed.over or "S" in sevenths or severity(row.group) == 2
     encounter = placed.encounter
     return CodedEvent(
         group=row.group,
+        kind=kind,
         code=coding.code or "",
         system=canonical(coding.system) if coding.system else row.system,
         when=placed.when,
@@ -146,7 +137,6 @@ def coded_event(concept: r4.CodeableConcept | None, placed: Placed) -> CodedEven
         course=Course.HISTORY if history else Course.ACTIVE,
         setting=placed.setting,
         reference=placed.reference,
-        display=safety_label(row.group) or "",
         encounter=encounter.reference if encounter else None,
         subsequent="D" in sevenths and "A" not in sevenths,
         provisional=placed.provisional,

@@ -24,6 +24,7 @@ from fhir_adapters.facts import (
     Visit,
     When,
 )
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.after_care import bookings, safety_plans
@@ -214,10 +215,8 @@ def _visits(chart: Chart) -> list[Visit]:
         if found:
             visits.append(found)
             if found.kind == "unknown":
-                text = "The class of an encounter is not known here; it is counted as no visit and no stay."
-                where = (resource.reference,)
                 chart.odd.append(
-                    Anomaly(kind="unmapped-code", text=text, references=where, when=found.when, stops_model=False)
+                    Anomaly(flaw=Flaw.VISIT_CLASS_UNKNOWN, references=(resource.reference,), when=found.when)
                 )
     return visits
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 
 from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical, table
 from fhir_adapters.codesets.units import UnitError, convert
-from fhir_adapters.facts import Anomaly, Fact, When
+from fhir_adapters.facts import Anomaly, Fact, ValueAnomaly, When
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.answers import graded, has_value
 from fhir_adapters.reading.response_items import questionnaire_targets
@@ -243,16 +244,15 @@ def _by_code_or_words(
 
 
 def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:  # noqa: PLR0911  # one a way to be no value
-    value = f"A value for {NAMES[feature]}"
     if reading.when and reading.when.future:
-        return _odd(reading, "future-date", f"{value} is dated {reading.when.text}, in the future.")
+        return _anomaly(feature, reading, Flaw.VALUE_IN_FUTURE)
     if reading.code in CODED:
         return _coded_fact(feature, reading)
     quantity = quantities()[reading.code]
     raw = reading.value.value_quantity
     number, unit_text = (raw.value, raw.code or raw.unit) if raw else (_plain(reading.value), None)
     if raw and raw.comparator:
-        return _odd(reading, "unit", f"{value} is only a bound.", stops_model=False)
+        return _anomaly(feature, reading, Flaw.VALUE_IS_BOUND)
     if number is None:
         return None
     try:
@@ -263,14 +263,13 @@ def _read(feature: str, reading: Reading) -> Fact | Anomaly | None:  # noqa: PLR
             and raw.unit
             and _contradicts(feature, r4.as_number(number), raw.unit, found, quantity.unit)
         ):
-            return _odd(reading, "unit", f"{value} has two units that disagree; it was not used.")
+            return _anomaly(feature, reading, Flaw.UNITS_DISAGREE)
     except UnitError:
-        return _odd(reading, "unit", f"{value} is in an unknown unit (expected {quantity.unit}); it was not used.")
+        return _anomaly(feature, reading, Flaw.UNIT_UNKNOWN, quantity)
     except ValueError:
-        return _odd(reading, "out-of-range", f"{value} is not a number; it was not used.")
+        return _anomaly(feature, reading, Flaw.NOT_A_NUMBER)
     if not quantity.low <= found <= quantity.high:
-        possible = f"{quantity.low:g} to {quantity.high:g} {quantity.unit}"
-        return _odd(reading, "out-of-range", f"{value} is outside the possible {possible}; it was not used.")
+        return _anomaly(feature, reading, Flaw.VALUE_OFF_RANGE, quantity)
     return Fact(
         name=feature,
         value=found,
@@ -293,30 +292,14 @@ def _contradicts(feature: str, number: float, unit: str, found: float, canonical
 def _coded_fact(feature: str, reading: Reading) -> Fact | Anomaly:
     coded = _coded(reading)
     if coded is None:
-        text = f"The latest answer on {NAMES[feature]} has no meaning that is known here; it was not used."
-        return _odd(reading, "unmapped-code", text, stops_model=False)
+        return _anomaly(feature, reading, Flaw.ANSWER_UNKNOWN)
     unit = {"alc_drinks_day": "{drinks}/d", "alc_days_yr": "d/a"}.get(feature)
     return Fact(name=feature, value=coded, unit=unit, when=reading.when, references=(reading.reference,))
 
 
-def _odd(reading: Reading, kind: str, text: str, *, stops_model: bool = True) -> Anomaly:
-    where = (reading.reference,)
-    return Anomaly(kind=kind, text=text, references=where, when=reading.when, stops_model=stops_model)
-
-
-# What a measured fact is called on a card.
-NAMES = {
-    "sbp": "systolic blood pressure", "dbp": "diastolic blood pressure", "bmi": "body mass index",
-    "weight_kg": "body weight", "height_cm": "body height", "pulse": "heart rate", "sleep_hours": "hours of sleep",
-    "smoke_status": "smoking", "employed": "employment", "gen_health": "self-rated health",
-    "food_insec": "food security", "alc_drinks_day": "drinks on a drinking day", "alc_days_yr": "drinking days a year",
-    "wbc": "white blood cells", "hgb": "haemoglobin", "mcv": "mean red cell volume", "rdw": "red cell width",
-    "plt": "platelets", "neut": "neutrophils", "lymph": "lymphocytes", "hba1c": "HbA1c", "chol": "cholesterol",
-    "hdl": "HDL cholesterol", "trig": "triglycerides", "alt": "ALT", "ast": "AST", "alp": "alkaline phosphatase",
-    "ggt": "gamma-GT", "bili": "bilirubin", "albumin": "albumin", "tprot": "total protein", "bun": "urea nitrogen",
-    "creat": "creatinine", "uric": "uric acid", "glucose": "glucose", "iron": "iron", "ca": "calcium", "na": "sodium",
-    "k": "potassium", "cl": "chloride", "co2": "bicarbonate", "crp_mgL": "C-reactive protein",
-}  # fmt: skip
+def _anomaly(feature: str, reading: Reading, flaw: Flaw, quantity: Quantity | None = None) -> ValueAnomaly:
+    anomaly = ValueAnomaly(flaw=flaw, references=(reading.reference,), when=reading.when, feature=feature)
+    return replace(anomaly, unit=quantity.unit, low=quantity.low, high=quantity.high) if quantity else anomaly
 
 
 def _plain(value: r4.Value) -> float | str | None:

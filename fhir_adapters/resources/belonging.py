@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from fhir_adapters.facts import Anomaly
+from fhir_adapters.facts import Anomaly, ForeignEntries
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.gathered import Gathered
 
@@ -23,7 +24,7 @@ UNOWNED = ("Medication", "Bundle", "OperationOutcome")
 def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]:
     """The patient's own resources, and an anomaly (without content) when others were among them.
 
-    It stops no model when the server itself says that it did not search by patient.
+    Others' are told from entries that name nobody, and from those of a search that was not limited to the patient.
     """
     owner = owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)
     own: list[r4.Resource] = []
@@ -49,10 +50,8 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
             unfiltered.append(resource.kind)
         else:
             foreign.append(resource.kind)
-    found = [_anomaly(kinds, words) for kinds, words in ((foreign, OTHERS), (nameless, NOBODY)) if kinds]
-    # A server that says that it looked at no patient is answered by looking ourselves; it casts no doubt on the chart.
-    quiet = [replace(_anomaly(unfiltered, UNFILTERED), stops_model=False)] if unfiltered else []
-    return own, found + quiet
+    put_aside = ((Flaw.OF_OTHERS, foreign), (Flaw.OF_NOBODY, nameless), (Flaw.UNFILTERED, unfiltered))
+    return own, [_anomaly(flaw, kinds) for flaw, kinds in put_aside if kinds]
 
 
 def _owners(resource: r4.Resource) -> tuple[r4.Reference, ...]:
@@ -115,26 +114,10 @@ def _names_somebody(reference: r4.Reference) -> bool:
     return bool(reference.reference or (identifier and identifier.value and identifier.system))
 
 
-OTHERS = "belonging to another patient or to a server that is not known"
-NOBODY = "naming no patient"
-SHORT = {OTHERS: "of another patient or an unknown server"}
-UNFILTERED = "of others, from a search that the server did not limit to the patient"
 # Types in which an answer or a code of this patient may be lost when they are put aside.
 ANSWER_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "Encounter")
 
 
-def _anomaly(kinds: list[str], words: str) -> Anomaly:
+def _anomaly(flaw: Flaw, kinds: list[str]) -> Anomaly:
     """The anomaly of entries of these types that were put aside."""
-    were = "it was" if len(kinds) == 1 else "they were"
-    hiding = sum(kind in ANSWER_TYPES for kind in kinds)
-    return Anomaly(
-        kind="wrong-patient",
-        text=f"The chart data sent held {_entries(len(kinds))} {words}; {were} not used.",
-        of_answers=f"{_entries(hiding)} that may hold answers, {SHORT.get(words, words)}: not used."
-        if hiding
-        else None,
-    )
-
-
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"
+    return ForeignEntries(flaw=flaw, count=len(kinds), answers=sum(kind in ANSWER_TYPES for kind in kinds))

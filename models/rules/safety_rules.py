@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from fhir_adapters.facts import Administration, AnswerState, Course, ItemAnswer, PatientRecord
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.conditions import severity
 from fhir_adapters.reading.screening import total_of
@@ -259,17 +260,17 @@ def anomalies(chart: PatientRecord) -> list[SafetyFinding]:
     """R11: contradictory, out of range, dated in the future, or not this patient's. R10: dated after death."""
     return [
         SafetyFinding(
-            rule="R10" if anomaly.kind == "after-death" else "R11",
+            rule="R10" if anomaly.flaw is Flaw.ANSWER_AFTER_DEATH else "R11",
             kind=Kind.ANOMALY,
             topic=Topic.DATA_ANOMALY,
-            urgency=Urgency.PROMPT if anomaly.kind == "after-death" else Urgency.NOTE,
+            urgency=Urgency.PROMPT if anomaly.flaw is Flaw.ANSWER_AFTER_DEATH else Urgency.NOTE,
             when=anomaly.when,
             days=chart.days_since(anomaly.when),
             references=anomaly.references,
             anomaly=anomaly,
         )
         for anomaly in chart.anomalies
-        if anomaly.stops_model
+        if anomaly.flaw.stops_model
     ]
 
 

@@ -33,7 +33,7 @@ from builders import (
 from explanations.words.language import code
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.codesets import terminology, units
-from fhir_adapters.facts import Administration, CodedEvent, Course, Instrument, ItemAnswer, Setting, When
+from fhir_adapters.facts import Administration, CodedEvent, Course, EventKind, Instrument, ItemAnswer, Setting, When
 from fhir_adapters.reading import screening
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
@@ -218,7 +218,7 @@ def some_event(chance: random.Random, number: int) -> CodedEvent:
     day = some_when(chance)
     return CodedEvent(
         group=group, code=chance.choice(codes), system=chance.choice((ICD, ICD, SNOMED)), when=day, until=chance.choice((day, day, some_when(chance))),
-        course=chance.choice((Course.ACTIVE, Course.ACTIVE, Course.HISTORY)), reference=f"Condition/{number}", display=group,
+        course=chance.choice((Course.ACTIVE, Course.ACTIVE, Course.HISTORY)), reference=f"Condition/{number}", kind=EventKind(group),
         setting=chance.choice((Setting.ENCOUNTER_DIAGNOSIS, Setting.ENCOUNTER_DIAGNOSIS, Setting.PROBLEM_LIST)),
         encounter=chance.choice((None, "Encounter/1", "Encounter/2", "Encounter/3")), subsequent=chance.random() < 0.3,
     )  # fmt: skip

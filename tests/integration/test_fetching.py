@@ -897,7 +897,7 @@ def test_a_server_that_ignores_the_patient_parameter_and_says_so_leaks_nothing_a
     assert topics(call(server, who)) == []
 
     record = patient_record(gathered(server, who), settings=ReadSettings(), as_of=AS_OF)
-    assert [(a.kind, a.stops_model) for a in record.anomalies] == [("wrong-patient", False)]
+    assert [(a.flaw.kind, a.flaw.stops_model) for a in record.anomalies] == [("wrong-patient", False)]
     assert [f.total for f in record.administrations] == [None]
     assert record.fact("phq9").value == 0
 

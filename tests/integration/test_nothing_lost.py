@@ -154,7 +154,7 @@ def test_two_units_of_one_value_that_disagree_are_an_anomaly() -> None:
     def weight(unit: str, code: str) -> dict:
         return observation(LOINC, "29463-7", TODAY, {"valueQuantity": {"value": 180, "unit": unit, "code": code}})
 
-    assert [a.kind for a in record_of(weight("lb", "kg")).anomalies] == ["unit"]
+    assert [a.flaw.kind for a in record_of(weight("lb", "kg")).anomalies] == ["unit"]
     assert record_of(weight("pounds", "[lb_av]")).fact("weight_kg").value == pytest.approx(81.65, abs=0.01)
     assert record_of(weight("my unit", "kg")).fact("weight_kg").value == 180
 
@@ -192,7 +192,7 @@ def test_text_that_json_would_not_write_as_a_number_is_none(text: str) -> None:
     record = record_of(glucose)
 
     assert record.fact("glucose") is None
-    assert [a.kind for a in record.anomalies] == ["out-of-range"]
+    assert [a.flaw.kind for a in record.anomalies] == ["out-of-range"]
 
 
 FORM = given("PHQ-9, 2 days ago: items 1-8 = 0, item 9 = 2", "questionnaire")[0]

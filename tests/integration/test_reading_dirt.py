@@ -32,7 +32,7 @@ from explanations.judgement.assessment import Engine
 from fhir_adapters.access.prefetch import local_template, templates
 from fhir_adapters.codesets.questions import screening_codes, targets
 from fhir_adapters.codesets.terminology import code_group, table
-from fhir_adapters.reading.conditions import safety_label
+from fhir_adapters.reading.conditions import event_kind
 from fhir_adapters.settings import ReadSettings
 
 TODAY = AS_OF.date().isoformat()
@@ -290,13 +290,13 @@ def test_a_newer_smoking_status_that_is_not_known_hides_the_older_one_and_is_sai
     record = record_of(old, new)
 
     assert record.fact("smoke_status") is None
-    assert [a.kind for a in record.anomalies] == ["unmapped-code"]
+    assert [a.flaw.kind for a in record.anomalies] == ["unmapped-code"]
 
 
 def test_an_encounter_of_an_unknown_class_is_said_not_to_be_counted() -> None:
     odd = resource("Encounter", status="finished", period={"start": "2026-10-01"}) | {"class": {"code": "outpatient"}}
 
-    assert [a.kind for a in record_of(odd).anomalies] == ["unmapped-code"]
+    assert [a.flaw.kind for a in record_of(odd).anomalies] == ["unmapped-code"]
 
 
 def test_a_stay_that_ended_within_the_year_belongs_to_it() -> None:
@@ -390,9 +390,7 @@ def test_cdsh_036_bytes_that_are_no_utf_8_are_a_400_wherever_they_stand() -> Non
 
 def test_every_code_that_is_read_as_a_screening_answer_or_finding_is_in_the_query() -> None:
     query = next(t.query for t in templates() if t.key == "screening")
-    findings = {
-        r["code"] for r in table("conditions") if r["system"] == SNOMED and safety_label(code_group(r["group"]))
-    }
+    findings = {r["code"] for r in table("conditions") if r["system"] == SNOMED and event_kind(code_group(r["group"]))}
 
     asked = {code.partition("|")[2] for code in query.partition("code=")[2].split(",")}
 
@@ -461,7 +459,7 @@ def test_two_sets_of_answers_on_one_date_are_never_mixed_into_a_total() -> None:
 
     assert record.fact("phq9") is None
     assert record.fact("DPQ010") is None
-    assert [a.kind for a in record.anomalies] == ["contradiction"]
+    assert [a.flaw.kind for a in record.anomalies] == ["contradiction"]
 
 
 def test_two_screens_of_one_date_are_one_with_the_worst_answers() -> None:

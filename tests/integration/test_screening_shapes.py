@@ -201,7 +201,7 @@ def test_a_total_is_checked_against_the_items(name: str) -> None:
 
     for total, kinds in ((right, []), (right - 1, ["contradiction"]), (spec.instrument.spec.top_total + 5, ["out-of-range"]), (-3, ["out-of-range"])):  # fmt: skip
         chart = [*panel(spec, "integer"), observation(LOINC, spec.total, TODAY, {"valueInteger": total})]
-        assert [a.kind for a in read(spec, *chart).anomalies] == kinds, total
+        assert [a.flaw.kind for a in read(spec, *chart).anomalies] == kinds, total
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -223,7 +223,7 @@ def test_a_value_off_the_scale_is_an_anomaly_or_unreadable_and_never_a_score(nam
     form = record.administrations[0]
     assert form.score("1") is None
     numeric = not ({"valueRange"} & odd.keys()) and odd.get("valueString") not in ("perhaps", "1e400")
-    assert [a.kind for a in record.anomalies if a.stops_model] == (["out-of-range"] if numeric else [])
+    assert [a.flaw.kind for a in record.anomalies if a.flaw.stops_model] == (["out-of-range"] if numeric else [])
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -232,9 +232,9 @@ def test_a_form_of_tomorrow_or_of_somebody_else_gives_no_fact(name: str) -> None
     future = [o | {"effectiveDateTime": "2026-12-24"} for o in items(spec, "integer")]
     foreign = [o | {"subject": {"reference": "Patient/other"}} for o in items(spec, "integer")]
 
-    assert "future-date" in {a.kind for a in read(spec, *future).anomalies}
+    assert "future-date" in {a.flaw.kind for a in read(spec, *future).anomalies}
     other = read(spec, *foreign)
-    assert {a.kind for a in other.anomalies} == {"wrong-patient"}
+    assert {a.flaw.kind for a in other.anomalies} == {"wrong-patient"}
     assert other.administrations == ()
 
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 from builders import LOINC, observation, record_of
 
-from fhir_adapters.reading.measurements import CODED, NAMES, quantities
+from explanations.words.anomalies import NAMES, anomaly_words
+from explanations.words.language import language
+from fhir_adapters.reading.measurements import CODED, quantities
 
 
 def test_everything_that_is_measured_has_words_for_a_card() -> None:
@@ -36,7 +38,7 @@ def test_everything_that_is_measured_has_words_for_a_card() -> None:
 def test_a_value_that_is_not_used_is_named_in_words(code: str, when: str, value: dict, says: str) -> None:
     record = record_of(observation(LOINC, code, when, {"valueQuantity": value}))
 
-    texts = [anomaly.text for anomaly in record.anomalies]
+    texts = [anomaly_words(anomaly, language()) for anomaly in record.anomalies]
     assert len(texts) == 1
     assert all(says in text for text in texts)
     assert not [fact.name for fact in record.facts if fact.references and "Observation" in fact.references[0]]
