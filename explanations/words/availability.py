@@ -102,7 +102,7 @@ def unread_inputs(chart: PatientRecord) -> dict[str, Availability]:
     for block in BLOCKS:
         lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
         if lost:
-            state = _state(lost, found=False, fresh=True, broken=False, old=False)
+            state = _state(lost, held=False, fresh=True, broken=False, old=False)
             found |= {spec.name: state for spec in FEATURES if spec.group in block.groups}
     return found
 
@@ -129,7 +129,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     holds = "" if broken and held.is_none else held.words
     rest = [unknown for unknown in chart.unknown if unknown.what == part.REST and part.CONSENTS not in block.keys]
     old = MissingReason.TOO_OLD in absent.values()
-    state = _state(lost, found=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=old)
+    state = _state(lost, held=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=old)
     asked = len(names) if assessment.missing or assessment.explanations else 0
     known = asked - len(absent) if asked else 0
     words = say(STATES[state])
@@ -158,12 +158,12 @@ def _named(absent: dict[str, MissingReason], state: Availability, say: Language)
     return tuple(missing_lines(missing, say))
 
 
-def _state(lost: list[Unknown], *, found: bool, fresh: bool, broken: bool, old: bool) -> Availability:
+def _state(lost: list[Unknown], *, held: bool, fresh: bool, broken: bool, old: bool) -> Availability:
     if any(unknown.reason.cause is Cause.NOT_PERMITTED for unknown in lost):
         return Availability.WITHHELD
-    if lost or (broken and not found):
+    if lost or (broken and not held):
         return Availability.NOT_READ
-    if found:
+    if held:
         return Availability.READ if fresh else Availability.TOO_OLD
     return Availability.TOO_OLD if old else Availability.NOT_ON_FILE
 
