@@ -48,7 +48,7 @@ def offers(
     topic: Topic, visit: Visit, age_years: int | None, new_id: Callable[[], str], say: Language
 ) -> list[Suggestion]:
     """The drafts of a topic."""
-    return [_suggestion(proposal, new_id, say) for proposal in proposals(topic, visit, age_years)]
+    return [_suggestion(proposal, new_id, say) for proposal in proposals(SPEC_OF[topic].drafts.at(age_years), visit)]
 
 
 def _suggestion(proposal: Proposal, new_id: Callable[[], str], say: Language) -> Suggestion:

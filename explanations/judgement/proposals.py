@@ -1,6 +1,6 @@
-"""Which drafts go with a notice: orders for an instrument or an assessment, a task for the next contact.
+"""The drafts that go with a notice: orders for an instrument or an assessment, a task for the next contact.
 
-Cards and pages offer the same.
+Cards and pages offer the same; which ones a topic has is said by its row (`words.topics`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from fhir_adapters.writing.drafts import (
     CSSRS,
     PHQ9,
     PHQ9M,
-    Orderable,
     Visit,
     follow_up_task,
     service_request,
 )
 from models.rules.discharge import CONTACT_DAYS, StepKind
-from models.rules.findings import Topic
 
 SCREENERS = (PHQ9.code, PHQ9M.code, CSSRS.code)
 
@@ -46,28 +44,17 @@ class Proposal:
     resource: dict[str, Any]
 
 
-def proposals(topic: Topic, visit: Visit, age_years: int | None) -> tuple[Proposal, ...]:
-    """The drafts of a topic: none for data anomalies; instruments by age."""
-    teen, child = age_years is not None and age_years < 18, age_years is not None and age_years < 12
-    assessment = _assessment(visit)
-    if topic is Topic.ACUTE_SAFETY or (child and topic in (Topic.POSITIVE_SAFETY_ANSWER, Topic.COULD_NOT_ASSESS)):
-        return (assessment,)
-    if topic is Topic.RECENT_SAFETY:
-        return (assessment, _contact(visit))
-    if topic is Topic.POSITIVE_SAFETY_ANSWER:
-        return (_order(DraftKind.CSSRS, CSSRS, visit),)
-    if topic is Topic.DATA_ANOMALY:
-        return ()
-    whole = topic is Topic.COULD_NOT_ASSESS
-    if teen:
-        return (_order(DraftKind.PHQ9M_COMPLETE if whole else DraftKind.PHQ9M, PHQ9M, visit),)
-    return (_order(DraftKind.PHQ9_COMPLETE if whole else DraftKind.PHQ9, PHQ9, visit),)
+def proposals(kinds: Iterable[DraftKind], visit: Visit) -> tuple[Proposal, ...]:
+    """These drafts for this visit, in their order."""
+    return tuple(Proposal(kind=kind, resource=_resource(kind, visit)) for kind in kinds)
 
 
 def step_proposals(due: Iterable[StepKind], visit: Visit) -> tuple[Proposal, ...]:
     """The drafts of the steps that are due at discharge, one each. A safety plan has none: it is made in a talk."""
-    makers = {StepKind.RISK_ASSESSMENT: _assessment, StepKind.APPOINTMENT: _contact}
-    return tuple(makers[kind](visit) for kind in due if kind in makers)
+    return proposals((STEP_DRAFTS[kind] for kind in due if kind in STEP_DRAFTS), visit)
+
+
+STEP_DRAFTS = {StepKind.RISK_ASSESSMENT: DraftKind.ASSESSMENT, StepKind.APPOINTMENT: DraftKind.CONTACT}
 
 
 def purpose(resource: dict[str, Any]) -> str:
@@ -78,13 +65,17 @@ def purpose(resource: dict[str, Any]) -> str:
     return "screening" if code in SCREENERS else code
 
 
-def _order(kind: DraftKind, what: Orderable, visit: Visit) -> Proposal:
-    return Proposal(kind=kind, resource=service_request(what, visit))
+def _resource(kind: DraftKind, visit: Visit) -> dict[str, Any]:
+    if kind is DraftKind.CONTACT:
+        return follow_up_task(visit, CONTACT_DAYS)
+    return service_request(ORDERS[kind], visit)
 
 
-def _assessment(visit: Visit) -> Proposal:
-    return _order(DraftKind.ASSESSMENT, ASSESSMENT, visit)
-
-
-def _contact(visit: Visit) -> Proposal:
-    return Proposal(kind=DraftKind.CONTACT, resource=follow_up_task(visit, CONTACT_DAYS))
+ORDERS = {
+    DraftKind.CSSRS: CSSRS,
+    DraftKind.PHQ9: PHQ9,
+    DraftKind.PHQ9_COMPLETE: PHQ9,
+    DraftKind.PHQ9M: PHQ9M,
+    DraftKind.PHQ9M_COMPLETE: PHQ9M,
+    DraftKind.ASSESSMENT: ASSESSMENT,
+}

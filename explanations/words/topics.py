@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from explanations.judgement.proposals import DraftKind
 from explanations.words.language import later
 from models.rules.findings import Topic
 
@@ -52,12 +53,35 @@ class PageAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drafts:
+    """The drafts of a topic for adults and unknown ages, from 12 to 17 years, and under 12."""
+
+    adult: tuple[DraftKind, ...]
+    teen: tuple[DraftKind, ...]
+    child: tuple[DraftKind, ...]
+
+    def at(self, age_years: int | None) -> tuple[DraftKind, ...]:
+        """Those for a patient of this age."""
+        if age_years is None or age_years >= 18:
+            return self.adult
+        return self.teen if age_years >= 12 else self.child
+
+
+def _same(*kinds: DraftKind) -> Drafts:
+    return Drafts(adult=kinds, teen=kinds, child=kinds)
+
+
+PHQ9_TODAY = Drafts(adult=(DraftKind.PHQ9,), teen=(DraftKind.PHQ9M,), child=(DraftKind.PHQ9M,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TopicSpec:
     """One topic.
 
     name: the display of its static code. word: how pressing it is, in a word or two, on a page. consider: what a
     safety topic suggests; others word it by what was found. guidelines: ids of guideline links. overrides: three to
-    five. page_actions: those of the app, the first one foremost. holds_history: whether older findings are told there.
+    five. drafts: what its card offers. page_actions: those of the app, the first one foremost. holds_history: whether
+    older findings are told there.
     """
 
     topic: Topic
@@ -66,6 +90,7 @@ class TopicSpec:
     consider: tuple[str, ...]
     guidelines: tuple[str, ...]
     overrides: tuple[OverrideReason, ...]
+    drafts: Drafts
     page_actions: tuple[PageAction, ...]
     holds_history: bool
 
@@ -110,6 +135,7 @@ TOPICS = (
             _wrong("entered-in-error", later("Answer was recorded in error")),
             _not_theirs("not-treating", later("Not the treating clinician; handed over")),
         ),
+        drafts=_same(DraftKind.ASSESSMENT),
         page_actions=(PageAction.ASSESSMENT,),
         holds_history=True,
     ),
@@ -128,6 +154,7 @@ TOPICS = (
             _wrong("entered-in-error", later("Answer was recorded in error")),
             _not_now(later("Not appropriate at this visit")),
         ),
+        drafts=Drafts(adult=(DraftKind.CSSRS,), teen=(DraftKind.CSSRS,), child=(DraftKind.ASSESSMENT,)),
         page_actions=(PageAction.WHOLE_FORM, PageAction.FOLLOW_UP),
         holds_history=True,
     ),
@@ -146,6 +173,7 @@ TOPICS = (
             _wrong("wrong-event", later("Entry is wrong or not this patient")),
             _not_now(later("Not appropriate at this visit")),
         ),
+        drafts=_same(DraftKind.ASSESSMENT, DraftKind.CONTACT),
         page_actions=(PageAction.ASSESSMENT, PageAction.WHOLE_FORM),
         holds_history=True,
     ),
@@ -160,6 +188,7 @@ TOPICS = (
             _declines_nothing("known", later("Known; does not matter here")),
             _not_theirs("not-mine", later("Not mine to correct")),
         ),
+        drafts=_same(),
         page_actions=(),
         holds_history=False,
     ),
@@ -175,6 +204,7 @@ TOPICS = (
             _refused("declines", later("Patient declines")),
             _not_now(later("Not at this visit; ask again later")),
         ),
+        drafts=PHQ9_TODAY,
         page_actions=(PageAction.WHOLE_FORM, PageAction.FOLLOW_UP),
         holds_history=True,
     ),
@@ -195,6 +225,7 @@ TOPICS = (
             ),
             _not_now(later("Not at this visit; ask again later")),
         ),
+        drafts=PHQ9_TODAY,
         # Two questions first, where nothing but a pattern asks for them; they do not ask about self-harm.
         page_actions=(PageAction.WHOLE_FORM, PageAction.SHORT_FORM),
         holds_history=True,
@@ -209,6 +240,9 @@ TOPICS = (
             _done("asked", later("Asked; documented in my note")),
             _refused("declined", later("Patient declined to answer")),
             _not_now(later("Not at this visit")),
+        ),
+        drafts=Drafts(
+            adult=(DraftKind.PHQ9_COMPLETE,), teen=(DraftKind.PHQ9M_COMPLETE,), child=(DraftKind.ASSESSMENT,)
         ),
         page_actions=(PageAction.WHOLE_FORM, PageAction.READ_AGAIN),
         holds_history=False,

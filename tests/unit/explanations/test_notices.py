@@ -13,6 +13,7 @@ from explanations.words.drafts import draft_label
 from explanations.words.language import language
 from explanations.words.notice_list import crisis_line, notices
 from explanations.words.notices import NoticeSettings
+from explanations.words.topics import SPEC_OF
 from fhir_adapters.writing.drafts import Visit
 from models.rules.findings import Topic
 
@@ -60,7 +61,7 @@ def test_crisis_lines_are_those_of_the_country() -> None:
 def test_every_proposal_is_a_draft_of_another_purpose(topic: Topic) -> None:
     visit = Visit(patient_id="p1", today=AS_OF.date())
 
-    found = proposals(topic, visit, 40)
+    found = proposals(SPEC_OF[topic].drafts.at(40), visit)
 
     assert all(p.resource["status"] == "draft" and draft_label(p.kind, language()).startswith("Draft") for p in found)
     assert len({purpose(p.resource) for p in found}) == len(found)
