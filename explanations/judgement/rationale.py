@@ -16,7 +16,7 @@ MODERATE = 0.69
 
 
 class Size(StrEnum):
-    """How much a reason moved the estimate, in words."""
+    """How much a reason moved the estimate."""
 
     SLIGHTLY = "slightly"
     MODERATELY = "moderately"

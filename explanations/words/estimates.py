@@ -15,7 +15,7 @@ from explanations.judgement.attribution import CONCEPTS
 from explanations.judgement.rationale import Explanation, Reason
 from explanations.words.availability import STATES, unread_inputs
 from explanations.words.inputs import change_words, input_name, reason_words
-from explanations.words.language import Language, later
+from explanations.words.language import Language, capitalised, later
 from explanations.words.not_scored import MISSING, SILENCED, missing_lines, not_scored_words
 from explanations.words.notices import NoticeSettings
 from explanations.words.outcomes import OUTCOME_WORDS
@@ -137,8 +137,7 @@ def _remainder(explanation: Explanation, shown: tuple[Reason, ...], say: Languag
         "{count} other inputs together, and what is not on file",
         count,
     )
-    change = change_words(rest, say)
-    return ReasonRow(what=what, change=change[:1].upper() + change[1:], log_odds=rest)
+    return ReasonRow(what=what, change=capitalised(change_words(rest, say)), log_odds=rest)
 
 
 def missing_words(assessment: Assessment, explanation: Explanation, say: Language) -> tuple[str, ...]:
@@ -152,7 +151,7 @@ def missing_words(assessment: Assessment, explanation: Explanation, say: Languag
     for gap in (gap for gap in assessment.missing if gap.name in inputs):
         is_lost = gap.reason is MissingReason.NOT_ON_FILE and gap.name in lost
         missing.append((gap.name, say(STATES[lost[gap.name]] if is_lost else MISSING[gap.reason])))
-    return tuple(line[:1].upper() + line[1:] for line in missing_lines(missing, say))
+    return tuple(map(capitalised, missing_lines(missing, say)))
 
 
 def _figures(explanation: Explanation, shown: tuple[Reason, ...], say: Language) -> tuple[Figure, ...]:

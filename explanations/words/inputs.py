@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from explanations.judgement.rationale import Reason, Size, size
-from explanations.words.language import Language, later, number
+from explanations.words.language import Language, capitalised, later, number
 from explanations.words.tables import complete
 from fhir_adapters.facts import Fact
 from models.inputs.feature_schema import FEATURES
@@ -55,8 +55,7 @@ def reason_words(reason: Reason, say: Language) -> ReasonWords:
     shown = [
         _evidence(fact, said, say) for fact in reason.facts if fact.references and (said := value_words(fact, say))
     ]
-    change = change_words(reason.log_odds, say)
-    return ReasonWords(change=change[:1].upper() + change[1:], what="; ".join(shown))
+    return ReasonWords(change=capitalised(change_words(reason.log_odds, say)), what="; ".join(shown))
 
 
 def reason_line(reason: Reason, say: Language) -> str:

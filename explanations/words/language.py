@@ -144,6 +144,11 @@ def number(value: float | int | bool | str) -> str:
     return f"{value:.1f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
+def capitalised(text: str) -> str:
+    """The text with a capital at its start; the rest stays, as other languages need it."""
+    return text[:1].upper() + text[1:]
+
+
 def code(text: str) -> str:
     """Text as markdown code. Chart data decides on it, so backticks and line breaks are taken out."""
     shown = (c for c in text[:MOST_SCANNED] if c.isprintable() and c not in "`<>|")

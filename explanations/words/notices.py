@@ -19,7 +19,7 @@ from explanations.judgement.rationale import Explanation
 from explanations.words.answers import answer_words
 from explanations.words.gaps import gap_words
 from explanations.words.inputs import change_words, reason_line, value_words
-from explanations.words.language import ENGLISH, Language, code, language, later
+from explanations.words.language import ENGLISH, Language, capitalised, code, language, later
 from explanations.words.lines import Line, LineRole
 from explanations.words.not_scored import MISSING, missing_lines
 from explanations.words.outcomes import OUTCOME_WORDS
@@ -626,7 +626,7 @@ def _missing_lines(assessment: Assessment, explained: list[Explanation], say: La
     """The inputs of the models that speak which have no usable value, by reason."""
     inputs = {name for explanation in explained for reason in explanation.reasons for name in reason.missing}
     missing = [(gap.name, say(MISSING[gap.reason])) for gap in assessment.missing if gap.name in inputs]
-    return [Line(text=line[:1].upper() + line[1:], role=LineRole.REASON) for line in missing_lines(missing, say)]
+    return [Line(text=capitalised(line), role=LineRole.REASON) for line in missing_lines(missing, say)]
 
 
 def _asked_about(scores: Iterable[RiskScore], say: Language) -> str:

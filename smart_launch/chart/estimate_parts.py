@@ -9,7 +9,7 @@ from markupsafe import Markup
 from explanations.judgement.assessment import Assessment
 from explanations.pictures.small_plots import bar, icon_array
 from explanations.words.estimates import ADDS_UP, EstimateView, estimate_views, is_one_reason
-from explanations.words.language import Language
+from explanations.words.language import Language, capitalised
 from explanations.words.notices import NoticeSettings
 from explanations.words.outcomes import OUTCOME_WORDS
 from models.scoring.risk import NotScored
@@ -63,9 +63,7 @@ def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language
 
 
 def _estimate(view: EstimateView, say: Language) -> Estimate:
-    rows = tuple(
-        Row(what=line(r.what[:1].upper() + r.what[1:]), change=r.change, bar=drawn(bar(r.log_odds))) for r in view.rows
-    )
+    rows = tuple(Row(what=line(capitalised(r.what)), change=r.change, bar=drawn(bar(r.log_odds))) for r in view.rows)
     if view.probability is None or view.high is None:
         return Estimate(view=view, rows=rows, adds_up=say(ADDS_UP))
     name = f"share-{view.outcome}"
