@@ -54,7 +54,7 @@ def evaluate(nhanes: Path, root: Path | None, target: Path | None, page: Path | 
         click.echo(msgspec.json.encode(metrics))
         return
     from cds_service.commands.terminal import console
-    from models.evaluation.evaluate import report_table
+    from models.reports.evaluation_table import report_table
 
     if target is not None:
         target.write_bytes(msgspec.json.encode(metrics) + b"\n")

@@ -179,5 +179,5 @@ def _holds(form: Administration, wanted: SilencingAnswer) -> bool:
 
 def depression_care(chart: PatientRecord) -> tuple[Fact, ...]:
     """R13: facts that show depression care: antidepressant, mental-health visit within 12 months, active disorder."""
-    found = [chart.fact(name) for name in (*ANTIDEPRESSANTS, "mh_visit_yr")]
-    return tuple(fact for fact in (*found, chart.depressive_disorder) if fact is not None and fact.value)
+    signs = [chart.fact(name) for name in (*ANTIDEPRESSANTS, "mh_visit_yr")]
+    return tuple(fact for fact in (*signs, chart.depressive_disorder) if fact is not None and fact.value)

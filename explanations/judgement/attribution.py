@@ -43,7 +43,7 @@ def attributions(score: RiskScore, schema: FeatureSchema) -> tuple[Attribution, 
     groups: dict[str, list[tuple[str, float]]] = {}
     for name, value in zip(schema.names, score.contributions, strict=True):
         groups.setdefault(CONCEPT_OF.get(name, name), []).append((name, value))
-    found = [
+    concepts = [
         Attribution(
             concept=concept,
             features=tuple(name for name, _ in parts),
@@ -52,7 +52,7 @@ def attributions(score: RiskScore, schema: FeatureSchema) -> tuple[Attribution, 
         )
         for concept, parts in groups.items()
     ]
-    total = score.base_log_odds + math.fsum(a.log_odds for a in found)
+    total = score.base_log_odds + math.fsum(a.log_odds for a in concepts)
     if abs(total - score.log_odds) > TOLERANCE:
         raise NotExact(f"expected reasons that add up to the score within {TOLERANCE}; found a larger difference")
-    return tuple(sorted(found, key=lambda a: -abs(a.log_odds)))
+    return tuple(sorted(concepts, key=lambda a: -abs(a.log_odds)))

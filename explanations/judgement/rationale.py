@@ -67,10 +67,10 @@ def size(log_odds: float) -> Size:
 
 def reasons(attributed: tuple[Attribution, ...], given: Inputs) -> tuple[Reason, ...]:
     """One reason per attribution, in the same order; its facts ordered by their own contribution."""
-    found = []
+    listed = []
     for attribution in attributed:
         parts = sorted(zip(attribution.features, attribution.parts, strict=True), key=lambda part: -abs(part[1]))
-        found.append(
+        listed.append(
             Reason(
                 concept=attribution.concept,
                 log_odds=attribution.log_odds,
@@ -78,4 +78,4 @@ def reasons(attributed: tuple[Attribution, ...], given: Inputs) -> tuple[Reason,
                 missing=tuple(name for name, _ in parts if name not in given.facts),
             )
         )
-    return tuple(found)
+    return tuple(listed)

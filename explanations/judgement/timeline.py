@@ -35,7 +35,7 @@ GAD_BANDS = ((0, Band.MINIMAL), (5, Band.MILD), (10, Band.MODERATE), (15, Band.S
 MOOD_STABILISERS = ("carbamazepine", "divalproex", "divalproex sodium", "lamotrigine", "valproate", "valproic acid")
 
 
-class State(StrEnum):
+class PointState(StrEnum):
     """How far a form is filled in and can be read."""
 
     COMPLETE = "complete"
@@ -52,7 +52,7 @@ class Point:
     when: When | None
     total: int | None
     item_9: ItemAnswer | None
-    state: State
+    state: PointState
     answered: int
     items: int
     reference: str
@@ -143,13 +143,13 @@ def _order(point: Point) -> tuple[bool, date, str, str]:
 def _point(form: Administration) -> Point:
     total = total_of(form)
     state = (
-        State.CONTRADICTORY
+        PointState.CONTRADICTORY
         if form.contradictory
-        else State.COMPLETE
+        else PointState.COMPLETE
         if complete(form)
-        else State.INCOMPLETE
+        else PointState.INCOMPLETE
         if total is None
-        else State.TOTAL_ONLY
+        else PointState.TOTAL_ONLY
     )
     items = ITEM_COUNT[form.instrument]
     return Point(
@@ -171,8 +171,8 @@ def lanes(medicines: Iterable[MedicineUse]) -> tuple[Lane, ...]:
     for use in medicines:
         if for_mood(use):
             groups.setdefault("; ".join(sorted(set(use.ingredients))) or use.name.lower(), []).append(use)
-    found = [_lane(name, uses) for name, uses in groups.items()]
-    return tuple(sorted(found, key=lambda lane: (lane.days[:1] or (date.max,), lane.label)))
+    drawn = [_lane(name, uses) for name, uses in groups.items()]
+    return tuple(sorted(drawn, key=lambda lane: (lane.days[:1] or (date.max,), lane.label)))
 
 
 def for_mood(use: MedicineUse) -> bool:
@@ -187,7 +187,7 @@ STRENGTH = re.compile(r"\d{1,5}(?:\.\d{1,3})? ?m(?:c)?g\b", re.IGNORECASE)
 def _lane(name: str, uses: list[MedicineUse]) -> Lane:
     """Several orders of one medicine are active at once, so that strengths are listed and no change is claimed."""
     uses = sorted(uses, key=lambda use: (use.when.day if use.when else date.max, use.reference))
-    strengths = [re.sub(r" ?(mc?g)$", r" \1", found[0].lower()) for use in uses if (found := STRENGTH.search(use.name))]
+    strengths = [re.sub(r" ?(mc?g)$", r" \1", match[0].lower()) for use in uses if (match := STRENGTH.search(use.name))]
     whole = [use.when.day for use in uses if use.when and not (use.when.future or use.when.partial)]
     label = as_line(f"{name[:1].upper()}{name[1:]} {', '.join(dict.fromkeys(strengths))}", MOST_NAME)
     return Lane(label=label, days=tuple(sorted(set(whole))), undated=len(whole) < len(uses))
@@ -195,11 +195,11 @@ def _lane(name: str, uses: list[MedicineUse]) -> Lane:
 
 def visit_days(chart: PatientRecord) -> tuple[VisitDay, ...]:
     """Days with visits that took place, mental-health visits marked; a day once."""
-    found: dict[date, bool] = {}
+    mental_health_on: dict[date, bool] = {}
     for visit in chart.visits:
         if visit.when and not (visit.when.future or visit.when.partial):
-            found[visit.when.day] = found.get(visit.when.day, False) or visit.mental_health
-    return tuple(VisitDay(day=day, mental_health=mental) for day, mental in sorted(found.items()))
+            mental_health_on[visit.when.day] = mental_health_on.get(visit.when.day, False) or visit.mental_health
+    return tuple(VisitDay(day=day, mental_health=mental) for day, mental in sorted(mental_health_on.items()))
 
 
 def window(timeline: Timeline) -> date:
@@ -209,7 +209,7 @@ def window(timeline: Timeline) -> date:
     """
     days = [point.day for point in timeline.placed if point.day]
     earliest = timeline.today - timedelta(days=round(MONTHS_SHOWN * 30.44))
-    recent = [found for found in days if found >= earliest]
+    recent = [day for day in days if day >= earliest]
     first = min(recent) if recent else max(days, default=timeline.today)
     return min(first, timeline.today - timedelta(days=LEAST_DAYS))
 

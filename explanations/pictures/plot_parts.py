@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from explanations.judgement.timeline import Lane, Point, State, Timeline, VisitDay
+from explanations.judgement.timeline import Lane, Point, PointState, Timeline, VisitDay
 from explanations.pictures.svg import el, text, text_width, words
 from explanations.pictures.trend_layout import MARK, Frame, segments, shortened
 from explanations.words.language import Language
@@ -15,13 +15,13 @@ KEY_LINE = 16.0
 Entry = tuple[Callable[[float, float], str] | None, str]
 
 
-def mark(state: State, x: float, y: float, *, safety: bool) -> str:
+def mark(state: PointState, x: float, y: float, *, safety: bool) -> str:
     """The mark of a result: a disc; a diamond where item 9 is above 0; hollow when incomplete; a cross when odd."""
-    if state is State.CONTRADICTORY:
+    if state is PointState.CONTRADICTORY:
         a = MARK - 0.5
         path = f"M{x - a:.1f} {y - a:.1f}L{x + a:.1f} {y + a:.1f}M{x - a:.1f} {y + a:.1f}L{x + a:.1f} {y - a:.1f}"
         return el("path", d=path, stroke="var(--ink)", stroke_width=2, fill="none")
-    hollow = state is State.INCOMPLETE
+    hollow = state is PointState.INCOMPLETE
     look: dict[str, str | float] = {
         "fill": "var(--card)" if hollow else "var(--ink)" if safety else "var(--bar)",
         "stroke": "var(--bar)" if hollow else "var(--card)",
@@ -94,17 +94,17 @@ def _tick(x: float, top: float, bottom: float) -> str:
 def key_entries(points: Sequence[Point], say: Language) -> list[Entry]:
     """What the marks and lines that occur mean."""
 
-    def marked(state: State, *, safety: bool = False) -> Callable[[float, float], str]:
+    def marked(state: PointState, *, safety: bool = False) -> Callable[[float, float], str]:
         return lambda x, y: mark(state, x, y, safety=safety)
 
     shown = {(point.state, bool(point.item_9_score)) for point in points}
     entries: list[Entry] = []
-    if any(safety and state is not State.CONTRADICTORY for state, safety in shown):
-        entries.append((marked(State.COMPLETE, safety=True), say("item 9 above 0")))
-    if any(state is State.INCOMPLETE for state, _ in shown):
-        entries.append((marked(State.INCOMPLETE), say("incomplete, no total")))
-    if any(state is State.CONTRADICTORY for state, _ in shown):
-        entries.append((marked(State.CONTRADICTORY), say("contradictory, no total")))
+    if any(safety and state is not PointState.CONTRADICTORY for state, safety in shown):
+        entries.append((marked(PointState.COMPLETE, safety=True), say("item 9 above 0")))
+    if any(state is PointState.INCOMPLETE for state, _ in shown):
+        entries.append((marked(PointState.INCOMPLETE), say("incomplete, no total")))
+    if any(state is PointState.CONTRADICTORY for state, _ in shown):
+        entries.append((marked(PointState.CONTRADICTORY), say("contradictory, no total")))
     if any(not solid for _, _, solid in segments(points)):
         entries.append((_dashes, say("more than 90 days apart")))
     return entries

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from explanations.judgement.timeline import Point, State
+from explanations.judgement.timeline import Point, PointState
 from explanations.pictures.svg import Box, text_box, text_width
 from explanations.words.language import Language, later
 
@@ -64,8 +64,8 @@ def _apart(one: Point, two: Point) -> int:
 
 def label_of(point: Point, say: Language) -> str:
     """What stands beside a mark: `14`, `14, item 9: 1`, `7 of 9`; beside a cross only item 9, and "" without it."""
-    result = "" if point.state is State.CONTRADICTORY else str(point.total)
-    if point.state is State.INCOMPLETE:
+    result = "" if point.state is PointState.CONTRADICTORY else str(point.total)
+    if point.state is PointState.INCOMPLETE:
         # Translators: so many of the items of a form are answered.
         result = say("{answered} of {items}", answered=point.answered, items=point.items)
     if not point.item_9_score:

@@ -12,7 +12,7 @@ from explanations.words.gaps import gap_words
 from explanations.words.language import Language, code, later
 from explanations.words.lines import Line
 from explanations.words.tables import complete
-from models.rules.discharge import APPOINTMENT_DAYS, UNSURE, Entry, Step, StepKind, Why
+from models.rules.discharge import APPOINTMENT_DAYS, UNSURE, NotCounted, Step, StepEntry, StepKind
 
 LABELS = complete(
     {
@@ -36,22 +36,22 @@ SHORT = complete(
 # Translators: {entry} is the date of an entry of the chart, and the reference to it.
 SEEN = complete(
     {
-        Why.SAME_DAY: later("one of the same day: {entry}; which came first is not recorded"),
-        Why.UNDATED: later("one without a date: {entry}"),
-        Why.ORDER_UNKNOWN: later("one on file: {entry}; whether it came later is not recorded"),
-        Why.FUTURE: later("one {entry}; not counted"),
-        Why.BEFORE: later("an earlier one: {entry}"),
-        Why.BEFORE_ONSET: later("one from before the onset on record: {entry}"),
-        Why.NOT_UNDERSTOOD: later("one whose words are not understood: {entry}; not counted"),
-        Why.NOT_BEGUN: later("one that has not begun, or begins at a time not known: {entry}; not counted"),
-        Why.NOT_IN_FORCE: later("one that is on hold or has ended: {entry}"),
-        Why.OTHER_PURPOSE: later("other appointment booked {entry}, purpose not recorded as follow-up"),
-        Why.PENDING: later("one is pending, not confirmed: {entry}"),
-        Why.DECLINED: later("one was declined by the patient: {entry}"),
-        Why.TODAY: later("one is of today, no follow-up after discharge: {entry}"),
-        Why.TOO_FAR: later("one is booked later than that: {entry}"),
+        NotCounted.SAME_DAY: later("one of the same day: {entry}; which came first is not recorded"),
+        NotCounted.UNDATED: later("one without a date: {entry}"),
+        NotCounted.ORDER_UNKNOWN: later("one on file: {entry}; whether it came later is not recorded"),
+        NotCounted.FUTURE: later("one {entry}; not counted"),
+        NotCounted.BEFORE: later("an earlier one: {entry}"),
+        NotCounted.BEFORE_ONSET: later("one from before the onset on record: {entry}"),
+        NotCounted.NOT_UNDERSTOOD: later("one whose words are not understood: {entry}; not counted"),
+        NotCounted.NOT_BEGUN: later("one that has not begun, or begins at a time not known: {entry}; not counted"),
+        NotCounted.NOT_IN_FORCE: later("one that is on hold or has ended: {entry}"),
+        NotCounted.OTHER_PURPOSE: later("other appointment booked {entry}, purpose not recorded as follow-up"),
+        NotCounted.PENDING: later("one is pending, not confirmed: {entry}"),
+        NotCounted.DECLINED: later("one was declined by the patient: {entry}"),
+        NotCounted.TODAY: later("one is of today, no follow-up after discharge: {entry}"),
+        NotCounted.TOO_FAR: later("one is booked later than that: {entry}"),
     },
-    Why,
+    NotCounted,
 )
 MOST_SEEN = 2
 
@@ -76,11 +76,15 @@ def _line(step: Step, zone: tzinfo, say: Language) -> Line:
 def _found(step: Step, zone: tzinfo, say: Language) -> str:
     if step.done is not None:
         return _entry(step.done, step.kind, zone, say)
-    seen = [say(SEEN[entry.why], entry=_entry(entry, step.kind, zone, say)) for entry in step.seen if entry.why]
+    seen = [
+        say(SEEN[entry.not_counted], entry=_entry(entry, step.kind, zone, say))
+        for entry in step.seen
+        if entry.not_counted
+    ]
     rest = [say("and {count} more", count=len(seen) - MOST_SEEN)] if len(seen) > MOST_SEEN else []
     if step.unread:
         start = _unread(step, say)
-    elif any(entry.why in UNSURE for entry in step.seen):
+    elif any(entry.not_counted in UNSURE for entry in step.seen):
         start = say("not certain")
     else:
         start = say("none found in the records read")
@@ -93,10 +97,10 @@ def _unread(step: Step, say: Language) -> str:
     return say("could not be read ({reasons})", reasons="; ".join((*missing, *named)))
 
 
-def _entry(entry: Entry, kind: StepKind, zone: tzinfo, say: Language) -> str:
+def _entry(entry: StepEntry, kind: StepKind, zone: tzinfo, say: Language) -> str:
     when, source = entry.when, code(entry.reference)
     if kind is StepKind.APPOINTMENT and when is not None:
         return say("{date}, {source}", date=say.day_time(when, zone), source=source)
-    if entry.why is Why.FUTURE and when is not None and not when.future:
+    if entry.not_counted is NotCounted.FUTURE and when is not None and not when.future:
         return say("{date} (in the future), {source}", date=say.dated(when, zone), source=source)
     return say("{date}, {source}", date=say.dated(when, zone), source=source)

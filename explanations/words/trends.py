@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from explanations.judgement.timeline import Band, Point, State, Timeline, window
+from explanations.judgement.timeline import Band, Point, PointState, Timeline, window
 from explanations.words.answers import FREQUENCY, answer_words
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
@@ -31,12 +31,12 @@ BAND_WORDS = complete(
 )
 STATE_WORDS = complete(
     {
-        State.COMPLETE: later("complete"),
-        State.TOTAL_ONLY: later("total as recorded; its answers are not on file"),
-        State.INCOMPLETE: later("incomplete, {answered} of {items} answered; no total is given"),
-        State.CONTRADICTORY: later("contradictory; check the source"),
+        PointState.COMPLETE: later("complete"),
+        PointState.TOTAL_ONLY: later("total as recorded; its answers are not on file"),
+        PointState.INCOMPLETE: later("incomplete, {answered} of {items} answered; no total is given"),
+        PointState.CONTRADICTORY: later("contradictory; check the source"),
     },
-    State,
+    PointState,
 )
 UNANSWERED = complete(
     {
@@ -98,7 +98,7 @@ def item_9_words(point: Point, say: Language) -> str:
 def state_words(point: Point, say: Language) -> str:
     """How far the form is filled in and can be read."""
     message = STATE_WORDS[point.state]
-    if point.state is State.TOTAL_ONLY and point.answered:
+    if point.state is PointState.TOTAL_ONLY and point.answered:
         message = later("total as recorded; {answered} of {items} answers on file")
     state = say(message, answered=point.answered, items=point.items)
     # Translators: `state` is what is said of a form, such as "complete".
@@ -243,8 +243,8 @@ def _days(points: Sequence[Point], say: Language) -> str:
 
 def _odd(timeline: Timeline, say: Language) -> list[str]:
     """Forms on the time axis that give no total."""
-    incomplete = [point for point in timeline.placed if point.state is State.INCOMPLETE]
-    contradictory = [point for point in timeline.placed if point.state is State.CONTRADICTORY]
+    incomplete = [point for point in timeline.placed if point.state is PointState.INCOMPLETE]
+    contradictory = [point for point in timeline.placed if point.state is PointState.CONTRADICTORY]
     sentences = []
     if incomplete:
         date = _on(incomplete[-1], say)

@@ -37,17 +37,17 @@ class InputShift:
 
 def reference(schema: FeatureSchema, matrix: NDArray[np.float32]) -> dict[str, Any]:
     """The mix of a population: per input the share known, the upper edges of its bins and the share in each."""
-    found = {}
+    per_input = {}
     for at, spec in enumerate(schema.features):
         values = matrix[:, at]
         known = values[~np.isnan(values)].astype(np.float64)
         edges = _edges(known)
-        found[spec.name] = {
+        per_input[spec.name] = {
             "known": round(float(known.size) / max(len(values), 1), 6),
             "edges": edges,
             "shares": [round(float(share), 6) for share in _shares(known, edges)],
         }
-    return found
+    return per_input
 
 
 def input_shifts(
@@ -83,10 +83,10 @@ def _shift(name: str, trained_on: Mapping[str, Any], values: NDArray[np.float64]
     )
 
 
-def _psi(here: NDArray[np.float64], there: NDArray[np.float64], n: int) -> float:
+def _psi(here: NDArray[np.float64], in_training: NDArray[np.float64], n: int) -> float:
     """Less what chance alone gives on average: (bins - 1) / n, the training population being large."""
     floor = 0.5 / n  # an empty bin counts as half a person
-    a, b = np.maximum(here, floor), np.maximum(there, floor)
+    a, b = np.maximum(here, floor), np.maximum(in_training, floor)
     return max(0.0, float(((a - b) * np.log(a / b)).sum()) - (a.size - 1) / n)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,14 +22,11 @@ from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.baselines import AGE_SEX, LOGISTIC, PHQ2, Linear, age_sex_inputs, linear_from_json
 from models.evaluation.metrics import group_metrics
 from models.inputs.feature_schema import FeatureSchema
-from models.inputs.patterns import ALL, HEADLINE, patterns, tier_of, tiers
+from models.inputs.patterns import patterns, tier_of, tiers
 from models.scoring.calibration import Calibration, Floats, Spread
 from models.scoring.registry import FINAL, MinimumData, Model, load_booster, load_json, load_models, read_calibration
 from models.survey.nhanes import PAYERS, feature_matrix, survey_frame
 from models.survey.tables import holds_2017_2018_again
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 SUBGROUPS = ("sex", "age", "race-ethnicity", "income", "insurance", "care")
 Progress = Callable[[str, int, int], None]
@@ -109,14 +106,14 @@ def evaluate_outcome(
     result: dict[str, Any] = {}
     for done, (pattern, visible) in enumerate(wanted.items()):
         progress(f"Evaluating {contender.outcome}", done, len(wanted))
-        found = scored(contender, pattern, visible, values, people)
+        scores = scored(contender, pattern, visible, values, people)
         by_cycle = {
-            str(cycle): _metrics(found, cycles == cycle, {name: groups[name] for name in cycle_subgroups})
+            str(cycle): _metrics(scores, cycles == cycle, {name: groups[name] for name in cycle_subgroups})
             for cycle in sorted(set(cycles))
         }
         result[pattern] = {
             "cycles": by_cycle,
-            "all": _metrics(found, pooled, {name: groups[name] for name in subgroups}),
+            "all": _metrics(scores, pooled, {name: groups[name] for name in subgroups}),
         }
     progress(f"Evaluating {contender.outcome}", len(wanted), len(wanted))
     return {"patterns": result}
@@ -188,8 +185,8 @@ def row_tiers(values: Matrix, schema: FeatureSchema) -> NDArray[Any]:
     columns = [np.array([spec.group == group for spec in schema.features]) for group in groups]
     known = np.column_stack([(~np.isnan(values[:, column])).any(axis=1) for column in columns])
     kinds, which = np.unique(known, axis=0, return_inverse=True)
-    found = [tier_of({group for group, has in zip(groups, kind, strict=True) if has}) for kind in kinds.tolist()]
-    return np.array(found, dtype=object)[which.reshape(-1)]
+    tier_of_kind = [tier_of({group for group, has in zip(groups, kind, strict=True) if has}) for kind in kinds.tolist()]
+    return np.array(tier_of_kind, dtype=object)[which.reshape(-1)]
 
 
 def margins(booster: xgboost.Booster, values: Matrix) -> Floats:
@@ -246,15 +243,15 @@ def _age_sex(schema: FeatureSchema, values: Matrix) -> Matrix:
     return age_sex_inputs(values[:, schema.names.index("age")], values[:, schema.names.index("female")])
 
 
-def _metrics(found: Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask]]) -> dict[str, Any]:
+def _metrics(scores: Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask]]) -> dict[str, Any]:
     def metrics(members: Mask) -> dict[str, Any]:
-        used = members & found.has_score
+        used = members & scores.has_score
         return group_metrics(
-            found.log_odds[used],
-            found.half_width[used],
-            found.y[used],
+            scores.log_odds[used],
+            scores.half_width[used],
+            scores.y[used],
             int(members.sum()),
-            {name: ranking[used] for name, ranking in found.baselines.items()},
+            {name: ranking[used] for name, ranking in scores.baselines.items()},
         )
 
     parts = {
@@ -292,47 +289,3 @@ def _subgroups(people: pd.DataFrame) -> dict[str, dict[str, Mask]]:
         "insurance": coded(people["insurance"], {name: code for code, name in enumerate(PAYERS, start=1)}),
         "care": coded(people["in_care"], {"in-care": 1, "not-in-care": 0}),
     }
-
-
-def report_table(metrics: Mapping[str, Any]) -> RenderableType:
-    """A terminal table of an `evaluate` result, all cycles together. The headline is the group not in care."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only when a person reads
-    from rich.console import Group  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    tables = []
-    for outcome, found in metrics["outcomes"].items():
-        cycles = ", ".join(found["patterns"][HEADLINE]["cycles"])
-        apart = found["patterns"][HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
-        title = f"{outcome}: {apart['n']:,} people not in care, {apart['events']:,} with it ({cycles})"
-        table = Table(title=title, caption=_CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD,
-                      pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)  # fmt: skip
-        table.add_column("inputs known", no_wrap=True)
-        for heading in ("AUROC", "logit", "slope", "O/E", "sens.", "PPV"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for pattern, result in found["patterns"].items():
-            if pattern != ALL:
-                table.add_row(pattern, *_cells(result["all"]["subgroups"]["care"]["not-in-care"]))
-        tables.append(table)
-    return Group(*tables)
-
-
-_CAPTION = (
-    "People not in care: no antidepressant, no mental-health visit in the last year. AUROC with its 95 % interval; "
-    "more in --json and --report. logit: AUROC of logistic regression on the same inputs. sens., PPV: with 5 % "
-    "flagged. Cycles that trained the model: out-of-fold."
-)
-
-
-def _cells(group: Mapping[str, Any]) -> list[str]:
-    at_5, area = group["flag_rates"]["0.05"], group["auroc"]
-    if area["value"] is None:
-        return ["too few", *[""] * 5]
-    plain = group["baselines"][LOGISTIC]["auroc"]
-    figures = (plain, group["slope"], group["o_e"], at_5["sensitivity"], at_5["ppv"])
-    interval = f"{area['value']:.2f} ({area['low']:.2f}-{area['high']:.2f})"
-    return [interval, *(_text(figure) for figure in figures)]
-
-
-def _text(figure: Mapping[str, float | None]) -> str:
-    return "too few" if figure["value"] is None else f"{figure['value']:.2f}"

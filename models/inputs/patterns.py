@@ -45,24 +45,6 @@ _HIDDEN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-WORDS: Mapping[str, str] = {
-    HEADLINE: "all but the PHQ",
-    "no-phq-no-drugs-with-needs": "all but the PHQ and medicines",
-    "no-phq-no-needs": "the chart alone (no PHQ, work, food, sleep, own health)",
-    "no-phq-no-drugs": "the chart alone, no medicines",
-    "no-phq-no-utilisation": "the chart alone, no visits",
-    "no-phq-no-lifestyle": "the chart alone, no smoking or alcohol",
-    "demographics-conditions": "age, sex and conditions alone",
-    "phq2": "all and PHQ-2",
-    "phq2-no-needs": "the chart alone and PHQ-2",
-    "phq2-no-drugs": "all but medicines, and PHQ-2",
-    "phq2-only": "age, sex and PHQ-2 alone",
-    "phq8": "all and PHQ items 1-8",
-    "phq8-only": "age, sex and PHQ items 1-8 alone",
-}
-"""What is known in a pattern, for people to read."""
-
-
 def tiers(outcome: str) -> tuple[str, ...]:
     """The tiers of an outcome's model: `phq8` where items 3-8 may be inputs."""
     return (CORE, NEEDS, PHQ2) if "phq" in OUTCOME_SPECS[outcome].never_inputs else (CORE, NEEDS, PHQ2, PHQ8)
@@ -86,15 +68,15 @@ def patterns(outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...
     """Pattern -> names of the visible features in schema order; `all` is `phq2`."""
     wanted = tiers(outcome)
     group = {s.name: s.group for s in schema.features}
-    found = {
+    visible = {
         pattern: tuple(name for name in tier_inputs(tier, schema) if group[name] not in hidden)
         for pattern, (tier, hidden) in _HIDDEN.items()
         if tier in wanted
     }
-    return {**found, ALL: found["phq2"]}
+    return {**visible, ALL: visible["phq2"]}
 
 
 def patterns_of(tier: str, outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
     """The patterns that the booster of a tier answers, the complete one first; `all` is a second name and left out."""
-    found = patterns(outcome, schema)
-    return {pattern: found[pattern] for pattern, (its, _) in _HIDDEN.items() if its == tier}
+    visible = patterns(outcome, schema)
+    return {pattern: visible[pattern] for pattern, (pattern_tier, _) in _HIDDEN.items() if pattern_tier == tier}

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from models.inputs.outcomes import OUTCOME_SPECS
-from models.inputs.patterns import HEADLINE, WORDS
-from models.reports.figures import figure, no_better
+from models.inputs.patterns import HEADLINE
+from models.reports.figures import PATTERN_WORDS, figure, no_better
 from models.scoring.registry import Model
 
 NOT_RECORDED = "Not recorded."
@@ -43,15 +43,15 @@ def model_card(
 ) -> dict[str, Any]:
     """The card. metrics, validation: the parsed metrics.json and validation.json of the model's folder."""
     site = local or LocalSections()
-    found = metrics["outcomes"][model.outcome]["patterns"]
-    facts = _Facts(model=model, patterns=found, validation=validation)
+    patterns = metrics["outcomes"][model.outcome]["patterns"]
+    facts = _Facts(model=model, patterns=patterns, validation=validation)
     return {
         "outcome": model.outcome,
         "version": model.version,
         "summary": facts.summary(),
         "headline": facts.headline(),
         "limits": facts.limits(),
-        "breaches": [{**b, "known": WORDS[b["pattern"]]} for b in validation["breaches"]],
+        "breaches": [{**b, "known": PATTERN_WORDS[b["pattern"]]} for b in validation["breaches"]],
         "source_attributes": [
             {"number": number, "name": name, "value": value}
             for number, (name, value) in enumerate(_attributes(facts, site), start=1)
@@ -73,8 +73,8 @@ class _Facts:
 
     @property
     def apart(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.patterns[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
-        return found
+        group: Mapping[str, Any] = self.patterns[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
+        return group
 
     def what(self) -> str:
         return OUTCOME_SPECS[self.model.outcome].estimates
@@ -102,16 +102,16 @@ class _Facts:
         return ", ".join(self.training["cycles"])
 
     def figures(self, pattern: str, group: Mapping[str, Any] | None = None) -> str:
-        found = group or self.patterns[pattern]["all"]
+        metrics = group or self.patterns[pattern]["all"]
         return (
-            f"AUROC {figure(found['auroc'])}, slope {figure(found['slope'], 2)}, observed over expected "
-            f"{figure(found['o_e'], 2)}; {found['n']:,} people, {found['events']:,} with the outcome"
+            f"AUROC {figure(metrics['auroc'])}, slope {figure(metrics['slope'], 2)}, observed over expected "
+            f"{figure(metrics['o_e'], 2)}; {metrics['n']:,} people, {metrics['events']:,} with the outcome"
         )
 
     def limits(self) -> list[str]:
         alike = no_better(self.patterns)
         missed = 1 - (self.apart["flag_rates"][self.model.manifest.default_flag_rate]["sensitivity"]["value"] or 0)
-        found = [
+        limits = [
             "Learned from a cross-sectional survey: inputs and outcome are of the same day. It says nothing about attempts, deaths or anything later.",
             "Conditions were what people said a doctor had told them, medicines those of the past 30 days; a chart differs.",
             "Adults only: no estimate under 18 years or where the age is not known.",
@@ -120,13 +120,13 @@ class _Facts:
             NOT_VALIDATED,
         ]
         if alike:
-            found.append(
-                f"No better than logistic regression on the same inputs when this is known: {'; '.join(WORDS[pattern] for pattern in alike)}."
+            limits.append(
+                f"No better than logistic regression on the same inputs when this is known: {'; '.join(PATTERN_WORDS[pattern] for pattern in alike)}."
             )
         if self.validation["breaches"]:
             count = len(self.validation["breaches"])
-            found.append(f"{count} fairness target{'s are' if count > 1 else ' is'} missed, listed below.")
-        return found
+            limits.append(f"{count} fairness target{'s are' if count > 1 else ' is'} missed, listed below.")
+        return limits
 
     def inputs(self) -> str:
         groups: dict[str, list[str]] = {}
@@ -137,7 +137,7 @@ class _Facts:
     def fairness(self) -> str:
         breaches = self.validation["breaches"]
         lines = [
-            f"{b['variable']} {b['group']}, {WORDS[b['pattern']]} known: {b['what']} {figure(b['found'], 2)}, target {b['target']}"
+            f"{b['variable']} {b['group']}, {PATTERN_WORDS[b['pattern']]} known: {b['what']} {figure(b['found'], 2)}, target {b['target']}"
             for b in breaches
         ]
         return "Targets missed: " + "; ".join(lines) + "." if lines else "Every subgroup meets the targets."

@@ -9,11 +9,28 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from models.evaluation.metrics import FLAG_RATES, NET_BENEFIT_THRESHOLDS
-from models.inputs.patterns import ALL, HEADLINE, WORDS
+from models.inputs.patterns import ALL, HEADLINE
 from models.scoring.registry import Model, load_json
 
 NO_BETTER = 0.005
 """AUROC by which XGBoost must exceed logistic regression to be called better."""
+
+PATTERN_WORDS: Mapping[str, str] = {
+    HEADLINE: "all but the PHQ",
+    "no-phq-no-drugs-with-needs": "all but the PHQ and medicines",
+    "no-phq-no-needs": "the chart alone (no PHQ, work, food, sleep, own health)",
+    "no-phq-no-drugs": "the chart alone, no medicines",
+    "no-phq-no-utilisation": "the chart alone, no visits",
+    "no-phq-no-lifestyle": "the chart alone, no smoking or alcohol",
+    "demographics-conditions": "age, sex and conditions alone",
+    "phq2": "all and PHQ-2",
+    "phq2-no-needs": "the chart alone and PHQ-2",
+    "phq2-no-drugs": "all but medicines, and PHQ-2",
+    "phq2-only": "age, sex and PHQ-2 alone",
+    "phq8": "all and PHQ items 1-8",
+    "phq8-only": "age, sex and PHQ items 1-8 alone",
+}
+"""What is known in a pattern, for people to read."""
 
 _PAGE = """# Figures of the models
 
@@ -32,21 +49,21 @@ Patterns of what is known: {patterns}.
 
 def figures_page(models: Iterable[Model]) -> str:
     """The page, Markdown, ending in a newline."""
-    named = "; ".join(f"`{name}`, {words}" for name, words in WORDS.items())
+    named = "; ".join(f"`{name}`, {words}" for name, words in PATTERN_WORDS.items())
     return "\n".join([_PAGE.format(patterns=named), *(_outcome(model) for model in models)])
 
 
 def _outcome(model: Model) -> str:
     metrics = load_json(model.folder / "metrics.json")["outcomes"][model.outcome]["patterns"]
-    found = load_json(model.folder / "validation.json")
-    forward = {p: r for p, r in found["forward"]["patterns"].items() if p != ALL}
-    last = found["forward"]["cycles"][-1]
+    validation = load_json(model.folder / "validation.json")
+    forward = {p: r for p, r in validation["forward"]["patterns"].items() if p != ALL}
+    last = validation["forward"]["cycles"][-1]
     apart = metrics[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
     return f"""## {model.outcome} {model.version}
 
 ### Per pattern of known inputs, forward in time
 
-Tested on {", ".join(found["forward"]["cycles"])}. *Refit*: the same recipe trained for this pattern alone, and how far
+Tested on {", ".join(validation["forward"]["cycles"])}. *Refit*: the same recipe trained for this pattern alone, and how far
 the shipped recipe is from it (paired bootstrap).
 
 {_table(("known", "n", "events", "AUROC", "refit", "difference", "slope", "O/E", "logistic"), (_forward(p, r) for p, r in forward.items()))}
@@ -69,7 +86,7 @@ Gaps between the groups of a variable (largest less smallest AUROC; largest over
 
 ### Targets missed
 
-{_breaches(found["breaches"])}
+{_breaches(validation["breaches"])}
 
 ### What flagging a share of people gives, out of fold, nothing of the PHQ known
 
@@ -81,22 +98,22 @@ Net benefit per 1,000 people not in care (true positives, less false positives a
 
 ### Reliability, out of fold, nothing of the PHQ known
 
-{_table(("tenth by estimate", "n", "mean estimate", "observed"), _reliability(found["reliability"][HEADLINE]))}
+{_table(("tenth by estimate", "n", "mean estimate", "observed"), _reliability(validation["reliability"][HEADLINE]))}
 
 ### Do the intervals hold?
 
 Share of people for whom the calibration of their own cycle, which the model had not seen, lay within the interval;
 meant to be 90 %.
 
-{_table(("known", "leaving one cycle out", "forward in time"), _held(found["uncertainty"]))}
+{_table(("known", "leaving one cycle out", "forward in time"), _held(validation["uncertainty"]))}
 
 ### What each block adds, and what is left out would add
 
 Change of AUROC, everything but the PHQ known, refitted forward in time.
 
-{_table(("block taken away", "everybody", "not in care"), _changes(found["blocks"]))}
+{_table(("block taken away", "everybody", "not in care"), _changes(validation["blocks"]))}
 
-{_table(("left out; added", "everybody", "not in care"), _changes(found["left_out"]))}
+{_table(("left out; added", "everybody", "not in care"), _changes(validation["left_out"]))}
 """
 
 
@@ -105,28 +122,28 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def figure(found: Mapping[str, float | None], digits: int = 3) -> str:
+def figure(metric: Mapping[str, float | None], digits: int = 3) -> str:
     """`0.837 (0.828 to 0.844)`, or `too few`."""
-    if found["value"] is None:
+    if metric["value"] is None:
         return "too few"
-    return f"{found['value']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
+    return f"{metric['value']:.{digits}f} ({metric['low']:.{digits}f} to {metric['high']:.{digits}f})"
 
 
-def no_better(found: Mapping[str, Any]) -> list[str]:
+def no_better(patterns: Mapping[str, Any]) -> list[str]:
     """Patterns in which XGBoost exceeds logistic regression on the same inputs by less than NO_BETTER in AUROC.
 
-    found: pattern -> its metrics, as in metrics.json. Patterns without enough people are not judged.
+    patterns: pattern -> its metrics, as in metrics.json. Patterns without enough people are not judged.
     """
 
     def gain(result: Mapping[str, Any]) -> float | None:
         ours, plain = result["all"]["auroc"]["value"], result["all"]["baselines"]["logistic"]["auroc"]["value"]
         return None if ours is None or plain is None else ours - plain
 
-    return [p for p, r in found.items() if p != ALL and (by := gain(r)) is not None and by < NO_BETTER]
+    return [p for p, r in patterns.items() if p != ALL and (by := gain(r)) is not None and by < NO_BETTER]
 
 
-def _signed(found: Mapping[str, float | None]) -> str:
-    return f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+def _signed(metric: Mapping[str, float | None]) -> str:
+    return f"{metric['value']:+.3f} ({metric['low']:+.3f} to {metric['high']:+.3f})"
 
 
 def _forward(pattern: str, result: Mapping[str, Any]) -> tuple[str, ...]:
@@ -157,11 +174,11 @@ _SUBGROUP_HEAD = ("group", "n", "events", "AUROC", "O/E", "slope", "sensitivity 
 def _subgroups(whole: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     groups = {"everybody": whole}
     for variable, values in whole["subgroups"].items():
-        groups |= {f"{variable}: {value}": found for value, found in values.items()}
-    for name, found in groups.items():
-        flag = found["flag_rates"]["0.05"]
-        counts = (f"{found['n']:,}", f"{found['events']:,}")
-        shown = (found["auroc"], found["o_e"], found["slope"], flag["sensitivity"], flag["ppv"])
+        groups |= {f"{variable}: {value}": figures for value, figures in values.items()}
+    for name, figures in groups.items():
+        flag = figures["flag_rates"]["0.05"]
+        counts = (f"{figures['n']:,}", f"{figures['events']:,}")
+        shown = (figures["auroc"], figures["o_e"], figures["slope"], flag["sensitivity"], flag["ppv"])
         yield (name, *counts, *(figure(f, 2 if i else 3) for i, f in enumerate(shown)))
 
 
@@ -177,10 +194,10 @@ def _gaps(metrics: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         yield (variable, *cells)
 
 
-def _breaches(found: Iterable[Mapping[str, Any]]) -> str:
+def _breaches(breaches: Iterable[Mapping[str, Any]]) -> str:
     rows = [
         (f"`{b['pattern']}`", f"{b['variable']}: {b['group']}", b["what"], figure(b["found"]), b["target"])
-        for b in found
+        for b in breaches
     ]
     return _table(("known", "group", "figure", "found", "target"), rows) if rows else "None."
 
@@ -193,8 +210,8 @@ def _flags(apart: Mapping[str, Any], whole: Mapping[str, Any]) -> Iterable[tuple
 
 def _benefit(apart: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for threshold in NET_BENEFIT_THRESHOLDS:
-        found = apart["net_benefit"][threshold]
-        yield (f"{float(threshold):.0%}", *(f"{1000 * found[k]:.1f}" for k in ("model", "everyone")), "0.0")
+        benefit = apart["net_benefit"][threshold]
+        yield (f"{float(threshold):.0%}", *(f"{1000 * benefit[k]:.1f}" for k in ("model", "everyone")), "0.0")
 
 
 def _reliability(rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]:
@@ -202,11 +219,11 @@ def _reliability(rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]
         yield (str(number), f"{row['n']:,}", f"{row['mean_estimate']:.3f}", f"{row['observed']:.3f}")
 
 
-def _held(found: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    for pattern, apart in found["leave-one-cycle-out"].items():
-        yield (f"`{pattern}`", f"{apart['held']:.0%}", f"{found['forward'][pattern]['held']:.0%}")
+def _held(uncertainty: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for pattern, apart in uncertainty["leave-one-cycle-out"].items():
+        yield (f"`{pattern}`", f"{apart['held']:.0%}", f"{uncertainty['forward'][pattern]['held']:.0%}")
 
 
-def _changes(found: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    for name, groups in found.items():
+def _changes(changes: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for name, groups in changes.items():
         yield (name, _signed(groups["everybody"]), _signed(groups["not-in-care"]))

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from models.evaluation.evaluate import Contender, Mask, Progress, Scored, hidden_but, scored
 from models.evaluation.metrics import FLAG_RATES, net_benefit
-from models.inputs.patterns import ALL, HEADLINE, NEEDS, WORDS, patterns
+from models.inputs.patterns import ALL, HEADLINE, NEEDS, patterns
 from models.reports import plots
-from models.reports.figures import NO_BETTER, figure, no_better
+from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better
 from models.scoring.calibration import Floats, probabilities, reliability_table
 from models.survey.nhanes import feature_matrix
 
@@ -62,43 +62,43 @@ def write_report(
     progress("Drawing the report", len(contenders), len(contenders))
     templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.get_template("report.html").render(outcomes=outcomes, figure=figure, words=WORDS)
+    page = environment.get_template("report.html").render(outcomes=outcomes, figure=figure, words=PATTERN_WORDS)
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / ".report-unfinished.html"
     aside.write_text(page, encoding="utf-8")
     return aside.replace(folder / "report.html")
 
 
-def _outcome(frame: pd.DataFrame, contender: Contender, found: Mapping[str, Any]) -> dict[str, Any]:
+def _outcome(frame: pd.DataFrame, contender: Contender, metrics: Mapping[str, Any]) -> dict[str, Any]:
     people = frame[frame[contender.outcome].notna()]
     values = feature_matrix(people, contender.schema)
     wanted = patterns(contender.outcome, contender.schema)
     apart = (people["in_care"] == 0).to_numpy()
     judged = {p: scored(contender, p, wanted[p], values, people) for p in (HEADLINE, "phq2")}
     sections = [
-        _roc(contender.outcome, judged, apart, found),
-        _precision(contender.outcome, judged, apart, found),
-        _flags(found),
+        _roc(contender.outcome, judged, apart, metrics),
+        _precision(contender.outcome, judged, apart, metrics),
+        _flags(metrics),
         _reliability(contender.outcome, judged, apart),
         _benefit(contender.outcome, judged, apart),
-        _subgroups(contender.outcome, found),
-        _missing(contender.outcome, found),
-        _beside(found),
+        _subgroups(contender.outcome, metrics),
+        _missing(contender.outcome, metrics),
+        _beside(metrics),
         *_contributions(contender, people, values),
     ]
-    whole, group = found[HEADLINE]["all"], found[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
+    whole, group = metrics[HEADLINE]["all"], metrics[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
     return {
         "outcome": contender.outcome,
-        "cycles": list(found[HEADLINE]["cycles"]),
+        "cycles": list(metrics[HEADLINE]["cycles"]),
         "group": group,
         "whole": whole,
-        "no_better": [WORDS[p] for p in no_better(found)],
+        "no_better": [PATTERN_WORDS[p] for p in no_better(metrics)],
         "sections": sections,
     }
 
 
-def _used(found: Scored, members: Mask) -> Mask:
-    result: Mask = members & found.has_score
+def _used(scores: Scored, members: Mask) -> Mask:
+    result: Mask = members & scores.has_score
     return result
 
 
@@ -140,35 +140,35 @@ def _thinned(x: Floats, y: Floats, most: int = 300) -> tuple[Floats, Floats]:
     return x[keep], y[keep]
 
 
-def _roc(outcome: str, judged: Mapping[str, Scored], apart: Mask, found: Mapping[str, Any]) -> Section:
-    shows, title = _areas(found, "auroc", "AUROC"), f"ROC curves, {outcome}"
+def _roc(outcome: str, judged: Mapping[str, Scored], apart: Mask, metrics: Mapping[str, Any]) -> Section:
+    shows, title = _areas(metrics, "auroc", "AUROC"), f"ROC curves, {outcome}"
     curves = _curves(judged, apart, roc_points)
     drawing = plots.lines(
         title, shows, curves, x="false-positive share (1 - specificity)", y="sensitivity", diagonal=True
     )
-    return Section(title=title, shows=shows, plot=drawing, head=_AREA_HEAD, rows=_area_rows(found, "auroc"))
+    return Section(title=title, shows=shows, plot=drawing, head=_AREA_HEAD, rows=_area_rows(metrics, "auroc"))
 
 
-def _precision(outcome: str, judged: Mapping[str, Scored], apart: Mask, found: Mapping[str, Any]) -> Section:
-    shows, title = _areas(found, "auprc", "Average precision"), f"Precision-recall curves, {outcome}"
+def _precision(outcome: str, judged: Mapping[str, Scored], apart: Mask, metrics: Mapping[str, Any]) -> Section:
+    shows, title = _areas(metrics, "auprc", "Average precision"), f"Precision-recall curves, {outcome}"
     curves = _curves(judged, apart, precision_points)
     drawing = plots.lines(title, shows, curves, x="sensitivity (recall)", y="PPV (precision)")
-    return Section(title=title, shows=shows, plot=drawing, head=_AREA_HEAD, rows=_area_rows(found, "auprc"))
+    return Section(title=title, shows=shows, plot=drawing, head=_AREA_HEAD, rows=_area_rows(metrics, "auprc"))
 
 
 def _curves(
     judged: Mapping[str, Scored], apart: Mask, points: Callable[[Floats, Floats], tuple[Floats, Floats]]
 ) -> list[plots.Curve]:
-    found = ((name, _thinned(*points(ranking, y))) for name, ranking, y in _views(judged, apart))
-    return [plots.Curve(name=name, x=x, y=height) for name, (x, height) in found]
+    points_of = ((name, _thinned(*points(ranking, y))) for name, ranking, y in _views(judged, apart))
+    return [plots.Curve(name=name, x=x, y=height) for name, (x, height) in points_of]
 
 
 _AREA_HEAD = ("known", "not in care", "everybody", "people not in care", "with the outcome")
 
 
-def _area_rows(found: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], ...]:
+def _area_rows(metrics: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], ...]:
     rows = []
-    for pattern, result in found.items():
+    for pattern, result in metrics.items():
         if pattern != ALL:
             group = _apart(result)
             counts = (f"{group['n']:,}", f"{group['events']:,}")
@@ -181,21 +181,23 @@ def _apart(result: Mapping[str, Any]) -> Mapping[str, Any]:
     return group
 
 
-def _areas(found: Mapping[str, Any], name: str, label: str) -> str:
-    plain, asked = _apart(found[HEADLINE]), _apart(found["phq2"])
+def _areas(metrics: Mapping[str, Any], name: str, label: str) -> str:
+    plain, asked = _apart(metrics[HEADLINE]), _apart(metrics["phq2"])
     return (
         f"{label} of people not in care: {figure(plain[name], 2)} when nothing of the PHQ is known, "
         f"{figure(asked[name], 2)} with PHQ-2."
     )
 
 
-def _flags(found: Mapping[str, Any]) -> Section:
+def _flags(metrics: Mapping[str, Any]) -> Section:
     rows = []
     for pattern in (HEADLINE, "phq2"):
         for rate in FLAG_RATES:
-            cells = [f for g in (_apart(found[pattern]), found[pattern]["all"]) for f in g["flag_rates"][rate].values()]
+            cells = [
+                f for g in (_apart(metrics[pattern]), metrics[pattern]["all"]) for f in g["flag_rates"][rate].values()
+            ]
             rows.append((pattern, f"{1000 * float(rate):.0f}", *(figure(cell, 2) for cell in cells)))
-    at = _apart(found[HEADLINE])["flag_rates"]["0.05"]
+    at = _apart(metrics[HEADLINE])["flag_rates"]["0.05"]
     shows = (
         f"Flagging 50 of 1,000 people not in care, nothing of the PHQ known, finds {figure(at['sensitivity'], 2)} of "
         f"those who have it, and {figure(at['ppv'], 2)} of those flagged have it."
@@ -236,15 +238,15 @@ def _benefit(outcome: str, judged: Mapping[str, Scored], apart: Mask) -> Section
     used = _used(ours, apart)
     y = ours.y[used]
     rankings = {"XGBoost": ours.log_odds[used], "logistic regression": ours.baselines["logistic"][used]}
-    found = {
+    benefits = {
         name: [1000 * net_benefit(probabilities(log_odds) >= t, y, t) for t in _THRESHOLDS]
         for name, log_odds in rankings.items()
     }
-    found["flag everybody"] = [1000 * net_benefit(np.ones(y.size, dtype=bool), y, t) for t in _THRESHOLDS]
-    found["flag nobody"] = [0.0] * len(_THRESHOLDS)
-    curves = [plots.Curve(name=name, x=_THRESHOLDS, y=height) for name, height in found.items()]
+    benefits["flag everybody"] = [1000 * net_benefit(np.ones(y.size, dtype=bool), y, t) for t in _THRESHOLDS]
+    benefits["flag nobody"] = [0.0] * len(_THRESHOLDS)
+    curves = [plots.Curve(name=name, x=_THRESHOLDS, y=height) for name, height in benefits.items()]
     better = [
-        t for t, m, e in zip(_THRESHOLDS, found["XGBoost"], found["flag everybody"], strict=True) if m > max(e, 0)
+        t for t, m, e in zip(_THRESHOLDS, benefits["XGBoost"], benefits["flag everybody"], strict=True) if m > max(e, 0)
     ]
     shows = (
         f"Between thresholds of {better[0]:.1%} and {better[-1]:.1%} flagging by the model is worth more than flagging "
@@ -252,25 +254,25 @@ def _benefit(outcome: str, judged: Mapping[str, Scored], apart: Mask) -> Section
         if better
         else "At no threshold is flagging by the model worth more than flagging everybody or nobody."
     )
-    top = max(1.0, *found["XGBoost"]) * 1.1
+    top = max(1.0, *benefits["XGBoost"]) * 1.1
     title = f"Net benefit (decision curves), {outcome}, people not in care"
     drawing = plots.lines(
         title, shows, curves, x="threshold (estimated probability)", y="net benefit per 1,000 people",
         limits=(0.0, 0.3, -0.25 * top, top),
     )  # fmt: skip
     chosen = [i for i, t in enumerate(_THRESHOLDS) if round(1000 * t) % 20 == 0 or t in (0.01, 0.05)]
-    rows = tuple((f"{_THRESHOLDS[i]:.1%}", *(f"{found[name][i]:.1f}" for name in found)) for i in chosen)
-    return Section(title=title, shows=shows, plot=drawing, head=("threshold", *found), rows=rows)
+    rows = tuple((f"{_THRESHOLDS[i]:.1%}", *(f"{benefits[name][i]:.1f}" for name in benefits)) for i in chosen)
+    return Section(title=title, shows=shows, plot=drawing, head=("threshold", *benefits), rows=rows)
 
 
-def _subgroups(outcome: str, found: Mapping[str, Any]) -> Section:
-    whole = found[HEADLINE]["all"]
+def _subgroups(outcome: str, metrics: Mapping[str, Any]) -> Section:
+    whole = metrics[HEADLINE]["all"]
     groups = {"everybody": whole}
     for variable, values in whole["subgroups"].items():
         groups |= {f"{variable}: {value}": group for value, group in values.items()}
 
-    def estimates(name: str) -> list[plots.Estimate]:
-        return [plots.Estimate(name=g, events=v["events"], **v[name]) for g, v in groups.items()]
+    def estimates(name: str) -> list[plots.IntervalEstimate]:
+        return [plots.IntervalEstimate(name=g, events=v["events"], **v[name]) for g, v in groups.items()]
 
     known = {g: v["auroc"]["value"] for g, v in groups.items() if v["auroc"]["value"] is not None}
     ratios = [v["o_e"]["value"] for v in groups.values() if v["o_e"]["value"] is not None]
@@ -296,10 +298,10 @@ def _subgroups(outcome: str, found: Mapping[str, Any]) -> Section:
     return Section(title=title, shows=shows, plot=drawing, head=head, rows=rows)
 
 
-def _missing(outcome: str, found: Mapping[str, Any]) -> Section:
-    rows = [pattern for pattern in found if pattern != ALL]
+def _missing(outcome: str, metrics: Mapping[str, Any]) -> Section:
+    rows = [pattern for pattern in metrics if pattern != ALL]
     names = ("auroc", "slope", "o_e")
-    values = np.array([[_number(found[p]["all"][n]["value"]) for n in names] for p in rows])
+    values = np.array([[_number(metrics[p]["all"][n]["value"]) for n in names] for p in rows])
     known = values[~np.isnan(values).any(axis=1)]
     best = known[:, 0].max(initial=0.5)
     off = np.column_stack([(best - values[:, 0]) / 0.4, np.abs(values[:, 1:] - 1) / 0.4])
@@ -313,7 +315,7 @@ def _missing(outcome: str, found: Mapping[str, Any]) -> Section:
     drawing = plots.heat_map(
         title, shows, rows, ("AUROC", "slope", "observed / expected"), values, np.clip(np.nan_to_num(off), 0, 1)
     )
-    table = tuple((p, *(figure(found[p]["all"][n]) for n in names)) for p in rows)
+    table = tuple((p, *(figure(metrics[p]["all"][n]) for n in names)) for p in rows)
     return Section(title=title, shows=shows, plot=drawing, head=("known", "AUROC", "slope", "O/E"), rows=table)
 
 
@@ -321,18 +323,18 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _beside(found: Mapping[str, Any]) -> Section:
-    alike = no_better(found)
+def _beside(metrics: Mapping[str, Any]) -> Section:
+    alike = no_better(metrics)
     shows = (
         f"XGBoost is no better than logistic regression on the same inputs (by {NO_BETTER} or more) when these are "
-        f"known: {'; '.join(WORDS[p] for p in alike)}."
+        f"known: {'; '.join(PATTERN_WORDS[p] for p in alike)}."
         if alike
         else f"XGBoost exceeds logistic regression on the same inputs by {NO_BETTER} or more in every pattern."
     )
     plainer = ("logistic", "phq2", "age-sex")
     rows = tuple(
         (p, figure(r["all"]["auroc"]), *(figure(r["all"]["baselines"][n]["auroc"]) for n in plainer))
-        for p, r in found.items()
+        for p, r in metrics.items()
         if p != ALL
     )
     head = ("known", "XGBoost", "logistic regression, same inputs", "PHQ-2 total", "age and sex")

@@ -54,7 +54,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class IntervalEstimate:
     """A named figure with its interval, and the count of events behind it; value None where there were too few."""
 
     name: str
@@ -82,7 +82,7 @@ def lines(
         return _svg(figure, title, shows)
 
 
-def forest(title: str, shows: str, panels: Mapping[str, tuple[Sequence[Estimate], float]]) -> Markup:
+def forest(title: str, shows: str, panels: Mapping[str, tuple[Sequence[IntervalEstimate], float]]) -> Markup:
     """Rows of estimates with intervals; panel -> its estimates and where its reference line stands."""
     first = next(iter(panels.values()))[0]
     with mpl.rc_context(_RC):
@@ -94,7 +94,7 @@ def forest(title: str, shows: str, panels: Mapping[str, tuple[Sequence[Estimate]
         return _svg(figure, title, shows)
 
 
-def _forest_panel(axes: Axes, name: str, estimates: Sequence[Estimate], reference: float) -> None:
+def _forest_panel(axes: Axes, name: str, estimates: Sequence[IntervalEstimate], reference: float) -> None:
     axes.axvline(reference, color="#7d8b98", linewidth=1)
     for row, estimate in enumerate(estimates):
         if estimate.value is None or estimate.low is None or estimate.high is None:

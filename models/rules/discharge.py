@@ -30,7 +30,7 @@ class StepKind(StrEnum):
     APPOINTMENT = "appointment"
 
 
-class Why(StrEnum):
+class NotCounted(StrEnum):
     """Why an entry that is on file does not count."""
 
     SAME_DAY = "same-day"  # as a finding, and which came first is not recorded
@@ -50,16 +50,16 @@ class Why(StrEnum):
 
 
 # An entry that may be later than the findings, and is not known to be.
-UNSURE = (Why.SAME_DAY, Why.UNDATED, Why.ORDER_UNKNOWN, Why.FUTURE)
+UNSURE = (NotCounted.SAME_DAY, NotCounted.UNDATED, NotCounted.ORDER_UNKNOWN, NotCounted.FUTURE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class StepEntry:
     """One entry of the chart that is, or may be, a step. `why` it does not count; None when it does."""
 
     reference: str
     when: When | None
-    why: Why | None = None
+    not_counted: NotCounted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,8 @@ class Step:
     """
 
     kind: StepKind
-    done: Entry | None = None
-    seen: tuple[Entry, ...] = ()
+    done: StepEntry | None = None
+    seen: tuple[StepEntry, ...] = ()
     missing: tuple[Gap, ...] = ()
     unreadable: tuple[str, ...] = ()
 
@@ -87,11 +87,15 @@ def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> 
     if not since:
         return ()
     assessments = [
-        Entry(reference=a.reference, when=a.when, why=_order(chart, since, a.when)) for a in chart.risk_assessments
+        StepEntry(reference=a.reference, when=a.when, not_counted=_order(chart, since, a.when))
+        for a in chart.risk_assessments
     ]
-    plans = [Entry(reference=p.reference, when=p.when, why=_why_no_plan(chart, p, since)) for p in chart.safety_plans]
+    plans = [
+        StepEntry(reference=p.reference, when=p.when, not_counted=_why_no_plan(chart, p, since))
+        for p in chart.safety_plans
+    ]
     ahead = [
-        Entry(reference=b.reference, when=b.when, why=_why_no_follow_up(chart, b))
+        StepEntry(reference=b.reference, when=b.when, not_counted=_why_no_follow_up(chart, b))
         for b in chart.bookings
         if _is_ahead(chart, b.when) and (b.confirmed or b.purpose is Purpose.FOLLOW_UP)
     ]
@@ -102,14 +106,14 @@ def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> 
     )
 
 
-def _latest_first(entry: Entry) -> int:
+def _latest_first(entry: StepEntry) -> int:
     return -(entry.when.day.toordinal() if entry.when else 0)
 
 
-def _step(chart: PatientRecord, kind: StepKind, entries: list[Entry]) -> Step:
-    seen = [entry for entry in entries if entry.why]
-    seen.sort(key=lambda entry: list(Why).index(entry.why or Why.BEFORE))
-    done = next((entry for entry in entries if entry.why is None), None)
+def _step(chart: PatientRecord, kind: StepKind, entries: list[StepEntry]) -> Step:
+    seen = [entry for entry in entries if entry.not_counted]
+    seen.sort(key=lambda entry: list(NotCounted).index(entry.not_counted or NotCounted.BEFORE))
+    done = next((entry for entry in entries if entry.not_counted is None), None)
     part, resource = PLACES[kind]
     return Step(
         kind=kind,
@@ -167,15 +171,15 @@ def _coded_later(event: CodedEvent) -> Iterable[_Mark]:
     return (_Mark(when=onset, onset=True),) if onset else ()
 
 
-def _order(chart: PatientRecord, since: Iterable[_Mark], when: When | None) -> Why | None:
+def _order(chart: PatientRecord, since: Iterable[_Mark], when: When | None) -> NotCounted | None:
     """None when something done at `when` is known to be later than every finding; else why that is not known."""
     if when is None:
-        return Why.UNDATED
+        return NotCounted.UNDATED
     if _is_to_come(chart, when):
-        return Why.FUTURE
-    found = {_against_mark(chart, mark, when) for mark in since} - {None}
-    worst_first = (Why.BEFORE, Why.BEFORE_ONSET, Why.ORDER_UNKNOWN, Why.SAME_DAY)
-    return next((why for why in worst_first if why in found), None)
+        return NotCounted.FUTURE
+    reasons = {_against_mark(chart, mark, when) for mark in since} - {None}
+    worst_first = (NotCounted.BEFORE, NotCounted.BEFORE_ONSET, NotCounted.ORDER_UNKNOWN, NotCounted.SAME_DAY)
+    return next((not_counted for not_counted in worst_first if not_counted in reasons), None)
 
 
 def _is_to_come(chart: PatientRecord, when: When) -> bool:
@@ -183,26 +187,26 @@ def _is_to_come(chart: PatientRecord, when: When) -> bool:
     return when.instant > chart.as_of if when.instant else when.future
 
 
-def _against_mark(chart: PatientRecord, mark: _Mark, when: When) -> Why | None:
-    why = _against(chart, mark.when, when)
-    if why and mark.at_latest:
-        return Why.ORDER_UNKNOWN
-    return Why.BEFORE_ONSET if why is Why.BEFORE and mark.onset else why
+def _against_mark(chart: PatientRecord, mark: _Mark, when: When) -> NotCounted | None:
+    not_counted = _against(chart, mark.when, when)
+    if not_counted and mark.at_latest:
+        return NotCounted.ORDER_UNKNOWN
+    return NotCounted.BEFORE_ONSET if not_counted is NotCounted.BEFORE and mark.onset else not_counted
 
 
-def _against(chart: PatientRecord, then: When | None, when: When) -> Why | None:
+def _against(chart: PatientRecord, then: When | None, when: When) -> NotCounted | None:
     """One finding (`then`) against something done. A finding dated in the future counts as today's (R11)."""
     if then is None:
-        return Why.ORDER_UNKNOWN
+        return NotCounted.ORDER_UNKNOWN
     if _earliest(when) > min(then.day, chart.today):
         return None
     if when.day < min(_earliest(then), chart.today):
-        return Why.BEFORE
+        return NotCounted.BEFORE
     if when.partial or then.partial:
-        return Why.ORDER_UNKNOWN
+        return NotCounted.ORDER_UNKNOWN
     if then.future or when.instant is None or then.instant is None or when.instant == then.instant:
-        return Why.SAME_DAY
-    return None if when.instant > then.instant else Why.BEFORE
+        return NotCounted.SAME_DAY
+    return None if when.instant > then.instant else NotCounted.BEFORE
 
 
 def _earliest(when: When) -> date:
@@ -219,26 +223,26 @@ def _is_ahead(chart: PatientRecord, when: When | None) -> bool:
     return when.instant > chart.as_of if when.instant else when.day > chart.today
 
 
-def _why_no_plan(chart: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> Why | None:
+def _why_no_plan(chart: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> NotCounted | None:
     """Why a plan is none, made after the findings, to go home with; None when it is one."""
     if not plan.understood:
-        return Why.NOT_UNDERSTOOD
+        return NotCounted.NOT_UNDERSTOOD
     begins, ends = plan.begins, plan.ends
     if begins and (_is_to_come(chart, begins) or (begins.partial and begins.day >= chart.today)):
-        return Why.NOT_BEGUN
+        return NotCounted.NOT_BEGUN
     ended = ends and (ends.instant <= chart.as_of if ends.instant else ends.day < chart.today)
-    return _order(chart, since, plan.when) or (Why.NOT_IN_FORCE if ended or plan.on_hold else None)
+    return _order(chart, since, plan.when) or (NotCounted.NOT_IN_FORCE if ended or plan.on_hold else None)
 
 
-def _why_no_follow_up(chart: PatientRecord, booking: Booking) -> Why | None:
+def _why_no_follow_up(chart: PatientRecord, booking: Booking) -> NotCounted | None:
     if booking.declined:
-        return Why.DECLINED
+        return NotCounted.DECLINED
     if booking.purpose is not Purpose.FOLLOW_UP:
-        return Why.OTHER_PURPOSE
+        return NotCounted.OTHER_PURPOSE
     if not booking.confirmed:
-        return Why.PENDING
+        return NotCounted.PENDING
     if booking.when is None or booking.when.partial:
-        return Why.UNDATED
+        return NotCounted.UNDATED
     if booking.when.day <= chart.today:
-        return Why.TODAY
-    return Why.TOO_FAR if (booking.when.day - chart.today).days > APPOINTMENT_DAYS else None
+        return NotCounted.TODAY
+    return NotCounted.TOO_FAR if (booking.when.day - chart.today).days > APPOINTMENT_DAYS else None

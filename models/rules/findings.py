@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 
 from fhir_adapters.facts import Administration, Anomaly, CodedEvent, ItemAnswer, PatientRecord, When
 from fhir_adapters.reading.screening import total_of
-from models.rules.supersession import Later, Since
+from models.rules.supersession import Later, LaterEntries
 
 
 class Urgency(IntEnum):
@@ -92,7 +92,7 @@ Level = tuple[Topic, Urgency]
 
 # Marks a fact older than 90 days, or coded as history: it has no card of its own (R2, R7, R8).
 HISTORY: Level = (Topic.RECENT_SAFETY, Urgency(Urgency.NOTE))
-NOTHING_SINCE = Since()
+NOTHING_LATER = LaterEntries()
 
 
 def lowered(level: Level, later: Iterable[Later]) -> Level:
@@ -111,7 +111,7 @@ def form_finding(
     form: Administration,
     items: tuple[ItemAnswer, ...] = (),
     gap: str | None = None,
-    since: Since = NOTHING_SINCE,
+    since: LaterEntries = NOTHING_LATER,
 ) -> SafetyFinding:
     """A finding on a form; a level of None makes it history (NOTE urgency, kept apart by `apply_safety_rules`)."""
     topic, urgency = lowered(level, since.later) if level else HISTORY

@@ -21,13 +21,13 @@ def one_per_event(events: Iterable[CodedEvent]) -> list[CodedEvent]:
     code of a later day in the same encounter. Codes that have no 7th character are one event only within an
     encounter, or with the same code on the same day.
     """
-    kept = _EventIndex()
+    index = _EventIndex()
     for event in sorted(events, key=_by_date):
-        place = kept.twin_of(event)
+        place = index.twin_of(event)
         if place is None:
-            kept.put(len(kept.events), event)
+            index.put(len(index.events), event)
             continue
-        twin = kept.events[place]
+        twin = index.events[place]
         graver = event if _rank(event) > _rank(twin) else twin
         merged = replace(
             graver,
@@ -36,8 +36,8 @@ def one_per_event(events: Iterable[CodedEvent]) -> list[CodedEvent]:
             provisional=twin.provisional and event.provisional,
             until=event.until or twin.until,
         )
-        kept.put(place, merged)
-    return kept.events
+        index.put(place, merged)
+    return index.events
 
 
 class _EventIndex:
@@ -67,8 +67,8 @@ class _EventIndex:
     def twin_of(self, event: CodedEvent) -> int | None:
         """The first place with an event of which this is another record, or None."""
         encounter, stem, code = _encounter_key(event), _stem_key(event), _code_key(event)
-        found = self._first(encounter, event), self._first_coded(stem if _has_7th(event) else code, event)
-        return min((place for place in found if place is not None), default=None)
+        candidates = self._first(encounter, event), self._first_coded(stem if _has_7th(event) else code, event)
+        return min((place for place in candidates if place is not None), default=None)
 
     def _first(self, key: Key, event: CodedEvent) -> int | None:
         places = self._places.get(key, ())

@@ -18,7 +18,7 @@ from fhir_adapters.reading.conditions import severity
 from fhir_adapters.reading.screening import total_of
 from models.rules.findings import (
     HISTORY,
-    NOTHING_SINCE,
+    NOTHING_LATER,
     Kind,
     SafetyFinding,
     SafetyReading,
@@ -31,7 +31,7 @@ from models.rules.follow_up import is_followed_up, is_superseded, latest_care
 from models.rules.forms import all_refused, answered_since, latest_answered, left_blank, said_yes
 from models.rules.merging import one_per_event
 from models.rules.ordering import by_graveness, by_urgency, is_history
-from models.rules.supersession import LaterEvidence, Since, item_9_endorsed
+from models.rules.supersession import LaterEntries, LaterEvidence, item_9_endorsed
 from models.rules.timing import (
     POSITIVE_DAYS,
     RECENT_DAYS,
@@ -109,7 +109,7 @@ def _instrument_finding(
     form: Administration,
     kind: Kind,
     items: tuple[ItemAnswer, ...],
-    since: Since,
+    since: LaterEntries,
     *,
     acute: bool,
     gap: str | None = None,
@@ -236,7 +236,7 @@ def coded_events(chart: PatientRecord) -> list[SafetyFinding]:
             level = acute_level(chart, event.when, event.encounter)
         else:
             level = positive_level(chart, event.when)
-        since = evidence.since(event, acute=acute) if level else NOTHING_SINCE
+        since = evidence.since(event, acute=acute) if level else NOTHING_LATER
         topic, urgency = lowered(level, since.later) if level else HISTORY
         findings.append(
             SafetyFinding(
@@ -316,9 +316,9 @@ def apply_safety_rules(chart: PatientRecord) -> SafetyReading:
     if chart.deceased:
         late = [finding for finding in anomalies(chart) if finding.rule == "R10"]
         return SafetyReading(findings=tuple(late), history=())
-    found = [finding for rule in RULES for finding in rule(chart)]
-    history = tuple(sorted((f for f in found if is_history(f)), key=by_graveness))
+    everything = [finding for rule in RULES for finding in rule(chart)]
+    history = tuple(sorted((f for f in everything if is_history(f)), key=by_graveness))
     partly = any(u.what in LATER_PARTS for u in chart.unknown)
-    findings = [replace(f, partly_searched=partly) for f in found if not is_history(f)]
+    findings = [replace(f, partly_searched=partly) for f in everything if not is_history(f)]
     findings.sort(key=by_urgency)
     return SafetyReading(findings=tuple(findings), history=history)

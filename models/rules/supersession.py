@@ -51,7 +51,7 @@ class Later:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Since:
+class LaterEntries:
     """What was recorded since a finding, latest first; `more` counts what is not named.
 
     Where anything lowers the finding, something that does is named.
@@ -105,24 +105,24 @@ class _Entry:
     lowers: _Lowers
     encounter: str | None = None
     form: Administration | None = None
-    said: dict[bool, Later] = field(default_factory=dict)
+    named: dict[bool, Later] = field(default_factory=dict)
 
     def later(self, *, downgrades: bool) -> Later:
         """The entry as a finding names it; one value for all findings."""
-        if downgrades not in self.said:
-            self.said[downgrades] = Later(
+        if downgrades not in self.named:
+            self.named[downgrades] = Later(
                 what=self.what, when=self.when, reference=self.reference, downgrades=downgrades
             )
-        return self.said[downgrades]
+        return self.named[downgrades]
 
 
 class LaterEvidence:
     """Everything in a chart that can be later than a finding, in order. What is dated in the future is left out."""
 
     def __init__(self, chart: PatientRecord) -> None:
-        found = [*_screens(chart), *_assessments(chart), *_zeros(chart)]
+        entries = [*_screens(chart), *_assessments(chart), *_zeros(chart)]
         # Within a day: screens, assessments, zeros; the sort keeps it so.
-        self._entries = sorted(found, key=lambda entry: -entry.when.day.toordinal())
+        self._entries = sorted(entries, key=lambda entry: -entry.when.day.toordinal())
         self._days = [-entry.when.day.toordinal() for entry in self._entries]
         self._zeros = Counter(entry.when.day for entry in self._entries if entry.what is LaterKind.ITEM_9_ZERO)
         places = range(len(self._entries))
@@ -136,14 +136,14 @@ class LaterEvidence:
                 key = (entry.when.day, entry.lowers)
                 self._latest[key] = _latest_of_two_encounters([*self._latest.get(key, ()), entry])
 
-    def since(self, found_in: Administration | CodedEvent, *, acute: bool, item_9: bool = False) -> Since:
+    def since(self, source: Administration | CodedEvent, *, acute: bool, item_9: bool = False) -> LaterEntries:
         """Everything else that was recorded on the day of a finding or after it and bears on it, latest first.
 
         An item 9 of 0 counts from the next day on. `acute`: the finding is of an acute fact; `item_9`: of item 9.
         """
-        when, encounter = found_in.when, found_in.encounter
+        when, encounter = source.when, source.encounter
         if when is None:
-            return Since()
+            return LaterEntries()
         day = -when.day.toordinal()
         same_day = bisect_left(self._days, day)
         end = bisect_right(self._days, day) - self._zeros[when.day]
@@ -152,14 +152,14 @@ class LaterEvidence:
         def lowering(entry: _Entry) -> bool:
             return entry.lowers in can and is_later(when, encounter, entry.when, entry.encounter)
 
-        listed = [e for e in self._entries[: min(end, MOST_LATER + 1)] if e.form is not found_in][:MOST_LATER]
+        listed = [e for e in self._entries[: min(end, MOST_LATER + 1)] if e.form is not source][:MOST_LATER]
         if not any(lowering(entry) for entry in listed):
             listed += self._lowering(can, same_day, when, encounter)
         if all(entry.what is LaterKind.ITEM_9_ZERO for entry in listed):
             others = [self._entries[n] for n in self._others if n < end]
-            listed += [entry for entry in others if entry.form is not found_in][:1]
-        itself = isinstance(found_in, Administration) and not when.future and found_in.instrument in SUICIDE_SCREENS
-        return Since(
+            listed += [entry for entry in others if entry.form is not source][:1]
+        itself = isinstance(source, Administration) and not when.future and source.instrument in SUICIDE_SCREENS
+        return LaterEntries(
             later=tuple(entry.later(downgrades=lowering(entry)) for entry in listed),
             more=end - itself - len(listed),
         )
@@ -197,13 +197,13 @@ def _screens(chart: PatientRecord) -> list[_Entry]:
     for form, when in forms:
         if is_positive(form):
             positive.setdefault(when.day, []).append(form)
-    last = {day: _Positives(of_day) for day, of_day in positive.items()}
-    found = []
+    last = {day: _PositiveScreens(of_day) for day, of_day in positive.items()}
+    entries = []
     for form, when in forms:
         negative = is_complete_negative(form)
         kind = "negative" if negative else "positive" if is_positive(form) else "incomplete"
         stands = negative and not (when.day in last and last[when.day].outlast(form))
-        found.append(
+        entries.append(
             _Entry(
                 what=LaterKind(f"{form.instrument.value}-{kind}"),
                 when=when,
@@ -213,10 +213,10 @@ def _screens(chart: PatientRecord) -> list[_Entry]:
                 form=form,
             )
         )
-    return found
+    return entries
 
 
-class _Positives:
+class _PositiveScreens:
     """The positive screens of one day."""
 
     def __init__(self, forms: list[Administration]) -> None:

@@ -95,14 +95,14 @@ def load_models(root: Path | None = None) -> tuple[Model, ...]:
     Raises ArtifactError when root holds no model or any of them fails its checks.
     """
     folder = SHIPPED if root is None else root
-    found = [folder / outcome for outcome in OUTCOMES if versions(folder / outcome)]
-    if not found:
+    folders = [folder / outcome for outcome in OUTCOMES if versions(folder / outcome)]
+    if not folders:
         raise ArtifactError(
             expected=f"a folder with {' or '.join(OUTCOMES)} in it, each with a version that has a {MANIFEST}",
             found=f"none in {folder}",
             remedy=_RETRAIN,
         )
-    return tuple(load_model(the_version(path)) for path in found)
+    return tuple(load_model(the_version(path)) for path in folders)
 
 
 def versions(folder: Path) -> list[Path]:
@@ -114,14 +114,14 @@ def the_version(folder: Path) -> Path:
     """The one artifact folder of an outcome's folder; an artifact folder is its own. Raises ArtifactError."""
     if (folder / MANIFEST).is_file():
         return folder
-    found = versions(folder)
-    if len(found) != 1:
+    candidates = versions(folder)
+    if len(candidates) != 1:
         raise ArtifactError(
             expected=f"one version of a model in {folder}",
-            found=", ".join(path.name for path in found) or "none",
-            remedy="keep the version to be used and move the others elsewhere" if found else _RETRAIN,
+            found=", ".join(path.name for path in candidates) or "none",
+            remedy="keep the version to be used and move the others elsewhere" if candidates else _RETRAIN,
         )
-    return found[0]
+    return candidates[0]
 
 
 def load_model(folder: Path) -> Model:

@@ -159,7 +159,7 @@ class Fitter:
 
     def _unseen(self, rows: Mask) -> dict[str, Floats]:
         sample, parts = self.sample, self._parts(rows)
-        found = {
+        log_odds = {
             pattern: np.full(len(sample.y), np.nan)
             for pattern in patterns(sample.outcome, sample.schema)
             if pattern != ALL
@@ -172,8 +172,8 @@ class Fitter:
                     shown = hidden_but(sample.matrix[left_out], sample.schema, visible)
                     scored = enough_data(shown, sample.schema, MINIMUM_DATA)
                     scored &= row_tiers(shown, sample.schema) == tier
-                    found[pattern][left_out] = np.where(scored, margins(booster, shown), np.nan)
-        return found
+                    log_odds[pattern][left_out] = np.where(scored, margins(booster, shown), np.nan)
+        return log_odds
 
     def _calibration(self, tier: str, unseen: Mapping[str, Floats], rows: Mask) -> Calibration:
         x = np.concatenate([unseen[pattern][rows] for pattern in self._patterns(tier)])

@@ -115,14 +115,14 @@ def one_model(root: Path, outcome: str | None) -> Model:
 
 
 def _column(header: list[str], names: tuple[str, ...]) -> str:
-    found = [name for name in header if name.strip().lower() in names]
-    if len(found) != 1:
+    matching = [name for name in header if name.strip().lower() in names]
+    if len(matching) != 1:
         raise LabelsError(
             expected=f"one column named {' or '.join(names)}, and rows below the header",
             found=", ".join(header) or "no rows",
             remedy="write a CSV file with the header score,outcome",
         )
-    return found[0]
+    return matching[0]
 
 
 def _pair(score: str | None, outcome: str | None, line: int) -> tuple[float, float]:

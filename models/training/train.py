@@ -149,7 +149,7 @@ def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queu
     try:
         contender = _contender(fitter, progress)
         metrics = evaluate_outcome(sample.people, contender, progress=progress, cycle_subgroups=())
-        found = validation(fitter, contender, progress)
+        judged = validation(fitter, contender, progress)
     except ValueError as error:
         raise SurveyDataError(
             expected=f"enough people to learn {sample.outcome} from",
@@ -157,15 +157,15 @@ def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queu
             remedy="add the tables of more cycles",
         ) from error
     unseen = fitter.unseen(everybody)
-    found["breaches"] = breaches(sample.outcome, metrics)
-    found["reliability"] = {
+    judged["breaches"] = breaches(sample.outcome, metrics)
+    judged["reliability"] = {
         pattern: [asdict(row) for row in reliability_table(probabilities(x[~np.isnan(x)]), sample.y[~np.isnan(x)])]
         for pattern, x in unseen.items()
     }
     points = _operating_points(sample.people, unseen[HEADLINE])
     aside = _aside(folder)
     shutil.rmtree(aside, ignore_errors=True)
-    _write(aside, sample, contender, metrics=metrics, found=found, points=points, data=data)
+    _write(aside, sample, contender, metrics=metrics, validation_figures=judged, points=points, data=data)
     return aside
 
 
@@ -199,7 +199,7 @@ def _write(
     contender: Contender,
     *,
     metrics: Mapping[str, Any],
-    found: Mapping[str, Any],
+    validation_figures: Mapping[str, Any],
     points: Mapping[str, float],
     data: Mapping[str, str],
 ) -> None:
@@ -217,7 +217,7 @@ def _write(
     dump(folder / "baselines.json", _baselines_json(contender))
     dump(folder / "reference.json", reference(sample.schema, sample.matrix))
     dump(folder / "metrics.json", {"outcomes": {sample.outcome: metrics}})
-    dump(folder / "validation.json", found)
+    dump(folder / "validation.json", validation_figures)
     write_manifest(
         folder,
         {

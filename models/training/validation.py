@@ -85,7 +85,7 @@ def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[st
     """Pattern -> AUROC of refits, and how far the shipped recipe is from them, paired on the same people."""
     wanted = {p: v for p, v in patterns(sample.outcome, sample.schema).items() if p != ALL}
     later = sample.cycles > sample.folds[0]
-    found = {}
+    by_pattern = {}
     for done, (pattern, visible) in enumerate(wanted.items()):
         progress(f"Refitting {sample.outcome} per pattern", done, len(wanted))
         shown = hidden_but(sample.matrix, sample.schema, visible)
@@ -93,22 +93,22 @@ def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[st
         ours = scored(contender, pattern, visible, sample.matrix[later], sample.people[later])
         used = ours.has_score
         a, b, y, cycles = ours.log_odds[used], refit[later][used], ours.y[used], sample.cycles[later][used]
-        found[pattern] = {
+        by_pattern[pattern] = {
             "auroc": auroc(b, y),
             "difference": auroc_difference(a, b, y, cycles, repeats=REPEATS, seed=SEED),
         }
     progress(f"Refitting {sample.outcome} per pattern", len(wanted), len(wanted))
-    return found
+    return by_pattern
 
 
 def _walk(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Floats:
     """Margins for each cycle but the first of a booster trained on these rows of the cycles before it."""
-    found = np.full(len(sample.y), np.nan)
+    log_odds = np.full(len(sample.y), np.nan)
     for cycle in sample.folds[1:]:
         earlier, own = sample.cycles < cycle, sample.cycles == cycle
         booster = boosted(features, [matrix[earlier]], sample.y[earlier], sample.spec.max_depth)
-        found[own] = margins(booster, matrix[own])
-    return found
+        log_odds[own] = margins(booster, matrix[own])
+    return log_odds
 
 
 def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any
     sampling error of that fit, so that the true share is somewhat higher.
     """
     people, matrix, cycles = sample.people[rows], sample.matrix[rows], sample.cycles[rows]
-    found = {}
+    by_pattern = {}
     for pattern, visible in patterns(sample.outcome, sample.schema).items():
         if pattern == ALL:
             continue
@@ -131,8 +131,8 @@ def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any
                 right = line.intercept + line.slope * ours.log_odds[own]
                 held += int((np.abs(right - ours.log_odds[own]) <= ours.half_width[own]).sum())
                 n += int(own.sum())
-        found[pattern] = {"n": n, "held": round(held / n, 4) if n else None}
-    return found
+        by_pattern[pattern] = {"n": n, "held": round(held / n, 4) if n else None}
+    return by_pattern
 
 
 def _blocks(sample: Sample, progress: Progress) -> dict[str, Any]:
@@ -182,18 +182,18 @@ def _compared(
     y, cycles = sample.y[later], sample.cycles[later]
     apart = (sample.people["in_care"] == 0).to_numpy()[later]
     plain = walked(specs)
-    found = {}
+    by_name = {}
     for done, (name, chosen) in enumerate(variants):
         progress(f"{label}, {sample.outcome}", done, count)
         other = walked(chosen)
-        found[name] = {
+        by_name[name] = {
             "everybody": auroc_difference(other, plain, y, cycles, repeats=REPEATS, seed=SEED),
             "not-in-care": auroc_difference(
                 other[apart], plain[apart], y[apart], cycles[apart], repeats=REPEATS, seed=SEED
             ),
         }
     progress(f"{label}, {sample.outcome}", count, count)
-    return found
+    return by_name
 
 
 def breaches(outcome: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -201,7 +201,7 @@ def breaches(outcome: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     metrics: {"patterns": ...} of one outcome. A figure misses a target when its value does, whatever its interval.
     """
-    found = []
+    missed = []
     least = OUTCOME_SPECS[outcome].least_subgroup_auroc
     for pattern in (HEADLINE, "phq2"):
         for variable, groups in metrics["patterns"][pattern]["all"]["subgroups"].items():
@@ -211,8 +211,8 @@ def breaches(outcome: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
                 where = {"pattern": pattern, "variable": variable, "group": group, "events": figures["events"]}
                 area, ratio = figures["auroc"], figures["o_e"]
                 if least is not None and area["value"] < least:
-                    found.append({**where, "what": "auroc", "found": area, "target": f">= {least}"})
+                    missed.append({**where, "what": "auroc", "found": area, "target": f">= {least}"})
                 if not SUBGROUP_O_E[0] <= ratio["value"] <= SUBGROUP_O_E[1]:
                     target = f"{SUBGROUP_O_E[0]} to {SUBGROUP_O_E[1]}"
-                    found.append({**where, "what": "o_e", "found": ratio, "target": target})
-    return found
+                    missed.append({**where, "what": "o_e", "found": ratio, "target": target})
+    return missed

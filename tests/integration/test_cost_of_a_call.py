@@ -236,7 +236,7 @@ def some_screen(chance: random.Random, number: int) -> Administration:
     said = chance.choice((False, False, True))
     items = chance.choice((("q1", "q2", "q6"), ("q1", "q2"), ("q1", "q2", "q3", "q4")))
     return Administration(
-        instrument=chance.choice(supersession.SCREENS), when=some_when(chance), references=(f"Observation/{number}",),
+        instrument=chance.choice(supersession.SUICIDE_SCREENS), when=some_when(chance), references=(f"Observation/{number}",),
         answers=tuple(ItemAnswer(item=item, state="answered", yes=said, reference=f"Observation/{number}") for item in items),
         encounter=chance.choice((None, "Encounter/1", "Encounter/2", "Encounter/3")),
     )  # fmt: skip
@@ -250,7 +250,9 @@ def test_what_lowers_a_finding_is_found_as_if_all_were_looked_at(seed: int) -> N
     evidence = LaterEvidence(record)
     for form in (f for f in forms if f.when):
         others = [
-            f for f in record.of(*supersession.SCREENS) if f is not form and f.when and f.when.day >= form.when.day
+            f
+            for f in record.of(*supersession.SUICIDE_SCREENS)
+            if f is not form and f.when and f.when.day >= form.when.day
         ]
         lowering = [f for f in others if lowers(form, f, others)]
 

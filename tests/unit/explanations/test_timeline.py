@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from builders import LOINC, given, moment, observation, patient, record_of, resource
 
-from explanations.judgement.timeline import State, gad7_timeline, phq9_timeline
+from explanations.judgement.timeline import PointState, gad7_timeline, phq9_timeline
 from explanations.words.language import language
 from explanations.words.trends import state_words, title_words, trend_rows, trend_sentence
 
@@ -28,22 +28,32 @@ COMPLETE = "items 1-8 = 1, item 9 = 0"
 @pytest.mark.parametrize(
     ("line", "state", "total", "words"),
     [
-        (f"PHQ-9, 3 days ago: {COMPLETE}", State.COMPLETE, 8, "complete"),
-        (f"PHQ-9M, 3 days ago: {COMPLETE}", State.COMPLETE, 8, "complete"),
-        (f"PHQ-9, 3 days ago: {COMPLETE}, total = 8", State.COMPLETE, 8, "complete"),
-        ("PHQ-9, 3 days ago: total = 14", State.TOTAL_ONLY, 14, "total as recorded; its answers are not on file"),
+        (f"PHQ-9, 3 days ago: {COMPLETE}", PointState.COMPLETE, 8, "complete"),
+        (f"PHQ-9M, 3 days ago: {COMPLETE}", PointState.COMPLETE, 8, "complete"),
+        (f"PHQ-9, 3 days ago: {COMPLETE}, total = 8", PointState.COMPLETE, 8, "complete"),
+        ("PHQ-9, 3 days ago: total = 14", PointState.TOTAL_ONLY, 14, "total as recorded; its answers are not on file"),
         (
             "PHQ-9, 3 days ago: items 1-3 = 1, total = 5",
-            State.TOTAL_ONLY,
+            PointState.TOTAL_ONLY,
             5,
             "total as recorded; 3 of 9 answers on file",
         ),
-        ("PHQ-9, 3 days ago: items 1-7 = 1", State.INCOMPLETE, None, "incomplete, 7 of 9 answered; no total is given"),
-        (f"PHQ-9, 3 days ago: {COMPLETE}, total = 20", State.CONTRADICTORY, None, "contradictory; check the source"),
-        (f"PHQ-9, 3 days ago, in progress: {COMPLETE}", State.COMPLETE, 8, "complete; provisional"),
+        (
+            "PHQ-9, 3 days ago: items 1-7 = 1",
+            PointState.INCOMPLETE,
+            None,
+            "incomplete, 7 of 9 answered; no total is given",
+        ),
+        (
+            f"PHQ-9, 3 days ago: {COMPLETE}, total = 20",
+            PointState.CONTRADICTORY,
+            None,
+            "contradictory; check the source",
+        ),
+        (f"PHQ-9, 3 days ago, in progress: {COMPLETE}", PointState.COMPLETE, 8, "complete; provisional"),
     ],
 )
-def test_a_form_is_as_far_as_it_is_filled_in(line: str, state: State, total: int | None, words: str) -> None:
+def test_a_form_is_as_far_as_it_is_filled_in(line: str, state: PointState, total: int | None, words: str) -> None:
     (point,) = timeline(line).points
 
     assert (point.state, point.total, state_words(point, language())) == (state, total, words)

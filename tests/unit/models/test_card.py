@@ -3,9 +3,8 @@ import json
 
 import pytest
 
-from models.inputs.patterns import WORDS
 from models.reports.card import NOT_RECORDED, NOT_VALIDATED, LocalSections, model_card
-from models.reports.figures import figure
+from models.reports.figures import PATTERN_WORDS, figure
 from models.scoring.registry import load_json, load_models
 
 MODELS = {model.outcome: model for model in load_models()}
@@ -70,7 +69,7 @@ def test_every_missed_fairness_target_is_on_the_card(card: dict):
     assert [{k: v for k, v in b.items() if k != "known"} for b in card["breaches"]] == validation["breaches"]
     for breach in validation["breaches"]:
         said = card["source_attributes"][21]["value"]
-        assert f"{breach['variable']} {breach['group']}, {WORDS[breach['pattern']]} known" in said
+        assert f"{breach['variable']} {breach['group']}, {PATTERN_WORDS[breach['pattern']]} known" in said
         assert f"{breach['what']} {figure(breach['found'], 2)}" in said
 
 
@@ -84,7 +83,7 @@ def test_a_card_of_a_model_without_missed_targets_says_so_and_of_one_no_better_t
 
     assert "Every subgroup meets the targets." in card["source_attributes"][21]["value"]
     assert "No better than logistic regression" in " ".join(card["limits"])
-    assert WORDS["no-phq"] in next(limit for limit in card["limits"] if "No better" in limit)
+    assert PATTERN_WORDS["no-phq"] in next(limit for limit in card["limits"] if "No better" in limit)
 
 
 def test_what_the_site_says_stands_where_nothing_was_recorded():

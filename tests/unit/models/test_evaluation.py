@@ -14,13 +14,14 @@ from models.evaluation.evaluate import (
     evaluate_outcome,
     hidden_but,
     margins,
-    report_table,
     row_tiers,
 )
 from models.evaluation.metrics import FLAG_RATES
 from models.inputs.feature_schema import SCHEMAS
 from models.inputs.outcomes import OUTCOMES
-from models.inputs.patterns import WORDS, patterns
+from models.inputs.patterns import patterns
+from models.reports.evaluation_table import report_table
+from models.reports.figures import PATTERN_WORDS
 from models.scoring.registry import load_models
 from models.scoring.risk import RiskScore
 from models.scoring.score import score
@@ -158,7 +159,7 @@ def test_people_with_too_little_data_are_not_scored_and_lower_the_scored_share(f
 def test_patterns_hide_what_their_names_say():
     for outcome, schema in SCHEMAS.items():
         found = patterns(outcome, schema)
-        assert set(found) - {"all"} <= set(WORDS)
+        assert set(found) - {"all"} <= set(PATTERN_WORDS)
         drugs = {spec.name for spec in schema.features if spec.group == "drugs"}
 
         assert not any(name.startswith("DPQ") for name in found["no-phq"])
