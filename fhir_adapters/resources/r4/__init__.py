@@ -1,0 +1,38 @@
+"""JSON text to the parts of R4 and R4B that we read: `read` makes a resource, `contents` takes a Bundle apart.
+
+Named as FHIR names them: data types, resource types, and what most resources have in common. Does not interpret:
+`fhir_adapters.reading` does.
+"""
+
+from fhir_adapters.resources.r4.bundle import FIRST_PAGE, MOST_NESTED, Contents, contents
+from fhir_adapters.resources.r4.datatypes import CodeableConcept, Coding, Element, Period, Reference, Value, as_number
+from fhir_adapters.resources.r4.elements import LABEL_BASIS, may_be_patient, subject_of, subjects_of
+from fhir_adapters.resources.r4.faults import FOREIGN, MUST_UNDERSTAND
+from fhir_adapters.resources.r4.resource import PEEK, Resource, read
+from fhir_adapters.resources.r4.resource_types import (
+    TYPES,
+    Answer,
+    Appointment,
+    CarePlan,
+    Condition,
+    Consent,
+    Dosage,
+    Encounter,
+    Husk,
+    Medication,
+    MedicationUse,
+    Observation,
+    Patient,
+    Procedure,
+    Provision,
+    QuestionnaireItem,
+    QuestionnaireResponse,
+)
+
+__all__ = [
+    "FIRST_PAGE", "FOREIGN", "LABEL_BASIS", "MOST_NESTED", "MUST_UNDERSTAND", "PEEK", "TYPES",
+    "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Condition", "Consent", "Contents", "Dosage",
+    "Element", "Encounter", "Husk", "Medication", "MedicationUse", "Observation", "Patient", "Period", "Procedure",
+    "Provision", "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "Value",
+    "as_number", "contents", "may_be_patient", "read", "subject_of", "subjects_of",
+]  # fmt: skip

@@ -1,0 +1,77 @@
+"""A Bundle to the resources that it holds, and why there may be more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fhir_adapters.errors import NotFhir
+from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.resources.r4.resource import Resource, read
+from fhir_adapters.resources.r4.resource_types import Bundle, Issue
+
+# Issue types that say that results are lacking, however mildly they are said.
+LACKING = {
+    "suppressed", "forbidden", "security", "login", "expired", "incomplete", "too-costly", "throttled", "timeout",
+    "transient", "exception", "lock-error", "no-store",
+}  # fmt: skip
+
+
+def _withholds(issue: Issue) -> bool:
+    return issue.severity in ("error", "fatal") or issue.code in LACKING
+
+
+FIRST_PAGE = Gap(cause=Cause.FIRST_PAGE)
+# How deep Bundles may lie in Bundles; two levels occur. Each level is read through anew, so deeper ones are not read.
+MOST_NESTED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The resources of a Bundle. `fault` says why there may be more; `included` were sent along, not searched for."""
+
+    resources: tuple[Resource, ...]
+    included: tuple[Resource, ...]
+    fault: Gap | None
+
+
+def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
+    """What a Bundle holds. Entries that failed, hold nothing or cannot be read make it incomplete, never shorter.
+
+    `all_pages`: the other pages are at hand, so that a link to the next one says nothing.
+    """
+    found: list[Resource] = []
+    included: list[Resource] = []
+    broken = None in bundle.link  # it may have led to the next page
+    links = list(bundle.link)
+    left = [(entry, 0) for entry in reversed(bundle.entry)]
+    while left:
+        entry, depth = left.pop()
+        if entry is None:
+            broken = True
+            continue
+        status = (entry.response.status if entry.response else None) or "200"
+        try:
+            resource = read(entry.resource, entry.full_url)
+        except NotFhir:
+            broken = True
+            continue
+        broken = broken or not status.startswith("2")
+        if resource.kind == "Bundle" and resource.content is not None and resource.content.entry:
+            # A search within a batch answer
+            if depth < MOST_NESTED:
+                left += [(inner, depth + 1) for inner in reversed(resource.content.entry)]
+                links += resource.content.link
+                broken = broken or None in resource.content.link
+            broken = broken or depth >= MOST_NESTED
+            continue
+        broken = broken or (resource.kind == "Bundle" and resource.content is None)
+        (included if entry.search and entry.search.mode == "include" else found).append(resource)
+    outcomes = [r for r in (*found, *included) if r.kind == "OperationOutcome"]
+    if any(o.content is None or o.fault or any(_withholds(i) for i in o.content.issue) for o in outcomes):
+        fault: Gap | None = Gap(cause=Cause.SEARCH_FAILED)
+    elif broken:
+        fault = Gap(cause=Cause.ENTRIES_BROKEN)
+    else:
+        more = not all_pages and any(link and link.relation == "next" for link in links)
+        fault = FIRST_PAGE if more else None
+    return Contents(resources=tuple(found), included=tuple(included), fault=fault)

@@ -1,0 +1,108 @@
+"""The FHIR data types: what resources are made of. Numbers may arrive as JSON strings (seen in the field)."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Raw, Struct
+
+
+class Element(Struct, rename="camel", gc=False):
+    """Base of all wire types: camelCase names on the wire, not tracked by the garbage collector.
+
+    What a sender can repeat a million times in one body has tuples, of which an empty one costs nothing.
+    """
+
+
+NUMBER = re.compile(r"\s*[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
+
+
+def as_number(value: float | str) -> float:
+    """A number that may have come as text. Raises ValueError for text that is none, as JSON writes numbers."""
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
+        raise ValueError("expected a number as JSON writes it")
+    return float(value)
+
+
+class Extension(Element):
+    url: str | None = None
+    value_decimal: float | str | None = None
+    value_integer: float | str | None = None
+    value_code: str | None = None
+    value_coding: Coding | None = None
+
+
+class Coding(Element):
+    system: str | None = None
+    code: str | None = None
+    display: str | None = None
+    extension: tuple[Extension, ...] = ()
+
+
+class CodeableConcept(Element):
+    coding: list[Coding] = []
+    text: str | None = None
+
+
+class Quantity(Element):
+    value: float | str | None = None
+    comparator: str | None = None
+    unit: str | None = None
+    system: str | None = None
+    code: str | None = None
+
+
+class Identifier(Element):
+    system: str | None = None
+    value: str | None = None
+
+
+class Reference(Element):
+    reference: str | None = None
+    identifier: Identifier | None = None
+    display: str | None = None
+
+    @property
+    def target(self) -> str:
+        """Where it points, without a version; empty when it does not."""
+        return (self.reference or "").partition("/_history/")[0]
+
+
+class Period(Element):
+    start: str | None = None
+    end: str | None = None
+
+
+# Elements that only another FHIR version has are kept unread: that they are there says enough (`faults.FOREIGN`).
+Absent = Raw
+NOT_THERE = Raw()
+
+
+class Meta(Element):
+    last_updated: str | None = None
+    security: list[Coding] = []
+
+
+class Value(Element):
+    """The value[x] of an Observation, a component or a questionnaire answer."""
+
+    value_quantity: Quantity | None = None
+    value_codeable_concept: CodeableConcept | None = None
+    value_coding: Coding | None = None
+    value_integer: float | str | None = None
+    value_decimal: float | str | None = None
+    value_string: str | None = None
+    value_boolean: bool | None = None
+    data_absent_reason: CodeableConcept | None = None
+    interpretation: tuple[CodeableConcept, ...] = ()
+    # Shapes that no answer is read from; kept, because a value that is there must not pass for none.
+    value_range: Raw = Raw()
+    value_ratio: Raw = Raw()
+    value_period: Raw = Raw()
+    value_date: Raw = Raw()
+    value_time: Raw = Raw()
+    value_date_time: Raw = Raw()
+    value_sampled_data: Raw = Raw()
+    value_uri: Raw = Raw()
+    value_reference: Raw = Raw()
+    value_attachment: Raw = Raw()

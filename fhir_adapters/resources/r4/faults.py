@@ -1,0 +1,117 @@
+"""What makes a resource unreadable, never the request.
+
+An element of the wrong type or of another FHIR version; a modifier extension or implicit rules, which FHIR forbids to
+pass over when they are not understood; null in a list where an answer may stand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.resources.r4.datatypes import NOT_THERE, Element
+
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+MUST_UNDERSTAND = Gap(cause=Cause.MUST_UNDERSTAND)
+STU3, R5 = "STU3", "R5"
+# Elements of other FHIR versions, by the attribute that holds them. MedicationStatement.context is R4 as well.
+FOREIGN: dict[str, dict[str, str]] = {
+    "Observation": {"context": STU3, "related": STU3, "triggered_by": R5},
+    "QuestionnaireResponse": {"context": STU3, "parent": STU3},
+    "Condition": {"context": STU3, "asserted_date": STU3, "participant": R5},
+    "MedicationRequest": {"context": STU3, "medication": R5},
+    "MedicationStatement": {"taken": STU3, "medication": R5},
+    "Encounter": {"reason": "STU3 or R5", "actual_period": R5, "subject_status": R5},
+    "Procedure": {"context": STU3, "not_done": STU3, "occurrence_date_time": R5, "occurrence_period": R5},
+    "Consent": {"except_": STU3, "decision": R5},
+    "CarePlan": {"context": STU3, "definition": STU3, "custodian": R5},
+    "Appointment": {"reason": "STU3 or R5", "incoming_referral": STU3, "virtual_service": R5},
+}
+# Elements that are there in R4 with another type: (element, JSON type there) -> version.
+RETYPED: dict[str, dict[tuple[str, type], str]] = {
+    "QuestionnaireResponse": {("questionnaire", dict): STU3},
+    "Condition": {("clinicalStatus", str): STU3, ("verificationStatus", str): STU3},
+    "Encounter": {("class", list): R5},
+    "Consent": {("policyRule", str): STU3, ("provision", list): R5},
+    "Appointment": {("serviceCategory", dict): STU3},
+}
+
+
+def foreign_elements(kind: str, content: Element) -> Gap | None:
+    """The fault of a resource that has elements of another FHIR version."""
+    for name, version in FOREIGN_PAIRS.get(kind, ()):
+        if getattr(content, name) is not NOT_THERE:
+            return Gap(cause=Cause.FOREIGN_VERSION, detail=version)
+    return None
+
+
+FOREIGN_PAIRS = {kind: tuple(names.items()) for kind, names in FOREIGN.items()}
+
+
+def foreign_types(kind: str, plain: dict[str, Any]) -> Gap | None:
+    """The fault of a resource whose elements have the types of another FHIR version."""
+    for (name, shape), version in RETYPED.get(kind, {}).items():
+        if isinstance(plain.get(name), shape):
+            return Gap(cause=Cause.FOREIGN_VERSION, detail=version)
+    return None
+
+
+def may_change_meaning(text: bytes) -> bool:
+    """Whether a resource holds, anywhere, what FHIR forbids to pass over. The look at the text spares most the walk."""
+    # Names can also be written with escapes.
+    if b'"modifierExtension"' not in text and b'"implicitRules"' not in text and b"\\u" not in text:
+        return False
+    try:
+        return changes_meaning(WHOLE.decode(text))
+    except UNREADABLE:  # as above; then nobody knows
+        return True
+
+
+# Numbers with a point stay text: they are not looked at, and one beyond all doubles (1e999) must not hide an answer.
+WHOLE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
+
+
+def changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
+    """Whether plain JSON holds, anywhere, what FHIR forbids to pass over."""
+    left = [plain]  # a list of what is still to be looked at: recursion would end at a depth that a sender chooses
+    while left:
+        here = left.pop()
+        if isinstance(here, dict):
+            if here.get("modifierExtension") or here.get("implicitRules"):
+                return True
+            left += here.values()
+        elif isinstance(here, list):
+            left += here
+    return False
+
+
+# Lists in which each element may be an answer, the code of one, an issue of a search or an exception from a consent.
+TELLING = (
+    "item", "answer", "component", "coding", "interpretation", "reasonCode", "issue", "provision", "actor", "action",
+    "purpose", "securityLabel",
+)  # fmt: skip
+NULL_LISTED = Gap(cause=Cause.NULL_LISTED)
+
+
+def lists_null(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
+    """Whether a list in which something must stand holds null."""
+    left = [plain]  # as in `changes_meaning`
+    while left:
+        here = left.pop()
+        if isinstance(here, dict):
+            listed = (here.get(name) for name in TELLING)
+            if any(isinstance(elements, list) and None in elements for elements in listed):
+                return True
+            left += here.values()
+        elif isinstance(here, list):
+            left += here
+    return False
+
+
+def wrong_type(error: Exception) -> Gap:
+    """The place of a type error, without the value found there (it may be patient data)."""
+    text = str(error) if isinstance(error, msgspec.ValidationError) else ""
+    place = text.rpartition(" - at ")[2] if " - at " in text else ""
+    return Gap(cause=Cause.WRONG_TYPE_AT, detail=place) if place else Gap(cause=Cause.WRONG_TYPE)

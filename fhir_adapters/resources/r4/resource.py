@@ -1,0 +1,124 @@
+"""JSON text to one resource: its content as far as it can be read, and how to refer to it. Does not interpret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from fhir_adapters.errors import NotFhir
+from fhir_adapters.gaps import Gap
+from fhir_adapters.resources.r4.datatypes import Element, Reference
+from fhir_adapters.resources.r4.elements import security_labels, subjects_of, updated
+from fhir_adapters.resources.r4.faults import (
+    MUST_UNDERSTAND,
+    UNREADABLE,
+    WHOLE,
+    foreign_elements,
+    may_change_meaning,
+    wrong_type,
+)
+from fhir_adapters.resources.r4.resource_types import DECODERS
+from fhir_adapters.resources.r4.salvage import IDENTIFIERS, decoded, salvaged
+
+
+class Peek(Element):
+    """What is read of a resource before its type is known."""
+
+    resource_type: str | None = None
+    id: Any = None
+
+
+PEEK: msgspec.json.Decoder[Peek] = msgspec.json.Decoder(Peek)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One resource as it came: its type, its content or None when unreadable, and how to refer to it.
+
+    `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all the
+    forms by which another resource may point to it. `fault` says why it cannot be read: where there is no content or a
+    Husk, nothing else of it; else what the fault names. `owner` is then the patient that it names, if that much could
+    be read. `labels` are the codes of its security labels, `text` is the JSON that it was read from, `updated` when
+    this version was made. `unfiltered`: found by a search of which the server says that it did not look at the patient.
+    """
+
+    kind: str
+    content: Any
+    reference: str
+    names: tuple[str, ...]
+    fault: Gap | None = None
+    owner: Reference | None = None
+    labels: frozenset[str] = frozenset()
+    text: bytes = b""
+    updated: datetime | None = None
+    unfiltered: bool = False
+
+
+def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
+    """The resource in `raw`. Raises NotFhir when it has no resourceType or is not JSON at all."""
+    try:
+        peek = PEEK.decode(raw)
+    except UNREADABLE as error:
+        raise NotFhir("expected a FHIR resource as a JSON object; found something else") from error
+    if not peek.resource_type:
+        raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
+    kind = peek.resource_type
+    url = full_url if full_url and full_url.startswith(("urn:", "http:", "https:")) else None
+    own = f"{kind}/{peek.id}" if isinstance(peek.id, str) and peek.id else None
+    names = tuple(name for name in (own, url) if name)
+    reference = names[0] if names else f"{kind}/(no id)"
+    decoder = DECODERS.get(kind)
+    if decoder is None:
+        return Resource(kind=kind, content=None, reference=reference, names=names)
+    try:
+        content, fault = decoder.decode(raw), None
+    except UNREADABLE as error:
+        content, fault = None, wrong_type(error)
+    text = bytes(raw)
+    if kind != "Bundle":
+        fault = fault or foreign_elements(kind, content) or (MUST_UNDERSTAND if may_change_meaning(text) else None)
+    if fault is None:
+        _name_contained_owner(content, raw)
+        return Resource(
+            kind=kind,
+            content=content,
+            reference=reference,
+            names=names,
+            labels=security_labels(content),
+            text=text,
+            updated=updated(content),
+        )
+    rest = salvaged(raw, kind, fault)
+    return Resource(
+        kind=kind,
+        content=rest.content,
+        reference=reference,
+        names=names,
+        fault=rest.fault,
+        owner=rest.owner,
+        labels=rest.labels,
+        text=text,
+    )
+
+
+def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
+    """Puts the identifier of a contained Patient into the place of each reference to it."""
+    inner = [s for s in subjects_of(content) if (s.reference or "").startswith("#")]
+    if not inner:
+        return
+    try:
+        held = WHOLE.decode(raw).get("contained")
+    except UNREADABLE:  # elements that are not read can hold what no decoder takes, such as a number of 400 digits
+        return
+    owners: dict[str, dict[str, Any]] = {}
+    for one in held if isinstance(held, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("id"), str):
+            owners.setdefault(one["id"], one)
+    for subject in inner:
+        identifiers = decoded(owners.get(subject.target[1:], {}).get("identifier"), IDENTIFIERS) or ()
+        subject.identifier = next((i for i in identifiers if i.system and i.value), subject.identifier)
+        subject.reference = None

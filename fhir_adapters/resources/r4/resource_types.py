@@ -1,0 +1,323 @@
+"""The resource types that are read: each struct lists the elements that are used and no more.
+
+Unknown elements are ignored, as FHIR allows. An element of the wrong type makes its resource unreadable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from fhir_adapters.resources.r4.datatypes import (
+    NOT_THERE,
+    Absent,
+    CodeableConcept,
+    Coding,
+    Element,
+    Extension,
+    Identifier,
+    Meta,
+    Period,
+    Reference,
+    Value,
+)
+
+
+class Component(Value):
+    code: CodeableConcept | None = None
+
+
+class Observation(Value):
+    id: str | None = None
+    status: str | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    effective_date_time: str | None = None
+    effective_instant: str | None = None
+    effective_period: Period | None = None
+    issued: str | None = None
+    component: list[Component] = []
+    has_member: list[Reference] = []
+    derived_from: list[Reference] = []
+    focus: list[Reference] = []
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    related: Absent = NOT_THERE
+    triggered_by: Absent = NOT_THERE
+
+
+class Answer(Value):
+    item: tuple[QuestionnaireItem, ...] = ()
+
+
+class QuestionnaireItem(Element):
+    link_id: str | None = None
+    text: str | None = None
+    definition: str | None = None
+    answer: tuple[Answer, ...] = ()
+    item: tuple[QuestionnaireItem, ...] = ()
+
+
+class QuestionnaireResponse(Element):
+    id: str | None = None
+    status: str | None = None
+    questionnaire: str | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    authored: str | None = None
+    item: list[QuestionnaireItem] = []
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    parent: Absent = NOT_THERE
+
+
+class Condition(Element):
+    id: str | None = None
+    clinical_status: CodeableConcept | None = None
+    verification_status: CodeableConcept | None = None
+    category: list[CodeableConcept] = []
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    onset_date_time: str | None = None
+    onset_period: Period | None = None
+    recorded_date: str | None = None
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    asserted_date: Absent = NOT_THERE
+    participant: Absent = NOT_THERE
+
+
+class Medication(Element):
+    id: str | None = None
+    code: CodeableConcept | None = None
+    meta: Meta | None = None
+
+
+class Dosage(Element):
+    text: str | None = None
+
+
+class MedicationUse(Element):
+    """MedicationRequest or MedicationStatement."""
+
+    id: str | None = None
+    status: str | None = None
+    intent: str | None = None
+    do_not_perform: bool | None = None
+    medication_codeable_concept: CodeableConcept | None = None
+    medication_reference: Reference | None = None
+    contained: list[Raw] = []
+    subject: Reference | None = None
+    authored_on: str | None = None
+    effective_date_time: str | None = None
+    effective_period: Period | None = None
+    # Read on its own and shown only: a dosage of another form must not make its medicine unreadable.
+    dosage_instruction: Raw = Raw()
+    dosage: Raw = Raw()
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    medication: Absent = NOT_THERE
+    taken: Absent = NOT_THERE
+
+
+class Encounter(Element):
+    id: str | None = None
+    status: str | None = None
+    class_: Coding | None = msgspec.field(default=None, name="class")
+    type: list[CodeableConcept] = []
+    service_type: CodeableConcept | None = None
+    reason_code: list[CodeableConcept] = []
+    subject: Reference | None = None
+    period: Period | None = None
+    meta: Meta | None = None
+    reason: Absent = NOT_THERE
+    actual_period: Absent = NOT_THERE
+    subject_status: Absent = NOT_THERE
+
+
+class Procedure(Element):
+    id: str | None = None
+    status: str | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    performed_date_time: str | None = None
+    performed_period: Period | None = None
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    not_done: Absent = NOT_THERE
+    occurrence_date_time: Absent = NOT_THERE
+    occurrence_period: Absent = NOT_THERE
+
+
+class Coverage(Element):
+    id: str | None = None
+    status: str | None = None
+    type: CodeableConcept | None = None
+    beneficiary: Reference | None = None
+    period: Period | None = None
+    meta: Meta | None = None
+
+
+class ConsentActor(Element):
+    reference: Reference | None = None
+
+
+class Provision(Element):
+    """A rule of a Consent, or an exception to the rule above it."""
+
+    type: str | None = None
+    period: Period | None = None
+    actor: tuple[ConsentActor, ...] = ()
+    action: tuple[CodeableConcept, ...] = ()
+    security_label: tuple[Coding, ...] = ()
+    purpose: tuple[Coding, ...] = ()
+    # What narrows a rule to some data. Not read: that a rule is narrowed says enough (`consent`).
+    class_: Raw = msgspec.field(default=Raw(), name="class")
+    code: Raw = Raw()
+    data_period: Raw = Raw()
+    data: Raw = Raw()
+    provision: tuple[Provision, ...] = ()
+
+
+class Consent(Element):
+    id: str | None = None
+    status: str | None = None
+    scope: CodeableConcept | None = None
+    patient: Reference | None = None
+    policy_rule: CodeableConcept | None = None
+    provision: Provision | None = None
+    meta: Meta | None = None
+    decision: Absent = NOT_THERE
+    except_: Absent = msgspec.field(default=NOT_THERE, name="except")
+
+
+class CarePlanDetail(Element):
+    """An activity of a care plan, described in the plan itself."""
+
+    status: str | None = None
+    do_not_perform: bool | None = None
+    code: CodeableConcept | None = None
+
+
+class CarePlanActivity(Element):
+    detail: CarePlanDetail | None = None
+
+
+class CarePlan(Element):
+    id: str | None = None
+    status: str | None = None
+    intent: str | None = None
+    category: list[CodeableConcept] = []
+    title: str | None = None
+    description: str | None = None
+    subject: Reference | None = None
+    period: Period | None = None
+    created: str | None = None
+    activity: list[CarePlanActivity] = []
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    definition: Absent = NOT_THERE
+    custodian: Absent = NOT_THERE
+
+
+class Participant(Element):
+    actor: Reference | None = None
+    status: str | None = None
+
+
+class Appointment(Element):
+    id: str | None = None
+    status: str | None = None
+    service_category: list[CodeableConcept] = []
+    service_type: list[CodeableConcept] = []
+    specialty: list[CodeableConcept] = []
+    appointment_type: CodeableConcept | None = None
+    reason_code: list[CodeableConcept] = []
+    reason_reference: list[Reference] = []
+    description: str | None = None
+    comment: str | None = None
+    start: str | None = None
+    participant: list[Participant] = []
+    meta: Meta | None = None
+    reason: Absent = NOT_THERE
+    incoming_referral: Absent = NOT_THERE
+    virtual_service: Absent = NOT_THERE
+
+
+class Patient(Element):
+    id: str | None = None
+    extension: list[Extension] = []
+    identifier: list[Identifier] = []
+    gender: str | None = None
+    birth_date: str | None = None
+    deceased_boolean: bool | None = None
+    deceased_date_time: str | None = None
+    marital_status: CodeableConcept | None = None
+    general_practitioner: list[Reference] = []
+    meta: Meta | None = None
+
+
+class Link(Element):
+    relation: str | None = None
+    url: str | None = None
+
+
+class EntryResponse(Element):
+    status: str | None = None
+
+
+class Search(Element):
+    mode: str | None = None
+
+
+class BundleEntry(Element):
+    full_url: str | None = None
+    resource: Raw = Raw()
+    search: Search | None = None
+    response: EntryResponse | None = None
+
+
+class Bundle(Element):
+    type: str | None = None
+    total: int | None = None
+    # A null in a list is kept: in its place something was meant to stand.
+    entry: list[BundleEntry | None] = []
+    link: list[Link | None] = []
+
+
+class Issue(Element):
+    severity: str | None = None
+    code: str | None = None
+
+
+class OperationOutcome(Element):
+    issue: list[Issue] = []
+
+
+class Husk(Observation):
+    """An Observation of which only code, subject, dates and status could be read."""
+
+
+TYPES: dict[str, type[Element]] = {
+    "Patient": Patient,
+    "Observation": Observation,
+    "QuestionnaireResponse": QuestionnaireResponse,
+    "Condition": Condition,
+    "MedicationRequest": MedicationUse,
+    "MedicationStatement": MedicationUse,
+    "Medication": Medication,
+    "Encounter": Encounter,
+    "Procedure": Procedure,
+    "Coverage": Coverage,
+    "Consent": Consent,
+    "CarePlan": CarePlan,
+    "Appointment": Appointment,
+    "Bundle": Bundle,
+    "OperationOutcome": OperationOutcome,
+}
+DECODERS: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}

@@ -1,0 +1,113 @@
+"""What can be had of a resource that does not fit its type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from fhir_adapters.gaps import Gap
+from fhir_adapters.resources.r4.datatypes import CodeableConcept, Coding, Element, Identifier, Meta, Reference
+from fhir_adapters.resources.r4.elements import security_labels
+from fhir_adapters.resources.r4.faults import (
+    MUST_UNDERSTAND,
+    NULL_LISTED,
+    UNREADABLE,
+    changes_meaning,
+    foreign_elements,
+    foreign_types,
+    lists_null,
+)
+from fhir_adapters.resources.r4.resource_types import DECODERS, Bundle, Husk
+
+HUSK = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "effectiveInstant", "issued")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvaged:
+    """The content that can be read, what is wrong with the rest, whose it is, and its security labels."""
+
+    content: Any
+    fault: Gap | None
+    owner: Reference | None = None
+    labels: frozenset[str] = frozenset()
+
+
+def salvaged(raw: bytes | Raw, kind: str, fault: Gap) -> Salvaged:
+    """What can be had of a resource that does not fit its type, and the patient that it names.
+
+    Nulls, which FHIR forbids and systems send, count as absent; in a list where an answer may stand one is a fault,
+    and the rest is read all the same. Of an Observation that cannot be read at least the code is kept: a safety answer
+    that cannot be read must still be seen as one (rule R4).
+    """
+    if kind == "Bundle":
+        bundle = _without_null_members(raw)
+        return Salvaged(content=bundle, fault=None if bundle else fault)
+    try:
+        sent = msgspec.json.decode(raw)
+        plain = _without_nulls(sent)
+        changed = changes_meaning(plain)
+    except UNREADABLE:
+        return Salvaged(content=None, fault=fault)
+    owner = decoded(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), OWNER)
+    owner = owner or _only_patient(plain.get("participant"))
+    content = decoded(plain, DECODERS[kind])
+    version = foreign_types(kind, plain) if content is None else foreign_elements(kind, content)
+    remaining = version or (MUST_UNDERSTAND if changed else None) or (fault if content is None else None)
+    marked = decoded({"meta": plain.get("meta")}, MARKED)
+    labels = security_labels(marked) if marked else frozenset()
+    if remaining is None:
+        gap = NULL_LISTED if lists_null(sent) else None
+        return Salvaged(content=content, fault=gap, owner=owner, labels=labels)
+    content = None
+    if kind == "Observation":
+        content = decoded({key: plain[key] for key in HUSK if key in plain}, HUSK_DECODER)
+        if content is not None:
+            content.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
+    return Salvaged(content=content, fault=remaining, owner=owner, labels=labels)
+
+
+def _only_patient(participants: object) -> Reference | None:
+    """The one Patient among the participants of an Appointment that cannot be read; None when there are several."""
+    listed = participants if isinstance(participants, list) else ()
+    actors = [decoded(p.get("actor"), OWNER) for p in listed if isinstance(p, dict)]
+    patients = [a for a in actors if a and f"/{a.target}".rpartition("/")[0].endswith("/Patient")]
+    return patients[0] if len(patients) == 1 else None
+
+
+class _Marked(Element):
+    meta: Meta | None = None
+
+
+OWNER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Reference)
+HUSK_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Husk)
+MARKED: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Marked)
+IDENTIFIERS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[Identifier])
+
+
+def decoded(value: object, decoder: msgspec.json.Decoder[Any]) -> Any:  # noqa: ANN401  # any of the types above
+    """A value of plain JSON as a struct; None where there is none, or it does not fit."""
+    try:
+        return decoder.decode(msgspec.json.encode(value)) if value else None
+    except UNREADABLE:
+        return None
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # plain JSON
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value if inner is not None]
+    return value
+
+
+def _without_null_members(raw: bytes | Raw) -> Bundle | None:
+    """A Bundle whose own nulls count as absent; its entries are left as they came."""
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, Raw])
+        kept = {name: value for name, value in members.items() if bytes(value).strip() != b"null"}
+        return msgspec.json.decode(msgspec.json.encode(kept), type=Bundle)
+    except UNREADABLE:
+        return None
