@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.gaps import Gap
-from fhir_adapters.instruments import Instrument as Instrument  # noqa: PLC0414  # exported until its importers have moved
+from fhir_adapters.instruments import Instrument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class When:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One named value of the chart, named after the first column of the feature map.
+    """One named value of the chart. Names are the house's own; `models.inputs` knows what the survey calls them.
 
     `unit` is UCUM or None. `references` are relative FHIR references (`Observation/1`).
     `unit_assumed`: the source gave no unit and the value was read in the canonical one;

@@ -11,17 +11,17 @@ from enum import StrEnum
 from typing import Self
 
 
-class Severity(StrEnum):
-    """Names of the published bands of a total (docs/clinical-sources.md S1). They name a total, not a person."""
+class Band(StrEnum):
+    """A band of totals (docs/clinical-sources.md S1). It names a total, not a person."""
 
     MINIMAL = "minimal"
     MILD = "mild"
     MODERATE = "moderate"
-    MODERATELY_SEVERE = "moderately severe"
+    MODERATELY_SEVERE = "moderately-severe"
     SEVERE = "severe"
 
 
-Bands = tuple[tuple[int, Severity], ...]
+Bands = tuple[tuple[int, Band], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +106,13 @@ EPDS_OPTIONS = Scale(top=3, codes=FREQUENCY.codes, words="epds")
 DRINKING = Scale(top=4, codes=("auditc.item1", "auditc.item2", "auditc.item3"), words="audit-c")
 
 PHQ_BANDS = (
-    (0, Severity.MINIMAL),
-    (5, Severity.MILD),
-    (10, Severity.MODERATE),
-    (15, Severity.MODERATELY_SEVERE),
-    (20, Severity.SEVERE),
+    (0, Band.MINIMAL),
+    (5, Band.MILD),
+    (10, Band.MODERATE),
+    (15, Band.MODERATELY_SEVERE),
+    (20, Band.SEVERE),
 )
-GAD_BANDS = ((0, Severity.MINIMAL), (5, Severity.MILD), (10, Severity.MODERATE), (15, Severity.SEVERE))
+GAD_BANDS = ((0, Band.MINIMAL), (5, Band.MILD), (10, Band.MODERATE), (15, Band.SEVERE))
 
 
 def numbered(count: int, prefix: str = "") -> tuple[str, ...]:

@@ -230,7 +230,7 @@ def coded_often(n: int) -> dict:
 
 def measures() -> list[str]:
     """Every code of a measured fact."""
-    from fhir_adapters.reading.measurements import quantities
+    from fhir_adapters.codesets.quantities import quantities
 
     return list(quantities())
 

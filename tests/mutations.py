@@ -23,10 +23,10 @@ from cds_service.cards.from_notices import cards_for
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.codesets.quantities import quantities
 from fhir_adapters.errors import FhirError
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.reading.extraction import patient_record
-from fhir_adapters.reading.measurements import quantities
 from fhir_adapters.settings import ReadSettings
 
 AS_OF = datetime(2026, 10, 15, 23, 59, 59, tzinfo=UTC)
@@ -212,7 +212,7 @@ def check(record: PatientRecord) -> None:
                 assert quantity.low <= fact.value <= quantity.high, f"{fact.name} is not plausible"
         if isinstance(fact.value, float):
             assert math.isfinite(fact.value), f"{fact.name} is no number"
-        if fact.name.startswith("DPQ"):
+        if fact.name.startswith("phq_item_"):
             assert fact.value in (0, 1, 2, 3), f"{fact.name} is off its scale"
         if fact.name in ("phq9", "phq2"):
             assert fact.unit == "{score}"

@@ -13,7 +13,7 @@ from explanations.judgement.proposals import Proposal, proposals, purpose, step_
 from explanations.words.drafts import draft_label
 from explanations.words.language import Language
 from explanations.words.topics import HL7_REASONS, SPEC_OF
-from fhir_adapters.writing.drafts import Visit
+from fhir_adapters.writing.drafts import DraftContext
 from models.rules.discharge import StepKind
 from models.rules.findings import Topic
 
@@ -39,16 +39,18 @@ def topic_coding(topic: Topic, say: Language) -> Coding:
     return Coding(system=TOPIC_SYSTEM, code=topic.value, display=say(SPEC_OF[topic].name))
 
 
-def step_offers(due: Iterable[StepKind], visit: Visit, new_id: Callable[[], str], say: Language) -> list[Suggestion]:
+def step_offers(
+    due: Iterable[StepKind], context: DraftContext, new_id: Callable[[], str], say: Language
+) -> list[Suggestion]:
     """The drafts of the steps that are due at discharge."""
-    return [_suggestion(proposal, new_id, say) for proposal in step_proposals(due, visit)]
+    return [_suggestion(proposal, new_id, say) for proposal in step_proposals(due, context)]
 
 
 def offers(
-    topic: Topic, visit: Visit, age_years: int | None, new_id: Callable[[], str], say: Language
+    topic: Topic, context: DraftContext, age_years: int | None, new_id: Callable[[], str], say: Language
 ) -> list[Suggestion]:
     """The drafts of a topic."""
-    return [_suggestion(proposal, new_id, say) for proposal in proposals(SPEC_OF[topic].drafts.at(age_years), visit)]
+    return [_suggestion(proposal, new_id, say) for proposal in proposals(SPEC_OF[topic].drafts.at(age_years), context)]
 
 
 def _suggestion(proposal: Proposal, new_id: Callable[[], str], say: Language) -> Suggestion:

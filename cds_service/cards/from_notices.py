@@ -19,7 +19,7 @@ from explanations.words.lines import block
 from explanations.words.notice_list import crisis_line, merged, notices
 from explanations.words.notices import Notice, NoticeSettings, basis_words, source_label
 from explanations.words.statements import INDICATORS
-from fhir_adapters.writing.drafts import Visit
+from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import Topic
 
 MOST_CARDS = 3
@@ -34,14 +34,16 @@ def cards_for(
     notices: Callable[[Assessment, NoticeSettings], tuple[Notice, ...]] = notices,
 ) -> list[Card]:
     """The cards of an assessment, most urgent first; empty when there is nothing to say. `notices`: what is said."""
-    visit = Visit(
+    context = DraftContext(
         patient_id=assessment.chart.patient_id,
         today=assessment.chart.today,
         encounter=assessment.chart.encounter,
         user=user,
     )
     kept = merged(notices(assessment, settings), MOST_CARDS, settings.say)
-    offered = once_over_all(_offers(notice, visit, assessment.chart.age_years, new_id, settings.say) for notice in kept)
+    offered = once_over_all(
+        _offers(notice, context, assessment.chart.age_years, new_id, settings.say) for notice in kept
+    )
     return [
         _card(assessment, notice, settings, suggestions, new_id)
         for notice, suggestions in zip(kept, offered, strict=True)
@@ -49,13 +51,13 @@ def cards_for(
 
 
 def _offers(
-    notice: Notice, visit: Visit, age: int | None, new_id: Callable[[], str], say: Language
+    notice: Notice, context: DraftContext, age: int | None, new_id: Callable[[], str], say: Language
 ) -> list[Suggestion]:
     if not notice.offers:
         return []
     if notice.steps:
-        return step_offers([step.kind for step in notice.steps if step.done is None], visit, new_id, say)
-    return offers(notice.topic, visit, age, new_id, say)
+        return step_offers([step.kind for step in notice.steps if step.done is None], context, new_id, say)
+    return offers(notice.topic, context, age, new_id, say)
 
 
 def _card(

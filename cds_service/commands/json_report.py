@@ -17,6 +17,7 @@ from explanations.words.language import language
 from explanations.words.not_scored import not_scored_words
 from explanations.words.statements import INDICATORS, statement
 from fhir_adapters.facts import Anomaly, Fact, When
+from models.inputs.features import facts_by_feature
 from models.rules.findings import SafetyFinding
 from models.scoring.risk import NotScored, RiskScore
 
@@ -28,7 +29,7 @@ def report(name: str, assessment: Assessment, zone: tzinfo) -> dict[str, Any]:
         "input": name,
         "patient": chart.patient_id,
         "as_of": chart.as_of.isoformat(),
-        "facts": {fact.name: _fact(fact) for fact in chart.facts},
+        "facts": {name: _fact(fact) for name, fact in facts_by_feature(chart).items()},
         "findings": [_finding(finding, zone) for finding in assessment.findings],
         "history": [_finding(finding, zone) for finding in assessment.history],
         "scores": [_score(score) for score in assessment.scores],

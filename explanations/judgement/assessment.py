@@ -13,7 +13,7 @@ from explanations.errors import NotExact
 from explanations.judgement.attribution import attributions
 from explanations.judgement.rationale import Explanation, reasons
 from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
-from fhir_adapters.reading.screening import complete, total_of
+from fhir_adapters.reading.totals import is_complete, total_of
 from models.errors import ModelError
 from models.inputs.feature_schema import ANTIDEPRESSANTS
 from models.inputs.features import PHQ_DAYS, Inputs, MissingInput, inputs
@@ -172,7 +172,7 @@ def _is_on_file(chart: PatientRecord, wanted: SilencingAnswer, days: int) -> boo
 
 def _holds(form: Administration, wanted: SilencingAnswer) -> bool:
     if wanted.item is None:
-        return complete(form) or total_of(form) is not None
+        return is_complete(form) or total_of(form) is not None
     answer = form.answer(wanted.item)
     return answer is not None and answer.state is wanted.state
 

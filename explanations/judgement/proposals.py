@@ -15,7 +15,7 @@ from fhir_adapters.writing.drafts import (
     CSSRS,
     PHQ9,
     PHQ9M,
-    Visit,
+    DraftContext,
     follow_up_task,
     service_request,
 )
@@ -44,14 +44,14 @@ class Proposal:
     resource: dict[str, Any]
 
 
-def proposals(kinds: Iterable[DraftKind], visit: Visit) -> tuple[Proposal, ...]:
-    """These drafts for this visit, in their order."""
-    return tuple(Proposal(kind=kind, resource=_resource(kind, visit)) for kind in kinds)
+def proposals(kinds: Iterable[DraftKind], context: DraftContext) -> tuple[Proposal, ...]:
+    """These drafts, in their order."""
+    return tuple(Proposal(kind=kind, resource=_resource(kind, context)) for kind in kinds)
 
 
-def step_proposals(due: Iterable[StepKind], visit: Visit) -> tuple[Proposal, ...]:
+def step_proposals(due: Iterable[StepKind], context: DraftContext) -> tuple[Proposal, ...]:
     """The drafts of the steps that are due at discharge, one each. A safety plan has none: it is made in a talk."""
-    return proposals((STEP_DRAFTS[kind] for kind in due if kind in STEP_DRAFTS), visit)
+    return proposals((STEP_DRAFTS[kind] for kind in due if kind in STEP_DRAFTS), context)
 
 
 STEP_DRAFTS = {StepKind.RISK_ASSESSMENT: DraftKind.ASSESSMENT, StepKind.APPOINTMENT: DraftKind.CONTACT}
@@ -65,10 +65,10 @@ def purpose(resource: dict[str, Any]) -> str:
     return "screening" if code in SCREENERS else code
 
 
-def _resource(kind: DraftKind, visit: Visit) -> dict[str, Any]:
+def _resource(kind: DraftKind, context: DraftContext) -> dict[str, Any]:
     if kind is DraftKind.CONTACT:
-        return follow_up_task(visit, CONTACT_DAYS)
-    return service_request(ORDERS[kind], visit)
+        return follow_up_task(context, CONTACT_DAYS)
+    return service_request(ORDERS[kind], context)
 
 
 ORDERS = {

@@ -12,25 +12,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, TOP_TOTAL
-from fhir_adapters.facts import Administration, Instrument, ItemAnswer, MedicineUse, PatientRecord, When
+from fhir_adapters.facts import Administration, ItemAnswer, MedicineUse, PatientRecord, When
+from fhir_adapters.instruments import NINE_ITEM_PHQ, Bands, Instrument
 from fhir_adapters.reading.medications import MOST_NAME, as_line
-from fhir_adapters.reading.screening import complete, total_of
+from fhir_adapters.reading.totals import is_complete, total_of
 from models.inputs.feature_schema import ANTIDEPRESSANTS
 
-
-class Band(StrEnum):
-    """A band of totals (docs/clinical-sources.md S1). It names a total, not a person."""
-
-    MINIMAL = "minimal"
-    MILD = "mild"
-    MODERATE = "moderate"
-    MODERATELY_SEVERE = "moderately-severe"
-    SEVERE = "severe"
-
-
-PHQ_BANDS = ((0, Band.MINIMAL), (5, Band.MILD), (10, Band.MODERATE), (15, Band.MODERATELY_SEVERE), (20, Band.SEVERE))
-GAD_BANDS = ((0, Band.MINIMAL), (5, Band.MILD), (10, Band.MODERATE), (15, Band.SEVERE))
 # Of the class of anticonvulsants, those that are also given for mood. General knowledge, not verified at its source.
 MOOD_STABILISERS = ("carbamazepine", "divalproex", "divalproex sodium", "lamotrigine", "valproate", "valproic acid")
 
@@ -98,7 +85,7 @@ class Timeline:
 
     instruments: tuple[Instrument, ...]
     top: int
-    bands: tuple[tuple[int, Band], ...]
+    bands: Bands
     today: date
     points: tuple[Point, ...]
     lanes: tuple[Lane, ...]
@@ -111,22 +98,21 @@ class Timeline:
         return tuple(point for point in self.points if point.day)
 
 
-def phq9_timeline(chart: PatientRecord) -> Timeline:
-    """PHQ-9 and PHQ-9M, which have the same scale, with item 9."""
-    return _timeline(chart, NINE_ITEM_PHQ, PHQ_BANDS)
+def timelines(chart: PatientRecord) -> dict[str, Timeline]:
+    """Family -> its results over time, of families with bands: the PHQ-9 always, any other where there is a result."""
+    families = {i.spec.family: timeline_of(chart, i) for i in Instrument if i.spec.bands}
+    return {name: timeline for name, timeline in families.items() if timeline.points or timeline.has_item_9}
 
 
-def gad7_timeline(chart: PatientRecord) -> Timeline:
-    """GAD-7."""
-    return _timeline(chart, (Instrument.GAD7,), GAD_BANDS)
-
-
-def _timeline(chart: PatientRecord, kinds: tuple[Instrument, ...], bands: tuple[tuple[int, Band], ...]) -> Timeline:
+def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:
+    """An instrument and those that are read like it: PHQ-9 and PHQ-9M, which have the same scale."""
+    spec = instrument.spec
+    kinds = tuple(kind for kind in Instrument if kind.spec.family == spec.family)
     points = sorted((_point(form) for form in chart.of(*kinds)), key=_order)
     return Timeline(
         instruments=tuple(kind for kind in kinds if chart.of(kind)) or kinds[:1],
-        top=TOP_TOTAL[kinds[0]],
-        bands=bands,
+        top=spec.top_total,
+        bands=spec.bands or (),
         today=chart.today,
         points=tuple(points),
         lanes=lanes(chart.medicines),
@@ -146,20 +132,20 @@ def _point(form: Administration) -> Point:
         PointState.CONTRADICTORY
         if form.contradictory
         else PointState.COMPLETE
-        if complete(form)
+        if is_complete(form)
         else PointState.INCOMPLETE
         if total is None
         else PointState.TOTAL_ONLY
     )
-    items = ITEM_COUNT[form.instrument]
+    items = form.instrument.spec.items
     return Point(
         instrument=form.instrument,
         when=form.when,
         total=total,
-        item_9=form.answer("9") if form.instrument in NINE_ITEM_PHQ else None,
+        item_9=form.safety_answer if form.instrument in NINE_ITEM_PHQ else None,
         state=state,
-        answered=sum(form.score(str(number)) is not None for number in range(1, items + 1)),
-        items=items,
+        answered=sum(form.score(item) is not None for item in items),
+        items=len(items),
         reference=form.total_reference or (form.references[0] if form.references else ""),
         provisional=form.provisional,
     )

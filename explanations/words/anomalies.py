@@ -7,9 +7,10 @@ from collections.abc import Callable
 from explanations.words.coded_events import event_words
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
+from fhir_adapters.codesets.quantities import quantities
 from fhir_adapters.facts import Anomaly, EventAnomaly, ForeignEntries, FormAnomaly, ValueAnomaly
 from fhir_adapters.flaws import Flaw
-from fhir_adapters.reading.measurements import CODED, quantities
+from fhir_adapters.reading.habits import CODED
 
 # Translators: {title} is an instrument such as PHQ-9, {date} a date as recorded, {name} a measured value.
 SENTENCES = {

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ, TITLES
-from fhir_adapters.facts import AnswerState, Instrument, ItemAnswer
+from fhir_adapters.facts import AnswerState, ItemAnswer
+from fhir_adapters.instruments import EPDS_OPTIONS, FREQUENCY, SAFETY_ITEMS, Instrument, Scale
 
-# Answers to an item of the PHQ, by score.
-FREQUENCY = (later("not at all"), later("several days"), later("more than half the days"), later("nearly every day"))
+# Answers to a question on self-harm, by score; of EPDS only "above never" is said.
+OPTIONS: dict[Scale | None, tuple[str, ...]] = complete(
+    {
+        FREQUENCY: (
+            later("not at all"),
+            later("several days"),
+            later("more than half the days"),
+            later("nearly every day"),
+        ),
+        EPDS_OPTIONS: (),
+    },
+    {instrument.spec.scale for instrument in SAFETY_ITEMS},
+)
 STATES = complete(
     {
         AnswerState.ANSWERED: later("answered"),
@@ -51,15 +62,17 @@ def question(item: str, say: Language, instrument: Instrument | None = None) -> 
 def item_words(answer: ItemAnswer, instrument: Instrument, say: Language) -> str:
     """`PHQ-9 item 9: 1 of 3, several days`."""
     said = answer_words(answer, instrument, say)
-    return say("{title} item {item}: {answer}", title=TITLES[instrument], item=answer.item, answer=said)
+    return say("{title} item {item}: {answer}", title=instrument.spec.title, item=answer.item, answer=said)
 
 
 def answer_words(answer: ItemAnswer, instrument: Instrument, say: Language) -> str:
     """An answer as it can be said: 1 of 3, several days; yes; declined."""
-    if answer.score is not None and instrument in NINE_ITEM_PHQ:
-        return say("{score} of 3, {frequency}", score=answer.score, frequency=say(FREQUENCY[answer.score]))
     if answer.score is not None:
-        return say("{score} of 3", score=answer.score)
+        spec = instrument.spec
+        options, named = OPTIONS[spec.scale], {"score": answer.score, "top": spec.top_item}
+        if options:
+            return say("{score} of {top}, {option}", option=say(options[answer.score]), **named)
+        return say("{score} of {top}", **named)
     if answer.yes is not None:
         return say("yes") if answer.yes else say("no")
     return say(STATES[answer.state])

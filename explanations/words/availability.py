@@ -16,9 +16,9 @@ from explanations.words.language import Language, later
 from explanations.words.not_scored import MISSING, missing_lines
 from explanations.words.notices import PARTS
 from explanations.words.tables import complete
-from fhir_adapters.codesets.instruments import TITLES
-from fhir_adapters.facts import Consent, Instrument, PatientRecord, Unknown, Unreadable
+from fhir_adapters.facts import Consent, PatientRecord, Unknown, Unreadable
 from fhir_adapters.gaps import Cause
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources import gathered as part
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import MissingReason
@@ -193,7 +193,7 @@ def _screens(assessment: Assessment, _say: Language) -> Held:
     """The instruments on file, each with its number. Used: those of at most 90 days, or undated (rule R2)."""
     chart = assessment.chart
     counts = {kind: len(chart.of(kind)) for kind in Instrument}
-    named = [f"{TITLES[kind]} ({count})" for kind, count in counts.items() if count]
+    named = [f"{kind.spec.title} ({count})" for kind, count in counts.items() if count]
     days = [chart.days_since(form.when) for form in chart.administrations]
     return Held(words=", ".join(named), is_fresh=any(day is None or day <= HISTORY_DAYS for day in days))
 

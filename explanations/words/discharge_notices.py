@@ -33,7 +33,8 @@ from explanations.words.notices import (
 from explanations.words.statements import Statement, statement
 from explanations.words.steps import SHORT, step_lines
 from explanations.words.tables import complete
-from fhir_adapters.facts import Anomaly, ForeignEntries, Instrument, PatientRecord
+from fhir_adapters.facts import Anomaly, ForeignEntries, PatientRecord
+from fhir_adapters.instruments import Instrument
 from models.rules.discharge import CONTACT_DAYS, Step, StepKind
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
 

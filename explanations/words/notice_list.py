@@ -16,7 +16,7 @@ from explanations.words.lines import Line, LineRole
 from explanations.words.notices import BasisKind, Notice, NoticeSettings, from_findings, measure_again, prompt
 from explanations.words.statements import headline
 from explanations.words.topics import SPEC_OF
-from fhir_adapters.facts import Instrument
+from fhir_adapters.instruments import Instrument
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding, Topic
 
 MOST_HISTORY = 3

@@ -26,9 +26,9 @@ from explanations.words.outcomes import OUTCOME_WORDS
 from explanations.words.statements import Statement, statement
 from explanations.words.tables import complete
 from explanations.words.topics import SPEC_OF
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ, SAFETY_ITEM
-from fhir_adapters.facts import AnswerState, Instrument, Unknown, Unreadable, When
-from fhir_adapters.reading.screening import total_of
+from fhir_adapters.facts import Administration, AnswerState, Unknown, Unreadable, When
+from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
+from fhir_adapters.reading.totals import total_of
 from fhir_adapters.resources.gathered import (
     CONDITIONS,
     CONSENTS,
@@ -339,6 +339,13 @@ def anomaly_fact(finding: SafetyFinding, said: Statement, count: int, say: Langu
     return say("{what}{more}.", **named)
 
 
+def _ask_blank(form: Administration | None, say: Language) -> str:
+    if form is None or form.instrument in NINE_ITEM_PHQ:
+        return say("Ask item 9 directly and complete the form")
+    title, item = form.instrument.spec.title, SAFETY_ITEMS[form.instrument].item
+    return say("Ask {title} item {item} directly and complete the form", title=title, item=item)
+
+
 def _could_not_assess(
     assessment: Assessment, findings: list[SafetyFinding], statements: list[Statement], settings: NoticeSettings
 ) -> Notice:
@@ -349,12 +356,11 @@ def _could_not_assess(
     left = len(broken) - MOST_UNREADABLE
     rest = [Line(text=say("and {count} more", count=left))] if left > 0 else []
     blank = next(((f, s) for f, s in zip(findings, statements, strict=True) if f.kind is Kind.BLANK_ITEM), None)
-    epds = blank is not None and blank[0].form is not None and blank[0].form.instrument is Instrument.EPDS
+    form = blank[0].form if blank else None
     consider = tuple(say(text) for text in SPEC_OF[Topic.COULD_NOT_ASSESS].consider)
     if blank is not None:
         summary = fit(say("Thoughts of self-harm not assessed: ask directly."), _fact(blank[1], 1, say))
-        item = say("Ask EPDS item 10 directly and complete the form")
-        consider = (item if epds else say("Ask item 9 directly and complete the form"),)
+        consider = (_ask_blank(form, say),)
     elif needed:
         named = ", ".join(say(PARTS[u.what]) for u in needed)
         summary = fit(_missing_action({u.what for u in needed}, say), say("Could not be read: {parts}.", parts=named))
@@ -377,7 +383,7 @@ def _could_not_assess(
         chart=(*lines_of(statements, say), *refused, *broken[:MOST_UNREADABLE], *rest),
         consider=consider,
         consider_heading=say(CONSIDER_TODAY),
-        offers=not epds,
+        offers=form is None or form.instrument in NINE_ITEM_PHQ,
         basis=Basis(kind=BasisKind.NOT_READ, rules=rules_of(findings)),
     )
 
@@ -462,25 +468,25 @@ def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -
     """The action of the summary, and what to consider, by instrument and by whether the self-harm item is on file."""
     form = finding.form
     instrument = form.instrument if form else Instrument.PHQ9
-    if instrument is Instrument.PHQ2:
+    safety = instrument.spec.safety
+    if safety is None:
         return say("Complete the PHQ-9."), (say("Complete the PHQ-9, item 9 asked directly"),)
-    epds = instrument is Instrument.EPDS
-    item = SAFETY_ITEM[instrument]
-    answer = form.answer(item) if form else None
+    title, item = instrument.spec.title, safety.item
+    answer = form.safety_answer if form else None
     unknown = answer is None or answer.state is AnswerState.BLANK
     if unknown:
         action = say("Item {item} not on file: ask directly.", item=item)
     else:
         action = say("Consider repeating it.") if is_late else say("Consider follow-up.")
-    if is_late:
-        again = later("Repeat the EPDS or complete a PHQ-9") if epds else later("Repeat the PHQ-9 and ask item 9 again")
-    elif epds:
-        again = later("Review the result; repeat the EPDS or complete a PHQ-9 at follow-up")
+    if instrument in NINE_ITEM_PHQ:
+        soon = say("Review the result; repeat the PHQ-9 and ask item 9 again at follow-up")
+        again = say("Repeat the PHQ-9 and ask item 9 again") if is_late else soon
     else:
-        again = later("Review the result; repeat the PHQ-9 and ask item 9 again at follow-up")
+        soon = say("Review the result; repeat the {title} or complete a PHQ-9 at follow-up", title=title)
+        again = say("Repeat the {title} or complete a PHQ-9", title=title) if is_late else soon
     first = (say("Item {item} not on file: ask directly", item=item),) if unknown else ()
     history = (say("An answer over 14 days old is history; a 0 then does not speak for today"),) if is_late else ()
-    return action, (*first, say(again), *history)
+    return action, (*first, again, *history)
 
 
 def _care_lines(assessment: Assessment, say: Language) -> list[Line]:

@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from explanations.words.answers import STATES, answer_words, question
 from explanations.words.help_lines import GuidelineLink, guideline
 from explanations.words.language import Language, code, later
-from fhir_adapters.codesets.instruments import ITEM_COUNT, SAFETY_ITEM, TITLES, TOP_TOTAL, YES_NO
-from fhir_adapters.facts import Administration, AnswerState, Instrument, PatientRecord
-from fhir_adapters.reading.screening import total_of
+from fhir_adapters.facts import Administration, AnswerState, PatientRecord
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.totals import total_of
 
-# In the order of the page, each with the link to where the instrument itself is at home.
-SHOWN = {
-    Instrument.CSSRS: "cssrs-triage",
-    Instrument.ASQ: "nimh-asq",
-    Instrument.EPDS: None,
-    Instrument.PHQ2: None,
-    Instrument.AUDITC: None,
-}
+# Those without a trend: the screens for suicide first, then questionnaires with a question on self-harm.
+SHOWN = sorted(
+    (i for i in Instrument if i.spec.bands is None),
+    key=lambda i: (i.spec.negative_items is None, i.spec.safety is None),
+)
 MOST_EACH = 3
 # A level of "low" is never printed.
 LEVELS = {"high": later("overall result coded high"), "moderate": later("overall result coded moderate")}
@@ -41,18 +38,18 @@ class OtherResult:
 def other_results(chart: PatientRecord, say: Language) -> tuple[OtherResult, ...]:
     """What is on file of each instrument, those about suicide first."""
     results = []
-    for instrument, link in SHOWN.items():
+    for instrument in SHOWN:
         forms = chart.of(instrument)
         if forms:
             rows = tuple(_row(form, chart, say) for form in forms[:MOST_EACH])
-            home = guideline(link) if link else None
-            results.append(OtherResult(title=TITLES[instrument], rows=rows, more=len(forms[MOST_EACH:]), home=home))
+            home = guideline(instrument.spec.home) if instrument.spec.home else None
+            results.append(OtherResult(title=instrument.spec.title, rows=rows, more=len(forms[MOST_EACH:]), home=home))
     return tuple(results)
 
 
 def _row(form: Administration, chart: PatientRecord, say: Language) -> str:
     date = say.dated_ago(form.when, chart.days_since(form.when))
-    facts = [_yes_no(form, say) if form.instrument in YES_NO else _graded(form, say)]
+    facts = [_yes_no(form, say) if form.instrument.spec.yes_no else _graded(form, say)]
     if form.contradictory:
         facts.append(say("the entry contradicts itself: look at the source"))
     if form.provisional:
@@ -64,17 +61,17 @@ def _row(form: Administration, chart: PatientRecord, say: Language) -> str:
 
 
 def _graded(form: Administration, say: Language) -> str:
-    total, item = total_of(form), SAFETY_ITEM.get(form.instrument)
+    total, safety = total_of(form), form.instrument.spec.safety
     if total is not None:
-        result = say("total {total} of {top}", total=total, top=TOP_TOTAL[form.instrument])
+        result = say("total {total} of {top}", total=total, top=form.instrument.spec.top_total)
     else:
-        count = ITEM_COUNT[form.instrument]
+        count = len(form.instrument.spec.items)
         result = say("{answered} of {count} answered, no total", answered=len(form.item_scores), count=count)
-    if item is None:
+    if safety is None:
         return result
-    answer = form.answer(item)
+    answer = form.safety_answer
     said = answer_words(answer, form.instrument, say) if answer else say("not on file")
-    return say("{result}; item {item} {answer}", result=result, item=item, answer=said)
+    return say("{result}; item {item} {answer}", result=result, item=safety.item, answer=said)
 
 
 def _yes_no(form: Administration, say: Language) -> str:

@@ -11,30 +11,31 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from explanations.words.anomalies import anomaly_words
-from explanations.words.answers import FREQUENCY, answer_words, item_words, question
+from explanations.words.answers import OPTIONS, answer_words, item_words, question
 from explanations.words.coded_events import SETTINGS, event_words
 from explanations.words.language import Language, code, later
 from explanations.words.lines import Line, LineRole
 from explanations.words.tables import complete
-from fhir_adapters.codesets.instruments import ITEM_COUNT, NINE_ITEM_PHQ, SAFETY_ITEM, TEEN_QUESTIONS, TITLES, TOP_TOTAL
-from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent, Instrument
-from fhir_adapters.instruments import DEPRESSION_CUTS
+from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent
+from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
 from models.rules.supersession import Later, LaterKind
 
-TEEN_ENDORSED = complete(
+# The questions outside the total that count as the self-harm item does.
+FURTHER_ITEMS = tuple(item for safety in SAFETY_ITEMS.values() for item in safety.further)
+FURTHER_ENDORSED = complete(
     {
         "past_month_thoughts": later("{title} question on thoughts in the past month answered yes"),
         "lifetime_attempt": later("{title} question on a suicide attempt ever answered yes"),
     },
-    TEEN_QUESTIONS,
+    FURTHER_ITEMS,
 )
-TEEN_YES = complete(
+FURTHER_YES = complete(
     {
         "past_month_thoughts": later("{title} question on thoughts in the past month: yes"),
         "lifetime_attempt": later("{title} question on a suicide attempt ever: yes"),
     },
-    TEEN_QUESTIONS,
+    FURTHER_ITEMS,
 )
 # A level of "low" is never printed.
 LEVELS = {
@@ -172,17 +173,18 @@ def _later(late: Later, finding: SafetyFinding, zone: tzinfo, say: Language) -> 
 
 
 def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    answer, title = finding.items[0], TITLES[form.instrument]
+    answer, title = finding.items[0], form.instrument.spec.title
     named = {"title": title, "item": answer.item}
-    further = _teen_lines(title, finding, say)
-    if answer.item in TEEN_ENDORSED:
-        what = say(TEEN_ENDORSED[answer.item], title=title)
+    further = _further_lines(title, finding, say)
+    if answer.item in FURTHER_ENDORSED:
+        what = say(FURTHER_ENDORSED[answer.item], title=title)
         return what, [_lead(what, moment, [answer.reference], say), *further]
-    if form.instrument is Instrument.EPDS:
+    options = OPTIONS[form.instrument.spec.scale]
+    if not options:
         what = say("{title} item {item} above “never”", **named)
         fact = say("{title} item {item}: above “never”", **named)
     else:
-        quoted = say("yes") if answer.score is None else say(FREQUENCY[answer.score])
+        quoted = say("yes") if answer.score is None else say(options[answer.score])
         what = say("{title} item {item} “{answer}”", answer=quoted, **named)
         fact = item_words(answer, form.instrument, say)
     lines = [_lead(fact, moment, [answer.reference], say), *further]
@@ -191,11 +193,11 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, s
     return what, lines
 
 
-def _teen_lines(title: str, finding: SafetyFinding, say: Language) -> list[Line]:
+def _further_lines(title: str, finding: SafetyFinding, say: Language) -> list[Line]:
     """The further questions of PHQ-9M that were answered yes beside the first answer."""
     first = finding.items[0].reference
     return [
-        _same_form(say(TEEN_YES[a.item], title=title), None if a.reference == first else a.reference, say)
+        _same_form(say(FURTHER_YES[a.item], title=title), None if a.reference == first else a.reference, say)
         for a in finding.items[1:]
     ]
 
@@ -214,12 +216,12 @@ def _total_beside(form: Administration, total: int, item: str, say: Language) ->
 
 
 def _total_words(form: Administration, total: int | None, say: Language) -> str:
-    title, top = TITLES[form.instrument], TOP_TOTAL[form.instrument]
+    title, top = form.instrument.spec.title, form.instrument.spec.top_total
     return say("{title} total: {total} of {top}", title=title, total=total, top=top)
 
 
 def _total_implies(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title, item = TITLES[form.instrument], SAFETY_ITEM[form.instrument]
+    title, item = form.instrument.spec.title, SAFETY_ITEMS[form.instrument].item
     answer = form.answer(item)
     if answer:
         said = answer_words(answer, form.instrument, say)
@@ -235,7 +237,7 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str, sa
 
 
 def _cssrs(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title = TITLES[form.instrument]
+    title = form.instrument.spec.title
     names = [question(answer.item, say, form.instrument) for answer in finding.items]
     facts = [
         (say("{title} {question}: yes", title=title, question=name), answer.reference)
@@ -256,12 +258,12 @@ def _cssrs(finding: SafetyFinding, form: Administration, moment: str, say: Langu
 
 
 def _answered_no(form: Administration, item: str, say: Language) -> Line:
-    title, name = TITLES[form.instrument], question(item, say, form.instrument)
+    title, name = form.instrument.spec.title, question(item, say, form.instrument)
     return _same_form(say("{title} {question}: no", title=title, question=name), None, say)
 
 
 def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title = TITLES[form.instrument]
+    title = form.instrument.spec.title
     facts = [
         (say("{title} {question}: yes", title=title, question=question(a.item, say, form.instrument)), a.reference)
         for a in finding.items
@@ -289,7 +291,7 @@ def _acuity(form: Administration, say: Language) -> Line:
 
 
 def _refused(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title, sources = TITLES[form.instrument], finding.references
+    title, sources = form.instrument.spec.title, finding.references
     declined = say("{title}: all questions declined", title=title)
     lines = [_lead(declined, moment, sources, say, remark=say("Counts as positive."))]
     lines += [_acuity(form, say)] if finding.gap == "acuity" else []
@@ -297,13 +299,13 @@ def _refused(finding: SafetyFinding, form: Administration, moment: str, say: Lan
 
 
 def _unreadable(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    named = {"title": TITLES[form.instrument], "questions": _questions(finding, say)}
+    named = {"title": form.instrument.spec.title, "questions": _questions(finding, say)}
     lead = say("{title} {questions}: the answer could not be read", **named)
     return say("{title} {questions}: answer could not be read", **named), [_lead(lead, moment, finding.references, say)]
 
 
 def _declined(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    named = {"title": TITLES[form.instrument], "questions": _questions(finding, say)}
+    named = {"title": form.instrument.spec.title, "questions": _questions(finding, say)}
     what = say("{title} {questions}: declined", **named)
     return what, [_lead(what, moment, finding.references, say)]
 
@@ -313,7 +315,7 @@ def _questions(finding: SafetyFinding, say: Language) -> str:
 
 
 def _blank(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title, item, scores = TITLES[form.instrument], SAFETY_ITEM[form.instrument], form.item_scores
+    title, item, scores = form.instrument.spec.title, SAFETY_ITEMS[form.instrument].item, form.item_scores
     if form.answer(item):
         state = say("{title} item {item} was left blank", title=title, item=item)
     else:
@@ -324,7 +326,7 @@ def _blank(finding: SafetyFinding, form: Administration, moment: str, say: Langu
         len(scores),
         sum=sum(scores),
     )
-    count = ITEM_COUNT[form.instrument]
+    count = len(form.instrument.spec.items)
     what = say("{what} ({answered} of {count} answered)", what=state, answered=len(scores), count=count)
     return what, [_lead(state, moment, finding.references, say), Line(text=others)]
 
@@ -335,7 +337,7 @@ def _total(finding: SafetyFinding, form: Administration, moment: str, say: Langu
         nine = form.answer("9")
         said = answer_words(nine, form.instrument, say) if nine else say("not on file")
         lines.append(Line(text=say("Item 9: {answer}", answer=said), role=LineRole.RESULT))
-    return say("{title} was {total}", title=TITLES[form.instrument], total=finding.value), lines
+    return say("{title} was {total}", title=form.instrument.spec.title, total=finding.value), lines
 
 
 def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from explanations.judgement.timeline import Band, Point, PointState, Timeline, window
-from explanations.words.answers import FREQUENCY, answer_words
+from explanations.judgement.timeline import Point, PointState, Timeline, window
+from explanations.words.answers import OPTIONS, answer_words
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
-from fhir_adapters.codesets.instruments import TITLES
 from fhir_adapters.facts import AnswerState
+from fhir_adapters.instruments import Band, Instrument
 
-# Eight items of 3 each make 24 (rule R6).
-REACHED_WITH_ITEM_9 = 25
+REACHED_WITH_ITEM_9 = Instrument.PHQ9.spec.total_of_others + 1  # rule R6
 BAND_WORDS = complete(
     {
         # Translators: the published names of the bands of a total; they name the total, not the person.
@@ -62,7 +61,7 @@ class TrendRow:
 
 def title_words(timeline: Timeline, say: Language) -> str:
     """The instruments of a timeline: `PHQ-9`, `PHQ-9 and PHQ-9M`."""
-    one, *others = (TITLES[instrument] for instrument in timeline.instruments)
+    one, *others = (instrument.spec.title for instrument in timeline.instruments)
     return say("{one} and {other}", one=one, other=others[0]) if others else one
 
 
@@ -76,7 +75,7 @@ def trend_rows(timeline: Timeline, say: Language) -> tuple[TrendRow, ...]:
 def _row(point: Point, timeline: Timeline, say: Language) -> TrendRow:
     return TrendRow(
         date=say.dated(point.when),
-        instrument=TITLES[point.instrument],
+        instrument=point.instrument.spec.title,
         # Translators: in the column of totals: there is none.
         total=say("none") if point.total is None else say("{total} of {top}", total=point.total, top=timeline.top),
         item_9=item_9_words(point, say) if timeline.has_item_9 else None,
@@ -182,7 +181,7 @@ def _with_item_9(result: str, point: Point, say: Language) -> str:
     """A result with the answer to item 9 where that is above 0."""
     if not point.item_9_score:
         return result
-    frequency = say(FREQUENCY[point.item_9_score])
+    frequency = say(OPTIONS[point.instrument.spec.scale][point.item_9_score])
     # Translators: "14 on 3 August 2026 with item 9 answered several days"; a change can stand in place of the result.
     return say("{result} with item 9 answered {frequency}", result=result, frequency=frequency)
 

@@ -26,7 +26,7 @@ from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatien
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.conditions import event_kind
-from fhir_adapters.reading.measurements import CODED
+from fhir_adapters.reading.habits import CODED
 from fhir_adapters.resources import gathered as part
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import owner_of

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from fhir_adapters.codesets.names import Listed, listed, listed_in
+from fhir_adapters.codesets.names import NameEntry, name_index, names_in
 from fhir_adapters.codesets.terminology import table
 
 
@@ -43,15 +43,15 @@ def _rows() -> tuple[tuple[str, tuple[str, ...], LabelWarning], ...]:
 
 
 @cache
-def _by_first_word() -> dict[str, list[Listed]]:
-    return listed((name, str(place)) for place, (_, names, _) in enumerate(_rows()) for name in names)
+def _by_first_word() -> dict[str, list[NameEntry]]:
+    return name_index((name, str(place)) for place, (_, names, _) in enumerate(_rows()) for name in names)
 
 
 def warning_of(names: Iterable[str], classes: frozenset[str]) -> LabelWarning | None:
     """The warning of a medicine with these names and classes, or None."""
     rows = _rows()
     places = {place for place, (of_class, _, _) in enumerate(rows) if of_class and of_class in classes}
-    places |= {int(found.name) for name in names for found in listed_in(name, _by_first_word())}
+    places |= {int(entry.name) for name in names for entry in names_in(name, _by_first_word())}
     return rows[min(places)][2] if places else None
 
 

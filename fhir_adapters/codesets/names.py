@@ -16,7 +16,7 @@ ROUTES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class NameEntry:
     """One listed ingredient or brand: its words without a route, the routes it is listed for, and what it stands for.
 
     `name` is what a list is asked for (a class, a row); `ingredient` the ingredient, where the list knows it.
@@ -28,17 +28,17 @@ class Listed:
     ingredient: str = ""
 
 
-def listed(entries: Iterable[tuple[str, str] | tuple[str, str, str]]) -> dict[str, list[Listed]]:
+def name_index(entries: Iterable[tuple[str, str] | tuple[str, str, str]]) -> dict[str, list[NameEntry]]:
     """Entries (text, name, ingredient) by their first word."""
-    index: dict[str, list[Listed]] = {}
+    index: dict[str, list[NameEntry]] = {}
     for text, name, *rest in entries:
         words, routes = _words(text)
-        entry = Listed(words=words, routes=routes, name=name, ingredient=rest[0] if rest else "")
+        entry = NameEntry(words=words, routes=routes, name=name, ingredient=rest[0] if rest else "")
         index.setdefault(words[0], []).append(entry)
     return index
 
 
-def listed_in(text: str, index: Mapping[str, list[Listed]]) -> Iterator[Listed]:
+def names_in(text: str, index: Mapping[str, list[NameEntry]]) -> Iterator[NameEntry]:
     """Every listed name that stands in `text` as whole words, for the route that it names."""
     words, routes = _words(text)
     return (

@@ -73,13 +73,13 @@ LONGEST_SYSTEM = 128
 def _rows(codes: CodeList, known: str, code: str) -> tuple[CodeRow, ...]:
     # A code of the American modification sent under the international system keeps its meaning.
     systems = (ICD10, ICD10CM) if known == ICD10 else (known,)
-    found: list[CodeRow] = []
+    rows: list[CodeRow] = []
     for one in systems:
         plain = normal(one, code)
-        found += codes.exact.get((one, plain), ())
-        found += [row for s, prefix, row in codes.prefixes if s == one and plain.startswith(prefix)]
-        found += [row for s, pattern, row in codes.patterns if s == one and pattern.match(plain)]
-    return tuple(found)
+        rows += codes.exact.get((one, plain), ())
+        rows += [row for s, prefix, row in codes.prefixes if s == one and plain.startswith(prefix)]
+        rows += [row for s, pattern, row in codes.patterns if s == one and pattern.match(plain)]
+    return tuple(rows)
 
 
 def guessed_system(code: str) -> str:

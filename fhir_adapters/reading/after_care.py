@@ -112,7 +112,7 @@ def _words(text: str) -> str:
 
 def safety_plans(chart: Chart) -> tuple[SafetyPlan, ...]:
     """Every plan that names a safety or crisis plan and that somebody meant to be carried out."""
-    found = []
+    plans = []
     for resource in chart.of("CarePlan"):
         plan: r4.CarePlan = resource.content
         if plan.status not in PLAN_STATUSES or plan.intent in NOT_INTENDED:
@@ -122,7 +122,7 @@ def safety_plans(chart: Chart) -> tuple[SafetyPlan, ...]:
         texts = _plan_texts(plan)
         is_one = any(_is_safety_plan(text, made) for text in texts)
         if is_one or any(MENTIONED.search(_words(text)) for text in texts):
-            found.append(
+            plans.append(
                 SafetyPlan(
                     reference=resource.reference,
                     when=made,
@@ -132,7 +132,7 @@ def safety_plans(chart: Chart) -> tuple[SafetyPlan, ...]:
                     understood=is_one and _nothing_else(plan, made),
                 )
             )
-    return tuple(found)
+    return tuple(plans)
 
 
 def _plan_texts(plan: r4.CarePlan) -> list[str]:
@@ -146,8 +146,8 @@ def _is_safety_plan(text: str, made: When | None) -> bool:
     # A question mark, an empty box, a colon with nothing behind it are not taken out: they can mean "not yet".
     plain = PUNCTUATION.sub(" ", _folded(text).strip().rstrip(".)\"'’”")).strip()
     plain = f"{plain} ?" if _folded(text).rstrip().endswith((":", "-", "–", "—", "/")) else plain
-    found = PLAN.fullmatch(plain)
-    said = found and SAID_OF_IT.fullmatch(next(rest for rest in found.groups() if rest is not None))
+    match = PLAN.fullmatch(plain)
+    said = match and SAID_OF_IT.fullmatch(next(rest for rest in match.groups() if rest is not None))
     return said is not None and (said["date"] is None or _is_date_of(said["date"], made))
 
 

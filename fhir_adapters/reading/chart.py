@@ -16,6 +16,8 @@ SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
 # Types that are read at discharge alone.
 STEP_TYPES = ("CarePlan", "Appointment")
+# Facts that no rule, model or page uses: read by `mhcds assess` only (docs/operations.md).
+LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,10 @@ class Chart:
         short = "/".join(text.split("/")[-2:]) if "://" in text else text
         known = self.encounters.get(text) or self.encounters.get(short)
         return known or EncounterDate(reference=short, when=None, until=None)
+
+    def reads(self, fact: str) -> bool:
+        """Whether the fact of that name is wanted."""
+        return self.left_out or fact not in LEFT_OUT
 
     def of(self, *kinds: str) -> list[r4.Resource]:
         """The resources of these types."""

@@ -10,22 +10,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from functools import cache, lru_cache
 
 from fhir_adapters.codesets.terminology import (
     ICD10,
     ICD10CM,
-    LONGEST_CODE,
-    LONGEST_SYSTEM,
     CodeRow,
     canonical,
     code_list,
     guessed_system,
     normal,
-    table,
 )
 from fhir_adapters.facts import CodedEvent, Course, EventKind, Fact, Setting, When
-from fhir_adapters.reading.listed import listed_fact
+from fhir_adapters.reading.list_facts import list_fact
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
 
@@ -64,17 +60,17 @@ def status_codes(concept: r4.CodeableConcept | None) -> set[str]:
     return {c.code for c in concept.coding if c.code} if concept else set()
 
 
-def counted(condition: r4.Condition) -> bool:
+def is_counted(condition: r4.Condition) -> bool:
     """Whether the entry says anything about the patient at all."""
     return not status_codes(condition.verification_status) & IGNORED
 
 
-def confirmed(condition: r4.Condition) -> bool:
+def is_confirmed(condition: r4.Condition) -> bool:
     """Whether the entry is counted and neither provisional nor one of several considered."""
-    return counted(condition) and not status_codes(condition.verification_status) & UNCONFIRMED
+    return is_counted(condition) and not status_codes(condition.verification_status) & UNCONFIRMED
 
 
-def onset(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
+def onset_of(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
     """The onset, else the date of recording."""
     period = condition.onset_period
     return first_when(zone, today, condition.onset_date_time, period.start if period else None, condition.recorded_date)
@@ -88,7 +84,7 @@ def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, Cod
         for row in code_list("conditions").rows(coding.system, coding.code)[:2]
         if (kind := event_kind(row.group))
     ]
-    return sorted(rows, key=lambda found: severity(found[1].group))
+    return sorted(rows, key=lambda row: severity(row[1].group))
 
 
 def severity(group: str) -> int:
@@ -101,7 +97,7 @@ ACUTE_GROUPS = ("self_harm", "self_injury", "suicide_attempt", "suicidal_behavio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class CodeContext:
     """Where and when a concept was recorded; `over`: resolved or inactive."""
 
     reference: str
@@ -114,7 +110,7 @@ class Placed:
     recorded: When | None = None
 
 
-def coded_event(concept: r4.CodeableConcept | None, placed: Placed) -> CodedEvent | None:
+def coded_event(concept: r4.CodeableConcept | None, context: CodeContext) -> CodedEvent | None:
     """The coded safety event of a concept, or None.
 
     The worst of its codings names it. A 7th character S or D of any ICD-10-CM coding speaks for the whole
@@ -125,24 +121,24 @@ def coded_event(concept: r4.CodeableConcept | None, placed: Placed) -> CodedEven
         return None
     coding, row, kind = rows[0]
     sevenths = {_seventh(c.system, c.code or "") for c, _, _ in rows}
-    history = placed.over or "S" in sevenths or severity(row.group) == 2
-    encounter = placed.encounter
+    history = context.over or "S" in sevenths or severity(row.group) == 2
+    encounter = context.encounter
     return CodedEvent(
         group=row.group,
         kind=kind,
         code=coding.code or "",
         system=canonical(coding.system) if coding.system else row.system,
-        when=placed.when,
-        until=(encounter.until if encounter else None) or placed.when,
+        when=context.when,
+        until=(encounter.until if encounter else None) or context.when,
         course=Course.HISTORY if history else Course.ACTIVE,
-        setting=placed.setting,
-        reference=placed.reference,
+        setting=context.setting,
+        reference=context.reference,
         encounter=encounter.reference if encounter else None,
         subsequent="D" in sevenths and "A" not in sevenths,
-        provisional=placed.provisional,
+        provisional=context.provisional,
         verified=row.verified == "yes",
-        onset=placed.onset,
-        recorded=placed.recorded,
+        onset=context.onset,
+        recorded=context.recorded,
     )
 
 
@@ -154,12 +150,12 @@ def condition_event(
     In a stay of several days, an event recorded after the day of admission takes the date of its record: the
     date of admission would make an attempt on the ward an old one.
     """
-    if not counted(condition):
+    if not is_counted(condition):
         return None
     categories = {code for category in condition.category for code in status_codes(category)}
     listed = "problem-list-item" in categories and "encounter-diagnosis" not in categories
     of_encounter = not listed and ("encounter-diagnosis" in categories or encounter is not None)
-    moment, recorded = onset(condition, zone, today), when(condition.recorded_date, zone, today)
+    moment, recorded = onset_of(condition, zone, today), when(condition.recorded_date, zone, today)
     period = condition.onset_period
     if of_encounter:
         start = encounter.when if encounter else None
@@ -169,7 +165,7 @@ def condition_event(
         moment = recorded if on_the_ward and within else start or recorded or moment
     return coded_event(
         condition.code,
-        Placed(
+        CodeContext(
             reference=reference,
             when=moment,
             setting=Setting.ENCOUNTER_DIAGNOSIS if of_encounter else Setting.PROBLEM_LIST,
@@ -198,55 +194,6 @@ def _seventh(system: str | None, code: str) -> str | None:
     return plain[6] if known in (ICD10CM, ICD10) and len(plain) == 7 else None
 
 
-@cache
-def _chronic() -> tuple[dict[tuple[str, str], tuple[str, ...]], tuple[tuple[re.Pattern[str], str], ...]]:
-    exact: dict[tuple[str, str], tuple[str, ...]] = {}
-    icd: list[tuple[re.Pattern[str], str]] = []
-    for row in table("chronic_conditions"):
-        if row["system"] == ICD10CM:
-            icd.append((re.compile(_icd_pattern(row["code"])), row["feature"]))
-        else:
-            key = (row["system"], row["code"])
-            exact[key] = (*exact.get(key, ()), row["feature"])
-    return exact, tuple(icd)
-
-
-def _icd_pattern(code: str) -> str:
-    """`J45` a category and all below it; `C00-C96` a range; `I21-I25 except I25.2` a range with a hole."""
-    span, _, hole = code.partition(" except ")
-    low, _, high = span.partition("-")
-    if high:
-        numbers = "|".join(f"{n:02d}" for n in range(int(low[1:]), int(high[1:]) + 1))
-        body = f"{low[0]}(?:{numbers})"
-    else:
-        body = re.escape(low.replace(".", ""))
-    return f"(?!{hole.replace('.', '')}){body}" if hole else body
-
-
-def chronic_features(concept: r4.CodeableConcept | None) -> set[str]:
-    """The yes/no features of the feature map that a condition's codes stand for."""
-    codings = concept.coding if concept else ()
-    known = [(canonical(c.system), c.code) for c in codings if c.system and c.code and len(c.code) <= LONGEST_CODE]
-    return {
-        feature for system, code in known if len(system) <= LONGEST_SYSTEM for feature in _features_of(system, code)
-    }
-
-
-@lru_cache(maxsize=8192)
-def _features_of(known: str, code: str) -> tuple[str, ...]:
-    exact, icd = _chronic()
-    found = list(exact.get((known, code), ()))
-    if known in (ICD10CM, ICD10):
-        found += [feature for pattern, feature in icd if pattern.match(normal(known, code))]
-    return tuple(found)
-
-
-@cache
-def chronic_names() -> tuple[str, ...]:
-    """Every yes/no condition feature, in the order of the list."""
-    return tuple(dict.fromkeys(row["feature"] for row in table("chronic_conditions")))
-
-
 def disorder_groups(concept: r4.CodeableConcept | None) -> set[str]:
     """All code groups of a concept, for the depressive and bipolar disorders of R13."""
     return {
@@ -266,4 +213,4 @@ def is_bipolar(groups: set[str]) -> bool:
 
 def condition_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
     """True with its sources; False with none when nothing of the kind is listed."""
-    return listed_fact(name, bool(sources), sources)
+    return list_fact(name, bool(sources), sources)

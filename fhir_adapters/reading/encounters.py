@@ -1,15 +1,26 @@
-"""Encounters to visit counts of the last twelve months, and to visits that the rules look for."""
+"""Encounters to visits that took place, to their counts of the last twelve months, and to what their reasons say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from fhir_adapters.codesets.terminology import SNOMED, canonical
-from fhir_adapters.facts import Fact, Visit
-from fhir_adapters.reading.conditions import EncounterDate, disorder_groups, is_depressive
-from fhir_adapters.reading.listed import listed_fact
+from fhir_adapters.facts import Anomaly, CodedEvent, Fact, Setting, Visit
+from fhir_adapters.flaws import Flaw
+from fhir_adapters.reading.chart import Chart
+from fhir_adapters.reading.conditions import (
+    CodeContext,
+    EncounterDate,
+    coded_event,
+    disorder_groups,
+    is_confirmed,
+    is_depressive,
+)
+from fhir_adapters.reading.list_facts import list_fact
 from fhir_adapters.resources import r4
+from fhir_adapters.resources.dates import when
 
 TOOK_PLACE = {"finished", "in-progress", "onleave", "triaged", "arrived"}
 AMBULATORY = {"AMB", "VR"}
@@ -29,7 +40,7 @@ MENTAL_HEALTH_WORDS = (
 )
 
 
-def visit(encounter: r4.Encounter, dates: EncounterDate) -> Visit | None:
+def _visit(encounter: r4.Encounter, dates: EncounterDate) -> Visit | None:
     """The visit of these dates, or None when it did not take place (planned, cancelled, entered in error)."""
     if encounter.status not in TOOK_PLACE:
         return None
@@ -66,6 +77,61 @@ def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
     mental = [v for v in recent if v.mental_health]
     counted = {"visits_yr": ambulatory, "hosp_yr": stays, "mh_visit_yr": mental}
     return [
-        listed_fact(name, len(counts), ((v.when, v.reference) for v in counts), unit="/a")
+        list_fact(name, len(counts), ((v.when, v.reference) for v in counts), unit="/a")
         for name, counts in counted.items()
     ]
+
+
+def visits_of(chart: Chart) -> list[Visit]:
+    """Visits that took place; fills the chart's encounters under every name that points to them."""
+    visits = []
+    for resource in chart.of("Encounter"):
+        period = resource.content.period or r4.Period()
+        dates = EncounterDate(
+            reference=resource.reference,
+            when=when(period.start, chart.zone, chart.today),
+            until=when(period.end, chart.zone, chart.today),
+        )
+        chart.encounters.update(dict.fromkeys(resource.names, dates))
+        visit = _visit(resource.content, dates)
+        if visit:
+            visits.append(visit)
+            if visit.kind == "unknown":
+                chart.odd.append(
+                    Anomaly(flaw=Flaw.VISIT_CLASS_UNKNOWN, references=(resource.reference,), when=visit.when)
+                )
+    return visits
+
+
+def reason_events(chart: Chart) -> list[CodedEvent]:
+    """Safety codes given as the reason of an encounter that took place."""
+    return [
+        event
+        for resource in chart.of("Encounter")
+        if resource.content.status in TOOK_PLACE
+        for encounter in [chart.encounter(r4.Reference(reference=resource.reference))]
+        for concept in resource.content.reason_code
+        if (
+            event := coded_event(
+                concept,
+                CodeContext(
+                    reference=resource.reference,
+                    when=encounter.when if encounter else None,
+                    setting=Setting.VISIT_REASON,
+                    encounter=encounter,
+                ),
+            )
+        )
+    ]
+
+
+def marked_for_depression(visits: list[Visit], chart: Chart) -> tuple[Visit, ...]:
+    """Visits, marked when a depressive disorder was an encounter diagnosis of theirs."""
+    coded = {
+        encounter.reference
+        for resource in chart.of("Condition")
+        if is_confirmed(resource.content)
+        and is_depressive(disorder_groups(resource.content.code))
+        and (encounter := chart.encounter(resource.content.encounter))
+    }
+    return tuple(replace(v, for_depression=v.for_depression or v.reference in coded) for v in visits)

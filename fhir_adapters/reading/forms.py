@@ -10,10 +10,12 @@ from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.answers import yes_or_no
 from fhir_adapters.reading.chart import Chart, has_no_code
-from fhir_adapters.reading.conditions import Placed, coded_event, safety_rows
-from fhir_adapters.reading.measurements import coded_values, observed
+from fhir_adapters.reading.conditions import CodeContext, coded_event, safety_rows
+from fhir_adapters.reading.measurements import coded_values, observed_at
+from fhir_adapters.reading.pieces import Piece, pieces_of
 from fhir_adapters.reading.response_items import questionnaire_targets
-from fhir_adapters.reading.screening import Piece, administrations, pieces_of, seems_a_screen, words_name_an_answer
+from fhir_adapters.reading.screening import administrations
+from fhir_adapters.reading.unmapped_forms import seems_a_screen, words_name_an_answer
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 
@@ -65,24 +67,24 @@ class Panel:
 
 def _panels(chart: Chart) -> dict[str, Panel]:
     """Observation name to the panel that lists it, or to the response that it was derived from."""
-    found: dict[str, Panel] = {}
+    panels: dict[str, Panel] = {}
     for resource in chart.of("Observation"):
         target = target_of(resource.content.code, chart.maps)
         if target is None or target.item != "panel":
             continue
-        moment = observed(resource.content, chart.zone, chart.today)
+        moment = observed_at(resource.content, chart.zone, chart.today)
         teen = target.instrument is Instrument.PHQ9M
         panel = Panel(reference=resource.reference, when=moment, teen=teen)
         members = (m.target for m in resource.content.has_member if m.target)
-        found.update(dict.fromkeys(members, panel))
+        panels.update(dict.fromkeys(members, panel))
     responses = {name: r for r in chart.of("QuestionnaireResponse") for name in r.names}
     for resource in chart.of("Observation"):
         source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
-        if source and not any(name in found for name in resource.names):
+        if source and not any(name in panels for name in resource.names):
             moment = when(source.content.authored, chart.zone, chart.today)
             panel = Panel(reference=source.reference, when=moment, teen=False)
-            found.update(dict.fromkeys(resource.names, panel))
-    return found
+            panels.update(dict.fromkeys(resource.names, panel))
+    return panels
 
 
 def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
@@ -94,12 +96,12 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None
     if not values:
         return []
     encounter = chart.encounter(observation.encounter)
-    moment = observed(observation, chart.zone, chart.today) or (panel.when if panel else None)
+    moment = observed_at(observation, chart.zone, chart.today) or (panel.when if panel else None)
     teen = bool(panel and panel.teen) or values[0][0].instrument is Instrument.PHQ9M
     pieces: list[Piece] = []
-    for found, value in values:
-        of_teens = teen and found.instrument is Instrument.PHQ9
-        target = replace(found, instrument=Instrument.PHQ9M) if of_teens else found
+    for asked, value in values:
+        of_teens = teen and asked.instrument is Instrument.PHQ9
+        target = replace(asked, instrument=Instrument.PHQ9M) if of_teens else asked
         own_form = target.item == "panel" or observation.component
         pieces += pieces_of(
             target,
@@ -133,11 +135,11 @@ def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
     )
     if not concepts:
         return []
-    placed = Placed(
+    context = CodeContext(
         reference=resource.reference,
-        when=observed(observation, chart.zone, chart.today),
+        when=observed_at(observation, chart.zone, chart.today),
         setting=Setting.FINDING,
         encounter=chart.encounter(observation.encounter),
         provisional=observation.status in ("preliminary", "registered"),
     )
-    return [event for concept in concepts if (event := coded_event(concept, placed))]
+    return [event for concept in concepts if (event := coded_event(concept, context))]

@@ -17,11 +17,11 @@ from typing import cast
 import msgspec
 
 from fhir_adapters.codesets.boxed_warnings import LabelWarning, warning_of
-from fhir_adapters.codesets.names import Listed, listed, listed_in
+from fhir_adapters.codesets.names import NameEntry, name_index, names_in
 from fhir_adapters.codesets.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.facts import Fact, MedicineUse, When
-from fhir_adapters.reading.listed import listed_fact
+from fhir_adapters.reading.list_facts import list_fact
 from fhir_adapters.resources import r4
 
 # Text of the chart is shown to this length.
@@ -61,7 +61,7 @@ class Medicine:
         )
 
 
-def active(use: r4.MedicationUse, kind: str) -> bool:
+def is_active(use: r4.MedicationUse, kind: str) -> bool:
     """Whether the patient is meant to be taking it now."""
     if use.do_not_perform or use.status != "active":
         return False
@@ -76,32 +76,32 @@ def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) 
     target = reference.target
     if target.startswith("#"):
         contained = _contained(use)
-        found = next(
+        medication = next(
             (c.content for c in contained if c.kind == "Medication" and c.content and c.content.id == target[1:]), None
         )
     else:
-        found = medications.get(target) or medications.get("/".join(target.split("/")[-2:]))
-    if found and found.code:
-        return cast("r4.CodeableConcept", found.code)
+        medication = medications.get(target) or medications.get("/".join(target.split("/")[-2:]))
+    if medication and medication.code:
+        return cast("r4.CodeableConcept", medication.code)
     return r4.CodeableConcept(text=reference.display) if reference.display else None
 
 
 def _contained(use: r4.MedicationUse) -> list[r4.Resource]:
-    found = []
+    contained = []
     for raw in use.contained:
         with suppress(NotFhir):
-            found.append(r4.read(raw))
-    return found
+            contained.append(r4.read(raw))
+    return contained
 
 
 @cache
-def _by_first_word() -> dict[str, list[Listed]]:
+def _by_first_word() -> dict[str, list[NameEntry]]:
     classes: dict[str, list[str]] = {}
     for row in table("drug_classes"):
         classes.setdefault(row["ingredient"], []).append(row["class"])
     brands = [(row["brand"], row["ingredient"]) for row in table("brand_names")]
     texts = [*((ingredient, ingredient) for ingredient in classes), *brands]
-    return listed((text, name, ingredient) for text, ingredient in texts for name in classes[ingredient])
+    return name_index((text, name, ingredient) for text, ingredient in texts for name in classes[ingredient])
 
 
 @lru_cache(maxsize=1024)
@@ -113,7 +113,7 @@ def classes_of_atc(code: str) -> frozenset[str]:
 
 def classes_in(text: str) -> frozenset[str]:
     """The classes of every listed ingredient that stands in `text` as whole words, for the route that it names."""
-    return frozenset(entry.name for entry in listed_in(text, _by_first_word()))
+    return frozenset(entry.name for entry in names_in(text, _by_first_word()))
 
 
 def medicine(
@@ -130,7 +130,7 @@ def medicine(
             names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
         elif canonical(coding.system or "") == ATC:
             classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
-    found = [entry for name in names for entry in listed_in(name, _by_first_word())]
+    found = [entry for name in names for entry in names_in(name, _by_first_word())]
     classes |= {entry.name for entry in found}
     plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
     return Medicine(
@@ -171,10 +171,10 @@ def _key(name: str) -> str:
 def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> list[Fact]:
     """`n_rx` (distinct medicines) and one yes/no fact a class in `names`."""
     taken = list(medicines)
-    facts = [listed_fact("n_rx", len({m.name for m in taken}), ((m.when, m.reference) for m in taken))]
+    facts = [list_fact("n_rx", len({m.name for m in taken}), ((m.when, m.reference) for m in taken))]
     for name in names:
         of_class = [(m.when, m.reference) for m in taken if name in m.classes]
-        facts.append(listed_fact(name, bool(of_class), of_class))
+        facts.append(list_fact(name, bool(of_class), of_class))
     return facts
 
 

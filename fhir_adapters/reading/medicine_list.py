@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from fhir_adapters.facts import Fact
 from fhir_adapters.reading.chart import Chart
-from fhir_adapters.reading.medications import Medicine, active, concept_of, dose_text, medication_facts, medicine
+from fhir_adapters.reading.medications import Medicine, concept_of, dose_text, is_active, medication_facts, medicine
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class MedicineList:
     """Active medicines. `unnamed`: the name of at least one was not sent. `nameless`: resources that name nothing."""
 
     medicines: tuple[Medicine, ...]
@@ -22,29 +22,29 @@ class Taken:
 
     def facts(self, classes: Sequence[str]) -> list[Fact]:
         """Medicine facts. Where a name was not sent, a class that was not found is not known to be absent."""
-        found = medication_facts(self.medicines, classes)
-        return [fact for fact in found if fact.value is not False or not self.unnamed]
+        facts = medication_facts(self.medicines, classes)
+        return [fact for fact in facts if fact.value is not False or not self.unnamed]
 
 
-def taken_medicines(chart: Chart) -> Taken:
+def medicine_list(chart: Chart) -> MedicineList:
     """What the patient is meant to be taking now, in the order of the chart."""
-    listed = {name: resource.content for resource in chart.of("Medication") for name in resource.names}
+    medications = {name: resource.content for resource in chart.of("Medication") for name in resource.names}
     taken, nameless, unnamed = [], [], False
     for resource in chart.of("MedicationRequest", "MedicationStatement"):
         use: r4.MedicationUse = resource.content
         period = use.effective_period or r4.Period()
         ended = when(period.end, chart.zone, chart.today)
-        if not active(use, resource.kind) or (ended and ended.day < chart.today):
+        if not is_active(use, resource.kind) or (ended and ended.day < chart.today):
             continue
         moment = first_when(chart.zone, chart.today, use.authored_on, use.effective_date_time, period.start)
-        found = medicine(concept_of(use, listed), moment, resource.reference, dose_text(use))
-        if found is None and use.medication_reference and use.medication_reference.reference:
+        one = medicine(concept_of(use, medications), moment, resource.reference, dose_text(use))
+        if one is None and use.medication_reference and use.medication_reference.reference:
             unnamed = True
-            found = Medicine(
+            one = Medicine(
                 name=use.medication_reference.reference, classes=frozenset(), when=moment, reference=resource.reference
             )
-        if found:
-            taken.append(found)
+        if one:
+            taken.append(one)
         else:
             nameless.append(resource)
-    return Taken(medicines=tuple(taken), unnamed=unnamed, nameless=tuple(nameless))
+    return MedicineList(medicines=tuple(taken), unnamed=unnamed, nameless=tuple(nameless))

@@ -17,7 +17,7 @@ from typing import Any
 from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.errors import NotValid
 from fhir_adapters.resources.validation import faults
-from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, Answer, Answers, Form, Option, State
+from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, EntryState, Form, FormAnswer, FormAnswers, Option
 
 SUBMISSION_SYSTEM = "urn:mental-health-cds:submission"
 SURVEY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey", "display": "Survey"}
@@ -30,7 +30,7 @@ REFERENCE = re.compile(rf"(Patient|Encounter)/{ID}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Occasion:
+class FormContext:
     """When, of whom and by whom a form was filled in.
 
     `patient`, `encounter` and `user` are relative references; `user` becomes the author when it is a practitioner's.
@@ -52,18 +52,18 @@ class Slot:
     resource: dict[str, Any]
 
 
-def slots_of(answers: Answers, occasion: Occasion) -> tuple[Slot, ...]:
+def slots_of(answers: FormAnswers, context: FormContext) -> tuple[Slot, ...]:
     """The resources of a form, in the order in which they are written. Raises NotValid, so that nothing is sent.
 
     The Observations lack `derivedFrom`: it is known when the response is in the chart (`derived_from`).
     """
     if answers.open:
         raise NotValid("expected an answer or “declined” to every required question; found open ones")
-    slots = [Slot(name=FORM, resource=_response(answers, occasion))]
+    slots = [Slot(name=FORM, resource=_response(answers, context))]
     if answers.total is not None:
-        slots.append(Slot(name=TOTAL, resource=_total(answers.form, answers.total, occasion)))
+        slots.append(Slot(name=TOTAL, resource=_total(answers.form, answers.total, context)))
     slots += [
-        Slot(name=slot_of(answer), resource=_item(answer, answer.option, occasion))
+        Slot(name=slot_of(answer), resource=_item(answer, answer.option, context))
         for answer in answers.answered
         if answer.option
     ]
@@ -71,7 +71,7 @@ def slots_of(answers: Answers, occasion: Occasion) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
-def slot_of(answer: Answer) -> str:
+def slot_of(answer: FormAnswer) -> str:
     """The slot of an item."""
     return f"item-{answer.question.number}"
 
@@ -104,22 +104,22 @@ def author_of(user: str | None) -> str | None:
     return match[1] if match else None
 
 
-def _response(answers: Answers, occasion: Occasion) -> dict[str, Any]:
-    author = author_of(occasion.user)
+def _response(answers: FormAnswers, context: FormContext) -> dict[str, Any]:
+    author = author_of(context.user)
     return {
         "resourceType": "QuestionnaireResponse",
-        "identifier": identifier(occasion.submission, FORM),
+        "identifier": identifier(context.submission, FORM),
         "questionnaire": answers.form.canonical,
         "status": "completed",
-        **_where(occasion),
-        "authored": _moment(occasion),
+        **_where(context),
+        "authored": _moment(context),
         **({"author": {"reference": author}} if author else {}),
-        "source": {"reference": _reference(occasion.patient)},
-        "item": [_answered(answer) for answer in answers.given if answer.state is not State.OPEN],
+        "source": {"reference": _reference(context.patient)},
+        "item": [_answered(answer) for answer in answers.given if answer.state is not EntryState.OPEN],
     }
 
 
-def _answered(answer: Answer) -> dict[str, Any]:
+def _answered(answer: FormAnswer) -> dict[str, Any]:
     coding = (
         _coding(answer.option)
         if answer.option
@@ -133,34 +133,34 @@ def _coding(option: Option) -> dict[str, Any]:
     return {"system": LOINC, "code": option.code, "display": option.display}
 
 
-def _total(form: Form, total: int, occasion: Occasion) -> dict[str, Any]:
+def _total(form: Form, total: int, context: FormContext) -> dict[str, Any]:
     score = {"value": total, "unit": "{score}", "system": "http://unitsofmeasure.org", "code": "{score}"}
     words = f"{form.title} total score"
-    return _observation(TOTAL, form.total_code, words, occasion) | {"valueQuantity": score}
+    return _observation(TOTAL, form.total_code, words, context) | {"valueQuantity": score}
 
 
-def _item(answer: Answer, option: Option, occasion: Occasion) -> dict[str, Any]:
-    found = _observation(slot_of(answer), answer.question.code, answer.question.text, occasion)
+def _item(answer: FormAnswer, option: Option, context: FormContext) -> dict[str, Any]:
+    found = _observation(slot_of(answer), answer.question.code, answer.question.text, context)
     return found | {"valueCodeableConcept": {"coding": [_coding(option)], "text": option.display}}
 
 
-def _observation(slot: str, code: str, words: str, occasion: Occasion) -> dict[str, Any]:
-    author = author_of(occasion.user)
+def _observation(slot: str, code: str, words: str, context: FormContext) -> dict[str, Any]:
+    author = author_of(context.user)
     return {
         "resourceType": "Observation",
-        "identifier": [identifier(occasion.submission, slot)],
+        "identifier": [identifier(context.submission, slot)],
         "status": "final",
         "category": [{"coding": [SURVEY]}],
         "code": {"coding": [{"system": LOINC, "code": code}], "text": words},
-        **_where(occasion),
-        "effectiveDateTime": _moment(occasion),
+        **_where(context),
+        "effectiveDateTime": _moment(context),
         **({"performer": [{"reference": author}]} if author else {}),
     }
 
 
-def _where(occasion: Occasion) -> dict[str, Any]:
-    encounter = {"encounter": {"reference": _reference(occasion.encounter)}} if occasion.encounter else {}
-    return {"subject": {"reference": _reference(occasion.patient)}, **encounter}
+def _where(context: FormContext) -> dict[str, Any]:
+    encounter = {"encounter": {"reference": _reference(context.encounter)}} if context.encounter else {}
+    return {"subject": {"reference": _reference(context.patient)}, **encounter}
 
 
 def _reference(text: str) -> str:
@@ -169,5 +169,5 @@ def _reference(text: str) -> str:
     return text
 
 
-def _moment(occasion: Occasion) -> str:
-    return occasion.at.astimezone(UTC).isoformat(timespec="seconds")
+def _moment(context: FormContext) -> str:
+    return context.at.astimezone(UTC).isoformat(timespec="seconds")

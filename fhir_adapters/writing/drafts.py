@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from fhir_adapters.codesets.questions import coding_of
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED
+from fhir_adapters.instruments import Instrument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +24,18 @@ class Orderable:
     display: str
 
 
-PHQ9 = Orderable(system=LOINC, code="44249-1", display="PHQ-9 quick depression assessment panel [Reported.PHQ]")
-PHQ9M = Orderable(
-    system=LOINC, code="89206-7", display="Patient Health Questionnaire-9: Modified for Teens [Reported.PHQ.Teen]"
-)
-CSSRS = Orderable(
-    system=LOINC, code="93373-9", display="Columbia - suicide severity rating scale screener - recent [C-SSRS]"
-)
+def _panel(instrument: Instrument) -> Orderable:
+    code, display = coding_of(instrument, "panel")
+    return Orderable(system=LOINC, code=code, display=display)
+
+
+PHQ9, PHQ9M, CSSRS = (_panel(kind) for kind in (Instrument.PHQ9, Instrument.PHQ9M, Instrument.CSSRS))
 ASSESSMENT = Orderable(system=SNOMED, code=RISK_ASSESSMENT, display="Suicide risk assessment (procedure)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """The patient and visit that a draft is for. `user` is the clinician's reference, `today` the local day."""
+class DraftContext:
+    """The patient and the encounter that a draft is for. `user` is the clinician's reference, `today` the local day."""
 
     patient_id: str
     today: date
@@ -42,35 +43,35 @@ class Visit:
     user: str | None = None
 
 
-def service_request(what: Orderable, visit: Visit) -> dict[str, Any]:
+def service_request(what: Orderable, context: DraftContext) -> dict[str, Any]:
     """A draft ServiceRequest for `what`, today."""
     resource: dict[str, Any] = {
         "resourceType": "ServiceRequest",
         "status": "draft",
         "intent": "proposal",
         "code": {"coding": [{"system": what.system, "code": what.code, "display": what.display}]},
-        "subject": {"reference": f"Patient/{visit.patient_id}"},
-        "occurrenceDateTime": visit.today.isoformat(),
+        "subject": {"reference": f"Patient/{context.patient_id}"},
+        "occurrenceDateTime": context.today.isoformat(),
     }
-    return _placed(resource, visit)
+    return _placed(resource, context)
 
 
-def follow_up_task(visit: Visit, days: int) -> dict[str, Any]:
+def follow_up_task(context: DraftContext, days: int) -> dict[str, Any]:
     """A draft Task for a follow-up contact within `days` days."""
     resource: dict[str, Any] = {
         "resourceType": "Task",
         "status": "draft",
         "intent": "proposal",
         "description": f"Follow-up contact within {days} days",
-        "for": {"reference": f"Patient/{visit.patient_id}"},
-        "restriction": {"period": {"end": (visit.today + timedelta(days=days)).isoformat()}},
+        "for": {"reference": f"Patient/{context.patient_id}"},
+        "restriction": {"period": {"end": (context.today + timedelta(days=days)).isoformat()}},
     }
-    return _placed(resource, visit)
+    return _placed(resource, context)
 
 
-def _placed(resource: dict[str, Any], visit: Visit) -> dict[str, Any]:
-    if visit.encounter:
-        resource["encounter"] = {"reference": visit.encounter}
-    if visit.user and visit.user.startswith(("Practitioner/", "PractitionerRole/")):
-        resource["requester"] = {"reference": visit.user}
+def _placed(resource: dict[str, Any], context: DraftContext) -> dict[str, Any]:
+    if context.encounter:
+        resource["encounter"] = {"reference": context.encounter}
+    if context.user and context.user.startswith(("Practitioner/", "PractitionerRole/")):
+        resource["requester"] = {"reference": context.user}
     return resource

@@ -1,6 +1,6 @@
-"""The forms that we put ourselves (PHQ-9, PHQ-2), and a form that somebody has filled in.
+"""The forms that the app puts, and a form that somebody has filled in.
 
-A form is a FHIR R4 Questionnaire in `questionnaires/`, which is what its canonical in a QuestionnaireResponse stands
+A form is a FHIR R4 Questionnaire in `forms/`, which is what its canonical in a QuestionnaireResponse stands
 for. Scores come from our own verified answer codes and are held against the ordinalValue of the file. Nothing is
 imputed: a total is there when every item that counts is answered.
 """
@@ -19,9 +19,9 @@ from fhir_adapters.codesets.questions import coding_of, targets
 from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.instruments import ADMINISTERED, Instrument
-from fhir_adapters.reading.answers import ORDINAL
+from fhir_adapters.reading.values import ORDINAL
 
-NAMES = {instrument.value: instrument for instrument in ADMINISTERED}
+FORMS = {instrument.value: instrument for instrument in ADMINISTERED}
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 DECLINED = "asked-declined"
 
@@ -69,7 +69,7 @@ class Form:
     copyright: str
 
 
-class State(StrEnum):
+class EntryState(StrEnum):
     """What became of a question; three different things, and none of them is zero."""
 
     ANSWERED = "answered"
@@ -78,35 +78,35 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FormAnswer:
     """What was said to one question; `option` when it was answered."""
 
     question: Question
-    state: State
+    state: EntryState
     option: Option | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class FormAnswers:
     """A form with what was said, one answer a question, in the order of the form."""
 
     form: Form
-    given: tuple[Answer, ...]
+    given: tuple[FormAnswer, ...]
 
     @property
-    def open(self) -> tuple[Answer, ...]:
+    def open(self) -> tuple[FormAnswer, ...]:
         """Required questions that have neither an answer nor “declined”."""
-        return tuple(a for a in self.given if a.question.required and a.state is State.OPEN)
+        return tuple(a for a in self.given if a.question.required and a.state is EntryState.OPEN)
 
     @property
-    def answered(self) -> tuple[Answer, ...]:
+    def answered(self) -> tuple[FormAnswer, ...]:
         """Those with an answer."""
         return tuple(a for a in self.given if a.option is not None)
 
     @property
-    def declined(self) -> tuple[Answer, ...]:
+    def declined(self) -> tuple[FormAnswer, ...]:
         """Those that the patient declined."""
-        return tuple(a for a in self.given if a.state is State.DECLINED)
+        return tuple(a for a in self.given if a.state is EntryState.DECLINED)
 
     @property
     def total(self) -> int | None:
@@ -116,7 +116,7 @@ class Answers:
         return sum(known) if len(known) == len(scores) else None
 
     @property
-    def safety(self) -> Answer | None:
+    def safety(self) -> FormAnswer | None:
         """The answer to the item that asks of self-harm, where the form has one."""
         safety = self.form.instrument.spec.safety
         return next((a for a in self.given if safety and a.question.item == safety.item), None)
@@ -125,11 +125,11 @@ class Answers:
 @cache
 def questionnaire(name: str) -> dict[str, Any]:
     """The Questionnaire as it stands in its file. Raises KeyError for a form that we do not have."""
-    if name not in NAMES:
+    if name not in FORMS:
         raise KeyError(name)
-    content = msgspec.json.decode((files("fhir_adapters") / "questionnaires" / f"{name}.json").read_bytes())
+    content = msgspec.json.decode((files("fhir_adapters.writing") / "forms" / f"{name}.json").read_bytes())
     if not isinstance(content, dict):
-        raise NotFhir(f"questionnaires/{name}.json: expected a Questionnaire")
+        raise NotFhir(f"forms/{name}.json: expected a Questionnaire")
     return content
 
 
@@ -137,7 +137,7 @@ def questionnaire(name: str) -> dict[str, Any]:
 def form(name: str) -> Form:
     """The form of that name. Raises KeyError for one that we do not have."""
     content = questionnaire(name)
-    instrument = NAMES[name]
+    instrument = FORMS[name]
     stem = next(item["text"] for item in content["item"] if item["type"] == "display")
     return Form(
         name=name,

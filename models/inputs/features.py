@@ -7,7 +7,7 @@ assumed unit is never an input. Nothing is imputed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fhir_adapters.facts import Fact, PatientRecord
@@ -18,6 +18,9 @@ PHQ_DAYS = 14
 # How old a dated input may be, in days, per group. The models learned from answers and measurements of one
 # day; these windows are defaults of ours. Groups not named here are about the present by themselves.
 FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
+
+# Facts whose features bear the names of the survey's own questions.
+SURVEY_NAMES = {f"phq_item_{item}": f"DPQ0{item}0" for item in range(1, 10)}
 
 
 class MissingReason(StrEnum):
@@ -49,12 +52,19 @@ class Inputs:
         return schema.vector({name: _number(fact) for name, fact in self.facts.items()})
 
 
+def facts_by_feature(chart: PatientRecord) -> dict[str, Fact]:
+    """Every fact of the chart under its name in the first column of the feature map."""
+    named = (replace(fact, name=SURVEY_NAMES.get(fact.name, fact.name)) for fact in chart.facts)
+    return {fact.name: fact for fact in named}
+
+
 def inputs(chart: PatientRecord) -> Inputs:
     """Every model input that the chart can give as of its `as_of`."""
+    facts = facts_by_feature(chart)
     usable: dict[str, Fact] = {}
     missing: list[MissingInput] = []
     for spec in FEATURES:
-        fact = chart.fact(spec.name)
+        fact = facts.get(spec.name)
         reason = MissingReason.NOT_ON_FILE if fact is None else _unusable(chart, spec, fact)
         if fact is not None and reason is None:
             usable[spec.name] = fact

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fhir_adapters.codesets.instruments import NINE_ITEM_PHQ
-from fhir_adapters.facts import AnswerState, Instrument
+from fhir_adapters.facts import AnswerState
+from fhir_adapters.instruments import NINE_ITEM_PHQ, Instrument
 
 
 class Outcome(StrEnum):

@@ -15,7 +15,7 @@ from fhir_adapters.facts import Administration, AnswerState, Course, ItemAnswer,
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.conditions import severity
-from fhir_adapters.reading.screening import total_of
+from fhir_adapters.reading.totals import total_of
 from models.rules.findings import (
     HISTORY,
     NOTHING_LATER,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from explanations.judgement.timeline import Timeline, gad7_timeline, phq9_timeline
+from explanations.judgement.timeline import Timeline, timelines
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.words.language import Language
 from explanations.words.trends import TrendRow, title_words, trend_rows, trend_sentence
@@ -32,10 +32,8 @@ class Trend:
 
 
 def trends_of(chart: PatientRecord, say: Language) -> tuple[Trend, ...]:
-    """PHQ-9 always, GAD-7 where there is one."""
-    gad = gad7_timeline(chart)
-    found = [("phq-9", phq9_timeline(chart)), *([("gad-7", gad)] if gad.points else [])]
-    return tuple(_trend(name, timeline, chart, say) for name, timeline in found)
+    """PHQ-9 always, others where there is one."""
+    return tuple(_trend(name, timeline, chart, say) for name, timeline in timelines(chart).items())
 
 
 def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -> Trend:

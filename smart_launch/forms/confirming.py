@@ -17,7 +17,7 @@ from typing import Any
 from flask import Response
 
 from fhir_adapters.errors import NotAuthorized
-from fhir_adapters.writing.completed import Occasion, Slot, author_of
+from fhir_adapters.writing.completed import FormContext, Slot, author_of
 from fhir_adapters.writing.confirmed import FhirWriter
 from smart_launch.chart.patient import PatientDetails, read_patient
 from smart_launch.chart.reading import may
@@ -67,10 +67,10 @@ def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
-def occasion_of(launch: OpenLaunch, entry: Entry) -> Occasion:
+def form_context(launch: OpenLaunch, entry: Entry) -> FormContext:
     """When, of whom and by whom; the submission as the chart knows it, which is of this launch alone."""
     session = launch.session
-    return Occasion(
+    return FormContext(
         patient=f"Patient/{session.context.patient}",
         at=datetime.fromtimestamp(entry.at, UTC),
         submission=key_of(session.launch_id, entry.submission),

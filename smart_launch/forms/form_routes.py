@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from fhir_adapters.writing.completed import slots_of
-from fhir_adapters.writing.questionnaires import Answers
+from fhir_adapters.writing.questionnaires import FormAnswers
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.errors import NotAllowed, SmartError
 from smart_launch.forms import task_routes as task_pages
@@ -28,8 +28,8 @@ from smart_launch.forms.confirming import (
     SUBMISSION,
     author,
     entry_in,
+    form_context,
     new_entry,
-    occasion_of,
     record,
     refuse,
     show_outcome,
@@ -84,7 +84,7 @@ def entering(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
 
 
 def form_page(
-    app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: PatientDetails, *, checked: bool = False
+    app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, shown: PatientDetails, *, checked: bool = False
 ) -> Response:
     """The form with what was answered so far; open questions are named once it was `checked`."""
     problems = answers.open if checked else ()
@@ -122,7 +122,7 @@ def reviewing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     )
 
 
-def about(app: AppRuntime, launch: OpenLaunch, answers: Answers, shown: PatientDetails) -> dict[str, Any]:
+def about(app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, shown: PatientDetails) -> dict[str, Any]:
     """What review and result show of the answers beside them."""
     return {
         "form": answers.form,
@@ -144,7 +144,7 @@ def writing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     reason = why_not(launch, RESPONSE, shown, adults=True)
     if reason:
         return refuse(launch, reason, shown)
-    done = write_it(app, launch, shown, name, slots_of(answers, occasion_of(launch, entry)), entry)
+    done = write_it(app, launch, shown, name, slots_of(answers, form_context(launch, entry)), entry)
     return show_outcome(
         app,
         launch,

@@ -11,8 +11,8 @@ from smart_launch.chart.reading import may
 from smart_launch.forms.confirming import (
     author,
     entry_in,
+    form_context,
     new_entry,
-    occasion_of,
     refuse,
     show_outcome,
     why_not,
@@ -77,7 +77,7 @@ def reviewing(app: AppRuntime, launch: OpenLaunch) -> Response:
         return choices(launch, follow_up, shown, checked="edit" not in request.form)
     entry = new_entry(app, shown)
     # The words on the page are those of the drafts themselves.
-    slots = slots_of(follow_up, occasion_of(launch, entry), launch.site.reading.zone)
+    slots = slots_of(follow_up, form_context(launch, entry), launch.site.reading.zone)
     return render(
         launch,
         "task_review.html",
@@ -93,7 +93,7 @@ def writing(app: AppRuntime, launch: OpenLaunch) -> Response:
     """Writes the drafts, and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
     follow_up, entry = follow_up_in(fields), entry_in(app, launch, fields)
-    slots = slots_of(follow_up, occasion_of(launch, entry), launch.site.reading.zone)
+    slots = slots_of(follow_up, form_context(launch, entry), launch.site.reading.zone)
     launch, shown = with_person(app, launch)
     reason = why_not(launch, "Task", shown, adults=False)
     if reason:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from fhir_adapters.writing.completed import Occasion, Slot, author_of, checked, identifier
-from fhir_adapters.writing.drafts import ASSESSMENT, Visit, follow_up_task, service_request
+from fhir_adapters.writing.completed import FormContext, Slot, author_of, checked, identifier
+from fhir_adapters.writing.drafts import ASSESSMENT, DraftContext, follow_up_task, service_request
 from smart_launch.errors import NotAllowed
 
 DAYS = (1, 2, 7, 14, 30)
@@ -40,21 +40,21 @@ def fields_of(follow_up: FollowUp) -> dict[str, str]:
     return days | ({"assessment": "1"} if follow_up.assessment else {})
 
 
-def slots_of(follow_up: FollowUp, occasion: Occasion, zone: tzinfo) -> tuple[Slot, ...]:
+def slots_of(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> tuple[Slot, ...]:
     """The drafts, each with an identifier of this submission. Raises NotAllowed when no day was chosen."""
     if follow_up.days is None:
         raise NotAllowed("task: expected a number of days", "form-refused", 400)
-    visit = Visit(
-        patient_id=occasion.patient.removeprefix("Patient/"),
-        today=occasion.at.astimezone(zone).date(),
-        encounter=occasion.encounter,
-        user=author_of(occasion.user),
+    draft = DraftContext(
+        patient_id=context.patient.removeprefix("Patient/"),
+        today=context.at.astimezone(zone).date(),
+        encounter=context.encounter,
+        user=author_of(context.user),
     )
-    at = {"authoredOn": _moment(occasion.at)}
-    task = follow_up_task(visit, follow_up.days) | at | {"identifier": [identifier(occasion.submission, TASK)]}
+    at = {"authoredOn": _moment(context.at)}
+    task = follow_up_task(draft, follow_up.days) | at | {"identifier": [identifier(context.submission, TASK)]}
     slots = [Slot(name=TASK, resource=task)]
     if follow_up.assessment:
-        order = service_request(ASSESSMENT, visit) | at | {"identifier": [identifier(occasion.submission, ORDER)]}
+        order = service_request(ASSESSMENT, draft) | at | {"identifier": [identifier(context.submission, ORDER)]}
         slots.append(Slot(name=ORDER, resource=order))
     checked(slots)
     return tuple(slots)

@@ -14,8 +14,8 @@ from pyfhircheck import Validator
 from cds_service.demo_ehr.patients.people import demo_patients
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing import completed
-from fhir_adapters.writing.completed import Occasion
-from fhir_adapters.writing.questionnaires import NAMES, Answer, Answers, State, form, questionnaire
+from fhir_adapters.writing.completed import FormContext
+from fhir_adapters.writing.questionnaires import FORMS, EntryState, FormAnswer, FormAnswers, form, questionnaire
 from smart_launch.forms import tasks
 
 SECOND = Validator()
@@ -97,17 +97,17 @@ def test_the_resources_of_every_demo_patient_are_valid_for_both() -> None:
 
 
 def test_every_form_and_draft_that_the_app_writes_is_valid_for_both() -> None:
-    occasion = Occasion(
+    occasion = FormContext(
         patient=f"Patient/{PATIENT}", at=AS_OF, submission="s", encounter="Encounter/e", user="Practitioner/d"
     )
-    asked = {name: form(name) for name in NAMES}
+    asked = {name: form(name) for name in FORMS}
     said = [
-        Answers(form=one, given=tuple(Answer(question=q, state=State.DECLINED) for q in one.questions))
+        FormAnswers(form=one, given=tuple(FormAnswer(question=q, state=EntryState.DECLINED) for q in one.questions))
         for one in asked.values()
     ] + [
-        Answers(
+        FormAnswers(
             form=one,
-            given=tuple(Answer(question=q, state=State.ANSWERED, option=q.options[n]) for q in one.questions),
+            given=tuple(FormAnswer(question=q, state=EntryState.ANSWERED, option=q.options[n]) for q in one.questions),
         )
         for one in asked.values()
         for n in range(4)
@@ -123,7 +123,7 @@ def test_every_form_and_draft_that_the_app_writes_is_valid_for_both() -> None:
     }
     for slot in (*written, *(completed.derived_from(s, "QuestionnaireResponse/q") for s in written)):
         assert judged(slot.resource) == [], slot
-    for name in NAMES:
+    for name in FORMS:
         assert judged(questionnaire(name)) == []
 
 

@@ -33,7 +33,8 @@ from builders import (
 from explanations.words.language import code
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.codesets import terminology, units
-from fhir_adapters.facts import Administration, CodedEvent, Course, EventKind, Instrument, ItemAnswer, Setting, When
+from fhir_adapters.facts import Administration, CodedEvent, Course, EventKind, ItemAnswer, Setting, When
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading import screening
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when

@@ -201,7 +201,7 @@ def test_cdsh_200_extensions_of_primitives_beside_a_value_change_nothing() -> No
         _effectiveDateTime={"id": "c"},
     )
 
-    assert record_of(nine).fact("DPQ090").value == 2
+    assert record_of(nine).fact("phq_item_9").value == 2
 
 
 def test_a_quantity_whose_number_was_masked_is_unreadable_for_safety_and_no_vital_sign() -> None:

@@ -31,8 +31,8 @@ from explanations.words import language, notices
 from explanations.words.discharge_notices import discharge_notices
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
-from fhir_adapters.codesets.instruments import TITLES
 from fhir_adapters.facts import PatientRecord
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
@@ -57,7 +57,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory):
 
 def names() -> set[str]:
     """What keeps its name in every language."""
-    found = {*TITLES.values(), SITE.contact, "On-call psychiatry: ext. 4410", "mental-health-cds"}
+    found = {*(i.spec.title for i in Instrument), SITE.contact, "On-call psychiatry: ext. 4410", "mental-health-cds"}
     for table, column in (("crisis_lines", "service"), ("guideline_links", "title")):
         rows = csv.DictReader((ROOT / "explanations" / "reference" / f"{table}.csv").read_text().splitlines())
         found |= {row[column] for row in rows}

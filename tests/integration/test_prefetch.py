@@ -258,7 +258,7 @@ def test_cdsh_067_the_latest_counts_in_whatever_order_a_server_answers() -> None
     newer = given("PHQ-9, 3 days ago: items 1-8 = 0, item 9 = 0")
 
     for order in (older + newer, newer + older):
-        assert record(chart(*order)).fact("DPQ090").value == 0
+        assert record(chart(*order)).fact("phq_item_9").value == 0
 
 
 def test_what_was_sent_twice_counts_once_and_the_later_version_counts() -> None:

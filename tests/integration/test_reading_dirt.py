@@ -458,7 +458,7 @@ def test_two_sets_of_answers_on_one_date_are_never_mixed_into_a_total() -> None:
     record = record_of(*both)
 
     assert record.fact("phq9") is None
-    assert record.fact("DPQ010") is None
+    assert record.fact("phq_item_1") is None
     assert [a.flaw.kind for a in record.anomalies] == ["contradiction"]
 
 

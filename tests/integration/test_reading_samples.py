@@ -51,7 +51,7 @@ def compared(record: PatientRecord, row: dict[str, str]) -> list[tuple[str, bool
     else:
         found.append(("phq9", record.fact("phq9") is None))
     if mode in ITEMS_IN_CHART:
-        found.append(("item9", number("DPQ090") == float(row["item9_true"])))
+        found.append(("item9", number("phq_item_9") == float(row["item9_true"])))
     if mode in (*ITEMS_IN_CHART, "phq2_only"):
         found.append(("phq2", number("phq2") == float(row["phq2_true"])))
     found.append(("mdd", (record.depressive_disorder is not None) == (row["mdd_condition"] == "1")))

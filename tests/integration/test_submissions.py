@@ -16,9 +16,9 @@ from real_server import TOKEN, answering, dropping, losing_the_answer, passing_o
 from cds_service.storage.app_store import AppRows
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
-from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, slots_of
+from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, FormContext, Slot, slots_of
 from fhir_adapters.writing.confirmed import FhirWriter
-from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
+from fhir_adapters.writing.questionnaires import EntryState, FormAnswer, FormAnswers, form
 from smart_launch.errors import NotAllowed, NotWritten
 from smart_launch.forms.writing import LONGEST_TURN_S, UNDO_S, Fault, Ways, key_of, told, undo, write
 
@@ -72,11 +72,11 @@ def ways(server, store, who: str, **changes) -> Ways:
 def slots(who: str, key: str, *, nine: int = 1) -> tuple[Slot, ...]:
     scores = [1] * 8 + [nine, 2]
     given = tuple(
-        Answer(question=q, state=State.ANSWERED, option=q.options[s])
+        FormAnswer(question=q, state=EntryState.ANSWERED, option=q.options[s])
         for q, s in zip(form("phq-9").questions, scores, strict=True)
     )
-    occasion = Occasion(patient=f"Patient/{who}", at=AS_OF - timedelta(minutes=1), submission=key)
-    return slots_of(Answers(form=form("phq-9"), given=given), occasion)
+    occasion = FormContext(patient=f"Patient/{who}", at=AS_OF - timedelta(minutes=1), submission=key)
+    return slots_of(FormAnswers(form=form("phq-9"), given=given), occasion)
 
 
 def stored(server, who: str) -> list[dict]:

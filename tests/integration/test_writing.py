@@ -23,9 +23,9 @@ from fhir_adapters.errors import (
     WriteRefused,
     WriteUnknown,
 )
-from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Occasion, Slot, slots_of
+from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, FormContext, Slot, slots_of
 from fhir_adapters.writing.confirmed import FhirWriter
-from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
+from fhir_adapters.writing.questionnaires import EntryState, FormAnswer, FormAnswers, form
 
 numbers = count(1)
 
@@ -35,16 +35,16 @@ def writer(server, who: str, *, seconds: float = 10.0, **changes) -> FhirWriter:
     return replace(plain, **changes)
 
 
-def phq9(*scores: int) -> Answers:
+def phq9(*scores: int) -> FormAnswers:
     given = tuple(
-        Answer(question=q, state=State.ANSWERED, option=q.options[s])
+        FormAnswer(question=q, state=EntryState.ANSWERED, option=q.options[s])
         for q, s in zip(form("phq-9").questions, scores or (1,) * 10, strict=True)
     )
-    return Answers(form=form("phq-9"), given=given)
+    return FormAnswers(form=form("phq-9"), given=given)
 
 
 def slots(who: str, submission: str | None = None) -> dict[str, Slot]:
-    occasion = Occasion(
+    occasion = FormContext(
         patient=f"Patient/{who}", at=AS_OF - timedelta(minutes=1), submission=submission or f"sub{next(numbers)}"
     )
     return {slot.name: slot for slot in slots_of(phq9(), occasion)}

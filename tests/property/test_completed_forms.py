@@ -19,36 +19,36 @@ from fhir_adapters.writing.completed import (
     FORM,
     SUBMISSION_SYSTEM,
     TOTAL,
-    Occasion,
+    FormContext,
     Slot,
     author_of,
     derived_from,
     slots_of,
 )
-from fhir_adapters.writing.questionnaires import Answer, Answers, State, form
+from fhir_adapters.writing.questionnaires import EntryState, FormAnswer, FormAnswers, form
 from models.rules.findings import Kind, Topic
 from models.rules.safety_rules import apply_safety_rules
 
 SOME = settings(max_examples=120)
-OCCASION = Occasion(patient=f"Patient/{PATIENT}", at=AS_OF - timedelta(minutes=5), submission="5f0c")
+OCCASION = FormContext(patient=f"Patient/{PATIENT}", at=AS_OF - timedelta(minutes=5), submission="5f0c")
 seen = Counter()
 
 
 @st.composite
-def filled_in(draw, names=("phq-9", "phq-2")) -> Answers:
+def filled_in(draw, names=("phq-9", "phq-2")) -> FormAnswers:
     """A form without an open required question; as often as not one with every item answered."""
     found = form(draw(st.sampled_from(names)))
     declines = st.sampled_from([False, draw(st.booleans())])
     given_ = []
     for question in found.questions:
         if not question.required and draw(st.booleans()):
-            given_.append(Answer(question=question, state=State.OPEN))
+            given_.append(FormAnswer(question=question, state=EntryState.OPEN))
         elif draw(declines):
-            given_.append(Answer(question=question, state=State.DECLINED))
+            given_.append(FormAnswer(question=question, state=EntryState.DECLINED))
         else:
             option = draw(st.sampled_from(question.options))
-            given_.append(Answer(question=question, state=State.ANSWERED, option=option))
-    return Answers(form=found, given=tuple(given_))
+            given_.append(FormAnswer(question=question, state=EntryState.ANSWERED, option=option))
+    return FormAnswers(form=found, given=tuple(given_))
 
 
 def in_chart(slots: tuple[Slot, ...], first: int = 1) -> list[dict]:
@@ -89,7 +89,7 @@ def test_forms_of_every_kind_were_made_up() -> None:
 
 @given(answers=filled_in(names=("phq-9",)))
 @SOME
-def test_an_answer_to_item_9_is_never_lost(answers: Answers) -> None:
+def test_an_answer_to_item_9_is_never_lost(answers: FormAnswers) -> None:
     findings = apply_safety_rules(record_of(*in_chart(slots_of(answers, OCCASION)))).findings
 
     kinds = {f.kind for f in findings if f.form and any(a.item == "9" for a in f.items)}
@@ -114,7 +114,7 @@ def test_a_part_of_what_is_written_reads_as_a_part_and_never_as_something_else(a
 
 @given(first=filled_in(names=("phq-9",)), hours=st.integers(2, 30))
 @SOME
-def test_two_forms_of_different_hours_stay_two(first: Answers, hours: int) -> None:
+def test_two_forms_of_different_hours_stay_two(first: FormAnswers, hours: int) -> None:
     earlier = replace(OCCASION, at=OCCASION.at - timedelta(hours=hours), submission="other")
     resources = in_chart(slots_of(first, OCCASION)) + in_chart(slots_of(first, earlier), first=100)
 
@@ -123,7 +123,7 @@ def test_two_forms_of_different_hours_stay_two(first: Answers, hours: int) -> No
 
 @given(answers=filled_in(), minutes=st.integers(0, 50), kept=st.data())
 @SOME
-def test_a_form_that_got_in_twice_for_want_of_an_answer_reads_as_one(answers: Answers, minutes: int, kept) -> None:
+def test_a_form_that_got_in_twice_for_want_of_an_answer_reads_as_one(answers: FormAnswers, minutes: int, kept) -> None:
     again = replace(OCCASION, at=OCCASION.at - timedelta(minutes=minutes))
     twice = in_chart(slots_of(answers, again), first=100)
     part = twice[: kept.draw(st.integers(1, len(twice)))]
@@ -135,7 +135,7 @@ def test_a_form_that_got_in_twice_for_want_of_an_answer_reads_as_one(answers: An
 
 @given(answers=filled_in())
 @SOME
-def test_every_resource_is_known_again_by_an_identifier_of_its_own(answers: Answers) -> None:
+def test_every_resource_is_known_again_by_an_identifier_of_its_own(answers: FormAnswers) -> None:
     slots = slots_of(answers, OCCASION)
     found = [r.resource["identifier"] for r in slots]
     flat = [i if isinstance(i, dict) else i[0] for i in found]
@@ -147,9 +147,11 @@ def test_every_resource_is_known_again_by_an_identifier_of_its_own(answers: Answ
     assert len(slots) == 1 + len(total) + len(answers.answered)
 
 
-def complete_phq9(score: int = 1) -> Answers:
-    given_ = tuple(Answer(question=q, state=State.ANSWERED, option=q.options[score]) for q in form("phq-9").questions)
-    return Answers(form=form("phq-9"), given=given_)
+def complete_phq9(score: int = 1) -> FormAnswers:
+    given_ = tuple(
+        FormAnswer(question=q, state=EntryState.ANSWERED, option=q.options[score]) for q in form("phq-9").questions
+    )
+    return FormAnswers(form=form("phq-9"), given=given_)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_a_practitioner_signs_and_nobody_else(user: str | None, author: str | No
 
 def test_an_open_question_stops_everything() -> None:
     whole = complete_phq9()
-    opened = replace(whole.given[8], state=State.OPEN, option=None)
+    opened = replace(whole.given[8], state=EntryState.OPEN, option=None)
 
     with pytest.raises(NotValid):
         slots_of(replace(whole, given=(*whole.given[:8], opened)), OCCASION)
@@ -204,9 +206,11 @@ def test_an_invalid_resource_is_named_by_element_and_holds_no_value() -> None:
 
     with pytest.raises(NotValid) as caught:
         slots_of(
-            Answers(
+            FormAnswers(
                 form=form("phq-9"),
-                given=(Answer(question=wrong, state=State.ANSWERED, option=replace(wrong.options[0], display="")),),
+                given=(
+                    FormAnswer(question=wrong, state=EntryState.ANSWERED, option=replace(wrong.options[0], display="")),
+                ),
             ),
             OCCASION,
         )

@@ -10,7 +10,7 @@ from explanations.judgement.assessment import Engine
 from explanations.words.language import language
 from explanations.words.topics import TOPICS
 from fhir_adapters.resources.validation import faults
-from fhir_adapters.writing.drafts import Visit
+from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import Topic
 
 
@@ -101,7 +101,7 @@ def test_override_reasons_are_three_to_five_and_none_denies() -> None:
 @pytest.mark.parametrize("topic", list(Topic))
 @pytest.mark.parametrize("age", [10, 15, 40, None])
 def test_every_draft_is_a_valid_resource_and_only_a_draft(topic: Topic, age: int | None) -> None:
-    visit = Visit(patient_id="p1", today=AS_OF.date(), encounter="Encounter/e1", user="Practitioner/d")
+    visit = DraftContext(patient_id="p1", today=AS_OF.date(), encounter="Encounter/e1", user="Practitioner/d")
 
     found = offers(topic, visit, age, new_id=lambda: "00000000-0000-4000-8000-000000000001", say=language())
 
@@ -117,7 +117,7 @@ def test_every_draft_is_a_valid_resource_and_only_a_draft(topic: Topic, age: int
 
 
 def test_a_user_who_is_no_practitioner_requests_nothing() -> None:
-    visit = Visit(patient_id="p1", today=AS_OF.date(), user="Patient/p1")
+    visit = DraftContext(patient_id="p1", today=AS_OF.date(), user="Patient/p1")
 
     (suggestion,) = offers(Topic.ACUTE_SAFETY, visit, 40, new_id=str, say=language())
 

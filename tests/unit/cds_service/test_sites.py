@@ -10,7 +10,7 @@ import pytest
 from cds_service.demo_ehr.config import demo_config
 from cds_service.errors import ConfigError
 from cds_service.settings.config import load_config
-from fhir_adapters.facts import Instrument
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
 

@@ -14,7 +14,7 @@ from explanations.words.language import language
 from explanations.words.notice_list import crisis_line, notices
 from explanations.words.notices import NoticeSettings
 from explanations.words.topics import SPEC_OF
-from fhir_adapters.writing.drafts import Visit
+from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import Topic
 
 SETTINGS = NoticeSettings(zone=ZoneInfo("UTC"))
@@ -59,9 +59,9 @@ def test_crisis_lines_are_those_of_the_country() -> None:
 
 @pytest.mark.parametrize("topic", list(Topic))
 def test_every_proposal_is_a_draft_of_another_purpose(topic: Topic) -> None:
-    visit = Visit(patient_id="p1", today=AS_OF.date())
+    context = DraftContext(patient_id="p1", today=AS_OF.date())
 
-    found = proposals(SPEC_OF[topic].drafts.at(40), visit)
+    found = proposals(SPEC_OF[topic].drafts.at(40), context)
 
     assert all(p.resource["status"] == "draft" and draft_label(p.kind, language()).startswith("Draft") for p in found)
     assert len({purpose(p.resource) for p in found}) == len(found)

@@ -5,7 +5,8 @@ from builders import LOINC, observation, record_of
 
 from explanations.words.anomalies import NAMES, anomaly_words
 from explanations.words.language import language
-from fhir_adapters.reading.measurements import CODED, quantities
+from fhir_adapters.codesets.quantities import quantities
+from fhir_adapters.reading.habits import CODED
 
 
 def test_everything_that_is_measured_has_words_for_a_card() -> None:

@@ -9,10 +9,19 @@ from fhir_adapters.codesets.terminology import LOINC, table
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.answers import scores_by_code
 from fhir_adapters.resources.validation import faults
-from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, NAMES, Answer, Answers, State, form, questionnaire
+from fhir_adapters.writing.questionnaires import (
+    ABSENT,
+    DECLINED,
+    FORMS,
+    EntryState,
+    FormAnswer,
+    FormAnswers,
+    form,
+    questionnaire,
+)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_a_form_is_a_valid_r4_questionnaire_with_an_address_of_ours(name: str) -> None:
     content = questionnaire(name)
 
@@ -21,7 +30,7 @@ def test_a_form_is_a_valid_r4_questionnaire_with_an_address_of_ours(name: str) -
     assert form(name).canonical == f"{content['url']}|{content['version']}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_every_item_asks_what_its_verified_code_says_in_the_order_of_the_instrument(name: str) -> None:
     found = form(name)
     counted = [q for q in found.questions if q.item]
@@ -33,7 +42,7 @@ def test_every_item_asks_what_its_verified_code_says_in_the_order_of_the_instrum
     assert targets()[found.total_code].item == "total"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_weights_in_the_file_are_those_of_the_verified_answer_codes(name: str) -> None:
     scores = scores_by_code(Instrument.PHQ9)
 
@@ -44,7 +53,7 @@ def test_weights_in_the_file_are_those_of_the_verified_answer_codes(name: str) -
             assert all(o.score is None for o in question.options)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_every_question_can_be_declined(name: str) -> None:
     asked = [item for item in questionnaire(name)["item"] if item["type"] == "choice"]
 
@@ -56,7 +65,7 @@ def test_every_question_can_be_declined(name: str) -> None:
 def test_texts_of_answers_are_those_of_the_code_list() -> None:
     known = {row["code"]: row["display"] for row in table("instruments") if row["system"] == LOINC}
 
-    offered = {o.code: o.display for name in NAMES for q in form(name).questions for o in q.options}
+    offered = {o.code: o.display for name in FORMS for q in form(name).questions for o in q.options}
 
     assert {code: known[code] for code in offered} == offered
 
@@ -75,17 +84,17 @@ def test_the_phq_2_is_the_first_two_questions_of_the_phq_9() -> None:
     assert "Pfizer" in form("phq-9").copyright
 
 
-def answers(name: str, *scores: int | None) -> Answers:
+def answers(name: str, *scores: int | None) -> FormAnswers:
     """A number is an answer, None is declined; what is not said is open."""
     given = []
     for place, question in enumerate(form(name).questions):
         if place >= len(scores):
-            given.append(Answer(question=question, state=State.OPEN))
+            given.append(FormAnswer(question=question, state=EntryState.OPEN))
         elif (score := scores[place]) is None:
-            given.append(Answer(question=question, state=State.DECLINED))
+            given.append(FormAnswer(question=question, state=EntryState.DECLINED))
         else:
-            given.append(Answer(question=question, state=State.ANSWERED, option=question.options[score]))
-    return Answers(form=form(name), given=tuple(given))
+            given.append(FormAnswer(question=question, state=EntryState.ANSWERED, option=question.options[score]))
+    return FormAnswers(form=form(name), given=tuple(given))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
-from fhir_adapters.writing.questionnaires import State, form
+from fhir_adapters.writing.questionnaires import EntryState, form
 from smart_launch.errors import NotAllowed
 from smart_launch.forms.answers import (
     DECLINED,
@@ -52,7 +52,7 @@ def test_a_blank_is_open_and_declined_is_declined_and_neither_is_zero() -> None:
     assert [a.question.number for a in found.open] == [3, 7]
     assert [a.question.number for a in found.declined] == [4]
     assert found.total is None
-    assert found.given[9].state is State.OPEN  # need not be answered
+    assert found.given[9].state is EntryState.OPEN  # need not be answered
 
 
 @pytest.mark.parametrize(

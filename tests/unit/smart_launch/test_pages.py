@@ -18,7 +18,7 @@ from markupsafe import Markup
 from explanations.words.gaps import gap_words
 from explanations.words.help_lines import crisis_text
 from explanations.words.language import language, later
-from fhir_adapters.writing.questionnaires import NAMES, form
+from fhir_adapters.writing.questionnaires import FORMS, form
 from smart_launch.pages import markdown
 from smart_launch.pages.ehr_style import contrast
 from smart_launch.pages.error_words import WORDS, error_words
@@ -166,7 +166,7 @@ def words_of_others(page: str) -> str:
         ]
         texts += ["questionnaires", "screening answers", "medicines", str(there.site.notices.contact)]
     if kind == "entry":
-        for name in NAMES:
+        for name in FORMS:
             asked = form(name)
             texts += [*flat(asked), *(f"{q.number}. {q.text}" for q in asked.questions)]
         texts += [crisis_text("US", look("bare")[0].assessment.chart.today, language()).replace("**", "")]

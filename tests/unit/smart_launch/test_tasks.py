@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_adapters.resources.validation import faults
-from fhir_adapters.writing.completed import SUBMISSION_SYSTEM, Occasion
+from fhir_adapters.writing.completed import SUBMISSION_SYSTEM, FormContext
 from smart_launch.errors import NotAllowed
 from smart_launch.forms.tasks import DAYS, FollowUp, fields_of, follow_up_in, slots_of
 
 LATE_EVENING = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
-OCCASION = Occasion(
+OCCASION = FormContext(
     patient="Patient/p1", at=LATE_EVENING, submission="abc", user="Practitioner/doc", encounter="Encounter/e1"
 )
 CHICAGO = ZoneInfo("America/Chicago")
@@ -71,7 +71,7 @@ def test_what_the_page_does_not_offer_is_refused(fields: dict) -> None:
 
 
 def test_of_a_user_with_a_full_address_the_relative_reference_signs() -> None:
-    full = Occasion(
+    full = FormContext(
         patient="Patient/p1", at=LATE_EVENING, submission="abc", user="https://ehr.example/fhir/Practitioner/doc"
     )
 

@@ -8,7 +8,7 @@ from datetime import date
 from fhir_adapters.facts import Fact, When
 
 
-def listed_fact(
+def list_fact(
     name: str, value: bool | int, sources: Iterable[tuple[When | None, str]], unit: str | None = None
 ) -> Fact:
     """A fact with all its entries (date and reference), dated by the latest, in whatever order they came."""

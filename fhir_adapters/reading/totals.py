@@ -1,0 +1,31 @@
+"""The total of a form: whether it fits the answers, and which one counts."""
+
+from __future__ import annotations
+
+from fhir_adapters.facts import Administration
+
+
+def total_fits(form: Administration) -> bool:
+    """Whether the recorded total can be reached from the answers on file."""
+    scores = form.item_scores
+    if form.total is None or not scores:
+        return True
+    open_items = max(0, len(form.instrument.spec.items) - len(scores))
+    return sum(scores) <= form.total <= sum(scores) + open_items * form.instrument.spec.top_item
+
+
+def is_complete(form: Administration) -> bool:
+    """Whether every item of a graded instrument has a score."""
+    spec = form.instrument.spec
+    return not spec.yes_no and all(form.score(item) is not None for item in spec.items)
+
+
+def total_of(form: Administration) -> int | None:
+    """The form's total: as recorded when it does not contradict its items, else the sum of complete items."""
+    if form.contradictory:
+        return None
+    if form.total is not None:
+        return form.total
+    if is_complete(form):
+        return sum(form.score(item) or 0 for item in form.instrument.spec.items)
+    return None

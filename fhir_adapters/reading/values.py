@@ -1,0 +1,117 @@
+"""What a FHIR value holds, whatever its type: codings, a number, words, or a reason for its absence."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+from fhir_adapters.codesets.terminology import SNOMED, canonical
+from fhir_adapters.facts import AnswerState
+from fhir_adapters.resources import r4
+
+ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
+
+REFUSED = {
+    "asked-declined",
+    "refused",
+    "declined",
+    "patient declined",
+    "patient refused",
+    "refuse",
+    "refused to answer",
+    "prefer not to answer",
+    "prefiere no contestar",
+    "no desea contestar",
+    "se nego a contestar",
+}
+REFUSED_CODES = {(SNOMED, "720834000")}
+# Reasons for an absent value that mean the question was not put or not filled in; the short ones are null flavours.
+NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-applicable", "not-performed",
+             "UNK", "NASK", "ASKU", "NAV", "NI"}  # fmt: skip
+
+
+def codings(value: r4.Value) -> list[r4.Coding]:
+    """The codings of a value, of a concept or by themselves."""
+    held = list(value.value_codeable_concept.coding) if value.value_codeable_concept else []
+    return held + ([value.value_coding] if value.value_coding else [])
+
+
+def number_in(value: r4.Value) -> float | None:
+    """The number in a value, from an integer, decimal, quantity, ordinalValue extension or numeric text."""
+    ordinals = [
+        extension.value_decimal if extension.value_decimal is not None else extension.value_integer
+        for coding in codings(value)
+        for extension in coding.extension
+        if extension.url == ORDINAL
+    ]
+    quantity = value.value_quantity
+    candidates = [
+        *ordinals,
+        value.value_integer,
+        value.value_decimal,
+        quantity.value if quantity and not quantity.comparator else None,
+        value.value_string,
+    ]
+    try:
+        number = next((r4.as_number(c) for c in candidates if c is not None), None)
+    except (ValueError, OverflowError):
+        return None
+    return number if number is not None and math.isfinite(number) else None
+
+
+def texts_in(value: r4.Value) -> list[str]:
+    """The words of a value in lower case and without accents; then again without a score before or after them."""
+    concept = value.value_codeable_concept
+    texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
+    # No answer is longer; a longer text is none, and would take long to look through.
+    plain = [_folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
+    bare = [re.sub(r"^\d\s?(?:[=:.]|-\s)\s?", "", _without_note(text)) for text in plain]
+    return list(dict.fromkeys((*plain, *bare)))
+
+
+LONGEST_ANSWER = 500
+
+
+def _without_note(text: str) -> str:
+    """A text without the note in brackets at its end."""
+    return text[: text.rfind("(")].strip() if text.endswith(")") and "(" in text else text
+
+
+def _folded(text: str) -> str:
+    apart = unicodedata.normalize("NFKD", text.strip().lower())
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+def has_value(value: r4.Value) -> bool:
+    """Whether there is a value of any type, readable or not."""
+    readable = (
+        value.value_quantity,
+        value.value_codeable_concept,
+        value.value_coding,
+        value.value_integer,
+        value.value_decimal,
+        value.value_string,
+        value.value_boolean,
+    )
+    foreign = (
+        value.value_range, value.value_ratio, value.value_period, value.value_date, value.value_time,
+        value.value_date_time, value.value_sampled_data, value.value_uri, value.value_reference, value.value_attachment,
+    )  # fmt: skip
+    return any(part is not None for part in readable) or any(bytes(part) for part in foreign)
+
+
+def absence(value: r4.Value) -> AnswerState | None:
+    """Why there is no answer, if that is said: declined, blank, or a reason that we do not know."""
+    reasons = [c.code for c in value.data_absent_reason.coding] if value.data_absent_reason else []
+    refused = any((canonical(c.system or ""), c.code) in REFUSED_CODES or c.code in REFUSED for c in codings(value))
+    if refused or "asked-declined" in reasons or any(text in REFUSED for text in texts_in(value)):
+        return AnswerState.DECLINED
+    if value.data_absent_reason is not None:
+        return AnswerState.BLANK if reasons and set(reasons) <= NOT_ASKED else AnswerState.UNREADABLE
+    return None
+
+
+def is_empty(value: r4.Value) -> bool:
+    """Whether there is neither a value nor a value that could not be read."""
+    return not has_value(value) and absence(value) is not AnswerState.UNREADABLE
