@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
-from explanations.words.gaps import gap_words
+from explanations.words.gaps import PARTS, gap_words
 from explanations.words.language import Language, later
 from explanations.words.not_scored import MISSING, missing_lines
-from explanations.words.notices import PARTS
 from explanations.words.tables import complete
 from fhir_adapters.facts import Consent, PatientRecord, Unknown, Unreadable
 from fhir_adapters.gaps import Cause

@@ -1,4 +1,4 @@
-"""Why something of a chart is not known, in words: a clause for brackets, or after a colon."""
+"""What the parts of a chart are called; why something of it is not known: a clause for brackets, or after a colon."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.errors import FhirError
 from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.resources import gathered as part
 
 WORDS = complete(
     {
@@ -67,6 +68,27 @@ WORDS = complete(
         Cause.SELF_HARM_IN_WORDS: later("its words name suicide or self-harm, its code is not known here"),
     },
     Cause,
+)
+
+PARTS = complete(
+    {
+        # Translators: parts of a chart; listed, or in a sentence such as "Not read: medicines (...)".
+        part.PATIENT: later("patient details"),
+        part.SCREENING: later("screening answers"),
+        part.LOCAL_SCREENING: later("screening answers in local codes"),
+        part.REST: later("part of the chart"),
+        part.QUESTIONNAIRES: later("questionnaires"),
+        part.CONDITIONS: later("conditions"),
+        part.MEASUREMENTS: later("measurements"),
+        part.MEDICATIONS: later("medicines"),
+        part.ENCOUNTERS: later("visits"),
+        part.PROCEDURES: later("procedures"),
+        part.CONSENTS: later("the patient's consent"),
+        part.CARE_PLANS: later("care plans"),
+        part.APPOINTMENTS: later("appointments"),
+        part.COVERAGE: later("coverage"),
+    },
+    (*part.ALL_KEYS, part.LOCAL_SCREENING, part.REST, part.COVERAGE),
 )
 
 

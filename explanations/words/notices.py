@@ -17,7 +17,7 @@ from functools import reduce
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
 from explanations.words.answers import answer_words
-from explanations.words.gaps import gap_words
+from explanations.words.gaps import PARTS, gap_words
 from explanations.words.inputs import change_words, reason_line, value_words
 from explanations.words.language import ENGLISH, Language, capitalised, code, language, later
 from explanations.words.lines import Line, LineRole
@@ -32,13 +32,8 @@ from fhir_adapters.reading.totals import total_of
 from fhir_adapters.resources.gathered import (
     CONDITIONS,
     CONSENTS,
-    COVERAGE,
-    ENCOUNTERS,
     LOCAL_SCREENING,
-    MEASUREMENTS,
-    MEDICATIONS,
     PATIENT,
-    PROCEDURES,
     QUESTIONNAIRES,
     REST,
     SCREENING,
@@ -407,23 +402,6 @@ def _missing_action(parts: set[str], say: Language) -> str:
     if CONDITIONS in parts:
         return say("Coded self-harm may be missing: ask directly.")
     return say("Age and sex are not known.") if PATIENT in parts else say("No estimate was made.")
-
-
-# What each part of the chart is called.
-PARTS = {
-    PATIENT: later("patient details"),
-    SCREENING: later("screening answers"),
-    LOCAL_SCREENING: later("screening answers in local codes"),
-    REST: later("part of the chart"),
-    QUESTIONNAIRES: later("questionnaires"),
-    CONDITIONS: later("conditions"),
-    MEASUREMENTS: later("measurements"),
-    MEDICATIONS: later("medicines"),
-    ENCOUNTERS: later("visits"),
-    PROCEDURES: later("procedures"),
-    CONSENTS: later("the patient's consent"),
-    COVERAGE: later("coverage"),
-}
 
 
 def _follow_up(

@@ -13,12 +13,11 @@ from importlib.metadata import version
 from markupsafe import Markup
 
 from explanations.words.availability import AvailableRow, availability, withheld_words
-from explanations.words.gaps import gap_words
+from explanations.words.gaps import PARTS, gap_words
 from explanations.words.help_lines import GuidelineLink, guidelines
 from explanations.words.language import Language, later
 from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
 from explanations.words.notice_list import history_apart
-from explanations.words.notices import PARTS
 from explanations.words.other_results import other_results
 from explanations.words.topics import PageAction
 from fhir_adapters.facts import Consent, PatientRecord
@@ -173,7 +172,7 @@ def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
     """`Not read: medicines (the chart did not answer).` What a finding names already is not said twice."""
     named = any(notice.topic is Topic.COULD_NOT_ASSESS for notice in reading.notices)
     return tuple(
-        say("Not read: {part} ({reason}).", part=PARTS.get(gap.what, gap.what), reason=gap_words(gap.reason, say))
+        say("Not read: {part} ({reason}).", part=say(PARTS[gap.what]), reason=gap_words(gap.reason, say))
         for gap in reading.assessment.chart.unknown
         if not (named and gap.needed)
     )
