@@ -70,9 +70,7 @@ class Run:
 
     def forget(self) -> None:
         """What the service keeps of the EHR's configuration is old now."""
-        discovery = self.service.extensions["mhcds-smart"].discovery
-        discovery._cached.clear()
-        discovery._failed.clear()
+        self.service.extensions["mhcds-smart"].discovery._cached.clear()
 
     def tokens(self) -> list[str]:
         """The access and refresh tokens that the EHR has handed out."""

@@ -13,7 +13,7 @@ import msgspec
 from cds_service.cards.drafts import OVERRIDE_SYSTEM, TOPIC_SYSTEM, topic_coding
 from cds_service.cards.wire import CardsResponse, HookRequest
 from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
-from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, Item
+from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, FeedbackItem
 from explanations.words.language import language
 from fhir_adapters.writing.drafts import PHQ9
 from models.inputs.outcomes import OUTCOMES as MODELLED
@@ -33,7 +33,7 @@ Schema = dict[str, Any]
 
 def schemas() -> Schema:
     """All schemas, by name."""
-    _, found = msgspec.json.schema_components([HookRequest, CardsResponse, Item], ref_template=HOME + "{name}")
+    _, found = msgspec.json.schema_components([HookRequest, CardsResponse, FeedbackItem], ref_template=HOME + "{name}")
     for name, members in NARROWED.items():
         for member, words in members.items():
             found[name]["properties"][member] |= words
@@ -43,7 +43,6 @@ def schemas() -> Schema:
         found[name]["description"] = said
     for name, rule in RULES.items():
         found[name] |= rule
-    found["FeedbackItem"] = found.pop("Item")
     return found | WRITTEN
 
 
@@ -118,20 +117,20 @@ NARROWED: dict[str, dict[str, Schema]] = {
         "resource": {"description": "A FHIR R4 ServiceRequest or Task with status draft."},
     },
     "Link": {"url": {"format": "uri"}, "type": {"enum": ["absolute"]}},
-    "Item": {
+    "FeedbackItem": {
         "card": text("The uuid of the card.", maxLength=MOST_CODE, pattern=PRINTABLE),
         "outcome": {"enum": [*OUTCOMES]},
         "outcomeTimestamp": {"pattern": MOMENT, "description": "RFC 3339, with its zone."},
         "acceptedSuggestions": {"description": "Required with outcome accepted."},
     },
     "AcceptedSuggestion": {"id": text("The uuid of the suggestion.", maxLength=MOST_CODE, pattern=PRINTABLE)},
-    "OverrideReason": {
+    "FeedbackOverride": {
         "reason": {"description": "Required when there is no userComment."},
         "userComment": _nullable(maxLength=MOST_COMMENT) | {"description": "Kept encrypted."},
         "code": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "An older shape of reason.code."},
         "system": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "As code."},
     },
-    "Reason": {name: _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) for name in ("code", "system")},
+    "FeedbackReason": {name: _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) for name in ("code", "system")},
 }
 DESCRIPTIONS = {
     "HookRequest": "A call of a hook. Members that are not known here are ignored at every level.",
@@ -139,9 +138,9 @@ DESCRIPTIONS = {
     "FhirAuthorization": "The access token goes to fhirServer only and is neither logged nor kept.",
     "CardsResponse": "An empty list says: looked, nothing to say.",
     "Coding": "Code, system and display, always all three.",
-    "Item": "What became of one card. Other members are ignored.",
-    "OverrideReason": "Why the card was overridden: a coded reason, a comment, or both.",
-    "Reason": "One of the card's overrideReasons, or a code of the client's own.",
+    "FeedbackItem": "What became of one card. Other members are ignored.",
+    "FeedbackOverride": "Why the card was overridden: a coded reason, a comment, or both.",
+    "FeedbackReason": "One of the card's overrideReasons, or a code of the client's own.",
 }
 # Members that require each other.
 RULES: dict[str, Schema] = {
@@ -149,14 +148,14 @@ RULES: dict[str, Schema] = {
         "if": {"required": ["fhirAuthorization"], "properties": {"fhirAuthorization": {"type": "object"}}},
         "then": {"required": ["fhirServer"], "properties": {"fhirServer": {"type": "string"}}},
     },
-    "Item": {
+    "FeedbackItem": {
         "if": {"properties": {"outcome": {"const": "accepted"}}},
         "then": {
             "required": ["acceptedSuggestions"],
             "properties": {"acceptedSuggestions": {"type": "array", "minItems": 1}},
         },
     },
-    "OverrideReason": {
+    "FeedbackOverride": {
         "anyOf": [
             {"required": ["userComment"], "properties": {"userComment": {"type": "string", "minLength": 1}}},
             {"required": ["reason"], "properties": {"reason": _object({"code": {"type": "string", "minLength": 1}})}},

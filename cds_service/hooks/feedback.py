@@ -33,25 +33,25 @@ MOST_CODE = 256
 MOST_COMMENT = 10_000
 
 
-class Reason(msgspec.Struct):
+class FeedbackReason(msgspec.Struct):
     """A coded reason; display is ours to know and often left out."""
 
     code: str | None = None
     system: str | None = None
 
 
-class OverrideReason(msgspec.Struct, rename="camel"):
+class FeedbackOverride(msgspec.Struct, rename="camel"):
     """Why a card was overridden. In the older shape the coded reason stands here itself, as `code` and `system`."""
 
-    reason: Reason | None = None
+    reason: FeedbackReason | None = None
     user_comment: str | None = None
     code: str | None = None
     system: str | None = None
 
     @property
-    def coded(self) -> Reason | None:
+    def coded(self) -> FeedbackReason | None:
         """The coded reason, wherever it stands; None without a code."""
-        found = self.reason or Reason(code=self.code, system=self.system)
+        found = self.reason or FeedbackReason(code=self.code, system=self.system)
         return found if found.code else None
 
 
@@ -61,14 +61,14 @@ class AcceptedSuggestion(msgspec.Struct):
     id: str
 
 
-class Item(msgspec.Struct, rename="camel"):
+class FeedbackItem(msgspec.Struct, rename="camel"):
     """What became of one card."""
 
     card: str
     outcome: str
     outcome_timestamp: str
     accepted_suggestions: list[AcceptedSuggestion] | None = None
-    override_reason: OverrideReason | None = None
+    override_reason: FeedbackOverride | None = None
 
 
 class Body(msgspec.Struct):
@@ -83,7 +83,7 @@ class OneItem(msgspec.Struct):
     card: str
 
 
-ITEM = msgspec.json.Decoder(Item)
+ITEM = msgspec.json.Decoder(FeedbackItem)
 
 
 def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
@@ -108,7 +108,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
     return blueprint
 
 
-def feedback_items(body: bytes) -> list[Item]:
+def feedback_items(body: bytes) -> list[FeedbackItem]:
     """The items of a body, each checked. Raises BadRequest that names every item at fault."""
     raws = _raw_items(body)
     if not 0 < len(raws) <= MOST_ITEMS:
@@ -148,7 +148,7 @@ def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:
         raise BadRequest("expected one JSON object; found something that is not JSON") from error
 
 
-def _faults(item: Item) -> list[str]:
+def _faults(item: FeedbackItem) -> list[str]:
     found = []
     if not _storable(item.card.lower()):
         found.append("card: expected the uuid of a card")
@@ -190,7 +190,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def row(item: Item, sites: tuple[str, ...], service: str, key: DataKey) -> FeedbackRow:
+def row(item: FeedbackItem, sites: tuple[str, ...], service: str, key: DataKey) -> FeedbackRow:
     """An item as it is stored: the comment sealed, our own reasons with the HL7 code that they stand for."""
     why = item.override_reason
     reason = why.coded if why else None

@@ -1,8 +1,10 @@
-"""Tokens that this process has seen: asked first, and all that is asked while the store is down."""
+"""Tokens that this process has seen lately: asked first, and the only ones asked while the store is down."""
 
 from __future__ import annotations
 
 import threading
+
+from cachetools import FIFOCache
 
 from cds_service.storage.store import Admission
 
@@ -10,20 +12,16 @@ MOST = 100_000
 
 
 class RecentTokens:
-    """A stand-in for the store's table of used tokens; it knows this process alone, and the latest of it."""
+    """Stands in for the store's table of used tokens. Knows this process's latest tokens only."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._expires: dict[str, int] = {}
+        self._digests: FIFOCache[str, bool] = FIFOCache(MOST)
 
-    def admit(self, digest: str, expires: int, now: int) -> Admission:
-        """Takes note of a token."""
+    def admit(self, digest: str) -> Admission:
+        """Marks a token as used, if it was not."""
         with self._lock:
-            if len(self._expires) >= MOST:
-                self._expires = {d: e for d, e in self._expires.items() if e >= now}
-                for old in list(self._expires)[: max(0, len(self._expires) - MOST // 2)]:
-                    del self._expires[old]
-            if digest in self._expires:
+            if digest in self._digests:
                 return Admission.REPLAYED
-            self._expires[digest] = expires
+            self._digests[digest] = True
             return Admission.ADMITTED

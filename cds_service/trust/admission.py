@@ -84,7 +84,7 @@ def _verified(runtime: Runtime, config: ServiceConfig, request: Request, now: da
 
 def _once(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: datetime) -> VerifiedClient:
     token = client.token or ""
-    if runtime.recent_tokens.admit(token, client.expires, int(now.timestamp())) is Admission.REPLAYED:
+    if runtime.recent_tokens.admit(token) is Admission.REPLAYED:
         raise Unauthenticated("replayed")
     try:
         admission = runtime.store.admit(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
+from cachetools import TLRUCache
+
 from smart_launch.errors import EhrFailed
 from smart_launch.oauth.outbound import allowed_url, get_json, hosts_of
 from smart_launch.settings import Registration
@@ -52,52 +54,52 @@ class Endpoints:
         return "permission-online" in self.capabilities or "online_access" in self.scopes
 
 
+@dataclass(frozen=True, slots=True)
+class _CachedAnswer:
+    answer: Endpoints | EhrFailed
+    fresh_s: float
+
+
 class Discovery:
     """The configurations of one process."""
 
     def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        self._local, self._clock = local, clock
-        self._cached: dict[str, tuple[float, Endpoints]] = {}
-        self._failed: dict[str, tuple[float, EhrFailed]] = {}
+        self._local = local
+        self._cached: TLRUCache[str, _CachedAnswer] = TLRUCache(
+            MOST_CACHED, lambda _iss, c, now: now + c.fresh_s, clock
+        )
         self._lock = threading.Lock()
 
     def forget(self, registration: Registration) -> None:
         """Drops what is cached of an EHR, so that the next launch reads it again (SMART-027)."""
         with self._lock:
             self._cached.pop(registration.iss, None)
-            self._failed.pop(registration.iss, None)
 
     def endpoints(self, registration: Registration) -> Endpoints:
         """Those of the EHR of a registration. Raises EhrFailed."""
         with self._lock:
-            until, cached = self._cached.get(registration.iss, (0.0, None))
-            failed_until, failure = self._failed.get(registration.iss, (0.0, None))
-        if cached is not None and self._clock() < until:
-            # The registration may have changed since.
-            check_hosts(cached, registration, local=self._local())
-            return cached
-        if failure is not None and self._clock() < failed_until:
-            raise EhrFailed(str(failure), failure.page)
-        try:
-            endpoints, fresh_s = self._fetch(registration)
-        except EhrFailed as error:
+            cached = self._cached.get(registration.iss)
+        if cached is None:
+            try:
+                cached = self._fetch(registration)
+            except EhrFailed as error:
+                cached = _CachedAnswer(error, AFTER_FAILURE_S)
             with self._lock:
-                self._failed[registration.iss] = (self._clock() + AFTER_FAILURE_S, error)
-            raise
-        with self._lock:
-            if len(self._cached) >= MOST_CACHED:
-                self._cached.clear()
-            self._cached[registration.iss] = (self._clock() + fresh_s, endpoints)
-        return endpoints
+                self._cached[registration.iss] = cached
+        if isinstance(cached.answer, EhrFailed):
+            raise EhrFailed(str(cached.answer), cached.answer.page)
+        # The registration may have changed since.
+        check_hosts(cached.answer, registration, local=self._local())
+        return cached.answer
 
-    def _fetch(self, registration: Registration) -> tuple[Endpoints, float]:
-        """The endpoints as the EHR names them now, and for how many seconds they are fresh. Raises EhrFailed."""
+    def _fetch(self, registration: Registration) -> _CachedAnswer:
+        """The endpoints as the EHR names them now. Raises EhrFailed."""
         response = get_json(f"{registration.iss}/.well-known/smart-configuration")
         if response.status != 200:
             raise EhrFailed(f"smart-configuration: expected status 200; found {response.status}", "ehr-unreachable")
         endpoints = parse_configuration(response.content, registration.iss)
         check_hosts(endpoints, registration, local=self._local())
-        return endpoints, _fresh_s(response.cache_control)
+        return _CachedAnswer(endpoints, _fresh_s(response.cache_control))
 
 
 def _fresh_s(cache_control: str) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from cachetools import TTLCache
 
 from smart_launch.errors import EhrFailed
 from smart_launch.oauth.discovery import Endpoints
@@ -14,20 +15,16 @@ from smart_launch.oauth.outbound import allowed_url, get_json, hosts_of
 from smart_launch.settings import Registration
 
 FRESH_S, BETWEEN_READS_S = 600.0, 60.0
-
-
-@dataclass(slots=True)
-class _CachedKeys:
-    keys: tuple[dict[str, Any], ...] = ()
-    read_at: float = float("-inf")
+MOST_CACHED = 1000
 
 
 class IssuerKeys:
     """The keys that one process has read."""
 
     def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        self._local, self._clock = local, clock
-        self._cached: dict[str, _CachedKeys] = {}
+        self._local = local
+        self._cached: TTLCache[str, tuple[dict[str, Any], ...]] = TTLCache(MOST_CACHED, FRESH_S, timer=clock)
+        self._just_read: TTLCache[str, bool] = TTLCache(MOST_CACHED, BETWEEN_READS_S, timer=clock)
         self._lock = threading.Lock()
 
     def keys(self, url: str, kid: str | None) -> tuple[dict[str, Any], ...]:
@@ -36,14 +33,12 @@ class IssuerKeys:
         Raises EhrFailed when they cannot be read.
         """
         with self._lock:
-            cached = self._cached.setdefault(url, _CachedKeys())
-            age = self._clock() - cached.read_at
-            matching = _matching(cached.keys, kid)
-            if age < (FRESH_S if matching else BETWEEN_READS_S):
+            matching = _matching(self._cached.get(url, ()), kid)
+            if matching or url in self._just_read:
                 return matching
         keys = _fetch(url)
         with self._lock:
-            self._cached[url] = _CachedKeys(keys=keys, read_at=self._clock())
+            self._cached[url], self._just_read[url] = keys, True
         return _matching(keys, kid)
 
     def source(self, registration: Registration, endpoints: Endpoints) -> tuple[str, str]:

@@ -150,7 +150,7 @@ class _Waiting:
 def checked(server: AuthorizationServer, client: Client, redirect_uri: str, given: MultiDict[str, str]) -> Asked:
     """The request, with everything in it looked at. Raises OAuthError with the code that goes back to the app."""
     if server.behaviour.refuse:
-        raise OAuthError(server.behaviour.refuse, "Unauthenticated as this run was told to.")
+        raise OAuthError(server.behaviour.refuse, "Refused as this run was told to.")
     repeated = sorted(name for name in given if len(given.getlist(name)) > 1)
     if repeated:
         raise OAuthError("invalid_request", f"Sent more than once: {', '.join(repeated)[:100]}.")
@@ -240,7 +240,7 @@ def _protected(server: AuthorizationServer, answer: BaseResponse, targets: tuple
 def _public(body: Json) -> Response:
     """JSON that any page may read, as discovery must be."""
     answer = Response(json.dumps(body), content_type="application/json")
-    answer.headers["GrantedAccess-Control-Allow-Origin"] = "*"
+    answer.headers["Access-Control-Allow-Origin"] = "*"
     return answer
 
 
