@@ -16,6 +16,7 @@ from cds_service.documents.openapi_schemas import CARDS, FEEDBACK, HOOK_CALL, OU
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.serving.body import JSON_TYPES
 from cds_service.serving.cacheable import cacheable
+from fhir_adapters.writing.questionnaires import FORMS
 
 JSON = "application/json"
 # Why an address answers so, by status. A body is always an OperationOutcome.
@@ -47,7 +48,7 @@ PAGES = (
     ("/smart/app/{launch}/", "get", "appSummary", "One patient: findings, course, what was known, estimates"),
     ("/smart/app/{launch}/print", "get", "appPrint", "The same, to be printed"),
     ("/smart/app/{launch}/ehr.css", "get", "appEhrStyle", "The EHR's own colour (smart_style_url)"),
-    ("/smart/app/{launch}/forms/{form}", "get", "formEntry", "A questionnaire (phq-9, phq-2) to fill in"),
+    ("/smart/app/{launch}/forms/{form}", "get", "formEntry", f"A questionnaire ({', '.join(FORMS)}) to fill in"),
     ("/smart/app/{launch}/forms/{form}", "post", "formReview", "The answers, to be looked over before writing"),
     ("/smart/app/{launch}/forms/{form}/write", "post", "formWrite", "Writes the answers to the chart, once"),
     ("/smart/app/{launch}/written/{submission}", "get", "written", "What is in the chart of a submission"),
@@ -111,7 +112,7 @@ def document() -> Schema:
             "parameters": {
                 "id": _ID,
                 "launch": _LAUNCH,
-                "form": _in_path("form", "phq-9 or phq-2."),
+                "form": _in_path("form", f"{' or '.join(FORMS)}."),
                 "submission": _in_path("submission", "One press of a button that writes."),
                 "If-None-Match": _IF_NONE_MATCH,
                 "Content-Encoding": _CONTENT_ENCODING,

@@ -67,7 +67,7 @@ def slots_of(answers: FormAnswers, context: FormContext) -> tuple[Slot, ...]:
         for answer in answers.answered
         if answer.option
     ]
-    checked(slots)
+    require_valid(slots)
     return tuple(slots)
 
 
@@ -76,11 +76,11 @@ def slot_of(answer: FormAnswer) -> str:
     return f"item-{answer.question.number}"
 
 
-def checked(slots: Iterable[Slot]) -> None:
+def require_valid(slots: Iterable[Slot]) -> None:
     """Raises NotValid, naming element and fault, unless every resource is valid R4."""
-    found = [f"{slot.name} {fault}" for slot in slots for fault in faults(slot.resource)]
-    if found:
-        raise NotValid(f"expected valid R4 to write; found {'; '.join(found)}")
+    problems = [f"{slot.name} {fault}" for slot in slots for fault in faults(slot.resource)]
+    if problems:
+        raise NotValid(f"expected valid R4 to write; found {'; '.join(problems)}")
 
 
 def derived_from(slot: Slot, response: str) -> Slot:
@@ -140,8 +140,8 @@ def _total(form: Form, total: int, context: FormContext) -> dict[str, Any]:
 
 
 def _item(answer: FormAnswer, option: Option, context: FormContext) -> dict[str, Any]:
-    found = _observation(slot_of(answer), answer.question.code, answer.question.text, context)
-    return found | {"valueCodeableConcept": {"coding": [_coding(option)], "text": option.display}}
+    observation = _observation(slot_of(answer), answer.question.code, answer.question.text, context)
+    return observation | {"valueCodeableConcept": {"coding": [_coding(option)], "text": option.display}}
 
 
 def _observation(slot: str, code: str, words: str, context: FormContext) -> dict[str, Any]:

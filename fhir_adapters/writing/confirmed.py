@@ -43,7 +43,7 @@ NO_CONDITION = (400, 404, 405, 501)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WriteResult:
     """A resource that is in the chart. `existing`: it was there before this attempt."""
 
     reference: str
@@ -62,23 +62,23 @@ class FhirWriter:
     patient: str
     deadline: float
 
-    def create(self, resource: dict[str, Any]) -> Written:
+    def create(self, resource: dict[str, Any]) -> WriteResult:
         """Puts a resource with an identifier into the chart, unless it is there. Raises WriteFailed."""
         kind, system, value = resource["resourceType"], *_identifier(resource)
         try:
             reply = self._post(kind, resource, {"If-None-Exist": f"identifier={system}|{value}"})
             if reply.status in NO_CONDITION:
                 # It was refused as a whole, so nothing was written: look whether it is there, then without a condition.
-                found = self._there(kind, system, value)
-                if found:
-                    return Written(reference=found, existing=True)
+                reference = self._search(kind, system, value)
+                if reference:
+                    return WriteResult(reference=reference, existing=True)
                 reply = self._post(kind, resource, {})
-            return self._taken(kind, reply, system, value)
+            return self._result(kind, reply, system, value)
         except WriteUnknown:
-            found = self._there(kind, system, value)
-            if found is None:
+            reference = self._search(kind, system, value)
+            if reference is None:
                 raise
-            return Written(reference=found, existing=True)
+            return WriteResult(reference=reference, existing=True)
 
     def find(self, kind: str, system: str, value: str) -> str | None:
         """The reference of this patient's resource with that identifier, None when there is none. Raises FetchFailed.
@@ -88,7 +88,7 @@ class FhirWriter:
         client = FhirClient(base=self.base, token=self.token, deadline=self.deadline)
         sought = quote(f"{system}|{value}", safe="")
         pages = client.get(f"{kind}?identifier={sought}&patient={quote(self.patient, safe='')}")
-        for resource in (found for page in pages for found in _entries(page.text)):
+        for resource in (entry for page in pages for entry in _entries(page.text)):
             reference = f"{kind}/{resource.get('id')}"
             if self._ours(resource, kind, system, value) and REFERENCE.fullmatch(reference):
                 return reference
@@ -116,7 +116,7 @@ class FhirWriter:
         if reply.status not in (200, 201):
             raise _failure(reply, "the chart did not mark it as entered in error")
 
-    def _there(self, kind: str, system: str, value: str) -> str | None:
+    def _search(self, kind: str, system: str, value: str) -> str | None:
         try:
             return self.find(kind, system, value)
         except FetchFailed as error:
@@ -125,8 +125,8 @@ class FhirWriter:
     def _ours(self, resource: dict[str, Any], kind: str, system: str, value: str) -> bool:
         owner = resource.get("for" if kind == "Task" else "subject")
         named = owner.get("reference") if isinstance(owner, dict) else None
-        found = resource.get("identifier")
-        identifiers = found if isinstance(found, list) else [found]
+        held = resource.get("identifier")
+        identifiers = held if isinstance(held, list) else [held]
         known = any(isinstance(i, dict) and (i.get("system"), i.get("value")) == (system, value) for i in identifiers)
         return resource.get("resourceType") == kind and known and self._is_patient(named)
 
@@ -153,17 +153,17 @@ class FhirWriter:
         except FetchFailed as error:
             raise WriteUnknown(f"no answer to what was sent: {error}") from error
 
-    def _taken(self, kind: str, reply: Reply, system: str, value: str) -> Written:
+    def _result(self, kind: str, reply: Reply, system: str, value: str) -> WriteResult:
         if reply.status not in (200, 201):
             raise _failure(reply, "the chart did not take it")
         reference = self._reference(kind, reply)
         matched = reply.status == 200 and not self._ours(_object(reply.body), kind, system, value)
         if reference is None or matched:
             # 200 says that one was there: a server that does not know the parameter matches whatever it has.
-            reference = self._there(kind, system, value)
+            reference = self._search(kind, system, value)
         if reference is None:
             raise WriteUnknown("the chart took it and did not say under which name")
-        return Written(reference=reference, existing=reply.status == 200)
+        return WriteResult(reference=reference, existing=reply.status == 200)
 
     def _reference(self, kind: str, reply: Reply) -> str | None:
         """Under which name it was written: by the body, else by Location, if that lies below the base."""

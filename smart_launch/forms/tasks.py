@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from fhir_adapters.writing.completed import FormContext, Slot, author_of, checked, identifier
+from fhir_adapters.writing.completed import FormContext, Slot, author_of, identifier, require_valid
 from fhir_adapters.writing.drafts import ASSESSMENT, DraftContext, follow_up_task, service_request
 from smart_launch.errors import NotAllowed
 
@@ -56,7 +56,7 @@ def slots_of(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> tuple[S
     if follow_up.assessment:
         order = service_request(ASSESSMENT, draft) | at | {"identifier": [identifier(context.submission, ORDER)]}
         slots.append(Slot(name=ORDER, resource=order))
-    checked(slots)
+    require_valid(slots)
     return tuple(slots)
 
 

@@ -25,7 +25,7 @@ from fhir_adapters.errors import (
     WriteRefused,
     WriteUnknown,
 )
-from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, Slot, checked, derived_from, identifier
+from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, Slot, derived_from, identifier, require_valid
 from fhir_adapters.writing.confirmed import FhirWriter
 from smart_launch.errors import NotAllowed, NotWritten
 from smart_launch.session.store import AppStore
@@ -106,7 +106,7 @@ def key_of(launch_id: str, submission: str) -> str:
 def write(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> Outcome:
     """Writes what is not in the chart yet. Raises NotWritten when something is not valid: then nothing is sent."""
     try:
-        checked(slots)
+        require_valid(slots)
     except NotValid as error:
         raise NotWritten(f"write: {error}", status=500) from error
     begun = _begun(what, slots, key, ways)
