@@ -29,8 +29,8 @@ STATES = complete(
     },
     AnswerState,
 )
-# Translators: names of questions stand in a list, or after that of a form: "C-SSRS question 4 (intent): yes".
 QUESTIONS = {
+    # Translators: names of questions stand in a list, or after that of a form: "C-SSRS question 4 (intent): yes".
     "q1": later("question 1"),
     "q2": later("question 2"),
     "q3": later("question 3"),

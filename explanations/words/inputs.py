@@ -125,9 +125,9 @@ def _phq(item: int) -> InputWords:
     )
 
 
-# Translators: names of inputs are listed when they are missing; values are listed with a date and a source.
 INPUTS = complete(
     {
+        # Translators: names of inputs are listed when they are missing; values are listed with a date and a source.
         "age": InputWords(name=later("age"), value=_number(later("age {value} years today"))),
         "female": InputWords(
             name=later("sex"), value=_yes_no(later("sex recorded as female"), later("sex recorded as male"))

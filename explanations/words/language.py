@@ -27,8 +27,8 @@ def later(message: str) -> str:
     return message
 
 
-# Translators: the abbreviated month of a date; "17 Nov 2026".
 MONTHS = (
+    # Translators: the abbreviated month of a date; "17 Nov 2026".
     later("Jan"), later("Feb"), later("Mar"), later("Apr"), later("May"), later("Jun"), later("Jul"),
     later("Aug"), later("Sep"), later("Oct"), later("Nov"), later("Dec"),
 )  # fmt: skip

@@ -19,9 +19,9 @@ ABOUT = (
     later("What a medicine is for is not read: an antidepressant on the list is not a diagnosis."),
     later("Context only: nothing here is a reason to stop a medicine."),
 )
-# Translators: what the label of a medicine warns of, after "Boxed warning on the label:".
 KINDS = complete(
     {
+        # Translators: what the label of a medicine warns of, after "Boxed warning on the label:".
         "antidepressant-under-25": later("antidepressants: suicidal thoughts and behaviour in people under 25"),
         "antipsychotic-under-25": later(
             "antipsychotics also used for depression: suicidal thoughts in people under 25"

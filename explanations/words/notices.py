@@ -126,9 +126,9 @@ IN_THE_CHART, LAST_RESULTS = later("In the chart"), later("Last results")
 CONSIDER_TODAY, CONSIDER_NOW = later("Consider today"), later("Consider now")
 NO_MODEL = later("no model was used")
 MODEL_BELOW = later("a model prompted only what follows “Also”")
-# Translators: {model} is one of "no model was used" and "a model prompted only what follows “Also”".
 BASES = complete(
     {
+        # Translators: {model} is one of "no model was used" and "a model prompted only what follows “Also”".
         BasisKind.ANSWERS: later("Restates answers in the chart (rule {rules}); {model}. Not a monitoring service."),
         BasisKind.ACUTE_ANSWERS: later(
             "Restates answers in the chart (rule {rules}); {model}. Nobody has been notified: this is not a monitoring "

@@ -33,9 +33,9 @@ SHORT = complete(
     },
     StepKind,
 )
-# Translators: {entry} is the date of an entry of the chart, and the reference to it.
 SEEN = complete(
     {
+        # Translators: {entry} is the date of an entry of the chart, and the reference to it.
         NotCounted.SAME_DAY: later("one of the same day: {entry}; which came first is not recorded"),
         NotCounted.UNDATED: later("one without a date: {entry}"),
         NotCounted.ORDER_UNKNOWN: later("one on file: {entry}; whether it came later is not recorded"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_every_message_is_gathered(gathered: Path) -> None:
     used = {text for path in (ROOT / "explanations").rglob("*.py") for text in messages_in(path.read_text())}
 
     assert used - known - {""} == set()
+
+
+def test_every_note_to_translators_stands_before_a_message(gathered: Path) -> None:
+    kept = "".join(gathered.read_text().replace("\n#.", "").split())
+
+    for path in (ROOT / "explanations").rglob("*.py"):
+        for note in re.findall(r"# Translators: (.*)", path.read_text()):
+            assert "".join(note.split()) in kept, f"{path.name}: {note}"
 
 
 def test_a_table_of_words_lacks_nothing_and_has_nothing_too_many() -> None:

@@ -6,19 +6,13 @@ import ast
 import re
 import subprocess
 import sys
-from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, WHO, flask_app, look, summary
+from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, flask_app
 from made_up_language import LANGUAGE, TEMPLATES, compiled
-from markupsafe import Markup
 
-from explanations.words.gaps import gap_words
-from explanations.words.help_lines import crisis_text
-from explanations.words.language import language, later
-from fhir_adapters.writing.questionnaires import FORMS, form
+from explanations.words.language import later
 from smart_launch.pages import markdown
 from smart_launch.pages.ehr_style import contrast
 from smart_launch.pages.error_words import WORDS, error_words
@@ -110,96 +104,10 @@ def test_the_catalogue_template_is_up_to_date(tmp_path: Path) -> None:
     assert made.read_text() == TEMPLATES[0].read_text(), "run `make messages`"
 
 
-class Texts(HTMLParser):
-    """The texts of a page with the names and classes of the elements around them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[tuple[str, str]] = []
-        self.found: list[tuple[str, str]] = []
-        self.attributes: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        values = dict(attrs)
-        self.attributes += [values[name] for name in ("alt", "title", "placeholder", "aria-label") if values.get(name)]
-        if tag not in ("meta", "link", "input", "br"):
-            self.open.append((tag, values.get("class") or values.get("lang") or ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.open and self.open.pop()[0] != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        tags = [tag for tag, _ in self.open]
-        if "svg" in tags or "code" in tags:
-            return  # pictures and references of the chart
-        self.found.append((" ".join(data.split()), " ".join(f"{tag}.{name}" for tag, name in self.open)))
-
-
-def flat(value: object) -> list[str]:
-    """Every text in a value."""
-    if isinstance(value, str):
-        return [unescape(re.sub(r"<[^>]+>", " ", value)) if isinstance(value, Markup) else value]
-    if isinstance(value, tuple | list):
-        return [text for part in value for text in flat(part)]
-    fields = getattr(value, "__dataclass_fields__", {})
-    return [text for name in fields for text in flat(getattr(value, name))]
-
-
-def words_of_others(page: str) -> str:
-    """What a page shows that is not the app's: the chart, the words of `explanations`, and published forms."""
-    kind, _, name = page.partition("/")
-    texts = [*flat(WHO.banner)]
-    if kind in ("summary", "print"):
-        reading, there = look(name)
-        shown = summary(name)
-        notices = [(n.summary, n.chart, n.heading, n.consider, n.consider_heading, n.basis) for n in reading.notices]
-        findings = [(f.word, f.chart, f.more or "", f.consider, f.basis, f.crisis or "") for f in shown.findings]
-        estimates = [(flat(e.view), [(r.what, r.change) for r in e.rows], e.adds_up) for e in shown.estimates]
-        texts += flat(reading.identity) + flat(notices) + flat(findings) + flat(estimates) + flat(shown.known)
-        texts += flat([(t.sentence, flat(t.rows)) for t in shown.trends]) + flat(shown.medicines or ())
-        texts += flat(shown.about_medicines) + flat(shown.guidelines) + flat(shown.history) + flat(shown.others)
-        texts += [shown.no_estimate, shown.withheld, shown.caution, *(outcome.words for outcome in shown.outcomes)]
-        texts += [shown.who.born or "", shown.who.identifier or "", shown.read_at, " · ".join(shown.versions)]
-        texts += [t.title for t in shown.trends] + [
-            gap_words(gap.reason, language()) for gap in reading.assessment.chart.unknown
-        ]
-        texts += ["questionnaires", "screening answers", "medicines", str(there.site.notices.contact)]
-    if kind == "entry":
-        for name in FORMS:
-            asked = form(name)
-            texts += [*flat(asked), *(f"{q.number}. {q.text}" for q in asked.questions)]
-        texts += [crisis_text("US", look("bare")[0].assessment.chart.today, language()).replace("**", "")]
-        texts += ["Practitioner/lindqvist", "23 Nov 2026", "30 Nov 2026", "PHQ-9 item 9: 1 of 3, several days"]
-    return " ".join(" ".join(texts).split()).lower()
-
-
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory):
     folder = compiled(tmp_path_factory.mktemp("locale"))
     return flask_app(app_language(LANGUAGE, folder)).test_client()
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_in_another_language_no_text_of_ours_is_left_in_english(made_up, page: str) -> None:
-    read = Texts()
-    read.feed(made_up.get(f"/smart/look/{page}").get_data(as_text=True))
-    others = words_of_others(page)
-    left = []
-
-    for text, where in read.found:
-        for piece in re.split(r"‹[^›]*›", text):
-            words = re.sub(r"^[\W_]+|[\W_]+$", "", piece)
-            if re.search(r"[A-Za-z]{2}", words) and words.lower() not in others:
-                left.append((words, where[-80:]))
-
-    chosen = ("Northside Clinic", "Harbour Hospital")
-    assert [
-        (words, where)
-        for words, where in left
-        if words not in chosen and not re.fullmatch(r"[2-9A-Z]{3}-[2-9A-Z]{3}", words)
-    ] == []
-    assert read.attributes == []
 
 
 def test_a_language_without_a_catalogue_is_english(tmp_path: Path) -> None:
