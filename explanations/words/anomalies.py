@@ -12,8 +12,8 @@ from fhir_adapters.facts import Anomaly, EventAnomaly, ForeignEntries, FormAnoma
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.reading.habits import CODED
 
-# Translators: {title} is an instrument such as PHQ-9, {date} a date as recorded, {name} a measured value.
 SENTENCES = {
+    # Translators: {title} is an instrument such as PHQ-9, {date} a date as recorded, {name} a measured value.
     Flaw.FORM_IN_FUTURE: later("{title} is dated {date}, in the future."),
     Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}."),
     Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}."),
