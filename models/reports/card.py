@@ -14,13 +14,18 @@ from typing import Any
 
 import msgspec
 
-from models.inputs.outcomes import OUTCOME_SPECS
+from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
 from models.inputs.patterns import HEADLINE
 from models.reports.figures import PATTERN_WORDS, figure, no_better
 from models.scoring.registry import Model
 
 NOT_RECORDED = "Not recorded."
 NOT_VALIDATED = "Never validated at this site; a silent run has to come first."
+AUROC_TARGETS = [
+    f"AUROC of {spec.least_subgroup_auroc} or more for {spec.outcome.replace('-', ' ')}"
+    for spec in OUTCOME_SPECS.values()
+    if spec.least_subgroup_auroc is not None
+]
 DEVELOPER = "The mental-health-cds project (open source, Apache-2.0)."
 
 
@@ -218,7 +223,7 @@ def _applied(facts: _Facts, site: LocalSections) -> dict[str, Any]:
         "ehr_compatibility": "Any client of CDS Hooks 2.0 with FHIR R4",
         "regulatory_approval": "None",
         "summary": facts.summary(),
-        "keywords": ["depression", "suicidal ideation", "PHQ-9", "CDS Hooks", "XGBoost"],
+        "keywords": [*(outcome.replace("-", " ") for outcome in OUTCOMES), "PHQ-9", "CDS Hooks", "XGBoost"],
         "intended_use_and_workflow": model.manifest.intended_use,
         "primary_intended_users": "Clinicians who open a chart",
         "how_to_use": "Read the findings first; ask; use PHQ-2 or PHQ-9; the estimate never decides",
@@ -250,7 +255,7 @@ def _applied(facts: _Facts, site: LocalSections) -> dict[str, Any]:
                 "A prompt is for people not in care",
             ),
             "fairness_equity": metric(
-                "Every subgroup: AUROC of 0.75 or more for depression, observed over expected of 0.8 to 1.25",
+                f"Every subgroup: {', '.join(AUROC_TARGETS)}, observed over expected of 0.8 to 1.25",
                 facts.fairness(),
                 "Where a target is missed, estimates for that group are less sure or off",
                 "Internal, leaving one survey cycle out",
