@@ -317,11 +317,30 @@ class Unreadable:
     may_hide_answer: bool
 
 
+class ChartPart(StrEnum):
+    """The parts of a chart; the first eleven are also the prefetch keys."""
+
+    PATIENT = "patient"
+    SCREENING = "screening"
+    QUESTIONNAIRES = "questionnaires"
+    CONDITIONS = "conditions"
+    MEASUREMENTS = "measurements"
+    MEDICATIONS = "medications"
+    ENCOUNTERS = "encounters"
+    PROCEDURES = "procedures"
+    CONSENTS = "consents"
+    CARE_PLANS = "care-plans"
+    APPOINTMENTS = "appointments"
+    COVERAGE = "coverage"
+    LOCAL_SCREENING = "local-screening"  # in a site's own codes: fetched, never a prefetch key
+    REST = "rest"  # what a whole chart lost on the way
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """Data that was wanted and not obtained: what it is, why not, and whether the service needs it."""
 
-    what: str
+    what: ChartPart
     reason: Gap
     needed: bool
 

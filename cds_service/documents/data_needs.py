@@ -16,8 +16,9 @@ import msgspec
 from cds_service.hooks.catalogue import SERVICES
 from fhir_adapters.access.prefetch import Template, templates
 from fhir_adapters.codesets.terminology import table
-from fhir_adapters.resources import gathered as part
+from fhir_adapters.facts import ChartPart
 from fhir_adapters.resources import r4
+from fhir_adapters.resources.gathered import ALL_KEYS
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import FRESH_DAYS, PHQ_DAYS
 from models.rules.discharge import APPOINTMENT_DAYS
@@ -73,63 +74,63 @@ def _years(group: str) -> str:
 
 SAID = "Findings from the rest are shown with a card that names the gap; with nothing else to say the call is answered 412."
 WORDS: dict[str, _Words] = {
-    part.PATIENT: _Words(
+    ChartPart.PATIENT: _Words(
         purpose="That the data is this patient's; age (rules by age, no model under 18), sex, and whether the patient has died.",
         look_back="Present state.",
         without=SAID,
         inputs=("demographics",),
     ),
-    part.CONDITIONS: _Words(
+    ChartPart.CONDITIONS: _Words(
         purpose="Coded self-harm, suicidality, depressive and bipolar disorders (rules R2, R7, R8, R13); chronic conditions as model inputs.",
         look_back=f"Safety codes: cards up to {RECENT_DAYS} days, older ones as one line of history. Chronic conditions: ever.",
         without=SAID,
         inputs=("conditions",),
     ),
-    part.SCREENING: _Words(
+    ChartPart.SCREENING: _Words(
         purpose="Documented answers: PHQ-9, PHQ-9M, PHQ-2, GAD-7, EPDS total, C-SSRS, suicide-risk level, and findings of suicidality (rules R1 to R7, R11, R12).",
         look_back=f"Positive answers: {POSITIVE_DAYS} days, acute ones and totals {RECENT_DAYS} days, then one line of history. As model inputs: {PHQ_DAYS} days.",
         without=SAID,
         inputs=("phq2", "phq"),
     ),
-    part.QUESTIONNAIRES: _Words(
+    ChartPart.QUESTIONNAIRES: _Words(
         purpose="The same answers where they are filed as forms, ASQ and EPDS by the site's own map among them.",
         look_back="As for screening.",
         without=SAID,
     ),
-    part.MEASUREMENTS: _Words(
+    ChartPart.MEASUREMENTS: _Words(
         purpose="Model inputs that patients report: smoking, alcohol, sleep, self-rated health, employment, food security. No vital signs and no laboratory values.",
         look_back=f"Smoking and alcohol {_years('lifestyle')}; the others {_years('needs')}.",
         without="The models count them as missing, name them on the card, and may give no estimate.",
         inputs=("lifestyle", "needs", "pro"),
     ),
-    part.MEDICATIONS: _Words(
+    ChartPart.MEDICATIONS: _Words(
         purpose="Active medicines: their number and classes as model inputs; antidepressants also show depression care (rule R13). The detailed view lists them by name, date and dose.",
         look_back="Active now.",
         without="The models count medicines as missing; depression care may go unseen.",
         inputs=("drugs",),
     ),
-    part.ENCOUNTERS: _Words(
+    ChartPart.ENCOUNTERS: _Words(
         purpose="Dates of coded events, whether an answer belongs to the visit at hand (rule R1), follow-up and depression care (R6, R13); visits as model inputs.",
         look_back="12 months for visits; older ones only to date coded events.",
         without="Coded events take the date of their record; the models count visits as missing.",
         inputs=("utilisation",),
     ),
-    part.PROCEDURES: _Words(
+    ChartPart.PROCEDURES: _Words(
         purpose="A suicide risk assessment that was completed, which lowers an older acute finding by one step (rule R3), and is one of the steps looked for at discharge.",
         look_back=f"{RECENT_DAYS} days.",
         without="Older findings keep their level, and the card says that later records were not all read.",
     ),
-    part.CONSENTS: _Words(
+    ChartPart.CONSENTS: _Words(
         purpose="Whether the patient denies this use of the chart. Asked for before anything else.",
         look_back="Consents that are active and in force today.",
         without='No estimate is made and a card says so; the rules still speak. A site whose chart holds no Consents sets consent = "not-used".',
     ),
-    part.CARE_PLANS: _Words(
+    ChartPart.CARE_PLANS: _Words(
         purpose="At discharge after a positive safety answer: whether a safety or crisis plan was made since, known by its words. The words are not kept and not shown; its date and reference are.",
         look_back="Plans dated after the finding, which is at most 90 days old; one earlier plan is named.",
         without="The card says that safety plans could not be read, and comes.",
     ),
-    part.APPOINTMENTS: _Words(
+    ChartPart.APPOINTMENTS: _Words(
         purpose="At discharge after a positive safety answer: whether a follow-up appointment is booked, by its kind in code or words. The words are not kept and not shown; its date and reference are.",
         look_back=f"Appointments that start within the next {APPOINTMENT_DAYS} days; later ones are named.",
         without="The card says that appointments could not be read, and comes.",
@@ -141,7 +142,7 @@ NOT_READ = {name for names in r4.FOREIGN.values() for name in names} | {"marital
 
 def data_needs() -> tuple[DataNeed, ...]:
     """Every need, in the order of the prefetch keys."""
-    return tuple(_need(template) for template in templates(part.ALL_KEYS))
+    return tuple(_need(template) for template in templates(ALL_KEYS))
 
 
 def _need(template: Template) -> DataNeed:

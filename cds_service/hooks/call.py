@@ -28,7 +28,7 @@ from explanations.words.language import Language
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import gather
 from fhir_adapters.errors import FhirError, WrongPatient
-from fhir_adapters.resources.gathered import CONSENTS
+from fhir_adapters.facts import ChartPart
 from models.rules.findings import Kind
 
 # A hookInstance is audited when it looks like an id, never when it could be text.
@@ -123,7 +123,7 @@ def refuse_silence(assessment: Assessment, say: Language) -> None:
     """
     chart = assessment.chart
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
-    lost = [u for u in chart.lacking if u.what != CONSENTS]
+    lost = [u for u in chart.lacking if u.what != ChartPart.CONSENTS]
     if lost and not chart.deceased and not others and not assessment.prompting():
         missing = "; ".join(f"{u.what}: {gap_words(u.reason, say)}" for u in lost)
         raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")

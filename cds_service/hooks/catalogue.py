@@ -12,6 +12,7 @@ from explanations.words.discharge_notices import discharge_notices
 from explanations.words.notice_list import notices
 from explanations.words.notices import Notice, NoticeSettings
 from fhir_adapters.access.prefetch import templates
+from fhir_adapters.facts import ChartPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Service:
     notices: Callable[[Assessment, NoticeSettings], tuple[Notice, ...]] = notices
 
     @property
-    def keys(self) -> tuple[str, ...]:
+    def keys(self) -> tuple[ChartPart, ...]:
         """Its prefetch keys."""
         return self.occasion.parts
 

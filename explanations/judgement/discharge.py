@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
-from fhir_adapters.facts import Anomaly, ForeignEntries, PatientRecord
+from fhir_adapters.facts import Anomaly, ChartPart, ForeignEntries, PatientRecord
 from fhir_adapters.flaws import Flaw
-from fhir_adapters.resources.gathered import CONSENTS
 from models.inputs.outcomes import OUTCOMES
 from models.rules.discharge import follow_up_steps
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
@@ -41,7 +40,7 @@ def assess_discharge(chart: PatientRecord) -> Assessment:
 def _bears_on_discharge(chart: PatientRecord, finding: SafetyFinding) -> bool:
     if finding.kind is Kind.NOT_OBTAINED:
         # Consent silences models alone, and none is asked here.
-        lost = any(unknown.what != CONSENTS for unknown in chart.lacking)
+        lost = any(unknown.what != ChartPart.CONSENTS for unknown in chart.lacking)
         return lost or any(entry.may_hide_answer for entry in chart.unreadable)
     if finding.anomaly is not None:
         # Another's plan or appointment hides no answer, and is a line of the card where there is one.

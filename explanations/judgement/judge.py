@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from explanations.judgement.assessment import Assessment, Engine, assess
 from explanations.judgement.discharge import assess_discharge
 from fhir_adapters.access.chart_request import ChartRequest
+from fhir_adapters.facts import ChartPart
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources.gathered import DISCHARGE, OPENED, Gathered
 from fhir_adapters.settings import ReadSettings
@@ -23,7 +24,7 @@ ChartSource = Callable[[ChartRequest, ReadSettings], Gathered]
 class Occasion:
     """When a chart is judged: which parts of it are wanted, and what follows from them (called as `assess` is)."""
 
-    parts: tuple[str, ...]
+    parts: tuple[ChartPart, ...]
     assess: Callable[..., Assessment]
 
 

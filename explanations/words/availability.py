@@ -15,10 +15,9 @@ from explanations.words.gaps import PARTS, gap_words
 from explanations.words.language import Language, later
 from explanations.words.not_scored import MISSING, missing_lines
 from explanations.words.tables import complete
-from fhir_adapters.facts import Consent, PatientRecord, Unknown, Unreadable
+from fhir_adapters.facts import ChartPart, Consent, PatientRecord, Unknown, Unreadable
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.resources import gathered as part
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import MissingReason
 
@@ -84,7 +83,7 @@ class _Block:
     """A part of the chart: its keys, the resource types it is read from, the groups of inputs, and what it holds."""
 
     name: str
-    keys: tuple[str, ...]
+    keys: tuple[ChartPart, ...]
     kinds: tuple[str, ...]
     groups: tuple[str, ...]
     holds: Callable[[Assessment, Language], Held]
@@ -126,7 +125,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     held = block.holds(assessment, say)
     # An entry that could not be read may be what is looked for: "none" would be more than is known.
     holds = "" if broken and held.is_none else held.words
-    rest = [unknown for unknown in chart.unknown if unknown.what == part.REST and part.CONSENTS not in block.keys]
+    rest = [gap for gap in chart.unknown if gap.what == ChartPart.REST and ChartPart.CONSENTS not in block.keys]
     old = MissingReason.TOO_OLD in absent.values()
     state = _state(lost, held=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=old)
     asked = len(names) if assessment.missing or assessment.explanations else 0
@@ -256,46 +255,48 @@ MEASURED = ("lifestyle", "needs", "pro")
 BLOCKS = (
     _Block(
         name=later("Patient details"),
-        keys=(part.PATIENT,),
+        keys=(ChartPart.PATIENT,),
         kinds=("Patient",),
         groups=("demographics",),
         holds=_details,
     ),
     _Block(
         name=later("Questionnaires and screening answers"),
-        keys=(part.SCREENING, part.QUESTIONNAIRES, part.LOCAL_SCREENING),
+        keys=(ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING),
         kinds=("QuestionnaireResponse", "Observation"),
         groups=("phq2", "phq"),
         holds=_screens,
     ),
     _Block(
         name=later("Conditions"),
-        keys=(part.CONDITIONS,),
+        keys=(ChartPart.CONDITIONS,),
         kinds=("Condition",),
         groups=("conditions",),
         holds=_conditions,
     ),
-    _Block(name=later("Visits"), keys=(part.ENCOUNTERS,), kinds=("Encounter",), groups=("utilisation",), holds=_visits),
+    _Block(
+        name=later("Visits"), keys=(ChartPart.ENCOUNTERS,), kinds=("Encounter",), groups=("utilisation",), holds=_visits
+    ),
     _Block(
         name=later("Medicines"),
-        keys=(part.MEDICATIONS,),
+        keys=(ChartPart.MEDICATIONS,),
         kinds=("MedicationRequest", "MedicationStatement", "Medication"),
         groups=("drugs",),
         holds=_medicines,
     ),
     _Block(
         name=later("Measurements and lifestyle"),
-        keys=(part.MEASUREMENTS,),
+        keys=(ChartPart.MEASUREMENTS,),
         kinds=(),
         groups=MEASURED,
         holds=_measurements,
     ),
     _Block(
         name=later("Procedures and risk assessments"),
-        keys=(part.PROCEDURES,),
+        keys=(ChartPart.PROCEDURES,),
         kinds=("Procedure",),
         groups=(),
         holds=_assessments,
     ),
-    _Block(name=later("Consents"), keys=(part.CONSENTS,), kinds=("Consent",), groups=(), holds=_consents),
+    _Block(name=later("Consents"), keys=(ChartPart.CONSENTS,), kinds=("Consent",), groups=(), holds=_consents),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.errors import FhirError
+from fhir_adapters.facts import ChartPart
 from fhir_adapters.gaps import Cause, Gap
-from fhir_adapters.resources import gathered as part
 
 WORDS = complete(
     {
@@ -73,22 +73,22 @@ WORDS = complete(
 PARTS = complete(
     {
         # Translators: parts of a chart; listed, or in a sentence such as "Not read: medicines (...)".
-        part.PATIENT: later("patient details"),
-        part.SCREENING: later("screening answers"),
-        part.LOCAL_SCREENING: later("screening answers in local codes"),
-        part.REST: later("part of the chart"),
-        part.QUESTIONNAIRES: later("questionnaires"),
-        part.CONDITIONS: later("conditions"),
-        part.MEASUREMENTS: later("measurements"),
-        part.MEDICATIONS: later("medicines"),
-        part.ENCOUNTERS: later("visits"),
-        part.PROCEDURES: later("procedures"),
-        part.CONSENTS: later("the patient's consent"),
-        part.CARE_PLANS: later("care plans"),
-        part.APPOINTMENTS: later("appointments"),
-        part.COVERAGE: later("coverage"),
+        ChartPart.PATIENT: later("patient details"),
+        ChartPart.SCREENING: later("screening answers"),
+        ChartPart.LOCAL_SCREENING: later("screening answers in local codes"),
+        ChartPart.REST: later("part of the chart"),
+        ChartPart.QUESTIONNAIRES: later("questionnaires"),
+        ChartPart.CONDITIONS: later("conditions"),
+        ChartPart.MEASUREMENTS: later("measurements"),
+        ChartPart.MEDICATIONS: later("medicines"),
+        ChartPart.ENCOUNTERS: later("visits"),
+        ChartPart.PROCEDURES: later("procedures"),
+        ChartPart.CONSENTS: later("the patient's consent"),
+        ChartPart.CARE_PLANS: later("care plans"),
+        ChartPart.APPOINTMENTS: later("appointments"),
+        ChartPart.COVERAGE: later("coverage"),
     },
-    (*part.ALL_KEYS, part.LOCAL_SCREENING, part.REST, part.COVERAGE),
+    ChartPart,
 )
 
 

@@ -26,18 +26,9 @@ from explanations.words.outcomes import OUTCOME_WORDS
 from explanations.words.statements import Statement, statement
 from explanations.words.tables import complete
 from explanations.words.topics import SPEC_OF
-from fhir_adapters.facts import Administration, AnswerState, Unknown, Unreadable, When
+from fhir_adapters.facts import Administration, AnswerState, ChartPart, Unknown, Unreadable, When
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.totals import total_of
-from fhir_adapters.resources.gathered import (
-    CONDITIONS,
-    CONSENTS,
-    LOCAL_SCREENING,
-    PATIENT,
-    QUESTIONNAIRES,
-    REST,
-    SCREENING,
-)
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.discharge import Step
 from models.rules.findings import Kind, SafetyFinding, Topic, Urgency
@@ -359,7 +350,7 @@ def _could_not_assess(
     elif needed:
         named = ", ".join(say(PARTS[u.what]) for u in needed)
         summary = fit(_missing_action({u.what for u in needed}, say), say("Could not be read: {parts}.", parts=named))
-        if [u.what for u in needed] == [CONSENTS] and not broken:
+        if [u.what for u in needed] == [ChartPart.CONSENTS] and not broken:
             consider = (say("Go by the documented answers; check the consent on file"),)
     else:
         hides = any(u.may_hide_answer for u in chart.unreadable)
@@ -396,12 +387,12 @@ def broken_line(entry: Unreadable, say: Language) -> Line:
     return Line(text=text, sources=(code(entry.reference),))
 
 
-def _missing_action(parts: set[str], say: Language) -> str:
-    if parts & {SCREENING, QUESTIONNAIRES, LOCAL_SCREENING, REST}:
+def _missing_action(parts: set[ChartPart], say: Language) -> str:
+    if parts & {ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING, ChartPart.REST}:
         return say("PHQ-9, C-SSRS and ASQ may be incomplete: ask directly.")
-    if CONDITIONS in parts:
+    if ChartPart.CONDITIONS in parts:
         return say("Coded self-harm may be missing: ask directly.")
-    return say("Age and sex are not known.") if PATIENT in parts else say("No estimate was made.")
+    return say("Age and sex are not known.") if ChartPart.PATIENT in parts else say("No estimate was made.")
 
 
 def _follow_up(

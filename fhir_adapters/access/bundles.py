@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from fhir_adapters.errors import NoPatient, NotFhir
-from fhir_adapters.facts import Unknown
+from fhir_adapters.facts import ChartPart, Unknown
 from fhir_adapters.reading.chart import STEP_TYPES
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import owner_of
 from fhir_adapters.resources.consent import allowed
-from fhir_adapters.resources.gathered import REST, WHOLE_CHART, Gathered, once
+from fhir_adapters.resources.gathered import WHOLE_CHART, Gathered, once
 from fhir_adapters.settings import ReadSettings
 
 
@@ -49,7 +49,7 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
         patient=patient,
         resources=open_to_us,
         known=WHOLE_CHART,
-        unknown=(Unknown(what=REST, reason=found.fault, needed=True),) if found.fault else (),
+        unknown=(Unknown(what=ChartPart.REST, reason=found.fault, needed=True),) if found.fault else (),
         fhir_bases=settings.fhir_bases,
         consent=consent.consent,
         withheld=len(chart) - len(open_to_us),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from fhir_adapters.resources import gathered as part
+from fhir_adapters.facts import ChartPart
+from fhir_adapters.resources.gathered import OPENED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class ChartRequest:
 
     patient_id: str
     as_of: datetime
-    parts: tuple[str, ...] = part.OPENED
+    parts: tuple[ChartPart, ...] = OPENED
     user: str | None = None
     encounter: str | None = None
     opted_out: bool = False

@@ -23,15 +23,14 @@ from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.codesets.questions import QuestionnaireMap, screening_codes
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, WrongPatient
-from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.conditions import event_kind
 from fhir_adapters.reading.habits import CODED
-from fhir_adapters.resources import gathered as part
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import owner_of
 from fhir_adapters.resources.consent import allowed
-from fhir_adapters.resources.gathered import Gathered, once
+from fhir_adapters.resources.gathered import OPENED, Gathered, once
 from fhir_adapters.settings import ReadSettings
 
 Fetch = Callable[[str], list[r4.Resource]]
@@ -68,7 +67,7 @@ def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:
     codes = [f"{m.source}|{code}" for m in maps if not m.form for code in m.items]
     if not codes:
         return None
-    return _search(part.LOCAL_SCREENING, "Observation", f"&code={','.join(codes)}", needed=True)
+    return _search(ChartPart.LOCAL_SCREENING, "Observation", f"&code={','.join(codes)}", needed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class Template:
     the last is not all that was wanted, where it asks for less.
     """
 
-    key: str
+    key: ChartPart
     query: str
     types: tuple[str, ...]
     needed: bool
@@ -92,7 +91,7 @@ PAGE = "&_count=200"
 
 
 def _search(
-    key: str, kind: str, criteria: str = "", *, needed: bool, include: str = "", types: tuple[str, ...] = (),
+    key: ChartPart, kind: str, criteria: str = "", *, needed: bool, include: str = "", types: tuple[str, ...] = (),
     guaranteed: str | None = None, narrower: Gap | None = None,
 ) -> Template:  # fmt: skip
     """A search by patient. `guaranteed`: the criteria that US Core servers must support, where those are others."""
@@ -103,7 +102,7 @@ def _search(
     return Template(key=key, query=query, types=types or (kind,), needed=needed, reads=reads, narrower=narrower)
 
 
-def templates(keys: tuple[str, ...] = part.OPENED) -> tuple[Template, ...]:
+def templates(keys: tuple[ChartPart, ...] = OPENED) -> tuple[Template, ...]:
     """The templates of these prefetch keys, in a stable order."""
     return tuple(template for template in _all_templates() if template.key in keys)
 
@@ -113,24 +112,26 @@ def _all_templates() -> tuple[Template, ...]:
     """Every prefetch key. Sites store them: a change here is a breaking change."""
     patient = f"Patient/{PATIENT_ID}"
     return (
-        Template(key=part.PATIENT, query=patient, types=("Patient",), needed=True, reads=(patient,)),
-        _search(part.CONDITIONS, "Condition", needed=True),
-        _search(part.SCREENING, "Observation", f"&code={_codes(_screened())}", needed=True),
-        _search(part.QUESTIONNAIRES, "QuestionnaireResponse", needed=True),
-        _search(part.MEASUREMENTS, "Observation", f"&code={_codes(_measured())}", needed=False),
+        Template(key=ChartPart.PATIENT, query=patient, types=("Patient",), needed=True, reads=(patient,)),
+        _search(ChartPart.CONDITIONS, "Condition", needed=True),
+        _search(ChartPart.SCREENING, "Observation", f"&code={_codes(_screened())}", needed=True),
+        _search(ChartPart.QUESTIONNAIRES, "QuestionnaireResponse", needed=True),
+        _search(ChartPart.MEASUREMENTS, "Observation", f"&code={_codes(_measured())}", needed=False),
         _search(
-            part.MEDICATIONS,
+            ChartPart.MEDICATIONS,
             "MedicationRequest",
             "&intent=order,plan&status=active",
             needed=False,
             include="&_include=MedicationRequest:medication",
             types=("MedicationRequest", "Medication"),
         ),
-        _search(part.ENCOUNTERS, "Encounter", needed=False),
-        _search(part.PROCEDURES, "Procedure", f"&code={SNOMED}|{RISK_ASSESSMENT}", needed=False, guaranteed=""),
-        _search(part.CONSENTS, "Consent", "&status=active", needed=False, guaranteed=""),
-        _search(part.CARE_PLANS, "CarePlan", needed=False, guaranteed="&category=assess-plan", narrower=ONE_CATEGORY),
-        _search(part.APPOINTMENTS, "Appointment", "&status=booked,pending", needed=False, guaranteed=""),
+        _search(ChartPart.ENCOUNTERS, "Encounter", needed=False),
+        _search(ChartPart.PROCEDURES, "Procedure", f"&code={SNOMED}|{RISK_ASSESSMENT}", needed=False, guaranteed=""),
+        _search(ChartPart.CONSENTS, "Consent", "&status=active", needed=False, guaranteed=""),
+        _search(
+            ChartPart.CARE_PLANS, "CarePlan", needed=False, guaranteed="&category=assess-plan", narrower=ONE_CATEGORY
+        ),
+        _search(ChartPart.APPOINTMENTS, "Appointment", "&status=booked,pending", needed=False, guaranteed=""),
     )
 
 
@@ -151,13 +152,13 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     patient_id = request.patient_id
     local = local_template(settings.maps)
     wanted = (*templates(request.parts), *((local,) if local else ()))
-    chart = [t for t in wanted if t.key != part.CONSENTS]
+    chart = [t for t in wanted if t.key != ChartPart.CONSENTS]
     bases = (access.server,) if access.server else settings.fhir_bases
     parts = _sent_parts(wanted, prefetch)
-    sent = _the_patient(parts.get(part.PATIENT, Part()), patient_id, was_sent=True)
-    if part.CONSENTS not in parts and settings.consent.use == "required" and not request.opted_out:
-        parts |= _read([t for t in wanted if t.key == part.CONSENTS], access, patient_id)
-    consents = parts.pop(part.CONSENTS, Part())
+    sent = _the_patient(parts.get(ChartPart.PATIENT, Part()), patient_id, was_sent=True)
+    if ChartPart.CONSENTS not in parts and settings.consent.use == "required" and not request.opted_out:
+        parts |= _read([t for t in wanted if t.key == ChartPart.CONSENTS], access, patient_id)
+    consents = parts.pop(ChartPart.CONSENTS, Part())
     permission = allowed(
         consents.resources,
         owner_of(patient_id, sent, bases),
@@ -171,14 +172,14 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     if permission.consent in (Consent.OPTED_OUT, Consent.DENIED):
         access = Access(server=access.server, why_not=NOT_PERMITTED)
     parts = _completed(parts, chart, access, patient_id)
-    patient = _the_patient(parts[part.PATIENT], patient_id, was_sent=sent is not None)
-    resources = once(r for t in chart if t.key != part.PATIENT for r in parts[t.key].resources)
+    patient = _the_patient(parts[ChartPart.PATIENT], patient_id, was_sent=sent is not None)
+    resources = once(r for t in chart if t.key != ChartPart.PATIENT for r in parts[t.key].resources)
     open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
-    gaps = _gaps(parts, chart, None if patient else _no_patient(parts[part.PATIENT], patient_id))
+    gaps = _gaps(parts, chart, None if patient else _no_patient(parts[ChartPart.PATIENT], patient_id))
     if permission.consent is Consent.UNKNOWN:
         # The rules can do without it, but a card must say that there is no estimate and why.
         why = consents.unknown or Gap(cause=Cause.CONSENT_UNREADABLE)
-        gaps.append(Unknown(what=part.CONSENTS, reason=why, needed=True))
+        gaps.append(Unknown(what=ChartPart.CONSENTS, reason=why, needed=True))
     return Gathered(
         patient_id=patient_id,
         patient=patient,
@@ -191,16 +192,16 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     )
 
 
-def _gaps(parts: Mapping[str, Part], chart: Iterable[Template], no_patient: Gap | None) -> list[Unknown]:
+def _gaps(parts: Mapping[ChartPart, Part], chart: Iterable[Template], no_patient: Gap | None) -> list[Unknown]:
     """What could not be had, and why; a Patient that is not there among it."""
     gaps = [Unknown(what=t.key, reason=why, needed=t.needed) for t in chart if (why := parts[t.key].unknown)]
-    if no_patient and not parts[part.PATIENT].unknown:
-        gaps.append(Unknown(what=part.PATIENT, reason=no_patient, needed=True))
-    rest = parts.get(part.REST)
-    return gaps + ([Unknown(what=part.REST, reason=rest.unknown, needed=True)] if rest and rest.unknown else [])
+    if no_patient and not parts[ChartPart.PATIENT].unknown:
+        gaps.append(Unknown(what=ChartPart.PATIENT, reason=no_patient, needed=True))
+    rest = parts.get(ChartPart.REST)
+    return gaps + ([Unknown(what=ChartPart.REST, reason=rest.unknown, needed=True)] if rest and rest.unknown else [])
 
 
-def _read(absent: list[Template], access: Access, patient_id: str) -> dict[str, Part]:
+def _read(absent: list[Template], access: Access, patient_id: str) -> dict[ChartPart, Part]:
     """The parts of these templates, read side by side, each by the best query that the server supports."""
     if access.fetch is None or not absent:
         return {t.key: Part(unknown=access.why_not) for t in absent}
@@ -236,7 +237,9 @@ def _sendable(query: str, patient_id: str) -> str:
     return f"{path}{mark}{rest.replace('://', '%3A%2F%2F')}"
 
 
-def _completed(parts: dict[str, Part], wanted: Iterable[Template], access: Access, patient_id: str) -> dict[str, Part]:
+def _completed(
+    parts: dict[ChartPart, Part], wanted: Iterable[Template], access: Access, patient_id: str
+) -> dict[ChartPart, Part]:
     """The parts with what was not sent, or not sent whole, read from the chart. What was sent is kept in any case."""
     lacking = [t for t in wanted if t.key not in parts or (parts[t.key].unknown in (r4.FIRST_PAGE, NOT_SPLIT))]
     absent = [t for t in lacking if t.key not in parts or access.fetch]
@@ -264,7 +267,7 @@ def _said(resource: r4.Resource) -> tuple[str, bytes]:
     return resource.kind, msgspec.json.encode(resource.content) if whole else resource.text
 
 
-def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[str, Part]:
+def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[ChartPart, Part]:
     """What was sent, by key; also when one Bundle came in the place of the keys."""
     if "resourceType" not in prefetch:
         return {t.key: _sent(t, prefetch[t.key]) for t in wanted if t.key in prefetch}
@@ -274,13 +277,13 @@ def _sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict
         return {}
     held = r4.contents(whole.content, all_pages=True) if whole.kind == "Bundle" and whole.content else None
     found = [*held.resources, *held.included] if held else [whole]
-    parts: dict[str, Part] = {}
+    parts: dict[ChartPart, Part] = {}
     for template in wanted:
         ours = tuple(r for r in found if r.kind in template.types)
         if ours:
-            parts[template.key] = Part(resources=ours, unknown=None if template.key == part.PATIENT else NOT_SPLIT)
+            parts[template.key] = Part(resources=ours, unknown=None if template.key == ChartPart.PATIENT else NOT_SPLIT)
     if whole.kind == "Bundle" and (held is None or held.fault):
-        parts[part.REST] = Part(unknown=Gap(cause=Cause.SENT_BUNDLE_BROKEN))
+        parts[ChartPart.REST] = Part(unknown=Gap(cause=Cause.SENT_BUNDLE_BROKEN))
     return parts
 
 

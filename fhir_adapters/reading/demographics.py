@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fhir_adapters.facts import Fact, Visit
+from fhir_adapters.facts import ChartPart, Fact, Visit
 from fhir_adapters.reading.chart import Chart
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import age_on, when
-from fhir_adapters.resources.gathered import ENCOUNTERS, Gathered
+from fhir_adapters.resources.gathered import Gathered
 
 MARITAL = {"M": 1, "T": 1, "D": 2, "L": 2, "W": 2, "S": 3}
 PAYERS = (("ins_private", ("5", "6")), ("ins_medicare", ("1",)), ("ins_medicaid", ("2",)))
@@ -44,7 +44,7 @@ def patient_facts(gathered: Gathered, visits: list[Visit], chart: Chart) -> list
     if chart.left_out and marital is not None:
         facts.append(Fact(name="marital3", value=marital, references=source))
     place = source if content.general_practitioner else tuple(v.reference for v in visits if v.kind == "ambulatory")
-    if place or ENCOUNTERS in gathered.known:
+    if place or ChartPart.ENCOUNTERS in gathered.known:
         facts.append(Fact(name="usual_place", value=bool(place), references=place))
     return facts
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.errors import NoPatient
-from fhir_adapters.facts import Fact, PatientRecord, Visit
+from fhir_adapters.facts import ChartPart, Fact, PatientRecord, Visit
 from fhir_adapters.gaps import Cause
 from fhir_adapters.reading.after_care import bookings, safety_plans
 from fhir_adapters.reading.anomalies import death_anomalies, event_anomalies, form_anomalies
@@ -30,7 +30,7 @@ from fhir_adapters.reading.risk_assessments import risk_assessments
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
 from fhir_adapters.resources.dates import age_on, when
-from fhir_adapters.resources.gathered import CONDITIONS, COVERAGE, ENCOUNTERS, MEDICATIONS, Gathered
+from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.settings import ReadSettings
 
 
@@ -69,11 +69,11 @@ def patient_record(
     events = [*conditions.events, *reason_events(chart), *observation_events]
     measured, odd_values = measured_facts(_measurements(chart))
     facts = [*patient_facts(gathered, visits, chart), *measured, *form_facts(forms)]
-    if CONDITIONS in gathered.known:
+    if ChartPart.CONDITIONS in gathered.known:
         history = [(e.when, e.reference) for e in events if not e.provisional]
         facts += [*conditions.facts, condition_fact("suicide_history", history)]
     medicines = medicine_list(chart)
-    if MEDICATIONS in gathered.known:
+    if ChartPart.MEDICATIONS in gathered.known:
         for resource in medicines.nameless:
             chart.cannot_read(resource, Cause.NO_MEDICINE)
     facts += _listed_facts(gathered.known, visits, medicines, chart)
@@ -112,11 +112,11 @@ def patient_record(
 def _listed_facts(known: frozenset[str], visits: list[Visit], medicines: MedicineList, chart: Chart) -> list[Fact]:
     """Facts that are only true of a list that was seen in full: counts, and classes that are not on it."""
     facts: list[Fact] = []
-    if ENCOUNTERS in known:
+    if ChartPart.ENCOUNTERS in known:
         facts += visit_facts(visits, chart.today)
-    if MEDICATIONS in known:
+    if ChartPart.MEDICATIONS in known:
         facts += medicines.facts([name for name in class_names() if chart.reads(name)])
-    if chart.left_out and COVERAGE in known:
+    if chart.left_out and ChartPart.COVERAGE in known:
         facts += coverage_facts(chart)
     return facts
 

@@ -6,37 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.resources.r4 import Resource, subjects_of
 
-# The parts of a chart; the first eleven are also the prefetch keys.
-PATIENT = "patient"
-SCREENING = "screening"
-QUESTIONNAIRES = "questionnaires"
-CONDITIONS = "conditions"
-MEASUREMENTS = "measurements"
-MEDICATIONS = "medications"
-ENCOUNTERS = "encounters"
-PROCEDURES = "procedures"
-CONSENTS = "consents"
-CARE_PLANS = "care-plans"
-APPOINTMENTS = "appointments"
-COVERAGE = "coverage"
-# Screening answers in a site's own codes: fetched, never a prefetch key.
-LOCAL_SCREENING = "local-screening"
-# What a whole chart lost on the way.
-REST = "rest"
-# What is asked for when a chart is opened or an encounter starts, and at discharge (decision 0013).
+# What is asked for when a chart is opened or an encounter starts.
 OPENED = (
-    PATIENT, CONDITIONS, SCREENING, QUESTIONNAIRES, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, CONSENTS
-)  # fmt: skip
-DISCHARGE = (
-    PATIENT, CONDITIONS, SCREENING, QUESTIONNAIRES, ENCOUNTERS, PROCEDURES, CONSENTS, CARE_PLANS, APPOINTMENTS
-)  # fmt: skip
-ALL_KEYS = (*OPENED, CARE_PLANS, APPOINTMENTS)
-WHOLE_CHART = frozenset(
-    (PATIENT, SCREENING, QUESTIONNAIRES, CONDITIONS, MEASUREMENTS, MEDICATIONS, ENCOUNTERS, PROCEDURES, COVERAGE)
+    ChartPart.PATIENT,
+    ChartPart.CONDITIONS,
+    ChartPart.SCREENING,
+    ChartPart.QUESTIONNAIRES,
+    ChartPart.MEASUREMENTS,
+    ChartPart.MEDICATIONS,
+    ChartPart.ENCOUNTERS,
+    ChartPart.PROCEDURES,
+    ChartPart.CONSENTS,
 )
+STEPS = (ChartPart.CARE_PLANS, ChartPart.APPOINTMENTS)
+# At discharge neither measurements nor medicines are of use, and the steps after a finding are (decision 0013).
+DISCHARGE = (*(key for key in OPENED if key not in (ChartPart.MEASUREMENTS, ChartPart.MEDICATIONS)), *STEPS)
+ALL_KEYS = (*OPENED, *STEPS)
+WHOLE_CHART = frozenset((*OPENED, ChartPart.COVERAGE)) - {ChartPart.CONSENTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +40,7 @@ class Gathered:
     patient_id: str
     patient: Resource | None
     resources: tuple[Resource, ...]
-    known: frozenset[str]
+    known: frozenset[ChartPart]
     unknown: tuple[Unknown, ...] = ()
     fhir_bases: tuple[str, ...] = ()
     consent: Consent = Consent.ALLOWED

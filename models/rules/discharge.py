@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from fhir_adapters.facts import Booking, CodedEvent, Course, PatientRecord, Purpose, SafetyPlan, When
+from fhir_adapters.facts import Booking, ChartPart, CodedEvent, Course, PatientRecord, Purpose, SafetyPlan, When
 from fhir_adapters.gaps import Gap
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding
 
@@ -119,16 +119,16 @@ def _step(chart: PatientRecord, kind: StepKind, entries: list[StepEntry]) -> Ste
         kind=kind,
         done=done,
         seen=tuple(seen),
-        missing=tuple(unknown.reason for unknown in chart.unknown if unknown.what in (part, "rest")),
+        missing=tuple(unknown.reason for unknown in chart.unknown if unknown.what in (part, ChartPart.REST)),
         unreadable=tuple(u.reference for u in (*chart.unreadable, *chart.unreadable_steps) if u.kind == resource),
     )
 
 
 # Where each step stands: the part of the chart, and the resource type.
 PLACES = {
-    StepKind.RISK_ASSESSMENT: ("procedures", "Procedure"),
-    StepKind.SAFETY_PLAN: ("care-plans", "CarePlan"),
-    StepKind.APPOINTMENT: ("appointments", "Appointment"),
+    StepKind.RISK_ASSESSMENT: (ChartPart.PROCEDURES, "Procedure"),
+    StepKind.SAFETY_PLAN: (ChartPart.CARE_PLANS, "CarePlan"),
+    StepKind.APPOINTMENT: (ChartPart.APPOINTMENTS, "Appointment"),
 }
 
 

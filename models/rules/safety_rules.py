@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fhir_adapters.facts import Administration, AnswerState, Course, ItemAnswer, PatientRecord
+from fhir_adapters.facts import Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.conditions import severity
@@ -278,7 +278,7 @@ def not_obtained(chart: PatientRecord) -> list[SafetyFinding]:
     """R16: needed data that failed, was refused or cannot be read is said, never passed over."""
     # Consent silences the models alone, and they speak for adults alone.
     minor = chart.age_years is not None and chart.age_years < 18
-    if not chart.unreadable and all(u.what == "consents" and minor for u in chart.lacking):
+    if not chart.unreadable and all(u.what == ChartPart.CONSENTS and minor for u in chart.lacking):
         return []
     return [
         SafetyFinding(
@@ -305,7 +305,14 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
 
 
 # Parts of the chart in which later answers, assessments and visits stand.
-LATER_PARTS = ("screening", "questionnaires", "procedures", "encounters", "local-screening", "rest")
+LATER_PARTS = (
+    ChartPart.SCREENING,
+    ChartPart.QUESTIONNAIRES,
+    ChartPart.PROCEDURES,
+    ChartPart.ENCOUNTERS,
+    ChartPart.LOCAL_SCREENING,
+    ChartPart.REST,
+)
 
 
 def apply_safety_rules(chart: PatientRecord) -> SafetyReading:

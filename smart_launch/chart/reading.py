@@ -22,10 +22,9 @@ from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.access.prefetch import Access, gather, templates
 from fhir_adapters.errors import FhirError, NotAuthorized, Refused
-from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
-from fhir_adapters.resources import gathered as part
-from fhir_adapters.resources.gathered import Gathered
+from fhir_adapters.resources.gathered import OPENED, Gathered
 from fhir_adapters.resources.identity import Identity, identity
 from fhir_adapters.resources.r4 import Resource
 from fhir_adapters.settings import ReadSettings
@@ -97,7 +96,7 @@ def _chart(app: AppRuntime, launch: OpenLaunch, asked: ChartRequest, settings: R
         # The token was good by the clock and not for the server: once more with a new one (SMART-082).
         gathered = _gathered(refresh_session(app, launch.registration, launch.session), asked, settings, last=True)
     if gathered is None or (gathered.patient is None and not _kept_from_us(gathered)):
-        why = next((u.reason for u in gathered.unknown if u.what == part.PATIENT), "") if gathered else "refused"
+        why = next((u.reason for u in gathered.unknown if u.what == ChartPart.PATIENT), "") if gathered else "refused"
         raise EhrFailed(f"chart: the patient could not be read ({why})", "no-chart")
     return gathered
 
@@ -124,7 +123,7 @@ def _with_partial_rights(found: Gathered, granted: tuple[str, ...]) -> Gathered:
     """Parts whose type can be read in part only are not known, however many resources came."""
     partial = [
         Unknown(what=template.key, reason=Gap(cause=Cause.PARTLY_GRANTED), needed=template.needed)
-        for template in templates(part.OPENED)
+        for template in templates(OPENED)
         if template.key in found.known and any(scopes.reads_part_only(granted, kind) for kind in template.types[:1])
     ]
     names = {gap.what for gap in partial}

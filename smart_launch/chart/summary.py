@@ -20,9 +20,8 @@ from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, tr
 from explanations.words.notice_list import history_apart
 from explanations.words.other_results import other_results
 from explanations.words.topics import PageAction
-from fhir_adapters.facts import Consent, PatientRecord
+from fhir_adapters.facts import ChartPart, Consent, PatientRecord
 from fhir_adapters.gaps import Cause
-from fhir_adapters.resources.gathered import MEDICATIONS
 from models.rules.findings import Topic, Urgency
 from models.scoring.risk import RiskScore
 from smart_launch.chart.banner import PatientBanner, patient_banner
@@ -180,7 +179,7 @@ def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
 
 def _medicines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...] | None:
     lines = medicine_lines(chart, say)
-    unread = any(gap.what == MEDICATIONS for gap in chart.unknown)
+    unread = any(gap.what == ChartPart.MEDICATIONS for gap in chart.unknown)
     return None if unread and not lines else lines
 
 

@@ -10,11 +10,10 @@ from explanations.judgement.timeline import Timeline, timelines
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.words.language import Language
 from explanations.words.trends import TrendRow, title_words, trend_rows, trend_sentence
-from fhir_adapters.facts import PatientRecord
-from fhir_adapters.resources.gathered import LOCAL_SCREENING, QUESTIONNAIRES, REST, SCREENING
+from fhir_adapters.facts import ChartPart, PatientRecord
 from smart_launch.chart.estimate_parts import drawn
 
-SOURCES = (SCREENING, QUESTIONNAIRES, LOCAL_SCREENING, REST)
+SOURCES = (ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING, ChartPart.REST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
