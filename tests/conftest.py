@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # `import builders` from any tes
 
 # Before numpy is loaded: threads that wait for each other on a core that they share cost twice the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Looking for garbage as often as Python does takes a sixth of the time of the suite.
+gc.set_threshold(50_000, 20, 100)
 
 # No test may depend on how fast the machine is.
 hypothesis.settings.register_profile(
