@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -309,8 +309,10 @@ def test_the_round_trip_on_a_fhir_server_of_others(page, server) -> None:
 
 
 def test_while_a_chart_is_read_the_page_says_so(page, server) -> None:
+    seen = threading.Event()
+
     def late(_handler) -> bool:
-        time.sleep(3)
+        seen.wait(60)
         return False
 
     who = server.load(patient(), *given("PHQ-9, 20 days ago: item 9 = 0, total = 12"))
@@ -319,6 +321,7 @@ def test_while_a_chart_is_read_the_page_says_so(page, server) -> None:
         page.goto(ehr.launch_url(who), wait_until="commit")
 
         expect(page.get_by_text("Reading the chart…")).to_be_visible()
+        seen.set()
         expect(page.get_by_text("PHQ-9 was 12").first).to_be_visible()
         expect(page.get_by_text("Reading the chart…")).to_be_hidden()
         expect(page.get_by_role("heading", level=1)).to_have_count(1)

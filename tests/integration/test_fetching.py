@@ -371,7 +371,7 @@ def test_cdsh_100_111_216_a_server_that_does_not_answer_in_time_is_412_within_th
 
     assert failed.status_code == 412
     assert "conditions: the chart did not answer in time" in failed.get_data(as_text=True)
-    assert time.monotonic() - begun < 10, "the server would have hung for a minute"
+    assert time.monotonic() - begun < 50, "the server would have hung for a minute"
 
 
 def test_cdsh_101_no_server_at_all_is_412(server) -> None:
@@ -823,7 +823,7 @@ class Dripping(socketserver.BaseRequestHandler):
         self.request.recv(65536)
         with suppress(OSError):
             self.request.sendall(self.server.start)
-            for _ in range(40):
+            for _ in range(240):
                 self.request.sendall(self.server.piece)
                 time.sleep(0.25)
 
@@ -854,8 +854,8 @@ def test_cdsh_100_216_a_server_that_drips_is_cut_off_at_the_deadline(start: byte
             begun = time.monotonic()
             with pytest.raises(errors.TooLate, match=Cause.TOO_LATE):
                 client.get("Condition?patient=p1")
-            # Not a matter of speed: uncut, the server goes on for ten seconds.
-            assert time.monotonic() - begun < 5
+            # Not a matter of speed: uncut, the server goes on for a minute.
+            assert time.monotonic() - begun < 50
         finally:
             dripping_server.shutdown()
             thread.join()

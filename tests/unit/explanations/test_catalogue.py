@@ -38,7 +38,7 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-W", "ignore", "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg"]
     options = ["-k", "say", "-k", "many:1,2", "-k", "later", "--add-comments=Translators:", "--no-location",
                "--omit-header", "--sort-output", "-o", str(made), "explanations"]  # fmt: skip
-    subprocess.run([*command, *options], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([*command, *options], cwd=ROOT, check=True, timeout=600)
     return made
 
 

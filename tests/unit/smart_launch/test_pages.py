@@ -99,7 +99,7 @@ def test_the_catalogue_template_is_up_to_date(tmp_path: Path) -> None:
         "smart_launch",
     ]
 
-    subprocess.run([*command, *options], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([*command, *options], cwd=ROOT, check=True, timeout=600)
 
     assert made.read_text() == TEMPLATES[0].read_text(), "run `make messages`"
 
