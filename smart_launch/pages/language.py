@@ -6,6 +6,8 @@ messages`). What it lacks is looked up among the messages of `explanations`.
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,8 +24,10 @@ DOMAIN = "app"
 def app_language(locale: str = ENGLISH, folder: Path = FOLDER) -> Language:
     """The language of a locale; English where it has no catalogue."""
     say = language(locale, folder, DOMAIN)
-    say.catalogue.add_fallback(language(locale).catalogue)
-    return say
+    # A copy: two calls at once, or by other arguments, would make one catalogue its own fallback, without an end.
+    catalogue = copy(say.catalogue)
+    catalogue.add_fallback(language(locale).catalogue)
+    return replace(say, catalogue=catalogue)
 
 
 def install(templates: Environment) -> None:

@@ -117,6 +117,10 @@ def test_a_language_without_a_catalogue_is_english(tmp_path: Path) -> None:
     assert "Feedback recorded" in text
 
 
+def test_a_language_that_is_asked_for_in_two_ways_still_ends() -> None:
+    assert app_language()("no such message") == app_language("en")("no such message") == "no such message"
+
+
 def test_the_language_of_a_page_is_named(made_up) -> None:
     assert f'<html lang="{LANGUAGE}">' in made_up.get("/smart/look/thanks").get_data(as_text=True)
 
