@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from fhir_adapters.facts import Administration, ItemAnswer, MedicineUse, PatientRecord, When
-from fhir_adapters.instruments import NINE_ITEM_PHQ, Bands, Instrument
+from fhir_adapters.instruments import Bands, Instrument
 from fhir_adapters.reading.medications import MOST_NAME, as_line
 from fhir_adapters.reading.totals import is_complete, total_of
 from models.inputs.feature_schema import ANTIDEPRESSANTS
@@ -38,7 +38,7 @@ class Point:
     instrument: Instrument
     when: When | None
     total: int | None
-    item_9: ItemAnswer | None
+    safety_answer: ItemAnswer | None
     state: PointState
     answered: int
     items: int
@@ -51,9 +51,15 @@ class Point:
         return self.when.day if self.when and not (self.when.future or self.when.partial) else None
 
     @property
-    def item_9_score(self) -> int:
-        """The score of item 9; 0 also where there is none, so only a higher one says anything."""
-        return (self.item_9.score if self.item_9 else None) or 0
+    def safety_score(self) -> int:
+        """The score of the item on self-harm; 0 also where there is none, so only a higher one says anything."""
+        return (self.safety_answer.score if self.safety_answer else None) or 0
+
+    @property
+    def safety_item(self) -> str:
+        """The item on self-harm; empty for an instrument that has none."""
+        safety = self.instrument.spec.safety
+        return safety.item if safety else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,7 @@ class Timeline:
     points: tuple[Point, ...]
     lanes: tuple[Lane, ...]
     visits: tuple[VisitDay, ...]
-    has_item_9: bool
+    safety_item: str | None
 
     @property
     def placed(self) -> tuple[Point, ...]:
@@ -100,8 +106,9 @@ class Timeline:
 
 def timelines(chart: PatientRecord) -> dict[str, Timeline]:
     """Family -> its results over time, of families with bands: the PHQ-9 always, any other where there is a result."""
+    always = Instrument.PHQ9.spec.family
     families = {i.spec.family: timeline_of(chart, i) for i in Instrument if i.spec.bands}
-    return {name: timeline for name, timeline in families.items() if timeline.points or timeline.has_item_9}
+    return {name: timeline for name, timeline in families.items() if timeline.points or name == always}
 
 
 def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:
@@ -117,7 +124,7 @@ def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:
         points=tuple(points),
         lanes=lanes(chart.medicines),
         visits=visit_days(chart),
-        has_item_9=kinds == NINE_ITEM_PHQ,
+        safety_item=spec.safety.item if spec.safety else None,
     )
 
 
@@ -142,7 +149,7 @@ def _point(form: Administration) -> Point:
         instrument=form.instrument,
         when=form.when,
         total=total,
-        item_9=form.safety_answer if form.instrument in NINE_ITEM_PHQ else None,
+        safety_answer=form.safety_answer,
         state=state,
         answered=sum(form.score(item) is not None for item in items),
         items=len(items),

@@ -97,10 +97,12 @@ def key_entries(points: Sequence[Point], say: Language) -> list[Entry]:
     def marked(state: PointState, *, safety: bool = False) -> Callable[[float, float], str]:
         return lambda x, y: mark(state, x, y, safety=safety)
 
-    shown = {(point.state, bool(point.item_9_score)) for point in points}
+    shown = {(point.state, bool(point.safety_score)) for point in points}
     entries: list[Entry] = []
     if any(safety and state is not PointState.CONTRADICTORY for state, safety in shown):
-        entries.append((marked(PointState.COMPLETE, safety=True), say("item 9 above 0")))
+        entries.append(
+            (marked(PointState.COMPLETE, safety=True), say("item {item} above 0", item=points[0].safety_item))
+        )
     if any(state is PointState.INCOMPLETE for state, _ in shown):
         entries.append((marked(PointState.INCOMPLETE), say("incomplete, no total")))
     if any(state is PointState.CONTRADICTORY for state, _ in shown):

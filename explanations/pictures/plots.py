@@ -57,7 +57,7 @@ def trend(timeline: Timeline, width: Width, ident: str, say: Language) -> str:
         *_bands(timeline, frame, width, say),
         *_scale(timeline, frame, say),
         *(_line(one, two, frame, solid=solid) for one, two, solid in segments(shown)),
-        *(mark(point.state, *frame.at(point), safety=bool(point.item_9_score)) for point in shown),
+        *(mark(point.state, *frame.at(point), safety=bool(point.safety_score)) for point in shown),
         *(halo(label.said, label.x, label.y, label.anchor) for label in labels(shown, frame, say)),
         *below,
     ]

@@ -63,16 +63,16 @@ def _apart(one: Point, two: Point) -> int:
 
 
 def label_of(point: Point, say: Language) -> str:
-    """What stands beside a mark: `14`, `14, item 9: 1`, `7 of 9`; beside a cross only item 9, and "" without it."""
+    """What stands beside a mark: `14`, `14, item 9: 1`, `7 of 9`; beside a cross the item alone, or ""."""
     result = "" if point.state is PointState.CONTRADICTORY else str(point.total)
     if point.state is PointState.INCOMPLETE:
         # Translators: so many of the items of a form are answered.
         result = say("{answered} of {items}", answered=point.answered, items=point.items)
-    if not point.item_9_score:
+    if not point.safety_score:
         return result
     # Translators: beside a mark in a chart; keep it short. `result` is a total, or "7 of 9".
-    message = later("{result}, item 9: {score}") if result else later("item 9: {score}")
-    return say(message, result=result, score=point.item_9_score)
+    message = later("{result}, item {item}: {score}") if result else later("item {item}: {score}")
+    return say(message, result=result, item=point.safety_item, score=point.safety_score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def labels(points: Sequence[Point], frame: Frame, say: Language) -> list[Label]:
     edge = Box(frame.area.left + 2, 2, frame.area.right - 2, frame.area.bottom - 2)
     found: list[Label] = []
     for place, point in _by_weight(points):
-        must = bool(point.item_9_score) or place in (0, len(points) - 1)
+        must = bool(point.safety_score) or place in (0, len(points) - 1)
         chosen = _placed(_places(label_of(point, say), *at[id(point)]), edge, taken, lines, must=must)
         if chosen:
             found.append(chosen[0])
@@ -127,7 +127,7 @@ def _placed(
 def _by_weight(points: Sequence[Point]) -> list[tuple[int, Point]]:
     last = len(points) - 1
     return sorted(
-        enumerate(points), key=lambda pair: (pair[0] != last, not pair[1].item_9_score, pair[0] != 0, -pair[0])
+        enumerate(points), key=lambda pair: (pair[0] != last, not pair[1].safety_score, pair[0] != 0, -pair[0])
     )
 
 

@@ -14,9 +14,8 @@ from explanations.words.answers import OPTIONS, answer_words
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.facts import AnswerState
-from fhir_adapters.instruments import Band, Instrument
+from fhir_adapters.instruments import Band
 
-REACHED_WITH_ITEM_9 = Instrument.PHQ9.spec.total_of_others + 1  # rule R6
 BAND_WORDS = complete(
     {
         # Translators: the published names of the bands of a total; they name the total, not the person.
@@ -49,12 +48,12 @@ UNANSWERED = complete(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrendRow:
-    """One result as a row; `item_9` is None for an instrument that has none."""
+    """One result as a row; `safety_answer` is None for an instrument that has none."""
 
     date: str
     instrument: str
     total: str
-    item_9: str | None
+    safety_answer: str | None
     state: str
     reference: str
 
@@ -78,15 +77,15 @@ def _row(point: Point, timeline: Timeline, say: Language) -> TrendRow:
         instrument=point.instrument.spec.title,
         # Translators: in the column of totals: there is none.
         total=say("none") if point.total is None else say("{total} of {top}", total=point.total, top=timeline.top),
-        item_9=item_9_words(point, say) if timeline.has_item_9 else None,
+        safety_answer=safety_words(point, say) if timeline.safety_item else None,
         state=state_words(point, say),
         reference=point.reference,
     )
 
 
-def item_9_words(point: Point, say: Language) -> str:
-    """The answer to item 9: with its words, declined, left blank, could not be read, or not on file."""
-    answer = point.item_9
+def safety_words(point: Point, say: Language) -> str:
+    """The answer to the item on self-harm: with its words, declined, left blank, could not be read, or not on file."""
+    answer = point.safety_answer
     if answer is None:
         return say("not on file")
     if answer.state is AnswerState.ANSWERED:
@@ -109,8 +108,8 @@ def trend_sentence(timeline: Timeline, say: Language) -> str:
     known = [point for point in timeline.placed if point.total is not None]
     parts = (
         _course(timeline, known, say),
-        _item_9_of(known, timeline, say),
-        *_item_9_unsaid(timeline, say),
+        _safety_above_0(known, timeline, say),
+        *_safety_unsaid(timeline, say),
         *_odd(timeline, say),
         left_out_words(timeline, say),
     )
@@ -127,7 +126,9 @@ def _course(timeline: Timeline, known: Sequence[Point], say: Language) -> str:
         # Translators: `result` is a total with its date, such as "14 on 3 August 2026".
         return say("One result: {result}.", result=_at(first, say))
     if first.day == last.day:
-        totals = ", ".join([*(str(point.total) for point in known[:-1]), _with_item_9(str(last.total), last, say)])
+        totals = ", ".join(
+            [*(str(point.total) for point in known[:-1]), _with_safety_answer(str(last.total), last, say)]
+        )
         return say.many(
             "{count} result on {date}: {totals}.",
             "{count} results on {date}: {totals}.",
@@ -136,7 +137,7 @@ def _course(timeline: Timeline, known: Sequence[Point], say: Language) -> str:
             totals=totals,
         )
     if len(known) == 2:
-        return say("{course}.", course=_with_item_9(_change(first, last, say), last, say))
+        return say("{course}.", course=_with_safety_answer(_change(first, last, say), last, say))
     if _one_way(known[:-1]):
         # Translators: `course` is a change such as "Fell from 14 to 9 between 3 March 2026 and 1 June 2026".
         return say("{course}, then {result}.", course=_change(first, known[-2], say), result=_at(last, say))
@@ -174,64 +175,78 @@ def _change(one: Point, two: Point, say: Language) -> str:
 def _at(point: Point, say: Language) -> str:
     # Translators: a total and its date.
     result = say("{total} on {date}", total=point.total, date=_on(point, say))
-    return _with_item_9(result, point, say)
+    return _with_safety_answer(result, point, say)
 
 
-def _with_item_9(result: str, point: Point, say: Language) -> str:
-    """A result with the answer to item 9 where that is above 0."""
-    if not point.item_9_score:
+def _with_safety_answer(result: str, point: Point, say: Language) -> str:
+    """A result with the answer to the item on self-harm where that is above 0."""
+    if not point.safety_score:
         return result
-    frequency = say(OPTIONS[point.instrument.spec.scale][point.item_9_score])
+    spec = point.instrument.spec
+    options = OPTIONS[spec.scale]
+    if options:
+        frequency = say(options[point.safety_score])
+    else:
+        frequency = say("{score} of {top}", score=point.safety_score, top=spec.top_item)
     # Translators: "14 on 3 August 2026 with item 9 answered several days"; a change can stand in place of the result.
-    return say("{result} with item 9 answered {frequency}", result=result, frequency=frequency)
+    return say(
+        "{result} with item {item} answered {frequency}", result=result, item=point.safety_item, frequency=frequency
+    )
 
 
 def _on(point: Point, say: Language) -> str:
     return say.long_day(point.day) if point.day else say("a day not recorded")
 
 
-def _item_9_of(known: Sequence[Point], timeline: Timeline, say: Language) -> str:
-    """Item 9 above 0 on earlier results, and on forms that have no total: those must not be lost in the line."""
+def _safety_above_0(known: Sequence[Point], timeline: Timeline, say: Language) -> str:
+    """Its item on self-harm above 0 on earlier results, and on forms without a total: not to be lost in the line."""
     last = known[-1:]
-    others = [point for point in timeline.placed if point.item_9_score and point not in last]
+    others = [point for point in timeline.placed if point.safety_score and point not in last]
     if not others:
         return ""
-    date = _on(others[-1], say)
+    item, date = others[-1].safety_item, _on(others[-1], say)
     if len(others) == 1:
-        return say("Item 9 was above 0 on {date}.", date=date)
+        return say("Item {item} was above 0 on {date}.", item=item, date=date)
     if last:
         return say.many(
-            "Item 9 was above 0 on {count} other form, the latest of {date}.",
-            "Item 9 was above 0 on {count} other forms, the latest of {date}.",
+            "Item {item} was above 0 on {count} other form, the latest of {date}.",
+            "Item {item} was above 0 on {count} other forms, the latest of {date}.",
             len(others),
+            item=item,
             date=date,
         )
     return say.many(
-        "Item 9 was above 0 on {count} form, the latest of {date}.",
-        "Item 9 was above 0 on {count} forms, the latest of {date}.",
+        "Item {item} was above 0 on {count} form, the latest of {date}.",
+        "Item {item} was above 0 on {count} forms, the latest of {date}.",
         len(others),
+        item=item,
         date=date,
     )
 
 
-def _item_9_unsaid(timeline: Timeline, say: Language) -> list[str]:
-    """Item 9 where a total or a picture would hide it: declined, unreadable, implied, or without a whole date."""
-    points = timeline.points if timeline.has_item_9 else ()
+def _safety_unsaid(timeline: Timeline, say: Language) -> list[str]:
+    """That item where a total or a picture would hide it: declined, unreadable, implied, or without a whole date."""
+    points = timeline.points if timeline.safety_item else ()
+    reached_with = timeline.instruments[0].spec.total_of_others + 1  # rule R6
     groups = (
         # Translators: `dates` is the date of the latest form, and how many more there are.
-        (later("Item 9 was above 0: {dates}."), [p for p in points if p.item_9_score and not p.day]),
-        (later("Item 9 was declined: {dates}."), [p for p in points if _item_9_is(p, AnswerState.DECLINED)]),
-        (later("Item 9 could not be read: {dates}."), [p for p in points if _item_9_is(p, AnswerState.UNREADABLE)]),
+        (later("Item {item} was above 0: {dates}."), [p for p in points if p.safety_score and not p.day]),
+        (later("Item {item} was declined: {dates}."), [p for p in points if _safety_is(p, AnswerState.DECLINED)]),
         (
-            later("A total of {total} or more cannot be reached without item 9, which is not on file: {dates}."),
-            [p for p in points if p.item_9 is None and (p.total or 0) >= REACHED_WITH_ITEM_9],
+            later("Item {item} could not be read: {dates}."),
+            [p for p in points if _safety_is(p, AnswerState.UNREADABLE)],
+        ),
+        (
+            later("A total of {total} or more cannot be reached without item {item}, which is not on file: {dates}."),
+            [p for p in points if p.safety_answer is None and (p.total or 0) >= reached_with],
         ),
     )
-    return [say(message, dates=_days(group, say), total=REACHED_WITH_ITEM_9) for message, group in groups if group]
+    named = {"item": timeline.safety_item, "total": reached_with}
+    return [say(message, dates=_days(group, say), **named) for message, group in groups if group]
 
 
-def _item_9_is(point: Point, state: AnswerState) -> bool:
-    return point.item_9 is not None and point.item_9.state is state
+def _safety_is(point: Point, state: AnswerState) -> bool:
+    return point.safety_answer is not None and point.safety_answer.state is state
 
 
 def _days(points: Sequence[Point], say: Language) -> str:

@@ -26,7 +26,7 @@ class Trend:
     wide: Markup
     narrow: Markup
     rows: tuple[TrendRow, ...]
-    has_item_9: bool
+    safety_item: str | None
     unread: str = ""
 
 
@@ -46,6 +46,6 @@ def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -
         wide=drawn(trend(timeline, WIDE, name, say)),
         narrow=drawn(trend(timeline, NARROW, name, say)),
         rows=trend_rows(timeline, say),
-        has_item_9=timeline.has_item_9,
+        safety_item=timeline.safety_item,
         unread=say("Not all results could be read.") if unread else "",
     )

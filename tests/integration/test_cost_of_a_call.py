@@ -35,7 +35,7 @@ from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.codesets import terminology, units
 from fhir_adapters.facts import Administration, CodedEvent, Course, EventKind, ItemAnswer, Setting, When
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading import screening
+from fhir_adapters.reading import form_merging
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 from fhir_adapters.settings import ReadSettings
@@ -306,8 +306,8 @@ def some_phq9(chance: random.Random, number: int) -> Administration:
 def test_forms_are_joined_as_if_each_were_compared_with_all(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
     forms = [some_phq9(chance, n) for n in range(chance.choice((3, 10, 30)))]
-    looked_up = screening._merged(forms)
+    looked_up = form_merging.merged(forms)
 
-    monkeypatch.setattr(screening._Kept, "near", lambda kept, _form: range(len(kept.joined)))
+    monkeypatch.setattr(form_merging._FormIndex, "near", lambda index, _form: range(len(index.joined)))
 
-    assert looked_up == screening._merged(forms)
+    assert looked_up == form_merging.merged(forms)

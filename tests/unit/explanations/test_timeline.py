@@ -86,7 +86,7 @@ def test_a_result_without_a_whole_date_up_to_today_is_in_the_table_only(when: st
 def test_kinds_of_no_answer_to_item_9_stay_apart(item: str, words: str) -> None:
     (row,) = trend_rows(timeline(f"PHQ-9, 3 days ago: items 1-3 = 1, {item}"), language())
 
-    assert row.item_9 == words
+    assert row.safety_answer == words
 
 
 def test_a_blank_item_9_is_said_to_be_left_blank() -> None:
@@ -94,13 +94,17 @@ def test_a_blank_item_9_is_said_to_be_left_blank() -> None:
 
     (row,) = trend_rows(phq9_timeline(record_of(*forms)), language())
 
-    assert row.item_9 == "left blank"
+    assert row.safety_answer == "left blank"
 
 
 def test_gad_7_has_its_own_scale_and_no_item_9() -> None:
     found = gad7_timeline(record_of(observation(LOINC, "70274-6", moment("3 days ago"), {"valueInteger": 14})))
 
-    assert (title_words(found, language()), found.top, [row.item_9 for row in trend_rows(found, language())]) == (
+    assert (
+        title_words(found, language()),
+        found.top,
+        [row.safety_answer for row in trend_rows(found, language())],
+    ) == (
         "GAD-7",
         21,
         [None],
