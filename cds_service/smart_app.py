@@ -42,7 +42,7 @@ def register(app: Flask, runtime: Runtime) -> None:
     def local() -> bool:
         return runtime.config().mode != "production"
 
-    whole = AppRuntime(
+    app_runtime = AppRuntime(
         settings=lambda: app_settings(runtime.config()),
         language=app_language,
         engine=runtime.engine,
@@ -54,18 +54,18 @@ def register(app: Flask, runtime: Runtime) -> None:
         unseal=lambda sealed: _unsealed(runtime, sealed),
         pseudonym=runtime.key.pseudonym,
         opted_out=runtime.opted_out,
-        topic_of=lambda said, site, patient: topic_of(said, site, patient, runtime.key, runtime.now()),
+        topic_of=lambda app_context, site, patient: topic_of(app_context, site, patient, runtime.key, runtime.now()),
         now=runtime.now,
     )
-    app.extensions["mhcds-smart"] = whole
+    app.extensions["mhcds-smart"] = app_runtime
     _below(app, lambda: urlsplit(runtime.config().address or NOWHERE).path)
     _limit(app)
     register_pages(
         app,
-        whole,
-        launch.create_blueprint(whole),
-        app_pages.create_blueprint(whole),
-        form_pages.create_blueprint(whole),
+        app_runtime,
+        launch.create_blueprint(app_runtime),
+        app_pages.create_blueprint(app_runtime),
+        form_pages.create_blueprint(app_runtime),
     )
 
 

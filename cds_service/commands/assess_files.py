@@ -69,10 +69,10 @@ def moment(text: str | None) -> datetime:
         return datetime.now(UTC)
     if not re.fullmatch(r"(?:19|20|21)\d{2}-\d{2}-\d{2}(?:T\S+)?", text):
         raise ValueError(text)
-    found = datetime.fromisoformat(text)
+    at = datetime.fromisoformat(text)
     if len(text) == len("2026-11-23"):
-        found = datetime.combine(found.date(), time(23, 59, 59))
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        at = datetime.combine(at.date(), time(23, 59, 59))
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 MOST_BYTES = 200_000_000
@@ -112,8 +112,8 @@ def assess_file(
         invalid = deviations(raw) if strict else []
         if invalid:
             return _not_valid(name, invalid)
-        service, asked, source = _hook_call(raw, as_of) if _is_hook(raw) else _whole_chart(raw, as_of)
-        judgement = judge(asked, source, site.judgement, engine, occasion=service.occasion)
+        service, chart_request, source = _hook_call(raw, as_of) if _is_hook(raw) else _whole_chart(raw, as_of)
+        judgement = judge(chart_request, source, site.judgement, engine, occasion=service.occasion)
     except OSError as error:
         return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
     except FhirError as error:
@@ -125,7 +125,7 @@ def assess_file(
             name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
         )
     assessment = judgement.assessment
-    cards = cards_for(assessment, site.cards, new_id=random_id, user=asked.user, notices=service.notices)
+    cards = cards_for(assessment, site.cards, new_id=random_id, user=chart_request.user, notices=service.notices)
     return Assessed(name=name, assessment=assessment, cards=cards, site=site)
 
 
@@ -134,13 +134,13 @@ Asked = tuple[Service, ChartRequest, ChartSource]
 
 def _whole_chart(raw: bytes, as_of: datetime) -> Asked:
     """A chart alone is judged as one that is opened; its Bundle says whose it is."""
-    asked = ChartRequest(patient_id="", as_of=as_of, left_out=True)
-    return SERVICES[0], asked, lambda _, settings: chart_bundle(raw, settings=settings, as_of=as_of)
+    chart_request = ChartRequest(patient_id="", as_of=as_of, left_out=True)
+    return SERVICES[0], chart_request, lambda _, settings: chart_bundle(raw, settings=settings, as_of=as_of)
 
 
 def _hook_call(raw: bytes, as_of: datetime) -> Asked:
     hook = decode(raw)
-    asked = ChartRequest(
+    chart_request = ChartRequest(
         patient_id=hook.context.patient_id or "",
         as_of=as_of,
         user=hook.context.user_id,
@@ -148,16 +148,20 @@ def _hook_call(raw: bytes, as_of: datetime) -> Asked:
         left_out=True,
     )
     sent, no_access = hook.prefetch or {}, Access(server=hook.fhir_server)
-    return offered(hook), asked, lambda request, settings: gather(request, sent, no_access, settings=settings)
+    return (
+        service_for(hook),
+        chart_request,
+        lambda request, settings: gather(request, sent, no_access, settings=settings),
+    )
 
 
-def _not_valid(name: str, found: list[Deviation]) -> Failed:
-    first, count = found[0], "1 deviation" if len(found) == 1 else f"{len(found)} deviations"
+def _not_valid(name: str, invalid: list[Deviation]) -> Failed:
+    first, count = invalid[0], "1 deviation" if len(invalid) == 1 else f"{len(invalid)} deviations"
     error = f"not valid R4: {count}; the first in {first.resource} at {first.path}: {first.fault}"
-    return Failed(name=name, error=error, deviations=tuple(found))
+    return Failed(name=name, error=error, deviations=tuple(invalid))
 
 
-def offered(hook: HookRequest) -> Service:
+def service_for(hook: HookRequest) -> Service:
     """The service that answers the hook of a request. Raises BadRequest."""
     service = service_of(hook.hook)
     if service is None:

@@ -102,11 +102,11 @@ def _panel(card: Mapping[str, Any]) -> Panel:
 def progress() -> Iterator[Report]:
     """A bar on standard error; elsewhere than on a terminal, one line a step. Yields (what, done, total) -> None."""
     if not sys.stderr.isatty():
-        said: set[str] = set()
+        printed: set[str] = set()
 
         def line(what: str, _done: int, total: int) -> None:
-            if what not in said:
-                said.add(what)
+            if what not in printed:
+                printed.add(what)
                 click.echo(f"{what} ({total} steps)" if total > 1 else what, err=True)
 
         yield line
@@ -142,8 +142,8 @@ def print_assessed(result: Assessed) -> None:
     if not result.cards:
         out.print("Looked, nothing to say. This does not say that the patient is well.")
     for score in result.assessment.scores:
-        said = not_scored_words(score, language()) if isinstance(score, NotScored) else BAND_WORDS[score.band]
-        out.print(f"Model {score.outcome}: {said}")
+        verdict = not_scored_words(score, language()) if isinstance(score, NotScored) else BAND_WORDS[score.band]
+        out.print(f"Model {score.outcome}: {verdict}")
     out.print(f"{len(chart.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
 
 

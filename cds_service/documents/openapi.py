@@ -236,16 +236,20 @@ def _pages(path: str) -> Schema:
     """The operations of a page's address. What goes wrong is a page as well, but for what no route saw."""
     page = {kind: {"schema": {"type": "string"}} for kind in (HTML, *((STYLE,) if path.endswith(".css") else ()))}
     either = page | _json("OperationOutcome")
-    answers = {status: _answer(said, either) for status, said in PAGE_STATUSES.items()}
+    answers = {status: _answer(words, either) for status, words in PAGE_STATUSES.items()}
     answers["303"] = {"description": "To the next page."}
-    found = {m: _open("SMART app", name, words, answers, (405,)) for place, m, name, words in PAGES if place == path}
-    for method, operation in found.items():
+    operations = {
+        m: _open("SMART app", name, words, answers, (405,)) for place, m, name, words in PAGES if place == path
+    }
+    for method, operation in operations.items():
         if method == "post":
             operation["requestBody"] = {"required": True, "content": {FORM: {"schema": ref("PageForm")}}}
     if path in ASKED:
-        found["get"]["parameters"] = [_in_query(name, words) for name, words in ASKED[path].items()]
-    named = [{"$ref": f"#/components/parameters/{p}"} for p in ("launch", "form", "submission") if f"{{{p}}}" in path]
-    return found | ({"parameters": named} if named else {})
+        operations["get"]["parameters"] = [_in_query(name, words) for name, words in ASKED[path].items()]
+    parameters = [
+        {"$ref": f"#/components/parameters/{p}"} for p in ("launch", "form", "submission") if f"{{{p}}}" in path
+    ]
+    return operations | ({"parameters": parameters} if parameters else {})
 
 
 def _json(name: str, example: object = None) -> Schema:
@@ -284,11 +288,11 @@ def _cached(tag: str, name: str, summary: str, content: Schema, statuses: tuple[
         "200": _answer("Cacheable, without patient data.", content, ETag=tagged),
         "304": {"description": "As it was.", "headers": {"ETag": tagged}},
     }
-    found = _open(tag, name, summary, answers, statuses)
-    return found | {"parameters": [{"$ref": "#/components/parameters/If-None-Match"}]}
+    operation = _open(tag, name, summary, answers, statuses)
+    return operation | {"parameters": [{"$ref": "#/components/parameters/If-None-Match"}]}
 
 
-def _called(name: str, summary: str, body: tuple[str, object], good: Schema, statuses: tuple[int, ...]) -> Schema:
+def _called(name: str, summary: str, body: tuple[str, object], success: Schema, statuses: tuple[int, ...]) -> Schema:
     schema, example = body
     return {
         "operationId": name,
@@ -300,7 +304,7 @@ def _called(name: str, summary: str, body: tuple[str, object], good: Schema, sta
             "required": True,
             "content": {kind: {"schema": ref(schema), "example": example} for kind in JSON_TYPES},
         },
-        "responses": {"200": good} | _refusals(statuses),
+        "responses": {"200": success} | _refusals(statuses),
     }
 
 

@@ -33,17 +33,19 @@ Schema = dict[str, Any]
 
 def schemas() -> Schema:
     """All schemas, by name."""
-    _, found = msgspec.json.schema_components([HookRequest, CardsResponse, FeedbackItem], ref_template=HOME + "{name}")
+    _, components = msgspec.json.schema_components(
+        [HookRequest, CardsResponse, FeedbackItem], ref_template=HOME + "{name}"
+    )
     for name, members in NARROWED.items():
         for member, words in members.items():
-            found[name]["properties"][member] |= words
-    found["Context"]["required"] = ["userId", "patientId"]
-    found["Context"]["properties"] |= CONTEXT
-    for name, said in DESCRIPTIONS.items():
-        found[name]["description"] = said
+            components[name]["properties"][member] |= words
+    components["Context"]["required"] = ["userId", "patientId"]
+    components["Context"]["properties"] |= CONTEXT
+    for name, description in DESCRIPTIONS.items():
+        components[name]["description"] = description
     for name, rule in RULES.items():
-        found[name] |= rule
-    return found | WRITTEN
+        components[name] |= rule
+    return components | WRITTEN
 
 
 NOT_DOTS: Schema = {"not": {"enum": [".", ".."]}}
@@ -63,8 +65,8 @@ def _nullable(**schema: object) -> Schema:
 
 
 def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None, words: str = "") -> Schema:
-    found = {"type": "object", "properties": required | (optional or {}), "required": [*required]}
-    return found | ({"description": words} if words else {})
+    schema = {"type": "object", "properties": required | (optional or {}), "required": [*required]}
+    return schema | ({"description": words} if words else {})
 
 
 def ref(name: str) -> Schema:

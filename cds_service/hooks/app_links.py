@@ -49,20 +49,20 @@ def with_app_links(
 
 
 def _linked(card: Card, url: str, site: str, patient: str, until: int, key: DataKey) -> Card:
-    said = _Reference(card=card.uuid, topic=card.source.topic.code, site=site, patient=patient, until=until)
-    link = Link(label=LABEL, url=url, type="smart", app_context=_signer(key).dumps(msgspec.to_builtins(said)))
+    reference = _Reference(card=card.uuid, topic=card.source.topic.code, site=site, patient=patient, until=until)
+    link = Link(label=LABEL, url=url, type="smart", app_context=_signer(key).dumps(msgspec.to_builtins(reference)))
     return msgspec.structs.replace(card, links=[link, *([] if card.links is UNSET else card.links)])
 
 
 def topic_of(app_context: str, site: str, patient_id: str, key: DataKey, now: datetime) -> str | None:
     """The topic of the card that a launch came from; None when it is not ours, of another patient, or too old."""
     try:
-        said = msgspec.convert(_signer(key).loads(app_context), _Reference)
+        reference = msgspec.convert(_signer(key).loads(app_context), _Reference)
     except (BadData, msgspec.ValidationError):
         return None
-    ours = said.site == site and said.patient == key.pseudonym(site, patient_id)
-    known = said.topic in {topic.value for topic in Topic}
-    return said.topic if ours and known and said.until >= now.timestamp() else None
+    ours = reference.site == site and reference.patient == key.pseudonym(site, patient_id)
+    known = reference.topic in {topic.value for topic in Topic}
+    return reference.topic if ours and known and reference.until >= now.timestamp() else None
 
 
 def _signer(key: DataKey) -> URLSafeSerializer:

@@ -110,8 +110,8 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
     """Writes the record to the store, or to the log when the store fails, so that it is not lost."""
     event = record.event
     fields = asdict(event)
-    shown = {name: value for name, value in fields.items() if name not in PSEUDONYMS}
-    log.info(json.dumps({"event": "hook-answered", "cards": len(record.cards), **shown}))
+    logged = {name: value for name, value in fields.items() if name not in PSEUDONYMS}
+    log.info(json.dumps({"event": "hook-answered", "cards": len(record.cards), **logged}))
     rows = [
         CardRow(
             uuid=card.uuid,

@@ -123,7 +123,7 @@ def refuse_silence(assessment: Assessment, say: Language) -> None:
     """
     chart = assessment.chart
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
-    lost = [u for u in chart.lacking if u.what != ChartPart.CONSENTS]
-    if lost and not chart.deceased and not others and not assessment.prompting():
-        missing = "; ".join(f"{u.what}: {gap_words(u.reason, say)}" for u in lost)
+    gaps = [u for u in chart.lacking if u.what != ChartPart.CONSENTS]
+    if gaps and not chart.deceased and not others and not assessment.prompting():
+        missing = "; ".join(f"{u.what}: {gap_words(u.reason, say)}" for u in gaps)
         raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")

@@ -97,7 +97,7 @@ def service_of(hook: str) -> Service | None:
 
 def known_service(identifier: str) -> Service:
     """The service of that id. Raises UnknownService."""
-    found = next((s for s in SERVICES if s.id == identifier), None)
-    if found is None:
+    service = next((s for s in SERVICES if s.id == identifier), None)
+    if service is None:
         raise UnknownService("there is no service of this id; the services are listed at /cds-services")
-    return found
+    return service

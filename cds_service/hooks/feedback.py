@@ -51,8 +51,8 @@ class FeedbackOverride(msgspec.Struct, rename="camel"):
     @property
     def coded(self) -> FeedbackReason | None:
         """The coded reason, wherever it stands; None without a code."""
-        found = self.reason or FeedbackReason(code=self.code, system=self.system)
-        return found if found.code else None
+        reason = self.reason or FeedbackReason(code=self.code, system=self.system)
+        return reason if reason.code else None
 
 
 class AcceptedSuggestion(msgspec.Struct):
@@ -92,17 +92,17 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
 
     @blueprint.post("/cds-services/<identifier>/feedback", strict_slashes=False)
     def report(identifier: str) -> Response:
-        offered = known_service(identifier)
+        service = known_service(identifier)
         config = runtime.config()
         with slots.hold(config.limits.concurrent_calls):
             client = authenticate(runtime, config, request, runtime.now())
             items = feedback_items(json_body(request, config.body_bytes))
-            rows = [row(item, client.sites, offered.id, runtime.key) for item in items]
-            new, known = runtime.store.write_feedback(runtime.now(), client.sites, offered.id, rows)
+            rows = [row(item, client.sites, service.id, runtime.key) for item in items]
+            new, known = runtime.store.write_feedback(runtime.now(), client.sites, service.id, rows)
         counts = {"items": len(items), "new": new, "known_cards": known}
-        log.info(json.dumps({"event": "feedback", "service": offered.id, "sites": client.sites, **counts}))
+        log.info(json.dumps({"event": "feedback", "service": service.id, "sites": client.sites, **counts}))
         for item in items:
-            metrics.FEEDBACK.labels(offered.id, item.outcome).inc()
+            metrics.FEEDBACK.labels(service.id, item.outcome).inc()
         return json_response({"received": len(items), "stored": new})
 
     return blueprint
@@ -123,9 +123,9 @@ def feedback_items(body: bytes) -> list[FeedbackItem]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             faults.append(f"feedback[{number}]: expected a JSON object")
             continue
-        found = _faults(item)
-        faults += [f"feedback[{number}].{fault}" for fault in found]
-        if not found:
+        item_faults = _faults(item)
+        faults += [f"feedback[{number}].{fault}" for fault in item_faults]
+        if not item_faults:
             items.append(item)
     if faults:
         raise BadRequest("; ".join(faults[:20]) + ". Nothing of this body was stored")
@@ -149,28 +149,28 @@ def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:
 
 
 def _faults(item: FeedbackItem) -> list[str]:
-    found = []
+    faults = []
     if not _storable(item.card.lower()):
-        found.append("card: expected the uuid of a card")
+        faults.append("card: expected the uuid of a card")
     if item.outcome not in OUTCOMES:
-        found.append(f"outcome: expected one of {', '.join(OUTCOMES)}")
+        faults.append(f"outcome: expected one of {', '.join(OUTCOMES)}")
     if _moment(item.outcome_timestamp) is None:
-        found.append("outcomeTimestamp: expected a date and time with its zone, for example 2026-11-23T15:04:05Z")
+        faults.append("outcomeTimestamp: expected a date and time with its zone, for example 2026-11-23T15:04:05Z")
     if item.outcome == "accepted" and not item.accepted_suggestions:
-        found.append("acceptedSuggestions: required with outcome accepted; found none")
+        faults.append("acceptedSuggestions: required with outcome accepted; found none")
     if any(not _storable(s.id) for s in item.accepted_suggestions or ()):
-        found.append("acceptedSuggestions: expected the uuid of a suggestion in id")
+        faults.append("acceptedSuggestions: expected the uuid of a suggestion in id")
     why = item.override_reason
     if why is not None:
         reason = why.coded
         if reason is None and not why.user_comment:
-            found.append("overrideReason: expected reason with a code, or userComment; found neither")
-        given = (reason.code, reason.system) if reason else ()
-        if any(text and not _storable(text) for text in given):
-            found.append(f"overrideReason.reason: expected at most {MOST_CODE} printable characters")
+            faults.append("overrideReason: expected reason with a code, or userComment; found neither")
+        coded = (reason.code, reason.system) if reason else ()
+        if any(text and not _storable(text) for text in coded):
+            faults.append(f"overrideReason.reason: expected at most {MOST_CODE} printable characters")
         if len(why.user_comment or "") > MOST_COMMENT:
-            found.append(f"overrideReason.userComment: expected at most {MOST_COMMENT} characters")
-    return found
+            faults.append(f"overrideReason.userComment: expected at most {MOST_COMMENT} characters")
+    return faults
 
 
 def _storable(text: str) -> bool:
@@ -198,9 +198,9 @@ def row(item: FeedbackItem, sites: tuple[str, ...], service: str, key: DataKey) 
     comment = why.user_comment if why else None
     code, system = (reason.code, reason.system) if reason else (None, None)
     card = item.card.lower()
-    whole = [sites, service, card, item.outcome, item.outcome_timestamp, sorted(suggestions), code, system, comment]
+    content = [sites, service, card, item.outcome, item.outcome_timestamp, sorted(suggestions), code, system, comment]
     return FeedbackRow(
-        digest=key.pseudonym("feedback", json.dumps(whole)),
+        digest=key.pseudonym("feedback", json.dumps(content)),
         card=card,
         outcome=item.outcome,
         outcome_at=re.sub(r"(\.\d{9})\d+", r"\1", item.outcome_timestamp),

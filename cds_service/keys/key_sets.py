@@ -107,13 +107,13 @@ def usable(document: object) -> tuple[VerificationKey, ...]:
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
         raise KeyUnusable("expected a JWK Set: an object with an array keys")
-    found = []
+    keys_found = []
     for jwk in keys:
         try:
-            found.append(verification_key(jwk if isinstance(jwk, dict) else {}))
+            keys_found.append(verification_key(jwk if isinstance(jwk, dict) else {}))
         except KeyUnusable:
             continue
-    return tuple(found)
+    return tuple(keys_found)
 
 
 @dataclass(slots=True)
@@ -171,19 +171,19 @@ class KeySets:
 def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
     """The set at a URL and how many seconds it is fresh."""
     deadline = time.monotonic() + TIMEOUT_S
-    asked = {"Accept": "application/json, application/jwk-set+json"}
+    headers = {"Accept": "application/json, application/jwk-set+json"}
     with (
         watched_session(deadline) as session,
-        session.get(url, headers=asked, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as found,
+        session.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as answer,
     ):
-        if found.status_code != requests.codes.ok:
-            raise KeyUnusable(f"expected status 200; found {found.status_code}")
+        if answer.status_code != requests.codes.ok:
+            raise KeyUnusable(f"expected status 200; found {answer.status_code}")
         body = b""
-        for part in found.iter_content(16 * 1024):
+        for part in answer.iter_content(16 * 1024):
             body += part
             if len(body) > MOST_BYTES:
                 raise KeyUnusable("expected a small set")
-        fresh = re.search(r"\bmax-age=(\d{1,9})\b", found.headers.get("Cache-Control", ""))
+        fresh = re.search(r"\bmax-age=(\d{1,9})\b", answer.headers.get("Cache-Control", ""))
     if time.monotonic() >= deadline:
         raise KeyUnusable("expected the set within two seconds")
     seconds = int(fresh[1]) if fresh else FRESH_S

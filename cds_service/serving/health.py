@@ -28,8 +28,8 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
     @blueprint.get("/health/ready")
     def ready() -> Response:
         checks = {"store": _store(runtime), "models": _models(runtime), "configuration": _configuration(runtime)}
-        good = all(found == OK for found in checks.values())
-        return json_response({"status": "ready" if good else "not-ready", "checks": checks}, 200 if good else 503)
+        ready = all(result == OK for result in checks.values())
+        return json_response({"status": "ready" if ready else "not-ready", "checks": checks}, 200 if ready else 503)
 
     @blueprint.get("/metrics")
     def counters() -> Response:

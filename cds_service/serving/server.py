@@ -55,11 +55,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn's log without what it could not read: a line that is no header may hold a token."""
 
-    def warning(self, msg: str, *args: object, **wanted: Any) -> None:  # noqa: ANN401  # as gunicorn's own
+    def warning(self, msg: str, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  # as gunicorn's own
         """As it is, but for the line about a request that is no HTTP."""
         if msg.startswith(UNREADABLE):
             msg = f"{UNREADABLE}{msg[len(UNREADABLE) :].partition(': ')[0]}"
-        super().warning(msg, *args, **wanted)
+        super().warning(msg, *args, **kwargs)
 
 
 def refuse(sock: Any, status: int, reason: str, _said: str) -> None:  # noqa: ANN401  # as gunicorn calls its own
@@ -83,7 +83,7 @@ def refuse(sock: Any, status: int, reason: str, _said: str) -> None:  # noqa: AN
 
 def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[str, Any]:
     """Gunicorn's settings: threads, times, whose X-Forwarded-Proto is believed, TLS."""
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
         "worker_class": Worker,
@@ -106,8 +106,8 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "control_socket_disable": True,
     }
     if config.tls is not None:
-        found |= {"certfile": str(config.tls.certificate), "keyfile": str(config.tls.key)}
-    return found
+        values |= {"certfile": str(config.tls.certificate), "keyfile": str(config.tls.key)}
+    return values
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types

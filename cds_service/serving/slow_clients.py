@@ -43,9 +43,9 @@ class SlowClients:
     def body_follows(self) -> None:
         """This thread has the head."""
         with self._lock:
-            found = self._due.get(threading.get_ident())
-            if found:
-                self._due[threading.get_ident()] = (found[0], time.monotonic() + BODY_S)
+            due = self._due.get(threading.get_ident())
+            if due:
+                self._due[threading.get_ident()] = (due[0], time.monotonic() + BODY_S)
 
     def end(self) -> None:
         """This thread has read what it wanted."""

@@ -122,22 +122,22 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
 
     address: that of the listening socket, which stands in for it in development.
     """
-    given = raw.public_url
-    if given is None:
+    url = raw.public_url
+    if url is None:
         if raw.mode == "production" and required:
             problems.append(
                 f'{path}: public_url: required; the https address clients call, for example "https://cds.example" '
                 '(or mode = "development" on this machine)'
             )
         return address
-    parts = url_parts(given)
-    local = raw.mode == "development" and is_loopback(given)
-    if not (is_plain(given) and is_base(given)) or parts is None or not (parts.scheme == "https" or local):
+    parts = url_parts(url)
+    local = raw.mode == "development" and is_loopback(url)
+    if not (is_plain(url) and is_base(url)) or parts is None or not (parts.scheme == "https" or local):
         problems.append(
             f"{path}: public_url: expected an https address without query (http on this machine in development); "
-            f"found {given!r}"
+            f"found {url!r}"
         )
-    return given.rstrip("/")
+    return url.rstrip("/")
 
 
 def is_origin(text: str) -> bool:
@@ -150,9 +150,9 @@ def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
     """The origins of browsers that may call: scheme, host and port, no path and no wildcard."""
     problems += [
         f'{path}: cors_origins: expected origins as browsers send them, such as "https://ehr.example": '
-        f"small letters, no path, no *; found {given!r}"
-        for given in raw.cors_origins
-        if not is_origin(given)
+        f"small letters, no path, no *; found {origin!r}"
+        for origin in raw.cors_origins
+        if not is_origin(origin)
     ]
     return tuple(raw.cors_origins)
 
@@ -160,11 +160,11 @@ def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
 def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
     """The URL of the store; a SQLite file is found from the folder of the settings."""
     if isinstance(raw.store, SecretReference):
-        given = secret(path, "store", raw.store, problems) or DEFAULT_STORE
+        text = secret(path, "store", raw.store, problems) or DEFAULT_STORE
     else:
-        given = raw.store
+        text = raw.store
     try:
-        url = sqlalchemy.engine.make_url(given)
+        url = sqlalchemy.engine.make_url(text)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database")
         return DEFAULT_STORE
@@ -178,7 +178,7 @@ def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
         return url.set(database=str(file)).render_as_string(hide_password=False)
     if backend != "postgresql":
         problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database; found {backend}")
-    return given
+    return text
 
 
 def data_key(path: Path, raw: ServiceFile, url: str, problems: list[str]) -> DataKey | None:
@@ -202,28 +202,28 @@ def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
     """The certificate's files."""
     if raw.tls is None:
         return None
-    found = Tls(certificate=path.parent / raw.tls.certificate, key=path.parent / raw.tls.key)
-    for name, file in (("certificate", found.certificate), ("key", found.key)):
+    files = Tls(certificate=path.parent / raw.tls.certificate, key=path.parent / raw.tls.key)
+    for name, file in (("certificate", files.certificate), ("key", files.key)):
         if not file.is_file():
             problems.append(f"{path}: tls.{name}: expected a PEM file; found none at {file}")
-            return found
+            return files
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(found.certificate, found.key)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         problems.append(f"{path}: tls: expected a certificate and its key in PEM; they cannot be used together")
-    return found
+    return files
 
 
 def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
     """Whose word on the scheme is taken: addresses and networks, never everybody's."""
-    for given in raw.trusted_proxies:
+    for address in raw.trusted_proxies:
         try:
-            network = ipaddress.ip_network(given)
+            network = ipaddress.ip_network(address)
         except ValueError:
             network = None
         if network is None or network.prefixlen == 0:
             problems.append(
-                f"{path}: trusted_proxies: expected addresses or networks such as 10.0.0.0/8; found {given!r}"
+                f"{path}: trusted_proxies: expected addresses or networks such as 10.0.0.0/8; found {address!r}"
             )
     return tuple(raw.trusted_proxies)
 
@@ -234,10 +234,10 @@ def secret(path: Path, key: str, reference: SecretReference, problems: list[str]
         problems.append(f"{path}: {key}: expected either file or env, one of the two")
         return None
     if reference.env is not None:
-        found = os.environ.get(reference.env)
-        if not found:
+        value = os.environ.get(reference.env)
+        if not value:
             problems.append(f"{path}: {key}: the environment variable {reference.env} is not set")
-        return found or None
+        return value or None
     file = path.parent / (reference.file or "")
     try:
         text = file.read_text(encoding="utf-8").strip()

@@ -85,9 +85,9 @@ def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, deve
             f"{place}: the public sandbox's private key is published, so anybody can sign as it; remove the entry, or "
             "in development set allow_public_sandbox = true in service.toml"
         )
-    given = [name for name in ("jwks_url", "jwks_file", "keys") if getattr(raw, name)]
-    if len(given) != 1:
-        problems.append(f"{place}: expected one of jwks_url, jwks_file, keys; found {', '.join(given) or 'none'}")
+    sources = [name for name in ("jwks_url", "jwks_file", "keys") if getattr(raw, name)]
+    if len(sources) != 1:
+        problems.append(f"{place}: expected one of jwks_url, jwks_file, keys; found {', '.join(sources) or 'none'}")
     if raw.jwks_url is not None and not _is_key_address(raw.jwks_url, development=development):
         problems.append(f"{place}: jwks_url: expected an https address (http on this machine in development only)")
     wrong = sorted(set(raw.algorithms) - set(ALL_ALGORITHMS))

@@ -108,26 +108,26 @@ class LiveConfig:
 def _referred_by(path: Path) -> Iterator[Path]:
     """The files of `{ file = "..." }` in a file of settings; none of one that cannot be read."""
     try:
-        waiting: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
+        values: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError):
         return
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, dict):
-            if isinstance(found.get("file"), str):
-                yield path.parent / found["file"]
-            waiting += found.values()
-        elif isinstance(found, list):
-            waiting += found
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("file"), str):
+                yield path.parent / value["file"]
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
 
 
 def _state(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
     """Name, time and size of each file that is there."""
-    found = []
+    states = []
     for path in paths:
         try:
             stat = path.stat()
         except OSError:
             continue
-        found.append((str(path), stat.st_mtime_ns, stat.st_size))
-    return tuple(found)
+        states.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return tuple(states)

@@ -76,7 +76,7 @@ def registration(
             f"{where}: expected idle_s of {LEAST_IDLE_S} to {MOST_IDLE_S} and absolute_s from idle_s to "
             f"{MOST_ABSOLUTE_S}; found {raw.idle_s} and {raw.absolute_s}"
         )
-    given = _secret(path, where, raw, problems)
+    client_secret = _secret(path, where, raw, problems)
     if len(problems) > before:
         return None
     return Registration(
@@ -85,7 +85,7 @@ def registration(
         client_id=raw.client_id,
         label=raw.label or site,
         authentication=ClientAuthentication(raw.authentication),
-        secret=given,
+        secret=client_secret,
         algorithm=raw.algorithm,
         scopes=None if raw.scopes is None else tuple(raw.scopes),
         write_back=raw.write_back,

@@ -111,8 +111,8 @@ class AppRows:
     def written(self, submission_id: str) -> dict[str, str]:
         """Slot to reference, of what is in the chart already."""
         with self.store.transaction() as connection:
-            found = connection.execute(sa.select(written).where(written.c.submission == submission_id))
-            return {row.slot: row.reference for row in found}
+            rows = connection.execute(sa.select(written).where(written.c.submission == submission_id))
+            return {row.slot: row.reference for row in rows}
 
     def record(self, at: str, event: Mapping[str, object]) -> None:
         """Appends one event; on disk when this returns."""

@@ -126,14 +126,16 @@ class Store:
         new = known = 0
         with self.transaction() as connection:
             for item in items:
-                wanted = sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))
-                found = connection.execute(sa.select(card.c.answer, card.c.topic, card.c.site).where(wanted)).first()
+                same_card = sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))
+                sent_card = connection.execute(
+                    sa.select(card.c.answer, card.c.topic, card.c.site).where(same_card)
+                ).first()
                 values = {
                     "at": at.isoformat(),
-                    "site": found.site if found else sites[0],
+                    "site": sent_card.site if sent_card else sites[0],
                     "service": service,
-                    "answer": found.answer if found else None,
-                    "topic": found.topic if found else None,
+                    "answer": sent_card.answer if sent_card else None,
+                    "topic": sent_card.topic if sent_card else None,
                     "digest": item.digest,
                     "card": item.card,
                     "outcome": item.outcome,
@@ -145,14 +147,14 @@ class Store:
                     "comment": item.comment,
                 }
                 new += self.new(connection, feedback, values)
-                known += found is not None
+                known += sent_card is not None
         return new, known
 
     def rows(self, table: sa.Table) -> list[dict[str, Any]]:
         """Every row of a table, in order of its key."""
         with self.transaction() as connection:
-            found = connection.execute(sa.select(table).order_by(*table.primary_key.columns))
-            return [dict(row) for row in found.mappings()]
+            result = connection.execute(sa.select(table).order_by(*table.primary_key.columns))
+            return [dict(row) for row in result.mappings()]
 
     def close(self) -> None:
         """Gives back all connections."""

@@ -32,9 +32,9 @@ def revision_in(connection: sa.Connection) -> str | None:
 def check(store: Store) -> None:
     """Raises StoreUnavailable unless the database answers and has the tables of this version."""
     store.outage.until = 0.0  # a check must ask the database itself
-    found = revision(store)
-    if found != newest():
-        raise StoreUnavailable(f"its tables are of version {found}, expected {newest()}: run `mhcds db upgrade`")
+    actual = revision(store)
+    if actual != newest():
+        raise StoreUnavailable(f"its tables are of version {actual}, expected {newest()}: run `mhcds db upgrade`")
 
 
 def upgrade(store: Store) -> None:

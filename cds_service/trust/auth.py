@@ -98,8 +98,8 @@ def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) 
 
 
 def _keys_of(entry: Issuer, kid: str, key_sets: KeySets) -> Iterable[VerificationKey]:
-    found = key_sets.keys(entry.jwks_url, kid) if entry.jwks_url else entry.keys
-    return (k for k in found if k.kid == kid and (entry.sandbox or k.thumbprint != SANDBOX_KEY))
+    keys = key_sets.keys(entry.jwks_url, kid) if entry.jwks_url else entry.keys
+    return (k for k in keys if k.kid == kid and (entry.sandbox or k.thumbprint != SANDBOX_KEY))
 
 
 def _verifies(token: str, algorithm: str, keys: Iterable[VerificationKey]) -> bool:
@@ -147,8 +147,8 @@ def check_claims(signed: SignedToken, addresses: tuple[str, ...], now: datetime)
 
 def _fault(entry: Issuer, claims: Mapping[str, Any], addresses: tuple[str, ...], now: float) -> str | None:
     audience = claims.get("aud")
-    named = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(a, str) and a in (*addresses, *entry.audiences) for a in named):
+    audiences = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(a, str) and a in (*addresses, *entry.audiences) for a in audiences):
         return "audience"
     expires, issued, start = _time(claims, "exp"), _time(claims, "iat"), _time(claims, "nbf")
     if expires is None or issued is None or ("nbf" in claims and start is None):
