@@ -110,16 +110,16 @@ def differences(patient: DemoPatient, exchange: Exchange) -> list[str]:
 
 
 def _compare(console: Console, patients: Sequence[DemoPatient], exchanges: dict[str, Exchange]) -> int:
-    found = [line for patient in patients for line in differences(patient, exchanges[patient.id])]
+    differing = [line for patient in patients for line in differences(patient, exchanges[patient.id])]
     cards = sum(len(exchange.cards or ()) for exchange in exchanges.values())
     seconds = sum(exchange.seconds for exchange in exchanges.values())
     console.print()
     console.print(Text(f"{len(patients)} patients asked about, {cards} cards, {seconds:.1f} s of hook calls."))
-    if not found:
+    if not differing:
         console.print(Text("Every patient got the expected cards."))
         return 0
     console.print(Text("Not as the demo expects:", style="bold"))
-    for line in found:
+    for line in differing:
         console.print(Text(f"- {line}"))
     return 1
 
@@ -196,14 +196,14 @@ def addresses_of(ehr: socket.socket, service: socket.socket) -> Addresses:
     """
     host, port = ehr.getsockname()[:2]
     try:
-        found = socket.getaddrinfo("localhost", port, ehr.family, socket.SOCK_STREAM)
+        infos = socket.getaddrinfo("localhost", port, ehr.family, socket.SOCK_STREAM)
     except OSError:
-        found = []
-    named = any(place[0] == host for *_, place in found)
+        infos = []
+    has_name = any(place[0] == host for *_, place in infos)
     return Addresses(
         service=_address(service),
         fhir_base=f"{_address(ehr)}/fhir",
-        page_origin=f"http://localhost:{port}" if named else _address(ehr),
+        page_origin=f"http://localhost:{port}" if has_name else _address(ehr),
     )
 
 

@@ -123,7 +123,7 @@ def meets(resource: Json, name: str, value: str) -> bool:
     """Whether a resource meets one search parameter. Raises SearchError for a date that cannot be read."""
     if name in ("patient", "subject"):
         # A Patient has no such parameter, and one that is not known is ignored.
-        owners = {f"Patient/{wanted.removeprefix('Patient/')}" for wanted in value.split(",")}
+        owners = {f"Patient/{part.removeprefix('Patient/')}" for part in value.split(",")}
         return resource["resourceType"] == "Patient" or owner(resource) in owners
     if name == "_id":
         return resource["id"] in value.split(",")
@@ -131,12 +131,12 @@ def meets(resource: Json, name: str, value: str) -> bool:
     if element is None:
         return True
     if name in DATES:
-        return any(_in_time(resource.get(element), wanted) for wanted in value.split(","))
+        return any(_in_time(resource.get(element), part) for part in value.split(","))
     if name == "questionnaire":
         canonical = str(resource.get(element, ""))
-        return any(wanted in (canonical, canonical.partition("|")[0]) for wanted in value.split(","))
+        return any(part in (canonical, canonical.partition("|")[0]) for part in value.split(","))
     tokens = _tokens(resource.get(element))
-    return any(_token_meets(tokens, wanted) for wanted in value.split(","))
+    return any(_token_meets(tokens, part) for part in value.split(","))
 
 
 def _tokens(element: object) -> set[tuple[str, str]]:
@@ -152,8 +152,8 @@ def _tokens(element: object) -> set[tuple[str, str]]:
     return {(element.get("system", ""), element.get("code") or element.get("value") or "")}
 
 
-def _token_meets(tokens: set[tuple[str, str]], wanted: str) -> bool:
-    system, bar, code = wanted.rpartition("|")
+def _token_meets(tokens: set[tuple[str, str]], value: str) -> bool:
+    system, bar, code = value.rpartition("|")
     if not bar:
         return any(code == held for _, held in tokens)
     return any(system == held_system and code in ("", held) for held_system, held in tokens)
@@ -165,18 +165,18 @@ def _date_text(element: object) -> str | None:
     return element if isinstance(element, str) else None
 
 
-def _in_time(element: object, wanted: str) -> bool:
+def _in_time(element: object, value: str) -> bool:
     text = _date_text(element)
     if text is None:
         return False
-    prefix, plain = (wanted[:2], wanted[2:]) if wanted[:2].isalpha() else ("eq", wanted)
-    recorded, asked = interval(text), interval(plain)
+    prefix, plain = (value[:2], value[2:]) if value[:2].isalpha() else ("eq", value)
+    recorded, searched = interval(text), interval(plain)
     tests = {
-        "eq": asked.start <= recorded.start and recorded.end <= asked.end,
-        "ge": recorded.end > asked.start,
-        "gt": recorded.end > asked.end,
-        "le": recorded.start < asked.end,
-        "lt": recorded.start < asked.start,
+        "eq": searched.start <= recorded.start and recorded.end <= searched.end,
+        "ge": recorded.end > searched.start,
+        "gt": recorded.end > searched.end,
+        "le": recorded.start < searched.end,
+        "lt": recorded.start < searched.start,
     }
     if prefix not in tests:
         raise SearchError(f"expected a date with eq, ge, gt, le or lt; found the prefix {prefix}")

@@ -138,11 +138,11 @@ class Clients:
         keys = client.keys
         if client.keys_url is not None:
             keys = _fetched(client.keys_url)
-        found = [key for key in (keys or {}).get("keys", ()) if isinstance(key, dict) and key.get("kid") == kid]
-        if len(found) != 1:
+        matching = [key for key in (keys or {}).get("keys", ()) if isinstance(key, dict) and key.get("kid") == kid]
+        if len(matching) != 1:
             raise _refused("The client's key set has no such key.")
         try:
-            return jwt.PyJWK(found[0])
+            return jwt.PyJWK(matching[0])
         except jwt.PyJWTError as error:
             raise _refused("The client's key cannot be read.") from error
 

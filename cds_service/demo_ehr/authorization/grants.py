@@ -86,7 +86,7 @@ class Grants:
             self._codes[code] = _Code(grant=grant, redirect_uri=redirect_uri, challenge=challenge, expires=expires)
         return code
 
-    def exchanged(self, code: str, client_id: str, redirect_uri: str, verifier: str) -> Grant:
+    def exchange_code(self, code: str, client_id: str, redirect_uri: str, verifier: str) -> Grant:
         """The grant of a code, which is used up by the attempt.
 
         Raises OAuthError `invalid_grant`. A code that comes a second time ends what its first use gave
@@ -124,7 +124,7 @@ class Grants:
             self._refresh[token] = (grant, False)
         return token
 
-    def refreshed(self, token: str, client_id: str, wanted: tuple[str, ...]) -> Grant:
+    def refresh(self, token: str, client_id: str, requested: tuple[str, ...]) -> Grant:
         """The grant of a refresh token, which is used up. `wanted`: scopes that must be among those granted.
 
         Raises OAuthError `invalid_grant` or `invalid_scope`. A token that comes a second time was stolen or kept: it
@@ -137,7 +137,7 @@ class Grants:
             if used:
                 self._ended.add(grant)
                 raise OAuthError("invalid_grant", "This refresh token was used before; the grant is revoked.")
-            if not set(wanted) <= set(grant.scopes):
+            if not set(requested) <= set(grant.scopes):
                 raise OAuthError("invalid_scope", "Expected scopes that were granted before.")
             self._refresh[token] = (grant, True)
             return grant
@@ -146,8 +146,8 @@ class Grants:
         """The grant of an access token and the scopes of the token; None when it is unknown, expired or revoked."""
         with self._lock:
             kept = self._access.get(token)
-            good = kept is not None and kept[1] > self._now() and kept[0] not in self._ended
-        return (kept[0], kept[2]) if kept and good else None
+            is_valid = kept is not None and kept[1] > self._now() and kept[0] not in self._ended
+        return (kept[0], kept[2]) if kept and is_valid else None
 
     def revoke(self, token: str, client_id: str) -> None:
         """Ends a token; a refresh token ends its grant. One that is unknown is ended already (RFC 7009, 2.2)."""

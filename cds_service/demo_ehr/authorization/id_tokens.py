@@ -47,5 +47,5 @@ def new_key(algorithm: str = "RS256") -> ServerKey:
 
 def claims(*, issuer: str, subject: str, client_id: str, now: int, nonce: str | None, fhir_user: str | None) -> Json:
     """What the ID token says. `now` is in seconds since 1970; `fhir_user` is the absolute URL of the clinician."""
-    said: Json = {"iss": issuer, "sub": subject, "aud": client_id, "iat": now, "exp": now + LIFE_S}
-    return said | ({"nonce": nonce} if nonce else {}) | ({"fhirUser": fhir_user} if fhir_user else {})
+    members: Json = {"iss": issuer, "sub": subject, "aud": client_id, "iat": now, "exp": now + LIFE_S}
+    return members | ({"nonce": nonce} if nonce else {}) | ({"fhirUser": fhir_user} if fhir_user else {})

@@ -43,7 +43,7 @@ STYLE: Json = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AuthorizationRequest:
     """A checked authorization request. `choosing`: the user has to choose a patient first."""
 
     client: Client
@@ -61,23 +61,23 @@ class Asked:
 def create_blueprint(server: AuthorizationServer) -> Blueprint:
     """All routes of the authorization server, those of `token_endpoint` among them."""
     blueprint = Blueprint("authorization", __name__, template_folder="../templates")
-    waiting = _Waiting()
-    blueprint.before_request(lambda: _only_by_our_name(server))
+    pending = _PendingChoices()
+    blueprint.before_request(lambda: _check_host(server))
     token_endpoint.add_routes(blueprint, server)
     _add_published(blueprint, server)
 
     @blueprint.route("/authorize", methods=["GET", "POST"])
     def authorize() -> BaseResponse:
-        return _authorize(server, waiting, request.form if request.method == "POST" else request.args)
+        return _authorize(server, pending, request.form if request.method == "POST" else request.args)
 
     @blueprint.post("/authorize/patient")
     def choose() -> BaseResponse:
-        return _chosen(server, waiting.take(request.form.get("request", "")), request.form)
+        return _choose_patient(server, pending.take(request.form.get("request", "")), request.form)
 
     return blueprint
 
 
-def _only_by_our_name(server: AuthorizationServer) -> None:
+def _check_host(server: AuthorizationServer) -> None:
     """No other site's page may reach this server by a name of its own."""
     if request.host != urlsplit(server.issuer).netloc:
         abort(403)
@@ -103,125 +103,138 @@ def _add_published(blueprint: Blueprint, server: AuthorizationServer) -> None:
         return _public(STYLE)
 
 
-def _authorize(server: AuthorizationServer, waiting: _Waiting, given: MultiDict[str, str]) -> BaseResponse:
-    client = server.clients.known(_single(given, "client_id"))
-    redirect_uri = _single(given, "redirect_uri")
+def _authorize(server: AuthorizationServer, pending: _PendingChoices, params: MultiDict[str, str]) -> BaseResponse:
+    client = server.clients.known(_single(params, "client_id"))
+    redirect_uri = _single(params, "redirect_uri")
     if client is None or redirect_uri not in client.redirect_uris:
         return _page(server, "refused", 400)
     try:
-        asked = checked(server, client, redirect_uri, given)
+        auth = check_request(server, client, redirect_uri, params)
     except OAuthError as error:
-        return _failed(server, redirect_uri, _single(given, "state"), error)
-    if asked.choosing:
-        return _page(server, "choose", asked=asked, waiting=waiting.put(asked), choices=server.choices)
-    return _granted(server, asked, asked.patient, asked.encounter)
+        return _redirect_error(server, redirect_uri, _single(params, "state"), error)
+    if auth.choosing:
+        return _page(server, "choose", auth=auth, pending=pending.put(auth), choices=server.choices)
+    return _issue_code(server, auth, auth.patient, auth.encounter)
 
 
-def _chosen(server: AuthorizationServer, asked: Asked | None, form: MultiDict[str, str]) -> BaseResponse:
-    if asked is None:
+def _choose_patient(
+    server: AuthorizationServer, auth: AuthorizationRequest | None, form: MultiDict[str, str]
+) -> BaseResponse:
+    if auth is None:
         return _page(server, "refused", 400)
     patient = form.get("patient", "")
     if patient not in {choice.patient for choice in server.choices}:
-        return _failed(server, asked.redirect_uri, asked.state, OAuthError("access_denied", "No patient was chosen."))
-    encounter = server.visit(patient) if "launch/encounter" in asked.scopes else None
-    return _granted(server, asked, patient, encounter)
+        return _redirect_error(
+            server,
+            auth.redirect_uri,
+            auth.state,
+            OAuthError("access_denied", "No patient was chosen."),
+        )
+    encounter = server.visit(patient) if "launch/encounter" in auth.scopes else None
+    return _issue_code(server, auth, patient, encounter)
 
 
-class _Waiting:
+class _PendingChoices:
     """Requests whose patient is being chosen, by a handle that only that page knows."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, Asked] = {}
+        self._pending: dict[str, AuthorizationRequest] = {}
         self._lock = threading.Lock()
 
-    def put(self, asked: Asked) -> str:
+    def put(self, auth: AuthorizationRequest) -> str:
         handle = secrets.token_urlsafe(24)
         with self._lock:
-            self._asked[handle] = asked
-            while len(self._asked) > MOST_WAITING:
-                del self._asked[next(iter(self._asked))]
+            self._pending[handle] = auth
+            while len(self._pending) > MOST_WAITING:
+                del self._pending[next(iter(self._pending))]
         return handle
 
-    def take(self, handle: str) -> Asked | None:
+    def take(self, handle: str) -> AuthorizationRequest | None:
         with self._lock:
-            return self._asked.pop(handle, None)
+            return self._pending.pop(handle, None)
 
 
-def checked(server: AuthorizationServer, client: Client, redirect_uri: str, given: MultiDict[str, str]) -> Asked:
+def check_request(
+    server: AuthorizationServer, client: Client, redirect_uri: str, params: MultiDict[str, str]
+) -> AuthorizationRequest:
     """The request, with everything in it looked at. Raises OAuthError with the code that goes back to the app."""
     if server.behaviour.refuse:
         raise OAuthError(server.behaviour.refuse, "Refused as this run was told to.")
-    repeated = sorted(name for name in given if len(given.getlist(name)) > 1)
+    repeated = sorted(name for name in params if len(params.getlist(name)) > 1)
     if repeated:
         raise OAuthError("invalid_request", f"Sent more than once: {', '.join(repeated)[:100]}.")
-    if given.get("response_type") != "code":
+    if params.get("response_type") != "code":
         raise OAuthError("unsupported_response_type", "Expected response_type=code.")
-    if not given.get("state"):
+    if not params.get("state"):
         raise OAuthError("invalid_request", "Expected a state.")
-    if given.get("aud") != server.fhir_base:
+    if params.get("aud") != server.fhir_base:
         raise OAuthError("invalid_request", "Expected aud to be the FHIR base, character by character.")
-    challenge = given.get("code_challenge", "")
-    if given.get("code_challenge_method") != "S256" or not CHALLENGE.fullmatch(challenge):
+    challenge = params.get("code_challenge", "")
+    if params.get("code_challenge_method") != "S256" or not CHALLENGE.fullmatch(challenge):
         raise OAuthError("invalid_request", "Expected a code_challenge with the method S256.")
-    wanted = tuple(dict.fromkeys(given.get("scope", "").split()))
-    launch = server.grants.launch(given["launch"], client.client_id) if "launch" in given else None
-    _check_context(wanted, with_handle="launch" in given, known=launch is not None)
-    granted = tuple(s for s in wanted if supported(s) and server.behaviour.granted(s))
+    requested = tuple(dict.fromkeys(params.get("scope", "").split()))
+    launch = server.grants.launch(params["launch"], client.client_id) if "launch" in params else None
+    _check_context(requested, with_handle="launch" in params, known=launch is not None)
+    granted = tuple(s for s in requested if supported(s) and server.behaviour.granted(s))
     if not granted:
         raise OAuthError("invalid_scope", "None of these scopes can be granted.")
-    return Asked(
+    return AuthorizationRequest(
         client=client,
         redirect_uri=redirect_uri,
-        state=given["state"],
+        state=params["state"],
         scopes=tuple(written(scope, server.behaviour.syntax) for scope in granted),
         challenge=challenge,
-        nonce=given.get("nonce"),
+        nonce=params.get("nonce"),
         patient=launch.patient if launch else None,
         encounter=launch.encounter if launch else None,
         app_context=launch.app_context if launch else None,
-        choosing=launch is None and "launch/patient" in wanted,
+        choosing=launch is None and "launch/patient" in requested,
     )
 
 
-def _check_context(wanted: tuple[str, ...], *, with_handle: bool, known: bool) -> None:
+def _check_context(requested: tuple[str, ...], *, with_handle: bool, known: bool) -> None:
     """Scopes and launch must fit: `launch` goes with a handle, and a chart needs a patient."""
     if with_handle and not known:
         raise OAuthError("invalid_request", "This launch is unknown or has expired.")
-    if with_handle != ("launch" in wanted):
+    if with_handle != ("launch" in requested):
         raise OAuthError("invalid_request", "Expected the scope launch together with the parameter launch.")
-    of_a_patient = any(scope.level == "patient" for text in wanted if (scope := scope_of(text)))
-    if of_a_patient and not with_handle and "launch/patient" not in wanted:
+    of_a_patient = any(scope.level == "patient" for text in requested if (scope := scope_of(text)))
+    if of_a_patient and not with_handle and "launch/patient" not in requested:
         raise OAuthError("invalid_scope", "Expected launch/patient, since no patient is open.")
 
 
-def _granted(server: AuthorizationServer, asked: Asked, patient: str | None, encounter: str | None) -> BaseResponse:
+def _issue_code(
+    server: AuthorizationServer, auth: AuthorizationRequest, patient: str | None, encounter: str | None
+) -> BaseResponse:
     grant = Grant(
-        client_id=asked.client.client_id,
-        scopes=asked.scopes,
+        client_id=auth.client.client_id,
+        scopes=auth.scopes,
         patient=patient,
         encounter=encounter,
-        app_context=asked.app_context,
-        nonce=asked.nonce,
+        app_context=auth.app_context,
+        nonce=auth.nonce,
     )
-    code = server.grants.new_code(grant, asked.redirect_uri, asked.challenge, server.behaviour.code_life_s)
-    return _back(server, asked.redirect_uri, {"code": code, "state": asked.state, "iss": server.issuer})
+    code = server.grants.new_code(grant, auth.redirect_uri, auth.challenge, server.behaviour.code_life_s)
+    return _redirect_back(server, auth.redirect_uri, {"code": code, "state": auth.state, "iss": server.issuer})
 
 
-def _failed(server: AuthorizationServer, redirect_uri: str, state: str | None, error: OAuthError) -> BaseResponse:
-    said = {"error": error.code, "error_description": error.description, "iss": server.issuer}
-    return _back(server, redirect_uri, said | ({"state": state} if state else {}))
+def _redirect_error(
+    server: AuthorizationServer, redirect_uri: str, state: str | None, error: OAuthError
+) -> BaseResponse:
+    members = {"error": error.code, "error_description": error.description, "iss": server.issuer}
+    return _redirect_back(server, redirect_uri, members | ({"state": state} if state else {}))
 
 
-def _back(server: AuthorizationServer, redirect_uri: str, members: dict[str, str]) -> BaseResponse:
+def _redirect_back(server: AuthorizationServer, redirect_uri: str, members: dict[str, str]) -> BaseResponse:
     parts = urlsplit(redirect_uri)
     query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *members.items()])
     return _protected(server, redirect(urlunsplit(parts._replace(query=query)), code=303))
 
 
-def _page(server: AuthorizationServer, name: str, status: int = 200, **shown: Any) -> BaseResponse:  # noqa: ANN401  # values of a template
-    answer = Response(render_template(f"demo_ehr/{name}.html", **shown), status=status)
-    asked = shown.get("asked")
-    return _protected(server, answer, (urlsplit(asked.redirect_uri),) if asked else ())
+def _page(server: AuthorizationServer, name: str, status: int = 200, **context: Any) -> BaseResponse:  # noqa: ANN401  # values of a template
+    answer = Response(render_template(f"demo_ehr/{name}.html", **context), status=status)
+    auth = context.get("auth")
+    return _protected(server, answer, (urlsplit(auth.redirect_uri),) if auth else ())
 
 
 def _protected(server: AuthorizationServer, answer: BaseResponse, targets: tuple[Any, ...] = ()) -> BaseResponse:
@@ -244,6 +257,6 @@ def _public(body: Json) -> Response:
     return answer
 
 
-def _single(given: MultiDict[str, str], name: str) -> str | None:
-    values = given.getlist(name)
+def _single(params: MultiDict[str, str], name: str) -> str | None:
+    values = params.getlist(name)
     return values[0] if len(values) == 1 else None

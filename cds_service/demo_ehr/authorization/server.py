@@ -92,10 +92,10 @@ class AuthorizationServer:
 
     def access(self, token: str) -> GrantedAccess | None:
         """What the bearer of an access token may do; None for a token that is unknown, expired or revoked."""
-        found = self.grants.access(token)
-        if found is None:
+        access = self.grants.access(token)
+        if access is None:
             return None
-        grant, scopes = found
+        grant, scopes = access
         return GrantedAccess(patient=grant.patient, user=self.user, scopes=scopes)
 
     def metadata(self) -> Json:
@@ -129,20 +129,20 @@ class AuthorizationServer:
 
     def id_token(self, grant: Grant) -> str:
         """The signed ID token of a grant."""
-        named = {"fhirUser", "profile"} & set(grant.scopes)
-        said = id_tokens.claims(
+        identity_scopes = {"fhirUser", "profile"} & set(grant.scopes)
+        claims = id_tokens.claims(
             issuer=self.issuer,
             subject=SUBJECT,
             client_id=grant.client_id,
             now=int(self.now()),
             nonce=grant.nonce,
-            fhir_user=f"{self.fhir_base}/{self.user}" if named else None,
+            fhir_user=f"{self.fhir_base}/{self.user}" if identity_scopes else None,
         )
         if self.behaviour.id_token_claims:
-            said = self.behaviour.id_token_claims(said)
+            claims = self.behaviour.id_token_claims(claims)
         if self.behaviour.id_token:
-            return self.behaviour.id_token(said)
-        return (self.behaviour.id_token_key or self.key).signed(said)
+            return self.behaviour.id_token(claims)
+        return (self.behaviour.id_token_key or self.key).signed(claims)
 
 
 def _scopes_supported() -> list[str]:

@@ -56,15 +56,15 @@ def _caller(server: AuthorizationServer) -> tuple[Client, dict[str, str]]:
 def _token(server: AuthorizationServer, client: Client, form: dict[str, str]) -> Json:
     kind = form.get("grant_type")
     if kind == "authorization_code":
-        grant = server.grants.exchanged(
+        grant = server.grants.exchange_code(
             _needed(form, "code"), client.client_id, _needed(form, "redirect_uri"), _needed(form, "code_verifier")
         )
         return with_members(_first_answer(server, grant), server.behaviour.extra)
     if kind == "refresh_token":
-        wanted = tuple(form.get("scope", "").split())
-        grant = server.grants.refreshed(_needed(form, "refresh_token"), client.client_id, wanted)
+        requested = tuple(form.get("scope", "").split())
+        grant = server.grants.refresh(_needed(form, "refresh_token"), client.client_id, requested)
         patient = server.behaviour.refreshed_patient or grant.patient
-        answer = _tokens(server, grant, wanted or grant.scopes) | {"patient": patient}
+        answer = _tokens(server, grant, requested or grant.scopes) | {"patient": patient}
         return with_members(answer, server.behaviour.extra)
     raise OAuthError("unsupported_grant_type", "Expected authorization_code or refresh_token.")
 

@@ -73,8 +73,8 @@ def name_of(concept: object) -> str:
         return "Not named"
     codings = concept.get("coding", ())
     question = next((ITEM_NAMES[c["code"]] for c in codings if c.get("code") in ITEM_NAMES), None)
-    shown = next((c.get("display") or c.get("code") for c in codings), None)
-    return str(question or concept.get("text") or shown or "Not named")
+    coding_name = next((c.get("display") or c.get("code") for c in codings), None)
+    return str(question or concept.get("text") or coding_name or "Not named")
 
 
 def moment_of(resource: Json) -> str:

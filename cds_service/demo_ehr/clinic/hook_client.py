@@ -157,9 +157,9 @@ def _exchange(body: Json, answer: requests.Response, seconds: float) -> Exchange
         content = answer.text
     cards: tuple[Json, ...] | None = None
     problem = None
-    listed = content.get("cards") if isinstance(content, dict) else None
-    if answer.status_code == requests.codes.ok and isinstance(listed, list):
-        cards = tuple(listed)
+    items = content.get("cards") if isinstance(content, dict) else None
+    if answer.status_code == requests.codes.ok and isinstance(items, list):
+        cards = tuple(items)
     else:
         problem = f"The service could not answer: status {answer.status_code}. {_diagnostics(content)}".rstrip()
     return Exchange(
@@ -182,7 +182,7 @@ def topic(card: Json) -> str:
 
 def sent_without_token(exchange: Exchange) -> str:
     """The request as indented JSON for people to read, with the token left out."""
-    shown = exchange.request | {
+    redacted = exchange.request | {
         "fhirAuthorization": exchange.request["fhirAuthorization"] | {"access_token": "(not shown)"}
     }
-    return json.dumps(shown, indent=2, ensure_ascii=False)
+    return json.dumps(redacted, indent=2, ensure_ascii=False)

@@ -87,18 +87,18 @@ class Clinic:
     def take(self, patient: DemoPatient, suggestion_id: str) -> bool:
         """Makes drafts of a suggestion on one of the patient's cards. False if it is on none or was taken before."""
         suggestions = [s for card in self.cards(patient) for s in card.get("suggestions", ())]
-        found = next((s for s in suggestions if s.get("uuid") == suggestion_id), None)
+        suggestion = next((s for s in suggestions if s.get("uuid") == suggestion_id), None)
         with self._lock:
             taken = self._drafts.setdefault(patient.id, [])
-            if found is None or any(draft.suggestion == suggestion_id for draft in taken):
+            if suggestion is None or any(draft.suggestion == suggestion_id for draft in taken):
                 return False
             taken += [
                 Draft(
                     suggestion=suggestion_id,
-                    description=str(action.get("description", found["label"])),
+                    description=str(action.get("description", suggestion["label"])),
                     resource=action.get("resource", {}),
                 )
-                for action in found.get("actions", ())
+                for action in suggestion.get("actions", ())
             ]
         return True
 

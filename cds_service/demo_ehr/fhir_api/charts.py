@@ -69,8 +69,8 @@ class Charts:
     def written(self, patient_id: str) -> tuple[Json, ...]:
         """What apps wrote into a patient's chart, latest first."""
         with self._lock:
-            found = [self._by_reference[reference] for reference in reversed(self._written)]
-        return tuple(resource for resource in found if owner(resource) == f"Patient/{patient_id}")
+            resources = [self._by_reference[reference] for reference in reversed(self._written)]
+        return tuple(resource for resource in resources if owner(resource) == f"Patient/{patient_id}")
 
     def add(self, resource: Json) -> None:
         """Puts a resource of the EHR's own in, unless its reference is there already."""

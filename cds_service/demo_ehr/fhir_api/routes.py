@@ -16,7 +16,7 @@ from flask import Blueprint, Response, g, request
 from cds_service.demo_ehr.authorization.scopes import WRITABLE
 from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.fhir_api.charts import Charts, ManyMatches, VersionConflict, reference_of, version_of
-from cds_service.demo_ehr.fhir_api.writes import Unprocessable, checked
+from cds_service.demo_ehr.fhir_api.writes import Unprocessable, check_resource
 from cds_service.demo_ehr.search import DATES, ELEMENTS, SearchError
 
 __all__ = ["Charts", "base_url", "create_blueprint"]
@@ -113,17 +113,17 @@ def base_url() -> str:
 def _refuse_strangers(token: str, access: Callable[[str], Bearer | None]) -> Response | None:
     if request.endpoint == "fhir.metadata":
         return None
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    given = given.strip()
-    if scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode()):
+    scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
+    presented = presented.strip()
+    if scheme.lower() == "bearer" and hmac.compare_digest(presented.encode(), token.encode()):
         g.bearer = _HookBearer()
         return None
-    bearer = access(given) if scheme.lower() == "bearer" and given else None
+    bearer = access(presented) if scheme.lower() == "bearer" and presented else None
     if bearer is not None:
         g.bearer = bearer
         return None
     refused = _outcome(401, "login", "A bearer token of this demo is needed; this one is missing, unknown or over.")
-    error = ', error="invalid_token"' if given else ""
+    error = ', error="invalid_token"' if presented else ""
     refused.headers["WWW-Authenticate"] = f'Bearer realm="demo EHR"{error}'
     return refused
 
@@ -186,7 +186,7 @@ def _taken(right: str, resource_type: str) -> Json | Response:
     if request.mimetype not in (FHIR_JSON, "application/json"):
         return _outcome(415, "not-supported", f"Expected {FHIR_JSON}.")
     try:
-        resource = checked(resource_type, json.loads(request.get_data()))
+        resource = check_resource(resource_type, json.loads(request.get_data()))
     except (ValueError, RecursionError):
         return _outcome(400, "structure", "Expected JSON.")
     except Unprocessable as error:

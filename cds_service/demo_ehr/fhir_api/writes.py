@@ -14,13 +14,13 @@ class Unprocessable(Exception):
     """A resource that cannot be taken. Says what was expected, in one sentence."""
 
 
-def checked(resource_type: str, body: object) -> Json:
+def check_resource(resource_type: str, body: object) -> Json:
     """The resource, when it is of that type, valid and some patient's. Raises Unprocessable."""
     if not isinstance(body, dict) or body.get("resourceType") != resource_type or resource_type not in WRITABLE:
         raise Unprocessable(f"Expected a resource of the type {resource_type}.")
-    found = faults(body)
-    if found:
-        raise Unprocessable(f"Expected valid R4; found {'; '.join(found[:MOST_NAMED])}.")
+    faults_found = faults(body)
+    if faults_found:
+        raise Unprocessable(f"Expected valid R4; found {'; '.join(faults_found[:MOST_NAMED])}.")
     whose = owner(body)
     if whose is None or not whose.startswith("Patient/"):
         raise Unprocessable(f"Expected {'Task.for' if resource_type == 'Task' else 'subject'} to name the patient.")

@@ -114,9 +114,9 @@ def cssrs_observations(
             "survey",
             codes.numbered(codes.CSSRS_ITEMS[item], cssrs_question(item)),
             days_ago,
-            {"valueCodeableConcept": {"coding": [codes.YES_SNOMED if said else codes.NO_SNOMED]}},
+            {"valueCodeableConcept": {"coding": [codes.YES_SNOMED if yes else codes.NO_SNOMED]}},
         )
-        for item, said in answers.items()
+        for item, yes in answers.items()
     ]
     if level:
         value = {"valueCodeableConcept": level}
@@ -133,8 +133,8 @@ def cssrs_question(item: str) -> str:
 def cssrs_response(chart: ChartBuilder, days_ago: int, answers: Mapping[str, bool]) -> None:
     """The same questions as a QuestionnaireResponse with LOINC yes or no."""
     values: dict[str, Json | None] = {
-        f"/{codes.CSSRS_ITEMS[item]}": {"valueCoding": codes.YES_LOINC if said else codes.NO_LOINC}
-        for item, said in answers.items()
+        f"/{codes.CSSRS_ITEMS[item]}": {"valueCoding": codes.YES_LOINC if yes else codes.NO_LOINC}
+        for item, yes in answers.items()
     }
     response(chart, "cssrs-form", CSSRS_FORM, days_ago, values)
 
@@ -163,7 +163,7 @@ def epds(chart: ChartBuilder, days_ago: int, scores: Sequence[int]) -> None:
 
 def asq(chart: ChartBuilder, days_ago: int, answers: Sequence[bool], *, acuity: bool | None) -> None:
     """An ASQ by the site's linkIds, yes or no as booleans; the acuity question only where it was asked."""
-    values: dict[str, Json | None] = {f"asq-{n}": {"valueBoolean": said} for n, said in enumerate(answers, start=1)}
+    values: dict[str, Json | None] = {f"asq-{n}": {"valueBoolean": yes} for n, yes in enumerate(answers, start=1)}
     if acuity is not None:
         values["asq-5"] = {"valueBoolean": acuity}
     response(chart, "asq-form", ASQ_FORM, days_ago, values)
