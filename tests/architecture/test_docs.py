@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from click import Group
 
 from cds_service.__main__ import main
 from cds_service.cards import dialects
+from cds_service.hooks.audit import PSEUDONYMS, AuditEvent
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.settings.config import load_config
 from cds_service.settings.deployment import Limits, ServiceFile, TlsTable
@@ -21,10 +23,11 @@ from cds_service.settings.sites import MAPPED, SiteFile
 from cds_service.settings.smart import SmartTable
 from explanations.words import help_lines
 from explanations.words.help_lines import guideline
-from explanations.words.topics import TOPICS
+from explanations.words.topics import HL7_REASONS, TOPICS
 from fhir_adapters.resources.gathered import ALL_KEYS
 from models.rules.findings import Topic
 from models.rules.safety_rules import RULES
+from smart_launch.pages.error_words import WORDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -87,10 +90,30 @@ def test_the_allowed_links_of_the_registering_page_let_every_link_of_ours_throug
         assert all(any(dialects._below(url, allowed) for allowed in listed) for listed in lists), url
 
 
-def test_every_prefetch_key_and_topic_is_documented() -> None:
+def test_every_prefetch_key_topic_and_override_reason_is_documented() -> None:
     text = (ROOT / "docs" / "integration.md").read_text(encoding="utf-8")
-    for name in (*ALL_KEYS, *(s.id for s in SERVICES), *(t.value for t in Topic)):
+    for name in (*ALL_KEYS, *(s.id for s in SERVICES), *(t.value for t in Topic), *HL7_REASONS):
         assert f"`{name}`" in text, name
+
+
+def test_every_error_page_of_the_app_is_documented_once() -> None:
+    text = (ROOT / "docs" / "smart-app-errors.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+
+    assert sorted(name for row in rows for name in re.findall(r"`([\w-]+)`", row)) == sorted(WORDS)
+
+
+def test_every_reason_for_a_401_is_documented() -> None:
+    text = (ROOT / "docs" / "registering.md").read_text(encoding="utf-8")
+    trust = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "cds_service" / "trust").glob("*.py"))
+
+    for reason in re.findall(r'(?:Unauthenticated\(|return )"([a-z-]+)"', trust):
+        assert f"`{reason}`" in text, reason
+
+
+def test_every_field_of_a_call_in_the_log_is_documented() -> None:
+    for field in (field.name for field in fields(AuditEvent) if field.name not in PSEUDONYMS):
+        assert f"`{field}`" in OPERATIONS, field
 
 
 def test_every_library_that_an_install_brings_is_justified() -> None:
