@@ -40,7 +40,7 @@ from smart_launch.forms import task_routes as task_pages
 from smart_launch.forms.answers import answers_in, carried_over, fields_of, form_named
 from smart_launch.forms.confirming import show_outcome
 from smart_launch.forms.tasks import FollowUp
-from smart_launch.forms.writing import Outcome
+from smart_launch.forms.writing import SubmissionResult
 from smart_launch.launch import begin as launch_routes
 from smart_launch.launch.guard import OpenLaunch, render
 from smart_launch.oauth.scopes import default_scopes
@@ -292,7 +292,7 @@ def drafted(_app, launch: OpenLaunch) -> Response:
     )
 
 
-DONE = Outcome(
+DONE = SubmissionResult(
     what="phq-9",
     at=int(AS_OF.timestamp()),
     planned=("form", "total", "item-9"),

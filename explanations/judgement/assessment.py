@@ -95,7 +95,7 @@ def _estimate(
     chart: PatientRecord, given: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
 ) -> tuple[RiskScore | NotScored, Explanation | None]:
     """A score with its explanation, or why there is none. What cannot be explained exactly is not shown."""
-    reason = why_silent(chart, outcome)
+    reason = silencing_reason(chart, outcome)
     if reason:
         return NotScored(outcome=outcome, reason=reason), None
     if not any(_documented(fact) for fact in given.facts.values()):
@@ -134,7 +134,7 @@ def _explained(scored: RiskScore, given: Inputs, model: Model) -> Explanation:
     )
 
 
-def why_silent(chart: PatientRecord, outcome: str) -> NotScoredReason | None:
+def silencing_reason(chart: PatientRecord, outcome: str) -> NotScoredReason | None:
     """Consent, and R9 to R12: why the model must not speak for this chart, or None."""
     for applies, reason in (
         (chart.deceased, NotScoredReason.DECEASED),

@@ -23,7 +23,7 @@ from smart_launch.chart.patient import PatientDetails, read_patient
 from smart_launch.chart.reading import may
 from smart_launch.errors import EhrFailed, NotAllowed
 from smart_launch.forms.answers import help_of
-from smart_launch.forms.writing import UNDO_S, Outcome, Ways, key_of, write
+from smart_launch.forms.writing import UNDO_S, SubmissionResult, Ways, key_of, write
 from smart_launch.launch.guard import OpenLaunch, render
 from smart_launch.launch.refresh import refresh_session
 from smart_launch.records import record_event
@@ -125,7 +125,7 @@ def ways_of(app: AppRuntime, launch: OpenLaunch, shown: PatientDetails, who: str
 
 def write_it(
     app: AppRuntime, launch: OpenLaunch, shown: PatientDetails, what: str, slots: Sequence[Slot], entry: Entry
-) -> Outcome:
+) -> SubmissionResult:
     """Writes a submission; what became of it is on record before the page leaves."""
     key = key_of(launch.session.launch_id, entry.submission)
     done = write(what, slots, key, ways_of(app, launch, shown, entry.who))
@@ -133,7 +133,7 @@ def write_it(
     return done
 
 
-def record(app: AppRuntime, launch: OpenLaunch, event: str, done: Outcome) -> None:
+def record(app: AppRuntime, launch: OpenLaunch, event: str, done: SubmissionResult) -> None:
     """What was written or undone, on record: which slots, and why not all."""
     record_event(
         app,
@@ -151,7 +151,7 @@ def show_outcome(
     launch: OpenLaunch,
     shown: PatientDetails,
     submission: str,
-    done: Outcome,
+    done: SubmissionResult,
     **more: Any,  # noqa: ANN401  # what the template takes
 ) -> Response:
     """The page of what is in the chart and what is not."""

@@ -67,7 +67,7 @@ class Ways:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SubmissionResult:
     """What became of a submission. `what`: which form or draft. `at`: when it was first sent, seconds since 1970.
 
     planned: its slots in order. written: slot to reference. undone: slots that were marked as entered in error.
@@ -103,7 +103,7 @@ def key_of(launch_id: str, submission: str) -> str:
     return hashlib.sha256(f"{launch_id}\0{submission}".encode()).hexdigest()[:40]
 
 
-def write(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> Outcome:
+def write(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> SubmissionResult:
     """Writes what is not in the chart yet. Raises NotWritten when something is not valid: then nothing is sent."""
     try:
         require_valid(slots)
@@ -129,12 +129,12 @@ def write(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> Outcome:
     return replace(done, fault=Fault.NOT_GRANTED) if done.fault is None and not done.whole else done
 
 
-def told(key: str, store: AppStore) -> Outcome | None:
+def told(key: str, store: AppStore) -> SubmissionResult | None:
     """What the store knows of a submission; None when there is none of that key."""
     notes = store.written(key)
     if "~plan" not in notes:
         return None
-    return Outcome(
+    return SubmissionResult(
         what=notes["~what"],
         at=int(notes["~at"]),
         planned=tuple(notes["~plan"].split(",")),
@@ -143,7 +143,7 @@ def told(key: str, store: AppStore) -> Outcome | None:
     )
 
 
-def undo(key: str, ways: Ways) -> Outcome | None:
+def undo(key: str, ways: Ways) -> SubmissionResult | None:
     """Marks as entered in error what was written, within ten minutes; None when there is no such submission."""
     found = told(key, ways.store)
     if found is None:
@@ -170,7 +170,7 @@ def undo(key: str, ways: Ways) -> Outcome | None:
 # ---- turns --------------------------------------------------------------------------------------------------------
 
 
-def _begun(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> Outcome:
+def _begun(what: str, slots: Sequence[Slot], key: str, ways: Ways) -> SubmissionResult:
     """The submission as it stands, noted before anything is sent. Raises NotAllowed when it was of other content."""
     content = hashlib.sha256(msgspec.json.encode([slot.resource for slot in slots], order="sorted")).hexdigest()
     store = ways.store
@@ -208,7 +208,7 @@ def _turn(key: str, ways: Ways) -> int | None:
     return None
 
 
-def _written(slots: Sequence[Slot], key: str, ways: Ways, turn: int) -> Outcome:
+def _written(slots: Sequence[Slot], key: str, ways: Ways, turn: int) -> SubmissionResult:
     """One turn: what is missing, in order, until something fails."""
     notes = ways.store.written(key)
     cut_off = any(f"~over.{n}" not in notes for n in range(1, turn))
