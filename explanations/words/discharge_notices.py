@@ -14,7 +14,7 @@ from explanations.judgement.assessment import Assessment
 from explanations.words.anomalies import anomaly_words
 from explanations.words.language import Language, code, later
 from explanations.words.lines import Line
-from explanations.words.notice_list import ordered
+from explanations.words.notice_list import from_findings, ordered
 from explanations.words.notices import (
     IN_THE_CHART,
     MOST_SUMMARY,
@@ -22,14 +22,13 @@ from explanations.words.notices import (
     BasisKind,
     Notice,
     NoticeSettings,
-    anomaly_fact,
     broken_line,
     fit,
-    from_findings,
     lines_of,
     more_words,
     rules_of,
 )
+from explanations.words.safety_notices import anomaly_fact
 from explanations.words.statements import Statement, statement
 from explanations.words.steps import SHORT, step_lines
 from explanations.words.tables import complete

@@ -10,11 +10,13 @@ from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
 from explanations.words.coded_events import event_words
+from explanations.words.depression_notices import measure_again
 from explanations.words.help_lines import crisis_text
 from explanations.words.language import Language, code
 from explanations.words.lines import Line, LineRole
-from explanations.words.notices import BasisKind, Notice, NoticeSettings, from_findings, measure_again, prompt
-from explanations.words.statements import headline
+from explanations.words.notices import BasisKind, Notice, NoticeSettings
+from explanations.words.prompt_notice import prompt
+from explanations.words.statements import headline, statement
 from explanations.words.topics import SPEC_OF
 from fhir_adapters.instruments import Instrument
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding, Topic
@@ -117,3 +119,14 @@ def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> Line:
         sources=say.references(finding.references),
     )
     return Line(text=text, role=LineRole.HISTORY, sources=tuple(code(source) for source in finding.references[:1]))
+
+
+def from_findings(
+    assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: NoticeSettings
+) -> Notice:
+    """The notice of one topic from its findings, the most urgent first."""
+    spec, say = SPEC_OF[topic], settings.say
+    if spec.notice is None:
+        raise LookupError(f"expected a topic that findings have; found {topic}")
+    statements = [statement(finding, settings.zone, say) for finding in findings]
+    return spec.notice(assessment, findings, statements, settings, tuple(say(text) for text in spec.consider))

@@ -1,17 +1,24 @@
 """The card topics, one row each: what it is called, considered, linked to, answered with, and done about on a page.
 
 Complete at import: a topic without a row stops the start. Its order among others is that of `Topic`, its indicator that
-of the finding's urgency (rule R14). What it says of a chart is made in `notices`.
+of the finding's urgency (rule R14).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from explanations.judgement.assessment import Assessment
 from explanations.judgement.proposals import DraftKind
+from explanations.words.depression_notices import follow_up
+from explanations.words.gap_notices import could_not_assess
 from explanations.words.language import later
-from models.rules.findings import Topic
+from explanations.words.notices import Notice, NoticeSettings
+from explanations.words.safety_notices import anomaly_notice, safety_notice
+from explanations.words.statements import Statement
+from models.rules.findings import SafetyFinding, Topic
 
 
 class Hl7Reason(StrEnum):
@@ -74,17 +81,22 @@ def _same(*kinds: DraftKind) -> Drafts:
 PHQ9_TODAY = Drafts(adult=(DraftKind.PHQ9,), teen=(DraftKind.PHQ9M,), child=(DraftKind.PHQ9M,))
 
 
+# Of an assessment: findings of the topic, their statements, the settings, and what the row suggests to consider.
+Maker = Callable[[Assessment, list[SafetyFinding], list[Statement], NoticeSettings, tuple[str, ...]], Notice]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicSpec:
     """One topic.
 
-    name: the display of its static code. word: how pressing it is, in a word or two, on a page. consider: what a
-    safety topic suggests; others word it by what was found. guidelines: ids of guideline links. overrides: three to
-    five. drafts: what its card offers. page_actions: those of the app, the first one foremost. holds_history: whether
-    older findings are told there.
+    notice: what it says of findings; None: a model prompts it. name: the display of its static code. word: how
+    pressing it is, in a word or two, on a page. consider: what is suggested; empty where that is worded by what was
+    found. guidelines: ids of guideline links. overrides: three to five. drafts: what its card offers. page_actions:
+    those of the app, the first one foremost. holds_history: whether older findings are told there.
     """
 
     topic: Topic
+    notice: Maker | None
     name: str
     word: str
     consider: tuple[str, ...]
@@ -122,6 +134,7 @@ def _declines_nothing(code: str, display: str) -> OverrideReason:
 TOPICS = (
     TopicSpec(
         topic=Topic.ACUTE_SAFETY,
+        notice=safety_notice,
         name=later("Acute safety"),
         word=later("Acute"),
         consider=(
@@ -141,6 +154,7 @@ TOPICS = (
     ),
     TopicSpec(
         topic=Topic.POSITIVE_SAFETY_ANSWER,
+        notice=safety_notice,
         name=later("Positive safety answer"),
         word=later("Ask"),
         consider=(
@@ -160,6 +174,7 @@ TOPICS = (
     ),
     TopicSpec(
         topic=Topic.RECENT_SAFETY,
+        notice=safety_notice,
         name=later("Recent safety event"),
         word=later("Ask again"),
         consider=(
@@ -179,6 +194,7 @@ TOPICS = (
     ),
     TopicSpec(
         topic=Topic.DATA_ANOMALY,
+        notice=anomaly_notice,
         name=later("Data anomaly"),
         word=later("Check data"),
         consider=(later("Check the source; no estimate was made"),),
@@ -194,6 +210,7 @@ TOPICS = (
     ),
     TopicSpec(
         topic=Topic.DEPRESSION_FOLLOW_UP,
+        notice=follow_up,
         name=later("Depression follow-up"),
         word=later("Follow up"),
         consider=(),
@@ -210,9 +227,10 @@ TOPICS = (
     ),
     TopicSpec(
         topic=Topic.SCREENING_PROMPT,
+        notice=None,
         name=later("Screening prompt"),
         word=later("Prompt"),
-        consider=(later("PHQ-2 or PHQ-9, item 9 asked directly"),),
+        consider=(),
         guidelines=("uspstf-adult-2023",),
         overrides=(
             _done("screened", later("Screened already; not in this chart")),
@@ -232,6 +250,7 @@ TOPICS = (
     ),
     TopicSpec(
         topic=Topic.COULD_NOT_ASSESS,
+        notice=could_not_assess,
         name=later("Could not assess"),
         word=later("Not assessed"),
         consider=(later("Ask directly"), later("Look at the source in the chart")),
