@@ -14,26 +14,26 @@ from fhir_adapters.reading.habits import CODED
 
 SENTENCES = {
     # Translators: {title} is an instrument such as PHQ-9, {date} a date as recorded, {name} a measured value.
-    Flaw.FORM_IN_FUTURE: later("{title} is dated {date}, in the future."),
-    Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}."),
-    Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}."),
-    Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}."),
-    Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion."),
-    Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future."),
-    Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased."),
-    Flaw.DEATH_IN_FUTURE: later("The date of death is {date}, in the future."),
-    Flaw.ANSWER_AFTER_DEATH: later("One or more answers are dated after the recorded date of death."),
+    Flaw.FORM_IN_FUTURE: later("{title} is dated {date}, in the future"),
+    Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}"),
+    Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}"),
+    Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}"),
+    Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
+    Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),
+    Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased"),
+    Flaw.DEATH_IN_FUTURE: later("The date of death is {date}, in the future"),
+    Flaw.ANSWER_AFTER_DEATH: later("One or more answers are dated after the recorded date of death"),
     Flaw.VISIT_CLASS_UNKNOWN: later(
-        "The class of an encounter is not known here; it is counted as no visit and no stay."
+        "The class of an encounter is not known here; it is counted as no visit and no stay"
     ),
-    Flaw.VALUE_IN_FUTURE: later("A value for {name} is dated {date}, in the future."),
-    Flaw.VALUE_IS_BOUND: later("A value for {name} is only a bound."),
-    Flaw.UNITS_DISAGREE: later("A value for {name} has two units that disagree; it was not used."),
+    Flaw.VALUE_IN_FUTURE: later("A value for {name} is dated {date}, in the future"),
+    Flaw.VALUE_IS_BOUND: later("A value for {name} is only a bound"),
+    Flaw.UNITS_DISAGREE: later("A value for {name} has two units that disagree; it was not used"),
     # Translators: {unit} is the unit that is read, such as kg.
-    Flaw.UNIT_UNKNOWN: later("A value for {name} is in an unknown unit (expected {unit}); it was not used."),
-    Flaw.NOT_A_NUMBER: later("A value for {name} is not a number; it was not used."),
-    Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible {low} to {high} {unit}; it was not used."),
-    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} has no meaning that is known here; it was not used."),
+    Flaw.UNIT_UNKNOWN: later("A value for {name} is in an unknown unit (expected {unit}); it was not used"),
+    Flaw.NOT_A_NUMBER: later("A value for {name} is not a number; it was not used"),
+    Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible {low} to {high} {unit}; it was not used"),
+    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} has no meaning that is known here; it was not used"),
 }
 NAMES = complete(
     {
@@ -90,6 +90,12 @@ NUMBERS = (
 
 def anomaly_words(anomaly: Anomaly, say: Language) -> str:
     """One sentence, with its full stop."""
+    # Translators: {what} is a sentence without its full stop.
+    return say("{what}.", what=flaw_words(anomaly, say))
+
+
+def flaw_words(anomaly: Anomaly, say: Language) -> str:
+    """One sentence without its full stop, as a headline has it."""
     if isinstance(anomaly, ForeignEntries):
         count = anomaly.answers if anomaly.answers_only else anomaly.count
         return (ANSWERS if anomaly.answers_only else ENTRIES)[anomaly.flaw](count, say)
@@ -113,8 +119,8 @@ def _values(anomaly: Anomaly, say: Language) -> dict[str, object]:
 def _unlike_answers(anomaly: FormAnomaly, say: Language) -> str:
     count = len(anomaly.scores)
     return say.many(
-        "{title}: total {total}, but the one answer is {sum}.",
-        "{title}: total {total}, but the {number} answers add up to {sum}.",
+        "{title}: total {total}, but the one answer is {sum}",
+        "{title}: total {total}, but the {number} answers add up to {sum}",
         count,
         title=anomaly.instrument.spec.title,
         total=anomaly.total,
@@ -126,17 +132,17 @@ def _unlike_answers(anomaly: FormAnomaly, say: Language) -> str:
 def _of_others(count: int, say: Language) -> str:
     return say.many(
         "The chart data sent held {count} entry belonging to another patient or to a server that is not known; "
-        "it was not used.",
+        "it was not used",
         "The chart data sent held {count} entries belonging to another patient or to a server that is not known; "
-        "they were not used.",
+        "they were not used",
         count,
     )
 
 
 def _of_nobody(count: int, say: Language) -> str:
     return say.many(
-        "The chart data sent held {count} entry naming no patient; it was not used.",
-        "The chart data sent held {count} entries naming no patient; they were not used.",
+        "The chart data sent held {count} entry naming no patient; it was not used",
+        "The chart data sent held {count} entries naming no patient; they were not used",
         count,
     )
 
@@ -144,25 +150,25 @@ def _of_nobody(count: int, say: Language) -> str:
 def _unfiltered(count: int, say: Language) -> str:
     return say.many(
         "The chart data sent held {count} entry of others, from a search that the server did not limit to the patient; "
-        "it was not used.",
+        "it was not used",
         "The chart data sent held {count} entries of others, from a search that the server did not limit to the "
-        "patient; they were not used.",
+        "patient; they were not used",
         count,
     )
 
 
 def _answers_of_others(count: int, say: Language) -> str:
     return say.many(
-        "{count} entry that may hold answers, of another patient or an unknown server: not used.",
-        "{count} entries that may hold answers, of another patient or an unknown server: not used.",
+        "{count} entry that may hold answers, of another patient or an unknown server: not used",
+        "{count} entries that may hold answers, of another patient or an unknown server: not used",
         count,
     )
 
 
 def _answers_of_nobody(count: int, say: Language) -> str:
     return say.many(
-        "{count} entry that may hold answers, naming no patient: not used.",
-        "{count} entries that may hold answers, naming no patient: not used.",
+        "{count} entry that may hold answers, naming no patient: not used",
+        "{count} entries that may hold answers, naming no patient: not used",
         count,
     )
 
@@ -170,9 +176,9 @@ def _answers_of_nobody(count: int, say: Language) -> str:
 def _unfiltered_answers(count: int, say: Language) -> str:
     return say.many(
         "{count} entry that may hold answers, of others, from a search that the server did not limit to the patient: "
-        "not used.",
+        "not used",
         "{count} entries that may hold answers, of others, from a search that the server did not limit to the patient: "
-        "not used.",
+        "not used",
         count,
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from explanations.words.anomalies import anomaly_words
+from explanations.words.anomalies import flaw_words
 from explanations.words.answers import OPTIONS, answer_words, item_words, question
 from explanations.words.coded_events import SETTINGS, event_words
 from explanations.words.language import Language, code, later
@@ -363,9 +363,9 @@ def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
     parts = [moment] if anomaly.when and not anomaly.when.future else []
     if anomaly.references:
         parts.append(say.references(anomaly.references))
-    words = anomaly_words(anomaly, say)
-    text = f"**{words}** {', '.join(parts)}".rstrip()
-    return words.rstrip("."), [_line(text, anomaly.references, LineRole.LEAD)]
+    what, details = flaw_words(anomaly, say), ", ".join(parts)
+    text = say("**{what}.** {details}", what=what, details=details) if details else say("**{what}.**", what=what)
+    return what, [_line(text, anomaly.references, LineRole.LEAD)]
 
 
 FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str, Language], Worded]] = {
