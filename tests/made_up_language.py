@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -27,6 +29,16 @@ def made_up(text: str) -> str:
     places = [*PLACE.findall(text), ""]
     pieces[-1] += " ".join(["~" * 8] * (length // 9) + ["~" * (length % 9)])
     return "".join(f"‹{piece}›{place}" if piece else place for piece, place in zip(pieces, places, strict=True))
+
+
+def gather(folder: Path) -> Path:
+    """The messages of explanations as `make messages` gathers them, in that folder."""
+    made = folder / TEMPLATES[1].name
+    command = [sys.executable, "-W", "ignore", "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg"]
+    options = ["-k", "say", "-k", "many:1,2", "-k", "later", "--add-comments=Translators:", "--no-location",
+               "--omit-header", "--sort-output", "-o", str(made), "explanations"]  # fmt: skip
+    subprocess.run([*command, *options], cwd=Path(__file__).parent.parent, check=True, timeout=600)
+    return made
 
 
 def compiled(folder: Path) -> Path:

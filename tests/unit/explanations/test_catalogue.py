@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
+from made_up_language import gather
 
 from explanations.errors import PhrasesIncomplete
-from explanations.words.language import DOMAIN, FOLDER, language
+from explanations.words.language import language
 from explanations.words.tables import complete
 
 ROOT = Path(__file__).parents[3]
-TEMPLATE = FOLDER / f"{DOMAIN}.pot"
 
 
 def messages_in(source: str) -> set[str]:
@@ -34,12 +32,7 @@ def messages_in(source: str) -> set[str]:
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make messages` writes for this package."""
-    made = tmp_path_factory.mktemp("locale") / TEMPLATE.name
-    command = [sys.executable, "-W", "ignore", "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg"]
-    options = ["-k", "say", "-k", "many:1,2", "-k", "later", "--add-comments=Translators:", "--no-location",
-               "--omit-header", "--sort-output", "-o", str(made), "explanations"]  # fmt: skip
-    subprocess.run([*command, *options], cwd=ROOT, check=True, timeout=600)
-    return made
+    return gather(tmp_path_factory.mktemp("locale"))
 
 
 def test_every_message_is_gathered(gathered: Path) -> None:
