@@ -40,7 +40,7 @@ def create_app(
     new_id: Callable[[], str] = random_id,
     opted_out: Callable[[str, str], bool] = never_opted_out,
 ) -> Flask:
-    """The app. Models are loaded here unless an engine is given; a store that settings name is made ready before."""
+    """The app. Loads the models unless given an engine; a store named in the settings must be ready."""
     live = config if isinstance(config, LiveConfig) else LiveConfig(config or default_config())
     first = live()
     store, key = _opened(first)
@@ -77,13 +77,13 @@ def create_app(
 
 
 def _https_from_now_on(answer: Response) -> Response:
-    """Where the service itself ends TLS, browsers are told to keep to https; elsewhere that is the proxy's to say."""
+    """Tells browsers to keep to https where the service itself ends TLS; elsewhere the proxy does."""
     answer.headers["Strict-Transport-Security"] = "max-age=31536000"
     return answer
 
 
 def make_ready(config: ServiceConfig) -> None:
-    """Before workers start: the store has its tables and the key is there. Raises ConfigError."""
+    """Before workers start: creates or checks the store's tables and key. Raises ConfigError."""
     if config.store is not None:
         prepare(config.store).close()
         _key(config)
@@ -91,14 +91,14 @@ def make_ready(config: ServiceConfig) -> None:
 
 
 def _key(config: ServiceConfig) -> DataKey:
-    """The key of the settings, or the one beside the SQLite file. Raises ConfigError."""
+    """The configured key, or the one beside the SQLite file. Raises ConfigError."""
     if config.data_key is not None:
         return config.data_key
     return key_beside(Path(make_url(config.store or "").database or ""))
 
 
 def _opened(config: ServiceConfig) -> tuple[Store, DataKey]:
-    """The store and key of the settings; without a store, one that is gone when the process ends."""
+    """The configured store and key; without a store, a temporary one that goes with the process."""
     if config.store is not None:
         return open_store(config.store), _key(config)
     folder = tempfile.mkdtemp(prefix="mhcds-")

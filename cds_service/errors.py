@@ -135,7 +135,7 @@ def outcome(status: int, code: str, text: str) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Puts the translation of every error on the app."""
+    """Registers the translation of every error."""
 
     @app.errorhandler(ServiceError)
     def _ours(error: ServiceError) -> Response:

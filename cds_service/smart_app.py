@@ -1,4 +1,4 @@
-"""The SMART app on this service: its settings, store and engine put together, its routes on the Flask app."""
+"""Wires the SMART app into the service: settings, store, engine and routes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def register(app: Flask, runtime: Runtime) -> None:
 
 
 def _below(app: Flask, path: Callable[[], str]) -> None:
-    """Addresses that pages and redirects name begin with the path of public_url, which a proxy takes away."""
+    """Prefixes links and redirects with the path of public_url, which a proxy strips."""
     inner = app.wsgi_app
 
     def outer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -99,7 +99,7 @@ def _limit(app: Flask) -> None:
 
 
 def make_ready(config: ServiceConfig) -> None:
-    """Before workers start: the keys that private_key_jwt needs are there. Raises ConfigError."""
+    """Before workers start: creates the keys that private_key_jwt needs. Raises ConfigError."""
     if config.registrations and config.smart_keys is None and config.store is not None:
         keys_beside(config.store)
 
@@ -120,7 +120,7 @@ def app_settings(config: ServiceConfig) -> AppSettings:
 
 
 def _keys(config: Callable[[], ServiceConfig]) -> Callable[[], OwnKeys]:
-    """Our keys: of the settings, which may change, or those beside a SQLite file; none where nothing is registered."""
+    """Our keys: configured ones, which may change, or those beside a SQLite file; none without registrations."""
 
     def keys() -> OwnKeys:
         current = config()

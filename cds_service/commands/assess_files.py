@@ -39,7 +39,7 @@ GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """An input that could not be assessed, and why; `deviations` from R4 where they were looked for."""
+    """An input that could not be assessed, and why; `deviations` from R4 with --strict."""
 
     name: str
     error: str
@@ -133,7 +133,7 @@ Asked = tuple[Service, ChartRequest, ChartSource]
 
 
 def _whole_chart(raw: bytes, as_of: datetime) -> Asked:
-    """A chart alone is judged as one that is opened; its Bundle says whose it is."""
+    """A chart by itself is judged as if it were opened; its Bundle names the patient."""
     chart_request = ChartRequest(patient_id="", as_of=as_of, left_out=True)
     return SERVICES[0], chart_request, lambda _, settings: chart_bundle(raw, settings=settings, as_of=as_of)
 

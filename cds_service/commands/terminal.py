@@ -133,7 +133,7 @@ def with_progress(what: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def print_assessed(result: Assessed) -> None:
-    """One input: its cards, or that there is nothing to say; then why a model gave no score, and what is missing."""
+    """One input: its cards, or that there is nothing to say; then scores or why there are none, and what is missing."""
     out = console()
     chart = result.assessment.chart
     out.rule(f"{result.name}: patient {chart.patient_id}, as of {chart.as_of:%d %b %Y %H:%M} UTC", align="left")

@@ -151,7 +151,7 @@ def _stay(console: Console, page: str) -> None:
 
 @contextmanager
 def _doing(console: Console, what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Shows that something goes on: a moving line on a terminal, else one plain line (none if `quiet`)."""
+    """Shows activity: a spinner on a terminal, else one plain line (none if `quiet`)."""
     if console.is_terminal:
         # The spinner is green by default, a colour that reads as reassurance.
         with console.status(Text(f"{what} …"), spinner_style="none"):
@@ -164,7 +164,7 @@ def _doing(console: Console, what: str, *, quiet: bool = False) -> Iterator[None
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A bound socket on loopback. Raises DemoError for any other host, or a port that cannot be had."""
+    """A bound loopback socket. Raises DemoError for another host, or a port already in use."""
     family = _loopback_family(host)
     listener = socket.socket(family, socket.SOCK_STREAM)
     with listener:
@@ -216,7 +216,7 @@ class _SilentHandler(WSGIRequestHandler):
 
 @contextmanager
 def _serving(app: Flask, listener: socket.socket) -> Iterator[str]:
-    """Serves an app on a listening socket in the background, and gives its address."""
+    """Serves an app on a listening socket in the background; returns its address."""
     host, port = listener.getsockname()[:2]
     server = make_server(host, port, app, threaded=True, request_handler=_SilentHandler, fd=listener.fileno())
     server.daemon_threads = True  # type: ignore[attr-defined]  # the threaded server has it; its stated type does not

@@ -73,7 +73,7 @@ class Interval:
 
 
 class SearchError(ValueError):
-    """A search parameter that cannot be read. Says which, and what was expected."""
+    """An unreadable search parameter; the message says which, and what was expected."""
 
 
 def search(resources: Iterable[Json], resource_type: str, parameters: Iterable[tuple[str, str]]) -> list[Json]:

@@ -13,7 +13,7 @@ from cds_service.serving.cacheable import cacheable
 
 
 def document(services: Iterable[Service] = SERVICES) -> bytes:
-    """The discovery document; without a service its list is empty, and still there."""
+    """The discovery document; its list is present even when empty."""
     return msgspec.json.encode({"services": [_entry(s) for s in services], "extension": {EXTENSION: as_json()}})
 
 

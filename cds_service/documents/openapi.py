@@ -233,7 +233,7 @@ def _paths() -> Schema:
 
 
 def _pages(path: str) -> Schema:
-    """The operations of a page's address. What goes wrong is a page as well, but for what no route saw."""
+    """The operations of a page's address. Errors are pages too, except those that no route handled."""
     page = {kind: {"schema": {"type": "string"}} for kind in (HTML, *((STYLE,) if path.endswith(".css") else ()))}
     either = page | _json("OperationOutcome")
     answers = {status: _answer(words, either) for status, words in PAGE_STATUSES.items()}

@@ -26,7 +26,7 @@ def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest) ->
 
 
 def chart_access(hook: HookRequest, settings: ReadSettings, deadline: float, *, local: bool) -> Access:
-    """How to read what was not sent: not at all without a server and a token, or when the server is not allowed."""
+    """How to read what was not sent; nothing without a server and token, or from a server that is not allowed."""
     granted, server = hook.fhir_authorization, hook.fhir_server
     if granted is None or server is None:
         return Access(server=server)

@@ -34,7 +34,7 @@ MOST_COMMENT = 10_000
 
 
 class FeedbackReason(msgspec.Struct):
-    """A coded reason; display is ours to know and often left out."""
+    """A coded reason; clients often omit display, which we know."""
 
     code: str | None = None
     system: str | None = None
@@ -109,7 +109,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
 
 
 def feedback_items(body: bytes) -> list[FeedbackItem]:
-    """The items of a body, each checked. Raises BadRequest that names every item at fault."""
+    """The checked items of a body. Raises BadRequest that names every faulty item."""
     raws = _raw_items(body)
     if not 0 < len(raws) <= MOST_ITEMS:
         raise BadRequest(f"feedback: expected 1 to {MOST_ITEMS} items; found {len(raws)}")
@@ -191,7 +191,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def row(item: FeedbackItem, sites: tuple[str, ...], service: str, key: DataKey) -> FeedbackRow:
-    """An item as it is stored: the comment sealed, our own reasons with the HL7 code that they stand for."""
+    """An item as stored: its comment sealed, our own reasons with their HL7 code."""
     why = item.override_reason
     reason = why.coded if why else None
     suggestions = tuple(s.id for s in item.accepted_suggestions or ())

@@ -49,7 +49,7 @@ def check_context(service: Service, hook: HookRequest) -> None:
 
 
 def check_grant(hook: HookRequest) -> None:
-    """Access, where it was given, is for this patient and comes with a server. Raises BadRequest."""
+    """If access was granted, it must be for this patient and name a server. Raises BadRequest."""
     granted = hook.fhir_authorization
     if granted is None:
         return
@@ -64,7 +64,7 @@ def check_grant(hook: HookRequest) -> None:
 
 
 def check_ids(hook: HookRequest) -> None:
-    """Ids go into addresses and drafts, so they must be bare. Raises BadRequest."""
+    """Ids end up in URLs and drafts, so they must be bare. Raises BadRequest."""
     context = hook.context
     if not context.patient_id:
         raise BadRequest("context.patientId: expected the id of the patient; found none")

@@ -34,7 +34,7 @@ class DataKey:
             raise ConfigError(f"data_key: {HOW}") from error
 
     def pseudonym(self, site: str, patient: str) -> str:
-        """The same 32 hex digits for the same patient of the same site; nothing about the id can be read from them."""
+        """The same 32 hex digits for the same patient of a site; they reveal nothing about the id."""
         return hmac.new(self.derived(b"pseudonym"), f"{site}\0{patient}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def derived(self, purpose: bytes) -> bytes:

@@ -100,7 +100,7 @@ def verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
 
 
 def usable(document: object) -> tuple[VerificationKey, ...]:
-    """The keys of a JWK Set that can be used; others (of another purpose, unknown kinds) are left out.
+    """The usable keys of a JWK Set; others (another purpose, unknown kinds) are skipped.
 
     Raises KeyUnusable when it is no JWK Set.
     """
@@ -140,7 +140,7 @@ class KeySets:
         self._lock = threading.Lock()
 
     def keys(self, url: str, kid: str) -> tuple[VerificationKey, ...]:
-        """The keys of that kid; empty when the set has none or was never to be had."""
+        """The keys of that kid; empty when the set has none or could never be read."""
         with self._lock:
             cached = self._cached.setdefault(url, _Cached())
         # Who has a key need not wait for another call's reading of the set.
@@ -169,7 +169,7 @@ class KeySets:
 
 
 def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
-    """The set at a URL and how many seconds it is fresh."""
+    """The set at a URL, and for how many seconds it is fresh."""
     deadline = time.monotonic() + TIMEOUT_S
     headers = {"Accept": "application/json, application/jwk-set+json"}
     with (

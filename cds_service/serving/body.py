@@ -14,7 +14,7 @@ JSON_TYPES = ("application/json", "application/fhir+json")
 
 
 def json_body(request: Request, limit: int) -> bytes:
-    """At most `limit` bytes, also after unpacking gzip and when no length was announced (chunked).
+    """At most `limit` bytes, even after unpacking gzip or when chunked without a length.
 
     Raises UnsupportedMedia, TooLarge or BadRequest.
     """

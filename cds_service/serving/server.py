@@ -40,12 +40,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         super().__init__()
 
     def load_config(self) -> None:
-        """Puts our options in the place of gunicorn's own sources."""
+        """Uses our options instead of gunicorn's own sources."""
         for name, value in self.options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Runs in the worker. Models stay for the life of the process, so collections need not look at them."""
+        """Runs in the worker. Models live as long as the process, so the garbage collector need not scan them."""
         app = self.create()
         gc.collect()
         gc.freeze()

@@ -49,7 +49,7 @@ CardFile = msgspec.defstruct(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceConfig:
-    """Everything that a deployment sets. One loading of the files is one value, equal to no other.
+    """Everything that a deployment sets. Each load of the files is a value of its own, equal to no other.
 
     mode: "demo" lets everyone on this machine call, and no file can set it.
     address: what clients' tokens name as aud, before the path; None where nothing is served.
@@ -84,7 +84,7 @@ class ServiceConfig:
         return tuple(entry for site in self.sites for entry in site.issuers)
 
     def check_host(self, host: str) -> None:
-        """Raises ConfigError unless that address may be listened on: beyond this machine only with a way to https."""
+        """Raises ConfigError unless this address may be listened on: other than loopback only with https."""
         if is_loopback_host(host):
             return
         if self.mode != "production":
@@ -95,14 +95,14 @@ class ServiceConfig:
             )
 
     def site_of(self, sites: tuple[str, ...], fhir_base: str | None) -> SiteConfig | None:
-        """The one of these sites that a call is for: the only one, or the only one that lists its FHIR server."""
+        """Which of these sites a call is for: the only one, or the only one that lists its FHIR server."""
         candidates = [site for site in self.sites if site.id in sites]
         if len(candidates) > 1 and fhir_base is not None:
             candidates = [s for s in candidates if any(same_base(fhir_base, base) for base in s.reading.fhir_bases)]
         return candidates[0] if len(candidates) == 1 else None
 
     def site(self, identifier: str | None = None) -> SiteConfig:
-        """The site of that id, without one the first. Raises ConfigError for an unknown id."""
+        """The site with that id, by default the first. Raises ConfigError for an unknown id."""
         if identifier is None:
             return self.sites[0]
         site = next((s for s in self.sites if s.id == identifier), None)
@@ -118,7 +118,7 @@ def served_at(host: str, port: int) -> str:
 
 
 def default_config() -> ServiceConfig:
-    """One site, UTC, United States, thresholds of the models; no issuer, so every call is refused."""
+    """One site: UTC, United States, the models' own thresholds; no issuer, so every call is refused."""
     return ServiceConfig(sites=(SiteConfig(id=DEFAULT_SITE, cards=NoticeSettings(zone=ZoneInfo("UTC"))),))
 
 

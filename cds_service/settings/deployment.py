@@ -118,7 +118,7 @@ def limits(path: Path, raw: Limits, problems: list[str]) -> Limits:
 
 
 def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list[str], *, required: bool) -> str | None:
-    """The address under which clients know the service, without a slash at its end.
+    """The address by which clients know the service, without a trailing slash.
 
     address: that of the listening socket, which stands in for it in development.
     """
@@ -158,7 +158,7 @@ def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
 
 
 def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
-    """The URL of the store; a SQLite file is found from the folder of the settings."""
+    """The URL of the store; a SQLite file is relative to the settings folder."""
     if isinstance(raw.store, SecretReference):
         text = secret(path, "store", raw.store, problems) or DEFAULT_STORE
     else:
@@ -182,7 +182,7 @@ def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
 
 
 def data_key(path: Path, raw: ServiceFile, url: str, problems: list[str]) -> DataKey | None:
-    """The key that was referred to; None where one is made beside a SQLite database."""
+    """The key referred to; None where one is created beside a SQLite database."""
     if raw.data_key is None:
         if url.startswith("postgresql"):
             problems.append(
@@ -215,7 +215,7 @@ def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
 
 
 def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
-    """Whose word on the scheme is taken: addresses and networks, never everybody's."""
+    """The proxies trusted for the scheme: addresses and networks, never all."""
     for address in raw.trusted_proxies:
         try:
             network = ipaddress.ip_network(address)
@@ -229,7 +229,7 @@ def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
 
 
 def secret(path: Path, key: str, reference: SecretReference, problems: list[str]) -> str | None:
-    """The text that a reference leads to; never printed."""
+    """The secret that a reference points to; never printed."""
     if (reference.file is None) == (reference.env is None):
         problems.append(f"{path}: {key}: expected either file or env, one of the two")
         return None

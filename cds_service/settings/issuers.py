@@ -72,7 +72,7 @@ class Issuer:
 
 
 def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, development: bool, sandbox: bool) -> Issuer:
-    """The checked entry; problems are appended to the list, each with file, key and remedy.
+    """The entry; each problem is appended with file, key and remedy.
 
     sandbox: the public sandbox may call; its key is then accepted for its own issuer alone.
     """

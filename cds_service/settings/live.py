@@ -23,7 +23,7 @@ RESTART = ("mode", "models", "store", "tls", "trusted_proxies", "data_key")
 
 
 class Reread:
-    """Loads the settings of a folder, and knows whether its files, or key sets and secrets they name, have changed."""
+    """Loads a folder's settings and knows whether its files, or the key sets and secrets they name, changed."""
 
     def __init__(self, folder: Path, address: str) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Reread:
         return config
 
     def changed(self) -> bool:
-        """Whether a file is other than when the settings were last loaded, or loading was last tried."""
+        """Whether a file changed since settings were last loaded, or loading was last tried."""
         return (self._own(), _state(self._named)) != self._seen
 
     def _own(self) -> tuple[tuple[str, int, int], ...]:
@@ -65,7 +65,7 @@ class LiveConfig:
 
     @classmethod
     def of(cls, folder: Path, address: str) -> LiveConfig:
-        """The settings in a folder, watched from now on. Raises ConfigError.
+        """The settings in a folder, watched from here on. Raises ConfigError.
 
         address: that of the listening socket, which stands in for `public_url` in development.
         """
@@ -122,7 +122,7 @@ def _referred_by(path: Path) -> Iterator[Path]:
 
 
 def _state(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
-    """Name, time and size of each file that is there."""
+    """Name, time and size of each file that exists."""
     states = []
     for path in paths:
         try:

@@ -50,7 +50,7 @@ class SmartTable(msgspec.Struct, forbid_unknown_fields=True):
 def registration(
     path: Path, site: str, raw: SmartTable, problems: list[str], *, development: bool
 ) -> Registration | None:
-    """One registration; problems are appended to the list, and then it is None."""
+    """One registration; None when a problem was appended."""
     before = len(problems)
     where = f"{path}: smart"
     _check_addresses(where, raw, problems, development=development)
@@ -143,7 +143,7 @@ def doubled(entries: Iterable[Registration]) -> list[str]:
 
 
 def keys(path: Path, raw: ServiceFile, store: str, used: Sequence[Registration], problems: list[str]) -> OwnKeys | None:
-    """The keys that `smart_keys` refers to; None where they are made beside a SQLite database at first use."""
+    """The keys that `smart_keys` refers to; None where they are created beside a SQLite database."""
     if not raw.smart_keys:
         wanted = any(entry.authentication is ClientAuthentication.PRIVATE_KEY_JWT for entry in used)
         if wanted and not store.startswith("sqlite"):

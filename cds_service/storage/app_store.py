@@ -31,7 +31,7 @@ class AppRows:
     store: Store
 
     def put_launch(self, digest: str, sealed: bytes, expires: int, now: int) -> None:
-        """Keeps a launch that waits for its callback; throws away those that waited too long, or are too many."""
+        """Keeps a launch until its callback; drops those that waited too long or are too many."""
         newest_first = sa.select(launch_state.c.expires).order_by(launch_state.c.expires.desc())
         with self.store.transaction() as connection:
             too_old = connection.execute(newest_first.offset(MOST_WAITING - 1).limit(1)).scalar()
@@ -40,14 +40,14 @@ class AppRows:
             connection.execute(launch_state.insert().values(digest=digest, sealed=sealed, expires=expires))
 
     def take_launch(self, digest: str, now: int) -> bytes | None:
-        """Gives it once, to one of several that ask at the same time; None when unknown, used or expired."""
+        """The launch, once only even for simultaneous calls; None when unknown, used or expired."""
         with self.store.transaction() as connection:
             taken = launch_state.delete().where(launch_state.c.digest == digest)
             row = connection.execute(taken.returning(launch_state.c.sealed, launch_state.c.expires)).first()
         return bytes(row.sealed) if row is not None and row.expires >= now else None
 
     def put_session(self, stored: StoredSession) -> None:
-        """Keeps a new session; forgets those of yesterday, and the tokens of those that nobody came back to.
+        """Keeps a new session; drops yesterday's, and the tokens of abandoned ones.
 
         What was noted of a form goes a day after that.
         """
@@ -61,24 +61,24 @@ class AppRows:
             connection.execute(app_session.insert().values(values))
 
     def session(self, launch: str) -> StoredSession | None:
-        """The session of a launch, also one that is over."""
+        """The session of a launch, even if it is over."""
         with self.store.transaction() as connection:
             row = connection.execute(sa.select(app_session).where(app_session.c.launch == launch)).mappings().first()
         return None if row is None else StoredSession(**{**row, "sealed": bytes(row["sealed"])})
 
     def use_session(self, launch: str, now: int) -> None:
-        """Takes note that it was used."""
+        """Notes that it was used."""
         self._changed(app_session.c.launch == launch, {"used": now})
 
     def change_session(self, launch: str, sealed: bytes, version: int) -> bool:
-        """Puts a changed session in the place of version - 1. False when somebody else was first, or it is over."""
+        """Replaces version - 1 of a session. False when another change came first, or it is over."""
         current = sa.and_(
             app_session.c.launch == launch, app_session.c.version == version - 1, app_session.c.ended.is_(None)
         )
         return self._changed(current, {"sealed": sealed, "version": version}) > 0
 
     def end_sessions(self, browser: str, reason: str) -> None:
-        """Ends the sessions of a browser; nothing sealed stays of them."""
+        """Ends a browser's sessions and erases what was sealed in them."""
         going_on = sa.and_(app_session.c.browser == browser, app_session.c.ended.is_(None))
         self._changed(going_on, {"ended": reason, "sealed": EMPTY})
 
@@ -93,23 +93,23 @@ class AppRows:
             return len(connection.execute(changed).all())
 
     def claim(self, submission_id: str, launch: str, now: int) -> bool:
-        """Takes a submission for the first time; False when it was taken before."""
+        """Claims a submission; False when it was claimed before."""
         with self.store.transaction() as connection:
             return self.store.new(connection, submission, {"id": submission_id, "launch": launch, "at": now})
 
     def release(self, submission_id: str) -> None:
-        """Gives back what was claimed and not used."""
+        """Gives up a claim that was not used."""
         with self.store.transaction() as connection:
             connection.execute(submission.delete().where(submission.c.id == submission_id))
 
     def note_written(self, submission_id: str, slot: str, reference: str) -> None:
-        """Keeps that one resource of a submission is in the chart."""
+        """Notes that one resource of a submission is in the chart."""
         row = {"submission": submission_id, "slot": slot, "reference": reference}
         with self.store.transaction() as connection:
             self.store.new(connection, written, row)
 
     def written(self, submission_id: str) -> dict[str, str]:
-        """Slot to reference, of what is in the chart already."""
+        """Slot to reference, for what is already in the chart."""
         with self.store.transaction() as connection:
             rows = connection.execute(sa.select(written).where(written.c.submission == submission_id))
             return {row.slot: row.reference for row in rows}

@@ -68,7 +68,7 @@ def prepare(url: str) -> Store:
 
 
 def create_folder(url: str) -> Path | None:
-    """The file of a SQLite URL, its folder made if need be; None for another database. Raises ConfigError."""
+    """The file of a SQLite URL, creating its folder; None for another database. Raises ConfigError."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None

@@ -37,7 +37,7 @@ class Admission(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardRow:
-    """A card that was sent: what feedback on it is linked to. No word of the card itself."""
+    """A sent card, for feedback to link to. Holds none of the card's text."""
 
     uuid: str
     topic: str
@@ -61,7 +61,7 @@ class FeedbackRow:
 
 
 class Outage:
-    """Since when a database has been failing: calls of the next moments do not wait for it one by one."""
+    """A failing database, so that the calls of the next moments do not each wait for it."""
 
     def __init__(self) -> None:
         self.until = 0.0
@@ -78,13 +78,13 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One database. Made once a process; connections are taken from its pool. The app's rows: `app_store`."""
+    """One database, made once per process, with a pool of connections. The app's rows are in `app_store`."""
 
     engine: sa.Engine
     outage: Outage = field(default_factory=Outage)
 
     def admit(self, digest: str, expires: int, client: str, now: int, most_a_minute: int) -> Admission:
-        """Takes note of a token and of the call; the token counts as used from here on.
+        """Records a token and its call; from here on the token counts as used.
 
         expires, now: seconds since 1970. most_a_minute: 0 for no limit.
         """
@@ -104,7 +104,7 @@ class Store:
         return int(connection.execute(add.returning(tally.c.calls)).scalar_one())
 
     def write_answer(self, at: datetime, site: str, event: Mapping[str, Any], cards: Iterable[CardRow]) -> int:
-        """Appends one answer with its cards; on disk when this returns. The row's number."""
+        """Appends one answer with its cards, on disk when this returns. Returns the row's number."""
         rows = [
             {"uuid": c.uuid, "site": site, "topic": c.topic, "indicator": c.indicator, "suggestions": [*c.suggestions]}
             for c in cards
@@ -119,7 +119,7 @@ class Store:
     def write_feedback(
         self, at: datetime, sites: Sequence[str], service: str, items: Iterable[FeedbackRow]
     ) -> tuple[int, int]:
-        """Appends the items that are not there yet, each with the card that it answers. How many were new, and known.
+        """Appends the items that are new, each with the card it answers. Returns how many were new, and of known cards.
 
         sites: those that the client speaks for; only their cards are known.
         """
@@ -157,7 +157,7 @@ class Store:
             return [dict(row) for row in result.mappings()]
 
     def close(self) -> None:
-        """Gives back all connections."""
+        """Closes all connections."""
         self.engine.dispose()
 
     @property
@@ -165,13 +165,13 @@ class Store:
         return postgresql if self.engine.dialect.name == "postgresql" else sqlite
 
     def new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
-        """Puts a row in unless its key is there. Whether it is new is asked of the row: drivers count otherwise."""
+        """Inserts a row unless its key exists; whether it did. Asks the row, since drivers count differently."""
         add = self._dialect.insert(table).values(values).on_conflict_do_nothing()
         return connection.execute(add.returning(*table.primary_key.columns)).first() is not None
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False, patient: bool = False) -> Iterator[sa.Connection]:
-        """One transaction. snapshot: reads all rows as of one moment. patient: no statement is cut off for its time."""
+        """One transaction. snapshot: all rows as of one moment. patient: statements have no time limit."""
         if self.outage.lasts:
             raise StoreUnavailable("the store failed a moment ago and is not asked")
         postgres = self.engine.dialect.name == "postgresql"

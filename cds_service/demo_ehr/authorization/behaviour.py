@@ -1,4 +1,4 @@
-"""How the demo EHR's authorization server behaves where tests want it otherwise than honest."""
+"""How the demo EHR's authorization server misbehaves when a test asks for it."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Clients:
         self._lock = threading.Lock()
 
     def register(self, client: Client) -> None:
-        """Takes a client in, in the place of one with the same id."""
+        """Registers a client, replacing one with the same id."""
         self._registered[client.client_id] = client
 
     def known(self, client_id: str | None) -> Client | None:
@@ -68,7 +68,7 @@ class Clients:
         return self._registered.get(client_id or "")
 
     def authenticated(self, form: Mapping[str, str], authorization: str | None) -> Client:
-        """Who calls the token endpoint. Raises OAuthError: `invalid_client`; `invalid_request` for two ways at once."""
+        """The caller of the token endpoint. Raises OAuthError: `invalid_client`, `invalid_request` for two methods."""
         ways = [bool(authorization), "client_secret" in form, "client_assertion" in form]
         if sum(ways) != 1:
             code = "invalid_client" if not any(ways) else "invalid_request"

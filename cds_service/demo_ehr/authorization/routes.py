@@ -78,13 +78,13 @@ def create_blueprint(server: AuthorizationServer) -> Blueprint:
 
 
 def _check_host(server: AuthorizationServer) -> None:
-    """No other site's page may reach this server by a name of its own."""
+    """Another site's page must not reach this server under its own host name (DNS rebinding)."""
     if request.host != urlsplit(server.issuer).netloc:
         abort(403)
 
 
 def _add_published(blueprint: Blueprint, server: AuthorizationServer) -> None:
-    """What anybody may read."""
+    """Documents that anyone may read."""
 
     @blueprint.get("/fhir/.well-known/smart-configuration")
     def smart_configuration() -> Response:
@@ -135,7 +135,7 @@ def _choose_patient(
 
 
 class _PendingChoices:
-    """Requests whose patient is being chosen, by a handle that only that page knows."""
+    """Requests waiting for a patient to be chosen, by a handle known to that page only."""
 
     def __init__(self) -> None:
         self._pending: dict[str, AuthorizationRequest] = {}
@@ -157,7 +157,7 @@ class _PendingChoices:
 def check_request(
     server: AuthorizationServer, client: Client, redirect_uri: str, params: MultiDict[str, str]
 ) -> AuthorizationRequest:
-    """The request, with everything in it looked at. Raises OAuthError with the code that goes back to the app."""
+    """The checked request. Raises OAuthError with the code for the app."""
     if server.behaviour.refuse:
         raise OAuthError(server.behaviour.refuse, "Refused as this run was told to.")
     repeated = sorted(name for name in params if len(params.getlist(name)) > 1)

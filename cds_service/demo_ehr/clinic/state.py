@@ -27,7 +27,7 @@ NO_ANSWER = "no answer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """One proposed resource that the clinician took over from a card. Nothing has been sent anywhere."""
+    """A proposed resource that the clinician accepted from a card. Nothing has been sent anywhere."""
 
     suggestion: str
     description: str

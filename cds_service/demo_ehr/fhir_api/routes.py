@@ -181,7 +181,7 @@ def _update(charts: Charts, resource_type: str, resource_id: str) -> Response:
 
 
 def _taken(right: str, resource_type: str) -> Json | Response:
-    """The resource in the request's body, or why it is not taken."""
+    """The resource in the request's body, or why it is refused."""
     request.max_content_length = MOST_BYTES
     if request.mimetype not in (FHIR_JSON, "application/json"):
         return _outcome(415, "not-supported", f"Expected {FHIR_JSON}.")

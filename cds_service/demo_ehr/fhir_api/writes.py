@@ -11,7 +11,7 @@ MOST_NAMED = 5
 
 
 class Unprocessable(Exception):
-    """A resource that cannot be taken. Says what was expected, in one sentence."""
+    """A refused resource; the message says in one sentence what was expected."""
 
 
 def check_resource(resource_type: str, body: object) -> Json:
