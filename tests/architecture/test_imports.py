@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,29 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def copied_sources(tmp_path: Path) -> Path:
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+@pytest.fixture(scope="module")
+def copied_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    shutil.copy(ROOT / "pyproject.toml", folder)
     for package in PACKAGES:
         only_python = shutil.ignore_patterns("__pycache__", "artifacts", "*.csv", "static", "templates")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=only_python)
-    return tmp_path
+        shutil.copytree(ROOT / package, folder / package, ignore=only_python)
+    return folder
+
+
+@pytest.fixture
+def plant(copied_sources: Path) -> Iterator[Callable[[str, str], None]]:
+    """Adds a line to a module of the copy; taken back after the test."""
+    before: dict[Path, str | None] = {}
+
+    def planted(module: str, line: str) -> None:
+        target = copied_sources / Path(*module.split(".")).with_suffix(".py")
+        before[target] = target.read_text() if target.exists() else None
+        target.write_text(f"{before[target] or ''}\n{line}\n")
+
+    yield planted
+    for target, text in before.items():
+        target.unlink() if text is None else target.write_text(text)
 
 
 def test_every_import_contract_holds() -> None:
@@ -70,15 +87,15 @@ def test_every_import_contract_is_shown_an_import_that_it_must_refuse() -> None:
 
 
 @pytest.mark.parametrize(("contract", "module", "line"), PLANTS)
-def test_a_planted_import_breaks_its_contract(copied_sources: Path, contract: str, module: str, line: str) -> None:
-    target = copied_sources / Path(*module.split(".")).with_suffix(".py")
-    with target.open("a") as source:
-        source.write(f"\n{line}\n")
+def test_a_planted_import_breaks_its_contract(
+    copied_sources: Path, plant: Callable[[str, str], None], contract: str, module: str, line: str
+) -> None:
+    plant(module, line)
     if "planted_too" in line:
-        target.with_name("planted_too.py").write_text("import models.rules.planted\n")
+        plant("models.rules.planted_too", "import models.rules.planted")
     if "scoring" in module:
         # Without a way from a shell to the planted module, nothing would be reached.
-        (copied_sources / "explanations" / "words" / "planted.py").write_text(f"import {module}\n")
+        plant("explanations.words.planted", f"import {module}")
 
     result = lint_imports(copied_sources)
 
