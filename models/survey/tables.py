@@ -95,7 +95,7 @@ def read_tables(folder: Path, *, left_out: bool = False) -> dict[str, pd.DataFra
             raise SurveyDataError(
                 expected=f"NHANES tables with {needed} among them (parquet in raw/, or CDC's XPT files)",
                 found=f"no {needed} table in {folder}",
-                remedy="see docs/models.md for the list of files and where CDC publishes them",
+                remedy="see docs/training.md for the list of files and where CDC publishes them",
             )
     tables = {component: _stacked(component, paths, wanted[component]) for component, paths in files.items()}
     for needed in ("DEMO", "DPQ"):

@@ -138,6 +138,15 @@ def test_every_local_link_and_named_file_exists(page: Path) -> None:
         assert (ROOT / named).exists() or "<" in named, named
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_row_of_a_table_has_the_cells_of_its_head(page: Path) -> None:
+    cells = 0
+    for line in page.read_text(encoding="utf-8").splitlines():
+        found = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not cells or found in (0, cells), line
+        cells = found
+
+
 def test_every_rule_says_which_rule_it_is() -> None:
     assert all(
         re.search(r"\bR\d+\b", rule.__doc__ or "") or "C-SSRS" in rule.__doc__ or "ASQ" in rule.__doc__
