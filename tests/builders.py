@@ -19,7 +19,7 @@ from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.extraction import patient_record

@@ -122,7 +122,7 @@ DEFECTS = (
     Defect("rights on part of a type count as all", "smart_launch/chart/reading.py", "return _with_partial_rights(found, session.scopes)", "return found", (SMART,)),
     Defect("a card's reference counts for any patient", "cds_service/hooks/app_links.py", "ours = reference.site == site and reference.patient == key.pseudonym(site, patient_id)", "ours = reference.site == site", (SMART, CONTRACT)),
     Defect("addresses in a query are sent as they are", "fhir_adapters/access/prefetch.py", "{rest.replace('://', '%3A%2F%2F')}", "{rest}", (FETCHING,)),
-    Defect("a search for other codes counts as an empty one", "fhir_adapters/access/prefetch.py", "if pages and _says_other_codes(pages[0], query):", "if False:", (FETCHING,)),
+    Defect("a search for other codes counts as an empty one", "fhir_adapters/access/prefetch.py", "if pages and says_other_codes(pages[0], query):", "if False:", (FETCHING,)),
     Defect("more cards than three", "cds_service/cards/from_notices.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ from jwt.algorithms import get_default_algorithms
 from cds_service.app import create_app, make_ready
 from cds_service.settings.live import LiveConfig
 from explanations.judgement.assessment import Engine
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 
 ISSUER = "https://ehr.example"
 ADDRESS = "/cds-services/depression-suicide-risk"

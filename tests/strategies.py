@@ -5,7 +5,7 @@ from __future__ import annotations
 from builders import AS_OF, CSSRS, ICD, LOINC, PATIENT, PHQ, RXNORM, SNOMED
 from hypothesis import strategies as st
 
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 from fhir_adapters.codesets.terminology import table
 from fhir_adapters.resources.gathered import ALL_KEYS
 

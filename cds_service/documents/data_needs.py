@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from cds_service.hooks.catalogue import SERVICES
-from fhir_adapters.access.prefetch import Template, templates
+from fhir_adapters.access.templates import Template, templates
 from fhir_adapters.codesets.terminology import table
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.resources import r4

@@ -11,7 +11,7 @@ from explanations.judgement.judge import CHART_OPENED, PATIENT_DISCHARGED, Occas
 from explanations.words.discharge_notices import discharge_notices
 from explanations.words.notice_list import notices
 from explanations.words.notices import Notice, NoticeSettings
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 from fhir_adapters.facts import ChartPart
 
 

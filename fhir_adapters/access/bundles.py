@@ -24,8 +24,8 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
     whole = r4.read(raw)
     if whole.kind != "Bundle" or whole.content is None:
         raise NotFhir(f"expected a FHIR Bundle; found {whole.kind}", whole.fault)
-    found = r4.contents(whole.content)
-    resources = once((*found.resources, *found.included))
+    held = r4.contents(whole.content)
+    resources = once((*held.resources, *held.included))
     patients = [r for r in resources if r.kind == "Patient"]
     if len(patients) != 1:
         raise NoPatient(f"expected a Bundle with one Patient; found {len(patients) or 'none'}")
@@ -49,7 +49,7 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
         patient=patient,
         resources=open_to_us,
         known=WHOLE_CHART,
-        unknown=(Unknown(what=ChartPart.REST, reason=found.fault, needed=True),) if found.fault else (),
+        unknown=(Unknown(what=ChartPart.REST, reason=held.fault, needed=True),) if held.fault else (),
         fhir_bases=settings.fhir_bases,
         consent=consent.consent,
         withheld=len(chart) - len(open_to_us),

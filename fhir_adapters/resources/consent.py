@@ -131,13 +131,13 @@ def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) ->
 
 def _below(rule: r4.Provision) -> list[r4.Provision]:
     """Every rule under a rule, however deep."""
-    found: list[r4.Provision] = []
+    below: list[r4.Provision] = []
     left = [rule]
     while left:
         nested = left.pop().provision
-        found += nested
+        below += nested
         left += nested
-    return found
+    return below
 
 
 def _in_force(rule: r4.Provision, today: date, zone: tzinfo) -> bool:

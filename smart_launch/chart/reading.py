@@ -20,7 +20,8 @@ from explanations.words.notice_list import notices
 from explanations.words.notices import Notice
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient
-from fhir_adapters.access.prefetch import Access, gather, templates
+from fhir_adapters.access.prefetch import Access, gather
+from fhir_adapters.access.templates import templates
 from fhir_adapters.errors import FhirError, NotAuthorized, Refused
 from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap

@@ -9,7 +9,7 @@ from builders import AS_OF, open_app
 
 from cds_service.documents.data_needs import EXTENSION, as_markdown, data_needs
 from explanations.judgement.assessment import Engine
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 from fhir_adapters.resources.gathered import ALL_KEYS
 from models.inputs.feature_schema import FEATURES
 

@@ -10,7 +10,7 @@ from hook_calls import diagnostics, prompting, topics
 
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 
 ADDRESS = "/cds-services/depression-suicide-risk"
 

@@ -10,7 +10,7 @@ from real_server import TOKEN, answering
 
 from cds_service.serving.engine import load_engine
 from cds_service.settings.config import ServiceConfig, default_config
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds

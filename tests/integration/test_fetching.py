@@ -41,7 +41,8 @@ from fhir_adapters.access.addresses import is_loopback, same_base
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import MOST_BYTES, FhirClient, _retry_after
 from fhir_adapters.access.deadline import POOLS, Watch
-from fhir_adapters.access.prefetch import Access, gather, templates
+from fhir_adapters.access.prefetch import Access, gather
+from fhir_adapters.access.templates import templates
 from fhir_adapters.errors import FetchFailed
 from fhir_adapters.facts import Consent
 from fhir_adapters.gaps import Cause, Gap

@@ -23,7 +23,8 @@ from builders import (
 
 from explanations.judgement.assessment import Engine, assess
 from fhir_adapters.access.chart_request import ChartRequest
-from fhir_adapters.access.prefetch import Access, gather, templates
+from fhir_adapters.access.prefetch import Access, gather
+from fhir_adapters.access.templates import templates
 from fhir_adapters.errors import WrongPatient
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.reading.extraction import patient_record

@@ -29,7 +29,7 @@ from builders import (
 
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
-from fhir_adapters.access.prefetch import local_template, templates
+from fhir_adapters.access.templates import local_template, templates
 from fhir_adapters.codesets.questions import screening_codes, targets
 from fhir_adapters.codesets.terminology import code_group, table
 from fhir_adapters.reading.conditions import event_kind

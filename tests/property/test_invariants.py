@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import Engine, assess
 from fhir_adapters.access.bundles import chart_bundle
-from fhir_adapters.access.prefetch import templates
+from fhir_adapters.access.templates import templates
 from fhir_adapters.codesets.units import UnitError, _spelled, convert, registry
 from fhir_adapters.errors import FhirError
 from fhir_adapters.reading.extraction import patient_record
