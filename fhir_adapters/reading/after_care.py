@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from fhir_adapters.codesets.terminology import SNOMED, canonical
 from fhir_adapters.facts import Booking, Purpose, SafetyPlan, When
-from fhir_adapters.reading.chart import Chart
+from fhir_adapters.reading.chart_resources import ChartResources
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import Owner
 from fhir_adapters.resources.dates import first_when, when
@@ -110,15 +110,15 @@ def _words(text: str) -> str:
     return NO_WORD.sub(" ", _folded(text)).strip()
 
 
-def safety_plans(chart: Chart) -> tuple[SafetyPlan, ...]:
+def safety_plans(resources: ChartResources) -> tuple[SafetyPlan, ...]:
     """Every plan that names a safety or crisis plan and that somebody meant to be carried out."""
     plans = []
-    for resource in chart.of("CarePlan"):
+    for resource in resources.of("CarePlan"):
         plan: r4.CarePlan = resource.content
         if plan.status not in PLAN_STATUSES or plan.intent in NOT_INTENDED:
             continue
         period = plan.period or r4.Period()
-        made = first_when(chart.zone, chart.today, plan.created, period.start)
+        made = first_when(resources.zone, resources.today, plan.created, period.start)
         texts = _plan_texts(plan)
         is_one = any(_is_safety_plan(text, made) for text in texts)
         if is_one or any(MENTIONED.search(_words(text)) for text in texts):
@@ -126,8 +126,8 @@ def safety_plans(chart: Chart) -> tuple[SafetyPlan, ...]:
                 SafetyPlan(
                     reference=resource.reference,
                     when=made,
-                    begins=when(period.start, chart.zone, chart.today),
-                    ends=when(period.end, chart.zone, chart.today),
+                    begins=when(period.start, resources.zone, resources.today),
+                    ends=when(period.end, resources.zone, resources.today),
                     on_hold=plan.status == "on-hold",
                     understood=is_one and _nothing_else(plan, made),
                 )
@@ -181,19 +181,19 @@ def _nothing_else(plan: r4.CarePlan, made: When | None) -> bool:
     )
 
 
-def bookings(chart: Chart, owner: Owner) -> tuple[Booking, ...]:
+def bookings(resources: ChartResources, owner: Owner) -> tuple[Booking, ...]:
     """Appointments that are booked or pending, with what they are for; `owner` is the patient who takes part."""
     return tuple(
         Booking(
             reference=resource.reference,
-            when=when(appointment.start, chart.zone, chart.today),
+            when=when(appointment.start, resources.zone, resources.today),
             purpose=_purpose(appointment),
             confirmed=appointment.status == "booked",
             declined=any(
                 p.status == "declined" for p in appointment.participant if p.actor and owner.is_named_by(p.actor)
             ),
         )
-        for resource in chart.of("Appointment")
+        for resource in resources.of("Appointment")
         for appointment in [resource.content]
         if appointment.status in ("booked", "pending")
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fhir_adapters.facts import CodedEvent, Fact, When
 from fhir_adapters.gaps import Cause
-from fhir_adapters.reading.chart import Chart, has_no_code
+from fhir_adapters.reading.chart_resources import ChartResources, has_no_code
 from fhir_adapters.reading.chronic_conditions import chronic_features, chronic_names
 from fhir_adapters.reading.conditions import (
     OVER,
@@ -34,27 +34,27 @@ class ConditionList:
     bipolar: Fact | None
 
 
-def condition_list(chart: Chart) -> ConditionList:
+def condition_list(resources: ChartResources) -> ConditionList:
     """Reads every Condition of the chart."""
     sources: dict[str, list[tuple[When | None, str]]] = {}
     events: list[CodedEvent] = []
-    for resource in chart.of("Condition"):
+    for resource in resources.of("Condition"):
         condition: r4.Condition = resource.content
         if has_no_code(condition.code):
-            chart.cannot_read(resource, Cause.NO_CODE)
+            resources.cannot_read(resource, Cause.NO_CODE)
             continue
-        encounter = chart.encounter(condition.encounter)
-        event = condition_event(condition, resource.reference, encounter, chart.zone, chart.today)
+        encounter = resources.encounter(condition.encounter)
+        event = condition_event(condition, resource.reference, encounter, resources.zone, resources.today)
         if event:
             events.append(event)
         elif is_counted(condition) and words_name_self_harm(condition.code):
-            chart.cannot_read(resource, Cause.SELF_HARM_IN_WORDS)
+            resources.cannot_read(resource, Cause.SELF_HARM_IN_WORDS)
         if is_confirmed(condition):
-            moment = onset_of(condition, chart.zone, chart.today)
+            moment = onset_of(condition, resources.zone, resources.today)
             for name in (*chronic_features(condition.code), *_disorders(condition)):
                 sources.setdefault(name, []).append((moment, resource.reference))
     return ConditionList(
-        facts=tuple(condition_fact(name, sources.get(name, [])) for name in chronic_names() if chart.reads(name)),
+        facts=tuple(condition_fact(name, sources.get(name, [])) for name in chronic_names() if resources.reads(name)),
         events=tuple(events),
         depressive=condition_fact(DEPRESSIVE, sources[DEPRESSIVE]) if DEPRESSIVE in sources else None,
         bipolar=condition_fact(BIPOLAR, sources[BIPOLAR]) if BIPOLAR in sources else None,

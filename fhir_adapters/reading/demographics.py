@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhir_adapters.facts import ChartPart, Fact, Visit
-from fhir_adapters.reading.chart import Chart
+from fhir_adapters.reading.chart_resources import ChartResources
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import age_on, when
 from fhir_adapters.resources.gathered import Gathered
@@ -20,14 +20,14 @@ def _sex(patient: r4.Patient) -> str | None:
     return {"F": "female", "M": "male"}.get(birth or "") or patient.gender
 
 
-def patient_facts(gathered: Gathered, visits: list[Visit], chart: Chart) -> list[Fact]:
+def patient_facts(gathered: Gathered, visits: list[Visit], resources: ChartResources) -> list[Fact]:
     """What the Patient resource says; nothing where it was not sent."""
     patient = gathered.patient
     if patient is None:
         return []
     content, source = patient.content, (patient.reference,)
     facts = []
-    age = age_on(content.birth_date, chart.today)
+    age = age_on(content.birth_date, resources.today)
     if age is not None:
         facts.append(Fact(name="age", value=age, unit="a", references=source))
     sex = _sex(content)
@@ -41,7 +41,7 @@ def patient_facts(gathered: Gathered, visits: list[Visit], chart: Chart) -> list
         ),
         None,
     )
-    if chart.left_out and marital is not None:
+    if resources.left_out and marital is not None:
         facts.append(Fact(name="marital3", value=marital, references=source))
     place = source if content.general_practitioner else tuple(v.reference for v in visits if v.kind == "ambulatory")
     if place or ChartPart.ENCOUNTERS in gathered.known:
@@ -49,12 +49,12 @@ def patient_facts(gathered: Gathered, visits: list[Visit], chart: Chart) -> list
     return facts
 
 
-def coverage_facts(chart: Chart) -> list[Fact]:
+def coverage_facts(resources: ChartResources) -> list[Fact]:
     """Payer facts; none at all when the chart holds no coverage of a known kind."""
     held: dict[str, list[str]] = {}
-    for resource in chart.of("Coverage"):
-        ended = when(resource.content.period.end if resource.content.period else None, chart.zone, chart.today)
-        if resource.content.status != "active" or (ended and ended.day < chart.today):
+    for resource in resources.of("Coverage"):
+        ended = when(resource.content.period.end if resource.content.period else None, resources.zone, resources.today)
+        if resource.content.status != "active" or (ended and ended.day < resources.today):
             continue
         for coding in resource.content.type.coding if resource.content.type else ():
             for name, starts in PAYERS:

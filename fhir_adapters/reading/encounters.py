@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from fhir_adapters.codesets.terminology import SNOMED, canonical
 from fhir_adapters.facts import Anomaly, CodedEvent, Fact, Setting, Visit
 from fhir_adapters.flaws import Flaw
-from fhir_adapters.reading.chart import Chart
+from fhir_adapters.reading.chart_resources import ChartResources
 from fhir_adapters.reading.conditions import (
     CodeContext,
     EncounterDate,
@@ -82,34 +82,34 @@ def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
     ]
 
 
-def visits_of(chart: Chart) -> list[Visit]:
+def visits_of(resources: ChartResources) -> list[Visit]:
     """Visits that took place; fills the chart's encounters under every name that points to them."""
     visits = []
-    for resource in chart.of("Encounter"):
+    for resource in resources.of("Encounter"):
         period = resource.content.period or r4.Period()
         dates = EncounterDate(
             reference=resource.reference,
-            when=when(period.start, chart.zone, chart.today),
-            until=when(period.end, chart.zone, chart.today),
+            when=when(period.start, resources.zone, resources.today),
+            until=when(period.end, resources.zone, resources.today),
         )
-        chart.encounters.update(dict.fromkeys(resource.names, dates))
+        resources.encounters.update(dict.fromkeys(resource.names, dates))
         visit = _visit(resource.content, dates)
         if visit:
             visits.append(visit)
             if visit.kind == "unknown":
-                chart.odd.append(
+                resources.odd.append(
                     Anomaly(flaw=Flaw.VISIT_CLASS_UNKNOWN, references=(resource.reference,), when=visit.when)
                 )
     return visits
 
 
-def reason_events(chart: Chart) -> list[CodedEvent]:
+def reason_events(resources: ChartResources) -> list[CodedEvent]:
     """Safety codes given as the reason of an encounter that took place."""
     return [
         event
-        for resource in chart.of("Encounter")
+        for resource in resources.of("Encounter")
         if resource.content.status in TOOK_PLACE
-        for encounter in [chart.encounter(r4.Reference(reference=resource.reference))]
+        for encounter in [resources.encounter(r4.Reference(reference=resource.reference))]
         for concept in resource.content.reason_code
         if (
             event := coded_event(
@@ -125,13 +125,13 @@ def reason_events(chart: Chart) -> list[CodedEvent]:
     ]
 
 
-def marked_for_depression(visits: list[Visit], chart: Chart) -> tuple[Visit, ...]:
+def marked_for_depression(visits: list[Visit], resources: ChartResources) -> tuple[Visit, ...]:
     """Visits, marked when a depressive disorder was an encounter diagnosis of theirs."""
     coded = {
         encounter.reference
-        for resource in chart.of("Condition")
+        for resource in resources.of("Condition")
         if is_confirmed(resource.content)
         and is_depressive(disorder_groups(resource.content.code))
-        and (encounter := chart.encounter(resource.content.encounter))
+        and (encounter := resources.encounter(resource.content.encounter))
     }
     return tuple(replace(v, for_depression=v.for_depression or v.reference in coded) for v in visits)

@@ -16,7 +16,7 @@ from fhir_adapters.facts import ChartPart, Fact, PatientRecord, Visit
 from fhir_adapters.gaps import Cause
 from fhir_adapters.reading.after_care import bookings, safety_plans
 from fhir_adapters.reading.anomalies import death_anomalies, event_anomalies, form_anomalies
-from fhir_adapters.reading.chart import READ_TYPES, STEP_TYPES, Chart, unreadable
+from fhir_adapters.reading.chart_resources import READ_TYPES, STEP_TYPES, ChartResources, unreadable
 from fhir_adapters.reading.condition_list import condition_list
 from fhir_adapters.reading.conditions import condition_fact
 from fhir_adapters.reading.demographics import coverage_facts, patient_facts
@@ -51,36 +51,36 @@ def patient_record(
         raise NoPatient("the Patient resource cannot be read", gathered.patient.fault)
     zone = settings.zone
     today = as_of.astimezone(zone).date()
-    resources, anomalies = own_resources(gathered)
-    chart = Chart(
+    own, anomalies = own_resources(gathered)
+    resources = ChartResources(
         by_kind={}, zone=zone, today=today, maps=settings.maps, left_out=left_out, unreadable=[], odd=[], encounters={}
     )
-    for resource in resources:
+    for resource in own:
         if resource.content is not None:
-            chart.by_kind.setdefault(resource.kind, []).append(resource)
+            resources.by_kind.setdefault(resource.kind, []).append(resource)
         # An Observation that is at least known to be a screening answer is read as an unreadable one instead.
-        known = isinstance(resource.content, r4.Husk) and target_of(resource.content.code, chart.maps)
+        known = isinstance(resource.content, r4.Husk) and target_of(resource.content.code, resources.maps)
         if resource.fault and resource.kind in READ_TYPES and not known:
-            chart.unreadable.append(unreadable(resource, resource.fault))
+            resources.unreadable.append(unreadable(resource, resource.fault))
 
-    visits = visits_of(chart)
-    conditions = condition_list(chart)
-    forms, observation_events = screening_forms(chart)
-    events = [*conditions.events, *reason_events(chart), *observation_events]
-    measured, odd_values = measured_facts(_measurements(chart))
-    facts = [*patient_facts(gathered, visits, chart), *measured, *form_facts(forms)]
+    visits = visits_of(resources)
+    conditions = condition_list(resources)
+    forms, observation_events = screening_forms(resources)
+    events = [*conditions.events, *reason_events(resources), *observation_events]
+    measured, odd_values = measured_facts(_measurements(resources))
+    facts = [*patient_facts(gathered, visits, resources), *measured, *form_facts(forms)]
     if ChartPart.CONDITIONS in gathered.known:
         history = [(e.when, e.reference) for e in events if not e.provisional]
         facts += [*conditions.facts, condition_fact("suicide_history", history)]
-    medicines = medicine_list(chart)
+    medicines = medicine_list(resources)
     if ChartPart.MEDICATIONS in gathered.known:
         for resource in medicines.nameless:
-            chart.cannot_read(resource, Cause.NO_MEDICINE)
-    facts += _listed_facts(gathered.known, visits, medicines, chart)
+            resources.cannot_read(resource, Cause.NO_MEDICINE)
+    facts += _listed_facts(gathered.known, visits, medicines, resources)
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died = when(patient.deceased_date_time, zone, today)
     deceased = bool(patient.deceased_boolean) or (died is not None and not died.future)
-    anomalies += [*odd_values, *chart.odd, *form_anomalies(forms), *event_anomalies(events, deceased=deceased)]
+    anomalies += [*odd_values, *resources.odd, *form_anomalies(forms), *event_anomalies(events, deceased=deceased)]
     anomalies += death_anomalies(died, forms)
     return PatientRecord(
         patient_id=gathered.patient_id,
@@ -93,37 +93,39 @@ def patient_record(
         facts=tuple(facts),
         administrations=forms,
         events=tuple(events),
-        visits=marked_for_depression(visits, chart),
-        risk_assessments=risk_assessments(chart),
+        visits=marked_for_depression(visits, resources),
+        risk_assessments=risk_assessments(resources),
         medicines=tuple(medicine.use() for medicine in medicines.medicines),
-        safety_plans=safety_plans(chart),
-        bookings=bookings(chart, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)),
+        safety_plans=safety_plans(resources),
+        bookings=bookings(resources, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)),
         depressive_disorder=conditions.depressive,
         bipolar_disorder=conditions.bipolar,
         anomalies=tuple(anomalies),
-        unreadable=tuple(chart.unreadable),
-        unreadable_steps=tuple(unreadable(r, r.fault) for r in resources if r.fault and r.kind in STEP_TYPES),
+        unreadable=tuple(resources.unreadable),
+        unreadable_steps=tuple(unreadable(r, r.fault) for r in own if r.fault and r.kind in STEP_TYPES),
         unknown=gathered.unknown,
         consent=gathered.consent,
         withheld=gathered.withheld,
     )
 
 
-def _listed_facts(known: frozenset[str], visits: list[Visit], medicines: MedicineList, chart: Chart) -> list[Fact]:
+def _listed_facts(
+    known: frozenset[str], visits: list[Visit], medicines: MedicineList, resources: ChartResources
+) -> list[Fact]:
     """Facts that are only true of a list that was seen in full: counts, and classes that are not on it."""
     facts: list[Fact] = []
     if ChartPart.ENCOUNTERS in known:
-        facts += visit_facts(visits, chart.today)
+        facts += visit_facts(visits, resources.today)
     if ChartPart.MEDICATIONS in known:
-        facts += medicines.facts([name for name in class_names() if chart.reads(name)])
-    if chart.left_out and ChartPart.COVERAGE in known:
-        facts += coverage_facts(chart)
+        facts += medicines.facts([name for name in class_names() if resources.reads(name)])
+    if resources.left_out and ChartPart.COVERAGE in known:
+        facts += coverage_facts(resources)
     return facts
 
 
-def _measurements(chart: Chart) -> Iterator[Measurement]:
-    zone, today = chart.zone, chart.today
-    for resource in chart.of("Observation"):
+def _measurements(resources: ChartResources) -> Iterator[Measurement]:
+    zone, today = resources.zone, resources.today
+    for resource in resources.of("Observation"):
         yield from measurements_in(resource.content, resource.reference, zone, today)
-    for resource in chart.of("QuestionnaireResponse"):
-        yield from response_measurements(resource.content, resource.reference, chart.maps, zone, today)
+    for resource in resources.of("QuestionnaireResponse"):
+        yield from response_measurements(resource.content, resource.reference, resources.maps, zone, today)

@@ -9,7 +9,7 @@ from fhir_adapters.facts import Administration, CodedEvent, Setting, When
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.answers import yes_or_no
-from fhir_adapters.reading.chart import Chart, has_no_code
+from fhir_adapters.reading.chart_resources import ChartResources, has_no_code
 from fhir_adapters.reading.conditions import CodeContext, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, observed_at
 from fhir_adapters.reading.pieces import Piece, pieces_of
@@ -20,34 +20,34 @@ from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 
 
-def screening_forms(chart: Chart) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
+def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
     """Forms from Observations and QuestionnaireResponses, and safety findings coded as Observation.code."""
     pieces: list[Piece] = []
     events: list[CodedEvent] = []
-    panels = _panels(chart)
-    for resource in chart.of("Observation"):
+    panels = _panels(resources)
+    for resource in resources.of("Observation"):
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
             continue
         if has_no_code(observation.code):
-            chart.cannot_read(resource, Cause.NO_CODE)
+            resources.cannot_read(resource, Cause.NO_CODE)
             continue
         panel = next((panels[name] for name in resource.names if name in panels), None)
-        pieces += _observation_pieces(chart, resource, panel)
-        events += _finding_events(chart, resource)
-    for number, resource in enumerate(chart.of("QuestionnaireResponse")):
+        pieces += _observation_pieces(resources, resource, panel)
+        events += _finding_events(resources, resource)
+    for number, resource in enumerate(resources.of("QuestionnaireResponse")):
         response: r4.QuestionnaireResponse = resource.content
         if response.status == "entered-in-error":
             continue
-        targets = questionnaire_targets(response, chart.maps)
+        targets = questionnaire_targets(response, resources.maps)
         if not targets and (seems_a_screen(response) or words_name_an_answer(response)):
-            chart.cannot_read(resource, Cause.NOT_MAPPED)
-        encounter = chart.encounter(response.encounter)
+            resources.cannot_read(resource, Cause.NOT_MAPPED)
+        encounter = resources.encounter(response.encounter)
         for target, value in targets:
             pieces += pieces_of(
                 target,
                 value,
-                when=when(response.authored, chart.zone, chart.today),
+                when=when(response.authored, resources.zone, resources.today),
                 encounter=encounter.reference if encounter else None,
                 provisional=response.status in ("in-progress", "stopped"),
                 reference=resource.reference,
@@ -65,38 +65,40 @@ class Panel:
     teen: bool
 
 
-def _panels(chart: Chart) -> dict[str, Panel]:
+def _panels(resources: ChartResources) -> dict[str, Panel]:
     """Observation name to the panel that lists it, or to the response that it was derived from."""
     panels: dict[str, Panel] = {}
-    for resource in chart.of("Observation"):
-        target = target_of(resource.content.code, chart.maps)
+    for resource in resources.of("Observation"):
+        target = target_of(resource.content.code, resources.maps)
         if target is None or target.item != "panel":
             continue
-        moment = observed_at(resource.content, chart.zone, chart.today)
+        moment = observed_at(resource.content, resources.zone, resources.today)
         teen = target.instrument is Instrument.PHQ9M
         panel = Panel(reference=resource.reference, when=moment, teen=teen)
         members = (m.target for m in resource.content.has_member if m.target)
         panels.update(dict.fromkeys(members, panel))
-    responses = {name: r for r in chart.of("QuestionnaireResponse") for name in r.names}
-    for resource in chart.of("Observation"):
+    responses = {name: r for r in resources.of("QuestionnaireResponse") for name in r.names}
+    for resource in resources.of("Observation"):
         source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
         if source and not any(name in panels for name in resource.names):
-            moment = when(source.content.authored, chart.zone, chart.today)
+            moment = when(source.content.authored, resources.zone, resources.today)
             panel = Panel(reference=source.reference, when=moment, teen=False)
             panels.update(dict.fromkeys(resource.names, panel))
     return panels
 
 
-def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
+def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
     """The coded values of one Observation and its components that belong to a screening instrument."""
     observation: r4.Observation = resource.content
     values = [
-        (target, value) for concept, value in coded_values(observation) if (target := target_of(concept, chart.maps))
+        (target, value)
+        for concept, value in coded_values(observation)
+        if (target := target_of(concept, resources.maps))
     ]
     if not values:
         return []
-    encounter = chart.encounter(observation.encounter)
-    moment = observed_at(observation, chart.zone, chart.today) or (panel.when if panel else None)
+    encounter = resources.encounter(observation.encounter)
+    moment = observed_at(observation, resources.zone, resources.today) or (panel.when if panel else None)
     teen = bool(panel and panel.teen) or values[0][0].instrument is Instrument.PHQ9M
     pieces: list[Piece] = []
     for asked, value in values:
@@ -115,7 +117,7 @@ def _observation_pieces(chart: Chart, resource: r4.Resource, panel: Panel | None
     return pieces
 
 
-def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
+def _finding_events(resources: ChartResources, resource: r4.Resource) -> list[CodedEvent]:
     """Safety findings coded as an Observation's code or a component's, or as the value of an assertion.
 
     A value of no or false is not positive (R8); a value that says neither counts.
@@ -137,9 +139,9 @@ def _finding_events(chart: Chart, resource: r4.Resource) -> list[CodedEvent]:
         return []
     context = CodeContext(
         reference=resource.reference,
-        when=observed_at(observation, chart.zone, chart.today),
+        when=observed_at(observation, resources.zone, resources.today),
         setting=Setting.FINDING,
-        encounter=chart.encounter(observation.encounter),
+        encounter=resources.encounter(observation.encounter),
         provisional=observation.status in ("preliminary", "registered"),
     )
     return [event for concept in concepts if (event := coded_event(concept, context))]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_adapters.facts import Fact
-from fhir_adapters.reading.chart import Chart
+from fhir_adapters.reading.chart_resources import ChartResources
 from fhir_adapters.reading.medications import Medicine, concept_of, dose_text, is_active, medication_facts, medicine
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
@@ -26,17 +26,17 @@ class MedicineList:
         return [fact for fact in facts if fact.value is not False or not self.unnamed]
 
 
-def medicine_list(chart: Chart) -> MedicineList:
+def medicine_list(resources: ChartResources) -> MedicineList:
     """What the patient is meant to be taking now, in the order of the chart."""
-    medications = {name: resource.content for resource in chart.of("Medication") for name in resource.names}
+    medications = {name: resource.content for resource in resources.of("Medication") for name in resource.names}
     taken, nameless, unnamed = [], [], False
-    for resource in chart.of("MedicationRequest", "MedicationStatement"):
+    for resource in resources.of("MedicationRequest", "MedicationStatement"):
         use: r4.MedicationUse = resource.content
         period = use.effective_period or r4.Period()
-        ended = when(period.end, chart.zone, chart.today)
-        if not is_active(use, resource.kind) or (ended and ended.day < chart.today):
+        ended = when(period.end, resources.zone, resources.today)
+        if not is_active(use, resource.kind) or (ended and ended.day < resources.today):
             continue
-        moment = first_when(chart.zone, chart.today, use.authored_on, use.effective_date_time, period.start)
+        moment = first_when(resources.zone, resources.today, use.authored_on, use.effective_date_time, period.start)
         one = medicine(concept_of(use, medications), moment, resource.reference, dose_text(use))
         if one is None and use.medication_reference and use.medication_reference.reference:
             unnamed = True

@@ -21,7 +21,7 @@ LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
+class ChartResources:
     """One patient's own resources by type, and how to read them.
 
     `unreadable`, `odd` and `encounters` are filled while reading.
