@@ -37,10 +37,10 @@ from smart_launch.chart.summary import Summary, summary_of
 from smart_launch.errors import SmartError
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.forms import task_routes as task_pages
-from smart_launch.forms.answers import answers_in, carried_over, fields_of, form_named
-from smart_launch.forms.confirming import show_outcome
+from smart_launch.forms.answers import answer_fields, form_named, phq9_from_phq2, read_answers
+from smart_launch.forms.confirmation import outcome_page
+from smart_launch.forms.outcome import SubmissionResult
 from smart_launch.forms.tasks import FollowUp
-from smart_launch.forms.writing import SubmissionResult
 from smart_launch.launch import begin as launch_routes
 from smart_launch.launch.guard import OpenLaunch, render
 from smart_launch.oauth.scopes import default_scopes
@@ -262,21 +262,25 @@ PHQ9 = form_named("phq-9")
 def answered(*scores: int | None):
     """The PHQ-9 with these answers, None for a question left open."""
     options = zip(PHQ9.questions, scores, strict=False)
-    return answers_in(PHQ9, {f"q-{q.code}": [q.options[n].code] for q, n in options if n is not None})
+    return read_answers(PHQ9, {f"q-{q.code}": [q.options[n].code] for q, n in options if n is not None})
 
 
 def reviewed(app, launch: OpenLaunch) -> Response:
     answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
-    about = form_pages.about(app, launch, answers, WHO)
-    return render(launch, "review.html", answers=answers, kept=fields_of(answers), carried=None, **about)
+    about = form_pages.review_values(app, launch, answers, WHO)
+    return render(
+        launch, "review.html", answers=answers, hidden_fields=answer_fields(answers), phq9_fields=None, **about
+    )
 
 
 def phq2(app, launch: OpenLaunch) -> Response:
     asked = form_named("phq-2")
-    answers = answers_in(asked, {f"q-{q.code}": [q.options[2].code] for q in asked.questions})
-    about = form_pages.about(app, launch, answers, WHO)
-    carried = fields_of(carried_over(answers))
-    return render(launch, "review.html", answers=answers, kept=fields_of(answers), carried=carried, **about)
+    answers = read_answers(asked, {f"q-{q.code}": [q.options[2].code] for q in asked.questions})
+    about = form_pages.review_values(app, launch, answers, WHO)
+    carried = answer_fields(phq9_from_phq2(answers))
+    return render(
+        launch, "review.html", answers=answers, hidden_fields=answer_fields(answers), phq9_fields=carried, **about
+    )
 
 
 def drafted(_app, launch: OpenLaunch) -> Response:
@@ -286,15 +290,15 @@ def drafted(_app, launch: OpenLaunch) -> Response:
         "task_review.html",
         follow_up=follow_up,
         end="30 Nov 2026",
-        kept={},
+        hidden_fields={},
         author="Practitioner/lindqvist",
-        person=WHO,
+        patient=WHO,
     )
 
 
 DONE = SubmissionResult(
-    what="phq-9",
-    at=int(AS_OF.timestamp()),
+    form="phq-9",
+    sent_at=int(AS_OF.timestamp()),
     planned=("form", "total", "item-9"),
     written={"form": "QuestionnaireResponse/q-1", "total": "Observation/o-1", "item-9": "Observation/o-9"},
 )
@@ -306,11 +310,13 @@ ENTRY: dict[str, Callable[..., Response]] = {
     ),
     "review": reviewed,
     "phq-2": phq2,
-    "written": lambda app, launch: show_outcome(app, launch, WHO, "s", DONE),
-    "left": lambda app, launch: show_outcome(app, launch, WHO, "s", LEFT, kept={"a": "b"}),
-    "task": lambda _app, launch: task_pages.choices(launch, FollowUp(days=None, assessment=False), WHO, checked=True),
+    "written": lambda app, launch: outcome_page(app, launch, WHO, "s", DONE),
+    "left": lambda app, launch: outcome_page(app, launch, WHO, "s", LEFT, hidden_fields={"a": "b"}),
+    "task": lambda _app, launch: task_pages.choice_page(
+        launch, FollowUp(days=None, assessment=False), WHO, checked=True
+    ),
     "draft": drafted,
-    "refused": lambda _app, launch: render(launch, "no_form.html", reason="minor", person=WHO),
+    "refused": lambda _app, launch: render(launch, "no_form.html", reason="minor", patient=WHO),
 }
 ROUTES: dict[str, Callable[..., Response]] = {
     "summary/<name>": shown("summary.html"),

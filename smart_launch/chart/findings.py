@@ -17,7 +17,7 @@ from explanations.words.notices import Notice, basis_words
 from explanations.words.topics import SPEC_OF, PageAction
 from fhir_adapters.facts import PatientRecord
 from models.rules.findings import SAFETY_TOPICS, Urgency
-from smart_launch.chart.reading import Reading, may
+from smart_launch.chart.reading import Reading
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.oauth import scopes
 from smart_launch.pages.markdown import html, line
@@ -115,12 +115,12 @@ def actions(listed: Iterable[PageAction], chart: PatientRecord, launch: OpenLaun
 def _usable(action: PageAction, chart: PatientRecord, launch: OpenLaunch) -> bool:
     if action is PageAction.READ_AGAIN:
         return bool(chart.lacking)
-    if chart.deceased or not launch.registration.write_back:
+    if chart.deceased:
         return False
     if action in (PageAction.FOLLOW_UP, PageAction.ASSESSMENT):
-        return may(launch.session)("Task", "c")
+        return launch.can_write("Task", "c")
     young = chart.age_years is not None and chart.age_years < ADULT
-    return not young and may(launch.session)("QuestionnaireResponse", "c")
+    return not young and launch.can_write("QuestionnaireResponse", "c")
 
 
 def _parted(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -129,8 +128,3 @@ def _with_partial_rights(found: Gathered, granted: tuple[str, ...]) -> Gathered:
     ]
     names = {gap.what for gap in partial}
     return replace(found, known=found.known - names, unknown=(*found.unknown, *partial)) if partial else found
-
-
-def may(session: Session) -> Callable[[str, str], bool]:
-    """Whether a type may be written: `may("Observation", "c")`."""
-    return lambda kind, right: scopes.grants(session.scopes, kind, right)

@@ -1,7 +1,7 @@
 """Routes for what is entered here and written to the chart: PHQ-9, PHQ-2, draft follow-ups.
 
-Enter, review, write: three pages, and nothing of the answers is kept between them but what the form carries. The
-answers are checked at each step as if they came for the first time.
+Enter, review, write: three pages, and of the answers nothing is stored between them; the form carries them. They are
+checked at each step as if they came for the first time.
 """
 
 from __future__ import annotations
@@ -14,31 +14,20 @@ from fhir_adapters.writing.completed import slots_of
 from fhir_adapters.writing.questionnaires import FormAnswers
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.errors import NotAllowed, SmartError
-from smart_launch.forms import task_routes as task_pages
-from smart_launch.forms.answers import (
-    answers_in,
-    calls_for_phq9,
-    carried_over,
-    fields_of,
-    form_named,
-    help_of,
-    safety_of,
-)
-from smart_launch.forms.confirming import (
-    SUBMISSION,
-    author,
-    entry_in,
+from smart_launch.forms import task_routes
+from smart_launch.forms.answers import answer_fields, calls_for_phq9, form_named, phq9_from_phq2, read_answers
+from smart_launch.forms.confirmation import help_now, outcome_page, record_outcome, write_confirmed, write_context
+from smart_launch.forms.entry import author, current_patient, refusal
+from smart_launch.forms.outcome import stored_outcome
+from smart_launch.forms.safety import safety_answer
+from smart_launch.forms.submission import (
+    SUBMISSION_ID,
     form_context,
-    new_entry,
-    record,
-    refuse,
-    show_outcome,
-    ways_of,
-    why_not,
-    with_person,
-    write_it,
+    new_submission,
+    read_submission,
+    submission_key,
 )
-from smart_launch.forms.writing import key_of, told, undo
+from smart_launch.forms.writing import undo
 from smart_launch.launch.guard import OpenLaunch, open_form, open_launch, render
 from smart_launch.runtime import AppRuntime
 
@@ -51,42 +40,40 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
     @blueprint.get("/<launch_id>/forms/<name>")
     def enter(launch_id: str, name: str) -> Response:
-        return entering(app, open_launch(app, launch_id), name)
+        return entry_page(app, open_launch(app, launch_id), name)
 
     @blueprint.post("/<launch_id>/forms/<name>")
     def review(launch_id: str, name: str) -> Response:
-        return reviewing(app, open_form(app, launch_id), name)
+        return review_page(app, open_form(app, launch_id), name)
 
     @blueprint.post("/<launch_id>/forms/<name>/write")
     def write(launch_id: str, name: str) -> Response:
-        return writing(app, open_form(app, launch_id), name)
+        return write_form(app, open_form(app, launch_id), name)
 
-    @blueprint.get("/<launch_id>/written/<submission>")
-    def written(launch_id: str, submission: str) -> Response:
-        return showing(app, open_launch(app, launch_id), submission)
+    @blueprint.get("/<launch_id>/written/<submission_id>")
+    def written(launch_id: str, submission_id: str) -> Response:
+        return written_page(app, open_launch(app, launch_id), submission_id)
 
-    @blueprint.post("/<launch_id>/written/<submission>/undo")
-    def take_back(launch_id: str, submission: str) -> Response:
-        return undoing(app, open_form(app, launch_id), submission)
+    @blueprint.post("/<launch_id>/written/<submission_id>/undo")
+    def take_back(launch_id: str, submission_id: str) -> Response:
+        return undo_written(app, open_form(app, launch_id), submission_id)
 
-    task_pages.add_routes(blueprint, app)
+    task_routes.add_routes(blueprint, app)
     return blueprint
 
 
-def entering(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
+def entry_page(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """The form, empty."""
-    asked = form_named(name)
-    launch, shown = with_person(app, launch)
-    reason = why_not(launch, RESPONSE, shown, adults=True)
-    if reason:
-        return refuse(launch, reason, shown)
-    return form_page(app, launch, answers_in(asked, {}), shown)
+    questionnaire = form_named(name)
+    launch, patient = current_patient(app, launch)
+    refused = refusal(launch, RESPONSE, patient, adults=True)
+    return refused or form_page(app, launch, read_answers(questionnaire, {}), patient)
 
 
 def form_page(
-    app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, shown: PatientDetails, *, checked: bool = False
+    app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, patient: PatientDetails, *, checked: bool = False
 ) -> Response:
-    """The form with what was answered so far; open questions are named once it was `checked`."""
+    """The form with the answers so far; once it was `checked`, open questions are named."""
     problems = answers.open if checked else ()
     return render(
         launch,
@@ -94,90 +81,94 @@ def form_page(
         422 if problems else 200,
         form=answers.form,
         answers=answers,
-        values=fields_of(answers),
+        values=answer_fields(answers),
         problems=problems,
-        person=shown,
-        help=help_of(launch.site.notices, app.now().astimezone(launch.site.reading.zone).date()),
+        patient=patient,
+        help=help_now(app, launch),
     )
 
 
-def reviewing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
+def review_page(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """What will be written; or the form again: when something is open, or to change answers (`edit`)."""
     fields = request.form.to_dict(flat=False)
-    answers = answers_in(form_named(name), fields)
-    launch, shown = with_person(app, launch)
-    reason = why_not(launch, RESPONSE, shown, adults=True)
-    if reason:
-        return refuse(launch, reason, shown)
+    answers = read_answers(form_named(name), fields)
+    launch, patient = current_patient(app, launch)
+    refused = refusal(launch, RESPONSE, patient, adults=True)
+    if refused:
+        return refused
     if fields.get("edit") or answers.open:
-        return form_page(app, launch, answers, shown, checked=not fields.get("edit"))
-    entry = new_entry(app, shown)
+        return form_page(app, launch, answers, patient, checked=not fields.get("edit"))
+    submission = new_submission(app, patient)
     return render(
         launch,
         "review.html",
         answers=answers,
-        kept=fields_of(answers) | entry.fields(),
-        carried=fields_of(carried_over(answers)) if calls_for_phq9(answers) else None,
-        **about(app, launch, answers, shown),
+        hidden_fields=answer_fields(answers) | submission.fields(),
+        phq9_fields=answer_fields(phq9_from_phq2(answers)) if calls_for_phq9(answers) else None,
+        **review_values(app, launch, answers, patient),
     )
 
 
-def about(app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, shown: PatientDetails) -> dict[str, Any]:
-    """What review and result show of the answers beside them."""
+def review_values(app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, patient: PatientDetails) -> dict[str, Any]:
+    """What a review shows beside the answers."""
     return {
         "form": answers.form,
-        "person": shown,
+        "patient": patient,
         "author": author(launch),
-        "safety": safety_of(answers, launch.say),
-        "help": help_of(launch.site.notices, app.now().astimezone(launch.site.reading.zone).date()),
+        "safety": safety_answer(answers, launch.say),
+        "help": help_now(app, launch),
     }
 
 
-def writing(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
+def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """Writes what was reviewed, and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
-    answers = answers_in(form_named(name), fields)
-    entry = entry_in(app, launch, fields)
+    answers = read_answers(form_named(name), fields)
+    submission = read_submission(app, launch, fields)
     if answers.open:
         raise NotAllowed("form: expected an answer or “declined” to every question", "form-refused", 400)
-    launch, shown = with_person(app, launch)
-    reason = why_not(launch, RESPONSE, shown, adults=True)
-    if reason:
-        return refuse(launch, reason, shown)
-    done = write_it(app, launch, shown, name, slots_of(answers, form_context(launch, entry)), entry)
-    return show_outcome(
+    launch, patient = current_patient(app, launch)
+    refused = refusal(launch, RESPONSE, patient, adults=True)
+    if refused:
+        return refused
+    slots = slots_of(answers, form_context(launch, submission))
+    return outcome_page(
         app,
         launch,
-        shown,
-        entry.submission,
-        done,
+        patient,
+        submission.id,
+        write_confirmed(app, launch, patient, name, slots, submission),
         form=answers.form,
-        safety=safety_of(answers, launch.say),
-        kept=fields_of(answers) | entry.fields(),
+        safety=safety_answer(answers, launch.say),
+        hidden_fields=answer_fields(answers) | submission.fields(),
     )
 
 
-def showing(app: AppRuntime, launch: OpenLaunch, submission: str) -> Response:
+def written_page(app: AppRuntime, launch: OpenLaunch, submission_id: str) -> Response:
     """What is in the chart of a submission of this launch."""
-    done = told(_key(launch, submission), app.store)
-    if done is None:
-        raise SmartError("written: nothing of that name", "no-page", 404)
-    launch, shown = with_person(app, launch)
-    return show_outcome(app, launch, shown, submission, done)
+    outcome = stored_outcome(_key(launch, submission_id), app.store)
+    if outcome is None:
+        raise _unknown()
+    launch, patient = current_patient(app, launch)
+    return outcome_page(app, launch, patient, submission_id, outcome)
 
 
-def undoing(app: AppRuntime, launch: OpenLaunch, submission: str) -> Response:
+def undo_written(app: AppRuntime, launch: OpenLaunch, submission_id: str) -> Response:
     """Marks as entered in error what was just written."""
-    key = _key(launch, submission)
-    launch, shown = with_person(app, launch)
-    done = undo(key, ways_of(app, launch, shown, request.form.get("who", "")))
-    if done is None:
-        raise SmartError("written: nothing of that name", "no-page", 404)
-    record(app, launch, "undone", done)
-    return show_outcome(app, launch, shown, submission, done, undoing=True)
+    key = _key(launch, submission_id)
+    launch, patient = current_patient(app, launch)
+    outcome = undo(key, write_context(app, launch, patient, request.form.get("who", "")))
+    if outcome is None:
+        raise _unknown()
+    record_outcome(app, launch, "undone", outcome)
+    return outcome_page(app, launch, patient, submission_id, outcome, undoing=True)
 
 
-def _key(launch: OpenLaunch, submission: str) -> str:
-    if not SUBMISSION.fullmatch(submission):
-        raise SmartError("written: nothing of that name", "no-page", 404)
-    return key_of(launch.session.launch_id, submission)
+def _key(launch: OpenLaunch, submission_id: str) -> str:
+    if not SUBMISSION_ID.fullmatch(submission_id):
+        raise _unknown()
+    return submission_key(launch.session.launch_id, submission_id)
+
+
+def _unknown() -> SmartError:
+    return SmartError("written: nothing of that name", "no-page", 404)

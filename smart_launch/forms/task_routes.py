@@ -7,23 +7,14 @@ from datetime import date
 from flask import Blueprint, Response, request
 
 from smart_launch.chart.patient import PatientDetails
-from smart_launch.chart.reading import may
-from smart_launch.forms.confirming import (
-    author,
-    entry_in,
-    form_context,
-    new_entry,
-    refuse,
-    show_outcome,
-    why_not,
-    with_person,
-    write_it,
-)
-from smart_launch.forms.tasks import DAYS, FollowUp, fields_of, follow_up_in, slots_of
+from smart_launch.forms.confirmation import outcome_page, write_confirmed
+from smart_launch.forms.entry import author, current_patient, refusal
+from smart_launch.forms.submission import form_context, new_submission, read_submission
+from smart_launch.forms.tasks import DAYS, FollowUp, follow_up_fields, follow_up_slots, read_follow_up
 from smart_launch.launch.guard import OpenLaunch, open_form, open_launch, render
 from smart_launch.runtime import AppRuntime
 
-WHAT = "follow-up"
+FOLLOW_UP = "follow-up"
 
 
 def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
@@ -32,71 +23,70 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
     @blueprint.get("/<launch_id>/tasks/new")
     def task(launch_id: str) -> Response:
         launch = open_launch(app, launch_id)
-        return entering(app, launch, FollowUp(days=None, assessment=request.args.get("assessment") == "1"))
+        return entry_page(app, launch, FollowUp(days=None, assessment=request.args.get("assessment") == "1"))
 
     @blueprint.post("/<launch_id>/tasks")
     def review_task(launch_id: str) -> Response:
-        return reviewing(app, open_form(app, launch_id))
+        return review_page(app, open_form(app, launch_id))
 
     @blueprint.post("/<launch_id>/tasks/write")
     def write_task(launch_id: str) -> Response:
-        return writing(app, open_form(app, launch_id))
+        return write_drafts(app, open_form(app, launch_id))
 
 
-def entering(app: AppRuntime, launch: OpenLaunch, follow_up: FollowUp) -> Response:
+def entry_page(app: AppRuntime, launch: OpenLaunch, follow_up: FollowUp) -> Response:
     """The choices."""
-    launch, shown = with_person(app, launch)
-    reason = why_not(launch, "Task", shown, adults=False)
-    return refuse(launch, reason, shown) if reason else choices(launch, follow_up, shown)
+    launch, patient = current_patient(app, launch)
+    return refusal(launch, "Task", patient, adults=False) or choice_page(launch, follow_up, patient)
 
 
-def choices(launch: OpenLaunch, follow_up: FollowUp, shown: PatientDetails, *, checked: bool = False) -> Response:
-    """The choices with what was chosen so far."""
-    lacking = checked and follow_up.days is None
-    orders = may(launch.session)("ServiceRequest", "c")
+def choice_page(launch: OpenLaunch, follow_up: FollowUp, patient: PatientDetails, *, checked: bool = False) -> Response:
+    """The choices with what was chosen so far; once it was `checked`, a missing choice is named."""
+    days_missing = checked and follow_up.days is None
     return render(
         launch,
         "task.html",
-        422 if lacking else 200,
+        422 if days_missing else 200,
         follow_up=follow_up,
         days=DAYS,
-        lacking=lacking,
-        orders=orders,
-        person=shown,
+        days_missing=days_missing,
+        orders=launch.can_write("ServiceRequest", "c"),
+        patient=patient,
     )
 
 
-def reviewing(app: AppRuntime, launch: OpenLaunch) -> Response:
+def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
     """What will be written; or the choices again, when none was made or to change them (`edit`)."""
-    follow_up = follow_up_in(request.form.to_dict(flat=False))
-    launch, shown = with_person(app, launch)
-    reason = why_not(launch, "Task", shown, adults=False)
-    if reason:
-        return refuse(launch, reason, shown)
+    follow_up = read_follow_up(request.form.to_dict(flat=False))
+    launch, patient = current_patient(app, launch)
+    refused = refusal(launch, "Task", patient, adults=False)
+    if refused:
+        return refused
     if "edit" in request.form or follow_up.days is None:
-        return choices(launch, follow_up, shown, checked="edit" not in request.form)
-    entry = new_entry(app, shown)
+        return choice_page(launch, follow_up, patient, checked="edit" not in request.form)
+    submission = new_submission(app, patient)
     # The words on the page are those of the drafts themselves.
-    slots = slots_of(follow_up, form_context(launch, entry), launch.site.reading.zone)
+    slots = follow_up_slots(follow_up, form_context(launch, submission), launch.site.reading.zone)
     return render(
         launch,
         "task_review.html",
         follow_up=follow_up,
         end=launch.say.day(date.fromisoformat(slots[0].resource["restriction"]["period"]["end"])),
-        kept=fields_of(follow_up) | entry.fields(),
+        hidden_fields=follow_up_fields(follow_up) | submission.fields(),
         author=author(launch),
-        person=shown,
+        patient=patient,
     )
 
 
-def writing(app: AppRuntime, launch: OpenLaunch) -> Response:
+def write_drafts(app: AppRuntime, launch: OpenLaunch) -> Response:
     """Writes the drafts, and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
-    follow_up, entry = follow_up_in(fields), entry_in(app, launch, fields)
-    slots = slots_of(follow_up, form_context(launch, entry), launch.site.reading.zone)
-    launch, shown = with_person(app, launch)
-    reason = why_not(launch, "Task", shown, adults=False)
-    if reason:
-        return refuse(launch, reason, shown)
-    done = write_it(app, launch, shown, WHAT, slots, entry)
-    return show_outcome(app, launch, shown, entry.submission, done, kept=fields_of(follow_up) | entry.fields())
+    follow_up, submission = read_follow_up(fields), read_submission(app, launch, fields)
+    slots = follow_up_slots(follow_up, form_context(launch, submission), launch.site.reading.zone)
+    launch, patient = current_patient(app, launch)
+    refused = refusal(launch, "Task", patient, adults=False)
+    if refused:
+        return refused
+    outcome = write_confirmed(app, launch, patient, FOLLOW_UP, slots, submission)
+    hidden_fields = follow_up_fields(follow_up) | submission.fields()
+    return outcome_page(app, launch, patient, submission.id, outcome, hidden_fields=hidden_fields)

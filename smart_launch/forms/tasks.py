@@ -1,4 +1,4 @@
-"""Draft follow-ups that a clinician asks for: a contact within some days, and with it, if wanted, a risk assessment.
+"""Draft follow-ups that a clinician asks for: a contact within some days and, if chosen, a risk assessment.
 
 Drafts: a person must accept them in the chart; nothing starts and nobody is called. Pure.
 """
@@ -19,14 +19,14 @@ TASK, ORDER = "task", "order"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """What was asked for. days: None while nothing is chosen. assessment: with a draft order for one."""
+    """What was chosen. days: None while nothing is. assessment: with a draft order for one."""
 
     days: int | None
     assessment: bool
 
 
-def follow_up_in(fields: Mapping[str, Sequence[str]]) -> FollowUp:
-    """What the fields of the page ask for. Raises NotAllowed for what the page does not offer."""
+def read_follow_up(fields: Mapping[str, Sequence[str]]) -> FollowUp:
+    """The choices in the fields of the page. Raises NotAllowed for what the page does not offer."""
     days, assessment = fields.get("days", ()), fields.get("assessment", ())
     offered = {str(number): number for number in DAYS}
     if len(days) > 1 or len(assessment) > 1 or any(d not in offered for d in days) or any(a != "1" for a in assessment):
@@ -34,13 +34,13 @@ def follow_up_in(fields: Mapping[str, Sequence[str]]) -> FollowUp:
     return FollowUp(days=offered[days[0]] if days else None, assessment=bool(assessment))
 
 
-def fields_of(follow_up: FollowUp) -> dict[str, str]:
-    """The same as fields: what `follow_up_in` reads."""
+def follow_up_fields(follow_up: FollowUp) -> dict[str, str]:
+    """The choices as the fields that `read_follow_up` reads."""
     days = {} if follow_up.days is None else {"days": str(follow_up.days)}
     return days | ({"assessment": "1"} if follow_up.assessment else {})
 
 
-def slots_of(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> tuple[Slot, ...]:
+def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> tuple[Slot, ...]:
     """The drafts, each with an identifier of this submission. Raises NotAllowed when no day was chosen."""
     if follow_up.days is None:
         raise NotAllowed("task: expected a number of days", "form-refused", 400)

@@ -14,6 +14,7 @@ from flask import Response, g, request
 from explanations.words.language import Language
 from smart_launch.errors import NotAllowed, SessionOver
 from smart_launch.launch.refresh import end_page, unseal_session, with_good_token
+from smart_launch.oauth.scopes import grants
 from smart_launch.pages.responses import page
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION, cookie
@@ -33,6 +34,10 @@ class OpenLaunch:
     registration: Registration
     say: Language
     expires_in: int
+
+    def can_write(self, kind: str, right: str) -> bool:
+        """Whether the site and the EHR let this launch create (c) or update (u) a type."""
+        return self.registration.write_back and grants(self.session.scopes, kind, right)
 
 
 def open_launch(app: AppRuntime, launch_id: str) -> OpenLaunch:

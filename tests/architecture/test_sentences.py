@@ -33,7 +33,7 @@ ALLOWED = {
     ("fhir_adapters/reading/conditions.py", "NAMES_NONE = re.compile("): "words that charts use for conditions",
     ("fhir_adapters/reading/unmapped_forms.py", "ASKS_OF_SELF_HARM = re.compile("): "words of questions in charts",
     ("fhir_adapters/resources/validation.py", '"got multiple" in error["msg"]'): "pydantic gives this error no type",
-    ("smart_launch/forms/answers.py", '.replace("**", "")'): "takes the bold off a text; nothing is decided",
+    ("smart_launch/forms/safety.py", '.replace("**", "")'): "takes the bold off a text; nothing is decided",
 }  # fmt: skip
 
 

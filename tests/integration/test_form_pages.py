@@ -18,7 +18,7 @@ from cds_service.errors import StoreUnavailable
 from cds_service.storage.app_store import AppRows
 from cds_service.storage.tables import app_event
 from fhir_adapters.writing.questionnaires import form
-from smart_launch.forms import confirming
+from smart_launch.forms import entry
 from smart_launch.session.sessions import User
 
 
@@ -356,7 +356,7 @@ def test_smart_082_a_token_that_the_server_no_longer_takes_is_renewed_once(desk_
         renewed.append(session.version)
         return session
 
-    monkeypatch.setattr(confirming, "refresh_session", refreshed)
+    monkeypatch.setattr(entry, "refresh_session", refreshed)
     server.fail(f"Patient/{desk.who}", answering(401), times=1)
     assert desk.post("forms/phq-9/write", carried).status_code == 200
     assert renewed == [0] and len(desk.stored()) == 12

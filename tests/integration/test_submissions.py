@@ -20,7 +20,9 @@ from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, Form
 from fhir_adapters.writing.confirmed import FhirWriter
 from fhir_adapters.writing.questionnaires import EntryState, FormAnswer, FormAnswers, form
 from smart_launch.errors import NotAllowed, NotWritten
-from smart_launch.forms.writing import LONGEST_TURN_S, UNDO_S, Fault, Ways, key_of, told, undo, write
+from smart_launch.forms.outcome import Fault, stored_outcome
+from smart_launch.forms.submission import submission_key
+from smart_launch.forms.writing import LONGEST_TURN_S, UNDO_S, WriteContext, undo, write
 
 LAUNCH = "launch-1"
 ITEMS = [f"item-{n}" for n in range(1, 11)]
@@ -53,16 +55,16 @@ def who(server) -> str:
 
 @pytest.fixture
 def key() -> str:
-    return key_of(LAUNCH, f"s{next(numbers)}")
+    return submission_key(LAUNCH, f"s{next(numbers)}")
 
 
-def ways(server, store, who: str, **changes) -> Ways:
-    usual = Ways(
+def write_context(server, store, who: str, **changes) -> WriteContext:
+    usual = WriteContext(
         launch_id=LAUNCH,
         writer=FhirWriter(base=server.base, token=TOKEN, patient=who, deadline=time.monotonic() + 20),
         store=store,
-        may=lambda kind, right: True,
-        same_patient=lambda: True,
+        can_write=lambda kind, right: True,
+        same_patient=True,
         now=Clock(),
         pause=lambda seconds: time.sleep(seconds / 5),
     )
@@ -103,7 +105,7 @@ def is_whole(server, who: str, key: str) -> bool:
 
 
 def test_a_form_is_written_in_order_and_read_back_as_one(server, store, who: str, key: str) -> None:
-    done = write("phq-9", slots(who, key), key, ways(server, store, who))
+    done = write("phq-9", slots(who, key), key, write_context(server, store, who))
 
     assert (done.fault, done.whole, done.missing) == (None, True, ())
     assert tuple(done.planned) == EVERYTHING
@@ -117,10 +119,10 @@ def test_a_form_is_written_in_order_and_read_back_as_one(server, store, who: str
 
 
 def test_a_second_press_writes_nothing_new_and_shows_the_same(server, store, who: str, key: str) -> None:
-    first = write("phq-9", slots(who, key), key, ways(server, store, who))
+    first = write("phq-9", slots(who, key), key, write_context(server, store, who))
     sent = len(server.writes())
 
-    again = write("phq-9", slots(who, key), key, ways(server, store, who))
+    again = write("phq-9", slots(who, key), key, write_context(server, store, who))
 
     assert again == first
     assert len(server.writes()) == sent
@@ -132,7 +134,7 @@ def test_two_presses_at_once_write_once_and_both_show_it(server, store, who: str
 
     def press(_number: int):
         gate.wait()
-        return write("phq-9", made, key, ways(server, store, who))
+        return write("phq-9", made, key, write_context(server, store, who))
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(press, range(4)))
@@ -154,7 +156,7 @@ def test_a_refusal_says_what_is_in_the_chart_and_the_next_press_writes_the_rest(
     response = refused == "QuestionnaireResponse"
     server.fail(refused, answering(403) if response else after_two, method="POST")
 
-    first = write("phq-9", slots(who, key), key, ways(server, store, who))
+    first = write("phq-9", slots(who, key), key, write_context(server, store, who))
 
     assert first.fault is Fault.REFUSED
     assert set(first.written) == (set() if response else {FORM, TOTAL, "item-1"})
@@ -162,7 +164,7 @@ def test_a_refusal_says_what_is_in_the_chart_and_the_next_press_writes_the_rest(
     assert len(stored(server, who)) == len(first.written)
 
     server.reset()
-    second = write("phq-9", slots(who, key), key, ways(server, store, who))
+    second = write("phq-9", slots(who, key), key, write_context(server, store, who))
 
     assert second.fault is None and second.whole
     assert {slot: second.written[slot] for slot in first.written} == dict(first.written)
@@ -176,7 +178,7 @@ def test_a_lost_answer_that_can_be_looked_up_is_no_fault(server, store, who: str
         server.fail(kind, answering(400), method="POST", times=1)
     server.fail(kind, losing_the_answer, method="POST", times=1)
 
-    done = write("phq-9", slots(who, key), key, ways(server, store, who))
+    done = write("phq-9", slots(who, key), key, write_context(server, store, who))
 
     assert done.fault is None and done.whole
     assert is_whole(server, who, key)
@@ -188,12 +190,12 @@ def test_what_is_in_doubt_is_said_and_looked_for_before_the_next_press_writes(
     server.fail("Observation", losing_the_answer, method="POST")
     server.fail("Observation", answering(500))  # and no search either
 
-    first = write("phq-9", slots(who, key), key, ways(server, store, who))
+    first = write("phq-9", slots(who, key), key, write_context(server, store, who))
 
     assert (first.fault, first.unsure, set(first.written)) == (Fault.UNKNOWN, TOTAL, {FORM})
     server.reset()
     server.fail("", passing_over_conditions, method="POST")  # only the search is of help then
-    second = write("phq-9", slots(who, key), key, ways(server, store, who))
+    second = write("phq-9", slots(who, key), key, write_context(server, store, who))
 
     assert second.whole and is_whole(server, who, key)
     assert server.asked("Observation?identifier=")
@@ -222,15 +224,15 @@ def test_a_turn_that_was_cut_off_is_taken_up_after_its_time_with_a_look_first(
             self.inner.create(resource)
             raise CutOff
 
-    there = ways(server, store, who, now=clock)
+    context = write_context(server, store, who, now=clock)
     with pytest.raises(CutOff):
-        write("phq-9", made, key, replace(there, writer=Breaking(there.writer)))
+        write("phq-9", made, key, replace(context, writer=Breaking(context.writer)))
 
-    busy = write("phq-9", made, key, replace(there, pause=lambda seconds: None))
+    busy = write("phq-9", made, key, replace(context, pause=lambda seconds: None))
     assert (busy.fault, dict(busy.written)) == (Fault.BUSY, {})
 
     clock.seconds += LONGEST_TURN_S + 1
-    done = write("phq-9", made, key, there)
+    done = write("phq-9", made, key, context)
 
     assert done.fault is None and done.whole
     assert is_whole(server, who, key)
@@ -239,7 +241,7 @@ def test_a_turn_that_was_cut_off_is_taken_up_after_its_time_with_a_look_first(
 def test_a_chart_that_cannot_be_reached_gets_nothing_and_says_so(server, store, who: str, key: str) -> None:
     away = FhirWriter(base="http://127.0.0.1:9/fhir", token=TOKEN, patient=who, deadline=time.monotonic() + 5)
 
-    done = write("phq-9", slots(who, key), key, ways(server, store, who, writer=away))
+    done = write("phq-9", slots(who, key), key, write_context(server, store, who, writer=away))
 
     assert (done.fault, dict(done.written), done.unsure) == (Fault.FAILED, {}, None)
 
@@ -247,10 +249,10 @@ def test_a_chart_that_cannot_be_reached_gets_nothing_and_says_so(server, store, 
 def test_a_dropped_connection_stays_in_doubt_until_looked_for(server, store, who: str, key: str) -> None:
     server.fail("QuestionnaireResponse", dropping, method="POST", times=1)
 
-    first = write("phq-9", slots(who, key), key, ways(server, store, who))
+    first = write("phq-9", slots(who, key), key, write_context(server, store, who))
     assert (first.fault, first.unsure) == (Fault.UNKNOWN, FORM)
 
-    assert write("phq-9", slots(who, key), key, ways(server, store, who)).whole
+    assert write("phq-9", slots(who, key), key, write_context(server, store, who)).whole
     assert is_whole(server, who, key)
 
 
@@ -258,7 +260,12 @@ def test_a_dropped_connection_stays_in_doubt_until_looked_for(server, store, who
 
 
 def test_without_the_right_to_write_the_form_nothing_is_sent(server, store, who: str, key: str) -> None:
-    done = write("phq-9", slots(who, key), key, ways(server, store, who, may=lambda kind, right: kind == "Observation"))
+    done = write(
+        "phq-9",
+        slots(who, key),
+        key,
+        write_context(server, store, who, can_write=lambda kind, right: kind == "Observation"),
+    )
 
     assert (done.fault, dict(done.written)) == (Fault.NOT_GRANTED, {})
     assert server.writes() == []
@@ -268,7 +275,10 @@ def test_without_the_right_to_write_observations_the_form_is_written_and_the_res
     server, store, who: str, key: str
 ) -> None:
     done = write(
-        "phq-9", slots(who, key), key, ways(server, store, who, may=lambda kind, right: kind == "QuestionnaireResponse")
+        "phq-9",
+        slots(who, key),
+        key,
+        write_context(server, store, who, can_write=lambda kind, right: kind == "QuestionnaireResponse"),
     )
 
     assert (done.fault, set(done.written)) == (Fault.NOT_GRANTED, {FORM})
@@ -278,7 +288,7 @@ def test_without_the_right_to_write_observations_the_form_is_written_and_the_res
 
 
 def test_smart_072_another_patient_than_the_page_showed_stops_everything(server, store, who: str, key: str) -> None:
-    done = write("phq-9", slots(who, key), key, ways(server, store, who, same_patient=lambda: False))
+    done = write("phq-9", slots(who, key), key, write_context(server, store, who, same_patient=False))
 
     assert (done.fault, dict(done.written)) == (Fault.OTHER_PATIENT, {})
     assert server.writes() == []
@@ -289,83 +299,83 @@ def test_an_invalid_resource_stops_everything(server, store, who: str, key: str)
     made[-1] = replace(made[-1], resource=made[-1].resource | {"effectiveDateTime": "yesterday"})
 
     with pytest.raises(NotWritten):
-        write("phq-9", made, key, ways(server, store, who))
+        write("phq-9", made, key, write_context(server, store, who))
 
-    assert server.writes() == [] and told(key, store) is None
+    assert server.writes() == [] and stored_outcome(key, store) is None
 
 
 def test_other_answers_under_the_same_submission_are_refused(server, store, who: str, key: str) -> None:
     server.fail("Observation", answering(403), method="POST")
-    write("phq-9", slots(who, key, nine=3), key, ways(server, store, who))
+    write("phq-9", slots(who, key, nine=3), key, write_context(server, store, who))
     server.reset()
 
     with pytest.raises(NotAllowed):
-        write("phq-9", slots(who, key, nine=0), key, ways(server, store, who))
+        write("phq-9", slots(who, key, nine=0), key, write_context(server, store, who))
 
     assert server.writes() == []
 
 
 def test_smart_094_a_submission_of_another_launch_is_another_one() -> None:
-    assert key_of("launch-1", "s") != key_of("launch-2", "s")
-    assert key_of("launch-1", "s") == key_of("launch-1", "s")
+    assert submission_key("launch-1", "s") != submission_key("launch-2", "s")
+    assert submission_key("launch-1", "s") == submission_key("launch-1", "s")
 
 
 def test_of_a_submission_that_was_never_sent_nothing_is_told(store) -> None:
-    assert told(key_of(LAUNCH, "never"), store) is None
+    assert stored_outcome(submission_key(LAUNCH, "never"), store) is None
 
 
 # ---- undo ----
 
 
 def test_what_was_written_is_undone_and_stays_undone(server, store, who: str, key: str) -> None:
-    there = ways(server, store, who)
-    write("phq-9", slots(who, key), key, there)
+    context = write_context(server, store, who)
+    write("phq-9", slots(who, key), key, context)
 
-    undone = undo(key, there)
+    undone = undo(key, context)
 
-    assert (undone.fault, undone.left, undone.undone) == (None, (), frozenset(EVERYTHING))
+    assert (undone.fault, undone.in_chart, undone.undone) == (None, (), frozenset(EVERYTHING))
     assert {r["status"] for r in stored(server, who)} == {"entered-in-error"}
     assert record_of(*stored(server, who), who=patient() | {"id": who}).administrations == ()
     sent = len(server.writes())
-    assert write("phq-9", slots(who, key), key, there).fault is Fault.TOO_LATE
-    assert undo(key, there).left == ()
+    assert write("phq-9", slots(who, key), key, context).fault is Fault.TOO_LATE
+    assert undo(key, context).in_chart == ()
     assert len(server.writes()) == sent
 
 
 def test_after_ten_minutes_or_for_another_patient_nothing_is_undone(server, store, who: str, key: str) -> None:
     clock = Clock()
-    there = ways(server, store, who, now=clock)
-    write("phq-9", slots(who, key), key, there)
+    context = write_context(server, store, who, now=clock)
+    write("phq-9", slots(who, key), key, context)
 
-    assert undo(key, replace(there, same_patient=lambda: False)).fault is Fault.OTHER_PATIENT
+    assert undo(key, replace(context, same_patient=False)).fault is Fault.OTHER_PATIENT
     clock.seconds += UNDO_S + 1
-    late = undo(key, there)
+    late = undo(key, context)
 
-    assert (late.fault, late.left) == (Fault.TOO_LATE, EVERYTHING)
+    assert (late.fault, late.in_chart) == (Fault.TOO_LATE, EVERYTHING)
     assert {r["status"] for r in stored(server, who)} == {"completed", "final"}
 
 
 def test_an_undo_that_is_refused_half_way_says_what_is_left(server, store, who: str, key: str) -> None:
-    there = ways(server, store, who)
-    done = write("phq-9", slots(who, key), key, there)
+    context = write_context(server, store, who)
+    done = write("phq-9", slots(who, key), key, context)
     server.fail(done.written["item-9"], answering(403), method="PUT")
 
-    half = undo(key, there)
+    half = undo(key, context)
 
     assert (half.fault, half.undone) == (Fault.REFUSED, frozenset({"item-10"}))
     server.reset()
-    assert undo(key, there).left == ()
+    assert undo(key, context).in_chart == ()
 
 
 def test_without_the_right_to_change_only_what_may_be_is_undone(server, store, who: str, key: str) -> None:
-    there = ways(server, store, who)
-    write("phq-9", slots(who, key), key, there)
+    context = write_context(server, store, who)
+    write("phq-9", slots(who, key), key, context)
 
-    half = undo(key, replace(there, may=lambda kind, right: kind == "QuestionnaireResponse"))
+    half = undo(key, replace(context, can_write=lambda kind, right: kind == "QuestionnaireResponse"))
 
     assert (half.fault, half.undone) == (Fault.NOT_GRANTED, frozenset({FORM}))
 
 
 def test_an_unknown_submission_cannot_be_undone(server, store, who: str) -> None:
-    assert undo(key_of(LAUNCH, "never"), ways(server, store, who)) is None
+    assert undo(submission_key(LAUNCH, "never"), write_context(server, store, who)) is None
     assert SUBMISSION_SYSTEM == "urn:mental-health-cds:submission"

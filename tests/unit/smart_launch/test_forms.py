@@ -15,15 +15,14 @@ from fhir_adapters.writing.questionnaires import EntryState, form
 from smart_launch.errors import NotAllowed
 from smart_launch.forms.answers import (
     DECLINED,
-    answers_in,
+    answer_fields,
     calls_for_phq9,
-    carried_over,
-    field_of,
-    fields_of,
+    field_name,
     form_named,
-    help_of,
-    safety_of,
+    phq9_from_phq2,
+    read_answers,
 )
+from smart_launch.forms.safety import crisis_help, safety_answer
 
 TODAY = date(2026, 11, 23)
 SITE = NoticeSettings(zone=ZoneInfo("UTC"))
@@ -34,12 +33,12 @@ def sent(name: str, *said: int | str | None) -> dict[str, list[str]]:
     found = {}
     for question, value in zip(form(name).questions, said, strict=False):
         if value is not None:
-            found[field_of(question)] = [question.options[value].code if isinstance(value, int) else value]
+            found[field_name(question)] = [question.options[value].code if isinstance(value, int) else value]
     return found
 
 
 def test_answers_are_read_in_the_order_of_the_form_with_their_total() -> None:
-    found = answers_in(form("phq-9"), sent("phq-9", 0, 1, 2, 3, 0, 1, 2, 3, 1, 3))
+    found = read_answers(form("phq-9"), sent("phq-9", 0, 1, 2, 3, 0, 1, 2, 3, 1, 3))
 
     assert [a.option.score for a in found.given] == [0, 1, 2, 3, 0, 1, 2, 3, 1, None]
     assert found.total == 13
@@ -47,7 +46,7 @@ def test_answers_are_read_in_the_order_of_the_form_with_their_total() -> None:
 
 
 def test_a_blank_is_open_and_declined_is_declined_and_neither_is_zero() -> None:
-    found = answers_in(form("phq-9"), sent("phq-9", 1, 1, None, DECLINED, 1, 1, "", 1, 1))
+    found = read_answers(form("phq-9"), sent("phq-9", 1, 1, None, DECLINED, 1, 1, "", 1, 1))
 
     assert [a.question.number for a in found.open] == [3, 7]
     assert [a.question.number for a in found.declined] == [4]
@@ -72,7 +71,7 @@ def test_a_blank_is_open_and_declined_is_declined_and_neither_is_zero() -> None:
 )
 def test_what_the_page_cannot_have_sent_is_refused(fields: dict) -> None:
     with pytest.raises(NotAllowed) as caught:
-        answers_in(form("phq-9"), sent("phq-9", None, 1, 1, 1, 1, 1, 1, 1, 1) | fields)
+        read_answers(form("phq-9"), sent("phq-9", None, 1, 1, 1, 1, 1, 1, 1, 1) | fields)
 
     assert (caught.value.status, caught.value.page) == (400, "form-refused")
     assert "LA" not in str(caught.value)
@@ -80,11 +79,11 @@ def test_what_the_page_cannot_have_sent_is_refused(fields: dict) -> None:
 
 def test_item_names_of_the_phq_9_are_none_of_the_phq_2() -> None:
     with pytest.raises(NotAllowed):
-        answers_in(form("phq-2"), sent("phq-9", 1, 1, 1))
+        read_answers(form("phq-2"), sent("phq-9", 1, 1, 1))
 
 
 def test_other_fields_are_not_looked_at() -> None:
-    assert answers_in(form("phq-2"), {"csrf": ["x", "y"]} | sent("phq-2", 1, 0)).total == 1
+    assert read_answers(form("phq-2"), {"csrf": ["x", "y"]} | sent("phq-2", 1, 0)).total == 1
 
 
 def test_a_form_that_we_do_not_put_has_no_page() -> None:
@@ -99,9 +98,9 @@ ANSWER = st.one_of(st.integers(0, 3), st.just(DECLINED), st.none())
 
 @given(said=st.lists(ANSWER, min_size=10, max_size=10))
 def test_what_the_review_page_carries_reads_back_as_the_same_answers(said: list) -> None:
-    found = answers_in(form("phq-9"), sent("phq-9", *said))
+    found = read_answers(form("phq-9"), sent("phq-9", *said))
 
-    again = answers_in(form("phq-9"), {name: [value] for name, value in fields_of(found).items()})
+    again = read_answers(form("phq-9"), {name: [value] for name, value in answer_fields(found).items()})
 
     assert again == found
     numbers = [n for n in said[:9] if isinstance(n, int)]
@@ -120,16 +119,16 @@ def test_what_the_review_page_carries_reads_back_as_the_same_answers(said: list)
     ],
 )
 def test_a_phq_2_from_the_cut_on_calls_for_the_phq_9(said: tuple, follows: bool) -> None:
-    found = answers_in(form("phq-2"), sent("phq-2", *said))
+    found = read_answers(form("phq-2"), sent("phq-2", *said))
 
     assert calls_for_phq9(found) is follows
-    carried = carried_over(found)
+    carried = phq9_from_phq2(found)
     assert carried.given[:2] == found.given
     assert len(carried.open) == 7
 
 
 def test_a_phq_9_calls_for_no_other() -> None:
-    assert not calls_for_phq9(answers_in(form("phq-9"), sent("phq-9", *[3] * 9)))
+    assert not calls_for_phq9(read_answers(form("phq-9"), sent("phq-9", *[3] * 9)))
 
 
 @pytest.mark.parametrize(
@@ -143,22 +142,22 @@ def test_a_phq_9_calls_for_no_other() -> None:
     ],
 )
 def test_item_9_above_not_at_all_or_declined_brings_the_steps_whatever_the_total(nine, said: str | None) -> None:
-    found = safety_of(answers_in(form("phq-9"), sent("phq-9", *[0] * 8, nine)), language())
+    found = safety_answer(read_answers(form("phq-9"), sent("phq-9", *[0] * 8, nine)), language())
 
-    assert (found.said if found else None) == said
+    assert (found.words if found else None) == said
     if found:
         assert found.declined is (nine == DECLINED)
 
 
 def test_whom_to_call_is_of_the_site_and_its_country() -> None:
-    found = help_of(SITE, TODAY)
+    found = crisis_help(SITE, TODAY, language())
 
     assert "988" in found.crisis and "911" in found.crisis and "*" not in found.crisis
     assert found.contact is None
     site = NoticeSettings(zone=ZoneInfo("UTC"), contact="On-call psychiatry: ext. 4410", country="GB")
-    assert help_of(site, TODAY).contact == site.contact
-    assert help_of(site, TODAY).crisis == "Immediate danger: the local emergency number."
+    assert crisis_help(site, TODAY, language()).contact == site.contact
+    assert crisis_help(site, TODAY, language()).crisis == "Immediate danger: the local emergency number."
 
 
 def test_a_phq_2_asks_nothing_of_self_harm() -> None:
-    assert safety_of(answers_in(form("phq-2"), sent("phq-2", 3, 3)), language()) is None
+    assert safety_answer(read_answers(form("phq-2"), sent("phq-2", 3, 3)), language()) is None

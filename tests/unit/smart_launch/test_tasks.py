@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.completed import SUBMISSION_SYSTEM, FormContext
 from smart_launch.errors import NotAllowed
-from smart_launch.forms.tasks import DAYS, FollowUp, fields_of, follow_up_in, slots_of
+from smart_launch.forms.tasks import DAYS, FollowUp, follow_up_fields, follow_up_slots, read_follow_up
 
 LATE_EVENING = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 OCCASION = FormContext(
@@ -25,7 +25,7 @@ CHICAGO = ZoneInfo("America/Chicago")
     ("days", "end"), [(1, "2026-11-24"), (2, "2026-11-25"), (7, "2026-11-30"), (14, "2026-12-07"), (30, "2026-12-23")]
 )
 def test_the_days_are_counted_on_the_sites_calendar(days: int, end: str) -> None:
-    (task,) = slots_of(FollowUp(days=days, assessment=False), OCCASION, CHICAGO)
+    (task,) = follow_up_slots(FollowUp(days=days, assessment=False), OCCASION, CHICAGO)
 
     assert task.resource["restriction"]["period"]["end"] == end
     assert task.resource["authoredOn"] == "2026-11-24T03:00:00+00:00"
@@ -33,7 +33,7 @@ def test_the_days_are_counted_on_the_sites_calendar(days: int, end: str) -> None
 
 @given(wanted=st.builds(FollowUp, days=st.sampled_from(DAYS), assessment=st.booleans()))
 def test_every_choice_is_valid_r4_a_draft_and_known_again(wanted: FollowUp) -> None:
-    slots = slots_of(wanted, OCCASION, CHICAGO)
+    slots = follow_up_slots(wanted, OCCASION, CHICAGO)
 
     assert [s.name for s in slots] == ["task", "order"][: 1 + wanted.assessment]
     for slot in slots:
@@ -42,16 +42,16 @@ def test_every_choice_is_valid_r4_a_draft_and_known_again(wanted: FollowUp) -> N
         assert slot.resource["identifier"] == [{"system": SUBMISSION_SYSTEM, "value": f"abc.{slot.name}"}]
         assert slot.resource["requester"] == {"reference": "Practitioner/doc"}
         assert slot.resource["encounter"] == {"reference": "Encounter/e1"}
-    assert follow_up_in({name: [value] for name, value in fields_of(wanted).items()}) == wanted
+    assert read_follow_up({name: [value] for name, value in follow_up_fields(wanted).items()}) == wanted
 
 
 def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
-    nothing = follow_up_in({})
+    nothing = read_follow_up({})
 
     assert nothing == FollowUp(days=None, assessment=False)
-    assert fields_of(nothing) == {}
+    assert follow_up_fields(nothing) == {}
     with pytest.raises(NotAllowed):
-        slots_of(nothing, OCCASION, CHICAGO)
+        follow_up_slots(nothing, OCCASION, CHICAGO)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
 )
 def test_what_the_page_does_not_offer_is_refused(fields: dict) -> None:
     with pytest.raises(NotAllowed):
-        follow_up_in(fields)
+        read_follow_up(fields)
 
 
 def test_of_a_user_with_a_full_address_the_relative_reference_signs() -> None:
@@ -75,6 +75,6 @@ def test_of_a_user_with_a_full_address_the_relative_reference_signs() -> None:
         patient="Patient/p1", at=LATE_EVENING, submission="abc", user="https://ehr.example/fhir/Practitioner/doc"
     )
 
-    (task,) = slots_of(FollowUp(days=7, assessment=False), full, CHICAGO)
+    (task,) = follow_up_slots(FollowUp(days=7, assessment=False), full, CHICAGO)
 
     assert task.resource["requester"] == {"reference": "Practitioner/doc"}

@@ -1,0 +1,54 @@
+"""Before anything is entered: the patient as the chart has them now, who signs, and why nothing may be entered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Response
+
+from fhir_adapters.errors import NotAuthorized
+from fhir_adapters.writing.completed import author_of
+from smart_launch.chart.patient import PatientDetails, read_patient
+from smart_launch.errors import EhrFailed
+from smart_launch.launch.guard import OpenLaunch, render
+from smart_launch.launch.refresh import refresh_session
+from smart_launch.runtime import AppRuntime
+
+
+def current_patient(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, PatientDetails]:
+    """The patient now, and the launch: with a new token when the server refuses the old one (SMART-082).
+
+    Raises EhrFailed.
+    """
+    try:
+        return launch, read_patient(launch, app.now())
+    except NotAuthorized as error:
+        if launch.session.refresh_token is None:
+            raise EhrFailed("chart: the token is no longer taken", "no-chart") from error
+    refreshed = replace(launch, session=refresh_session(app, launch.registration, launch.session))
+    try:
+        return refreshed, read_patient(refreshed, app.now())
+    except NotAuthorized as error:
+        raise EhrFailed("chart: a new token is not taken either", "no-chart") from error
+
+
+def author(launch: OpenLaunch) -> str | None:
+    """Who signs: the practitioner of this launch."""
+    return author_of(launch.session.fhir_user)
+
+
+def refusal(launch: OpenLaunch, kind: str, patient: PatientDetails, *, adults: bool) -> Response | None:
+    """The page that says why nothing of this type can be entered here; None when it can."""
+    reason = _refusal_reason(launch, kind, patient, adults=adults)
+    return render(launch, "no_form.html", reason=reason, patient=patient) if reason else None
+
+
+def _refusal_reason(launch: OpenLaunch, kind: str, patient: PatientDetails, *, adults: bool) -> str | None:
+    if patient.deceased:
+        return "deceased"
+    if adults and patient.minor:
+        return "minor"
+    if not launch.can_write(kind, "c"):
+        return "not-granted"
+    # An entry that nobody signs leaves nobody to ask about it.
+    return None if author(launch) else "no-author"
