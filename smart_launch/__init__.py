@@ -1,6 +1,4 @@
-"""The SMART on FHIR app shell: an explained assessment on a page of its own.
+"""The SMART on FHIR app: launch, sessions, pages about one chart, forms and what they write.
 
-Empty as yet: launch, token exchange, sessions and views come with their own
-issue. It may import `explanations`, `models` and `fhir_adapters`, never
-`cds_service`.
+It may import `explanations`, `models` and `fhir_adapters`, never `cds_service`.
 """

@@ -3,19 +3,19 @@
 SmartError
 ├── LaunchRefused       the launch cannot be begun or finished: wrong parameters, unknown EHR, refused, expired
 ├── EhrFailed           the EHR did not do its part: discovery, token endpoint, keys, a wrong ID token
-├── SessionOver         no session: ended, timed out, of another browser, never there
-├── NotAllowed          a form that is not ours (CSRF), or a right that was not granted
+├── SessionOver         no session: ended, timed out, of another browser, or unknown
+├── Forbidden           a form that is not ours (CSRF), or a right that was not granted
 └── NotWritten          the chart did not take what was to be written
 
-A message is one plain sentence for the log; what a person reads is on the page of that `page` code. Neither holds a
-token, an address or chart data.
+A message is one plain sentence for the log; a person reads the words of its `page` code. Neither holds a token, an
+address or chart data.
 """
 
 from __future__ import annotations
 
 
 class SmartError(Exception):
-    """Base. `page` names the words that are shown, `status` is HTTP's."""
+    """Base. `page` is the code of its words in `pages.error_words`, `status` is HTTP's."""
 
     status = 500
     page = "failed"
@@ -47,7 +47,7 @@ class SessionOver(SmartError):
     page = "session-ended"
 
 
-class NotAllowed(SmartError):
+class Forbidden(SmartError):
     """A form that is not ours, or a right that was not granted."""
 
     status = 403

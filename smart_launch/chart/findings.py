@@ -1,6 +1,6 @@
-"""Notices as findings on a page: a word and an edge for how pressing they are, what to do, and where that is done.
+"""Notices as findings on a page: a word and an edge for their urgency, what to do, and where to do it.
 
-The same words as on the cards. Actions are drafts or forms; nothing here orders, calls or notifies.
+The same words as on the cards.
 """
 
 from __future__ import annotations
@@ -10,42 +10,24 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from explanations.words.language import later
 from explanations.words.lines import Line, LineRole, block
 from explanations.words.notice_list import crisis_line
 from explanations.words.notices import Notice, basis_words
 from explanations.words.topics import SPEC_OF, PageAction
-from fhir_adapters.facts import PatientRecord
 from models.rules.findings import SAFETY_TOPICS, Urgency
+from smart_launch.chart.actions import ActionLink, action_links
 from smart_launch.chart.reading import Reading
 from smart_launch.launch.guard import OpenLaunch
-from smart_launch.oauth import scopes
 from smart_launch.pages.markdown import html, line
 
-ADULT = 18
 # A longer list is cut, and the rest folded.
 MOST_LINES = 8
 EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
-LABELS = {
-    PageAction.WHOLE_FORM: later("Start PHQ-9 with the patient"),
-    PageAction.SHORT_FORM: later("Start PHQ-2"),
-    PageAction.FOLLOW_UP: later("Draft follow-up task"),
-    PageAction.ASSESSMENT: later("Draft assessment order and follow-up"),
-    PageAction.READ_AGAIN: later("Try again"),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """A button: its words, and the address of its page below that of the launch."""
-
-    label: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One notice. `word` and `edge` say how pressing it is. `more`: lines of the chart that are folded.
+    """One notice. `word` and `edge` show its urgency. `more`: lines of the chart that are folded.
 
     came_from: whether the clinician came from the card of this topic. crisis: on the first finding about safety.
     by_model: its reasons are in the section of the estimate.
@@ -62,7 +44,7 @@ class Finding:
     consider_heading: str
     consider: tuple[Markup, ...]
     basis: Markup
-    actions: tuple[Action, ...]
+    actions: tuple[ActionLink, ...]
     crisis: Markup | None
     came_from: bool
     by_model: bool
@@ -74,19 +56,19 @@ def findings_of(reading: Reading, launch: OpenLaunch) -> tuple[Finding, ...]:
     crisis = line(crisis_line(reading.assessment, launch.site.notices))
     findings, offered = [], set[str]()
     for notice in reading.notices:
-        # One page: a button stands where it is needed first.
+        # A button stands on the page once, where it is needed first.
         listed = [action for action in SPEC_OF[notice.topic].page_actions if action.page not in offered]
         listed = [action for action in listed if notice.offers or action is PageAction.READ_AGAIN]
-        # The short form asks nothing about self-harm: it is no second choice where the whole one is called for already.
+        # The short form asks nothing about self-harm: it is offered only beside the whole form.
         listed = [action for action in listed if action is not PageAction.SHORT_FORM or PageAction.WHOLE_FORM in listed]
         offered.update(action.page for action in listed)
-        buttons = actions(listed, reading.assessment.chart, launch)
+        buttons = action_links(listed, reading.assessment.chart, launch)
         findings.append(_finding(notice, launch, buttons, crisis if notice is first else None))
     return tuple(findings)
 
 
-def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[Action, ...], crisis: Markup | None) -> Finding:
-    shown, folded = _parted(notice)
+def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[ActionLink, ...], crisis: Markup | None) -> Finding:
+    shown, folded = _split(notice)
     return Finding(
         topic=notice.topic.value,
         word=launch.say(SPEC_OF[notice.topic].word),
@@ -106,27 +88,10 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[Action, ...], cr
     )
 
 
-def actions(listed: Iterable[PageAction], chart: PatientRecord, launch: OpenLaunch) -> tuple[Action, ...]:
-    """The buttons that this session may use: adults' forms for adults, and only what the chart lets us write."""
-    usable = [action for action in listed if _usable(action, chart, launch)]
-    return tuple(Action(label=launch.say(LABELS[action]), path=action.value) for action in usable)
+def _split(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """The lines shown at once, and those that are folded: the end of a long list, a model's reasons.
 
-
-def _usable(action: PageAction, chart: PatientRecord, launch: OpenLaunch) -> bool:
-    if action is PageAction.READ_AGAIN:
-        return bool(chart.lacking)
-    if chart.deceased:
-        return False
-    if action in (PageAction.FOLLOW_UP, PageAction.ASSESSMENT):
-        return launch.can_write("Task", "c")
-    young = chart.age_years is not None and chart.age_years < ADULT
-    return not young and launch.can_write("QuestionnaireResponse", "c")
-
-
-def _parted(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
-    """The lines that are shown at once, and those that are folded: the end of a long list, a model's reasons.
-
-    A table stays whole, and the first line of a finding is never folded: an acute answer must not stand behind a press.
+    A table stays whole, and the first line of a finding is never folded: an acute answer must not be hidden.
     The section of the estimate shows the same reasons, with their bars.
     """
     lines = notice.chart
@@ -141,38 +106,5 @@ def _parted(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
 
 
 def about_safety(notices: Iterable[Notice]) -> bool:
-    """Whether any is about safety: then the page says that nobody was notified."""
+    """Whether any is about safety: then the page says that nobody has been notified."""
     return any(notice.topic in SAFETY_TOPICS for notice in notices)
-
-
-READ_WORDS = {
-    "Patient": later("patient details"),
-    "Observation": later("measurements and screening answers"),
-    "QuestionnaireResponse": later("questionnaires"),
-    "Condition": later("conditions"),
-    "MedicationRequest": later("medicines"),
-    "Medication": later("names of medicines"),
-    "Encounter": later("visits"),
-    "Procedure": later("procedures"),
-    "Consent": later("consents"),
-}
-WRITE_WORDS = {
-    "QuestionnaireResponse": later("questionnaires"),
-    "Observation": later("totals and answers"),
-    "Task": later("draft tasks"),
-    "ServiceRequest": later("draft orders"),
-}
-
-
-def not_granted(launch: OpenLaunch) -> tuple[str, ...]:
-    """What the chart did not allow of what was asked, in a sentence each for reading and for writing."""
-    lacking = scopes.not_granted(launch.session.requested_scopes, launch.session.scopes)
-    say = launch.say
-    read = [say(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == scopes.READ]
-    write = [say(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != scopes.READ]
-    said = []
-    if read:
-        said.append(say("The chart did not allow this app to read: {parts}.", parts=", ".join(read)))
-    if write:
-        said.append(say("The chart did not allow this app to write: {parts}.", parts=", ".join(write)))
-    return tuple(said)

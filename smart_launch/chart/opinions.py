@@ -1,4 +1,4 @@
-"""What a clinician says about an estimate: useful, wrong and why, or a near miss. Codes and one sealed sentence.
+"""What a clinician thinks of an estimate: useful, wrong and why, or a near miss. Codes, and one encrypted sentence.
 
 Recorded and counted; it never changes what is shown (rule R17).
 """
@@ -6,10 +6,14 @@ Recorded and counted; it never changes what is shown (rule R17).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from explanations.words.language import later
+from explanations.judgement.assessment import Assessment
+from explanations.words.language import Language, later
+from explanations.words.outcomes import OUTCOME_WORDS
 from models.inputs.outcomes import OUTCOMES
-from smart_launch.errors import NotAllowed
+from models.scoring.risk import NotScored
+from smart_launch.errors import Forbidden
 
 CHOICES = ("useful", "wrong", "near-miss")
 REASON_WORDS = {
@@ -24,15 +28,35 @@ REASONS = tuple(REASON_WORDS)
 MOST_COMMENT = 1000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionTopic:
+    """What an opinion may be about: its code, and its words."""
+
+    code: str
+    words: str
+
+
+def opinion_topics(assessment: Assessment, say: Language) -> tuple[OpinionTopic, ...]:
+    """The outcomes that have an estimate, and the page itself."""
+    scored = [score.outcome for score in assessment.scores if not isinstance(score, NotScored)]
+    estimates = (OpinionTopic(code=code, words=say(OUTCOME_WORDS[code].estimate)) for code in scored)
+    return (*estimates, OpinionTopic(code="page", words=say("This page")))
+
+
+def opinion_reasons(say: Language) -> tuple[tuple[str, str], ...]:
+    """Why an estimate may be wrong, as (code, words)."""
+    return tuple((code, say(words)) for code, words in REASON_WORDS.items())
+
+
 def opinion(form: Mapping[str, str], seal: Callable[[str], bytes]) -> dict[str, str]:
-    """The fields for the record. Raises NotAllowed for what the page does not offer."""
+    """The fields for the record. Raises Forbidden for what the page does not offer."""
     outcome, choice, reason = form.get("outcome", ""), form.get("choice", ""), form.get("reason", "")
     if outcome not in (*OUTCOMES, "page") or choice not in CHOICES or reason not in ("", *REASONS):
-        raise NotAllowed("opinion: expected one of the choices of the page", "form-refused", 400)
-    said = {"outcome": outcome, "choice": choice}
+        raise Forbidden("opinion: expected one of the choices of the page", "form-refused", 400)
+    fields = {"outcome": outcome, "choice": choice}
     if reason:
-        said["reason"] = reason
+        fields["reason"] = reason
     comment = form.get("comment", "").strip()[:MOST_COMMENT]
     if comment:
-        said["comment"] = seal(comment).decode()
-    return said
+        fields["comment"] = seal(comment).decode()
+    return fields

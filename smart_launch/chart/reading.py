@@ -1,8 +1,8 @@
 """The chart of a session, read again for every page: who the patient is, what is known, what follows from it.
 
 The same gathering, rules, models and words as a hook call, with the token of this launch. Nothing of a card is
-believed here. A right that was not granted, or granted for part of a type only, is named: what is not seen must not
-pass for what is not there (SMART-042, 043).
+believed here. A right that was not granted, or granted for part of a type only, is named: what cannot be read must not
+pass for what is absent (SMART-042, 043).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Reading:
 
 
 @dataclass(slots=True)
-class _Reader:
-    """Reads with the token of a session, what its scopes allow. `expired`: the server took the token for no good."""
+class _ScopedFetch:
+    """Reads what the scopes of a session allow, with its token. `expired`: the server refused the token."""
 
     client: FhirClient
     granted: tuple[str, ...]
@@ -68,9 +68,9 @@ class _Reader:
 
 
 def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
-    """What is known of the patient of this session now. Raises EhrFailed when even the Patient cannot be had."""
+    """What is known of the patient now. Raises EhrFailed when even the Patient cannot be read."""
     session = launch.session
-    asked = ChartRequest(
+    request = ChartRequest(
         patient_id=session.context.patient,
         as_of=app.now(),
         user=session.fhir_user,
@@ -78,53 +78,54 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
         opted_out=app.opted_out(session.site, session.context.patient),
     )
     try:
-        judgement = judge(asked, partial(_chart, app, launch), launch.site.judgement, app.engine)
+        judgement = judge(request, partial(_gather_chart, app, launch), launch.site.judgement, app.engine)
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
     return Reading(
         identity=identity(judgement.gathered.patient),
         assessment=judgement.assessment,
         notices=notices(judgement.assessment, launch.site.notices),
-        at=asked.as_of,
+        at=request.as_of,
     )
 
 
-def _chart(app: AppRuntime, launch: OpenLaunch, asked: ChartRequest, settings: ReadSettings) -> Gathered:
-    """All parts of the chart. Raises EhrFailed when even the Patient cannot be had."""
-    gathered = _gathered(launch.session, asked, settings)
+def _gather_chart(app: AppRuntime, launch: OpenLaunch, request: ChartRequest, settings: ReadSettings) -> Gathered:
+    """All parts of the chart. Raises EhrFailed when even the Patient cannot be read."""
+    gathered = _gather(launch.session, request, settings)
     if gathered is None:
-        # The token was good by the clock and not for the server: once more with a new one (SMART-082).
-        gathered = _gathered(refresh_session(app, launch.registration, launch.session), asked, settings, last=True)
-    if gathered is None or (gathered.patient is None and not _kept_from_us(gathered)):
-        why = next((u.reason for u in gathered.unknown if u.what == ChartPart.PATIENT), "") if gathered else "refused"
+        # Good by the clock, but refused by the server: once more with a new token (SMART-082).
+        gathered = _gather(refresh_session(app, launch.registration, launch.session), request, settings, last=True)
+    if gathered is None or (gathered.patient is None and not _withheld(gathered)):
+        gaps = gathered.unknown if gathered else ()
+        why = next((gap.reason.cause.value for gap in gaps if gap.what == ChartPart.PATIENT), "refused")
         raise EhrFailed(f"chart: the patient could not be read ({why})", "no-chart")
     return gathered
 
 
-def _kept_from_us(found: Gathered) -> bool:
-    """Whether nothing was read because the patient does not want it."""
-    return found.consent in (Consent.OPTED_OUT, Consent.DENIED)
+def _withheld(gathered: Gathered) -> bool:
+    """Whether nothing was read because the patient does not allow it."""
+    return gathered.consent in (Consent.OPTED_OUT, Consent.DENIED)
 
 
-def _gathered(session: Session, asked: ChartRequest, settings: ReadSettings, *, last: bool = False) -> Gathered | None:
+def _gather(session: Session, request: ChartRequest, settings: ReadSettings, *, last: bool = False) -> Gathered | None:
     """What this token can read of the chart; None when it has expired and another can be had."""
     budget_s = max(LEAST_BUDGET_S, settings.budget_s)
-    reader = _Reader(
+    fetch = _ScopedFetch(
         client=FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + budget_s),
         granted=session.scopes,
     )
-    found = gather(asked, {}, Access(fetch=reader, server=session.iss), settings=settings)
-    if reader.expired.is_set() and session.refresh_token is not None and not last:
+    gathered = gather(request, {}, Access(fetch=fetch, server=session.iss), settings=settings)
+    if fetch.expired.is_set() and session.refresh_token is not None and not last:
         return None
-    return _with_partial_rights(found, session.scopes)
+    return _with_partial_rights(gathered, session.scopes)
 
 
-def _with_partial_rights(found: Gathered, granted: tuple[str, ...]) -> Gathered:
+def _with_partial_rights(gathered: Gathered, granted: tuple[str, ...]) -> Gathered:
     """Parts whose type can be read in part only are not known, however many resources came."""
-    partial = [
+    unseen = [
         Unknown(what=template.key, reason=Gap(cause=Cause.PARTLY_GRANTED), needed=template.needed)
         for template in templates(OPENED)
-        if template.key in found.known and any(scopes.reads_part_only(granted, kind) for kind in template.types[:1])
+        if template.key in gathered.known and any(scopes.reads_part_only(granted, kind) for kind in template.types[:1])
     ]
-    names = {gap.what for gap in partial}
-    return replace(found, known=found.known - names, unknown=(*found.unknown, *partial)) if partial else found
+    names = {gap.what for gap in unseen}
+    return replace(gathered, known=gathered.known - names, unknown=(*gathered.unknown, *unseen)) if unseen else gathered

@@ -1,4 +1,4 @@
-"""GET and POST below /smart/app/<launch_id>/: what a clinician sees of one patient, and what is said back about it."""
+"""GET and POST below /smart/app/<launch_id>/: what a clinician sees of one patient, and opinions on it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from smart_launch.session.cookies import SESSION, drop_cookie
 
 
 def create_blueprint(app: AppRuntime) -> Blueprint:
-    """The pages of a launch but its forms (`form_pages`)."""
+    """The pages of a launch but its forms (`forms`)."""
     blueprint = Blueprint("smart_app", __name__, url_prefix="/smart/app")
     styles = Styles()
 
     @blueprint.get("/<launch_id>/")
     def summary(launch_id: str) -> Response:
         launch = open_launch(app, launch_id)
-        return stream_if_slow(app, launch.say, lambda: shown(app, launch, "summary.html"))
+        return stream_if_slow(app, launch.say, lambda: chart_page(app, launch, "summary.html"))
 
     @blueprint.get("/<launch_id>/print")
     def printable(launch_id: str) -> Response:
         launch = open_launch(app, launch_id)
-        return stream_if_slow(app, launch.say, lambda: shown(app, launch, "print.html"))
+        return stream_if_slow(app, launch.say, lambda: chart_page(app, launch, "print.html"))
 
     @blueprint.get("/<launch_id>/ehr.css")
     def ehr_style(launch_id: str) -> Response:
@@ -40,7 +40,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         return Response(sheet, content_type="text/css; charset=utf-8")
 
     @blueprint.post("/<launch_id>/opinion")
-    def say(launch_id: str) -> BaseResponse:
+    def send_opinion(launch_id: str) -> BaseResponse:
         launch = open_form(app, launch_id)
         record_event(app, launch.session, "opinion", **opinion(request.form, app.seal))
         return redirect(url_for("smart_app.thanks", launch_id=launch_id), 303)
@@ -57,20 +57,20 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     @blueprint.post("/<launch_id>/close")
     def close(launch_id: str) -> BaseResponse:
         launch = open_form(app, launch_id)
-        give_back(app, launch)
+        revoke_tokens(app, launch)
         app.store.end_session(launch_id, "closed")
         record_event(app, launch.session, "closed")
-        answer = page(launch.say, "closed.html")
-        drop_cookie(answer, SESSION)
-        return answer
+        response = page(launch.say, "closed.html")
+        drop_cookie(response, SESSION)
+        return response
 
     return blueprint
 
 
-def shown(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
+def chart_page(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
     """A page about the chart as it is now; what was shown is on record before the page leaves."""
     reading = read_chart(app, launch)
-    found = summary_of(reading, launch)
+    summary = summary_of(reading, launch)
     record_event(
         app,
         launch.session,
@@ -80,11 +80,11 @@ def shown(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
         unknown=[u.what for u in reading.assessment.chart.unknown],
         consent=reading.assessment.chart.consent.value,
     )
-    return render(launch, template, summary=found)
+    return render(launch, template, summary=summary)
 
 
-def give_back(app: AppRuntime, launch: OpenLaunch) -> None:
-    """Revokes what the EHR gave, where it takes it back (SMART-084). A failure is logged and changes nothing."""
+def revoke_tokens(app: AppRuntime, launch: OpenLaunch) -> None:
+    """Revokes the tokens of a launch (SMART-084). A failure is recorded and changes nothing."""
     session = launch.session
     try:
         endpoint = app.token_endpoint(launch.registration)

@@ -15,20 +15,21 @@ from markupsafe import Markup
 from explanations.words.availability import AvailableRow, availability, withheld_words
 from explanations.words.gaps import PARTS, gap_words
 from explanations.words.help_lines import GuidelineLink, guidelines
-from explanations.words.language import Language, later
+from explanations.words.language import Language
 from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
 from explanations.words.notice_list import history_apart
 from explanations.words.other_results import other_results
-from explanations.words.topics import PageAction
-from fhir_adapters.facts import ChartPart, Consent, PatientRecord
+from fhir_adapters.facts import ChartPart, PatientRecord
 from fhir_adapters.gaps import Cause
 from models.rules.findings import Topic, Urgency
 from models.scoring.risk import RiskScore
 from smart_launch.chart.banner import PatientBanner, patient_banner
-from smart_launch.chart.estimate_parts import Estimate, OpinionTopic, estimates_of, outcomes_of
-from smart_launch.chart.findings import Action, Finding, about_safety, actions, findings_of, not_granted
-from smart_launch.chart.opinions import REASON_WORDS
+from smart_launch.chart.estimates import EstimatePanel, estimates_of
+from smart_launch.chart.findings import Finding, about_safety, findings_of
+from smart_launch.chart.lead import Lead, lead_of, withheld_lead
+from smart_launch.chart.opinions import OpinionTopic, opinion_reasons, opinion_topics
 from smart_launch.chart.reading import Reading
+from smart_launch.chart.rights import missing_rights
 from smart_launch.chart.trends import Trend, trends_of
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import line
@@ -37,17 +38,8 @@ PACKAGE = "mental-health-cds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lead:
-    """What stands in the place of findings where there are none: a headline, sentences and what can be done."""
-
-    headline: str
-    lines: tuple[str, ...] = ()
-    actions: tuple[Action, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Other:
-    """Another questionnaire on file: what was answered, latest first, and where the instrument is at home."""
+class OtherQuestionnaire:
+    """Another questionnaire on file: what was answered, latest first, and where the instrument is published."""
 
     title: str
     rows: tuple[Markup, ...]
@@ -59,111 +51,85 @@ class Other:
 class Summary:
     """Everything on the page.
 
-    kept: nothing of the chart may be shown (the patient does not want it), and the rest is empty. again: something was
-    not read, so that trying again makes sense. history: where no finding carries it. acute: estimates are folded.
-    notified: that nobody was is said. medicines: None where the list was not read. caution: what stands before them,
-    where bipolar disorder is recorded. outcomes, reasons: what an opinion may be about, and why, as (code, words).
+    withheld: nothing of the chart may be shown, as the patient wishes, and the rest is empty. can_retry: something was
+    not read that may be read another time. history: where no finding has it. acute: estimates are folded. about_safety:
+    the page says that nobody has been notified. labelled: what labels keep from us, in a sentence. medicines: None
+    where the list was not read. caution: stands before them where bipolar disorder is recorded. opinion_topics,
+    opinion_reasons: what an opinion may be about, and why, as (code, words).
     """
 
-    who: PatientBanner
+    banner: PatientBanner
     read_at: str
     lead: Lead | None
-    kept: bool = False
+    withheld: bool = False
     findings: tuple[Finding, ...] = ()
     history: tuple[Markup, ...] = ()
     gaps: tuple[str, ...] = ()
-    rights: tuple[str, ...] = ()
-    again: bool = False
+    missing_rights: tuple[str, ...] = ()
+    can_retry: bool = False
     acute: bool = False
-    notified: bool = False
+    about_safety: bool = False
     trends: tuple[Trend, ...] = ()
-    others: tuple[Other, ...] = ()
-    known: tuple[AvailableRow, ...] = ()
-    withheld: str = ""
-    estimates: tuple[Estimate, ...] = ()
+    others: tuple[OtherQuestionnaire, ...] = ()
+    availability: tuple[AvailableRow, ...] = ()
+    labelled: str = ""
+    estimates: tuple[EstimatePanel, ...] = ()
     no_estimate: str = ""
     medicines: tuple[MedicineLine, ...] | None = None
     caution: str = ""
     about_medicines: tuple[str, ...] = ()
     guidelines: tuple[GuidelineLink, ...] = ()
-    outcomes: tuple[OpinionTopic, ...] = ()
-    reasons: tuple[tuple[str, str], ...] = ()
+    opinion_topics: tuple[OpinionTopic, ...] = ()
+    opinion_reasons: tuple[tuple[str, str], ...] = ()
     versions: tuple[str, ...] = ()
 
 
-def others_of(chart: PatientRecord, say: Language) -> tuple[Other, ...]:
+def others_of(chart: PatientRecord, say: Language) -> tuple[OtherQuestionnaire, ...]:
     """Questionnaires beside those that have a picture."""
     return tuple(
-        Other(title=found.title, rows=tuple(line(row) for row in found.rows), more=found.more, home=found.home)
-        for found in other_results(chart, say)
+        OtherQuestionnaire(
+            title=other.title, rows=tuple(line(row) for row in other.rows), more=other.more, home=other.home
+        )
+        for other in other_results(chart, say)
     )
 
 
 def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     """The page of a reading."""
     assessment, chart, say = reading.assessment, reading.assessment.chart, launch.say
-    who = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
+    banner = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
     read_at = moment(reading.at, launch.site.notices.zone, say)
-    if chart.consent in KEPT:
-        lead = Lead(headline=say(KEPT[chart.consent]), lines=(say("Nothing of the chart was read."), say(LOOK_THERE)))
-        return Summary(who=who, read_at=read_at, lead=lead, kept=True, versions=_versions(reading))
+    lead = withheld_lead(chart.consent, say)
+    if lead:
+        return Summary(banner=banner, read_at=read_at, lead=lead, withheld=True, versions=_versions(reading))
     note = "" if chart.deceased else treatment_note(chart, say)
     bipolar = chart.bipolar_disorder is not None
-    found = estimates_of(assessment, launch.site.notices, say)
+    estimates = estimates_of(assessment, launch.site.notices, say)
     history = history_apart(assessment, reading.notices, launch.site.notices)
     return Summary(
-        who=who,
+        banner=banner,
         read_at=read_at,
-        lead=_lead(reading, launch, only_history=bool(history)),
+        lead=lead_of(reading, launch, only_history=bool(history)),
         findings=findings_of(reading, launch),
         history=tuple(line(entry.text) for entry in history),
         gaps=_gaps(reading, say),
-        rights=not_granted(launch),
-        again=any(gap.reason.cause is not Cause.NOT_PERMITTED for gap in chart.unknown),
+        missing_rights=missing_rights(launch),
+        can_retry=any(gap.reason.cause is not Cause.NOT_PERMITTED for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
-        notified=about_safety(reading.notices),
+        about_safety=about_safety(reading.notices),
         trends=trends_of(chart, say),
         others=others_of(chart, say),
-        known=availability(assessment, say),
-        withheld=withheld_words(chart, say),
-        estimates=found.views,
-        no_estimate=found.reason,
+        availability=availability(assessment, say),
+        labelled=withheld_words(chart, say),
+        estimates=estimates.panels,
+        no_estimate=estimates.reason,
         medicines=_medicines(chart, say),
         caution=note if bipolar else "",
         about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if chart.medicines else (),
         guidelines=_guidelines(reading, launch),
-        outcomes=outcomes_of(assessment, say),
-        reasons=tuple((code, say(words)) for code, words in REASON_WORDS.items()),
+        opinion_topics=opinion_topics(assessment, say),
+        opinion_reasons=opinion_reasons(say),
         versions=_versions(reading),
-    )
-
-
-KEPT = {
-    Consent.OPTED_OUT: later("The patient has chosen not to have this used."),
-    Consent.DENIED: later("A consent on file does not allow this use."),
-}
-
-
-LOOK_THERE = later(
-    "This says nothing about the patient’s safety. Look at the answers in the chart itself; ask if you are concerned."
-)
-
-
-def _lead(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Lead | None:
-    """What is said where there are no findings, and of a patient who has died. Nothing here reassures."""
-    chart, say = reading.assessment.chart, launch.say
-    if chart.deceased:
-        return Lead(headline=say("The patient is recorded as deceased."), lines=(say("No estimate is made."),))
-    if reading.notices:
-        return None
-    return Lead(
-        headline=say("Only history to show from what was read.")
-        if only_history
-        else say("Nothing to show from what was read."),
-        lines=(
-            say("This does not say that the patient is well; people often do not disclose. Ask if you are concerned."),
-        ),
-        actions=actions((PageAction.WHOLE_FORM,), chart, launch),
     )
 
 

@@ -1,4 +1,4 @@
-"""Results over time for a page: the picture in two widths, its finding in words, and every result as a row."""
+"""Results over time for a page: the picture in two widths, what it shows in words, and every result as a row."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.words.language import Language
 from explanations.words.trends import TrendRow, title_words, trend_rows, trend_sentence
 from fhir_adapters.facts import ChartPart, PatientRecord
-from smart_launch.chart.estimate_parts import drawn
+from smart_launch.chart.estimates import inline_svg
 
 SOURCES = (ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING, ChartPart.REST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One instrument. `wide` and `narrow` are empty where no result has a place. `unread`: not all could be read."""
+    """One instrument. `wide` and `narrow` are empty where no result can be drawn. `unread`: not all could be read."""
 
     name: str
     title: str
@@ -43,8 +43,8 @@ def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -
         name=name,
         title=say("{instrument} over time", instrument=title_words(timeline, say)),
         sentence=sentence,
-        wide=drawn(trend(timeline, WIDE, name, say)),
-        narrow=drawn(trend(timeline, NARROW, name, say)),
+        wide=inline_svg(trend(timeline, WIDE, name, say)),
+        narrow=inline_svg(trend(timeline, NARROW, name, say)),
         rows=trend_rows(timeline, say),
         safety_item=timeline.safety_item,
         unread=say("Not all results could be read.") if unread else "",

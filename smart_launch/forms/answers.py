@@ -1,7 +1,7 @@
 """From the fields of a page about a PHQ to the answers that were given, and back. Pure; nothing is guessed.
 
 A field is named after the LOINC code of its question; its value is the code of an answer, or `declined`. A value, name
-or repetition that our page cannot have sent is refused as a whole (NotAllowed). A question left open is not refused:
+or repetition that our page cannot have sent is refused as a whole (Forbidden). A question left open is not refused:
 the page asks for it.
 """
 
@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 
 from fhir_adapters.instruments import DEPRESSION_CUTS, Instrument
 from fhir_adapters.writing.questionnaires import FORMS, EntryState, Form, FormAnswer, FormAnswers, Question, form
-from smart_launch.errors import NotAllowed
+from smart_launch.errors import Forbidden
 
 PREFIX = "q-"
 DECLINED = "declined"
 
 
 def form_named(name: str) -> Form:
-    """The form of an address. Raises NotAllowed."""
+    """The form of an address. Raises Forbidden."""
     if name not in FORMS:
-        raise NotAllowed("form: expected one that we put", "no-page", 404)
+        raise Forbidden("form: expected one that we put", "no-page", 404)
     return form(name)
 
 
@@ -30,24 +30,24 @@ def field_name(question: Question) -> str:
 
 
 def read_answers(questionnaire: Form, fields: Mapping[str, Sequence[str]]) -> FormAnswers:
-    """The answers in the fields of a page; other fields are ignored. Raises NotAllowed for what no page offers."""
+    """The answers in the fields of a page; other fields are ignored. Raises Forbidden for what no page offers."""
     known = {field_name(question) for question in questionnaire.questions}
     if any(name.startswith(PREFIX) and name not in known for name in fields):
-        raise NotAllowed("form: expected the questions of the form alone", "form-refused", 400)
+        raise Forbidden("form: expected the questions of the form alone", "form-refused", 400)
     given = tuple(_answer(question, fields.get(field_name(question), ())) for question in questionnaire.questions)
     return FormAnswers(form=questionnaire, given=given)
 
 
 def _answer(question: Question, values: Sequence[str]) -> FormAnswer:
     if len(values) > 1:
-        raise NotAllowed("form: expected one answer a question", "form-refused", 400)
+        raise Forbidden("form: expected one answer a question", "form-refused", 400)
     if not values or values[0] == "":
         return FormAnswer(question=question, state=EntryState.OPEN)
     if values[0] == DECLINED:
         return FormAnswer(question=question, state=EntryState.DECLINED)
     option = next((option for option in question.options if option.code == values[0]), None)
     if option is None:
-        raise NotAllowed("form: expected one of the answers of the page", "form-refused", 400)
+        raise Forbidden("form: expected one of the answers of the page", "form-refused", 400)
     return FormAnswer(question=question, state=EntryState.ANSWERED, option=option)
 
 

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 from fhir_adapters.writing.completed import slots_of
 from fhir_adapters.writing.questionnaires import FormAnswers
 from smart_launch.chart.patient import PatientDetails
-from smart_launch.errors import NotAllowed, SmartError
+from smart_launch.errors import Forbidden, SmartError
 from smart_launch.forms import task_routes
 from smart_launch.forms.answers import answer_fields, calls_for_phq9, form_named, phq9_from_phq2, read_answers
 from smart_launch.forms.confirmation import help_now, outcome_page, record_outcome, write_confirmed, write_context
@@ -126,7 +126,7 @@ def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     answers = read_answers(form_named(name), fields)
     submission = read_submission(app, launch, fields)
     if answers.open:
-        raise NotAllowed("form: expected an answer or “declined” to every question", "form-refused", 400)
+        raise Forbidden("form: expected an answer or “declined” to every question", "form-refused", 400)
     launch, patient = current_patient(app, launch)
     refused = refusal(launch, RESPONSE, patient, adults=True)
     if refused:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from fhir_adapters.writing.completed import FormContext
 from smart_launch.chart.patient import PatientDetails
-from smart_launch.errors import NotAllowed
+from smart_launch.errors import Forbidden
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.runtime import AppRuntime
 
@@ -40,12 +40,12 @@ def new_submission(app: AppRuntime, patient: PatientDetails) -> Submission:
 
 
 def read_submission(app: AppRuntime, launch: OpenLaunch, fields: Mapping[str, Sequence[str]]) -> Submission:
-    """The submission in the fields of a page. Raises NotAllowed when it cannot be ours."""
+    """The submission in the fields of a page. Raises Forbidden when it cannot be ours."""
     submission_id, at, mark = (_only_value(fields, name) for name in ("submission", "at", "who"))
     seconds = int(at) if re.fullmatch(r"[0-9]{1,12}", at) else -1
     in_session = launch.session.started <= seconds <= app.seconds()
     if not SUBMISSION_ID.fullmatch(submission_id) or not MARK.fullmatch(mark) or not in_session:
-        raise NotAllowed("form: expected what its review page carries", "form-refused", 400)
+        raise Forbidden("form: expected what its review page carries", "form-refused", 400)
     return Submission(id=submission_id, entered_at=seconds, patient_mark=mark)
 
 

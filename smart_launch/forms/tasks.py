@@ -11,7 +11,7 @@ from datetime import UTC, datetime, tzinfo
 
 from fhir_adapters.writing.completed import FormContext, Slot, author_of, identifier, require_valid
 from fhir_adapters.writing.drafts import ASSESSMENT, DraftContext, follow_up_task, service_request
-from smart_launch.errors import NotAllowed
+from smart_launch.errors import Forbidden
 
 DAYS = (1, 2, 7, 14, 30)
 TASK, ORDER = "task", "order"
@@ -26,11 +26,11 @@ class FollowUp:
 
 
 def read_follow_up(fields: Mapping[str, Sequence[str]]) -> FollowUp:
-    """The choices in the fields of the page. Raises NotAllowed for what the page does not offer."""
+    """The choices in the fields of the page. Raises Forbidden for what the page does not offer."""
     days, assessment = fields.get("days", ()), fields.get("assessment", ())
     offered = {str(number): number for number in DAYS}
     if len(days) > 1 or len(assessment) > 1 or any(d not in offered for d in days) or any(a != "1" for a in assessment):
-        raise NotAllowed("task: expected one of the choices of the page", "form-refused", 400)
+        raise Forbidden("task: expected one of the choices of the page", "form-refused", 400)
     return FollowUp(days=offered[days[0]] if days else None, assessment=bool(assessment))
 
 
@@ -41,9 +41,9 @@ def follow_up_fields(follow_up: FollowUp) -> dict[str, str]:
 
 
 def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> tuple[Slot, ...]:
-    """The drafts, each with an identifier of this submission. Raises NotAllowed when no day was chosen."""
+    """The drafts, each with an identifier of this submission. Raises Forbidden when no day was chosen."""
     if follow_up.days is None:
-        raise NotAllowed("task: expected a number of days", "form-refused", 400)
+        raise Forbidden("task: expected a number of days", "form-refused", 400)
     draft = DraftContext(
         patient_id=context.patient.removeprefix("Patient/"),
         today=context.at.astimezone(zone).date(),

@@ -25,7 +25,7 @@ from fhir_adapters.errors import (
 )
 from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, Slot, derived_from, identifier, require_valid
 from fhir_adapters.writing.confirmed import FhirWriter
-from smart_launch.errors import NotAllowed, NotWritten
+from smart_launch.errors import Forbidden, NotWritten
 from smart_launch.forms.outcome import Fault, SubmissionResult, stored_outcome
 from smart_launch.session.store import AppStore
 
@@ -103,7 +103,7 @@ def undo(key: str, context: WriteContext) -> SubmissionResult | None:
 
 
 def _begin(form: str, slots: Sequence[Slot], key: str, context: WriteContext) -> SubmissionResult:
-    """The submission as it stands, noted before anything is sent. Raises NotAllowed when its content has changed."""
+    """The submission as it stands, noted before anything is sent. Raises Forbidden when its content has changed."""
     content = hashlib.sha256(msgspec.json.encode([slot.resource for slot in slots], order="sorted")).hexdigest()
     store = context.store
     store.note_written(key, "~content", content)
@@ -112,7 +112,7 @@ def _begin(form: str, slots: Sequence[Slot], key: str, context: WriteContext) ->
     store.note_written(key, "~plan", ",".join(slot.name for slot in slots))
     stored = stored_outcome(key, store)
     if stored is None or store.written(key)["~content"] != content:
-        raise NotAllowed("write: expected the same content under the same submission", "form-refused", 400)
+        raise Forbidden("write: expected the same content under the same submission", "form-refused", 400)
     return stored
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flask import Response, g, request
 
 from explanations.words.language import Language
-from smart_launch.errors import NotAllowed, SessionOver
+from smart_launch.errors import Forbidden, SessionOver
 from smart_launch.launch.refresh import end_page, unseal_session, with_good_token
 from smart_launch.oauth.scopes import grants
 from smart_launch.pages.responses import page
@@ -48,12 +48,12 @@ def open_launch(app: AppRuntime, launch_id: str) -> OpenLaunch:
 
 
 def open_form(app: AppRuntime, launch_id: str) -> OpenLaunch:
-    """The launch of a form that was sent. Raises SessionOver, or NotAllowed for a form that is not of our page."""
+    """The launch of a form that was sent. Raises SessionOver, or Forbidden for a form that is not of our page."""
     check_origin(app.settings().address)
     request.max_content_length = MOST_FORM_BYTES
     launch = open_launch(app, launch_id)
     if not hmac.compare_digest(request.form.get("csrf", "").encode(), launch.session.csrf.encode()):
-        raise NotAllowed("form: expected the token of this session", "form-refused")
+        raise Forbidden("form: expected the token of this session", "form-refused")
     return launch
 
 
@@ -94,13 +94,13 @@ def stored_session(app: AppRuntime, launch_id: str) -> StoredSession:
 
 
 def check_origin(address: str) -> None:
-    """Raises NotAllowed for a form that comes from another site, as far as the browser says.
+    """Raises Forbidden for a form that comes from another site, as far as the browser says.
 
     Our pages send no referrer, so browsers may write Origin as `null`; then the token in the form decides.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site not in (None, "same-origin") or origin not in (None, "null", origin_of(address)):
-        raise NotAllowed("form: expected it to be sent from a page of this app", "form-refused")
+        raise Forbidden("form: expected it to be sent from a page of this app", "form-refused")
 
 
 def origin_of(address: str) -> str:

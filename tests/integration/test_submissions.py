@@ -19,7 +19,7 @@ from cds_service.storage.versions import upgrade
 from fhir_adapters.writing.completed import FORM, SUBMISSION_SYSTEM, TOTAL, FormContext, Slot, slots_of
 from fhir_adapters.writing.confirmed import FhirWriter
 from fhir_adapters.writing.questionnaires import EntryState, FormAnswer, FormAnswers, form
-from smart_launch.errors import NotAllowed, NotWritten
+from smart_launch.errors import Forbidden, NotWritten
 from smart_launch.forms.outcome import Fault, stored_outcome
 from smart_launch.forms.submission import submission_key
 from smart_launch.forms.writing import LONGEST_TURN_S, UNDO_S, WriteContext, undo, write
@@ -309,7 +309,7 @@ def test_other_answers_under_the_same_submission_are_refused(server, store, who:
     write("phq-9", slots(who, key, nine=3), key, write_context(server, store, who))
     server.reset()
 
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         write("phq-9", slots(who, key, nine=0), key, write_context(server, store, who))
 
     assert server.writes() == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from explanations.words.language import language
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.writing.questionnaires import EntryState, form
-from smart_launch.errors import NotAllowed
+from smart_launch.errors import Forbidden
 from smart_launch.forms.answers import (
     DECLINED,
     answer_fields,
@@ -70,7 +70,7 @@ def test_a_blank_is_open_and_declined_is_declined_and_neither_is_zero() -> None:
     ],
 )
 def test_what_the_page_cannot_have_sent_is_refused(fields: dict) -> None:
-    with pytest.raises(NotAllowed) as caught:
+    with pytest.raises(Forbidden) as caught:
         read_answers(form("phq-9"), sent("phq-9", None, 1, 1, 1, 1, 1, 1, 1, 1) | fields)
 
     assert (caught.value.status, caught.value.page) == (400, "form-refused")
@@ -78,7 +78,7 @@ def test_what_the_page_cannot_have_sent_is_refused(fields: dict) -> None:
 
 
 def test_item_names_of_the_phq_9_are_none_of_the_phq_2() -> None:
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         read_answers(form("phq-2"), sent("phq-9", 1, 1, 1))
 
 
@@ -88,7 +88,7 @@ def test_other_fields_are_not_looked_at() -> None:
 
 def test_a_form_that_we_do_not_put_has_no_page() -> None:
     for name in ("gad-7", "phq-9m", "../phq-9", ""):
-        with pytest.raises(NotAllowed) as caught:
+        with pytest.raises(Forbidden) as caught:
             form_named(name)
         assert caught.value.status == 404
 

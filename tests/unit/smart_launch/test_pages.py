@@ -22,7 +22,7 @@ from smart_launch.pages.responses import support_code
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "smart_launch"
 CSS = (PACKAGE / "static" / "app.css").read_text()
-ERROR_TYPES = {"SmartError", "LaunchRefused", "EhrFailed", "SessionOver", "NotAllowed", "NotWritten"}
+ERROR_TYPES = {"SmartError", "LaunchRefused", "EhrFailed", "SessionOver", "Forbidden", "NotWritten"}
 
 
 # ---- errors -------------------------------------------------------------------------------------------------------

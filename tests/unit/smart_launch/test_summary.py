@@ -155,7 +155,7 @@ def test_one_reason_says_why_there_is_no_estimate() -> None:
 def test_of_a_patient_who_does_not_want_it_nothing_but_that_is_said(name: str) -> None:
     found, text = summary(name), words(name)
 
-    assert found.kept and not (found.findings or found.trends or found.known or found.medicines)
+    assert found.withheld and not (found.findings or found.trends or found.availability or found.medicines)
     assert "Nothing of the chart was read." in text
     assert "This says nothing about the patient’s safety. Look at the answers in the chart itself" in text
     for part in ("PHQ", "Estimate", "Medicines", "item 9", "What was known"):
@@ -266,6 +266,6 @@ def test_gad_7_has_its_own_course_where_there_is_one() -> None:
 
 
 def test_feedback_offers_the_estimates_that_were_made_and_the_page() -> None:
-    assert [outcome.code for outcome in summary("prompt").outcomes] == ["depression", "suicidal-ideation", "page"]
-    assert [outcome.code for outcome in summary("ask").outcomes] == ["page"]
+    assert [outcome.code for outcome in summary("prompt").opinion_topics] == ["depression", "suicidal-ideation", "page"]
+    assert [outcome.code for outcome in summary("ask").opinion_topics] == ["page"]
     assert 'name="csrf" value="0123456789"' in page("prompt")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.completed import SUBMISSION_SYSTEM, FormContext
-from smart_launch.errors import NotAllowed
+from smart_launch.errors import Forbidden
 from smart_launch.forms.tasks import DAYS, FollowUp, follow_up_fields, follow_up_slots, read_follow_up
 
 LATE_EVENING = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -50,7 +50,7 @@ def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
 
     assert nothing == FollowUp(days=None, assessment=False)
     assert follow_up_fields(nothing) == {}
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         follow_up_slots(nothing, OCCASION, CHICAGO)
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
     ],
 )
 def test_what_the_page_does_not_offer_is_refused(fields: dict) -> None:
-    with pytest.raises(NotAllowed):
+    with pytest.raises(Forbidden):
         read_follow_up(fields)
 
 

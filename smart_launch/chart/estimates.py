@@ -1,0 +1,71 @@
+"""The estimates of a page with their bars and figures; or the one reason why there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from explanations.judgement.assessment import Assessment
+from explanations.pictures.small_plots import bar, icon_array
+from explanations.words.estimates import ADDS_UP, EstimateView, estimate_views, is_one_reason
+from explanations.words.language import Language, capitalised
+from explanations.words.notices import NoticeSettings
+from smart_launch.pages.markdown import line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateRow:
+    """What moved an estimate: what it was, what it did, and its bar."""
+
+    what: Markup
+    change: str
+    bar: Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatePanel:
+    """One outcome; `view` has the words. `wide` and `narrow`: one hundred figures, where the site turned them on."""
+
+    view: EstimateView
+    rows: tuple[EstimateRow, ...]
+    adds_up: str
+    wide: Markup | None = None
+    narrow: Markup | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """All of them; or, where there are none for one and the same `reason`, that."""
+
+    panels: tuple[EstimatePanel, ...] = ()
+    reason: str = ""
+
+
+def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language) -> Estimates:
+    """The estimates, first those above the threshold, then the others that could be made."""
+    views = estimate_views(assessment, settings, say)
+    if len(views) > 1 and is_one_reason(assessment.scores):
+        return Estimates(reason=views[0].detail)
+    return Estimates(panels=tuple(_panel(view, say) for view in sorted(views, key=lambda v: (not v.above, not v.rows))))
+
+
+def _panel(view: EstimateView, say: Language) -> EstimatePanel:
+    rows = tuple(
+        EstimateRow(what=line(capitalised(r.what)), change=r.change, bar=inline_svg(bar(r.log_odds))) for r in view.rows
+    )
+    if view.probability is None or view.high is None:
+        return EstimatePanel(view=view, rows=rows, adds_up=say(ADDS_UP))
+    name = f"share-{view.outcome}"
+    return EstimatePanel(
+        view=view,
+        rows=rows,
+        adds_up=say(ADDS_UP),
+        wide=inline_svg(icon_array(view.probability, view.high, f"{name}-wide", say)),
+        narrow=inline_svg(icon_array(view.probability, view.high, f"{name}-narrow", say, columns=10)),
+    )
+
+
+def inline_svg(svg: str) -> Markup:
+    """A picture of `explanations`, which escapes the texts in it."""
+    return Markup(svg)  # noqa: S704 - escaped where it is drawn

@@ -1,0 +1,37 @@
+"""What the chart did not allow of what was requested, in words."""
+
+from __future__ import annotations
+
+from explanations.words.language import later
+from smart_launch.launch.guard import OpenLaunch
+from smart_launch.oauth.scopes import READ, not_granted
+
+READ_WORDS = {
+    "Patient": later("patient details"),
+    "Observation": later("measurements and screening answers"),
+    "QuestionnaireResponse": later("questionnaires"),
+    "Condition": later("conditions"),
+    "MedicationRequest": later("medicines"),
+    "Medication": later("names of medicines"),
+    "Encounter": later("visits"),
+    "Procedure": later("procedures"),
+    "Consent": later("consents"),
+}
+WRITE_WORDS = {
+    "QuestionnaireResponse": later("questionnaires"),
+    "Observation": later("totals and answers"),
+    "Task": later("draft tasks"),
+    "ServiceRequest": later("draft orders"),
+}
+
+
+def missing_rights(launch: OpenLaunch) -> tuple[str, ...]:
+    """A sentence for reading and one for writing, where a right was not granted."""
+    say, session = launch.say, launch.session
+    lacking = not_granted(session.requested_scopes, session.scopes)
+    read = ", ".join(say(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == READ)
+    write = ", ".join(say(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != READ)
+    return (
+        *([say("The chart did not allow this app to read: {parts}.", parts=read)] if read else []),
+        *([say("The chart did not allow this app to write: {parts}.", parts=write)] if write else []),
+    )
