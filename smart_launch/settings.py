@@ -26,11 +26,11 @@ class ClientAuthentication(StrEnum):
 class Registration:
     """Our registration with one EHR: `[[smart]]` of a site's file.
 
-    site: id of the site. iss: the FHIR base, without a slash at its end. scopes: asked for instead of our own choice.
-    write_back: whether writing is offered. frame_ancestors: origins whose frames may show the app. hosts: where else
-    than at the host of `iss` its OAuth endpoints may be. algorithm: RS384 or ES384 whatever discovery says.
-    id_token_issuer, id_token_jwks: instead of what discovery says. idle_s, absolute_s: how long a session lasts
-    without use, and at most.
+    site: id of the site. iss: the FHIR base, without a slash at its end. scopes: requested instead of our own choice.
+    write_back: whether writing is offered. frame_ancestors: origins whose frames may show the app. hosts: further hosts
+    of its OAuth endpoints, beside that of `iss`. algorithm: RS384 or ES384, whatever discovery says. id_token_issuer,
+    id_token_jwks: instead of those that discovery names. idle_s, absolute_s: how long a session lasts without use, and
+    at most.
     """
 
     site: str
@@ -53,7 +53,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSite:
-    """One site as the app sees it: how its charts are read, what is said, from which estimate on."""
+    """One site as the app sees it: how its charts are read and judged, its notices, its EHRs."""
 
     id: str
     reading: ReadSettings

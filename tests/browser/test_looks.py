@@ -17,6 +17,8 @@ from chromium import chromium
 from made_up_language import LANGUAGE, compiled
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from smart_launch.pages.language import app_language
+
 WIDTHS = (320, 400, 1100)
 SCHEMES: dict[str, dict] = {
     "light": {"color_scheme": "light", "forced_colors": "none"},
@@ -322,6 +324,6 @@ def longer(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A page of 320 px, and the address of the app in the made-up language."""
     folder = compiled(tmp_path_factory.mktemp("locale"))
     context = browser.new_context(viewport={"width": 320, "height": 900})
-    with serving(flask_app(LANGUAGE, folder)) as found:
+    with serving(flask_app(app_language(LANGUAGE, folder))) as found:
         yield context.new_page(), f"{found}/smart/look"
     context.close()

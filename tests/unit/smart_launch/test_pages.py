@@ -6,10 +6,13 @@ import ast
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, flask_app
+from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, flask_app, look
+from flask import Flask, g
 from made_up_language import LANGUAGE, TEMPLATES, compiled
 
 from explanations.words.language import later
@@ -17,7 +20,8 @@ from smart_launch.pages import markdown
 from smart_launch.pages.ehr_style import contrast
 from smart_launch.pages.error_words import WORDS, error_words
 from smart_launch.pages.language import app_language
-from smart_launch.pages.responses import support_code
+from smart_launch.pages.responses import request_language, support_code
+from smart_launch.settings import AppSettings
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "smart_launch"
@@ -123,6 +127,17 @@ def test_a_language_that_is_asked_for_in_two_ways_still_ends() -> None:
 
 def test_the_language_of_a_page_is_named(made_up) -> None:
     assert f'<html lang="{LANGUAGE}">' in made_up.get("/smart/look/thanks").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(("known", "locale"), [(True, LANGUAGE), (False, "en")])
+def test_an_error_is_in_the_language_of_the_site_where_that_is_known(known: bool, locale: str) -> None:
+    site = look("bare")[1].site
+    site = replace(site, notices=replace(site.notices, locale=LANGUAGE))
+    app = SimpleNamespace(settings=lambda: AppSettings(sites=(site,), address=""), language=lambda asked: asked)
+
+    with Flask("test").test_request_context("/smart/launch"):
+        g.registration = site.registrations[0] if known else None
+        assert request_language(app) == locale
 
 
 def test_texts_marked_for_later_are_as_they_are() -> None:
