@@ -20,12 +20,11 @@ from werkzeug.serving import make_server
 
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
-from explanations.words import gaps
 from explanations.words.language import Language
 from explanations.words.notice_list import notices
 from explanations.words.notices import NoticeSettings
 from fhir_adapters.facts import Consent, Unknown
-from fhir_adapters.gaps import Gap
+from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds
@@ -73,9 +72,7 @@ PLAIN = (
     "Condition I10, 300 days ago, problem list",
     "Visit for depression, 500 days ago",
 )
-# A reason of these pages alone, so that no rewording of a real one changes them.
-NO_ANSWER = Gap(cause="no-answer")
-gaps.WORDS[NO_ANSWER.cause] = "the chart did not answer"
+NO_ANSWER = Gap(cause=Cause.TOO_LATE)
 
 
 @dataclass(frozen=True, kw_only=True)

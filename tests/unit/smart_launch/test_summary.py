@@ -129,7 +129,7 @@ def test_history_is_shown_also_where_no_finding_carries_it() -> None:
 def test_what_was_not_read_is_named_with_its_reason_and_can_be_tried_again() -> None:
     text = words("partial")
 
-    assert "Not read: medicines (the chart did not answer)." in text
+    assert "Not read: medicines (the chart did not answer in time)." in text
     assert "The list of medicines was not read" not in text, "those that came are shown"
     assert "Try again" in text
     assert text.index("item 9") < text.index("Not read: medicines")
@@ -141,7 +141,7 @@ def test_when_questionnaires_were_not_read_none_is_said_not_to_be_on_file() -> N
     assert "Could not be read: questionnaires" in text
     assert "Not all results could be read." in text
     assert "No PHQ-9" not in text
-    assert "Not read: questionnaires (the chart did not answer)." not in text, "the finding says it already"
+    assert "Not read: questionnaires (the chart did not answer in time)." not in text, "the finding says it already"
     assert "No estimate: Needed parts of the chart could not be read" in text
 
 
