@@ -25,7 +25,8 @@ ACUTE = bundle(patient(), *given("C-SSRS, 2026-11-23: question 4 = yes"))
 
 
 def mhcds(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
-    return subprocess.run([*MHCDS, *words], input=stdin, capture_output=True, timeout=120, check=False)
+    wide = os.environ | {"COLUMNS": "200"}  # room for the long paths of temporary folders
+    return subprocess.run([*MHCDS, *words], input=stdin, capture_output=True, timeout=120, check=False, env=wide)
 
 
 def lines(done: subprocess.CompletedProcess) -> list[dict]:
