@@ -1,21 +1,20 @@
-"""What can go wrong in the app, and which page says so.
+"""What can go wrong in the app, and the page shown for it.
 
 SmartError
-├── LaunchRefused       the launch cannot be begun or finished: wrong parameters, unknown EHR, refused, expired
-├── EhrFailed           the EHR did not do its part: discovery, token endpoint, keys, a wrong ID token
-├── SessionOver         no session: ended, timed out, of another browser, or unknown
+├── LaunchRefused       the launch cannot start or finish: bad parameters, unknown EHR, refused, expired
+├── EhrFailed           the EHR failed: discovery, token endpoint, keys, invalid ID token
+├── SessionOver         no session: ended, timed out, another browser's, or unknown
 ├── Forbidden           a form that is not ours (CSRF), or a right that was not granted
-└── NotWritten          the chart did not take what was to be written
+└── NotWritten          the chart did not accept a write
 
-A message is one plain sentence for the log; a person reads the words of its `page` code. Neither holds a token, an
-address or chart data.
+The message is for the log; people see the text of the `page` code. Neither holds a token, an address or chart data.
 """
 
 from __future__ import annotations
 
 
 class SmartError(Exception):
-    """Base. `page` is the code of its words in `pages.error_words`, `status` is HTTP's."""
+    """Base. `page` is a code in `pages.error_words`, `status` the HTTP status."""
 
     status = 500
     page = "failed"
@@ -27,14 +26,14 @@ class SmartError(Exception):
 
 
 class LaunchRefused(SmartError):
-    """The launch cannot be begun or finished."""
+    """The launch cannot start or finish."""
 
     status = 400
     page = "launch-refused"
 
 
 class EhrFailed(SmartError):
-    """The EHR did not do its part."""
+    """The EHR failed or sent something invalid."""
 
     status = 502
     page = "ehr-failed"
@@ -55,7 +54,7 @@ class Forbidden(SmartError):
 
 
 class NotWritten(SmartError):
-    """The chart did not take what was to be written."""
+    """The chart did not accept a write."""
 
     status = 502
     page = "not-written"

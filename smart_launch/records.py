@@ -1,6 +1,6 @@
-"""What the app did, on record: who, which patient, which launch, what was shown or written (SMART-100).
+"""The audit record of the app: who, which patient, which launch, what was shown or written (SMART-100).
 
-Ids are pseudonyms; no field holds a token, or a value, name or text of the chart.
+Ids are pseudonyms; no field holds a token, or a value, name or text from the chart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = logging.getLogger("mhcds")
 
 
 def record_event(app: AppRuntime, session: Session, what: str, **fields: Any) -> None:  # noqa: ANN401  # codes, counts
-    """Appends one event; it is in the store before the page leaves."""
+    """Appends one event; it is stored before the page is sent."""
     user = session.user
     who = app.pseudonym(session.site, f"{user.iss}\0{user.subject}") if user else None
     event = {"what": what, "site": session.site, "launch": session.launch_id, **fields}

@@ -1,4 +1,4 @@
-"""What the shell gives to the app: settings, engine, languages, store, a clock; `cds_service.smart_app` makes it."""
+"""What the shell passes to the app: settings, engine, languages, store, clock; built by `cds_service.smart_app`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from smart_launch.settings import AppSettings, Registration
 class AppRuntime:
     """One process of the app. `now` and `new_secret` are its only clock and randomness.
 
-    language: of a locale. seal, unseal: with the deployment's key; unseal raises ValueError for what was not sealed
-    with it. topic_of: the topic of our card that an appContext names, when it is for this site and patient, else None.
+    language: by locale. seal, unseal: with the deployment's key; unseal raises ValueError for anything else.
+    topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
     """
 
     settings: Callable[[], AppSettings]
@@ -56,5 +56,5 @@ class AppRuntime:
 
 
 def digest(secret: str) -> str:
-    """What we store of a secret that a browser holds: 64 hex digits."""
+    """What we store in place of a browser's secret: 64 hex digits."""
     return hashlib.sha256(secret.encode()).hexdigest()

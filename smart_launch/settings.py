@@ -15,7 +15,7 @@ DEFAULT_ABSOLUTE_S = 8 * 60 * 60
 
 
 class ClientAuthentication(StrEnum):
-    """How we prove to a token endpoint who we are, by the names of RFC 8414."""
+    """How we authenticate to a token endpoint; names from RFC 8414."""
 
     PRIVATE_KEY_JWT = "private_key_jwt"
     SECRET_BASIC = "client_secret_basic"  # noqa: S105  # a method's name
@@ -26,11 +26,10 @@ class ClientAuthentication(StrEnum):
 class Registration:
     """Our registration with one EHR: `[[smart]]` of a site's file.
 
-    site: id of the site. iss: the FHIR base, without a slash at its end. scopes: requested instead of our own choice.
-    write_back: whether writing is offered. frame_ancestors: origins whose frames may show the app. hosts: further hosts
-    of its OAuth endpoints, beside that of `iss`. algorithm: RS384 or ES384, whatever discovery says. id_token_issuer,
-    id_token_jwks: instead of those that discovery names. idle_s, absolute_s: how long a session lasts without use, and
-    at most.
+    site: its id. iss: the FHIR base without trailing slash. scopes: requested instead of our defaults. write_back:
+    whether writing is offered. frame_ancestors: origins that may frame the app. hosts: further hosts of its OAuth
+    endpoints, besides that of `iss`. algorithm: RS384 or ES384, whatever discovery says. id_token_issuer,
+    id_token_jwks: override discovery. idle_s, absolute_s: session limits when idle and in total.
     """
 
     site: str
@@ -53,7 +52,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSite:
-    """One site as the app sees it: how its charts are read and judged, its notices, its EHRs."""
+    """One site: how its charts are read and judged, its notices, its EHRs."""
 
     id: str
     reading: ReadSettings
@@ -63,13 +62,13 @@ class AppSite:
 
     @property
     def judgement(self) -> JudgementSettings:
-        """How its charts are judged."""
+        """How the site's charts are judged."""
         return JudgementSettings(reading=self.reading, thresholds=self.thresholds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSettings:
-    """All sites, and the address under which browsers know us (without a slash at its end).
+    """All sites, and our public URL without trailing slash.
 
     local: FHIR servers and OAuth endpoints on this machine may be plain http (development and demo).
     """
@@ -80,17 +79,17 @@ class AppSettings:
 
     @property
     def redirect_uri(self) -> str:
-        """Where authorization servers send the browser back to; never built from the Host header."""
+        """Where authorization servers redirect to; never built from the Host header."""
         return f"{self.address}/smart/callback"
 
     def registrations(self) -> tuple[Registration, ...]:
-        """Those of all sites."""
+        """The registrations of all sites."""
         return tuple(entry for site in self.sites for entry in site.registrations)
 
     def registered(self, iss: str) -> Registration | None:
-        """The registration for a FHIR base; one slash at the end is no difference, anything else is (SMART-004)."""
+        """The registration for a FHIR base; one trailing slash is ignored, nothing else is (SMART-004)."""
         return next((r for r in self.registrations() if r.iss == iss.removesuffix("/")), None)
 
     def site(self, identifier: str) -> AppSite | None:
-        """The site of that id."""
+        """The site with this id."""
         return next((site for site in self.sites if site.id == identifier), None)

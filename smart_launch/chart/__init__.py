@@ -1,1 +1,1 @@
-"""The chart of a session as pages. Reads with the token of the launch; writes nothing."""
+"""Pages about the chart of a session. Reads with the launch's token; writes nothing."""

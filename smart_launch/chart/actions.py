@@ -1,4 +1,4 @@
-"""The buttons that a page offers: drafts or forms, and reading again. None of them orders, calls or notifies."""
+"""The buttons of a page: drafts, forms, reading again. None of them orders, calls or notifies."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionLink:
-    """A button: its words, and the address of its page below that of the launch."""
+    """A button: its label, and the path of its page below the launch's address."""
 
     label: str
     path: str
 
 
 def action_links(actions: Iterable[PageAction], chart: PatientRecord, launch: OpenLaunch) -> tuple[ActionLink, ...]:
-    """The buttons that this launch may use: adults' forms for adults, and only what the chart lets us write."""
+    """The buttons that this launch may use: adult forms for adults only, and only what the chart lets us write."""
     usable = [action for action in actions if _usable(action, chart, launch)]
     return tuple(ActionLink(label=launch.say(LABELS[action]), path=action.value) for action in usable)
 

@@ -1,4 +1,4 @@
-"""Who the patient is, as the banner of a page says it."""
+"""The patient banner of a page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GENDERS = {"female": later("female"), "male": later("male"), "other": later("oth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientBanner:
-    """None: not recorded, or not readable."""
+    """None: not recorded or not readable."""
 
     name: str | None
     born: str | None
@@ -21,7 +21,7 @@ class PatientBanner:
 
 
 def patient_banner(identity: Identity, age: int | None, say: Language, *, deceased: bool) -> PatientBanner:
-    """The banner of a patient; without an age once they have died."""
+    """The banner of a patient; no age for the deceased."""
     born = say.long_day(identity.birth_date) if identity.birth_date else None
     if born and age is not None and not deceased:
         born = f"{born} ({age})"

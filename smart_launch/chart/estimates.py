@@ -1,4 +1,4 @@
-"""The estimates of a page with their bars and figures; or the one reason why there are none."""
+"""The estimates of a page with their bars and figures, or the one reason why there are none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smart_launch.pages.markdown import line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateRow:
-    """What moved an estimate: what it was, what it did, and its bar."""
+    """One reason for an estimate: the input, its effect, and its bar."""
 
     what: Markup
     change: str
@@ -25,7 +25,7 @@ class EstimateRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimatePanel:
-    """One outcome; `view` has the words. `wide` and `narrow`: one hundred figures, where the site turned them on."""
+    """One outcome; `view` has the words. `wide`, `narrow`: icon arrays of 100 figures, if the site turned them on."""
 
     view: EstimateView
     rows: tuple[EstimateRow, ...]
@@ -36,14 +36,14 @@ class EstimatePanel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimates:
-    """All of them; or, where there are none for one and the same `reason`, that."""
+    """All estimates, or the single `reason` why there are none."""
 
     panels: tuple[EstimatePanel, ...] = ()
     reason: str = ""
 
 
 def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language) -> Estimates:
-    """The estimates, first those above the threshold, then the others that could be made."""
+    """The estimates, those above the threshold first."""
     views = estimate_views(assessment, settings, say)
     if len(views) > 1 and is_one_reason(assessment.scores):
         return Estimates(reason=views[0].detail)
@@ -67,5 +67,5 @@ def _panel(view: EstimateView, say: Language) -> EstimatePanel:
 
 
 def inline_svg(svg: str) -> Markup:
-    """A picture of `explanations`, which escapes the texts in it."""
+    """A picture from `explanations`, which escapes its text."""
     return Markup(svg)  # noqa: S704 - escaped where it is drawn

@@ -1,7 +1,4 @@
-"""Notices as findings on a page: a word and an edge for their urgency, what to do, and where to do it.
-
-The same words as on the cards.
-"""
+"""Notices as findings on a page, worded as on the cards: a label and a border for urgency, what to do and where."""
 
 from __future__ import annotations
 
@@ -20,17 +17,17 @@ from smart_launch.chart.reading import Reading
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import html, line
 
-# A longer list is cut, and the rest folded.
+# The rest of a longer list is folded.
 MOST_LINES = 8
 EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One notice. `word` and `edge` show its urgency. `more`: lines of the chart that are folded.
+    """One notice. `word` and `edge` show its urgency. `more`: folded chart lines.
 
-    came_from: whether the clinician came from the card of this topic. crisis: on the first finding about safety.
-    by_model: its reasons are in the section of the estimate.
+    came_from: the clinician followed the card of this topic. crisis: on the first safety finding only.
+    by_model: the reasons are shown with the estimate.
     """
 
     topic: str
@@ -51,15 +48,15 @@ class Finding:
 
 
 def findings_of(reading: Reading, launch: OpenLaunch) -> tuple[Finding, ...]:
-    """The findings of a reading, in the order of its notices."""
+    """The findings, in the order of the notices."""
     first = next((notice for notice in reading.notices if notice.crisis), None)
     crisis = line(crisis_line(reading.assessment, launch.site.notices))
     findings, offered = [], set[str]()
     for notice in reading.notices:
-        # A button stands on the page once, where it is needed first.
+        # Each button appears once, where it is first needed.
         listed = [action for action in SPEC_OF[notice.topic].page_actions if action.page not in offered]
         listed = [action for action in listed if notice.offers or action is PageAction.READ_AGAIN]
-        # The short form asks nothing about self-harm: it is offered only beside the whole form.
+        # The short form does not ask about self-harm, so it is offered only beside the full form.
         listed = [action for action in listed if action is not PageAction.SHORT_FORM or PageAction.WHOLE_FORM in listed]
         offered.update(action.page for action in listed)
         buttons = action_links(listed, reading.assessment.chart, launch)
@@ -89,10 +86,10 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[ActionLink, ...]
 
 
 def _split(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
-    """The lines shown at once, and those that are folded: the end of a long list, a model's reasons.
+    """(shown, folded) lines; the end of a long list and a model's reasons are folded.
 
-    A table stays whole, and the first line of a finding is never folded: an acute answer must not be hidden.
-    The section of the estimate shows the same reasons, with their bars.
+    A table stays whole, and the first line of a finding is never folded, lest an acute answer be hidden.
+    A model's reasons appear with the estimate too.
     """
     lines = notice.chart
     if notice.basis.by_model:
@@ -100,11 +97,11 @@ def _split(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
         return tuple(line for line in lines if line not in reasons), reasons
     if len(lines) <= MOST_LINES:
         return lines, ()
-    last = max((place for place, one in enumerate(lines, start=1) if one.role is LineRole.LEAD), default=0)
-    cut = max(MOST_LINES - 2, last, sum(one.role is LineRole.ROW for one in lines))
+    last = max((place for place, line in enumerate(lines, start=1) if line.role is LineRole.LEAD), default=0)
+    cut = max(MOST_LINES - 2, last, sum(line.role is LineRole.ROW for line in lines))
     return lines[:cut], lines[cut:]
 
 
 def about_safety(notices: Iterable[Notice]) -> bool:
-    """Whether any is about safety: then the page says that nobody has been notified."""
+    """Whether any notice is about safety; the page then says that nobody has been notified."""
     return any(notice.topic in SAFETY_TOPICS for notice in notices)

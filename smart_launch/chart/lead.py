@@ -1,4 +1,4 @@
-"""What stands in the place of findings where there are none, or where nothing may be shown. Nothing here reassures."""
+"""The text shown when there are no findings, or none may be shown. Nothing here reassures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WITHHELD = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """A headline, sentences and what can be done."""
+    """A headline, sentences and actions."""
 
     headline: str
     lines: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Lead:
 
 
 def withheld_lead(consent: Consent, say: Language) -> Lead | None:
-    """Where the patient does not want this; None where reading is allowed."""
+    """The lead when the patient has opted out or denied consent; else None."""
     if consent not in WITHHELD:
         return None
     elsewhere = say(
@@ -38,7 +38,7 @@ def withheld_lead(consent: Consent, say: Language) -> Lead | None:
 
 
 def lead_of(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Lead | None:
-    """Where there are no findings, and of a patient who has died; None where findings speak."""
+    """The lead for a deceased patient, or when there are no findings; else None."""
     chart, say = reading.assessment.chart, launch.say
     if chart.deceased:
         return Lead(headline=say("The patient is recorded as deceased."), lines=(say("No estimate is made."),))

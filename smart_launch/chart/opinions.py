@@ -1,6 +1,6 @@
-"""What a clinician thinks of an estimate: useful, wrong and why, or a near miss. Codes, and one encrypted sentence.
+"""A clinician's opinion of an estimate: useful, wrong and why, or a near miss. Codes and one encrypted sentence.
 
-Recorded and counted; it never changes what is shown (rule R17).
+Opinions are recorded and counted; they never change what is shown (rule R17).
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ MOST_COMMENT = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpinionTopic:
-    """What an opinion may be about: its code, and its words."""
+    """What an opinion may be about: code and label."""
 
     code: str
     words: str
 
 
 def opinion_topics(assessment: Assessment, say: Language) -> tuple[OpinionTopic, ...]:
-    """The outcomes that have an estimate, and the page itself."""
+    """The outcomes with an estimate, and the page itself."""
     scored = [score.outcome for score in assessment.scores if not isinstance(score, NotScored)]
     estimates = (OpinionTopic(code=code, words=say(OUTCOME_WORDS[code].estimate)) for code in scored)
     return (*estimates, OpinionTopic(code="page", words=say("This page")))
 
 
 def opinion_reasons(say: Language) -> tuple[tuple[str, str], ...]:
-    """Why an estimate may be wrong, as (code, words)."""
+    """Why an estimate may be wrong, as (code, label)."""
     return tuple((code, say(words)) for code, words in REASON_WORDS.items())
 
 
 def opinion(form: Mapping[str, str], seal: Callable[[str], bytes]) -> dict[str, str]:
-    """The fields for the record. Raises Forbidden for what the page does not offer."""
+    """The fields to record. Raises Forbidden for a choice that the page does not offer."""
     outcome, choice, reason = form.get("outcome", ""), form.get("choice", ""), form.get("reason", "")
     if outcome not in (*OUTCOMES, "page") or choice not in CHOICES or reason not in ("", *REASONS):
         raise Forbidden("opinion: expected one of the choices of the page", "form-refused", 400)

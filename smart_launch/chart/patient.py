@@ -1,4 +1,4 @@
-"""The Patient of a session, read by itself: for a form, and again before anything is written (SMART-072)."""
+"""The Patient of a session, read on its own: for a form, and again before any write (SMART-072)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADULT = 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientDetails:
-    """Who the patient is. `mark` changes with what a banner shows of them, and is of one launch alone."""
+    """Who the patient is. `mark` is specific to the launch and changes when the patient banner does."""
 
     banner: PatientBanner
     age_years: int | None
@@ -36,7 +36,7 @@ class PatientDetails:
 
 
 def read_patient(launch: OpenLaunch, now: datetime) -> PatientDetails:
-    """The launch's patient as the chart has them now. Raises EhrFailed, or NotAuthorized when the token is refused."""
+    """The launch's patient, read now. Raises EhrFailed, or NotAuthorized when the token is refused."""
     session = launch.session
     client = FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + READ_S)
     try:
@@ -47,7 +47,7 @@ def read_patient(launch: OpenLaunch, now: datetime) -> PatientDetails:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
     resource = resources[0] if resources else None
     if resource is None or resource.kind != "Patient" or resource.content is None:
-        raise EhrFailed("chart: expected the patient; found something that cannot be read", "no-chart")
+        raise EhrFailed("chart: expected a readable Patient resource", "no-chart")
     if resource.content.id != session.context.patient:
         raise EhrFailed("chart: expected the patient of the launch; found another", "no-chart")
     zone = launch.site.reading.zone

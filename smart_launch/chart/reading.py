@@ -1,8 +1,8 @@
-"""The chart of a session, read again for every page: who the patient is, what is known, what follows from it.
+"""The chart of a session, read and assessed anew for every page.
 
-The same gathering, rules, models and words as a hook call, with the token of this launch. Nothing of a card is
-believed here. A right that was not granted, or granted for part of a type only, is named: what cannot be read must not
-pass for what is absent (SMART-042, 043).
+Uses the same gathering, rules, models and wording as a hook call, with the token of this launch. Nothing is taken over
+from a card. A right that was not granted, or only for part of a type, is named: what cannot be read must not look
+absent (SMART-042, 043).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LEAST_BUDGET_S = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One reading of a chart. `at` is UTC; `notices` are those of the cards, in the same order."""
+    """One reading of a chart. `at` is UTC; `notices` are those of the cards, in card order."""
 
     identity: Identity
     assessment: Assessment
@@ -50,7 +50,7 @@ class Reading:
 
 @dataclass(slots=True)
 class _ScopedFetch:
-    """Reads what the scopes of a session allow, with its token. `expired`: the server refused the token."""
+    """Reads what the session's scopes allow, with its token. `expired`: the server refused the token."""
 
     client: FhirClient
     granted: tuple[str, ...]
@@ -68,7 +68,7 @@ class _ScopedFetch:
 
 
 def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
-    """What is known of the patient now. Raises EhrFailed when even the Patient cannot be read."""
+    """Reads and assesses the chart. Raises EhrFailed when even the Patient cannot be read."""
     session = launch.session
     request = ChartRequest(
         patient_id=session.context.patient,
@@ -90,10 +90,10 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
 
 
 def _gather_chart(app: AppRuntime, launch: OpenLaunch, request: ChartRequest, settings: ReadSettings) -> Gathered:
-    """All parts of the chart. Raises EhrFailed when even the Patient cannot be read."""
+    """Gathers all parts of the chart. Raises EhrFailed when even the Patient cannot be read."""
     gathered = _gather(launch.session, request, settings)
     if gathered is None:
-        # Good by the clock, but refused by the server: once more with a new token (SMART-082).
+        # Not expired by our clock, yet refused by the server: retry once with a new token (SMART-082).
         gathered = _gather(refresh_session(app, launch.registration, launch.session), request, settings, last=True)
     if gathered is None or (gathered.patient is None and not _withheld(gathered)):
         gaps = gathered.unknown if gathered else ()
@@ -103,12 +103,12 @@ def _gather_chart(app: AppRuntime, launch: OpenLaunch, request: ChartRequest, se
 
 
 def _withheld(gathered: Gathered) -> bool:
-    """Whether nothing was read because the patient does not allow it."""
+    """Whether nothing was read because the patient objects."""
     return gathered.consent in (Consent.OPTED_OUT, Consent.DENIED)
 
 
 def _gather(session: Session, request: ChartRequest, settings: ReadSettings, *, last: bool = False) -> Gathered | None:
-    """What this token can read of the chart; None when it has expired and another can be had."""
+    """What this token can read of the chart; None when it has expired and can be refreshed."""
     budget_s = max(LEAST_BUDGET_S, settings.budget_s)
     fetch = _ScopedFetch(
         client=FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + budget_s),
@@ -121,7 +121,7 @@ def _gather(session: Session, request: ChartRequest, settings: ReadSettings, *, 
 
 
 def _with_partial_rights(gathered: Gathered, granted: tuple[str, ...]) -> Gathered:
-    """Parts whose type can be read in part only are not known, however many resources came."""
+    """Marks parts of partly readable types as unknown, however many resources came."""
     unseen = [
         Unknown(what=template.key, reason=Gap(cause=Cause.PARTLY_GRANTED), needed=template.needed)
         for template in templates(OPENED)

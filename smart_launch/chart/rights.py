@@ -1,4 +1,4 @@
-"""What the chart did not allow of what was requested, in words."""
+"""Requested rights that the chart did not grant, in words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRITE_WORDS = {
 
 
 def missing_rights(launch: OpenLaunch) -> tuple[str, ...]:
-    """A sentence for reading and one for writing, where a right was not granted."""
+    """One sentence each for read and write rights that were not granted."""
     say, session = launch.say, launch.session
     lacking = not_granted(session.requested_scopes, session.scopes)
     read = ", ".join(say(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == READ)

@@ -1,4 +1,4 @@
-"""GET and POST below /smart/app/<launch_id>/: what a clinician sees of one patient, and opinions on it."""
+"""Routes below /smart/app/<launch_id>/: the pages about one patient, and opinions on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smart_launch.session.cookies import SESSION, drop_cookie
 
 
 def create_blueprint(app: AppRuntime) -> Blueprint:
-    """The pages of a launch but its forms (`forms`)."""
+    """The pages of a launch, except its forms (`forms`)."""
     blueprint = Blueprint("smart_app", __name__, url_prefix="/smart/app")
     styles = Styles()
 
@@ -68,7 +68,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
 
 def chart_page(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
-    """A page about the chart as it is now; what was shown is on record before the page leaves."""
+    """A page about the chart as it is now; what it shows is on record before the page is sent."""
     reading = read_chart(app, launch)
     summary = summary_of(reading, launch)
     record_event(

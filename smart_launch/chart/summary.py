@@ -1,7 +1,7 @@
-"""A reading of the chart as what the page shows, in the order of the page. Pure; no HTML but that of markdown and SVG.
+"""The view model of the summary page, in page order. Pure; the only HTML is rendered markdown and SVG.
 
-Findings first, then results over time, what was known, the estimate, medicines, guidelines. What was known stands
-before the estimate, so that gaps are read first.
+Findings first, then results over time, data availability, the estimate, medicines, guidelines. Availability comes
+before the estimate so that gaps are read first.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PACKAGE = "mental-health-cds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherQuestionnaire:
-    """Another questionnaire on file: what was answered, latest first, and where the instrument is published."""
+    """Another questionnaire on file: its answers, latest first, and where the instrument is published."""
 
     title: str
     rows: tuple[Markup, ...]
@@ -51,11 +51,10 @@ class OtherQuestionnaire:
 class Summary:
     """Everything on the page.
 
-    withheld: nothing of the chart may be shown, as the patient wishes, and the rest is empty. can_retry: something was
-    not read that may be read another time. history: where no finding has it. acute: estimates are folded. about_safety:
-    the page says that nobody has been notified. labelled: what labels keep from us, in a sentence. medicines: None
-    where the list was not read. caution: stands before them where bipolar disorder is recorded. opinion_topics,
-    opinion_reasons: what an opinion may be about, and why, as (code, words).
+    withheld: the patient objects, so the rest is empty. can_retry: a part that was not read may be readable later.
+    history: only what no finding shows. acute: estimates are folded. about_safety: the page says that nobody has been
+    notified. labelled: what security labels withhold, in a sentence. medicines: None if the list was not read. caution:
+    precedes them when bipolar disorder is recorded.
     """
 
     banner: PatientBanner
@@ -85,7 +84,7 @@ class Summary:
 
 
 def others_of(chart: PatientRecord, say: Language) -> tuple[OtherQuestionnaire, ...]:
-    """Questionnaires beside those that have a picture."""
+    """Questionnaires without a picture of their own."""
     return tuple(
         OtherQuestionnaire(
             title=other.title, rows=tuple(line(row) for row in other.rows), more=other.more, home=other.home
@@ -95,7 +94,7 @@ def others_of(chart: PatientRecord, say: Language) -> tuple[OtherQuestionnaire, 
 
 
 def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
-    """The page of a reading."""
+    """The view model of a reading."""
     assessment, chart, say = reading.assessment, reading.assessment.chart, launch.say
     banner = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
     read_at = moment(reading.at, launch.site.notices.zone, say)
@@ -134,7 +133,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
 
 
 def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
-    """`Not read: medicines (the chart did not answer).` What a finding names already is not said twice."""
+    """`Not read: medicines (the chart did not answer).` Leaves out what a finding already names."""
     named = any(notice.topic is Topic.COULD_NOT_ASSESS for notice in reading.notices)
     return tuple(
         say("Not read: {part} ({reason}).", part=say(PARTS[gap.what]), reason=gap_words(gap.reason, say))
@@ -150,18 +149,18 @@ def _medicines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...] 
 
 
 def _guidelines(reading: Reading, launch: OpenLaunch) -> tuple[GuidelineLink, ...]:
-    """The verified links of all topics, each once."""
+    """The verified links of all topics, without duplicates."""
     age, country = reading.assessment.chart.age_years, launch.site.notices.country
     return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
 
 
 def moment(at: datetime, zone: tzinfo, say: Language) -> str:
-    """`23 Nov 2026, 10:12 EST`: a moment at the site."""
+    """`23 Nov 2026, 10:12 EST`: local time at the site."""
     local = at.astimezone(zone)
     return f"{say.day(local.date())}, {local:%H:%M} {local.tzname() or ''}".rstrip()
 
 
 def _versions(reading: Reading) -> tuple[str, ...]:
-    """The package and the models that gave an estimate."""
+    """Versions of the package and of the models that gave an estimate."""
     scored = [score for score in reading.assessment.scores if isinstance(score, RiskScore)]
     return (f"{PACKAGE} {version(PACKAGE)}", *(f"{score.outcome} {score.model_version}" for score in scored))

@@ -1,4 +1,4 @@
-"""Results over time for a page: the picture in two widths, what it shows in words, and every result as a row."""
+"""Results over time: the picture in two widths, what it shows in words, and every result as a table row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCES = (ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREEN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One instrument. `wide` and `narrow` are empty where no result can be drawn. `unread`: not all could be read."""
+    """One instrument. `wide` and `narrow` are "" if no result can be drawn; `unread` is set if some are unreadable."""
 
     name: str
     title: str
@@ -31,13 +31,13 @@ class Trend:
 
 
 def trends_of(chart: PatientRecord, say: Language) -> tuple[Trend, ...]:
-    """PHQ-9 always, others where there is one."""
+    """PHQ-9 always, other instruments when on file."""
     return tuple(_trend(name, timeline, chart, say) for name, timeline in timelines(chart).items())
 
 
 def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -> Trend:
     unread = any(gap.what in SOURCES for gap in chart.unknown)
-    # "None on file" would be more than is known.
+    # "None on file" would claim more than is known.
     sentence = "" if unread and not timeline.points else trend_sentence(timeline, say)
     return Trend(
         name=name,

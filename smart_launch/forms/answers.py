@@ -1,8 +1,8 @@
-"""From the fields of a page about a PHQ to the answers that were given, and back. Pure; nothing is guessed.
+"""Form fields of a PHQ page to answers, and back. Pure; nothing is guessed.
 
-A field is named after the LOINC code of its question; its value is the code of an answer, or `declined`. A value, name
-or repetition that our page cannot have sent is refused as a whole (Forbidden). A question left open is not refused:
-the page asks for it.
+A field is named after the LOINC code of its question; its value is an answer code or `declined`. A value, name or
+repetition that our page cannot have sent refuses the whole form (Forbidden). An open question does not: the page asks
+for it.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ DECLINED = "declined"
 
 
 def form_named(name: str) -> Form:
-    """The form of an address. Raises Forbidden."""
+    """The form with this name. Raises Forbidden if there is none."""
     if name not in FORMS:
-        raise Forbidden("form: expected one that we put", "no-page", 404)
+        raise Forbidden("form: expected the name of a known form", "no-page", 404)
     return form(name)
 
 
 def field_name(question: Question) -> str:
-    """The name of the field of a question."""
+    """The field name of a question."""
     return PREFIX + question.code
 
 
 def read_answers(questionnaire: Form, fields: Mapping[str, Sequence[str]]) -> FormAnswers:
-    """The answers in the fields of a page; other fields are ignored. Raises Forbidden for what no page offers."""
+    """The answers in the fields; other fields are ignored. Raises Forbidden for what no page offers."""
     known = {field_name(question) for question in questionnaire.questions}
     if any(name.startswith(PREFIX) and name not in known for name in fields):
-        raise Forbidden("form: expected the questions of the form alone", "form-refused", 400)
-    given = tuple(_answer(question, fields.get(field_name(question), ())) for question in questionnaire.questions)
-    return FormAnswers(form=questionnaire, given=given)
+        raise Forbidden("form: expected only questions of this form", "form-refused", 400)
+    answers = tuple(_answer(question, fields.get(field_name(question), ())) for question in questionnaire.questions)
+    return FormAnswers(form=questionnaire, given=answers)
 
 
 def _answer(question: Question, values: Sequence[str]) -> FormAnswer:
     if len(values) > 1:
-        raise Forbidden("form: expected one answer a question", "form-refused", 400)
+        raise Forbidden("form: expected at most one answer per question", "form-refused", 400)
     if not values or values[0] == "":
         return FormAnswer(question=question, state=EntryState.OPEN)
     if values[0] == DECLINED:
         return FormAnswer(question=question, state=EntryState.DECLINED)
     option = next((option for option in question.options if option.code == values[0]), None)
     if option is None:
-        raise Forbidden("form: expected one of the answers of the page", "form-refused", 400)
+        raise Forbidden("form: expected one of the offered answers", "form-refused", 400)
     return FormAnswer(question=question, state=EntryState.ANSWERED, option=option)
 
 
 def answer_fields(answers: FormAnswers) -> dict[str, str]:
-    """Answers as the fields that `read_answers` reads. Open questions have none."""
+    """The inverse of `read_answers`. Open questions have no field."""
     return {
         field_name(answer.question): answer.option.code if answer.option else DECLINED
         for answer in answers.given
@@ -61,7 +61,7 @@ def answer_fields(answers: FormAnswers) -> dict[str, str]:
 
 
 def calls_for_phq9(answers: FormAnswers) -> bool:
-    """Whether the PHQ-9 should follow a PHQ-2: from the cut on, also where the other question was declined."""
+    """Whether the PHQ-9 should follow a PHQ-2: total at or above the cut, even if one question was declined."""
     if answers.form.instrument is not Instrument.PHQ2:
         return False
     scores = [a.option.score for a in answers.answered if a.option]
@@ -69,5 +69,5 @@ def calls_for_phq9(answers: FormAnswers) -> bool:
 
 
 def phq9_from_phq2(answers: FormAnswers) -> FormAnswers:
-    """The answers of a PHQ-2 as the first two of a PHQ-9, the others open."""
+    """The answers of a PHQ-2 as the first two of a PHQ-9, the rest open."""
     return read_answers(form("phq-9"), {name: [value] for name, value in answer_fields(answers).items()})

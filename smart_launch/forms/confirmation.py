@@ -1,4 +1,4 @@
-"""A confirmed submission, of a form or of drafts alike: written, recorded, and shown as it is in the chart."""
+"""Writes a confirmed submission (form or drafts), records the outcome and shows what is in the chart."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ WRITE_S = 25.0
 def write_context(app: AppRuntime, launch: OpenLaunch, patient: PatientDetails, shown_mark: str) -> WriteContext:
     """How this launch writes.
 
-    `patient` was read for this request, `shown_mark` is of the patient on the page before; they must be the same
-    (SMART-072).
+    `patient` was read for this request, `shown_mark` comes from the page before; they must match (SMART-072).
     """
     session = launch.session
     return WriteContext(
@@ -54,7 +53,7 @@ def write_confirmed(
     slots: Sequence[Slot],
     submission: Submission,
 ) -> SubmissionResult:
-    """Writes a submission; its outcome is on record before the page leaves."""
+    """Writes a submission and records the outcome before the page is sent."""
     key = submission_key(launch.session.launch_id, submission.id)
     outcome = write(form, slots, key, write_context(app, launch, patient, submission.patient_mark))
     record_outcome(app, launch, "written", outcome)
@@ -62,7 +61,7 @@ def write_confirmed(
 
 
 def record_outcome(app: AppRuntime, launch: OpenLaunch, event: str, outcome: SubmissionResult) -> None:
-    """What was written or undone, on record: which slots, and why not all."""
+    """Records what was written or undone: which slots, and why not all."""
     record_event(
         app,
         launch.session,
@@ -82,7 +81,7 @@ def outcome_page(
     outcome: SubmissionResult,
     **values: Any,  # noqa: ANN401  # what the template takes
 ) -> Response:
-    """The page of what is in the chart and what is not."""
+    """The page that says what is in the chart and what is not."""
     changeable = all(launch.can_write(outcome.written[slot].partition("/")[0], "u") for slot in outcome.in_chart)
     sent = datetime.fromtimestamp(outcome.sent_at, launch.site.reading.zone)
     in_time = app.seconds() - outcome.sent_at <= UNDO_S

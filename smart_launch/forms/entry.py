@@ -1,4 +1,4 @@
-"""Before anything is entered: the patient as the chart has them now, who signs, and why nothing may be entered."""
+"""Checks before entry: the patient as read now, who signs, and why entry may be refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smart_launch.runtime import AppRuntime
 
 
 def current_patient(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, PatientDetails]:
-    """The patient now, and the launch: with a new token when the server refuses the old one (SMART-082).
+    """The patient, read now, and the launch, with a new token if the old one was refused (SMART-082).
 
     Raises EhrFailed.
     """
@@ -24,12 +24,12 @@ def current_patient(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, Pa
         return launch, read_patient(launch, app.now())
     except NotAuthorized as error:
         if launch.session.refresh_token is None:
-            raise EhrFailed("chart: the token is no longer taken", "no-chart") from error
+            raise EhrFailed("chart: the token is no longer accepted", "no-chart") from error
     refreshed = replace(launch, session=refresh_session(app, launch.registration, launch.session))
     try:
         return refreshed, read_patient(refreshed, app.now())
     except NotAuthorized as error:
-        raise EhrFailed("chart: a new token is not taken either", "no-chart") from error
+        raise EhrFailed("chart: a new token is not accepted either", "no-chart") from error
 
 
 def author(launch: OpenLaunch) -> str | None:
@@ -38,7 +38,7 @@ def author(launch: OpenLaunch) -> str | None:
 
 
 def refusal(launch: OpenLaunch, kind: str, patient: PatientDetails, *, adults: bool) -> Response | None:
-    """The page that says why nothing of this type can be entered here; None when it can."""
+    """The page that says why this type cannot be entered here; None when it can."""
     reason = _refusal_reason(launch, kind, patient, adults=adults)
     return render(launch, "no_form.html", reason=reason, patient=patient) if reason else None
 
@@ -50,5 +50,5 @@ def _refusal_reason(launch: OpenLaunch, kind: str, patient: PatientDetails, *, a
         return "minor"
     if not launch.can_write(kind, "c"):
         return "not-granted"
-    # An entry that nobody signs leaves nobody to ask about it.
+    # With an unsigned entry, nobody could be asked about it.
     return None if author(launch) else "no-author"

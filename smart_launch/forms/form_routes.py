@@ -1,7 +1,7 @@
-"""Routes for what is entered here and written to the chart: PHQ-9, PHQ-2, draft follow-ups.
+"""Routes for forms that are entered here and written to the chart: PHQ-9, PHQ-2, draft follow-ups.
 
-Enter, review, write: three pages, and of the answers nothing is stored between them; the form carries them. They are
-checked at each step as if they came for the first time.
+Three pages: enter, review, write. Answers are not stored in between; the form carries them, and each step checks them
+afresh.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def entry_page(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
 def form_page(
     app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, patient: PatientDetails, *, checked: bool = False
 ) -> Response:
-    """The form with the answers so far; once it was `checked`, open questions are named."""
+    """The form with the answers so far; open questions are marked when `checked`."""
     problems = answers.open if checked else ()
     return render(
         launch,
@@ -89,7 +89,7 @@ def form_page(
 
 
 def review_page(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
-    """What will be written; or the form again: when something is open, or to change answers (`edit`)."""
+    """What will be written; or the form again if something is open or to be changed (`edit`)."""
     fields = request.form.to_dict(flat=False)
     answers = read_answers(form_named(name), fields)
     launch, patient = current_patient(app, launch)
@@ -110,7 +110,7 @@ def review_page(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
 
 
 def review_values(app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, patient: PatientDetails) -> dict[str, Any]:
-    """What a review shows beside the answers."""
+    """What a review shows besides the answers."""
     return {
         "form": answers.form,
         "patient": patient,
@@ -121,7 +121,7 @@ def review_values(app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, pat
 
 
 def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
-    """Writes what was reviewed, and shows what is in the chart."""
+    """Writes the reviewed form and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
     answers = read_answers(form_named(name), fields)
     submission = read_submission(app, launch, fields)
@@ -145,7 +145,7 @@ def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
 
 
 def written_page(app: AppRuntime, launch: OpenLaunch, submission_id: str) -> Response:
-    """What is in the chart of a submission of this launch."""
+    """Shows what a submission of this launch has put in the chart."""
     outcome = stored_outcome(_key(launch, submission_id), app.store)
     if outcome is None:
         raise _unknown()
@@ -154,7 +154,7 @@ def written_page(app: AppRuntime, launch: OpenLaunch, submission_id: str) -> Res
 
 
 def undo_written(app: AppRuntime, launch: OpenLaunch, submission_id: str) -> Response:
-    """Marks as entered in error what was just written."""
+    """Marks what was just written as entered in error."""
     key = _key(launch, submission_id)
     launch, patient = current_patient(app, launch)
     outcome = undo(key, write_context(app, launch, patient, request.form.get("who", "")))
@@ -171,4 +171,4 @@ def _key(launch: OpenLaunch, submission_id: str) -> str:
 
 
 def _unknown() -> SmartError:
-    return SmartError("written: nothing of that name", "no-page", 404)
+    return SmartError("written: no such submission", "no-page", 404)

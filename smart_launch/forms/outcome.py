@@ -1,7 +1,7 @@
-"""What became of a submission, as the store knows it.
+"""The outcome of a submission, from the store.
 
-Beside the references the store has notes on a submission, under slots that begin with `~`: what it holds, which turns
-began and ended, which slots are in doubt or were undone.
+Besides references, the store holds notes on a submission under slots that begin with `~`: its content, which turns
+began and ended, which slots are in doubt or undone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from smart_launch.session.store import AppStore
 
 
 class Fault(StrEnum):
-    """Why not everything is in the chart, or not undone."""
+    """Why not everything was written or undone."""
 
     NOT_GRANTED = "not-granted"
     OTHER_PATIENT = "other-patient"
@@ -29,10 +29,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionResult:
-    """What became of a submission. `form`: which form or draft. `sent_at`: when it was first sent, seconds since 1970.
+    """The outcome of a submission. `form`: which form or draft. `sent_at`: when first sent, seconds since 1970.
 
-    planned: its slots in order. written: slot to reference. undone: slots that were marked as entered in error.
-    unsure: the slot that may be in the chart or not. fault: why the last press did not do all of it; None when it did.
+    planned: slots in order. written: slot to reference. undone: slots marked as entered in error. unsure: the slot that
+    may or may not be in the chart. fault: why the last attempt was incomplete; None if it was complete.
     """
 
     form: str
@@ -45,12 +45,12 @@ class SubmissionResult:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Slots that are not known to be in the chart."""
+        """Slots not known to be in the chart."""
         return tuple(slot for slot in self.planned if slot not in self.written)
 
     @property
     def in_chart(self) -> tuple[str, ...]:
-        """Slots that are in the chart and were not undone."""
+        """Slots in the chart that were not undone."""
         return tuple(slot for slot in self.planned if slot in self.written and slot not in self.undone)
 
     @property
@@ -60,7 +60,7 @@ class SubmissionResult:
 
 
 def stored_outcome(key: str, store: AppStore) -> SubmissionResult | None:
-    """What the store knows of a submission; None when it has none of that key."""
+    """The stored outcome of a submission; None for an unknown key."""
     notes = store.written(key)
     if "~plan" not in notes:
         return None

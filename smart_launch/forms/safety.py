@@ -1,4 +1,4 @@
-"""What a form shows about the item on self-harm: the answer that calls for action, and whom to call. Pure."""
+"""The self-harm item on a form: an answer that calls for action, and whom to call. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fhir_adapters.writing.questionnaires import EntryState, FormAnswers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrisisHelp:
-    """Whom to call: the crisis lines of the site's country, and the contact that the site has set, if any."""
+    """Whom to call: the crisis lines of the site's country, and the site's own contact, if set."""
 
     crisis: str
     contact: str | None
@@ -28,14 +28,14 @@ def crisis_help(settings: NoticeSettings, today: date, say: Language) -> CrisisH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyAnswer:
-    """An answer to the item on self-harm that calls for action: in words, and whether it was declined."""
+    """An answer to the self-harm item that calls for action: in words, and whether it was declined."""
 
     words: str
     declined: bool
 
 
 def safety_answer(answers: FormAnswers, say: Language) -> SafetyAnswer | None:
-    """The answer to the item on self-harm when it is above “not at all”, or declined; else None."""
+    """The answer to the self-harm item if above “not at all” or declined; else None."""
     answer = answers.safety
     if answer is None or answer.state is EntryState.OPEN or (answer.option and not answer.option.score):
         return None

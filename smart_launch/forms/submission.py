@@ -1,6 +1,6 @@
-"""What a review page carries to the next one: the submission, when it was entered, and for which patient.
+"""What a review page passes on: the submission, when it was entered, and for which patient.
 
-Nothing is stored between the pages; all of it is checked again.
+Nothing is stored between the pages; everything is checked again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MARK = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """entered_at: seconds since 1970. patient_mark: of the patient whom the page showed."""
+    """entered_at: seconds since 1970. patient_mark: of the patient shown on the page."""
 
     id: str
     entered_at: int
     patient_mark: str
 
     def fields(self) -> dict[str, str]:
-        """As hidden fields of a form."""
+        """The hidden form fields."""
         return {"submission": self.id, "at": str(self.entered_at), "who": self.patient_mark}
 
 
@@ -40,12 +40,12 @@ def new_submission(app: AppRuntime, patient: PatientDetails) -> Submission:
 
 
 def read_submission(app: AppRuntime, launch: OpenLaunch, fields: Mapping[str, Sequence[str]]) -> Submission:
-    """The submission in the fields of a page. Raises Forbidden when it cannot be ours."""
+    """The submission in the fields. Raises Forbidden when it cannot be ours."""
     submission_id, at, mark = (_only_value(fields, name) for name in ("submission", "at", "who"))
     seconds = int(at) if re.fullmatch(r"[0-9]{1,12}", at) else -1
     in_session = launch.session.started <= seconds <= app.seconds()
     if not SUBMISSION_ID.fullmatch(submission_id) or not MARK.fullmatch(mark) or not in_session:
-        raise Forbidden("form: expected what its review page carries", "form-refused", 400)
+        raise Forbidden("form: expected the hidden fields of its review page", "form-refused", 400)
     return Submission(id=submission_id, entered_at=seconds, patient_mark=mark)
 
 
@@ -55,12 +55,12 @@ def _only_value(fields: Mapping[str, Sequence[str]], name: str) -> str:
 
 
 def submission_key(launch_id: str, submission_id: str) -> str:
-    """The key of a submission in the store and in the chart: of this launch alone, whatever a form sends."""
+    """The key of a submission in store and chart: specific to this launch, whatever a form sends."""
     return hashlib.sha256(f"{launch_id}\0{submission_id}".encode()).hexdigest()[:40]
 
 
 def form_context(launch: OpenLaunch, submission: Submission) -> FormContext:
-    """When, of whom and by whom."""
+    """When it was entered, about whom and by whom."""
     session = launch.session
     return FormContext(
         patient=f"Patient/{session.context.patient}",

@@ -1,4 +1,4 @@
-"""A draft follow-up: choose the days, review, write. The same three steps as a form."""
+"""A draft follow-up in the same three steps as a form: choose the days, review, write."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def entry_page(app: AppRuntime, launch: OpenLaunch, follow_up: FollowUp) -> Resp
 
 
 def choice_page(launch: OpenLaunch, follow_up: FollowUp, patient: PatientDetails, *, checked: bool = False) -> Response:
-    """The choices with what was chosen so far; once it was `checked`, a missing choice is named."""
+    """The choices so far; a missing one is marked when `checked`."""
     days_missing = checked and follow_up.days is None
     return render(
         launch,
@@ -56,7 +56,7 @@ def choice_page(launch: OpenLaunch, follow_up: FollowUp, patient: PatientDetails
 
 
 def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
-    """What will be written; or the choices again, when none was made or to change them (`edit`)."""
+    """What will be written; or the choices again if none was made or to change them (`edit`)."""
     follow_up = read_follow_up(request.form.to_dict(flat=False))
     launch, patient = current_patient(app, launch)
     refused = refusal(launch, "Task", patient, adults=False)
@@ -65,7 +65,7 @@ def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
     if "edit" in request.form or follow_up.days is None:
         return choice_page(launch, follow_up, patient, checked="edit" not in request.form)
     submission = new_submission(app, patient)
-    # The words on the page are those of the drafts themselves.
+    # The page shows the wording of the drafts themselves.
     slots = follow_up_slots(follow_up, form_context(launch, submission), launch.site.reading.zone)
     return render(
         launch,
@@ -79,7 +79,7 @@ def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
 
 
 def write_drafts(app: AppRuntime, launch: OpenLaunch) -> Response:
-    """Writes the drafts, and shows what is in the chart."""
+    """Writes the drafts and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
     follow_up, submission = read_follow_up(fields), read_submission(app, launch, fields)
     slots = follow_up_slots(follow_up, form_context(launch, submission), launch.site.reading.zone)

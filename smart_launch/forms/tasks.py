@@ -1,6 +1,6 @@
-"""Draft follow-ups that a clinician asks for: a contact within some days and, if chosen, a risk assessment.
+"""Draft follow-ups that a clinician requests: a contact within some days and, if chosen, a risk assessment.
 
-Drafts: a person must accept them in the chart; nothing starts and nobody is called. Pure.
+A person must accept a draft in the chart; nothing starts and nobody is called. Pure.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TASK, ORDER = "task", "order"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """What was chosen. days: None while nothing is. assessment: with a draft order for one."""
+    """The choices. days: None until chosen. assessment: whether to draft an order for one."""
 
     days: int | None
     assessment: bool
 
 
 def read_follow_up(fields: Mapping[str, Sequence[str]]) -> FollowUp:
-    """The choices in the fields of the page. Raises Forbidden for what the page does not offer."""
+    """The choices in the fields. Raises Forbidden for what the page does not offer."""
     days, assessment = fields.get("days", ()), fields.get("assessment", ())
     offered = {str(number): number for number in DAYS}
     if len(days) > 1 or len(assessment) > 1 or any(d not in offered for d in days) or any(a != "1" for a in assessment):
@@ -35,13 +35,13 @@ def read_follow_up(fields: Mapping[str, Sequence[str]]) -> FollowUp:
 
 
 def follow_up_fields(follow_up: FollowUp) -> dict[str, str]:
-    """The choices as the fields that `read_follow_up` reads."""
+    """The inverse of `read_follow_up`."""
     days = {} if follow_up.days is None else {"days": str(follow_up.days)}
     return days | ({"assessment": "1"} if follow_up.assessment else {})
 
 
 def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> tuple[Slot, ...]:
-    """The drafts, each with an identifier of this submission. Raises Forbidden when no day was chosen."""
+    """The drafts, each with an identifier of this submission. Raises Forbidden when no days were chosen."""
     if follow_up.days is None:
         raise Forbidden("task: expected a number of days", "form-refused", 400)
     draft = DraftContext(

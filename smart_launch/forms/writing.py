@@ -1,8 +1,8 @@
-"""What a person has confirmed, put into the chart: each resource once, with an exact account of what is in the chart.
+"""Writes what a person has confirmed to the chart, each resource once, with an exact account of what is there.
 
-One submission is written in turns. A turn is taken once, over all workers: a second press while one is at work waits
-for it and shows its result; a press after a turn that could not write everything writes the rest, and first looks in
-the chart for what that turn may have written. `outcome` says which notes the store has of it.
+A submission is written in turns, each claimed by one worker. Pressing again during a turn waits for it and shows its
+result; pressing after an incomplete turn writes the rest, looking in the chart first for what that turn may have
+written. `outcome` describes the notes in the store.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from smart_launch.session.store import AppStore
 
 UNDO_S = 10 * 60
 WAIT_S, PAUSE_S = 10.0, 0.1
-LONGEST_TURN_S = 60  # a turn that has not ended by then was cut off
+LONGEST_TURN_S = 60  # a turn that has not ended by then was interrupted
 MOST_TURNS = 20
 
 
@@ -39,8 +39,8 @@ MOST_TURNS = 20
 class WriteContext:
     """How a submission of one launch is written.
 
-    can_write: whether the launch may create (c) or update (u) a type. same_patient: whether the chart's patient is the
-    one that the page showed.
+    can_write: whether the launch may create (c) or update (u) a type. same_patient: whether the page showed the
+    chart's patient.
     """
 
     launch_id: str
@@ -53,7 +53,7 @@ class WriteContext:
 
 
 def write(form: str, slots: Sequence[Slot], key: str, context: WriteContext) -> SubmissionResult:
-    """Writes what is not in the chart yet. Raises NotWritten when something is not valid: then nothing is sent."""
+    """Writes what is not in the chart yet. Raises NotWritten, before sending anything, if a resource is invalid."""
     try:
         require_valid(slots)
     except NotValid as error:
@@ -64,7 +64,7 @@ def write(form: str, slots: Sequence[Slot], key: str, context: WriteContext) -> 
     allowed = [slot for slot in slots if context.can_write(slot.resource["resourceType"], "c")]
     if begun.whole:
         return begun
-    # Observations alone would be a form without what was declined.
+    # Observations alone would lack the declined answers.
     if not allowed or any(slot.name == FORM and slot not in allowed for slot in slots):
         return replace(begun, fault=Fault.NOT_GRANTED)
     if not context.same_patient:
@@ -79,7 +79,7 @@ def write(form: str, slots: Sequence[Slot], key: str, context: WriteContext) -> 
 
 
 def undo(key: str, context: WriteContext) -> SubmissionResult | None:
-    """Marks as entered in error what was written, within ten minutes; None when there is no such submission."""
+    """Marks what was written as entered in error, within ten minutes; None when there is no such submission."""
     stored = stored_outcome(key, context.store)
     if stored is None:
         return None
@@ -103,7 +103,7 @@ def undo(key: str, context: WriteContext) -> SubmissionResult | None:
 
 
 def _begin(form: str, slots: Sequence[Slot], key: str, context: WriteContext) -> SubmissionResult:
-    """The submission as it stands, noted before anything is sent. Raises Forbidden when its content has changed."""
+    """Notes the submission before anything is sent. Raises Forbidden when its content has changed."""
     content = hashlib.sha256(msgspec.json.encode([slot.resource for slot in slots], order="sorted")).hexdigest()
     store = context.store
     store.note_written(key, "~content", content)
@@ -112,15 +112,15 @@ def _begin(form: str, slots: Sequence[Slot], key: str, context: WriteContext) ->
     store.note_written(key, "~plan", ",".join(slot.name for slot in slots))
     stored = stored_outcome(key, store)
     if stored is None or store.written(key)["~content"] != content:
-        raise Forbidden("write: expected the same content under the same submission", "form-refused", 400)
+        raise Forbidden("write: expected unchanged content for this submission", "form-refused", 400)
     return stored
 
 
 def _take_turn(key: str, context: WriteContext) -> int | None:
-    """The number of the turn that is ours; None when everything was written meanwhile, or another is at work."""
+    """The number of our turn; None when everything has been written meanwhile, or another turn is running."""
     waited = 0.0
     for turn in range(1, MOST_TURNS + 1):
-        # Noted before it is taken, so that a turn that was cut off is known by its age.
+        # Noted before the claim, so that the age of an interrupted turn is known.
         context.store.note_written(key, f"~began.{turn}", str(context.now()))
         if context.store.claim(f"{key}.{turn}", context.launch_id, context.now()):
             return turn
@@ -141,14 +141,14 @@ def _take_turn(key: str, context: WriteContext) -> int | None:
 
 
 def _write_turn(slots: Sequence[Slot], key: str, context: WriteContext, turn: int) -> SubmissionResult:
-    """One turn: what is missing, in order, until something fails."""
+    """Writes what is missing, in order, until something fails."""
     notes = context.store.written(key)
-    cut_off = any(f"~over.{n}" not in notes for n in range(1, turn))
+    interrupted = any(f"~over.{n}" not in notes for n in range(1, turn))
     fault, unsure = None, None
     for slot in slots:
         if slot.name in notes:
             continue
-        in_doubt = cut_off or f"~unsure.{slot.name}" in notes
+        in_doubt = interrupted or f"~unsure.{slot.name}" in notes
         try:
             response = context.store.written(key).get(FORM)
             reference = _put_slot(slot, key, context.writer, in_doubt=in_doubt, response=response)
@@ -166,7 +166,7 @@ def _write_turn(slots: Sequence[Slot], key: str, context: WriteContext, turn: in
 
 
 def _put_slot(slot: Slot, key: str, writer: FhirWriter, *, in_doubt: bool, response: str | None) -> str:
-    """The reference of a slot in the chart: found there when it is in doubt, else created."""
+    """The reference of a slot: looked up in the chart when in doubt, else created."""
     if in_doubt:
         reference = writer.find(slot.resource["resourceType"], SUBMISSION_SYSTEM, identifier(key, slot.name)["value"])
         if reference is not None:

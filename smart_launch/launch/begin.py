@@ -1,7 +1,7 @@
-"""GET /smart/launch and /smart/jwks.json: from a launch to the EHR's authorization server (`callback` goes on).
+"""GET /smart/launch and /smart/jwks.json: from a launch to the EHR's authorization server (then see `callback`).
 
-The steps are those of SMART App Launch 2.2: an issuer that we know, its endpoints, an authorization request with PKCE
-and a state that only this browser can use, once.
+Follows SMART App Launch 2.2: a registered issuer, its endpoints, an authorization request with PKCE and a state that
+only this browser can use, once.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
 
 def head_response() -> Response | None:
-    """The response to HEAD, which must not begin, end or use anything; None for GET."""
+    """The response to HEAD, which must change nothing; None for GET."""
     return Response() if request.method == "HEAD" else None
 
 
 def begin(app: AppRuntime) -> BaseResponse:
-    """The authorization request of an EHR's launch, or of one that begins here; without either, the choice of EHRs."""
+    """Redirects an EHR or standalone launch to its authorization server; without either, offers a choice of EHRs."""
     iss, handle, chosen = (parameter(name) for name in ("iss", "launch", "standalone"))
     if iss is None and handle is None and chosen is None:
         g.registration = None
@@ -82,7 +82,7 @@ def begin(app: AppRuntime) -> BaseResponse:
     if browser is None and request.headers.get("Sec-Fetch-Dest") in ("iframe", "frame") and parameter("tried") is None:
         return try_cookie(secret)
     if browser is None and parameter("tried") is not None:
-        # The frame did not keep the cookie: the same launch, in a window of its own (SMART-093).
+        # The frame did not keep the cookie: offer the same launch in its own window (SMART-093).
         return page(request_language(app), "window.html", window_url=launch_url(registration, handle))
     response = redirect(authorization_url(app, registration, secret, handle), 303)
     put_cookie(response, BROWSER, secret)  # type: ignore[arg-type]  # werkzeug's and flask's responses set cookies alike
@@ -90,17 +90,17 @@ def begin(app: AppRuntime) -> BaseResponse:
 
 
 def standalone_registrations(app: AppRuntime) -> list[Registration]:
-    """The EHRs that a launch may begin with here."""
+    """The EHRs that allow a standalone launch."""
     return [r for r in app.settings().registrations() if r.standalone]
 
 
 def registration_key(registration: Registration) -> str:
-    """What names a registration in our own address."""
+    """The name of a registration in our URLs."""
     return hashlib.sha256(f"{registration.iss}\0{registration.client_id}".encode()).hexdigest()[:16]
 
 
 def registration_for(app: AppRuntime, iss: str | None, handle: str | None, chosen: str | None) -> Registration:
-    """The registration that a launch is for. Raises LaunchRefused, before any request is sent."""
+    """The registration of a launch. Raises LaunchRefused before any request is sent."""
     if chosen is not None and iss is None and handle is None:
         keys = ((registration_key(r), r) for r in standalone_registrations(app))
         registration = next((r for key, r in keys if hmac.compare_digest(key.encode(), chosen.encode())), None)
@@ -110,25 +110,25 @@ def registration_for(app: AppRuntime, iss: str | None, handle: str | None, chose
         raise LaunchRefused("launch: expected both iss and launch")
     if registration is None:
         log.warning(json.dumps({"event": "smart-launch-refused", "why": "unknown-issuer"}))
-        raise LaunchRefused("launch: expected an EHR that is registered here", "unknown-ehr")
+        raise LaunchRefused("launch: expected a registered EHR", "unknown-ehr")
     return registration
 
 
 def launch_url(registration: Registration, handle: str | None) -> str:
-    """The address that begins the same launch again."""
+    """The URL that starts the same launch again."""
     fields = {"iss": aud(registration), "launch": handle} if handle else {"standalone": registration_key(registration)}
     return f"{url_for('smart.launch')}?{urlencode(fields)}"
 
 
 def try_cookie(secret: str) -> BaseResponse:
-    """Comes back once, to see whether a frame's browser keeps the cookie."""
+    """Redirects back once, to see whether a browser in a frame keeps the cookie."""
     response = redirect(f"{url_for('smart.launch')}?{request.query_string.decode('latin-1')}&tried=1", 303)
     put_cookie(response, BROWSER, secret)  # type: ignore[arg-type]  # as above
     return response
 
 
 def authorization_url(app: AppRuntime, registration: Registration, browser: str, handle: str | None) -> str:
-    """The authorization request (SMART-030 to 036), once the launch is stored under its state."""
+    """The authorization request (SMART-030 to 036); stores the launch under its state first."""
     endpoints = app.discovery.endpoints(registration)
     state, nonce, verifier = app.new_secret(), app.new_secret(), secrets.token_urlsafe(64)
     pending = PendingLaunch(
@@ -161,7 +161,7 @@ def authorization_url(app: AppRuntime, registration: Registration, browser: str,
 def requested_scopes(
     app: AppRuntime, registration: Registration, endpoints: Endpoints, *, ehr_launch: bool
 ) -> tuple[str, ...]:
-    """The scopes to request: those that the site has set, else our own choice for what the server can do."""
+    """The scopes to request: those set by the site, else our defaults for what the server supports."""
     if registration.scopes:
         return configured_scopes(registration.scopes, ehr_launch=ehr_launch)
     site = app.settings().site(registration.site)
@@ -175,9 +175,9 @@ def requested_scopes(
 
 
 def aud(registration: Registration) -> str:
-    """The FHIR base exactly as the EHR gave it: servers compare texts (SMART-031)."""
-    given = request.args.get("iss")
-    return given if given is not None and given.removesuffix("/") == registration.iss else registration.iss
+    """The FHIR base exactly as the EHR sent it: servers compare strings (SMART-031)."""
+    iss = request.args.get("iss")
+    return iss if iss is not None and iss.removesuffix("/") == registration.iss else registration.iss
 
 
 def code_challenge(verifier: str) -> str:

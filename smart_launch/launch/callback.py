@@ -1,7 +1,6 @@
 """GET /smart/callback: from the authorization server back to a session.
 
-State first; then the code for a token, who the user is, which patient. Nothing else that the browser sends counts
-before the state has been checked.
+The state is checked before anything else that the browser sends; then token, user and patient.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ PAGES = {"access_denied": "access-denied", "invalid_scope": "scope-refused", "un
 
 
 class NoCookie(LaunchRefused):
-    """The browser kept no cookie, as some do in frames. launch_url: of the same launch, for a window."""
+    """The browser kept no cookie, as some do not in frames. launch_url: starts the same launch in a window."""
 
     page = "no-cookie"
 
@@ -41,7 +40,7 @@ class NoCookie(LaunchRefused):
 
 
 def finish(app: AppRuntime) -> BaseResponse:
-    """A session for the launch that this callback belongs to."""
+    """Starts the session of the launch that this callback belongs to."""
     pending, registration = pending_launch(app)
     endpoints = app.discovery.endpoints(registration)
     check_issuer(registration, endpoints)
@@ -50,7 +49,7 @@ def finish(app: AppRuntime) -> BaseResponse:
     if not pending.ehr_launch and (user is None or user.fhir_user is None):
         # No chart was open: whoever chose the patient may be the patient.
         raise LaunchRefused(
-            "callback: expected a practitioner as the user of a launch that began here", "clinicians-only", 403
+            "callback: expected a practitioner as the user of a standalone launch", "clinicians-only", 403
         )
     session = new_session(app, registration, response, user, pending)
     secret = app.new_secret()
@@ -76,36 +75,36 @@ def finish(app: AppRuntime) -> BaseResponse:
 
 
 def pending_launch(app: AppRuntime) -> tuple[PendingLaunch, Registration]:
-    """The launch that the state names: known, not used before, of this browser. Raises LaunchRefused."""
+    """The launch of the state: known, unused, this browser's. Raises LaunchRefused."""
     state, browser = parameter("state"), cookie(BROWSER)
     if state is None:
         raise LaunchRefused("callback: expected state")
     sealed = app.store.take_launch(digest(state), app.seconds())
     if sealed is None:
-        raise LaunchRefused("callback: expected a state that was not used before, of the last ten minutes", "used")
+        raise LaunchRefused("callback: expected an unused state from the last ten minutes", "used")
     try:
         pending = msgspec.json.decode(app.unseal(sealed), type=PendingLaunch)
     except (ValueError, msgspec.DecodeError) as error:
         raise LaunchRefused("callback: expected a state sealed with this key, by this version", "used") from error
-    # From here on, an error is shown inside the frame of the EHR too.
+    # From here on, errors may be shown inside the EHR's frame.
     g.registration = registration = app.settings().registered(pending.iss)
     if browser is None:
         raise NoCookie("callback: expected the cookie of the launch", pending.launch_url)
     if registration is None or not hmac.compare_digest(pending.browser, digest(browser)):
-        raise LaunchRefused("callback: expected the browser that the launch began in", "used")
+        raise LaunchRefused("callback: expected the browser that started the launch", "used")
     return pending, registration
 
 
 def check_issuer(registration: Registration, endpoints: Endpoints) -> None:
-    """Raises LaunchRefused when `iss` names another server than the one we asked (RFC 9207)."""
+    """Raises LaunchRefused when `iss` is not the server we asked (RFC 9207)."""
     iss = parameter("iss")
     known = {endpoints.issuer, registration.iss, f"{registration.iss}/", registration.id_token_issuer}
     if iss is not None and iss not in known:
-        raise LaunchRefused("callback: expected iss to be the server that was asked", "ehr-not-trusted")
+        raise LaunchRefused("callback: expected iss of the server we asked", "ehr-not-trusted")
 
 
 def authorization_code() -> str:
-    """The code. Raises LaunchRefused for an error of the EHR; no text of the EHR is shown."""
+    """The code. Raises LaunchRefused for an error from the EHR, whose text is never shown."""
     # Whatever it holds, and however often it comes.
     error = next(iter(request.args.getlist("error")), None)
     if error is not None:
@@ -131,7 +130,7 @@ def exchange_code(app: AppRuntime, registration: Registration, code: str, verifi
 def token_user(
     app: AppRuntime, registration: Registration, endpoints: Endpoints, response: TokenResponse, nonce: str
 ) -> User | None:
-    """Who uses the app; None where the EHR does not say: then nothing can be written.
+    """The user; None if the EHR does not say, so that nothing can be written.
 
     Raises EhrFailed or LaunchRefused.
     """

@@ -1,6 +1,6 @@
-"""Before any page of a launch: the session is this browser's, not over, and its token is good.
+"""Guards every page of a launch: the session is this browser's, still open, and its access token is valid.
 
-A form must also carry the token of its session and come from one of our pages (SMART-092).
+A form must also carry its session's CSRF token and come from one of our pages (SMART-092).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_FORM_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLaunch:
-    """One request within a session. say: the language of its site. expires_in: seconds until it ends if not used."""
+    """One request within a session. say: the site's language. expires_in: seconds until it ends if idle."""
 
     session: Session
     site: AppSite
@@ -36,19 +36,19 @@ class OpenLaunch:
     expires_in: int
 
     def can_write(self, kind: str, right: str) -> bool:
-        """Whether the site and the EHR let this launch create (c) or update (u) a type."""
+        """Whether site and EHR let this launch create (c) or update (u) a type."""
         return self.registration.write_back and grants(self.session.scopes, kind, right)
 
 
 def open_launch(app: AppRuntime, launch_id: str) -> OpenLaunch:
-    """The launch of a page, used by it, with a token that lasts. Raises SessionOver."""
+    """The launch of a page, marked as used, with a valid token. Raises SessionOver."""
     launch = load_session(app, launch_id)
     app.store.use_session(launch_id, app.seconds())
     return replace(launch, session=with_good_token(app, launch.registration, launch.session))
 
 
 def open_form(app: AppRuntime, launch_id: str) -> OpenLaunch:
-    """The launch of a form that was sent. Raises SessionOver, or Forbidden for a form that is not of our page."""
+    """The launch of a submitted form. Raises SessionOver, or Forbidden if the form is not ours."""
     check_origin(app.settings().address)
     request.max_content_length = MOST_FORM_BYTES
     launch = open_launch(app, launch_id)
@@ -58,7 +58,7 @@ def open_form(app: AppRuntime, launch_id: str) -> OpenLaunch:
 
 
 def load_session(app: AppRuntime, launch_id: str) -> OpenLaunch:
-    """The launch as it is, neither used nor refreshed. Raises SessionOver."""
+    """The launch as it is, neither marked as used nor refreshed. Raises SessionOver."""
     stored = stored_session(app, launch_id)
     session = unseal_session(app, stored)
     site = app.settings().site(session.site)
@@ -77,12 +77,12 @@ def load_session(app: AppRuntime, launch_id: str) -> OpenLaunch:
 
 
 def stored_session(app: AppRuntime, launch_id: str) -> StoredSession:
-    """The row of that launch, when it is this browser's and not over. Raises SessionOver."""
+    """The stored session of this browser. Raises SessionOver if it has none or it has ended."""
     secret = cookie(SESSION)
     stored = app.store.session(launch_id)
     if stored is None:
-        raise SessionOver("session: expected one that is known")
-    # From here on, an error is shown inside the frame of the EHR too.
+        raise SessionOver("session: expected a known session")
+    # From here on, errors may be shown inside the EHR's frame.
     g.registration = app.settings().registered(stored.iss)
     browser = cookie(BROWSER)
     ours = browser is not None and hmac.compare_digest(stored.browser, digest(browser))
@@ -94,23 +94,23 @@ def stored_session(app: AppRuntime, launch_id: str) -> StoredSession:
 
 
 def check_origin(address: str) -> None:
-    """Raises Forbidden for a form that comes from another site, as far as the browser says.
+    """Raises Forbidden when the browser says that a form comes from another site.
 
-    Our pages send no referrer, so browsers may write Origin as `null`; then the token in the form decides.
+    Our pages send no referrer, so browsers may send `Origin: null`; then the CSRF token decides.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site not in (None, "same-origin") or origin not in (None, "null", origin_of(address)):
-        raise Forbidden("form: expected it to be sent from a page of this app", "form-refused")
+        raise Forbidden("form: expected submission from a page of this app", "form-refused")
 
 
 def origin_of(address: str) -> str:
-    """The origin of an address as browsers write it: small letters, no default port."""
+    """The origin of an address as browsers write it: lower case, no default port."""
     parts = urlsplit(address.lower())
     usual = {"http": "80", "https": "443"}.get(parts.scheme, "")
     return f"{parts.scheme}://{parts.netloc.removesuffix(f':{usual}')}"
 
 
 def render(launch: OpenLaunch, template: str, status: int = 200, **values: object) -> Response:
-    """A page of this launch: `launch` for its template, and the token for its forms."""
+    """A page of this launch; the template gets `launch` and the CSRF token."""
     ids = {"launch_id": launch.session.launch_id, "csrf": launch.session.csrf}
     return page(launch.say, template, status, launch=launch, **ids, **values)

@@ -6,7 +6,7 @@ from flask import request
 
 from smart_launch.errors import LaunchRefused
 
-LONGEST_VALUE = 8000  # some servers put all they know into a launch or a code
+LONGEST_VALUE = 8000  # some servers put their whole state into a launch or a code
 
 
 def parameter(name: str) -> str | None:

@@ -1,6 +1,6 @@
-"""A session with a token that lasts.
+"""Refreshes a session's token.
 
-One request at a time refreshes it, over all workers, since a refresh token must not be used twice (SMART-080).
+One request at a time does so across all workers, since a refresh token must not be used twice (SMART-080).
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ WAIT_S, PAUSE_S = TIMEOUT_S + 3.0, 0.1
 
 
 def with_good_token(app: AppRuntime, registration: Registration, session: Session) -> Session:
-    """The session, refreshed when its token is about to expire. Raises SessionOver."""
+    """The session, refreshed if its token is about to expire. Raises SessionOver."""
     if app.seconds() < session.token_expires - BEFORE_EXPIRY_S:
         return session
     if session.refresh_token is None:
         if app.seconds() < session.token_expires:
             return session
         app.store.end_session(session.launch_id, "access-ended")
-        raise SessionOver("session: the access that the EHR gave is over", "access-ended")
+        raise SessionOver("session: the access granted by the EHR has expired", "access-ended")
     return refresh_session(app, registration, session)
 
 
 def refresh_session(app: AppRuntime, registration: Registration, session: Session) -> Session:
-    """The session with a new token, which this request or another one has got.
+    """The session with a new token, obtained by this request or another.
 
-    Raises SessionOver; EhrFailed when the EHR's configuration or its token endpoint cannot be reached.
+    Raises SessionOver; EhrFailed when the EHR's configuration or token endpoint cannot be reached.
     """
-    # Before the claim: while the configuration cannot be read, nothing is lost and the next request tries again.
+    # Before the claim: if the configuration cannot be read, nothing is lost and the next request tries again.
     endpoint = app.token_endpoint(registration)
     claim = f"refresh:{session.launch_id}:{session.version}"
     if not app.store.claim(claim, session.launch_id, app.seconds()):
@@ -45,7 +45,7 @@ def refresh_session(app: AppRuntime, registration: Registration, session: Sessio
     try:
         response = endpoint.refresh(session.refresh_token or "")
     except NothingSent:
-        # The refresh token is as good as it was.
+        # The refresh token has not been used.
         app.store.release(claim)
         raise
     except EhrFailed as error:
@@ -58,7 +58,7 @@ def refresh_session(app: AppRuntime, registration: Registration, session: Sessio
         session,
         token=response.access_token,
         token_expires=app.seconds() + response.expires_in,
-        # A server that sends none leaves the old one in use; one that rotates sends the next.
+        # A server that does not rotate refresh tokens may send none.
         refresh_token=response.refresh_token or session.refresh_token,
         scopes=response.scopes if response.scopes is not None else session.scopes,
         version=session.version + 1,
@@ -84,11 +84,11 @@ def wait_for_refresh(app: AppRuntime, session: Session) -> Session:
 
 
 def unseal_session(app: AppRuntime, stored: StoredSession) -> Session:
-    """The session in a row. Raises SessionOver when it was sealed with another key, or by another version."""
+    """Decrypts a stored session. Raises SessionOver when it was sealed with another key or by another version."""
     try:
         return msgspec.json.decode(app.unseal(stored.sealed), type=Session)
     except (ValueError, msgspec.DecodeError) as error:
-        raise SessionOver("session: expected what was sealed with this key, by this version") from error
+        raise SessionOver("session: expected a session sealed with this key by this version") from error
 
 
 def ended_meanwhile(stored: StoredSession | None) -> SessionOver:

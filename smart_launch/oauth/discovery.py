@@ -1,8 +1,7 @@
-"""`.well-known/smart-configuration` of an EHR: where its OAuth endpoints are and what it can do.
+"""`.well-known/smart-configuration` of an EHR: its OAuth endpoints and capabilities.
 
-Cached for some minutes for each EHR, a failure for some seconds; read again once when a token endpoint says that it
-does not know us. Endpoints must be https and on hosts that the registration names, since secrets go there; anything
-else is refused and logged.
+Cached per EHR for minutes, failures for seconds; read again once when a token endpoint does not know us. Endpoints must
+be https on hosts that the registration names, since secrets go there; anything else is refused and logged.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from smart_launch.settings import Registration
 log = logging.getLogger("mhcds")
 FRESH_S, LEAST_FRESH_S, MOST_FRESH_S = 600, 60, 3600
 MOST_CACHED = 1000
-AFTER_FAILURE_S = 5  # launches at an EHR that hangs do not wait for it one by one
+AFTER_FAILURE_S = 5  # so that launches do not wait one by one for an EHR that hangs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """What we use of an EHR's configuration. None: it does not say."""
+    """The parts of an EHR's configuration that we use. None: not stated."""
 
     authorization: str
     token: str
@@ -45,12 +44,12 @@ class Endpoints:
 
     @property
     def version_2(self) -> bool:
-        """Whether to request scopes of version 2; also from a server that names neither version."""
+        """Whether to request version 2 scopes; the default when a server names neither version."""
         return "permission-v2" in self.capabilities or "permission-v1" not in self.capabilities
 
     @property
     def online(self) -> bool:
-        """Whether it offers a refresh token for as long as the user is online."""
+        """Whether it offers refresh tokens while the user is online (online_access)."""
         return "permission-online" in self.capabilities or "online_access" in self.scopes
 
 
@@ -61,7 +60,7 @@ class _CachedAnswer:
 
 
 class Discovery:
-    """The configurations of one process."""
+    """The configurations cached by one process."""
 
     def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._local = local
@@ -71,12 +70,12 @@ class Discovery:
         self._lock = threading.Lock()
 
     def forget(self, registration: Registration) -> None:
-        """Drops what is cached of an EHR, so that the next launch reads it again (SMART-027)."""
+        """Drops an EHR's cached configuration, so that the next launch reads it again (SMART-027)."""
         with self._lock:
             self._cached.pop(registration.iss, None)
 
     def endpoints(self, registration: Registration) -> Endpoints:
-        """Those of the EHR of a registration. Raises EhrFailed."""
+        """The endpoints of a registration's EHR. Raises EhrFailed."""
         with self._lock:
             cached = self._cached.get(registration.iss)
         if cached is None:
@@ -93,7 +92,7 @@ class Discovery:
         return cached.answer
 
     def _fetch(self, registration: Registration) -> _CachedAnswer:
-        """The endpoints as the EHR names them now. Raises EhrFailed."""
+        """Reads the endpoints from the EHR. Raises EhrFailed."""
         response = get_json(f"{registration.iss}/.well-known/smart-configuration")
         if response.status != 200:
             raise EhrFailed(f"smart-configuration: expected status 200; found {response.status}", "ehr-unreachable")
@@ -108,7 +107,7 @@ def _fresh_s(cache_control: str) -> float:
 
 
 def parse_configuration(content: dict[str, Any], iss: str) -> Endpoints:
-    """A configuration as a value. Raises EhrFailed when it lacks what we need."""
+    """The endpoints in a configuration. Raises EhrFailed when it lacks what we need."""
     methods = _texts(content, "code_challenge_methods_supported")
     if methods is None or "S256" not in methods:
         raise EhrFailed("smart-configuration: expected S256 among code_challenge_methods_supported")
@@ -129,7 +128,7 @@ def parse_configuration(content: dict[str, Any], iss: str) -> Endpoints:
 
 
 def check_hosts(endpoints: Endpoints, registration: Registration, *, local: bool) -> None:
-    """Raises EhrFailed unless all endpoints in use are on hosts of the registration (SMART-028)."""
+    """Raises EhrFailed unless all endpoints we use are on the registration's hosts (SMART-028)."""
     hosts = hosts_of(registration)
     for name in ("authorization", "token", "revocation", "jwks_uri"):
         url = None if name == "jwks_uri" and registration.id_token_jwks else getattr(endpoints, name)
@@ -152,7 +151,7 @@ def _texts(content: dict[str, Any], name: str) -> tuple[str, ...] | None:
 
 
 def _address(content: dict[str, Any], name: str, iss: str) -> str | None:
-    """An address; a relative one is resolved against the FHIR base, as old servers mean it (SMART-023)."""
+    """An absolute address; relative ones are resolved against the FHIR base, as old servers intend (SMART-023)."""
     value = _text(content, name)
     if value is None:
         return None

@@ -1,7 +1,7 @@
-"""Who the user is: the ID token, its signature and its claims, with the deviations that are met in practice.
+"""Who the user is: verifies the ID token's signature and claims, allowing for deviations seen in practice.
 
-Two steps, kept apart: a signature by one of the issuer's own keys, then claims that are for us. A token that cannot be
-checked is refused. The key of a user is (iss, sub), never a name or an address (SMART-078).
+First the signature by one of the issuer's own keys, then the claims. A token that cannot be checked is refused. The key
+of a user is (iss, sub), never a name or an address (SMART-078).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEEWAY_S = 60
 OLDEST_S = 24 * 60 * 60
 LONGEST_SUBJECT = 255
 CLINICIANS = ("Practitioner", "PractitionerRole")
-# Somebody who is no clinician, on any server and however it is spelt.
+# Resource types of users who are not clinicians, on any server and in any spelling.
 NO_CLINICIAN = re.compile(
     r"(?:.*/)?(?:Patient|RelatedPerson|Person)/[^/?#]*(?:/_history/[^/?#]*)?/*(?:[?#].*)?", re.IGNORECASE | re.DOTALL
 )
@@ -43,7 +43,7 @@ def verified_user(
     nonce: str,
     now: datetime,
 ) -> User:
-    """The user whom an ID token names. Raises EhrFailed (page `identity`) for the first thing that is wrong.
+    """The user in an ID token. Raises EhrFailed (page `identity`) for the first problem.
 
     Raises LaunchRefused for a patient or relative, who must not see these pages (docs/clinical-safety.md).
     """
@@ -59,7 +59,7 @@ def verified_user(
 
 
 def _signed_claims(token: str, url: str, keys: IssuerKeys) -> dict[str, Any]:
-    """The claims, if a key of the issuer signed them. Raises EhrFailed."""
+    """The claims, if signed by a key of the issuer. Raises EhrFailed."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
@@ -86,7 +86,7 @@ def _signed_claims(token: str, url: str, keys: IssuerKeys) -> dict[str, Any]:
 
 
 def _check_claims(claims: Mapping[str, Any], issuer: str, client_id: str, nonce: str, now: int) -> None:
-    """Raises EhrFailed unless the claims are for us, of now, and of this launch (SMART-074)."""
+    """Raises EhrFailed unless the claims are for us, current, and for this launch (SMART-074)."""
     if claims.get("iss") != issuer:
         raise _invalid("expected iss to be the issuer that discovery or the registration names")
     audience = claims.get("aud")
@@ -99,7 +99,7 @@ def _check_claims(claims: Mapping[str, Any], issuer: str, client_id: str, nonce:
     if expires is None or expires <= now - LEEWAY_S:
         raise _invalid("expected exp in the future")
     if issued is None or not now - OLDEST_S <= issued <= now + LEEWAY_S:
-        raise _invalid("expected iat of now")
+        raise _invalid("expected iat not in the future or long ago")
     before = claims.get("nbf")
     if before is not None and ((start := _seconds(before)) is None or start > now + LEEWAY_S):
         raise _invalid("expected nbf in the past")
@@ -121,7 +121,7 @@ def _invalid(why: str) -> EhrFailed:
 def fhir_user(value: object, iss: str) -> str | None:
     """`Practitioner/1` from an absolute or relative address below the FHIR base; None for anything else (SMART-075).
 
-    A value that cannot be read does not stop anybody from reading the chart: only who writes must be known.
+    An unreadable value does not prevent reading the chart: only someone who writes must be known.
     """
     if not isinstance(value, str) or len(value) > 2048:
         return None

@@ -1,4 +1,4 @@
-"""The public keys of ID token issuers: where they are, and cached for some minutes."""
+"""The public keys of ID token issuers, cached for some minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_CACHED = 1000
 
 
 class IssuerKeys:
-    """The keys that one process has read."""
+    """The keys cached by one process."""
 
     def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._local = local
@@ -28,7 +28,7 @@ class IssuerKeys:
         self._lock = threading.Lock()
 
     def keys(self, url: str, kid: str | None) -> tuple[dict[str, Any], ...]:
-        """The keys of that kid (all, for a token without), read again when none is cached.
+        """The keys with this kid (all if None), read again when none is cached.
 
         Raises EhrFailed when they cannot be read.
         """
@@ -42,7 +42,7 @@ class IssuerKeys:
         return _matching(keys, kid)
 
     def source(self, registration: Registration, endpoints: Endpoints) -> tuple[str, str]:
-        """(issuer, address of its keys): as registered, else as discovered. Raises EhrFailed."""
+        """(issuer, address of its keys), registered or else discovered. Raises EhrFailed."""
         issuer = registration.id_token_issuer or endpoints.issuer
         if issuer is None:
             raise EhrFailed("ID token: expected an issuer in smart-configuration or smart.id_token_issuer")
@@ -60,7 +60,7 @@ class IssuerKeys:
 
 
 def _matching(keys: tuple[dict[str, Any], ...], kid: str | None) -> tuple[dict[str, Any], ...]:
-    """The keys that may have signed; some servers give theirs no kid."""
+    """The keys that may have signed; some servers publish keys without a kid."""
     return keys if kid is None else tuple(key for key in keys if key.get("kid") in (None, kid))
 
 

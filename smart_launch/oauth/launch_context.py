@@ -1,4 +1,4 @@
-"""What the token response says that the launch is about: patient, encounter, banner, and more (SMART-063 to 070)."""
+"""The launch context in the token response: patient, encounter, banner, and more (SMART-063 to 070)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_RESOURCES = 20
 
 
 def launch_context(response: Mapping[str, Any], *, topic: str | None = None) -> LaunchContext:
-    """The context in a token response. Raises EhrFailed when it names no patient: no page can be shown then."""
+    """The launch context. Raises EhrFailed without a patient, since no page could be shown."""
     patient = response.get("patient")
     if not isinstance(patient, str) or not ID.fullmatch(patient) or patient in (".", ".."):
         raise EhrFailed("token answer: expected patient, the id of the patient in context", "no-patient", 400)
@@ -24,7 +24,7 @@ def launch_context(response: Mapping[str, Any], *, topic: str | None = None) -> 
     return LaunchContext(
         patient=patient,
         encounter=encounter if isinstance(encounter, str) and ID.fullmatch(encounter) else None,
-        # Some servers send it as text; only a clear no hides the banner.
+        # Some servers send a string; only a clear no hides the banner.
         banner=response.get("need_patient_banner") not in (False, "false"),
         intent=_text(response.get("intent")),
         tenant=_text(response.get("tenant")),
@@ -40,7 +40,7 @@ def _text(value: object) -> str | None:
 
 
 def _resources(value: object) -> tuple[str, ...]:
-    """Relative references of fhirContext with the role of the launch; other roles are ignored."""
+    """Relative references in fhirContext with role `launch`; other roles are ignored."""
     references = [
         entry["reference"]
         for entry in (value if isinstance(value, list) else ())

@@ -1,6 +1,6 @@
-"""Calls to an EHR's OAuth endpoints: JSON by https, small, within seconds, never redirected.
+"""Calls to an EHR's OAuth endpoints: JSON over https, limited in size and time, never redirected.
 
-Secrets and assertions go with them, so `allowed_url` decides beforehand where a call may go (SMART-028).
+They carry secrets and assertions, so `allowed_url` decides first where a call may go (SMART-028).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_BYTES = 512 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonResponse:
-    """HTTP's status, and the JSON object of the body."""
+    """The HTTP status and the JSON object in the body."""
 
     status: int
     content: dict[str, Any]
@@ -34,16 +34,16 @@ class JsonResponse:
 
 
 class NothingSent(EhrFailed):
-    """There was no connection, so the same request can be sent another time."""
+    """No connection was made, so the same request can be sent again."""
 
 
 def hosts_of(registration: Registration) -> tuple[str, ...]:
-    """The hosts on which a registration's endpoints may be, without port."""
+    """The hosts that a registration's endpoints may be on, without port."""
     return ((urlsplit(registration.iss).hostname or "").lower(), *registration.hosts)
 
 
 def allowed_url(url: object, hosts: Iterable[str], *, local: bool) -> bool:
-    """Whether a call may go to this address: https (http on this machine when `local`), on one of these hosts."""
+    """Whether a call may go to this address: https on one of these hosts (http on this machine when `local`)."""
     if not isinstance(url, str) or len(url) > 2048 or not url.isascii() or not url.isprintable():
         return False
     plain = url.partition("?")[0]
@@ -62,9 +62,9 @@ def get_json(url: str, *, timeout_s: float = TIMEOUT_S) -> JsonResponse:
 def post_form(
     url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None, *, empty: bool = False
 ) -> JsonResponse:
-    """The response to a form, whatever its status. Raises EhrFailed when it is no JSON object.
+    """The response to a form, whatever its status. Raises EhrFailed when it is not a JSON object.
 
-    empty: a good response may have no body.
+    empty: a successful response may have no body.
     """
     return _call("POST", url, {"Accept": "application/json"} | dict(headers or {}), fields, TIMEOUT_S, empty=empty)
 
@@ -90,16 +90,16 @@ def _call(
             for part in response.iter_content(16 * 1024):
                 body += part
                 if len(body) > MOST_BYTES:
-                    raise EhrFailed("an OAuth endpoint sent more than can be read")
+                    raise EhrFailed("an OAuth endpoint sent too large a response")
             cache_control = response.headers.get("Cache-Control", "")
-    # AttributeError: a TLS connection that is cut while it is read.
+    # AttributeError: a TLS connection that is cut during a read.
     except (requests.RequestException, OSError, ValueError, AttributeError) as error:
         kind = NothingSent if never_connected(error) else EhrFailed
         raise kind("an OAuth endpoint could not be reached", "ehr-unreachable") from error
     if time.monotonic() >= deadline:
         raise EhrFailed("an OAuth endpoint did not answer in time", "ehr-unreachable")
     if 300 <= status < 400:
-        raise EhrFailed("an OAuth endpoint pointed elsewhere; redirects are not followed")
+        raise EhrFailed("an OAuth endpoint sent a redirect; redirects are not followed")
     return JsonResponse(status=status, content={} if empty else _json_object(body, status), cache_control=cache_control)
 
 
@@ -109,7 +109,7 @@ def _json_object(body: bytes, status: int) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError) as error:
         if status >= 400:
             return {}
-        raise EhrFailed("an OAuth endpoint answered with something that is no JSON") from error
+        raise EhrFailed("expected JSON from an OAuth endpoint; found something else") from error
     if not isinstance(content, dict):
-        raise EhrFailed("an OAuth endpoint answered with something that is no JSON object")
+        raise EhrFailed("expected a JSON object from an OAuth endpoint; found another type")
     return content

@@ -1,7 +1,7 @@
 """Our own signing keys: which one signs, and the public halves that EHRs read at /smart/jwks.json.
 
-EC on P-384 signs ES384, RSA signs RS384 (SMART-005). The first key of a type signs; all are published. So a successor
-is listed behind the key in use before it replaces it, and the old one stays until caches expire (SMART-007).
+EC on P-384 signs ES384, RSA signs RS384 (SMART-005). The first key of a type signs; all are published. To rotate, list
+the new key second, then first, and keep the old one until caches expire (SMART-007).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class OwnKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnKeys:
-    """All keys, in the order of the settings."""
+    """All keys, in settings order."""
 
     keys: tuple[OwnKey, ...] = ()
 
@@ -50,7 +50,7 @@ class OwnKeys:
 
 
 def own_key(pem: str) -> OwnKey:
-    """A key from PEM. Raises ValueError, which names what was expected and quotes nothing."""
+    """A key from PEM. Raises ValueError, which says what was expected and quotes nothing."""
     try:
         private = serialization.load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

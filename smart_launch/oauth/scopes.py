@@ -1,6 +1,6 @@
-"""SMART scopes, of version 1 and 2: what we request, and what was granted.
+"""SMART scopes, versions 1 and 2: what we request, and what was granted.
 
-A server may grant less than was requested, or in the other version's syntax (SMART-038, 039, 042), so granted scopes
+A server may grant less than requested, or answer in the other version's syntax (SMART-038, 039, 042), so granted scopes
 are parsed and looked up by resource type and right: `grants(scopes, "Observation", "c")`.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 READ, SEARCH, CREATE = "r", "s", "c"
-# What the pages show, and what the forms write; `u` is to mark a fresh entry as entered in error.
+# What the pages show and the forms write; `u` serves to mark a new entry as entered in error.
 READ_TYPES = (
     "Patient", "Observation", "QuestionnaireResponse", "Condition", "MedicationRequest", "Medication", "Encounter",
     "Procedure",
@@ -27,7 +27,7 @@ SCOPE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataScope:
-    """One scope on data. `filters`: it holds for those resources of the type only."""
+    """One data scope. `filters`: restrict it to matching resources of the type."""
 
     kind: str
     rights: frozenset[str]
@@ -35,7 +35,7 @@ class DataScope:
 
 
 def parse_scope(text: str) -> DataScope | None:
-    """A scope on data; None for others (openid, launch) and for text that is no scope."""
+    """A data scope; None for other scopes (openid, launch) and other text."""
     match = SCOPE.fullmatch(text)
     if match is None or not match["rights"]:
         return None
@@ -45,17 +45,17 @@ def parse_scope(text: str) -> DataScope | None:
 
 
 def split_scopes(text: str) -> tuple[str, ...]:
-    """The scopes of a token response, each once."""
+    """The scopes of a token response, without duplicates."""
     return tuple(dict.fromkeys(text.split()))
 
 
 def grants(scopes: Iterable[str], kind: str, right: str) -> bool:
-    """Whether some scope gives this right on this type, if only on part of its resources."""
+    """Whether any scope grants this right on this type, even if only for some resources."""
     return any(right in scope.rights for scope in _on_type(scopes, kind))
 
 
 def reads_part_only(scopes: Iterable[str], kind: str) -> bool:
-    """Whether a type can be read in part only: answers out of sight must not pass for answers not given."""
+    """Whether only part of a type can be read: hidden answers must not look absent."""
     readable = [scope for scope in _on_type(scopes, kind) if scope.rights & {READ, SEARCH}]
     return bool(readable) and all(scope.filters for scope in readable)
 
@@ -67,7 +67,7 @@ def _on_type(scopes: Iterable[str], kind: str) -> list[DataScope]:
 def default_scopes(
     *, ehr_launch: bool, version_2: bool, consents: bool, write_back: bool, online: bool
 ) -> tuple[str, ...]:
-    """Who the user is, what the pages need, and what they write; nothing by wildcard (SMART-046)."""
+    """Scopes for the user's identity and for what the pages read and write; no wildcards (SMART-046)."""
     context = ("launch",) if ehr_launch else ("launch/patient",)
     kinds = (*READ_TYPES, *((CONSENT,) if consents else ()))
     return (
@@ -81,7 +81,7 @@ def default_scopes(
 
 
 def configured_scopes(scopes: Iterable[str], *, ehr_launch: bool) -> tuple[str, ...]:
-    """Scopes that a site has set, with the one for this kind of launch and without the other (SMART-013)."""
+    """The site's own scopes, with the right launch scope for this kind of launch (SMART-013)."""
     context = "launch" if ehr_launch else "launch/patient"
     return (context, *(scope for scope in scopes if scope not in ("launch", "launch/patient")))
 
@@ -94,20 +94,20 @@ def _rights(kind: str, *, version_2: bool, write_back: bool) -> str:
 
 
 def _writing(*, version_2: bool) -> tuple[str, ...]:
-    """The scopes for types that are only written; in version 1, for all that are written."""
+    """Write scopes: in version 2 only for types that are not also read; in version 1 for all."""
     if version_2:
         return tuple(f"patient/{kind}.{rights}" for kind, rights in WRITTEN.items() if kind not in READ_TYPES)
     return tuple(f"patient/{kind}.write" for kind in WRITTEN)
 
 
 def not_granted(requested: Iterable[str], granted: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """(type, right) that was requested and not granted: right r for reading or search, c for creating."""
-    given = tuple(granted)
+    """(type, right) requested but not granted; right is r (read or search) or c (create)."""
+    granted = tuple(granted)
     lacking = [
         (scope.kind, right)
         for text in requested
         if (scope := parse_scope(text))
         for right, letters in ((READ, {READ, SEARCH}), (CREATE, {CREATE}))
-        if scope.rights & letters and not any(grants(given, scope.kind, letter) for letter in letters)
+        if scope.rights & letters and not any(grants(granted, scope.kind, letter) for letter in letters)
     ]
     return tuple(dict.fromkeys(lacking))

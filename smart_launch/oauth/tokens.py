@@ -1,7 +1,7 @@
-"""The token endpoint: a code exchanged, a token refreshed or revoked; and how we authenticate.
+"""The token endpoint: exchanges a code, refreshes or revokes a token, and authenticates us.
 
-Messages are written out here rather than by an OAuth library: docs/decisions/0018-smart-app.md has the reasons.
-Tokens and codes are never decoded, logged or put into an address.
+Written without an OAuth library for the reasons in docs/decisions/0018-smart-app.md. Tokens and codes are never
+decoded, logged or put into an address.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from smart_launch.settings import ClientAuthentication, Registration
 log = logging.getLogger("mhcds")
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_S, BACKDATED_S = 240, 20
-SHORT_S = 300  # the life of a token that comes without expires_in
+SHORT_S = 300  # assumed lifetime of a token without expires_in
 LONGEST_S = 24 * 60 * 60
 LONGEST_TEXT = 64 * 1024
 # Error of a token endpoint -> page (SMART-061).
@@ -43,7 +43,7 @@ PAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
-    """What a token endpoint granted. expires_in: seconds. context: the whole response, for `launch_context`."""
+    """A token response. expires_in: seconds. context: the whole response, for `launch_context`."""
 
     access_token: str = field(repr=False)
     expires_in: int
@@ -55,7 +55,7 @@ class TokenResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenEndpoint:
-    """One EHR's token endpoint, as this client may use it."""
+    """One EHR's token endpoint, as our client uses it."""
 
     endpoints: Endpoints
     registration: Registration
@@ -78,7 +78,7 @@ class TokenEndpoint:
         return token_response(self._post(self.endpoints.token, fields), first=False)
 
     def revoke(self, token: str, hint: str) -> None:
-        """Revokes a token, where the EHR has an endpoint for it (RFC 7009). Raises EhrFailed."""
+        """Revokes a token if the EHR has a revocation endpoint (RFC 7009). Raises EhrFailed."""
         if self.endpoints.revocation is not None:
             self._post(self.endpoints.revocation, {"token": token, "token_type_hint": hint}, empty=True)
 
@@ -90,7 +90,7 @@ class TokenEndpoint:
         return response.content
 
     def _authentication(self) -> tuple[dict[str, str], dict[str, str]]:
-        """What proves who we are: fields of the form, and headers."""
+        """Client authentication as (form fields, headers)."""
         ours = self.registration
         if ours.authentication is ClientAuthentication.PRIVATE_KEY_JWT:
             return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self._assertion()}, {}
@@ -102,7 +102,7 @@ class TokenEndpoint:
         return {}, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
     def _assertion(self) -> str:
-        """A fresh JWT for this one call (SMART-055, 056)."""
+        """A new JWT for this call only (SMART-055, 056)."""
         key, now = self._signing_key(), int(self.now.timestamp())
         claims = {
             "iss": self.registration.client_id,
@@ -113,7 +113,7 @@ class TokenEndpoint:
             "exp": now + ASSERTION_S,
             "jti": str(uuid.uuid4()),
         }
-        # Without `jku`: it is optional, and a server that has our keys by value refuses it (SMART-055).
+        # No `jku`: it is optional, and servers that hold our keys by value refuse it (SMART-055).
         headers = {"kid": key.kid, "typ": "JWT"}
         return jwt.encode(claims, key.private, algorithm=key.algorithm, headers=headers)
 
@@ -122,12 +122,14 @@ class TokenEndpoint:
         accepted = (registered,) if registered else self.endpoints.algorithms or ALGORITHMS
         key = next((k for name in ALGORITHMS if name in accepted and (k := self.keys.signing(name))), None)
         if key is None:
-            raise EhrFailed("expected a signing key that the EHR takes (smart_keys in service.toml)", "not-registered")
+            raise EhrFailed(
+                "expected a signing key that the EHR accepts (smart_keys in service.toml)", "not-registered"
+            )
         return key
 
 
 def token_response(content: Mapping[str, Any], *, first: bool) -> TokenResponse:
-    """A token response, checked member by member (SMART-058). Raises EhrFailed, which quotes nothing of it."""
+    """A token response, each member checked (SMART-058). Raises EhrFailed, which never quotes it."""
     token, kind = content.get("access_token"), content.get("token_type")
     if not _printable(token):
         raise EhrFailed("token answer: expected access_token as printable ASCII text")
@@ -137,7 +139,7 @@ def token_response(content: Mapping[str, Any], *, first: bool) -> TokenResponse:
     if scope is not None and not isinstance(scope, str):
         raise EhrFailed("token answer: expected scope as text")
     if first and scope is None:
-        raise EhrFailed("token answer: expected scope, which says what was granted")
+        raise EhrFailed("token answer: expected scope, the granted rights")
     refresh, identity = content.get("refresh_token"), content.get("id_token")
     return TokenResponse(
         access_token=str(token),
@@ -156,7 +158,7 @@ def _printable(text: object) -> bool:
 
 
 def _seconds(value: object) -> int:
-    """Whole seconds; some servers send text. Absent or odd values count as short."""
+    """Whole seconds; some servers send a string. Absent or invalid values give SHORT_S."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return SHORT_S
     try:
@@ -166,10 +168,10 @@ def _seconds(value: object) -> int:
 
 
 def _token_error(status: int, content: Mapping[str, Any], registration: Registration) -> EhrFailed:
-    """The error of a token endpoint, by its code alone: a description may hold anything."""
+    """The error of a token endpoint, from its code only: a description may hold anything."""
     error = content.get("error")
     code = error if isinstance(error, str) and error in PAGES else "other"
     event = {"event": "smart-token-refused", "site": registration.site, "status": status, "error": code}
-    # invalid_client: keys and client ids are set up by hand for each environment, so somebody must look (SMART-008).
+    # invalid_client: keys and client ids are set up by hand per environment, so somebody must look (SMART-008).
     (log.error if code == "invalid_client" else log.warning)(json.dumps(event))
     return EhrFailed(f"the token endpoint answered {status} ({code})", PAGES.get(code, "ehr-failed"))

@@ -1,1 +1,1 @@
-"""What every page stands on: its language, headers, error pages, markdown. Nothing of a chart."""
+"""What all pages share: language, headers, error pages, markdown. Nothing about a chart."""

@@ -1,4 +1,4 @@
-"""The app's routes on a Flask app, with what all of them share: templates, static files, headers, error pages."""
+"""Registers the app's routes with Flask, and what they share: templates, static files, headers, error pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATIC = Path(__file__).parents[1] / "static"
 
 
 def register(flask: Flask, app: AppRuntime, *blueprints: Blueprint) -> None:
-    """Puts these routes on a Flask app, and the common ones."""
+    """Registers these routes and the shared ones."""
     for blueprint in (*blueprints, create_blueprint(app)):
         blueprint.register_error_handler(SmartError, partial(error_page, app))
         blueprint.register_error_handler(Exception, partial(failure_page, app))
@@ -26,7 +26,7 @@ def register(flask: Flask, app: AppRuntime, *blueprints: Blueprint) -> None:
 
 
 def create_blueprint(app: AppRuntime) -> Blueprint:
-    """Templates and static files, headers, and a page for addresses that do not exist."""
+    """Templates, static files, headers, and a page for unknown addresses."""
     blueprint = Blueprint(
         "smart_pages",
         __name__,
@@ -50,7 +50,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
 
 def asset(name: str) -> str:
-    """The address of a style sheet, script or picture; a new one for new content, so that no cache keeps the old."""
+    """The URL of a style sheet, script or picture; it changes with the content, so caches never serve old ones."""
     return url_for("smart_pages.static", filename=name, v=_version(name))
 
 

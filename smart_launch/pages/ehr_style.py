@@ -1,8 +1,8 @@
 """The EHR's own colour, from smart_style_url: one accent for links and buttons, in the light scheme.
 
-Fetched by us with limits, from a host of the registration, and cached by address, since new content has a new address
-(SMART-067). Only `color_highlight` is used, only as six hex digits, and only with enough contrast to our cards (4.5 to
-1, WCAG 2.2 AA, SMART-101). The rest of the page stays as it was tested.
+Fetched with limits from a host of the registration, and cached by URL, since new content has a new URL (SMART-067).
+Only `color_highlight` is used, only as six hex digits, and only with enough contrast to our cards (4.5 to 1, WCAG 2.2
+AA, SMART-101). The rest of the page stays as tested.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ PLAIN = ""
 
 
 class Styles:
-    """The style sheets that one process has made, by address of the style."""
+    """The style sheets cached by one process, by URL of the style."""
 
     def __init__(self) -> None:
         self._cached: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def sheet(self, url: str | None, registration: Registration, *, local: bool) -> str:
-        """A style sheet for the app; empty when the EHR has no style that can be used."""
+        """A style sheet for the app; PLAIN when the EHR has no usable style."""
         hosts = hosts_of(registration)
         if url is None or not allowed_url(url, hosts, local=local):
             return PLAIN
@@ -57,9 +57,9 @@ def style_sheet(style: dict[str, object]) -> str:
     return f"@media (prefers-color-scheme: light) {{ :root {{ --link: {colour}; --button: {colour}; }} }}\n"
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(first: str, second: str) -> float:
     """Contrast ratio of two colours (#rrggbb), 1 to 21 (WCAG 2.2, relative luminance)."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 

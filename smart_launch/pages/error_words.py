@@ -1,6 +1,6 @@
-"""What the page of each error says: what happened, why, and what to do; plain, and of no use to an attacker.
+"""The text of each error page: what happened, why, and what to do; plain, and of no use to an attacker.
 
-The codes are those of `errors.SmartError.page`.
+Keyed by `errors.SmartError.page`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STILL_THERE = later("Go back to the summary and try again.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorWords:
-    """An error page: headline, one sentence of cause, and what to do. `back`: with a link back to the summary."""
+    """An error page: headline, cause in one sentence, and what to do. `back`: whether to link to the summary."""
 
     headline: str
     cause: str
@@ -161,7 +161,7 @@ WORDS: dict[str, ErrorWords] = {
 
 
 def error_words(code: str, say: Language) -> ErrorWords:
-    """The words of a code; those of a failure for a code that has none."""
+    """The text of a code; that of a general failure for an unknown one."""
     words = WORDS.get(code, WORDS["failed"])
     return ErrorWords(
         headline=say(words.headline),

@@ -1,6 +1,6 @@
-"""Headers of every answer below /smart: a strict content security policy, frames of the EHR of this launch alone.
+"""Headers of every response below /smart: a strict content security policy, framing by this launch's EHR only.
 
-Nothing is cached but static files, and no referrer is sent (SMART-095, 096).
+Only static files are cached, and no referrer is sent (SMART-095, 096).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from flask import Response, g, request
 from smart_launch.runtime import AppRuntime
 from smart_launch.settings import Registration
 
-# connect-src: the script prolongs a session without leaving a page on which answers are entered.
+# connect-src: a script prolongs the session while answers are being entered.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'"
@@ -27,7 +27,7 @@ HEADERS = {
 
 
 def add_headers(app: AppRuntime, response: Response) -> Response:
-    """The response, with the headers that it lacks."""
+    """The response with missing headers added."""
     static = request.endpoint == "smart_pages.static" and response.status_code in (200, 206, 304)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
@@ -44,10 +44,9 @@ def add_headers(app: AppRuntime, response: Response) -> Response:
 
 
 def frame_ancestors(app: AppRuntime) -> tuple[str, ...]:
-    """The origins whose frames may show this answer: those of the EHR of this launch.
+    """The origins that may frame this response: those of this launch's EHR.
 
-    Before a launch is known, the origin of the Referer alone, if it is registered: a list of all would tell who our
-    customers are.
+    Before a launch is known, only the Referer's origin, if registered: a full list would reveal our customers.
     """
     registration: Registration | None = g.get("registration")
     if registration is not None:

@@ -1,7 +1,7 @@
-"""The language of a page: `say` when it is rendered, which `{% trans %}` and `_()` in templates use too.
+"""The language of a page: the `say` it is rendered with, which `{% trans %}` and `_()` in templates use too.
 
-The texts of the pages have a catalogue of their own, `locale/<locale>/LC_MESSAGES/app.mo`, made from `app.pot` (`make
-messages`). What it lacks is looked up among the messages of `explanations`.
+Page texts have their own catalogue, `locale/<locale>/LC_MESSAGES/app.mo`, made from `app.pot` (`make messages`); it
+falls back to the messages of `explanations`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ DOMAIN = "app"
 
 @cache
 def app_language(locale: str = ENGLISH, folder: Path = FOLDER) -> Language:
-    """The language of a locale; English where it has no catalogue."""
+    """The language of a locale; English if it has no catalogue."""
     say = language(locale, folder, DOMAIN)
-    # A copy: two calls at once, or by other arguments, would make one catalogue its own fallback, without an end.
+    # A copy, because concurrent or repeated calls would make a catalogue its own fallback, in an endless loop.
     catalogue = copy(say.catalogue)
     catalogue.add_fallback(language(locale).catalogue)
     return replace(say, catalogue=catalogue)
@@ -45,6 +45,6 @@ def _gettext(context: Context, message: str) -> str:
 
 
 @pass_context
-def _ngettext(context: Context, one: str, other: str, count: int) -> str:
+def _ngettext(context: Context, singular: str, plural: str, count: int) -> str:
     say: Language = context["say"]
-    return say.catalogue.ngettext(one, other, count)
+    return say.catalogue.ngettext(singular, plural, count)

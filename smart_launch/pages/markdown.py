@@ -1,7 +1,7 @@
-"""Markdown of notices and reasons as HTML that is safe to place in a page.
+"""Markdown of notices and reasons as safe HTML.
 
-Chart text stands in it, so it is treated as foreign: HTML off, no images, no links, no headings, no rules, and no
-inline style, which the policy of our pages forbids.
+It contains chart text, so it is not trusted: no HTML, images, links, headings or rules, and no inline style, which our
+content security policy forbids.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A page from a template, and a page for every error: plain words, a way back, and a code for support.
+"""Pages from templates, and a page for every error: plain words, a way back, and a support code.
 
-The log has the same code, and why.
+The log has the same code and the cause.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from smart_launch.runtime import AppRuntime
 from smart_launch.settings import Registration
 
 log = logging.getLogger("mhcds")
-# Routes that send something to the chart: after a failure on the way, nobody knows whether it is in the chart.
+# Routes that write to the chart: after a failure, it is unknown whether the chart has the entry.
 WRITING = ("smart_forms.write", "smart_forms.write_task", "smart_forms.take_back")
 LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def page(say: Language, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401  # what templates take
-    """A page from a template of ours."""
+    """A page from a template."""
     return make_response(render_template(f"smart/{template}", say=say, **values), status)
 
 
 def request_language(app: AppRuntime) -> Language:
-    """The language of the site whose launch this request belongs to; English where none is known."""
+    """The language of the launch's site; English when no launch is known."""
     registration: Registration | None = g.get("registration")
     site = app.settings().site(registration.site) if registration else None
     return app.language(site.notices.locale if site else ENGLISH)
 
 
 def error_page(app: AppRuntime, error: SmartError, *, window_url: str | None = None) -> Response:
-    """The page of an error. window_url: an address that may work in a window."""
+    """The page of an error. window_url: an address that may work in its own window."""
     support = support_code()
     event = {"event": "smart-error", "support": support, "page": error.page, "status": error.status, "why": str(error)}
     log.warning(json.dumps(event))
@@ -46,7 +46,7 @@ def error_page(app: AppRuntime, error: SmartError, *, window_url: str | None = N
 
 
 def failure_page(app: AppRuntime, error: Exception) -> Response:
-    """The page of any other error: HTTP's own, a store that failed, or a bug, whose message may quote chart data."""
+    """The page of any other error: HTTP, the store, or a bug, whose message may quote chart data."""
     if isinstance(error, HTTPException):
         status = error.code or 400
         code = "no-page" if status == 404 else "form-refused"
@@ -66,7 +66,7 @@ def failure_page(app: AppRuntime, error: Exception) -> Response:
 
 
 def error_answer(app: AppRuntime, code: str, status: int, support: str, *, window_url: str | None = None) -> Response:
-    """The page of an error code, with a way back to the summary where the session may still be open."""
+    """The page of an error code, with a link to the summary if the session may still be open."""
     say = request_language(app)
     words = error_words(code, say)
     launch_id = (request.view_args or {}).get("launch_id") if words.back else None
@@ -75,6 +75,6 @@ def error_answer(app: AppRuntime, code: str, status: int, support: str, *, windo
 
 
 def support_code() -> str:
-    """Such as 7F3-K2Q, to be read out on the telephone."""
+    """Such as 7F3-K2Q; easy to read out over the telephone."""
     drawn = [secrets.choice(LETTERS) for _ in range(6)]
     return f"{''.join(drawn[:3])}-{''.join(drawn[3:])}"

@@ -1,8 +1,8 @@
-"""A page whose chart takes long to read: first that it is being read, then the page in its place.
+"""A page whose chart is slow to read: first a waiting message, then the page itself.
 
-A page that is ready within a second is an answer like any other, with its own status. A later one is sent as the second
-part of the same document; the style sheet hides the first part once the second is there, so no script is needed. An
-error then has status 200, because the status has been sent.
+A page that is ready within a second is an ordinary response. A later one is sent as the second part of the same
+document; the style sheet then hides the first part, so no script is needed. An error then has status 200, because the
+status has been sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BODY, MORE = "<body>", "<!--more-->"
 def stream_if_slow(
     app: AppRuntime, say: Language, make: Callable[[], Response], *, at_once_s: float = AT_ONCE_S
 ) -> Response:
-    """The page that `make` returns, streamed when it takes long. Raises what `make` raises at once."""
+    """The page that `make` returns, streamed if it is slow. Raises what `make` raises within `at_once_s`."""
     pool = ThreadPoolExecutor(max_workers=1)
     future = pool.submit(copy_current_request_context(make))
     pool.shutdown(wait=False)

@@ -1,1 +1,1 @@
-"""One launch as a session, its cookies, and what is stored of it. Values and Protocols; no page, no network."""
+"""The session of a launch, its cookies and its storage. Values and Protocols; no page, no network."""

@@ -1,4 +1,4 @@
-"""The two cookies: which browser a launch belongs to, and which session it has.
+"""The two cookies: the browser that a launch belongs to, and its session.
 
 `__Host-`, Secure, HttpOnly, SameSite=None and Partitioned, so that they work inside the EHR's frame and nowhere else
 (SMART-091). Each holds a random secret; the store holds its digest.
@@ -16,13 +16,13 @@ SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def cookie(name: str) -> str | None:
-    """The secret in a cookie of this request; None when it is absent or cannot be ours."""
+    """The secret in a cookie of this request; None if absent or not ours."""
     value = request.cookies.get(name, "")
     return value if SECRET.fullmatch(value) else None
 
 
 def put_cookie(response: Response, name: str, secret: str) -> None:
-    """Sets a cookie that lasts until the browser closes; the store decides how long a session does."""
+    """Sets a cookie that lasts until the browser closes; the store decides how long a session lasts."""
     response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None", partitioned=True)
 
 

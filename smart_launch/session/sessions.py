@@ -1,7 +1,7 @@
-"""One launch as values: the launch that waits for its callback, then its session with user, patient and token.
+"""One launch as values: pending until its callback, then a session with user, patient and token.
 
-The browser holds an opaque id; everything else is stored, encrypted. A session belongs to one launch, whose id is in
-the address of every page, so that two launches in one browser never mix (SMART-094).
+The browser holds an opaque id; everything else is stored encrypted. A session belongs to one launch, whose id is in the
+URL of every page, so that two launches in one browser never mix (SMART-094).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import msgspec
 class PendingLaunch(msgspec.Struct, frozen=True, kw_only=True):
     """A launch that waits for its callback.
 
-    browser: digest of the secret in its cookie. ehr_launch: begun by the EHR rather than here. launch_url: our address
-    that begins the same launch again.
+    browser: digest of the secret in its cookie. ehr_launch: started by the EHR, not standalone. launch_url: our URL
+    that starts the same launch again.
     """
 
     browser: str
@@ -26,7 +26,7 @@ class PendingLaunch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """Who uses the app. `iss` and `subject` are the key; `fhir_user` is a reference such as Practitioner/1."""
+    """The user. `iss` and `subject` are the key; `fhir_user` is a reference such as Practitioner/1."""
 
     iss: str
     subject: str
@@ -34,10 +34,10 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaunchContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What the launch is about, as the EHR says.
+    """The launch context from the EHR.
 
-    banner: whether we must show who the patient is (absent counts as yes). topic: of our card that led to the launch.
-    resources: relative references of fhirContext.
+    banner: whether we must show the patient banner (default yes). topic: of our card that led to the launch.
+    resources: relative references in fhirContext.
     """
 
     patient: str
@@ -51,14 +51,14 @@ class LaunchContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def encounter_reference(self) -> str | None:
-        """The visit as a relative reference, such as Encounter/1; None where the launch named none."""
+        """The visit as a relative reference, such as Encounter/1; None without an encounter in context."""
         return f"Encounter/{self.encounter}" if self.encounter else None
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One launch. launch_id: in the address of every page. scopes: granted. Times are seconds since 1970.
+    """One launch. launch_id: in the URL of every page. scopes: as granted. Times are seconds since 1970.
 
-    version counts the changes of the token; csrf is in every form.
+    version counts token changes; csrf is in every form.
     """
 
     launch_id: str
@@ -81,5 +81,5 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fhir_user(self) -> str | None:
-        """The reference of the user, such as Practitioner/1; None where the EHR names no clinician."""
+        """The user's reference, such as Practitioner/1; None if the EHR names no clinician."""
         return self.user.fhir_user if self.user else None

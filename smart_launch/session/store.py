@@ -1,4 +1,4 @@
-"""What the app asks of a store; `cds_service.storage.app_store` is one."""
+"""The store that the app needs; implemented by `cds_service.storage.app_store`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
-    """A row of the store. launch: its id. `sealed` is the session, encrypted; `ended` says why it is over, else None.
+    """A row of the store. launch: its id. sealed: the encrypted session. ended: why it is over, else None.
 
-    digest, browser: of the secrets in the browser's two cookies. iss: the FHIR base.
+    digest, browser: digests of the secrets in the two cookies. iss: the FHIR base.
     """
 
     digest: str
@@ -26,13 +26,13 @@ class StoredSession:
 
 
 class AppStore(Protocol):
-    """What the app stores. Every method is one transaction and may raise the store's own error."""
+    """Every method is one transaction and may raise the store's own error."""
 
     def put_launch(self, digest: str, sealed: bytes, expires: int, now: int) -> None:
         """Stores a launch that waits for its callback."""
 
     def take_launch(self, digest: str, now: int) -> bytes | None:
-        """Returns it once; None when it is unknown, used or expired."""
+        """Returns a pending launch once; None if unknown, used or expired."""
 
     def put_session(self, stored: StoredSession) -> None:
         """Stores a new session."""
@@ -41,28 +41,28 @@ class AppStore(Protocol):
         """The session of a launch."""
 
     def use_session(self, launch: str, now: int) -> None:
-        """Notes when it was last used."""
+        """Notes when a session was last used."""
 
     def change_session(self, launch: str, sealed: bytes, version: int) -> bool:
-        """Replaces version - 1 of a session. False when another request has done so, or the session is over."""
+        """Replaces version - 1 of a session. False if another request has done so or the session is over."""
 
     def end_sessions(self, browser: str, reason: str) -> None:
-        """Ends the sessions of a browser, and deletes what was sealed of them."""
+        """Ends the sessions of a browser and deletes their sealed content."""
 
     def end_session(self, launch: str, reason: str) -> None:
-        """Ends one."""
+        """Ends one session."""
 
     def claim(self, submission_id: str, launch: str, now: int) -> bool:
-        """Takes a submission of a form for the first time; False when it was taken before."""
+        """Claims a submission; False if it was claimed before."""
 
     def release(self, submission_id: str) -> None:
-        """Gives back what was claimed and not used."""
+        """Releases an unused claim."""
 
     def note_written(self, submission_id: str, slot: str, reference: str) -> None:
-        """Stores that one resource of a submission is in the chart."""
+        """Notes that one resource of a submission is in the chart."""
 
     def written(self, submission_id: str) -> dict[str, str]:
-        """Slot -> reference, of what is in the chart already."""
+        """Slot -> reference of what is already in the chart."""
 
     def record(self, at: str, event: Mapping[str, object]) -> None:
-        """Appends one event of the app: who saw or did what; pseudonyms only."""
+        """Appends one audit event: who saw or did what; pseudonyms only."""
