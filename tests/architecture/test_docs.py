@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click import Group
+from defects import DEFECTS
 
 from cds_service.__main__ import main
 from cds_service.cards import dialects
@@ -191,3 +192,17 @@ def test_every_module_function_and_file_that_a_page_names_is_there(page: Path) -
         assert hasattr(import_module(module), attribute) or find_spec(name), name
     for name in re.findall(r"`(\w+\.py)`", text):
         assert name in FILES, name
+
+
+def test_the_page_of_planted_defects_lists_those_that_are_planted() -> None:
+    page = (ROOT / "docs" / "generated" / "defects.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \d+ \| (.+?) \| `([^`]+)` \|", page, re.MULTILINE)
+
+    assert listed == [(defect.what, defect.file) for defect in DEFECTS]
+    assert f"{len(DEFECTS)} planted, {len(DEFECTS)} noticed" in page
+
+
+def test_every_planted_defect_is_still_a_change_of_its_file() -> None:
+    lost = [d.what for d in DEFECTS if d.old not in (ROOT / d.file).read_text(encoding="utf-8")]
+
+    assert lost == []
