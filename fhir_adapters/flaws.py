@@ -1,4 +1,4 @@
-"""What can be wrong with an entry of the chart: values, which `explanations.words.anomalies` puts into sentences."""
+"""What can be wrong with an entry of the chart: values, said in `explanations.words.findings.anomalies`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why something of a chart could not be had or read: values, which `explanations.words.gaps` puts into sentences."""
+"""Why something of a chart could not be had or read: values, said in `explanations.words.findings.gaps`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from explanations.judgement.judge import JudgementSettings
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds
 

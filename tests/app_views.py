@@ -21,8 +21,8 @@ from werkzeug.serving import make_server
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
 from explanations.words.language import Language
-from explanations.words.notice_list import notices
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
+from explanations.words.notices.notice_list import notices
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.identity import Identity

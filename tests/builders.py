@@ -17,7 +17,7 @@ from cds_service.app import create_app
 from cds_service.cards.from_notices import cards_for
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.templates import templates
 from fhir_adapters.codesets.questions import QuestionnaireMap

@@ -305,7 +305,7 @@ def answered(body: bytes) -> tuple[float, str]:
     from cds_service.cards.from_notices import cards_for
     from cds_service.hooks.parsing import decode
     from explanations.judgement.assessment import Engine, assess
-    from explanations.words.notices import NoticeSettings
+    from explanations.words.notices.notice import NoticeSettings
     from fhir_adapters.access.chart_request import ChartRequest
     from fhir_adapters.access.prefetch import Access, gather
     from fhir_adapters.reading.extraction import patient_record

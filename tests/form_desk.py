@@ -24,7 +24,7 @@ from cds_service.storage.app_store import AppRows
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
 from explanations.judgement.assessment import Engine
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.writing.questionnaires import form
 from smart_launch.chart import routes as app_pages

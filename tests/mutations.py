@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cds_service.cards.from_notices import cards_for
 from explanations.judgement.assessment import Engine, assess
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.codesets.quantities import quantities
 from fhir_adapters.errors import FhirError

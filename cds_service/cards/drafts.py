@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 
 from cds_service.cards.wire import Action, Coding, Suggestion
 from explanations.judgement.proposals import Proposal, proposals, purpose, step_proposals
-from explanations.words.drafts import draft_label
 from explanations.words.language import Language
-from explanations.words.topics import HL7_REASONS, SPEC_OF
+from explanations.words.notices.drafts import draft_label
+from explanations.words.notices.topics import HL7_REASONS, SPEC_OF
 from fhir_adapters.writing.drafts import DraftContext
 from models.rules.discharge import StepKind
 from models.rules.findings import Topic

@@ -13,12 +13,13 @@ from msgspec import UNSET
 from cds_service.cards.drafts import offers, once_over_all, override_reasons, step_offers, topic_coding
 from cds_service.cards.wire import Card, Link, Source, Suggestion
 from explanations.judgement.assessment import Assessment
+from explanations.words.findings.statements import INDICATORS
 from explanations.words.help_lines import guidelines
 from explanations.words.language import Language
 from explanations.words.lines import block
-from explanations.words.notice_list import crisis_line, merged, notices
-from explanations.words.notices import Notice, NoticeSettings, basis_words, source_label
-from explanations.words.statements import INDICATORS
+from explanations.words.notices.notice import Notice, NoticeSettings, basis_words, source_label
+from explanations.words.notices.notice_list import crisis_line, merged, notices
+from explanations.words.notices.topics import SPEC_OF
 from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import Topic
 
@@ -93,4 +94,6 @@ def _detail(assessment: Assessment, notice: Notice, settings: NoticeSettings) ->
 
 
 def _links(topic: Topic, age: int | None, country: str) -> list[Link]:
-    return [Link(label=g.label, url=g.url, type="absolute") for g in guidelines(topic, age, country)]
+    return [
+        Link(label=g.label, url=g.url, type="absolute") for g in guidelines(SPEC_OF[topic].guidelines, age, country)
+    ]

@@ -25,7 +25,7 @@ from cds_service.serving.runtime import random_id
 from cds_service.settings.sites import SiteConfig
 from explanations.judgement.assessment import Assessment, Engine
 from explanations.judgement.judge import ChartSource, judge
-from explanations.words.gaps import error_words
+from explanations.words.findings.gaps import error_words
 from explanations.words.language import language
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.chart_request import ChartRequest

@@ -10,12 +10,12 @@ from datetime import tzinfo
 from typing import Any
 
 from explanations.judgement.assessment import Assessment
-from explanations.words.anomalies import anomaly_words
-from explanations.words.gaps import gap_words
-from explanations.words.inputs import reason_line
+from explanations.words.estimates.inputs import reason_line
+from explanations.words.estimates.not_scored import not_scored_words
+from explanations.words.findings.anomalies import anomaly_words
+from explanations.words.findings.gaps import gap_words
+from explanations.words.findings.statements import INDICATORS, statement
 from explanations.words.language import language
-from explanations.words.not_scored import not_scored_words
-from explanations.words.statements import INDICATORS, statement
 from fhir_adapters.facts import Anomaly, Fact, When
 from models.inputs.features import facts_by_feature
 from models.rules.findings import SafetyFinding

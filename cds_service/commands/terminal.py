@@ -21,9 +21,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from explanations.words.inputs import input_name
+from explanations.words.estimates.inputs import input_name
+from explanations.words.estimates.not_scored import not_scored_words
 from explanations.words.language import language
-from explanations.words.not_scored import not_scored_words
 from models.evaluation.drift import InputShift
 from models.scoring.risk import NotScored, RiskBand
 

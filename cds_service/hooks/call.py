@@ -23,7 +23,7 @@ from cds_service.trust.admission import CallSlots, authenticate
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import judge
-from explanations.words.gaps import error_words, gap_words
+from explanations.words.findings.gaps import error_words, gap_words
 from explanations.words.language import Language
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import gather

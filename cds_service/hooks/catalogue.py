@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from cds_service.errors import UnknownService
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import CHART_OPENED, PATIENT_DISCHARGED, Occasion
-from explanations.words.discharge_notices import discharge_notices
-from explanations.words.notice_list import notices
-from explanations.words.notices import Notice, NoticeSettings
+from explanations.words.notices.discharge import discharge_notices
+from explanations.words.notices.notice import Notice, NoticeSettings
+from explanations.words.notices.notice_list import notices
 from fhir_adapters.access.templates import templates
 from fhir_adapters.facts import ChartPart
 

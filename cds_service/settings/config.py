@@ -29,7 +29,7 @@ from cds_service.settings.deployment import (
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, clashes
 from cds_service.settings.sites import SiteConfig, load_site
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_loopback_host, same_base
 from models.inputs.outcomes import Outcome
 from models.reports.card import LocalSections

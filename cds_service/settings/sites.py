@@ -17,7 +17,7 @@ from cds_service.settings.smart import SmartTable
 from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
 from explanations.words.language import ENGLISH, languages
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_base, is_loopback
 from fhir_adapters.codesets.questions import QuestionnaireMap, item_names
 from fhir_adapters.instruments import Instrument

@@ -13,7 +13,7 @@ from explanations.errors import NotExact
 from explanations.judgement.attribution import attributions
 from explanations.judgement.rationale import Explanation, reasons
 from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
-from fhir_adapters.reading.totals import is_complete, total_of
+from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
 from models.errors import ModelError
 from models.inputs.feature_schema import ANTIDEPRESSANTS
 from models.inputs.features import PHQ_DAYS, Inputs, MissingInput, inputs

@@ -14,8 +14,8 @@ from enum import StrEnum
 
 from fhir_adapters.facts import Administration, ItemAnswer, MedicineUse, PatientRecord, When
 from fhir_adapters.instruments import Bands, Instrument
-from fhir_adapters.reading.medications import MOST_NAME, as_line
-from fhir_adapters.reading.totals import is_complete, total_of
+from fhir_adapters.reading.lists.medications import MOST_NAME, as_line
+from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
 from models.inputs.feature_schema import ANTIDEPRESSANTS
 
 # Of the class of anticonvulsants, those that are also given for mood. General knowledge, not verified at its source.

@@ -8,7 +8,7 @@ from explanations.judgement.timeline import Lane, Point, PointState, Timeline, V
 from explanations.pictures.svg import el, text, text_width, words
 from explanations.pictures.trend_layout import MARK, Frame, segments, shortened
 from explanations.words.language import Language
-from explanations.words.trends import BAND_WORDS
+from explanations.words.pages.trends import BAND_WORDS
 
 LANE_HEIGHT = 32.0
 KEY_LINE = 16.0

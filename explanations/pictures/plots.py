@@ -24,7 +24,7 @@ from explanations.pictures.plot_parts import (
 from explanations.pictures.svg import Box, el, picture, text
 from explanations.pictures.trend_layout import Frame, labels, segments, time_labels
 from explanations.words.language import Language
-from explanations.words.trends import BAND_WORDS, title_words, trend_sentence
+from explanations.words.pages.trends import BAND_WORDS, title_words, trend_sentence
 
 MOST_LANES = 6
 TICKS = {27: (0, 5, 10, 15, 20, 27), 21: (0, 5, 10, 15, 21)}

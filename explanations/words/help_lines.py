@@ -7,14 +7,13 @@ emergency number stays, and so does the card (rule R14).
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
 
 from explanations.words.language import Language
-from explanations.words.topics import SPEC_OF
-from models.rules.findings import Topic
 
 STALE_AFTER_DAYS = 180
 
@@ -80,10 +79,10 @@ def guideline(identifier: str) -> GuidelineLink | None:
 YOUNG = {"safe-t": "nimh-asq", "uspstf-adult-2023": "uspstf-child-2022"}
 
 
-def guidelines(topic: Topic, age_years: int | None, country: str) -> tuple[GuidelineLink, ...]:
-    """One or two verified guideline links; those for young people up to 18. US guidelines stay in the US."""
+def guidelines(ids: Iterable[str], age_years: int | None, country: str) -> tuple[GuidelineLink, ...]:
+    """The verified ones of these links; those for young people up to 18. US guidelines stay in the US."""
     if country != "US":
         return ()
     young = age_years is not None and age_years <= 18
-    names = [YOUNG.get(name, name) if young else name for name in SPEC_OF[topic].guidelines]
+    names = [YOUNG.get(name, name) if young else name for name in ids]
     return tuple(found for name in names if (found := guideline(name)))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from fhir_adapters.errors import NoPatient, NotFhir
 from fhir_adapters.facts import ChartPart, Unknown
-from fhir_adapters.reading.chart_resources import STEP_TYPES
+from fhir_adapters.reading.lists.chart_resources import STEP_TYPES
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import owner_of
 from fhir_adapters.resources.consent import allowed

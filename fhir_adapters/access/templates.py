@@ -10,8 +10,8 @@ from fhir_adapters.codesets.questions import QuestionnaireMap, screening_codes
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.gaps import Cause, Gap
-from fhir_adapters.reading.conditions import event_kind
 from fhir_adapters.reading.habits import CODED
+from fhir_adapters.reading.lists.conditions import event_kind
 from fhir_adapters.resources.gathered import OPENED
 
 ONE_CATEGORY = Gap(cause=Cause.ONE_CATEGORY, detail="assess-plan")

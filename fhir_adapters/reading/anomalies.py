@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fhir_adapters.facts import Administration, Anomaly, CodedEvent, EventAnomaly, EventKind, FormAnomaly, When
 from fhir_adapters.flaws import Flaw
-from fhir_adapters.reading.totals import total_fits
+from fhir_adapters.reading.questionnaires.totals import total_fits
 
 
 def form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:

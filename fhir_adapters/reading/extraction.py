@@ -14,19 +14,19 @@ from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.errors import NoPatient
 from fhir_adapters.facts import ChartPart, Fact, PatientRecord, Visit
 from fhir_adapters.gaps import Cause
-from fhir_adapters.reading.after_care import bookings, safety_plans
 from fhir_adapters.reading.anomalies import death_anomalies, event_anomalies, form_anomalies
-from fhir_adapters.reading.chart_resources import READ_TYPES, STEP_TYPES, ChartResources, unreadable
-from fhir_adapters.reading.condition_list import condition_list
-from fhir_adapters.reading.conditions import condition_fact
-from fhir_adapters.reading.demographics import coverage_facts, patient_facts
-from fhir_adapters.reading.encounters import marked_for_depression, reason_events, visit_facts, visits_of
 from fhir_adapters.reading.form_facts import form_facts
 from fhir_adapters.reading.forms import screening_forms
+from fhir_adapters.reading.lists.after_care import bookings, safety_plans
+from fhir_adapters.reading.lists.chart_resources import READ_TYPES, STEP_TYPES, ChartResources, unreadable
+from fhir_adapters.reading.lists.condition_list import condition_list
+from fhir_adapters.reading.lists.conditions import condition_fact
+from fhir_adapters.reading.lists.demographics import coverage_facts, patient_facts
+from fhir_adapters.reading.lists.encounters import marked_for_depression, reason_events, visit_facts, visits_of
+from fhir_adapters.reading.lists.medications import class_names
+from fhir_adapters.reading.lists.medicine_list import MedicineList, medicine_list
+from fhir_adapters.reading.lists.risk_assessments import risk_assessments
 from fhir_adapters.reading.measurements import Measurement, measured_facts, measurements_in, response_measurements
-from fhir_adapters.reading.medications import class_names
-from fhir_adapters.reading.medicine_list import MedicineList, medicine_list
-from fhir_adapters.reading.risk_assessments import risk_assessments
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
 from fhir_adapters.resources.dates import age_on, when

@@ -6,7 +6,7 @@ from datetime import date
 
 from fhir_adapters.facts import Administration, Fact
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.totals import total_of
+from fhir_adapters.reading.questionnaires.totals import total_of
 
 
 def form_facts(forms: tuple[Administration, ...]) -> list[Fact]:

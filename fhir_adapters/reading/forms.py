@@ -8,14 +8,14 @@ from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.facts import Administration, CodedEvent, Setting, When
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.answers import yes_or_no
-from fhir_adapters.reading.chart_resources import ChartResources, has_no_code
-from fhir_adapters.reading.conditions import CodeContext, coded_event, safety_rows
+from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_code
+from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, observed_at
-from fhir_adapters.reading.pieces import Piece, pieces_of
-from fhir_adapters.reading.response_items import questionnaire_targets
-from fhir_adapters.reading.screening import administrations
-from fhir_adapters.reading.unmapped_forms import seems_a_screen, words_name_an_answer
+from fhir_adapters.reading.questionnaires.answers import yes_or_no
+from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
+from fhir_adapters.reading.questionnaires.response_items import questionnaire_targets
+from fhir_adapters.reading.questionnaires.screening import administrations
+from fhir_adapters.reading.questionnaires.unmapped_forms import seems_a_screen, words_name_an_answer
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 

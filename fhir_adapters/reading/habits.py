@@ -6,7 +6,7 @@ import re
 
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.answers import graded
+from fhir_adapters.reading.questionnaires.answers import graded
 from fhir_adapters.resources import r4
 
 SMOKING = "72166-2"

@@ -21,8 +21,8 @@ from fhir_adapters.facts import Anomaly, Fact, ValueAnomaly, When
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.habits import AUDITC, CODED, habit_value
-from fhir_adapters.reading.response_items import questionnaire_targets
-from fhir_adapters.reading.values import has_value
+from fhir_adapters.reading.questionnaires.response_items import questionnaire_targets
+from fhir_adapters.reading.questionnaires.values import has_value
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
 

@@ -19,7 +19,7 @@ from fhir_adapters.codesets.questions import coding_of, targets
 from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.instruments import ADMINISTERED, Instrument
-from fhir_adapters.reading.values import ORDINAL
+from fhir_adapters.reading.questionnaires.values import ORDINAL
 
 FORMS = {instrument.value: instrument for instrument in ADMINISTERED}
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"

@@ -1,7 +1,7 @@
 """What is estimated, one row an outcome: its label in the survey, what its model never sees, and what silences it.
 
 Complete at import: an outcome without a row stops the start. Its id names it in artifacts, in the answers of the
-service, and in the settings of a site (thresholds, model card). Its words are in `explanations.words.outcomes`.
+service, and in the settings of a site (thresholds, model card). Its words: `explanations.words.estimates.outcomes`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from fhir_adapters.facts import Administration, Anomaly, CodedEvent, ItemAnswer, PatientRecord, When
-from fhir_adapters.reading.totals import total_of
+from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.supersession import Later, LaterEntries
 
 

@@ -8,7 +8,7 @@ from datetime import date
 
 from fhir_adapters.facts import Administration, PatientRecord
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
-from fhir_adapters.reading.totals import total_of
+from fhir_adapters.reading.questionnaires.totals import total_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

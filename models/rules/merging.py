@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from fhir_adapters.facts import CodedEvent, Course, Setting
-from fhir_adapters.reading.conditions import severity
+from fhir_adapters.reading.lists.conditions import severity
 
 Key = tuple[object, ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhir_adapters.facts import Course
-from fhir_adapters.reading.conditions import severity
+from fhir_adapters.reading.lists.conditions import severity
 from models.rules.findings import Kind, SafetyFinding, Topic
 from models.rules.timing import RECENT_DAYS
 

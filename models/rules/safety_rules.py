@@ -14,8 +14,8 @@ from dataclasses import replace
 from fhir_adapters.facts import Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
-from fhir_adapters.reading.conditions import severity
-from fhir_adapters.reading.totals import total_of
+from fhir_adapters.reading.lists.conditions import severity
+from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.findings import (
     HISTORY,
     NOTHING_LATER,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from explanations.words.language import later
-from explanations.words.topics import PageAction
+from explanations.words.notices.topics import PageAction
 from fhir_adapters.facts import PatientRecord
 from smart_launch.launch.guard import OpenLaunch
 

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from explanations.judgement.assessment import Assessment
 from explanations.pictures.small_plots import bar, icon_array
-from explanations.words.estimates import ADDS_UP, EstimateView, estimate_views, is_one_reason
 from explanations.words.language import Language, capitalised
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
+from explanations.words.pages.estimates import ADDS_UP, EstimateView, estimate_views, is_one_reason
 from smart_launch.pages.markdown import line
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from explanations.words.lines import Line, LineRole, block
-from explanations.words.notice_list import crisis_line
-from explanations.words.notices import Notice, basis_words
-from explanations.words.topics import SPEC_OF, PageAction
+from explanations.words.notices.notice import Notice, basis_words
+from explanations.words.notices.notice_list import crisis_line
+from explanations.words.notices.topics import SPEC_OF, PageAction
 from models.rules.findings import SAFETY_TOPICS, Urgency
 from smart_launch.chart.actions import ActionLink, action_links
 from smart_launch.chart.reading import Reading

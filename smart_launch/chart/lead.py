@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from explanations.words.language import Language, later
-from explanations.words.topics import PageAction
+from explanations.words.notices.topics import PageAction
 from fhir_adapters.facts import Consent
 from smart_launch.chart.actions import ActionLink, action_links
 from smart_launch.chart.reading import Reading

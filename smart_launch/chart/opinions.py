@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from explanations.judgement.assessment import Assessment
+from explanations.words.estimates.outcomes import OUTCOME_WORDS
 from explanations.words.language import Language, later
-from explanations.words.outcomes import OUTCOME_WORDS
 from models.inputs.outcomes import OUTCOMES
 from models.scoring.risk import NotScored
 from smart_launch.errors import Forbidden

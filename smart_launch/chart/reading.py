@@ -15,8 +15,8 @@ from functools import partial
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import judge
-from explanations.words.notice_list import notices
-from explanations.words.notices import Notice
+from explanations.words.notices.notice import Notice
+from explanations.words.notices.notice_list import notices
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.access.prefetch import Access, gather

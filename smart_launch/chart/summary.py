@@ -12,13 +12,14 @@ from importlib.metadata import version
 
 from markupsafe import Markup
 
-from explanations.words.availability import AvailableRow, availability, withheld_words
-from explanations.words.gaps import PARTS, gap_words
+from explanations.words.findings.gaps import PARTS, gap_words
 from explanations.words.help_lines import GuidelineLink, guidelines
 from explanations.words.language import Language
-from explanations.words.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
-from explanations.words.notice_list import history_apart
-from explanations.words.other_results import other_results
+from explanations.words.notices.notice_list import history_apart
+from explanations.words.notices.topics import SPEC_OF
+from explanations.words.pages.availability import AvailableRow, availability, withheld_words
+from explanations.words.pages.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
+from explanations.words.pages.other_results import other_results
 from fhir_adapters.facts import ChartPart, PatientRecord
 from fhir_adapters.gaps import Cause
 from models.rules.findings import Topic, Urgency
@@ -151,7 +152,8 @@ def _medicines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...] 
 def _guidelines(reading: Reading, launch: OpenLaunch) -> tuple[GuidelineLink, ...]:
     """The verified links of all topics, without duplicates."""
     age, country = reading.assessment.chart.age_years, launch.site.notices.country
-    return tuple(dict.fromkeys(link for notice in reading.notices for link in guidelines(notice.topic, age, country)))
+    links = (link for n in reading.notices for link in guidelines(SPEC_OF[n.topic].guidelines, age, country))
+    return tuple(dict.fromkeys(links))
 
 
 def moment(at: datetime, zone: tzinfo, say: Language) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from explanations.judgement.timeline import Timeline, timelines
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.words.language import Language
-from explanations.words.trends import TrendRow, title_words, trend_rows, trend_sentence
+from explanations.words.pages.trends import TrendRow, title_words, trend_rows, trend_sentence
 from fhir_adapters.facts import ChartPart, PatientRecord
 from smart_launch.chart.estimates import inline_svg
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from explanations.words.answers import item_words
+from explanations.words.findings.answers import item_words
 from explanations.words.help_lines import crisis_text
 from explanations.words.language import Language
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.facts import AnswerState, ItemAnswer
 from fhir_adapters.writing.questionnaires import EntryState, FormAnswers
 

@@ -24,7 +24,7 @@ from cds_service.settings.sites import MAPPED, SiteFile
 from cds_service.settings.smart import SmartTable
 from explanations.words import help_lines
 from explanations.words.help_lines import guideline
-from explanations.words.topics import HL7_REASONS, TOPICS
+from explanations.words.notices.topics import HL7_REASONS, TOPICS
 from fhir_adapters.resources.gathered import ALL_KEYS
 from models.rules.findings import Topic
 from models.rules.safety_rules import RULES

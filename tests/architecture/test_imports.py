@@ -27,6 +27,7 @@ PLANTS = [
     ("rooms of the demo EHR", "cds_service.demo_ehr.patients.planted", "import cds_service.demo_ehr.clinic"),
     ("rooms of smart_launch", "smart_launch.oauth.planted", "import smart_launch.pages"),
     ("rooms of explanations", "explanations.judgement.planted", "import explanations.words"),
+    ("rooms of words", "explanations.words.findings.planted", "import explanations.words.notices"),
     ("rooms of models", "models.scoring.planted", "import models.evaluation"),
     ("rooms of fhir_adapters", "fhir_adapters.reading.planted", "import fhir_adapters.access"),
     ("safety rules stand on facts alone", "models.rules.safety_rules", "import numpy"),

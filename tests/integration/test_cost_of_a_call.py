@@ -35,7 +35,7 @@ from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.codesets import terminology, units
 from fhir_adapters.facts import Administration, CodedEvent, Course, EventKind, ItemAnswer, Setting, When
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading import form_merging
+from fhir_adapters.reading.questionnaires import form_merging
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 from fhir_adapters.settings import ReadSettings

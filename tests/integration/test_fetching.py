@@ -34,7 +34,7 @@ from real_server import TOKEN, answer, answering, cutting_short, dropping, hangi
 from cds_service.hooks.access import may_be_read
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
-from explanations.words.gaps import gap_words
+from explanations.words.findings.gaps import gap_words
 from explanations.words.language import language
 from fhir_adapters import errors
 from fhir_adapters.access.addresses import is_loopback, same_base

@@ -23,7 +23,7 @@ from builders import (
     resource,
 )
 
-from explanations.words.gaps import gap_words
+from explanations.words.findings.gaps import gap_words
 from explanations.words.language import language
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.errors import NotFhir

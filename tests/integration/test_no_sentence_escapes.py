@@ -28,10 +28,10 @@ from cds_service.commands.assess_files import content
 from explanations.judgement.assessment import assess
 from explanations.judgement.discharge import assess_discharge
 from explanations.judgement.timeline import lanes
-from explanations.words import notices
-from explanations.words.discharge_notices import discharge_notices
 from explanations.words.language import Language, language
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices import notice as notices
+from explanations.words.notices.discharge import discharge_notices
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.instruments import Instrument

@@ -32,7 +32,7 @@ from explanations.judgement.assessment import Engine
 from fhir_adapters.access.templates import local_template, templates
 from fhir_adapters.codesets.questions import screening_codes, targets
 from fhir_adapters.codesets.terminology import code_group, table
-from fhir_adapters.reading.conditions import event_kind
+from fhir_adapters.reading.lists.conditions import event_kind
 from fhir_adapters.settings import ReadSettings
 
 TODAY = AS_OF.date().isoformat()

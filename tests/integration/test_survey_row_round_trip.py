@@ -9,7 +9,7 @@ import pytest
 from builders import AS_OF, LOINC, SNOMED, codeable, days_before, observation, patient, record_of, resource
 
 from fhir_adapters.codesets.terminology import table
-from fhir_adapters.reading.chronic_conditions import chronic_names
+from fhir_adapters.reading.lists.chronic_conditions import chronic_names
 from models.inputs.feature_schema import FEATURES, SCHEMAS
 from models.inputs.features import inputs
 

@@ -8,7 +8,7 @@ from builders import AS_OF, cards_of, given, patient, record_of
 from cds_service.cards.drafts import offers
 from explanations.judgement.assessment import Engine
 from explanations.words.language import language
-from explanations.words.topics import TOPICS
+from explanations.words.notices.topics import TOPICS
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import Topic

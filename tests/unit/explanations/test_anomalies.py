@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from explanations.words.anomalies import anomaly_words
+from explanations.words.findings.anomalies import anomaly_words
 from explanations.words.language import language
 from fhir_adapters.facts import Anomaly, EventAnomaly, EventKind, ForeignEntries, FormAnomaly, ValueAnomaly
 from fhir_adapters.flaws import Flaw

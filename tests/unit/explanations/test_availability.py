@@ -8,8 +8,8 @@ import pytest
 from builders import given, patient, record_of, resource
 
 from explanations.judgement.assessment import Engine, assess
-from explanations.words.availability import Availability, availability, unread_inputs, withheld_words
 from explanations.words.language import language
+from explanations.words.pages.availability import Availability, availability, unread_inputs, withheld_words
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
 

@@ -12,9 +12,9 @@ from builders import given, patient, record_of
 
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
-from explanations.words.estimates import estimate_views
 from explanations.words.language import language
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
+from explanations.words.pages.estimates import estimate_views
 from fhir_adapters.facts import Unknown
 from fhir_adapters.gaps import Cause, Gap
 from models.scoring.risk import BandThresholds

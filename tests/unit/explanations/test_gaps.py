@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explanations.errors import PhrasesIncomplete
-from explanations.words.gaps import error_words, gap_words
+from explanations.words.findings.gaps import error_words, gap_words
 from explanations.words.language import language
 from explanations.words.tables import complete
 from fhir_adapters.errors import NoPatient

@@ -6,7 +6,7 @@ import pytest
 from builders import codeable, given, moment, patient, record_of, resource
 
 from explanations.words.language import language
-from explanations.words.medicines import KINDS, medicine_lines, treatment_note
+from explanations.words.pages.medicines import KINDS, medicine_lines, treatment_note
 from fhir_adapters.codesets.boxed_warnings import warnings_by_code
 
 

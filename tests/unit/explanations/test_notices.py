@@ -9,11 +9,11 @@ from builders import AS_OF, cards_of, given, patient, record_of
 
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.proposals import proposals, purpose
-from explanations.words.drafts import draft_label
 from explanations.words.language import language
-from explanations.words.notice_list import crisis_line, notices
-from explanations.words.notices import NoticeSettings
-from explanations.words.topics import SPEC_OF
+from explanations.words.notices.drafts import draft_label
+from explanations.words.notices.notice import NoticeSettings
+from explanations.words.notices.notice_list import crisis_line, notices
+from explanations.words.notices.topics import SPEC_OF
 from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import Topic
 

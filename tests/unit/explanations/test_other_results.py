@@ -6,7 +6,7 @@ import pytest
 from builders import given, record_of
 
 from explanations.words.language import language
-from explanations.words.other_results import other_results
+from explanations.words.pages.other_results import other_results
 
 
 def rows(*lines: str) -> dict[str, tuple[str, ...]]:

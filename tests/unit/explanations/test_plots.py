@@ -18,7 +18,7 @@ from explanations.judgement.timeline import timeline_of
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.pictures.small_plots import array_words, bar, icon_array
 from explanations.words.language import language
-from explanations.words.trends import trend_rows, trend_sentence
+from explanations.words.pages.trends import trend_rows, trend_sentence
 from fhir_adapters.facts import (
     Administration,
     AnswerState,

@@ -10,7 +10,7 @@ from builders import LOINC, given, moment, observation, patient, record_of, reso
 
 from explanations.judgement.timeline import PointState, timeline_of
 from explanations.words.language import language
-from explanations.words.trends import state_words, title_words, trend_rows, trend_sentence
+from explanations.words.pages.trends import state_words, title_words, trend_rows, trend_sentence
 from fhir_adapters.instruments import Instrument
 
 phq9_timeline = partial(timeline_of, instrument=Instrument.PHQ9)

@@ -8,8 +8,8 @@ from builders import cards_of, given, patient, record_of
 from cds_service.serving.engine import load_engine
 from explanations.errors import NotExact
 from explanations.judgement.assessment import assess
+from explanations.words.estimates.not_scored import not_scored_words
 from explanations.words.language import language
-from explanations.words.not_scored import not_scored_words
 from models.inputs.features import MissingReason, inputs
 from models.scoring.risk import BandThresholds, NotScored
 

@@ -8,11 +8,11 @@ import pytest
 
 from explanations.errors import PhrasesIncomplete
 from explanations.judgement.rationale import Reason, Size, size
+from explanations.words.estimates.inputs import input_name, reason_line, reason_words, value_words
+from explanations.words.estimates.not_scored import SILENCED, not_scored_words
+from explanations.words.estimates.outcomes import OUTCOME_WORDS
 from explanations.words.help_lines import crisis_text, guideline
-from explanations.words.inputs import input_name, reason_line, reason_words, value_words
 from explanations.words.language import code, language
-from explanations.words.not_scored import SILENCED, not_scored_words
-from explanations.words.outcomes import OUTCOME_WORDS
 from explanations.words.tables import complete
 from fhir_adapters.facts import Fact, When
 from models.inputs.feature_schema import FEATURES

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from builders import LOINC, observation, record_of
 
-from explanations.words.anomalies import NAMES, anomaly_words
+from explanations.words.findings.anomalies import NAMES, anomaly_words
 from explanations.words.language import language
 from fhir_adapters.codesets.quantities import quantities
 from fhir_adapters.reading.habits import CODED

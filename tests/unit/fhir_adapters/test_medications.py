@@ -7,8 +7,8 @@ from builders import RXNORM, codeable, record_of, resource
 
 from fhir_adapters.codesets.terminology import table
 from fhir_adapters.gaps import Cause
-from fhir_adapters.reading.medications import class_names, classes_in
-from fhir_adapters.reading.medications import medicine as medicine_of
+from fhir_adapters.reading.lists.medications import class_names, classes_in
+from fhir_adapters.reading.lists.medications import medicine as medicine_of
 from fhir_adapters.resources import r4
 
 

@@ -7,7 +7,7 @@ import pytest
 from fhir_adapters.codesets.questions import targets
 from fhir_adapters.codesets.terminology import LOINC, table
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.answers import scores_by_code
+from fhir_adapters.reading.questionnaires.answers import scores_by_code
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.questionnaires import (
     ABSENT,

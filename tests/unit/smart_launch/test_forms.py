@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explanations.words.language import language
-from explanations.words.notices import NoticeSettings
+from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.writing.questionnaires import EntryState, form
 from smart_launch.errors import Forbidden
 from smart_launch.forms.answers import (

@@ -7,7 +7,7 @@ import re
 import pytest
 from app_views import LOOKS, flask_app, look, summary
 
-from explanations.words.topics import PageAction
+from explanations.words.notices.topics import PageAction
 from fhir_adapters.facts import Consent
 from smart_launch.chart.summary import Summary
 

@@ -1,0 +1,83 @@
+"""Why there is no estimate of an outcome, and why an input has no usable value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from explanations.words.estimates.inputs import input_name
+from explanations.words.estimates.outcomes import OUTCOME_WORDS
+from explanations.words.language import Language, later
+from explanations.words.tables import complete
+from fhir_adapters.facts import AnswerState
+from models.inputs.features import MissingReason
+from models.scoring.risk import NotScored, NotScoredReason
+
+SILENCED = {NotScoredReason.ANSWERED: AnswerState.ANSWERED, NotScoredReason.UNREADABLE: AnswerState.UNREADABLE}
+REASONS = complete(
+    {
+        NotScoredReason.DECEASED: later("The patient is recorded as deceased."),
+        NotScoredReason.AGE_UNKNOWN: later("The age is not known, so no estimate is made."),
+        NotScoredReason.UNDER_AGE: later("The models were trained on adults; no estimate is made under 18."),
+        NotScoredReason.OPTED_OUT: later("The patient has opted out; no estimate is made."),
+        NotScoredReason.CONSENT_DENIED: later("A consent on file denies this use; no estimate is made."),
+        NotScoredReason.CONSENT_UNKNOWN: later(
+            "Whether the patient allows it could not be read, so no estimate is made."
+        ),
+        NotScoredReason.DATA_UNKNOWN: later("Needed parts of the chart could not be read, so no estimate is made."),
+        NotScoredReason.DATA_UNREADABLE: later(
+            "Chart entries that may hold an answer could not be read; no estimate is made."
+        ),
+        NotScoredReason.DATA_ANOMALY: later(
+            "The chart data contradicts itself; no estimate is made until it is checked."
+        ),
+        NotScoredReason.TOO_LITTLE_DATA: later(
+            "None of the model's inputs but the patient's own details is on record."
+        ),
+        NotScoredReason.OUTSIDE_TRAINING_RANGE: later(
+            "A value on record lies outside the range that the model was trained on, so no estimate is made."
+        ),
+        NotScoredReason.OUT_OF_TIME: later("The time allowed for an answer was up; rules still apply."),
+        NotScoredReason.MODEL_UNAVAILABLE: later("The model could not be loaded; rules still apply."),
+        NotScoredReason.MODEL_FAILED: later("The model could not score this record; rules still apply."),
+        NotScoredReason.NOT_EXPLAINED: later("The estimate could not be explained exactly."),
+        NotScoredReason.DISCHARGE: later("No estimate is made at discharge; documented answers alone are read."),
+    },
+    set(NotScoredReason) - set(SILENCED),
+)
+MISSING = complete(
+    {
+        # Translators: why inputs of a model have no value; a list of them follows, after a colon.
+        MissingReason.NOT_ON_FILE: later("not on file"),
+        MissingReason.TOO_OLD: later("too old to use"),
+        MissingReason.NO_UNIT: later("unit not recorded"),
+        MissingReason.NO_DATE: later("date not recorded"),
+    },
+    MissingReason,
+)
+
+
+def not_scored_words(score: NotScored, say: Language) -> str:
+    """Why there is no estimate, in one sentence."""
+    silencing = SILENCED.get(score.reason)
+    if silencing is not None:
+        return say(OUTCOME_WORDS[score.outcome].silenced[silencing])
+    if score.needed is not None:
+        return say(
+            "Too little is on record: age, sex and either {needed} further inputs or both PHQ-2 answers are needed; "
+            "{known} further inputs are known.",
+            needed=score.needed,
+            known=score.known,
+        )
+    return say(REASONS[score.reason])
+
+
+def missing_lines(missing: Iterable[tuple[str, str]], say: Language) -> list[str]:
+    """Names of inputs, each with why it has no value in words: one line a reason, `not on file: alcohol, asthma`."""
+    names: dict[str, list[str]] = {}
+    for name, reason in missing:
+        names.setdefault(reason, []).append(input_name(name, say))
+    return [
+        # Translators: why inputs have no value, and which: "not on file: alcohol, asthma".
+        say("{reason}: {inputs}", reason=reason, inputs=", ".join(dict.fromkeys(listed)))
+        for reason, listed in names.items()
+    ]

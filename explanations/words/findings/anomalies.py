@@ -1,0 +1,199 @@
+"""What contradicts itself, is off its scale, lies in the future or is somebody else's: one plain sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from explanations.words.findings.coded_events import event_words
+from explanations.words.language import Language, later
+from explanations.words.tables import complete
+from fhir_adapters.codesets.quantities import quantities
+from fhir_adapters.facts import Anomaly, EventAnomaly, ForeignEntries, FormAnomaly, ValueAnomaly
+from fhir_adapters.flaws import Flaw
+from fhir_adapters.reading.habits import CODED
+
+SENTENCES = {
+    # Translators: {title} is an instrument such as PHQ-9, {date} a date as recorded, {name} a measured value.
+    Flaw.FORM_IN_FUTURE: later("{title} is dated {date}, in the future"),
+    Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}"),
+    Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}"),
+    Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}"),
+    Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
+    Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),
+    Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased"),
+    Flaw.DEATH_IN_FUTURE: later("The date of death is {date}, in the future"),
+    Flaw.ANSWER_AFTER_DEATH: later("One or more answers are dated after the recorded date of death"),
+    Flaw.VISIT_CLASS_UNKNOWN: later(
+        "The class of an encounter is not known here; it is counted as no visit and no stay"
+    ),
+    Flaw.VALUE_IN_FUTURE: later("A value for {name} is dated {date}, in the future"),
+    Flaw.VALUE_IS_BOUND: later("A value for {name} is only a bound"),
+    Flaw.UNITS_DISAGREE: later("A value for {name} has two units that disagree; it was not used"),
+    # Translators: {unit} is the unit that is read, such as kg.
+    Flaw.UNIT_UNKNOWN: later("A value for {name} is in an unknown unit (expected {unit}); it was not used"),
+    Flaw.NOT_A_NUMBER: later("A value for {name} is not a number; it was not used"),
+    Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible {low} to {high} {unit}; it was not used"),
+    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} has no meaning that is known here; it was not used"),
+}
+NAMES = complete(
+    {
+        "sbp": later("systolic blood pressure"),
+        "dbp": later("diastolic blood pressure"),
+        "bmi": later("body mass index"),
+        "weight_kg": later("body weight"),
+        "height_cm": later("body height"),
+        "pulse": later("heart rate"),
+        "sleep_hours": later("hours of sleep"),
+        "smoke_status": later("smoking"),
+        "employed": later("employment"),
+        "gen_health": later("self-rated health"),
+        "food_insec": later("food security"),
+        "alc_drinks_day": later("drinks on a drinking day"),
+        "alc_days_yr": later("drinking days a year"),
+        "wbc": later("white blood cells"),
+        "hgb": later("haemoglobin"),
+        "mcv": later("mean red cell volume"),
+        "rdw": later("red cell width"),
+        "plt": later("platelets"),
+        "neut": later("neutrophils"),
+        "lymph": later("lymphocytes"),
+        "hba1c": later("HbA1c"),
+        "chol": later("cholesterol"),
+        "hdl": later("HDL cholesterol"),
+        "trig": later("triglycerides"),
+        "alt": later("ALT"),
+        "ast": later("AST"),
+        "alp": later("alkaline phosphatase"),
+        "ggt": later("gamma-GT"),
+        "bili": later("bilirubin"),
+        "albumin": later("albumin"),
+        "tprot": later("total protein"),
+        "bun": later("urea nitrogen"),
+        "creat": later("creatinine"),
+        "uric": later("uric acid"),
+        "glucose": later("glucose"),
+        "iron": later("iron"),
+        "ca": later("calcium"),
+        "na": later("sodium"),
+        "k": later("potassium"),
+        "cl": later("chloride"),
+        "co2": later("bicarbonate"),
+        "crp_mgL": later("C-reactive protein"),
+    },
+    {quantity.feature for quantity in quantities().values()} | set(CODED.values()),
+)
+NUMBERS = (
+    later("no"), later("one"), later("two"), later("three"), later("four"), later("five"), later("six"),
+    later("seven"), later("eight"), later("nine"), later("ten"),
+)  # fmt: skip
+
+
+def anomaly_words(anomaly: Anomaly, say: Language) -> str:
+    """One sentence, with its full stop."""
+    # Translators: {what} is a sentence without its full stop.
+    return say("{what}.", what=flaw_words(anomaly, say))
+
+
+def flaw_words(anomaly: Anomaly, say: Language) -> str:
+    """One sentence without its full stop, as a headline has it."""
+    if isinstance(anomaly, ForeignEntries):
+        count = anomaly.answers if anomaly.answers_only else anomaly.count
+        return (ANSWERS if anomaly.answers_only else ENTRIES)[anomaly.flaw](count, say)
+    if isinstance(anomaly, FormAnomaly) and anomaly.flaw is Flaw.TOTAL_UNLIKE_ANSWERS:
+        return _unlike_answers(anomaly, say)
+    return say(SENTENCES[anomaly.flaw], date=anomaly.when.text if anomaly.when else "", **_values(anomaly, say))
+
+
+def _values(anomaly: Anomaly, say: Language) -> dict[str, object]:
+    if isinstance(anomaly, FormAnomaly):
+        spec = anomaly.instrument.spec
+        return {"title": spec.title, "total": anomaly.total, "top": spec.top_total, "top_item": spec.top_item}
+    if isinstance(anomaly, EventAnomaly):
+        return {"event": event_words(anomaly.event, say)[0]}
+    if isinstance(anomaly, ValueAnomaly):
+        name = say(NAMES[anomaly.feature])
+        return {"name": name, "unit": anomaly.unit, "low": f"{anomaly.low:g}", "high": f"{anomaly.high:g}"}
+    return {}
+
+
+def _unlike_answers(anomaly: FormAnomaly, say: Language) -> str:
+    count = len(anomaly.scores)
+    return say.many(
+        "{title}: total {total}, but the one answer is {sum}",
+        "{title}: total {total}, but the {number} answers add up to {sum}",
+        count,
+        title=anomaly.instrument.spec.title,
+        total=anomaly.total,
+        number=say(NUMBERS[count]) if count < len(NUMBERS) else count,
+        sum=sum(anomaly.scores),
+    )
+
+
+def _of_others(count: int, say: Language) -> str:
+    return say.many(
+        "The chart data sent held {count} entry belonging to another patient or to a server that is not known; "
+        "it was not used",
+        "The chart data sent held {count} entries belonging to another patient or to a server that is not known; "
+        "they were not used",
+        count,
+    )
+
+
+def _of_nobody(count: int, say: Language) -> str:
+    return say.many(
+        "The chart data sent held {count} entry naming no patient; it was not used",
+        "The chart data sent held {count} entries naming no patient; they were not used",
+        count,
+    )
+
+
+def _unfiltered(count: int, say: Language) -> str:
+    return say.many(
+        "The chart data sent held {count} entry of others, from a search that the server did not limit to the patient; "
+        "it was not used",
+        "The chart data sent held {count} entries of others, from a search that the server did not limit to the "
+        "patient; they were not used",
+        count,
+    )
+
+
+def _answers_of_others(count: int, say: Language) -> str:
+    return say.many(
+        "{count} entry that may hold answers, of another patient or an unknown server: not used",
+        "{count} entries that may hold answers, of another patient or an unknown server: not used",
+        count,
+    )
+
+
+def _answers_of_nobody(count: int, say: Language) -> str:
+    return say.many(
+        "{count} entry that may hold answers, naming no patient: not used",
+        "{count} entries that may hold answers, naming no patient: not used",
+        count,
+    )
+
+
+def _unfiltered_answers(count: int, say: Language) -> str:
+    return say.many(
+        "{count} entry that may hold answers, of others, from a search that the server did not limit to the patient: "
+        "not used",
+        "{count} entries that may hold answers, of others, from a search that the server did not limit to the patient: "
+        "not used",
+        count,
+    )
+
+
+ENTRIES: dict[Flaw, Callable[[int, Language], str]] = {
+    Flaw.OF_OTHERS: _of_others,
+    Flaw.OF_NOBODY: _of_nobody,
+    Flaw.UNFILTERED: _unfiltered,
+}
+ANSWERS: dict[Flaw, Callable[[int, Language], str]] = complete(
+    {
+        Flaw.OF_OTHERS: _answers_of_others,
+        Flaw.OF_NOBODY: _answers_of_nobody,
+        Flaw.UNFILTERED: _unfiltered_answers,
+    },
+    ENTRIES,
+)
+complete(dict.fromkeys((*SENTENCES, *ENTRIES, Flaw.TOTAL_UNLIKE_ANSWERS)), Flaw)

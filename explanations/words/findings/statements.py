@@ -1,0 +1,383 @@
+"""A safety finding in words: one headline, and the lines of what the chart holds.
+
+Restates; does not judge. The method of self-harm is never named, a coded "low" level never printed, and
+nothing here is said to be reassuring. Question wording of instruments is not reproduced: licences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from explanations.words.findings.anomalies import flaw_words
+from explanations.words.findings.answers import OPTIONS, answer_words, item_words, question
+from explanations.words.findings.coded_events import SETTINGS, event_words
+from explanations.words.language import Language, code, later
+from explanations.words.lines import Line, LineRole
+from explanations.words.tables import complete
+from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent
+from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
+from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
+from models.rules.supersession import Later, LaterKind
+
+# The questions outside the total that count as the self-harm item does.
+FURTHER_ITEMS = tuple(item for safety in SAFETY_ITEMS.values() for item in safety.further)
+FURTHER_ENDORSED = complete(
+    {
+        "past_month_thoughts": later("{title} question on thoughts in the past month answered yes"),
+        "lifetime_attempt": later("{title} question on a suicide attempt ever answered yes"),
+    },
+    FURTHER_ITEMS,
+)
+FURTHER_YES = complete(
+    {
+        "past_month_thoughts": later("{title} question on thoughts in the past month: yes"),
+        "lifetime_attempt": later("{title} question on a suicide attempt ever: yes"),
+    },
+    FURTHER_ITEMS,
+)
+# A level of "low" is never printed.
+LEVELS = {
+    "high": later("{title} overall result recorded as high"),
+    "moderate": later("{title} overall result recorded as moderate"),
+}
+ACUITY = complete(
+    {
+        AnswerState.ANSWERED: later("ASQ acuity question: not recorded."),
+        AnswerState.DECLINED: later("ASQ acuity question: declined."),
+        AnswerState.BLANK: later("ASQ acuity question: not recorded."),
+        AnswerState.UNREADABLE: later("ASQ acuity question: could not be read."),
+    },
+    AnswerState,
+)
+LATER = complete(
+    {
+        LaterKind.CSSRS_NEGATIVE: later("C-SSRS, all questions put answered no"),
+        LaterKind.CSSRS_POSITIVE: later("C-SSRS with positive answers"),
+        LaterKind.CSSRS_INCOMPLETE: later("C-SSRS, not complete"),
+        LaterKind.ASQ_NEGATIVE: later("ASQ, all questions answered no"),
+        LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
+        LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
+        LaterKind.RISK_ASSESSMENT: later("Suicide risk assessment completed"),
+        LaterKind.ITEM_9_ZERO: later("PHQ-9 item 9: 0, not at all"),
+    },
+    LaterKind,
+)
+# By whether it came on the day of the finding, and whether it is negative.
+LATER_LINES = {
+    (False, False): later("Later: {entry}. {date}, {source}"),
+    (False, True): later("Later: {entry}. {date}, {source}; this does not rule out risk"),
+    (True, False): later("Same day: {entry}. {date}, {source}"),
+    (True, True): later("Same day: {entry}. {date}, {source}; this does not rule out risk"),
+}
+NONE_LATER = later("Later C-SSRS, ASQ or risk assessment: none in the records read")
+NONE_LATER_IN_PART = later(
+    "Later C-SSRS, ASQ or risk assessment: none in the records read; not all of the chart could be read"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """`what` and `when` make the headline; `lines` say what the chart holds, the first one bold.
+
+    `later`: what came since.
+    """
+
+    what: str
+    when: str
+    lines: tuple[Line, ...]
+    later: tuple[Line, ...] = ()
+
+
+Worded = tuple[str, list[Line]]
+
+
+def statement(finding: SafetyFinding, zone: tzinfo, say: Language) -> Statement:
+    """The finding in words."""
+    moment = _moment(finding, zone, say)
+    what, lines = _worded(finding, moment, say)
+    if finding.provisional:
+        counted = say("The entry is provisional, preliminary or in progress; it is counted as it stands.")
+        lines.append(Line(text=counted))
+    since = _since(finding, zone, say) if finding.topic in SAFETY_TOPICS else []
+    return Statement(what=what, when=moment, lines=tuple(lines), later=tuple(since))
+
+
+def headline(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
+    """What the finding says, without its lines."""
+    return _worded(finding, _moment(finding, zone, say), say)[0]
+
+
+def _worded(finding: SafetyFinding, moment: str, say: Language) -> Worded:
+    if finding.event is not None:
+        return _coded(finding.event, moment, say)
+    if finding.anomaly is not None:
+        return _anomaly(finding.anomaly, moment, say)
+    if finding.form is not None:
+        return FORM_WORDING[finding.kind](finding, finding.form, moment, say)
+    return say("Some of the chart could not be read"), []
+
+
+def _moment(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
+    when = finding.when
+    same_day = when is not None and any(late.when.day == when.day for late in finding.later)
+    return say.dated_ago(when, finding.days, zone if finding.days in (0, 1) or same_day else None)
+
+
+def _line(text: str, sources: Sequence[str], role: LineRole = LineRole.FACT) -> Line:
+    """A line whose text names its sources as `Language.references` does: the first, and how many more."""
+    return Line(text=text, role=role, sources=tuple(code(source) for source in sources[:1]))
+
+
+def _lead(what: str, moment: str, sources: Sequence[str], say: Language, *, remark: str = "") -> Line:
+    named = {"what": what, "moment": moment, "source": say.references(sources)}
+    # Translators: {what} is a line such as "PHQ-9 total: 16 of 27", {moment} a date, {source} a reference to the chart.
+    text = say("**{what}.** {moment}, {source}", **named)
+    if remark:
+        text = say("**{what}.** {moment}, {source}. {remark}", remark=remark, **named)
+    return _line(text, sources, LineRole.LEAD)
+
+
+def _same_form(what: str, source: str | None, say: Language) -> Line:
+    """A further line of a form; `source` where that is another than the lead's."""
+    if source is None:
+        return Line(text=say("{what}. Same form", what=what))
+    return _line(say("{what}. Same form, {source}", what=what, source=code(source)), [source])
+
+
+def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
+    """What was recorded since, at most three lines; or that nothing was found in what could be read.
+
+    Of a finding without a date nothing can be said to be later.
+    """
+    if finding.when is None:
+        undated = say("Whether a C-SSRS, ASQ or risk assessment came later cannot be said: date not recorded")
+        return [Line(text=undated)]
+    more = len(finding.later[3:]) + finding.more_later
+    lines = [_later(late, finding, zone, say) for late in finding.later[:3]]
+    if more:
+        lines.append(Line(text=say("and {count} more since", count=more)))
+    if all(late.what is LaterKind.ITEM_9_ZERO for late in finding.later):
+        none = NONE_LATER_IN_PART if finding.partly_searched else NONE_LATER
+        lines.append(Line(text=say(none)))
+    return lines
+
+
+def _later(late: Later, finding: SafetyFinding, zone: tzinfo, say: Language) -> Line:
+    same_day = finding.when is not None and late.when.day == finding.when.day
+    date = say.dated(late.when, zone if same_day else None)
+    words = LATER_LINES[same_day, late.what.is_negative]
+    text = say(words, entry=say(LATER[late.what]), date=date, source=code(late.reference))
+    return _line(text, [late.reference])
+
+
+def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    answer, title = finding.items[0], form.instrument.spec.title
+    named = {"title": title, "item": answer.item}
+    further = _further_lines(title, finding, say)
+    if answer.item in FURTHER_ENDORSED:
+        what = say(FURTHER_ENDORSED[answer.item], title=title)
+        return what, [_lead(what, moment, [answer.reference], say), *further]
+    options = OPTIONS[form.instrument.spec.scale]
+    if not options:
+        what = say("{title} item {item} above “never”", **named)
+        fact = say("{title} item {item}: above “never”", **named)
+    else:
+        quoted = say("yes") if answer.score is None else say(options[answer.score])
+        what = say("{title} item {item} “{answer}”", answer=quoted, **named)
+        fact = item_words(answer, form.instrument, say)
+    lines = [_lead(fact, moment, [answer.reference], say), *further]
+    if form.total is not None and not form.contradictory:
+        lines.append(_total_beside(form, form.total, answer.item, say))
+    return what, lines
+
+
+def _further_lines(title: str, finding: SafetyFinding, say: Language) -> list[Line]:
+    """The further questions of PHQ-9M that were answered yes beside the first answer."""
+    first = finding.items[0].reference
+    return [
+        _same_form(say(FURTHER_YES[a.item], title=title), None if a.reference == first else a.reference, say)
+        for a in finding.items[1:]
+    ]
+
+
+def _total_beside(form: Administration, total: int, item: str, say: Language) -> Line:
+    """The total of a form beside its self-harm item."""
+    what, cut = _total_words(form, total, say), DEPRESSION_CUTS[form.instrument]
+    sources = [form.total_reference] if form.total_reference else []
+    if sources:
+        text = say("{what}. Same form, {source}.", what=what, source=say.references(sources))
+    else:
+        text = say("{what}. Same form.", what=what)
+    if total < cut:
+        text += " " + say("A total under {cut} does not soften item {item}.", cut=cut, item=item)
+    return _line(text, sources)
+
+
+def _total_words(form: Administration, total: int | None, say: Language) -> str:
+    title, top = form.instrument.spec.title, form.instrument.spec.top_total
+    return say("{title} total: {total} of {top}", title=title, total=total, top=top)
+
+
+def _total_implies(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title, item = form.instrument.spec.title, SAFETY_ITEMS[form.instrument].item
+    answer = form.answer(item)
+    if answer:
+        said = answer_words(answer, form.instrument, say)
+        why = say(
+            "Item {item} is {answer} on the form; this total cannot be reached without it.", item=item, answer=said
+        )
+    else:
+        why = say("The answer to item {item} is not on file; this total cannot be reached without it.", item=item)
+    what = say(
+        "{title} total {total} cannot be reached without item {item}", title=title, total=finding.value, item=item
+    )
+    return what, [_lead(_total_words(form, finding.value, say), moment, finding.references, say, remark=why)]
+
+
+def _cssrs(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title = form.instrument.spec.title
+    names = [question(answer.item, say, form.instrument) for answer in finding.items]
+    facts = [
+        (say("{title} {question}: yes", title=title, question=name), answer.reference)
+        for name, answer in zip(names, finding.items, strict=True)
+    ]
+    if form.level in LEVELS:
+        facts.append((say(LEVELS[form.level], title=title), form.level_reference or form.references[0]))
+    lines = _listed(facts, moment, say)
+    if finding.gap == "recency":
+        lines.append(Line(text=say("When the behaviour took place is not recorded.")))
+    if form.yes("q6_recent") is False and form.yes("q6"):
+        lines.append(_answered_no(form, "q6_recent", say))
+    if form.yes("q6") is False:
+        lines.append(_answered_no(form, "q6", say))
+    if not names:
+        return facts[0][0], lines
+    return say("{title} {question} answered yes", title=title, question=names[0]), lines
+
+
+def _answered_no(form: Administration, item: str, say: Language) -> Line:
+    title, name = form.instrument.spec.title, question(item, say, form.instrument)
+    return _same_form(say("{title} {question}: no", title=title, question=name), None, say)
+
+
+def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title = form.instrument.spec.title
+    facts = [
+        (say("{title} {question}: yes", title=title, question=question(a.item, say, form.instrument)), a.reference)
+        for a in finding.items
+    ]
+    lines = _listed(facts, moment, say)
+    if finding.gap == "acuity":
+        lines.append(_acuity(form, say))
+    elif form.yes("acuity") is False:
+        lines.append(_answered_no(form, "acuity", say))
+    if form.yes("acuity"):
+        return say("ASQ acuity answered yes"), lines
+    return say("ASQ positive, acuity not recorded") if finding.gap else say("ASQ positive, acuity no"), lines
+
+
+def _listed(facts: Sequence[tuple[str, str]], moment: str, say: Language) -> list[Line]:
+    """The first fact in bold with date and source; further ones name their source only when it is another."""
+    (first, source), *rest = facts
+    further = [_same_form(fact, None if other == source else other, say) for fact, other in rest]
+    return [_lead(first, moment, [source], say), *further]
+
+
+def _acuity(form: Administration, say: Language) -> Line:
+    answer = form.answer("acuity")
+    return Line(text=say(ACUITY[answer.state if answer else AnswerState.BLANK]))
+
+
+def _refused(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title, sources = form.instrument.spec.title, finding.references
+    declined = say("{title}: all questions declined", title=title)
+    lines = [_lead(declined, moment, sources, say, remark=say("Counts as positive."))]
+    lines += [_acuity(form, say)] if finding.gap == "acuity" else []
+    return say("{title} questions all declined", title=title), lines
+
+
+def _unreadable(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    named = {"title": form.instrument.spec.title, "questions": _questions(finding, say)}
+    lead = say("{title} {questions}: the answer could not be read", **named)
+    return say("{title} {questions}: answer could not be read", **named), [_lead(lead, moment, finding.references, say)]
+
+
+def _declined(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    named = {"title": form.instrument.spec.title, "questions": _questions(finding, say)}
+    what = say("{title} {questions}: declined", **named)
+    return what, [_lead(what, moment, finding.references, say)]
+
+
+def _questions(finding: SafetyFinding, say: Language) -> str:
+    return ", ".join(question(answer.item, say) for answer in finding.items)
+
+
+def _blank(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    title, item, scores = form.instrument.spec.title, SAFETY_ITEMS[form.instrument].item, form.item_scores
+    if form.answer(item):
+        state = say("{title} item {item} was left blank", title=title, item=item)
+    else:
+        state = say("{title} item {item} is not on file", title=title, item=item)
+    others = say.many(
+        "The other {count} answer adds up to {sum}; no total is given, and blank is not counted as zero",
+        "The other {count} answers add up to {sum}; no total is given, and blank is not counted as zero",
+        len(scores),
+        sum=sum(scores),
+    )
+    count = len(form.instrument.spec.items)
+    what = say("{what} ({answered} of {count} answered)", what=state, answered=len(scores), count=count)
+    return what, [_lead(state, moment, finding.references, say), Line(text=others)]
+
+
+def _total(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
+    lines = [_lead(_total_words(form, finding.value, say), moment, finding.references, say)]
+    if form.instrument in NINE_ITEM_PHQ:
+        nine = form.answer("9")
+        said = answer_words(nine, form.instrument, say) if nine else say("not on file")
+        lines.append(Line(text=say("Item 9: {answer}", answer=said), role=LineRole.RESULT))
+    return say("{title} was {total}", title=form.instrument.spec.title, total=finding.value), lines
+
+
+def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
+    label, name = event_words(event.kind, say)
+    sources = [event.reference]
+    if event.subsequent:
+        what = say("Follow-up care after {event}", event=name)
+        text = say(
+            "**{what}.** Coded {moment}, {source}; date of the event not recorded",
+            what=what,
+            moment=moment,
+            source=say.references(sources),
+        )
+        return say("Follow-up care after {event}, coded", event=name), [_line(text, sources, LineRole.LEAD)]
+    where = say("{event}, {setting}", event=label, setting=say(SETTINGS[event.setting]))
+    lines = [_lead(where, moment, sources, say)]
+    if not event.verified:
+        lines.append(Line(text=say("The meaning of this code was not verified at its source by this service.")))
+    return say("{event} recorded", event=label), lines
+
+
+def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
+    parts = [moment] if anomaly.when and not anomaly.when.future else []
+    if anomaly.references:
+        parts.append(say.references(anomaly.references))
+    what, details = flaw_words(anomaly, say), ", ".join(parts)
+    text = say("**{what}.** {details}", what=what, details=details) if details else say("**{what}.**", what=what)
+    return what, [_line(text, anomaly.references, LineRole.LEAD)]
+
+
+FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str, Language], Worded]] = {
+    Kind.SELF_HARM_ITEM: _self_harm_item,
+    Kind.TOTAL_IMPLIES_ITEM: _total_implies,
+    Kind.CSSRS: _cssrs,
+    Kind.ASQ: _asq,
+    Kind.ALL_REFUSED: _refused,
+    Kind.UNREADABLE_ANSWER: _unreadable,
+    Kind.DECLINED_ANSWER: _declined,
+    Kind.BLANK_ITEM: _blank,
+    Kind.DEPRESSION_TOTAL: _total,
+}
+
+INDICATORS = {Urgency.ACUTE: "critical", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}

@@ -1,0 +1,93 @@
+"""The notice of what could not be assessed: needed parts that were not read, entries that cannot be, a blank item."""
+
+from __future__ import annotations
+
+from explanations.judgement.assessment import Assessment
+from explanations.words.findings.gaps import PARTS, gap_words
+from explanations.words.findings.statements import Statement
+from explanations.words.language import Language
+from explanations.words.lines import Line, LineRole
+from explanations.words.notices.notice import (
+    CONSIDER_TODAY,
+    IN_THE_CHART,
+    Basis,
+    BasisKind,
+    Notice,
+    NoticeSettings,
+    broken_line,
+    fact_words,
+    fit,
+    lines_of,
+    rules_of,
+)
+from fhir_adapters.facts import Administration, ChartPart, Unknown
+from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS
+from models.rules.findings import Kind, SafetyFinding, Topic
+
+MOST_UNREADABLE = 5
+
+
+def _ask_blank(form: Administration | None, say: Language) -> str:
+    if form is None or form.instrument in NINE_ITEM_PHQ:
+        return say("Ask item 9 directly and complete the form")
+    title, item = form.instrument.spec.title, SAFETY_ITEMS[form.instrument].item
+    return say("Ask {title} item {item} directly and complete the form", title=title, item=item)
+
+
+def could_not_assess(
+    assessment: Assessment,
+    findings: list[SafetyFinding],
+    statements: list[Statement],
+    settings: NoticeSettings,
+    consider: tuple[str, ...],
+) -> Notice:
+    """What needed data was not had, and what to do about it (R5, R16)."""
+    say, chart = settings.say, assessment.chart
+    needed = chart.lacking
+    refused = [_not_read(gap, say) for gap in needed]
+    broken = [broken_line(u, say) for u in chart.unreadable]
+    left = len(broken) - MOST_UNREADABLE
+    rest = [Line(text=say("and {count} more", count=left))] if left > 0 else []
+    blank = next(((f, s) for f, s in zip(findings, statements, strict=True) if f.kind is Kind.BLANK_ITEM), None)
+    form = blank[0].form if blank else None
+    if blank is not None:
+        summary = fit(say("Thoughts of self-harm not assessed: ask directly."), fact_words(blank[1], 1, say))
+        consider = (_ask_blank(form, say),)
+    elif needed:
+        named = ", ".join(say(PARTS[u.what]) for u in needed)
+        summary = fit(_missing_action({u.what for u in needed}, say), say("Could not be read: {parts}.", parts=named))
+        if [u.what for u in needed] == [ChartPart.CONSENTS] and not broken:
+            consider = (say("Go by the documented answers; check the consent on file"),)
+    else:
+        hides = any(u.may_hide_answer for u in chart.unreadable)
+        action = (
+            say("A safety answer may be among them: ask directly.") if hides else say("Estimates may be incomplete.")
+        )
+        summary = fit(
+            action,
+            say.many("{count} chart entry could not be read.", "{count} chart entries could not be read.", len(broken)),
+        )
+    return Notice(
+        topic=Topic.COULD_NOT_ASSESS,
+        urgency=max(f.urgency for f in findings),
+        summary=summary,
+        heading=say(IN_THE_CHART),
+        chart=(*lines_of(statements, say), *refused, *broken[:MOST_UNREADABLE], *rest),
+        consider=consider,
+        consider_heading=say(CONSIDER_TODAY),
+        offers=form is None or form.instrument in NINE_ITEM_PHQ,
+        basis=Basis(kind=BasisKind.NOT_READ, rules=rules_of(findings)),
+    )
+
+
+def _not_read(gap: Unknown, say: Language) -> Line:
+    text = say("**Not read: {part}** ({reason})", part=say(PARTS[gap.what]), reason=gap_words(gap.reason, say))
+    return Line(text=text, role=LineRole.LEAD)
+
+
+def _missing_action(parts: set[ChartPart], say: Language) -> str:
+    if parts & {ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING, ChartPart.REST}:
+        return say("PHQ-9, C-SSRS and ASQ may be incomplete: ask directly.")
+    if ChartPart.CONDITIONS in parts:
+        return say("Coded self-harm may be missing: ask directly.")
+    return say("Age and sex are not known.") if ChartPart.PATIENT in parts else say("No estimate was made.")

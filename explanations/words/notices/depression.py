@@ -1,0 +1,216 @@
+"""The notices of depression: a result to follow up, and symptoms to be measured again in care (rules R6, R13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.rationale import Explanation
+from explanations.words.estimates.inputs import change_words, reason_line, value_words
+from explanations.words.estimates.outcomes import OUTCOME_WORDS
+from explanations.words.findings.answers import answer_words
+from explanations.words.findings.statements import Statement
+from explanations.words.language import Language, code, later
+from explanations.words.lines import Line, LineRole
+from explanations.words.notices.notice import (
+    CONSIDER_TODAY,
+    IN_THE_CHART,
+    LAST_RESULTS,
+    Basis,
+    BasisKind,
+    Notice,
+    NoticeSettings,
+    fact_words,
+    fit,
+    lines_of,
+    rules_of,
+)
+from fhir_adapters.facts import AnswerState, When
+from fhir_adapters.instruments import NINE_ITEM_PHQ, Instrument
+from fhir_adapters.reading.questionnaires.totals import total_of
+from models.inputs.outcomes import OUTCOME_SPECS
+from models.rules.findings import SafetyFinding, Topic, Urgency
+from models.scoring.risk import RiskScore
+
+MOST_REASONS = 4
+
+
+def follow_up(
+    assessment: Assessment,
+    findings: list[SafetyFinding],
+    statements: list[Statement],
+    settings: NoticeSettings,
+    _consider: tuple[str, ...],
+) -> Notice:
+    """A result at or above its cut that nothing followed (R6)."""
+    say = settings.say
+    finding, first = findings[0], statements[0]
+    is_late = finding.days is not None and finding.days > 14
+    table = _results_table(assessment, findings, say)
+    told = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
+    lines = [*lines_of(told, say)]
+    if is_late:
+        none = later("Later PHQ-9, or a visit coded for depression: none in the records read")
+        part = later(
+            "Later PHQ-9, or a visit coded for depression: none in the records read; not all of the chart could be read"
+        )
+        lines.append(Line(text=say(part if finding.partly_searched else none)))
+    action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
+    fact = fact_words(first, 1, say)
+    long = say("{what}, {when}; no later PHQ-9 or follow-up visit found.", what=first.what, when=first.when)
+    return Notice(
+        topic=Topic.DEPRESSION_FOLLOW_UP,
+        urgency=max(f.urgency for f in findings),
+        summary=fit(action, long if is_late else fact, fact),
+        heading=say(LAST_RESULTS if table else IN_THE_CHART),
+        chart=(*table, *lines, *_care_lines(assessment, say)),
+        consider=consider,
+        consider_heading=say(CONSIDER_TODAY),
+        basis=Basis(kind=BasisKind.CHART, rules=rules_of(findings)),
+    )
+
+
+def _beside_table(finding: SafetyFinding, said: Statement) -> Statement:
+    """A PHQ-9's total and item 9 stand in the table already."""
+    if finding.form is None or finding.form.instrument not in NINE_ITEM_PHQ:
+        return said
+    kept = tuple(line for line in said.lines if line.role not in (LineRole.LEAD, LineRole.RESULT))
+    return replace(said, lines=kept)
+
+
+def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -> tuple[str, tuple[str, ...]]:
+    """The action of the summary, and what to consider, by instrument and by whether the self-harm item is on file."""
+    form = finding.form
+    instrument = form.instrument if form else Instrument.PHQ9
+    safety = instrument.spec.safety
+    if safety is None:
+        return say("Complete the PHQ-9."), (say("Complete the PHQ-9, item 9 asked directly"),)
+    title, item = instrument.spec.title, safety.item
+    answer = form.safety_answer if form else None
+    unknown = answer is None or answer.state is AnswerState.BLANK
+    if unknown:
+        action = say("Item {item} not on file: ask directly.", item=item)
+    else:
+        action = say("Consider repeating it.") if is_late else say("Consider follow-up.")
+    if instrument in NINE_ITEM_PHQ:
+        soon = say("Review the result; repeat the PHQ-9 and ask item 9 again at follow-up")
+        again = say("Repeat the PHQ-9 and ask item 9 again") if is_late else soon
+    else:
+        soon = say("Review the result; repeat the {title} or complete a PHQ-9 at follow-up", title=title)
+        again = say("Repeat the {title} or complete a PHQ-9", title=title) if is_late else soon
+    first = (say("Item {item} not on file: ask directly", item=item),) if unknown else ()
+    history = (say("An answer over 14 days old is history; a 0 then does not speak for today"),) if is_late else ()
+    return action, (*first, again, *history)
+
+
+def _care_lines(assessment: Assessment, say: Language) -> list[Line]:
+    """R13: that care is recorded, and bipolar disorder, without any word on what to prescribe."""
+    lines = []
+    if assessment.in_care:
+        care = assessment.in_care[0]
+        named = {"care": say(CARE.get(care.name, ANTIDEPRESSANT)), "sources": say.references(care.references)}
+        if care.when:
+            text = say("In care. {care}, {date}, {sources}", date=say.dated(care.when), **named)
+        else:
+            text = say("In care. {care}, {sources}", **named)
+        lines.append(_sourced(text, care.references))
+    bipolar = assessment.chart.bipolar_disorder
+    if bipolar:
+        sources = say.references(bipolar.references)
+        text = say("Bipolar disorder recorded, {sources}: specialist advice first", sources=sources)
+        lines.append(_sourced(text, bipolar.references))
+    return lines
+
+
+def _sourced(text: str, references: tuple[str, ...], role: LineRole = LineRole.FACT) -> Line:
+    """A line whose text names its sources as `Language.references` does."""
+    return Line(text=text, role=role, sources=tuple(code(reference) for reference in references[:1]))
+
+
+CARE = {
+    "mh_visit_yr": later("Mental-health visit within 12 months"),
+    "depressive_disorder": later("Depressive disorder active"),
+}
+ANTIDEPRESSANT = later("Antidepressant on the list; shows care, not cause")
+
+
+def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], say: Language) -> list[Line]:
+    """Up to three PHQ-9 results, the findings' own among them, as lines of a table; empty without totals."""
+    forms = [f for f in assessment.chart.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
+    here = set(forms)
+    own = [f.form for f in findings if f.form in here]
+    chosen = list(dict.fromkeys((*own, *forms)))[:3]
+    rows = []
+    for form in (f for f in forms if f in chosen):
+        nine = form.answer("9")
+        said = answer_words(nine, form.instrument, say) if nine else say("not on file")
+        source = code(nine.reference if nine else form.total_reference or form.references[0])
+        text = f"| {say.dated(form.when)} | {total_of(form)} | {said}, {source} |"
+        rows.append(Line(text=text, role=LineRole.ROW, sources=(source,)))
+    if not rows:
+        return []
+    head = say("| Date recorded | Total of 27 | Item 9 and source |")
+    return [Line(text=head, role=LineRole.ROW), Line(text="|:--|:--|:--|", role=LineRole.ROW), *rows]
+
+
+def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
+    """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
+    say = settings.say
+    score = next(s for s in assessment.above() if OUTCOME_SPECS[s.outcome].measured_in_care)
+    explanation = next(e for e in assessment.explanations if e.outcome == score.outcome)
+    table = _results_table(assessment, (), say)
+    last = last_phq9(assessment)
+    if last is None:
+        fact = say("In depression care; no PHQ-9 on file.")
+    else:
+        fact = say("In depression care; last PHQ-9 {date}, {ago}.", **moment_words(assessment, last, say))
+    return Notice(
+        topic=Topic.DEPRESSION_FOLLOW_UP,
+        urgency=Urgency.NOTE,
+        summary=fit(say("Consider measuring symptoms with a PHQ-9."), fact),
+        heading=say(LAST_RESULTS if table else IN_THE_CHART),
+        chart=(*table, *_care_lines(assessment, say), *reason_lines(score, explanation, settings)),
+        consider=(say("Measure symptoms with a PHQ-9, item 9 asked directly"),),
+        consider_heading=say(CONSIDER_TODAY),
+        basis=Basis(kind=BasisKind.PATTERN, rules=("R13",)),
+    )
+
+
+def last_phq9(assessment: Assessment) -> When | None:
+    """When a PHQ-9 with a total was last filled in."""
+    return next((f.when for f in assessment.chart.of(*NINE_ITEM_PHQ) if f.when and total_of(f) is not None), None)
+
+
+def moment_words(assessment: Assessment, when: When, say: Language) -> dict[str, str]:
+    """A date and how long ago it is, as places of a message."""
+    return {"date": say.dated(when), "ago": say.ago(assessment.chart.days_since(when))}
+
+
+def reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSettings) -> list[Line]:
+    """What a model estimated, what moved it, and the rest; figures only where the site turned them on."""
+    say = settings.say
+    shown = explanation.leading(MOST_REASONS)
+    named = say(
+        "**Above this site’s threshold:** estimate of {outcome}", outcome=say(OUTCOME_WORDS[score.outcome].estimated)
+    )
+    lines = [Line(text=named, role=LineRole.ESTIMATE)]
+    for reason in shown:
+        sources = tuple(code(fact.references[0]) for fact in reason.facts if fact.references and value_words(fact, say))
+        lines.append(Line(text=reason_line(reason, say), role=LineRole.REASON, sources=sources))
+    count, rest = explanation.remainder(shown)
+    others = say(
+        "{count} other inputs together, and what is not on file: {change}", count=count, change=change_words(rest, say)
+    )
+    lines.append(Line(text=others, role=LineRole.REASON))
+    if settings.show_probability:
+        of_hundred, low, high = (round(100 * p) for p in (score.probability, score.low, score.high))
+        share = say(
+            "Of 100 survey adults with similar records, about {count} (range {low} to {high}) reported this in the "
+            "past two weeks",
+            count=of_hundred,
+            low=low,
+            high=high,
+        )
+        lines.append(Line(text=share, role=LineRole.REASON))
+    return lines

@@ -1,0 +1,211 @@
+"""What is said at discharge: the findings with the steps after them, and what could not be read (decision 0013).
+
+The first notice comes while at least one step is not on file since the findings; it takes the topic and the urgency of
+the most urgent one. Rule R3 alone lowers a finding: when every step is on file, this service is silent; the others are
+not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+
+from explanations.judgement.assessment import Assessment
+from explanations.words.findings.anomalies import anomaly_words
+from explanations.words.findings.statements import Statement, statement
+from explanations.words.findings.steps import SHORT, step_lines
+from explanations.words.language import Language, code, later
+from explanations.words.lines import Line
+from explanations.words.notices.notice import (
+    IN_THE_CHART,
+    MOST_SUMMARY,
+    Basis,
+    BasisKind,
+    Notice,
+    NoticeSettings,
+    broken_line,
+    fit,
+    lines_of,
+    more_words,
+    rules_of,
+)
+from explanations.words.notices.notice_list import from_findings, ordered
+from explanations.words.notices.safety import anomaly_fact
+from explanations.words.tables import complete
+from fhir_adapters.facts import Anomaly, ForeignEntries, PatientRecord
+from fhir_adapters.instruments import Instrument
+from models.rules.discharge import CONTACT_DAYS, Step, StepKind
+from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
+
+MOST_ODD = 2
+MOST_ADVICE = 3
+
+
+def discharge_notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, ...]:
+    """The notices of an assessment made by `assess_discharge`; empty when there is nothing to say."""
+    said = []
+    topics = [Topic.COULD_NOT_ASSESS]
+    if any(step.done is None for step in assessment.steps):
+        safety = [finding for finding in assessment.findings if finding.topic in SAFETY_TOPICS]
+        said.append(_steps_notice(assessment, safety, settings))
+    else:
+        topics.append(Topic.DATA_ANOMALY)  # a line of the notice where there is one
+    for topic in topics:
+        findings = [finding for finding in assessment.findings if finding.topic is topic]
+        if findings:
+            notice = from_findings(assessment, topic, findings, settings)
+            said.append(_to_be_checked(notice, findings, settings) if topic is Topic.DATA_ANOMALY else notice)
+    return ordered(assessment, said, settings)
+
+
+def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
+    """Findings first, then each step, then what to consider. The first finding is the most urgent one."""
+    say = settings.say
+    first, statements = findings[0], [statement(finding, settings.zone, say) for finding in findings]
+    acute = first.topic is Topic.ACUTE_SAFETY
+    due = [step for step in assessment.steps if step.done is None]
+    return Notice(
+        topic=first.topic,
+        urgency=first.urgency,
+        summary=_summary(first, statements[0], due, len(findings), say),
+        heading=say(IN_THE_CHART),
+        chart=(
+            *lines_of(statements, say),
+            *step_lines(assessment.steps, settings.zone, say),
+            *_doubts(assessment, say),
+        ),
+        consider=_advice(findings, due, settings.contact if acute else None, acute=acute, say=say),
+        consider_heading=say("Consider before discharge"),
+        basis=Basis(kind=BasisKind.ACUTE_DISCHARGE if acute else BasisKind.DISCHARGE, rules=rules_of(findings)),
+        crisis=True,
+        steps=_for_buttons(assessment.chart, assessment.steps),
+    )
+
+
+def _for_buttons(chart: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps as the drafts see them: an appointment more than seven days ahead leaves the contact to be agreed."""
+    return tuple(
+        replace(step, done=None)
+        if step.kind is StepKind.APPOINTMENT
+        and step.done
+        and step.done.when
+        and (step.done.when.day - chart.today).days > CONTACT_DAYS
+        else step
+        for step in steps
+    )
+
+
+def _to_be_checked(notice: Notice, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
+    """A data anomaly in the words of this hook, at which no estimate is ever made."""
+    say = settings.say
+    said = statement(findings[0], settings.zone, say)
+    others = isinstance(findings[0].anomaly, ForeignEntries)
+    action = say("Check whose they are.") if others else say("Check the source.")
+    consider = say("Check whose they are") if others else say("Check the source")
+    facts = (anomaly_fact(findings[0], said, count, say) for count in (len(findings), 1))
+    return replace(notice, summary=fit(action, *facts), consider=(consider,))
+
+
+def _summary(finding: SafetyFinding, said: Statement, due: list[Step], count: int, say: Language) -> str:
+    """What was found and when, then which steps to check. What was found is cut rather than its date."""
+    date, more = say.dated(finding.when), more_words(count, say)
+    action = say("Before discharge, check: {steps}.", steps=", ".join(say(SHORT[step.kind]) for step in due))
+    text = later("{what}, {when}{more}.")
+    rest = len(say(text, what="", when=date, more=""))
+    if len(said.what) + rest + 1 + len(action) > MOST_SUMMARY:
+        action = say("Check the follow-up steps before discharge.")
+    room = MOST_SUMMARY - rest - 1 - len(action)
+    what = said.what if len(said.what) <= room else f"{said.what[: room - 1].rstrip(' ,;.:')}…"
+    return fit(
+        action,
+        say(text, what=what, when=said.when, more=more),
+        say(text, what=what, when=date, more=more),
+        say(text, what=what, when=date, more=""),
+    )
+
+
+def _doubts(assessment: Assessment, say: Language) -> list[Line]:
+    """What casts doubt on the notice: data that contradicts itself or is another's, visits that cannot be read."""
+    chart = assessment.chart
+    odd = [_odd_line(anomaly, say) for anomaly in chart.anomalies if anomaly.flaw.stops_model]
+    left = len(odd) - MOST_ODD
+    rest = [Line(text=say("and {count} more to check in the chart data", count=left))] if left > 0 else []
+    visits = [broken_line(entry, say) for entry in chart.unreadable if entry.kind == "Encounter"]
+    return [*odd[:MOST_ODD], *rest, *visits[:MOST_ODD]]
+
+
+def _odd_line(anomaly: Anomaly, say: Language) -> Line:
+    text = f"{anomaly_words(anomaly, say)} {say.references(anomaly.references)}".strip()
+    return Line(text=text, sources=tuple(code(reference) for reference in anomaly.references[:1]))
+
+
+def _advice(
+    findings: list[SafetyFinding], due: list[Step], contact: str | None, *, acute: bool, say: Language
+) -> tuple[str, ...]:
+    """Three things to consider, the most urgent first, worded by what was found and which steps are due.
+
+    An answer that cannot be read: look at the source (R4). A non-acute positive ASQ: the brief suicide safety
+    assessment comes before discharge (docs/clinical-sources.md S3); in an acute case the full evaluation is more.
+    """
+    kinds = {step.kind for step in due}
+    to_assess = StepKind.RISK_ASSESSMENT in kinds
+    screened = [f for f in findings if f.form and f.form.instrument is Instrument.ASQ]
+    positive = (Kind.ASQ, Kind.ALL_REFUSED)
+    asq = any(f.kind in positive and f.topic is Topic.POSITIVE_SAFETY_ANSWER for f in screened)
+    advice: list[Advice] = []
+    if acute:
+        advice.append(Advice.STAY)
+    if contact:
+        advice.append(Advice.CALL)
+    if any(f.kind is Kind.UNREADABLE_ANSWER for f in findings):
+        advice.append(Advice.LOOK)
+    if asq and not acute:
+        advice.append(Advice.BRIEF_ASSESSMENT if to_assess else Advice.BRIEF_IF_NOT_DONE)
+    elif not acute:
+        advice.append(Advice.ASSESS if to_assess else Advice.REVIEW_ASSESSMENT)
+    advice.append(Advice.MAKE_PLAN if StepKind.SAFETY_PLAN in kinds else Advice.REVIEW_PLAN)
+    advice.append(Advice.AGREE_CONTACT if StepKind.APPOINTMENT in kinds else Advice.CONFIRM_APPOINTMENT)
+    first, rest = advice[: MOST_ADVICE - 1], advice[MOST_ADVICE - 1 :]
+    lines = [say(ADVICE[one], contact=contact) for one in (*first, rest[0])]
+    return (*lines[:-1], "; ".join([lines[-1], *(say(JOINED[one]) for one in rest[1:])]))
+
+
+class Advice(StrEnum):
+    """What can be considered before discharge."""
+
+    STAY = "stay"
+    CALL = "call"
+    LOOK = "look"
+    BRIEF_ASSESSMENT = "brief-assessment"
+    BRIEF_IF_NOT_DONE = "brief-if-not-done"
+    ASSESS = "assess"
+    REVIEW_ASSESSMENT = "review-assessment"
+    MAKE_PLAN = "make-plan"
+    REVIEW_PLAN = "review-plan"
+    AGREE_CONTACT = "agree-contact"
+    CONFIRM_APPOINTMENT = "confirm-appointment"
+
+
+ADVICE = complete(
+    {
+        Advice.STAY: later("Stay with the patient; full safety evaluation before the patient leaves"),
+        Advice.CALL: later("{contact} (set by this site)"),
+        Advice.LOOK: later("Look at the source and ask directly"),
+        Advice.BRIEF_ASSESSMENT: later("Brief suicide safety assessment before discharge"),
+        Advice.BRIEF_IF_NOT_DONE: later("Brief suicide safety assessment before discharge, if not done"),
+        Advice.ASSESS: later("Clinical assessment with the patient; one instrument alone does not decide"),
+        Advice.REVIEW_ASSESSMENT: later("Go through the assessment on file with the patient"),
+        Advice.MAKE_PLAN: later("Make the safety plan together; talk about access to means"),
+        Advice.REVIEW_PLAN: later("Go through the safety plan on file; talk about access to means"),
+        Advice.AGREE_CONTACT: later("Agree a follow-up contact within 7 days, and who makes it"),
+        Advice.CONFIRM_APPOINTMENT: later("Make sure of the appointment on file, and of a contact within 7 days"),
+    },
+    Advice,
+)
+# The last ones where they are joined to the line before, by a semicolon.
+JOINED = {
+    Advice.MAKE_PLAN: later("make the safety plan together; talk about access to means"),
+    Advice.REVIEW_PLAN: later("go through the safety plan on file; talk about access to means"),
+    Advice.AGREE_CONTACT: later("agree a follow-up contact within 7 days, and who makes it"),
+    Advice.CONFIRM_APPOINTMENT: later("make sure of the appointment on file, and of a contact within 7 days"),
+}

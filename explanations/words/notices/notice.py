@@ -1,0 +1,225 @@
+"""What a notice holds, on what it rests, and how its lines and summary are put together.
+
+`notice_list` makes and orders the notices of an assessment; a card or a page shows them. Summaries stay under 140
+characters, the most a card may have: what was found comes first, then when, then what to do. Texts are Markdown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import StrEnum
+
+from explanations.words.findings.gaps import gap_words
+from explanations.words.findings.statements import Statement
+from explanations.words.language import ENGLISH, Language, code, language, later
+from explanations.words.lines import Line
+from explanations.words.tables import complete
+from fhir_adapters.facts import Unreadable
+from models.rules.discharge import Step
+from models.rules.findings import SafetyFinding, Topic, Urgency
+
+MOST_SUMMARY = 139
+# Findings come the most urgent first, so that these lines hold the gravest.
+MOST_LINES = 30
+MOST_COUNTED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSettings:
+    """What a site decides about its notices. `show_probability` is off unless a site turned it on."""
+
+    zone: tzinfo
+    country: str = "US"
+    contact: str | None = None
+    show_probability: bool = False
+    locale: str = ENGLISH
+
+    @property
+    def say(self) -> Language:
+        """The language of this site's clinicians."""
+        return language(self.locale)
+
+
+class BasisKind(StrEnum):
+    """On what a notice rests."""
+
+    ANSWERS = "answers"
+    ACUTE_ANSWERS = "acute-answers"
+    DISCHARGE = "discharge"
+    ACUTE_DISCHARGE = "acute-discharge"
+    CHART = "chart"
+    ANOMALY = "anomaly"
+    NOT_READ = "not-read"
+    PATTERN = "pattern"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """On what a notice rests: its rules, and the models that spoke (`depression 2.0.0`) with their inputs.
+
+    by_model: a model prompted it. model_below: a model prompted something that was merged into it.
+    """
+
+    kind: BasisKind
+    rules: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    known: int = 0
+    inputs: int = 0
+    model_below: bool = False
+
+    @property
+    def by_model(self) -> bool:
+        """Whether a model prompted the notice."""
+        return self.kind in (BasisKind.PATTERN, BasisKind.MODEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What one topic says, before a card or a page gives it links and buttons.
+
+    `steps`: at discharge, the steps that decide on its buttons. `offers`: whether it has any; no draft fits an EPDS.
+    """
+
+    topic: Topic
+    urgency: Urgency
+    summary: str
+    chart: tuple[Line, ...]
+    consider: tuple[str, ...]
+    basis: Basis
+    heading: str
+    consider_heading: str
+    crisis: bool = False
+    steps: tuple[Step, ...] = ()
+    offers: bool = True
+
+
+IN_THE_CHART, LAST_RESULTS = later("In the chart"), later("Last results")
+CONSIDER_TODAY, CONSIDER_NOW = later("Consider today"), later("Consider now")
+NO_MODEL = later("no model was used")
+MODEL_BELOW = later("a model prompted only what follows “Also”")
+BASES = complete(
+    {
+        # Translators: {model} is one of "no model was used" and "a model prompted only what follows “Also”".
+        BasisKind.ANSWERS: later("Restates answers in the chart (rule {rules}); {model}. Not a monitoring service."),
+        BasisKind.ACUTE_ANSWERS: later(
+            "Restates answers in the chart (rule {rules}); {model}. Nobody has been notified: this is not a monitoring "
+            "service."
+        ),
+        BasisKind.DISCHARGE: later(
+            "Restates answers in the chart (rule {rules}) and what is on file since; {model}. Care given elsewhere, "
+            "notes and documents are not read. Not a monitoring service."
+        ),
+        BasisKind.ACUTE_DISCHARGE: later(
+            "Restates answers in the chart (rule {rules}) and what is on file since; {model}. Care given elsewhere, "
+            "notes and documents are not read. Nobody has been notified: this is not a monitoring service."
+        ),
+        BasisKind.CHART: later("Restates the chart (rule {rules}); {model}."),
+        BasisKind.ANOMALY: later("Rule {rules}; {model}."),
+        BasisKind.NOT_READ: later("Rule {rules}; {model}. What could not be read is not counted as absent."),
+        BasisKind.PATTERN: later(
+            "A pattern in the record prompted this (rule {rules}; machine learning, not a diagnosis)."
+        ),
+        BasisKind.MODEL: later(
+            "Model {models}, learned from US survey adults: associations, not causes; {known} of {inputs} inputs "
+            "known. Not validated at this site."
+        ),
+    },
+    BasisKind,
+)
+
+
+def basis_words(basis: Basis, say: Language) -> str:
+    """One sentence or two on what a notice rests on."""
+    return say(
+        BASES[basis.kind],
+        rules=", ".join(basis.rules),
+        model=say(MODEL_BELOW if basis.model_below else NO_MODEL),
+        models=", ".join(basis.models),
+        known=basis.known,
+        inputs=basis.inputs,
+    )
+
+
+def source_label(basis: Basis, say: Language) -> str:
+    """What a card names as its source."""
+    return (
+        say("mental-health-cds: machine-learning model")
+        if basis.by_model
+        else say("mental-health-cds: documented answers")
+    )
+
+
+def contact_words(contact: str, say: Language) -> str:
+    """Whom this site wants called."""
+    return say("{contact} (set by this site)", contact=contact)
+
+
+def lines_of(statements: list[Statement], say: Language) -> tuple[Line, ...]:
+    """The lines of all findings, none said twice. What would make the notice too long to read is counted.
+
+    Lines belong to their finding ("Same form"), so only whole findings that read the same are said once; what came
+    later is said once at the end where it is the same for all.
+    """
+    different = list(dict.fromkeys(statements))
+    shared = different[0].later if len({s.later for s in different}) == 1 else ()
+    lines: list[Line] = []
+    for place, one in enumerate(different):
+        new = (*one.lines, *(() if shared else one.later))
+        if place and len(lines) + len(new) > MOST_LINES:
+            return (*lines, _counted(different[place:], say), *shared)
+        lines += new
+    return (*lines, *shared)
+
+
+def _counted(rest: list[Statement], say: Language) -> Line:
+    counts = Counter(one.what for one in rest).most_common()
+    named = [
+        say("{what} ({count})", what=what, count=count) if count > 1 else what for what, count in counts[:MOST_COUNTED]
+    ]
+    others = sum(count for _, count in counts[MOST_COUNTED:])
+    listed = "; ".join([*named, *([say("others ({count})", count=others)] if others else [])])
+    return Line(
+        text=say.many(
+            "and {count} more finding, not listed here: {listed}",
+            "and {count} more findings, not listed here: {listed}",
+            len(rest),
+            listed=listed,
+        )
+    )
+
+
+def fact_words(said: Statement, count: int, say: Language) -> str:
+    """A finding with its date, and how many others there are."""
+    # Translators: {what} is a finding, {when} its date, {more} empty or ", and 2 more".
+    return say("{what}, {when}{more}.", what=said.what, when=said.when, more=more_words(count, say))
+
+
+def broken_line(entry: Unreadable, say: Language) -> Line:
+    """One entry of the chart that could not be read, and why."""
+    text = say(
+        "{reference} could not be read: {reason}", reference=code(entry.reference), reason=gap_words(entry.reason, say)
+    )
+    return Line(text=text, sources=(code(entry.reference),))
+
+
+def rules_of(findings: Iterable[SafetyFinding]) -> tuple[str, ...]:
+    """The rules of findings, each once."""
+    return tuple(dict.fromkeys(f.rule for f in findings))
+
+
+def more_words(count: int, say: Language) -> str:
+    """How many findings there are beside the one that a summary names."""
+    return "" if count == 1 else say(", and {count} more", count=count - 1)
+
+
+def fit(action: str, *facts: str) -> str:
+    """The first of `facts` that leaves room for the action under 140 characters; else the last one, cut."""
+    room = MOST_SUMMARY - len(action) - 1
+    fact = next((fact for fact in facts if len(fact) <= room), facts[-1])
+    if len(fact) > room:
+        fact = fact[: room - 1].rstrip(" ,;.") + "…"
+    return f"{fact} {action}"

@@ -1,0 +1,132 @@
+"""An assessment to its notices: one a topic, safety first, in the order of rule R14, with the history.
+
+All of them: how many are shown at once is for the card or the page to say. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from explanations.judgement.assessment import Assessment
+from explanations.words.findings.coded_events import event_words
+from explanations.words.findings.statements import headline, statement
+from explanations.words.help_lines import crisis_text
+from explanations.words.language import Language, code
+from explanations.words.lines import Line, LineRole
+from explanations.words.notices.depression import measure_again
+from explanations.words.notices.notice import BasisKind, Notice, NoticeSettings
+from explanations.words.notices.prompt import prompt
+from explanations.words.notices.topics import SPEC_OF
+from fhir_adapters.instruments import Instrument
+from models.rules.findings import SAFETY_TOPICS, SafetyFinding, Topic
+
+MOST_HISTORY = 3
+
+
+def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, ...]:
+    """The notices of an assessment, most urgent first; empty when there is nothing to say."""
+    by_topic: dict[Topic, list[SafetyFinding]] = {}
+    for finding in assessment.findings:
+        by_topic.setdefault(finding.topic, []).append(finding)
+    said = [from_findings(assessment, topic, findings, settings) for topic, findings in by_topic.items()]
+    if assessment.measure_again and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
+        said.append(measure_again(assessment, settings))
+    if assessment.prompting():
+        said.append(prompt(assessment, settings))
+    return ordered(assessment, said, settings)
+
+
+def ordered(assessment: Assessment, said: Iterable[Notice], settings: NoticeSettings) -> tuple[Notice, ...]:
+    """Notices in the order of R14: by urgency, then by topic; the history on the first about the patient's state."""
+    placed = sorted(said, key=lambda notice: (-notice.urgency, list(Topic).index(notice.topic)))
+    return tuple(_with_history(assessment, placed, settings))
+
+
+def merged(said: tuple[Notice, ...], most: int, say: Language) -> list[Notice]:
+    """The first `most` notices and every safety notice; the summaries of the rest become lines of the last one kept."""
+    safety = [n for n in said if n.topic in SAFETY_TOPICS]
+    room = max(0, most - len(safety))
+    others = [n for n in said if n.topic not in SAFETY_TOPICS]
+    kept = [n for n in said if n in safety or n in others[:room]]
+    below = others[room:]
+    if not below:
+        return kept
+    last = kept[-1]
+    lines = [line for notice in below for line in (_also(notice, say), *_sourced(notice.chart, say))]
+    basis = replace(last.basis, model_below=any(notice.basis.by_model for notice in below))
+    return [*kept[:-1], replace(last, chart=(*last.chart, *lines), basis=basis)]
+
+
+def _also(notice: Notice, say: Language) -> Line:
+    if not notice.basis.rules:
+        return Line(text=say("Also: {summary}", summary=notice.summary))
+    rules = ", ".join(notice.basis.rules)
+    if notice.basis.kind in (BasisKind.ANOMALY, BasisKind.NOT_READ):
+        return Line(text=say("Also: {summary} (Rule {rules})", summary=notice.summary, rules=rules))
+    return Line(text=say("Also: {summary} (rule {rules})", summary=notice.summary, rules=rules))
+
+
+def _sourced(chart: Iterable[Line], say: Language) -> list[Line]:
+    """The first two lines with a source; of a table, the sources alone."""
+    lines = [line for line in chart if line.sources]
+    plain = [line for line in lines if line.role is not LineRole.ROW][:2]
+    if plain or not lines:
+        return plain
+    sources = tuple(source for line in lines for source in line.sources)[:2]
+    return [Line(text=say("Source: {sources}", sources=", ".join(sources)), sources=sources)]
+
+
+def crisis_line(assessment: Assessment, settings: NoticeSettings) -> str:
+    """The crisis lines of the site's country, as markdown; with that for the time around a birth beside an EPDS."""
+    perinatal = any(f.form and f.form.instrument is Instrument.EPDS for f in assessment.findings)
+    return crisis_text(settings.country, assessment.chart.today, settings.say, perinatal=perinatal)
+
+
+def history_apart(assessment: Assessment, said: Iterable[Notice], settings: NoticeSettings) -> tuple[Line, ...]:
+    """All of the history where no notice has a place for it: for a page, which shows it also without a notice."""
+    return () if _for_history(said) else _history(assessment, settings)
+
+
+def _with_history(assessment: Assessment, said: list[Notice], settings: NoticeSettings) -> list[Notice]:
+    """History (over 90 days, or coded as history) as lines of the first notice that is about the patient's state."""
+    listed = _history(assessment, settings)
+    left = len(listed) - MOST_HISTORY
+    rest = [Line(text=settings.say("and {count} more in the history", count=left), role=LineRole.HISTORY)]
+    shown = [*listed[:MOST_HISTORY], *(rest if left > 0 else [])]
+    place = _for_history(said)
+    if place is None or not shown:
+        return said
+    lines = (*place.chart, *shown)
+    return [replace(n, chart=lines) if n is place else n for n in said]
+
+
+def _for_history(said: Iterable[Notice]) -> Notice | None:
+    return next((n for n in said if SPEC_OF[n.topic].holds_history), None)
+
+
+def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[Line, ...]:
+    return tuple(dict.fromkeys(_history_line(finding, settings) for finding in assessment.history))
+
+
+def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> Line:
+    say = settings.say
+    what = event_words(finding.event.kind, say)[1] if finding.event else headline(finding, settings.zone, say)
+    text = say(
+        "History: {what}, {date}, {sources}",
+        what=what,
+        date=say.dated(finding.when),
+        sources=say.references(finding.references),
+    )
+    return Line(text=text, role=LineRole.HISTORY, sources=tuple(code(source) for source in finding.references[:1]))
+
+
+def from_findings(
+    assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: NoticeSettings
+) -> Notice:
+    """The notice of one topic from its findings, the most urgent first."""
+    spec, say = SPEC_OF[topic], settings.say
+    if spec.notice is None:
+        raise LookupError(f"expected a topic that findings have; found {topic}")
+    statements = [statement(finding, settings.zone, say) for finding in findings]
+    return spec.notice(assessment, findings, statements, settings, tuple(say(text) for text in spec.consider))

@@ -1,0 +1,69 @@
+"""The notice of a model: that asking is worth while, and why, with what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.rationale import Explanation
+from explanations.words.estimates.not_scored import MISSING, missing_lines
+from explanations.words.estimates.outcomes import OUTCOME_WORDS
+from explanations.words.language import Language, capitalised
+from explanations.words.lines import Line, LineRole
+from explanations.words.notices.depression import last_phq9, moment_words, reason_lines
+from explanations.words.notices.notice import (
+    CONSIDER_TODAY,
+    Basis,
+    BasisKind,
+    Notice,
+    NoticeSettings,
+    fit,
+)
+from models.inputs.outcomes import OUTCOME_SPECS
+from models.rules.findings import Topic, Urgency
+from models.scoring.risk import RiskScore
+
+
+def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
+    """The model's notice: that asking is worth while, and why, with what is not known."""
+    say = settings.say
+    scores = assessment.prompting()
+    explained = [next(e for e in assessment.explanations if e.outcome == s.outcome) for s in scores]
+    reasons = [reason_lines(s, e, settings) for s, e in zip(scores, explained, strict=True)]
+    pattern = say("Pattern in the record suggests asking about {outcomes} today", outcomes=_asked_about(scores, say))
+    last = last_phq9(assessment)
+    if last is None:
+        long = say("No PHQ-9 on file. {pattern}", pattern=pattern)
+    else:
+        long = say("Last PHQ-9 {date}, {ago}. {pattern}", pattern=pattern, **moment_words(assessment, last, say))
+    return Notice(
+        topic=Topic.SCREENING_PROMPT,
+        urgency=Urgency.NOTE,
+        summary=fit(say("(machine learning, not a diagnosis)."), long, pattern),
+        heading="",
+        chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, say)),
+        consider=(say("PHQ-2 or PHQ-9, item 9 asked directly"),),
+        consider_heading=say(CONSIDER_TODAY),
+        basis=Basis(
+            kind=BasisKind.MODEL,
+            models=tuple(f"{s.outcome} {s.model_version}" for s in scores),
+            known=explained[0].known,
+            inputs=explained[0].inputs,
+        ),
+        crisis=any(OUTCOME_SPECS[s.outcome].concerns_safety for s in scores),
+    )
+
+
+def _missing_lines(assessment: Assessment, explained: list[Explanation], say: Language) -> list[Line]:
+    """The inputs of the models that speak which have no usable value, by reason."""
+    inputs = {name for explanation in explained for reason in explanation.reasons for name in reason.missing}
+    missing = [(gap.name, say(MISSING[gap.reason])) for gap in assessment.missing if gap.name in inputs]
+    return [Line(text=capitalised(line), role=LineRole.REASON) for line in missing_lines(missing, say)]
+
+
+def _asked_about(scores: Iterable[RiskScore], say: Language) -> str:
+    """`depression and thoughts of self-harm`."""
+    words = [say(OUTCOME_WORDS[score.outcome].ask_about) for score in scores]
+    # Translators: two of what a clinician may ask about: "depression and thoughts of self-harm".
+    return reduce(lambda first, second: say("{first} and {second}", first=first, second=second), words)

@@ -1,0 +1,142 @@
+"""The notices of documented safety answers and coded events, and of data that contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from explanations.judgement.assessment import Assessment
+from explanations.words.findings.statements import Statement
+from explanations.words.language import Language, later
+from explanations.words.notices.notice import (
+    CONSIDER_NOW,
+    CONSIDER_TODAY,
+    IN_THE_CHART,
+    Basis,
+    BasisKind,
+    Notice,
+    NoticeSettings,
+    contact_words,
+    fact_words,
+    fit,
+    lines_of,
+    more_words,
+    rules_of,
+)
+from explanations.words.tables import complete
+from fhir_adapters.reading.questionnaires.totals import total_of
+from models.rules.findings import Kind, SafetyFinding, Topic
+from models.rules.supersession import LaterKind
+
+
+def safety_notice(
+    _assessment: Assessment,
+    findings: list[SafetyFinding],
+    statements: list[Statement],
+    settings: NoticeSettings,
+    consider: tuple[str, ...],
+) -> Notice:
+    """A safety topic: what was answered or coded, what came since, and what to consider."""
+    say, topic = settings.say, findings[0].topic
+    acute = topic is Topic.ACUTE_SAFETY
+    if topic is Topic.POSITIVE_SAFETY_ANSWER and any(f.kind is Kind.ASQ for f in findings):
+        first = say("Brief suicide safety assessment during this visit, before the patient leaves")
+        consider = (first, *consider[1:])
+    if acute and settings.contact:
+        consider = (*consider, contact_words(settings.contact, say))
+    return Notice(
+        topic=topic,
+        urgency=max(f.urgency for f in findings),
+        summary=SUMMARIES[topic](findings[0], statements[0], len(findings), say),
+        heading=say(IN_THE_CHART),
+        chart=lines_of(statements, say),
+        consider=consider,
+        consider_heading=say(CONSIDER_NOW if acute else CONSIDER_TODAY),
+        basis=Basis(kind=BasisKind.ACUTE_ANSWERS if acute else BasisKind.ANSWERS, rules=rules_of(findings)),
+        crisis=True,
+    )
+
+
+def _acute_summary(_finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
+    return fit(say("Safety evaluation before the patient leaves."), fact_words(said, count, say))
+
+
+def _positive_summary(finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
+    total = total_of(finding.form) if finding.kind is Kind.SELF_HARM_ITEM and finding.form else None
+    if finding.kind is Kind.UNREADABLE_ANSWER:
+        action = say("Look at the source and ask today.")
+    elif finding.kind is Kind.ASQ:  # asked and answered: the assessment follows (docs/clinical-sources.md S3)
+        action = say("Brief suicide safety assessment before the patient leaves.")
+    else:
+        action = say("Ask about thoughts of suicide today.")
+    if total is None:
+        return fit(action, fact_words(said, count, say))
+    more = more_words(count, say)
+    return fit(
+        action, say("{what}, {when} (total {total}){more}.", what=said.what, when=said.when, total=total, more=more)
+    )
+
+
+def _recent_summary(finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
+    recent = next((entry for entry in finding.later if entry.downgrades), None)
+    known = recent or next((entry for entry in finding.later if entry.what is not LaterKind.ITEM_9_ZERO), None)
+    named = {"what": said.what, "more": more_words(count, say)}
+    long, short = named | {"when": said.when}, named | {"when": say.dated(finding.when)}
+    if known is None:
+        since = later("{what}, {when}{more}; no later C-SSRS, ASQ or risk assessment in this chart.")
+        shorter = say("{what}, {when}{more}; no later screen here.", **short)
+        return fit(say("Consider reassessing today."), say(since, **long), say(since, **short), shorter)
+    action = say("Both shown; neither rules out risk.") if recent else say("Consider reassessing today.")
+    came = {"entry": say(SHORT_LATER[known.what]), "date": say.dated(known.when)}
+    text = later("{what}, {when}{more}; later {entry}, {date}.")
+    return fit(action, say(text, **long, **came), say(text, **short, **came))
+
+
+SHORT_LATER = complete(
+    {
+        LaterKind.CSSRS_NEGATIVE: later("C-SSRS answered no"),
+        LaterKind.CSSRS_POSITIVE: later("C-SSRS with positive answers"),
+        LaterKind.CSSRS_INCOMPLETE: later("C-SSRS, not complete"),
+        LaterKind.ASQ_NEGATIVE: later("ASQ answered no"),
+        LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
+        LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
+        LaterKind.RISK_ASSESSMENT: later("risk assessment"),
+        LaterKind.ITEM_9_ZERO: later("item 9 “not at all”"),
+    },
+    LaterKind,
+)
+SUMMARIES: dict[Topic, Callable[[SafetyFinding, Statement, int, Language], str]] = {
+    Topic.ACUTE_SAFETY: _acute_summary,
+    Topic.POSITIVE_SAFETY_ANSWER: _positive_summary,
+    Topic.RECENT_SAFETY: _recent_summary,
+}
+
+
+def anomaly_notice(
+    _assessment: Assessment,
+    findings: list[SafetyFinding],
+    statements: list[Statement],
+    settings: NoticeSettings,
+    consider: tuple[str, ...],
+) -> Notice:
+    """Data that contradicts itself, is off its scale or is not this patient's (R10, R11)."""
+    say = settings.say
+    return Notice(
+        topic=Topic.DATA_ANOMALY,
+        urgency=max(f.urgency for f in findings),
+        summary=fit(
+            say("Check the source; no estimate was made."), anomaly_fact(findings[0], statements[0], len(findings), say)
+        ),
+        heading=say(IN_THE_CHART),
+        chart=lines_of(statements, say),
+        consider=consider,
+        consider_heading=say(CONSIDER_TODAY),
+        basis=Basis(kind=BasisKind.ANOMALY, rules=rules_of(findings)),
+    )
+
+
+def anomaly_fact(finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
+    """What contradicts itself, and when; a date in the future is what the anomaly says already."""
+    named = {"what": said.what, "more": more_words(count, say)}
+    if finding.when and not finding.when.future:
+        return say("{what} ({when}){more}.", when=said.when, **named)
+    return say("{what}{more}.", **named)

@@ -1,0 +1,273 @@
+"""The card topics, one row each: what it is called, considered, linked to, answered with, and done about on a page.
+
+Complete at import: a topic without a row stops the start. Its order among others is that of `Topic`, its indicator that
+of the finding's urgency (rule R14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.proposals import DraftKind
+from explanations.words.findings.statements import Statement
+from explanations.words.language import later
+from explanations.words.notices.could_not_assess import could_not_assess
+from explanations.words.notices.depression import follow_up
+from explanations.words.notices.notice import Notice, NoticeSettings
+from explanations.words.notices.safety import anomaly_notice, safety_notice
+from models.rules.findings import SafetyFinding, Topic
+
+
+class Hl7Reason(StrEnum):
+    """HL7's non-adherence-reason-codes (CDS Hooks 3.0 ballot, trial use) that ours stand for."""
+
+    ACTION_COMPLETED = "action-completed"
+    NOT_APPLICABLE = "cds-not-applicable"
+    INAPPROPRIATE_RECIPIENT = "inappropriate-recipient"
+    SUBOPTIMAL_CONTEXT = "cds-suboptimal-context"
+    PATIENT_REFUSES = "patient-refuses"
+    NOT_TRUSTED = "recipient-does-not-trust"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideReason:
+    """Why a card is not acted on. The code is static: sites store it.
+
+    hl7: None where nothing is declined (who will ask, or is at it), or where the matter is our data's.
+    """
+
+    code: str
+    display: str
+    hl7: Hl7Reason | None
+
+
+class PageAction(StrEnum):
+    """What the app offers to do, as the address below that of the launch."""
+
+    WHOLE_FORM = "forms/phq-9"
+    SHORT_FORM = "forms/phq-2"
+    FOLLOW_UP = "tasks/new"
+    ASSESSMENT = "tasks/new?assessment=1"  # the same page with the order for an assessment chosen
+    READ_AGAIN = ""
+
+    @property
+    def page(self) -> str:
+        """The page without what is chosen on it."""
+        return self.value.partition("?")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafts:
+    """The drafts of a topic for adults and unknown ages, from 12 to 17 years, and under 12."""
+
+    adult: tuple[DraftKind, ...]
+    teen: tuple[DraftKind, ...]
+    child: tuple[DraftKind, ...]
+
+    def at(self, age_years: int | None) -> tuple[DraftKind, ...]:
+        """Those for a patient of this age."""
+        if age_years is None or age_years >= 18:
+            return self.adult
+        return self.teen if age_years >= 12 else self.child
+
+
+def _same(*kinds: DraftKind) -> Drafts:
+    return Drafts(adult=kinds, teen=kinds, child=kinds)
+
+
+PHQ9_TODAY = Drafts(adult=(DraftKind.PHQ9,), teen=(DraftKind.PHQ9M,), child=(DraftKind.PHQ9M,))
+
+
+# Of an assessment: findings of the topic, their statements, the settings, and what the row suggests to consider.
+Maker = Callable[[Assessment, list[SafetyFinding], list[Statement], NoticeSettings, tuple[str, ...]], Notice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """One topic.
+
+    notice: what it says of findings; None: a model prompts it. name: the display of its static code. word: how
+    pressing it is, in a word or two, on a page. consider: what is suggested; empty where that is worded by what was
+    found. guidelines: ids of guideline links. overrides: three to five. drafts: what its card offers. page_actions:
+    those of the app, the first one foremost. holds_history: whether older findings are told there.
+    """
+
+    topic: Topic
+    notice: Maker | None
+    name: str
+    word: str
+    consider: tuple[str, ...]
+    guidelines: tuple[str, ...]
+    overrides: tuple[OverrideReason, ...]
+    drafts: Drafts
+    page_actions: tuple[PageAction, ...]
+    holds_history: bool
+
+
+def _done(code: str, display: str) -> OverrideReason:
+    return OverrideReason(code=code, display=display, hl7=Hl7Reason.ACTION_COMPLETED)
+
+
+def _wrong(code: str, display: str) -> OverrideReason:
+    return OverrideReason(code=code, display=display, hl7=Hl7Reason.NOT_APPLICABLE)
+
+
+def _not_theirs(code: str, display: str) -> OverrideReason:
+    return OverrideReason(code=code, display=display, hl7=Hl7Reason.INAPPROPRIATE_RECIPIENT)
+
+
+def _not_now(display: str) -> OverrideReason:
+    return OverrideReason(code="not-now", display=display, hl7=Hl7Reason.SUBOPTIMAL_CONTEXT)
+
+
+def _refused(code: str, display: str) -> OverrideReason:
+    return OverrideReason(code=code, display=display, hl7=Hl7Reason.PATIENT_REFUSES)
+
+
+def _declines_nothing(code: str, display: str) -> OverrideReason:
+    return OverrideReason(code=code, display=display, hl7=None)
+
+
+TOPICS = (
+    TopicSpec(
+        topic=Topic.ACUTE_SAFETY,
+        notice=safety_notice,
+        name=later("Acute safety"),
+        word=later("Acute"),
+        consider=(
+            later("Stay with the patient; full safety evaluation today"),
+            later("Safety plan and access to means"),
+        ),
+        guidelines=("safe-t", "calm"),
+        overrides=(
+            _declines_nothing("under-way", later("Safety evaluation done or under way today")),
+            _wrong("with-crisis-team", later("Patient is already with the crisis team")),
+            _wrong("entered-in-error", later("Answer was recorded in error")),
+            _not_theirs("not-treating", later("Not the treating clinician; handed over")),
+        ),
+        drafts=_same(DraftKind.ASSESSMENT),
+        page_actions=(PageAction.ASSESSMENT,),
+        holds_history=True,
+    ),
+    TopicSpec(
+        topic=Topic.POSITIVE_SAFETY_ANSWER,
+        notice=safety_notice,
+        name=later("Positive safety answer"),
+        word=later("Ask"),
+        consider=(
+            later("Ask directly; a structured screener such as C-SSRS or ASQ can follow"),
+            later("If confirmed: safety plan, access to means, a date for follow-up"),
+        ),
+        guidelines=("safe-t", "calm"),
+        overrides=(
+            _done("assessed", later("Assessed; documented in my note")),
+            _declines_nothing("will-assess", later("Will ask during this visit")),
+            _wrong("entered-in-error", later("Answer was recorded in error")),
+            _not_now(later("Not appropriate at this visit")),
+        ),
+        drafts=Drafts(adult=(DraftKind.CSSRS,), teen=(DraftKind.CSSRS,), child=(DraftKind.ASSESSMENT,)),
+        page_actions=(PageAction.WHOLE_FORM, PageAction.FOLLOW_UP),
+        holds_history=True,
+    ),
+    TopicSpec(
+        topic=Topic.RECENT_SAFETY,
+        notice=safety_notice,
+        name=later("Recent safety event"),
+        word=later("Ask again"),
+        consider=(
+            later("Reassess; review or make the safety plan; talk about access to means"),
+            later("Agree the next contact before the visit ends"),
+        ),
+        guidelines=("safe-t", "calm"),
+        overrides=(
+            _done("assessed-elsewhere", later("Reassessed elsewhere; not in this chart")),
+            _declines_nothing("will-assess", later("Will ask during this visit")),
+            _wrong("wrong-event", later("Entry is wrong or not this patient")),
+            _not_now(later("Not appropriate at this visit")),
+        ),
+        drafts=_same(DraftKind.ASSESSMENT, DraftKind.CONTACT),
+        page_actions=(PageAction.ASSESSMENT, PageAction.WHOLE_FORM),
+        holds_history=True,
+    ),
+    TopicSpec(
+        topic=Topic.DATA_ANOMALY,
+        notice=anomaly_notice,
+        name=later("Data anomaly"),
+        word=later("Check data"),
+        consider=(later("Check the source; no estimate was made"),),
+        guidelines=(),
+        overrides=(
+            _done("corrected", later("Corrected at the source")),
+            _declines_nothing("known", later("Known; does not matter here")),
+            _not_theirs("not-mine", later("Not mine to correct")),
+        ),
+        drafts=_same(),
+        page_actions=(),
+        holds_history=False,
+    ),
+    TopicSpec(
+        topic=Topic.DEPRESSION_FOLLOW_UP,
+        notice=follow_up,
+        name=later("Depression follow-up"),
+        word=later("Follow up"),
+        consider=(),
+        guidelines=("uspstf-adult-2023",),
+        overrides=(
+            _done("reviewed", later("Followed up; documented in my note")),
+            _done("elsewhere", later("Followed up elsewhere")),
+            _refused("declines", later("Patient declines")),
+            _not_now(later("Not at this visit; ask again later")),
+        ),
+        drafts=PHQ9_TODAY,
+        page_actions=(PageAction.WHOLE_FORM, PageAction.FOLLOW_UP),
+        holds_history=True,
+    ),
+    TopicSpec(
+        topic=Topic.SCREENING_PROMPT,
+        notice=None,
+        name=later("Screening prompt"),
+        word=later("Prompt"),
+        consider=(),
+        guidelines=("uspstf-adult-2023",),
+        overrides=(
+            _done("screened", later("Screened already; not in this chart")),
+            _wrong("known-managed", later("Depression known and managed")),
+            _refused("declines", later("Patient declines")),
+            OverrideReason(
+                code="estimate-wrong",
+                display=later("The reasons do not fit this patient"),
+                hl7=Hl7Reason.NOT_TRUSTED,
+            ),
+            _not_now(later("Not at this visit; ask again later")),
+        ),
+        drafts=PHQ9_TODAY,
+        # Two questions first, where nothing but a pattern asks for them; they do not ask about self-harm.
+        page_actions=(PageAction.WHOLE_FORM, PageAction.SHORT_FORM),
+        holds_history=True,
+    ),
+    TopicSpec(
+        topic=Topic.COULD_NOT_ASSESS,
+        notice=could_not_assess,
+        name=later("Could not assess"),
+        word=later("Not assessed"),
+        consider=(later("Ask directly"), later("Look at the source in the chart")),
+        guidelines=(),
+        overrides=(
+            _done("asked", later("Asked; documented in my note")),
+            _refused("declined", later("Patient declined to answer")),
+            _not_now(later("Not at this visit")),
+        ),
+        drafts=Drafts(
+            adult=(DraftKind.PHQ9_COMPLETE,), teen=(DraftKind.PHQ9M_COMPLETE,), child=(DraftKind.ASSESSMENT,)
+        ),
+        page_actions=(PageAction.WHOLE_FORM, PageAction.READ_AGAIN),
+        holds_history=False,
+    ),
+)
+SPEC_OF = {spec.topic: spec for spec in TOPICS}
+if tuple(SPEC_OF) != tuple(Topic):
+    raise LookupError(f"expected one row a topic, in their order: {', '.join(Topic)}")
+HL7_REASONS = {reason.code: reason.hl7 for spec in TOPICS for reason in spec.overrides}

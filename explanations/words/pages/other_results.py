@@ -1,0 +1,96 @@
+"""Questionnaires on file beside the PHQ-9 and GAD-7: what was answered, read-only. Values and words; nothing is judged.
+
+Which answers are a finding is said by the rules; here stands what is on file, so that it can be looked up. The wording
+of questions is not reproduced, a coded overall result "low" is never printed, and nothing is said to rule out anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explanations.words.findings.answers import STATES, answer_words, question
+from explanations.words.help_lines import GuidelineLink, guideline
+from explanations.words.language import Language, code, later
+from fhir_adapters.facts import Administration, AnswerState, PatientRecord
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.questionnaires.totals import total_of
+
+# Those without a trend: the screens for suicide first, then questionnaires with a question on self-harm.
+SHOWN = sorted(
+    (i for i in Instrument if i.spec.bands is None),
+    key=lambda i: (i.spec.negative_items is None, i.spec.safety is None),
+)
+MOST_EACH = 3
+# A level of "low" is never printed.
+LEVELS = {"high": later("overall result coded high"), "moderate": later("overall result coded moderate")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherResult:
+    """One instrument. rows: markdown, latest first. more: how many older ones are not shown."""
+
+    title: str
+    rows: tuple[str, ...]
+    more: int
+    home: GuidelineLink | None
+
+
+def other_results(chart: PatientRecord, say: Language) -> tuple[OtherResult, ...]:
+    """What is on file of each instrument, those about suicide first."""
+    results = []
+    for instrument in SHOWN:
+        forms = chart.of(instrument)
+        if forms:
+            rows = tuple(_row(form, chart, say) for form in forms[:MOST_EACH])
+            home = guideline(instrument.spec.home) if instrument.spec.home else None
+            results.append(OtherResult(title=instrument.spec.title, rows=rows, more=len(forms[MOST_EACH:]), home=home))
+    return tuple(results)
+
+
+def _row(form: Administration, chart: PatientRecord, say: Language) -> str:
+    date = say.dated_ago(form.when, chart.days_since(form.when))
+    facts = [_yes_no(form, say) if form.instrument.spec.yes_no else _graded(form, say)]
+    if form.contradictory:
+        facts.append(say("the entry contradicts itself: look at the source"))
+    if form.provisional:
+        facts.append(say("provisional"))
+    result, source = "; ".join(facts), next(iter(form.references), form.total_reference or form.level_reference)
+    if not source:
+        return say("**{date}**: {result}", date=date, result=result)
+    return say("**{date}**: {result}, {source}", date=date, result=result, source=code(source))
+
+
+def _graded(form: Administration, say: Language) -> str:
+    total, safety = total_of(form), form.instrument.spec.safety
+    if total is not None:
+        result = say("total {total} of {top}", total=total, top=form.instrument.spec.top_total)
+    else:
+        count = len(form.instrument.spec.items)
+        result = say("{answered} of {count} answered, no total", answered=len(form.item_scores), count=count)
+    if safety is None:
+        return result
+    answer = form.safety_answer
+    said = answer_words(answer, form.instrument, say) if answer else say("not on file")
+    return say("{result}; item {item} {answer}", result=result, item=safety.item, answer=said)
+
+
+def _yes_no(form: Administration, say: Language) -> str:
+    named = [(question(answer.item, say, form.instrument), answer) for answer in form.answers]
+    facts = [say("{question}: {answer}", question=name, answer=say("yes")) for name, answer in named if answer.yes]
+    facts += [
+        say("{question}: {answer}", question=name, answer=say(STATES[answer.state]))
+        for name, answer in named
+        if answer.state is not AnswerState.ANSWERED
+    ]
+    if form.level in LEVELS:
+        facts.append(say(LEVELS[form.level]))
+    if facts:
+        return ", ".join(facts)
+    answered = sum(answer.yes is False for answer in form.answers)
+    if not answered:
+        return say("no answers on file")
+    return say.many(
+        "{count} question answered, none with yes; this does not rule out risk",
+        "{count} questions answered, none with yes; this does not rule out risk",
+        answered,
+    )

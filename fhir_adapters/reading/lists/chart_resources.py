@@ -1,0 +1,69 @@
+"""One patient's resources by type, and what was noticed while they were read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, tzinfo
+
+from fhir_adapters.codesets.questions import QuestionnaireMap
+from fhir_adapters.facts import Anomaly, Unreadable
+from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.reading.lists.conditions import EncounterDate
+from fhir_adapters.resources import r4
+
+# Types in which a documented safety answer can stand, and all types that facts are read from.
+SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
+READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
+# Types that are read at discharge alone.
+STEP_TYPES = ("CarePlan", "Appointment")
+# Facts that no rule, model or page uses: read by `mhcds assess` only (docs/operations.md).
+LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartResources:
+    """One patient's own resources by type, and how to read them.
+
+    `unreadable`, `odd` and `encounters` are filled while reading.
+    """
+
+    by_kind: dict[str, list[r4.Resource]]
+    zone: tzinfo
+    today: date
+    maps: tuple[QuestionnaireMap, ...]
+    left_out: bool
+    unreadable: list[Unreadable]
+    odd: list[Anomaly]
+    encounters: dict[str, EncounterDate]
+
+    def encounter(self, reference: r4.Reference | None) -> EncounterDate | None:
+        """The encounter that a reference points to, in whatever form; one that was not sent has no dates."""
+        text = reference.target if reference else ""
+        if not text:
+            return None
+        short = "/".join(text.split("/")[-2:]) if "://" in text else text
+        known = self.encounters.get(text) or self.encounters.get(short)
+        return known or EncounterDate(reference=short, when=None, until=None)
+
+    def reads(self, fact: str) -> bool:
+        """Whether the fact of that name is wanted."""
+        return self.left_out or fact not in LEFT_OUT
+
+    def of(self, *kinds: str) -> list[r4.Resource]:
+        """The resources of these types."""
+        return [resource for kind in kinds for resource in self.by_kind.get(kind, ())]
+
+    def cannot_read(self, resource: r4.Resource, cause: Cause) -> None:
+        """Keeps that `resource` could not be read."""
+        self.unreadable.append(unreadable(resource, Gap(cause=cause)))
+
+
+def unreadable(resource: r4.Resource, reason: Gap) -> Unreadable:
+    """That `resource` could not be read."""
+    may_hide = resource.kind in SAFETY_TYPES
+    return Unreadable(kind=resource.kind, reference=resource.reference, reason=reason, may_hide_answer=may_hide)
+
+
+def has_no_code(concept: r4.CodeableConcept | None) -> bool:
+    """Whether a concept names nothing, neither in code nor in words."""
+    return concept is None or not (concept.text or any(c.code or c.display for c in concept.coding))

@@ -1,0 +1,216 @@
+"""Conditions to yes/no facts and to coded safety events (rule R8).
+
+A confirmed condition counts for a feature whether active or resolved: the models learned from
+"ever told by a doctor". Safety codes keep their course, their date and their encounter; the
+display of the source is never carried over, because it can name a method.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, tzinfo
+
+from fhir_adapters.codesets.terminology import (
+    ICD10,
+    ICD10CM,
+    CodeRow,
+    canonical,
+    code_list,
+    guessed_system,
+    normal,
+)
+from fhir_adapters.facts import CodedEvent, Course, EventKind, Fact, Setting, When
+from fhir_adapters.reading.lists.list_facts import list_fact
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.dates import first_when, when
+
+IGNORED = {"refuted", "entered-in-error"}
+UNCONFIRMED = {"unconfirmed", "provisional", "differential"}
+OVER = {"inactive", "remission", "resolved"}
+
+DEPRESSION = ("depression.active", "depression.related", "depression.partial_remission")
+BIPOLAR = ("bipolar", "cyclothymia", "mania_secondary")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncounterDate:
+    """What a coded event needs of its encounter: reference, start, and end or None while it goes on."""
+
+    reference: str
+    when: When | None
+    until: When | None
+
+
+def event_kind(group: str) -> EventKind | None:
+    """The kind of event that a code group stands for, or None when the group is no safety group.
+
+    Undetermined intent is off: chart review found fewer than a quarter to be self-harm (docs/clinical-sources.md S5).
+    """
+    if group == "self_harm.undetermined":
+        return None
+    return KINDS.get(group.partition(".")[0])
+
+
+KINDS = {kind.value: kind for kind in EventKind}
+
+
+def status_codes(concept: r4.CodeableConcept | None) -> set[str]:
+    """The codes of a status or category."""
+    return {c.code for c in concept.coding if c.code} if concept else set()
+
+
+def is_counted(condition: r4.Condition) -> bool:
+    """Whether the entry says anything about the patient at all."""
+    return not status_codes(condition.verification_status) & IGNORED
+
+
+def is_confirmed(condition: r4.Condition) -> bool:
+    """Whether the entry is counted and neither provisional nor one of several considered."""
+    return is_counted(condition) and not status_codes(condition.verification_status) & UNCONFIRMED
+
+
+def onset_of(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
+    """The onset, else the date of recording."""
+    period = condition.onset_period
+    return first_when(zone, today, condition.onset_date_time, period.start if period else None, condition.recorded_date)
+
+
+def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow, EventKind]]:
+    """The safety code groups that a concept's codings fall under, the worst first."""
+    rows = [
+        (coding, row, kind)
+        for coding in (concept.coding if concept else ())
+        for row in code_list("conditions").rows(coding.system, coding.code)[:2]
+        if (kind := event_kind(row.group))
+    ]
+    return sorted(rows, key=lambda row: severity(row[1].group))
+
+
+def severity(group: str) -> int:
+    """0 for acute groups (rule R2), 1 for positive ones (R7), 2 for history."""
+    return 0 if group.startswith(ACUTE_GROUPS) else 2 if group.startswith("history") else 1
+
+
+ACUTE_GROUPS = ("self_harm", "self_injury", "suicide_attempt", "suicidal_behavior", "suicidal_plan", "suicidal_intent",
+                "suicide_death_event")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeContext:
+    """Where and when a concept was recorded; `over`: resolved or inactive."""
+
+    reference: str
+    when: When | None
+    setting: Setting
+    encounter: EncounterDate | None = None
+    over: bool = False
+    provisional: bool = False
+    onset: When | None = None
+    recorded: When | None = None
+
+
+def coded_event(concept: r4.CodeableConcept | None, context: CodeContext) -> CodedEvent | None:
+    """The coded safety event of a concept, or None.
+
+    The worst of its codings names it. A 7th character S or D of any ICD-10-CM coding speaks for the whole
+    concept: SNOMED CT beside it cannot say that the event is an old one.
+    """
+    rows = safety_rows(concept)
+    if not rows:
+        return None
+    coding, row, kind = rows[0]
+    sevenths = {_seventh(c.system, c.code or "") for c, _, _ in rows}
+    history = context.over or "S" in sevenths or severity(row.group) == 2
+    encounter = context.encounter
+    return CodedEvent(
+        group=row.group,
+        kind=kind,
+        code=coding.code or "",
+        system=canonical(coding.system) if coding.system else row.system,
+        when=context.when,
+        until=(encounter.until if encounter else None) or context.when,
+        course=Course.HISTORY if history else Course.ACTIVE,
+        setting=context.setting,
+        reference=context.reference,
+        encounter=encounter.reference if encounter else None,
+        subsequent="D" in sevenths and "A" not in sevenths,
+        provisional=context.provisional,
+        verified=row.verified == "yes",
+        onset=context.onset,
+        recorded=context.recorded,
+    )
+
+
+def condition_event(
+    condition: r4.Condition, reference: str, encounter: EncounterDate | None, zone: tzinfo, today: date
+) -> CodedEvent | None:
+    """The safety event that a Condition records. An encounter diagnosis takes its encounter's date (R8).
+
+    In a stay of several days, an event recorded after the day of admission takes the date of its record: the
+    date of admission would make an attempt on the ward an old one.
+    """
+    if not is_counted(condition):
+        return None
+    categories = {code for category in condition.category for code in status_codes(category)}
+    listed = "problem-list-item" in categories and "encounter-diagnosis" not in categories
+    of_encounter = not listed and ("encounter-diagnosis" in categories or encounter is not None)
+    moment, recorded = onset_of(condition, zone, today), when(condition.recorded_date, zone, today)
+    period = condition.onset_period
+    if of_encounter:
+        start = encounter.when if encounter else None
+        on_the_ward = start is not None and recorded is not None and recorded.day > start.day
+        ended = encounter.until.day if encounter and encounter.until else today
+        within = recorded is not None and recorded.day <= ended
+        moment = recorded if on_the_ward and within else start or recorded or moment
+    return coded_event(
+        condition.code,
+        CodeContext(
+            reference=reference,
+            when=moment,
+            setting=Setting.ENCOUNTER_DIAGNOSIS if of_encounter else Setting.PROBLEM_LIST,
+            encounter=encounter,
+            over=bool(status_codes(condition.clinical_status) & OVER),
+            provisional=bool(status_codes(condition.verification_status) & UNCONFIRMED),
+            onset=first_when(zone, today, condition.onset_date_time, period.start if period else None),
+            recorded=recorded,
+        ),
+    )
+
+
+NAMES_SELF_HARM = re.compile(r"suicid|self[- ]?(?:harm|injur|inflict)", re.IGNORECASE)
+NAMES_NONE = re.compile(r"family history|\bno\b|denie|without|prevention|risk assessment|survivor", re.IGNORECASE)
+
+
+def words_name_self_harm(concept: r4.CodeableConcept | None) -> bool:
+    """Whether a concept that has none of our codes names suicide or self-harm in words."""
+    texts = [concept.text, *(c.display for c in concept.coding)] if concept else []
+    return any(t and NAMES_SELF_HARM.search(t) and not NAMES_NONE.search(t) for t in texts)
+
+
+def _seventh(system: str | None, code: str) -> str | None:
+    known = canonical(system) if system else guessed_system(code)
+    plain = normal(known, code)
+    return plain[6] if known in (ICD10CM, ICD10) and len(plain) == 7 else None
+
+
+def disorder_groups(concept: r4.CodeableConcept | None) -> set[str]:
+    """All code groups of a concept, for the depressive and bipolar disorders of R13."""
+    return {
+        row.group for c in (concept.coding if concept else ()) for row in code_list("conditions").rows(c.system, c.code)
+    }
+
+
+def is_depressive(groups: set[str]) -> bool:
+    """Whether one of the groups is a depressive disorder, partial remission included."""
+    return any(group.startswith(DEPRESSION) for group in groups)
+
+
+def is_bipolar(groups: set[str]) -> bool:
+    """Whether one of the groups is bipolar disorder, cyclothymia or mania."""
+    return any(group.startswith(BIPOLAR) for group in groups)
+
+
+def condition_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
+    """True with its sources; False with none when nothing of the kind is listed."""
+    return list_fact(name, bool(sources), sources)

@@ -1,0 +1,184 @@
+"""Medication requests and statements to medicines: their ingredients, and the classes that the models know.
+
+EHRs send products, ingredients or text alone. A class is found by RxNorm ingredient code, by ATC code, and by
+an ingredient's or a brand's name as whole words in the display or text. Methadone and
+buprenorphine belong to no class (42 CFR Part 2). What a medicine is for is not inferred.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import cast
+
+import msgspec
+
+from fhir_adapters.codesets.boxed_warnings import LabelWarning, warning_of
+from fhir_adapters.codesets.names import NameEntry, name_index, names_in
+from fhir_adapters.codesets.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
+from fhir_adapters.errors import NotFhir
+from fhir_adapters.facts import Fact, MedicineUse, When
+from fhir_adapters.reading.lists.list_facts import list_fact
+from fhir_adapters.resources import r4
+
+# Text of the chart is shown to this length.
+MOST_NAME, MOST_DOSE = 120, 80
+UNNAMED = "name not sent"
+
+INTENTS = {"order", "plan", "original-order", "reflex-order", "filler-order", "instance-order", None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medicine:
+    """One active medicine: what it is called, which classes it belongs to, since when, and its source.
+
+    `name` is what it is counted by, `shown` what it is called in the chart.
+    """
+
+    name: str
+    classes: frozenset[str]
+    when: When | None
+    reference: str
+    shown: str = ""
+    ingredients: tuple[str, ...] = ()
+    dose: str | None = None
+    warning: LabelWarning | None = None
+
+    def use(self) -> MedicineUse:
+        """The medicine as it stands in the record."""
+        return MedicineUse(
+            name=self.shown or UNNAMED,
+            classes=self.classes,
+            ingredients=self.ingredients,
+            when=self.when,
+            reference=self.reference,
+            dose_text=self.dose,
+            warning=self.warning.kind if self.warning else None,
+            warning_verified=self.warning.verified if self.warning else None,
+        )
+
+
+def is_active(use: r4.MedicationUse, kind: str) -> bool:
+    """Whether the patient is meant to be taking it now."""
+    if use.do_not_perform or use.status != "active":
+        return False
+    return kind == "MedicationStatement" or use.intent in INTENTS
+
+
+def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) -> r4.CodeableConcept | None:
+    """What the medicine is: coded in place, contained, or a Medication resource that was sent along."""
+    if use.medication_codeable_concept:
+        return use.medication_codeable_concept
+    reference = use.medication_reference or r4.Reference()
+    target = reference.target
+    if target.startswith("#"):
+        contained = _contained(use)
+        medication = next(
+            (c.content for c in contained if c.kind == "Medication" and c.content and c.content.id == target[1:]), None
+        )
+    else:
+        medication = medications.get(target) or medications.get("/".join(target.split("/")[-2:]))
+    if medication and medication.code:
+        return cast("r4.CodeableConcept", medication.code)
+    return r4.CodeableConcept(text=reference.display) if reference.display else None
+
+
+def _contained(use: r4.MedicationUse) -> list[r4.Resource]:
+    contained = []
+    for raw in use.contained:
+        with suppress(NotFhir):
+            contained.append(r4.read(raw))
+    return contained
+
+
+@cache
+def _by_first_word() -> dict[str, list[NameEntry]]:
+    classes: dict[str, list[str]] = {}
+    for row in table("drug_classes"):
+        classes.setdefault(row["ingredient"], []).append(row["class"])
+    brands = [(row["brand"], row["ingredient"]) for row in table("brand_names")]
+    texts = [*((ingredient, ingredient) for ingredient in classes), *brands]
+    return name_index((text, name, ingredient) for text, ingredient in texts for name in classes[ingredient])
+
+
+@lru_cache(maxsize=1024)
+def classes_of_atc(code: str) -> frozenset[str]:
+    """The classes of an ATC code, of a substance or of a group."""
+    plain = code.strip().upper()
+    return frozenset(row["class"] for row in table("atc_classes") if plain.startswith(row["atc"]))
+
+
+def classes_in(text: str) -> frozenset[str]:
+    """The classes of every listed ingredient that stands in `text` as whole words, for the route that it names."""
+    return frozenset(entry.name for entry in names_in(text, _by_first_word()))
+
+
+def medicine(
+    concept: r4.CodeableConcept | None, when: When | None, reference: str, dose: str | None = None
+) -> Medicine | None:
+    """The medicine that a concept names, or None when it names nothing."""
+    if concept is None or not (concept.text or concept.coding):
+        return None
+    classes: set[str] = set()
+    names = [concept.text or ""]
+    for coding in concept.coding:
+        names.append(coding.display or "")
+        if canonical(coding.system or "") == RXNORM:
+            names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
+        elif canonical(coding.system or "") == ATC:
+            classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
+    found = [entry for name in names for entry in names_in(name, _by_first_word())]
+    classes |= {entry.name for entry in found}
+    plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
+    return Medicine(
+        name=_key(plain or ""),
+        classes=frozenset(classes),
+        when=when,
+        reference=reference,
+        shown=as_line(plain or "", MOST_NAME),
+        ingredients=tuple(dict.fromkeys(entry.ingredient for entry in found)),
+        dose=dose,
+        warning=warning_of(names, frozenset(classes)),
+    )
+
+
+def dose_text(use: r4.MedicationUse) -> str | None:
+    """The dosage in the chart's own words, or None. A dosage that cannot be read never spoils its medicine."""
+    for raw in (use.dosage_instruction, use.dosage):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            texts = [one.text for one in msgspec.json.decode(raw, type=list[r4.Dosage]) if one.text] if raw else []
+            if texts:
+                return as_line("; ".join(texts), MOST_DOSE) or None
+    return None
+
+
+def as_line(text: str, most: int) -> str:
+    """Text of the chart as one line of at most `most` signs, without signs that cannot be seen."""
+    seen = "".join(c if c.isprintable() else " " for c in text[: most * 4])
+    line = " ".join(seen.split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def _key(name: str) -> str:
+    """A name by which two requests for the same ingredients count once: without strength and form."""
+    lower = re.sub(r"^\d+ hr ", "", name.lower().strip())
+    return re.split(r"\s\d", lower, maxsplit=1)[0].strip()
+
+
+def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> list[Fact]:
+    """`n_rx` (distinct medicines) and one yes/no fact a class in `names`."""
+    taken = list(medicines)
+    facts = [list_fact("n_rx", len({m.name for m in taken}), ((m.when, m.reference) for m in taken))]
+    for name in names:
+        of_class = [(m.when, m.reference) for m in taken if name in m.classes]
+        facts.append(list_fact(name, bool(of_class), of_class))
+    return facts
+
+
+@cache
+def class_names() -> tuple[str, ...]:
+    """Every drug class of the feature map that has ingredients listed."""
+    return tuple(dict.fromkeys(row["class"] for row in table("drug_classes")))

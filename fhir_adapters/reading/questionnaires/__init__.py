@@ -1,0 +1,1 @@
+"""Screening answers, from Observations and QuestionnaireResponses to forms filled in once."""

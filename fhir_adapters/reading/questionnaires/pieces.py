@@ -1,0 +1,84 @@
+"""One value of a screening form, before the form is put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fhir_adapters.codesets.questions import Target
+from fhir_adapters.facts import AnswerState, ItemAnswer, When
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.questionnaires.answers import graded, most_severe, overall_level, total_in, yes_or_no
+from fhir_adapters.reading.questionnaires.values import is_empty
+from fhir_adapters.resources import r4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One value of a form, before the form is put together."""
+
+    instrument: Instrument
+    item: str
+    answer: ItemAnswer | None
+    number: int | None
+    level: str | None
+    when: When | None
+    encounter: str | None
+    provisional: bool
+    reference: str
+    form: str | None
+
+
+def pieces_of(
+    target: Target,
+    value: r4.Value,
+    *,
+    when: When | None,
+    encounter: str | None,
+    provisional: bool,
+    reference: str,
+    form: str | None,
+) -> list[Piece]:
+    """The piece that one coded value is; empty for a panel without a value of its own."""
+    answer, number, level = None, None, None
+    if target.item == "panel":
+        if is_empty(value):
+            return []
+        target = replace(target, item="total")
+    if target.item == "total":
+        if is_empty(value):
+            return []
+        total = total_in(value)
+        # A total that cannot be read is kept as -1: out of range, hence an anomaly, never nothing.
+        number = int(total) if total is not None and total == int(total) else -1
+    elif target.item == "level":
+        level = overall_level(value)
+        if level is None:
+            if is_empty(value):
+                return []
+            answer = ItemAnswer(item="level", state=AnswerState.UNREADABLE, reference=reference)
+    elif target.item == "most-severe":
+        answer = most_severe(value, reference)
+        target = replace(target, item=answer.item)
+    elif target.instrument.spec.yes_no or target.item in _further(target.instrument):
+        answer = yes_or_no(target.item, value, reference)
+    else:
+        answer = graded(target.item, value, target.instrument, reference)
+    return [
+        Piece(
+            instrument=target.instrument,
+            item=target.item,
+            answer=answer,
+            number=number,
+            level=level,
+            when=when,
+            encounter=encounter,
+            provisional=provisional,
+            reference=reference,
+            form=form,
+        )
+    ]
+
+
+def _further(instrument: Instrument) -> tuple[str, ...]:
+    safety = instrument.spec.safety
+    return safety.further if safety else ()

@@ -1,0 +1,118 @@
+"""Screening answers put together to forms.
+
+One `Administration` is one form filled in once, whatever shape it came in: item Observations, a panel with members or
+components, a total alone, or a QuestionnaireResponse. Nothing is imputed, no total is pro-rated, and forms are
+never mixed to a total that nobody had. What an answer means is for `models.rules.safety_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from fhir_adapters.facts import Administration, AnswerState, ItemAnswer
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.questionnaires.form_merging import FIRST, ONE_HOUR, merged, moment
+from fhir_adapters.reading.questionnaires.pieces import Piece
+from fhir_adapters.reading.questionnaires.totals import total_fits
+
+
+def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
+    """Pieces put together to forms: by the form they name, else by instrument, encounter and hour.
+
+    Loose pieces of one hour (of one day, where no time was recorded) are one form, also when they disagree: the worst
+    answers stand, and the form is marked contradictory. Forms of one day that agree are one, unless they were filled in
+    at different hours or in different encounters. The order of the pieces does not matter.
+    """
+    ordered = sorted(pieces, key=_order)
+    teens = {p.form or _time(p) for p in ordered if p.instrument is Instrument.PHQ9M}
+    groups: dict[tuple[object, ...], list[Piece]] = {}
+    begun: dict[tuple[Instrument, str | None], datetime] = {}
+    for piece in ordered:
+        teen = piece.instrument is Instrument.PHQ9 and (piece.form or _time(piece)) in teens
+        instrument = Instrument.PHQ9M if teen else piece.instrument
+        moment: object = piece.form or _time(piece)
+        if not piece.form and piece.when and piece.when.instant:
+            start = begun.get((instrument, piece.encounter))
+            if start is None or piece.when.instant - start > ONE_HOUR:
+                start = begun[instrument, piece.encounter] = piece.when.instant
+            moment = start
+        groups.setdefault((instrument, moment, None if piece.form else piece.encounter), []).append(piece)
+    forms = merged([_form(key[0], group) for key, group in groups.items() if isinstance(key[0], Instrument)])
+    return tuple(_checked(form) for form in merged([_settled(form) for form in forms]))
+
+
+def _order(piece: Piece) -> tuple[str, datetime, str, str, str]:
+    instant = piece.when.instant if piece.when and piece.when.instant else FIRST
+    return piece.instrument.value, instant, _time(piece), piece.item, piece.reference
+
+
+def _time(piece: Piece) -> str:
+    return piece.when.text if piece.when else "undated"
+
+
+def _settled(form: Administration) -> Administration:
+    """Items 1 and 2 of a PHQ-9 alone, without a total, are a PHQ-2."""
+    items = {a.item for a in form.answers}
+    if form.instrument is Instrument.PHQ9 and items and items <= {"1", "2"} and form.total is None:
+        return replace(form, instrument=Instrument.PHQ2)
+    return form
+
+
+def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
+    answers: dict[str, ItemAnswer] = {}
+    conflict = len({p.number for p in pieces if p.number is not None}) > 1
+    for piece in pieces:
+        known = answers.get(piece.item)
+        if piece.answer is None:
+            continue
+        conflict = conflict or (known is not None and _disagree(piece.answer, known))
+        if known is None or _worse(piece.answer, known):
+            answers[piece.item] = piece.answer
+    total = max((p for p in pieces if p.number is not None), key=lambda p: p.number or 0, default=None)
+    level = max((p for p in pieces if p.level), key=lambda p: GRAVITY.index(p.level or "low"), default=None)
+    dated = [p.when for p in pieces if p.when]
+    return Administration(
+        instrument=instrument,
+        when=max(dated, key=moment, default=None),
+        answers=tuple(answers.values()),
+        total=total.number if total else None,
+        total_reference=total.reference if total else None,
+        level=level.level if level else None,
+        level_reference=level.reference if level else None,
+        encounter=next((p.encounter for p in pieces if p.encounter), None),
+        provisional=any(p.provisional for p in pieces),
+        contradictory=conflict,
+        references=tuple(dict.fromkeys(p.reference for p in pieces)),
+    )
+
+
+def _disagree(one: ItemAnswer, other: ItemAnswer) -> bool:
+    """Whether two answers to one question say different things; a yes and a score above 0 do not."""
+    if one.score is not None and other.score is not None:
+        return one.score != other.score
+    return bool(one.score or one.yes) != bool(other.score or other.yes)
+
+
+GRAVITY = ("low", "moderate", "high")
+
+
+def _worse(one: ItemAnswer, other: ItemAnswer) -> bool:
+    """Whether `one` is the more serious of two answers to the same question."""
+
+    def rank(answer: ItemAnswer) -> tuple[int, int]:
+        order = (AnswerState.BLANK, AnswerState.ANSWERED, AnswerState.DECLINED, AnswerState.UNREADABLE)
+        said = answer.score if answer.score is not None else int(bool(answer.yes))
+        return (10 if said else order.index(answer.state), said)
+
+    return rank(one) > rank(other)
+
+
+def _checked(form: Administration) -> Administration:
+    """The form with its total checked against its items."""
+    if form.instrument.spec.yes_no:
+        return replace(form, contradictory=False)
+    off_scale = any(a.out_of_range for a in form.answers)
+    wrong = form.total is not None and not (0 <= form.total <= form.instrument.spec.top_total and total_fits(form))
+    return replace(form, contradictory=form.contradictory or off_scale or wrong)
