@@ -1,32 +1,32 @@
-"""What can go wrong at FHIR's door.
+"""The errors of this package.
 
 FhirError
-├── NotFhir            the JSON is not a FHIR resource that we can take
-├── NoPatient          there is no patient, or more than one, to whom the data could belong
-├── WrongPatient       the Patient sent is not the patient asked about
-├── NotValid           what we are about to write is not valid R4; nothing was sent
-├── WriteFailed        a FHIR server did not take what was to be written
-│   ├── WriteRefused       401 or 403: the token does not allow it
-│   ├── WriteInvalid       400, 422 and other 4xx: the server does not take such a resource
-│   ├── WriteConflict      409 or 412: it was changed meanwhile, or several match
-│   ├── WriteElsewhere     the server pointed elsewhere; redirects are not followed
-│   └── WriteUnknown       no answer, or none that can be read: it may or may not be in the chart
-└── FetchFailed        a FHIR server did not give what was asked for
-    ├── NotAllowed         the server is not one that may be read
-    ├── Refused            403: the token does not open it
-    │   └── NotAuthorized      401: the server does not take the token
+├── NotFhir            the JSON is not a usable FHIR resource
+├── NoPatient          no patient, or more than one, to whom the data could belong
+├── WrongPatient       the Patient sent is not the patient requested
+├── NotValid           a resource to be written is not valid R4; nothing was sent
+├── WriteFailed        a FHIR server did not accept a write
+│   ├── WriteRefused       401 or 403: the token does not permit it
+│   ├── WriteInvalid       400, 422 and other 4xx: the server does not accept such a resource
+│   ├── WriteConflict      409 or 412: changed in the meantime, or several match
+│   ├── WriteElsewhere     a redirect, which is not followed
+│   └── WriteUnknown       no readable answer: it may or may not be in the chart
+└── FetchFailed        a read from a FHIR server failed
+    ├── NotAllowed         the server is not on the allow-list
+    ├── Refused            403: the token does not permit it
+    │   └── NotAuthorized      401: the server rejects the token
     ├── NotFound           404 or 410
-    ├── NotSupported       other 4xx, or 501: it does not answer such a query
+    ├── NotSupported       other 4xx, or 501: the server does not support the query
     ├── Redirected         3xx: redirects are not followed
-    ├── Busy               429, also after waiting
-    ├── GatewayFailed      502, 503 or 504, also when asked again
-    ├── ServerFailed       500 and others above
-    ├── Unreachable        no connection, or one that was dropped twice
+    ├── Busy               429, even after waiting
+    ├── GatewayFailed      502, 503 or 504, even on retry
+    ├── ServerFailed       other 5xx
+    ├── Unreachable        no connection, or one dropped twice
     │   └── NotReached         no connection at all: nothing was sent
-    ├── TooLate            the time for this call is over
-    ├── TooMuch            more bytes or pages than are read
+    ├── TooLate            the deadline of this call has passed
+    ├── TooMuch            more bytes or pages than the limit
     ├── NextElsewhere      the next page lies outside the server's base
-    └── NotUsable          no FHIR JSON, or of a FHIR version that is not read
+    └── NotUsable          not FHIR JSON, or an unsupported FHIR version
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from fhir_adapters.gaps import Gap
 class FhirError(Exception):
     """Base of this package. The message says what was expected, what was found and what to do; no patient data.
 
-    `gap`: why, as a value, where the message leaves that open.
+    `gap`: the reason as a value, where the message does not give it.
     """
 
     def __init__(self, message: str, gap: Gap | None = None) -> None:
@@ -51,7 +51,7 @@ class FhirError(Exception):
 
 
 class NotFhir(FhirError):
-    """The JSON is not a FHIR resource that we can take."""
+    """The JSON is not a usable FHIR resource."""
 
 
 class NoPatient(FhirError):
@@ -59,41 +59,41 @@ class NoPatient(FhirError):
 
 
 class WrongPatient(FhirError):
-    """The Patient sent is not the patient asked about."""
+    """The Patient sent is not the patient requested."""
 
 
 class NotValid(FhirError):
-    """What we are about to write is not valid R4; nothing was sent. Names elements and faults, no values."""
+    """A resource to be written is not valid R4; nothing was sent. Names elements and faults, no values."""
 
 
 class WriteFailed(FhirError):
-    """A FHIR server did not take what was to be written; unless it is WriteUnknown, it is not in the chart."""
+    """A FHIR server did not accept a write. Except for WriteUnknown, nothing was written."""
 
 
 class WriteRefused(WriteFailed):
-    """The token does not allow it."""
+    """The token does not permit the write."""
 
 
 class WriteInvalid(WriteFailed):
-    """The server does not take such a resource."""
+    """The server does not accept such a resource."""
 
 
 class WriteConflict(WriteFailed):
-    """It was changed meanwhile, or several resources match."""
+    """The resource was changed in the meantime, or several match."""
 
 
 class WriteElsewhere(WriteFailed):
-    """The server points elsewhere; redirects are not followed."""
+    """The server redirects; redirects are not followed."""
 
 
 class WriteUnknown(WriteFailed):
-    """No answer, or none that can be read: it may or may not be in the chart. Look before writing again."""
+    """No readable answer: it may or may not be in the chart. Search before writing again."""
 
 
 class FetchFailed(FhirError):
-    """A FHIR server did not give what was asked for, or not all of it.
+    """A read from a FHIR server failed, or was incomplete.
 
-    `pages`: the pages of a search that were read before one failed, each an `r4.Resource`.
+    `pages`: the pages of a search read before the failure, each an `r4.Resource`.
     """
 
     pages: tuple[Any, ...] = ()  # Any: `r4` imports this module
@@ -104,15 +104,15 @@ class FetchFailed(FhirError):
 
 
 class NotAllowed(FetchFailed):
-    """The server is not one that may be read."""
+    """The server is not on the allow-list."""
 
 
 class Refused(FetchFailed):
-    """The token does not open it."""
+    """The token does not permit the read."""
 
 
 class NotAuthorized(Refused):
-    """The server does not take the token, which may have expired (401)."""
+    """The server rejects the token, which may have expired (401)."""
 
 
 class NotFound(FetchFailed):
@@ -120,17 +120,17 @@ class NotFound(FetchFailed):
 
 
 class NotSupported(FetchFailed):
-    """The server does not answer a query of this form."""
+    """The server does not support this form of query."""
 
 
 class Redirected(FetchFailed):
-    """The server points elsewhere; redirects are not followed."""
+    """The server redirects; redirects are not followed."""
 
 
 class Passing(FetchFailed):
-    """A failure that may be over in a moment: worth asking once more.
+    """A transient failure, worth one retry.
 
-    `wait_s`: how long the server asks to wait, in seconds; None when it does not say.
+    `wait_s`: seconds the server asks to wait; None when it does not say.
     """
 
     def __init__(self, gap: Gap, wait_s: float | None = None) -> None:
@@ -139,11 +139,11 @@ class Passing(FetchFailed):
 
 
 class Busy(Passing):
-    """The server has too many requests."""
+    """The server has received too many requests."""
 
 
 class GatewayFailed(Passing):
-    """The server, or a gateway before it, is not up to it at the moment."""
+    """The server, or a gateway in front of it, is temporarily unavailable."""
 
 
 class ServerFailed(FetchFailed):
@@ -151,7 +151,7 @@ class ServerFailed(FetchFailed):
 
 
 class Unreachable(Passing):
-    """No connection, or one that was dropped."""
+    """No connection, or a dropped one."""
 
 
 class NotReached(Unreachable):
@@ -159,11 +159,11 @@ class NotReached(Unreachable):
 
 
 class TooLate(FetchFailed):
-    """The time for this call is over."""
+    """The deadline of this call has passed."""
 
 
 class TooMuch(FetchFailed):
-    """More bytes or pages than are read."""
+    """More bytes or pages than the limit."""
 
 
 class NextElsewhere(FetchFailed):
@@ -171,4 +171,4 @@ class NextElsewhere(FetchFailed):
 
 
 class NotUsable(FetchFailed):
-    """An answer that is no FHIR JSON, or of a FHIR version that is not read."""
+    """The answer is not FHIR JSON, or is in an unsupported FHIR version."""

@@ -1,9 +1,7 @@
 """The patient record: typed facts, each with its value, unit, date and source.
 
-Everything that later steps know about a patient is here. Values are immutable and
-hold no FHIR. Absence is None or an empty tuple; what was asked for and could not be
-read is kept apart (`Unreadable`, `Unknown`) from what was looked for and not found.
-This module judges nothing.
+Everything later steps know about a patient is here. Values are immutable and hold no FHIR. Absence is None or an
+empty tuple; what could not be read (`Unreadable`, `Unknown`) is kept apart from what was not found. No judgement.
 """
 
 from __future__ import annotations
@@ -21,10 +19,9 @@ from fhir_adapters.instruments import Instrument
 class When:
     """A FHIR date or dateTime, placed on the calendar of the site.
 
-    `text` is as recorded. `day` is the local calendar day; for a date known only to the
-    month or year it is the latest day that it can mean, never after today (rule R1).
-    `instant` is UTC, and None where no time of day was recorded. `future` says that the
-    recorded day lies after today, `partial` that only a month or a year was recorded.
+    `text` is as recorded. `day` is the local calendar day; for a date known only to the month or year, the latest day
+    it can mean, never after today (rule R1). `instant` is UTC, None without a time of day. `future`: the recorded day
+    lies after today. `partial`: only a month or a year was recorded.
     """
 
     text: str
@@ -36,11 +33,11 @@ class When:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One named value of the chart. Names are the house's own; `models.inputs` knows what the survey calls them.
+    """One named value of the chart. Names are our own; `models.inputs` maps them to the survey's.
 
     `unit` is UCUM or None. `references` are relative FHIR references (`Observation/1`).
-    `unit_assumed`: the source gave no unit and the value was read in the canonical one;
-    such a fact is shown but never reaches a model. Facts carry no freshness rule: readers do.
+    `unit_assumed`: the source gave no unit and the canonical one was assumed; such a fact is shown but never reaches a
+    model. Freshness is judged by the reader of a fact.
     """
 
     name: str
@@ -52,7 +49,7 @@ class Fact:
 
 
 class AnswerState(StrEnum):
-    """What became of a question. All four differ, and none of them is zero."""
+    """The state of an answer. All four differ, and none of them is zero."""
 
     ANSWERED = "answered"
     DECLINED = "declined"
@@ -64,7 +61,7 @@ class AnswerState(StrEnum):
 class ItemAnswer:
     """One answer. `score` for graded items (0 upwards), `yes` for yes/no items; both None unless answered.
 
-    `out_of_range`: there was a number, but the scale has no such step; the answer is unreadable.
+    `out_of_range`: a number that is not a step of the scale; the answer is unreadable.
     """
 
     item: str
@@ -97,7 +94,7 @@ class Administration:
     references: tuple[str, ...] = ()
 
     def answer(self, item: str) -> ItemAnswer | None:
-        """The answer to `item`, or None where the form does not hold it."""
+        """The answer to `item`, or None where the form has none."""
         return next((a for a in self.answers if a.item == item), None)
 
     @property
@@ -113,24 +110,24 @@ class Administration:
 
     def score(self, item: str) -> int | None:
         """The score of an answered graded item, else None."""
-        found = self.answer(item)
-        return found.score if found and found.state is AnswerState.ANSWERED else None
+        answer = self.answer(item)
+        return answer.score if answer and answer.state is AnswerState.ANSWERED else None
 
     def yes(self, item: str) -> bool | None:
         """True or False for an answered yes/no item, else None."""
-        found = self.answer(item)
-        return found.yes if found and found.state is AnswerState.ANSWERED else None
+        answer = self.answer(item)
+        return answer.yes if answer and answer.state is AnswerState.ANSWERED else None
 
 
 class Course(StrEnum):
-    """How a coded safety event stands in the chart (rule R8)."""
+    """Whether a coded safety event is active or history (rule R8)."""
 
     ACTIVE = "active"
     HISTORY = "history"
 
 
 class Setting(StrEnum):
-    """Where a coded event stands in the chart."""
+    """Where in the chart an event was coded."""
 
     ENCOUNTER_DIAGNOSIS = "encounter-diagnosis"
     PROBLEM_LIST = "problem-list"
@@ -159,9 +156,8 @@ class CodedEvent:
 
     `group` is the code group of `codesets/conditions.csv`. The source's display is not kept: it can name a method.
     `setting` says where it was coded. `until` is the end of its encounter, else `when`. `subsequent`: a follow-up code
-    (ICD-10-CM 7th character D).
-    `verified`: the code's meaning was seen at its source. `onset` and `recorded` are those of a Condition, where `when`
-    can be the start of its encounter.
+    (ICD-10-CM 7th character D). `verified`: the code's meaning was checked at its source. `onset` and `recorded` are
+    those of a Condition, where `when` can be the start of its encounter.
     """
 
     group: str
@@ -195,9 +191,9 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MedicineUse:
-    """One active medicine. `name` and `dose_text` are text of the chart, of limited length: show them escaped.
+    """One active medicine. `name` and `dose_text` are chart text of limited length: show them escaped.
 
-    `classes` are drug classes of the feature map, `ingredients` the listed ones that it names. `warning` is the kind of
+    `classes` are drug classes of the feature map, `ingredients` the listed ones it names. `warning` is the kind of
     the label's warning about mood or suicidal thoughts (`codesets/boxed_warnings.csv`), `warning_verified` how far that
     was checked: yes, secondary or no. `when` is when it was ordered, or its start.
     """
@@ -223,9 +219,9 @@ class RiskAssessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyPlan:
-    """A care plan whose words name a safety or crisis plan, made at `when`, for the time from `begins` to `ends`.
+    """A care plan whose words name a safety or crisis plan, made at `when`, in force from `begins` to `ends`.
 
-    `understood`: its words say that there is such a plan, and nothing beyond that.
+    `understood`: its words say that such a plan exists, and nothing more.
     """
 
     reference: str
@@ -284,7 +280,7 @@ class EventAnomaly(Anomaly):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueAnomaly(Anomaly):
-    """Of a measured value; `unit` is the canonical one, `low` and `high` are what is possible in it."""
+    """Of a measured value; `low` and `high` bound the plausible range, in `unit`, the canonical one."""
 
     feature: str
     unit: str = ""
@@ -294,9 +290,9 @@ class ValueAnomaly(Anomaly):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignEntries(Anomaly):
-    """Entries that were put aside: how many, and how many of a type in which a safety answer can stand.
+    """Entries that were set aside: how many, and how many of a type that can hold a safety answer.
 
-    `answers_only`: the latter alone are to be named.
+    `answers_only`: name only the latter.
     """
 
     count: int
@@ -306,10 +302,7 @@ class ForeignEntries(Anomaly):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A resource that was there and could not be read. `may_hide_answer`: a safety answer can stand in its type.
-
-    `kind` is its resource type.
-    """
+    """A resource that could not be read. `kind`: its type. `may_hide_answer`: that type can hold a safety answer."""
 
     kind: str
     reference: str
@@ -333,12 +326,12 @@ class ChartPart(StrEnum):
     APPOINTMENTS = "appointments"
     COVERAGE = "coverage"
     LOCAL_SCREENING = "local-screening"  # in a site's own codes: fetched, never a prefetch key
-    REST = "rest"  # what a whole chart lost on the way
+    REST = "rest"  # unreadable entries of a whole chart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """Data that was wanted and not obtained: what it is, why not, and whether the service needs it."""
+    """A part of the chart that was requested and not obtained: why, and whether the service needs it."""
 
     what: ChartPart
     reason: Gap
@@ -346,7 +339,7 @@ class Unknown:
 
 
 class Consent(StrEnum):
-    """What the patient allows. Models run for ALLOWED alone; rules always do, on what may be read."""
+    """What the patient allows. Models run only for ALLOWED; rules always run, on what may be read."""
 
     ALLOWED = "allowed"
     OPTED_OUT = "opted-out"
@@ -358,11 +351,10 @@ class Consent(StrEnum):
 class PatientRecord:
     """Everything known about one patient at one moment.
 
-    `as_of` is UTC; `today` is its local calendar day at the site. `age_years` is None when the
-    birth date is missing or unusable. `encounter` is the hook's encounter reference. `withheld` counts the
-    entries that were put away unread for their security labels. `medicines` are those of the lists that came, also
-    when not all came. `safety_plans`, `bookings` and `unreadable_steps` (care
-    plans and appointments that cannot be read) are of the discharge service alone; no other asks for them.
+    `as_of` is UTC; `today` is its local calendar day at the site. `age_years` is None when the birth date is missing or
+    unusable. `encounter` is the hook's encounter reference. `withheld` counts entries left unread for their security
+    labels. `medicines` may come from an incomplete list. `safety_plans`, `bookings` and `unreadable_steps` (unreadable
+    care plans and appointments) are filled only for the discharge service.
     """
 
     patient_id: str
@@ -394,7 +386,7 @@ class PatientRecord:
         object.__setattr__(self, "by_name", {fact.name: fact for fact in self.facts})
 
     def fact(self, name: str) -> Fact | None:
-        """The fact of that name, or None."""
+        """The fact with that name, or None."""
         return self.by_name.get(name)
 
     @property

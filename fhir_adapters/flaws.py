@@ -51,8 +51,8 @@ class Flaw(StrEnum):
     NOT_A_NUMBER = "not-a-number", AnomalyKind.OUT_OF_RANGE, True
     VALUE_OFF_RANGE = "value-off-range", AnomalyKind.OUT_OF_RANGE, True
     ANSWER_UNKNOWN = "answer-unknown", AnomalyKind.UNMAPPED_CODE, False
-    # Of entries that were put aside (`ForeignEntries`).
+    # Of entries that were set aside (`ForeignEntries`).
     OF_OTHERS = "of-others", AnomalyKind.WRONG_PATIENT, True
     OF_NOBODY = "of-nobody", AnomalyKind.WRONG_PATIENT, True
-    # A server that says that it looked at no patient is answered by looking ourselves; it casts no doubt on the chart.
+    # A server that says it did not search by patient: we filter ourselves, and the chart is not in doubt.
     UNFILTERED = "unfiltered", AnomalyKind.WRONG_PATIENT, False

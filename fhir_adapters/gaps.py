@@ -1,4 +1,4 @@
-"""Why something of a chart could not be had or read: values, said in `explanations.words.findings.gaps`."""
+"""Why a part of the chart is missing or unreadable: values, put into words by `explanations.words.findings.gaps`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """What stood in the way. A comment names the detail that a `Gap` of this cause carries."""
+    """The cause. A comment names the detail that a `Gap` of this cause carries."""
 
-    # A part of the chart was not asked for.
+    # Not requested.
     NO_ACCESS = "no-access"
     SERVER_NOT_ALLOWED = "server-not-allowed"
     NOT_PERMITTED = "not-permitted"
     NOT_GRANTED = "not-granted"
     PARTLY_GRANTED = "partly-granted"
-    # It was asked for, and the server did not give it.
+    # Requested, and not returned by the server.
     REFUSED = "refused"
     NOT_FOUND = "not-found"
     BUSY = "busy"
@@ -25,14 +25,14 @@ class Cause(StrEnum):
     UNREACHABLE = "unreachable"
     TOO_LATE = "too-late"
     TOO_MUCH = "too-much"
-    TOO_MANY_PAGES = "too-many-pages"  # how many are read
+    TOO_MANY_PAGES = "too-many-pages"  # the limit
     NEXT_PAGE_ELSEWHERE = "next-page-elsewhere"
     NEXT_PAGE_UNNAMED = "next-page-unnamed"
     NOT_UNPACKED = "not-unpacked"
-    MEDIA_TYPE = "media-type"  # the one that is read
+    MEDIA_TYPE = "media-type"  # the supported one
     OTHER_VERSION = "other-version"
     ANSWER_NOT_FHIR = "answer-not-fhir"
-    # Something came, and is not, or may not be, all that was asked for.
+    # Returned, but incomplete or possibly so.
     SENT_NOT_FHIR = "sent-not-fhir"
     ERROR_REPORT = "error-report"
     OTHER_TYPE = "other-type"  # resource type
@@ -50,7 +50,7 @@ class Cause(StrEnum):
     OTHER_PATIENT = "other-patient"
     NO_SUCH_PATIENT = "no-such-patient"
     CONSENT_UNREADABLE = "consent-unreadable"
-    # One resource cannot be read, or not in full.
+    # A resource that cannot be read, or not in full.
     MUST_UNDERSTAND = "must-understand"
     FOREIGN_VERSION = "foreign-version"  # FHIR version
     WRONG_TYPE = "wrong-type"
@@ -64,7 +64,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A cause, with what its sentence names beside it; `detail` is never patient data."""
+    """A cause with its detail, which is never patient data."""
 
     cause: Cause
     detail: str = ""

@@ -1,7 +1,7 @@
-"""The screening instruments, one row each: scale, questions, cut scores, and how each is found and shown.
+"""The screening instruments, one row each: scale, items, cut scores, and how each is recognised and shown.
 
-A new instrument is a row here, and rows for its codes in `codesets/instruments.csv` (its answers in other words, in
-`codesets/answer_words.csv`). Every field is given for every instrument; a row that lacks one does not import. No FHIR.
+A new instrument is a row here, and rows for its codes in `codesets/instruments.csv` (answers in words:
+`codesets/answer_words.csv`). Every field is required. No FHIR.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Self
 
 
 class Band(StrEnum):
-    """A band of totals (docs/clinical-sources.md S1). It names a total, not a person."""
+    """A severity band of totals (docs/clinical-sources.md S1). It describes a total, not a person."""
 
     MINIMAL = "minimal"
     MILD = "mild"
@@ -53,14 +53,14 @@ class SafetyItem:
 class InstrumentSpec:
     """One instrument.
 
-    family: instruments with the same questions and scale, read alike. code_group: its group in
-    `codesets/instruments.csv`; None without standard codes. items: the questions, of a graded instrument those of the
-    total. scale: None where every question is answered yes or no. bands: from which total each name holds; None: no
-    trend is shown. depression_cut: from which total depression is followed up (R6); severe_total: and how soon.
-    safety: None where no single graded question asks about self-harm. negative_items: those that a complete negative
-    answers with no (R3); None: it never lowers a finding. known_by: pattern of addresses of its forms, for those that
-    cannot be read. administered: the app puts it (`writing/forms/`). site_map: a site may map its questions.
-    input_only: asked for as input of the models alone. home: its own page, by guideline link.
+    family: instruments with the same items and scale. code_group: its group in
+    `codesets/instruments.csv`; None without standard codes. items: for a graded instrument, those of the total.
+    scale: None where every item is yes/no. bands: each with its lowest total; None: no trend is shown.
+    depression_cut: the total from which depression is followed up (R6); severe_total: from which, sooner.
+    safety: None where no single graded item asks about self-harm. negative_items: those that a complete negative
+    answers with no (R3); None: it never lowers a finding. known_by: pattern of its Questionnaire URLs, for forms that
+    cannot be read. administered: the app offers it (`writing/forms/`). site_map: a site may map its items.
+    input_only: used only as a model input. home: its own page, by guideline link.
     """
 
     title: str
@@ -96,7 +96,7 @@ class InstrumentSpec:
 
     @property
     def total_of_others(self) -> int:
-        """The highest total that can be reached without the question on self-harm (R6)."""
+        """The highest total possible without the self-harm item (R6)."""
         return self.top_total - self.top_item
 
 
@@ -121,7 +121,7 @@ def numbered(count: int, prefix: str = "") -> tuple[str, ...]:
 
 
 class Instrument(StrEnum):
-    """The screening instruments that are read. Scales, cuts and windows: docs/clinical-sources.md S1 to S4."""
+    """The supported screening instruments. Scales, cuts and windows: docs/clinical-sources.md S1 to S4."""
 
     spec: InstrumentSpec
 
@@ -178,10 +178,9 @@ class Instrument(StrEnum):
     )  # fmt: skip
 
 
-# Parts of the rows, for those who read one kind of instrument alone.
 SAFETY_ITEMS = {i: i.spec.safety for i in Instrument if i.spec.safety}
 DEPRESSION_CUTS = {i: i.spec.depression_cut for i in Instrument if i.spec.depression_cut}
 SUICIDE_SCREENS = tuple(i for i in Instrument if i.spec.negative_items)
-# The nine-item PHQ, for adults and for adolescents: the rules read both alike.
+# The nine-item PHQ, for adults and for adolescents: the rules treat both alike.
 NINE_ITEM_PHQ = tuple(i for i in Instrument if i.spec.family == Instrument.PHQ9.spec.family)
 ADMINISTERED = tuple(i for i in Instrument if i.spec.administered)

@@ -1,4 +1,4 @@
-"""What a site decides about how its charts are read."""
+"""A site's settings for reading charts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class ReadSettings:
     """How one customer's charts are read.
 
     zone: the calendar by which days are counted (rule R1). maps: forms without standard codes. fhir_bases: the servers
-    that may be read, and whose references are the site's own; none: this machine only. budget_s: seconds for
-    all reads of one call together.
+    that may be read, and whose references are the site's own; none: this machine only. budget_s: seconds for all
+    reads of one call.
     """
 
     zone: tzinfo = UTC

@@ -1,4 +1,4 @@
-"""What contradicts itself, is off its scale or lies in the future, in forms and coded events."""
+"""Forms and coded events that contradict themselves, are off their scale or lie in the future."""
 
 from __future__ import annotations
 

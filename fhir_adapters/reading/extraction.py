@@ -1,8 +1,7 @@
 """Gathered resources to one `PatientRecord`.
 
-Pure: the moment (`as_of`) and the site's settings are arguments. Every resource is first checked to be
-this patient's. What cannot be read is kept as `Unreadable` with its reference; data that contradicts
-itself becomes an `Anomaly`. Nothing is judged here.
+Pure: the moment (`as_of`) and the site's settings are arguments. Every resource is first checked to be this patient's.
+What cannot be read becomes an `Unreadable` with its reference, contradictory data an `Anomaly`. Nothing is judged.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ def patient_record(
 ) -> PatientRecord:
     """The record of `gathered.patient` as of `as_of` (UTC-aware).
 
-    `left_out`: also read the facts that the service has no use for. `encounter`: the hook's encounter
-    as a reference. Raises NoPatient when the Patient resource itself cannot be read.
+    `left_out`: also read facts that the service does not use. `encounter`: the reference of the hook's encounter.
+    Raises NoPatient when the Patient resource itself cannot be read.
     """
     if gathered.patient is not None and gathered.patient.content is None:
         raise NoPatient("the Patient resource cannot be read", gathered.patient.fault)
@@ -58,7 +57,7 @@ def patient_record(
     for resource in own:
         if resource.content is not None:
             resources.by_kind.setdefault(resource.kind, []).append(resource)
-        # An Observation that is at least known to be a screening answer is read as an unreadable one instead.
+        # An Observation that is recognisably a screening answer becomes an unreadable answer instead.
         known = isinstance(resource.content, r4.Husk) and target_of(resource.content.code, resources.maps)
         if resource.fault and resource.kind in READ_TYPES and not known:
             resources.unreadable.append(unreadable(resource, resource.fault))
@@ -112,7 +111,7 @@ def patient_record(
 def _listed_facts(
     known: frozenset[str], visits: list[Visit], medicines: MedicineList, resources: ChartResources
 ) -> list[Fact]:
-    """Facts that are only true of a list that was seen in full: counts, and classes that are not on it."""
+    """Facts that need the whole list: counts, and classes that are absent from it."""
     facts: list[Fact] = []
     if ChartPart.ENCOUNTERS in known:
         facts += visit_facts(visits, resources.today)

@@ -1,4 +1,4 @@
-"""The latest PHQ answers and totals as facts, for those who ask for one value."""
+"""The latest PHQ answers and totals as facts."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def form_facts(forms: tuple[Administration, ...]) -> list[Fact]:
             name = "phq9" if form.instrument is Instrument.PHQ9 else "phq2"
             source = (form.total_reference,) if form.total_reference else form.references
             facts[name] = Fact(name=name, value=total, unit="{score}", when=form.when, references=source)
-        one, two = form.score("1"), form.score("2")
-        if one is not None and two is not None:
+        first, second = form.score("1"), form.score("2")
+        if first is not None and second is not None:
             both = tuple(dict.fromkeys(a.reference for a in form.answers if a.item in ("1", "2")))
-            facts["phq2"] = Fact(name="phq2", value=one + two, unit="{score}", when=form.when, references=both)
+            facts["phq2"] = Fact(name="phq2", value=first + second, unit="{score}", when=form.when, references=both)
     return list(facts.values())

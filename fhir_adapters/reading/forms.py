@@ -58,7 +58,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A panel or response that item Observations belong to. `teen`: it is the form for adolescents."""
+    """A panel or response that item Observations belong to. `teen`: the form for adolescents."""
 
     reference: str
     when: When | None
@@ -66,7 +66,7 @@ class Panel:
 
 
 def _panels(resources: ChartResources) -> dict[str, Panel]:
-    """Observation name to the panel that lists it, or to the response that it was derived from."""
+    """Observation name to the panel that lists it, or the response it was derived from."""
     panels: dict[str, Panel] = {}
     for resource in resources.of("Observation"):
         target = target_of(resource.content.code, resources.maps)
@@ -101,9 +101,9 @@ def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel:
     moment = observed_at(observation, resources.zone, resources.today) or (panel.when if panel else None)
     teen = bool(panel and panel.teen) or values[0][0].instrument is Instrument.PHQ9M
     pieces: list[Piece] = []
-    for asked, value in values:
-        of_teens = teen and asked.instrument is Instrument.PHQ9
-        target = replace(asked, instrument=Instrument.PHQ9M) if of_teens else asked
+    for coded, value in values:
+        of_teens = teen and coded.instrument is Instrument.PHQ9
+        target = replace(coded, instrument=Instrument.PHQ9M) if of_teens else coded
         own_form = target.item == "panel" or observation.component
         pieces += pieces_of(
             target,

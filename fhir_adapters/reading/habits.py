@@ -23,7 +23,7 @@ NOT_EMPLOYED = re.compile(r"\bunemployed|^retired|^not (?:employed|in (?:the )?l
 SELF_RATED_HEALTH = "61577-3"
 HEALTH_CODES = {"LA9206-9": 1, "LA13913-1": 2, "LA8967-7": 3, "LA8968-5": 4, "LA8969-3": 5}
 HEALTH_WORDS = {"excellent": 1, "very good": 2, "good": 3, "fair": 4, "poor": 5}
-# Hunger Vital Sign: both "never true" is full food security, in a scale of four steps.
+# Hunger Vital Sign on a scale of four steps: both "never true" is full food security.
 HUNGER = ("88122-7", "88123-5")
 HUNGER_CODES = {"LA28398-8": 1, "LA6729-3": 3, "LA28397-0": 4}
 HUNGER_WORDS = {"never true": 1, "sometimes true": 3, "often true": 4}
@@ -43,7 +43,7 @@ CODED = {
 
 
 def habit_value(code: str, value: r4.Value) -> float | bool | None:
-    """What an answer under one of `CODED` means in the scale of its fact; None where it means nothing known here."""
+    """The value of an answer under one of `CODED`, in the scale of its fact; None for an unknown answer."""
     concept = value.value_codeable_concept or r4.CodeableConcept()
     codes = [(canonical(c.system or ""), c.code or "") for c in concept.coding]
     words = [
@@ -52,7 +52,7 @@ def habit_value(code: str, value: r4.Value) -> float | bool | None:
         if text
     ]
     if code == SMOKING:
-        coded = (SMOKING_STATUS[one] for system, one in codes if system == SNOMED and one in SMOKING_STATUS)
+        coded = (SMOKING_STATUS[c] for system, c in codes if system == SNOMED and c in SMOKING_STATUS)
         return next(coded, next((SMOKING_WORDS[w] for w in words if w in SMOKING_WORDS), None))
     if code == EMPLOYMENT:
         if any(NOT_EMPLOYED.search(w) for w in words):
@@ -62,7 +62,7 @@ def habit_value(code: str, value: r4.Value) -> float | bool | None:
         return _by_code_or_words(codes, words, HEALTH_CODES, HEALTH_WORDS)
     if code in HUNGER:
         return _by_code_or_words(codes, words, HUNGER_CODES, HUNGER_WORDS)
-    item = next(item for item, asked in AUDITC.items() if asked == code)
+    item = next(item for item, loinc in AUDITC.items() if loinc == code)
     score = graded(item, value, Instrument.AUDITC, "").score
     return None if score is None else AUDITC_BANDS[code][score]
 

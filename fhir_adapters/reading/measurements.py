@@ -1,8 +1,8 @@
 """Observations of vitals, laboratory values and habits to facts: latest, in the canonical unit, plausible.
 
-A value in an unknown unit, out of its plausible range or dated in the future becomes an anomaly
-and no fact; an older value never stands in for it. A value with no unit at all is read in the
-canonical unit only when it is plausible there, and is marked as assumed.
+A value in an unknown unit, out of its plausible range or dated in the future becomes an anomaly, not a fact, and is
+never replaced by an older value. A value without a unit is read in the canonical unit only when plausible there, and
+is marked as assumed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UNUSABLE = {"entered-in-error", "cancelled", "registered", "unknown"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One value as recorded, with the code under which it was found."""
+    """One value as recorded, with its code."""
 
     code: str
     value: r4.Value
@@ -49,7 +49,7 @@ def measurements_in(observation: r4.Observation, reference: str, zone: tzinfo, t
 
 
 def _measured(concept: r4.CodeableConcept | None) -> Iterable[str]:
-    """The codes of a concept that a measured fact is read from, each once: the value is read for every one of them."""
+    """The codes of a concept that measured facts are read from, each once; the value is read for every one."""
     return dict.fromkeys(
         coding.code
         for coding in (concept.coding if concept else ())
@@ -64,7 +64,7 @@ def response_measurements(
     zone: tzinfo,
     today: date,
 ) -> list[Measurement]:
-    """The answers of a QuestionnaireResponse that are measured facts: those of AUDIT-C on drinking."""
+    """The answers of a QuestionnaireResponse that give measured facts: AUDIT-C on drinking."""
     if response.status not in ("completed", "amended"):
         return []
     return [
@@ -89,7 +89,7 @@ def measured_codes() -> frozenset[str | None]:
 
 
 def observed_at(observation: r4.Observation, zone: tzinfo, today: date) -> When | None:
-    """When it was true of the patient, else when it was issued."""
+    """The effective time, else the time of issue."""
     period = observation.effective_period
     return first_when(
         zone,
@@ -103,7 +103,7 @@ def observed_at(observation: r4.Observation, zone: tzinfo, today: date) -> When 
 
 
 def measured_facts(measurements: Iterable[Measurement]) -> tuple[list[Fact], list[Anomaly]]:
-    """The latest fact of each name, and the anomalies that stand in the place of one."""
+    """The latest fact of each name, or the anomaly that replaces it."""
     latest: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         feature = _feature(measurement)
@@ -121,7 +121,7 @@ def measured_facts(measurements: Iterable[Measurement]) -> tuple[list[Fact], lis
 
 
 def _moment(measurement: Measurement) -> tuple[date, datetime, float]:
-    """By time; of two values of one moment the higher, so that the order in which they came decides nothing."""
+    """Sort key: by time, then by value, so that the order of entries does not matter."""
     first = datetime.min.replace(tzinfo=UTC)
     if measurement.when is None:
         return date.min, first, _size(measurement)
@@ -144,7 +144,7 @@ def _size(measurement: Measurement) -> float:
 
 
 def _feature(measurement: Measurement) -> str | None:
-    """The feature that this reading could give; None when the code is not ours or there is no value."""
+    """The feature of a measurement; None when the code is not ours or it has no value."""
     if measurement.code in CODED:
         return CODED[measurement.code] if has_value(measurement.value) else None
     quantity = quantities().get(measurement.code)
@@ -197,7 +197,7 @@ def _read(feature: str, measurement: Measurement) -> Fact | Anomaly | None:  # n
 
 
 def _contradicts(feature: str, number: float, unit: str, converted: float, canonical_unit: str) -> bool:
-    """Whether the unit in words, where it is one, gives another value than the unit's code."""
+    """Whether the unit's text, where it is a known unit, gives another value than its code."""
     try:
         worded = convert(feature, number, unit, canonical_unit)
     except UnitError:

@@ -1,10 +1,9 @@
-"""Safety plans and appointments, for the discharge service: which are on file, known by code or by words.
+"""Safety plans and appointments on file, for the discharge service, recognised by code or by words.
 
-No verified code for a safety plan was found, so a plan is known by words, English and Spanish, in its category, title,
-description or an activity that was begun (decision 0013; the words are not verified against any authority). The words
-are a list of what may pass, over whole texts: a sentence that is not on it may deny the plan, put it off, or mean one
-of another kind, so what is not understood never stands for a step that was taken. Words are looked at and never kept.
-Notes and documents are not read.
+No verified code for a safety plan was found, so a plan is recognised by English and Spanish words in its category,
+title, description or a begun activity (decision 0013; the words are not verified against any authority). The patterns
+are an allow-list over whole texts: any other sentence may deny the plan, postpone it or mean another kind, so it never
+counts as a step taken. The words are not kept. Notes and documents are not read.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import Owner
 from fhir_adapters.resources.dates import first_when, when
 
-# Draft, revoked, entered-in-error and what has no status that is known are no plan that a patient can go home with.
+# Any other status is not a plan that a patient can go home with.
 PLAN_STATUSES = ("active", "completed", "on-hold")
-# Intents of a CarePlan that are a suggestion of somebody's.
+# CarePlan intents that are mere suggestions.
 NOT_INTENDED = ("proposal", "option")
 BEGUN = ("in-progress", "completed")
 
-# A safety plan against suicide, and nothing else in the text but that it was made, with whom, and its own date.
+# A suicide safety plan, and nothing else in the text but that it was made, with whom, and its date.
 MADE = r"(?:completed|reviewed|updated|made|done|created|completado|realizado|revisado|actualizado|elaborado|hecho)"
 PLANNED = r"plan(?:ning(?: intervention)?)?"
 PLAN = re.compile(
@@ -37,11 +36,11 @@ PLAN = re.compile(
     r"|(?:mi )?plan (?:personal )?de (?:seguridad|crisis|(?:seguridad para la )?prevencion (?:del|de) suicidio)"
     r"(?: (?:personal|de suicidio|stanley brown))?(?P<sufijo>.*)"
 )
-SAID_OF_IT = re.compile(
+PLAN_SUFFIX = re.compile(
     rf"(?: {MADE}(?: (?:and|y) {MADE})?)?(?: with (?:the )?patient| con (?:el|la) paciente)?"
     r"(?:(?: on| el)? (?P<date>\d{1,4} \d{1,2} \d{1,4}))?"
 )
-# What else the title or category of such a plan may say: nothing of what the plan is for.
+# What else the title or category of such a plan may say: nothing about its purpose.
 NO_KIND = re.compile(
     r"(?:care |treatment )?plan(?: of (?:care|treatment))?|assess plan|assessment and plan(?: of treatment)?"
     r"|(?:mental health|behaviou?ral health|psychiatr(?:ic|y)|depression)(?: care| treatment)?(?: plan)?"
@@ -53,19 +52,19 @@ MENTIONED = re.compile(
     r"|\bplan(?:s|es)?(?: \w+){0,3} (?:safety|crisis|seguridad|suicidio)\b"
 )
 
-# By words or code: care for mental health, wherever else it belongs.
+# Mental health care, whatever else it is.
 MENTAL_HEALTH = re.compile(
     r"\b(?:mental health|behaviou?ral health|psychiatr\w*|psycholog\w*|psychotherap\w*|psych|suicid\w*|mh|bh"
     r"|partial hospitali[sz]ation|cmht|camhs|salud mental|psiquiatr\w*|psicolog\w*|psicoterap\w*)\b"
 )
-# Denied, called off, not settled, or no visit of the patient for care: in any of an appointment's texts.
+# Denied, cancelled, unsettled, or not a visit of the patient for care: in any of an appointment's texts.
 NO_VISIT = re.compile(
     r"\b(?:no|not|non|none|never|without|cannot|unable|declin\w*|refus\w*|cancel\w*|denie\w*|deny\w*|\w+n t"
     r"|tbd|pending|if needed|prn|instead|sin|nunca|ningun\w*|rechaz\w*|nieg\w*|anulad\w*|suspend\w*|pendiente"
     r"|research|study|trial|training|staff|student\w*|supervision|teaching|lecture|seminar|course|workshop|conference"
     r"|pharmac\w*|refill|investigacion|estudio|ensayo|capacitacion|formacion|personal|farmacia)\b"
 )
-# A follow-up by its bare words; "IOP" stands for an intensive outpatient programme, and for pressure of the eye.
+# A follow-up by its words; "IOP" means intensive outpatient programme, and also intraocular pressure.
 GENERAL_PRACTICE = re.compile(
     r"\b(?:general (?:medical )?practi(?:ce|tioner)|family (?:medicine|practice|doctor|physician)|primary care|pcp|gp"
     r"|medicina (?:general|familiar)|medico de (?:cabecera|familia)|atencion primaria)\b"
@@ -81,14 +80,14 @@ NO_SERVICE = re.compile(
     r"|person|office|outpatient|patient|specialty|previous|check|intervention|line|days?|weeks?|months?"
     r"|de|del|la|el|con|tras|visita|consulta|cita|control|llamada|alta|hospitalaria|paciente"
 )
-# Whose display is a person's name; that of anything else may name a service.
+# Types whose display is a person's name; any other display may name a service.
 PEOPLE = ("Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Person")
 SERVICE_IN_NAME = re.compile(
     r"olog(?:y|ist|ia|o|a)\b|opa?edic|iatrics|surge|surgi|cirug|therap|dietit|dental|dentist|endoscop|imaging"
     r"|\b(?:clinic|unit|ward|department|service|cent(?:er|re)|nurse|ent|servicio|unidad|consultas)\b"
 )
 
-# v2-0276: kinds of visits; none of them names a service.
+# v2-0276: kinds of visits; none names a service.
 VISIT_KINDS = ("http://terminology.hl7.org/CodeSystem/v2-0276", "http://hl7.org/fhir/v2/0276")
 FOLLOW_UP_TYPE = {(system, "FOLLOWUP") for system in VISIT_KINDS}
 # SNOMED CT practice settings: psychiatry, psychotherapy; general and family practice (docs/clinical-sources.md S9).
@@ -111,7 +110,7 @@ def _words(text: str) -> str:
 
 
 def safety_plans(resources: ChartResources) -> tuple[SafetyPlan, ...]:
-    """Every plan that names a safety or crisis plan and that somebody meant to be carried out."""
+    """Every plan that names a safety or crisis plan and is meant to be carried out."""
     plans = []
     for resource in resources.of("CarePlan"):
         plan: r4.CarePlan = resource.content
@@ -120,8 +119,8 @@ def safety_plans(resources: ChartResources) -> tuple[SafetyPlan, ...]:
         period = plan.period or r4.Period()
         made = first_when(resources.zone, resources.today, plan.created, period.start)
         texts = _plan_texts(plan)
-        is_one = any(_is_safety_plan(text, made) for text in texts)
-        if is_one or any(MENTIONED.search(_words(text)) for text in texts):
+        is_plan = any(_is_safety_plan(text, made) for text in texts)
+        if is_plan or any(MENTIONED.search(_words(text)) for text in texts):
             plans.append(
                 SafetyPlan(
                     reference=resource.reference,
@@ -129,7 +128,7 @@ def safety_plans(resources: ChartResources) -> tuple[SafetyPlan, ...]:
                     begins=when(period.start, resources.zone, resources.today),
                     ends=when(period.end, resources.zone, resources.today),
                     on_hold=plan.status == "on-hold",
-                    understood=is_one and _nothing_else(plan, made),
+                    understood=is_plan and _nothing_else(plan, made),
                 )
             )
     return tuple(plans)
@@ -142,17 +141,17 @@ def _plan_texts(plan: r4.CarePlan) -> list[str]:
 
 
 def _is_safety_plan(text: str, made: When | None) -> bool:
-    """Whether a whole text says that there is a safety plan, and nothing beyond that."""
-    # A question mark, an empty box, a colon with nothing behind it are not taken out: they can mean "not yet".
+    """Whether a whole text says that a safety plan exists, and nothing more."""
+    # A question mark, an empty box or a trailing colon is kept: it can mean "not yet".
     plain = PUNCTUATION.sub(" ", _folded(text).strip().rstrip(".)\"'’”")).strip()
     plain = f"{plain} ?" if _folded(text).rstrip().endswith((":", "-", "–", "—", "/")) else plain
     match = PLAN.fullmatch(plain)
-    said = match and SAID_OF_IT.fullmatch(next(rest for rest in match.groups() if rest is not None))
-    return said is not None and (said["date"] is None or _is_date_of(said["date"], made))
+    suffix = match and PLAN_SUFFIX.fullmatch(next(rest for rest in match.groups() if rest is not None))
+    return suffix is not None and (suffix["date"] is None or _is_date_of(suffix["date"], made))
 
 
 def _is_date_of(numbers: str, made: When | None) -> bool:
-    """Whether three numbers are the day on which the plan was made, in whatever order."""
+    """Whether three numbers, in any order, are the day the plan was made."""
     if made is None or made.partial:
         return False
     day = made.day
@@ -162,7 +161,7 @@ def _is_date_of(numbers: str, made: When | None) -> bool:
 
 
 def _nothing_else(plan: r4.CarePlan, made: When | None) -> bool:
-    """Whether no other words of a plan speak of another kind of plan, of one not made, or are not understood."""
+    """Whether no other words of a plan mean another kind of plan, one not made, or are not understood."""
     named = [plan.title, plan.description, *_texts(plan.category)]
     done = [text for a in plan.activity if a.detail and a.detail.code for text in _texts([a.detail.code])]
     left_undone = any(
@@ -182,7 +181,7 @@ def _nothing_else(plan: r4.CarePlan, made: When | None) -> bool:
 
 
 def bookings(resources: ChartResources, owner: Owner) -> tuple[Booking, ...]:
-    """Appointments that are booked or pending, with what they are for; `owner` is the patient who takes part."""
+    """Booked or pending appointments with their purpose; `owner` is the participating patient."""
     return tuple(
         Booking(
             reference=resource.reference,
@@ -200,7 +199,7 @@ def bookings(resources: ChartResources, owner: Owner) -> tuple[Booking, ...]:
 
 
 def _purpose(appointment: r4.Appointment) -> Purpose:
-    """Mental health by word or code; or a follow-up that names no service and no reason, or general practice alone."""
+    """Mental health by word or code; or a follow-up that names no service and no reason, or only general practice."""
     concepts = [*appointment.service_category, *appointment.service_type, *appointment.specialty]
     concepts += [*appointment.reason_code, *([appointment.appointment_type] if appointment.appointment_type else [])]
     reasons = [r.display for r in appointment.reason_reference]
@@ -224,14 +223,14 @@ def _purpose(appointment: r4.Appointment) -> Purpose:
 
 
 def _names_no_service(text: str) -> bool:
-    """Whether the words are those of a visit and a follow-up alone, or of general practice."""
+    """Whether the words name only a visit and a follow-up, or general practice."""
     for words in (NAMED_DOCTOR, GENERAL_PRACTICE, FOLLOW_UP):
         text = words.sub(" ", text)
     return all(NO_SERVICE.fullmatch(word) for word in text.split())
 
 
 def _place_or_service(actor: r4.Reference) -> bool:
-    """Whether who takes part names, by display, a place or service that is neither general nor for mental health."""
+    """Whether a participant's display names a place or service that is neither general nor for mental health."""
     text = _words(actor.display or "")
     if not text or _names_no_service(text) or MENTAL_HEALTH.search(text):
         return False

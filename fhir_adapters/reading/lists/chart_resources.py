@@ -1,4 +1,4 @@
-"""One patient's resources by type, and what was noticed while they were read."""
+"""One patient's resources by type, and what was unreadable or anomalous in them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.lists.conditions import EncounterDate
 from fhir_adapters.resources import r4
 
-# Types in which a documented safety answer can stand, and all types that facts are read from.
+# Types that can hold a documented safety answer, and all types that facts are read from.
 SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
-# Types that are read at discharge alone.
+# Types read only at discharge.
 STEP_TYPES = ("CarePlan", "Appointment")
-# Facts that no rule, model or page uses: read by `mhcds assess` only (docs/operations.md).
+# Facts that no rule, model or page uses: read only by `mhcds assess` (docs/operations.md).
 LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 
 
@@ -37,7 +37,7 @@ class ChartResources:
     encounters: dict[str, EncounterDate]
 
     def encounter(self, reference: r4.Reference | None) -> EncounterDate | None:
-        """The encounter that a reference points to, in whatever form; one that was not sent has no dates."""
+        """The encounter a reference points to, whatever its form; one that was not sent has no dates."""
         text = reference.target if reference else ""
         if not text:
             return None
@@ -46,7 +46,7 @@ class ChartResources:
         return known or EncounterDate(reference=short, when=None, until=None)
 
     def reads(self, fact: str) -> bool:
-        """Whether the fact of that name is wanted."""
+        """Whether the fact of that name is to be read."""
         return self.left_out or fact not in LEFT_OUT
 
     def of(self, *kinds: str) -> list[r4.Resource]:
@@ -54,16 +54,16 @@ class ChartResources:
         return [resource for kind in kinds for resource in self.by_kind.get(kind, ())]
 
     def cannot_read(self, resource: r4.Resource, cause: Cause) -> None:
-        """Keeps that `resource` could not be read."""
+        """Records that `resource` could not be read."""
         self.unreadable.append(unreadable(resource, Gap(cause=cause)))
 
 
 def unreadable(resource: r4.Resource, reason: Gap) -> Unreadable:
-    """That `resource` could not be read."""
+    """The record that `resource` could not be read."""
     may_hide = resource.kind in SAFETY_TYPES
     return Unreadable(kind=resource.kind, reference=resource.reference, reason=reason, may_hide_answer=may_hide)
 
 
 def has_no_code(concept: r4.CodeableConcept | None) -> bool:
-    """Whether a concept names nothing, neither in code nor in words."""
+    """Whether a concept has neither a code nor words."""
     return concept is None or not (concept.text or any(c.code or c.display for c in concept.coding))

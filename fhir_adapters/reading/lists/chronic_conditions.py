@@ -1,4 +1,4 @@
-"""Conditions that are yes/no facts by themselves, such as asthma, by `codesets/chronic_conditions.csv`."""
+"""Conditions that are yes/no facts, such as asthma, by `codesets/chronic_conditions.csv`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _icd_pattern(code: str) -> str:
 
 
 def chronic_features(concept: r4.CodeableConcept | None) -> set[str]:
-    """The yes/no facts that a condition's codes stand for."""
+    """The yes/no facts that a condition's codes mean."""
     codings = concept.coding if concept else ()
     known = [(canonical(c.system), c.code) for c in codings if c.system and c.code and len(c.code) <= LONGEST_CODE]
     return {

@@ -26,7 +26,7 @@ from fhir_adapters.resources import r4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionList:
-    """What the conditions say; `depressive` and `bipolar` are None where none is recorded."""
+    """What the conditions give; `depressive` and `bipolar` are None where none is recorded."""
 
     facts: tuple[Fact, ...]
     events: tuple[CodedEvent, ...]

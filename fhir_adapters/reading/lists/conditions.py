@@ -1,8 +1,7 @@
 """Conditions to yes/no facts and to coded safety events (rule R8).
 
-A confirmed condition counts for a feature whether active or resolved: the models learned from
-"ever told by a doctor". Safety codes keep their course, their date and their encounter; the
-display of the source is never carried over, because it can name a method.
+A confirmed condition counts for a feature whether active or resolved: the models learned from "ever told by a doctor".
+Safety codes keep their course, date and encounter, but never the source's display, which can name a method.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ BIPOLAR = ("bipolar", "cyclothymia", "mania_secondary")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncounterDate:
-    """What a coded event needs of its encounter: reference, start, and end or None while it goes on."""
+    """The encounter of a coded event: reference, start, and end (None while it lasts)."""
 
     reference: str
     when: When | None
@@ -43,9 +42,9 @@ class EncounterDate:
 
 
 def event_kind(group: str) -> EventKind | None:
-    """The kind of event that a code group stands for, or None when the group is no safety group.
+    """The kind of event that a code group means, or None when it is not a safety group.
 
-    Undetermined intent is off: chart review found fewer than a quarter to be self-harm (docs/clinical-sources.md S5).
+    Undetermined intent is out: chart review found fewer than a quarter to be self-harm (docs/clinical-sources.md S5).
     """
     if group == "self_harm.undetermined":
         return None
@@ -61,12 +60,12 @@ def status_codes(concept: r4.CodeableConcept | None) -> set[str]:
 
 
 def is_counted(condition: r4.Condition) -> bool:
-    """Whether the entry says anything about the patient at all."""
+    """Whether the entry is neither refuted nor entered in error."""
     return not status_codes(condition.verification_status) & IGNORED
 
 
 def is_confirmed(condition: r4.Condition) -> bool:
-    """Whether the entry is counted and neither provisional nor one of several considered."""
+    """Whether the entry is counted and neither provisional nor a differential."""
     return is_counted(condition) and not status_codes(condition.verification_status) & UNCONFIRMED
 
 
@@ -77,7 +76,7 @@ def onset_of(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
 
 
 def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow, EventKind]]:
-    """The safety code groups that a concept's codings fall under, the worst first."""
+    """The safety code groups of a concept's codings, the worst first."""
     rows = [
         (coding, row, kind)
         for coding in (concept.coding if concept else ())
@@ -113,8 +112,8 @@ class CodeContext:
 def coded_event(concept: r4.CodeableConcept | None, context: CodeContext) -> CodedEvent | None:
     """The coded safety event of a concept, or None.
 
-    The worst of its codings names it. A 7th character S or D of any ICD-10-CM coding speaks for the whole
-    concept: SNOMED CT beside it cannot say that the event is an old one.
+    The worst coding decides. A 7th character S or D of any ICD-10-CM coding holds for the whole concept: SNOMED CT
+    cannot express that an event is old.
     """
     rows = safety_rows(concept)
     if not rows:
@@ -147,8 +146,8 @@ def condition_event(
 ) -> CodedEvent | None:
     """The safety event that a Condition records. An encounter diagnosis takes its encounter's date (R8).
 
-    In a stay of several days, an event recorded after the day of admission takes the date of its record: the
-    date of admission would make an attempt on the ward an old one.
+    In a stay of several days, an event recorded after the day of admission keeps its recorded date: the date of
+    admission would make an attempt on the ward look old.
     """
     if not is_counted(condition):
         return None
@@ -183,7 +182,7 @@ NAMES_NONE = re.compile(r"family history|\bno\b|denie|without|prevention|risk as
 
 
 def words_name_self_harm(concept: r4.CodeableConcept | None) -> bool:
-    """Whether a concept that has none of our codes names suicide or self-harm in words."""
+    """Whether a concept without any of our codes names suicide or self-harm in words."""
     texts = [concept.text, *(c.display for c in concept.coding)] if concept else []
     return any(t and NAMES_SELF_HARM.search(t) and not NAMES_NONE.search(t) for t in texts)
 
@@ -212,5 +211,5 @@ def is_bipolar(groups: set[str]) -> bool:
 
 
 def condition_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
-    """True with its sources; False with none when nothing of the kind is listed."""
+    """True with its sources; False without any."""
     return list_fact(name, bool(sources), sources)

@@ -15,13 +15,13 @@ BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
 
 
 def _sex(patient: r4.Patient) -> str | None:
-    """Recorded birth sex where it is there, else administrative gender."""
+    """Birth sex where recorded, else administrative gender."""
     birth = next((e.value_code for e in patient.extension if e.url == BIRTH_SEX), None)
     return {"F": "female", "M": "male"}.get(birth or "") or patient.gender
 
 
 def patient_facts(gathered: Gathered, visits: list[Visit], resources: ChartResources) -> list[Fact]:
-    """What the Patient resource says; nothing where it was not sent."""
+    """Facts of the Patient resource; none where it was not sent."""
     patient = gathered.patient
     if patient is None:
         return []
@@ -50,7 +50,7 @@ def patient_facts(gathered: Gathered, visits: list[Visit], resources: ChartResou
 
 
 def coverage_facts(resources: ChartResources) -> list[Fact]:
-    """Payer facts; none at all when the chart holds no coverage of a known kind."""
+    """Payer facts; none when the chart has no coverage of a known kind."""
     held: dict[str, list[str]] = {}
     for resource in resources.of("Coverage"):
         ended = when(resource.content.period.end if resource.content.period else None, resources.zone, resources.today)

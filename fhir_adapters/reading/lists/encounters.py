@@ -1,4 +1,4 @@
-"""Encounters to visits that took place, to their counts of the last twelve months, and to what their reasons say."""
+"""Encounters to visits that took place, their counts over the last twelve months, and safety codes in their reasons."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MENTAL_HEALTH_WORDS = (
 
 
 def _visit(encounter: r4.Encounter, dates: EncounterDate) -> Visit | None:
-    """The visit of these dates, or None when it did not take place (planned, cancelled, entered in error)."""
+    """The visit, or None when it did not take place (planned, cancelled, entered in error)."""
     if encounter.status not in TOOK_PLACE:
         return None
     concepts = [*encounter.type, *([encounter.service_type] if encounter.service_type else [])]
@@ -72,7 +72,7 @@ def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
     begun = [v for v in visits if v.when and not v.when.future]
     recent = [v for v in begun if v.when and today - v.when.day <= YEAR]
     ambulatory = [v for v in recent if v.kind == "ambulatory"]
-    # A stay belongs to the year also when only its end does.
+    # A stay that began earlier counts by its end.
     stays = [v for v in begun if v.kind == "inpatient" and (last := v.until or v.when) and today - last.day <= YEAR]
     mental = [v for v in recent if v.mental_health]
     counted = {"visits_yr": ambulatory, "hosp_yr": stays, "mh_visit_yr": mental}
@@ -83,7 +83,7 @@ def visit_facts(visits: Iterable[Visit], today: date) -> list[Fact]:
 
 
 def visits_of(resources: ChartResources) -> list[Visit]:
-    """Visits that took place; fills the chart's encounters under every name that points to them."""
+    """Visits that took place; also fills `resources.encounters`, under every name of each."""
     visits = []
     for resource in resources.of("Encounter"):
         period = resource.content.period or r4.Period()
@@ -126,7 +126,7 @@ def reason_events(resources: ChartResources) -> list[CodedEvent]:
 
 
 def marked_for_depression(visits: list[Visit], resources: ChartResources) -> tuple[Visit, ...]:
-    """Visits, marked when a depressive disorder was an encounter diagnosis of theirs."""
+    """The visits, marked where a depressive disorder was a diagnosis of the encounter."""
     coded = {
         encounter.reference
         for resource in resources.of("Condition")

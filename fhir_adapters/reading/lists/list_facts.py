@@ -1,4 +1,4 @@
-"""Facts that stand on a list of entries: conditions, visits, medicines."""
+"""Facts that rest on a list of entries: conditions, visits, medicines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fhir_adapters.facts import Fact, When
 def list_fact(
     name: str, value: bool | int, sources: Iterable[tuple[When | None, str]], unit: str | None = None
 ) -> Fact:
-    """A fact with all its entries (date and reference), dated by the latest, in whatever order they came."""
+    """A fact with all its entries (date and reference), dated by the latest; their order does not matter."""
     ordered = sorted(sources, key=lambda source: source[1])
     newest = sorted(ordered, key=lambda source: source[0].day if source[0] else date.min, reverse=True)
     dated = [moment for moment, _ in newest if moment]

@@ -1,8 +1,8 @@
 """Medication requests and statements to medicines: their ingredients, and the classes that the models know.
 
-EHRs send products, ingredients or text alone. A class is found by RxNorm ingredient code, by ATC code, and by
-an ingredient's or a brand's name as whole words in the display or text. Methadone and
-buprenorphine belong to no class (42 CFR Part 2). What a medicine is for is not inferred.
+EHRs send products, ingredients or text alone. A class is found by RxNorm ingredient code, by ATC code, and by the name
+of an ingredient or brand as whole words in the display or text. Methadone and buprenorphine belong to no class (42 CFR
+Part 2). Indications are not inferred.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fhir_adapters.facts import Fact, MedicineUse, When
 from fhir_adapters.reading.lists.list_facts import list_fact
 from fhir_adapters.resources import r4
 
-# Text of the chart is shown to this length.
+# The length to which chart text is shown.
 MOST_NAME, MOST_DOSE = 120, 80
 UNNAMED = "name not sent"
 
@@ -35,7 +35,7 @@ INTENTS = {"order", "plan", "original-order", "reflex-order", "filler-order", "i
 class Medicine:
     """One active medicine: what it is called, which classes it belongs to, since when, and its source.
 
-    `name` is what it is counted by, `shown` what it is called in the chart.
+    `name` is the key by which medicines are counted, `shown` the name in the chart.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Medicine:
     warning: LabelWarning | None = None
 
     def use(self) -> MedicineUse:
-        """The medicine as it stands in the record."""
+        """The medicine as the record holds it."""
         return MedicineUse(
             name=self.shown or UNNAMED,
             classes=self.classes,
@@ -69,7 +69,7 @@ def is_active(use: r4.MedicationUse, kind: str) -> bool:
 
 
 def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) -> r4.CodeableConcept | None:
-    """What the medicine is: coded in place, contained, or a Medication resource that was sent along."""
+    """The medicine's concept: inline, contained, or of a Medication resource sent along."""
     if use.medication_codeable_concept:
         return use.medication_codeable_concept
     reference = use.medication_reference or r4.Reference()
@@ -106,13 +106,13 @@ def _by_first_word() -> dict[str, list[NameEntry]]:
 
 @lru_cache(maxsize=1024)
 def classes_of_atc(code: str) -> frozenset[str]:
-    """The classes of an ATC code, of a substance or of a group."""
+    """The classes of an ATC code, whether of a substance or a group."""
     plain = code.strip().upper()
     return frozenset(row["class"] for row in table("atc_classes") if plain.startswith(row["atc"]))
 
 
 def classes_in(text: str) -> frozenset[str]:
-    """The classes of every listed ingredient that stands in `text` as whole words, for the route that it names."""
+    """The classes of every listed ingredient that `text` names in whole words, for its route."""
     return frozenset(entry.name for entry in names_in(text, _by_first_word()))
 
 
@@ -130,8 +130,8 @@ def medicine(
             names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
         elif canonical(coding.system or "") == ATC:
             classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
-    found = [entry for name in names for entry in names_in(name, _by_first_word())]
-    classes |= {entry.name for entry in found}
+    entries = [entry for name in names for entry in names_in(name, _by_first_word())]
+    classes |= {entry.name for entry in entries}
     plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
     return Medicine(
         name=_key(plain or ""),
@@ -139,41 +139,41 @@ def medicine(
         when=when,
         reference=reference,
         shown=as_line(plain or "", MOST_NAME),
-        ingredients=tuple(dict.fromkeys(entry.ingredient for entry in found)),
+        ingredients=tuple(dict.fromkeys(entry.ingredient for entry in entries)),
         dose=dose,
         warning=warning_of(names, frozenset(classes)),
     )
 
 
 def dose_text(use: r4.MedicationUse) -> str | None:
-    """The dosage in the chart's own words, or None. A dosage that cannot be read never spoils its medicine."""
+    """The dosage in the chart's own words, or None. An unreadable dosage never makes its medicine unreadable."""
     for raw in (use.dosage_instruction, use.dosage):
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            texts = [one.text for one in msgspec.json.decode(raw, type=list[r4.Dosage]) if one.text] if raw else []
+            texts = [d.text for d in msgspec.json.decode(raw, type=list[r4.Dosage]) if d.text] if raw else []
             if texts:
                 return as_line("; ".join(texts), MOST_DOSE) or None
     return None
 
 
 def as_line(text: str, most: int) -> str:
-    """Text of the chart as one line of at most `most` signs, without signs that cannot be seen."""
-    seen = "".join(c if c.isprintable() else " " for c in text[: most * 4])
-    line = " ".join(seen.split())
+    """Chart text as one line of at most `most` characters, all printable."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: most * 4])
+    line = " ".join(printable.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def _key(name: str) -> str:
-    """A name by which two requests for the same ingredients count once: without strength and form."""
+    """A name without strength and form, so that two requests for the same ingredients count once."""
     lower = re.sub(r"^\d+ hr ", "", name.lower().strip())
     return re.split(r"\s\d", lower, maxsplit=1)[0].strip()
 
 
 def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> list[Fact]:
-    """`n_rx` (distinct medicines) and one yes/no fact a class in `names`."""
-    taken = list(medicines)
-    facts = [list_fact("n_rx", len({m.name for m in taken}), ((m.when, m.reference) for m in taken))]
+    """`n_rx` (distinct medicines) and a yes/no fact for each class in `names`."""
+    active = list(medicines)
+    facts = [list_fact("n_rx", len({m.name for m in active}), ((m.when, m.reference) for m in active))]
     for name in names:
-        of_class = [(m.when, m.reference) for m in taken if name in m.classes]
+        of_class = [(m.when, m.reference) for m in active if name in m.classes]
         facts.append(list_fact(name, bool(of_class), of_class))
     return facts
 

@@ -1,7 +1,7 @@
-"""One answer of a screening form, read from whatever shape it came in.
+"""One answer of a screening form, in any of its FHIR shapes.
 
-Coded, boolean, integer, quantity and text answers read alike. A value that is no step of its scale is unreadable,
-never rounded; a missing one is blank or declined, never zero.
+Coded, boolean, integer, quantity and text answers are read alike. A value that is not a step of its scale is
+unreadable, never rounded; a missing one is blank or declined, never zero.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ YES_NO_TABLES = ("v2-0136", "v2-0532")
 
 @cache
 def scores_by_code(instrument: Instrument) -> dict[str, int]:
-    """LOINC answer codes of a graded instrument with their score; a code that two questions share means one score."""
+    """LOINC answer codes of a graded instrument with their scores; a code shared by two items has one score."""
     groups = "|".join(map(re.escape, instrument.spec.scale.codes)) if instrument.spec.scale else "(?!)"
     rows = ((row["code"], re.match(rf"answer\.(?:{groups}) score=(\d)", row["group"])) for row in table("instruments"))
     return {code: int(score[1]) for code, score in rows if score}
@@ -51,7 +51,7 @@ def yes_no_codes() -> dict[tuple[str, str], bool]:
 
 
 def total_in(value: r4.Value) -> float | None:
-    """A total: a number, or a coded answer whose code or words are one."""
+    """A total: a number, or a coded answer whose code or text is a number."""
     number = number_in(value)
     coded = [c.code for c in codings(value) if canonical(c.system or "") not in (LOINC, SNOMED)]
     digits = (text for text in (*texts_in(value), *coded) if text and re.fullmatch(r"\d{1,2}", text))
@@ -61,12 +61,12 @@ def total_in(value: r4.Value) -> float | None:
 def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -> ItemAnswer:
     """A graded answer: by LOINC answer code, then ordinalValue, then number, then known words, then yes or no.
 
-    A value that is no step of the scale is unreadable: weights shipped with forms are not trusted
-    (docs/clinical-sources.md S1). A value that can be read wins over a reason for its absence.
+    A value that is not a step of the scale is unreadable: weights shipped with forms are not trusted
+    (docs/clinical-sources.md S1). A readable value wins over a data-absent reason.
     """
     scores = scores_by_code(instrument)
     coded = {scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC}
-    if len(coded) > 1:  # two codings that say different things are no answer, and must be seen
+    if len(coded) > 1:  # contradictory codings are no answer, and must be shown
         return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference, out_of_range=True)
     number: float | None = next(iter(coded), None)
     if number is None:
@@ -79,15 +79,15 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
         state = AnswerState.ANSWERED if fits else AnswerState.UNREADABLE
         score = int(number) if fits else None
         return ItemAnswer(item=item, state=state, score=score, reference=reference, out_of_range=not fits)
-    said = _said_yes(value)
-    if said is not None:
-        score = None if said else 0
-        return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=said, score=score, reference=reference)
+    yes = _said_yes(value)
+    if yes is not None:
+        score = None if yes else 0
+        return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=yes, score=score, reference=reference)
     return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
 
 
 def _auditc_number(item: str, value: r4.Value) -> float | None:
-    """A score of AUDIT-C; a quantity of drinks becomes the score of its band, one in another unit is none."""
+    """An AUDIT-C score; a quantity of drinks becomes the score of its band, any other unit gives None."""
     quantity = value.value_quantity
     unit = ((quantity.code or quantity.unit or "") if quantity else "").lower()
     number = number_in(value)
@@ -98,13 +98,13 @@ def _auditc_number(item: str, value: r4.Value) -> float | None:
     return float(sum(number >= more for more in DRINKS_FROM))
 
 
-# From how many drinks on a drinking day each further point of AUDIT-C's second question is given.
+# The drinks on a drinking day from which AUDIT-C's second item scores each further point.
 DRINKS_FROM = (3, 5, 7, 10)
 
 
 @cache
 def _words_of(instrument: Instrument, item: str) -> dict[str, int]:
-    """The response options of a question with their scores, in English and Spanish, in lower case without accents."""
+    """The English and Spanish response options of an item with their scores, lower case without accents."""
     own = instrument.spec.scale.words if instrument.spec.scale else None
     rows = table("answer_words")
     return {row["words"]: int(row["score"]) for row in rows if row["instrument"] == own and row["item"] in (item, "*")}
@@ -112,10 +112,10 @@ def _words_of(instrument: Instrument, item: str) -> dict[str, int]:
 
 def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
     """A yes/no answer: boolean, coded, 1 or 0, the word, or else the interpretation."""
-    said = _said_yes(value)
-    if said is None:
+    yes = _said_yes(value)
+    if yes is None:
         return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
-    return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=said, reference=reference)
+    return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=yes, reference=reference)
 
 
 def _unanswered(value: r4.Value) -> AnswerState:
@@ -126,15 +126,15 @@ def _said_yes(value: r4.Value) -> bool | None:
     yes_no = yes_no_codes()
     if value.value_boolean is not None:
         return value.value_boolean
-    said = set()
+    answers = set()
     for coding in codings(value):
         code = coding.code or ""
         coded = yes_no.get((canonical(coding.system) if coding.system else LOINC, code))
         if coded is None and (coding.system or "").endswith(YES_NO_TABLES):
             coded = {"Y": True, "N": False}.get(code)
-        said.add(coded)
-    if said & {True, False}:
-        return True in said  # of two that disagree the worse stands
+        answers.add(coded)
+    if answers & {True, False}:
+        return True in answers  # the worse of contradictory codings
     number = number_in(value)
     if number in (0.0, 1.0):
         return number == 1.0
@@ -170,7 +170,7 @@ def overall_level(value: r4.Value) -> str | None:
 
 
 def most_severe(value: r4.Value, reference: str) -> ItemAnswer:
-    """The most severe ideation (93293-9) as an answer to the question of its rank; rank 0 is a no to question 1."""
+    """The most severe ideation (93293-9) as an answer to the item of its rank; rank 0 is a no to item 1."""
     rank = next((SEVERITY[c.code] for c in codings(value) if c.code in SEVERITY), None)
     number = rank if rank is not None else number_in(value)
     if number is None or number not in range(6):

@@ -1,4 +1,4 @@
-"""One value of a screening form, before the form is put together."""
+"""The values of screening forms, before the forms are assembled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fhir_adapters.resources import r4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One value of a form, before the form is put together."""
+    """One value of a form, before the form is assembled."""
 
     instrument: Instrument
     item: str
@@ -38,7 +38,7 @@ def pieces_of(
     reference: str,
     form: str | None,
 ) -> list[Piece]:
-    """The piece that one coded value is; empty for a panel without a value of its own."""
+    """The piece of one coded value; empty for a panel without a value of its own."""
     answer, number, level = None, None, None
     if target.item == "panel":
         if is_empty(value):
@@ -48,7 +48,7 @@ def pieces_of(
         if is_empty(value):
             return []
         total = total_in(value)
-        # A total that cannot be read is kept as -1: out of range, hence an anomaly, never nothing.
+        # An unreadable total is kept as -1, which is out of range and so an anomaly.
         number = int(total) if total is not None and total == int(total) else -1
     elif target.item == "level":
         level = overall_level(value)

@@ -1,4 +1,4 @@
-"""The questions of a QuestionnaireResponse: every item, and those that are known questions with their answers."""
+"""The items of a QuestionnaireResponse: all of them, and the known questions with their answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def questionnaire_targets(
             continue
         target = site_items.get(item.link_id or "") or _loinc_target(item)
         if target:
-            # Each of several answers is kept; putting the form together keeps the worst.
+            # All answers are kept; assembling the form keeps the worst.
             read += [(target, answer) for answer in _distinct(item.answer)] or [(target, r4.Value())]
     teen = any(t.instrument is Instrument.PHQ9M for t, _ in read)
     if teen:
@@ -44,12 +44,12 @@ def questionnaire_targets(
 
 
 def _distinct(answers: Sequence[r4.Answer]) -> Iterable[r4.Answer]:
-    """The answers, those that were sent several times once."""
+    """The answers without duplicates."""
     return answers if len(answers) < 2 else {msgspec.json.encode(answer): answer for answer in answers}.values()
 
 
 def items_of(response: r4.QuestionnaireResponse) -> Iterator[r4.QuestionnaireItem]:
-    """Every item of a response, in order, however deep; without recursion, whose depth a sender would choose."""
+    """Every item of a response, in order, at any depth; not recursive, since a sender would choose the depth."""
     left = list(reversed(response.item))
     while left:
         item = left.pop()

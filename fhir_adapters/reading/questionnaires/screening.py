@@ -1,8 +1,8 @@
-"""Screening answers put together to forms.
+"""Screening answers assembled into forms.
 
-One `Administration` is one form filled in once, whatever shape it came in: item Observations, a panel with members or
-components, a total alone, or a QuestionnaireResponse. Nothing is imputed, no total is pro-rated, and forms are
-never mixed to a total that nobody had. What an answer means is for `models.rules.safety_rules`.
+One `Administration` is one form filled in once, in any shape: item Observations, a panel with members or components, a
+total alone, or a QuestionnaireResponse. Nothing is imputed, no total is pro-rated, and forms are never mixed into a
+total that nobody had. What an answer means is for `models.rules.safety_rules`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from fhir_adapters.reading.questionnaires.totals import total_fits
 
 
 def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
-    """Pieces put together to forms: by the form they name, else by instrument, encounter and hour.
+    """Pieces assembled into forms: by the form they name, else by instrument, encounter and hour.
 
-    Loose pieces of one hour (of one day, where no time was recorded) are one form, also when they disagree: the worst
-    answers stand, and the form is marked contradictory. Forms of one day that agree are one, unless they were filled in
-    at different hours or in different encounters. The order of the pieces does not matter.
+    Loose pieces of one hour (of one day, where no time was recorded) are one form, even when they disagree: the worst
+    answers stand, and the form is marked contradictory. Forms of one day that agree are one, unless filled in at
+    different hours or in different encounters. The order of the pieces does not matter.
     """
     ordered = sorted(pieces, key=_order)
     teens = {p.form or _time(p) for p in ordered if p.instrument is Instrument.PHQ9M}
@@ -88,25 +88,25 @@ def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
     )
 
 
-def _disagree(one: ItemAnswer, other: ItemAnswer) -> bool:
-    """Whether two answers to one question say different things; a yes and a score above 0 do not."""
-    if one.score is not None and other.score is not None:
-        return one.score != other.score
-    return bool(one.score or one.yes) != bool(other.score or other.yes)
+def _disagree(first: ItemAnswer, second: ItemAnswer) -> bool:
+    """Whether two answers to one item differ; a yes and a score above 0 do not."""
+    if first.score is not None and second.score is not None:
+        return first.score != second.score
+    return bool(first.score or first.yes) != bool(second.score or second.yes)
 
 
 GRAVITY = ("low", "moderate", "high")
 
 
-def _worse(one: ItemAnswer, other: ItemAnswer) -> bool:
-    """Whether `one` is the more serious of two answers to the same question."""
+def _worse(first: ItemAnswer, second: ItemAnswer) -> bool:
+    """Whether `first` is the more serious of two answers to the same item."""
 
     def rank(answer: ItemAnswer) -> tuple[int, int]:
         order = (AnswerState.BLANK, AnswerState.ANSWERED, AnswerState.DECLINED, AnswerState.UNREADABLE)
-        said = answer.score if answer.score is not None else int(bool(answer.yes))
-        return (10 if said else order.index(answer.state), said)
+        score = answer.score if answer.score is not None else int(bool(answer.yes))
+        return (10 if score else order.index(answer.state), score)
 
-    return rank(one) > rank(other)
+    return rank(first) > rank(second)
 
 
 def _checked(form: Administration) -> Administration:

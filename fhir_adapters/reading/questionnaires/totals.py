@@ -21,7 +21,7 @@ def is_complete(form: Administration) -> bool:
 
 
 def total_of(form: Administration) -> int | None:
-    """The form's total: as recorded when it does not contradict its items, else the sum of complete items."""
+    """The total: as recorded, else the sum of complete items; None for a contradictory or incomplete form."""
     if form.contradictory:
         return None
     if form.total is not None:

@@ -1,4 +1,4 @@
-"""Responses that are not mapped to an instrument, and may hold a safety answer all the same."""
+"""Responses that are not mapped to an instrument but may still hold a safety answer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ NAMES_A_FORM = re.compile("|".join(i.spec.known_by for i in Instrument if i.spec
 
 
 def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
-    """Whether a response is, by its canonical or its answer codes, one of the instruments: read or not read."""
+    """Whether a response is one of the instruments, by its canonical or its answer codes."""
     scores = {code for instrument in SAFETY_ITEMS for code in scores_by_code(instrument)}
-
     coded = any(c.code in scores for item in items_of(response) for answer in item.answer for c in codings(answer))
     return bool(NAMES_A_FORM.search(response.questionnaire or "")) or coded
 
@@ -27,12 +26,12 @@ ASKS_OF_SELF_HARM = re.compile(
 
 
 def words_name_an_answer(response: r4.QuestionnaireResponse) -> bool:
-    """Whether a question that is not mapped asks of self-harm in its words and has an answer that is no plain no."""
+    """Whether an unmapped question asks about self-harm in its text and its answer is not a plain no."""
     return any(
         ASKS_OF_SELF_HARM.search((item.text or "")[:1000])
         and not is_empty(answer)
-        and (said := graded("words", answer, Instrument.PHQ9, "")).score != 0
-        and said.yes is not False
+        and (result := graded("words", answer, Instrument.PHQ9, "")).score != 0
+        and result.yes is not False
         for item in items_of(response)
         for answer in item.answer
     )

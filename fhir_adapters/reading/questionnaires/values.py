@@ -1,4 +1,4 @@
-"""What a FHIR value holds, whatever its type: codings, a number, words, or a reason for its absence."""
+"""The content of a FHIR value of any type: codings, a number, words, or a reason for its absence."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ REFUSED = {
     "se nego a contestar",
 }
 REFUSED_CODES = {(SNOMED, "720834000")}
-# Reasons for an absent value that mean the question was not put or not filled in; the short ones are null flavours.
+# Data-absent reasons that mean not asked or not filled in; the short ones are null flavours.
 NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-applicable", "not-performed",
              "UNK", "NASK", "ASKU", "NAV", "NI"}  # fmt: skip
 
 
 def codings(value: r4.Value) -> list[r4.Coding]:
-    """The codings of a value, of a concept or by themselves."""
+    """The codings of a value, in a concept or standalone."""
     held = list(value.value_codeable_concept.coding) if value.value_codeable_concept else []
     return held + ([value.value_coding] if value.value_coding else [])
 
@@ -61,10 +61,10 @@ def number_in(value: r4.Value) -> float | None:
 
 
 def texts_in(value: r4.Value) -> list[str]:
-    """The words of a value in lower case and without accents; then again without a score before or after them."""
+    """The texts of a value in lower case without accents, as they are and without a score before or after."""
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
-    # No answer is longer; a longer text is none, and would take long to look through.
+    # A longer text is not an answer, and would be slow to search.
     plain = [_folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
     bare = [re.sub(r"^\d\s?(?:[=:.]|-\s)\s?", "", _without_note(text)) for text in plain]
     return list(dict.fromkeys((*plain, *bare)))
@@ -74,7 +74,7 @@ LONGEST_ANSWER = 500
 
 
 def _without_note(text: str) -> str:
-    """A text without the note in brackets at its end."""
+    """A text without a trailing note in brackets."""
     return text[: text.rfind("(")].strip() if text.endswith(")") and "(" in text else text
 
 
@@ -102,7 +102,7 @@ def has_value(value: r4.Value) -> bool:
 
 
 def absence(value: r4.Value) -> AnswerState | None:
-    """Why there is no answer, if that is said: declined, blank, or a reason that we do not know."""
+    """Why there is no answer, where a reason is given: declined, blank, or unreadable for an unknown reason."""
     reasons = [c.code for c in value.data_absent_reason.coding] if value.data_absent_reason else []
     refused = any((canonical(c.system or ""), c.code) in REFUSED_CODES or c.code in REFUSED for c in codings(value))
     if refused or "asked-declined" in reasons or any(text in REFUSED for text in texts_in(value)):
@@ -113,5 +113,5 @@ def absence(value: r4.Value) -> AnswerState | None:
 
 
 def is_empty(value: r4.Value) -> bool:
-    """Whether there is neither a value nor a value that could not be read."""
+    """Whether there is no value, not even an unreadable one."""
     return not has_value(value) and absence(value) is not AnswerState.UNREADABLE
