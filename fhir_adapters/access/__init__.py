@@ -1,1 +1,1 @@
-"""Where resources come from: prefetch, a FHIR server, a Bundle. The only room that reads over the network."""
+"""Where resources come from: prefetch, a FHIR server, a Bundle. The only package that reads over the network."""

@@ -1,4 +1,4 @@
-"""Addresses of FHIR servers: which can be one, which are this machine, which are the same. Pure."""
+"""Addresses of FHIR servers: valid, local, identical. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 
 def is_loopback(url: str) -> bool:
-    """Whether `url` is plain http or https to this machine, without user information in it."""
+    """Whether `url` is http or https to this machine, without user information."""
     return is_base(url) and is_loopback_host(urlsplit(url).hostname or "")
 
 
@@ -30,9 +30,9 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-def same_base(one: str, other: str) -> bool:
-    """Whether two addresses are the same FHIR base; letter case, default port and last slash are no difference."""
-    return is_base(one) and is_base(other) and origin(one) == origin(other) and base_path(one) == base_path(other)
+def same_base(url: str, other: str) -> bool:
+    """Whether two addresses are the same FHIR base; host case, default port and trailing slash do not matter."""
+    return is_base(url) and is_base(other) and origin(url) == origin(other) and base_path(url) == base_path(other)
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
@@ -42,5 +42,5 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def base_path(url: str) -> str:
-    """The path of an address, decoded, without its last slash."""
+    """The path of an address, decoded, without a trailing slash."""
     return unquote(urlsplit(url).path).rstrip("/")

@@ -1,4 +1,4 @@
-"""A whole chart in one Bundle, as `mhcds assess` is given it, to `Gathered`."""
+"""A whole chart in one Bundle, the input of `mhcds assess`, to `Gathered`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from fhir_adapters.settings import ReadSettings
 
 
 def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gathered:
-    """The chart in `raw`: a Bundle with exactly one Patient. What of it cannot be read is unknown, not absent.
+    """The chart in `raw`: a Bundle with exactly one Patient. What cannot be read is unknown, not absent.
 
-    Its Consents count as they would in a hook call.
-
-    Raises NotFhir when it is no Bundle, NoPatient when it holds no Patient, several, or one without id.
+    Its Consents count as in a hook call. Raises NotFhir when it is not a Bundle, NoPatient when it holds no Patient,
+    several, or one without id.
     """
     whole = r4.read(raw)
     if whole.kind != "Bundle" or whole.content is None:
@@ -41,7 +40,7 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
         today=as_of.astimezone(settings.zone).date(),
         zone=settings.zone,
     )
-    # Care plans and appointments are for discharge, and a chart alone says of none that it is one.
+    # Care plans and appointments are used only at discharge, which a chart alone does not indicate.
     chart = [r for r in resources if r is not patient and r.kind not in ("Consent", *STEP_TYPES)]
     open_to_us = tuple(r for r in chart if not r.labels & consent.withheld)
     return Gathered(

@@ -1,4 +1,4 @@
-"""What the documents of one part of a chart hold, sent or fetched, and why that may not be all.
+"""The resources of one part of a chart, sent or fetched, and why they may be incomplete.
 
 Search results are filtered by type here, and by patient in `belonging`; order and `_sort` are never trusted.
 """
@@ -24,16 +24,16 @@ NOT_SPLIT = Gap(cause=Cause.NOT_SPLIT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Resources of one key. `unknown` says why they are not, or may not be, all of them."""
+    """Resources of one key. `unknown`: why they are, or may be, incomplete."""
 
     resources: tuple[r4.Resource, ...] = ()
     unknown: Gap | None = None
 
 
-def sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[ChartPart, Part]:
-    """What was sent, by key; also when one Bundle came in the place of the keys."""
+def sent_parts(templates: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[ChartPart, Part]:
+    """The prefetched parts by key, also where one Bundle replaces the keys."""
     if "resourceType" not in prefetch:
-        return {t.key: _sent(t, prefetch[t.key]) for t in wanted if t.key in prefetch}
+        return {t.key: _sent(t, prefetch[t.key]) for t in templates if t.key in prefetch}
     try:
         whole = r4.read(msgspec.json.encode(prefetch))
     except NotFhir:
@@ -41,7 +41,7 @@ def sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[
     held = r4.contents(whole.content, all_pages=True) if whole.kind == "Bundle" and whole.content else None
     resources = [*held.resources, *held.included] if held else [whole]
     parts: dict[ChartPart, Part] = {}
-    for template in wanted:
+    for template in templates:
         ours = tuple(r for r in resources if r.kind in template.types)
         if ours:
             parts[template.key] = Part(resources=ours, unknown=None if template.key == ChartPart.PATIENT else NOT_SPLIT)
@@ -51,7 +51,7 @@ def sent_parts(wanted: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[
 
 
 def patient_in(part: Part, patient_id: str, *, was_sent: bool) -> r4.Resource | None:
-    """The Patient asked about, or None. Raises WrongPatient when another was sent."""
+    """The Patient requested, or None. Raises WrongPatient when another was sent."""
     patients = [r for r in part.resources if r.kind == "Patient" and r.content is not None]
     if was_sent and any(r.content.id != patient_id for r in patients):
         raise WrongPatient("the Patient sent is not the patient of the context; expected the same id in both")
@@ -59,7 +59,7 @@ def patient_in(part: Part, patient_id: str, *, was_sent: bool) -> r4.Resource | 
 
 
 def why_no_patient(part: Part, patient_id: str) -> Gap:
-    """Why there is no Patient of that id in a part."""
+    """Why a part lacks the Patient with that id."""
     if any(r.content is None for r in part.resources):
         return Gap(cause=Cause.PATIENT_UNREADABLE)
     others = any(r.content.id != patient_id for r in part.resources)
@@ -67,7 +67,7 @@ def why_no_patient(part: Part, patient_id: str) -> Gap:
 
 
 def _sent(template: Template, raw: Raw) -> Part:
-    """What a prefetch value holds: null is known-empty; a bare resource and a Bundle are both taken."""
+    """The part of a prefetch value: null is known-empty; a bare resource and a Bundle are both accepted."""
     if bytes(raw).strip() == b"null":
         return Part()
     try:
@@ -79,7 +79,7 @@ def _sent(template: Template, raw: Raw) -> Part:
 def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: bool = False) -> Part:
     """The resources of a read or of a search. A failed search must never pass for an empty one.
 
-    `all_pages`: the documents are all pages of a search, so that a link to the next one says nothing.
+    `all_pages`: the documents are all pages of a search, so a next link does not matter.
     """
     resources: list[r4.Resource] = []
     faults: list[Gap] = []
@@ -111,29 +111,29 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
 
 
 def _says_unfiltered(first_page: r4.Resource) -> bool:
-    """Whether a server says, by the parameters in its link to itself, that it did not search by patient."""
+    """Whether the self link shows that the server did not search by patient."""
     query = _self_link(first_page)
     names = {pair.partition("=")[0].partition(":")[0] for pair in query.partition("?")[2].split("&")}
     return bool(query) and not names & {"patient", "subject"}
 
 
 def says_other_codes(first_page: r4.Resource, query: str) -> bool:
-    """Whether a server says, by its link to itself, that it looked for none of the codes that were asked for.
+    """Whether the self link shows that the server searched for none of the codes in `query`.
 
-    A gateway that alters a query would otherwise make answers that are there look like answers that are not.
+    A gateway that alters a query would otherwise make existing answers look absent.
     """
-    searched, asked = _codes_in(_self_link(first_page)), _codes_in(query)
-    return bool(searched and asked) and not searched & asked
+    searched, queried = _codes_in(_self_link(first_page)), _codes_in(query)
+    return bool(searched and queried) and not searched & queried
 
 
 def _self_link(page: r4.Resource) -> str:
-    """The address by which a server says what it searched for; empty where it does not."""
+    """The URL of the search as the server ran it; empty without a self link."""
     links = page.content.link if page.kind == "Bundle" and page.content is not None else ()
     return next((link.url for link in links if link and link.relation == "self" and link.url), "")
 
 
 def _codes_in(url: str) -> set[str]:
-    """The codes that a search names, each with its system where it has one."""
+    """The codes of a search URL, each with its system where it has one."""
     values = [value for name, value in parse_qsl(url.partition("?")[2]) if name == "code"]
     return {code for value in values for code in value.split(",")}
 

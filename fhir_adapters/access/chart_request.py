@@ -1,4 +1,4 @@
-"""What is asked of a chart: whose, as of when, for whom, and which parts of it."""
+"""A request for a chart: whose, as of when, for whom, and which parts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fhir_adapters.resources.gathered import OPENED
 class ChartRequest:
     """One reading of a chart, the same for a hook call, a file and the app.
 
-    `as_of` is UTC. `parts`: the parts of the chart that are wanted; what was sent under another key is not looked at.
-    `user` is a reference, and `encounter` the hook's. `opted_out`: the patient has told us so. `left_out`: also read
-    the facts that no rule, model or page uses.
+    `as_of` is UTC. `parts`: the parts to read; anything sent under another key is ignored. `user` is a reference,
+    `encounter` that of the hook. `opted_out`: the patient has opted out with us. `left_out`: also read facts that no
+    rule, model or page uses.
     """
 
     patient_id: str

@@ -1,11 +1,10 @@
 """Reads from a FHIR server with the token of one hook call.
 
-The token goes to the origin and base path of that server and nowhere else: redirects are not followed,
-and a next-page link is followed only below the same base. Every call has connect and read time-outs, and
-all calls of one request share a deadline. What may be over in a moment (429, 502, 503, 504, a dropped connection)
-is asked for once more, when there is time. Any failure is a FetchFailed of its own class with its
-reason; no token, address or patient data is in the message. Connections are kept open between calls; nothing else
-is: no cookie, no answer, no token.
+The token goes only to the origin and base path of that server: redirects are not followed, and a next-page link only
+below the same base. Every call has connect and read time-outs, and all calls of one request share a deadline.
+Transient failures (429, 502, 503, 504, a dropped connection) are retried once, time permitting. Each kind of failure is
+its own FetchFailed, with its reason; no token, address or patient data is in the message. Connections are kept open
+between calls, but no cookie, answer or token.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ PAUSE_S = 0.1
 MOST_PAGES = 20
 MOST_BYTES = 20_000_000  # of all pages of one query together
 ACCEPT = "application/fhir+json"
-# What servers label FHIR JSON with: the R4 name, the plain one, and the one of DSTU2 (CDSH-103).
+# Media types of FHIR JSON in use: of R4, plain JSON, and of DSTU2 (CDSH-103).
 FHIR_JSON = ("application/fhir+json", "application/json", "application/json+fhir")
 R4_VERSIONS = ("4.0", "4.0.1", "4.3", "4.3.0")
 ELSEWHERE = Gap(cause=Cause.NEXT_PAGE_ELSEWHERE)
@@ -61,9 +60,9 @@ class FhirClient:
     deadline: float
 
     def get(self, query: str) -> list[r4.Resource]:
-        """What the server answers to a query: the resource of a read, or a search's Bundles, one a page.
+        """The server's answer to a query: the resource of a read, or the Bundles of a search, one a page.
 
-        Raises FetchFailed, with the pages that were read before it; always back by the deadline.
+        Raises FetchFailed with the pages read so far; always returns by the deadline.
         """
         with watched_session(self.deadline) as session:
             return self._pages(session, f"{self.base.rstrip('/')}/{query}")
@@ -78,13 +77,13 @@ class FhirClient:
         return pages
 
     def _follow(self, session: requests.Session, first: str, pages: list[r4.Resource]) -> None:
-        """Adds to `pages` each page as it is read."""
+        """Appends each page to `pages` as it is read."""
         url: str | None = first
-        asked: set[str] = set()
+        visited: set[str] = set()
         while url is not None:
-            if len(pages) == MOST_PAGES or url in asked:
+            if len(pages) == MOST_PAGES or url in visited:
                 raise TooMuch(Gap(cause=Cause.TOO_MANY_PAGES, detail=str(MOST_PAGES)))
-            asked.add(url)
+            visited.add(url)
             page = self._tenacious(session, url)
             pages.append(page)
             if sum(len(p.text) for p in pages) > MOST_BYTES:
@@ -96,7 +95,7 @@ class FhirClient:
             url = self._below_base(url, following[0] if following else None)
 
     def _tenacious(self, session: requests.Session, url: str) -> r4.Resource:
-        """One page, asked for once more after a failure that may be over, if that still fits."""
+        """One page, retried once after a transient failure if time permits."""
 
         def no_time(state: RetryCallState) -> bool:
             return time.monotonic() + state.upcoming_sleep >= self.deadline
@@ -123,9 +122,9 @@ class FhirClient:
             raise NotUsable(Gap(cause=Cause.ANSWER_NOT_FHIR)) from error
 
     def _below_base(self, url: str, following: str | None) -> str | None:
-        """The next page's address, made absolute; refused when it leads away from the server (the token would leak).
+        """The absolute address of the next page; refused when it leads away from the server (the token would leak).
 
-        Compared as requests will send it: encoded dots are dots by then.
+        Compared as requests will send it, with encoded dots decoded.
         """
         if following is None:
             return None
@@ -138,7 +137,7 @@ class FhirClient:
         path = unquote(target.path)
         climbs = any(part in (".", "..") for part in path.replace("\\", "/").split("/"))
         inside = (path.rstrip("/") + "/").startswith(base_path(self.base) + "/")
-        # Servers strip parameters of a path, and proxies decode twice: neither may hide a way out.
+        # Servers strip path parameters, and proxies decode twice: neither may hide a way out.
         disguised = ";" in path or "%" in path
         if not same_origin or target.username or climbs or disguised or not inside:
             raise NextElsewhere(ELSEWHERE)
@@ -146,10 +145,10 @@ class FhirClient:
 
 
 def _pause(state: RetryCallState) -> float:
-    """Seconds until asking again: as long as the server says, else a moment."""
+    """Seconds until the retry: as the server asks, else PAUSE_S."""
     failure = state.outcome.exception() if state.outcome else None
-    said = failure.wait_s if isinstance(failure, Passing) else None
-    return PAUSE_S if said is None else said
+    wait_s = failure.wait_s if isinstance(failure, Passing) else None
+    return PAUSE_S if wait_s is None else wait_s
 
 
 def _failure(answer: requests.Response) -> FetchFailed:
@@ -172,10 +171,10 @@ def _failure(answer: requests.Response) -> FetchFailed:
 
 
 def _retry_after(answer: requests.Response) -> float | None:
-    """Seconds that the server asks to wait, from a number or a date."""
-    said = answer.headers.get("Retry-After")
+    """Seconds the server asks to wait, from a number or a date."""
+    header = answer.headers.get("Retry-After")
     with suppress(InvalidHeader, OverflowError):
-        return max(0.0, Retry().parse_retry_after(said)) if said else None
+        return max(0.0, Retry().parse_retry_after(header)) if header else None
     return None
 
 

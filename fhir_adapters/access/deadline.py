@@ -1,7 +1,7 @@
 """Connections that are shut down at a deadline, and kept open between calls until then.
 
-Time-outs of requests hold per read; a deadline for a whole answer needs the sockets under it. Nothing but
-connections is kept: no cookie, no answer, no token.
+Time-outs of requests hold per read; a deadline for a whole answer needs the underlying sockets. Only connections are
+kept: no cookie, no answer, no token.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SERVERS_KEPT, CONNECTIONS_KEPT = 16, 16
 
 
 class Watch:
-    """Shuts down, at the deadline, the connections that one call uses.
+    """Shuts down the connections of one call at the deadline.
 
-    Time-outs of requests hold per read: a server that sends a byte now and then would never run into one.
+    A server that sends a byte now and then would never reach a read time-out.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -48,20 +48,20 @@ class Watch:
             self.used.clear()
 
     def add(self, connection: HTTPConnection) -> None:
-        """Keeps a connection that is about to be used."""
-        # The socket itself is kept: after an answer that ends the connection, the connection no longer holds it.
+        """Registers a connection that is about to be used."""
+        # With its socket: after an answer that ends the connection, the connection no longer holds it.
         with self.lock:
             self.used[connection] = connection.sock
             if self.over:
                 _shut_down(connection.sock)
 
     def remove(self, connection: HTTPConnection) -> None:
-        """Lets go of a connection that is about to serve somebody else."""
+        """Releases a connection that is about to serve another call."""
         with self.lock:
             self.used.pop(connection, None)
 
     def cut(self) -> None:
-        """Ends whatever is still being read."""
+        """Shuts down every connection in use."""
         with self.lock:
             self.over = True
             for opened in self.used.values():
@@ -82,20 +82,20 @@ _threads = _Threads()
 
 
 class _Final(HTTPResponse):
-    """An answer before which others may come that only say that it is on the way, such as 103 Early Hints.
+    """The final answer, after any interim ones such as 103 Early Hints.
 
-    http.client passes over 100 alone. How many come is left to the deadline.
+    http.client skips only 100. Their number is limited by the deadline.
     """
 
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None  # type: ignore[assignment]  # what tells http.client that nothing was read
+            self.headers = self.msg = None  # type: ignore[assignment]  # tells http.client that nothing was read
             super().begin()
 
 
 class _Watched(HTTPConnection):
-    """A connection that tells the watch of the call at hand that it is in use: when opened, and when used again."""
+    """A connection that registers with the watch of the current call, when opened and when reused."""
 
     response_class = _Final
     watch: Watch | None = None
@@ -121,7 +121,7 @@ def _tell(connection: _Watched) -> None:
 
 
 class _LettingGo(HTTPConnectionPool):
-    """A pool whose connections leave their watch before anybody else can have them."""
+    """A pool whose connections leave their watch before another call can take them."""
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401  # as urllib3 calls it
         if isinstance(conn, _Watched) and conn.watch:
@@ -157,7 +157,7 @@ class _Adapter(HTTPAdapter):
 def watched_session(deadline: float) -> Iterator[requests.Session]:
     """A session whose connections are shut down at the deadline (time.monotonic seconds), whatever they are doing.
 
-    What was cut off may look like a whole answer: look at the time before believing it.
+    An answer that was cut off may look whole: check the time before trusting it.
     """
     with Watch(deadline), requests.Session() as session:
         session.trust_env = False

@@ -1,6 +1,6 @@
-"""One HTTP request and its answer, by a deadline; what goes wrong on the way is a FetchFailed of its own class.
+"""One HTTP request and its answer by a deadline; each kind of failure is its own FetchFailed.
 
-Sent once and never redirected. No token, address or patient data is in a message.
+Sent once, never redirected. No token, address or patient data is in a message.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LATE = Gap(cause=Cause.TOO_LATE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A whole answer, whatever its status; `headers` are found in either case."""
+    """A whole answer of any status; `headers` ignore case."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,7 +34,7 @@ class Reply:
 def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float) -> Reply:
     """One request and its answer; sent once, never redirected. Raises NotReached when nothing was sent at all.
 
-    Any other FetchFailed leaves open whether the server has done what was asked.
+    After any other FetchFailed the server may or may not have acted on the request.
     """
     if time.monotonic() >= deadline:
         raise NotReached(LATE)
@@ -50,7 +50,7 @@ def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | No
 def answering(
     session: requests.Session, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float
 ) -> Iterator[requests.Response]:
-    """The answer to one request, about to be read; what goes wrong until it is read is a FetchFailed."""
+    """The answer to one request, to be read by the caller; failures until then are FetchFailed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TooLate(LATE)
@@ -59,7 +59,7 @@ def answering(
         with session.request(
             method, url, headers=dict(headers), data=body, timeout=within, allow_redirects=False, stream=True
         ) as answer:
-            if time.monotonic() >= deadline:  # what was cut off may look like an answer
+            if time.monotonic() >= deadline:  # a cut-off answer may look whole
                 raise TooLate(LATE)
             yield answer
             if time.monotonic() >= deadline:

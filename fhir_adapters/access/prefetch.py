@@ -1,9 +1,8 @@
-"""What came of a chart, and what has to be fetched: `gather`.
+"""The prefetched parts of a chart, completed from the FHIR server: `gather`.
 
-Three kinds of nothing stay apart: null or an empty Bundle is known-empty; an absent key, an
-OperationOutcome, a refused or failed read is unknown, with its reason; an entry that is there and cannot
-be read is unreadable. Only keys that were not sent, or not sent whole, are fetched, and only after the patient's
-consent was looked at.
+Three kinds of nothing stay apart: null or an empty Bundle is known-empty; an absent key, an OperationOutcome or a
+refused or failed read is unknown, with its reason; an entry that cannot be read is unreadable. Only keys that were not
+sent, or not sent whole, are fetched, and only after the patient's consent was checked.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ NOT_PERMITTED = Gap(cause=Cause.NOT_PERMITTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How what was not sent is read: `fetch` reads one query of `server` with the caller's token; None: `why_not`."""
+    """How missing parts are read: `fetch` runs one query on `server` with the caller's token; None: `why_not`."""
 
     fetch: Fetch | None = None
     server: str | None = None
@@ -52,19 +51,19 @@ class Access:
 
 
 def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *, settings: ReadSettings) -> Gathered:
-    """All parts of the chart that were sent or can be fetched, and what could not be had and why.
+    """All parts of the chart that were sent or can be fetched, and what is missing and why.
 
     Raises WrongPatient when the Patient sent is not the one of the request.
     """
     patient_id = request.patient_id
     local = local_template(settings.maps)
-    wanted = (*templates(request.parts), *((local,) if local else ()))
-    chart = [t for t in wanted if t.key != ChartPart.CONSENTS]
+    requested = (*templates(request.parts), *((local,) if local else ()))
+    chart = [t for t in requested if t.key != ChartPart.CONSENTS]
     bases = (access.server,) if access.server else settings.fhir_bases
-    parts = sent_parts(wanted, prefetch)
+    parts = sent_parts(requested, prefetch)
     sent = patient_in(parts.get(ChartPart.PATIENT, Part()), patient_id, was_sent=True)
     if ChartPart.CONSENTS not in parts and settings.consent.use == "required" and not request.opted_out:
-        parts |= _read([t for t in wanted if t.key == ChartPart.CONSENTS], access, patient_id)
+        parts |= _read([t for t in requested if t.key == ChartPart.CONSENTS], access, patient_id)
     consents = parts.pop(ChartPart.CONSENTS, Part())
     permission = allowed(
         consents.resources,
@@ -84,7 +83,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
     gaps = _gaps(parts, chart, None if patient else why_no_patient(parts[ChartPart.PATIENT], patient_id))
     if permission.consent is Consent.UNKNOWN:
-        # The rules can do without it, but a card must say that there is no estimate and why.
+        # The rules do not need it, but a card must say why there is no estimate.
         why = consents.unknown or Gap(cause=Cause.CONSENT_UNREADABLE)
         gaps.append(Unknown(what=ChartPart.CONSENTS, reason=why, needed=True))
     return Gathered(
@@ -100,7 +99,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
 
 
 def _gaps(parts: Mapping[ChartPart, Part], chart: Iterable[Template], no_patient: Gap | None) -> list[Unknown]:
-    """What could not be had, and why; a Patient that is not there among it."""
+    """What could not be obtained, and why, including a missing Patient."""
     gaps = [Unknown(what=t.key, reason=why, needed=t.needed) for t in chart if (why := parts[t.key].unknown)]
     if no_patient and not parts[ChartPart.PATIENT].unknown:
         gaps.append(Unknown(what=ChartPart.PATIENT, reason=no_patient, needed=True))
@@ -109,7 +108,7 @@ def _gaps(parts: Mapping[ChartPart, Part], chart: Iterable[Template], no_patient
 
 
 def _read(absent: list[Template], access: Access, patient_id: str) -> dict[ChartPart, Part]:
-    """The parts of these templates, read side by side, each by the best query that the server supports."""
+    """The parts of these templates, read in parallel, each by the best query that the server supports."""
     if access.fetch is None or not absent:
         return {t.key: Part(unknown=access.why_not) for t in absent}
     fetch = access.fetch
@@ -125,7 +124,7 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[Chart
                 lacks = template.narrower if query == template.reads[-1] else None
                 return replace(part, unknown=part.unknown or lacks)
             except FetchFailed as failure:
-                # Once a page came, the form was not refused.
+                # After a first page the query was evidently supported.
                 if not isinstance(failure, NotSupported) or failure.pages:
                     read = part_of(template, failure.pages, all_pages=True)
                     return replace(read, unknown=failure.gap)
@@ -139,16 +138,16 @@ def _read(absent: list[Template], access: Access, patient_id: str) -> dict[Chart
 
 
 def _sendable(query: str, patient_id: str) -> str:
-    """A query as it is sent: `://` in a value encoded, since gateways were seen that make one slash of two."""
+    """A query as it is sent: `://` in a value is encoded, since some gateways collapse the two slashes."""
     path, mark, rest = query.replace(PATIENT_ID, quote(patient_id, safe="")).partition("?")
     return f"{path}{mark}{rest.replace('://', '%3A%2F%2F')}"
 
 
 def _completed(
-    parts: dict[ChartPart, Part], wanted: Iterable[Template], access: Access, patient_id: str
+    parts: dict[ChartPart, Part], chart: Iterable[Template], access: Access, patient_id: str
 ) -> dict[ChartPart, Part]:
-    """The parts with what was not sent, or not sent whole, read from the chart. What was sent is kept in any case."""
-    lacking = [t for t in wanted if t.key not in parts or (parts[t.key].unknown in (r4.FIRST_PAGE, NOT_SPLIT))]
+    """The parts, with those not sent, or not sent whole, read from the server. What was sent is always kept."""
+    lacking = [t for t in chart if t.key not in parts or (parts[t.key].unknown in (r4.FIRST_PAGE, NOT_SPLIT))]
     absent = [t for t in lacking if t.key not in parts or access.fetch]
     done = dict(parts)
     for key, fetched in _read(absent, access, patient_id).items():
@@ -161,11 +160,11 @@ def _completed(
 
 
 def _together(fetched: tuple[r4.Resource, ...], sent: Iterable[r4.Resource]) -> tuple[r4.Resource, ...]:
-    """What was read, and what of that sent says anything else: an entry without an id must not count twice."""
+    """Fetched resources, and those sent that differ from them: an entry without an id must not count twice."""
     names: dict[tuple[str, bytes], set[str]] = {}
-    for one in fetched:
-        names.setdefault(_content_key(one), set()).update(one.names)
-    return (*fetched, *(one for one in sent if not _is_among(one, names)))
+    for resource in fetched:
+        names.setdefault(_content_key(resource), set()).update(resource.names)
+    return (*fetched, *(resource for resource in sent if not _is_among(resource, names)))
 
 
 def _is_among(resource: r4.Resource, names: Mapping[tuple[str, bytes], set[str]]) -> bool:
@@ -174,6 +173,6 @@ def _is_among(resource: r4.Resource, names: Mapping[tuple[str, bytes], set[str]]
 
 
 def _content_key(resource: r4.Resource) -> tuple[str, bytes]:
-    """All of a resource that is read, however it was written."""
+    """The part of a resource that is read, independent of how its JSON is written."""
     whole = resource.content is not None and resource.fault is None
     return resource.kind, msgspec.json.encode(resource.content) if whole else resource.text

@@ -1,4 +1,4 @@
-"""What we ask of a chart: one prefetch template a part, and how the service itself reads the same."""
+"""Queries for the parts of a chart: a prefetch template each, and how the service itself reads the same."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fhir_adapters.resources.gathered import OPENED
 ONE_CATEGORY = Gap(cause=Cause.ONE_CATEGORY, detail="assess-plan")
 PATIENT_ID = "{{context.patientId}}"
 MEASURED = {"alc_drinks_day", "sleep_hours"}
-"""Numbers that models use; no vital sign is among them, so none is asked for."""
+"""Numbers that models use; vital signs are not among them, so none is requested."""
 
 
 def _codes(codes: Iterable[str]) -> str:
-    """A `code` parameter: one query for all of them (guaranteed by US Core servers)."""
+    """A `code` parameter for all codes at once (guaranteed by US Core servers)."""
     return ",".join(f"{LOINC if '-' in code else SNOMED}|{code}" for code in codes)
 
 
@@ -48,11 +48,11 @@ def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One prefetch key: its query, the resource types that it may yield, and whether the service can do without.
+    """One prefetch key: its query, the resource types it may yield, and whether the service needs it.
 
-    `reads` are the queries that the service itself asks, each when the server does not support the one before; the
-    last keeps to what US Core guarantees. They may use what prefetch templates may not. `narrower`: why an answer to
-    the last is not all that was wanted, where it asks for less.
+    `reads` are the queries that the service itself sends, each when the server does not support the one before; the
+    last keeps to what US Core guarantees. They may use what prefetch templates may not. `narrower`: why the last is
+    incomplete, where it asks for less.
     """
 
     key: ChartPart
@@ -70,7 +70,7 @@ def _search(
     key: ChartPart, kind: str, criteria: str = "", *, needed: bool, include: str = "", types: tuple[str, ...] = (),
     guaranteed: str | None = None, narrower: Gap | None = None,
 ) -> Template:  # fmt: skip
-    """A search by patient. `guaranteed`: the criteria that US Core servers must support, where those are others."""
+    """A search by patient. `guaranteed`: the criteria that US Core servers must support, where these differ."""
     who = f"{kind}?patient={PATIENT_ID}"
     query = who + criteria
     plainest = query if guaranteed is None else who + guaranteed

@@ -1,8 +1,8 @@
 """Warnings on labels about mood and suicidal thoughts, by class or by name (`codesets/boxed_warnings.csv`).
 
-Context for a person who reads a list of medicines; nothing is concluded from them. How far a row was checked stands
-in its column `verified`: yes, secondary (read in a secondary source), or no. Varenicline is left out on purpose: its
-boxed warning was removed in 2016. Where several rows fit, the first counts.
+Context for a reader of a medicine list; nothing is concluded from them. The column `verified` says how far a row was
+checked: yes, secondary (read in a secondary source), or no. Varenicline is left out on purpose: its boxed warning was
+removed in 2016. The first matching row counts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def warning_of(names: Iterable[str], classes: frozenset[str]) -> LabelWarning | 
 @cache
 def warnings_by_code() -> dict[str, LabelWarning]:
     """The first row of each kind, by its code."""
-    found: dict[str, LabelWarning] = {}
+    by_kind: dict[str, LabelWarning] = {}
     for _, _, warning in _rows():
-        found.setdefault(warning.kind, warning)
-    return found
+        by_kind.setdefault(warning.kind, warning)
+    return by_kind

@@ -1,4 +1,4 @@
-"""Listed names in the text of the chart: whole words, in order, for the route of administration that the text names."""
+"""Listed names in chart text: whole words, in order, for the route of administration that the text names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-# Words of a product's name that say that it is not taken by mouth or injection. A cream or an eye drop is
-# another medicine than the tablet of the same ingredient, so the route must be listed with it.
+# Words in a product's name for routes other than oral or injection. A cream or an eye drop is another medicine than the
+# tablet of the same ingredient, so the route must be listed with it.
 ROUTES = {
     "topical": "topical", "cream": "topical", "ointment": "topical", "lotion": "topical", "gel": "topical",
     "shampoo": "topical", "ophthalmic": "ophthalmic", "eye": "ophthalmic", "otic": "otic", "ear": "otic",
@@ -17,9 +17,9 @@ ROUTES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameEntry:
-    """One listed ingredient or brand: its words without a route, the routes it is listed for, and what it stands for.
+    """One listed ingredient or brand: its words without a route, its listed routes, and what it means.
 
-    `name` is what a list is asked for (a class, a row); `ingredient` the ingredient, where the list knows it.
+    `name` is what the list maps to (a class, a row); `ingredient` the ingredient, where the list has it.
     """
 
     words: tuple[str, ...]
@@ -39,7 +39,7 @@ def name_index(entries: Iterable[tuple[str, str] | tuple[str, str, str]]) -> dic
 
 
 def names_in(text: str, index: Mapping[str, list[NameEntry]]) -> Iterator[NameEntry]:
-    """Every listed name that stands in `text` as whole words, for the route that it names."""
+    """Every listed name that `text` contains in whole words, for the route it names."""
     words, routes = _words(text)
     return (
         entry
@@ -51,6 +51,6 @@ def names_in(text: str, index: Mapping[str, list[NameEntry]]) -> Iterator[NameEn
 
 
 def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The words of a name that say what it is, and the routes that it names."""
+    """The words of a name without those for routes, and the routes."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)

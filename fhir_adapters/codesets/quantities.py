@@ -20,7 +20,7 @@ class Measurand:
 
 @cache
 def quantities() -> dict[str, Measurand]:
-    """LOINC code to the quantity that it measures. A code with its own customary unit keeps its feature's range."""
+    """LOINC code to the quantity it measures. A code with its own customary unit keeps its feature's range."""
     rows = table("measurements")
     main: dict[str, Measurand] = {}
     for row in rows:

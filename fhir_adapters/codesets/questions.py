@@ -1,4 +1,4 @@
-"""Which code asks which question: by LOINC, or by a site's own map for forms without standard codes.
+"""Codes to items of instruments: by LOINC, or by a site's own map for forms without standard codes.
 
 ASQ has no LOINC codes, and none was found for EPDS item 10. Does not read answers.
 """
@@ -30,7 +30,7 @@ class QuestionnaireMap:
 
 
 def item_names(instrument: Instrument) -> set[str]:
-    """What a site calls the questions of an instrument in its map."""
+    """The names of an instrument's items in a site's map."""
     spec = instrument.spec
     further = spec.safety.further if spec.safety else ()
     return set(spec.items) if spec.yes_no else {*(f"item{item}" for item in spec.items), "total", *further}
@@ -38,7 +38,7 @@ def item_names(instrument: Instrument) -> set[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a code or linkId asks: `item`, or "total", "panel", "level", "most-severe"."""
+    """What a code or linkId stands for: `item`, or "total", "panel", "level", "most-severe"."""
 
     instrument: Instrument
     item: str
@@ -46,7 +46,7 @@ class Target:
 
 @cache
 def targets() -> dict[str, Target]:
-    """LOINC (and two SNOMED) codes to the instrument and item that they stand for."""
+    """LOINC (and two SNOMED) codes to instrument and item."""
     groups = {i.spec.code_group: i for i in Instrument if i.spec.code_group}
     known: dict[str, Target] = {}
     for row in table("instruments"):
@@ -72,16 +72,16 @@ def coding_of(instrument: Instrument, part: str) -> tuple[str, str]:
 
 
 def screening_codes() -> tuple[str, ...]:
-    """The codes of `targets` that rules or pages have a use for; inputs of the models alone are asked for elsewhere."""
+    """The codes of `targets` that rules or pages use; codes of model inputs are queried elsewhere."""
     return tuple(code for code, target in targets().items() if not target.instrument.spec.input_only)
 
 
 def target_of(concept: r4.CodeableConcept | None, maps: Iterable[QuestionnaireMap]) -> Target | None:
-    """What a code asks, by standard code or by a site's map of a local code system."""
+    """The target of a concept, by standard code or by a site's map of a local code system."""
     for coding in concept.coding if concept else ():
         if not coding.code:
             continue
-        # A listed code whose system was left out is read all the same: unknown reads as worse (rule R4).
+        # A listed code without a system is read too: unknown reads as worse (rule R4).
         if (not coding.system or canonical(coding.system) in (LOINC, SNOMED)) and coding.code in targets():
             return targets()[coding.code]
         for site_map in maps:

@@ -1,9 +1,8 @@
 """Codes: which system, which of our code groups, and how far each was verified.
 
-The lists are CSV files in `codesets/` (system, code, display, group, source, verified). Rows whose
-code reads "(resolve)" or "(none)" are not loaded; `unresolved()` names them. `[prefix]` in a group
-means the code and everything below it; `regex:` rows match the code without its dot. ICD-10-CM is
-compared without the dot and in upper case.
+The lists are CSV files in `codesets/` (system, code, display, group, source, verified). Rows whose code is "(resolve)"
+or "(none)" are not loaded; `unresolved()` names them. `[prefix]` in a group means the code and everything below it;
+`regex:` rows match the code without its dot. ICD-10-CM is compared in upper case without the dot.
 """
 
 from __future__ import annotations
@@ -50,21 +49,21 @@ class CodeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CodeList:
-    """A loaded list: exact codes, prefixes and patterns, per system. One per name, so it compares by identity."""
+    """A loaded list: exact codes, prefixes and patterns, per system. Cached by name, so it compares by identity."""
 
     exact: dict[tuple[str, str], tuple[CodeRow, ...]]
     prefixes: tuple[tuple[str, str, CodeRow], ...]
     patterns: tuple[tuple[str, re.Pattern[str], CodeRow], ...]
 
     def rows(self, system: str | None, code: str | None) -> tuple[CodeRow, ...]:
-        """Every row that this code falls under, exact rows first."""
+        """Every row that matches the code, exact rows first."""
         if not code or len(code) > LONGEST_CODE:
             return ()
         known = canonical(system) if system else guessed_system(code)
         return _rows(self, known, code) if len(known) <= LONGEST_SYSTEM else ()
 
 
-# No code and no system of ours is longer; a longer text would be kept in memory.
+# No code or system of ours is longer; longer texts must not fill the cache.
 LONGEST_CODE = 64
 LONGEST_SYSTEM = 128
 
@@ -74,29 +73,29 @@ def _rows(codes: CodeList, known: str, code: str) -> tuple[CodeRow, ...]:
     # A code of the American modification sent under the international system keeps its meaning.
     systems = (ICD10, ICD10CM) if known == ICD10 else (known,)
     rows: list[CodeRow] = []
-    for one in systems:
-        plain = normal(one, code)
-        rows += codes.exact.get((one, plain), ())
-        rows += [row for s, prefix, row in codes.prefixes if s == one and plain.startswith(prefix)]
-        rows += [row for s, pattern, row in codes.patterns if s == one and pattern.match(plain)]
+    for system in systems:
+        plain = normal(system, code)
+        rows += codes.exact.get((system, plain), ())
+        rows += [row for s, prefix, row in codes.prefixes if s == system and plain.startswith(prefix)]
+        rows += [row for s, pattern, row in codes.patterns if s == system and pattern.match(plain)]
     return tuple(rows)
 
 
 def guessed_system(code: str) -> str:
-    """The system of a code that was sent without one, by its shape; unknown reads as worse than absent."""
+    """The likely system of a code sent without one, by its shape; unknown reads as worse than absent."""
     if re.fullmatch(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?", code.upper()):
         return ICD10CM
     return SNOMED if re.fullmatch(r"\d{6,18}", code) else ""
 
 
 def canonical(system: str) -> str:
-    """The system's URL, also when it was given as an OID or with a version or slash after it."""
+    """The system's URL, also for an OID or a URL with a version or trailing slash."""
     bare = system.partition("|")[0].rstrip("/")
     return ALIASES.get(bare, bare)
 
 
 def normal(system: str, code: str) -> str:
-    """A code as it is compared: ICD-10 without dot, in capitals; others as they are."""
+    """A code in the form compared: ICD-10 without dot, in capitals; others as they are."""
     return code.replace(".", "").upper().strip() if system in (ICD10CM, ICD10) else code.strip()
 
 
@@ -135,7 +134,7 @@ def code_list(name: str) -> CodeList:
 
 
 def code_group(text: str) -> str:
-    """The name of a group, without the notes behind it."""
+    """The name of a group without trailing notes."""
     return re.split(r"[ :,]", text, maxsplit=1)[0]
 
 

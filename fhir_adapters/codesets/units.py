@@ -1,9 +1,8 @@
 """UCUM units to the one canonical unit per quantity.
 
-The UCUM grammar and the factors between units of one dimension are ucumvert's and pint's. Ours are the words that
-systems send instead of UCUM codes, and the molar masses between the amount and the mass of a substance. Raises
-UnitError for a unit it does not know: a number in an unknown unit is never passed through. Does not judge
-plausibility; `measurements` does.
+The UCUM grammar and the factors between units of one dimension come from ucumvert and pint; the words that systems send
+instead of UCUM codes, and the molar masses, are ours. Raises UnitError for an unknown unit: such a number is never
+passed through. Plausibility is for `measurements`.
 """
 
 from __future__ import annotations
@@ -30,14 +29,13 @@ WORDS = {
     "ft": "[ft_i]", "feet": "[ft_i]", "hour": "h", "hours": "h", "hr": "h", "hrs": "h", "minutes": "min",
 }  # fmt: skip
 
-# Measured in these, nothing else of the same dimension means the same: a percentage is no ratio of amounts, and
-# drinks on a drinking day are no drinks a week.
+# Never converted: a percentage is not a ratio of amounts, nor are drinks on a drinking day drinks a week.
 EXACT = ("%", "{drinks}/d")
 LONGEST_UNIT = 40
-# Signs of multiplication and division, and brackets. No unit has more, and the parser takes ever longer for each.
+# Operators and brackets. No unit has more, and parsing time grows with each.
 MOST_SIGNS = 4
 
-# Grams a mole, for the quantities whose laboratories report amounts in some places and masses in others.
+# Grams a mole, for quantities that laboratories report as amounts or as masses.
 MOLAR_MASS = {
     "chol": 386.7,  # cholesterol, C27H46O
     "hdl": 386.7,
@@ -53,20 +51,20 @@ MOLAR_MASS = {
 
 
 class UnitError(ValueError):
-    """A unit that is not known for this quantity. Says what was expected and what was found."""
+    """A unit that is not known for this quantity."""
 
 
 def convert(feature: str, value: float, unit: str, canonical: str) -> float:
     """`value` in the canonical unit of `feature`. Raises UnitError for a unit not known for it."""
-    given = _spelled(unit[: 2 * LONGEST_UNIT])
-    if given.lower() == canonical.lower():  # "KG" and "Mg/dL" are slips of the shift key, not other units
+    ucum = _spelled(unit[: 2 * LONGEST_UNIT])
+    if ucum.lower() == canonical.lower():  # "KG" and "Mg/dL" are slips of the shift key, not other units
         return value
-    if feature == "hba1c" and given == "mmol/mol":
+    if feature == "hba1c" and ucum == "mmol/mol":
         return 0.09148 * value + 2.152  # IFCC to NGSP, the published master equation
-    factor = None if canonical in EXACT else _factor(given, canonical)
-    # An equivalent is a mole only of what carries one charge; calcium carries two.
-    if factor is None and feature in MOLAR_MASS and "eq" not in given.lower():
-        in_mmol, from_mg = _factor(given, "mmol/L"), _factor("mg/L", canonical)
+    factor = None if canonical in EXACT else _factor(ucum, canonical)
+    # An equivalent is a mole only for a single charge; calcium carries two.
+    if factor is None and feature in MOLAR_MASS and "eq" not in ucum.lower():
+        in_mmol, from_mg = _factor(ucum, "mmol/L"), _factor("mg/L", canonical)
         factor = in_mmol * MOLAR_MASS[feature] * from_mg if in_mmol and from_mg else None
     if factor is None:
         raise UnitError(f"expected {canonical} or a unit convertible to it; found another unit")
@@ -75,39 +73,39 @@ def convert(feature: str, value: float, unit: str, canonical: str) -> float:
 
 @lru_cache(maxsize=4096)
 def _spelled(unit: str) -> str:
-    """A unit as UCUM spells it, where the source uses a word, another sign for micro, a blank or another power of ten."""
+    """A unit as UCUM spells it, for sources with a word, another micro sign, a blank or another power of ten."""
     text = unit.strip().rstrip(".").replace("\u03bc", "u").replace("\u00b5", "u")
-    for one in (text, text.replace(" ", "")):
-        if one.lower() in WORDS:
-            return WORDS[one.lower()]
+    for word in (text.lower(), text.lower().replace(" ", "")):
+        if word in WORDS:
+            return WORDS[word]
     return re.sub(r"^x?10[eE^*]\+?(\d)", r"10*\1", text.replace(" ", ""))
 
 
 @lru_cache(maxsize=4096)
-def _factor(given: str, canonical: str) -> float | None:
-    """What a number in `given` is multiplied by to be in `canonical`; None when it is no UCUM unit of that dimension."""
-    # No unit has exponents of three digits; working them out would take for ever.
-    if not given or len(given) > LONGEST_UNIT or re.search(r"\d{3}", given):
+def _factor(unit: str, canonical: str) -> float | None:
+    """The factor from `unit` to `canonical`; None when it is not a UCUM unit of that dimension."""
+    # No unit has three-digit exponents; computing them would take for ever.
+    if not unit or len(unit) > LONGEST_UNIT or re.search(r"\d{3}", unit):
         return None
-    if sum(given.count(sign) for sign in "./(") > MOST_SIGNS:
+    if sum(unit.count(sign) for sign in "./(") > MOST_SIGNS:
         return None
     try:
         with ONE_AT_A_TIME:
             units = registry()
-            factor = float((1 * units.from_ucum(given)).to(units.from_ucum(canonical).units).magnitude)
-    except Exception:  # noqa: BLE001  # parser and registry each have errors of their own, with no common base
+            factor = float((1 * units.from_ucum(unit)).to(units.from_ucum(canonical).units).magnitude)
+    except Exception:  # noqa: BLE001  # parser and registry errors share no base
         return None
-    # Twelve digits: more than any of these factors is known to, and free of the noise of the arithmetic.
+    # Twelve digits exceed the precision of every factor and drop rounding noise.
     return float(f"{factor:.12g}") if 0 < factor < 1e30 else None
 
 
-# Neither library promises to be used by several threads at once, and a failure would be remembered.
+# Neither library promises thread safety, and a failure would be cached.
 ONE_AT_A_TIME = threading.Lock()
 
 
 @cache
 def registry() -> PintUcumRegistry:
     """The units of UCUM. Takes half a second to build, once."""
-    from ucumvert import PintUcumRegistry  # noqa: PLC0415  # see above: not for a command that converts nothing
+    from ucumvert import PintUcumRegistry  # noqa: PLC0415  # slow; many commands convert nothing
 
     return PintUcumRegistry()

@@ -1,1 +1,1 @@
-"""FHIR JSON as typed structs: what is there, whose it is, what may be used. No code list, no clinical meaning."""
+"""FHIR JSON as typed structs, their owner, and consent. No code list, no clinical meaning."""

@@ -1,10 +1,10 @@
 """What the patient allows: opt-outs, Consent resources and sensitivity labels. Pure; `gather` asks it first.
 
-A denial or an opt-out means: nothing more is read and no model runs; the rules still judge what the client itself
-sent. No Consent resource counts as allowed. A Consent that cannot be read, or a failed search for them, leaves consent
-unknown: the models are silent. Denials are read widely and permissions narrowly: a rule that is limited in
-a way that is not evaluated here (classes, codes, single resources, dates) denies when it denies and does not permit
-when it permits. The only limit that is followed to the single resource is the security label.
+After a denial or an opt-out nothing more is read and no model runs; the rules still judge what the client sent. Without
+a Consent resource use is allowed. An unreadable Consent, or a failed search for them, leaves consent unknown: no model
+runs. Denials are read widely and permissions narrowly: under a limit that is not evaluated here (classes, codes,
+single resources, dates) a denial holds and a permission does not. Only security labels are applied to single
+resources.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import Owner
 from fhir_adapters.resources.dates import when
 
-# v3-ActCode labels of substance use records, and the law that guards them, 42 CFR Part 2 (docs/clinical-sources.md S8).
+# v3-ActCode labels of substance use records, and the law behind them, 42 CFR Part 2 (docs/clinical-sources.md S8).
 SUBSTANCE_USE = frozenset(("ETH", "SUD", "ETHUD", "OPIOIDUD", "42CFRPart2"))
-# Scopes of a Consent that say nothing about using the chart for care: research, advance directives.
+# Consent scopes that do not concern use of the chart for care: research, advance directives.
 OTHER_SCOPES = {"research", "adr"}
-# Purposes of use (v3-ActReason) that surely are the patient's own care, and that surely are not.
+# Purposes of use (v3-ActReason) that certainly are the patient's own care, and that certainly are not.
 CARE_PURPOSES = {"TREAT", "ETREAT", "CAREMGT", "COC"}
 OTHER_PURPOSES = {"HRESCH", "CLINTRCH", "BIORCH", "DSRCH", "PREVRCH", "HMARKT", "HPAYMT", "PUBHLTH", "FRAUD", "LEGAL"}
-# Actions of a rule (consent-action) that are not reading or using data.
+# Actions (consent-action) other than reading or using data.
 OTHER_ACTIONS = {"disclose", "correct"}
 PERSONS = ("Practitioner/", "PractitionerRole/", "RelatedPerson/")
 # Policy rules (v3-ActCode) whose base is a denial.
@@ -38,9 +38,9 @@ STATUSES = {"draft", "proposed", "active", "rejected", "inactive", "entered-in-e
 class ConsentSettings:
     """What a site says about consent.
 
-    use: "required" asks for Consent resources; "not-used": the site has none, so that none are asked for.
-    substance_use: "withheld" puts resources with a label of substance use away unread; "consented": the
-    site has the patients' consent on record (42 CFR Part 2).
+    use: "required" queries Consent resources; "not-used": the site has none, so none are queried.
+    substance_use: "withheld" leaves resources labelled as substance use unread; "consented": the site has the
+    patients' consent on record (42 CFR Part 2).
     """
 
     use: Literal["required", "not-used"] = "required"
@@ -49,7 +49,7 @@ class ConsentSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """What a patient's consents come to; `withheld` are labels whose resources are put away unread."""
+    """The result of a patient's consents; resources with a label in `withheld` are left unread."""
 
     consent: Consent
     withheld: frozenset[str] = field(default_factory=frozenset)
@@ -68,8 +68,8 @@ def allowed(
 ) -> Allowed:
     """What the consents on file, the opt-outs and the site's settings allow together.
 
-    `user`: reference of the person for whom the service is asked. `failed`: the consents could not be had, or
-    not all of them. One denial outweighs every permission.
+    `user`: reference of the person using the service. `failed`: the consents could not be obtained, or not all of
+    them. One denial outweighs every permission.
     """
     labels = set(SUBSTANCE_USE if settings.substance_use == "withheld" else ())
     state, unknown = Consent.ALLOWED, failed
@@ -92,10 +92,10 @@ def allowed(
 
 
 def _is_of(resource: r4.Resource, owner: Owner) -> bool | None:
-    """Whether a consent is this patient's; None when its words for the patient are not known here.
+    """Whether a consent is this patient's; None when its reference is not recognised.
 
-    One that names nobody at all was found by a search for this patient and counts. It is surely another's only when it
-    names another Patient of this server.
+    One without a patient came from a search for this patient and counts. It is certainly another's only when it names
+    another Patient of this server.
     """
     named = resource.owner if resource.content is None else r4.subject_of(resource.content)
     if named is None or owner.is_named_by(named):
@@ -104,7 +104,7 @@ def _is_of(resource: r4.Resource, owner: Owner) -> bool | None:
 
 
 def _malformed(consent: r4.Consent) -> bool:
-    """Whether a consent does not say plainly whether it holds, or what its rules do."""
+    """Whether the status of a consent, or the type of a rule, is not a known code."""
     rules = [] if consent.provision is None else [consent.provision, *_below(consent.provision)]
     return consent.status not in STATUSES or any(rule.type not in ("deny", "permit", None) for rule in rules)
 
@@ -125,12 +125,12 @@ def _denied(consent: r4.Consent, user: str | None, today: date, zone: tzinfo) ->
     permitted = any(_means_us(r, user) for r in live if r.type == "permit")
     exceptions = [r for r in outright if r is not rule]
     base_denies = bool(policy & DENYING_POLICIES) or len(exceptions) < len(outright)
-    # Only a permission that surely covers this use lifts a base that denies.
+    # Only a permission that certainly covers this use lifts a base denial.
     return bool(exceptions) or (base_denies and not permitted), labels
 
 
 def _below(rule: r4.Provision) -> list[r4.Provision]:
-    """Every rule under a rule, however deep."""
+    """Every rule nested in a rule, at any depth."""
     below: list[r4.Provision] = []
     left = [rule]
     while left:
@@ -152,7 +152,7 @@ def _codes(codings: Iterable[r4.Coding]) -> set[str]:
 
 
 def _may_mean_us(rule: r4.Provision, user: str | None) -> bool:
-    """Whether a denial can be about this use: it is unless its purpose, action or person is surely another."""
+    """Whether a denial may cover this use: unless its purpose, action or person is certainly another."""
     purposes = _codes(rule.purpose)
     actions = _codes(coding for concept in rule.action for coding in concept.coding)
     if (purposes and purposes <= OTHER_PURPOSES) or (actions and actions <= OTHER_ACTIONS):
@@ -163,7 +163,7 @@ def _may_mean_us(rule: r4.Provision, user: str | None) -> bool:
 
 
 def _means_us(rule: r4.Provision, user: str | None) -> bool:
-    """Whether a permission is surely about this use: for care, to anybody or this user, and not limited otherwise."""
+    """Whether a permission certainly covers this use: for care, to anybody or this user, without other limits."""
     purposes = _codes(rule.purpose)
     actions = _codes(coding for concept in rule.action for coding in concept.coding)
     actors = [a.reference.target for a in rule.actor if a.reference]

@@ -1,8 +1,7 @@
 """FHIR dates on the site's calendar.
 
-A date without a time is that local date; a month or a year alone is the latest day that it
-can mean, but never after today (rule R1). A time without a zone, which FHIR forbids but
-systems send, is read in the site's zone.
+A date without a time is that local date; a month or a year alone is the latest day it can mean, but never after today
+(rule R1). A time without a zone, which FHIR forbids but systems send, is read in the site's zone.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from fhir_adapters.facts import When
 PARTIAL = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
 TIMED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?")
 
-# No date is longer; a longer text is none, and would be read again for every answer of a form.
+# No date is longer, and a long text would be parsed again for every answer of a form.
 LONGEST = 64
 
 
 def when(text: str | None, zone: tzinfo, today: date) -> When | None:
-    """`text` as a When, or None when it is missing or is no FHIR date."""
+    """`text` as a When, or None when it is missing or not a FHIR date."""
     if not text or len(text) > LONGEST:
         return None
     parts = PARTIAL.fullmatch(text)
@@ -46,12 +45,12 @@ def when(text: str | None, zone: tzinfo, today: date) -> When | None:
 
 
 def first_when(zone: tzinfo, today: date, *texts: str | None) -> When | None:
-    """The first of several dates that is there and can be read."""
-    return next((found for text in texts if (found := when(text, zone, today))), None)
+    """The first readable date."""
+    return next((date_time for text in texts if (date_time := when(text, zone, today))), None)
 
 
 def age_on(birth_date: str | None, today: date) -> int | None:
-    """Whole years of age today, or None. A partial birth date gives the youngest age that it can mean."""
+    """Whole years of age today, or None. A partial birth date gives the youngest age it can mean."""
     parts = PARTIAL.fullmatch(birth_date or "")
     born = _latest_day(*parts.groups()) if parts else None
     if born is None or born > today:

@@ -1,4 +1,4 @@
-"""What was collected for one patient, before anything is read out of it."""
+"""The resources of one patient, before any fact is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.resources.r4 import Resource, subjects_of
 
-# What is asked for when a chart is opened or an encounter starts.
+# Read when a chart is opened or an encounter starts.
 OPENED = (
     ChartPart.PATIENT,
     ChartPart.CONDITIONS,
@@ -22,7 +22,7 @@ OPENED = (
     ChartPart.CONSENTS,
 )
 STEPS = (ChartPart.CARE_PLANS, ChartPart.APPOINTMENTS)
-# At discharge neither measurements nor medicines are of use, and the steps after a finding are (decision 0013).
+# Discharge needs the steps after a finding, but neither measurements nor medicines (decision 0013).
 DISCHARGE = (*(key for key in OPENED if key not in (ChartPart.MEASUREMENTS, ChartPart.MEDICATIONS)), *STEPS)
 ALL_KEYS = (*OPENED, *STEPS)
 WHOLE_CHART = frozenset((*OPENED, ChartPart.COVERAGE)) - {ChartPart.CONSENTS}
@@ -32,9 +32,9 @@ WHOLE_CHART = frozenset((*OPENED, ChartPart.COVERAGE)) - {ChartPart.CONSENTS}
 class Gathered:
     """The resources of one request, and which parts of the chart they cover.
 
-    `known`: parts that were looked at in full, also when empty. `unknown`: parts that were wanted
-    and not obtained. `fhir_bases`: the servers whose references may be the patient's own. `consent`: what the
-    patient allows. `withheld`: how many resources were put away for their security labels.
+    `known`: parts that were read in full, even if empty. `unknown`: parts that were requested and not obtained.
+    `fhir_bases`: the servers whose references may be the patient's own. `consent`: what the patient allows.
+    `withheld`: how many resources were left unread for their security labels.
     """
 
     patient_id: str
@@ -48,10 +48,10 @@ class Gathered:
 
 
 def once(resources: Iterable[Resource]) -> list[Resource]:
-    """Each resource once, also when it was sent or found twice.
+    """Each resource once, even if sent or found twice.
 
-    Of two versions of one resource the later counts. Where it is not said which that is, both are kept: then the worse
-    answer stands.
+    Of two versions of one resource the later counts. Where the order is unknown, both are kept and the worse answer
+    stands.
     """
     versions: dict[tuple[str, str], dict[bytes, Resource]] = {}
     nameless: list[Resource] = []
@@ -59,7 +59,7 @@ def once(resources: Iterable[Resource]) -> list[Resource]:
         if not resource.names:
             nameless.append(resource)
             continue
-        # Never across patients: another's resource of the same id must not take the place of the patient's own.
+        # Never across patients: another's resource of the same id must not replace the patient's own.
         owner = resource.owner if resource.content is None else subjects_of(resource.content)
         versions.setdefault((resource.reference, repr(owner)), {}).setdefault(resource.text, resource)
     return [*(r for held in versions.values() for r in _latest(list(held.values()))), *nameless]

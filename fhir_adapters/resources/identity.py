@@ -16,7 +16,7 @@ MEDICAL_RECORD = "MR"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What tells two patients apart. None: not recorded, or not to be read."""
+    """What distinguishes two patients. None: not recorded, or unreadable."""
 
     name: str | None
     birth_date: date | None
@@ -44,18 +44,18 @@ class _Patient(msgspec.Struct, rename="camel"):
 
 
 def identity(patient: r4.Resource | None) -> Identity:
-    """The identity in a Patient. What cannot be read is left out; the rest stays."""
-    found = _Patient()
+    """The identity in a Patient, without what cannot be read."""
+    elements = _Patient()
     if patient is not None:
         whole = _object(patient.text)
         for name in ("name", "birthDate", "gender", "identifier"):
             if name in whole:
-                found = _with(found, name, whole[name])
+                elements = _with(elements, name, whole[name])
     return Identity(
-        name=_shown(_best_name(found.name)),
-        birth_date=_day(found.birth_date),
-        gender=_shown(found.gender),
-        identifier=_shown(_best_identifier(found.identifier)),
+        name=_shown(_best_name(elements.name)),
+        birth_date=_day(elements.birth_date),
+        gender=_shown(elements.gender),
+        identifier=_shown(_best_identifier(elements.identifier)),
     )
 
 
@@ -66,18 +66,18 @@ def _object(text: bytes) -> dict[str, msgspec.Raw]:
         return {}
 
 
-def _with(found: _Patient, name: str, raw: msgspec.Raw) -> _Patient:
-    """One member more, unless it is damaged."""
+def _with(elements: _Patient, name: str, raw: msgspec.Raw) -> _Patient:
+    """One more member, unless it is damaged."""
     try:
-        one = msgspec.convert({name: msgspec.json.decode(raw)}, _Patient)
+        read = msgspec.convert({name: msgspec.json.decode(raw)}, _Patient)
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
-        return found
+        return elements
     field = {"birthDate": "birth_date"}.get(name, name)
-    return msgspec.structs.replace(found, **{field: getattr(one, field)})
+    return msgspec.structs.replace(elements, **{field: getattr(read, field)})
 
 
 def _best_name(names: Iterable[_Name]) -> str | None:
-    """The official or usual name, else the first; never an old or maiden one where there is another."""
+    """The official or usual name, else the first; an old or maiden name only for want of another."""
     order = {"official": 0, "usual": 1, None: 2, "temp": 3, "nickname": 4, "anonymous": 5, "maiden": 6, "old": 7}
     for name in sorted(names, key=lambda n: order.get(n.use, 2)):
         given = " ".join(name.given)
@@ -89,9 +89,9 @@ def _best_name(names: Iterable[_Name]) -> str | None:
 
 def _best_identifier(identifiers: Iterable[_Identifier]) -> str | None:
     """The medical record number, else the first that has a value."""
-    kept = [i for i in identifiers if i.value]
-    records = [i for i in kept if i.type and any(c.code == MEDICAL_RECORD for c in i.type.coding)]
-    return (records or kept)[0].value if kept else None
+    valued = [i for i in identifiers if i.value]
+    records = [i for i in valued if i.type and any(c.code == MEDICAL_RECORD for c in i.type.coding)]
+    return (records or valued)[0].value if valued else None
 
 
 def _day(text: str | None) -> date | None:
@@ -102,6 +102,6 @@ def _day(text: str | None) -> date | None:
 
 
 def _shown(text: str | None) -> str | None:
-    """Printable, and not without end."""
+    """Printable characters, at most LONGEST_SHOWN."""
     plain = "".join(c for c in (text or "")[:LONGEST_SHOWN] if c.isprintable()).strip()
     return plain or None

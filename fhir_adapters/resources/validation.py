@@ -1,8 +1,8 @@
-"""Resources checked against the R4 definitions with fhir.resources: what we emit, and what we are asked to check.
+"""Validation against the R4 definitions with fhir.resources, of what we emit and on request.
 
-Much slower than the hot path's own types, so it is used for drafts, in tests and by `mhcds assess --strict`. The
-R4B models of the library serve for R4: the resource types used here did not change between the two. The library
-knows some of the required value sets whole and enforces none; those that it knows are enforced here.
+Much slower than the types of the hot path, so only for drafts, tests and `mhcds assess --strict`. The library's R4B
+models serve for R4: the resource types used here did not change between the two. It knows some required value sets
+and enforces none; those it knows are enforced here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fhir_adapters.errors import NotFhir
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """One departure from R4: where, in which resource, and what; never the value found there."""
+    """One departure from R4: where, in which resource, and what; never the value."""
 
     path: str
     resource: str
@@ -47,12 +47,12 @@ def deviations(raw: bytes) -> list[Deviation]:
 
 
 def faults(resource: dict[str, Any]) -> list[str]:
-    """What is wrong with one resource: element and kind of fault, without the values found. Empty when it is valid."""
+    """The faults of one resource as element and kind, without values. Empty when it is valid."""
     return [f"{deviation.path}: {deviation.fault}" for deviation in _of_resource(resource, "")]
 
 
 def _of_resource(resource: Any, place: str) -> Iterator[Deviation]:  # noqa: ANN401  # plain JSON
-    """The deviations of a resource, and of each resource in a Bundle under its own place."""
+    """The deviations of a resource, and of each resource in a Bundle under its own path."""
     if not isinstance(resource, dict):
         yield Deviation(path=place or "resource", resource="(none)", fault="expected a resource as a JSON object")
         return
@@ -88,10 +88,10 @@ def _checked(resource: dict[str, Any]) -> list[tuple[str, str]]:
     try:
         valid = model.model_validate(resource)
     except ValidationError as error:
-        found = {_path(e["loc"]): _words(e) for e in error.errors()}
-        # The library looks for required primitives only where nothing else is wrong.
+        problems = {_path(e["loc"]): _words(e) for e in error.errors()}
+        # The library checks required primitives only when nothing else is wrong.
         lacking = [name for name in _required(model) if resource.get(name) is None and f"_{name}" not in resource]
-        return list((found | dict.fromkeys(lacking, WORDS["missing"])).items())
+        return list((problems | dict.fromkeys(lacking, WORDS["missing"])).items())
     return list(_outside_value_sets(valid, ""))
 
 
@@ -125,12 +125,12 @@ WORDS = {
 
 
 def _outside_value_sets(valid: BaseModel, place: str) -> Iterator[tuple[str, str]]:
-    """Codes that are not of the value set that their element requires."""
+    """Codes outside the required value set of their element."""
     for name, field in type(valid).model_fields.items():
         value = getattr(valid, name)
         extra = field.json_schema_extra
         allowed = extra.get("enum_values") if isinstance(extra, dict) else None
-        allowed = None if isinstance(allowed, list) and "+" in allowed else allowed  # a list that goes on
+        allowed = None if isinstance(allowed, list) and "+" in allowed else allowed  # an incomplete list
         for number, inner in enumerate(value) if isinstance(value, list) else ((None, value),):
             path = f"{place}.{field.alias or name}".removeprefix(".") + ("" if number is None else f"[{number}]")
             if isinstance(inner, BaseModel):

@@ -1,9 +1,9 @@
-"""A form that was filled in here, as the FHIR resources that go into the chart.
+"""A form filled in here, as the FHIR resources for the chart.
 
-One QuestionnaireResponse with every answer, the total and each answered item as Observations, all of one moment. Each
-resource has an identifier of ours, made of the submission and its own slot, by which a repetition is recognised.
-What was declined is an answer of its own (asked-declined, which the form offers), never a missing one; a total that
-not all items stand behind is not made. Pure: nothing is sent from here.
+One QuestionnaireResponse with every answer, and the total and each answered item as Observations, all of one moment.
+Each resource has an identifier of ours, made of the submission and its slot, so that a repetition is recognised.
+Declined is an answer of its own (asked-declined, which the form offers), never a missing one; a total needs all items.
+Pure: nothing is sent from here.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, EntryState, F
 SUBMISSION_SYSTEM = "urn:mental-health-cds:submission"
 SURVEY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey", "display": "Survey"}
 FORM, TOTAL = "form", "total"
-# Identifiers that can be written into a header and a query as they are.
+# Identifiers that need no encoding in a header or a query.
 PLAIN = re.compile(r"[A-Za-z0-9.-]{1,80}")
-# Ids as servers have them: some are longer than FHIR allows, and hold more kinds of signs.
+# Ids as servers use them: some are longer than FHIR allows, with more kinds of characters.
 ID = r"(?!\.{1,2}$)[A-Za-z0-9\-._~:]{1,128}"
 REFERENCE = re.compile(rf"(Patient|Encounter)/{ID}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormContext:
-    """When, of whom and by whom a form was filled in.
+    """When, for whom and by whom a form was filled in.
 
     `patient`, `encounter` and `user` are relative references; `user` becomes the author when it is a practitioner's.
     `submission` is unique to this form of this session.
@@ -53,9 +53,9 @@ class Slot:
 
 
 def slots_of(answers: FormAnswers, context: FormContext) -> tuple[Slot, ...]:
-    """The resources of a form, in the order in which they are written. Raises NotValid, so that nothing is sent.
+    """The resources of a form in the order of writing. Raises NotValid, so that nothing is sent.
 
-    The Observations lack `derivedFrom`: it is known when the response is in the chart (`derived_from`).
+    The Observations lack `derivedFrom` until the response is in the chart (`derived_from`).
     """
     if answers.open:
         raise NotValid("expected an answer or “declined” to every required question; found open ones")
@@ -84,14 +84,14 @@ def require_valid(slots: Iterable[Slot]) -> None:
 
 
 def derived_from(slot: Slot, response: str) -> Slot:
-    """The slot, an Observation saying that it was derived from the response."""
+    """The slot; an Observation with `derivedFrom` the response."""
     if slot.resource["resourceType"] != "Observation":
         return slot
     return Slot(name=slot.name, resource=slot.resource | {"derivedFrom": [{"reference": response}]})
 
 
 def identifier(submission: str, slot: str) -> dict[str, str]:
-    """By which a resource of this submission and slot is found again. Raises NotValid for an odd one."""
+    """The identifier of a resource of this submission and slot. Raises NotValid for unexpected characters."""
     value = f"{submission}.{slot}"
     if not PLAIN.fullmatch(value):
         raise NotValid("expected a submission of letters, digits, dots and dashes; found another")
@@ -99,7 +99,7 @@ def identifier(submission: str, slot: str) -> dict[str, str]:
 
 
 def author_of(user: str | None) -> str | None:
-    """The user's relative reference when it is a practitioner's, else None: nobody else signs a form."""
+    """The user's relative reference if a practitioner's, else None: nobody else signs a form."""
     match = re.search(rf"(?:^|/)(Practitioner(?:Role)?/{ID})$", user or "")
     return match[1] if match else None
 

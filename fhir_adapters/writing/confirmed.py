@@ -1,9 +1,9 @@
 """Writes to a FHIR server that a person has confirmed: one resource at a time, each at most once.
 
-A resource is created under the condition that none with its identifier exists (If-None-Exist). When the answer is lost
-nobody knows whether it was written: the chart is searched for the identifier, and nothing is sent a second time on a
-guess. As in `client`, the token goes below the base and nowhere else, and no redirect is followed. Errors say what kind
-of failure it was; of an OperationOutcome only codes and element names are kept, never its text.
+A resource is created only if none with its identifier exists (If-None-Exist). When the answer is lost, the chart is
+searched for the identifier, and nothing is sent a second time on a guess. As in `client`, the token goes only below the
+base, and no redirect is followed. Errors name the kind of failure; of an OperationOutcome only codes and element names
+are kept, never its text.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ ELEMENT = re.compile(r"[A-Za-z]{1,40}(?:(?:\.[A-Za-z]{1,40}|\[\d{1,3}\])){0,8}")
 ISSUE = re.compile(r"[a-z-]{1,30}")
 MOST_ISSUES = 5
 IN_ERROR = "entered-in-error"
-# What servers answer that take no condition (or say so of their own search); 412 also says that several match.
+# Status of servers that do not support the condition; 412 can also mean that several match.
 NO_CONDITION = (400, 404, 405, 501)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteResult:
-    """A resource that is in the chart. `existing`: it was there before this attempt."""
+    """A resource in the chart. `existing`: it was there before this attempt."""
 
     reference: str
     existing: bool
@@ -63,12 +63,12 @@ class FhirWriter:
     deadline: float
 
     def create(self, resource: dict[str, Any]) -> WriteResult:
-        """Puts a resource with an identifier into the chart, unless it is there. Raises WriteFailed."""
+        """Creates a resource with an identifier unless the chart has it. Raises WriteFailed."""
         kind, system, value = resource["resourceType"], *_identifier(resource)
         try:
             reply = self._post(kind, resource, {"If-None-Exist": f"identifier={system}|{value}"})
             if reply.status in NO_CONDITION:
-                # It was refused as a whole, so nothing was written: look whether it is there, then without a condition.
+                # Nothing was written: search for it, then create it without a condition.
                 reference = self._search(kind, system, value)
                 if reference:
                     return WriteResult(reference=reference, existing=True)
@@ -81,9 +81,9 @@ class FhirWriter:
             return WriteResult(reference=reference, existing=True)
 
     def find(self, kind: str, system: str, value: str) -> str | None:
-        """The reference of this patient's resource with that identifier, None when there is none. Raises FetchFailed.
+        """The reference of this patient's resource with that identifier, or None. Raises FetchFailed.
 
-        Looked through here as well: servers that do not know the parameter answer with everything.
+        Filtered here as well: servers that do not know the parameter return everything.
         """
         client = FhirClient(base=self.base, token=self.token, deadline=self.deadline)
         sought = quote(f"{system}|{value}", safe="")
@@ -95,9 +95,9 @@ class FhirWriter:
         return None
 
     def mark_entered_in_error(self, reference: str, system: str, value: str) -> None:
-        """Marks what was written here as entered in error. Raises FetchFailed (not read) or WriteFailed (not marked).
+        """Marks a resource written here as entered in error. Raises FetchFailed (not read) or WriteFailed (not marked).
 
-        Only a resource of this patient with that identifier; and only the version that was read.
+        Only a resource of this patient with that identifier, and only in the version read.
         """
         kind = reference.partition("/")[0]
         if not REFERENCE.fullmatch(reference):
@@ -159,14 +159,14 @@ class FhirWriter:
         reference = self._reference(kind, reply)
         matched = reply.status == 200 and not self._ours(_object(reply.body), kind, system, value)
         if reference is None or matched:
-            # 200 says that one was there: a server that does not know the parameter matches whatever it has.
+            # 200 means an existing match: a server that does not know the parameter matches anything.
             reference = self._search(kind, system, value)
         if reference is None:
             raise WriteUnknown("the chart took it and did not say under which name")
         return WriteResult(reference=reference, existing=reply.status == 200)
 
     def _reference(self, kind: str, reply: Reply) -> str | None:
-        """Under which name it was written: by the body, else by Location, if that lies below the base."""
+        """The reference of the new resource: from the body, else from a Location below the base."""
         body = _object(reply.body)
         named = f"{kind}/{body.get('id')}" if body.get("resourceType") == kind else ""
         if REFERENCE.fullmatch(named):
@@ -183,15 +183,15 @@ class FhirWriter:
 
 def _identifier(resource: dict[str, Any]) -> tuple[str, str]:
     """System and value of its one identifier. Raises NotValid."""
-    found = resource.get("identifier")
-    one = found[0] if isinstance(found, list) and len(found) == 1 else found
-    if not isinstance(one, dict) or not one.get("system") or not one.get("value"):
+    held = resource.get("identifier")
+    only = held[0] if isinstance(held, list) and len(held) == 1 else held
+    if not isinstance(only, dict) or not only.get("system") or not only.get("value"):
         raise NotValid("expected one identifier on what is to be written")
-    return one["system"], one["value"]
+    return only["system"], only["value"]
 
 
 def _failure(reply: Reply, what: str) -> WriteFailed:
-    """A status that is no success, as an error of its kind."""
+    """The error of an unsuccessful status."""
     status = reply.status
     issues = ", ".join(_issues(reply.body))
     words = f"{what} ({status}{f': {issues}' if issues else ''})"
@@ -207,7 +207,7 @@ def _failure(reply: Reply, what: str) -> WriteFailed:
 
 
 def _issues(body: bytes) -> Iterator[str]:
-    """Code and elements of each issue of an OperationOutcome; no other text of it, which could quote the chart."""
+    """Code and elements of each issue of an OperationOutcome; its text could quote the chart."""
     outcome = _object(body)
     issues = outcome.get("issue") if outcome.get("resourceType") == "OperationOutcome" else None
     for issue in issues[:MOST_ISSUES] if isinstance(issues, list) else ():
@@ -223,7 +223,7 @@ def _issues(body: bytes) -> Iterator[str]:
 
 
 def _version(reply: Reply, resource: dict[str, Any]) -> str | None:
-    """The version that was read, as If-Match has it; None when the server keeps none."""
+    """The version read, for If-Match; None when the server has no versions."""
     tag = reply.headers.get("ETag")
     if tag and re.fullmatch(r'(?:W/)?"[A-Za-z0-9.\-]{1,128}"', tag):
         return tag
@@ -242,7 +242,7 @@ def _entries(text: bytes) -> Iterator[dict[str, Any]]:
 def _object(text: bytes) -> dict[str, Any]:
     """A JSON object; an empty one for anything else."""
     try:
-        found = msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

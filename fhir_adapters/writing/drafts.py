@@ -17,7 +17,7 @@ from fhir_adapters.instruments import Instrument
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orderable:
-    """What can be ordered: one code with its display."""
+    """An orderable item: a code with its display."""
 
     code: str
     system: str
@@ -35,7 +35,7 @@ ASSESSMENT = Orderable(system=SNOMED, code=RISK_ASSESSMENT, display="Suicide ris
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftContext:
-    """The patient and the encounter that a draft is for. `user` is the clinician's reference, `today` the local day."""
+    """The patient and encounter of a draft. `user` is the clinician's reference, `today` the local day."""
 
     patient_id: str
     today: date

@@ -1,8 +1,8 @@
-"""The forms that the app puts, and a form that somebody has filled in.
+"""The forms that the app offers, and completed forms.
 
-A form is a FHIR R4 Questionnaire in `forms/`, which is what its canonical in a QuestionnaireResponse stands
-for. Scores come from our own verified answer codes and are held against the ordinalValue of the file. Nothing is
-imputed: a total is there when every item that counts is answered.
+A form is a FHIR R4 Questionnaire in `forms/`, to which the canonical in a QuestionnaireResponse refers. Scores are
+those of our verified answer codes, checked against the ordinalValue in the file. Nothing is imputed: a total needs an
+answer to every item that counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DECLINED = "asked-declined"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One answer that can be chosen. `score` is None for an answer that counts for nothing."""
+    """One answer option. `score` is None where it does not count towards the total."""
 
     code: str
     display: str
@@ -37,9 +37,9 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question. `number` is what people call it by; `item` its item of the instrument, None outside the total.
+    """One question. `number` is as printed on the form; `item` its item of the instrument, None outside the total.
 
-    code: LOINC. required: without an answer (or “declined”) the form is not complete.
+    code: LOINC. required: the form is incomplete without an answer (or “declined”).
     """
 
     number: int
@@ -53,9 +53,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A form as it is put. `canonical` is its address with its version; `total_code` is the LOINC code of its total.
+    """A form as offered. `canonical` is its URL with version; `total_code` is the LOINC code of its total.
 
-    language: of its wording, which is that of the instrument and of no translator of pages.
+    language: of its wording, which is always that of the instrument, never of a page translation.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Form:
 
 
 class EntryState(StrEnum):
-    """What became of a question; three different things, and none of them is zero."""
+    """The state of an answer; all three differ, and none of them is zero."""
 
     ANSWERED = "answered"
     DECLINED = "declined"
@@ -79,7 +79,7 @@ class EntryState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormAnswer:
-    """What was said to one question; `option` when it was answered."""
+    """The answer to one question; `option` when it was answered."""
 
     question: Question
     state: EntryState
@@ -88,7 +88,7 @@ class FormAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormAnswers:
-    """A form with what was said, one answer a question, in the order of the form."""
+    """A completed form: one answer a question, in the order of the form."""
 
     form: Form
     given: tuple[FormAnswer, ...]
@@ -100,31 +100,31 @@ class FormAnswers:
 
     @property
     def answered(self) -> tuple[FormAnswer, ...]:
-        """Those with an answer."""
+        """Answered questions."""
         return tuple(a for a in self.given if a.option is not None)
 
     @property
     def declined(self) -> tuple[FormAnswer, ...]:
-        """Those that the patient declined."""
+        """Declined questions."""
         return tuple(a for a in self.given if a.state is EntryState.DECLINED)
 
     @property
     def total(self) -> int | None:
-        """The sum, when every item that counts is answered; never pro-rated, and declined is not zero."""
+        """The sum, or None unless every item that counts is answered; never pro-rated, and declined is not zero."""
         scores = [a.option.score if a.option else None for a in self.given if a.question.item]
         known = [score for score in scores if score is not None]
         return sum(known) if len(known) == len(scores) else None
 
     @property
     def safety(self) -> FormAnswer | None:
-        """The answer to the item that asks of self-harm, where the form has one."""
+        """The answer to the self-harm item, where the form has one."""
         safety = self.form.instrument.spec.safety
         return next((a for a in self.given if safety and a.question.item == safety.item), None)
 
 
 @cache
 def questionnaire(name: str) -> dict[str, Any]:
-    """The Questionnaire as it stands in its file. Raises KeyError for a form that we do not have."""
+    """The Questionnaire of a form, as in its file. Raises KeyError for an unknown form."""
     if name not in FORMS:
         raise KeyError(name)
     content = msgspec.json.decode((files("fhir_adapters.writing") / "forms" / f"{name}.json").read_bytes())
@@ -135,7 +135,7 @@ def questionnaire(name: str) -> dict[str, Any]:
 
 @cache
 def form(name: str) -> Form:
-    """The form of that name. Raises KeyError for one that we do not have."""
+    """The form of that name. Raises KeyError for an unknown one."""
     content = questionnaire(name)
     instrument = FORMS[name]
     stem = next(item["text"] for item in content["item"] if item["type"] == "display")

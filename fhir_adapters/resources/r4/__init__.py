@@ -1,7 +1,6 @@
-"""JSON text to the parts of R4 and R4B that we read: `read` makes a resource, `contents` takes a Bundle apart.
+"""JSON text to the parts of R4 and R4B that we read: `read` for a resource, `contents` for a Bundle.
 
-Named as FHIR names them: data types, resource types, and what most resources have in common. Does not interpret:
-`fhir_adapters.reading` does.
+Named as in FHIR. Does not interpret; `fhir_adapters.reading` does.
 """
 
 from fhir_adapters.resources.r4.bundle import FIRST_PAGE, MOST_NESTED, Contents, contents

@@ -1,4 +1,4 @@
-"""A Bundle to the resources that it holds, and why there may be more."""
+"""The resources of a Bundle, and why they may be incomplete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.r4.resource import Resource, read
 from fhir_adapters.resources.r4.resource_types import Bundle, Issue
 
-# Issue types that say that results are lacking, however mildly they are said.
+# Issue types that mean missing results, whatever their severity.
 LACKING = {
     "suppressed", "forbidden", "security", "login", "expired", "incomplete", "too-costly", "throttled", "timeout",
     "transient", "exception", "lock-error", "no-store",
@@ -21,13 +21,13 @@ def _withholds(issue: Issue) -> bool:
 
 
 FIRST_PAGE = Gap(cause=Cause.FIRST_PAGE)
-# How deep Bundles may lie in Bundles; two levels occur. Each level is read through anew, so deeper ones are not read.
+# Bundles nested deeper are not read: each level is parsed anew, and only two occur in practice.
 MOST_NESTED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """The resources of a Bundle. `fault` says why there may be more; `included` were sent along, not searched for."""
+    """The resources of a Bundle. `fault`: why there may be more; `included`: sent along, not search matches."""
 
     resources: tuple[Resource, ...]
     included: tuple[Resource, ...]
@@ -35,11 +35,11 @@ class Contents:
 
 
 def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
-    """What a Bundle holds. Entries that failed, hold nothing or cannot be read make it incomplete, never shorter.
+    """The contents of a Bundle. Failed, empty or unreadable entries make it incomplete, never just shorter.
 
-    `all_pages`: the other pages are at hand, so that a link to the next one says nothing.
+    `all_pages`: the other pages were read as well, so a next link does not matter.
     """
-    found: list[Resource] = []
+    matches: list[Resource] = []
     included: list[Resource] = []
     broken = None in bundle.link  # it may have led to the next page
     links = list(bundle.link)
@@ -65,8 +65,8 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
             broken = broken or depth >= MOST_NESTED
             continue
         broken = broken or (resource.kind == "Bundle" and resource.content is None)
-        (included if entry.search and entry.search.mode == "include" else found).append(resource)
-    outcomes = [r for r in (*found, *included) if r.kind == "OperationOutcome"]
+        (included if entry.search and entry.search.mode == "include" else matches).append(resource)
+    outcomes = [r for r in (*matches, *included) if r.kind == "OperationOutcome"]
     if any(o.content is None or o.fault or any(_withholds(i) for i in o.content.issue) for o in outcomes):
         fault: Gap | None = Gap(cause=Cause.SEARCH_FAILED)
     elif broken:
@@ -74,4 +74,4 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
     else:
         more = not all_pages and any(link and link.relation == "next" for link in links)
         fault = FIRST_PAGE if more else None
-    return Contents(resources=tuple(found), included=tuple(included), fault=fault)
+    return Contents(resources=tuple(matches), included=tuple(included), fault=fault)

@@ -1,4 +1,4 @@
-"""The FHIR data types: what resources are made of. Numbers may arrive as JSON strings (seen in the field)."""
+"""The FHIR data types. Numbers may arrive as JSON strings (seen in the field)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 class Element(Struct, rename="camel", gc=False):
     """Base of all wire types: camelCase names on the wire, not tracked by the garbage collector.
 
-    What a sender can repeat a million times in one body has tuples, of which an empty one costs nothing.
+    Types that a sender can repeat a million times in one body have tuples, which cost nothing when empty.
     """
 
 
@@ -18,7 +18,7 @@ NUMBER = re.compile(r"\s*[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?\s*", 
 
 
 def as_number(value: float | str) -> float:
-    """A number that may have come as text. Raises ValueError for text that is none, as JSON writes numbers."""
+    """A number, possibly sent as text. Raises ValueError for text that is not a JSON number."""
     if isinstance(value, str) and not NUMBER.fullmatch(value):
         raise ValueError("expected a number as JSON writes it")
     return float(value)
@@ -64,7 +64,7 @@ class Reference(Element):
 
     @property
     def target(self) -> str:
-        """Where it points, without a version; empty when it does not."""
+        """The reference without a version; empty when there is none."""
         return (self.reference or "").partition("/_history/")[0]
 
 
@@ -73,7 +73,7 @@ class Period(Element):
     end: str | None = None
 
 
-# Elements that only another FHIR version has are kept unread: that they are there says enough (`faults.FOREIGN`).
+# Elements of other FHIR versions are kept unread: their presence is enough (`faults.FOREIGN`).
 Absent = Raw
 NOT_THERE = Raw()
 
@@ -95,7 +95,7 @@ class Value(Element):
     value_boolean: bool | None = None
     data_absent_reason: CodeableConcept | None = None
     interpretation: tuple[CodeableConcept, ...] = ()
-    # Shapes that no answer is read from; kept, because a value that is there must not pass for none.
+    # Types that no answer is read from; kept, because such a value must not pass for none.
     value_range: Raw = Raw()
     value_ratio: Raw = Raw()
     value_period: Raw = Raw()

@@ -1,4 +1,4 @@
-"""What most resources have in common: whose they are, their security labels, and when they were changed."""
+"""What most resources have in common: owner, security labels and last update."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from fhir_adapters.resources.r4.resource_types import Appointment
 
 
 def subject_of(content: Element) -> Reference | None:
-    """The reference by which a resource says whose it is."""
-    found = (
+    """The reference to a resource's patient."""
+    reference = (
         getattr(content, "subject", None) or getattr(content, "beneficiary", None) or getattr(content, "patient", None)
     )
-    return found if isinstance(found, Reference) else None
+    return reference if isinstance(reference, Reference) else None
 
 
 def subjects_of(content: Element) -> tuple[Reference, ...]:
-    """Every reference by which a resource says whose it is: of an Appointment, the participants who may be patients."""
+    """Every reference to a resource's patient; for an Appointment, the participants who may be patients."""
     if isinstance(content, Appointment):
         return tuple(p.actor for p in content.participant if p.actor and may_be_patient(p.actor))
-    one = subject_of(content)
-    return (one,) if one else ()
+    subject = subject_of(content)
+    return (subject,) if subject else ()
 
 
 def may_be_patient(reference: Reference) -> bool:
-    """Whether a reference does not surely point to something other than a Patient."""
+    """Whether a reference may point to a Patient: unless it names another type."""
     kind = reference.target.rpartition("/")[0].rpartition("/")[2]
     return kind == "Patient" or not kind.isalpha()
 
 
-# The extension of the security-labelling guide (DS4P) that names the law behind a label.
+# The DS4P extension that names the law behind a security label.
 LABEL_BASIS = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-sec-label-basis"
 
 
 def security_labels(content: Element) -> frozenset[str]:
-    """The codes of the security labels, and of the laws that they rest on."""
+    """The codes of the security labels, and of the laws behind them."""
     meta = getattr(content, "meta", None)
     if meta is None or not meta.security:
         return NO_LABELS
@@ -49,7 +49,7 @@ NO_LABELS: frozenset[str] = frozenset()
 
 
 def updated(content: Element) -> datetime | None:
-    """When this version of a resource was made, where it says so with a time zone."""
+    """When this version of a resource was made, if given with a time zone."""
     meta = getattr(content, "meta", None)
     if meta is None or not meta.last_updated:
         return None

@@ -1,7 +1,7 @@
-"""What makes a resource unreadable, never the request.
+"""What makes a single resource unreadable, never the request.
 
 An element of the wrong type or of another FHIR version; a modifier extension or implicit rules, which FHIR forbids to
-pass over when they are not understood; null in a list where an answer may stand.
+ignore; null in a list that may hold an answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOREIGN: dict[str, dict[str, str]] = {
     "CarePlan": {"context": STU3, "definition": STU3, "custodian": R5},
     "Appointment": {"reason": "STU3 or R5", "incoming_referral": STU3, "virtual_service": R5},
 }
-# Elements that are there in R4 with another type: (element, JSON type there) -> version.
+# Elements with another type than in R4: (element, foreign JSON type) -> version.
 RETYPED: dict[str, dict[tuple[str, type], str]] = {
     "QuestionnaireResponse": {("questionnaire", dict): STU3},
     "Condition": {("clinicalStatus", str): STU3, ("verificationStatus", str): STU3},
@@ -40,7 +40,7 @@ RETYPED: dict[str, dict[tuple[str, type], str]] = {
 
 
 def foreign_elements(kind: str, content: Element) -> Gap | None:
-    """The fault of a resource that has elements of another FHIR version."""
+    """The fault of a resource with elements of another FHIR version."""
     for name, version in FOREIGN_PAIRS.get(kind, ()):
         if getattr(content, name) is not NOT_THERE:
             return Gap(cause=Cause.FOREIGN_VERSION, detail=version)
@@ -51,7 +51,7 @@ FOREIGN_PAIRS = {kind: tuple(names.items()) for kind, names in FOREIGN.items()}
 
 
 def foreign_types(kind: str, plain: dict[str, Any]) -> Gap | None:
-    """The fault of a resource whose elements have the types of another FHIR version."""
+    """The fault of a resource with element types of another FHIR version."""
     for (name, shape), version in RETYPED.get(kind, {}).items():
         if isinstance(plain.get(name), shape):
             return Gap(cause=Cause.FOREIGN_VERSION, detail=version)
@@ -59,23 +59,23 @@ def foreign_types(kind: str, plain: dict[str, Any]) -> Gap | None:
 
 
 def may_change_meaning(text: bytes) -> bool:
-    """Whether a resource holds, anywhere, what FHIR forbids to pass over. The look at the text spares most the walk."""
+    """Whether a resource holds, at any depth, what FHIR forbids to ignore. The text check spares most the walk."""
     # Names can also be written with escapes.
     if b'"modifierExtension"' not in text and b'"implicitRules"' not in text and b"\\u" not in text:
         return False
     try:
         return changes_meaning(WHOLE.decode(text))
-    except UNREADABLE:  # as above; then nobody knows
+    except UNREADABLE:
         return True
 
 
-# Numbers with a point stay text: they are not looked at, and one beyond all doubles (1e999) must not hide an answer.
+# Decimals stay text: they are not used, and one out of range (1e999) must not hide an answer.
 WHOLE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
 
 
 def changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
-    """Whether plain JSON holds, anywhere, what FHIR forbids to pass over."""
-    left = [plain]  # a list of what is still to be looked at: recursion would end at a depth that a sender chooses
+    """Whether plain JSON holds, at any depth, what FHIR forbids to ignore."""
+    left = [plain]  # not recursive, since a sender would choose the depth
     while left:
         here = left.pop()
         if isinstance(here, dict):
@@ -96,7 +96,7 @@ NULL_LISTED = Gap(cause=Cause.NULL_LISTED)
 
 
 def lists_null(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
-    """Whether a list in which something must stand holds null."""
+    """Whether a list of TELLING holds null."""
     left = [plain]  # as in `changes_meaning`
     while left:
         here = left.pop()
@@ -111,7 +111,7 @@ def lists_null(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
 
 
 def wrong_type(error: Exception) -> Gap:
-    """The place of a type error, without the value found there (it may be patient data)."""
+    """The path of a type error, without the value (it may be patient data)."""
     text = str(error) if isinstance(error, msgspec.ValidationError) else ""
     place = text.rpartition(" - at ")[2] if " - at " in text else ""
     return Gap(cause=Cause.WRONG_TYPE_AT, detail=place) if place else Gap(cause=Cause.WRONG_TYPE)

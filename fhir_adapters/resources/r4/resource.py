@@ -1,4 +1,4 @@
-"""JSON text to one resource: its content as far as it can be read, and how to refer to it. Does not interpret."""
+"""JSON text to one resource: its readable content and its references. Does not interpret."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fhir_adapters.resources.r4.salvage import IDENTIFIERS, decoded, salvaged
 
 
 class Peek(Element):
-    """What is read of a resource before its type is known."""
+    """The elements read before the type is known."""
 
     resource_type: str | None = None
     id: Any = None
@@ -39,11 +39,10 @@ PEEK: msgspec.json.Decoder[Peek] = msgspec.json.Decoder(Peek)
 class Resource:
     """One resource as it came: its type, its content or None when unreadable, and how to refer to it.
 
-    `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all the
-    forms by which another resource may point to it. `fault` says why it cannot be read: where there is no content or a
-    Husk, nothing else of it; else what the fault names. `owner` is then the patient that it names, if that much could
-    be read. `labels` are the codes of its security labels, `text` is the JSON that it was read from, `updated` when
-    this version was made. `unfiltered`: found by a search of which the server says that it did not look at the patient.
+    `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all references to it.
+    `fault`: why it cannot be read at all (no content, or a Husk) or in part. `owner` is then the patient it names, if
+    readable. `labels` are the codes of its security labels, `text` its JSON, `updated` when this version was made.
+    `unfiltered`: from a search that, by the server's own account, was not limited to the patient.
     """
 
     kind: str
@@ -106,18 +105,18 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
 
 
 def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
-    """Puts the identifier of a contained Patient into the place of each reference to it."""
+    """Replaces each reference to a contained Patient by its identifier."""
     inner = [s for s in subjects_of(content) if (s.reference or "").startswith("#")]
     if not inner:
         return
     try:
         held = WHOLE.decode(raw).get("contained")
-    except UNREADABLE:  # elements that are not read can hold what no decoder takes, such as a number of 400 digits
+    except UNREADABLE:  # unread elements can hold what no decoder accepts, such as a number of 400 digits
         return
     owners: dict[str, dict[str, Any]] = {}
-    for one in held if isinstance(held, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("id"), str):
-            owners.setdefault(one["id"], one)
+    for resource in held if isinstance(held, list) else ():
+        if isinstance(resource, dict) and isinstance(resource.get("id"), str):
+            owners.setdefault(resource["id"], resource)
     for subject in inner:
         identifiers = decoded(owners.get(subject.target[1:], {}).get("identifier"), IDENTIFIERS) or ()
         subject.identifier = next((i for i in identifiers if i.system and i.value), subject.identifier)

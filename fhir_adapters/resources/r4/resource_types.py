@@ -1,4 +1,4 @@
-"""The resource types that are read: each struct lists the elements that are used and no more.
+"""The resource types that are read: each struct lists only the elements used.
 
 Unknown elements are ignored, as FHIR allows. An element of the wrong type makes its resource unreadable.
 """
@@ -115,7 +115,7 @@ class MedicationUse(Element):
     authored_on: str | None = None
     effective_date_time: str | None = None
     effective_period: Period | None = None
-    # Read on its own and shown only: a dosage of another form must not make its medicine unreadable.
+    # Decoded separately and only shown: an unexpected dosage must not make its medicine unreadable.
     dosage_instruction: Raw = Raw()
     dosage: Raw = Raw()
     meta: Meta | None = None
@@ -176,7 +176,7 @@ class Provision(Element):
     action: tuple[CodeableConcept, ...] = ()
     security_label: tuple[Coding, ...] = ()
     purpose: tuple[Coding, ...] = ()
-    # What narrows a rule to some data. Not read: that a rule is narrowed says enough (`consent`).
+    # Limits of a rule to some data. Not read: that a rule is limited is enough (`consent`).
     class_: Raw = msgspec.field(default=Raw(), name="class")
     code: Raw = Raw()
     data_period: Raw = Raw()
@@ -285,7 +285,7 @@ class BundleEntry(Element):
 class Bundle(Element):
     type: str | None = None
     total: int | None = None
-    # A null in a list is kept: in its place something was meant to stand.
+    # A null in a list is kept: it replaces something.
     entry: list[BundleEntry | None] = []
     link: list[Link | None] = []
 
@@ -300,7 +300,7 @@ class OperationOutcome(Element):
 
 
 class Husk(Observation):
-    """An Observation of which only code, subject, dates and status could be read."""
+    """An Observation with only code, subject, dates and status readable."""
 
 
 TYPES: dict[str, type[Element]] = {

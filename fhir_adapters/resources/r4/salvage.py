@@ -1,4 +1,4 @@
-"""What can be had of a resource that does not fit its type."""
+"""What can be salvaged of a resource that does not fit its type."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HUSK = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "ef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Salvaged:
-    """The content that can be read, what is wrong with the rest, whose it is, and its security labels."""
+    """The readable content, the fault of the rest, the owner, and the security labels."""
 
     content: Any
     fault: Gap | None
@@ -36,11 +36,11 @@ class Salvaged:
 
 
 def salvaged(raw: bytes | Raw, kind: str, fault: Gap) -> Salvaged:
-    """What can be had of a resource that does not fit its type, and the patient that it names.
+    """What can be salvaged of a resource that does not fit its type, and the patient it names.
 
-    Nulls, which FHIR forbids and systems send, count as absent; in a list where an answer may stand one is a fault,
-    and the rest is read all the same. Of an Observation that cannot be read at least the code is kept: a safety answer
-    that cannot be read must still be seen as one (rule R4).
+    Nulls, which FHIR forbids but systems send, count as absent; in a list that may hold an answer one is a fault, and
+    the rest is still read. Of an unreadable Observation at least the code is kept: an unreadable safety answer must
+    still be seen as one (rule R4).
     """
     if kind == "Bundle":
         bundle = _without_null_members(raw)
@@ -70,7 +70,7 @@ def salvaged(raw: bytes | Raw, kind: str, fault: Gap) -> Salvaged:
 
 
 def _only_patient(participants: object) -> Reference | None:
-    """The one Patient among the participants of an Appointment that cannot be read; None when there are several."""
+    """The only Patient among the participants of an unreadable Appointment; None when there are several."""
     listed = participants if isinstance(participants, list) else ()
     actors = [decoded(p.get("actor"), OWNER) for p in listed if isinstance(p, dict)]
     patients = [a for a in actors if a and f"/{a.target}".rpartition("/")[0].endswith("/Patient")]
@@ -88,7 +88,7 @@ IDENTIFIERS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[Identifier])
 
 
 def decoded(value: object, decoder: msgspec.json.Decoder[Any]) -> Any:  # noqa: ANN401  # any of the types above
-    """A value of plain JSON as a struct; None where there is none, or it does not fit."""
+    """A value of plain JSON as a struct; None where it is missing or does not fit."""
     try:
         return decoder.decode(msgspec.json.encode(value)) if value else None
     except UNREADABLE:
@@ -104,10 +104,10 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # plain JSON
 
 
 def _without_null_members(raw: bytes | Raw) -> Bundle | None:
-    """A Bundle whose own nulls count as absent; its entries are left as they came."""
+    """A Bundle whose own nulls count as absent; its entries stay as they are."""
     try:
         members = msgspec.json.decode(raw, type=dict[str, Raw])
-        kept = {name: value for name, value in members.items() if bytes(value).strip() != b"null"}
-        return msgspec.json.decode(msgspec.json.encode(kept), type=Bundle)
+        present = {name: value for name, value in members.items() if bytes(value).strip() != b"null"}
+        return msgspec.json.decode(msgspec.json.encode(present), type=Bundle)
     except UNREADABLE:
         return None
