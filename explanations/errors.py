@@ -1,8 +1,8 @@
 """What can go wrong while explaining.
 
 ExplanationError
-├── NotExact           reasons do not add up to the score
-└── PhrasesIncomplete  something that can be shown has no words
+├── NotExact           the attributions do not add up to the score
+└── PhrasesIncomplete  something that can be shown has no wording
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ class ExplanationError(Exception):
 
 
 class NotExact(ExplanationError):
-    """Reasons do not add up to the score."""
+    """The attributions do not add up to the score."""
 
 
 class PhrasesIncomplete(ExplanationError):
-    """Something that can be shown has no words."""
+    """Something that can be shown has no wording."""

@@ -1,1 +1,1 @@
-"""What follows from a chart: findings, scores, reasons and drafts, as values. No sentence is made here."""
+"""What follows from a chart: findings, scores, reasons and drafts, as values. No sentences."""

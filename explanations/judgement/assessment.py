@@ -1,7 +1,7 @@
 """A chart to an assessment: rules first, then estimates, then the reasons for each estimate.
 
-Rules never wait for a model, and a model that fails becomes `NotScored`; it cannot silence a finding.
-When a model is silent (rule R9 to R13) is decided here, in one list.
+Rules never wait for a model, and a model failure becomes `NotScored`; it cannot silence a finding. One list here
+decides when a model stays silent (rules R9 to R13).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ADULT_YEARS = 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """The models of this process, and why any of them could not be loaded."""
+    """The models of this process, and why others could not be loaded."""
 
     models: tuple[Model, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
@@ -41,9 +41,8 @@ class Engine:
 class Assessment:
     """Everything concluded about one chart. `in_care` holds the facts that show depression care (R13).
 
-    `measure_again`: in care, an estimate that is measured there is at or above the threshold, and its instrument not
-    on file for 120 days.
-    `steps`: what follows a finding at discharge; empty at other hooks.
+    `measure_again`: in care, the estimate of an outcome measured in care is at or above the threshold, and its
+    instrument has not been on file for 120 days. `steps`: follow-up of findings at discharge; empty at other hooks.
     """
 
     chart: PatientRecord
@@ -61,18 +60,18 @@ class Assessment:
         return _above(self.scores)
 
     def prompting(self) -> tuple[RiskScore, ...]:
-        """Scores that ask for a screening prompt: above, but not of what is measured again in care (R13)."""
+        """Scores that call for a screening prompt: above threshold, except those measured again in care (R13)."""
         return tuple(s for s in self.above() if not (self.in_care and OUTCOME_SPECS[s.outcome].measured_in_care))
 
 
 def assess(
     chart: PatientRecord, engine: Engine, thresholds: BandThresholds = BandThresholds(), *, out_of_time: bool = False
 ) -> Assessment:
-    """Findings, then scores, then reasons. `out_of_time`: the caller cannot wait for a model; rules still answer."""
+    """Findings, then scores, then reasons. `out_of_time`: skip the models; the rules still run."""
     reading = apply_safety_rules(chart)
-    given = inputs(chart)
+    model_inputs = inputs(chart)
     asked = None if out_of_time else engine
-    estimates = [_estimate(chart, given, asked, thresholds, outcome) for outcome in OUTCOMES]
+    estimates = [_estimate(chart, model_inputs, asked, thresholds, outcome) for outcome in OUTCOMES]
     scores = tuple(scored for scored, _ in estimates)
     care = () if chart.deceased else depression_care(chart)
     return Assessment(
@@ -81,7 +80,7 @@ def assess(
         history=reading.history,
         scores=scores,
         explanations=tuple(explained for _, explained in estimates if explained),
-        missing=given.missing,
+        missing=model_inputs.missing,
         in_care=care,
         measure_again=bool(care) and any(_is_due(chart, s.outcome) for s in _above(scores)),
     )
@@ -92,15 +91,15 @@ def _above(scores: Iterable[RiskScore | NotScored]) -> tuple[RiskScore, ...]:
 
 
 def _estimate(
-    chart: PatientRecord, given: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
+    chart: PatientRecord, model_inputs: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
 ) -> tuple[RiskScore | NotScored, Explanation | None]:
-    """A score with its explanation, or why there is none. What cannot be explained exactly is not shown."""
+    """A score with its explanation, or why there is none. A score that cannot be explained exactly is not shown."""
     reason = silencing_reason(chart, outcome)
     if reason:
         return NotScored(outcome=outcome, reason=reason), None
-    if not any(_documented(fact) for fact in given.facts.values()):
-        # Lists that are empty are known, but a chart that holds nothing but a name and a birthday is no basis.
-        missing = tuple(gap.name for gap in given.missing)
+    if not any(_documented(fact) for fact in model_inputs.facts.values()):
+        # Empty lists are known values, but a chart with only a name and a birthday is no basis for an estimate.
+        missing = tuple(gap.name for gap in model_inputs.missing)
         return NotScored(outcome=outcome, reason=NotScoredReason.TOO_LITTLE_DATA, missing=missing), None
     if engine is None:
         return NotScored(outcome=outcome, reason=NotScoredReason.OUT_OF_TIME), None
@@ -108,8 +107,8 @@ def _estimate(
     if model is None:
         return NotScored(outcome=outcome, reason=NotScoredReason.MODEL_UNAVAILABLE), None
     try:
-        scored = score(model, given.vector(model.schema), thresholds.threshold_for(model))
-        return scored, None if isinstance(scored, NotScored) else _explained(scored, given, model)
+        scored = score(model, model_inputs.vector(model.schema), thresholds.threshold_for(model))
+        return scored, None if isinstance(scored, NotScored) else _explained(scored, model_inputs, model)
     except ModelError:
         return NotScored(outcome=outcome, reason=NotScoredReason.MODEL_FAILED), None
     except NotExact:
@@ -117,25 +116,25 @@ def _estimate(
 
 
 def _documented(fact: Fact) -> bool:
-    """Whether something other than the Patient resource stands behind the fact."""
+    """Whether the fact has a source other than the Patient resource."""
     return any(not reference.startswith("Patient/") for reference in fact.references)
 
 
-def _explained(scored: RiskScore, given: Inputs, model: Model) -> Explanation:
+def _explained(scored: RiskScore, model_inputs: Inputs, model: Model) -> Explanation:
     """The explanation of a score. Raises NotExact when it does not add up."""
     names = model.schema.names
     return Explanation(
         outcome=scored.outcome,
         base_log_odds=scored.base_log_odds,
         log_odds=scored.log_odds,
-        reasons=reasons(attributions(scored, model.schema), given),
-        known=sum(name in given.facts for name in names),
+        reasons=reasons(attributions(scored, model.schema), model_inputs),
+        known=sum(name in model_inputs.facts for name in names),
         inputs=len(names),
     )
 
 
 def silencing_reason(chart: PatientRecord, outcome: str) -> NotScoredReason | None:
-    """Consent, and R9 to R12: why the model must not speak for this chart, or None."""
+    """Why no estimate may be made for this chart (consent, R9 to R12), or None."""
     for applies, reason in (
         (chart.deceased, NotScoredReason.DECEASED),
         (chart.age_years is None, NotScoredReason.AGE_UNKNOWN),
@@ -157,27 +156,27 @@ def silencing_reason(chart: PatientRecord, outcome: str) -> NotScoredReason | No
 
 
 def _is_due(chart: PatientRecord, outcome: str) -> bool:
-    """R13: whether an outcome that is measured in care was not measured for 120 days."""
+    """R13: whether an outcome that is measured in care has not been measured for 120 days."""
     spec = OUTCOME_SPECS[outcome]
     return spec.measured_in_care and not any(_is_on_file(chart, a, MEASURE_AGAIN_DAYS) for a in spec.silenced_by)
 
 
-def _is_on_file(chart: PatientRecord, wanted: SilencingAnswer, days: int) -> bool:
-    """Whether such an answer is on file, with a date, at most `days` old."""
+def _is_on_file(chart: PatientRecord, silencing: SilencingAnswer, days: int) -> bool:
+    """Whether a dated answer of this kind, at most `days` old, is on file."""
     return any(
-        _holds(form, wanted) and (ago := chart.days_since(form.when)) is not None and ago <= days
-        for form in chart.of(*wanted.instruments)
+        _holds(form, silencing) and (ago := chart.days_since(form.when)) is not None and ago <= days
+        for form in chart.of(*silencing.instruments)
     )
 
 
-def _holds(form: Administration, wanted: SilencingAnswer) -> bool:
-    if wanted.item is None:
+def _holds(form: Administration, silencing: SilencingAnswer) -> bool:
+    if silencing.item is None:
         return is_complete(form) or total_of(form) is not None
-    answer = form.answer(wanted.item)
-    return answer is not None and answer.state is wanted.state
+    answer = form.answer(silencing.item)
+    return answer is not None and answer.state is silencing.state
 
 
 def depression_care(chart: PatientRecord) -> tuple[Fact, ...]:
-    """R13: facts that show depression care: antidepressant, mental-health visit within 12 months, active disorder."""
+    """R13: evidence of depression care: antidepressant, mental-health visit within 12 months, active disorder."""
     signs = [chart.fact(name) for name in (*ANTIDEPRESSANTS, "mh_visit_yr")]
     return tuple(fact for fact in (*signs, chart.depressive_disorder) if fact is not None and fact.value)

@@ -1,8 +1,7 @@
 """A scored row to attributions in log-odds, one per clinical concept, checked to add up to the score.
 
-Inputs that say the same thing to a clinician (forms of heart disease; the antidepressant classes) are
-one concept. The sum of all attributions plus the base value is the score in log-odds; nothing is
-left out here, also not the inputs that are missing.
+Inputs that mean the same to a clinician (forms of heart disease; the antidepressant classes) are one concept. The base
+value plus all attributions is the score in log-odds; nothing is left out, not even missing inputs.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ CONCEPT_OF = {feature: concept for concept, features in CONCEPTS.items() for fea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
-    """What one concept added to the score, in calibrated log-odds, and the inputs that it is made of."""
+    """One concept's contribution to the score, in calibrated log-odds, and the inputs it comprises."""
 
     concept: str
     features: tuple[str, ...]
@@ -39,7 +38,7 @@ class Attribution:
 
 
 def attributions(score: RiskScore, schema: FeatureSchema) -> tuple[Attribution, ...]:
-    """One per concept, largest first. Raises NotExact when they do not add up to the score within 1e-5."""
+    """One per concept, largest first. Raises NotExact unless they add up to the score within 1e-5."""
     groups: dict[str, list[tuple[str, float]]] = {}
     for name, value in zip(schema.names, score.contributions, strict=True):
         groups.setdefault(CONCEPT_OF.get(name, name), []).append((name, value))

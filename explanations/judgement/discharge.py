@@ -1,9 +1,8 @@
 """A chart to an assessment at discharge: documented answers, and the steps that follow them (decision 0013).
 
-Same rules, same windows as when a chart is opened. No model is asked: what is said here is what a person answered and
-what is on file since. Of the other findings only those stay that may hide an answer: needed data that was not
-obtained or cannot be read, a blank item 9, entries put aside because they name somebody else; and answers dated after
-a death (R10).
+Same rules and windows as when a chart is opened, but no model: only documented answers and what is on file since. Other
+findings are kept only if they may hide an answer (needed data that was not obtained or cannot be read, a blank item 9,
+entries set aside because they name another patient), or for answers dated after a death (R10).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from models.scoring.risk import NotScored, NotScoredReason
 
 
 def assess_discharge(chart: PatientRecord) -> Assessment:
-    """Findings that bear on discharge, and the steps after them. A deceased patient has no steps (rule R10)."""
+    """Findings that bear on discharge, and their follow-up steps; none for a deceased patient (rule R10)."""
     reading = apply_safety_rules(chart)
     findings = tuple(_said_here(finding) for finding in reading.findings if _bears_on_discharge(chart, finding))
     return Assessment(
@@ -39,17 +38,17 @@ def assess_discharge(chart: PatientRecord) -> Assessment:
 
 def _bears_on_discharge(chart: PatientRecord, finding: SafetyFinding) -> bool:
     if finding.kind is Kind.NOT_OBTAINED:
-        # Consent silences models alone, and none is asked here.
+        # Consent silences models only, and none runs here.
         lost = any(unknown.what != ChartPart.CONSENTS for unknown in chart.lacking)
         return lost or any(entry.may_hide_answer for entry in chart.unreadable)
     if finding.anomaly is not None:
-        # Another's plan or appointment hides no answer, and is a line of the card where there is one.
+        # Another patient's plan or appointment hides no answer; if there is a card, it is a line of it.
         return finding.anomaly.flaw is Flaw.ANSWER_AFTER_DEATH or _may_hide_answers(finding.anomaly)
     return finding.topic in (*SAFETY_TOPICS, Topic.COULD_NOT_ASSESS)
 
 
 def _said_here(finding: SafetyFinding) -> SafetyFinding:
-    """Entries that were put aside are said without those that can hold no answer."""
+    """Limits entries that were set aside to those that can hold an answer."""
     if isinstance(finding.anomaly, ForeignEntries) and _may_hide_answers(finding.anomaly):
         return replace(finding, anomaly=replace(finding.anomaly, answers_only=True))
     return finding

@@ -1,6 +1,6 @@
-"""The one judgement: a chart request to an assessment, for a hook call, a file and the app alike.
+"""The one judgement: a chart request to an assessment, for hook calls, files and the app alike.
 
-Where the chart comes from is the caller's (`ChartSource`): prefetch and a FHIR server, a Bundle, a session's token.
+The caller provides the `ChartSource`: prefetch and a FHIR server, a Bundle, or a session's token.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ChartSource = Callable[[ChartRequest, ReadSettings], Gathered]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """When a chart is judged: which parts of it are wanted, and what follows from them (called as `assess` is)."""
+    """When a chart is judged: the parts to gather, and the function that assesses them (called like `assess`)."""
 
     parts: tuple[ChartPart, ...]
     assess: Callable[..., Assessment]
@@ -34,7 +34,7 @@ PATIENT_DISCHARGED = Occasion(parts=DISCHARGE, assess=lambda chart, *_, **__: as
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgementSettings:
-    """What a site decides about a judgement: how its charts are read, and from which estimate on a prompt is shown."""
+    """A site's settings for judgements: how its charts are read, and the thresholds for a prompt."""
 
     reading: ReadSettings = field(default_factory=ReadSettings)
     thresholds: BandThresholds = BandThresholds()
@@ -42,7 +42,7 @@ class JudgementSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """An assessment, with the resources that it rests on. `late`: the time was up, so that no model was asked."""
+    """An assessment and the resources behind it. `late`: time was up, so no model ran."""
 
     gathered: Gathered
     assessment: Assessment
@@ -58,7 +58,7 @@ def judge(
     occasion: Occasion = CHART_OPENED,
     is_late: Callable[[], bool] = lambda: False,
 ) -> Judgement:
-    """Gather, extract, assess. `is_late` is asked before the models are: rules always speak.
+    """Gather, extract, assess. `is_late` is checked before the models run; rules always do.
 
     Raises FhirError when the chart cannot be read at all, and whatever `source` raises.
     """

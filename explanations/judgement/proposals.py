@@ -1,6 +1,6 @@
 """The drafts that go with a notice: orders for an instrument or an assessment, a task for the next contact.
 
-Cards and pages offer the same; which ones a topic has is said by its row (`words.topics`).
+Cards and pages offer the same drafts; the row of a topic (`words.notices.topics`) lists them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCREENERS = (PHQ9.code, PHQ9M.code, CSSRS.code)
 
 
 class DraftKind(StrEnum):
-    """What a draft orders or plans; `words.drafts` names it."""
+    """What a draft orders or plans; worded in `words.notices.drafts`."""
 
     CSSRS = "c-ssrs"
     PHQ9 = "phq-9"
@@ -38,19 +38,19 @@ class DraftKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One draft: the resource that a person may take over."""
+    """One draft: a resource that a person may accept."""
 
     kind: DraftKind
     resource: dict[str, Any]
 
 
 def proposals(kinds: Iterable[DraftKind], context: DraftContext) -> tuple[Proposal, ...]:
-    """These drafts, in their order."""
+    """The drafts of these kinds, in order."""
     return tuple(Proposal(kind=kind, resource=_resource(kind, context)) for kind in kinds)
 
 
 def step_proposals(due: Iterable[StepKind], context: DraftContext) -> tuple[Proposal, ...]:
-    """The drafts of the steps that are due at discharge, one each. A safety plan has none: it is made in a talk."""
+    """The drafts of the steps due at discharge, one each; none for a safety plan, which is made in conversation."""
     return proposals((STEP_DRAFTS[kind] for kind in due if kind in STEP_DRAFTS), context)
 
 
@@ -58,7 +58,7 @@ STEP_DRAFTS = {StepKind.RISK_ASSESSMENT: DraftKind.ASSESSMENT, StepKind.APPOINTM
 
 
 def purpose(resource: dict[str, Any]) -> str:
-    """What a draft is for: two of one purpose would be ordered twice."""
+    """What a draft is for: two with one purpose would be ordered twice."""
     if resource["resourceType"] == "Task":
         return "follow-up"
     code: str = resource["code"]["coding"][0]["code"]

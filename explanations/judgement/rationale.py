@@ -10,7 +10,7 @@ from explanations.judgement.attribution import Attribution
 from fhir_adapters.facts import Fact
 from models.inputs.features import Inputs
 
-# Sizes in log-odds: odds times 1.3, and odds doubled or halved.
+# In log-odds: odds times 1.3, and odds doubled or halved.
 SLIGHT = 0.26
 MODERATE = 0.69
 
@@ -25,7 +25,7 @@ class Size(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """What one concept did to the estimate: the values in the chart behind it, and its absent inputs."""
+    """One concept's effect on the estimate, the chart values behind it, and its missing inputs."""
 
     concept: str
     log_odds: float
@@ -34,7 +34,7 @@ class Reason:
 
     @property
     def documented(self) -> bool:
-        """Whether a value with a source stands behind it. Something not listed has none and is not shown by itself."""
+        """Whether any value has a source. Something not listed has none and is not shown on its own."""
         return any(fact.references for fact in self.facts)
 
 
@@ -50,11 +50,11 @@ class Explanation:
     inputs: int
 
     def leading(self, most: int) -> tuple[Reason, ...]:
-        """The largest reasons that have a source in the chart."""
+        """The largest reasons with a source in the chart."""
         return tuple(reason for reason in self.reasons if reason.documented)[:most]
 
     def remainder(self, shown: tuple[Reason, ...]) -> tuple[int, float]:
-        """How many other inputs there are, and what they add up to in log-odds."""
+        """The number of other inputs, and their sum in log-odds."""
         others = [reason for reason in self.reasons if reason not in shown]
         return sum(len(r.facts) for r in others), math.fsum(r.log_odds for r in others)
 
@@ -65,8 +65,8 @@ def size(log_odds: float) -> Size:
     return Size.SLIGHTLY if amount < SLIGHT else Size.MODERATELY if amount < MODERATE else Size.STRONGLY
 
 
-def reasons(attributed: tuple[Attribution, ...], given: Inputs) -> tuple[Reason, ...]:
-    """One reason per attribution, in the same order; its facts ordered by their own contribution."""
+def reasons(attributed: tuple[Attribution, ...], model_inputs: Inputs) -> tuple[Reason, ...]:
+    """One reason per attribution, in the same order; its facts ordered by contribution."""
     listed = []
     for attribution in attributed:
         parts = sorted(zip(attribution.features, attribution.parts, strict=True), key=lambda part: -abs(part[1]))
@@ -74,8 +74,8 @@ def reasons(attributed: tuple[Attribution, ...], given: Inputs) -> tuple[Reason,
             Reason(
                 concept=attribution.concept,
                 log_odds=attribution.log_odds,
-                facts=tuple(given.facts[name] for name, _ in parts if name in given.facts),
-                missing=tuple(name for name, _ in parts if name not in given.facts),
+                facts=tuple(model_inputs.facts[name] for name, _ in parts if name in model_inputs.facts),
+                missing=tuple(name for name, _ in parts if name not in model_inputs.facts),
             )
         )
     return tuple(listed)

@@ -1,7 +1,7 @@
-"""A chart to what stands on a time axis: results of one instrument, medicines for mood, visits.
+"""A chart to a timeline: results of one instrument, medicines for mood, visits.
 
-Values alone; `pictures` draws them, `words.trends` says them. Only results with a whole date that is not in the future
-are placed; the others are in the table. Nothing is filled in: an incomplete form has no total.
+Values only; `pictures` draws and `words.pages.trends` describes them. Only results with a full date not in the
+future are placed; the others are in the table. Nothing is imputed: an incomplete form has no total.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from fhir_adapters.reading.lists.medications import MOST_NAME, as_line
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
 from models.inputs.feature_schema import ANTIDEPRESSANTS
 
-# Of the class of anticonvulsants, those that are also given for mood. General knowledge, not verified at its source.
+# The anticonvulsants that are also given for mood. General knowledge, not verified at its source.
 MOOD_STABILISERS = ("carbamazepine", "divalproex", "divalproex sodium", "lamotrigine", "valproate", "valproic acid")
 
 
 class PointState(StrEnum):
-    """How far a form is filled in and can be read."""
+    """How complete and readable a form is."""
 
     COMPLETE = "complete"
     TOTAL_ONLY = "total-only"
@@ -33,7 +33,7 @@ class PointState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One result. `total` is None where there is none or it cannot be relied on; `answered` of `items` have a score."""
+    """One result. `total` is None if absent or unreliable; `answered` of `items` have a score."""
 
     instrument: Instrument
     when: When | None
@@ -47,26 +47,26 @@ class Point:
 
     @property
     def day(self) -> date | None:
-        """Where it is placed; None without a whole date, or with one in the future."""
+        """Where it is placed; None without a full date, or with one in the future."""
         return self.when.day if self.when and not (self.when.future or self.when.partial) else None
 
     @property
     def safety_score(self) -> int:
-        """The score of the item on self-harm; 0 also where there is none, so only a higher one says anything."""
+        """The score of the self-harm item; 0 also without one, so only a higher score means anything."""
         return (self.safety_answer.score if self.safety_answer else None) or 0
 
     @property
     def safety_item(self) -> str:
-        """The item on self-harm; empty for an instrument that has none."""
+        """The self-harm item; "" for an instrument without one."""
         safety = self.instrument.spec.safety
         return safety.item if safety else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One active medicine for mood: what it is called, and the whole days of its orders, earliest first.
+    """One active medicine for mood: its name, and the days of its orders, earliest first.
 
-    `label` is "" where no order names it. `undated`: an order of it has no whole date, or one in the future.
+    `label` is "" if no order names it. `undated`: an order has no full date, or one in the future.
     """
 
     label: str
@@ -84,7 +84,7 @@ class VisitDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """All results of an instrument, earliest first, those without a place at the end; with medicines and visits.
+    """All results of an instrument, earliest first, unplaced ones last; with medicines and visits.
 
     `instruments`: those on file, or the first that could be.
     """
@@ -100,19 +100,19 @@ class Timeline:
 
     @property
     def placed(self) -> tuple[Point, ...]:
-        """The results with a whole date."""
+        """The results with a place."""
         return tuple(point for point in self.points if point.day)
 
 
 def timelines(chart: PatientRecord) -> dict[str, Timeline]:
-    """Family -> its results over time, of families with bands: the PHQ-9 always, any other where there is a result."""
+    """Family -> its results over time, for families with bands: the PHQ-9 always, others if they have a result."""
     always = Instrument.PHQ9.spec.family
     families = {i.spec.family: timeline_of(chart, i) for i in Instrument if i.spec.bands}
     return {name: timeline for name, timeline in families.items() if timeline.points or name == always}
 
 
 def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:
-    """An instrument and those that are read like it: PHQ-9 and PHQ-9M, which have the same scale."""
+    """The timeline of an instrument and of those on the same scale, such as PHQ-9 and PHQ-9M."""
     spec = instrument.spec
     kinds = tuple(kind for kind in Instrument if kind.spec.family == spec.family)
     points = sorted((_point(form) for form in chart.of(*kinds)), key=_order)
@@ -159,7 +159,7 @@ def _point(form: Administration) -> Point:
 
 
 def lanes(medicines: Iterable[MedicineUse]) -> tuple[Lane, ...]:
-    """One lane an antidepressant or mood stabiliser, in the order of their first days."""
+    """One lane per antidepressant or mood stabiliser, in the order of their first days."""
     groups: dict[str, list[MedicineUse]] = {}
     for use in medicines:
         if for_mood(use):
@@ -169,7 +169,7 @@ def lanes(medicines: Iterable[MedicineUse]) -> tuple[Lane, ...]:
 
 
 def for_mood(use: MedicineUse) -> bool:
-    """Whether it is an antidepressant or a mood stabiliser by its class or ingredient; what it is for is not known."""
+    """Whether its class or ingredient is an antidepressant or mood stabiliser; its indication is unknown."""
     stabiliser = "rx_lithium" in use.classes or bool(set(use.ingredients) & set(MOOD_STABILISERS))
     return stabiliser or bool(use.classes & set(ANTIDEPRESSANTS))
 
@@ -178,7 +178,7 @@ STRENGTH = re.compile(r"\d{1,5}(?:\.\d{1,3})? ?m(?:c)?g\b", re.IGNORECASE)
 
 
 def _lane(name: str, uses: list[MedicineUse]) -> Lane:
-    """Several orders of one medicine are active at once, so that strengths are listed and no change is claimed."""
+    """Several orders of a medicine may be active at once, so strengths are listed and no change is claimed."""
     uses = sorted(uses, key=lambda use: (use.when.day if use.when else date.max, use.reference))
     strengths = [re.sub(r" ?(mc?g)$", r" \1", match[0].lower()) for use in uses if (match := STRENGTH.search(use.name))]
     whole = [use.when.day for use in uses if use.when and not (use.when.future or use.when.partial)]
@@ -187,7 +187,7 @@ def _lane(name: str, uses: list[MedicineUse]) -> Lane:
 
 
 def visit_days(chart: PatientRecord) -> tuple[VisitDay, ...]:
-    """Days with visits that took place, mental-health visits marked; a day once."""
+    """Days with completed visits, without duplicates, mental-health visits marked."""
     mental_health_on: dict[date, bool] = {}
     for visit in chart.visits:
         if visit.when and not (visit.when.future or visit.when.partial):
@@ -196,9 +196,9 @@ def visit_days(chart: PatientRecord) -> tuple[VisitDay, ...]:
 
 
 def window(timeline: Timeline) -> date:
-    """The first day shown: that of the first result of the last 24 months, at least four weeks before today.
+    """The first day shown: the first result of the last 24 months, at least four weeks before today.
 
-    Where all results are older, that of the latest one.
+    If all results are older, the latest one.
     """
     days = [point.day for point in timeline.placed if point.day]
     earliest = timeline.today - timedelta(days=round(MONTHS_SHOWN * 30.44))

@@ -1,1 +1,1 @@
-"""Charts as SVG text. Geometry and marks; the numbers come from `judgement`, the sentences from `words`."""
+"""Plots as SVG text: geometry and marks. Numbers come from `judgement`, sentences from `words`."""

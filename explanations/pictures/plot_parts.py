@@ -1,4 +1,4 @@
-"""Parts of a trend: marks, labels, lanes of medicines and visits, and the key of what occurs."""
+"""Parts of a trend: marks, labels, lanes of medicines and visits, and the key."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def mark(state: PointState, x: float, y: float, *, safety: bool) -> str:
     return el("circle", cx=x, cy=y, r=MARK - 0.5, **look)
 
 
-def halo(said: str, x: float, y: float, anchor: str) -> str:
-    """Text that stays readable where a line runs behind it."""
+def halo(content: str, x: float, y: float, anchor: str) -> str:
+    """Text with an outline that keeps it readable on top of a line."""
     look: dict[str, str | float] = {"stroke": "var(--band-a)", "stroke_width": 3, "paint_order": "stroke"}
     placed: dict[str, str | float] = {"x": x, "y": y, "text_anchor": anchor, "font_size": 12}
-    return el("text", words(said), **placed, fill="var(--ink)", stroke_linejoin="round", **look)
+    return el("text", words(content), **placed, fill="var(--ink)", stroke_linejoin="round", **look)
 
 
 def medicine_lane(lane: Lane, frame: Frame, y: float, say: Language) -> list[str]:
-    """A medicine: its name, a line from its first order, a tick for each; open at today's end, as it is active.
+    """A medicine: its name, a line from its first order to today, as it is active, and a tick per order.
 
-    Dashed from the left edge where no order has a whole date.
+    Dashed from the left edge if no order has a full date.
     """
     left, right, line = frame.area.left, frame.area.right, y + 22
     before = bool(lane.days) and lane.days[0] < frame.start
@@ -60,7 +60,7 @@ def medicine_lane(lane: Lane, frame: Frame, y: float, say: Language) -> list[str
 
 
 def _begun(lane: Lane, frame: Frame, medicine: str, say: Language) -> str:
-    """The name of a medicine, with what the lane cannot show of its first order."""
+    """The name of a medicine, with the date of its first order if the lane cannot show it."""
     if not lane.days:
         return say("{medicine}, date of the order not recorded", medicine=medicine)
     if lane.days[0] < frame.start:
@@ -70,13 +70,13 @@ def _begun(lane: Lane, frame: Frame, medicine: str, say: Language) -> str:
 
 
 def visit_lane(visits: Sequence[VisitDay], frame: Frame, y: float, say: Language) -> list[str]:
-    """Visits as ticks on one line; those for mental health are taller and solid to below the line."""
+    """Visits as ticks on a line; mental-health visits have taller ticks that extend below it."""
     mental = any(visit.mental_health for visit in visits)
     line = y + 22
     # Translators: the key of a chart: visits for mental health have a long tick.
-    said = say("Visits (long: mental health)") if mental else say("Visits")
+    caption = say("Visits (long: mental health)") if mental else say("Visits")
     return [
-        text(said, frame.area.left, y + 12),
+        text(caption, frame.area.left, y + 12),
         el("line", x1=frame.area.left, y1=line, x2=frame.area.right, y2=line, stroke="var(--axis)"),
         *(
             _tick(
@@ -92,7 +92,7 @@ def _tick(x: float, top: float, bottom: float) -> str:
 
 
 def key_entries(points: Sequence[Point], say: Language) -> list[Entry]:
-    """What the marks and lines that occur mean."""
+    """The meaning of the marks and lines in use."""
 
     def marked(state: PointState, *, safety: bool = False) -> Callable[[float, float], str]:
         return lambda x, y: mark(state, x, y, safety=safety)
@@ -118,7 +118,7 @@ def _dashes(x: float, y: float) -> str:
 
 
 def band_entries(timeline: Timeline, say: Language) -> list[Entry]:
-    """The names of the bands, for a picture that has no room beside the plot."""
+    """The names of the bands, for a picture without room beside the plot."""
     starts = [start for start, _ in timeline.bands]
     ends = [*(start - 1 for start in starts[1:]), timeline.top]
     return [
@@ -129,15 +129,15 @@ def band_entries(timeline: Timeline, say: Language) -> list[Entry]:
 
 
 def key(entries: Iterable[Entry], left: float, right: float, y: float) -> tuple[list[str], float]:
-    """Entries side by side, in as many lines as they need; and the lower edge of the last line."""
+    """The entries, wrapped into lines, and the lower edge of the last line."""
     drawn: list[str] = []
     x, placed = left, False
-    for draw, said in entries:
-        wide = (18 if draw else 0) + text_width(said, small=True) + 12
+    for draw, label in entries:
+        wide = (18 if draw else 0) + text_width(label, small=True) + 12
         if not placed or x + wide > right:
             x, y, placed = left, y + KEY_LINE, True
         if draw:
             drawn.append(draw(x + 7, y - 4))
-        drawn.append(text(said, x + (18 if draw else 0), y, small=True, fill="muted"))
+        drawn.append(text(label, x + (18 if draw else 0), y, small=True, fill="muted"))
         x += wide
     return drawn, y

@@ -1,8 +1,8 @@
 """A timeline to SVG text: results with their bands, the medicines for mood and the visits on the same time axis.
 
-Server-rendered, for two widths; the page shows one of them. Colours are variables of the page: `ink`, `muted`, `bar`,
-`band-a`, `band-b`, `axis`, `card`. No colour says better or worse, nothing is joined that is not known, and nothing is
-drawn after the last result. The table of `words.trends.trend_rows` is the full equivalent.
+Rendered in two widths; the page shows one. Colours are CSS variables: `ink`, `muted`, `bar`, `band-a`, `band-b`,
+`axis`, `card`. Colour never means better or worse, lines join known totals only, and none extends past the last result.
+The table of `words.pages.trends.trend_rows` is the full equivalent.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TICKS = {27: (0, 5, 10, 15, 20, 27), 21: (0, 5, 10, 15, 21)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Width:
-    """A width of the picture, in units; `right` is kept beside the plot, for the names of the bands when wide."""
+    """A width of the picture, in units; `right` is the margin beside the plot, for band names when wide."""
 
     units: int
     plot_height: int
@@ -46,7 +46,7 @@ LEFT, ABOVE = 28, 20
 
 
 def trend(timeline: Timeline, width: Width, ident: str, say: Language) -> str:
-    """The picture, or "" when no result has a place on it. `ident` begins its ids and must be unique on the page."""
+    """The picture, or "" without a placed result. `ident` prefixes its ids and must be unique on the page."""
     if not timeline.placed:
         return ""
     area = Box(LEFT, ABOVE, width.units - width.right, ABOVE + width.plot_height)
@@ -56,9 +56,9 @@ def trend(timeline: Timeline, width: Width, ident: str, say: Language) -> str:
     drawn = [
         *_bands(timeline, frame, width, say),
         *_scale(timeline, frame, say),
-        *(_line(one, two, frame, solid=solid) for one, two, solid in segments(shown)),
+        *(_line(start, end, frame, solid=solid) for start, end, solid in segments(shown)),
         *(mark(point.state, *frame.at(point), safety=bool(point.safety_score)) for point in shown),
-        *(halo(label.said, label.x, label.y, label.anchor) for label in labels(shown, frame, say)),
+        *(halo(label.text, label.x, label.y, label.anchor) for label in labels(shown, frame, say)),
         *below,
     ]
     title = say("{instrument} over time", instrument=title_words(timeline, say))
@@ -85,11 +85,11 @@ def _scale(timeline: Timeline, frame: Frame, say: Language) -> Iterable[str]:
     for label in time_labels(frame, floor + 18, say):
         if label.anchor == "middle":
             yield el("line", x1=label.x, y1=floor, x2=label.x, y2=floor + 4, stroke="var(--axis)")
-        yield text(label.said, label.x, label.y, anchor=label.anchor, fill="muted")
+        yield text(label.text, label.x, label.y, anchor=label.anchor, fill="muted")
 
 
-def _line(one: Point, two: Point, frame: Frame, *, solid: bool) -> str:
-    (x1, y1), (x2, y2) = frame.at(one), frame.at(two)
+def _line(start: Point, end: Point, frame: Frame, *, solid: bool) -> str:
+    (x1, y1), (x2, y2) = frame.at(start), frame.at(end)
     dashes = {} if solid else {"stroke_dasharray": "4 4"}
     return el("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke="var(--bar)", stroke_width=1.5, **dashes)
 
@@ -97,7 +97,7 @@ def _line(one: Point, two: Point, frame: Frame, *, solid: bool) -> str:
 def _below(
     timeline: Timeline, shown: list[Point], frame: Frame, width: Width, say: Language
 ) -> tuple[list[str], float]:
-    """What stands under the time axis: lanes, visits, the key and the names of bands; and the height of it all."""
+    """The parts below the time axis (lanes, visits, key, band names), and the total height."""
     y = frame.area.bottom + 30
     drawn: list[str] = []
     for lane in timeline.lanes[:MOST_LANES]:
@@ -105,8 +105,8 @@ def _below(
         y += LANE_HEIGHT
     left_out = len(timeline.lanes) - MOST_LANES
     if left_out > 0:
-        said = say("and {count} more in the list of medicines", count=left_out)
-        drawn.append(text(said, frame.area.left, y + 12, small=True, fill="muted"))
+        note = say("and {count} more in the list of medicines", count=left_out)
+        drawn.append(text(note, frame.area.left, y + 12, small=True, fill="muted"))
         y += 22
     visits = [visit for visit in timeline.visits if frame.shows(visit.day)]
     if visits:

@@ -1,7 +1,7 @@
-"""Small pictures: the bar of one reason, and one hundred figures for a share of people.
+"""Small pictures: the bar of one reason, and an icon array of 100 figures.
 
-Bars go with words in the same row of a table and are hidden from readers of the screen. Colours are variables of the
-page: `bar`, `axis`, `ink`, `muted`.
+Bars repeat the words in their table row and are hidden from screen readers. Colours are CSS variables: `bar`, `axis`,
+`ink`, `muted`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from explanations.pictures.svg import el, picture, value_of
 from explanations.words.language import Language
 from models.scoring.risk import shares
 
-# Log-odds from the middle to either end, for every patient alike.
+# Log-odds from the middle to either end, the same for every patient.
 AXIS = 1.0
 BAR_WIDTH, BAR_HEIGHT = 168.0, 16.0
 _MIDDLE, _UNIT = BAR_WIDTH / 2, 48.0
 
 
 def bar(log_odds: float) -> str:
-    """A bar on the fixed axis: to the right and solid when it raised, to the left and an outline when it lowered.
+    """A bar on the fixed axis: solid to the right if it raised the estimate, outlined to the left if it lowered it.
 
-    One that is longer than the axis is cut, with a tip and its figure behind it.
+    A bar longer than the axis is cut, with a tip and its figure after it.
     """
     if not math.isfinite(log_odds):
         raise ValueError("expected a finite contribution in log-odds")
@@ -58,9 +58,9 @@ PERSON = "M7 0a3 3 0 1 1 0 6a3 3 0 1 1 0-6zM3 8a1 1 0 0 1 1-1h6a1 1 0 0 1 1 1v6h
 
 
 def icon_array(probability: float, high: float, ident: str, say: Language, *, columns: int = 20) -> str:
-    """One hundred figures: solid for the estimate, striped up to the upper end of its range, outlines for the rest.
+    """100 figures: solid for the estimate, striped up to the upper end of its range, outlined for the rest.
 
-    For sites that turned figures on. 20 columns are for a wide page, 10 for a narrow one.
+    For sites that turned figures on. 20 columns for a wide page, 10 for a narrow one.
     """
     solid, upper = shares(probability, high)
     rows = HUNDRED // columns
@@ -79,7 +79,7 @@ def icon_array(probability: float, high: float, ident: str, say: Language, *, co
 
 
 def array_words(probability: float, high: float, say: Language) -> str:
-    """The figures in words."""
+    """The icon array in words."""
     solid, upper = shares(probability, high)
     # Translators: the figures are small drawings of people.
     first = say.many("{count} of 100 figures is solid", "{count} of 100 figures are solid", solid)

@@ -1,7 +1,7 @@
-"""SVG as text: elements with escaped content, and boxes by which text is kept apart.
+"""SVG as text: elements with escaped content, and boxes to keep text apart.
 
-Geometry is in attributes and colour in variables of the page (`var(--ink)`): no style attribute and no script, so
-that a strict content security policy holds.
+Geometry is in attributes and colour in CSS variables (`var(--ink)`): no style attribute or script, to suit a strict
+content security policy.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from unicodedata import east_asian_width
 
-# Room for one letter as a part of the size of the font: system fonts are narrower than that on average. Names of the
-# chart can be in capitals or in any script.
+# Width of a letter relative to the font size, above the average of system fonts. Names from the chart can be in
+# capitals or in any script.
 LETTER, CAPITAL, WIDE_LETTER = 0.56, 0.7, 1.0
 TEXT_SIZE = 12
 SMALL_SIZE = 11
@@ -25,7 +25,7 @@ def el(name: str, *inside: str, **attributes: str | float) -> str:
 
 
 def words(text: str) -> str:
-    """Text of any origin as content: escaped, without signs that XML has no place for."""
+    """Untrusted text as content: escaped, without characters that XML forbids."""
     return escape("".join(c for c in text if c.isprintable()))
 
 
@@ -39,7 +39,7 @@ def _name(key: str) -> str:
 
 
 def picture(ident: str, width: float, height: float, title: str, finding: str, drawn: Iterable[str]) -> str:
-    """A picture with its name and its finding for readers of the screen. `ident` must be unique on the page."""
+    """A picture with its name and its finding for screen readers. `ident` must be unique on the page."""
     names = (f"{ident}-title", f"{ident}-desc")
     return el(
         "svg",
@@ -55,15 +55,15 @@ def picture(ident: str, width: float, height: float, title: str, finding: str, d
     )
 
 
-def text(said: str, x: float, y: float, *, anchor: str = "start", small: bool = False, fill: str = "ink") -> str:
+def text(content: str, x: float, y: float, *, anchor: str = "start", small: bool = False, fill: str = "ink") -> str:
     """One line of text with its baseline at `y`."""
     size = SMALL_SIZE if small else TEXT_SIZE
-    return el("text", words(said), x=x, y=y, text_anchor=anchor, font_size=size, fill=f"var(--{fill})")
+    return el("text", words(content), x=x, y=y, text_anchor=anchor, font_size=size, fill=f"var(--{fill})")
 
 
-def text_width(said: str, *, small: bool = False) -> float:
-    """About how wide a line of text is, rather too wide than too narrow."""
-    return sum(_letter(c) for c in said) * (SMALL_SIZE if small else TEXT_SIZE)
+def text_width(line: str, *, small: bool = False) -> float:
+    """The approximate width of a line of text; errs on the wide side."""
+    return sum(_letter(c) for c in line) * (SMALL_SIZE if small else TEXT_SIZE)
 
 
 def _letter(letter: str) -> float:
@@ -91,7 +91,7 @@ class Box:
         )
 
     def wider(self, gap: float) -> Box:
-        """The box with a gap at its left and right."""
+        """The box with a gap added left and right."""
         return Box(self.left - gap, self.top, self.right + gap, self.bottom)
 
     def within(self, other: Box) -> bool:
@@ -104,8 +104,8 @@ class Box:
         )
 
 
-def text_box(said: str, x: float, y: float, anchor: str = "start", *, small: bool = False) -> Box:
+def text_box(line: str, x: float, y: float, anchor: str = "start", *, small: bool = False) -> Box:
     """The box of a line of text with its baseline at `y`."""
-    wide, size = text_width(said, small=small), SMALL_SIZE if small else TEXT_SIZE
+    wide, size = text_width(line, small=small), SMALL_SIZE if small else TEXT_SIZE
     left = {"start": x, "middle": x - wide / 2, "end": x - wide}[anchor]
     return Box(left, y - size, left + wide, y + 3)

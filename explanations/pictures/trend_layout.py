@@ -1,7 +1,4 @@
-"""Where things stand on a trend: the window of time, the scale, and labels that keep apart.
-
-Pure geometry, in units of the picture.
-"""
+"""The layout of a trend: time window, scale, and labels that do not overlap. Pure geometry, in picture units."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from explanations.pictures.svg import Box, text_box, text_width
 from explanations.words.language import Language, later
 
 SOLID_DAYS = 90
-# Half the size of a mark, and the room that is kept around it.
+# Half the size of a mark, and the clearance around it.
 MARK = 5.0
 ROOM = 7.0
 # Between two labels.
@@ -25,7 +22,7 @@ Line = tuple[tuple[float, float], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """The plot: the days and totals that it shows, and where. `inner` is kept free at both ends of the time axis."""
+    """The plot: the days and totals that it shows, and where. `inner`: padding at both ends of the time axis."""
 
     start: date
     end: date
@@ -34,36 +31,36 @@ class Frame:
     inner: float = 10.0
 
     def x(self, when: date) -> float:
-        """Where a day stands."""
+        """The x coordinate of a day."""
         share = (when - self.start).days / (self.end - self.start).days
         return self.area.left + self.inner + share * (self.area.right - self.area.left - 2 * self.inner)
 
     def y(self, total: float) -> float:
-        """Where a total stands."""
+        """The y coordinate of a total."""
         return self.area.bottom - total / self.top * (self.area.bottom - self.area.top)
 
     def at(self, point: Point) -> tuple[float, float]:
-        """Where a result stands: at its total, or on the baseline when it has none."""
+        """The position of a result: at its total, or on the baseline without one."""
         when = point.day or self.end
         return self.x(when), self.y(min(max(point.total or 0, 0), self.top))
 
     def shows(self, when: date) -> bool:
-        """Whether a day lies in the window."""
+        """Whether a day is within the window."""
         return self.start <= when <= self.end
 
 
 def segments(points: Sequence[Point]) -> list[tuple[Point, Point, bool]]:
-    """Neighbouring results with totals; True where they lie at most 90 days apart. Others are passed over."""
+    """Consecutive results with totals, and whether they are at most 90 days apart. Others are skipped."""
     known = [point for point in points if point.total is not None]
-    return [(one, two, _apart(one, two) <= SOLID_DAYS) for one, two in pairwise(known)]
+    return [(start, end, _apart(start, end) <= SOLID_DAYS) for start, end in pairwise(known)]
 
 
-def _apart(one: Point, two: Point) -> int:
-    return (two.day - one.day).days if one.day and two.day else 0
+def _apart(start: Point, end: Point) -> int:
+    return (end.day - start.day).days if start.day and end.day else 0
 
 
 def label_of(point: Point, say: Language) -> str:
-    """What stands beside a mark: `14`, `14, item 9: 1`, `7 of 9`; beside a cross the item alone, or ""."""
+    """The label of a mark: `14`, `14, item 9: 1`, `7 of 9`; for a cross only the item, or ""."""
     result = "" if point.state is PointState.CONTRADICTORY else str(point.total)
     if point.state is PointState.INCOMPLETE:
         # Translators: so many of the items of a form are answered.
@@ -77,43 +74,43 @@ def label_of(point: Point, say: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A line of text with its place."""
+    """A line of text and its position."""
 
-    said: str
+    text: str
     x: float
     y: float
     anchor: str
 
     @property
     def box(self) -> Box:
-        """What it covers."""
-        return text_box(self.said, self.x, self.y, self.anchor)
+        """The area it covers."""
+        return text_box(self.text, self.x, self.y, self.anchor)
 
 
 def labels(points: Sequence[Point], frame: Frame, say: Language) -> list[Label]:
     """The labels that fit: the latest result first, then those with item 9 above 0, then the first, then the others.
 
-    A label meets no mark and no other label. The first three kinds may stand on a line where there is no other place;
-    the others are left to the table.
+    A label overlaps no mark or other label. The first three kinds may cross a line if necessary; the others are left
+    to the table.
     """
     at = {id(point): frame.at(point) for point in points}
     taken = [Box(x - ROOM, y - ROOM, x + ROOM, y + ROOM) for x, y in at.values()]
-    lines = [(at[id(one)], at[id(two)]) for one, two, _ in segments(points)]
+    lines = [(at[id(start)], at[id(end)]) for start, end, _ in segments(points)]
     edge = Box(frame.area.left + 2, 2, frame.area.right - 2, frame.area.bottom - 2)
-    found: list[Label] = []
+    placed: list[Label] = []
     for place, point in _by_weight(points):
         must = bool(point.safety_score) or place in (0, len(points) - 1)
         chosen = _placed(_places(label_of(point, say), *at[id(point)]), edge, taken, lines, must=must)
         if chosen:
-            found.append(chosen[0])
+            placed.append(chosen[0])
             taken.append(chosen[1].wider(GAP))
-    return found
+    return placed
 
 
 def _placed(
     places: Sequence[Label], edge: Box, taken: Sequence[Box], lines: Sequence[Line], *, must: bool
 ) -> tuple[Label, Box] | None:
-    """The first place that is free and crosses no line; one that does where it `must` be said; or None."""
+    """The first free place that crosses no line; if it `must` be shown, one that does; else None."""
     second = None
     for label in places:
         box = label.box
@@ -131,27 +128,27 @@ def _by_weight(points: Sequence[Point]) -> list[tuple[int, Point]]:
     )
 
 
-def _places(said: str, x: float, y: float) -> list[Label]:
-    """Above, below, right and left of a mark, and at its corners; none for no words."""
-    if not said:
+def _places(text: str, x: float, y: float) -> list[Label]:
+    """Above, below, right and left of a mark, and at its corners; none for empty text."""
+    if not text:
         return []
     return [
-        Label(said, x, y - ROOM - 3, "middle"),
-        Label(said, x - ROOM, y - ROOM - 3, "start"),
-        Label(said, x + ROOM, y - ROOM - 3, "end"),
-        Label(said, x, y + ROOM + 12, "middle"),
-        Label(said, x - ROOM, y + ROOM + 12, "start"),
-        Label(said, x + ROOM, y + ROOM + 12, "end"),
-        Label(said, x + ROOM + 2, y + 4, "start"),
-        Label(said, x - ROOM - 2, y + 4, "end"),
-        Label(said, x + ROOM + 2, y + ROOM + 9, "start"),
-        Label(said, x - ROOM - 2, y + ROOM + 9, "end"),
-        Label(said, x - ROOM - 2, y - ROOM - 2, "end"),
+        Label(text, x, y - ROOM - 3, "middle"),
+        Label(text, x - ROOM, y - ROOM - 3, "start"),
+        Label(text, x + ROOM, y - ROOM - 3, "end"),
+        Label(text, x, y + ROOM + 12, "middle"),
+        Label(text, x - ROOM, y + ROOM + 12, "start"),
+        Label(text, x + ROOM, y + ROOM + 12, "end"),
+        Label(text, x + ROOM + 2, y + 4, "start"),
+        Label(text, x - ROOM - 2, y + 4, "end"),
+        Label(text, x + ROOM + 2, y + ROOM + 9, "start"),
+        Label(text, x - ROOM - 2, y + ROOM + 9, "end"),
+        Label(text, x - ROOM - 2, y - ROOM - 2, "end"),
     ]
 
 
 def _crosses(box: Box, line: Line) -> bool:
-    """Whether a straight line runs through a box, looked at in small steps."""
+    """Whether a straight line crosses a box, tested in small steps."""
     (x1, y1), (x2, y2) = line
     if max(x1, x2) < box.left or min(x1, x2) > box.right:
         return False
@@ -163,7 +160,7 @@ def _crosses(box: Box, line: Line) -> bool:
 
 
 def time_labels(frame: Frame, y: float, say: Language) -> list[Label]:
-    """Today at the right end, the first day at the left, and between them as many months as fit."""
+    """Today at the right end, the first day at the left, and as many months between them as fit."""
     ends = [
         Label(say("today"), frame.area.right, y, "end"),
         Label(say.day(frame.start), frame.area.left, y, "start"),
@@ -174,15 +171,15 @@ def time_labels(frame: Frame, y: float, say: Language) -> list[Label]:
             for first in _firsts(frame)
             if (first.year * 12 + first.month - 1) % every == 0
         ]
-        kept = [label for label in months if not any(_near(label, end) for end in ends)]
-        if all(not _near(one, two) for one, two in pairwise(kept)):
-            return [*ends, *kept]
+        shown = [label for label in months if not any(_near(label, end) for end in ends)]
+        if all(not _near(left, right) for left, right in pairwise(shown)):
+            return [*ends, *shown]
     return ends
 
 
-def _near(one: Label, two: Label) -> bool:
+def _near(left: Label, right: Label) -> bool:
     gap = 10
-    return one.box.left - gap < two.box.right and two.box.left - gap < one.box.right
+    return left.box.left - gap < right.box.right and right.box.left - gap < left.box.right
 
 
 def _firsts(frame: Frame) -> Iterable[date]:
@@ -193,14 +190,14 @@ def _firsts(frame: Frame) -> Iterable[date]:
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
-def shortened(said: str, room: float) -> str:
-    """A line cut to the room that it has."""
-    if text_width(said) <= room:
-        return said
-    kept, wide = "", text_width("…")
-    for letter in said:
+def shortened(text: str, room: float) -> str:
+    """A line truncated to the room available."""
+    if text_width(text) <= room:
+        return text
+    cut, wide = "", text_width("…")
+    for letter in text:
         wide += text_width(letter)
         if wide > room:
             break
-        kept += letter
-    return kept.rstrip() + "…"
+        cut += letter
+    return cut.rstrip() + "…"

@@ -1,1 +1,1 @@
-"""Sentences for people. Made last, from values; nothing here decides, and no other room compares what is said here."""
+"""Sentences for people, made last, from values. Nothing here decides, and no other room compares its sentences."""

@@ -1,7 +1,7 @@
 """Crisis lines and guideline links: factual tables with a flag and a date per row.
 
-Only rows flagged `yes` are shown. A crisis line checked more than 180 days ago is not printed; the
-emergency number stays, and so does the card (rule R14).
+Only rows flagged `yes` are shown. A crisis line last checked more than 180 days ago is omitted; the emergency number
+and the card stay (rule R14).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def _rows(name: str) -> tuple[dict[str, str], ...]:
 
 @cache
 def countries() -> tuple[str, ...]:
-    """Countries whose emergency number is on file and verified."""
+    """Countries with a verified emergency number on file."""
     return tuple(sorted({row["country"] for row in _rows("crisis_lines") if row["audience"] == "emergency"}))
 
 
 def crisis_text(country: str, today: date, say: Language, *, perinatal: bool = False) -> str:
-    """The crisis lines of a country as one line of markdown, the emergency number always last."""
+    """The crisis lines of a country in one line of markdown, always ending with the emergency number."""
     audiences = ["general", *(["perinatal"] if perinatal else [])]
     fresh = [row for row in _rows("crisis_lines") if row["country"] == country and row["call"] and _fresh(row, today)]
     lines = [row for audience in audiences for row in fresh if row["audience"] == audience]
@@ -71,7 +71,7 @@ def _how_to_reach(row: dict[str, str], say: Language) -> str:
 
 @cache
 def guideline(identifier: str) -> GuidelineLink | None:
-    """The link of that id, or None when it is not verified."""
+    """The link with this id, or None if not verified."""
     row = next((row for row in _rows("guideline_links") if row["id"] == identifier), None)
     return GuidelineLink(label=row["title"], url=row["url"]) if row else None
 

@@ -1,8 +1,7 @@
-"""The language in which a person is addressed: GNU gettext catalogues for cards, reasons and pictures, and dates.
+"""The language of text for people: GNU gettext catalogues for cards, reasons and pictures, and dates.
 
-Messages are English and their own keys, with named places in braces. A `Language` is an argument of whatever makes a
-sentence, named `say`; a site chooses its locale. `make messages` gathers the messages: arguments of `say`, `many` and
-`later`.
+Messages are in English and their own keys, with named placeholders in braces. Code that makes sentences takes a
+`Language` named `say`; a site chooses its locale. `make messages` collects the arguments of `say`, `many` and `later`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ ENGLISH = "en"
 
 
 def later(message: str) -> str:
-    """The message as it is: marks a constant for the catalogue, which `say` looks up when it is shown."""
+    """The message unchanged: marks a constant for the catalogue; `say` translates it when it is shown."""
     return message
 
 
@@ -36,7 +35,7 @@ LONG_MONTHS = (
     later("January"), later("February"), later("March"), later("April"), later("May"), later("June"), later("July"),
     later("August"), later("September"), later("October"), later("November"), later("December"),
 )  # fmt: skip
-# An id can be as long as a request, and every finding of a resource shows it.
+# An id can be as long as a request, and every finding from a resource shows it.
 MOST_SCANNED = 1000
 MOST_SHOWN = 80
 
@@ -49,13 +48,13 @@ class Language:
     catalogue: gettext.NullTranslations = field(repr=False, compare=False)
 
     def __call__(self, message: str, /, **values: object) -> str:
-        """A message in this language, its places filled."""
+        """A message in this language, its placeholders filled."""
         text = self.catalogue.gettext(message) if message else ""
         return text.format(**values) if values else text
 
-    def many(self, one: str, other: str, count: int, /, **values: object) -> str:
-        """A message with a number in it; its place is `{count}`."""
-        return self.catalogue.ngettext(one, other, count).format(count=count, **values)
+    def many(self, singular: str, plural: str, count: int, /, **values: object) -> str:
+        """A message with a number, `{count}`."""
+        return self.catalogue.ngettext(singular, plural, count).format(count=count, **values)
 
     def day(self, when: date) -> str:
         """`17 Nov 2026`."""
@@ -73,9 +72,9 @@ class Language:
         return say("{day} {month} {year}", day=when.day, month=say(LONG_MONTHS[when.month - 1]), year=when.year)
 
     def dated(self, when: When | None, zone: tzinfo | None = None) -> str:
-        """A When: the day, with the time where one was recorded and `zone` is given.
+        """A When: the day, with the time if one was recorded and `zone` is given.
 
-        A date known to the month or year only is shown as recorded; a date in the future also.
+        A date known only to the month or year, or in the future, is shown as recorded.
         """
         say = self
         if when is None:
@@ -89,7 +88,7 @@ class Language:
         return self.day_time(when, zone)
 
     def day_time(self, when: When, zone: tzinfo | None) -> str:
-        """`17 Nov 2026 09:30`; the day alone where no time was recorded, or without a zone."""
+        """`17 Nov 2026 09:30`; only the day without a recorded time or a zone."""
         clock = f" {when.instant.astimezone(zone):%H:%M}" if zone and when.instant else ""
         return self.day(when.day) + clock
 
@@ -110,7 +109,7 @@ class Language:
         return say.many("{count} year ago", "{count} years ago", days // 365)
 
     def dated_ago(self, when: When | None, days: int | None, zone: tzinfo | None = None) -> str:
-        """`17 Nov 2026, 41 days ago`; the date alone where no age can be told from it."""
+        """`17 Nov 2026, 41 days ago`; only the date if `days` is None."""
         say, date = self, self.dated(when, zone)
         if when is None or when.future or when.partial:
             return date
@@ -128,15 +127,15 @@ class Language:
 
 @cache
 def language(locale: str = ENGLISH, folder: Path = FOLDER, domain: str = DOMAIN) -> Language:
-    """The language of a locale; English where it has no catalogue."""
+    """The language of a locale; English if it has no catalogue."""
     catalogue = gettext.translation(domain, localedir=folder, languages=[locale], fallback=True)
     known = isinstance(catalogue, gettext.GNUTranslations)
     return Language(locale=locale if known else ENGLISH, catalogue=catalogue)
 
 
 def languages(folder: Path = FOLDER) -> tuple[str, ...]:
-    """The locales that a site can choose: English, and those with a catalogue."""
-    return tuple(sorted({ENGLISH, *(found.parents[1].name for found in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))}))
+    """The locales a site can choose: English, and those with a catalogue."""
+    return tuple(sorted({ENGLISH, *(path.parents[1].name for path in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))}))
 
 
 def number(value: float | int | bool | str) -> str:
@@ -145,11 +144,11 @@ def number(value: float | int | bool | str) -> str:
 
 
 def capitalised(text: str) -> str:
-    """The text with a capital at its start; the rest stays, as other languages need it."""
+    """The text with its first letter capitalised; the rest unchanged, as other languages require."""
     return text[:1].upper() + text[1:]
 
 
 def code(text: str) -> str:
-    """Text as markdown code. Chart data decides on it, so backticks and line breaks are taken out."""
+    """Text as markdown code. It may come from the chart, so backticks and line breaks are removed."""
     shown = (c for c in text[:MOST_SCANNED] if c.isprintable() and c not in "`<>|")
     return "`" + "".join(islice(shown, MOST_SHOWN)) + "`"

@@ -1,4 +1,4 @@
-"""One line of what a card or page says of the chart: its text, what it is, and the sources that it names."""
+"""One line about the chart on a card or page: its text, role and sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class LineRole(StrEnum):
-    """What a line is. Cards and pages arrange lines by this; nothing reads their text."""
+    """The role of a line. Cards and pages arrange lines by this; nothing reads their text."""
 
     LEAD = "lead"  # the first line of a finding, in bold
     FACT = "fact"
@@ -21,7 +21,7 @@ class LineRole(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line in Markdown. `sources` are the FHIR references that the text shows, in its order, as `code` shows them."""
+    """A line of markdown. `sources`: the FHIR references in the text, in order, formatted by `code`."""
 
     text: str
     role: LineRole = LineRole.FACT
@@ -29,7 +29,7 @@ class Line:
 
 
 def block(lines: Iterable[Line]) -> str:
-    """Lines as one block of Markdown: list items; rows of a table stand together before them."""
+    """Lines as one block of markdown: table rows first, then list items."""
     listed = list(lines)
     rows = [line.text for line in listed if line.role is LineRole.ROW]
     items = [f"- {line.text}" for line in listed if line.role is not LineRole.ROW]

@@ -1,4 +1,4 @@
-"""Tables of words with an entry for everything that can be shown; a gap stops the program at import."""
+"""Tables of wording, complete for everything that can be shown; a gap fails at import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Words = TypeVar("Words")
 
 
 def complete(table: dict[Key, Words], keys: Iterable[Key]) -> dict[Key, Words]:
-    """The table. Raises PhrasesIncomplete, naming the keys that have no words and the words that have no key."""
+    """The table. Raises PhrasesIncomplete, which names missing and unknown keys."""
     wrong = set(keys) ^ set(table)
     if wrong:
         raise PhrasesIncomplete(

@@ -1,4 +1,4 @@
-"""Words for the inputs of the models, their values, and what they did to an estimate: one row an input."""
+"""Wording for model inputs, their values and their effect on an estimate: one row per input."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Value = float | int | bool | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputWords:
-    """What an input is called when it is missing, and a value of it in words.
+    """The name of an input when missing, and its value in words.
 
-    `value` gives "" for what is simply not listed, such as a condition that is not there. `dated`: what its date is,
-    where it is not that of the value itself.
+    `value` gives "" for something not listed, such as an absent condition. `dated`: what the date refers to, if not to
+    the value itself.
     """
 
     name: str
@@ -29,19 +29,19 @@ class InputWords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonWords:
-    """A reason in two parts: what it did to the estimate, and the values in the chart with their dates and sources."""
+    """A reason in two parts: its effect on the estimate, and the chart values with dates and sources."""
 
     change: str
     what: str
 
 
 def input_name(name: str, say: Language) -> str:
-    """What a missing input is called."""
+    """The name of a missing input."""
     return say(INPUTS[name].name)
 
 
 def value_words(fact: Fact, say: Language) -> str:
-    """A fact in words with its value; "" for what is simply not listed (a condition that is not there)."""
+    """A fact in words with its value; "" for something not listed, such as an absent condition."""
     return INPUTS[fact.name].value(fact.value, say)
 
 
@@ -94,7 +94,7 @@ def _number(message: str) -> Callable[[Value, Language], str]:
 
 
 def _coded(*messages: str, start: int = 0) -> Callable[[Value, Language], str]:
-    """One message a value, from `start` on."""
+    """One message per value, from `start` on."""
     return lambda value, say: say(messages[int(value) - start])
 
 
@@ -107,7 +107,7 @@ def _condition(name: str, yes: str = "") -> InputWords:
 
 
 def _treatment(name: str, medicine: str = "") -> InputWords:
-    """A class of medicines; `medicine`: where it is called otherwise when it is recorded."""
+    """A class of medicines; `medicine`: its name when recorded, if different."""
 
     def words(value: Value, say: Language) -> str:
         if not value:

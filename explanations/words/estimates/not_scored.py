@@ -72,7 +72,7 @@ def not_scored_words(score: NotScored, say: Language) -> str:
 
 
 def missing_lines(missing: Iterable[tuple[str, str]], say: Language) -> list[str]:
-    """Names of inputs, each with why it has no value in words: one line a reason, `not on file: alcohol, asthma`."""
+    """(name, reason) pairs as one line per reason: `not on file: alcohol, asthma`."""
     names: dict[str, list[str]] = {}
     for name, reason in missing:
         names.setdefault(reason, []).append(input_name(name, say))

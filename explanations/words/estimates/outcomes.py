@@ -1,4 +1,4 @@
-"""Words for the outcomes: one row an outcome."""
+"""Wording of the outcomes: one row each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeWords:
-    """What is estimated; its estimate in short; what a prompt suggests to ask about; what an answer on file silences.
-
-    silenced: why there is no estimate, by the state of the answer that silences it.
-    """
+    """The wording of one outcome. silenced: why there is no estimate, by the state of the answer that silences it."""
 
     estimated: str
     estimate: str

@@ -1,1 +1,1 @@
-"""Findings in words: answers, coded events, what contradicts itself, what was not had, the steps after a finding."""
+"""Findings in words: answers, coded events, anomalies, gaps, and the steps after a finding."""

@@ -1,4 +1,4 @@
-"""What contradicts itself, is off its scale, lies in the future or is somebody else's: one plain sentence each."""
+"""Anomalies (contradictory, off the scale, in the future, another patient's) in one plain sentence each."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def anomaly_words(anomaly: Anomaly, say: Language) -> str:
 
 
 def flaw_words(anomaly: Anomaly, say: Language) -> str:
-    """One sentence without its full stop, as a headline has it."""
+    """One sentence without its full stop, for a headline."""
     if isinstance(anomaly, ForeignEntries):
         count = anomaly.answers if anomaly.answers_only else anomaly.count
         return (ANSWERS if anomaly.answers_only else ENTRIES)[anomaly.flaw](count, say)

@@ -1,4 +1,4 @@
-"""Answers to screening questions, and what the questions are called. Their wording is not reproduced: licences."""
+"""Answers to screening questions, and names for the questions, whose wording is licensed and not reproduced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from explanations.words.tables import complete
 from fhir_adapters.facts import AnswerState, ItemAnswer
 from fhir_adapters.instruments import EPDS_OPTIONS, FREQUENCY, SAFETY_ITEMS, Instrument, Scale
 
-# Answers to a question on self-harm, by score; of EPDS only "above never" is said.
+# Answers to a question on self-harm, by score; for EPDS only "above never".
 OPTIONS: dict[Scale | None, tuple[str, ...]] = complete(
     {
         FREQUENCY: (
@@ -54,19 +54,19 @@ CSSRS_QUESTIONS = {
 
 
 def question(item: str, say: Language, instrument: Instrument | None = None) -> str:
-    """What a question is called: `question 4`, of the C-SSRS `question 4 (intent)`; of a graded form `item 9`."""
+    """The name of a question: `question 4`, for the C-SSRS `question 4 (intent)`, for a graded form `item 9`."""
     names = CSSRS_QUESTIONS if instrument is Instrument.CSSRS else QUESTIONS
     return say(names[item]) if item in names else say("item {item}", item=item)
 
 
 def item_words(answer: ItemAnswer, instrument: Instrument, say: Language) -> str:
     """`PHQ-9 item 9: 1 of 3, several days`."""
-    said = answer_words(answer, instrument, say)
-    return say("{title} item {item}: {answer}", title=instrument.spec.title, item=answer.item, answer=said)
+    words = answer_words(answer, instrument, say)
+    return say("{title} item {item}: {answer}", title=instrument.spec.title, item=answer.item, answer=words)
 
 
 def answer_words(answer: ItemAnswer, instrument: Instrument, say: Language) -> str:
-    """An answer as it can be said: 1 of 3, several days; yes; declined."""
+    """An answer in words: `1 of 3, several days`; `yes`; `declined`."""
     if answer.score is not None:
         spec = instrument.spec
         options, named = OPTIONS[spec.scale], {"score": answer.score, "top": spec.top_item}

@@ -1,4 +1,4 @@
-"""Coded safety events in words of ours: a display of the source can name a method (docs/clinical-sources.md S6)."""
+"""Coded safety events in our own words: the source's display can name a method (docs/clinical-sources.md S6)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.facts import EventKind, Setting
 
-# Each kind at the start of a line, and within one.
+# Each kind at the start of a line, and inside one.
 EVENTS = complete(
     {
         EventKind.SELF_HARM: (later("Self-harm"), later("self-harm")),
@@ -41,6 +41,6 @@ SETTINGS = complete(
 
 
 def event_words(kind: EventKind, say: Language) -> tuple[str, str]:
-    """What a coded event is called, at the start of a line and within one."""
+    """The name of a coded event, at the start of a line and inside one."""
     label, name = EVENTS[kind]
     return say(label), say(name)

@@ -1,4 +1,4 @@
-"""What the parts of a chart are called; why something of it is not known: a clause for brackets, or after a colon."""
+"""Names for the parts of a chart, and why something is unknown: a clause for brackets, or after a colon."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A safety finding in words: one headline, and the lines of what the chart holds.
 
-Restates; does not judge. The method of self-harm is never named, a coded "low" level never printed, and
-nothing here is said to be reassuring. Question wording of instruments is not reproduced: licences.
+Restates; does not judge. Never names a method of self-harm, prints a coded "low" level, reassures, or reproduces the
+licensed wording of questions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITE
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
 from models.rules.supersession import Later, LaterKind
 
-# The questions outside the total that count as the self-harm item does.
+# The questions outside the total that count like the self-harm item.
 FURTHER_ITEMS = tuple(item for safety in SAFETY_ITEMS.values() for item in safety.further)
 FURTHER_ENDORSED = complete(
     {
@@ -64,7 +64,7 @@ LATER = complete(
     },
     LaterKind,
 )
-# By whether it came on the day of the finding, and whether it is negative.
+# By whether the entry is of the same day as the finding, and whether it is negative.
 LATER_LINES = {
     (False, False): later("Later: {entry}. {date}, {source}"),
     (False, True): later("Later: {entry}. {date}, {source}; this does not rule out risk"),
@@ -79,10 +79,7 @@ NONE_LATER_IN_PART = later(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """`what` and `when` make the headline; `lines` say what the chart holds, the first one bold.
-
-    `later`: what came since.
-    """
+    """`what` and `when` form the headline; `lines` restate the chart, the first in bold. `later`: entries since."""
 
     what: str
     when: str
@@ -105,7 +102,7 @@ def statement(finding: SafetyFinding, zone: tzinfo, say: Language) -> Statement:
 
 
 def headline(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
-    """What the finding says, without its lines."""
+    """The finding without its lines."""
     return _worded(finding, _moment(finding, zone, say), say)[0]
 
 
@@ -140,16 +137,16 @@ def _lead(what: str, moment: str, sources: Sequence[str], say: Language, *, rema
 
 
 def _same_form(what: str, source: str | None, say: Language) -> Line:
-    """A further line of a form; `source` where that is another than the lead's."""
+    """A further line of a form; `source` if it differs from the lead's."""
     if source is None:
         return Line(text=say("{what}. Same form", what=what))
     return _line(say("{what}. Same form, {source}", what=what, source=code(source)), [source])
 
 
 def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
-    """What was recorded since, at most three lines; or that nothing was found in what could be read.
+    """Later entries, at most three lines; or that none was found in what could be read.
 
-    Of a finding without a date nothing can be said to be later.
+    Nothing can be called later than an undated finding.
     """
     if finding.when is None:
         undated = say("Whether a C-SSRS, ASQ or risk assessment came later cannot be said: date not recorded")
@@ -194,7 +191,7 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, s
 
 
 def _further_lines(title: str, finding: SafetyFinding, say: Language) -> list[Line]:
-    """The further questions of PHQ-9M that were answered yes beside the first answer."""
+    """The other PHQ-9M questions that were answered yes."""
     first = finding.items[0].reference
     return [
         _same_form(say(FURTHER_YES[a.item], title=title), None if a.reference == first else a.reference, say)
@@ -203,7 +200,7 @@ def _further_lines(title: str, finding: SafetyFinding, say: Language) -> list[Li
 
 
 def _total_beside(form: Administration, total: int, item: str, say: Language) -> Line:
-    """The total of a form beside its self-harm item."""
+    """The total of a form, shown with its self-harm item."""
     what, cut = _total_words(form, total, say), DEPRESSION_CUTS[form.instrument]
     sources = [form.total_reference] if form.total_reference else []
     if sources:
@@ -224,9 +221,9 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str, sa
     title, item = form.instrument.spec.title, SAFETY_ITEMS[form.instrument].item
     answer = form.answer(item)
     if answer:
-        said = answer_words(answer, form.instrument, say)
+        words = answer_words(answer, form.instrument, say)
         why = say(
-            "Item {item} is {answer} on the form; this total cannot be reached without it.", item=item, answer=said
+            "Item {item} is {answer} on the form; this total cannot be reached without it.", item=item, answer=words
         )
     else:
         why = say("The answer to item {item} is not on file; this total cannot be reached without it.", item=item)
@@ -279,7 +276,7 @@ def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Languag
 
 
 def _listed(facts: Sequence[tuple[str, str]], moment: str, say: Language) -> list[Line]:
-    """The first fact in bold with date and source; further ones name their source only when it is another."""
+    """The first fact in bold with date and source; further ones name their source only if it differs."""
     (first, source), *rest = facts
     further = [_same_form(fact, None if other == source else other, say) for fact, other in rest]
     return [_lead(first, moment, [source], say), *further]
@@ -335,8 +332,8 @@ def _total(finding: SafetyFinding, form: Administration, moment: str, say: Langu
     lines = [_lead(_total_words(form, finding.value, say), moment, finding.references, say)]
     if form.instrument in NINE_ITEM_PHQ:
         nine = form.answer("9")
-        said = answer_words(nine, form.instrument, say) if nine else say("not on file")
-        lines.append(Line(text=say("Item 9: {answer}", answer=said), role=LineRole.RESULT))
+        words = answer_words(nine, form.instrument, say) if nine else say("not on file")
+        lines.append(Line(text=say("Item 9: {answer}", answer=words), role=LineRole.RESULT))
     return say("{title} was {total}", title=form.instrument.spec.title, total=finding.value), lines
 
 

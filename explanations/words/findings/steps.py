@@ -1,6 +1,6 @@
 """The steps after a finding in words: on file with date and reference, none found, could not be read, or not certain.
 
-Four different things, never one for another. Nothing of an entry but its date and its reference is shown.
+These four are never confused. Only the date and reference of an entry are shown.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MOST_SEEN = 2
 
 
 def step_lines(steps: Iterable[Step], zone: tzinfo, say: Language) -> tuple[Line, ...]:
-    """One line a step."""
+    """One line per step."""
     return tuple(_line(step, zone, say) for step in steps)
 
 

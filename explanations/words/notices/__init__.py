@@ -1,1 +1,1 @@
-"""What each topic says, as notices that cards and pages show. Topics have one row each.."""
+"""The notices that cards and pages show, and the topics, one row each."""

@@ -1,4 +1,4 @@
-"""The notice of what could not be assessed: needed parts that were not read, entries that cannot be, a blank item."""
+"""The notice of what could not be assessed: needed parts not read, unreadable entries, a blank item."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def could_not_assess(
     settings: NoticeSettings,
     consider: tuple[str, ...],
 ) -> Notice:
-    """What needed data was not had, and what to do about it (R5, R16)."""
+    """The needed data that could not be obtained, and what to do about it (R5, R16)."""
     say, chart = settings.say, assessment.chart
     needed = chart.lacking
     refused = [_not_read(gap, say) for gap in needed]

@@ -1,4 +1,4 @@
-"""The notices of depression: a result to follow up, and symptoms to be measured again in care (rules R6, R13)."""
+"""The depression notices: a result to follow up, and symptoms to measure again in care (rules R6, R13)."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def follow_up(
     settings: NoticeSettings,
     _consider: tuple[str, ...],
 ) -> Notice:
-    """A result at or above its cut that nothing followed (R6)."""
+    """A result at or above its cut without follow-up (R6)."""
     say = settings.say
     finding, first = findings[0], statements[0]
     is_late = finding.days is not None and finding.days > 14
     table = _results_table(assessment, findings, say)
-    told = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
-    lines = [*lines_of(told, say)]
+    restated = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
+    lines = [*lines_of(restated, say)]
     if is_late:
         none = later("Later PHQ-9, or a visit coded for depression: none in the records read")
         part = later(
@@ -71,16 +71,16 @@ def follow_up(
     )
 
 
-def _beside_table(finding: SafetyFinding, said: Statement) -> Statement:
-    """A PHQ-9's total and item 9 stand in the table already."""
+def _beside_table(finding: SafetyFinding, statement: Statement) -> Statement:
+    """Drops a PHQ-9's total and item 9, which the table shows already."""
     if finding.form is None or finding.form.instrument not in NINE_ITEM_PHQ:
-        return said
-    kept = tuple(line for line in said.lines if line.role not in (LineRole.LEAD, LineRole.RESULT))
-    return replace(said, lines=kept)
+        return statement
+    lines = tuple(line for line in statement.lines if line.role not in (LineRole.LEAD, LineRole.RESULT))
+    return replace(statement, lines=lines)
 
 
 def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -> tuple[str, tuple[str, ...]]:
-    """The action of the summary, and what to consider, by instrument and by whether the self-harm item is on file."""
+    """The summary's action, and what to consider, by instrument and by whether the self-harm item is on file."""
     form = finding.form
     instrument = form.instrument if form else Instrument.PHQ9
     safety = instrument.spec.safety
@@ -105,7 +105,7 @@ def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -
 
 
 def _care_lines(assessment: Assessment, say: Language) -> list[Line]:
-    """R13: that care is recorded, and bipolar disorder, without any word on what to prescribe."""
+    """R13: recorded care and bipolar disorder, without prescribing advice."""
     lines = []
     if assessment.in_care:
         care = assessment.in_care[0]
@@ -136,7 +136,7 @@ ANTIDEPRESSANT = later("Antidepressant on the list; shows care, not cause")
 
 
 def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], say: Language) -> list[Line]:
-    """Up to three PHQ-9 results, the findings' own among them, as lines of a table; empty without totals."""
+    """Up to three PHQ-9 results, including the findings' own, as table lines; empty without totals."""
     forms = [f for f in assessment.chart.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
     here = set(forms)
     own = [f.form for f in findings if f.form in here]
@@ -144,9 +144,9 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], sa
     rows = []
     for form in (f for f in forms if f in chosen):
         nine = form.answer("9")
-        said = answer_words(nine, form.instrument, say) if nine else say("not on file")
+        answer = answer_words(nine, form.instrument, say) if nine else say("not on file")
         source = code(nine.reference if nine else form.total_reference or form.references[0])
-        text = f"| {say.dated(form.when)} | {total_of(form)} | {said}, {source} |"
+        text = f"| {say.dated(form.when)} | {total_of(form)} | {answer}, {source} |"
         rows.append(Line(text=text, role=LineRole.ROW, sources=(source,)))
     if not rows:
         return []
@@ -155,7 +155,7 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], sa
 
 
 def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
-    """R13: in care, and no PHQ-9 on file for 120 days, where the model would have prompted."""
+    """R13: in care, no PHQ-9 on file for 120 days, and the model would have prompted."""
     say = settings.say
     score = next(s for s in assessment.above() if OUTCOME_SPECS[s.outcome].measured_in_care)
     explanation = next(e for e in assessment.explanations if e.outcome == score.outcome)
@@ -178,17 +178,17 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
 
 
 def last_phq9(assessment: Assessment) -> When | None:
-    """When a PHQ-9 with a total was last filled in."""
+    """When a PHQ-9 with a total was last completed."""
     return next((f.when for f in assessment.chart.of(*NINE_ITEM_PHQ) if f.when and total_of(f) is not None), None)
 
 
 def moment_words(assessment: Assessment, when: When, say: Language) -> dict[str, str]:
-    """A date and how long ago it is, as places of a message."""
+    """A date and how long ago it was, as placeholder values of a message."""
     return {"date": say.dated(when), "ago": say.ago(assessment.chart.days_since(when))}
 
 
 def reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSettings) -> list[Line]:
-    """What a model estimated, what moved it, and the rest; figures only where the site turned them on."""
+    """An estimate, its leading reasons, and the remainder; figures only if the site turned them on."""
     say = settings.say
     shown = explanation.leading(MOST_REASONS)
     named = say(

@@ -1,8 +1,7 @@
-"""What is said at discharge: the findings with the steps after them, and what could not be read (decision 0013).
+"""The notices at discharge: findings with their follow-up steps, and what could not be read (decision 0013).
 
-The first notice comes while at least one step is not on file since the findings; it takes the topic and the urgency of
-the most urgent one. Rule R3 alone lowers a finding: when every step is on file, this service is silent; the others are
-not.
+The first notice appears while any step is not on file since the findings, with the topic and urgency of the most urgent
+one. Only rule R3 lowers a finding: when every step is on file, this service is silent; the others are not.
 """
 
 from __future__ import annotations
@@ -43,19 +42,19 @@ MOST_ADVICE = 3
 
 def discharge_notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, ...]:
     """The notices of an assessment made by `assess_discharge`; empty when there is nothing to say."""
-    said = []
+    unordered = []
     topics = [Topic.COULD_NOT_ASSESS]
     if any(step.done is None for step in assessment.steps):
         safety = [finding for finding in assessment.findings if finding.topic in SAFETY_TOPICS]
-        said.append(_steps_notice(assessment, safety, settings))
+        unordered.append(_steps_notice(assessment, safety, settings))
     else:
-        topics.append(Topic.DATA_ANOMALY)  # a line of the notice where there is one
+        topics.append(Topic.DATA_ANOMALY)  # else a line of the first notice
     for topic in topics:
         findings = [finding for finding in assessment.findings if finding.topic is topic]
         if findings:
             notice = from_findings(assessment, topic, findings, settings)
-            said.append(_to_be_checked(notice, findings, settings) if topic is Topic.DATA_ANOMALY else notice)
-    return ordered(assessment, said, settings)
+            unordered.append(_to_be_checked(notice, findings, settings) if topic is Topic.DATA_ANOMALY else notice)
+    return ordered(assessment, unordered, settings)
 
 
 def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
@@ -83,7 +82,7 @@ def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], setting
 
 
 def _for_buttons(chart: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """The steps as the drafts see them: an appointment more than seven days ahead leaves the contact to be agreed."""
+    """The steps for drafts: with an appointment more than seven days ahead, an earlier contact is still due."""
     return tuple(
         replace(step, done=None)
         if step.kind is StepKind.APPOINTMENT
@@ -96,36 +95,36 @@ def _for_buttons(chart: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, .
 
 
 def _to_be_checked(notice: Notice, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
-    """A data anomaly in the words of this hook, at which no estimate is ever made."""
+    """A data anomaly worded for this hook, which never makes an estimate."""
     say = settings.say
-    said = statement(findings[0], settings.zone, say)
+    first = statement(findings[0], settings.zone, say)
     others = isinstance(findings[0].anomaly, ForeignEntries)
     action = say("Check whose they are.") if others else say("Check the source.")
     consider = say("Check whose they are") if others else say("Check the source")
-    facts = (anomaly_fact(findings[0], said, count, say) for count in (len(findings), 1))
+    facts = (anomaly_fact(findings[0], first, count, say) for count in (len(findings), 1))
     return replace(notice, summary=fit(action, *facts), consider=(consider,))
 
 
-def _summary(finding: SafetyFinding, said: Statement, due: list[Step], count: int, say: Language) -> str:
-    """What was found and when, then which steps to check. What was found is cut rather than its date."""
+def _summary(finding: SafetyFinding, first: Statement, due: list[Step], count: int, say: Language) -> str:
+    """The finding and its date, then the steps to check. The finding is cut rather than the date."""
     date, more = say.dated(finding.when), more_words(count, say)
     action = say("Before discharge, check: {steps}.", steps=", ".join(say(SHORT[step.kind]) for step in due))
     text = later("{what}, {when}{more}.")
     rest = len(say(text, what="", when=date, more=""))
-    if len(said.what) + rest + 1 + len(action) > MOST_SUMMARY:
+    if len(first.what) + rest + 1 + len(action) > MOST_SUMMARY:
         action = say("Check the follow-up steps before discharge.")
     room = MOST_SUMMARY - rest - 1 - len(action)
-    what = said.what if len(said.what) <= room else f"{said.what[: room - 1].rstrip(' ,;.:')}…"
+    what = first.what if len(first.what) <= room else f"{first.what[: room - 1].rstrip(' ,;.:')}…"
     return fit(
         action,
-        say(text, what=what, when=said.when, more=more),
+        say(text, what=what, when=first.when, more=more),
         say(text, what=what, when=date, more=more),
         say(text, what=what, when=date, more=""),
     )
 
 
 def _doubts(assessment: Assessment, say: Language) -> list[Line]:
-    """What casts doubt on the notice: data that contradicts itself or is another's, visits that cannot be read."""
+    """Doubts about the notice: data that is contradictory or another patient's, visits that cannot be read."""
     chart = assessment.chart
     odd = [_odd_line(anomaly, say) for anomaly in chart.anomalies if anomaly.flaw.stops_model]
     left = len(odd) - MOST_ODD
@@ -142,10 +141,10 @@ def _odd_line(anomaly: Anomaly, say: Language) -> Line:
 def _advice(
     findings: list[SafetyFinding], due: list[Step], contact: str | None, *, acute: bool, say: Language
 ) -> tuple[str, ...]:
-    """Three things to consider, the most urgent first, worded by what was found and which steps are due.
+    """Three things to consider, the most urgent first, by the findings and the steps that are due.
 
     An answer that cannot be read: look at the source (R4). A non-acute positive ASQ: the brief suicide safety
-    assessment comes before discharge (docs/clinical-sources.md S3); in an acute case the full evaluation is more.
+    assessment comes before discharge (docs/clinical-sources.md S3); in an acute case the full evaluation covers it.
     """
     kinds = {step.kind for step in due}
     to_assess = StepKind.RISK_ASSESSMENT in kinds
@@ -166,8 +165,8 @@ def _advice(
     advice.append(Advice.MAKE_PLAN if StepKind.SAFETY_PLAN in kinds else Advice.REVIEW_PLAN)
     advice.append(Advice.AGREE_CONTACT if StepKind.APPOINTMENT in kinds else Advice.CONFIRM_APPOINTMENT)
     first, rest = advice[: MOST_ADVICE - 1], advice[MOST_ADVICE - 1 :]
-    lines = [say(ADVICE[one], contact=contact) for one in (*first, rest[0])]
-    return (*lines[:-1], "; ".join([lines[-1], *(say(JOINED[one]) for one in rest[1:])]))
+    lines = [say(ADVICE[item], contact=contact) for item in (*first, rest[0])]
+    return (*lines[:-1], "; ".join([lines[-1], *(say(JOINED[item]) for item in rest[1:])]))
 
 
 class Advice(StrEnum):
@@ -202,7 +201,7 @@ ADVICE = complete(
     },
     Advice,
 )
-# The last ones where they are joined to the line before, by a semicolon.
+# The wording of advice that is joined to the previous line by a semicolon.
 JOINED = {
     Advice.MAKE_PLAN: later("make the safety plan together; talk about access to means"),
     Advice.REVIEW_PLAN: later("go through the safety plan on file; talk about access to means"),

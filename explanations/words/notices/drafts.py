@@ -1,4 +1,4 @@
-"""The words on the buttons of drafts: "Draft", the thing and the day."""
+"""The labels of draft buttons: "Draft", the thing and the day."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ LABELS = complete(
 
 
 def draft_label(kind: DraftKind, say: Language) -> str:
-    """What the button of a draft says."""
+    """The button label of a draft."""
     return say(LABELS[kind], days=CONTACT_DAYS)

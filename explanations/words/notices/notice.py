@@ -1,7 +1,7 @@
-"""What a notice holds, on what it rests, and how its lines and summary are put together.
+"""What a notice contains, its basis, and how its lines and summary are composed.
 
-`notice_list` makes and orders the notices of an assessment; a card or a page shows them. Summaries stay under 140
-characters, the most a card may have: what was found comes first, then when, then what to do. Texts are Markdown.
+`notice_list` makes and orders the notices of an assessment; a card or page shows them. Summaries stay under 140
+characters, as cards require: the finding first, then its date, then what to do. Texts are markdown.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from models.rules.discharge import Step
 from models.rules.findings import SafetyFinding, Topic, Urgency
 
 MOST_SUMMARY = 139
-# Findings come the most urgent first, so that these lines hold the gravest.
+# The most urgent findings come first, so these lines hold the gravest.
 MOST_LINES = 30
 MOST_COUNTED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSettings:
-    """What a site decides about its notices. `show_probability` is off unless a site turned it on."""
+    """A site's settings for its notices. `show_probability` is off by default."""
 
     zone: tzinfo
     country: str = "US"
@@ -44,7 +44,7 @@ class NoticeSettings:
 
 
 class BasisKind(StrEnum):
-    """On what a notice rests."""
+    """The kinds of basis of a notice."""
 
     ANSWERS = "answers"
     ACUTE_ANSWERS = "acute-answers"
@@ -59,9 +59,9 @@ class BasisKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """On what a notice rests: its rules, and the models that spoke (`depression 2.0.0`) with their inputs.
+    """What a notice rests on: its rules, and the models that prompted it (`depression 2.0.0`) with their inputs.
 
-    by_model: a model prompted it. model_below: a model prompted something that was merged into it.
+    model_below: a model prompted something that was merged into it.
     """
 
     kind: BasisKind
@@ -79,9 +79,9 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What one topic says, before a card or a page gives it links and buttons.
+    """The notice of one topic, before a card or page adds links and buttons.
 
-    `steps`: at discharge, the steps that decide on its buttons. `offers`: whether it has any; no draft fits an EPDS.
+    `steps`: at discharge, the steps that determine its buttons. `offers`: whether it has any; no draft fits an EPDS.
     """
 
     topic: Topic
@@ -133,7 +133,7 @@ BASES = complete(
 
 
 def basis_words(basis: Basis, say: Language) -> str:
-    """One sentence or two on what a notice rests on."""
+    """The basis of a notice in one or two sentences."""
     return say(
         BASES[basis.kind],
         rules=", ".join(basis.rules),
@@ -145,7 +145,7 @@ def basis_words(basis: Basis, say: Language) -> str:
 
 
 def source_label(basis: Basis, say: Language) -> str:
-    """What a card names as its source."""
+    """The source label of a card."""
     return (
         say("mental-health-cds: machine-learning model")
         if basis.by_model
@@ -154,21 +154,21 @@ def source_label(basis: Basis, say: Language) -> str:
 
 
 def contact_words(contact: str, say: Language) -> str:
-    """Whom this site wants called."""
+    """The site's own contact."""
     return say("{contact} (set by this site)", contact=contact)
 
 
 def lines_of(statements: list[Statement], say: Language) -> tuple[Line, ...]:
-    """The lines of all findings, none said twice. What would make the notice too long to read is counted.
+    """The lines of all findings without duplicates; those that would make the notice too long are only counted.
 
-    Lines belong to their finding ("Same form"), so only whole findings that read the same are said once; what came
-    later is said once at the end where it is the same for all.
+    Lines refer to their finding ("Same form"), so only whole findings that read the same are merged. Later entries
+    that are the same for all come once, at the end.
     """
     different = list(dict.fromkeys(statements))
     shared = different[0].later if len({s.later for s in different}) == 1 else ()
     lines: list[Line] = []
-    for place, one in enumerate(different):
-        new = (*one.lines, *(() if shared else one.later))
+    for place, statement in enumerate(different):
+        new = (*statement.lines, *(() if shared else statement.later))
         if place and len(lines) + len(new) > MOST_LINES:
             return (*lines, _counted(different[place:], say), *shared)
         lines += new
@@ -176,7 +176,7 @@ def lines_of(statements: list[Statement], say: Language) -> tuple[Line, ...]:
 
 
 def _counted(rest: list[Statement], say: Language) -> Line:
-    counts = Counter(one.what for one in rest).most_common()
+    counts = Counter(statement.what for statement in rest).most_common()
     named = [
         say("{what} ({count})", what=what, count=count) if count > 1 else what for what, count in counts[:MOST_COUNTED]
     ]
@@ -192,10 +192,10 @@ def _counted(rest: list[Statement], say: Language) -> Line:
     )
 
 
-def fact_words(said: Statement, count: int, say: Language) -> str:
-    """A finding with its date, and how many others there are."""
+def fact_words(statement: Statement, count: int, say: Language) -> str:
+    """A finding with its date, and the number of others."""
     # Translators: {what} is a finding, {when} its date, {more} empty or ", and 2 more".
-    return say("{what}, {when}{more}.", what=said.what, when=said.when, more=more_words(count, say))
+    return say("{what}, {when}{more}.", what=statement.what, when=statement.when, more=more_words(count, say))
 
 
 def broken_line(entry: Unreadable, say: Language) -> Line:
@@ -207,12 +207,12 @@ def broken_line(entry: Unreadable, say: Language) -> Line:
 
 
 def rules_of(findings: Iterable[SafetyFinding]) -> tuple[str, ...]:
-    """The rules of findings, each once."""
+    """The rules of findings, without duplicates."""
     return tuple(dict.fromkeys(f.rule for f in findings))
 
 
 def more_words(count: int, say: Language) -> str:
-    """How many findings there are beside the one that a summary names."""
+    """The number of findings besides the one in the summary."""
     return "" if count == 1 else say(", and {count} more", count=count - 1)
 
 

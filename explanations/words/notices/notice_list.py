@@ -1,6 +1,6 @@
-"""An assessment to its notices: one a topic, safety first, in the order of rule R14, with the history.
+"""An assessment to its notices: one per topic, safety first, in the order of rule R14, with the history.
 
-All of them: how many are shown at once is for the card or the page to say. Pure.
+The card or page decides how many are shown. Pure.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, .
     by_topic: dict[Topic, list[SafetyFinding]] = {}
     for finding in assessment.findings:
         by_topic.setdefault(finding.topic, []).append(finding)
-    said = [from_findings(assessment, topic, findings, settings) for topic, findings in by_topic.items()]
+    unordered = [from_findings(assessment, topic, findings, settings) for topic, findings in by_topic.items()]
     if assessment.measure_again and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
-        said.append(measure_again(assessment, settings))
+        unordered.append(measure_again(assessment, settings))
     if assessment.prompting():
-        said.append(prompt(assessment, settings))
-    return ordered(assessment, said, settings)
+        unordered.append(prompt(assessment, settings))
+    return ordered(assessment, unordered, settings)
 
 
-def ordered(assessment: Assessment, said: Iterable[Notice], settings: NoticeSettings) -> tuple[Notice, ...]:
-    """Notices in the order of R14: by urgency, then by topic; the history on the first about the patient's state."""
-    placed = sorted(said, key=lambda notice: (-notice.urgency, list(Topic).index(notice.topic)))
+def ordered(assessment: Assessment, unordered: Iterable[Notice], settings: NoticeSettings) -> tuple[Notice, ...]:
+    """Notices in the order of R14: by urgency, then topic; the first about the patient's state has the history."""
+    placed = sorted(unordered, key=lambda notice: (-notice.urgency, list(Topic).index(notice.topic)))
     return tuple(_with_history(assessment, placed, settings))
 
 
-def merged(said: tuple[Notice, ...], most: int, say: Language) -> list[Notice]:
+def merged(ranked: tuple[Notice, ...], most: int, say: Language) -> list[Notice]:
     """The first `most` notices and every safety notice; the summaries of the rest become lines of the last one kept."""
-    safety = [n for n in said if n.topic in SAFETY_TOPICS]
+    safety = [n for n in ranked if n.topic in SAFETY_TOPICS]
     room = max(0, most - len(safety))
-    others = [n for n in said if n.topic not in SAFETY_TOPICS]
-    kept = [n for n in said if n in safety or n in others[:room]]
+    others = [n for n in ranked if n.topic not in SAFETY_TOPICS]
+    shown = [n for n in ranked if n in safety or n in others[:room]]
     below = others[room:]
     if not below:
-        return kept
-    last = kept[-1]
+        return shown
+    last = shown[-1]
     lines = [line for notice in below for line in (_also(notice, say), *_sourced(notice.chart, say))]
     basis = replace(last.basis, model_below=any(notice.basis.by_model for notice in below))
-    return [*kept[:-1], replace(last, chart=(*last.chart, *lines), basis=basis)]
+    return [*shown[:-1], replace(last, chart=(*last.chart, *lines), basis=basis)]
 
 
 def _also(notice: Notice, say: Language) -> Line:
@@ -78,31 +78,31 @@ def _sourced(chart: Iterable[Line], say: Language) -> list[Line]:
 
 
 def crisis_line(assessment: Assessment, settings: NoticeSettings) -> str:
-    """The crisis lines of the site's country, as markdown; with that for the time around a birth beside an EPDS."""
+    """The crisis lines of the site's country, as markdown; including the perinatal line beside an EPDS."""
     perinatal = any(f.form and f.form.instrument is Instrument.EPDS for f in assessment.findings)
     return crisis_text(settings.country, assessment.chart.today, settings.say, perinatal=perinatal)
 
 
-def history_apart(assessment: Assessment, said: Iterable[Notice], settings: NoticeSettings) -> tuple[Line, ...]:
-    """All of the history where no notice has a place for it: for a page, which shows it also without a notice."""
-    return () if _for_history(said) else _history(assessment, settings)
+def history_apart(assessment: Assessment, ranked: Iterable[Notice], settings: NoticeSettings) -> tuple[Line, ...]:
+    """The whole history if no notice holds it: a page shows it even without a notice."""
+    return () if _for_history(ranked) else _history(assessment, settings)
 
 
-def _with_history(assessment: Assessment, said: list[Notice], settings: NoticeSettings) -> list[Notice]:
-    """History (over 90 days, or coded as history) as lines of the first notice that is about the patient's state."""
+def _with_history(assessment: Assessment, ranked: list[Notice], settings: NoticeSettings) -> list[Notice]:
+    """Adds the history (over 90 days, or coded as history) to the first notice about the patient's state."""
     listed = _history(assessment, settings)
     left = len(listed) - MOST_HISTORY
     rest = [Line(text=settings.say("and {count} more in the history", count=left), role=LineRole.HISTORY)]
     shown = [*listed[:MOST_HISTORY], *(rest if left > 0 else [])]
-    place = _for_history(said)
+    place = _for_history(ranked)
     if place is None or not shown:
-        return said
+        return ranked
     lines = (*place.chart, *shown)
-    return [replace(n, chart=lines) if n is place else n for n in said]
+    return [replace(n, chart=lines) if n is place else n for n in ranked]
 
 
-def _for_history(said: Iterable[Notice]) -> Notice | None:
-    return next((n for n in said if SPEC_OF[n.topic].holds_history), None)
+def _for_history(ranked: Iterable[Notice]) -> Notice | None:
+    return next((n for n in ranked if SPEC_OF[n.topic].holds_history), None)
 
 
 def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[Line, ...]:

@@ -1,4 +1,4 @@
-"""The notice of a model: that asking is worth while, and why, with what is not known."""
+"""The notice of a model: that asking is worthwhile, why, and what is unknown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from models.scoring.risk import RiskScore
 
 
 def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
-    """The model's notice: that asking is worth while, and why, with what is not known."""
+    """The notice of an estimate at or above the threshold."""
     say = settings.say
     scores = assessment.prompting()
     explained = [next(e for e in assessment.explanations if e.outcome == s.outcome) for s in scores]
@@ -56,7 +56,7 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
 
 
 def _missing_lines(assessment: Assessment, explained: list[Explanation], say: Language) -> list[Line]:
-    """The inputs of the models that speak which have no usable value, by reason."""
+    """Inputs without a usable value, of the models that prompted, by reason."""
     inputs = {name for explanation in explained for reason in explanation.reasons for name in reason.missing}
     missing = [(gap.name, say(MISSING[gap.reason])) for gap in assessment.missing if gap.name in inputs]
     return [Line(text=capitalised(line), role=LineRole.REASON) for line in missing_lines(missing, say)]

@@ -1,4 +1,4 @@
-"""The notices of documented safety answers and coded events, and of data that contradicts itself."""
+"""The notices of documented safety answers, coded events and data anomalies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def safety_notice(
     settings: NoticeSettings,
     consider: tuple[str, ...],
 ) -> Notice:
-    """A safety topic: what was answered or coded, what came since, and what to consider."""
+    """A safety topic: documented answers and codes, later entries, and what to consider."""
     say, topic = settings.say, findings[0].topic
     acute = topic is Topic.ACUTE_SAFETY
     if topic is Topic.POSITIVE_SAFETY_ANSWER and any(f.kind is Kind.ASQ for f in findings):
@@ -56,11 +56,11 @@ def safety_notice(
     )
 
 
-def _acute_summary(_finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
-    return fit(say("Safety evaluation before the patient leaves."), fact_words(said, count, say))
+def _acute_summary(_finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
+    return fit(say("Safety evaluation before the patient leaves."), fact_words(statement, count, say))
 
 
-def _positive_summary(finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
+def _positive_summary(finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
     total = total_of(finding.form) if finding.kind is Kind.SELF_HARM_ITEM and finding.form else None
     if finding.kind is Kind.UNREADABLE_ANSWER:
         action = say("Look at the source and ask today.")
@@ -69,18 +69,19 @@ def _positive_summary(finding: SafetyFinding, said: Statement, count: int, say: 
     else:
         action = say("Ask about thoughts of suicide today.")
     if total is None:
-        return fit(action, fact_words(said, count, say))
+        return fit(action, fact_words(statement, count, say))
     more = more_words(count, say)
     return fit(
-        action, say("{what}, {when} (total {total}){more}.", what=said.what, when=said.when, total=total, more=more)
+        action,
+        say("{what}, {when} (total {total}){more}.", what=statement.what, when=statement.when, total=total, more=more),
     )
 
 
-def _recent_summary(finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
+def _recent_summary(finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
     recent = next((entry for entry in finding.later if entry.downgrades), None)
     known = recent or next((entry for entry in finding.later if entry.what is not LaterKind.ITEM_9_ZERO), None)
-    named = {"what": said.what, "more": more_words(count, say)}
-    long, short = named | {"when": said.when}, named | {"when": say.dated(finding.when)}
+    named = {"what": statement.what, "more": more_words(count, say)}
+    long, short = named | {"when": statement.when}, named | {"when": say.dated(finding.when)}
     if known is None:
         since = later("{what}, {when}{more}; no later C-SSRS, ASQ or risk assessment in this chart.")
         shorter = say("{what}, {when}{more}; no later screen here.", **short)
@@ -118,7 +119,7 @@ def anomaly_notice(
     settings: NoticeSettings,
     consider: tuple[str, ...],
 ) -> Notice:
-    """Data that contradicts itself, is off its scale or is not this patient's (R10, R11)."""
+    """Data that is contradictory, off its scale or not this patient's (R10, R11)."""
     say = settings.say
     return Notice(
         topic=Topic.DATA_ANOMALY,
@@ -134,9 +135,9 @@ def anomaly_notice(
     )
 
 
-def anomaly_fact(finding: SafetyFinding, said: Statement, count: int, say: Language) -> str:
-    """What contradicts itself, and when; a date in the future is what the anomaly says already."""
-    named = {"what": said.what, "more": more_words(count, say)}
+def anomaly_fact(finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
+    """The anomaly and its date, unless the anomaly is a date in the future, which names it already."""
+    named = {"what": statement.what, "more": more_words(count, say)}
     if finding.when and not finding.when.future:
-        return say("{what} ({when}){more}.", when=said.when, **named)
+        return say("{what} ({when}){more}.", when=statement.when, **named)
     return say("{what}{more}.", **named)

@@ -1,7 +1,7 @@
-"""The card topics, one row each: what it is called, considered, linked to, answered with, and done about on a page.
+"""The card topics, one row each: names, advice, guideline links, override reasons, drafts and page actions.
 
-Complete at import: a topic without a row stops the start. Its order among others is that of `Topic`, its indicator that
-of the finding's urgency (rule R14).
+Checked at import: a topic without a row is an error. The order is that of `Topic`; the indicator follows the finding's
+urgency (rule R14).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from models.rules.findings import SafetyFinding, Topic
 
 
 class Hl7Reason(StrEnum):
-    """HL7's non-adherence-reason-codes (CDS Hooks 3.0 ballot, trial use) that ours stand for."""
+    """HL7's non-adherence-reason-codes (CDS Hooks 3.0 ballot, trial use) that ours map to."""
 
     ACTION_COMPLETED = "action-completed"
     NOT_APPLICABLE = "cds-not-applicable"
@@ -36,7 +36,7 @@ class Hl7Reason(StrEnum):
 class OverrideReason:
     """Why a card is not acted on. The code is static: sites store it.
 
-    hl7: None where nothing is declined (who will ask, or is at it), or where the matter is our data's.
+    hl7: None if nothing is declined (someone will ask, or is asking), or if our data is at fault.
     """
 
     code: str
@@ -45,30 +45,30 @@ class OverrideReason:
 
 
 class PageAction(StrEnum):
-    """What the app offers to do, as the address below that of the launch."""
+    """An action the app offers, as a path below the launch's URL."""
 
     WHOLE_FORM = "forms/phq-9"
     SHORT_FORM = "forms/phq-2"
     FOLLOW_UP = "tasks/new"
-    ASSESSMENT = "tasks/new?assessment=1"  # the same page with the order for an assessment chosen
+    ASSESSMENT = "tasks/new?assessment=1"  # the same page with the assessment order selected
     READ_AGAIN = ""
 
     @property
     def page(self) -> str:
-        """The page without what is chosen on it."""
+        """The page without its preset choices."""
         return self.value.partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drafts:
-    """The drafts of a topic for adults and unknown ages, from 12 to 17 years, and under 12."""
+    """The drafts of a topic: for adults and unknown ages, for ages 12 to 17, and under 12."""
 
     adult: tuple[DraftKind, ...]
     teen: tuple[DraftKind, ...]
     child: tuple[DraftKind, ...]
 
     def at(self, age_years: int | None) -> tuple[DraftKind, ...]:
-        """Those for a patient of this age."""
+        """The drafts for a patient of this age."""
         if age_years is None or age_years >= 18:
             return self.adult
         return self.teen if age_years >= 12 else self.child
@@ -81,7 +81,7 @@ def _same(*kinds: DraftKind) -> Drafts:
 PHQ9_TODAY = Drafts(adult=(DraftKind.PHQ9,), teen=(DraftKind.PHQ9M,), child=(DraftKind.PHQ9M,))
 
 
-# Of an assessment: findings of the topic, their statements, the settings, and what the row suggests to consider.
+# Takes the assessment, the topic's findings, their statements, the settings, and the row's advice.
 Maker = Callable[[Assessment, list[SafetyFinding], list[Statement], NoticeSettings, tuple[str, ...]], Notice]
 
 
@@ -89,10 +89,10 @@ Maker = Callable[[Assessment, list[SafetyFinding], list[Statement], NoticeSettin
 class TopicSpec:
     """One topic.
 
-    notice: what it says of findings; None: a model prompts it. name: the display of its static code. word: how
-    pressing it is, in a word or two, on a page. consider: what is suggested; empty where that is worded by what was
-    found. guidelines: ids of guideline links. overrides: three to five. drafts: what its card offers. page_actions:
-    those of the app, the first one foremost. holds_history: whether older findings are told there.
+    notice: makes the notice from findings; None: a model prompts it. name: the display of its static code. word: its
+    urgency on a page, in a word or two. consider: advice; empty if it depends on the findings. guidelines: ids of
+    guideline links. overrides: three to five. drafts: offered on its card. page_actions: in the app, primary one first.
+    holds_history: whether it lists older findings.
     """
 
     topic: Topic
@@ -244,7 +244,7 @@ TOPICS = (
             _not_now(later("Not at this visit; ask again later")),
         ),
         drafts=PHQ9_TODAY,
-        # Two questions first, where nothing but a pattern asks for them; they do not ask about self-harm.
+        # The two questions, which do not ask about self-harm, come first when only a model prompts.
         page_actions=(PageAction.WHOLE_FORM, PageAction.SHORT_FORM),
         holds_history=True,
     ),

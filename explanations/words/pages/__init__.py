@@ -1,1 +1,1 @@
-"""What only pages say: what was known, estimates in full, medicines, other questionnaires, trends."""
+"""Wording for pages only: data availability, full estimates, medicines, other questionnaires, trends."""

@@ -1,7 +1,7 @@
-"""What was known and what was not: one row a part of the chart, in words.
+"""Data availability in words: one row per part of the chart.
 
-Five things stay apart: read, too old to use, not on file, could not be read, and withheld. Each row has one state, that
-of what was found; what could not be read beside it is a gap of that row. Nothing is said to be complete.
+Five states stay distinct: read, too old to use, not on file, could not be read, and withheld. A row has the state of
+what was found; what could not be read besides is a gap of that row. Nothing is called complete.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_ENTRIES = 3
 
 
 class Availability(StrEnum):
-    """What became of a part of the chart."""
+    """The state of a part of the chart."""
 
     READ = "read"
     TOO_OLD = "too-old"
@@ -50,10 +50,10 @@ STATES = complete(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvailableRow:
-    """One part: its state, what it holds in words, what is missing by name, and what could not be read, with reasons.
+    """One part: its state, contents in words, missing inputs by name, and what could not be read, with reasons.
 
-    `known` of `asked` model inputs of this part have a usable value; 0 of 0 where no model asks for any. `words`: the
-    state as it is printed, with the count of inputs where there are any.
+    `known` of `asked` model inputs of this part have a usable value; 0 of 0 if no model uses any. `words`: the state as
+    printed, with the count of inputs, if any.
     """
 
     part: str
@@ -68,9 +68,9 @@ class AvailableRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a part holds, in words; "" where nothing was found.
+    """The contents of a part, in words; "" if nothing was found.
 
-    is_none: nothing that is looked for is on file. is_fresh: some of it is young enough to be used.
+    is_none: nothing relevant is on file. is_fresh: some of it is recent enough to be used.
     """
 
     words: str
@@ -80,7 +80,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
-    """A part of the chart: its keys, the resource types it is read from, the groups of inputs, and what it holds."""
+    """A part of the chart: its keys, source resource types, groups of inputs, and contents."""
 
     name: str
     keys: tuple[ChartPart, ...]
@@ -90,23 +90,23 @@ class _Block:
 
 
 def availability(assessment: Assessment, say: Language) -> tuple[AvailableRow, ...]:
-    """The rows, in the order of the page."""
+    """The rows, in page order."""
     return tuple(_row(block, assessment, say) for block in BLOCKS)
 
 
 def unread_inputs(chart: PatientRecord) -> dict[str, Availability]:
-    """The model inputs that stand in parts of the chart which were not read, and why: not read, or withheld."""
-    found: dict[str, Availability] = {}
+    """The model inputs in parts of the chart that were not read, and why: not read, or withheld."""
+    states: dict[str, Availability] = {}
     for block in BLOCKS:
         lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
         if lost:
             state = _state(lost, held=False, fresh=True, broken=False, old=False)
-            found |= {spec.name: state for spec in FEATURES if spec.group in block.groups}
-    return found
+            states |= {spec.name: state for spec in FEATURES if spec.group in block.groups}
+    return states
 
 
 def withheld_words(chart: PatientRecord, say: Language) -> str:
-    """How much was put away unread for its security labels, or "". Which part it belongs to is not looked at."""
+    """How much was set aside unread for its security labels, or "". Its part of the chart is not examined."""
     if not chart.withheld:
         return ""
     return say.many(
@@ -123,7 +123,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
     broken = [entry for entry in chart.unreadable if entry.kind in block.kinds]
     held = block.holds(assessment, say)
-    # An entry that could not be read may be what is looked for: "none" would be more than is known.
+    # An unreadable entry may be a relevant one: "none" would claim more than is known.
     holds = "" if broken and held.is_none else held.words
     rest = [gap for gap in chart.unknown if gap.what == ChartPart.REST and ChartPart.CONSENTS not in block.keys]
     old = MissingReason.TOO_OLD in absent.values()
@@ -146,7 +146,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
 
 
 def _named(absent: dict[str, MissingReason], state: Availability, say: Language) -> tuple[str, ...]:
-    """The inputs without a usable value, by reason. Of a part that was not read, none can be said not to be on file."""
+    """The inputs without a usable value, by reason. If a part was not read, none is called "not on file"."""
     unread = state in (Availability.NOT_READ, Availability.WITHHELD)
     not_there = STATES[state] if unread else MISSING[MissingReason.NOT_ON_FILE]
     missing = [
@@ -188,7 +188,7 @@ def _details(assessment: Assessment, say: Language) -> Held:
 
 
 def _screens(assessment: Assessment, _say: Language) -> Held:
-    """The instruments on file, each with its number. Used: those of at most 90 days, or undated (rule R2)."""
+    """The instruments on file, each with its count. Fresh: at most 90 days old, or undated (rule R2)."""
     chart = assessment.chart
     counts = {kind: len(chart.of(kind)) for kind in Instrument}
     named = [f"{kind.spec.title} ({count})" for kind, count in counts.items() if count]
@@ -204,7 +204,7 @@ def _conditions(assessment: Assessment, say: Language) -> Held:
     if count:
         # Translators: entries in the list of conditions.
         return Held(words=say.many("{count} entry that is looked for", "{count} entries that are looked for", count))
-    # A list that was seen in full is used also when nothing on it is of interest: each condition is then known as no.
+    # A list read in full is informative even if nothing on it is relevant: each condition is then known to be absent.
     return Held(words=say("none of the conditions that are looked for") if listed else "", is_none=True)
 
 

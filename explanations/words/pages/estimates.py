@@ -1,8 +1,8 @@
-"""The estimate of one outcome for a page: what is said of it, what moved it, and the exact figures.
+"""The estimate of one outcome for a page: its wording, its reasons, and the exact figures.
 
-An estimate below the threshold is said to say nothing: it reassures nobody. Why there is none is said in one reason.
-Reasons are associations; rows of treatment say that they show care, not cause. Figures in people only where the site
-turned them on.
+An estimate below the threshold is described as uninformative, so that it reassures nobody. A missing estimate has one
+reason. Reasons are associations; treatment rows say that they show care, not cause. Figures out of 100 people appear
+only if the site turned them on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ADDS_UP = later("The base value and all rows add up to the score. Unit: log-odds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonRow:
-    """One row: what it was (value, date and source, as markdown), what it did in words, and how much."""
+    """One row: the value with date and source (markdown), its effect in words, and how much."""
 
     what: str
     change: str
@@ -47,12 +47,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateView:
-    """What a page shows of one outcome.
+    """One outcome on a page.
 
-    `rows` are empty where there is no estimate, and the last of them is the remainder. `missing`: inputs without a
-    usable value, by reason. `figures` begin with the base value and end with the score. `share`: the estimate and its
-    range in people, "" unless the site turned that on and the estimate is above the threshold; `probability` and `high`
-    likewise for a picture.
+    `rows` are empty without an estimate, and the last is the remainder. `missing`: inputs without a usable value, by
+    reason. `figures` begin with the base value and end with the score. `share`: the estimate and its range out of 100
+    people, "" unless the site turned that on and the estimate is above the threshold; likewise `probability` and `high`
+    for the picture.
     """
 
     outcome: str
@@ -70,7 +70,7 @@ class EstimateView:
 
 
 def estimate_views(assessment: Assessment, settings: NoticeSettings, say: Language) -> tuple[EstimateView, ...]:
-    """One a modelled outcome, in the order of the assessment."""
+    """One per modelled outcome, in the order of the assessment."""
     explained = {explanation.outcome: explanation for explanation in assessment.explanations}
     return tuple(
         _not_scored(score, say)
@@ -82,7 +82,7 @@ def estimate_views(assessment: Assessment, settings: NoticeSettings, say: Langua
 
 
 def is_one_reason(scores: Sequence[RiskScore | NotScored]) -> bool:
-    """Whether there is no estimate of any outcome, for one reason that is said in the same words of all."""
+    """Whether no outcome has an estimate, all for the same reason in the same words."""
     not_scored = [s for s in scores if isinstance(s, NotScored) and SILENCED.get(s.reason) is None]
     return len(not_scored) == len(scores) and len({(s.reason, s.known, s.needed) for s in not_scored}) == 1
 
@@ -98,7 +98,7 @@ def _view(
     above = score.band is RiskBand.AT_OR_ABOVE_THRESHOLD
     what = say(OUTCOME_WORDS[score.outcome].estimated)
     shown = explanation.leading(MOST_ROWS)
-    # A small number of a hundred would reassure, so that below the threshold none is shown.
+    # A small number out of 100 would reassure, so none is shown below the threshold.
     figures = settings.show_probability and above
     return EstimateView(
         outcome=score.outcome,
@@ -141,9 +141,9 @@ def _remainder(explanation: Explanation, shown: tuple[Reason, ...], say: Languag
 
 
 def missing_words(assessment: Assessment, explanation: Explanation, say: Language) -> tuple[str, ...]:
-    """The inputs of this outcome's model that have no usable value, by reason.
+    """The inputs of this outcome's model without a usable value, by reason.
 
-    Of a part of the chart that could not be read, nothing is said not to be on file.
+    If a part of the chart could not be read, none of its inputs is called "not on file".
     """
     inputs = {name for reason in explanation.reasons for name in reason.missing}
     lost = unread_inputs(assessment.chart)
@@ -155,7 +155,7 @@ def missing_words(assessment: Assessment, explanation: Explanation, say: Languag
 
 
 def _figures(explanation: Explanation, shown: tuple[Reason, ...], say: Language) -> tuple[Figure, ...]:
-    """The base value, a row each, the remainder, and the score that they add up to."""
+    """The base value, one figure per reason, the remainder, and the score they add up to."""
     rows = [Figure(name=_concept(reason, say), log_odds=reason.log_odds) for reason in shown]
     return (
         Figure(name=say("base value"), log_odds=explanation.base_log_odds),
@@ -166,7 +166,7 @@ def _figures(explanation: Explanation, shown: tuple[Reason, ...], say: Language)
 
 
 def _concept(reason: Reason, say: Language) -> str:
-    """What a concept is called; an input that no concept takes in is one by itself."""
+    """The name of a concept; an input outside all concepts stands for itself."""
     concept = reason.concept
     return say(CONCEPT_NAMES[concept]) if concept in CONCEPTS else input_name(concept, say)
 
@@ -186,7 +186,7 @@ CONCEPT_NAMES = complete(
 
 
 def share_words(score: RiskScore, say: Language) -> str:
-    """The estimate and its range in people of a hundred, with whom they are compared."""
+    """The estimate and its range out of 100 people, with the comparison group."""
     solid, upper = shares(score.probability, score.high)
     low = min(solid, round(100 * score.low))
     return say(

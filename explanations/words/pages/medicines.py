@@ -1,7 +1,7 @@
-"""Medicines in words: since when, and what their labels warn of. Context, never a cause and no reason to stop one.
+"""Medicines in words: since when, and label warnings. Context, never a cause and no reason to stop one.
 
-Texts are plain; the name and the dose are the chart's own words, to be shown escaped. What a medicine is for is not
-read. Warnings that were not verified say so.
+Texts are plain; name and dose are the chart's own words and must be escaped. Indications are not read. Unverified
+warnings say so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fhir_adapters.codesets.boxed_warnings import LabelWarning, warnings_by_code
 from fhir_adapters.facts import MedicineUse, PatientRecord
 
 RECENT_DAYS = 30
-# Said once, over the list.
+# Shown once, above the list.
 ABOUT = (
     later("What a medicine is for is not read: an antidepressant on the list is not a diagnosis."),
     later("Context only: nothing here is a reason to stop a medicine."),
@@ -35,7 +35,7 @@ KINDS = complete(
     },
     warnings_by_code(),
 )
-# By how far a warning was checked.
+# By verification status of the warning.
 CHECKED = {
     "yes": "",
     "secondary": later("Read in a secondary source; not verified at its source by this service."),
@@ -61,7 +61,7 @@ def medicine_lines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, .
 
 
 def medicine_line(use: MedicineUse, chart: PatientRecord, say: Language) -> MedicineLine:
-    """One medicine, with what its label warns of where that can bear on this patient."""
+    """One medicine, with the label warnings that apply to this patient."""
     notes = [note for note in (_recent(use, chart, say), warning_words(use, chart.age_years, say)) if note]
     return MedicineLine(
         name=use.name, dose=use.dose_text, since=_since(use, chart, say), notes=tuple(notes), reference=use.reference
@@ -69,7 +69,7 @@ def medicine_line(use: MedicineUse, chart: PatientRecord, say: Language) -> Medi
 
 
 def _is_order(use: MedicineUse) -> bool:
-    """A request is dated when it was written, also when it only goes on with what was taken before."""
+    """Whether it is an order: dated when written, even if it continues an earlier one."""
     return use.reference.startswith("MedicationRequest/")
 
 
@@ -91,7 +91,7 @@ def _recent(use: MedicineUse, chart: PatientRecord, say: Language) -> str | None
 
 
 def warning_words(use: MedicineUse, age_years: int | None, say: Language) -> str | None:
-    """What the label warns of, or None: no warning is listed, or it is for people younger than the patient."""
+    """The label warning; None if none is listed, or it applies only to people younger than the patient."""
     warning = warnings_by_code().get(use.warning or "")
     if warning is None or (warning.under_age and age_years is not None and age_years >= warning.under_age):
         return None
@@ -111,9 +111,9 @@ def _kind(warning: LabelWarning, age_years: int | None, say: Language) -> str:
 
 
 def treatment_note(chart: PatientRecord, say: Language) -> str:
-    """What stands beside any text on treatment: bipolar disorder where it is recorded, else to ask about mania first.
+    """The note beside any text on treatment: recorded bipolar disorder, else to ask about mania first.
 
-    Nothing here suggests a medicine.
+    It never suggests a medicine.
     """
     bipolar = chart.bipolar_disorder
     if bipolar is None:

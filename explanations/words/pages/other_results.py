@@ -1,7 +1,7 @@
-"""Questionnaires on file beside the PHQ-9 and GAD-7: what was answered, read-only. Values and words; nothing is judged.
+"""Answers on file to questionnaires other than PHQ-9 and GAD-7, for reference; the rules judge them.
 
-Which answers are a finding is said by the rules; here stands what is on file, so that it can be looked up. The wording
-of questions is not reproduced, a coded overall result "low" is never printed, and nothing is said to rule out anything.
+The wording of questions is not reproduced, a coded overall result of "low" is never printed, and nothing is said to
+rule anything out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fhir_adapters.facts import Administration, AnswerState, PatientRecord
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
 
-# Those without a trend: the screens for suicide first, then questionnaires with a question on self-harm.
+# Instruments without a trend: suicide screens first, then questionnaires with a self-harm question.
 SHOWN = sorted(
     (i for i in Instrument if i.spec.bands is None),
     key=lambda i: (i.spec.negative_items is None, i.spec.safety is None),
@@ -27,7 +27,7 @@ LEVELS = {"high": later("overall result coded high"), "moderate": later("overall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherResult:
-    """One instrument. rows: markdown, latest first. more: how many older ones are not shown."""
+    """One instrument. rows: markdown, latest first. more: number of older results not shown."""
 
     title: str
     rows: tuple[str, ...]
@@ -36,7 +36,7 @@ class OtherResult:
 
 
 def other_results(chart: PatientRecord, say: Language) -> tuple[OtherResult, ...]:
-    """What is on file of each instrument, those about suicide first."""
+    """The results on file of each instrument, those about suicide first."""
     results = []
     for instrument in SHOWN:
         forms = chart.of(instrument)
@@ -70,8 +70,8 @@ def _graded(form: Administration, say: Language) -> str:
     if safety is None:
         return result
     answer = form.safety_answer
-    said = answer_words(answer, form.instrument, say) if answer else say("not on file")
-    return say("{result}; item {item} {answer}", result=result, item=safety.item, answer=said)
+    words = answer_words(answer, form.instrument, say) if answer else say("not on file")
+    return say("{result}; item {item} {answer}", result=result, item=safety.item, answer=words)
 
 
 def _yes_no(form: Administration, say: Language) -> str:

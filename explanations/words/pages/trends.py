@@ -1,6 +1,6 @@
-"""A trend in words: its finding in a sentence or two, and every result as a row of a table.
+"""A trend in words: its finding in a sentence or two, and every result as a table row.
 
-Changes are stated in points and dates. What is incomplete, contradictory or without a date is said, not left out.
+Changes are stated in points and dates. Incomplete, contradictory or undated results are mentioned, not left out.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ UNANSWERED = complete(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrendRow:
-    """One result as a row; `safety_answer` is None for an instrument that has none."""
+    """One result as a row; `safety_answer` is None for an instrument without a self-harm item."""
 
     date: str
     instrument: str
@@ -65,7 +65,7 @@ def title_words(timeline: Timeline, say: Language) -> str:
 
 
 def trend_rows(timeline: Timeline, say: Language) -> tuple[TrendRow, ...]:
-    """Every result, the latest first; those without a whole date come last."""
+    """Every result, latest first; those without a full date last."""
     placed = [point for point in timeline.points if point.day]
     others = [point for point in timeline.points if not point.day]
     return tuple(_row(point, timeline, say) for point in (*reversed(placed), *others))
@@ -84,7 +84,7 @@ def _row(point: Point, timeline: Timeline, say: Language) -> TrendRow:
 
 
 def safety_words(point: Point, say: Language) -> str:
-    """The answer to the item on self-harm: with its words, declined, left blank, could not be read, or not on file."""
+    """The answer to the self-harm item: in words, declined, left blank, could not be read, or not on file."""
     answer = point.safety_answer
     if answer is None:
         return say("not on file")
@@ -94,7 +94,7 @@ def safety_words(point: Point, say: Language) -> str:
 
 
 def state_words(point: Point, say: Language) -> str:
-    """How far the form is filled in and can be read."""
+    """How complete and readable the form is."""
     message = STATE_WORDS[point.state]
     if point.state is PointState.TOTAL_ONLY and point.answered:
         message = later("total as recorded; {answered} of {items} answers on file")
@@ -104,7 +104,7 @@ def state_words(point: Point, say: Language) -> str:
 
 
 def trend_sentence(timeline: Timeline, say: Language) -> str:
-    """The finding of the trend, with what it leaves out."""
+    """The finding of the trend, and what it leaves out."""
     known = [point for point in timeline.placed if point.total is not None]
     parts = (
         _course(timeline, known, say),
@@ -156,12 +156,12 @@ def _course(timeline: Timeline, known: Sequence[Point], say: Language) -> str:
 
 
 def _one_way(points: Sequence[Point]) -> bool:
-    steps = [(two.total or 0) - (one.total or 0) for one, two in pairwise(points)]
+    steps = [(end.total or 0) - (start.total or 0) for start, end in pairwise(points)]
     return all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
 
 
-def _change(one: Point, two: Point, say: Language) -> str:
-    first, last = one.total or 0, two.total or 0
+def _change(before: Point, after: Point, say: Language) -> str:
+    first, last = before.total or 0, after.total or 0
     message = (
         later("{first} at both ends between {start} and {end}")
         if first == last
@@ -169,7 +169,7 @@ def _change(one: Point, two: Point, say: Language) -> str:
         if last < first
         else later("Rose from {first} to {last} between {start} and {end}")
     )
-    return say(message, first=first, last=last, start=_on(one, say), end=_on(two, say))
+    return say(message, first=first, last=last, start=_on(before, say), end=_on(after, say))
 
 
 def _at(point: Point, say: Language) -> str:
@@ -179,7 +179,7 @@ def _at(point: Point, say: Language) -> str:
 
 
 def _with_safety_answer(result: str, point: Point, say: Language) -> str:
-    """A result with the answer to the item on self-harm where that is above 0."""
+    """A result with the answer to the self-harm item if above 0."""
     if not point.safety_score:
         return result
     spec = point.instrument.spec
@@ -199,7 +199,7 @@ def _on(point: Point, say: Language) -> str:
 
 
 def _safety_above_0(known: Sequence[Point], timeline: Timeline, say: Language) -> str:
-    """Its item on self-harm above 0 on earlier results, and on forms without a total: not to be lost in the line."""
+    """Self-harm items above 0 on earlier results and on forms without a total, which the line would hide."""
     last = known[-1:]
     others = [point for point in timeline.placed if point.safety_score and point not in last]
     if not others:
@@ -225,7 +225,7 @@ def _safety_above_0(known: Sequence[Point], timeline: Timeline, say: Language) -
 
 
 def _safety_unsaid(timeline: Timeline, say: Language) -> list[str]:
-    """That item where a total or a picture would hide it: declined, unreadable, implied, or without a whole date."""
+    """Self-harm items that a total or picture would hide: declined, unreadable, implied, or without a full date."""
     points = timeline.points if timeline.safety_item else ()
     reached_with = timeline.instruments[0].spec.total_of_others + 1  # rule R6
     groups = (
@@ -250,13 +250,13 @@ def _safety_is(point: Point, state: AnswerState) -> bool:
 
 
 def _days(points: Sequence[Point], say: Language) -> str:
-    """The latest of them by its date; how many more there are."""
+    """The date of the latest, and how many more there are."""
     latest = say.dated(next((point for point in reversed(points) if point.day), points[0]).when)
     return say("{date} and {count} more", date=latest, count=len(points) - 1) if len(points) > 1 else latest
 
 
 def _odd(timeline: Timeline, say: Language) -> list[str]:
-    """Forms on the time axis that give no total."""
+    """Forms on the time axis without a total."""
     incomplete = [point for point in timeline.placed if point.state is PointState.INCOMPLETE]
     contradictory = [point for point in timeline.placed if point.state is PointState.CONTRADICTORY]
     sentences = []
@@ -284,7 +284,7 @@ def _odd(timeline: Timeline, say: Language) -> list[str]:
 
 
 def left_out_words(timeline: Timeline, say: Language) -> str:
-    """What the picture has no place for: results before its first day, and those without a whole date up to today."""
+    """What the picture cannot show: results before its first day, and those without a full date up to today."""
     start = window(timeline)
     older = sum(point.day < start for point in timeline.placed if point.day)
     undated = len(timeline.points) - len(timeline.placed)
