@@ -1,14 +1,14 @@
-"""What can go wrong with a model, each as a type of its own.
+"""The errors of models.
 
     ModelError
-    |-- ArtifactError       a folder of a trained model is missing, incomplete, altered or of another schema
+    |-- ArtifactError       a model folder is missing, incomplete, altered or of another schema
     |-- SchemaMismatch      a feature vector was built for another schema than the model's
-    |-- FeatureValueError   a raw value that no feature transform accepts (NaN, a text, a boolean that is 2)
-    |-- SurveyDataError     survey tables that cannot be read, or the two that nothing works without
-    |-- LabelsError         local labels or charts that are too few, or not of the shape that is asked for
+    |-- FeatureValueError   a raw value that the feature's transform rejects (NaN, text, a boolean of 2)
+    |-- SurveyDataError     survey tables that cannot be read, or a required table is missing
+    |-- LabelsError         local labels or charts are too few or malformed
 
-Callers catch `ModelError`: a score that fails must never take a safety finding with it.
-Each message says what was expected, what was found and what to do; none carries a value of a patient.
+Callers catch `ModelError`: a failed score must never suppress a safety finding.
+Each message says what was expected, what was found and what to do, without patient data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ModelError(Exception):
         super().__init__(f"expected {expected}; found {found}; {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """So that it comes back whole from the process that trained."""
+        """Keeps its parts on the way back from a training process."""
         return partial(type(self), expected=self.expected, found=self.found, remedy=self.remedy), ()
 
 
@@ -35,11 +35,11 @@ class ArtifactError(ModelError):
 
 
 class SchemaMismatch(ModelError):
-    """A feature vector belongs to another schema than the model that should score it."""
+    """A feature vector was built for another schema than the model's."""
 
 
 class FeatureValueError(ModelError):
-    """A raw value that the feature's transform cannot take."""
+    """A raw value that the feature's transform rejects."""
 
 
 class SurveyDataError(ModelError):
@@ -47,4 +47,4 @@ class SurveyDataError(ModelError):
 
 
 class LabelsError(ModelError):
-    """Local data that is too little or not of the shape that recalibration and the check of the input mix need."""
+    """Local data that is too little or malformed for recalibration or the drift check."""

@@ -1,1 +1,1 @@
-"""Which inputs the models take, and a chart as those inputs, with what is missing and why."""
+"""The model inputs, and a chart as those inputs, with what is missing and why."""

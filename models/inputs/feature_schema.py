@@ -1,9 +1,9 @@
-"""Which inputs the models take, in which order, and the one transform from a raw value to an input.
+"""The model inputs in order, and the one transform from a raw value to an input.
 
-`FEATURES` is the whole list, written out by hand from the feature map of the survey data; training, evaluation
-and serving all read it. What is not in the list is an input to nothing: race and ethnicity, insurance, income,
-education, marital status, PHQ-9 item 9, the PHQ totals, vital signs, laboratory values. Standard library only.
-Does not read FHIR or survey tables, and does not fill gaps: a missing value stays None.
+`FEATURES` is the whole list, written by hand from the feature map of the survey data; training, evaluation and serving
+all read it. Never inputs: race and ethnicity, insurance, income, education, marital status, PHQ-9 item 9, the PHQ
+totals, vital signs, laboratory values. Standard library only. Does not read FHIR or survey tables, and does not
+impute: a missing value stays None.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from models.errors import FeatureValueError
 from models.inputs.outcomes import OUTCOME_SPECS
 
 ANTIDEPRESSANTS = ("rx_ssri", "rx_snri", "rx_bupropion", "rx_mirtaz_traz", "rx_tca_maoi")
-"""The antidepressant classes: one concept to a clinician, and one of the signs of depression care (rule R13)."""
+"""The antidepressant classes: one concept to a clinician, and a sign of depression care (rule R13)."""
 
 RawValue = float | int | bool | None
 
 AGE_CAP_YEARS = 80
-"""The survey gives every age above 80 as 80."""
+"""The survey records every age above 80 as 80."""
 
 DRINKS_PER_DAY_CAP = 15
-"""The survey gives 15 for "15 drinks or more" since 2015."""
+"""The survey records 15 for "15 drinks or more" since 2015."""
 
 MEDICINES_CAP = 20
-"""More count as 20: hardly anybody in the survey takes more, while lists in charts can be longer."""
+"""More count as 20: hardly anybody in the survey takes more, but chart lists can be longer."""
 
 VISIT_BANDS = ((0.0, 0.0), (1.0, 1.0), (2.0, 2.5), (4.0, 6.0), (10.0, 11.0), (13.0, 15.0))
 """Visits in 12 months, from this count on -> the value trained on. The survey's bands: 0, 1, 2-3, 4-9, 10-12, 13+."""
@@ -40,13 +40,12 @@ ANY_BANDS = ((0.0, 0.0), (1.0, 1.0))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
-    """One model input: its name, where it belongs, and how a raw value becomes the number the model sees.
+    """One model input: its name, block and group, and the transform of a raw value to the input.
 
-    name: as in the first column of the feature map. block: what evaluation masks together.
-    group: the finer grouping within a block. kind: number, boolean, ordinal or count. unit: UCUM, or None.
-    cap: larger values count as this one. bands: (from this value on, value used), ascending.
-    direction: 1 when a higher value may never lower an estimate, -1 when it may never raise one, 0 when medicine
-    knows no one direction (decision 0111); the boosters are held to it.
+    name: as in the first column of the feature map. block: masked together in evaluation. group: finer, within a block.
+    kind: number, boolean, ordinal or count. unit: UCUM, or None. cap: larger values count as this one.
+    bands: (lowest value, value used), ascending. direction: 1 when a higher value may never lower an estimate, -1 when
+    it may never raise one, 0 without a medically known direction (decision 0111); a constraint on the boosters.
     """
 
     name: str
@@ -86,7 +85,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureVector:
-    """Prepared values of one person in schema order; None where nothing is known. schema_id says which schema."""
+    """Prepared values of one person in the order of schema `schema_id`; None where unknown."""
 
     schema_id: str
     values: tuple[float | None, ...]
@@ -94,7 +93,7 @@ class FeatureVector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSchema:
-    """The ordered inputs of one model. `id` is a hash of their whole description: any change makes another schema."""
+    """The ordered inputs of one model. `id` is a hash of their full description: any change makes another schema."""
 
     features: tuple[FeatureSpec, ...]
     id: str = field(init=False)
@@ -109,11 +108,11 @@ class FeatureSchema:
         return tuple(spec.name for spec in self.features)
 
     def described(self) -> list[dict[str, object]]:
-        """The features as plain JSON values, in order: what the hash is taken of and what an artifact writes down."""
+        """The features as plain JSON values, in order: for the hash and the artifact."""
         return [asdict(spec) for spec in self.features]
 
     def vector(self, raw: Mapping[str, RawValue]) -> FeatureVector:
-        """Prepared values in schema order; a missing key is None and keys that are no input are ignored."""
+        """Prepared values in schema order; a missing key is None, other keys are ignored."""
         return FeatureVector(schema_id=self.id, values=tuple(s.prepare(raw.get(s.name)) for s in self.features))
 
 

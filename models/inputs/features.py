@@ -1,8 +1,8 @@
-"""A patient's chart to the raw values that the models take, with what is missing and why.
+"""A patient's chart to raw model inputs, with what is missing and why.
 
-Shared by serving and by the test that compares it with training rows. PHQ answers count only when at
-most 14 days old (rule R12); other inputs have the wider windows of `FRESH_DAYS`. A value read in an
-assumed unit is never an input. Nothing is imputed.
+Shared by serving and the test that compares it with training rows. PHQ answers count only when at most 14 days old
+(rule R12); other inputs have the wider windows of `FRESH_DAYS`. A value in an assumed unit is never an input. No
+imputation.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec, F
 
 PHQ_DAYS = 14
 
-# How old a dated input may be, in days, per group. The models learned from answers and measurements of one
-# day; these windows are defaults of ours. Groups not named here are about the present by themselves.
+# Maximum age of a dated input, in days, per group. The models learned from answers and measurements of one day; these
+# windows are our defaults. Groups not named here always describe the present.
 FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
 
-# Facts whose features bear the names of the survey's own questions.
+# Facts whose features are named for the survey's questions.
 SURVEY_NAMES = {f"phq_item_{item}": f"DPQ0{item}0" for item in range(1, 10)}
 
 
 class MissingReason(StrEnum):
-    """Why an input has no usable value. The values are stable: JSON holds them."""
+    """Why an input has no usable value. The values are stable: they appear in JSON."""
 
     NOT_ON_FILE = "not on file"
     TOO_OLD = "too old to use"
@@ -59,7 +59,7 @@ def facts_by_feature(chart: PatientRecord) -> dict[str, Fact]:
 
 
 def inputs(chart: PatientRecord) -> Inputs:
-    """Every model input that the chart can give as of its `as_of`."""
+    """Every model input available in the chart as of its `as_of`."""
     facts = facts_by_feature(chart)
     usable: dict[str, Fact] = {}
     missing: list[MissingInput] = []

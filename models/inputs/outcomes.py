@@ -1,7 +1,7 @@
-"""What is estimated, one row an outcome: its label in the survey, what its model never sees, and what silences it.
+"""The outcomes, one row each: its label in the survey, what its model never sees, and what silences it.
 
-Complete at import: an outcome without a row stops the start. Its id names it in artifacts, in the answers of the
-service, and in the settings of a site (thresholds, model card). Its words: `explanations.words.estimates.outcomes`.
+Checked at import: every outcome needs a row. Its id names it in artifacts, in the responses of the service, and in a
+site's settings (thresholds, model card). Its words: `explanations.words.estimates.outcomes`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fhir_adapters.instruments import NINE_ITEM_PHQ, Instrument
 
 
 class Outcome(StrEnum):
-    """The outcomes, in the order in which they are reported."""
+    """The outcomes, in the order of reporting."""
 
     DEPRESSION = "depression"
     SUICIDAL_IDEATION = "suicidal-ideation"
@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilencingAnswer:
-    """An answer on file, at most 14 days old (R12), that speaks in place of the model.
+    """An answer on file, at most 14 days old (R12), that replaces the model.
 
     item: of one of these instruments, in this state; None: a complete form, or one with a valid total.
     """
@@ -37,11 +37,10 @@ class SilencingAnswer:
 class OutcomeSpec:
     """One outcome.
 
-    label: what counts as the outcome in the survey: `label_items` add up to `label_from` or more. estimates: the same
-    in a model card. never_inputs: blocks of inputs that are part of the label or too close to it. max_depth: of the
-    trees. least_subgroup_auroc: the fairness target, None where there is none. silenced_by: in the order in which they
-    are looked for. measured_in_care: whether patients in depression care are measured again in place of a prompt (R13).
-    concerns_safety: whether its prompt names the crisis lines.
+    label: the outcome in the survey: `label_items` add up to `label_from` or more. estimates: the same in a model card.
+    never_inputs: blocks of inputs that are part of the label or too close to it. max_depth: of the trees.
+    least_subgroup_auroc: the fairness target, or None. silenced_by: in order of precedence. measured_in_care: patients
+    in depression care are measured again instead of prompted (R13). concerns_safety: its prompt names the crisis lines.
     """
 
     outcome: Outcome
@@ -81,7 +80,7 @@ ROWS = (
         label_from=1,
         estimates="thoughts of being better off dead or of self-harm in the last two weeks",
         never_inputs=(),
-        max_depth=4,  # fewer than half as many people with the outcome to learn from
+        max_depth=4,  # fewer than half as many people with the outcome
         least_subgroup_auroc=None,
         silenced_by=(
             SilencingAnswer(instruments=NINE_ITEM_PHQ, item="9"),

@@ -1,9 +1,8 @@
-"""Which inputs are known: the tiers that have a booster each, and the patterns that models are judged by.
+"""Which inputs are known: tiers, each with its own booster, and the patterns for evaluation.
 
-A tier says what the patient has answered, of the PHQ and of what else only people themselves can tell; it decides which
-booster of an artifact speaks. A pattern is a set of
-features left visible, as a chart may have them; everything else is hidden (missing). Both are written out once and read
-by training, evaluation and scoring. Does not hide anything itself.
+A tier is what the patient has answered of the PHQ and of other patient-reported inputs; it selects the booster of an
+artifact. A pattern is a set of visible features, as a chart may have them; all others are hidden (missing). Both are
+defined once, for training, evaluation and scoring. Does not hide anything itself.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ ALL = "all"
 HEADLINE = "no-phq"
 
 CORE, NEEDS, PHQ2, PHQ8 = "core", "needs", "phq2", "phq8"
-"""Known: nothing of the PHQ, nor work, food, sleep or own health; some of these; of PHQ items 1-2; of items 3-8."""
+"""Known: no PHQ item, work, food, sleep or self-rated health; some of the latter; PHQ items 1-2; items 3-8."""
 
 _NEEDS_GROUPS, _PHQ_GROUPS = ("needs", "pro"), ("phq2", "phq")
 _NOT_SHOWN: Mapping[str, tuple[str, ...]] = {
@@ -27,7 +26,7 @@ _NOT_SHOWN: Mapping[str, tuple[str, ...]] = {
     PHQ8: (),
 }
 
-# Pattern -> its tier, and the groups of inputs that are hidden from what the tier may show.
+# Pattern -> its tier, and the groups of inputs hidden beyond those of the tier.
 _HIDDEN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     HEADLINE: (NEEDS, ()),
     "no-phq-no-drugs-with-needs": (NEEDS, ("drugs",)),
@@ -46,17 +45,17 @@ _HIDDEN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 def tiers(outcome: str) -> tuple[str, ...]:
-    """The tiers of an outcome's model: `phq8` where items 3-8 may be inputs."""
+    """The tiers of an outcome's model; `phq8` only where items 3-8 may be inputs."""
     return (CORE, NEEDS, PHQ2) if "phq" in OUTCOME_SPECS[outcome].never_inputs else (CORE, NEEDS, PHQ2, PHQ8)
 
 
 def tier_inputs(tier: str, schema: FeatureSchema) -> tuple[str, ...]:
-    """Names of the features that the booster of a tier may see, in schema order."""
+    """Names of the features visible to the booster of a tier, in schema order."""
     return tuple(s.name for s in schema.features if s.group not in _NOT_SHOWN[tier])
 
 
 def tier_of(groups: Collection[str]) -> str:
-    """The tier that speaks when something of these groups of inputs is known: that of the most telling one."""
+    """The tier for which any of these groups of inputs is known: the most informative one."""
     if "phq" in groups:
         return PHQ8
     if "phq2" in groups:
@@ -66,17 +65,17 @@ def tier_of(groups: Collection[str]) -> str:
 
 def patterns(outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
     """Pattern -> names of the visible features in schema order; `all` is `phq2`."""
-    wanted = tiers(outcome)
+    own_tiers = tiers(outcome)
     group = {s.name: s.group for s in schema.features}
     visible = {
         pattern: tuple(name for name in tier_inputs(tier, schema) if group[name] not in hidden)
         for pattern, (tier, hidden) in _HIDDEN.items()
-        if tier in wanted
+        if tier in own_tiers
     }
     return {**visible, ALL: visible["phq2"]}
 
 
 def patterns_of(tier: str, outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
-    """The patterns that the booster of a tier answers, the complete one first; `all` is a second name and left out."""
+    """The patterns served by the booster of a tier, the complete one first; without the alias `all`."""
     visible = patterns(outcome, schema)
     return {pattern: visible[pattern] for pattern, (pattern_tier, _) in _HIDDEN.items() if pattern_tier == tier}

@@ -1,8 +1,8 @@
-"""At discharge: the steps that follow a positive safety answer, and which of them are on file since (decision 0013).
+"""At discharge: the steps after a positive safety answer, and which of them are on file since (decision 0013).
 
-Three steps, each looked at by itself: a suicide risk assessment, a safety plan, a follow-up appointment ahead. A step
-counts only when the chart shows it to be later than every finding; what cannot be ordered does not count and is named
-with the reason. What could not be read is never the same as what was not found. Pure functions over facts; no model.
+Three steps, judged separately: a suicide risk assessment, a safety plan, a follow-up appointment ahead. A step counts
+only when the chart shows it to be later than every finding; an entry that cannot be ordered does not count and is named
+with the reason. Unreadable is never the same as not found. Pure functions over facts; no model.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from fhir_adapters.facts import Booking, ChartPart, CodedEvent, Course, PatientR
 from fhir_adapters.gaps import Gap
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding
 
-# How far ahead the follow-up of this discharge may lie: this product's default, no guideline value.
+# How far ahead the follow-up of this discharge may lie: this product's default, not a guideline value.
 APPOINTMENT_DAYS = 90
 # An appointment that is further ahead leaves the contact after discharge to be agreed (docs/clinical-sources.md S9).
 CONTACT_DAYS = 7
 
 
 class StepKind(StrEnum):
-    """The steps that are looked for."""
+    """The steps expected at discharge."""
 
     RISK_ASSESSMENT = "risk-assessment"
     SAFETY_PLAN = "safety-plan"
@@ -31,15 +31,15 @@ class StepKind(StrEnum):
 
 
 class NotCounted(StrEnum):
-    """Why an entry that is on file does not count."""
+    """Why an entry on file does not count."""
 
     SAME_DAY = "same-day"  # as a finding, and which came first is not recorded
     UNDATED = "undated"
-    ORDER_UNKNOWN = "order-unknown"  # a date is not there, or known to the month only
-    FUTURE = "future"  # something done, dated later than now
+    ORDER_UNKNOWN = "order-unknown"  # a date is missing, or known only to the month
+    FUTURE = "future"  # something done, dated in the future
     BEFORE = "before"
     BEFORE_ONSET = "before-onset"  # later than the encounter's start, not than what was coded in it
-    NOT_UNDERSTOOD = "not-understood"  # a plan whose words may deny it, or mean another kind
+    NOT_UNDERSTOOD = "not-understood"  # a plan whose words may deny it or mean another kind
     NOT_BEGUN = "not-begun"
     NOT_IN_FORCE = "not-in-force"
     OTHER_PURPOSE = "other-purpose"
@@ -49,13 +49,13 @@ class NotCounted(StrEnum):
     TOO_FAR = "too-far"
 
 
-# An entry that may be later than the findings, and is not known to be.
+# Reasons for entries that may be later than the findings.
 UNSURE = (NotCounted.SAME_DAY, NotCounted.UNDATED, NotCounted.ORDER_UNKNOWN, NotCounted.FUTURE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEntry:
-    """One entry of the chart that is, or may be, a step. `why` it does not count; None when it does."""
+    """One entry of the chart that is, or may be, a step. `not_counted`: why not; None when it counts."""
 
     reference: str
     when: When | None
@@ -64,9 +64,9 @@ class StepEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step. `done`: the latest entry that counts (of appointments the next one). `seen`: entries that do not count.
+    """One step. `done`: the latest entry that counts (for appointments, the next). `seen`: entries that do not count.
 
-    `missing`: why a part of the chart that bears on it was not obtained. `unreadable`: entries that cannot be read.
+    `missing`: why relevant parts of the chart were not obtained. `unreadable`: entries that cannot be read.
     """
 
     kind: StepKind
@@ -77,7 +77,7 @@ class Step:
 
     @property
     def unread(self) -> bool:
-        """Whether not all that bears on this step could be read."""
+        """Whether anything relevant to this step could not be read."""
         return bool(self.missing or self.unreadable)
 
 
@@ -124,7 +124,7 @@ def _step(chart: PatientRecord, kind: StepKind, entries: list[StepEntry]) -> Ste
     )
 
 
-# Where each step stands: the part of the chart, and the resource type.
+# Where each step is recorded: the part of the chart, and the resource type.
 PLACES = {
     StepKind.RISK_ASSESSMENT: (ChartPart.PROCEDURES, "Procedure"),
     StepKind.SAFETY_PLAN: (ChartPart.CARE_PLANS, "CarePlan"),
@@ -134,9 +134,9 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mark:
-    """A moment that a step must be later than: of a finding, or of what was coded in its encounter.
+    """A moment that a step must be later than: of a finding, or of an event coded in its encounter.
 
-    `onset`: it began then. `at_latest`: it came then or earlier that day.
+    `onset`: it began then. `at_latest`: it happened then or earlier that day.
     """
 
     when: When | None
@@ -145,7 +145,7 @@ class _Mark:
 
 
 def _marks(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[_Mark, ...]:
-    """The moments of the findings, each once, and of what was coded in their encounters after these began."""
+    """The moments of the findings, each once, and of events coded in their encounters after the start."""
     findings = list(findings)
     marks = dict.fromkeys(_Mark(when=finding.when) for finding in findings)
     events = [f.event for f in findings if f.event]
@@ -157,10 +157,10 @@ def _marks(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[_Ma
 
 
 def _coded_later(event: CodedEvent) -> Iterable[_Mark]:
-    """What a coded event of an encounter says beyond the encounter's start, by which the rules date it (R8).
+    """The marks of a coded event beyond its encounter's start, by which the rules date it (R8).
 
-    Its onset, where it has a time or is of another day. Else it may have come at any time of that day until it was
-    recorded.
+    Its onset, where that has a time or is on another day. Else it may have happened at any time of that day until it
+    was recorded.
     """
     onset = event.onset if event.onset and not event.onset.partial else None
     day = event.when.day if event.when else None
@@ -172,7 +172,7 @@ def _coded_later(event: CodedEvent) -> Iterable[_Mark]:
 
 
 def _order(chart: PatientRecord, since: Iterable[_Mark], when: When | None) -> NotCounted | None:
-    """None when something done at `when` is known to be later than every finding; else why that is not known."""
+    """None when `when` is known to be later than every finding; else why not."""
     if when is None:
         return NotCounted.UNDATED
     if _is_to_come(chart, when):
@@ -183,7 +183,7 @@ def _order(chart: PatientRecord, since: Iterable[_Mark], when: When | None) -> N
 
 
 def _is_to_come(chart: PatientRecord, when: When) -> bool:
-    """Whether a moment lies after this one; a date without a time, after today."""
+    """Whether a moment lies in the future; for a date without a time, after today."""
     return when.instant > chart.as_of if when.instant else when.future
 
 
@@ -195,7 +195,7 @@ def _against_mark(chart: PatientRecord, mark: _Mark, when: When) -> NotCounted |
 
 
 def _against(chart: PatientRecord, then: When | None, when: When) -> NotCounted | None:
-    """One finding (`then`) against something done. A finding dated in the future counts as today's (R11)."""
+    """A step at `when` compared with a finding at `then`. A finding dated in the future counts as today's (R11)."""
     if then is None:
         return NotCounted.ORDER_UNKNOWN
     if _earliest(when) > min(then.day, chart.today):
@@ -210,21 +210,21 @@ def _against(chart: PatientRecord, then: When | None, when: When) -> NotCounted 
 
 
 def _earliest(when: When) -> date:
-    """The earliest day that a date can mean: a month-only date is read as its latest day elsewhere (R1)."""
+    """The earliest day a date can mean; elsewhere a month-only date is read as its latest day (R1)."""
     if not when.partial:
         return when.day
     return date.fromisoformat(f"{when.text}-01-01"[:10])
 
 
 def _is_ahead(chart: PatientRecord, when: When | None) -> bool:
-    """Whether an appointment starts after this moment; one without a time of day, after today. Undated ones may."""
+    """Whether an appointment starts in the future (without a time of day: after today) or is undated."""
     if when is None:
         return True
     return when.instant > chart.as_of if when.instant else when.day > chart.today
 
 
 def _why_no_plan(chart: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> NotCounted | None:
-    """Why a plan is none, made after the findings, to go home with; None when it is one."""
+    """Why a plan does not count as one made after the findings and in force; None when it does."""
     if not plan.understood:
         return NotCounted.NOT_UNDERSTOOD
     begins, ends = plan.begins, plan.ends

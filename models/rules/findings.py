@@ -1,4 +1,4 @@
-"""What a safety rule says: a finding with its topic and urgency, and all findings of a chart."""
+"""The result of a safety rule: a finding with its topic and urgency, and all findings of a chart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.rules.supersession import Later, LaterEntries
 
 
 class Urgency(IntEnum):
-    """How soon a finding wants looking at: ACUTE is critical on the card, PROMPT warning, NOTE info."""
+    """How urgent a finding is: ACUTE is critical on the card, PROMPT warning, NOTE info."""
 
     NOTE = 1
     PROMPT = 2
@@ -53,12 +53,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyFinding:
-    """One finding. `items` are the answers that it restates, the worst first; `value` a total where one matters.
+    """One finding. `items` are the answers it restates, the worst first; `value` a total where one matters.
 
-    `days` are whole local days since `when`; None where no date was recorded. `gap` names what is not
-    recorded ("acuity", "recency"), which reads as worse (R4). `more_later`: how many later entries are not named in
-    `later`. `partly_searched`: some part of the chart in which later
-    answers would stand was not obtained.
+    `days` are whole local days since `when`; None where no date was recorded. `gap` names what is not recorded
+    ("acuity", "recency"), which reads as worse (R4). `more_later`: how many later entries `later` does not name.
+    `partly_searched`: a part of the chart that could hold later answers was not obtained.
     """
 
     rule: str
@@ -82,7 +81,7 @@ class SafetyFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyReading:
-    """All that the rules say: findings in the order of R14, and history for other cards to mention."""
+    """All results of the rules: findings in the order of R14, and history for other cards to mention."""
 
     findings: tuple[SafetyFinding, ...]
     history: tuple[SafetyFinding, ...]
@@ -90,7 +89,7 @@ class SafetyReading:
 
 Level = tuple[Topic, Urgency]
 
-# Marks a fact older than 90 days, or coded as history: it has no card of its own (R2, R7, R8).
+# A fact older than 90 days, or coded as history: no card of its own (R2, R7, R8).
 HISTORY: Level = (Topic.RECENT_SAFETY, Urgency(Urgency.NOTE))
 NOTHING_LATER = LaterEntries()
 

@@ -24,7 +24,7 @@ class Care:
 
 
 def latest_care(chart: PatientRecord) -> Care:
-    """What the chart holds of it; not what is dated in the future, nor forms that ask nothing of suicide."""
+    """The latest care in the chart; future dates and forms without a suicide item do not count."""
     totals: dict[Instrument, date] = {}
     for form in chart.of(*SAFETY_ITEMS):
         if form.when and not form.when.future and total_of(form) is not None:
@@ -38,7 +38,7 @@ def latest_care(chart: PatientRecord) -> Care:
 
 
 def is_superseded(care: Care, form: Administration) -> bool:
-    """A PHQ-2 is settled by a PHQ-9 with a total of the same day or later; nothing else is."""
+    """Whether a PHQ-2 is replaced by a PHQ-9 total of the same day or later; other forms never are."""
     if form.instrument is not Instrument.PHQ2 or form.when is None:
         return False
     last = care.total(*NINE_ITEM_PHQ)

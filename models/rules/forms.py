@@ -1,4 +1,4 @@
-"""What a completed questionnaire says, as far as a safety rule asks: refused, blank, answered again since."""
+"""What safety rules ask of a completed questionnaire: refused, blank, answered again since."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS
 
 
 def said_yes(form: Administration, *items: str) -> tuple[ItemAnswer, ...]:
-    """The answers of these items that are yes."""
+    """The answers to these items that are yes."""
     return tuple(answer for item in items if (answer := form.answer(item)) and form.yes(item))
 
 
 def all_refused(form: Administration, *items: str) -> bool:
-    """Whether any of these items was put, and every one put was declined."""
-    asked = [a for a in form.answers if a.item in items]
-    return bool(asked) and all(a.state is AnswerState.DECLINED for a in asked)
+    """Whether any of these items was asked, and every one asked was declined."""
+    answers = [a for a in form.answers if a.item in items]
+    return bool(answers) and all(a.state is AnswerState.DECLINED for a in answers)
 
 
 def left_blank(form: Administration) -> bool:
@@ -39,6 +39,6 @@ def latest_answered(chart: PatientRecord) -> dict[str, date]:
 
 
 def answered_since(latest: Mapping[str, date], form: Administration) -> bool:
-    """Whether the same question was answered on the same day or later."""
+    """Whether the same item was answered on the same day or later."""
     last = latest.get(form.instrument.spec.family)
     return form.when is not None and last is not None and last >= form.when.day

@@ -1,4 +1,4 @@
-"""Which records of the chart speak of the same coded event: rule R8."""
+"""Which records of the chart are of the same coded event: rule R8."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def one_per_event(events: Iterable[CodedEvent]) -> list[CodedEvent]:
 
 
 class _EventIndex:
-    """The events kept so far, and where to look for the first of them that a further record speaks of.
+    """The events so far, indexed to find the first that a further record belongs to.
 
-    Only events that share a key can be the same, so that a record is compared with few. An event with which an
-    initial-encounter code was compared in vain is over, or followed up, for later codes too: it is `open` to them
-    again only when another record is merged into it.
+    Only events that share a key can be the same, so a record is compared with few. An event that did not match an
+    initial-encounter code is over, or followed up, for later codes too: it is `open` to them again only when another
+    record is merged into it.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class _EventIndex:
         self._open: dict[Key, list[int]] = {}
 
     def put(self, place: int, event: CodedEvent) -> None:
-        """Sets the event of a place, which may be the next one. Events come in the order of `_by_date`."""
+        """Sets or appends the event at a place. Events come in the order of `_by_date`."""
         for old in self.events[place : place + 1]:
             for key in _keys(old):
                 _drop(self._places[key], place)
@@ -65,7 +65,7 @@ class _EventIndex:
             _add(self._open.setdefault(key, []), place)
 
     def twin_of(self, event: CodedEvent) -> int | None:
-        """The first place with an event of which this is another record, or None."""
+        """The first place whose event this record belongs to, or None."""
         encounter, stem, code = _encounter_key(event), _stem_key(event), _code_key(event)
         candidates = self._first(encounter, event), self._first_coded(stem if _has_7th(event) else code, event)
         return min((place for place in candidates if place is not None), default=None)
@@ -76,7 +76,7 @@ class _EventIndex:
 
     def _first_coded(self, key: Key, event: CodedEvent) -> int | None:
         if event.when is None and not _has_7th(event):
-            return None  # of an unknown day: the same event as nothing
+            return None  # an unknown day matches nothing
         if not _is_initial_care(event) or event.when is None:
             return self._first(key, event)
         still, n = self._open.get(key, []), 0
@@ -85,7 +85,7 @@ class _EventIndex:
             if _same_event(first, event):
                 return still[n]
             if first.encounter is not None and first.encounter == event.encounter:
-                n += 1  # judged by the encounter alone: another encounter's code may yet be the same event
+                n += 1  # compared by encounter only: a code of another encounter may still match
             else:
                 del still[n]
         return None
@@ -108,7 +108,7 @@ def _keys(event: CodedEvent) -> list[Key]:
 
 
 def _encounter_key(event: CodedEvent) -> Key:
-    # One without an encounter shares it with nothing; its reference keeps it apart.
+    # Without an encounter, the reference keeps the event apart.
     return event.course, "encounter", event.encounter, None if event.encounter else event.reference
 
 
@@ -129,22 +129,22 @@ def _rank(event: CodedEvent) -> tuple[bool, int]:
 
 
 def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
-    """Whether the later of two records speaks of the earlier one's event; history and active never merge."""
+    """Whether the later of two records is of the earlier one's event; history and active never merge."""
     if first.course is not second.course:
         return False
     day, later = (e.when.day if e.when else None for e in (first, second))
     if first.encounter is not None and first.encounter == second.encounter:
         graver = severity(second.group) < severity(first.group)
         return not (graver and day and later and later > day)
-    one, other = _compared(first), _compared(second)
+    code, later_code = _compared(first), _compared(second)
     if first.system != second.system:
         return False
-    if not _has_7th(second) or one[:6].ljust(6, "X") != other[:6]:
-        return one == other and day is not None and day == later
+    if not _has_7th(second) or code[:6].ljust(6, "X") != later_code[:6]:
+        return code == later_code and day is not None and day == later
     ended = first.until.day if first.until else day
     if not _is_initial_care(second) or day is None or later is None:
         return True
-    # Initial care after follow-up care on record is care of something new; so is initial care a week after the last.
+    # Initial care after recorded follow-up care is of a new event; so is initial care a week after the last.
     return not (first.subsequent and later > day) and (later - (ended or day)).days <= 7
 
 
@@ -158,5 +158,5 @@ def _has_7th(event: CodedEvent) -> bool:
 
 
 def _is_initial_care(event: CodedEvent) -> bool:
-    """Whether the code says initial care, and not on a problem list, where it stays."""
+    """Whether the code means initial care; on a problem list, where codes stay, it does not."""
     return _has_7th(event) and _compared(event).endswith("A") and event.setting is not Setting.PROBLEM_LIST

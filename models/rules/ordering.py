@@ -22,7 +22,7 @@ def by_graveness(finding: SafetyFinding) -> tuple[int, int]:
 
 
 def is_history(finding: SafetyFinding) -> bool:
-    """Whether a finding is coded as history or older than 90 days: it has no card of its own (R2, R7, R8)."""
+    """Whether a finding is coded as history or older than 90 days, so without a card of its own (R2, R7, R8)."""
     if finding.event is not None and finding.event.course is Course.HISTORY:
         return True
     old = finding.days is not None and finding.days > RECENT_DAYS

@@ -1,9 +1,8 @@
 """Documented answers and codes to safety findings: the rules R1 to R14, read from top to bottom.
 
-Pure functions over facts; no model, no network, no clock. `RULES` at the end is the whole list.
-Each finding restates what the chart says, with its date and source, and how current it is; nothing
-here estimates, and nothing here can be switched off. The numbers (14, 90 days and so on) are this
-product's defaults, chosen from the clinical sources named per rule; none is a guideline value.
+Pure functions over facts; no model, no network, no clock. `RULES` is the whole list. Each finding restates what the
+chart says, with its date, source and currency; nothing here estimates or can be switched off. The numbers (14, 90 days
+and so on) are this product's defaults, chosen from the clinical sources named per rule; none is a guideline value.
 """
 
 from __future__ import annotations
@@ -166,7 +165,7 @@ def self_harm_items(chart: PatientRecord) -> list[SafetyFinding]:
         elif left_blank(form) and not answered_since(latest, form) and is_within(chart, form.when, POSITIVE_DAYS):
             blank = (Topic.COULD_NOT_ASSESS, Urgency(Urgency.NOTE))
             findings.append(form_finding(chart, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
-    # R3: of one day the worst answer stands, so that it leads: `by_urgency` puts the latest day first and keeps it.
+    # R3: the worst answer of a day stands, so it leads; `by_urgency` sorts days and keeps this order.
     return sorted(findings, key=_by_frequency)
 
 
@@ -178,14 +177,14 @@ def _unanswered(chart: PatientRecord, form: Administration, answers: Iterable[It
     """R4: an unreadable safety answer; R5: a declined one. Findings for 14 days, then silent."""
     if not is_within(chart, form.when, POSITIVE_DAYS):
         return []
-    asked = tuple(answers)
+    answers = tuple(answers)
     level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency(Urgency.PROMPT))
     findings = []
     for state, kind, rule in (
         (AnswerState.UNREADABLE, Kind.UNREADABLE_ANSWER, "R4"),
         (AnswerState.DECLINED, Kind.DECLINED_ANSWER, "R5"),
     ):
-        items = tuple(a for a in asked if a.state is state)
+        items = tuple(a for a in answers if a.state is state)
         if items:
             findings.append(form_finding(chart, rule=rule, kind=kind, level=level, form=form, items=items))
     return findings
@@ -275,8 +274,8 @@ def anomalies(chart: PatientRecord) -> list[SafetyFinding]:
 
 
 def not_obtained(chart: PatientRecord) -> list[SafetyFinding]:
-    """R16: needed data that failed, was refused or cannot be read is said, never passed over."""
-    # Consent silences the models alone, and they speak for adults alone.
+    """R16: needed data that failed, was refused or cannot be read is reported, never ignored."""
+    # Missing consent silences only the models, which are only for adults.
     minor = chart.age_years is not None and chart.age_years < 18
     if not chart.unreadable and all(u.what == ChartPart.CONSENTS and minor for u in chart.lacking):
         return []
@@ -304,7 +303,7 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
 )
 
 
-# Parts of the chart in which later answers, assessments and visits stand.
+# Parts of the chart that hold later answers, assessments and visits.
 LATER_PARTS = (
     ChartPart.SCREENING,
     ChartPart.QUESTIONNAIRES,
@@ -316,9 +315,9 @@ LATER_PARTS = (
 
 
 def apply_safety_rules(chart: PatientRecord) -> SafetyReading:
-    """Every rule on one chart: findings, the most urgent first and then by topic (R14), and history.
+    """Applies every rule to one chart: findings, the most urgent first and then by topic (R14), and history.
 
-    A deceased patient gives no findings but answers dated after death (R10).
+    A deceased patient has no findings except answers dated after death (R10).
     """
     if chart.deceased:
         late = [finding for finding in anomalies(chart) if finding.rule == "R10"]

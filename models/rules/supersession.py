@@ -1,9 +1,9 @@
-"""What was recorded after a finding and bears on it: rule R3.
+"""Later entries that bear on a finding: rule R3.
 
 A complete negative C-SSRS or ASQ lowers every finding, a completed suicide risk assessment acute facts, PHQ-9 item 9
-= 0 an older positive item 9. Nothing lowers on a day that also holds a positive answer: the worst answer of a day
-stands. What does not lower is named all the same. The chart is put in order once; each finding is then a look-up,
-since a chart can hold thousands of both.
+= 0 an older positive item 9. Nothing lowers on a day with a positive answer: the worst answer of a day stands. Entries
+that do not lower are named too. The chart is sorted once and each finding is then a look-up, since a chart can hold
+thousands of both.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from enum import Enum, StrEnum, auto
 from fhir_adapters.facts import Administration, AnswerState, CodedEvent, PatientRecord, When
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SUICIDE_SCREENS
 
-# How many later entries a finding names; a card shows three of them. More are counted.
+# How many later entries a finding names; further ones are counted. A card shows three.
 MOST_LATER = 20
 
 
 class LaterKind(StrEnum):
-    """What was recorded later: a screen and how it was answered, a completed risk assessment, or item 9 = 0."""
+    """The later entry: a screen and its result, a completed risk assessment, or item 9 = 0."""
 
     CSSRS_NEGATIVE = "c-ssrs-negative"
     CSSRS_POSITIVE = "c-ssrs-positive"
@@ -42,7 +42,7 @@ class LaterKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
-    """Something recorded after a finding that bears on it. `downgrades`: it lowered the finding by one step (R3)."""
+    """A later entry that bears on a finding. `downgrades`: it lowered the finding by one step (R3)."""
 
     what: LaterKind
     when: When
@@ -52,9 +52,9 @@ class Later:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaterEntries:
-    """What was recorded since a finding, latest first; `more` counts what is not named.
+    """Entries since a finding, latest first; `more` counts those not named.
 
-    Where anything lowers the finding, something that does is named.
+    Where any entry lowers the finding, one that does is named.
     """
 
     later: tuple[Later, ...] = ()
@@ -62,17 +62,17 @@ class LaterEntries:
 
 
 def is_complete_negative(form: Administration) -> bool:
-    """R3: C-SSRS questions 1, 2 and 6 all no, and no other answer but no; ASQ all four no, likewise.
+    """R3: C-SSRS questions 1, 2 and 6 all no, and no other answer but no; ASQ likewise, all four.
 
-    Questions that were not put may be absent. A form still in progress is never one.
+    Questions that were not asked may be absent. A form in progress never counts.
     """
     if form.provisional or form.level in ("high", "moderate"):
         return False
-    put = [a for a in form.answers if a.state is not AnswerState.BLANK]
-    wanted = form.instrument.spec.negative_items
-    if wanted is None or any(a.yes is not False for a in put):
+    answers = [a for a in form.answers if a.state is not AnswerState.BLANK]
+    required = form.instrument.spec.negative_items
+    if required is None or any(a.yes is not False for a in answers):
         return False
-    return all(form.yes(item) is False for item in wanted)
+    return all(form.yes(item) is False for item in required)
 
 
 def is_positive(form: Administration) -> bool:
@@ -97,7 +97,7 @@ class _Lowers(Enum):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Entry:
-    """One thing that can be later than a finding; `form` where it can be the finding's own."""
+    """An entry that can be later than a finding; `form` where it can be the finding's own."""
 
     what: LaterKind
     when: When
@@ -108,7 +108,7 @@ class _Entry:
     named: dict[bool, Later] = field(default_factory=dict)
 
     def later(self, *, downgrades: bool) -> Later:
-        """The entry as a finding names it; one value for all findings."""
+        """The entry as findings name it, one shared value."""
         if downgrades not in self.named:
             self.named[downgrades] = Later(
                 what=self.what, when=self.when, reference=self.reference, downgrades=downgrades
@@ -117,11 +117,11 @@ class _Entry:
 
 
 class LaterEvidence:
-    """Everything in a chart that can be later than a finding, in order. What is dated in the future is left out."""
+    """Everything in a chart that can be later than a finding, in order, without future dates."""
 
     def __init__(self, chart: PatientRecord) -> None:
         entries = [*_screens(chart), *_assessments(chart), *_zeros(chart)]
-        # Within a day: screens, assessments, zeros; the sort keeps it so.
+        # Within a day the sort keeps this order: screens, assessments, zeros.
         self._entries = sorted(entries, key=lambda entry: -entry.when.day.toordinal())
         self._days = [-entry.when.day.toordinal() for entry in self._entries]
         self._zeros = Counter(entry.when.day for entry in self._entries if entry.what is LaterKind.ITEM_9_ZERO)
@@ -129,7 +129,7 @@ class LaterEvidence:
         self._first = {
             lowers: next((n for n in places if self._entries[n].lowers is lowers), len(places)) for lowers in _Lowers
         }
-        self._others = [n for n in places if self._entries[n].what is not LaterKind.ITEM_9_ZERO][:2]
+        self._not_zeros = [n for n in places if self._entries[n].what is not LaterKind.ITEM_9_ZERO][:2]
         self._latest: dict[tuple[date, _Lowers], list[_Entry]] = {}
         for entry in self._entries:
             if entry.encounter and entry.when.instant and entry.lowers is not _Lowers.NONE:
@@ -137,7 +137,7 @@ class LaterEvidence:
                 self._latest[key] = _latest_of_two_encounters([*self._latest.get(key, ()), entry])
 
     def since(self, source: Administration | CodedEvent, *, acute: bool, item_9: bool = False) -> LaterEntries:
-        """Everything else that was recorded on the day of a finding or after it and bears on it, latest first.
+        """All other entries of the day of a finding or later that bear on it, latest first.
 
         An item 9 of 0 counts from the next day on. `acute`: the finding is of an acute fact; `item_9`: of item 9.
         """
@@ -156,8 +156,8 @@ class LaterEvidence:
         if not any(lowering(entry) for entry in listed):
             listed += self._lowering(can, same_day, when, encounter)
         if all(entry.what is LaterKind.ITEM_9_ZERO for entry in listed):
-            others = [self._entries[n] for n in self._others if n < end]
-            listed += [entry for entry in others if entry.form is not source][:1]
+            not_zeros = [self._entries[n] for n in self._not_zeros if n < end]
+            listed += [entry for entry in not_zeros if entry.form is not source][:1]
         itself = isinstance(source, Administration) and not when.future and source.instrument in SUICIDE_SCREENS
         return LaterEntries(
             later=tuple(entry.later(downgrades=lowering(entry)) for entry in listed),
@@ -165,7 +165,7 @@ class LaterEvidence:
         )
 
     def _lowering(self, can: Iterable[_Lowers], same_day: int, when: When, encounter: str | None) -> list[_Entry]:
-        """One entry that lowers a finding, where any does: of a later day, or of a later encounter of the same day."""
+        """One entry that lowers a finding, if any: of a later day, or of a later encounter of the same day."""
         first = min(self._first[lowers] for lowers in can)
         if first < same_day:
             return [self._entries[first]]
@@ -182,13 +182,13 @@ def is_later(then: When, encounter: str | None, now: When, now_encounter: str | 
 
 
 def _latest_of_two_encounters(entries: list[_Entry]) -> list[_Entry]:
-    """The latest entry, and the latest of another encounter: whatever a finding's encounter is, one of them differs."""
+    """The latest entry, and the latest of another encounter: one differs from any finding's encounter."""
     ordered = sorted(entries, key=_instant, reverse=True)
     return ordered[:1] + [entry for entry in ordered if entry.encounter != ordered[0].encounter][:1]
 
 
 def _instant(entry: _Entry) -> datetime:
-    return entry.when.instant or datetime.min  # noqa: DTZ901  # not reached: all have one
+    return entry.when.instant or datetime.min  # noqa: DTZ901  # unreachable: all have one
 
 
 def _screens(chart: PatientRecord) -> list[_Entry]:
@@ -225,7 +225,7 @@ class _PositiveScreens:
         self._latest = max(instants) if len(instants) == len(forms) else None
 
     def outlast(self, negative: Administration) -> bool:
-        """Whether any of them stands that a negative of that day is not later than."""
+        """Whether a negative screen of that day is not later than all of them."""
         then = negative.when.instant if negative.when else None
         if self._latest is None or then is None or None in self._encounters or negative.encounter is None:
             return True
@@ -236,13 +236,13 @@ def _assessments(chart: PatientRecord) -> list[_Entry]:
     return [
         _Entry(
             what=LaterKind.RISK_ASSESSMENT,
-            when=done.when,
-            reference=done.reference,
+            when=assessment.when,
+            reference=assessment.reference,
             lowers=_Lowers.ACUTE,
-            encounter=done.encounter,
+            encounter=assessment.encounter,
         )
-        for done in chart.risk_assessments
-        if done.when and not done.when.future
+        for assessment in chart.risk_assessments
+        if assessment.when and not assessment.when.future
     ]
 
 

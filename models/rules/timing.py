@@ -1,4 +1,4 @@
-"""How current a fact is, and the level that its age gives it: rules R1, R2 and R7."""
+"""How current a fact is, and its level by age: rules R1, R2 and R7."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def recent_level(chart: PatientRecord, when: When | None) -> Level | None:
 
 
 def is_within(chart: PatientRecord, when: When | None, days: int) -> bool:
-    """At most `days` old; an undated answer may be."""
+    """Whether an answer is at most `days` old, or undated."""
     ago = chart.days_since(when)
     return ago is None or ago <= days

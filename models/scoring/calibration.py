@@ -1,6 +1,6 @@
-"""From a model's margin to a calibrated probability, and how well that holds.
+"""From a model's margin to a calibrated probability, and how well calibrated it is.
 
-The calibration is a straight line on the log-odds scale, so contributions stay exact: each is multiplied by the slope.
+The calibration is linear on the log-odds scale, so contributions stay exact: each is multiplied by the slope.
 numpy only. Does not choose the people it is fitted on; `training` does.
 """
 
@@ -33,16 +33,16 @@ class Calibration:
         return self.intercept + self.slope * margin
 
     def then(self, later: Calibration) -> Calibration:
-        """This calibration followed by another of its log-odds, as one."""
+        """This calibration followed by another, as one."""
         return Calibration(intercept=later.intercept + later.slope * self.intercept, slope=later.slope * self.slope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How far a calibrated log-odds may be out in people the model never met: the variance of their own line.
+    """How far a calibrated log-odds may be off in a new population: the variance of calibration lines.
 
     At a calibrated log-odds x the standard error is sqrt(level + 2 both (x - centre) + tilt (x - centre)^2);
-    `times` of it, to both sides, hold NOMINAL_COVERAGE. All finite; level, tilt and times not negative.
+    `times` of it to either side hold NOMINAL_COVERAGE. All finite; level, tilt and times not negative.
     """
 
     centre: float
@@ -65,7 +65,7 @@ class Spread:
 
 
 NOMINAL_COVERAGE = 0.90
-"""What an interval is meant to hold; how much it held is measured (`validation`)."""
+"""The nominal coverage of an interval; the actual coverage is measured (`validation`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class LogisticLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityRow:
-    """One group of people ordered by estimate: how many, their mean estimate, and the share with the outcome."""
+    """One group of people of similar estimates: size, events, mean estimate, and observed share."""
 
     n: int
     events: int
@@ -91,7 +91,7 @@ class ReliabilityRow:
 
 
 def sigmoid(log_odds: float) -> float:
-    """Probability of a log-odds value; safe at both ends."""
+    """Probability of a log-odds value; numerically safe."""
     if log_odds >= 0:
         return 1.0 / (1.0 + math.exp(-log_odds))
     odds = math.exp(log_odds)
@@ -155,7 +155,7 @@ def fit_offset(log_odds: Floats, y: Floats, steps: int = 50) -> tuple[float, flo
 
 
 def fit_calibration(margins: Floats, y: Floats, weights: Floats | None = None) -> Calibration:
-    """The calibration that maximises the likelihood of y given margins of people the model had not seen.
+    """The maximum-likelihood calibration of y on margins of people the model had not seen.
 
     Raises ValueError when it cannot be fitted (one outcome class, constant margins, margins that point the wrong way).
     """

@@ -1,11 +1,11 @@
-"""Trained models from folders, verified before anything is scored with them.
+"""Trained models from folders, verified before use.
 
-An artifact folder, `<outcome>/<version>/`, holds `manifest.json`, which carries the SHA-256 of every other file in it:
+An artifact folder, `<outcome>/<version>/`, holds `manifest.json`, with the SHA-256 of every other file:
 one booster per tier, `model-<tier>.ubj.gz`, and per fold, `folds/<cycle>-<tier>.ubj.gz` (XGBoost's own format),
 `schema.json`, `calibration.json`, `baselines.json`, `reference.json`, `metrics.json`, `validation.json`.
 Loading fails with ArtifactError for a missing, surplus or altered file, an unknown outcome, two versions of one
-outcome, a schema that is not the one this code would build vectors for, or boosters whose contributions do not add up
-to their margins on this machine. Needs xgboost and numpy, nothing more. Does not train or score.
+outcome, a schema other than this code's, or boosters whose contributions do not add up to their margins on this
+machine. Needs only xgboost and numpy. Does not train or score.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from models.scoring.calibration import Calibration, Spread
 SHIPPED = Path(__file__).parents[1] / "artifacts"
 MANIFEST = "manifest.json"
 FINAL = "final"
-"""In calibration and baselines, the scorer that serves, beside the folds, which are named for their cycle."""
+"""The serving scorer in calibration and baselines, beside the folds, which are named for their cycle."""
 FORMAT = 2
 ADDITIVITY_TOLERANCE = 1e-5
-"""Largest difference allowed between a score and the sum of its parts, in log-odds."""
+"""Largest allowed difference between a score and the sum of its contributions, in log-odds."""
 
 _RETRAIN = "train again with `mhcds train`, or restore the folder from the release"
 
@@ -50,10 +50,10 @@ class MinimumData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an artifact says of itself.
+    """The manifest of an artifact.
 
-    operating_points: flag rate (as "0.05") -> probability threshold. input_ranges: input with a continuous value ->
-    least and greatest value trained on. recalibration: what a site's labels changed, or None.
+    operating_points: flag rate (as "0.05") -> probability threshold. input_ranges: continuous input -> least and
+    greatest value in training. recalibration: what a site's labels changed, or None.
     """
 
     outcome: str
@@ -72,7 +72,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A verified model, ready to score, by tier. Boosters run on one thread: on one row all of them are slower."""
+    """A verified model, ready to score, by tier. Boosters run on one thread: for a single row more are slower."""
 
     outcome: str
     version: str
@@ -111,7 +111,7 @@ def versions(folder: Path) -> list[Path]:
 
 
 def the_version(folder: Path) -> Path:
-    """The one artifact folder of an outcome's folder; an artifact folder is its own. Raises ArtifactError."""
+    """The only artifact folder of an outcome's folder; an artifact folder returns itself. Raises ArtifactError."""
     if (folder / MANIFEST).is_file():
         return folder
     candidates = versions(folder)
@@ -133,9 +133,9 @@ def load_model(folder: Path) -> Model:
     _verify_files(folder, manifest)
     schema = SCHEMAS[manifest.outcome]
     _verify_schema(folder, manifest, schema)
-    wanted = tiers(manifest.outcome)
-    calibrations, spreads = read_calibration(_final(folder), wanted)
-    boosters = {tier: load_booster(folder / f"model-{tier}.ubj.gz", schema) for tier in wanted}
+    names = tiers(manifest.outcome)
+    calibrations, spreads = read_calibration(_final(folder), names)
+    boosters = {tier: load_booster(folder / f"model-{tier}.ubj.gz", schema) for tier in names}
     for tier, booster in boosters.items():
         _verify_additivity(booster, tier, schema)
     return Model(
@@ -156,13 +156,13 @@ def _final(folder: Path) -> dict[str, Any]:
 
 
 def read_calibration(
-    content: Mapping[str, Any], wanted: tuple[str, ...]
+    content: Mapping[str, Any], names: tuple[str, ...]
 ) -> tuple[dict[str, Calibration], dict[str, Spread]]:
-    """Tier -> calibration and spread, from what calibration.json holds of one scorer. Raises ArtifactError."""
+    """Tier -> calibration and spread, from one scorer's content of calibration.json. Raises ArtifactError."""
     try:
         return (
-            {tier: Calibration(**content[tier]["line"]) for tier in wanted},
-            {tier: Spread(**content[tier]["spread"]) for tier in wanted},
+            {tier: Calibration(**content[tier]["line"]) for tier in names},
+            {tier: Spread(**content[tier]["spread"]) for tier in names},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
@@ -190,19 +190,19 @@ def load_booster(path: Path, schema: FeatureSchema) -> xgboost.Booster:
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file as the manifest writes it: lower-case hexadecimal."""
+    """Checksum of a file as in the manifest: lower-case hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def dump(path: Path, content: Mapping[str, Any]) -> None:
-    """Compact JSON with sorted keys; NaN is refused."""
+    """Writes compact JSON with sorted keys; raises ValueError for NaN."""
     path.write_text(
         json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8"
     )
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
-    """manifest.json, with the checksum of every other file that lies in the folder."""
+    """Writes manifest.json, with the checksum of every other file in the folder."""
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     manifest = {**content, "files": {name: sha256(folder / name) for name in files}}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -297,7 +297,7 @@ def _verify_schema(folder: Path, manifest: Manifest, schema: FeatureSchema) -> N
 
 
 def _verify_additivity(booster: xgboost.Booster, tier: str, schema: FeatureSchema) -> None:
-    """On rows that hold nothing, everything low, everything high, and a seeded mixture of them with gaps."""
+    """Checks rows that are empty, all low, all high, and a seeded mixture with gaps."""
     shown = np.isin(np.array(schema.names), np.array(tier_inputs(tier, schema)))
     high = np.array([spec.cap or 40.0 if spec.kind != "boolean" else 1.0 for spec in schema.features])
     mixed = np.random.default_rng(0).random((8, len(high)))

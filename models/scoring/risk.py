@@ -1,4 +1,4 @@
-"""What a model answers: a score with its parts, or the reason why there is none.
+"""The result of a model: a score with its contributions, or the reason why there is none.
 
 Values only. The numbers come from `scoring`; wording and order of reasons belong to `explanations`.
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class RiskBand(StrEnum):
-    """Where a probability stands against the threshold in force. Being below says nothing reassuring."""
+    """A probability against the threshold in force. Below it is no reassurance."""
 
     AT_OR_ABOVE_THRESHOLD = "at-or-above-threshold"
     BELOW_THRESHOLD = "below-threshold"
@@ -20,11 +20,10 @@ class RiskBand(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskScore:
-    """A calibrated estimate that the outcome is present now, and what made it up.
+    """A calibrated estimate that the outcome is present now, with its contributions.
 
-    probability: in [0, 1]; low and high: the interval around it that is meant to hold NOMINAL_COVERAGE of the right
-    calibrations of places that the model never met. log_odds: the probability's logit. base_log_odds: what the model
-    says before it knows anything of anyone.
+    probability: in [0, 1]; low and high: the interval around it meant to hold NOMINAL_COVERAGE of the true calibrations
+    of new populations. log_odds: the probability's logit. base_log_odds: the model's output without any input.
     contributions: calibrated log-odds, one per feature in schema order, missing inputs included;
     base_log_odds plus their sum equals log_odds within 1e-5. threshold: probability, in (0, 1).
     """
@@ -43,7 +42,7 @@ class RiskScore:
 
 
 class NotScoredReason(StrEnum):
-    """Why no score is given. The values are stable: audit rows and JSON hold them."""
+    """Why there is no score. The values are stable: they appear in audit rows and JSON."""
 
     DECEASED = "deceased"
     AGE_UNKNOWN = "age-unknown"
@@ -54,23 +53,23 @@ class NotScoredReason(StrEnum):
     DATA_UNKNOWN = "data-unknown"  # needed parts of the chart could not be read
     DATA_UNREADABLE = "data-unreadable"  # entries that may hold an answer
     DATA_ANOMALY = "data-anomaly"
-    ANSWERED = "answered"  # a documented answer speaks in place of the model (R12)
-    UNREADABLE = "unreadable"  # such an answer is there and cannot be read
+    ANSWERED = "answered"  # a documented answer replaces the model (R12)
+    UNREADABLE = "unreadable"  # such an answer exists but cannot be read
     TOO_LITTLE_DATA = "too-little-data"
     OUTSIDE_TRAINING_RANGE = "outside-training-range"
     OUT_OF_TIME = "out-of-time"
     MODEL_UNAVAILABLE = "model-unavailable"
     MODEL_FAILED = "model-failed"
     NOT_EXPLAINED = "not-explained"  # contributions that do not add up to the score
-    DISCHARGE = "discharge"  # no model is asked there
+    DISCHARGE = "discharge"  # no model runs at discharge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotScored:
-    """Why no score is given. Absence of a score is an answer, not a zero.
+    """Why there is no score. Absence of a score is a result, not a zero.
 
-    missing: names of the features that would help. outside: names of the features whose values lie outside the range
-    trained on. known, needed: how many inputs beyond the required ones there are, and should be, where that is why.
+    missing: names of the features that would help. outside: names of the features with values outside the training
+    range. known, needed: the number of inputs beyond the required ones, actual and minimal, where that is the reason.
     """
 
     outcome: str
@@ -90,7 +89,7 @@ class _Thresholded(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandThresholds:
-    """Site thresholds as probabilities in (0, 1), by outcome; where there is none, that of the model stands.
+    """Site thresholds as probabilities in (0, 1), by outcome; the default is the model's.
 
     Raises ValueError for a threshold outside (0, 1).
     """

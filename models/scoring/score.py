@@ -1,9 +1,8 @@
 """A feature vector in, a calibrated score with exact contributions out, or the reason why not.
 
-The only place where None becomes NaN. What the patient has answered decides which booster speaks. Contributions are
-XGBoost's exact tree SHAP values on the log-odds scale, multiplied by the calibration's slope; they are checked to add
-up to the score. Pure: the same vector, the same score. Does not read records, word reasons, or decide whether a card
-is shown.
+The only place where None becomes NaN. What the patient has answered selects the booster. Contributions are XGBoost's
+exact tree SHAP values on the log-odds scale, multiplied by the calibration's slope, and checked to add up to the score.
+Pure. Does not read records, word reasons, or decide whether a card is shown.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from models.scoring.risk import NotScored, NotScoredReason, RiskScore, band
 def score(model: Model, vector: FeatureVector, threshold: float | None = None) -> RiskScore | NotScored:
     """The model's estimate for one person, banded by `threshold` (probability; default: the manifest's).
 
-    NotScored for an unknown age, one below the manifest's, less than its minimum data, or a value outside its ranges.
+    NotScored for an unknown age, an age or data below the manifest's minimum, or a value outside its ranges.
     Raises SchemaMismatch when the vector was built for another schema.
     """
     if vector.schema_id != model.schema.id or len(vector.values) != len(model.schema.features):
