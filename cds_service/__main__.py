@@ -1,4 +1,4 @@
-"""The command `mhcds`. Its commands import what they need when they run, so `serve` never loads what `train` needs."""
+"""The command `mhcds`. Subcommands import lazily, so `serve` never loads what `train` needs."""
 
 from __future__ import annotations
 

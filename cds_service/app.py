@@ -40,12 +40,12 @@ def create_app(
     new_id: Callable[[], str] = random_id,
     opted_out: Callable[[str, str], bool] = never_opted_out,
 ) -> Flask:
-    """The app. Loads the models unless given an engine; a store named in the settings must be ready."""
+    """The app. Loads the models unless an engine is passed; a configured store must be ready."""
     live = config if isinstance(config, LiveConfig) else LiveConfig(config or default_config())
     first = live()
     store, key = _opened(first)
     app = Flask("cds_service", static_folder=None)
-    app.url_map.merge_slashes = False  # else `//` is answered with a redirect to wherever the Host header says
+    app.url_map.merge_slashes = False  # else `//` redirects to wherever the Host header says
     runtime = Runtime(
         config=live,
         problem=lambda: live.problem,
@@ -77,7 +77,7 @@ def create_app(
 
 
 def _https_from_now_on(answer: Response) -> Response:
-    """Tells browsers to keep to https where the service itself ends TLS; elsewhere the proxy does."""
+    """Sets HSTS if the service itself terminates TLS; otherwise the proxy does."""
     answer.headers["Strict-Transport-Security"] = "max-age=31536000"
     return answer
 
@@ -98,7 +98,7 @@ def _key(config: ServiceConfig) -> DataKey:
 
 
 def _opened(config: ServiceConfig) -> tuple[Store, DataKey]:
-    """The configured store and key; without a store, a temporary one that goes with the process."""
+    """The configured store and key; without a store, a temporary one for the life of the process."""
     if config.store is not None:
         return open_store(config.store), _key(config)
     folder = tempfile.mkdtemp(prefix="mhcds-")

@@ -1,8 +1,8 @@
-"""Errors to HTTP answers, in one place: a FHIR OperationOutcome that names the field and holds no patient data.
+"""Errors to HTTP responses, in one place: a FHIR OperationOutcome that names the field and holds no patient data.
 
 ServiceError
-├── BadRequest (400)            malformed, wrong types, missing or contradicting members
-├── Unauthenticated (401)       who calls could not be verified; the same answer whatever the fault
+├── BadRequest (400)            malformed, wrong types, missing or contradictory members
+├── Unauthenticated (401)       the client could not be verified; the same response whatever the fault
 ├── InsecureTransport (403)     plain http where https is required
 ├── UnknownService (404)
 ├── DataUnavailable (412)       needed data was neither sent nor obtainable
@@ -10,8 +10,8 @@ ServiceError
 ├── UnsupportedMedia (415)
 ├── TooManyCalls (429)          a client's limit for this minute
 ├── Overloaded (503)            too many calls at once
-├── StoreUnavailable (503)      the database failed; a hook call goes on without it
-└── ConfigError                 settings that cannot be used; stops the start, never seen over HTTP
+├── StoreUnavailable (503)      the database failed; a hook call continues without it
+└── ConfigError                 invalid settings; prevents start-up, never seen over HTTP
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class ServiceError(Exception):
 
 
 class BadRequest(ServiceError):
-    """The request cannot be used as it is."""
+    """The request is malformed or contradictory."""
 
     status = 400
     code = "invalid"
 
 
 class UnknownService(ServiceError):
-    """There is no service of that id."""
+    """There is no service with that id."""
 
     status = 404
     code = "not-found"
@@ -60,7 +60,7 @@ class DataUnavailable(ServiceError):
 
 
 class TooLarge(ServiceError):
-    """The body is larger than what is read."""
+    """The body exceeds the size limit."""
 
     status = 413
     code = "too-long"
@@ -74,7 +74,7 @@ class UnsupportedMedia(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """Who calls could not be verified. `why` is for the log; the client is never told which check failed."""
+    """The client could not be verified. `why` is for the log; the response never says which check failed."""
 
     status = 401
     code = "login"
@@ -101,7 +101,7 @@ class TooManyCalls(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """More calls at once than the service takes."""
+    """Too many concurrent calls."""
 
     status = 503
     code = "throttled"
@@ -117,11 +117,11 @@ class StoreUnavailable(ServiceError):
 
 
 class ConfigError(ServiceError):
-    """Settings that cannot be used: file, key and remedy."""
+    """Invalid settings: file, key and remedy."""
 
 
 def json_response(content: object, status: int = 200) -> Response:
-    """`content` as an application/json answer that no cache keeps."""
+    """`content` as an application/json response that is never cached."""
     answer = Response(msgspec.json.encode(content), status=status, content_type="application/json")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -135,7 +135,7 @@ def outcome(status: int, code: str, text: str) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Registers the translation of every error."""
+    """Registers the handlers of all errors."""
 
     @app.errorhandler(ServiceError)
     def _ours(error: ServiceError) -> Response:
@@ -158,7 +158,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _unforeseen(error: Exception) -> Response:
-        # The type and place only: the message of an unforeseen error may quote patient data.
+        # Type and location only: the message of an unexpected error may quote patient data.
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}:{last.lineno}"
         log.error(json.dumps({"event": "unforeseen-error", "type": type(error).__name__, "place": place}))

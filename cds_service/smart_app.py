@@ -37,7 +37,7 @@ WAITING = ("smart", "smart_app", "smart_forms")
 
 
 def register(app: Flask, runtime: Runtime) -> None:
-    """Puts the app's routes on the service."""
+    """Registers the app's routes with the service."""
 
     def local() -> bool:
         return runtime.config().mode != "production"
@@ -70,7 +70,7 @@ def register(app: Flask, runtime: Runtime) -> None:
 
 
 def _below(app: Flask, path: Callable[[], str]) -> None:
-    """Prefixes links and redirects with the path of public_url, which a proxy strips."""
+    """Prefixes links and redirects with the path of public_url, which the proxy strips."""
     inner = app.wsgi_app
 
     def outer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -80,7 +80,7 @@ def _below(app: Flask, path: Callable[[], str]) -> None:
 
 
 def _limit(app: Flask) -> None:
-    """Limits the app's requests at once; one too many gets its page "unavailable"."""
+    """Limits the app's concurrent requests; further ones get the page "unavailable"."""
     pages, launches = CallSlots(), CallSlots()
 
     def enter() -> None:
@@ -105,7 +105,7 @@ def make_ready(config: ServiceConfig) -> None:
 
 
 def app_settings(config: ServiceConfig) -> AppSettings:
-    """What the app needs of the settings."""
+    """The app's part of the settings."""
     sites = tuple(
         AppSite(
             id=site.id,
@@ -120,7 +120,7 @@ def app_settings(config: ServiceConfig) -> AppSettings:
 
 
 def _keys(config: Callable[[], ServiceConfig]) -> Callable[[], OwnKeys]:
-    """Our keys: configured ones, which may change, or those beside a SQLite file; none without registrations."""
+    """Our keys: those configured, which may change, or those beside a SQLite file; none without registrations."""
 
     def keys() -> OwnKeys:
         current = config()

@@ -1,1 +1,1 @@
-"""Assessments as CDS Hooks cards, in the form that a kind of client can show. Pure; no route and no store."""
+"""Assessments as CDS Hooks cards, adapted to the kind of client. Pure; no route and no store."""

@@ -1,6 +1,6 @@
-"""One generic card, in the form that a kind of CDS client can show.
+"""Adapts a generic card to the kind of CDS client.
 
-generic        the card as CDS Hooks 2.0 has it
+generic        the card as CDS Hooks 2.0 defines it
 sandbox        the same; the public sandbox renders HTML in details, and ours holds none
 epic           topic codes of letters and digits only; suggestions with one action each
 oracle-health  the same card; links are those that the site registered (`allowed_links`)
@@ -29,13 +29,13 @@ class Dialect(StrEnum):
 
 
 def in_dialect(cards: Iterable[Card], dialect: Dialect, allowed_links: tuple[str, ...] | None) -> list[Card]:
-    """The cards as this client takes them."""
+    """The cards in this client's dialect."""
     return [_card(card, dialect, allowed_links) for card in cards]
 
 
 def _card(card: Card, dialect: Dialect, allowed_links: tuple[str, ...] | None) -> Card:
     if allowed_links is not None and card.links is not UNSET:
-        # A SMART link is no address to open: the client looks it up among the apps that it has registered.
+        # A SMART link is not opened directly: the client looks it up among its registered apps.
         links = [k for k in card.links if k.type == "smart" or any(_below(k.url, allowed) for allowed in allowed_links)]
         card = msgspec.structs.replace(card, links=links or UNSET)
     if dialect is not Dialect.EPIC:
@@ -49,5 +49,5 @@ def _card(card: Card, dialect: Dialect, allowed_links: tuple[str, ...] | None) -
 
 
 def _below(url: str, allowed: str) -> bool:
-    """Whether an address is the allowed one or stands below it."""
+    """Whether an address is the allowed one or below it."""
     return url == allowed or url.startswith(allowed.rstrip("/") + "/")

@@ -1,7 +1,7 @@
-"""What a card offers to do and how it can be answered: drafts as suggestions, and override reasons, per topic.
+"""Suggestions (drafts) and override reasons of a card, per topic.
 
 Every suggestion creates a resource with `status: draft` (`explanations.judgement.proposals`), which a person must
-accept and sign; nothing starts and nobody is called. Override reasons record; they never lower a safety card.
+accept and sign; nothing starts and nobody is called. Override reasons are recorded; they never lower a safety card.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def override_reasons(topic: Topic, say: Language) -> list[Coding]:
 
 
 def hl7_reason(code: str) -> str | None:
-    """The HL7 non-adherence reason that one of our override reasons stands for; None for other codes."""
+    """The HL7 non-adherence reason that one of our override reasons maps to; None for other codes."""
     return HL7_REASONS.get(code)
 
 
@@ -42,7 +42,7 @@ def topic_coding(topic: Topic, say: Language) -> Coding:
 def step_offers(
     due: Iterable[StepKind], context: DraftContext, new_id: Callable[[], str], say: Language
 ) -> list[Suggestion]:
-    """The drafts of the steps that are due at discharge."""
+    """The drafts of the steps due at discharge."""
     return [_suggestion(proposal, new_id, say) for proposal in step_proposals(due, context)]
 
 
@@ -60,14 +60,14 @@ def _suggestion(proposal: Proposal, new_id: Callable[[], str], say: Language) ->
 
 
 def once_over_all(cards: Iterable[list[Suggestion]]) -> list[list[Suggestion]]:
-    """The suggestions of the cards of one answer, without the second of a purpose: one screening, one follow-up."""
+    """The suggestions of all cards in a response, only the first for each purpose (one screening, one follow-up)."""
     seen: set[str] = set()
-    kept: list[list[Suggestion]] = []
+    offered: list[list[Suggestion]] = []
     for suggestions in cards:
-        kept.append([])
+        offered.append([])
         for suggestion in suggestions:
             what_for = purpose(suggestion.actions[0].resource)
             if what_for not in seen:
-                kept[-1].append(suggestion)
+                offered[-1].append(suggestion)
             seen.add(what_for)
-    return kept
+    return offered

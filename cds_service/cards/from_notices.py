@@ -1,7 +1,7 @@
 """Notices as cards: at most three and every safety card, with drafts, override reasons and links (rule R14).
 
-Each card reads in the same order: summary, what is in the chart, what to consider, crisis line on safety
-topics, one italic line that says whether a rule or a model speaks. Pure: ids come from the caller.
+Every card has the same order: summary, what is in the chart, what to consider, crisis line on safety topics, one
+italic line that says whether it comes from a rule or a model. Pure: ids come from the caller.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ def cards_for(
     user: str | None = None,
     notices: Callable[[Assessment, NoticeSettings], tuple[Notice, ...]] = notices,
 ) -> list[Card]:
-    """The cards of an assessment, most urgent first; empty when there is nothing to say. `notices`: what is said."""
+    """The cards of an assessment, most urgent first; empty when there is nothing to say."""
     context = DraftContext(
         patient_id=assessment.chart.patient_id,
         today=assessment.chart.today,
         encounter=assessment.chart.encounter,
         user=user,
     )
-    kept = merged(notices(assessment, settings), MOST_CARDS, settings.say)
+    shown = merged(notices(assessment, settings), MOST_CARDS, settings.say)
     offered = once_over_all(
-        _offers(notice, context, assessment.chart.age_years, new_id, settings.say) for notice in kept
+        _offers(notice, context, assessment.chart.age_years, new_id, settings.say) for notice in shown
     )
     return [
         _card(assessment, notice, settings, suggestions, new_id)
-        for notice, suggestions in zip(kept, offered, strict=True)
+        for notice, suggestions in zip(shown, offered, strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
-"""CDS Hooks JSON as types: the request that comes in and the cards that go out.
+"""CDS Hooks JSON as types: requests and cards.
 
-Members that we do not know are ignored at every level; optional members without a value are left out
-of the answer (CDS Hooks 2.0, "Use of JSON"). The prefetch stays raw text until `gather` reads it.
+Unknown members are ignored at every level; optional members without a value are left out of the response (CDS Hooks
+2.0, "Use of JSON"). The prefetch stays raw text until `gather` reads it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class FhirAuthorization(Struct):
     """The access token that came with the call (snake_case on the wire). Never logged, stored or shown."""
 
     access_token: str
-    token_type: str | None = "Bearer"  # noqa: S105  # the scheme, no secret
+    token_type: str | None = "Bearer"  # noqa: S105  # the scheme, not a secret
     expires_in: float | str | None = None
     scope: str | None = None
     subject: str | None = None
@@ -37,7 +37,7 @@ class Context(Wire):
 
     @property
     def user_kind(self) -> str:
-        """The resource type of the user's reference, in small letters."""
+        """The resource type of the user's reference, in lower case."""
         return (self.user_id or "").partition("/")[0].casefold()
 
     @property

@@ -41,7 +41,7 @@ def assess(  # one argument an option
     moment = moment_option(as_of)
     engine = load_engine(config.models)
     failed = False
-    # A bar would run into the output where both go to the terminal.
+    # If both go to the terminal, a bar would run into the output.
     bar = sys.stderr.isatty() and not sys.stdout.isatty()
     for name in with_progress("Assessing", files) if bar else files:
         result = assess_file(name, as_of=moment, site=chosen, engine=engine, strict=strict)

@@ -81,7 +81,7 @@ MOST_BYTES = 200_000_000
 def content(name: str) -> bytes:
     """The bytes of a file, or of standard input for `-`; gzip is unpacked, a byte-order mark dropped.
 
-    Raises OSError, or NotFhir for what is empty, too large, damaged or not UTF-8.
+    Raises OSError, or NotFhir if empty, too large, damaged or not UTF-8.
     """
     raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     if raw.startswith(GZIP):
@@ -105,8 +105,8 @@ def content(name: str) -> bytes:
 def assess_file(
     path: str, *, as_of: datetime, site: SiteConfig, engine: Engine, strict: bool = False
 ) -> Assessed | Failed:
-    """One input assessed, or why not. `strict`: what is not valid R4 is refused, with every deviation."""
-    name = path.encode(errors="replace").decode()  # bytes of a path that are no UTF-8 cannot be printed
+    """One input assessed, or why not. `strict`: refuse invalid R4, listing every deviation."""
+    name = path.encode(errors="replace").decode()  # path bytes that are not UTF-8 cannot be printed
     try:
         raw = content(path)
         invalid = deviations(raw) if strict else []
@@ -133,7 +133,7 @@ Asked = tuple[Service, ChartRequest, ChartSource]
 
 
 def _whole_chart(raw: bytes, as_of: datetime) -> Asked:
-    """A chart by itself is judged as if it were opened; its Bundle names the patient."""
+    """A chart alone is judged as if it were opened; its Bundle names the patient."""
     chart_request = ChartRequest(patient_id="", as_of=as_of, left_out=True)
     return SERVICES[0], chart_request, lambda _, settings: chart_bundle(raw, settings=settings, as_of=as_of)
 

@@ -1,7 +1,7 @@
 """An assessment as JSON, as `mhcds assess --format json` prints it (docs/operations.md).
 
-One object: facts by feature name, findings, scores, reasons, missing inputs, anomalies. Dates are as
-recorded; nothing here is worded for a clinician.
+One object: facts by feature name, findings, scores, reasons, missing inputs, anomalies. Dates are as recorded; no text
+is meant for clinicians.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _score(score: RiskScore | NotScored) -> dict[str, Any]:
 
 
 def _reasons(assessment: Assessment) -> list[dict[str, Any]]:
-    """Per outcome, every reason; with the score's base_log_odds they sum to its log_odds within 1e-5."""
+    """Every reason per outcome; with the score's base_log_odds they sum to its log_odds within 1e-5."""
     return [
         {
             "outcome": explanation.outcome,

@@ -1,4 +1,4 @@
-"""Options and end-of-program errors that several commands share."""
+"""Options and exit errors shared by several commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODELS = click.option(
 
 
 def configured(folder: Path | None) -> ServiceConfig:
-    """The settings, or a clear end of the program."""
+    """The settings; exits with a clear message if they are invalid."""
     from cds_service.errors import ConfigError
     from cds_service.settings.config import default_config, load_config
 
@@ -33,7 +33,7 @@ def configured(folder: Path | None) -> ServiceConfig:
 
 
 def moment_option(text: str | None) -> datetime:
-    """The moment that --as-of names, or a clear end of the program."""
+    """The moment of --as-of; exits with a clear message if it is invalid."""
     from cds_service.commands.assess_files import moment
 
     try:

@@ -89,7 +89,7 @@ def smart_new_key(algorithm: str) -> None:
 
 @contextmanager
 def _store(folder: Path) -> Iterator[Store]:
-    """The store of a folder's settings; what goes wrong is a clear end of the program."""
+    """The store of a folder's settings; errors exit with a clear message."""
     from cds_service.errors import ConfigError, StoreUnavailable
     from cds_service.storage.opening import create_folder, open_store
 

@@ -1,7 +1,7 @@
-"""Things printed for people: cards, one assessment as readable text, and the progress of long work.
+"""Terminal output for people: cards, an assessment as text, and progress.
 
-Cards are panels that say their indicator by word; colour only repeats the word: red for critical, amber for
-warning, blue for info. Where the output is no terminal there are no control codes.
+Cards are panels that name their indicator; colour only repeats it: red for critical, amber for warning, blue for info.
+Control codes are used on terminals only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Report = Callable[[str, int, int], None]
 
 
 WIDEST = 100
-"""Columns beyond which lines of a card no longer read well."""
+"""Columns beyond which a card's lines are hard to read."""
 
 BAND_WORDS = {
     RiskBand.AT_OR_ABOVE_THRESHOLD: "scored, at or above threshold",
@@ -74,7 +74,7 @@ def console() -> Console:
 
 
 def print_card(out: Console, card: Mapping[str, Any]) -> None:
-    """One card as a CDS client gets it. Links stand outside the panel, so that an address can be copied whole."""
+    """One card as a CDS client gets it. Links are outside the panel, so that a whole URL can be copied."""
     out.print(_panel(card))
     for link in card.get("links", ()):
         out.print(Text(f"  {link['label']}:"))
@@ -88,7 +88,7 @@ def _panel(card: Mapping[str, Any]) -> Panel:
     title.append(f" · {card['source']['topic']['code']!s}", style="none")
     parts: list[RenderableType] = [Text(str(card.get("summary", "")), style="bold")]
     if detail := str(card.get("detail") or "").strip():
-        # A list or table at the start brings its own blank line.
+        # A leading list or table has its own blank line.
         parts += [] if detail.startswith(("- ", "|")) else [Text()]
         parts.append(Markdown(detail, hyperlinks=False))
     if suggestions := [Text(f"[ {suggestion['label']} ]") for suggestion in card.get("suggestions", ())]:
@@ -100,7 +100,7 @@ def _panel(card: Mapping[str, Any]) -> Panel:
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A bar on standard error; elsewhere than on a terminal, one line a step. Yields (what, done, total) -> None."""
+    """A bar on standard error, or one line per step if not a terminal. Yields (what, done, total) -> None."""
     if not sys.stderr.isatty():
         printed: set[str] = set()
 
@@ -148,7 +148,7 @@ def print_assessed(result: Assessed) -> None:
 
 
 def drift_table(title: str, shifts: Sequence[InputShift]) -> RenderableType:
-    """Inputs whose mix is unlike training, or one line that says that none is."""
+    """The inputs whose mix differs from training, or one line that says there are none."""
     unlike = [shift for shift in shifts if shift.unlike]
     if not unlike:
         return Text(f"{title}: no input is unlike the mix trained on. That says nothing about how right estimates are.")

@@ -62,7 +62,7 @@ def evaluate(nhanes: Path, root: Path | None, target: Path | None, page: Path | 
 
 
 def _evaluated(nhanes: Path, root: Path | None, page: Path | None) -> dict[str, Any]:
-    """Metrics of the models below root; with a folder for the page, that is written as well."""
+    """Metrics of the models below root; also writes the page if it has a folder."""
     from models.errors import ModelError
 
     try:

@@ -1,4 +1,4 @@
-"""The demo clinic's settings: one site with the clinic's own forms, and where everything is in one run."""
+"""The demo clinic's settings: one site with the clinic's own forms, and the addresses of one run."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Addresses:
 
     @property
     def launch_url(self) -> str:
-        """What the EHR opens to start the SMART app."""
+        """The launch URL of the SMART app."""
         return f"{self.service}/smart/launch"
 
     @property
     def redirect_uri(self) -> str:
-        """Where the EHR sends the browser back to."""
+        """The redirect URI of the SMART app."""
         return f"{self.service}/smart/callback"
 
     @property
     def keys_url(self) -> str:
-        """Where the EHR finds the service's public keys."""
+        """The URL of the service's public keys."""
         return f"{self.service}/smart/jwks.json"
 
 

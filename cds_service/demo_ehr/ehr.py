@@ -1,4 +1,4 @@
-"""Puts the demo EHR together: charts, FHIR API, authorization server and page, as one Flask app."""
+"""Assembles the demo EHR: charts, FHIR API, authorization server and page, as one Flask app."""
 
 from __future__ import annotations
 

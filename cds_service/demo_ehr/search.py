@@ -78,24 +78,24 @@ class SearchError(ValueError):
 
 def search(resources: Iterable[Json], resource_type: str, parameters: Iterable[tuple[str, str]]) -> list[Json]:
     """The resources of a type that meet every parameter, in chart order. Raises SearchError for an unreadable date."""
-    found = [resource for resource in resources if resource["resourceType"] == resource_type]
+    matching = [resource for resource in resources if resource["resourceType"] == resource_type]
     for name, value in parameters:
-        found = [resource for resource in found if meets(resource, name, value)]
+        matching = [resource for resource in matching if meets(resource, name, value)]
     for name, value in parameters:
         if name == "_sort" and value.removeprefix("-") in ELEMENTS[resource_type]:
             element = ELEMENTS[resource_type][value.removeprefix("-")]
-            found.sort(key=lambda resource: _date_text(resource.get(element)) or "", reverse=value.startswith("-"))
-    return found
+            matching.sort(key=lambda resource: _date_text(resource.get(element)) or "", reverse=value.startswith("-"))
+    return matching
 
 
 def bundle(matches: Sequence[Json], base: str, resource_type: str, parameters: Sequence[tuple[str, str]]) -> Json:
     """One page of a searchset, with a `next` link where there is more. `base` is the FHIR base URL."""
     size = min(_whole(parameters, "_count", PAGE_SIZE), PAGE_SIZE)
     offset = _whole(parameters, "_offset", 0)
-    kept = [(name, value) for name, value in parameters if name != "_offset"]
+    others = [(name, value) for name, value in parameters if name != "_offset"]
     links = [{"relation": "self", "url": _url(base, resource_type, parameters)}]
     if size and offset + size < len(matches):
-        following = [*kept, ("_offset", str(offset + size))]
+        following = [*others, ("_offset", str(offset + size))]
         links.append({"relation": "next", "url": _url(base, resource_type, following)})
     page: Json = {"resourceType": "Bundle", "type": "searchset", "total": len(matches), "link": links}
     entries = [
@@ -204,12 +204,12 @@ def interval(text: str) -> Interval:
 
 
 def _whole(parameters: Iterable[tuple[str, str]], name: str, default: int) -> int:
-    given = next((value for key, value in parameters if key == name), None)
-    if given is None:
+    text = next((value for key, value in parameters if key == name), None)
+    if text is None:
         return default
-    if not given.isascii() or not given.isdigit() or len(given) > 9:
-        raise SearchError(f"expected a whole number of zero or more for {name}; found {given[:40]!r}")
-    return int(given)
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise SearchError(f"expected a whole number of zero or more for {name}; found {text[:40]!r}")
+    return int(text)
 
 
 def _url(base: str, resource_type: str, parameters: Sequence[tuple[str, str]]) -> str:

@@ -1,1 +1,1 @@
-"""Open documents about the service: discovery, what it reads and why, its OpenAPI, its model cards. No patient data."""
+"""Public documents about the service: discovery, data needs, OpenAPI, model cards. No patient data."""

@@ -1,8 +1,8 @@
-"""What the service asks a chart for, and why: for a security office to read, and for machines.
+"""What the service reads from a chart and why, for security offices and machines.
 
 One need per prefetch key: resource, queries, elements read, codes, look-back, purpose, and what happens without it.
-Queries, elements, codes and inputs come from the catalogue, the types and the schema; only the sentences are
-written here. Served as an extension of the discovery document; docs/generated/data-needs.md is this text (make golden).
+Queries, elements, codes and inputs come from the catalogue, the types and the schema; only the sentences are written
+here. Served as an extension of the discovery document, and as docs/generated/data-needs.md (make golden).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EXTENSION = "org.mental-health-cds.data-needs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """A code that is asked for. `verified` is yes, partial or no: whether its meaning was seen at its source."""
+    """A requested code. `verified` is yes, partial or no: whether its meaning was checked at its source."""
 
     system: str
     code: str
@@ -39,9 +39,9 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataNeed:
-    """One prefetch key. `own_queries` are what the service asks when the key was not sent, the first that works.
+    """One prefetch key. `own_queries`: tried in order by the service when the key was not sent.
 
-    services: the ids that ask for it. needed: without it, and with nothing else to say, a call is answered 412.
+    services: ids of those that use it. needed: without it, and with nothing else to say, a call is answered 412.
     """
 
     key: str
@@ -60,7 +60,7 @@ class DataNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Words:
-    """What cannot be generated about a key."""
+    """The parts of a need that cannot be generated."""
 
     purpose: str
     look_back: str
@@ -136,7 +136,7 @@ WORDS: dict[str, _Words] = {
         without="The card says that appointments could not be read, and comes.",
     ),
 }  # fmt: skip
-# Elements that only show another FHIR version, and one that `mhcds assess` alone has a use for.
+# Elements that only reveal another FHIR version, and one that only `mhcds assess` uses.
 NOT_READ = {name for names in r4.FOREIGN.values() for name in names} | {"marital_status"}
 
 
@@ -164,7 +164,7 @@ def _need(template: Template) -> DataNeed:
 
 
 def _elements(kind: str) -> list[str]:
-    """The elements of a resource type that are read, as FHIR names them; values of every type as value[x]."""
+    """The elements of a resource type that are read, by FHIR name; values of any type as value[x]."""
     fields = msgspec.structs.fields(r4.TYPES[kind])
     names = [f.encode_name for f in fields if f.name not in NOT_READ]
     plain = ["value[x]" if name.startswith("value") else name for name in names]
@@ -172,7 +172,7 @@ def _elements(kind: str) -> list[str]:
 
 
 def _codes(template: Template) -> Iterable[Code]:
-    """The codes in a template's query, with what our lists say of them."""
+    """The codes in a template's query, with their entries in our lists."""
     listed = {
         (row.get("system", "http://loinc.org"), row["code"]): row
         for name in ("measurements", "conditions", "instruments")
@@ -186,7 +186,7 @@ def _codes(template: Template) -> Iterable[Code]:
         yield Code(system=system, code=code, display=display, verified=row.get("verified", "yes"))
 
 
-# Codes that stand in no list of displays.
+# Codes without an entry in the lists of displays.
 DISPLAYS = {
     "225337009": "Suicide risk assessment", "72166-2": "Tobacco smoking status", "67875-5": "Employment status", "61577-3": "Self-rated health",
     "11287-0": "Alcoholic drinks per drinking day", "93832-4": "Sleep duration", "65968-0": "Sleep duration", "88122-7": "Hunger Vital Sign, question 1",
@@ -238,7 +238,7 @@ def as_markdown() -> str:
 
 
 def _who(need: DataNeed) -> str:
-    """Which services ask for a key."""
+    """The services that use a key."""
     return "all" if len(need.services) == len(SERVICES) else ", ".join(f"`{service}`" for service in need.services)
 
 
@@ -263,6 +263,6 @@ def _section(need: DataNeed) -> str:
 
 
 def _after(query: str) -> str:
-    """What follows the list of codes in a query."""
+    """The part of a query after its list of codes."""
     rest = query.partition("code=")[2].partition("&")[2]
     return f" and `&{rest}`" if rest else ""

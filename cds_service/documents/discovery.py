@@ -1,4 +1,4 @@
-"""GET /cds-services: what is on offer. Static, open, without patient data; asks no FHIR server."""
+"""GET /cds-services: the services offered. Static, public, without patient data; no FHIR request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cds_service.serving.cacheable import cacheable
 
 
 def document(services: Iterable[Service] = SERVICES) -> bytes:
-    """The discovery document; its list is present even when empty."""
+    """The discovery document; the list is present even if empty."""
     return msgspec.json.encode({"services": [_entry(s) for s in services], "extension": {EXTENSION: as_json()}})
 
 

@@ -1,7 +1,7 @@
-"""GET /model-card and /model-card.json: what each deployed model is, how well it does, and for whom not.
+"""GET /model-card and /model-card.json: what each deployed model is, how well it performs, and its limits.
 
-Open and without patient data. Made from the artifacts at the first request; a site's own sections come from
-model-card.toml. A model that could not be loaded is named as such.
+Public, without patient data. Made from the artifacts at the first request; a site's own sections come from
+model-card.toml. Models that could not be loaded are listed as such.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""GET /openapi.json: what this service answers at which address, as an OpenAPI 3.1 description.
+"""GET /openapi.json: the OpenAPI 3.1 description of this service.
 
-Static, open, without patient data. Services, wire types and statuses come from where they are defined; the rest is
-written out. A test holds it to be complete and compares it with real answers.
+Static, public, without patient data. Services, wire types and statuses come from their definitions; the rest is written
+out. A test checks that it is complete and compares it with real responses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cds_service.serving.cacheable import cacheable
 from fhir_adapters.writing.questionnaires import FORMS
 
 JSON = "application/json"
-# Why an address answers so, by status. A body is always an OperationOutcome.
+# The reason for each error status. The body is always an OperationOutcome.
 REFUSALS = {
     400: "A malformed or contradicting member, which the diagnostics name; no UTF-8; a Host header that is no host.",
     401: "No token of a registered CDS client for this address; the same answer whatever the fault.",
@@ -61,7 +61,7 @@ PAGES = (
     ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
     ("/smart/app/{launch}/close", "post", "appClose", "Ends the session"),
 )
-# What the addresses of a launch take, beside what they pass over.
+# The parameters of launch addresses; others are ignored.
 ASKED = {
     "/smart/launch": {
         "iss": "The FHIR base of an EHR that is registered here; with launch.",
@@ -233,7 +233,7 @@ def _paths() -> Schema:
 
 
 def _pages(path: str) -> Schema:
-    """The operations of a page's address. Errors are pages too, except those that no route handled."""
+    """The operations of a page. Errors are pages too, unless no route handled the request."""
     page = {kind: {"schema": {"type": "string"}} for kind in (HTML, *((STYLE,) if path.endswith(".css") else ()))}
     either = page | _json("OperationOutcome")
     answers = {status: _answer(words, either) for status, words in PAGE_STATUSES.items()}

@@ -1,7 +1,7 @@
-"""The schemas and examples of `/openapi.json`: wire types as msgspec describes them, narrowed to what we take and send.
+"""The schemas and examples of `/openapi.json`: msgspec schemas of the wire types, narrowed to what we accept and send.
 
-What clients send is described as it is accepted, what we send as it is emitted. Rules that a schema cannot say (ids
-that must agree, one member that another requires) are in the descriptions. Examples are made up.
+Rules that a schema cannot express (ids that must agree, a member that requires another) are in the descriptions.
+Examples are made up.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from models.inputs.outcomes import OUTCOMES as MODELLED
 from models.rules.findings import Topic
 
 HOME = "#/components/schemas/"
-# Letters beyond ASCII are taken as well in ids and codes.
+# Non-ASCII letters are also accepted in ids and codes.
 PRINTABLE = "^[ -~]*$"
-# Printable, less the characters that could lead an address elsewhere.
+# Printable, except characters that could change the target of a URL.
 BARE = r"[A-Za-z0-9._~:+=@$!*,;^{|}-]{1,256}"
 TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 MOMENT = f"^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]{TIME}:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-]{TIME})$"
@@ -52,7 +52,7 @@ NOT_DOTS: Schema = {"not": {"enum": [".", ".."]}}
 
 
 def text(words: str, **more: object) -> Schema:
-    """A string that must be there and say something."""
+    """A required, non-empty string."""
     return {"type": "string", "minLength": 1, "description": words, **more}
 
 
@@ -74,7 +74,7 @@ def ref(name: str) -> Schema:
     return {"$ref": HOME + name}
 
 
-# More is required than the type says: its members have defaults so that what is missing can be named.
+# More is required than in the type, whose members have defaults so that missing ones can be named.
 CONTEXT: Schema = {
     "userId": text(
         "For example Practitioner/123.",

@@ -1,1 +1,1 @@
-"""The services that we offer, and the path of a call from request to record. Nothing clinical is decided here."""
+"""The services we offer, and the path of a call from request to audit record. No clinical decisions."""

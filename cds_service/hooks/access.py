@@ -1,4 +1,4 @@
-"""For which site a call is, and what may be read of its FHIR server."""
+"""The site of a call, and what may be read from its FHIR server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fhir_adapters.settings import ReadSettings
 
 
 def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest) -> SiteConfig:
-    """The site that the call is for, among those that the client's token speaks for. Raises BadRequest."""
+    """The site of the call, among those that the client's token covers. Raises BadRequest."""
     site = config.site_of(client.sites, hook.fhir_server)
     if site is None:
         raise BadRequest("fhirServer: expected a FHIR server of one of the sites that this client calls for")
@@ -26,7 +26,7 @@ def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest) ->
 
 
 def chart_access(hook: HookRequest, settings: ReadSettings, deadline: float, *, local: bool) -> Access:
-    """How to read what was not sent; nothing without a server and token, or from a server that is not allowed."""
+    """How to read what was not sent; no access without server and token, or to a server that is not allowed."""
     granted, server = hook.fhir_authorization, hook.fhir_server
     if granted is None or server is None:
         return Access(server=server)
@@ -37,7 +37,7 @@ def chart_access(hook: HookRequest, settings: ReadSettings, deadline: float, *, 
 
 
 def may_be_read(server: str, settings: ReadSettings, *, local: bool) -> bool:
-    """Whether a FHIR server is one of the site's; where it lists none, and `local` ones count, one on this machine."""
+    """Whether a FHIR server is one of the site's or, if it lists none and `local` is set, on this machine."""
     if not settings.fhir_bases:
         return local and is_loopback(server)
     return any(same_base(server, base) for base in settings.fhir_bases)

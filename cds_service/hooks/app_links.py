@@ -1,8 +1,8 @@
-"""The SMART link of a card, and the reference in it by which the app knows the card again.
+"""The SMART link of a card, and the reference in it that identifies the card to the app.
 
-`appContext` is an opaque, signed text: the card, its topic, the patient's pseudonym and until when it counts. It holds
-nothing of the chart, is believed only for the patient of the launch, and the app works as well without it
-(SMART-070): it says which of the findings the clinician came from, nothing more.
+`appContext` is an opaque, signed string: card, topic, the patient's pseudonym and expiry. It holds nothing from the
+chart, is accepted only for the patient of the launch, and is optional (SMART-070): it says only which finding the
+clinician came from.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def with_app_links(
     cards: Iterable[Card], *, site: SiteConfig, address: str | None, server: str | None, patient_id: str, key: DataKey,
     now: datetime,
 ) -> list[Card]:  # fmt: skip
-    """The cards, each with its link to the app where the site's EHR has it registered.
+    """The cards, each with its link to the app if registered with the site's EHR.
 
-    server: the FHIR server of the call, None when it was not said; an app of another server would show another chart.
+    server: the FHIR server of the call, None if not sent; the app of another server would show another chart.
     """
     bases = [entry.iss for entry in site.smart]
     if address is None or not bases or (server is not None and not any(same_base(server, base) for base in bases)):
@@ -55,7 +55,7 @@ def _linked(card: Card, url: str, site: str, patient: str, until: int, key: Data
 
 
 def topic_of(app_context: str, site: str, patient_id: str, key: DataKey, now: datetime) -> str | None:
-    """The topic of the card that a launch came from; None when it is not ours, of another patient, or too old."""
+    """The topic of the card behind a launch; None if not ours, another patient's, or expired."""
     try:
         reference = msgspec.convert(_signer(key).loads(app_context), _Reference)
     except (BadData, msgspec.ValidationError):

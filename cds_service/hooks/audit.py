@@ -1,6 +1,6 @@
 """The audit record of a call: the allowlist of fields that may be written.
 
-One row per call of a verified client, durable before the answer leaves. Ids are pseudonyms; no field holds a value,
+One row per call of a verified client, durable before the response is sent. Ids are pseudonyms; no field holds a value,
 name or text from the chart. The call's log line has the same fields without the pseudonyms.
 """
 
@@ -28,9 +28,9 @@ PSEUDONYMS = ("patient", "user")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """One answer. status: HTTP; patient, user: pseudonyms; models: outcome and version of those that scored.
+    """One response. status: HTTP; patient, user: pseudonyms; models: outcome and version of those that scored.
 
-    not_for: the kind of user, where that is why no card was sent. late: time was up, so no model was run.
+    not_for: the kind of user, if that is why no card was sent. late: time was up, so no model ran.
     topics: of the cards sent. Other fields hold static codes or counts.
     """
 
@@ -90,7 +90,7 @@ class AuditRecord:
 
 @contextmanager
 def audit_record(runtime: Runtime, service: str, issuer: str) -> Iterator[AuditRecord]:
-    """A record that is written when the call ends, however it ends, and before the answer leaves."""
+    """A record that is written when the call ends, however it ends, before the response is sent."""
     started = time.monotonic()
     record = AuditRecord(service, issuer)
     try:
@@ -102,12 +102,12 @@ def audit_record(runtime: Runtime, service: str, issuer: str) -> Iterator[AuditR
         seconds = time.monotonic() - started
         record.note(ms=round(1000 * seconds, 1))
         write(runtime, record)
-        with suppress(OSError):  # shared counters are files; a full disk must not cost the answer
+        with suppress(OSError):  # shared counters are files; a full disk must not cost the response
             _count(record, seconds)
 
 
 def write(runtime: Runtime, record: AuditRecord) -> None:
-    """Writes the record to the store, or to the log when the store fails, so that it is not lost."""
+    """Writes the record to the store, or to the log if the store fails, so that it is not lost."""
     event = record.event
     fields = asdict(event)
     logged = {name: value for name, value in fields.items() if name not in PSEUDONYMS}

@@ -31,7 +31,7 @@ from fhir_adapters.errors import FhirError, WrongPatient
 from fhir_adapters.facts import ChartPart
 from models.rules.findings import Kind
 
-# A hookInstance is audited when it looks like an id, never when it could be text.
+# A hookInstance is audited only if it looks like an id rather than text.
 PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -71,7 +71,7 @@ def answer(
         user=runtime.key.pseudonym(site.id, hook.context.user_id or ""),
     )
     if hook.context.user_kind not in CLINICIANS:
-        # Nothing is read: a patient's or relative's screen is no place for these cards (docs/clinical-safety.md).
+        # Nothing is read: these cards are not for a patient's or relative's screen (docs/clinical-safety.md).
         audit.note(not_for=hook.context.user_kind)
         audit.note_cards((), ())
         return json_response(CardsResponse(cards=[]))
@@ -117,9 +117,9 @@ def answer(
 
 
 def refuse_silence(assessment: Assessment, say: Language) -> None:
-    """412 when needed data could not be had and there is nothing else to say (rule R16).
+    """412 when needed data could not be obtained and there is nothing else to say (rule R16).
 
-    Consent that could not be read is no such data: the rules have looked, and a card says that there is no estimate.
+    Unreadable consent does not count: the rules have run, and a card says that there is no estimate.
     """
     chart = assessment.chart
     others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)

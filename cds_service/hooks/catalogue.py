@@ -1,4 +1,4 @@
-"""The services that we offer, written out. One id per hook, because real clients key services by id."""
+"""The services we offer. One id per hook, because real clients key services by id."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fhir_adapters.facts import ChartPart
 class Service:
     """One CDS service. `id`, `keys` and their templates are stored by sites: changing them breaks registrations.
 
-    occasion: what it asks a chart for, and how it judges it; notices: what it says of that. needs_encounter: its hook's
+    occasion: what it reads of a chart and how it judges it; notices: makes its notices. needs_encounter: the hook
     definition requires `context.encounterId`.
     """
 
@@ -85,18 +85,18 @@ SERVICES: tuple[Service, ...] = (
     ),
 )
 
-# What the services speak: the specification, and the definition of their hooks.
+# Versions of the specification and of the hook definitions.
 SPECIFICATION = "2.0.0"
 HOOK_VERSION = "1.0"
 
 
 def service_of(hook: str) -> Service | None:
-    """The service that answers a hook, or None."""
+    """The service for a hook, or None."""
     return next((s for s in SERVICES if s.hook == hook), None)
 
 
 def known_service(identifier: str) -> Service:
-    """The service of that id. Raises UnknownService."""
+    """The service with that id. Raises UnknownService."""
     service = next((s for s in SERVICES if s.id == identifier), None)
     if service is None:
         raise UnknownService("there is no service of this id; the services are listed at /cds-services")

@@ -1,8 +1,8 @@
-"""POST /cds-services/<id>/feedback: what became of our cards, stored with the card that it answers.
+"""POST /cds-services/<id>/feedback: the outcomes of our cards, each stored with its card.
 
-All items of one body are stored or none: a malformed one is named by its place and the answer is 400. An exact
-repeat changes nothing; a later, other report on the same card is stored beside the first. Feedback is recorded and
-counted; it never lowers a safety card (rules R3, R17). CDS Hooks 2.0, "Feedback".
+All items of a body are stored or none: a malformed one is named by its position and answered with 400. An exact repeat
+changes nothing; a later, different report on the same card is stored as well. Feedback is recorded and counted; it
+never lowers a safety card (rules R3, R17). CDS Hooks 2.0, "Feedback".
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FeedbackReason(msgspec.Struct):
 
 
 class FeedbackOverride(msgspec.Struct, rename="camel"):
-    """Why a card was overridden. In the older shape the coded reason stands here itself, as `code` and `system`."""
+    """Why a card was overridden. In the older shape, `code` and `system` of the reason are directly here."""
 
     reason: FeedbackReason | None = None
     user_comment: str | None = None
@@ -50,19 +50,19 @@ class FeedbackOverride(msgspec.Struct, rename="camel"):
 
     @property
     def coded(self) -> FeedbackReason | None:
-        """The coded reason, wherever it stands; None without a code."""
+        """The coded reason in either shape; None without a code."""
         reason = self.reason or FeedbackReason(code=self.code, system=self.system)
         return reason if reason.code else None
 
 
 class AcceptedSuggestion(msgspec.Struct):
-    """A suggestion of the card that was taken up."""
+    """An accepted suggestion of the card."""
 
     id: str
 
 
 class FeedbackItem(msgspec.Struct, rename="camel"):
-    """What became of one card."""
+    """The outcome of one card."""
 
     card: str
     outcome: str
@@ -72,13 +72,13 @@ class FeedbackItem(msgspec.Struct, rename="camel"):
 
 
 class Body(msgspec.Struct):
-    """The batch. Each item is read by itself, so that a bad one can be named."""
+    """The batch. Items are decoded one by one, so that a bad one can be named."""
 
     feedback: list[msgspec.Raw]
 
 
 class OneItem(msgspec.Struct):
-    """The older shape: an item that stands alone."""
+    """The older shape: a single item."""
 
     card: str
 
@@ -109,7 +109,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
 
 
 def feedback_items(body: bytes) -> list[FeedbackItem]:
-    """The checked items of a body. Raises BadRequest that names every faulty item."""
+    """The checked items of a body. Raises BadRequest, naming every faulty item."""
     raws = _raw_items(body)
     if not 0 < len(raws) <= MOST_ITEMS:
         raise BadRequest(f"feedback: expected 1 to {MOST_ITEMS} items; found {len(raws)}")
@@ -174,7 +174,7 @@ def _faults(item: FeedbackItem) -> list[str]:
 
 
 def _storable(text: str) -> bool:
-    """Whether any store takes a code or id: PostgreSQL counts characters, and takes none with the number 0."""
+    """Whether any store accepts a code or id: PostgreSQL limits characters and refuses NUL."""
     return 0 < len(text) <= MOST_CODE and text.isprintable()
 
 
@@ -183,7 +183,7 @@ def _moment(text: str) -> datetime | None:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text, re.ASCII):
         return None
     try:
-        # A leap second is a second that datetime does not know.
+        # datetime does not know leap seconds.
         known = re.sub(r":60(?=[.Z+-])", ":59", text.upper())
         return datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", known))
     except ValueError:

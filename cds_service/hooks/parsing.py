@@ -1,4 +1,4 @@
-"""Bytes to `HookRequest`: what is malformed or contradicts itself is a BadRequest that names the member."""
+"""Bytes to `HookRequest`; a malformed or contradictory member raises BadRequest, which names it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ USERS = (*CLINICIANS, "patient", "relatedperson")
 
 
 def parse(service: Service, body: bytes) -> HookRequest:
-    """The request as a value. Raises BadRequest that names the member."""
+    """The checked request of a service. Raises BadRequest."""
     hook = decode(body)
     if hook.hook != service.hook:
         raise BadRequest(f"hook: expected {service.hook} at this address")
@@ -43,13 +43,13 @@ def decode(body: bytes) -> HookRequest:
 
 
 def check_context(service: Service, hook: HookRequest) -> None:
-    """What the definition of the hook requires beyond user and patient. Raises BadRequest."""
+    """Checks what the hook definition requires beyond user and patient. Raises BadRequest."""
     if service.needs_encounter and not hook.context.encounter_id:
         raise BadRequest(f"context.encounterId: required by {service.hook}; found none")
 
 
 def check_grant(hook: HookRequest) -> None:
-    """If access was granted, it must be for this patient and name a server. Raises BadRequest."""
+    """Access, if granted, must be for this patient and name a server. Raises BadRequest."""
     granted = hook.fhir_authorization
     if granted is None:
         return
@@ -79,6 +79,6 @@ def check_ids(hook: HookRequest) -> None:
 
 
 def is_bare(identifier: str) -> bool:
-    """Whether an id is one path segment. Longer and odder ids than FHIR allows occur and are taken (CDSH-060)."""
+    """Whether an id is one path segment. Ids that FHIR does not allow occur and are accepted (CDSH-060)."""
     plain = identifier.isprintable() and not set(identifier) & FORBIDDEN_IN_ID and len(identifier) <= 256
     return plain and identifier not in ("", ".", "..")

@@ -1,1 +1,1 @@
-"""The deployment's own secret, and public keys of CDS clients. No rule about who may call: that is `trust`."""
+"""The deployment's own secret, and public keys of CDS clients. `trust` decides who may call."""

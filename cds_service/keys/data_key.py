@@ -1,7 +1,7 @@
 """The deployment's own secret: pseudonyms of patients, and sealed free text.
 
-One Fernet key (32 random bytes, URL-safe base64). Pseudonyms are keyed hashes, so that a copy of the store
-without the key names nobody; comments of clinicians are encrypted with it. Losing the key loses the comments.
+One Fernet key (32 random bytes, URL-safe base64). Pseudonyms are keyed hashes, so that a copy of the store without the
+key identifies nobody; clinicians' comments are encrypted with it. Losing the key loses the comments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOW = "expected a Fernet key (32 bytes in URL-safe base64), as `mhcds db new-key
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """Raises ConfigError when the text is no key."""
+    """Raises ConfigError when the text is not a key."""
 
     text: str = field(repr=False)
 
@@ -38,7 +38,7 @@ class DataKey:
         return hmac.new(self.derived(b"pseudonym"), f"{site}\0{patient}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def derived(self, purpose: bytes) -> bytes:
-        """A key of its own for one purpose."""
+        """A separate key for one purpose."""
         return hmac.new(base64.urlsafe_b64decode(self.text), purpose, hashlib.sha256).digest()
 
     def seal(self, text: str) -> bytes:
@@ -56,7 +56,7 @@ def new_key() -> DataKey:
 
 
 def text_beside(database: Path, suffix: str, make: Callable[[], str]) -> str:
-    """The text in the file beside a SQLite database, made at first use, readable by its owner only.
+    """The text of the file beside a SQLite database, created at first use, readable by its owner only.
 
     Raises ConfigError when it cannot be read or written.
     """
@@ -77,7 +77,7 @@ def text_beside(database: Path, suffix: str, make: Callable[[], str]) -> str:
 
 
 def key_beside(database: Path) -> DataKey:
-    """The key in the file beside a SQLite database, made at first use.
+    """The key in the file beside a SQLite database, created at first use.
 
     Raises ConfigError when it cannot be read, written or used.
     """

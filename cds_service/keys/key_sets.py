@@ -1,8 +1,8 @@
 """Public keys of CDS clients: by value from a site's file, or by URL, cached.
 
-A key set by URL is read over https (plain http on this machine in development), without redirects, with a time
-limit and a size cap. It is kept as long as the answer's max-age says (1 minute to 1 day, else 10 minutes), read
-again at most once a minute when a token names an unknown key, and used on while its host is down.
+A key set is fetched over https (plain http on this machine in development), without redirects, with time and size
+limits. It is cached for the response's max-age (1 minute to 1 day, else 10 minutes), fetched again at most once a
+minute when a token names an unknown key, and stays in use while its host is down.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import requests
 
 from fhir_adapters.access.deadline import watched_session
 
-# What may sign, by kind of key (RFC 7518). Never `none`, never a shared secret.
+# Allowed algorithms by key type (RFC 7518). Never `none`, never a shared secret.
 ALGORITHMS = {
     ("EC", "P-256"): ("ES256",),
     ("EC", "P-384"): ("ES384",),
@@ -31,8 +31,8 @@ ALGORITHMS = {
 }
 ALL_ALGORITHMS = tuple(name for names in ALGORITHMS.values() for name in names)
 LEAST_RSA_BITS = 2048
-# RFC 7638 thumbprint of the key whose private half is published with the public CDS Hooks sandbox: anybody can sign
-# with it. Read from the sandbox's repository in 2026.
+# RFC 7638 thumbprint of the public CDS Hooks sandbox's key, whose private half is published: anybody can sign with it.
+# Read from the sandbox's repository in 2026.
 SANDBOX_KEY = "s9fOe-KDYD1myZ8YCzleUqJQgrYZL49kVijBxhnZvZc"
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 
@@ -58,7 +58,7 @@ class VerificationKey:
 
 
 class _Jwk(msgspec.Struct):
-    """What is looked at of a JWK (RFC 7517)."""
+    """The members of a JWK that we use (RFC 7517)."""
 
     kty: str
     kid: str = ""
@@ -102,7 +102,7 @@ def verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
 def usable(document: object) -> tuple[VerificationKey, ...]:
     """The usable keys of a JWK Set; others (another purpose, unknown kinds) are skipped.
 
-    Raises KeyUnusable when it is no JWK Set.
+    Raises KeyUnusable when it is not a JWK Set.
     """
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
@@ -118,7 +118,7 @@ def usable(document: object) -> tuple[VerificationKey, ...]:
 
 @dataclass(slots=True)
 class _Cached:
-    """What is known of one URL. Times are of a monotonic clock. `next_retry`: not before, after a failure."""
+    """The cached set of one URL. Times are monotonic. `next_retry`: earliest fetch after a failure."""
 
     keys: tuple[VerificationKey, ...] = ()
     fresh_until: float = 0.0
@@ -127,12 +127,12 @@ class _Cached:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def named(self, kid: str) -> tuple[VerificationKey, ...]:
-        """The keys of that kid."""
+        """The keys with that kid."""
         return tuple(key for key in self.keys if key.kid == kid)
 
 
 class KeySets:
-    """The key sets by URL of one process."""
+    """The key sets of one process, by URL."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -140,10 +140,10 @@ class KeySets:
         self._lock = threading.Lock()
 
     def keys(self, url: str, kid: str) -> tuple[VerificationKey, ...]:
-        """The keys of that kid; empty when the set has none or could never be read."""
+        """The keys with that kid; empty if the set has none or could never be read."""
         with self._lock:
             cached = self._cached.setdefault(url, _Cached())
-        # Who has a key need not wait for another call's reading of the set.
+        # A call whose key is cached need not wait for another call's fetch.
         if cached.lock.acquire(blocking=not cached.named(kid)):
             try:
                 self._look(url, cached, kid)
@@ -161,7 +161,7 @@ class KeySets:
             cached.next_for_unknown = now + BETWEEN_READS_S
         try:
             keys, fresh_s = _fetched(url)
-        # AttributeError: TLS that is cut while it is read. RecursionError: nesting without end.
+        # AttributeError: a TLS connection that is cut during a read. RecursionError: excessive nesting.
         except (requests.RequestException, OSError, AttributeError, RecursionError, ValueError):
             cached.next_retry = now + (BETWEEN_READS_S if cached.keys else AFTER_FAILURE_S)
             return
@@ -169,7 +169,7 @@ class KeySets:
 
 
 def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
-    """The set at a URL, and for how many seconds it is fresh."""
+    """The set at a URL, and how many seconds it stays fresh."""
     deadline = time.monotonic() + TIMEOUT_S
     headers = {"Accept": "application/json, application/jwk-set+json"}
     with (

@@ -1,4 +1,4 @@
-"""What every route stands on: the process's resources, loaded models, bodies, CORS, health, metrics and gunicorn.
+"""What all routes share: the process's resources, models, request bodies, CORS, health, metrics and gunicorn.
 
-Nothing here knows a hook or a card.
+Nothing here knows about hooks or cards.
 """

@@ -1,4 +1,4 @@
-"""The body of a request as bytes: capped, unpacked, declared as JSON."""
+"""The request body as bytes: size-limited, decompressed, declared as JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def json_body(request: Request, limit: int) -> bytes:
     try:
         read = request.stream.read(limit + 1)
         SLOW_CLIENTS.end()
-    except (OSError, ParseException) as error:  # gunicorn raises the latter on chunks and trailers that are none
+    except (OSError, ParseException) as error:  # gunicorn raises the latter on invalid chunks and trailers
         raise BadRequest(
             "expected the whole body without long pauses; it stopped arriving or is chunked wrongly"
         ) from error

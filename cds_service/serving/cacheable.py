@@ -1,7 +1,7 @@
-"""Open documents that clients may keep: a tag, and 304 when they have it already.
+"""Public documents that clients may cache: an ETag, and 304 if they have it already.
 
-`If-None-Match` is the only condition that is looked at. werkzeug's `make_conditional` also answers `If-Match` with 412
-and the whole document, and here 412 means that needed data could not be had.
+Only `If-None-Match` is honoured. werkzeug's `make_conditional` also answers `If-Match` with 412 and the whole document,
+but here 412 means that needed data could not be obtained.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""CORS: which browsers may call, on every answer and on preflights.
+"""CORS: which origins may call, on every response and on preflights.
 
-Own code, because the origins are a live setting and the rules are few; a library fixes them at the start.
+Our own code, because the rules are few and the origins a live setting, which a library fixes at start-up.
 Never `*`, never `null`, never credentials (OWASP; CDS Hooks 2.0, "Cross-Origin Resource Sharing").
 """
 
@@ -14,11 +14,11 @@ MAX_AGE_S = "600"
 
 
 def register(app: Flask, runtime: Runtime) -> None:
-    """Puts the headers on every answer."""
+    """Adds the headers to every response."""
 
     @app.after_request
     def _headers(answer: Response) -> Response:
-        # Also when there is no Origin: a cache must not give what it kept then to a browser that has one.
+        # Also without an Origin: a cache must not serve that response to a browser that sends one.
         answer.vary.add("Origin")
         origin = request.headers.get("Origin")
         if origin is None or origin not in runtime.config().cors_origins:

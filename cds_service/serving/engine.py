@@ -1,4 +1,4 @@
-"""The models of this process, loaded once; a model that cannot be loaded is left out and said so."""
+"""The models of this process, loaded once; a model that cannot be loaded is left out, with the reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("mhcds")
 
 
 def load_engine(root: Path | None = None) -> Engine:
-    """Every model below `root` (default: the shipped ones) that verifies. Rules answer without any."""
+    """Every verified model below `root` (default: those shipped). The rules work without any."""
     models: list[Model] = []
     failures: list[tuple[str, str]] = []
     for outcome in OUTCOMES:

@@ -1,4 +1,4 @@
-"""Liveness, readiness and counters, for whoever keeps the service running. Open, without patient data."""
+"""Liveness, readiness and counters for operators. Public, without patient data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Counters for operators, in Prometheus form. Labels are of fixed sets: no id and nothing of a patient.
+"""Counters for operators, in Prometheus format. Labels come from fixed sets: no ids, no patient data.
 
-With several workers `mhcds serve` names a folder in which prometheus_client adds them up (multiprocess mode).
+With several workers, `mhcds serve` names a folder in which prometheus_client adds them up (multiprocess mode).
 """
 
 from __future__ import annotations

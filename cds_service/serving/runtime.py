@@ -34,7 +34,7 @@ def never_opted_out(_site: str, _patient: str) -> bool:
 class Runtime:
     """One process's settings and resources; `now` and `new_id` are its only clock and randomness.
 
-    config: the settings for a call that begins now; a call asks once and keeps the answer.
+    config: the settings for a call that begins now; each call reads them once.
     problem: why the settings on disk are not in force, or None.
     opted_out: whether a patient (site id, patient id) has opted out.
     """

@@ -21,8 +21,7 @@ from cds_service.serving.slow_clients import SLOW_CLIENTS
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 
-# Calls beyond `concurrent_calls`, and requests to the app beyond its places, wait for a thread no longer than it takes
-# to answer them 503.
+# Spare threads, so that calls beyond the limits are answered 503 without waiting.
 SPARE_THREADS = 16
 MOST_HEADER = 32 * 1024
 MEMORY = "/dev/shm"  # noqa: S108  # a full disk must not stop the counting
@@ -53,19 +52,19 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
 
 class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's log without what it could not read: a line that is no header may hold a token."""
+    """gunicorn's log without the lines it could not parse, which may hold a token."""
 
     def warning(self, msg: str, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  # as gunicorn's own
-        """As it is, but for the line about a request that is no HTTP."""
+        """Unchanged, except for the line about an invalid HTTP request."""
         if msg.startswith(UNREADABLE):
             msg = f"{UNREADABLE}{msg[len(UNREADABLE) :].partition(': ')[0]}"
         super().warning(msg, *args, **kwargs)
 
 
 def refuse(sock: Any, status: int, reason: str, _said: str) -> None:  # noqa: ANN401  # as gunicorn calls its own
-    """What gunicorn answers to a request that is no HTTP: an OperationOutcome that repeats nothing of it.
+    """The response to an invalid HTTP request: an OperationOutcome that quotes nothing.
 
-    gunicorn's own answer is HTML with the line that it could not read.
+    gunicorn's own response is HTML with the line that it could not parse.
     """
     issue = {"severity": "error", "code": "invalid", "diagnostics": f"{reason}: expected a request in HTTP/1.1"}
     body = msgspec.json.encode({"resourceType": "OperationOutcome", "issue": [issue]})
@@ -82,7 +81,7 @@ def refuse(sock: Any, status: int, reason: str, _said: str) -> None:  # noqa: AN
 
 
 def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[str, Any]:
-    """Gunicorn's settings: threads, times, whose X-Forwarded-Proto is believed, TLS."""
+    """Gunicorn's settings: threads, timeouts, whose X-Forwarded-Proto is trusted, TLS."""
     values: dict[str, Any] = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
@@ -90,19 +89,19 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "threads": config.limits.concurrent_calls + APP_SLOTS + LAUNCH_SLOTS + SPARE_THREADS,
         "timeout": 60,
         "graceful_timeout": 30,
-        # Longer than a load balancer keeps its side open, so that it is never the one to be surprised.
+        # Longer than a load balancer keeps its connection, so that it never meets a closed one.
         "keepalive": 75,
         "proc_name": NAME,
         "forwarded_allow_ips": ",".join(config.trusted_proxies),
         "forwarder_headers": "",
-        # The one header that the docs name: what a proxy does not overwrite comes from the client.
+        # Only the documented header: one that a proxy does not overwrite comes from the client.
         "secure_scheme_headers": {"X-FORWARDED-PROTO": "https"},
         "limit_request_field_size": MOST_HEADER,
-        # The longest that gunicorn takes: SMART servers write what they know into launch handles and codes.
+        # gunicorn's maximum: SMART servers put a lot into launch handles and codes.
         "limit_request_line": 8190,
         "pre_request": _head_is_there,
         "logger_class": Log,
-        # One path in the home folder for all instances; nothing here needs it.
+        # One path in the home folder for all instances; not needed here.
         "control_socket_disable": True,
     }
     if config.tls is not None:
@@ -111,7 +110,7 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's worker with threads, which no slow client keeps."""
+    """gunicorn's threaded worker, with protection against slow clients."""
 
     def handle(self, conn: Any) -> Any:  # noqa: ANN401  # gunicorn's connection
         """One request of a connection."""
@@ -128,9 +127,9 @@ def _head_is_there(_worker: object, _request: object) -> None:
 
 @contextmanager
 def shared_counters() -> Iterator[None]:
-    """Workers add up their counters in a folder that is gone at the end; in memory where there is a place for that.
+    """A temporary folder in which workers add up their counters, in memory where possible.
 
-    prometheus_client takes the folder from the environment when `metrics` is first imported, so that comes after.
+    prometheus_client reads the folder from the environment when `metrics` is first imported, so import that later.
     """
     place = MEMORY if os.access(MEMORY, os.W_OK) else None
     folder, master = tempfile.mkdtemp(prefix="mhcds-metrics-", dir=place), os.getpid()
@@ -138,13 +137,13 @@ def shared_counters() -> Iterator[None]:
     try:
         yield
     finally:
-        if os.getpid() == master:  # a worker that ends comes by here too
+        if os.getpid() == master:  # a worker that exits runs this too
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def serve(create: Callable[[], Flask], settings: dict[str, Any]) -> None:
-    """Serves until it is told to stop."""
-    # Nothing that we answer names a product or version, or repeats what it could not read (checklist CDSH-193).
+    """Serves until stopped."""
+    # No response names a product or version, or quotes unparsable input (checklist CDSH-193).
     wsgi.SERVER = NAME
     util.write_error = refuse
     Server(create, settings).run()

@@ -1,8 +1,8 @@
-"""Clients that send slowly keep no thread for long: the head of a request, and then its body, must be there in time.
+"""Limits the time a client may take to send a request's head, and then its body.
 
-gunicorn's threads wait for each piece without a limit, so that a few dozen half-sent requests would stop a service,
-its health check included. One thread a process looks twice a second and ends the reading of what is overdue; the
-answer can still be sent. A proxy that takes in whole requests before it passes them on is the better protection.
+gunicorn's threads wait for each piece without limit, so a few dozen half-sent requests would stop a service, including
+its health check. One thread per process checks twice a second and ends overdue reads; the response can still be sent. A
+proxy that buffers whole requests is better protection.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ LOOK_S = 0.5
 
 
 class Connection(Protocol):
-    """What is known of a connection. With TLS its socket is another one after the handshake."""
+    """gunicorn's connection. With TLS, its socket is replaced after the handshake."""
 
     sock: socket.socket
 
 
 class SlowClients:
-    """The requests that are being read, each by the thread that reads it."""
+    """The requests being read, by thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,10 +33,10 @@ class SlowClients:
         self._looking = False
 
     def begin(self, connection: Connection) -> None:
-        """This thread begins to read the head of a request."""
+        """This thread starts reading the head of a request."""
         with self._lock:
             self._due[threading.get_ident()] = (connection, time.monotonic() + HEAD_S)
-            if not self._looking:  # now and not sooner: threads do not outlive the fork of a worker
+            if not self._looking:  # not sooner: threads do not survive the fork of a worker
                 self._looking = True
                 threading.Thread(target=self._look, name="slow-clients", daemon=True).start()
 
@@ -48,7 +48,7 @@ class SlowClients:
                 self._due[threading.get_ident()] = (due[0], time.monotonic() + BODY_S)
 
     def end(self) -> None:
-        """This thread has read what it wanted."""
+        """This thread has finished reading."""
         with self._lock:
             self._due.pop(threading.get_ident(), None)
 

@@ -1,7 +1,7 @@
 """All settings of a deployment as one value, from a folder of TOML files.
 
-`service.toml` holds what applies to every site; `sites/*.toml` is one customer each. Without a folder there is one
-site with the defaults written here.
+`service.toml` applies to every site; each `sites/*.toml` is one customer. Without a folder there is one site with the
+defaults below.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ CardFile = msgspec.defstruct(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceConfig:
-    """Everything that a deployment sets. Each load of the files is a value of its own, equal to no other.
+    """All settings of a deployment. Each load of the files is a distinct value, equal to no other.
 
     mode: "demo" lets everyone on this machine call, and no file can set it.
-    address: what clients' tokens name as aud, before the path; None where nothing is served.
+    address: what clients' tokens name as aud, before the path; None if nothing is served.
     store: URL of the database; None for a temporary one. data_key: None for one beside a SQLite file.
     smart_keys: our keys as a SMART client; None for ones beside a SQLite file.
     models: folder of the models; None: those shipped.
-    model_cards: outcome -> what the deployment says on that model's card.
+    model_cards: outcome -> the deployment's own sections on that model's card.
     """
 
     sites: tuple[SiteConfig, ...]
@@ -84,7 +84,7 @@ class ServiceConfig:
         return tuple(entry for site in self.sites for entry in site.issuers)
 
     def check_host(self, host: str) -> None:
-        """Raises ConfigError unless this address may be listened on: other than loopback only with https."""
+        """Raises ConfigError unless this address may be listened on: only with https unless loopback."""
         if is_loopback_host(host):
             return
         if self.mode != "production":
@@ -95,14 +95,14 @@ class ServiceConfig:
             )
 
     def site_of(self, sites: tuple[str, ...], fhir_base: str | None) -> SiteConfig | None:
-        """Which of these sites a call is for: the only one, or the only one that lists its FHIR server."""
+        """The site of a call among these: the only one, or the only one that lists its FHIR server."""
         candidates = [site for site in self.sites if site.id in sites]
         if len(candidates) > 1 and fhir_base is not None:
             candidates = [s for s in candidates if any(same_base(fhir_base, base) for base in s.reading.fhir_bases)]
         return candidates[0] if len(candidates) == 1 else None
 
     def site(self, identifier: str | None = None) -> SiteConfig:
-        """The site with that id, by default the first. Raises ConfigError for an unknown id."""
+        """The site with this id, by default the first. Raises ConfigError for an unknown id."""
         if identifier is None:
             return self.sites[0]
         site = next((s for s in self.sites if s.id == identifier), None)
@@ -125,8 +125,8 @@ def default_config() -> ServiceConfig:
 def load_config(folder: Path, address: str | None = None, *, serving: bool = False) -> ServiceConfig:
     """The settings in `folder`. Raises ConfigError with every problem, one a line.
 
-    address: the listening socket's, used in development where there is no `public_url`. serving: require what only a
-    service needs; it is required as well once a site names an issuer.
+    address: the listening socket's, used in development without a `public_url`. serving: require what only a service
+    needs; also required once a site names an issuer.
     """
     problems: list[str] = []
     if not folder.is_dir():
@@ -171,7 +171,7 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
 
 
 def _conflicts(sites: Sequence[SiteConfig]) -> Iterator[str]:
-    """What is wrong between sites: ids, issuers or registrations that clash."""
+    """Conflicts between sites: clashing ids, issuers or registrations."""
     names = [site.id for site in sites]
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield f"two files have the id {name}; give each site its own"

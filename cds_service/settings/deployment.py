@@ -26,9 +26,8 @@ LEAST_BODY_BYTES = 1024
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_DEADLINE_S = 60
 MOST_CONCURRENT = 1000
-# Requests to the SMART app that a worker takes at once, beside hook calls, and launches among them: anybody may open a
-# launch, and it waits for its EHR, so launches must take neither the threads on which hooks are answered nor those of
-# clinicians who have a session.
+# Concurrent requests to the SMART app per worker, besides hook calls, and launches among them. Anybody may open a
+# launch, which waits for its EHR, so launches must not take the threads of hooks or of clinicians with a session.
 APP_SLOTS, LAUNCH_SLOTS = 16, 8
 DEFAULT_STORE = "sqlite:///data/mhcds.db"
 
@@ -36,7 +35,7 @@ Mode = Literal["production", "development"]
 
 
 class SecretReference(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a secret is: `{ file = "..." }` or `{ env = "..." }`."""
+    """The location of a secret: `{ file = "..." }` or `{ env = "..." }`."""
 
     file: str | None = None
     env: str | None = None
@@ -45,7 +44,7 @@ class SecretReference(msgspec.Struct, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`[limits]`.
 
-    calls_per_minute: of one client, 0 for no limit; concurrent_calls: in one worker; deadline_s: of one call.
+    calls_per_minute: per client, 0 for no limit; concurrent_calls: per worker; deadline_s: per call.
     """
 
     calls_per_minute: int = 600
@@ -79,14 +78,14 @@ class ServiceFile(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Files of the certificate chain and of its key."""
+    """The files of the certificate chain and its key."""
 
     certificate: Path
     key: Path
 
 
 def url_parts(url: str) -> SplitResult | None:
-    """The parts of an address, None for what is none."""
+    """The parts of a URL; None if invalid."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -96,7 +95,7 @@ def url_parts(url: str) -> SplitResult | None:
 
 
 def is_plain(url: str) -> bool:
-    """Whether an address is sent as it is written: no character is encoded on the way, and no part of it goes up."""
+    """Whether a URL is sent as written: no character needs encoding, and no segment goes up."""
     path = url.partition("://")[2]
     plain = url.isascii() and url.isprintable() and not any(c in url for c in ' "<>\\^`{|}')
     return plain and "//" not in path and not any(part in (".", "..") for part in path.split("/"))
@@ -120,7 +119,7 @@ def limits(path: Path, raw: Limits, problems: list[str]) -> Limits:
 def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list[str], *, required: bool) -> str | None:
     """The address by which clients know the service, without a trailing slash.
 
-    address: that of the listening socket, which stands in for it in development.
+    address: that of the listening socket, the default in development.
     """
     url = raw.public_url
     if url is None:
@@ -141,13 +140,13 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
 
 
 def is_origin(text: str) -> bool:
-    """Whether a text is an origin as browsers write it: scheme, host and port in small letters, no path."""
+    """Whether a string is an origin as browsers write it: scheme, host and port in lower case, no path."""
     parts = url_parts(text)
     return parts is not None and is_base(text) and text == f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
-    """The origins of browsers that may call: scheme, host and port, no path and no wildcard."""
+    """The origins that may call: scheme, host and port, no path and no wildcard."""
     problems += [
         f'{path}: cors_origins: expected origins as browsers send them, such as "https://ehr.example": '
         f"small letters, no path, no *; found {origin!r}"
@@ -182,7 +181,7 @@ def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
 
 
 def data_key(path: Path, raw: ServiceFile, url: str, problems: list[str]) -> DataKey | None:
-    """The key referred to; None where one is created beside a SQLite database."""
+    """The referenced key; None if one is created beside a SQLite database."""
     if raw.data_key is None:
         if url.startswith("postgresql"):
             problems.append(

@@ -1,7 +1,7 @@
 """Who may call: the issuer table of a site, from `[[issuer]]` in its file.
 
-One entry says which tokens are accepted as the site's client: issuer, keys, addresses, tenants, lifetime.
-Several sites may share one issuer when their tenants or FHIR bases tell them apart (Oracle Health does).
+An entry defines the tokens accepted as the site's client: issuer, keys, addresses, tenants, lifetime. Sites may share
+an issuer if their tenants or FHIR bases tell them apart (Oracle Health does).
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ class IssuerTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _KeySet(msgspec.Struct):
-    """A JWK Set; its keys are judged one by one."""
+    """A JWK Set; its keys are checked one by one."""
 
     keys: list[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """One accepted issuer of one site. `audiences` are accepted beside the address called; `jku` beside jwks_url.
+    """One accepted issuer of one site. `audiences`: accepted besides the address called; `jku`: besides jwks_url.
 
-    tenants: empty accepts any. max_lifetime_s: between iat and exp. source: the file that its keys were read from.
+    tenants: empty accepts any. max_lifetime_s: between iat and exp. source: the file its keys were read from.
     """
 
     site: str
@@ -74,7 +74,7 @@ class Issuer:
 def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, development: bool, sandbox: bool) -> Issuer:
     """The entry; each problem is appended with file, key and remedy.
 
-    sandbox: the public sandbox may call; its key is then accepted for its own issuer alone.
+    sandbox: the public sandbox may call; its key is then accepted for its own issuer only.
     """
     place = f"{path}: issuer {raw.iss!r}"
     sandbox = sandbox and raw.iss.rstrip("/") == SANDBOX_ISSUER
@@ -149,21 +149,21 @@ def _keys(
 
 
 def clashes(entries: list[Issuer], bases: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Two sites' entries that one token could match with nothing to tell them apart, in words.
+    """Messages for two sites' entries that one token could match, with nothing to tell them apart.
 
     bases: site id -> its FHIR bases.
     """
     return [
-        f"issuer {one.iss!r}: sites {one.site} and {other.site} both accept it; give each its tenants or fhir_bases"
-        for number, one in enumerate(entries)
+        f"issuer {entry.iss!r}: sites {entry.site} and {other.site} both accept it; give each its tenants or fhir_bases"
+        for number, entry in enumerate(entries)
         for other in entries[number + 1 :]
-        if one.iss == other.iss
-        and one.site != other.site
-        and (not one.tenants or not other.tenants or set(one.tenants) & set(other.tenants))
-        and not _apart(bases[one.site], bases[other.site])
+        if entry.iss == other.iss
+        and entry.site != other.site
+        and (not entry.tenants or not other.tenants or set(entry.tenants) & set(other.tenants))
+        and not _apart(bases[entry.site], bases[other.site])
     ]
 
 
-def _apart(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether both lists name FHIR servers, and none in common."""
-    return bool(one and other) and not any(same_base(a, b) for a in one for b in other)
+def _apart(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    """Whether both lists name FHIR servers and share none."""
+    return bool(first and second) and not any(same_base(a, b) for a in first for b in second)

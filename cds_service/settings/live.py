@@ -1,7 +1,7 @@
-"""The settings in force: a changed file takes effect with the next call, a bad one keeps the old settings.
+"""The settings in force: a changed file takes effect with the next call; with a bad one the old settings stay.
 
-Each worker looks at the folder at most once a second. Calls under way keep the settings that they began with.
-What is used once, at the start (`RESTART`), cannot change this way: it keeps the old settings too, and says so.
+Each worker checks the folder at most once a second. Calls in progress keep their settings. Settings used only at
+start-up (`RESTART`) cannot change this way: the old settings stay and the problem says so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Reread:
     def __call__(self) -> ServiceConfig:
         """The settings. Raises ConfigError."""
         self._secrets = tuple(sorted({secret for path in self._settings() for secret in _referred_by(path)}))
-        own = self._own()  # before reading: what changes meanwhile is read again
+        own = self._own()  # before reading, so that later changes are noticed
         self._seen = own, _state(self._named)
         config = load_config(self.folder, address=self._address, serving=True)
         self._named = tuple(sorted({entry.source for entry in config.issuers if entry.source}))
@@ -43,7 +43,7 @@ class Reread:
         return config
 
     def changed(self) -> bool:
-        """Whether a file changed since settings were last loaded, or loading was last tried."""
+        """Whether a file changed since the last attempt to load."""
         return (self._own(), _state(self._named)) != self._seen
 
     def _own(self) -> tuple[tuple[str, int, int], ...]:
@@ -65,9 +65,9 @@ class LiveConfig:
 
     @classmethod
     def of(cls, folder: Path, address: str) -> LiveConfig:
-        """The settings in a folder, watched from here on. Raises ConfigError.
+        """The settings in a folder, watched from now on. Raises ConfigError.
 
-        address: that of the listening socket, which stands in for `public_url` in development.
+        address: that of the listening socket, the default for `public_url` in development.
         """
         reread = Reread(folder, address)
         return cls(reread(), reread)
@@ -90,7 +90,7 @@ class LiveConfig:
         except ConfigError as error:
             self._keep(str(error))
             return
-        except Exception as error:  # noqa: BLE001  # a call must not fail for a file that nobody foresaw
+        except Exception as error:  # noqa: BLE001  # a call must not fail for an unforeseen file
             self._keep(f"{reread.folder}: cannot be read ({type(error).__name__}); run mhcds check-config")
             return
         fixed = [name for name in RESTART if getattr(config, name) != getattr(self._config, name)]
@@ -106,7 +106,7 @@ class LiveConfig:
 
 
 def _referred_by(path: Path) -> Iterator[Path]:
-    """The files of `{ file = "..." }` in a file of settings; none of one that cannot be read."""
+    """The files referenced by `{ file = "..." }` in a settings file; none if it cannot be read."""
     try:
         values: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError):
@@ -122,7 +122,7 @@ def _referred_by(path: Path) -> Iterator[Path]:
 
 
 def _state(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
-    """Name, time and size of each file that exists."""
+    """Name, modification time and size of each existing file."""
     states = []
     for path in paths:
         try:

@@ -62,10 +62,10 @@ class SiteFile(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """One customer: who calls, how its charts are read, what its cards say, from which estimate on a prompt is shown.
+    """One customer: who calls, how its charts are read, what its cards say, and its thresholds for a prompt.
 
-    issuers: none refuses every call. allowed_links: links that do not begin so are left off cards; None allows all.
-    client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None compares nothing.
+    issuers: none refuses every call. allowed_links: prefixes of the links kept on cards; None allows all.
+    client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None skips the check.
     smart: our registrations for the SMART app.
     """
 
@@ -81,7 +81,7 @@ class SiteConfig:
 
     @property
     def judgement(self) -> JudgementSettings:
-        """How its charts are judged."""
+        """How the site's charts are judged."""
         return JudgementSettings(reading=self.reading, thresholds=self.thresholds)
 
 
@@ -139,7 +139,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
 
 
 def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool) -> None:
-    """Appends what is wrong with single values."""
+    """Appends the problems of single values."""
     if raw.language not in languages():
         known = ", ".join(languages())
         problems.append(f"{path}: language: expected one with a catalogue ({known}); found {raw.language!r}")

@@ -1,6 +1,6 @@
 """`[[smart]]` of a site's file and `smart_keys` of service.toml: our registrations with EHRs for the SMART app.
 
-Every problem is reported with file, key and remedy. Secrets and keys are referred to, never written in.
+Every problem is reported with file, key and remedy. Secrets and keys are referenced, never inline.
 """
 
 from __future__ import annotations
@@ -108,29 +108,31 @@ def _check_addresses(where: str, raw: SmartTable, problems: list[str], *, develo
             )
     for key, text in (("client_id", raw.client_id), ("label", raw.label), ("id_token_issuer", raw.id_token_issuer)):
         if text is not None and not (text.strip() and len(text) <= MOST_TEXT and text.isprintable()):
-            wanted = "the client id that the EHR gave us" if key == "client_id" else "text"
-            problems.append(f"{where}.{key}: expected {wanted}, 1 to {MOST_TEXT} printable characters; found {text!r}")
+            expected = "the client id that the EHR gave us" if key == "client_id" else "text"
+            problems.append(
+                f"{where}.{key}: expected {expected}, 1 to {MOST_TEXT} printable characters; found {text!r}"
+            )
 
 
 def may_frame(text: str) -> bool:
-    """Whether a text is an origin that the frame-ancestors list of a policy can hold, with nothing that ends it."""
+    """Whether a string is an origin that is safe in a frame-ancestors directive."""
     return is_origin(text) and text.isascii() and not any(c in text for c in ";, '*")
 
 
 def _secret(path: Path, where: str, raw: SmartTable, problems: list[str]) -> str | None:
-    """The client secret, which goes with two of the three ways to authenticate."""
-    wanted = raw.authentication != ClientAuthentication.PRIVATE_KEY_JWT.value
-    if wanted != (raw.client_secret is not None):
+    """The client secret, required by two of the three authentication methods."""
+    needed = raw.authentication != ClientAuthentication.PRIVATE_KEY_JWT.value
+    if needed != (raw.client_secret is not None):
         problems.append(
             f"{where}.client_secret: expected "
-            + ('{ file = "..." } or { env = "NAME" }' if wanted else "none with private_key_jwt; remove it")
+            + ('{ file = "..." } or { env = "NAME" }' if needed else "none with private_key_jwt; remove it")
         )
         return None
     return secret(path, "smart.client_secret", raw.client_secret, problems) if raw.client_secret else None
 
 
 def doubled(entries: Iterable[Registration]) -> list[str]:
-    """The FHIR bases that several registrations name: a launch would not know which one it is for."""
+    """Messages for FHIR bases with several registrations, which a launch could not tell apart."""
     counted = Counter(entry.iss for entry in entries)
     return [
         f"smart.iss: two registrations have {iss}; a launch names nothing else, so give one site the EHR"
@@ -143,16 +145,18 @@ def doubled(entries: Iterable[Registration]) -> list[str]:
 
 
 def keys(path: Path, raw: ServiceFile, store: str, used: Sequence[Registration], problems: list[str]) -> OwnKeys | None:
-    """The keys that `smart_keys` refers to; None where they are created beside a SQLite database."""
+    """The keys referenced by `smart_keys`; None if they are created beside a SQLite database."""
     if not raw.smart_keys:
-        wanted = any(entry.authentication is ClientAuthentication.PRIVATE_KEY_JWT for entry in used)
-        if wanted and not store.startswith("sqlite"):
+        needed = any(entry.authentication is ClientAuthentication.PRIVATE_KEY_JWT for entry in used)
+        if needed and not store.startswith("sqlite"):
             problems.append(
                 f'{path}: smart_keys: required with PostgreSQL; smart_keys = [{{ file = "..." }}] with keys as '
                 "`mhcds smart new-key` prints them"
             )
         return None
-    texts = [secret(path, f"smart_keys[{place}]", given, problems) for place, given in enumerate(raw.smart_keys)]
+    texts = [
+        secret(path, f"smart_keys[{place}]", reference, problems) for place, reference in enumerate(raw.smart_keys)
+    ]
     try:
         return own_keys(text for text in texts if text is not None)
     except ValueError as error:
@@ -161,7 +165,7 @@ def keys(path: Path, raw: ServiceFile, store: str, used: Sequence[Registration],
 
 
 def keys_beside(database: str) -> OwnKeys:
-    """One key of each algorithm in files beside a SQLite database, made at first use, readable by their owner only.
+    """One key per algorithm in files beside a SQLite database, created at first use, readable by their owner only.
 
     Raises ConfigError when they cannot be read, written or used.
     """

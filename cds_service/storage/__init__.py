@@ -1,4 +1,4 @@
-"""What outlives a request: tables, their versions, and one transaction a method.
+"""Data that outlives a request: tables and their versions; one transaction per method.
 
-The only room that uses SQLAlchemy and Alembic. What may be written of an answer is decided in `hooks.audit`.
+The only room that uses SQLAlchemy and Alembic. `hooks.audit` decides what may be written about a response.
 """

@@ -1,4 +1,4 @@
-"""The rows of the SMART app: what `smart_launch.session.store.AppStore` asks for, on the same store as all else.
+"""The rows of the SMART app: implements `smart_launch.session.store.AppStore` on the shared store.
 
 Every method is one transaction and raises StoreUnavailable when the database fails.
 """
@@ -14,12 +14,12 @@ from cds_service.storage.store import Store
 from cds_service.storage.tables import app_event, app_session, launch_state, submission, written
 from smart_launch.session.store import StoredSession
 
-# How long what is over is still known, so that a page can say why; and after how long without use it is over by any
-# setting.
+# How long ended sessions are kept, so that a page can say why; and the idle time after which a session has ended under
+# any setting.
 KEPT_S = 24 * 60 * 60
 OVER_S = 60 * 60
-# Launches that wait for their callbacks at once. Anybody may begin one: beyond this the oldest are given up, so that a
-# flood fills no disk, and launches that an EHR answers in seconds still come back.
+# Pending launches at once. Anybody may begin one: beyond this the oldest are dropped, so that a flood cannot fill the
+# disk, and launches that an EHR answers within seconds still complete.
 MOST_WAITING = 10_000
 EMPTY = b""
 
@@ -31,7 +31,7 @@ class AppRows:
     store: Store
 
     def put_launch(self, digest: str, sealed: bytes, expires: int, now: int) -> None:
-        """Keeps a launch until its callback; drops those that waited too long or are too many."""
+        """Stores a launch until its callback; drops expired and excess ones."""
         newest_first = sa.select(launch_state.c.expires).order_by(launch_state.c.expires.desc())
         with self.store.transaction() as connection:
             too_old = connection.execute(newest_first.offset(MOST_WAITING - 1).limit(1)).scalar()
@@ -40,16 +40,16 @@ class AppRows:
             connection.execute(launch_state.insert().values(digest=digest, sealed=sealed, expires=expires))
 
     def take_launch(self, digest: str, now: int) -> bytes | None:
-        """The launch, once only even for simultaneous calls; None when unknown, used or expired."""
+        """The launch, only once even for simultaneous calls; None if unknown, used or expired."""
         with self.store.transaction() as connection:
             taken = launch_state.delete().where(launch_state.c.digest == digest)
             row = connection.execute(taken.returning(launch_state.c.sealed, launch_state.c.expires)).first()
         return bytes(row.sealed) if row is not None and row.expires >= now else None
 
     def put_session(self, stored: StoredSession) -> None:
-        """Keeps a new session; drops yesterday's, and the tokens of abandoned ones.
+        """Stores a new session; drops yesterday's, and the tokens of abandoned ones.
 
-        What was noted of a form goes a day after that.
+        Notes on forms are dropped a day later.
         """
         values = {name: getattr(stored, name) for name in COLUMNS}
         left = sa.and_(app_session.c.used < stored.started - OVER_S, app_session.c.ended.is_(None))
@@ -61,29 +61,29 @@ class AppRows:
             connection.execute(app_session.insert().values(values))
 
     def session(self, launch: str) -> StoredSession | None:
-        """The session of a launch, even if it is over."""
+        """The session of a launch, even if ended."""
         with self.store.transaction() as connection:
             row = connection.execute(sa.select(app_session).where(app_session.c.launch == launch)).mappings().first()
         return None if row is None else StoredSession(**{**row, "sealed": bytes(row["sealed"])})
 
     def use_session(self, launch: str, now: int) -> None:
-        """Notes that it was used."""
+        """Notes when it was last used."""
         self._changed(app_session.c.launch == launch, {"used": now})
 
     def change_session(self, launch: str, sealed: bytes, version: int) -> bool:
-        """Replaces version - 1 of a session. False when another change came first, or it is over."""
+        """Replaces version - 1 of a session. False if another change came first, or it has ended."""
         current = sa.and_(
             app_session.c.launch == launch, app_session.c.version == version - 1, app_session.c.ended.is_(None)
         )
         return self._changed(current, {"sealed": sealed, "version": version}) > 0
 
     def end_sessions(self, browser: str, reason: str) -> None:
-        """Ends a browser's sessions and erases what was sealed in them."""
+        """Ends a browser's sessions and erases their sealed content."""
         going_on = sa.and_(app_session.c.browser == browser, app_session.c.ended.is_(None))
         self._changed(going_on, {"ended": reason, "sealed": EMPTY})
 
     def end_session(self, launch: str, reason: str) -> None:
-        """Ends one."""
+        """Ends one session."""
         going_on = sa.and_(app_session.c.launch == launch, app_session.c.ended.is_(None))
         self._changed(going_on, {"ended": reason, "sealed": EMPTY})
 
@@ -98,7 +98,7 @@ class AppRows:
             return self.store.new(connection, submission, {"id": submission_id, "launch": launch, "at": now})
 
     def release(self, submission_id: str) -> None:
-        """Gives up a claim that was not used."""
+        """Releases an unused claim."""
         with self.store.transaction() as connection:
             connection.execute(submission.delete().where(submission.c.id == submission_id))
 
@@ -109,7 +109,7 @@ class AppRows:
             self.store.new(connection, written, row)
 
     def written(self, submission_id: str) -> dict[str, str]:
-        """Slot to reference, for what is already in the chart."""
+        """Slot -> reference of what is already in the chart."""
         with self.store.transaction() as connection:
             rows = connection.execute(sa.select(written).where(written.c.submission == submission_id))
             return {row.slot: row.reference for row in rows}

@@ -18,12 +18,12 @@ ROWS_AT_ONCE = 1000
 
 
 def write_backup(store: Store, target: Path) -> int:
-    """Writes all rows as of one moment; how many. What is encrypted stays so.
+    """Writes a snapshot of all rows and returns their number. Encrypted values stay encrypted.
 
     Raises ConfigError when the file exists or cannot be written; no partial file is left behind.
     """
     try:
-        file = gzip.open(target, "xt", encoding="utf-8")  # noqa: SIM115  # what cannot be opened must not be removed
+        file = gzip.open(target, "xt", encoding="utf-8")  # noqa: SIM115  # a file that cannot be opened must not be removed
     except OSError as error:
         raise ConfigError(f"{target}: expected a new file that can be written ({error.strerror})") from error
     try:
@@ -50,7 +50,7 @@ def _write_rows(store: Store, file: TextIO) -> int:
 
 
 def restore_backup(store: Store, source: Path) -> int:
-    """Reads a backup of either database into an empty store, all or nothing; how many rows.
+    """Reads a backup of either database into an empty store, all or nothing, and returns the number of rows.
 
     Raises ConfigError when the file is not a backup of this version, or the store is not empty.
     """
@@ -81,7 +81,7 @@ def _is_bytes(value: object) -> bool:
 
 
 def _continue_numbering(connection: sa.Connection) -> None:
-    """PostgreSQL numbers rows from sequences of its own; SQLite goes on from the highest row."""
+    """Sets PostgreSQL's sequences; SQLite continues from the highest row by itself."""
     if connection.dialect.name != "postgresql":
         return
     for table in NUMBERED:

@@ -25,7 +25,7 @@ def open_store(url: str) -> Store:
     kind = parsed.get_backend_name()
     if kind == "postgresql":
         options = f"-c statement_timeout={1000 * WAIT_S} -c lock_timeout={1000 * WAIT_S}"
-        # The last: a server that is gone without a word is noticed on our side alone.
+        # The last: only our side can notice a server that vanished silently.
         arguments = {"connect_timeout": WAIT_S, "options": options, "tcp_user_timeout": 1000 * WAIT_S}
         engine = sa.create_engine(
             parsed.set(drivername="postgresql+psycopg"),
@@ -51,7 +51,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  
 
 
 def prepare(url: str) -> Store:
-    """The store, ready for use: SQLite is made or brought to this version, PostgreSQL must be of it already.
+    """The store, ready for use: SQLite is created or upgraded to this version; PostgreSQL must have it already.
 
     Raises ConfigError.
     """

@@ -1,4 +1,4 @@
-"""Tokens that this process has seen lately: asked first, and the only ones asked while the store is down."""
+"""Tokens that this process has seen recently: checked first, and alone while the store is down."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MOST = 100_000
 
 
 class RecentTokens:
-    """Stands in for the store's table of used tokens. Knows this process's latest tokens only."""
+    """Replaces the store's table of used tokens; knows only this process's latest tokens."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._digests: FIFOCache[str, bool] = FIFOCache(MOST)
 
     def admit(self, digest: str) -> Admission:
-        """Marks a token as used, if it was not."""
+        """Marks a token as used, unless it already is."""
         with self._lock:
             if digest in self._digests:
                 return Admission.REPLAYED

@@ -1,8 +1,8 @@
-"""What must outlive a request: used tokens, calls counted, answers and their cards, feedback.
+"""Data that must outlive a request: used tokens, call counts, responses and their cards, feedback.
 
-SQLite by default (WAL, every commit synced to disk), PostgreSQL by its URL; the same statements on both.
-Workers share nothing else. Every public method is one transaction; a database that fails raises
-StoreUnavailable, and the caller decides what goes on without it (docs/decisions/0016-store.md).
+SQLite by default (WAL, every commit synced to disk), PostgreSQL by URL; the same statements on both. Workers share
+nothing else. Every public method is one transaction; a database failure raises StoreUnavailable, and the caller decides
+what continues without it (docs/decisions/0016-store.md).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TALLY_KEPT = 60  # windows of a minute
 
 
 class Admission(Enum):
-    """What the store says of a verified token."""
+    """The store's verdict on a verified token."""
 
     ADMITTED = "admitted"
     REPLAYED = "replayed"
@@ -37,7 +37,7 @@ class Admission(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardRow:
-    """A sent card, for feedback to link to. Holds none of the card's text."""
+    """A sent card, for feedback to link to, without its text."""
 
     uuid: str
     topic: str
@@ -61,7 +61,7 @@ class FeedbackRow:
 
 
 class Outage:
-    """A failing database, so that the calls of the next moments do not each wait for it."""
+    """A failing database, so that calls shortly afterwards do not each wait for it."""
 
     def __init__(self) -> None:
         self.until = 0.0
@@ -72,19 +72,19 @@ class Outage:
 
     @property
     def lasts(self) -> bool:
-        """Whether it failed a moment ago."""
+        """Whether it failed recently."""
         return time.monotonic() < self.until
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One database, made once per process, with a pool of connections. The app's rows are in `app_store`."""
+    """One database per process, with a connection pool. The app's rows are in `app_store`."""
 
     engine: sa.Engine
     outage: Outage = field(default_factory=Outage)
 
     def admit(self, digest: str, expires: int, client: str, now: int, most_a_minute: int) -> Admission:
-        """Records a token and its call; from here on the token counts as used.
+        """Records a token and its call; from now on the token counts as used.
 
         expires, now: seconds since 1970. most_a_minute: 0 for no limit.
         """
@@ -93,7 +93,7 @@ class Store:
             if not self.new(connection, used_token, {"digest": digest, "expires": expires}):
                 return Admission.REPLAYED
             calls = self._counted(connection, client, minute)
-            if calls == 1:  # a client's first call of a minute tidies up
+            if calls == 1:  # a client's first call in a minute tidies up
                 connection.execute(used_token.delete().where(used_token.c.expires < now))
                 connection.execute(tally.delete().where(tally.c.minute < minute - TALLY_KEPT))
         return Admission.TOO_MANY if 0 < most_a_minute < calls else Admission.ADMITTED
@@ -104,7 +104,7 @@ class Store:
         return int(connection.execute(add.returning(tally.c.calls)).scalar_one())
 
     def write_answer(self, at: datetime, site: str, event: Mapping[str, Any], cards: Iterable[CardRow]) -> int:
-        """Appends one answer with its cards, on disk when this returns. Returns the row's number."""
+        """Appends one response with its cards; on disk when this returns. Returns the row number."""
         rows = [
             {"uuid": c.uuid, "site": site, "topic": c.topic, "indicator": c.indicator, "suggestions": [*c.suggestions]}
             for c in cards
@@ -119,9 +119,9 @@ class Store:
     def write_feedback(
         self, at: datetime, sites: Sequence[str], service: str, items: Iterable[FeedbackRow]
     ) -> tuple[int, int]:
-        """Appends the items that are new, each with the card it answers. Returns how many were new, and of known cards.
+        """Appends the new items, each with its card. Returns how many were new, and how many had known cards.
 
-        sites: those that the client speaks for; only their cards are known.
+        sites: those that the client's token covers; only their cards count as known.
         """
         new = known = 0
         with self.transaction() as connection:
@@ -165,13 +165,13 @@ class Store:
         return postgresql if self.engine.dialect.name == "postgresql" else sqlite
 
     def new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
-        """Inserts a row unless its key exists; whether it did. Asks the row, since drivers count differently."""
+        """Inserts a row unless its key exists; True if inserted. RETURNING, since drivers count differently."""
         add = self._dialect.insert(table).values(values).on_conflict_do_nothing()
         return connection.execute(add.returning(*table.primary_key.columns)).first() is not None
 
     @contextmanager
     def transaction(self, *, snapshot: bool = False, patient: bool = False) -> Iterator[sa.Connection]:
-        """One transaction. snapshot: all rows as of one moment. patient: statements have no time limit."""
+        """One transaction. snapshot: a consistent view of all rows. patient: no statement timeout."""
         if self.outage.lasts:
             raise StoreUnavailable("the store failed a moment ago and is not asked")
         postgres = self.engine.dialect.name == "postgresql"

@@ -48,7 +48,7 @@ feedback = sa.Table(
     sa.Column("site", sa.String(100), nullable=False),
     sa.Column("service", sa.String(64), nullable=False),
     sa.Column("card", sa.String(256), nullable=False, index=True),
-    # The answer that the card came with; null when we know no such card of this site.
+    # The response that the card came with; null for a card unknown at this site.
     sa.Column("answer", NUMBER, sa.ForeignKey("answer.id")),
     sa.Column("topic", sa.String(40)),
     sa.Column("outcome", sa.String(10), nullable=False),
@@ -76,7 +76,7 @@ app_session = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("browser", sa.String(64), nullable=False, index=True),
     sa.Column("iss", sa.String(2048), nullable=False),
-    # Tokens and patient, encrypted; empty once the session is over.
+    # Tokens and patient, encrypted; empty once the session has ended.
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("started", sa.BigInteger, nullable=False, index=True),
     sa.Column("used", sa.BigInteger, nullable=False),
@@ -96,7 +96,7 @@ written = sa.Table(
     sa.Column("submission", sa.String(128), primary_key=True),
     sa.Column("slot", sa.String(40), primary_key=True),
     sa.Column("reference", sa.String(256), nullable=False),
-    # When it was noted, in seconds since 1970: notes of the day before yesterday go.
+    # When it was noted, in seconds since 1970; notes older than two days are dropped.
     sa.Column("at", sa.BigInteger, nullable=False, index=True, default=lambda: int(time.time())),
 )
 app_event = sa.Table(
@@ -107,7 +107,7 @@ app_event = sa.Table(
     sa.Column("event", sa.JSON, nullable=False),
 )
 
-# Over with the launch that they are of: in no backup.
+# Of no use after their launch, so not in backups.
 PASSING = (launch_state, app_session, submission, written)
 # Rows numbered by the database.
 NUMBERED = (answer, feedback, app_event)

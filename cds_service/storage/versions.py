@@ -1,4 +1,4 @@
-"""The version of the store's tables: which it has, which this code needs, and the way from one to the other."""
+"""The version of the store's tables: the current one, the one this code needs, and the upgrade."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check(store: Store) -> None:
 
 
 def upgrade(store: Store) -> None:
-    """Brings the tables to this version. Doing it again changes nothing. Raises ConfigError for later tables."""
+    """Upgrades the tables to this version; idempotent. Raises ConfigError for later tables."""
     config = _alembic()
     try:
         with store.transaction(patient=True) as connection:

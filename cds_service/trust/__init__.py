@@ -1,1 +1,1 @@
-"""Who calls: the token of a CDS client, and the order of the checks before any work."""
+"""Authentication: the token of a CDS client, and the order of the checks before any work."""

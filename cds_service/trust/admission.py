@@ -1,7 +1,7 @@
 """Before any work: https (`require_https`), a free slot, a verified client, a token not used before.
 
-Cheap checks come first, and the body has not been read yet. While the store is down, tokens are checked against
-those that this process has seen, so that safety rules still answer (docs/decisions/0016-store.md).
+Cheap checks come first, before the body is read. While the store is down, tokens are checked against those that this
+process has seen, so that safety rules still run (docs/decisions/0016-store.md).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HTTPS_ONLY = ("/cds-services", "/smart")
 
 
 class CallSlots:
-    """Limits how many calls a worker takes at once; the limit may change with the settings."""
+    """Limits a worker's concurrent calls; the limit may change with the settings."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -37,7 +37,7 @@ class CallSlots:
 
     @contextmanager
     def hold(self, most: int) -> Iterator[None]:
-        """Holds a slot for the length of a call. Raises Overloaded when none comes free at once."""
+        """Holds a slot for the duration of a call. Raises Overloaded if none is free."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._held < most, WAIT_FOR_A_SLOT_S):
                 metrics.REFUSED.labels("overloaded").inc()

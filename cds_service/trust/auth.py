@@ -1,8 +1,8 @@
-"""Who calls: an Authorization header to a VerifiedClient, in two steps of two types.
+"""An Authorization header to a VerifiedClient, in two steps with two types.
 
 `check_signature` trusts only the issuer table: the token's issuer, key and algorithm must be in it, and the signature
-must verify (SignedToken). `check_claims` then judges the claims (VerifiedClient). Every fault raises Unauthenticated
-with the same answer; `why`, one of a fixed set of words, is for the log.
+must verify (SignedToken). `check_claims` then checks the claims (VerifiedClient). Every fault raises Unauthenticated
+with the same response; `why`, one of a fixed set of words, is for the log.
 CDS Hooks 2.0, "Trusting CDS Clients"; RFC 7515, 7519, 8725.
 """
 
@@ -28,7 +28,7 @@ MOST_JTI = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedToken:
-    """A token whose signature these entries of the table verify. Its claims are not judged yet."""
+    """A token whose signature these entries of the table verify. Its claims are not checked yet."""
 
     issuers: tuple[Issuer, ...]
     claims: Mapping[str, Any] = field(repr=False)
@@ -36,7 +36,7 @@ class SignedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedClient:
-    """A client that may call. `sites`: those its token speaks for, more than one if the issuer serves several.
+    """A client that may call. `sites`: those its token covers, several if the issuer serves several.
 
     token: digest of issuer and jti, for the replay check, None in the demo. expires: seconds since 1970, with leeway.
     """
@@ -49,7 +49,7 @@ class VerifiedClient:
 
     @property
     def name(self) -> str:
-        """One text for one client, for counting its calls."""
+        """The client's unique name, for counting its calls."""
         return hashlib.sha256(f"{self.iss}\0{self.sites}\0{self.tenant}".encode()).hexdigest()
 
 
@@ -114,9 +114,9 @@ def _verifies(token: str, algorithm: str, keys: Iterable[VerificationKey]) -> bo
 
 
 def check_claims(signed: SignedToken, addresses: tuple[str, ...], now: datetime) -> VerifiedClient:
-    """The client, if aud, times, jti and tenant suit an entry of the table. Raises Unauthenticated.
+    """The client, if aud, times, jti and tenant match an entry of the table. Raises Unauthenticated.
 
-    Judged here rather than by pyjwt, which reads the clock itself; in this code time is an argument.
+    Checked here rather than by pyjwt, which reads the clock itself; in this code time is an argument.
     """
     claims, moment = signed.claims, now.timestamp()
     jti = claims.get("jti")
@@ -165,7 +165,7 @@ def _fault(entry: Issuer, claims: Mapping[str, Any], addresses: tuple[str, ...],
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
-    """Seconds since 1970, or None where the claim is no such number."""
+    """Seconds since 1970, or None if the claim is not such a number."""
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

@@ -1,4 +1,4 @@
-"""How the demo EHR's authorization server misbehaves when a test asks for it."""
+"""Deviations of the demo EHR's authorization server, for tests."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ class Behaviour:
 
 
 def with_members(body: Json, over: Mapping[str, Any]) -> Json:
-    """A JSON object with members put over its own; those that are None are left out."""
+    """A JSON object with members replaced; those that are None are removed."""
     return {name: value for name, value in (body | dict(over)).items() if value is not None}

@@ -1,4 +1,4 @@
-"""Apps that are registered with the demo EHR, and how they prove at the token endpoint who they are.
+"""Apps registered with the demo EHR, and their authentication at the token endpoint.
 
 `private_key_jwt` with keys by URL or by value (SMART App Launch 2.2, Client Authentication: Asymmetric), and a client
 secret by HTTP Basic or in the form. Every failure is the one error `invalid_client`.
@@ -64,15 +64,15 @@ class Clients:
         self._registered[client.client_id] = client
 
     def known(self, client_id: str | None) -> Client | None:
-        """The client of an id."""
+        """The client with this id."""
         return self._registered.get(client_id or "")
 
     def authenticated(self, form: Mapping[str, str], authorization: str | None) -> Client:
         """The caller of the token endpoint. Raises OAuthError: `invalid_client`, `invalid_request` for two methods."""
-        ways = [bool(authorization), "client_secret" in form, "client_assertion" in form]
-        if sum(ways) != 1:
-            code = "invalid_client" if not any(ways) else "invalid_request"
-            raise OAuthError(code, "Expected one way of client authentication.", 400 if any(ways) else 401)
+        methods = [bool(authorization), "client_secret" in form, "client_assertion" in form]
+        if sum(methods) != 1:
+            code = "invalid_client" if not any(methods) else "invalid_request"
+            raise OAuthError(code, "Expected one way of client authentication.", 400 if any(methods) else 401)
         if "client_assertion" in form:
             return self._by_assertion(form)
         client_id, secret = _basic(authorization) if authorization else (form.get("client_id"), form["client_secret"])
@@ -105,7 +105,7 @@ class Clients:
                 assertion,
                 key,
                 algorithms=[header["alg"]],
-                # Times and audience are looked at below, by this server's own clock.
+                # Times and audience are checked below, by this server's clock.
                 options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
             )
         except jwt.PyJWTError as error:
@@ -134,7 +134,7 @@ class Clients:
             self._used_ids[client.client_id, unique] = expires
 
     def _key(self, client: Client, kid: str) -> jwt.PyJWK:
-        """The client's key of an id, read anew each time: key sets change, and this is no busy server."""
+        """The client's key with this id, fetched each time: key sets change, and this server is not busy."""
         keys = client.keys
         if client.keys_url is not None:
             keys = _fetched(client.keys_url)
@@ -162,7 +162,7 @@ def _fetched(url: str) -> Json:
 
 
 def _basic(authorization: str) -> tuple[str, str]:
-    """Client id and secret, which are form-encoded before they are put together (RFC 6749, 2.3.1)."""
+    """Client id and secret, each form-encoded before they are joined (RFC 6749, 2.3.1)."""
     scheme, _, encoded = authorization.partition(" ")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()

@@ -1,6 +1,6 @@
-"""What the demo EHR's authorization server has handed out: launch handles, codes, access and refresh tokens.
+"""What the demo EHR's authorization server has issued: launch handles, codes, access and refresh tokens.
 
-In memory, guarded by one lock. A grant is what a clinician let an app do in one launch; codes and tokens lead to it,
+In memory, guarded by one lock. A grant is what a clinician allowed an app in one launch; codes and tokens refer to it,
 and revoking it ends them all.
 """
 
@@ -23,7 +23,7 @@ VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What a launch handle stands for."""
+    """The context behind a launch handle."""
 
     client_id: str
     patient: str
@@ -65,15 +65,15 @@ class Grants:
         self._lock = threading.Lock()
 
     def new_launch(self, launch: Launch, life_s: int) -> str:
-        """A handle that can be used, more than once, for so many seconds."""
+        """A handle that can be used repeatedly for `life_s` seconds."""
         handle = secrets.token_urlsafe(24)
         with self._lock:
-            self._launches = {h: kept for h, kept in self._launches.items() if kept[1] > self._now()}
+            self._launches = {h: entry for h, entry in self._launches.items() if entry[1] > self._now()}
             self._launches[handle] = (launch, self._now() + life_s)
         return handle
 
     def launch(self, handle: str, client_id: str) -> Launch | None:
-        """What a handle stands for; None when it is unknown, expired or another app's."""
+        """The launch of a handle; None if unknown, expired or another app's."""
         with self._lock:
             launch, expires = self._launches.get(handle, (None, 0.0))
         return launch if launch and launch.client_id == client_id and expires > self._now() else None
@@ -87,48 +87,46 @@ class Grants:
         return code
 
     def exchange_code(self, code: str, client_id: str, redirect_uri: str, verifier: str) -> Grant:
-        """The grant of a code, which is used up by the attempt.
+        """The grant of a code, which any attempt uses up.
 
-        Raises OAuthError `invalid_grant`. A code that comes a second time ends what its first use gave
-        (RFC 6749, 4.1.2).
+        Raises OAuthError `invalid_grant`. A second use of a code revokes what the first one gave (RFC 6749, 4.1.2).
         """
         with self._lock:
-            kept = self._codes.get(code)
-            if kept is None or kept.grant.client_id != client_id:
+            entry = self._codes.get(code)
+            if entry is None or entry.grant.client_id != client_id:
                 raise OAuthError("invalid_grant", "Unknown code.")
-            if kept.used:
-                self._ended.add(kept.grant)
+            if entry.used:
+                self._ended.add(entry.grant)
                 raise OAuthError("invalid_grant", "This code was used before; what it gave is revoked.")
-            kept.used = True
-            if kept.expires <= self._now():
+            entry.used = True
+            if entry.expires <= self._now():
                 raise OAuthError("invalid_grant", "This code has expired.")
-            if kept.redirect_uri != redirect_uri:
+            if entry.redirect_uri != redirect_uri:
                 raise OAuthError("invalid_grant", "The redirect_uri is not the one of the authorization request.")
-            fits = hmac.compare_digest(challenge_of(verifier).encode(), kept.challenge.encode())
+            fits = hmac.compare_digest(challenge_of(verifier).encode(), entry.challenge.encode())
             if not fits or not VERIFIER.fullmatch(verifier):
                 raise OAuthError("invalid_grant", "The code_verifier does not fit.")
-            return kept.grant
+            return entry.grant
 
     def new_access_token(self, grant: Grant, life_s: int, scopes: tuple[str, ...]) -> str:
         """An opaque access token for some of a grant's scopes."""
         token = secrets.token_urlsafe(32)
         with self._lock:
-            self._access = {t: kept for t, kept in self._access.items() if kept[1] > self._now()}
+            self._access = {t: entry for t, entry in self._access.items() if entry[1] > self._now()}
             self._access[token] = (grant, self._now() + life_s, scopes)
         return token
 
     def new_refresh_token(self, grant: Grant) -> str:
-        """A refresh token, good for one use."""
+        """A refresh token for one use."""
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._refresh[token] = (grant, False)
         return token
 
     def refresh(self, token: str, client_id: str, requested: tuple[str, ...]) -> Grant:
-        """The grant of a refresh token, which is used up. `wanted`: scopes that must be among those granted.
+        """The grant of a refresh token, which is used up. `requested`: scopes that must be among those granted.
 
-        Raises OAuthError `invalid_grant` or `invalid_scope`. A token that comes a second time was stolen or kept: it
-        ends the grant.
+        Raises OAuthError `invalid_grant` or `invalid_scope`. A second use suggests theft and ends the grant.
         """
         with self._lock:
             grant, used = self._refresh.get(token, (None, False))
@@ -143,14 +141,14 @@ class Grants:
             return grant
 
     def access(self, token: str) -> tuple[Grant, tuple[str, ...]] | None:
-        """The grant of an access token and the scopes of the token; None when it is unknown, expired or revoked."""
+        """The grant and scopes of an access token; None if unknown, expired or revoked."""
         with self._lock:
-            kept = self._access.get(token)
-            is_valid = kept is not None and kept[1] > self._now() and kept[0] not in self._ended
-        return (kept[0], kept[2]) if kept and is_valid else None
+            entry = self._access.get(token)
+            is_valid = entry is not None and entry[1] > self._now() and entry[0] not in self._ended
+        return (entry[0], entry[2]) if entry and is_valid else None
 
     def revoke(self, token: str, client_id: str) -> None:
-        """Ends a token; a refresh token ends its grant. One that is unknown is ended already (RFC 7009, 2.2)."""
+        """Ends a token; a refresh token ends its grant. An unknown one counts as ended (RFC 7009, 2.2)."""
         with self._lock:
             if token in self._access and self._access[token][0].client_id == client_id:
                 del self._access[token]

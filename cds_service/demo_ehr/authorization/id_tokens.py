@@ -1,4 +1,4 @@
-"""Signing keys of the demo EHR, and the ID token that says which clinician uses the app."""
+"""Signing keys of the demo EHR, and the ID token that identifies the clinician."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ServerKey:
 
     @property
     def public_jwk(self) -> Json:
-        """What a key set publishes of it."""
+        """The public JWK."""
         kind = RSAAlgorithm if self.algorithm.startswith(("RS", "PS")) else ECAlgorithm
         jwk: Json = json.loads(kind.to_jwk(self.private.public_key()))
         return jwk | {"kid": self.kid, "alg": self.algorithm, "use": "sig", "key_ops": ["verify"]}

@@ -44,7 +44,7 @@ STYLE: Json = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """A checked authorization request. `choosing`: the user has to choose a patient first."""
+    """A checked authorization request. `choosing`: the user must choose a patient first."""
 
     client: Client
     redirect_uri: str
@@ -59,7 +59,7 @@ class AuthorizationRequest:
 
 
 def create_blueprint(server: AuthorizationServer) -> Blueprint:
-    """All routes of the authorization server, those of `token_endpoint` among them."""
+    """All routes of the authorization server, including those of `token_endpoint`."""
     blueprint = Blueprint("authorization", __name__, template_folder="../templates")
     pending = _PendingChoices()
     blueprint.before_request(lambda: _check_host(server))
@@ -135,7 +135,7 @@ def _choose_patient(
 
 
 class _PendingChoices:
-    """Requests waiting for a patient to be chosen, by a handle known to that page only."""
+    """Requests waiting for the choice of a patient, by a handle known only to that page."""
 
     def __init__(self) -> None:
         self._pending: dict[str, AuthorizationRequest] = {}
@@ -193,7 +193,7 @@ def check_request(
 
 
 def _check_context(requested: tuple[str, ...], *, with_handle: bool, known: bool) -> None:
-    """Scopes and launch must fit: `launch` goes with a handle, and a chart needs a patient."""
+    """Scopes and launch must match: `launch` needs a handle, and a chart needs a patient."""
     if with_handle and not known:
         raise OAuthError("invalid_request", "This launch is unknown or has expired.")
     if with_handle != ("launch" in requested):

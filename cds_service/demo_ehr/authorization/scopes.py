@@ -1,4 +1,4 @@
-"""SMART scopes: read in both syntaxes, written in either, and what each one lets a token do.
+"""SMART scopes: read in both syntaxes, written in either, and the rights each one gives.
 
 v2 is `patient/Observation.rs?category=survey` with the letters c, r, u, d, s in that order; v1 is
 `patient/Observation.read`, `.write` or `.*`. Other scopes (`openid`, `launch` ...) are plain words.
@@ -24,7 +24,7 @@ _SHAPE = re.compile(r"(patient|user)/([A-Z][A-Za-z]*|\*)\.(read|write|\*|c?r?u?d
 
 
 class Syntax(StrEnum):
-    """How a granted scope is written."""
+    """The syntax of granted scopes."""
 
     AS_ASKED = "as asked"
     V1 = "v1"
@@ -45,7 +45,7 @@ class ResourceScope:
         return right in self.rights and self.resource_type in (resource_type, "*")
 
     def written(self, syntax: Syntax) -> str:
-        """The scope in v1 or v2. v1 knows no single rights and no narrowing, so there it may allow more."""
+        """The scope in v1 or v2. v1 has no single rights and no narrowing, so it may allow more."""
         place = f"{self.level}/{self.resource_type}"
         if syntax is Syntax.V2:
             return f"{place}.{self.rights}"
@@ -54,7 +54,7 @@ class ResourceScope:
 
 
 def scope_of(text: str) -> ResourceScope | None:
-    """What a resource scope allows, or None for a plain word or a form that is not defined."""
+    """A parsed resource scope, or None for a plain word or an undefined form."""
     shape = _SHAPE.fullmatch(text)
     if shape is None or not shape[3]:
         return None
@@ -64,7 +64,7 @@ def scope_of(text: str) -> ResourceScope | None:
 
 
 def supported(text: str) -> bool:
-    """Whether this EHR can grant a scope. What it cannot grant it leaves out, as the specification wants."""
+    """Whether this EHR can grant a scope. It omits scopes it cannot grant, as the specification requires."""
     if text in PLAIN or text in REFRESHING:
         return True
     scope = scope_of(text)
@@ -77,7 +77,7 @@ def supported(text: str) -> bool:
 
 
 def written(text: str, syntax: Syntax) -> str:
-    """A scope in a syntax; plain words, and what is written so already, stay what they are."""
+    """A scope in a syntax; plain words and scopes already in it are unchanged."""
     scope = scope_of(text)
     if scope is None or syntax is Syntax.AS_ASKED or (syntax is Syntax.V2 and scope.narrowed):
         return text
@@ -99,7 +99,7 @@ class GrantedAccess:
         return any(scope.covers(right, resource_type) for scope in self._resource_scopes())
 
     def of(self, right: str, resource: Json) -> bool:
-        """Whether it may be done with this resource: the patient's own, and within the narrowing of a scope."""
+        """Whether a right covers this resource: the patient's own, within the narrowing of a scope."""
         resource_type = resource["resourceType"]
         if resource_type in ABOUT_USERS:
             return self.of_type(right, resource_type) and right in "rs"

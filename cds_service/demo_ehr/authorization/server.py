@@ -1,7 +1,7 @@
 """The demo EHR's SMART authorization server: its addresses, register, grants, key, and how it behaves.
 
-`authorization` has its routes for the browser, `token_endpoint` those for apps. There is one user, who is always
-logged in; nothing is asked of anybody but which patient, where an app is started without one.
+`routes` serves the browser, `token_endpoint` apps. The one user is always logged in and only asked for the patient
+if an app is started without one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CAPABILITIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One patient in the list of an app that was started without one."""
+    """One choice for an app that was started without a patient."""
 
     patient: str
     name: str
@@ -118,10 +118,10 @@ class AuthorizationServer:
         return with_members(body, self.behaviour.metadata)
 
     def openid_configuration(self) -> Json:
-        """The body of `.well-known/openid-configuration`, which always names the keys."""
-        kept = ("issuer", "authorization_endpoint", "token_endpoint", "response_types_supported", "scopes_supported")
+        """The body of `.well-known/openid-configuration`, which always includes jwks_uri."""
+        names = ("issuer", "authorization_endpoint", "token_endpoint", "response_types_supported", "scopes_supported")
         body = self.metadata()
-        return {name: body[name] for name in kept if name in body} | {
+        return {name: body[name] for name in names if name in body} | {
             "jwks_uri": f"{self.issuer}/jwks",
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self.key.algorithm],

@@ -1,7 +1,7 @@
-"""What the demo page shows of a chart: the latest values with their dates and references.
+"""The chart facts on the demo page: the latest values with dates and references.
 
-Reads the synthetic resources as their EHR would, for people to look at; it judges nothing and is not
-what the service reads. Screening forms are one row each, with the answers behind it.
+Reads the synthetic resources as their EHR would, for display only; independent of what the service reads. Each
+screening form is one row, with its answers behind it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How the demo page says what FHIR resources hold: names, values, dates and references as text.
+"""FHIR resources as text for the demo page: names, values, dates and references.
 
-Reads resources of the charts and of apps alike, so whatever may be missing is said plainly and nothing fails.
+Reads resources from charts and apps alike, so it tolerates anything missing and says so.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def name_of(concept: object) -> str:
 
 
 def moment_of(resource: Json) -> str:
-    """When it was answered or measured, else when it came into the chart."""
+    """When it was answered or measured, else when it was recorded."""
     dated = resource.get("effectiveDateTime") or resource.get("authored") or resource.get("issued")
     return str(dated or resource["meta"]["lastUpdated"])
 

@@ -1,8 +1,7 @@
-"""The CDS client's half of CDS Hooks: discovery, prefetch, the hook call, and what came back.
+"""The CDS client's half of CDS Hooks: discovery, prefetch, the hook call and its response.
 
-Does what an EHR does when a chart is opened: resolves the service's prefetch templates against its
-own records, leaves out what this patient's `left_out` names, and posts `patient-view`. Talks to
-the service over HTTP; proxies of the environment are not used, both ends are on this machine.
+Does what an EHR does when a chart is opened: resolves the service's prefetch templates against its own records, omits
+this patient's `left_out`, and posts `patient-view`. Uses HTTP without proxies, since both ends are on this machine.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ READ_TYPES = (
 
 
 class ServiceUnreachableError(Exception):
-    """The service could not be asked, or does not offer what the demo asks for. Says so in one sentence."""
+    """The service could not be reached, or does not offer what the demo needs. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One hook call: what was sent, and what came back.
+    """One hook call: request and response.
 
     `cards` is None when the answer holds none to show: then `problem` says why in one sentence.
     An empty tuple means that the service looked and has nothing to say. `seconds` is the time of the call.
@@ -139,7 +138,7 @@ def connect(service_base: str, fhir_base: str, token: str, charts: Charts) -> Ho
 
 
 def _check_templates(client: HookClient) -> None:
-    """Every template must be one this EHR can resolve; an EHR finds that out when it registers a service."""
+    """Checks that this EHR can resolve every template, as an EHR would on registering a service."""
     for key, template in client.templates.items():
         resource_type = re.split(r"[/?]", template, maxsplit=1)[0]
         try:

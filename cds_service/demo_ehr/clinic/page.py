@@ -1,8 +1,8 @@
 """The demo EHR's page: clinic list, one patient's facts, the cards as an EHR shows them, and what was sent.
 
-Plain HTML forms, no script. Card text comes from the service and is treated as foreign: markdown with
-HTML off, no images, no headings, no inline styles, under a strict content security policy. Answers
-only to loopback names, so that no other site's page can reach it by a name of its own.
+Plain HTML forms, no script. Card text comes from the service and is not trusted: markdown without HTML, images,
+headings or inline styles, under a strict content security policy. Answers only to loopback names, so that no other
+site can reach it by DNS rebinding.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def card_html(detail: str) -> Markup:
-    """A card's markdown as HTML that is safe to place in the page."""
+    """A card's markdown as safe HTML."""
     return html(detail)
 
 
@@ -65,7 +65,7 @@ def create_blueprint(clinic: Clinic, place: AppPlace | None = None) -> Blueprint
 
 
 def _add_forms(blueprint: Blueprint, clinic: Clinic) -> None:
-    """What the buttons of the page do; each leads back to the page."""
+    """The actions of the page's buttons; each redirects to the page."""
 
     @blueprint.post("/patients/<patient_id>/ask")
     def ask(patient_id: str) -> BaseResponse:
@@ -133,7 +133,7 @@ def _known(clinic: Clinic, patient_id: str) -> DemoPatient:
 
 
 def _back(patient: DemoPatient, place: str) -> BaseResponse:
-    """To the patient's page, so that reloading repeats no form."""
+    """Redirects to the patient's page, so that reloading does not resubmit a form."""
     return redirect(url_for("page.show", patient_id=patient.id, _anchor=place), code=303)
 
 

@@ -1,7 +1,7 @@
-"""The panel of the demo EHR's page in which the SMART app opens: launch addresses, and what the page may frame.
+"""The panel of the demo EHR's page in which the SMART app opens: launch URLs, and what the page may frame.
 
-For a browser the page and the app are two sites (localhost and 127.0.0.1), as they are in a real EHR; so the app is
-seen to work where its cookies are a third party's.
+To a browser the page and the app are two sites (localhost and 127.0.0.1), as in a real EHR; so the demo shows that the
+app works with third-party cookies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class AppPlace:
     new_launch: Callable[[str, str, str | None], str]
 
     def launch(self, patient_id: str, app_context: str | None) -> str:
-        """Where a browser has to go to open the app for a patient. Every call makes a launch of its own."""
+        """The URL that opens the app for a patient. Every call makes a new launch."""
         handle = self.new_launch(self.client.client_id, patient_id, app_context)
         return f"{self.client.launch_url}?{urlencode({'iss': self.addresses.fhir_base, 'launch': handle})}"
 

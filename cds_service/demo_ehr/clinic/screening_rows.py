@@ -1,7 +1,6 @@
-"""Screening forms for the demo page, one row each: however a chart stores a form, it is read as one.
+"""Screening forms for the demo page, one row each, however a chart stores them.
 
-Observations of one moment and instrument are one form; those that were derived from a QuestionnaireResponse belong to
-that form's row.
+Observations of one moment and instrument are one form; those derived from a QuestionnaireResponse belong to its row.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def screening(survey: Sequence[Json], forms: Sequence[Json], as_of: datetime) ->
 
 
 def derived_from(observations: Iterable[Json], forms: Iterable[Json]) -> dict[str, list[Json]]:
-    """Reference of each form -> the Observations that say they were derived from it."""
+    """Reference of each form -> the Observations derived from it."""
     derived: dict[str, list[Json]] = {reference_to(form): [] for form in forms}
     for observation in observations:
         sources = {source.get("reference") for source in observation.get("derivedFrom", ())}
@@ -67,7 +66,7 @@ def derived_from(observations: Iterable[Json], forms: Iterable[Json]) -> dict[st
 
 
 def form_row(form: Json, derived: Sequence[Json], as_of: datetime) -> FactRow:
-    """A QuestionnaireResponse, with the total that was derived from it where there is one."""
+    """A QuestionnaireResponse, with the total derived from it, if any."""
     items = list(_questions(form.get("item", ())))
     parts = tuple((_question(str(item.get("linkId", ""))), _answer(item)) for item in items)
     answered = sum(1 for _, answer in parts if answer not in (DECLINED, NOT_ANSWERED))

@@ -1,4 +1,4 @@
-"""What the demo EHR remembers while it runs: answers of the service, drafts, override reasons. In memory only."""
+"""The demo EHR's state: responses of the service, drafts, override reasons. In memory only."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Clinic:
         self._lock = threading.Lock()
 
     def patient(self, patient_id: str) -> DemoPatient | None:
-        """The patient of this id, or None."""
+        """The patient with this id, or None."""
         return next((patient for patient in self.patients if patient.id == patient_id), None)
 
     def exchange(self, patient: DemoPatient) -> Exchange | None:
@@ -85,7 +85,7 @@ class Clinic:
         return tuple(self._drafts.get(patient.id, ()))
 
     def take(self, patient: DemoPatient, suggestion_id: str) -> bool:
-        """Makes drafts of a suggestion on one of the patient's cards. False if it is on none or was taken before."""
+        """Makes drafts of a suggestion on the patient's cards. False if unknown or accepted before."""
         suggestions = [s for card in self.cards(patient) for s in card.get("suggestions", ())]
         suggestion = next((s for s in suggestions if s.get("uuid") == suggestion_id), None)
         with self._lock:
@@ -105,11 +105,11 @@ class Clinic:
     def discard(self, patient: DemoPatient, suggestion_id: str) -> None:
         """Removes the drafts that came from a suggestion."""
         with self._lock:
-            kept = [draft for draft in self._drafts.get(patient.id, ()) if draft.suggestion != suggestion_id]
-            self._drafts[patient.id] = kept
+            drafts = [draft for draft in self._drafts.get(patient.id, ()) if draft.suggestion != suggestion_id]
+            self._drafts[patient.id] = drafts
 
     def override(self, patient: DemoPatient, card_id: str, reason_code: str) -> bool:
-        """Keeps the reason a clinician gave for not acting on a card. False if card or reason is unknown."""
+        """Stores a clinician's override reason for a card. False if card or reason is unknown."""
         card = next((card for card in self.cards(patient) if card.get("uuid") == card_id), {})
         reasons = {str(reason.get("code")): str(reason.get("display")) for reason in card.get("overrideReasons", ())}
         if reason_code not in reasons:
@@ -118,5 +118,5 @@ class Clinic:
         return True
 
     def recorded(self, card: Json) -> str | None:
-        """The reason given for not acting on a card, or None."""
+        """The override reason of a card, or None."""
         return self._overridden.get(str(card.get("uuid")))

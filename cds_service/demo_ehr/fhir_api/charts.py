@@ -1,7 +1,7 @@
 """The charts that the demo EHR holds, in memory: read, searched, and written by the app.
 
-One lock guards every change, so that two requests at once never lose a resource or make one twice.
-What was written is kept apart by reference, for the page to list. Nothing outlives the process.
+One lock guards every change, so that concurrent requests never lose or duplicate a resource. References of written
+resources are kept for the page to list. Nothing outlives the process.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Charts:
             return tuple(self._by_reference.values())
 
     def read(self, resource_type: str, resource_id: str) -> Json | None:
-        """One resource, or None where there is none."""
+        """One resource, or None."""
         with self._lock:
             return self._by_reference.get(f"{resource_type}/{resource_id}")
 

@@ -1,7 +1,7 @@
 """The demo EHR's FHIR R4 API under /fhir: metadata, read, search, create and update, for a bearer token.
 
-Two kinds of token: the one of a hook call reads every chart of this demo; one that the authorization server gave does
-what its scopes say, in one patient's chart. Errors are OperationOutcomes. Not a FHIR server for anything else.
+Two kinds of token: that of a hook call reads every chart of this demo; one from the authorization server has the rights
+of its scopes, in one patient's chart. Errors are OperationOutcomes. Not a FHIR server for anything else.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ def _add_reading(blueprint: Blueprint, charts: Charts, base: str | None) -> None
     def read(resource_type: str, resource_id: str) -> Response:
         if refused := _refused("r", resource_type):
             return refused
-        found = charts.read(resource_type, resource_id)
-        if found is None:
+        resource = charts.read(resource_type, resource_id)
+        if resource is None:
             return _outcome(404, "not-found", f"No {resource_type} has this id here.")
-        return _stored(found) if g.bearer.of("r", found) else _not_yours()
+        return _stored(resource) if g.bearer.of("r", resource) else _not_yours()
 
     @blueprint.get("/<resource_type>")
     @blueprint.post("/<resource_type>/_search")
@@ -129,7 +129,7 @@ def _refuse_strangers(token: str, access: Callable[[str], Bearer | None]) -> Res
 
 
 def _refused(right: str, resource_type: str) -> Response | None:
-    """Why nothing of the kind is possible with this type, if so."""
+    """The refusal of this right on this type, if any."""
     if resource_type not in ELEMENTS:
         return _outcome(404, "not-supported", f"This EHR has no resource type {resource_type[:40]!r}.")
     if right in "cu" and resource_type not in WRITABLE:
@@ -195,7 +195,7 @@ def _taken(right: str, resource_type: str) -> Json | Response:
 
 
 def _stored(resource: Json, status: int = 200) -> Response:
-    """A resource with its version; without its body where a writer wants it so."""
+    """A resource with its version; without a body if the writer prefers."""
     minimal = request.method != "GET" and "return=minimal" in request.headers.get("Prefer", "")
     answer = Response(status=status, content_type=FHIR_JSON) if minimal else _fhir(resource, status)
     answer.headers["ETag"] = f'W/"{version_of(resource)}"'

@@ -1,4 +1,4 @@
-"""What the demo EHR takes from an app: valid R4 of a type that it keeps, about one of its patients."""
+"""Writes that the demo EHR accepts from an app: valid R4 of a supported type, about one of its patients."""
 
 from __future__ import annotations
 

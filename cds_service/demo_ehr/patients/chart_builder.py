@@ -1,8 +1,8 @@
 """Synthetic FHIR R4 resources of one patient, dated relative to one moment.
 
-`ChartBuilder` adds one resource a call and numbers them, so the same calls give the same ids and
-texts for the same `as_of`. Ids read like `ingrid-phq9-item9`. Nothing here is random, and nothing
-is drawn from real people. What each patient holds is said in `patients`; screening forms are in `forms`.
+`ChartBuilder` adds and numbers one resource per call, so the same calls give the same ids and texts for the same
+`as_of`. Ids read like `ingrid-phq9-item9`. Nothing is random or taken from real people. Charts are defined in `people`;
+screening forms in `forms`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PRACTITIONER: Json = {
 
 
 def birth_date(as_of: date, age_years: int, days_since_birthday: int) -> date:
-    """The birth date of someone who is `age_years` old on `as_of` and had a birthday so many days ago (0-300)."""
+    """The birth date of someone aged `age_years` on `as_of`, whose birthday was so many days ago (0-300)."""
     anchor = as_of - timedelta(days=days_since_birthday)
     year = anchor.year - age_years
     # Someone born on 29 February has a birthday in a leap year only.
@@ -70,7 +70,7 @@ class ChartBuilder:
         return f"{resource_type}/{resource_id}"
 
     def patient(self, given: str, family: str, gender: str, age_years: int, days_since_birthday: int) -> None:
-        """The Patient itself, with a record number of the demo and a usual clinician."""
+        """The Patient, with a demo record number and a usual clinician."""
         number = f"{sum(map(ord, self.patient_id)) * 7919 % 1_000_000:06d}"
         self.resources.append(
             {

@@ -1,4 +1,4 @@
-"""Screening forms of the synthetic charts, in the several shapes in which real systems store them.
+"""Screening forms of the synthetic charts, in the shapes that real systems use.
 
 PHQ-9 as coded item Observations, as a panel with members, as a panel with components, as a
 QuestionnaireResponse by LOINC linkId, and as a total alone; C-SSRS by LOINC as Observations or
@@ -33,7 +33,7 @@ def answer_concept(score: int) -> Json:
 
 
 def phq9_items(chart: ChartBuilder, days_ago: int, scores: Sequence[int], *, coded: bool = True) -> list[str]:
-    """One Observation an item, answered by LOINC code or by integer; gives their references."""
+    """One Observation per item, answered by LOINC code or integer; returns their references."""
     references = []
     for number, score in enumerate(scores, start=1):
         code = codes.numbered(codes.PHQ9_ITEMS[number - 1], f"PHQ-9 item {number}")

@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection that `store` hands over, inside its transaction."""
+"""Run by Alembic, on the connection that `store` passes, inside its transaction."""
 
 from __future__ import annotations
 

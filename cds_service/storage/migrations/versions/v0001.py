@@ -59,5 +59,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refused: rows that were acknowledged are not thrown away."""
+    """Refused: acknowledged rows are never discarded."""
     raise NotImplementedError("the store goes forward only; restore a backup instead")

@@ -1,4 +1,4 @@
-"""The SMART app: launches that wait, sessions, what forms wrote, what was shown to whom."""
+"""The SMART app: pending launches, sessions, what forms wrote, what was shown to whom."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Adds; changes nothing that is there."""
+    """Adds tables; changes no existing ones."""
     op.create_table(
         "launch_state",
         sa.Column("digest", sa.String(64), primary_key=True),
@@ -52,5 +52,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refused: rows that were acknowledged are not thrown away."""
+    """Refused: acknowledged rows are never discarded."""
     raise NotImplementedError("the store goes forward only; restore a backup instead")
