@@ -1,8 +1,7 @@
-"""The plain models that ours must beat: logistic regression on the same inputs, and on age and sex alone.
+"""The baselines that ours must beat: logistic regression on the same inputs, and on age and sex alone.
 
-Fitted on training cycles only and written into the artifact as coefficients, so that a later evaluation needs no
-training rows. A missing value counts as the training mean plus a coefficient of its own. Not used for any score that
-is shown.
+Fitted on training cycles only and stored in the artifact as coefficients, so that later evaluation needs no training
+rows. A missing value counts as the training mean plus a coefficient of its own. Never used for a score that is shown.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def fit_linear(inputs: tuple[str, ...], values: NDArray[np.float32], y: Floats) 
     gap_spread = np.where(gaps.std(axis=0) > 0, gaps.std(axis=0), 1.0)
     design = np.hstack([(filled - fill) / spread, gaps / gap_spread])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # collinear gaps (a whole table missing for a person) make the solver fall back
+        warnings.simplefilter("ignore")  # collinear gaps (a whole table missing) make the solver fall back
         fitted = LogisticRegression(solver="newton-cholesky", tol=1e-8, max_iter=200).fit(design, y)
     k = len(inputs)
     weights, missing = fitted.coef_[0][:k] / spread, fitted.coef_[0][k:] / gap_spread

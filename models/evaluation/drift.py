@@ -1,8 +1,8 @@
-"""Is the local mix of inputs like the mix that the model was trained on? Needs no outcome labels.
+"""Does the local mix of inputs resemble that of training? Needs no outcome labels.
 
-Per input: the share of people in whom it is known, and the population stability index (PSI) of its values among those,
-over the bins of the artifact's `reference.json`. A warning says that estimates may be out and a recalibration is due;
-no warning says nothing about how right the estimates are. numpy only.
+Per input: the share of people with a known value, and the population stability index (PSI) of the known values over the
+bins of the artifact's `reference.json`. A warning means that estimates may be off and recalibration is due; no warning
+says nothing about accuracy. numpy only.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from models.inputs.feature_schema import FeatureSchema
 LEAST_PEOPLE = 100
 UNLIKE_PSI = 0.25
 UNLIKE_KNOWN = 0.25
-"""A PSI of 0.25 is the customary mark of a large shift; the least difference in the share known that is warned of."""
+"""Warning limits: a PSI of 0.25 is the customary mark of a large shift; a difference in the share known."""
 _MOST_BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputShift:
-    """One input: share known here and in training, PSI (None with fewer than 100 known), and whether that is unlike."""
+    """One input: share known here and in training, PSI (None with fewer than 100 known), and whether it is unlike."""
 
     name: str
     known: float
@@ -36,7 +36,7 @@ class InputShift:
 
 
 def reference(schema: FeatureSchema, matrix: NDArray[np.float32]) -> dict[str, Any]:
-    """The mix of a population: per input the share known, the upper edges of its bins and the share in each."""
+    """The input mix of a population: per input the share known, the upper bin edges and the share in each bin."""
     per_input = {}
     for at, spec in enumerate(schema.features):
         values = matrix[:, at]
@@ -53,7 +53,7 @@ def reference(schema: FeatureSchema, matrix: NDArray[np.float32]) -> dict[str, A
 def input_shifts(
     schema: FeatureSchema, trained_on: Mapping[str, Mapping[str, Any]], rows: Sequence[Sequence[float | None]]
 ) -> tuple[InputShift, ...]:
-    """What differs, in schema order. rows: prepared vectors of local people in the order of the schema.
+    """The shift of every input, in schema order. rows: prepared vectors of local people in schema order.
 
     Raises LabelsError for fewer than LEAST_PEOPLE people.
     """
@@ -84,14 +84,14 @@ def _shift(name: str, trained_on: Mapping[str, Any], values: NDArray[np.float64]
 
 
 def _psi(here: NDArray[np.float64], in_training: NDArray[np.float64], n: int) -> float:
-    """Less what chance alone gives on average: (bins - 1) / n, the training population being large."""
+    """PSI less its chance expectation, (bins - 1) / n, for a large training population."""
     floor = 0.5 / n  # an empty bin counts as half a person
     a, b = np.maximum(here, floor), np.maximum(in_training, floor)
     return max(0.0, float(((a - b) * np.log(a / b)).sum()) - (a.size - 1) / n)
 
 
 def _edges(known: NDArray[np.float64]) -> list[float]:
-    """Upper edges, all but the last bin's: between distinct values where these are few, else at the deciles."""
+    """Upper edges of all bins but the last: between distinct values where these are few, else at the deciles."""
     distinct = np.unique(known)
     if distinct.size <= _MOST_BINS:
         return [float(edge) for edge in (distinct[:-1] + distinct[1:]) / 2]

@@ -1,9 +1,9 @@
-"""How well the models do on survey cycles: the JSON object of `mhcds evaluate`, and a table to read.
+"""Performance of the models on survey cycles: the JSON object of `mhcds evaluate`.
 
-People of a cycle that trained the model are scored by the fold that did not see that cycle, with that fold's
-calibration and baselines; everybody else by the model that serves. Counts (n, events) are of people with a label who
-got a score; `scored_share` is their share of those with a label. Subgroups by race and ethnicity are for audit: no
-model sees them. Does not train. Needs pandas; every figure is defined in `metrics`.
+People of a training cycle are scored by the fold that did not see that cycle, with its calibration and baselines;
+everybody else by the serving model. Counts (n, events) are of scored people with a label; `scored_share` is their share
+of all with a label. Race and ethnicity are for audit only: no model sees them. Does not train. Needs pandas; every
+figure is defined in `metrics`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorer:
-    """What turns prepared rows into log-odds: per tier a booster, its calibration and spread; baselines by pattern."""
+    """Prepared rows to log-odds: per tier a booster, its calibration and spread; baselines by pattern."""
 
     boosters: Mapping[str, xgboost.Booster]
     calibrations: Mapping[str, Calibration]
@@ -47,7 +47,7 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A model under evaluation: the serving scorer, and one per training cycle that did not see that cycle."""
+    """A model under evaluation: the serving scorer, and a fold for each training cycle that did not see it."""
 
     outcome: str
     schema: FeatureSchema
@@ -58,7 +58,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Survey people and the models to judge on them."""
+    """Survey people and the models to evaluate on them."""
 
     frame: pd.DataFrame
     contenders: tuple[Contender, ...]
@@ -87,7 +87,7 @@ def evaluate_outcome(
     subgroups: Sequence[str] = SUBGROUPS,
     cycle_subgroups: Sequence[str] = SUBGROUPS,
 ) -> dict[str, Any]:
-    """{"patterns": ...} of one outcome on a survey frame. Which subgroups all cycles together have, and single ones.
+    """{"patterns": ...} of one outcome on a survey frame. `subgroups`: of all cycles; `cycle_subgroups`: of each.
 
     Raises SurveyDataError when nobody in the frame has the label.
     """
@@ -102,10 +102,10 @@ def evaluate_outcome(
     groups = _subgroups(people)
     cycles = people["CYCLE"].to_numpy()
     pooled = _pooled(cycles)
-    wanted = patterns(contender.outcome, contender.schema)
+    by_pattern = patterns(contender.outcome, contender.schema)
     result: dict[str, Any] = {}
-    for done, (pattern, visible) in enumerate(wanted.items()):
-        progress(f"Evaluating {contender.outcome}", done, len(wanted))
+    for done, (pattern, visible) in enumerate(by_pattern.items()):
+        progress(f"Evaluating {contender.outcome}", done, len(by_pattern))
         scores = scored(contender, pattern, visible, values, people)
         by_cycle = {
             str(cycle): _metrics(scores, cycles == cycle, {name: groups[name] for name in cycle_subgroups})
@@ -115,12 +115,12 @@ def evaluate_outcome(
             "cycles": by_cycle,
             "all": _metrics(scores, pooled, {name: groups[name] for name in subgroups}),
         }
-    progress(f"Evaluating {contender.outcome}", len(wanted), len(wanted))
+    progress(f"Evaluating {contender.outcome}", len(by_pattern), len(by_pattern))
     return {"patterns": result}
 
 
 def contender(model: Model) -> Contender:
-    """A loaded model with its folds, for evaluation. Raises ArtifactError when folds or baselines are not all there."""
+    """A loaded model with its folds, for evaluation. Raises ArtifactError when folds or baselines are missing."""
     try:
         folds = load_json(model.folder / "calibration.json")["folds"]
         baselines = load_json(model.folder / "baselines.json")
@@ -138,7 +138,7 @@ def contender(model: Model) -> Contender:
                 age_sex=linear_from_json(baselines[AGE_SEX][name]),
             )
 
-        wanted = tiers(model.outcome)
+        names = tiers(model.outcome)
         return Contender(
             outcome=model.outcome,
             schema=model.schema,
@@ -147,8 +147,8 @@ def contender(model: Model) -> Contender:
             folds={
                 cycle: scorer(
                     cycle,
-                    {t: load_booster(model.folder / "folds" / f"{cycle}-{t}.ubj.gz", model.schema) for t in wanted},
-                    read_calibration(content, wanted),
+                    {t: load_booster(model.folder / "folds" / f"{cycle}-{t}.ubj.gz", model.schema) for t in names},
+                    read_calibration(content, names),
                 )
                 for cycle, content in folds.items()
             },
@@ -163,12 +163,12 @@ def contender(model: Model) -> Contender:
 
 def hidden_but(values: Matrix, schema: FeatureSchema, visible: tuple[str, ...]) -> Matrix:
     """A copy of the rows in which every feature outside the pattern is missing."""
-    kept = np.isin(np.array(schema.names), np.array(visible))
-    return np.where(kept, values, np.float32(np.nan))
+    shown = np.isin(np.array(schema.names), np.array(visible))
+    return np.where(shown, values, np.float32(np.nan))
 
 
 def enough_data(values: Matrix, schema: FeatureSchema, rule: MinimumData) -> Mask:
-    """Who would be scored: the rule that `scoring` applies to one person, applied to rows."""
+    """Who would be scored: the rule of `scoring`, for rows."""
     known = ~np.isnan(values)
     index = {name: position for position, name in enumerate(schema.names)}
     required = known[:, [index[name] for name in rule.required]].all(axis=1)
@@ -180,7 +180,7 @@ def enough_data(values: Matrix, schema: FeatureSchema, rule: MinimumData) -> Mas
 
 
 def row_tiers(values: Matrix, schema: FeatureSchema) -> NDArray[Any]:
-    """The tier that speaks for each row: the rule that `scoring` applies to one person, applied to rows."""
+    """The tier of each row: the rule of `scoring`, for rows."""
     groups = sorted({spec.group for spec in schema.features})
     columns = [np.array([spec.group == group for spec in schema.features]) for group in groups]
     known = np.column_stack([(~np.isnan(values[:, column])).any(axis=1) for column in columns])
@@ -197,7 +197,7 @@ def margins(booster: xgboost.Booster, values: Matrix) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """Everybody's calibrated log-odds in one pattern, half their interval, labels, and baseline rankings."""
+    """Calibrated log-odds in one pattern, half-widths of their intervals, labels, and baseline rankings."""
 
     log_odds: Floats
     half_width: Floats
@@ -211,7 +211,7 @@ def scored(
 ) -> Scored:
     """People of a training cycle are scored by the fold that did not see it, all others by the final scorer.
 
-    values: prepared inputs of `people`, shape (people, features). What the pattern hides is hidden here.
+    values: prepared inputs of `people`, shape (people, features), before hiding.
     """
     shown = hidden_but(values, contender.schema, visible)
     columns = [contender.schema.names.index(name) for name in visible]
@@ -262,7 +262,7 @@ def _metrics(scores: Scored, rows: Mask, groups: Mapping[str, Mapping[str, Mask]
 
 
 def _pooled(cycles: NDArray[Any]) -> Mask:
-    """Who counts for "all": CDC's 2017 to March 2020 tables hold the people of 2017-2018 a second time."""
+    """Who counts for "all": CDC's 2017 to March 2020 tables hold the people of 2017-2018 again."""
     twice = any(holds_2017_2018_again(str(cycle)) for cycle in set(cycles))
     result: Mask = ~((cycles == "2017-2018") & twice)
     return result

@@ -1,11 +1,11 @@
 """Discrimination, calibration and flag-rate figures of one group of people, each with a 95 % interval.
 
-All are unweighted and treat people as independent: the survey's clustering is not in the intervals.
+All are unweighted and treat people as independent: the intervals ignore the survey's clustering.
 
     auroc         ties count half; DeLong's variance, interval on the logit scale
     auprc         average precision; Boyd's interval on the logit scale
     brier         mean squared error; normal interval
-    slope         of a logistic regression of the outcome on the log-odds; below 1 the estimates spread too far
+    slope         of a logistic regression of the outcome on the log-odds; below 1 the estimates are too extreme
     intercept     calibration in the large: the shift of all log-odds that makes the mean right (slope held at 1)
     o_e           events observed over events expected (the sum of the estimates); interval on the log scale
     scored_share  people with a score over people with a label; Wilson's interval
@@ -16,7 +16,7 @@ All are unweighted and treat people as independent: the survey's clustering is n
                   with the group's mean interval; low and high are Wilson's for ten groups
     net_benefit   per threshold (a probability): of flagging by the model and of flagging everyone, per person (Vickers)
 
-A figure that cannot be had is None, never NaN. numpy only.
+A figure that cannot be computed is None, never NaN. numpy only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from models.scoring.calibration import Floats, brier, fit_line, fit_offset, prob
 FLAG_RATES = ("0.01", "0.02", "0.05", "0.10", "0.20")
 NET_BENEFIT_THRESHOLDS = ("0.02", "0.05", "0.10", "0.15", "0.20", "0.30")
 MINIMUM_EVENTS = 10
-"""With fewer people having, or not having, the outcome, counts are shown and figures are not."""
+"""With fewer people with, or without, the outcome only counts are shown."""
 
 _Z = 1.959964
 _NONE: dict[str, float | None] = {"value": None, "low": None, "high": None}
@@ -45,8 +45,7 @@ def group_metrics(
 ) -> dict[str, Any]:
     """The METRICS object of one group, without subgroups.
 
-    log_odds, half_width (of its interval), y (0/1): shape (n,), of the people who got a score. labelled: how many had
-    a label, scored or not.
+    log_odds, half_width (of its interval), y (0/1): shape (n,), of scored people. labelled: people with a label.
     baselines: name -> their ranking score, shape (n,), NaN where it has none.
     """
     n, events = int(y.size), int(y.sum())
@@ -110,7 +109,7 @@ def average_precision(ranking: Floats, y: Floats) -> Figure:
 
 
 def observed_over_expected(estimates: Floats, y: Floats) -> Figure:
-    """Events observed over events expected; 1 is right, above 1 the model says too little."""
+    """Events observed over events expected; above 1 the model underestimates."""
     observed, expected = float(y.sum()), float(estimates.sum())
     if observed == 0 or expected == 0:
         return dict(_NONE)
@@ -119,7 +118,7 @@ def observed_over_expected(estimates: Floats, y: Floats) -> Figure:
 
 
 def interval_coverage(log_odds: Floats, half_width: Floats, y: Floats, groups: int = 10) -> Figure:
-    """Share of equal groups by estimate whose observed share is compatible with the mean interval of the group."""
+    """Share of equal groups by estimate whose observed share is compatible with the group's mean interval."""
     parts = np.array_split(np.argsort(log_odds, kind="stable"), groups)
     held = 0
     for part in parts:
@@ -147,9 +146,9 @@ def _net_benefits(log_odds: Floats, y: Floats, threshold: float) -> dict[str, fl
 
 
 def auroc_difference(a: Floats, b: Floats, y: Floats, strata: NDArray[Any], *, repeats: int, seed: int) -> Figure:
-    """AUROC of a less AUROC of b on the same people, meaned over strata by their size; paired bootstrap within strata.
+    """AUROC of a less AUROC of b on the same people, averaged over strata by size; paired bootstrap within strata.
 
-    a, b: rankings, shape (n,). y (0/1), strata: shape (n,). Percentile interval. People, not pairs, are drawn.
+    a, b: rankings, shape (n,). y (0/1), strata: shape (n,). Percentile interval. Resamples people, not pairs.
     """
     generator = np.random.default_rng(seed)
     drawn = np.zeros(repeats)

@@ -1,1 +1,1 @@
-"""What is known of a model as pages: the evaluation report, the model card, tables of figures. Generated only."""
+"""Generated pages about a model: the evaluation report, the model card, tables of figures."""

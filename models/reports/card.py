@@ -2,8 +2,8 @@
 
 `model_card` returns plain JSON values: the 31 source attributes for predictive decision support (ONC HTI-1, 45 CFR
 170.315(b)(11)) in their order, and the fields of the CHAI applied model card. Figures, counts, cycles, inputs and
-versions come from the artifact; fixed sentences are the same for every training. What only a site can know says
-NOT_RECORDED, or NOT_VALIDATED, until the site says otherwise. Pure; reads no files.
+versions come from the artifact; the other sentences are fixed. What only a site can know is NOT_RECORDED or
+NOT_VALIDATED until the site provides it. Pure; reads no files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEVELOPER = "The mental-health-cds project (open source, Apache-2.0)."
 
 
 class LocalSections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a site says of a model, in its own words; None where it says nothing. Read from the site's file as it is."""
+    """A site's own statements about a model, read verbatim from its file; None where there is none."""
 
     contact: str | None = None
     relevance: str | None = None
@@ -148,13 +148,14 @@ class _Facts:
         return "Targets missed: " + "; ".join(lines) + "." if lines else "Every subgroup meets the targets."
 
     def recalibrated(self) -> str:
-        said = self.model.manifest.recalibration
-        if not said:
+        recalibration = self.model.manifest.recalibration
+        if not recalibration:
             return NOT_VALIDATED
+        before = recalibration["before"]
         return (
-            f"Recalibrated on {said['n']:,} local people, {said['events']:,} with the outcome (from version "
-            f"{said['from_version']}). On those people before: slope {figure(said['before']['slope'], 2)}, observed "
-            f"over expected {figure(said['before']['o_e'], 2)}. Not yet checked on further local people."
+            f"Recalibrated on {recalibration['n']:,} local people, {recalibration['events']:,} with the outcome (from version "
+            f"{recalibration['from_version']}). On those people before: slope {figure(before['slope'], 2)}, observed "
+            f"over expected {figure(before['o_e'], 2)}. Not yet checked on further local people."
         )
 
 

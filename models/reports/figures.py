@@ -1,6 +1,6 @@
 """The figures of trained models as one page of tables in Markdown: docs/generated/model-figures.md, generated, never typed.
 
-Everything comes from the artifacts' metrics.json and validation.json. Only formats; judges nothing.
+Everything comes from the artifacts' metrics.json and validation.json.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PATTERN_WORDS: Mapping[str, str] = {
     "phq8": "all and PHQ items 1-8",
     "phq8-only": "age, sex and PHQ items 1-8 alone",
 }
-"""What is known in a pattern, for people to read."""
+"""What is known in a pattern, in words."""
 
 _PAGE = """# Figures of the models
 

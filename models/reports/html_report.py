@@ -1,7 +1,7 @@
-"""The evaluation report: one self-contained HTML page with the figures, plots and tables that people look for.
+"""The evaluation report: one self-contained HTML page with the usual figures, plots and tables.
 
-Made on the machine that holds the survey rows; the page holds aggregates, and in the beeswarm one dot a person and
-input, without identity. Every plot has its table and words. Writes aside and renames. Says what is, ranks nothing.
+Made on the machine with the survey rows; the page holds aggregates, and in the beeswarm one dot a person and input,
+without identity. Every plot has a table and a description. Writes aside and renames.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from models.scoring.calibration import Floats, probabilities, reliability_table
 from models.survey.nhanes import feature_matrix
 
 MOST_PEOPLE = 1500
-"""In the beeswarm; more dots hide one another."""
+"""In the beeswarm; more dots would overlap."""
 _SEED = 20261124
 _THRESHOLDS = np.round(np.arange(0.005, 0.3001, 0.005), 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading, what its plot shows in words, the plot or plots, and the table with the same figures."""
+    """A heading, a description of the plot, the plot or plots, and a table of the same figures."""
 
     title: str
     shows: str
@@ -72,9 +72,9 @@ def write_report(
 def _outcome(frame: pd.DataFrame, contender: Contender, metrics: Mapping[str, Any]) -> dict[str, Any]:
     people = frame[frame[contender.outcome].notna()]
     values = feature_matrix(people, contender.schema)
-    wanted = patterns(contender.outcome, contender.schema)
+    by_pattern = patterns(contender.outcome, contender.schema)
     apart = (people["in_care"] == 0).to_numpy()
-    judged = {p: scored(contender, p, wanted[p], values, people) for p in (HEADLINE, "phq2")}
+    judged = {p: scored(contender, p, by_pattern[p], values, people) for p in (HEADLINE, "phq2")}
     sections = [
         _roc(contender.outcome, judged, apart, metrics),
         _precision(contender.outcome, judged, apart, metrics),
@@ -104,19 +104,19 @@ def _used(scores: Scored, members: Mask) -> Mask:
 
 def _views(judged: Mapping[str, Scored], apart: Mask) -> list[tuple[str, Floats, Floats]]:
     """(name, ranking, outcome) of the lines that ROC and precision-recall plots have."""
-    plain, asked = judged[HEADLINE], judged["phq2"]
-    one, two = _used(plain, apart), _used(asked, apart)
+    plain, phq2 = judged[HEADLINE], judged["phq2"]
+    plain_rows, phq2_rows = _used(plain, apart), _used(phq2, apart)
     everybody = _used(plain, np.ones_like(apart))
     return [
-        ("no PHQ, not in care", plain.log_odds[one], plain.y[one]),
+        ("no PHQ, not in care", plain.log_odds[plain_rows], plain.y[plain_rows]),
         ("no PHQ, everybody", plain.log_odds[everybody], plain.y[everybody]),
-        ("logistic regression, no PHQ, not in care", plain.baselines["logistic"][one], plain.y[one]),
-        ("with PHQ-2, not in care", asked.log_odds[two], asked.y[two]),
+        ("logistic regression, no PHQ, not in care", plain.baselines["logistic"][plain_rows], plain.y[plain_rows]),
+        ("with PHQ-2, not in care", phq2.log_odds[phq2_rows], phq2.y[phq2_rows]),
     ]
 
 
 def roc_points(ranking: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """False-positive share and sensitivity at every distinct cut, from (0, 0) to (1, 1); ties flagged together."""
+    """False-positive rate and sensitivity at every distinct cut, from (0, 0) to (1, 1); ties flagged together."""
     hits, flagged = _cumulated(ranking, y)
     false = flagged - hits
     return false / max(false[-1], 1), hits / max(hits[-1], 1)
@@ -182,10 +182,10 @@ def _apart(result: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _areas(metrics: Mapping[str, Any], name: str, label: str) -> str:
-    plain, asked = _apart(metrics[HEADLINE]), _apart(metrics["phq2"])
+    plain, phq2 = _apart(metrics[HEADLINE]), _apart(metrics["phq2"])
     return (
         f"{label} of people not in care: {figure(plain[name], 2)} when nothing of the PHQ is known, "
-        f"{figure(asked[name], 2)} with PHQ-2."
+        f"{figure(phq2[name], 2)} with PHQ-2."
     )
 
 
@@ -342,7 +342,7 @@ def _beside(metrics: Mapping[str, Any]) -> Section:
 
 
 def _contributions(contender: Contender, people: pd.DataFrame, values: NDArray[np.float32]) -> list[Section]:
-    """Beeswarm and dependence plots of people of the last cycle, by a booster that had not seen them."""
+    """Beeswarm and dependence plots for people of the last cycle, by a booster that had not seen them."""
     cycles = people["CYCLE"].to_numpy()
     last = max(cycles)
     visible = patterns(contender.outcome, contender.schema)[HEADLINE]

@@ -1,7 +1,7 @@
 """Plots of the evaluation report as HTML snippets: inline SVG, or a PNG in a data address where dots are many.
 
 The same numbers give the same bytes. Grey-scale safe: series differ by dash and marker, not by colour alone. Each plot
-carries a title and, in words, what it shows. matplotlib and shap live here only. Computes no figure that is reported.
+has a title and a description. Only this module uses matplotlib and shap. Computes no reported figures.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalEstimate:
-    """A named figure with its interval, and the count of events behind it; value None where there were too few."""
+    """A named figure with its interval, and the count of events behind it; value None where too few."""
 
     name: str
     value: float | None
@@ -171,7 +171,7 @@ def _svg(figure: Figure, title: str, shows: str) -> Markup:
     drawing = drawing[drawing.index("<svg") :]
     start, _, rest = drawing.partition(">")
     label = Markup("<title>{}</title><desc>{}</desc>").format(title, shows)
-    # matplotlib names its own parts the same in every drawing; a page with several needs them apart.
+    # matplotlib repeats its ids in every drawing; on one page they must differ.
     salt = f"p{hashlib.sha256(title.encode()).hexdigest()[:8]}"
     rest = rest.replace('id="', f'id="{salt}-').replace('href="#', f'href="#{salt}-').replace("url(#", f"url(#{salt}-")
     return Markup(f'{start} role="img" class="plot">{label}{rest}')  # noqa: S704 - made here, words escaped above

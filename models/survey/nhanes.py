@@ -1,9 +1,9 @@
-"""NHANES tables into one row per adult: raw feature values, labels, and what audits need.
+"""NHANES tables into one row per adult: raw feature values, labels, and audit columns.
 
-Features come out under the names of the feature map in raw units (visit counts as mid-points of CDC's bands, the only
-raw there is). Every rule is written out below with CDC's variable names; 7/9, 77/99, 777/999 (refused, do not know)
-become missing. A table or column that a cycle lacks makes its features missing, never an error. Training and
-evaluation only: needs pandas. Rows must never leave the machine they were read on: people are not shipped.
+Features have the names of the feature map, in raw units (visit counts as mid-points of CDC's bands, the finest
+available). Every rule is below with CDC's variable names; 7/9, 77/99, 777/999 (refused, do not know) become missing. A
+table or column that a cycle lacks makes its features missing, never an error. Training and evaluation only: needs
+pandas. Rows must never leave the machine they were read on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from models.survey.tables import CYCLES_BY_LETTER, PRE_PANDEMIC, read_tables
 
 MINIMUM_AGE_YEARS = 18
 PAYERS = ("medicaid", "private", "medicare", "other", "none")
-"""Of `insurance`, codes 1 to 5; who has several counts with the first."""
+"""Of `insurance`, codes 1 to 5; the first that applies counts."""
 
 _CYCLE_OF_SURVEY_YEAR = {
     **dict(zip(range(4, 11), CYCLES_BY_LETTER.values(), strict=False)),
@@ -54,7 +54,7 @@ _VISITS_OLD = {0: 0, 1: 1, 2: 2.5, 3: 6, 4: 11, 5: 15}  # HUQ050, to 2012: 0, 1,
 _VISITS_NEW = {0: 0, 1: 1, 2: 2.5, 3: 6, 4: 6, 5: 6, 6: 11, 7: 15, 8: 15}  # HUQ051: 4-9 in three bands, 13+ in two
 _DRINK_DAYS = {0: 0, 1: 365, 2: 300, 3: 182, 4: 104, 5: 52, 6: 30, 7: 12, 8: 9, 9: 4.5, 10: 1.5}
 """ALQ121 (from 2017): never in the last year, every day, nearly every day, 3-4 a week ... 1-2 times in the year."""
-_MOST_DRINKS_A_DAY = 24  # More is an entry error rather than an average, and is left out.
+_MOST_DRINKS_A_DAY = 24  # more is an entry error rather than an average
 _ROUTE = re.compile(r"\b(TOPICAL|OTIC|OPHTHALMIC|NASAL)\b")
 
 
@@ -62,9 +62,9 @@ def survey_frame(folder: Path, *, left_out: bool = False) -> pd.DataFrame:
     """One row per adult of every cycle found, index SEQN.
 
     Columns: CYCLE; the features in raw units (float, NaN where missing; booleans 0/1); DPQ010 ... DPQ090 (0-3);
-    phq9 (0-27, all nine items needed); one an outcome (label 0/1); in_care (0/1); and for audits
-    race_eth, pir, insurance (PAYERS), weight (of the examination). left_out: also the columns of LEFT_OUT.
-    Raises SurveyDataError when DEMO or DPQ is missing, no cycle can be told, or there is no adult.
+    phq9 (0-27, all nine items needed); one for each outcome (label 0/1); in_care (0/1); and for audits race_eth, pir,
+    insurance (PAYERS), weight (of the examination). left_out: also the columns of LEFT_OUT. Raises SurveyDataError
+    when DEMO or DPQ is missing, or there is no adult in a known cycle.
     """
     tables = read_tables(folder, left_out=left_out)
     demo = tables["DEMO"].set_index("SEQN")
@@ -90,7 +90,7 @@ def survey_frame(folder: Path, *, left_out: bool = False) -> pd.DataFrame:
 
 
 def feature_matrix(frame: pd.DataFrame, schema: FeatureSchema) -> NDArray[np.float32]:
-    """Prepared values, shape (people, features of the schema), NaN where missing; the transform is that of serving."""
+    """Prepared values, shape (people, features of the schema), NaN where missing; same transform as in serving."""
     return np.column_stack([_prepared(frame[spec.name], spec) for spec in schema.features])
 
 
@@ -102,7 +102,7 @@ def _prepared(values: pd.Series, spec: FeatureSpec) -> NDArray[np.float32]:
 
 
 class _Source:
-    """Columns of the tables for the adults at hand; a column that is not there is all missing."""
+    """Columns of the tables for these adults; an absent column is all missing."""
 
     def __init__(self, tables: dict[str, pd.DataFrame], adults: pd.Index) -> None:
         self.adults = adults
@@ -111,13 +111,13 @@ class _Source:
         }
 
     def column(self, table: str, name: str) -> pd.Series:
-        found = self._tables.get(table)
-        if found is None or name not in found:
+        rows = self._tables.get(table)
+        if rows is None or name not in rows:
             return pd.Series(np.nan, index=self.adults, dtype="float64")
-        return pd.to_numeric(found[name], errors="coerce").astype("float64")
+        return pd.to_numeric(rows[name], errors="coerce").astype("float64")
 
     def anywhere(self, name: str) -> pd.Series:
-        table = next((table for table, found in self._tables.items() if name in found), "")
+        table = next((table for table, rows in self._tables.items() if name in rows), "")
         return self.column(table, name)
 
     def yes_no(self, table: str, name: str) -> pd.Series:
@@ -146,7 +146,7 @@ def _demographics(source: _Source) -> pd.DataFrame:
 
 
 def _payer(source: _Source) -> pd.DataFrame:
-    """One kind of insurance a person, the first that applies in the order of PAYERS; missing where nobody asked."""
+    """The first kind of insurance that applies, in the order of PAYERS; missing where not asked."""
     insured = source.column("HIQ", "HIQ011")
     choices = [*(_covered(source, letter) for letter in "DAB"), insured == 1, insured == 2]
     codes = np.select(choices, range(1, len(choices) + 1), default=np.nan)
@@ -176,7 +176,7 @@ def _measurements(source: _Source) -> pd.DataFrame:
             "height_cm": source.column("BMX", "BMXHT"),
             "pulse": either(pulse.mask(pulse == 0), mean("BPXO", "BPXOPLS", 3, zero_is_missing=True)),
             "sbp": either(mean("BPX", "BPXSY", 4), mean("BPXO", "BPXOSY", 3)),
-            # A diastolic reading of 0 means that the sounds never stopped, not a pressure.
+            # A diastolic reading of 0 means that the sounds never stopped.
             "dbp": either(
                 mean("BPX", "BPXDI", 4, zero_is_missing=True), mean("BPXO", "BPXODI", 3, zero_is_missing=True)
             ),
@@ -211,11 +211,11 @@ def _drinking_days(source: _Source) -> tuple[pd.Series, pd.Series]:
 
 
 def _conditions(source: _Source) -> pd.DataFrame:
-    """What a doctor has ever told the person: 1 yes, 2 no. Borderline diabetes (3) is no diabetes."""
-    told = {name: source.yes_no(table, column) for name, (table, column) in _CONDITIONS.items()}
-    told["diabetes"] = told["diabetes"].mask(source.column("DIQ", "DIQ010") == 3, 0.0)
+    """Ever told by a doctor: 1 yes, 2 no. Borderline diabetes (3) counts as no."""
+    conditions = {name: source.yes_no(table, column) for name, (table, column) in _CONDITIONS.items()}
+    conditions["diabetes"] = conditions["diabetes"].mask(source.column("DIQ", "DIQ010") == 3, 0.0)
     lungs = pd.concat([source.yes_no("MCQ", f"MCQ160{letter}") for letter in "GKOP"], axis=1)
-    return pd.DataFrame({**told, "copd": lungs.max(axis=1)})
+    return pd.DataFrame({**conditions, "copd": lungs.max(axis=1)})
 
 
 def _utilisation(source: _Source) -> pd.DataFrame:
@@ -252,7 +252,7 @@ def _questionnaire(source: _Source) -> pd.DataFrame:
 
 
 def _labels(frame: pd.DataFrame) -> pd.DataFrame:
-    """The PHQ-9 total, and each outcome as 0 or 1; missing where any item of it is."""
+    """The PHQ-9 total, and each outcome as 0 or 1; missing where any of its items is."""
     labels = {"phq9": frame[list(PHQ_ITEMS)].sum(axis=1, skipna=False)}
     for spec in OUTCOME_SPECS.values():
         total = frame[list(spec.label_items)].sum(axis=1, skipna=False)
@@ -307,17 +307,17 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     "income": ("pir",),
     "29 laboratory values": (*_LABS, "crp_mgL"),
 }
-"""What no model takes, under the names of the feature map, by what it would be called in a table."""
+"""What no model takes, by its label in a table: names of the feature map."""
 
 
 def _left_out(source: _Source) -> pd.DataFrame:
-    """Read for one purpose: to say what each would have added to an estimate (`validation`)."""
+    """Read only to measure what each would have added to an estimate (`validation`)."""
 
     def first(table: str, *names: str) -> pd.Series:
-        found = source.column(table, names[0])
+        values = source.column(table, names[0])
         for name in names[1:]:
-            found = found.where(found.notna(), source.column(table, name))
-        return found
+            values = values.where(values.notna(), source.column(table, name))
+        return values
 
     old, new = source.column("DEMO", "DMDMARTL"), source.column("DEMO", "DMDMARTZ")
     education = source.column("DEMO", "DMDEDUC2")
@@ -339,10 +339,10 @@ def _left_out(source: _Source) -> pd.DataFrame:
 
 
 def _labs(source: _Source) -> pd.DataFrame:
-    """Laboratory values in the survey's own units, wherever their table is."""
-    found = {name: source.anywhere(column) for name, column in _LABS.items()}
+    """Laboratory values in the survey's own units, from whichever table has them."""
+    labs = {name: source.anywhere(column) for name, column in _LABS.items()}
     old, new = source.column("CRP", "LBXCRP"), source.column("HSCRP", "LBXHSCRP")
-    return pd.DataFrame({**found, "crp_mgL": (old * 10).where(old.notna(), new)})
+    return pd.DataFrame({**labs, "crp_mgL": (old * 10).where(old.notna(), new)})
 
 
 @cache
@@ -355,7 +355,7 @@ def drug_classes() -> dict[str, frozenset[str]]:
 
 
 def ingredients(generic_name: str) -> tuple[str, ...]:
-    """Ingredients of a drug name as the survey writes it; in `A; B OPHTHALMIC` the route holds for every ingredient."""
+    """Ingredients of a drug name in the survey; in `A; B OPHTHALMIC` the route holds for every ingredient."""
     parts = [part.strip() for part in generic_name.upper().split(";")]
     route = _ROUTE.search(generic_name.upper())
     if route is None:
@@ -387,16 +387,16 @@ def _medicines(table: pd.DataFrame | None, adults: pd.Index) -> pd.DataFrame:
 
 
 def _holds(names: pd.DataFrame, members: Iterable[str]) -> pd.Series:
-    wanted = frozenset(members)
-    hit = {name: not wanted.isdisjoint(ingredients(str(name))) for name in names["RXDDRUG"].unique()}
+    members = frozenset(members)
+    hit = {name: not members.isdisjoint(ingredients(str(name))) for name in names["RXDDRUG"].unique()}
     return names["RXDDRUG"].map(hit).astype(bool)
 
 
 def _per_person(table: pd.DataFrame, names: tuple[str, ...], adults: pd.Index) -> pd.Series:
-    """The first of the columns that is known for a person; it is the same on all rows of one person."""
-    found = pd.Series(np.nan, index=adults, dtype="float64")
+    """The first known of these columns for each person; it is the same on all of their rows."""
+    known = pd.Series(np.nan, index=adults, dtype="float64")
     for name in names:
         if name in table:
             values = pd.to_numeric(table[name], errors="coerce").groupby(table["SEQN"]).max()
-            found = found.where(found.notna(), values.reindex(adults).astype("float64"))
-    return found
+            known = known.where(known.notna(), values.reindex(adults).astype("float64"))
+    return known

@@ -1,8 +1,8 @@
 """NHANES tables as CDC publishes them, or as parquet with the cycles stacked, into one table per component.
 
 Reads `DIR/raw/*.parquet` or `DIR/*.parquet` (columns SEQN and, where the cycles are stacked, CYCLE) and CDC's own SAS
-transport files (`DEMO_D.XPT`, `DEMO_J.xpt`, `P_DEMO.XPT` ...) anywhere below DIR. Column names come out in capitals.
-A component that is absent is simply not in the answer. Training and evaluation only: needs pandas and pyarrow.
+transport files (`DEMO_D.XPT`, `DEMO_J.xpt`, `P_DEMO.XPT` ...) anywhere below DIR. Column names become upper case.
+Absent components are left out. Training and evaluation only: needs pandas and pyarrow.
 Does not interpret a value; `nhanes` does.
 """
 
@@ -39,7 +39,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "FSQ": ("FSDAD", "FSDHH"),
     "HIQ": ("HIQ011", *(f"HIQ03{n}{letter}" for n in (1, 2) for letter in "ABD")),
 }
-"""The components that models and audits use, and the columns that are read from each. None but SEQN is needed."""
+"""The components for models and audits, and the columns read from each. Only SEQN is required."""
 
 LEFT_OUT_COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "DEMO": ("DMDMARTL", "DMDMARTZ", "DMDEDUC2", "RIDEXPRG"),
@@ -56,7 +56,7 @@ LEFT_OUT_COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "CRP": ("LBXCRP",),
     "HSCRP": ("LBXHSCRP",),
 }
-"""What no model takes: read by training alone, to say what it would have added."""
+"""What no model takes: read only in training, to measure what it would have added."""
 
 CYCLES_BY_LETTER = {
     "D": "2005-2006",
@@ -71,7 +71,7 @@ CYCLES_BY_LETTER = {
 """CDC's letter at the end of a table's name -> cycle. K (2019-2020) was published only inside the P_ tables."""
 
 PRE_PANDEMIC = "2017-2020"
-"""CDC's P_ tables: 2017 to March 2020. They hold the people of 2017-2018 again, under other numbers."""
+"""CDC's P_ tables: 2017 to March 2020. They hold the people of 2017-2018 again, under other SEQN."""
 
 
 def holds_2017_2018_again(cycle: str) -> bool:
@@ -85,11 +85,11 @@ _NAME = re.compile(r"^(?P<early>P_)?(?P<component>[A-Z]+(?:_U|_RX)?)(?:_(?P<lett
 def read_tables(folder: Path, *, left_out: bool = False) -> dict[str, pd.DataFrame]:
     """Component -> its rows of all cycles, with SEQN, CYCLE (may be missing outside DEMO) and the columns found.
 
-    left_out: also what no model takes. Raises SurveyDataError when the folder, or the DEMO or DPQ table, is not there,
-    or has none of its columns, or a file cannot be read.
+    left_out: also what no model takes. Raises SurveyDataError when the folder, or the DEMO or DPQ table or all of its
+    columns, is missing, or a file cannot be read.
     """
-    wanted = columns_wanted(left_out=left_out)
-    files = table_files(folder, wanted)
+    columns = columns_wanted(left_out=left_out)
+    files = table_files(folder, columns)
     for needed in ("DEMO", "DPQ"):
         if needed not in files:
             raise SurveyDataError(
@@ -97,7 +97,7 @@ def read_tables(folder: Path, *, left_out: bool = False) -> dict[str, pd.DataFra
                 found=f"no {needed} table in {folder}",
                 remedy="see docs/training.md for the list of files and where CDC publishes them",
             )
-    tables = {component: _stacked(component, paths, wanted[component]) for component, paths in files.items()}
+    tables = {component: _stacked(component, paths, columns[component]) for component, paths in files.items()}
     for needed in ("DEMO", "DPQ"):
         if not set(tables[needed]) & set(COMPONENTS[needed]):
             raise SurveyDataError(
@@ -109,28 +109,28 @@ def read_tables(folder: Path, *, left_out: bool = False) -> dict[str, pd.DataFra
 
 
 def columns_wanted(*, left_out: bool) -> dict[str, tuple[str, ...]]:
-    """Component -> the columns that are read from it."""
+    """Component -> the columns read from it."""
     extra = LEFT_OUT_COMPONENTS if left_out else {}
     names = [*COMPONENTS, *(name for name in extra if name not in COMPONENTS)]
     return {name: (*COMPONENTS.get(name, ()), *extra.get(name, ())) for name in names}
 
 
-def table_files(folder: Path, wanted: Iterable[str] = tuple(COMPONENTS)) -> dict[str, list[Path]]:
-    """Component -> the files that hold it, in a stable order.
+def table_files(folder: Path, components: Iterable[str] = tuple(COMPONENTS)) -> dict[str, list[Path]]:
+    """Component -> its files, in a stable order.
 
-    Raises SurveyDataError when the folder is not there, or a transport file's letter stands for no known cycle.
+    Raises SurveyDataError when the folder is missing, or the letter of a transport file is of no known cycle.
     """
-    wanted = tuple(wanted)
+    components = tuple(components)
     if not folder.is_dir():
         raise SurveyDataError(
             expected="a folder of NHANES tables", found=f"no folder {folder}", remedy="give the folder with --nhanes"
         )
     parquet = sorted([*folder.glob("raw/*.parquet"), *folder.glob("*.parquet")])
     transport = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".xpt")
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in [*parquet, *transport]:
         component, cycle = _component_and_cycle(path)
-        if component not in wanted:
+        if component not in components:
             continue
         if cycle is None and path.suffix != ".parquet":
             raise SurveyDataError(
@@ -138,8 +138,8 @@ def table_files(folder: Path, wanted: Iterable[str] = tuple(COMPONENTS)) -> dict
                 found=path.name,
                 remedy="give the file CDC's own name, or take it away",
             )
-        found.setdefault(component, []).append(path)
-    return {component: found[component] for component in wanted if component in found}
+        files.setdefault(component, []).append(path)
+    return {component: files[component] for component in components if component in files}
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -158,14 +158,14 @@ def _component_and_cycle(path: Path) -> tuple[str, str | None]:
 def _stacked(component: str, paths: list[Path], columns: tuple[str, ...]) -> pd.DataFrame:
     tables = [_table(path, columns) for path in paths]
     stacked = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
-    # The same cycle may lie there twice, as parquet and as XPT; only the medicines have several rows for one person.
+    # A cycle may be there twice, as parquet and as XPT; only medicines have several rows for one person.
     return stacked if component == "RXQ_RX" else stacked.drop_duplicates("SEQN", ignore_index=True)
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    wanted = {"SEQN", "CYCLE", "SRC_TABLE", *columns}
+    names = {"SEQN", "CYCLE", "SRC_TABLE", *columns}
     try:
-        frame = _parquet(path, wanted) if path.suffix == ".parquet" else _transport(path, wanted)
+        frame = _parquet(path, names) if path.suffix == ".parquet" else _transport(path, names)
     except (OSError, ValueError, UserWarning, pa.ArrowException) as error:
         raise SurveyDataError(
             expected="a readable parquet or SAS transport file",
@@ -187,20 +187,20 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return frame.drop(columns="SRC_TABLE", errors="ignore")
 
 
-def _parquet(path: Path, wanted: set[str]) -> pd.DataFrame:
-    present = [name for name in pq.read_schema(path).names if name.upper() in wanted]
+def _parquet(path: Path, names: set[str]) -> pd.DataFrame:
+    present = [name for name in pq.read_schema(path).names if name.upper() in names]
     frame = pq.read_table(path, columns=present).to_pandas()
     return frame.rename(columns=str.upper)
 
 
-def _transport(path: Path, wanted: set[str]) -> pd.DataFrame:
+def _transport(path: Path, names: set[str]) -> pd.DataFrame:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # how pandas says that a file may be damaged
+        warnings.simplefilter("error", UserWarning)  # pandas warns of possibly damaged files
         with pd.read_sas(path, format="xport", encoding="latin-1", iterator=True) as reader:
-            # pandas takes blank texts in the last record for padding and loses that record.
+            # pandas mistakes blank texts in the last record for padding and drops the record.
             reader.nobs = _records(path, reader.record_start, reader.record_length)
             frame = reader.read().rename(columns=str.upper)
-    frame = frame[[name for name in frame.columns if name in wanted]].copy()
+    frame = frame[[name for name in frame.columns if name in names]].copy()
     numbers = frame.select_dtypes("number").columns
     # pandas reads the zero of a SAS transport file as 5.4e-79.
     frame[numbers] = frame[numbers].mask(frame[numbers].abs() < 1e-70, 0.0)
@@ -211,7 +211,7 @@ def _transport(path: Path, wanted: set[str]) -> pd.DataFrame:
 
 
 def _records(path: Path, start: int, length: int) -> int:
-    """Records in the body of a transport file, whose last 80 bytes are filled up with blanks."""
+    """Number of records in a transport file, which is padded with blanks to a multiple of 80 bytes."""
     body = path.read_bytes()[start:]
     count = len(body) // length
     if len(body) % 80 or body[count * length :].strip():

@@ -1,10 +1,10 @@
-"""From survey rows to boosters, calibrations and their spread, for any choice of cycles to learn from.
+"""From survey rows to boosters, calibrations and their spread, for any choice of training cycles.
 
-One recipe serves the model that is shipped, the folds that judge it, and the walk forward in time (`validation`). Each
-tier has one booster, trained on copies of each person with blocks of inputs hidden, so that it stays calibrated
-whatever is missing (decision 0111). Each calibration is fitted on people whom the booster under it had not seen:
-every cycle is left out in turn, and where there is one cycle only, a fifth of its people. Seeded; the same rows give
-the same numbers. Does not read tables or write files.
+One recipe for the shipped model, the folds that evaluate it, and the walk forward in time (`validation`). Each tier has
+one booster, trained on copies of each person with blocks of inputs hidden, so that it stays calibrated whatever is
+missing (decision 0111). Each calibration is fitted on people its booster had not seen: every cycle is left out in turn,
+or a fifth of the people of a single cycle. Seeded; the same rows give the same numbers. Does not read tables or write
+files.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ PARAMETERS: Mapping[str, Any] = {
 ROUNDS = 250
 
 PERSON_SHARE = 0.8
-"""Of the people, not of their copies, a tree sees about this share; more copies in a tree would only repeat people."""
+"""The share of people, not copies, that a tree sees; more copies in a tree would only repeat people."""
 COMPLETE_COPIES = 2
 RANDOM_COPIES = 1
-"""Copies of a person: these many of the tier's complete pattern, one of each other pattern, these with random gaps."""
+"""Copies of a person: of the tier's complete pattern, and with random gaps; one of each other pattern."""
 BLOCK_HIDDEN = 0.4
 INPUT_HIDDEN = (0.0, 0.1, 0.3)
-"""In a random copy each block is hidden with the first probability; of a person's other inputs one of these shares."""
+"""In a random copy: the probability of hiding each block; the shares of other inputs hidden, one a person."""
 _BLOCKS = (("lifestyle",), ("conditions",), ("utilisation",), ("drugs",), ("needs", "pro"))
 _PARTS_OF_ONE_CYCLE = 5
 
@@ -90,7 +90,7 @@ class Sample:
 
 
 def sample_of(frame: pd.DataFrame, outcome: str) -> Sample:
-    """Everybody in a survey frame who has the label of an outcome."""
+    """Everybody in a survey frame with the label of an outcome."""
     people = frame[frame[outcome].notna()].sort_index()
     return Sample(
         outcome=outcome,
@@ -104,16 +104,16 @@ def sample_of(frame: pd.DataFrame, outcome: str) -> Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitter:
-    """Fits scorers of one sample. Boosters for a set of people are kept, since folds and walk forward share them."""
+    """Fits scorers of one sample. Boosters are cached by set of people: folds and walk forward share them."""
 
     sample: Sample
     _copies: dict[str, list[Matrix]] = field(default_factory=dict)
-    _kept: dict[bytes, dict[str, xgboost.Booster]] = field(default_factory=dict)
+    _cache: dict[bytes, dict[str, xgboost.Booster]] = field(default_factory=dict)
 
     def scorer(self, rows: Mask) -> Scorer:
-        """Boosters of these people, calibrated on each of them by boosters that had not seen them.
+        """Boosters of these people, calibrated on margins of boosters that had not seen them.
 
-        Raises ValueError when these people do not allow a calibration (one outcome class, for example).
+        Raises ValueError when no calibration can be fitted (one outcome class, for example).
         """
         unseen, parts = self._unseen(rows), self._parts(rows)
         lines = {tier: self._calibration(tier, unseen, rows) for tier in tiers(self.sample.outcome)}
@@ -140,9 +140,9 @@ class Fitter:
 
     def _boosters(self, rows: Mask) -> dict[str, xgboost.Booster]:
         key = np.packbits(rows).tobytes()
-        if key not in self._kept:
-            self._kept[key] = {tier: self._booster(tier, rows) for tier in tiers(self.sample.outcome)}
-        return self._kept[key]
+        if key not in self._cache:
+            self._cache[key] = {tier: self._booster(tier, rows) for tier in tiers(self.sample.outcome)}
+        return self._cache[key]
 
     def _booster(self, tier: str, rows: Mask) -> xgboost.Booster:
         if tier not in self._copies:
@@ -151,7 +151,7 @@ class Fitter:
         return boosted(self.sample.schema.features, copies, self.sample.y[rows], self.sample.spec.max_depth)
 
     def _parts(self, rows: Mask) -> NDArray[Any]:
-        """Per person of the sample the part that is left out as one: the cycle, or a fifth of the only cycle."""
+        """The part with which each person is left out: the cycle, or a fifth of a single cycle."""
         if len(set(self.sample.cycles[rows])) > 1:
             return self.sample.cycles
         order = np.random.default_rng(SEED).permutation(len(rows))
@@ -189,10 +189,10 @@ class Fitter:
         centre = float(np.mean(np.concatenate([whole.log_odds(values) for values in known])))
         lines = []
         for part in places:
-            others, own = rows & (parts != part), rows & (parts == part)
+            rest, own = rows & (parts != part), rows & (parts == part)
             try:
-                calibration = self._calibration(tier, unseen, others)
-            except ValueError:  # of two small parts the other one alone can be too little for a line
+                calibration = self._calibration(tier, unseen, rest)
+            except ValueError:  # the other of two small parts can be too little for a line
                 calibration = whole
             for pattern in self._patterns(tier):
                 scored = own & ~np.isnan(unseen[pattern])
@@ -203,12 +203,12 @@ class Fitter:
 
 
 def fit_spread(lines: Sequence[LogisticLine], centre: float, places: int) -> Spread:
-    """How far the lines of places lie from the right one. `lines`: each fitted on calibrated log-odds less `centre`.
+    """How far the lines of populations lie from the identity. `lines`: fitted on calibrated log-odds less `centre`.
 
-    places: how many independent places (survey cycles) the lines come from; the fewer, the wider (Student's t). With
-    no line at all the spread is one unit of log-odds everywhere: nothing is known about it.
+    places: how many independent populations (survey cycles) the lines come from; the fewer, the wider (Student's t).
+    Without any line the spread is one unit of log-odds everywhere.
     """
-    # Around the right line, not around their own mean: a calibration that is off everywhere is spread as well.
+    # Around the identity, not around their own mean: a calibration that is off everywhere counts too.
     off = np.array([(line.intercept - centre, line.slope - 1.0) for line in lines] or [(1.0, 0.0)])
     level, both, tilt = (float((off[:, i] * off[:, j]).mean()) for i, j in ((0, 0), (0, 1), (1, 1)))
     times = float(student.ppf(0.5 + NOMINAL_COVERAGE / 2, max(places - 1, 1)))
@@ -216,7 +216,7 @@ def fit_spread(lines: Sequence[LogisticLine], centre: float, places: int) -> Spr
 
 
 def boosted(features: Sequence[FeatureSpec], copies: Sequence[Matrix], y: Floats, max_depth: int) -> xgboost.Booster:
-    """One booster of copies of the same people, each of shape (people, features), held to the inputs' directions."""
+    """One booster of copies of the same people, each (people, features), constrained to the inputs' directions."""
     table = xgboost.QuantileDMatrix(
         np.vstack(copies),
         np.tile(y, len(copies)),
@@ -234,11 +234,11 @@ def boosted(features: Sequence[FeatureSpec], copies: Sequence[Matrix], y: Floats
 
 
 def masked_copies(sample: Sample, tier: str) -> list[Matrix]:
-    """Copies of every person as a chart of this tier may know them, each of shape (people, features)."""
+    """Copies of every person with the gaps of charts of this tier, each of shape (people, features)."""
     schema = sample.schema
     generator = np.random.default_rng([SEED, tiers(sample.outcome).index(tier)])
-    wanted = list(patterns_of(tier, sample.outcome, schema).values())
-    shown = [hidden_but(sample.matrix, schema, visible) for visible in wanted]
+    by_pattern = patterns_of(tier, sample.outcome, schema)
+    shown = [hidden_but(sample.matrix, schema, visible) for visible in by_pattern.values()]
     seen = hidden_but(sample.matrix, schema, tier_inputs(tier, schema))
     gaps = [_with_random_gaps(seen, schema, generator) for _ in range(RANDOM_COPIES)]
     return [*[shown[0]] * (COMPLETE_COPIES - 1), *shown, *gaps]

@@ -1,10 +1,9 @@
 """A site's own scores and outcomes into a new version of a model, with the same order of people.
 
-The labels' line, logit(p) = shift + slope * log-odds, is put after the calibration of every tier and fold, and
-thresholds move with it, so that whoever was flagged still is; the boosters stay as they are, byte for byte. A small
-change of level or slope is drawn to none, because few hundred people say little about either. The interval of an
-estimate is from then on that of this line. Writes aside and renames. numpy only, so that it runs where the service
-runs.
+The labels' line, logit(p) = shift + slope * log-odds, follows the calibration of every tier and fold, and thresholds
+move with it, so the same people are flagged; the boosters stay byte for byte. A small change in level or slope shrinks
+to none, because a few hundred people say little about either. Intervals become those of this line. Writes aside and
+renames. numpy only, so that it runs where the service runs.
 """
 
 from __future__ import annotations
@@ -46,13 +45,13 @@ from models.scoring.registry import (
 )
 
 LEAST_EVENTS = 30
-"""People with, and people without, the outcome. With 30 the ratio O/E is known within about a third either way."""
+"""People with, and people without, the outcome. With 30, O/E is known to about a third either way."""
 SCORE_COLUMNS, OUTCOME_COLUMNS = ("score", "probability"), ("outcome", "label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Local pairs: scores as `mhcds assess` gave them (probabilities), and who had the outcome (0/1), shape (n,)."""
+    """Local pairs: scores of `mhcds assess` (probabilities) and outcomes (0/1), shape (n,)."""
 
     scores: Floats
     y: Floats
@@ -61,9 +60,9 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recalibrated:
-    """What was written, and what the labels said: slope and O/E of the old scores and of the new, with intervals.
+    """The new version, with slope and O/E of the old and the new scores, each with its interval.
 
-    The figures of the new scores are on the very people whose labels were used; `slope` and `shift` are the line.
+    The figures of the new scores are on the people whose labels were used; `slope` and `shift` are the line.
     """
 
     folder: Path
@@ -79,7 +78,7 @@ class Recalibrated:
 def read_labels(path: Path) -> Labels:
     """Pairs from a CSV file with a header: score (or probability) between 0 and 1, and outcome (or label), 0 or 1.
 
-    Raises LabelsError, which names the line, for anything else.
+    Raises LabelsError for anything else, naming the line.
     """
     try:
         raw = path.read_bytes()
@@ -98,7 +97,7 @@ def read_labels(path: Path) -> Labels:
 def one_model(root: Path, outcome: str | None) -> Model:
     """The model in an artifact folder, in an outcome's folder, or of one outcome in a folder of models.
 
-    Raises ArtifactError when that is not one model.
+    Raises ArtifactError for none or several.
     """
     if outcome is None:
         several = [name for name in OUTCOMES if versions(root / name)]
@@ -143,7 +142,7 @@ def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
     """Writes out/<outcome>/<version>+local.<hash>/ and reads it back.
 
     Raises LabelsError for fewer than LEAST_EVENTS people with or without the outcome, or scores that rank people the
-    wrong way round; ArtifactError when the new version is there already or does not verify.
+    wrong way round; ArtifactError when the new version exists or does not verify.
     """
     events = int(labels.y.sum())
     if min(events, labels.y.size - events) < LEAST_EVENTS:
@@ -187,20 +186,19 @@ def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
 
 
 def _shrunk(line: LogisticLine) -> LogisticLine:
-    """The line, drawn to the one that changes nothing by what chance alone would move it (James and Stein).
+    """The line, shrunk towards no change by the amount of chance (James and Stein).
 
-    Level and slope are drawn one by one, the level where it does not depend on the slope. What is large beside its
-    standard error stays; what is no larger than it says nothing against the old scores and goes. Errors stay those of
-    the labels.
+    Level and slope are shrunk separately, the level where it is uncorrelated with the slope. A change that is large
+    beside its standard error stays; one within it is dropped. Errors stay those of the labels.
     """
     centre = -line.covariance / line.slope_error**2
     level_error = math.sqrt(max(line.intercept_error**2 - line.covariance**2 / line.slope_error**2, 0.0))
-    level = _kept(line.intercept + line.slope * centre - centre, level_error)
-    slope = 1 + _kept(line.slope - 1, line.slope_error)
+    level = _shrink(line.intercept + line.slope * centre - centre, level_error)
+    slope = 1 + _shrink(line.slope - 1, line.slope_error)
     return replace(line, intercept=level + centre - slope * centre, slope=slope)
 
 
-def _kept(change: float, error: float) -> float:
+def _shrink(change: float, error: float) -> float:
     return change * max(0.0, 1 - (error / change) ** 2) if change else 0.0
 
 

@@ -1,9 +1,9 @@
 """From a folder of survey tables to two artifact folders: seeded, offline, the same bytes for the same tables.
 
-`fitting` holds the recipe and `validation` the walk forward in time; here is what goes into an artifact. Folds, each
-trained on the other cycles, travel with it, so that whoever evaluates it judges a training cycle honestly. The two
-outcomes are trained side by side, each on one thread. Writes parameters and aggregate figures only, no rows; writes
-aside and renames, so that an artifact is whole or not there.
+`fitting` holds the recipe and `validation` the walk forward in time; this module assembles the artifact. It includes
+folds, each trained on the other cycles, for honest evaluation on training cycles. The two outcomes are trained in
+parallel, each on one thread. Writes parameters and aggregate figures only, no rows; writes aside and renames, so that
+an artifact is whole or absent.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _side_by_side(samples: list[Sample], data: Mapping[str, str], out: Path, pro
 
 
 def _aside(folder: Path) -> Path:
-    """Where an artifact is written before it takes its place."""
+    """Where an artifact is written before the rename."""
     return folder.parent / f".{folder.name}-unfinished"
 
 
@@ -175,7 +175,7 @@ def _contender(fitter: Fitter, progress: Progress) -> Contender:
     scorers: dict[str, Scorer] = {}
     for done, name in enumerate(names):
         progress(f"Training {sample.outcome}", done, len(names))
-        scorers[name] = fitter.scorer(sample.cycles != name)  # no cycle is called "final", which trains on everybody
+        scorers[name] = fitter.scorer(sample.cycles != name)  # "final" is not a cycle, so it trains on everybody
     progress(f"Training {sample.outcome}", len(names), len(names))
     return Contender(
         outcome=sample.outcome,
@@ -187,7 +187,7 @@ def _contender(fitter: Fitter, progress: Progress) -> Contender:
 
 
 def _operating_points(people: pd.DataFrame, unseen: Floats) -> dict[str, float]:
-    """Flag rate -> probability that this share of unseen people not in care reaches, nothing of the PHQ known."""
+    """Flag rate -> probability reached by this share of unseen people not in care, without PHQ answers."""
     who = (people["in_care"] == 0).to_numpy() & ~np.isnan(unseen)
     estimates = probabilities(unseen[who])
     return {rate: round(float(np.quantile(estimates, 1 - float(rate))), 6) for rate in FLAG_RATES}
@@ -240,7 +240,7 @@ def _write(
 
 
 def _packed(booster: xgboost.Booster) -> bytes:
-    """XGBoost's own format, compressed without a time, so that the same booster gives the same bytes."""
+    """XGBoost's own format, compressed without a timestamp, so that the same booster gives the same bytes."""
     return gzip.compress(bytes(booster.save_raw("ubj")), mtime=0)
 
 
@@ -252,7 +252,7 @@ def _calibration(scorer: Scorer) -> dict[str, Any]:
 
 
 def _input_ranges(sample: Sample) -> dict[str, list[float]]:
-    """Of inputs with a continuous value; what is capped, banded or a choice cannot lie outside."""
+    """Ranges of continuous inputs; capped, banded or coded ones cannot lie outside."""
     free = [s for s in sample.schema.features if s.kind == "number" and s.cap is None]
     return {s.name: [float(sample.people[s.name].min()), float(sample.people[s.name].max())] for s in free}
 

@@ -1,10 +1,9 @@
-"""What a model would have done: trained on earlier cycles, judged on the next; and what each choice costs or gains.
+"""Validation forward in time: trained on earlier cycles, evaluated on the next; and the effect of each choice.
 
-`validation` returns the JSON of validation.json. Forward in time: every cycle but the first is judged by scorers
-trained on the cycles before it. Beside them stand refits, boosters of the same recipe trained for one pattern alone,
-so that the price of one artifact for all patterns is known; the coverage of the intervals; what each block of inputs
-adds, and what each input left out would have added. Breaches of the targets are listed, not hidden. Aggregates only.
-Does not choose anything by itself: the choices are in decision 0111.
+`validation` returns the JSON of validation.json. Every cycle but the first is evaluated by scorers trained on the
+cycles before it. With it: refits, boosters of the same recipe for a single pattern, which show the price of one
+artifact for all patterns; the coverage of the intervals; what each block of inputs adds, and what each omitted input
+would have added. Missed targets are listed. Aggregates only. The choices themselves are in decision 0111.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ REPEATS = 400
 """Bootstrap draws of each difference."""
 BLOCKS = ("lifestyle", "conditions", "utilisation", "drugs", "needs", "pro")
 SUBGROUP_O_E = (0.8, 1.25)
-"""The fairness target of every outcome; some have one for the AUROC as well (`OutcomeSpec`)."""
+"""The fairness target of every outcome; some also have one for the AUROC (`OutcomeSpec`)."""
 
 
 def forward(fitter: Fitter, progress: Progress) -> Contender:
@@ -59,7 +58,7 @@ def forward(fitter: Fitter, progress: Progress) -> Contender:
 def validation(fitter: Fitter, folds: Contender, progress: Progress) -> dict[str, Any]:
     """validation.json. folds: the contender that leaves each cycle out, for the coverage of its intervals.
 
-    Raises ValueError when the first cycle alone does not allow a calibration.
+    Raises ValueError when the first cycle alone does not suffice for a calibration.
     """
     sample = fitter.sample
     contender = forward(fitter, progress)
@@ -82,12 +81,12 @@ def validation(fitter: Fitter, folds: Contender, progress: Progress) -> dict[str
 
 
 def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[str, Any]:
-    """Pattern -> AUROC of refits, and how far the shipped recipe is from them, paired on the same people."""
-    wanted = {p: v for p, v in patterns(sample.outcome, sample.schema).items() if p != ALL}
+    """Pattern -> AUROC of refits, and the difference of the shipped recipe, paired on the same people."""
+    by_name = {p: v for p, v in patterns(sample.outcome, sample.schema).items() if p != ALL}
     later = sample.cycles > sample.folds[0]
     by_pattern = {}
-    for done, (pattern, visible) in enumerate(wanted.items()):
-        progress(f"Refitting {sample.outcome} per pattern", done, len(wanted))
+    for done, (pattern, visible) in enumerate(by_name.items()):
+        progress(f"Refitting {sample.outcome} per pattern", done, len(by_name))
         shown = hidden_but(sample.matrix, sample.schema, visible)
         refit = _walk(sample, shown, sample.schema.features)
         ours = scored(contender, pattern, visible, sample.matrix[later], sample.people[later])
@@ -97,12 +96,12 @@ def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[st
             "auroc": auroc(b, y),
             "difference": auroc_difference(a, b, y, cycles, repeats=REPEATS, seed=SEED),
         }
-    progress(f"Refitting {sample.outcome} per pattern", len(wanted), len(wanted))
+    progress(f"Refitting {sample.outcome} per pattern", len(by_name), len(by_name))
     return by_pattern
 
 
 def _walk(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Floats:
-    """Margins for each cycle but the first of a booster trained on these rows of the cycles before it."""
+    """Margins for each cycle but the first, by a booster trained on the cycles before it."""
     log_odds = np.full(len(sample.y), np.nan)
     for cycle in sample.folds[1:]:
         earlier, own = sample.cycles < cycle, sample.cycles == cycle
@@ -112,10 +111,10 @@ def _walk(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Fl
 
 
 def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any]:
-    """Pattern -> share of people for whom their cycle's own calibration lay within the interval they were given.
+    """Pattern -> share of people for whom their cycle's own calibration lies within their interval.
 
-    A cycle's own calibration is a line fitted on that very cycle, which its scorer had not seen; it carries the
-    sampling error of that fit, so that the true share is somewhat higher.
+    That calibration is a line fitted on the cycle itself, which the scorer had not seen; because of its sampling error
+    the true share is somewhat higher.
     """
     people, matrix, cycles = sample.people[rows], sample.matrix[rows], sample.cycles[rows]
     by_pattern = {}
@@ -136,7 +135,7 @@ def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any
 
 
 def _blocks(sample: Sample, progress: Progress) -> dict[str, Any]:
-    """Block -> by how much AUROC falls without it, everything but the PHQ known, forward in time, refitted."""
+    """Block -> change of AUROC without it, everything but the PHQ known, refitted forward in time."""
     names = patterns(sample.outcome, sample.schema)[HEADLINE]
     specs = [s for s in sample.schema.features if s.name in names]
     variants = ((block, [s for s in specs if s.group != block]) for block in BLOCKS)
@@ -144,7 +143,7 @@ def _blocks(sample: Sample, progress: Progress) -> dict[str, Any]:
 
 
 def _left_out(sample: Sample, progress: Progress) -> dict[str, Any]:
-    """What is left out -> by how much AUROC rises with it. Empty where the frame was read without it."""
+    """Omitted inputs -> change of AUROC with them. Empty where the frame was read without them."""
     names = patterns(sample.outcome, sample.schema)[HEADLINE]
     specs = [s for s in sample.schema.features if s.name in names]
     known = {n: c for n, c in LEFT_OUT.items() if set(c) <= set(sample.people)}
@@ -197,7 +196,7 @@ def _compared(
 
 
 def breaches(outcome: str, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every subgroup, everything but the PHQ known and with PHQ-2, that misses a fairness target.
+    """Subgroups that miss a fairness target, with everything but the PHQ known and with PHQ-2.
 
     metrics: {"patterns": ...} of one outcome. A figure misses a target when its value does, whatever its interval.
     """
