@@ -137,4 +137,4 @@ def _unsealed(runtime: Runtime, sealed: bytes) -> str:
     try:
         return runtime.key.unseal(sealed)
     except InvalidToken as error:
-        raise ValueError("expected what was sealed with this deployment's key") from error
+        raise ValueError("expected data sealed with this deployment's key") from error

@@ -54,9 +54,9 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="CSV file with columns score, outcome.")
 @click.option("--out", default="models-recalibrated", show_default=True, type=click.Path(path_type=Path),
               help="Folder to write the new version to.")  # fmt: skip
-@click.option("--outcome", help="Which model, where the folder holds several.")
+@click.option("--outcome", help="The outcome of the model, if the folder holds several.")
 def recalibrate(root: Path, labels: Path, out: Path, outcome: str | None) -> None:
-    """Fit a model's calibration to a site's own scores and outcomes, as a new version; no one's rank changes."""
+    """Fit a model's calibration to a site's own scores and outcomes, as a new version; ranks stay the same."""
     from models.errors import ModelError
     from models.training.recalibration import one_model, read_labels
     from models.training.recalibration import recalibrate as run

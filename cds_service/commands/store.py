@@ -32,7 +32,7 @@ STORE = click.option(
 @db.command("upgrade")
 @STORE
 def db_upgrade(folder: Path) -> None:
-    """Bring the store's tables to this version. Doing it again changes nothing."""
+    """Upgrade the store's tables to this version; repeating it changes nothing."""
     from cds_service.storage.versions import revision, upgrade
 
     with _store(folder) as store:
@@ -75,7 +75,7 @@ def db_new_key() -> None:
 
 @click.group()
 def smart() -> None:
-    """The SMART app: keys by which EHRs know us."""
+    """The SMART app: our client keys."""
 
 
 @smart.command("new-key")

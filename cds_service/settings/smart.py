@@ -108,10 +108,8 @@ def _check_addresses(where: str, raw: SmartTable, problems: list[str], *, develo
             )
     for key, text in (("client_id", raw.client_id), ("label", raw.label), ("id_token_issuer", raw.id_token_issuer)):
         if text is not None and not (text.strip() and len(text) <= MOST_TEXT and text.isprintable()):
-            expected = "the client id that the EHR gave us" if key == "client_id" else "text"
-            problems.append(
-                f"{where}.{key}: expected {expected}, 1 to {MOST_TEXT} printable characters; found {text!r}"
-            )
+            what = "the client id that the EHR gave us" if key == "client_id" else "text"
+            problems.append(f"{where}.{key}: expected {what}, 1 to {MOST_TEXT} printable characters; found {text!r}")
 
 
 def may_frame(text: str) -> bool:
@@ -154,9 +152,7 @@ def keys(path: Path, raw: ServiceFile, store: str, used: Sequence[Registration],
                 "`mhcds smart new-key` prints them"
             )
         return None
-    texts = [
-        secret(path, f"smart_keys[{place}]", reference, problems) for place, reference in enumerate(raw.smart_keys)
-    ]
+    texts = [secret(path, f"smart_keys[{place}]", key, problems) for place, key in enumerate(raw.smart_keys)]
     try:
         return own_keys(text for text in texts if text is not None)
     except ValueError as error:
