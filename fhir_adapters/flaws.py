@@ -7,7 +7,7 @@ from typing import Self
 
 
 class AnomalyKind(StrEnum):
-    """The kinds of anomalies, as `mhcds assess --format json` prints them (docs/operations.md)."""
+    """The kinds of anomalies, as `mhcds assess --format json` prints them."""
 
     FUTURE_DATE = "future-date"
     OUT_OF_RANGE = "out-of-range"

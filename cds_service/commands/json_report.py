@@ -1,4 +1,4 @@
-"""An assessment as JSON, as `mhcds assess --format json` prints it (docs/operations.md).
+"""An assessment as JSON, as `mhcds assess --format json` prints it.
 
 One object: facts by feature name, findings, scores, reasons, missing inputs, anomalies. Dates are as recorded; no text
 is meant for clinicians.

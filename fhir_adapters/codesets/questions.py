@@ -17,7 +17,7 @@ from fhir_adapters.resources import r4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionnaireMap:
-    """A site's map of one form without standard codes (docs/operations.md).
+    """A site's map of one form without standard codes (docs/configuration.md).
 
     `source` is the Questionnaire's canonical (`form`) or a code system; `items` maps linkId or code to an
     item: "1".."10", "total", or "q1".."q6", "q6_recent", "acuity".
