@@ -16,7 +16,7 @@ SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
 # Types read only at discharge.
 STEP_TYPES = ("CarePlan", "Appointment")
-# Facts that no rule, model or page uses: read only by `mhcds assess` (docs/operations.md).
+# Facts that no rule, model or page uses: read only by `mhcds assess`.
 LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 
 
