@@ -10,8 +10,10 @@ MHCDS_SHARED ?= $(abspath ../shared)
 export MHCDS_SHARED
 # More words for pytest: make test ARGS="-k phq9 -x"
 ARGS ?=
-# A process a core, and a file to each at a time: its servers start once. Long files come first (testpaths).
-SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+# A file to each process at a time: its servers start once. Long files come first (testpaths). The quick loop has a
+# process a core; the whole suite one more, since its servers and browser are waited for.
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
+ONE_MORE = $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))')
 # Without compiled files every process that the tests start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -57,10 +59,10 @@ demo: setup ## the service with a small demo EHR on loopback, and real cards; Ct
 	@$(BIN)/mhcds demo $(ARGS)
 
 test-fast: setup ## the tests without servers and browser, about a minute (ARGS="..." adds words for pytest)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/property tests/contract tests/unit tests/clinical tests/architecture $(ARGS)
+	$(BIN)/python -m pytest -n auto $(SIDE_BY_SIDE) tests/property tests/contract tests/unit tests/clinical tests/architecture $(ARGS)
 
 test: setup ## the whole test suite, about six minutes on two cores
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m pytest -n $(ONE_MORE) $(SIDE_BY_SIDE) $(ARGS)
 
 check: setup ## format, lint, types, import contracts, language
 	$(BIN)/ruff format --check .
