@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from explanations.words.language import code
 
 
 class LineRole(StrEnum):
@@ -26,6 +28,11 @@ class Line:
     text: str
     role: LineRole = LineRole.FACT
     sources: tuple[str, ...] = ()
+
+
+def sourced(text: str, references: Sequence[str], role: LineRole = LineRole.FACT) -> Line:
+    """A line whose text names its sources as `Language.references` does: the first, and how many more."""
+    return Line(text=text, role=role, sources=tuple(code(reference) for reference in references[:1]))
 
 
 def block(lines: Iterable[Line]) -> str:

@@ -14,7 +14,7 @@ from explanations.words.findings.anomalies import flaw_words
 from explanations.words.findings.answers import OPTIONS, answer_words, item_words, question
 from explanations.words.findings.coded_events import SETTINGS, event_words
 from explanations.words.language import Language, code, later
-from explanations.words.lines import Line, LineRole
+from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.tables import complete
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
@@ -122,25 +122,20 @@ def _moment(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
     return say.dated_ago(when, finding.days, zone if finding.days in (0, 1) or same_day else None)
 
 
-def _line(text: str, sources: Sequence[str], role: LineRole = LineRole.FACT) -> Line:
-    """A line whose text names its sources as `Language.references` does: the first, and how many more."""
-    return Line(text=text, role=role, sources=tuple(code(source) for source in sources[:1]))
-
-
 def _lead(what: str, moment: str, sources: Sequence[str], say: Language, *, remark: str = "") -> Line:
     named = {"what": what, "moment": moment, "source": say.references(sources)}
     # Translators: {what} is a line such as "PHQ-9 total: 16 of 27", {moment} a date, {source} a reference to the chart.
     text = say("**{what}.** {moment}, {source}", **named)
     if remark:
         text = say("**{what}.** {moment}, {source}. {remark}", remark=remark, **named)
-    return _line(text, sources, LineRole.LEAD)
+    return sourced(text, sources, LineRole.LEAD)
 
 
 def _same_form(what: str, source: str | None, say: Language) -> Line:
     """A further line of a form; `source` if it differs from the lead's."""
     if source is None:
         return Line(text=say("{what}. Same form", what=what))
-    return _line(say("{what}. Same form, {source}", what=what, source=code(source)), [source])
+    return sourced(say("{what}. Same form, {source}", what=what, source=code(source)), [source])
 
 
 def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
@@ -166,7 +161,7 @@ def _later(late: Later, finding: SafetyFinding, zone: tzinfo, say: Language) -> 
     date = say.dated(late.when, zone if same_day else None)
     words = LATER_LINES[same_day, late.what.is_negative]
     text = say(words, entry=say(LATER[late.what]), date=date, source=code(late.reference))
-    return _line(text, [late.reference])
+    return sourced(text, [late.reference])
 
 
 def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
@@ -209,7 +204,7 @@ def _total_beside(form: Administration, total: int, item: str, say: Language) ->
         text = say("{what}. Same form.", what=what)
     if total < cut:
         text += " " + say("A total under {cut} does not soften item {item}.", cut=cut, item=item)
-    return _line(text, sources)
+    return sourced(text, sources)
 
 
 def _total_words(form: Administration, total: int | None, say: Language) -> str:
@@ -348,7 +343,7 @@ def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
             moment=moment,
             source=say.references(sources),
         )
-        return say("Follow-up care after {event}, coded", event=name), [_line(text, sources, LineRole.LEAD)]
+        return say("Follow-up care after {event}, coded", event=name), [sourced(text, sources, LineRole.LEAD)]
     where = say("{event}, {setting}", event=label, setting=say(SETTINGS[event.setting]))
     lines = [_lead(where, moment, sources, say)]
     if not event.verified:
@@ -362,7 +357,7 @@ def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
         parts.append(say.references(anomaly.references))
     what, details = flaw_words(anomaly, say), ", ".join(parts)
     text = say("**{what}.** {details}", what=what, details=details) if details else say("**{what}.**", what=what)
-    return what, [_line(text, anomaly.references, LineRole.LEAD)]
+    return what, [sourced(text, anomaly.references, LineRole.LEAD)]
 
 
 FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str, Language], Worded]] = {

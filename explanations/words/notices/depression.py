@@ -12,7 +12,7 @@ from explanations.words.estimates.outcomes import OUTCOME_WORDS
 from explanations.words.findings.answers import answer_words
 from explanations.words.findings.statements import Statement
 from explanations.words.language import Language, code, later
-from explanations.words.lines import Line, LineRole
+from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.notices.notice import (
     CONSIDER_TODAY,
     IN_THE_CHART,
@@ -114,18 +114,13 @@ def _care_lines(assessment: Assessment, say: Language) -> list[Line]:
             text = say("In care. {care}, {date}, {sources}", date=say.dated(care.when), **named)
         else:
             text = say("In care. {care}, {sources}", **named)
-        lines.append(_sourced(text, care.references))
+        lines.append(sourced(text, care.references))
     bipolar = assessment.chart.bipolar_disorder
     if bipolar:
         sources = say.references(bipolar.references)
         text = say("Bipolar disorder recorded, {sources}: specialist advice first", sources=sources)
-        lines.append(_sourced(text, bipolar.references))
+        lines.append(sourced(text, bipolar.references))
     return lines
-
-
-def _sourced(text: str, references: tuple[str, ...], role: LineRole = LineRole.FACT) -> Line:
-    """A line whose text names its sources as `Language.references` does."""
-    return Line(text=text, role=role, sources=tuple(code(reference) for reference in references[:1]))
 
 
 CARE = {

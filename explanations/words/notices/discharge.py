@@ -13,8 +13,8 @@ from explanations.judgement.assessment import Assessment
 from explanations.words.findings.anomalies import anomaly_words
 from explanations.words.findings.statements import Statement, statement
 from explanations.words.findings.steps import SHORT, step_lines
-from explanations.words.language import Language, code, later
-from explanations.words.lines import Line
+from explanations.words.language import Language, later
+from explanations.words.lines import Line, sourced
 from explanations.words.notices.notice import (
     IN_THE_CHART,
     MOST_SUMMARY,
@@ -135,7 +135,7 @@ def _doubts(assessment: Assessment, say: Language) -> list[Line]:
 
 def _odd_line(anomaly: Anomaly, say: Language) -> Line:
     text = f"{anomaly_words(anomaly, say)} {say.references(anomaly.references)}".strip()
-    return Line(text=text, sources=tuple(code(reference) for reference in anomaly.references[:1]))
+    return sourced(text, anomaly.references)
 
 
 def _advice(

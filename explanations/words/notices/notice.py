@@ -15,7 +15,7 @@ from enum import StrEnum
 from explanations.words.findings.gaps import gap_words
 from explanations.words.findings.statements import Statement
 from explanations.words.language import ENGLISH, Language, code, language, later
-from explanations.words.lines import Line
+from explanations.words.lines import Line, sourced
 from explanations.words.tables import complete
 from fhir_adapters.facts import Unreadable
 from models.rules.discharge import Step
@@ -203,7 +203,7 @@ def broken_line(entry: Unreadable, say: Language) -> Line:
     text = say(
         "{reference} could not be read: {reason}", reference=code(entry.reference), reason=gap_words(entry.reason, say)
     )
-    return Line(text=text, sources=(code(entry.reference),))
+    return sourced(text, [entry.reference])
 
 
 def rules_of(findings: Iterable[SafetyFinding]) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from explanations.judgement.assessment import Assessment
 from explanations.words.findings.coded_events import event_words
 from explanations.words.findings.statements import headline, statement
 from explanations.words.help_lines import crisis_text
-from explanations.words.language import Language, code
-from explanations.words.lines import Line, LineRole
+from explanations.words.language import Language
+from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.notices.depression import measure_again
 from explanations.words.notices.notice import BasisKind, Notice, NoticeSettings
 from explanations.words.notices.prompt import prompt
@@ -118,7 +118,7 @@ def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> Line:
         date=say.dated(finding.when),
         sources=say.references(finding.references),
     )
-    return Line(text=text, role=LineRole.HISTORY, sources=tuple(code(source) for source in finding.references[:1]))
+    return sourced(text, finding.references, LineRole.HISTORY)
 
 
 def from_findings(
