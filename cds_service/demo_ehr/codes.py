@@ -65,7 +65,6 @@ PHQ9_PANEL = concept(LOINC, "44249-1", "PHQ-9 quick depression assessment panel 
 PHQ9_TOTAL = concept(LOINC, "44261-6", "Patient Health Questionnaire 9 item (PHQ-9) total score [Reported]")
 PHQ9_ITEMS = ("44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8")
 PHQ9_DIFFICULTY = "69722-7"
-PHQ2_TOTAL = concept(LOINC, "55758-7", "Patient Health Questionnaire 2 item (PHQ-2) total score [Reported]")
 PHQ_ANSWERS = (
     ("LA6568-5", "Not at all"),
     ("LA6569-3", "Several days"),

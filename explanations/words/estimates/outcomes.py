@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explanations.words.language import later
+from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.facts import AnswerState
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, Outcome
+from models.scoring.risk import RiskScore, shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,15 @@ OUTCOME_WORDS: Mapping[str, OutcomeWords] = complete(
 )
 for spec in OUTCOME_SPECS.values():
     complete(dict(OUTCOME_WORDS[spec.outcome].silenced), {answer.state for answer in spec.silenced_by})
+
+
+def share_words(score: RiskScore, say: Language) -> str:
+    """The estimate and its range out of 100 people, with the comparison group; without a full stop."""
+    count, high = shares(score.probability, score.high)
+    return say(
+        "Of 100 survey adults with similar records, about {count} (range {low} to {high}) reported this in the past "
+        "two weeks",
+        count=count,
+        low=min(count, round(100 * score.low)),
+        high=high,
+    )

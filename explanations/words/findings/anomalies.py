@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from explanations.words.findings.coded_events import event_words
-from explanations.words.language import Language, later
+from explanations.words.language import Language, later, many
 from explanations.words.tables import complete
 from fhir_adapters.codesets.quantities import quantities
 from fhir_adapters.facts import Anomaly, EventAnomaly, ForeignEntries, FormAnomaly, ValueAnomaly
@@ -97,8 +95,9 @@ def anomaly_words(anomaly: Anomaly, say: Language) -> str:
 def flaw_words(anomaly: Anomaly, say: Language) -> str:
     """One sentence without its full stop, for a headline."""
     if isinstance(anomaly, ForeignEntries):
-        count = anomaly.answers if anomaly.answers_only else anomaly.count
-        return (ANSWERS if anomaly.answers_only else ENTRIES)[anomaly.flaw](count, say)
+        if anomaly.answers_only:
+            return say.many(*ANSWERS[anomaly.flaw], anomaly.answers)
+        return say.many(*ENTRIES[anomaly.flaw], anomaly.count)
     if isinstance(anomaly, FormAnomaly) and anomaly.flaw is Flaw.TOTAL_UNLIKE_ANSWERS:
         return _unlike_answers(anomaly, say)
     return say(SENTENCES[anomaly.flaw], date=anomaly.when.text if anomaly.when else "", **_values(anomaly, say))
@@ -129,70 +128,41 @@ def _unlike_answers(anomaly: FormAnomaly, say: Language) -> str:
     )
 
 
-def _of_others(count: int, say: Language) -> str:
-    return say.many(
+# Entries that were set aside: all of them, and those that may hold answers.
+ENTRIES = {
+    Flaw.OF_OTHERS: many(
         "The chart data sent held {count} entry belonging to another patient or to a server that is not known; "
         "it was not used",
         "The chart data sent held {count} entries belonging to another patient or to a server that is not known; "
         "they were not used",
-        count,
-    )
-
-
-def _of_nobody(count: int, say: Language) -> str:
-    return say.many(
+    ),
+    Flaw.OF_NOBODY: many(
         "The chart data sent held {count} entry naming no patient; it was not used",
         "The chart data sent held {count} entries naming no patient; they were not used",
-        count,
-    )
-
-
-def _unfiltered(count: int, say: Language) -> str:
-    return say.many(
+    ),
+    Flaw.UNFILTERED: many(
         "The chart data sent held {count} entry of others, from a search that the server did not limit to the patient; "
         "it was not used",
         "The chart data sent held {count} entries of others, from a search that the server did not limit to the "
         "patient; they were not used",
-        count,
-    )
-
-
-def _answers_of_others(count: int, say: Language) -> str:
-    return say.many(
-        "{count} entry that may hold answers, of another patient or an unknown server: not used",
-        "{count} entries that may hold answers, of another patient or an unknown server: not used",
-        count,
-    )
-
-
-def _answers_of_nobody(count: int, say: Language) -> str:
-    return say.many(
-        "{count} entry that may hold answers, naming no patient: not used",
-        "{count} entries that may hold answers, naming no patient: not used",
-        count,
-    )
-
-
-def _unfiltered_answers(count: int, say: Language) -> str:
-    return say.many(
-        "{count} entry that may hold answers, of others, from a search that the server did not limit to the patient: "
-        "not used",
-        "{count} entries that may hold answers, of others, from a search that the server did not limit to the patient: "
-        "not used",
-        count,
-    )
-
-
-ENTRIES: dict[Flaw, Callable[[int, Language], str]] = {
-    Flaw.OF_OTHERS: _of_others,
-    Flaw.OF_NOBODY: _of_nobody,
-    Flaw.UNFILTERED: _unfiltered,
+    ),
 }
-ANSWERS: dict[Flaw, Callable[[int, Language], str]] = complete(
+ANSWERS = complete(
     {
-        Flaw.OF_OTHERS: _answers_of_others,
-        Flaw.OF_NOBODY: _answers_of_nobody,
-        Flaw.UNFILTERED: _unfiltered_answers,
+        Flaw.OF_OTHERS: many(
+            "{count} entry that may hold answers, of another patient or an unknown server: not used",
+            "{count} entries that may hold answers, of another patient or an unknown server: not used",
+        ),
+        Flaw.OF_NOBODY: many(
+            "{count} entry that may hold answers, naming no patient: not used",
+            "{count} entries that may hold answers, naming no patient: not used",
+        ),
+        Flaw.UNFILTERED: many(
+            "{count} entry that may hold answers, of others, from a search that the server did not limit to the "
+            "patient: not used",
+            "{count} entries that may hold answers, of others, from a search that the server did not limit to the "
+            "patient: not used",
+        ),
     },
     ENTRIES,
 )

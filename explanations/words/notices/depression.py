@@ -8,7 +8,7 @@ from dataclasses import replace
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
 from explanations.words.estimates.inputs import change_words, reason_line, value_words
-from explanations.words.estimates.outcomes import OUTCOME_WORDS
+from explanations.words.estimates.outcomes import OUTCOME_WORDS, share_words
 from explanations.words.findings.answers import answer_words
 from explanations.words.findings.statements import Statement
 from explanations.words.language import Language, code, later
@@ -199,13 +199,5 @@ def reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSet
     )
     lines.append(Line(text=others, role=LineRole.REASON))
     if settings.show_probability:
-        of_hundred, low, high = (round(100 * p) for p in (score.probability, score.low, score.high))
-        share = say(
-            "Of 100 survey adults with similar records, about {count} (range {low} to {high}) reported this in the "
-            "past two weeks",
-            count=of_hundred,
-            low=low,
-            high=high,
-        )
-        lines.append(Line(text=share, role=LineRole.REASON))
+        lines.append(Line(text=share_words(score, say), role=LineRole.REASON))
     return lines

@@ -15,13 +15,13 @@ from explanations.judgement.attribution import CONCEPTS
 from explanations.judgement.rationale import Explanation, Reason
 from explanations.words.estimates.inputs import change_words, input_name, reason_words
 from explanations.words.estimates.not_scored import MISSING, SILENCED, missing_lines, not_scored_words
-from explanations.words.estimates.outcomes import OUTCOME_WORDS
+from explanations.words.estimates.outcomes import OUTCOME_WORDS, share_words
 from explanations.words.language import Language, capitalised, later
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.pages.availability import STATES, unread_inputs
 from explanations.words.tables import complete
 from models.inputs.features import MissingReason
-from models.scoring.risk import NotScored, RiskBand, RiskScore, shares
+from models.scoring.risk import NotScored, RiskBand, RiskScore
 
 MOST_ROWS = 6
 # Translators: stands above a table of figures, of which the first is called "base value" and the last "score".
@@ -117,7 +117,7 @@ def _view(
         missing=missing_words(assessment, explanation, say),
         known=say("{known} of {inputs} inputs known", known=explanation.known, inputs=explanation.inputs),
         figures=_figures(explanation, shown, say),
-        share=share_words(score, say) if figures else "",
+        share=say("{what}.", what=share_words(score, say)) if figures else "",
         probability=score.probability if figures else None,
         high=score.high if figures else None,
         model=f"{score.outcome} {score.model_version}",
@@ -183,16 +183,3 @@ CONCEPT_NAMES = complete(
     },
     CONCEPTS,
 )
-
-
-def share_words(score: RiskScore, say: Language) -> str:
-    """The estimate and its range out of 100 people, with the comparison group."""
-    solid, upper = shares(score.probability, score.high)
-    low = min(solid, round(100 * score.low))
-    return say(
-        "Of 100 survey adults with similar records, about {count} (range {low} to {high}) reported this in the past "
-        "two weeks.",
-        count=solid,
-        low=low,
-        high=upper,
-    )
