@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from cds_service.settings.config import ServiceConfig
 
 
-CONFIG = click.option(
-    "--config", "folder", type=click.Path(path_type=Path), help="Folder with service.toml and sites/*.toml."
+CONFIG, REQUIRED_CONFIG = (
+    click.option(
+        "--config",
+        "folder",
+        required=required,
+        type=click.Path(path_type=Path),
+        help="Folder with service.toml and sites/*.toml.",
+    )
+    for required in (False, True)
 )
 MODELS = click.option(
     "--model", "root", type=click.Path(path_type=Path), help="Folder of models. Default: those shipped."

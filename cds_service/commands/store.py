@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.commands.options import configured
+from cds_service.commands.options import REQUIRED_CONFIG, configured
 
 if TYPE_CHECKING:
     from cds_service.storage.store import Store
@@ -20,17 +20,8 @@ def db() -> None:
     """The store: tables, backups, keys."""
 
 
-STORE = click.option(
-    "--config",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder with service.toml and sites/*.toml.",
-)
-
-
 @db.command("upgrade")
-@STORE
+@REQUIRED_CONFIG
 def db_upgrade(folder: Path) -> None:
     """Upgrade the store's tables to this version; repeating it changes nothing."""
     from cds_service.storage.versions import revision, upgrade
@@ -42,7 +33,7 @@ def db_upgrade(folder: Path) -> None:
 
 
 @db.command("backup")
-@STORE
+@REQUIRED_CONFIG
 @click.argument("file", type=click.Path(path_type=Path))
 def db_backup(folder: Path, file: Path) -> None:
     """Write every row, as of one moment, to FILE (gzip), while the service runs. The data key is not in it."""
@@ -53,7 +44,7 @@ def db_backup(folder: Path, file: Path) -> None:
 
 
 @db.command("restore")
-@STORE
+@REQUIRED_CONFIG
 @click.argument("file", type=click.Path(path_type=Path))
 def db_restore(folder: Path, file: Path) -> None:
     """Read a backup from FILE into an empty store, all or nothing; SQLite and PostgreSQL take each other's."""

@@ -32,13 +32,13 @@ def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
     for piece in ordered:
         teen = piece.instrument is Instrument.PHQ9 and (piece.form or _time(piece)) in teens
         instrument = Instrument.PHQ9M if teen else piece.instrument
-        moment: object = piece.form or _time(piece)
+        begin: object = piece.form or _time(piece)
         if not piece.form and piece.when and piece.when.instant:
             start = begun.get((instrument, piece.encounter))
             if start is None or piece.when.instant - start > ONE_HOUR:
                 start = begun[instrument, piece.encounter] = piece.when.instant
-            moment = start
-        groups.setdefault((instrument, moment, None if piece.form else piece.encounter), []).append(piece)
+            begin = start
+        groups.setdefault((instrument, begin, None if piece.form else piece.encounter), []).append(piece)
     forms = merged([_form(key[0], group) for key, group in groups.items() if isinstance(key[0], Instrument)])
     return tuple(_checked(form) for form in merged([_settled(form) for form in forms]))
 
