@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cds_service.demo_ehr.clinic.chart_words import FactRow, dated_text, moment_of, name_of, reference_to, value_of
+from cds_service.demo_ehr.clinic.chart_words import FactRow, dated_text, moment_of, name_of, value_of
 from cds_service.demo_ehr.clinic.screening_rows import derived_from, form_row, screening
 from cds_service.demo_ehr.codes import Json
+from cds_service.demo_ehr.fhir_api.charts import reference_of
 
 __all__ = ["FactRow", "FactSection", "chart_sections", "dated_text", "written_rows"]
 
@@ -50,10 +51,10 @@ def written_rows(written: Iterable[Json], as_of: datetime) -> list[tuple[FactRow
     resources = list(written)
     forms = [resource for resource in resources if resource["resourceType"] == "QuestionnaireResponse"]
     derived = derived_from((r for r in resources if r["resourceType"] == "Observation"), forms)
-    folded = {reference_to(observation) for held in derived.values() for observation in held}
+    folded = {reference_of(observation) for held in derived.values() for observation in held}
     rows = []
     for resource in resources:
-        reference = reference_to(resource)
+        reference = reference_of(resource)
         if reference not in folded:
             of_form = derived.get(reference, [])
             rows.append((_written(resource, of_form, as_of), (resource, *of_form)))
@@ -71,7 +72,7 @@ def _written(resource: Json, derived: Sequence[Json], as_of: datetime) -> FactRo
         what = str(resource.get("description") or name_of(resource.get("code")))
         value = f"{'task' if kind == 'Task' else 'order'}, status {resource.get('status', '')}"
     when = dated_text(resource["meta"]["lastUpdated"], as_of)
-    return FactRow(what=what, value=value, when=f"Written {when}", reference=reference_to(resource))
+    return FactRow(what=what, value=value, when=f"Written {when}", reference=reference_of(resource))
 
 
 def _measurement(observation: Json, as_of: datetime) -> FactRow:
@@ -80,13 +81,13 @@ def _measurement(observation: Json, as_of: datetime) -> FactRow:
     value = "/".join(f"{q['value']:g}" for q in parts) + f" {parts[0]['unit']}" if parts else value_of(observation)
     name = name_of(observation.get("code")).partition(" panel")[0]
     when = dated_text(moment_of(observation), as_of)
-    return FactRow(what=name, value=value, when=when, reference=reference_to(observation))
+    return FactRow(what=name, value=value, when=when, reference=reference_of(observation))
 
 
 def _problem(condition: Json, as_of: datetime) -> FactRow:
     state = condition["clinicalStatus"]["coding"][0]["code"]
     when = dated_text(condition["onsetDateTime"], as_of)
-    return FactRow(what=condition["code"]["text"], value=state, when=when, reference=reference_to(condition))
+    return FactRow(what=condition["code"]["text"], value=state, when=when, reference=reference_of(condition))
 
 
 def _medicine(order: Json, as_of: datetime) -> FactRow:
@@ -94,7 +95,7 @@ def _medicine(order: Json, as_of: datetime) -> FactRow:
         what=order["medicationCodeableConcept"]["text"],
         value=order["dosageInstruction"][0]["text"],
         when=dated_text(order["authoredOn"], as_of),
-        reference=reference_to(order),
+        reference=reference_of(order),
     )
 
 
@@ -113,7 +114,7 @@ def _visit(encounter: Json, as_of: datetime) -> FactRow:
         what=encounter["reasonCode"][0]["text"],
         value=encounter["class"]["display"],
         when=dated_text(encounter["period"]["start"], as_of),
-        reference=reference_to(encounter),
+        reference=reference_of(encounter),
     )
 
 

@@ -81,8 +81,3 @@ def moment_of(resource: Json) -> str:
     """When it was answered or measured, else when it was recorded."""
     dated = resource.get("effectiveDateTime") or resource.get("authored") or resource.get("issued")
     return str(dated or resource["meta"]["lastUpdated"])
-
-
-def reference_to(resource: Json) -> str:
-    """Type and id."""
-    return f"{resource['resourceType']}/{resource['id']}"

@@ -16,10 +16,10 @@ from cds_service.demo_ehr.clinic.chart_words import (
     dated_text,
     moment_of,
     name_of,
-    reference_to,
     value_of,
 )
 from cds_service.demo_ehr.codes import Json
+from cds_service.demo_ehr.fhir_api.charts import reference_of
 
 # By the last part of the form's canonical address.
 FORM_NAMES = {
@@ -44,20 +44,20 @@ STARTS = {
 def screening(survey: Sequence[Json], forms: Sequence[Json], as_of: datetime) -> list[FactRow]:
     """The rows, newest first."""
     derived = derived_from(survey, forms)
-    folded = {reference_to(observation) for held in derived.values() for observation in held}
+    folded = {reference_of(observation) for held in derived.values() for observation in held}
     groups: dict[tuple[str, str], list[Json]] = {}
     for observation in survey:
         members = {member.get("reference") for member in observation.get("hasMember", ())}
-        if reference_to(observation) not in folded and not (members and members <= folded):
+        if reference_of(observation) not in folded and not (members and members <= folded):
             groups.setdefault((moment_of(observation), _instrument(observation)), []).append(observation)
     dated = [(moment, _group_row(name, moment, group, as_of)) for (moment, name), group in groups.items()]
-    dated += [(moment_of(form), form_row(form, derived[reference_to(form)], as_of)) for form in forms]
+    dated += [(moment_of(form), form_row(form, derived[reference_of(form)], as_of)) for form in forms]
     return [row for _, row in sorted(dated, key=lambda pair: pair[0], reverse=True)]
 
 
 def derived_from(observations: Iterable[Json], forms: Iterable[Json]) -> dict[str, list[Json]]:
     """Reference of each form -> the Observations derived from it."""
-    derived: dict[str, list[Json]] = {reference_to(form): [] for form in forms}
+    derived: dict[str, list[Json]] = {reference_of(form): [] for form in forms}
     for observation in observations:
         sources = {source.get("reference") for source in observation.get("derivedFrom", ())}
         for reference in sources & derived.keys():
@@ -77,7 +77,7 @@ def form_row(form: Json, derived: Sequence[Json], as_of: datetime) -> FactRow:
     if form.get("status") == "entered-in-error":
         value = f"entered in error; {value}"
     return FactRow(
-        what=name, value=value, when=dated_text(moment_of(form), as_of), reference=reference_to(form), parts=parts
+        what=name, value=value, when=dated_text(moment_of(form), as_of), reference=reference_of(form), parts=parts
     )
 
 
@@ -91,7 +91,7 @@ def _group_row(name: str, moment: str, group: Sequence[Json], as_of: datetime) -
         value = f"entered in error; {value}"
     lead = next((o for o in group if "total" in o["id"]), group[-1])
     return FactRow(
-        what=name, value=value, when=dated_text(moment, as_of), reference=reference_to(lead), parts=tuple(answers)
+        what=name, value=value, when=dated_text(moment, as_of), reference=reference_of(lead), parts=tuple(answers)
     )
 
 
