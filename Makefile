@@ -103,10 +103,7 @@ golden: setup ## rewrite the pages that tests hold to be generated (review the d
 	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/unit/models/test_figures.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py $(ARGS)
 
 messages: setup ## gather the texts for translators, in smart_launch/locale/app.pot and explanations/locale/explanations.pot
-	$(BIN)/pybabel -q extract -F babel.cfg -k later -k say -k many:1,2 --no-location --omit-header --sort-output \
-		-o smart_launch/locale/app.pot smart_launch
-	$(BIN)/pybabel -q extract -F babel.cfg -k say -k many:1,2 -k later --add-comments=Translators: --no-location \
-		--omit-header --sort-output -o explanations/locale/explanations.pot explanations
+	PYTHONPATH=. $(BIN)/python tests/message_templates.py
 
 wheel: setup ## build the distribution into dist/
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-index --no-build-isolation --wheel-dir dist .

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -12,12 +10,9 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-
-from explanations.words import language as explanations
-from smart_launch.pages import language as app
+from message_templates import APP, EXPLANATIONS
 
 LANGUAGE = "eo"
-TEMPLATES = tuple(module.FOLDER / f"{module.DOMAIN}.pot" for module in (app, explanations))
 PLACE = re.compile(r"%\([a-z_]+\)s|\{[a-z_]+\}|<[^>]+>")
 
 
@@ -31,21 +26,11 @@ def made_up(text: str) -> str:
     return "".join(f"‹{piece}›{place}" if piece else place for piece, place in zip(pieces, places, strict=True))
 
 
-def gather(folder: Path) -> Path:
-    """The messages of explanations as `make messages` gathers them, in that folder."""
-    made = folder / TEMPLATES[1].name
-    command = [sys.executable, "-W", "ignore", "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg"]
-    options = ["-k", "say", "-k", "many:1,2", "-k", "later", "--add-comments=Translators:", "--no-location",
-               "--omit-header", "--sort-output", "-o", str(made), "explanations"]  # fmt: skip
-    subprocess.run([*command, *options], cwd=Path(__file__).parent.parent, check=True, timeout=600)
-    return made
-
-
 def compiled(folder: Path) -> Path:
     """The folder, with the catalogues of the language in it: that of the app and that of explanations."""
     place = folder / LANGUAGE / "LC_MESSAGES"
     place.mkdir(parents=True)
-    for template in TEMPLATES:
+    for template in (APP, EXPLANATIONS):
         made = Catalog(locale=LANGUAGE, domain=template.stem)
         for message in read_po(BytesIO(template.read_bytes())):
             if message.id:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import app_views
 import pytest
 from builders import given, patient, record_of
-from made_up_language import LANGUAGE, TEMPLATES, compiled, gather
+from made_up_language import LANGUAGE, compiled
 
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import Card
@@ -136,10 +136,6 @@ def test_no_sentence_of_a_card_escapes_and_a_longer_language_has_room(say: Langu
     assert len(shown) > 380
     assert all(len(card.summary) < 140 for card, _ in shown)
     assert sorted({piece for card, kept in shown for text in card_texts(card) for piece in left(text, kept)}) == []
-
-
-def test_the_catalogue_template_is_up_to_date(tmp_path: Path) -> None:
-    assert gather(tmp_path).read_text() == TEMPLATES[1].read_text(), "run `make messages`"
 
 
 def page_texts(page: str) -> Iterator[str]:

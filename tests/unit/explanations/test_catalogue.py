@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
-from made_up_language import gather
+from message_templates import EXPLANATIONS, gather
 
 from explanations.errors import PhrasesIncomplete
 from explanations.words.language import language
@@ -32,7 +32,11 @@ def messages_in(source: str) -> set[str]:
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make messages` writes for this package."""
-    return gather(tmp_path_factory.mktemp("locale"))
+    return gather(EXPLANATIONS, tmp_path_factory.mktemp("locale") / EXPLANATIONS.name)
+
+
+def test_the_catalogue_template_is_up_to_date(gathered: Path) -> None:
+    assert gathered.read_text() == EXPLANATIONS.read_text(), "run `make messages`"
 
 
 def test_every_message_is_gathered(gathered: Path) -> None:
