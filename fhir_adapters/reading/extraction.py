@@ -19,9 +19,9 @@ from fhir_adapters.reading.forms import screening_forms
 from fhir_adapters.reading.lists.after_care import bookings, safety_plans
 from fhir_adapters.reading.lists.chart_resources import READ_TYPES, STEP_TYPES, ChartResources, unreadable
 from fhir_adapters.reading.lists.condition_list import condition_list
-from fhir_adapters.reading.lists.conditions import condition_fact
 from fhir_adapters.reading.lists.demographics import coverage_facts, patient_facts
 from fhir_adapters.reading.lists.encounters import marked_for_depression, reason_events, visit_facts, visits_of
+from fhir_adapters.reading.lists.list_facts import yes_no_fact
 from fhir_adapters.reading.lists.medications import class_names
 from fhir_adapters.reading.lists.medicine_list import MedicineList, medicine_list
 from fhir_adapters.reading.lists.risk_assessments import risk_assessments
@@ -70,7 +70,7 @@ def patient_record(
     facts = [*patient_facts(gathered, visits, resources), *measured, *form_facts(forms)]
     if ChartPart.CONDITIONS in gathered.known:
         history = [(e.when, e.reference) for e in events if not e.provisional]
-        facts += [*conditions.facts, condition_fact("suicide_history", history)]
+        facts += [*conditions.facts, yes_no_fact("suicide_history", history)]
     medicines = medicine_list(resources)
     if ChartPart.MEDICATIONS in gathered.known:
         for resource in medicines.nameless:

@@ -11,7 +11,6 @@ from fhir_adapters.reading.lists.chronic_conditions import chronic_features, chr
 from fhir_adapters.reading.lists.conditions import (
     OVER,
     condition_event,
-    condition_fact,
     disorder_groups,
     is_bipolar,
     is_confirmed,
@@ -21,6 +20,7 @@ from fhir_adapters.reading.lists.conditions import (
     status_codes,
     words_name_self_harm,
 )
+from fhir_adapters.reading.lists.list_facts import yes_no_fact
 from fhir_adapters.resources import r4
 
 
@@ -54,10 +54,10 @@ def condition_list(resources: ChartResources) -> ConditionList:
             for name in (*chronic_features(condition.code), *_disorders(condition)):
                 sources.setdefault(name, []).append((moment, resource.reference))
     return ConditionList(
-        facts=tuple(condition_fact(name, sources.get(name, [])) for name in chronic_names() if resources.reads(name)),
+        facts=tuple(yes_no_fact(name, sources.get(name, [])) for name in chronic_names() if resources.reads(name)),
         events=tuple(events),
-        depressive=condition_fact(DEPRESSIVE, sources[DEPRESSIVE]) if DEPRESSIVE in sources else None,
-        bipolar=condition_fact(BIPOLAR, sources[BIPOLAR]) if BIPOLAR in sources else None,
+        depressive=yes_no_fact(DEPRESSIVE, sources[DEPRESSIVE]) if DEPRESSIVE in sources else None,
+        bipolar=yes_no_fact(BIPOLAR, sources[BIPOLAR]) if BIPOLAR in sources else None,
     )
 
 

@@ -19,8 +19,7 @@ from fhir_adapters.codesets.terminology import (
     guessed_system,
     normal,
 )
-from fhir_adapters.facts import CodedEvent, Course, EventKind, Fact, Setting, When
-from fhir_adapters.reading.lists.list_facts import list_fact
+from fhir_adapters.facts import CodedEvent, Course, EventKind, Setting, When
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
 
@@ -208,8 +207,3 @@ def is_depressive(groups: set[str]) -> bool:
 def is_bipolar(groups: set[str]) -> bool:
     """Whether one of the groups is bipolar disorder, cyclothymia or mania."""
     return any(group.startswith(BIPOLAR) for group in groups)
-
-
-def condition_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
-    """True with its sources; False without any."""
-    return list_fact(name, bool(sources), sources)

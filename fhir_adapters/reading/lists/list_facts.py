@@ -22,3 +22,8 @@ def list_fact(
         when=dated[0] if dated else None,
         references=tuple(reference for _, reference in newest),
     )
+
+
+def yes_no_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
+    """True with its entries; False without any."""
+    return list_fact(name, bool(sources), sources)

@@ -21,7 +21,7 @@ from fhir_adapters.codesets.names import NameEntry, name_index, names_in
 from fhir_adapters.codesets.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.facts import Fact, MedicineUse, When
-from fhir_adapters.reading.lists.list_facts import list_fact
+from fhir_adapters.reading.lists.list_facts import list_fact, yes_no_fact
 from fhir_adapters.resources import r4
 
 # The length to which chart text is shown.
@@ -172,10 +172,7 @@ def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> lis
     """`n_rx` (distinct medicines) and a yes/no fact for each class in `names`."""
     active = list(medicines)
     facts = [list_fact("n_rx", len({m.name for m in active}), ((m.when, m.reference) for m in active))]
-    for name in names:
-        of_class = [(m.when, m.reference) for m in active if name in m.classes]
-        facts.append(list_fact(name, bool(of_class), of_class))
-    return facts
+    return facts + [yes_no_fact(name, [(m.when, m.reference) for m in active if name in m.classes]) for name in names]
 
 
 @cache
