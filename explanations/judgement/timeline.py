@@ -107,8 +107,9 @@ class Timeline:
 def timelines(chart: PatientRecord) -> dict[str, Timeline]:
     """Family -> its results over time, for families with bands: the PHQ-9 always, others if they have a result."""
     always = Instrument.PHQ9.spec.family
-    families = {i.spec.family: timeline_of(chart, i) for i in Instrument if i.spec.bands}
-    return {name: timeline for name, timeline in families.items() if timeline.points or name == always}
+    families = {i.spec.family: i for i in Instrument if i.spec.bands}
+    drawn = {name: timeline_of(chart, instrument) for name, instrument in families.items()}
+    return {name: timeline for name, timeline in drawn.items() if timeline.points or name == always}
 
 
 def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:
