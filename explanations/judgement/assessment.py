@@ -6,7 +6,6 @@ decides when a model stays silent (rules R9 to R13).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from explanations.errors import NotExact
@@ -41,8 +40,7 @@ class Engine:
 class Assessment:
     """Everything concluded about one chart. `in_care` holds the facts that show depression care (R13).
 
-    `measure_again`: in care, the estimate of an outcome measured in care is at or above the threshold, and its
-    instrument has not been on file for 120 days. `steps`: follow-up of findings at discharge; empty at other hooks.
+    `steps`: follow-up of findings at discharge; empty at other hooks.
     """
 
     chart: PatientRecord
@@ -52,16 +50,19 @@ class Assessment:
     explanations: tuple[Explanation, ...]
     missing: tuple[MissingInput, ...]
     in_care: tuple[Fact, ...]
-    measure_again: bool
     steps: tuple[Step, ...] = ()
 
     def above(self) -> tuple[RiskScore, ...]:
         """Scores at or above their threshold."""
-        return _above(self.scores)
+        return tuple(s for s in self.scores if isinstance(s, RiskScore) and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD)
 
     def prompting(self) -> tuple[RiskScore, ...]:
         """Scores that call for a screening prompt: above threshold, except those measured again in care (R13)."""
         return tuple(s for s in self.above() if not (self.in_care and OUTCOME_SPECS[s.outcome].measured_in_care))
+
+    def measure_again(self) -> bool:
+        """In care, above the threshold of an outcome measured in care, its instrument not on file for 120 days."""
+        return bool(self.in_care) and any(_is_due(self.chart, s.outcome) for s in self.above())
 
 
 def assess(
@@ -72,22 +73,15 @@ def assess(
     model_inputs = inputs(chart)
     asked = None if out_of_time else engine
     estimates = [_estimate(chart, model_inputs, asked, thresholds, outcome) for outcome in OUTCOMES]
-    scores = tuple(scored for scored, _ in estimates)
-    care = () if chart.deceased else depression_care(chart)
     return Assessment(
         chart=chart,
         findings=reading.findings,
         history=reading.history,
-        scores=scores,
+        scores=tuple(scored for scored, _ in estimates),
         explanations=tuple(explained for _, explained in estimates if explained),
         missing=model_inputs.missing,
-        in_care=care,
-        measure_again=bool(care) and any(_is_due(chart, s.outcome) for s in _above(scores)),
+        in_care=() if chart.deceased else depression_care(chart),
     )
-
-
-def _above(scores: Iterable[RiskScore | NotScored]) -> tuple[RiskScore, ...]:
-    return tuple(s for s in scores if isinstance(s, RiskScore) and s.band is RiskBand.AT_OR_ABOVE_THRESHOLD)
 
 
 def _estimate(

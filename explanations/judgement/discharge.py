@@ -31,7 +31,6 @@ def assess_discharge(chart: PatientRecord) -> Assessment:
         explanations=(),
         missing=(),
         in_care=(),
-        measure_again=False,
         steps=follow_up_steps(chart, findings),
     )
 

@@ -30,7 +30,7 @@ def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, .
     for finding in assessment.findings:
         by_topic.setdefault(finding.topic, []).append(finding)
     unordered = [from_findings(assessment, topic, findings, settings) for topic, findings in by_topic.items()]
-    if assessment.measure_again and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
+    if assessment.measure_again() and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
         unordered.append(measure_again(assessment, settings))
     if assessment.prompting():
         unordered.append(prompt(assessment, settings))
