@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from explanations.judgement.assessment import ADULT_YEARS
 from explanations.words.language import later
 from explanations.words.notices.topics import PageAction
 from fhir_adapters.facts import PatientRecord
 from smart_launch.launch.guard import OpenLaunch
 
-ADULT = 18
 LABELS = {
     PageAction.WHOLE_FORM: later("Start PHQ-9 with the patient"),
     PageAction.SHORT_FORM: later("Start PHQ-2"),
@@ -41,5 +41,5 @@ def _usable(action: PageAction, chart: PatientRecord, launch: OpenLaunch) -> boo
         return False
     if action in (PageAction.FOLLOW_UP, PageAction.ASSESSMENT):
         return launch.can_write("Task", "c")
-    young = chart.age_years is not None and chart.age_years < ADULT
+    young = chart.age_years is not None and chart.age_years < ADULT_YEARS
     return not young and launch.can_write("QuestionnaireResponse", "c")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from explanations.judgement.assessment import ADULT_YEARS
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.errors import FetchFailed, NotAuthorized
 from fhir_adapters.resources.dates import age_on, when
@@ -17,7 +18,6 @@ from smart_launch.errors import EhrFailed
 from smart_launch.launch.guard import OpenLaunch
 
 READ_S = 5.0
-ADULT = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class PatientDetails:
     @property
     def minor(self) -> bool:
         """Known to be under 18; an unknown age is not."""
-        return self.age_years is not None and self.age_years < ADULT
+        return self.age_years is not None and self.age_years < ADULT_YEARS
 
 
 def read_patient(launch: OpenLaunch, now: datetime) -> PatientDetails:
