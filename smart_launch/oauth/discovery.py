@@ -39,7 +39,6 @@ class Endpoints:
     jwks_uri: str | None = None
     capabilities: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
-    authentication: tuple[str, ...] | None = None
     algorithms: tuple[str, ...] | None = None
 
     @property
@@ -122,7 +121,6 @@ def parse_configuration(content: dict[str, Any], iss: str) -> Endpoints:
         jwks_uri=_address(content, "jwks_uri", iss),
         capabilities=frozenset(_texts(content, "capabilities") or ()),
         scopes=frozenset(_texts(content, "scopes_supported") or ()),
-        authentication=_texts(content, "token_endpoint_auth_methods_supported"),
         algorithms=_texts(content, "token_endpoint_auth_signing_alg_values_supported"),
     )
 
