@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from explanations.words.findings.coded_events import event_words
-from explanations.words.language import Language, later, many
+from explanations.words.language import Language, capitalised, later, many
 from explanations.words.tables import complete
 from fhir_adapters.codesets.quantities import quantities
 from fhir_adapters.facts import Anomaly, EventAnomaly, ForeignEntries, FormAnomaly, ValueAnomaly
@@ -108,7 +108,7 @@ def _values(anomaly: Anomaly, say: Language) -> dict[str, object]:
         spec = anomaly.instrument.spec
         return {"title": spec.title, "total": anomaly.total, "top": spec.top_total, "top_item": spec.top_item}
     if isinstance(anomaly, EventAnomaly):
-        return {"event": event_words(anomaly.event, say)[0]}
+        return {"event": capitalised(event_words(anomaly.event, say))}
     if isinstance(anomaly, ValueAnomaly):
         name = say(NAMES[anomaly.feature])
         return {"name": name, "unit": anomaly.unit, "low": f"{anomaly.low:g}", "high": f"{anomaly.high:g}"}

@@ -6,25 +6,19 @@ from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.facts import EventKind, Setting
 
-# Each kind at the start of a line, and inside one.
 EVENTS = complete(
     {
-        EventKind.SELF_HARM: (later("Self-harm"), later("self-harm")),
-        EventKind.SELF_INJURY: (later("Self-harm"), later("self-harm")),
-        EventKind.SUICIDE_ATTEMPT: (later("Suicide attempt"), later("suicide attempt")),
-        EventKind.SUICIDAL_BEHAVIOUR: (later("Suicidal behaviour"), later("suicidal behaviour")),
-        EventKind.SUICIDAL_PLAN: (later("Suicide plan"), later("suicide plan")),
-        EventKind.SUICIDAL_INTENT: (later("Suicidal intent"), later("suicidal intent")),
-        EventKind.DEATH_BY_SUICIDE: (
-            later("Code for death by suicide (patient not marked deceased: check the chart)"),
-            later("code for death by suicide (patient not marked deceased: check the chart)"),
-        ),
-        EventKind.SUICIDAL_IDEATION: (later("Suicidal ideation"), later("suicidal ideation")),
-        EventKind.NONSUICIDAL_SELF_HARM: (later("Non-suicidal self-harm"), later("non-suicidal self-harm")),
-        EventKind.HISTORY: (
-            later("History of suicidal behaviour or self-harm"),
-            later("history of suicidal behaviour or self-harm"),
-        ),
+        # Translators: a coded event: "Follow-up care after suicide attempt"; also at the start of a sentence.
+        EventKind.SELF_HARM: later("self-harm"),
+        EventKind.SELF_INJURY: later("self-harm"),
+        EventKind.SUICIDE_ATTEMPT: later("suicide attempt"),
+        EventKind.SUICIDAL_BEHAVIOUR: later("suicidal behaviour"),
+        EventKind.SUICIDAL_PLAN: later("suicide plan"),
+        EventKind.SUICIDAL_INTENT: later("suicidal intent"),
+        EventKind.DEATH_BY_SUICIDE: later("code for death by suicide (patient not marked deceased: check the chart)"),
+        EventKind.SUICIDAL_IDEATION: later("suicidal ideation"),
+        EventKind.NONSUICIDAL_SELF_HARM: later("non-suicidal self-harm"),
+        EventKind.HISTORY: later("history of suicidal behaviour or self-harm"),
     },
     EventKind,
 )
@@ -40,7 +34,6 @@ SETTINGS = complete(
 )
 
 
-def event_words(kind: EventKind, say: Language) -> tuple[str, str]:
-    """The name of a coded event, at the start of a line and inside one."""
-    label, name = EVENTS[kind]
-    return say(label), say(name)
+def event_words(kind: EventKind, say: Language) -> str:
+    """The name of a coded event, as inside a sentence."""
+    return say(EVENTS[kind])

@@ -13,7 +13,7 @@ from datetime import tzinfo
 from explanations.words.findings.anomalies import flaw_words
 from explanations.words.findings.answers import OPTIONS, answer_words, item_words, question
 from explanations.words.findings.coded_events import SETTINGS, event_words
-from explanations.words.language import Language, code, later
+from explanations.words.language import Language, capitalised, code, later
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.tables import complete
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent
@@ -333,8 +333,7 @@ def _total(finding: SafetyFinding, form: Administration, moment: str, say: Langu
 
 
 def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
-    label, name = event_words(event.kind, say)
-    sources = [event.reference]
+    name, sources = event_words(event.kind, say), [event.reference]
     if event.subsequent:
         what = say("Follow-up care after {event}", event=name)
         text = say(
@@ -344,11 +343,11 @@ def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
             source=say.references(sources),
         )
         return say("Follow-up care after {event}, coded", event=name), [sourced(text, sources, LineRole.LEAD)]
-    where = say("{event}, {setting}", event=label, setting=say(SETTINGS[event.setting]))
+    where = say("{event}, {setting}", event=capitalised(name), setting=say(SETTINGS[event.setting]))
     lines = [_lead(where, moment, sources, say)]
     if not event.verified:
         lines.append(Line(text=say("The meaning of this code was not verified at its source by this service.")))
-    return say("{event} recorded", event=label), lines
+    return say("{event} recorded", event=capitalised(name)), lines
 
 
 def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
