@@ -30,6 +30,11 @@ class When:
     future: bool = False
     partial: bool = False
 
+    @property
+    def exact(self) -> bool:
+        """Whether a full date was recorded, and not one in the future."""
+        return not (self.future or self.partial)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:

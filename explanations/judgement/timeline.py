@@ -48,7 +48,7 @@ class Point:
     @property
     def day(self) -> date | None:
         """Where it is placed; None without a full date, or with one in the future."""
-        return self.when.day if self.when and not (self.when.future or self.when.partial) else None
+        return self.when.day if self.when and self.when.exact else None
 
     @property
     def safety_score(self) -> int:
@@ -182,7 +182,7 @@ def _lane(name: str, uses: list[MedicineUse]) -> Lane:
     """Several orders of a medicine may be active at once, so strengths are listed and no change is claimed."""
     uses = sorted(uses, key=lambda use: (use.when.day if use.when else date.max, use.reference))
     strengths = [re.sub(r" ?(mc?g)$", r" \1", match[0].lower()) for use in uses if (match := STRENGTH.search(use.name))]
-    whole = [use.when.day for use in uses if use.when and not (use.when.future or use.when.partial)]
+    whole = [use.when.day for use in uses if use.when and use.when.exact]
     label = as_line(f"{name[:1].upper()}{name[1:]} {', '.join(dict.fromkeys(strengths))}", MOST_NAME)
     return Lane(label=label, days=tuple(sorted(set(whole))), undated=len(whole) < len(uses))
 
@@ -191,7 +191,7 @@ def visit_days(chart: PatientRecord) -> tuple[VisitDay, ...]:
     """Days with completed visits, without duplicates, mental-health visits marked."""
     mental_health_on: dict[date, bool] = {}
     for visit in chart.visits:
-        if visit.when and not (visit.when.future or visit.when.partial):
+        if visit.when and visit.when.exact:
             mental_health_on[visit.when.day] = mental_health_on.get(visit.when.day, False) or visit.mental_health
     return tuple(VisitDay(day=day, mental_health=mental) for day, mental in sorted(mental_health_on.items()))
 

@@ -116,7 +116,7 @@ class Language:
     def dated_ago(self, when: When | None, days: int | None, zone: tzinfo | None = None) -> str:
         """`17 Nov 2026, 41 days ago`; only the date if `days` is None."""
         say, date = self, self.dated(when, zone)
-        if when is None or when.future or when.partial:
+        if when is None or not when.exact:
             return date
         # Translators: {date} as in "17 Nov 2026", {age} as in "41 days ago".
         return say("{date}, {age}", date=date, age=self.ago(days))

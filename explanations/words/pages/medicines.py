@@ -82,7 +82,7 @@ def _since(use: MedicineUse, chart: PatientRecord, say: Language) -> str:
 
 def _recent(use: MedicineUse, chart: PatientRecord, say: Language) -> str | None:
     days = chart.days_since(use.when)
-    if use.when is None or use.when.future or use.when.partial or days is None or days > RECENT_DAYS:
+    if use.when is None or not use.when.exact or days is None or days > RECENT_DAYS:
         return None
     date = say.dated(use.when)
     if _is_order(use):
