@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sources import ROOT
+
 from explanations.words import language as explanations
 from smart_launch.pages import language as app
 
-ROOT = Path(__file__).parents[1]
 EXPLANATIONS = explanations.FOLDER / f"{explanations.DOMAIN}.pot"
 APP = app.FOLDER / f"{app.DOMAIN}.pot"
 

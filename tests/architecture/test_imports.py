@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("cds_service", "explanations", "fhir_adapters", "models", "smart_launch")
+from sources import PACKAGES, ROOT
 
 # contract, module that gets the import, the planted line
 PLANTS = [

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sources import PACKAGES, ROOT
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("cds_service", "explanations", "fhir_adapters", "models", "smart_launch")
 TEXT_SUFFIXES = {".css", ".html", ".j2", ".js", ".json", ".md", ".svg", ".toml", ".txt"}
 MARKER = "language: quoted"
 

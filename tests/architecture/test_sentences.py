@@ -10,12 +10,10 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
+from sources import ROOT, modules, tree_of
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("cds_service", "explanations", "fhir_adapters", "models", "smart_launch")
 SENTENCE = re.compile(r"[^\W\d_]{2,}[,;:]? +[^\W\d_]|^\*\*|^[A-Z][a-z]+:$")
 # What notices, lines, statements, gaps and scores that were not given say to people.
 SAID = {"summary", "detail", "text", "reason", "basis", "chart", "consider", "label", "heading"}
@@ -37,16 +35,6 @@ ALLOWED = {
 }  # fmt: skip
 
 
-def sources() -> Iterator[Path]:
-    for package in PACKAGES:
-        yield from sorted((ROOT / package).rglob("*.py"))
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def constants(tree: ast.Module) -> dict[str, ast.expr]:
     """A module's constants."""
     return {
@@ -61,7 +49,7 @@ def constants(tree: ast.Module) -> dict[str, ast.expr]:
 @cache
 def named_sentences() -> frozenset[str]:
     """The names of constants that hold a sentence, in any module."""
-    named = (constants(tree_of(path)).items() for path in sources())
+    named = (constants(tree_of(path)).items() for path in modules())
     return frozenset(name for module in named for name, value in module if is_sentence(value))
 
 
@@ -117,7 +105,7 @@ def lines_read(tree: ast.Module) -> Iterator[int]:
 
 def test_no_sentence_is_read_to_decide_anything() -> None:
     found, used = [], set()
-    for path in sources():
+    for path in modules():
         name = path.relative_to(ROOT).as_posix()
         lines = path.read_text(encoding="utf-8").splitlines()
         for number in lines_read(tree_of(path)):

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from sources import PACKAGES, ROOT
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("cds_service", "explanations", "fhir_adapters", "models", "smart_launch")
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 

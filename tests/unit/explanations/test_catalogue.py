@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 from message_templates import EXPLANATIONS, gather
+from sources import modules, tree_of
 
 from explanations.errors import PhrasesIncomplete
 from explanations.words.language import language
 from explanations.words.tables import complete
 
-ROOT = Path(__file__).parents[3]
 
-
-def messages_in(source: str) -> set[str]:
+def messages_in(tree: ast.Module) -> set[str]:
     """The literal messages of `say`, `many` and `later` in a module."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in ("say", "many", "later"):
@@ -45,7 +44,7 @@ def test_every_message_is_gathered(gathered: Path) -> None:
         ids = [message.id for message in read_po(file)]
     known = {text for entry in ids for text in (entry if isinstance(entry, tuple) else (entry,))}
 
-    used = {text for path in (ROOT / "explanations").rglob("*.py") for text in messages_in(path.read_text())}
+    used = {text for module in modules("explanations") for text in messages_in(tree_of(module))}
 
     assert used - known - {""} == set()
 
@@ -53,7 +52,7 @@ def test_every_message_is_gathered(gathered: Path) -> None:
 def test_every_note_to_translators_stands_before_a_message(gathered: Path) -> None:
     kept = "".join(gathered.read_text().replace("\n#.", "").split())
 
-    for path in (ROOT / "explanations").rglob("*.py"):
+    for path in modules("explanations"):
         for note in re.findall(r"# Translators: (.*)", path.read_text()):
             assert "".join(note.split()) in kept, f"{path.name}: {note}"
 
