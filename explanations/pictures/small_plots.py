@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from explanations.pictures.svg import el, picture, value_of
+from explanations.words.estimates.outcomes import shares
 from explanations.words.language import Language
-from models.scoring.risk import shares
 
 # Log-odds from the middle to either end, the same for every patient.
 AXIS = 1.0

@@ -111,11 +111,3 @@ class BandThresholds:
 def band(probability: float, threshold: float) -> RiskBand:
     """At or above the threshold, or below it. A higher threshold never raises a band."""
     return RiskBand.AT_OR_ABOVE_THRESHOLD if probability >= threshold else RiskBand.BELOW_THRESHOLD
-
-
-def shares(probability: float, high: float) -> tuple[int, int]:
-    """How many figures of a hundred are solid, and up to which number they are striped."""
-    if not (0 <= probability <= 1 and 0 <= high <= 1):
-        raise ValueError("expected probabilities between 0 and 1")
-    solid = round(100 * probability)
-    return solid, max(solid, round(100 * high))

@@ -9,7 +9,7 @@ from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.facts import AnswerState
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, Outcome
-from models.scoring.risk import RiskScore, shares
+from models.scoring.risk import RiskScore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,17 @@ OUTCOME_WORDS: Mapping[str, OutcomeWords] = complete(
 )
 for spec in OUTCOME_SPECS.values():
     complete(dict(OUTCOME_WORDS[spec.outcome].silenced), {answer.state for answer in spec.silenced_by})
+
+
+def shares(probability: float, high: float) -> tuple[int, int]:
+    """How many of a hundred an estimate is, and the upper end of its range.
+
+    In the icon array that many figures are solid, and striped up to the end of the range.
+    """
+    if not (0 <= probability <= 1 and 0 <= high <= 1):
+        raise ValueError("expected probabilities between 0 and 1")
+    solid = round(100 * probability)
+    return solid, max(solid, round(100 * high))
 
 
 def share_words(score: RiskScore, say: Language) -> str:
