@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from fhir_adapters.instruments import SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.questionnaires.answers import graded, scores_by_code
@@ -15,9 +16,18 @@ NAMES_A_FORM = re.compile("|".join(i.spec.known_by for i in Instrument if i.spec
 
 def seems_a_screen(response: r4.QuestionnaireResponse) -> bool:
     """Whether a response is one of the instruments, by its canonical or its answer codes."""
-    scores = {code for instrument in SAFETY_ITEMS for code in scores_by_code(instrument)}
-    coded = any(c.code in scores for item in items_of(response) for answer in item.answer for c in codings(answer))
-    return bool(NAMES_A_FORM.search(response.questionnaire or "")) or coded
+    return bool(NAMES_A_FORM.search(response.questionnaire or "")) or any(
+        coding.code in _answer_codes()
+        for item in items_of(response)
+        for answer in item.answer
+        for coding in codings(answer)
+    )
+
+
+@cache
+def _answer_codes() -> frozenset[str]:
+    """The answer codes of every instrument with a question on self-harm."""
+    return frozenset(code for instrument in SAFETY_ITEMS for code in scores_by_code(instrument))
 
 
 ASKS_OF_SELF_HARM = re.compile(
