@@ -97,7 +97,7 @@ def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> 
     ahead = [
         StepEntry(reference=b.reference, when=b.when, not_counted=_why_no_follow_up(chart, b))
         for b in chart.bookings
-        if _is_ahead(chart, b.when) and (b.confirmed or b.purpose is Purpose.FOLLOW_UP)
+        if (b.when is None or _is_to_come(chart, b.when)) and (b.confirmed or b.purpose is Purpose.FOLLOW_UP)
     ]
     return (
         _step(chart, StepKind.RISK_ASSESSMENT, sorted(assessments, key=_latest_first)),
@@ -214,13 +214,6 @@ def _earliest(when: When) -> date:
     if not when.partial:
         return when.day
     return date.fromisoformat(f"{when.text}-01-01"[:10])
-
-
-def _is_ahead(chart: PatientRecord, when: When | None) -> bool:
-    """Whether an appointment starts in the future (without a time of day: after today) or is undated."""
-    if when is None:
-        return True
-    return when.instant > chart.as_of if when.instant else when.day > chart.today
 
 
 def _why_no_plan(chart: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> NotCounted | None:
