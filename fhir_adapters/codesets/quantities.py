@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,28 +11,31 @@ from fhir_adapters.codesets.terminology import table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurand:
-    """A measured quantity: its feature, canonical unit and plausible range in that unit."""
+    """A measured quantity: its feature, canonical unit and plausible range in that unit.
+
+    `customary_unit`: the one that the code itself implies (59261-8 is HbA1c in mmol/mol).
+    """
 
     feature: str
     unit: str
     low: float
     high: float
+    customary_unit: str
 
 
 @cache
 def quantities() -> dict[str, Measurand]:
-    """LOINC code to the quantity it measures. A code with its own customary unit keeps its feature's range."""
+    """LOINC code to the quantity it measures. Unit and range are those of its feature's first row."""
     rows = table("measurements")
-    main: dict[str, Measurand] = {}
-    for row in rows:
-        main.setdefault(
-            row["feature"],
-            Measurand(feature=row["feature"], unit=row["unit"], low=float(row["low"]), high=float(row["high"])),
-        )
-    return {row["code"]: main[row["feature"]] for row in rows}
+    first = {row["feature"]: row for row in reversed(rows)}
+    return {row["code"]: _measurand(first[row["feature"]], row["unit"]) for row in rows}
 
 
-@cache
-def customary_unit() -> dict[str, str]:
-    """LOINC code to the unit that the code itself implies (59261-8 is HbA1c in mmol/mol)."""
-    return {row["code"]: row["unit"] for row in table("measurements")}
+def _measurand(row: Mapping[str, str], customary_unit: str) -> Measurand:
+    return Measurand(
+        feature=row["feature"],
+        unit=row["unit"],
+        low=float(row["low"]),
+        high=float(row["high"]),
+        customary_unit=customary_unit,
+    )

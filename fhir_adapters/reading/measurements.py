@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 
-from fhir_adapters.codesets.quantities import Measurand, customary_unit, quantities
+from fhir_adapters.codesets.quantities import Measurand, quantities
 from fhir_adapters.codesets.questions import QuestionnaireMap
 from fhir_adapters.codesets.terminology import LOINC, canonical
 from fhir_adapters.codesets.units import UnitError, convert
@@ -170,9 +170,7 @@ def _read(feature: str, measurement: Measurement) -> Fact | Anomaly | None:  # n
     if number is None:
         return None
     try:
-        converted = convert(
-            feature, r4.as_number(number), unit_text or customary_unit()[measurement.code], quantity.unit
-        )
+        converted = convert(feature, r4.as_number(number), unit_text or quantity.customary_unit, quantity.unit)
         if (
             raw
             and raw.code
