@@ -234,8 +234,7 @@ def _place_or_service(actor: r4.Reference) -> bool:
     text = _words(actor.display or "")
     if not text or _names_no_service(text) or MENTAL_HEALTH.search(text):
         return False
-    kind = actor.target.rpartition("/")[0].rpartition("/")[2]
-    return kind not in PEOPLE or bool(SERVICE_IN_NAME.search(text))
+    return actor.kind not in PEOPLE or bool(SERVICE_IN_NAME.search(text))
 
 
 def _texts(concepts: Iterable[r4.CodeableConcept]) -> Iterator[str]:

@@ -67,6 +67,11 @@ class Reference(Element):
         """The reference without a version; empty when there is none."""
         return (self.reference or "").partition("/_history/")[0]
 
+    @property
+    def kind(self) -> str:
+        """The resource type before the id, also of an absolute reference; empty when there is none."""
+        return self.target.rpartition("/")[0].rpartition("/")[2]
+
 
 class Period(Element):
     start: str | None = None

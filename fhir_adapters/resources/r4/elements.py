@@ -27,8 +27,7 @@ def subjects_of(content: Element) -> tuple[Reference, ...]:
 
 def may_be_patient(reference: Reference) -> bool:
     """Whether a reference may point to a Patient: unless it names another type."""
-    kind = reference.target.rpartition("/")[0].rpartition("/")[2]
-    return kind == "Patient" or not kind.isalpha()
+    return reference.kind == "Patient" or not reference.kind.isalpha()
 
 
 # The DS4P extension that names the law behind a security label.

@@ -73,7 +73,7 @@ def _only_patient(participants: object) -> Reference | None:
     """The only Patient among the participants of an unreadable Appointment; None when there are several."""
     listed = participants if isinstance(participants, list) else ()
     actors = [decoded(p.get("actor"), OWNER) for p in listed if isinstance(p, dict)]
-    patients = [a for a in actors if a and f"/{a.target}".rpartition("/")[0].endswith("/Patient")]
+    patients = [a for a in actors if a and a.kind == "Patient"]
     return patients[0] if len(patients) == 1 else None
 
 
