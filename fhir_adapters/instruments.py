@@ -95,6 +95,11 @@ class InstrumentSpec:
         return self.top_item * len(self.items)
 
     @property
+    def further(self) -> tuple[str, ...]:
+        """Questions outside the total that count as the self-harm item does."""
+        return self.safety.further if self.safety else ()
+
+    @property
     def total_of_others(self) -> int:
         """The highest total possible without the self-harm item (R6)."""
         return self.top_total - self.top_item

@@ -32,8 +32,7 @@ class QuestionnaireMap:
 def item_names(instrument: Instrument) -> set[str]:
     """The names of an instrument's items in a site's map."""
     spec = instrument.spec
-    further = spec.safety.further if spec.safety else ()
-    return set(spec.items) if spec.yes_no else {*(f"item{item}" for item in spec.items), "total", *further}
+    return set(spec.items) if spec.yes_no else {*(f"item{item}" for item in spec.items), "total", *spec.further}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

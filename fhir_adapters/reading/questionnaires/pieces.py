@@ -59,7 +59,7 @@ def pieces_of(
     elif target.item == "most-severe":
         answer = most_severe(value, reference)
         target = replace(target, item=answer.item)
-    elif target.instrument.spec.yes_no or target.item in _further(target.instrument):
+    elif target.instrument.spec.yes_no or target.item in target.instrument.spec.further:
         answer = yes_or_no(target.item, value, reference)
     else:
         answer = graded(target.item, value, target.instrument, reference)
@@ -77,8 +77,3 @@ def pieces_of(
             form=form,
         )
     ]
-
-
-def _further(instrument: Instrument) -> tuple[str, ...]:
-    safety = instrument.spec.safety
-    return safety.further if safety else ()
