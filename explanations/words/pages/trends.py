@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from explanations.judgement.timeline import Point, PointState, Timeline, window
 from explanations.words.findings.answers import OPTIONS, answer_words
-from explanations.words.language import Language, later
+from explanations.words.language import Language, later, many
 from explanations.words.tables import complete
 from fhir_adapters.facts import AnswerState
 from fhir_adapters.instruments import Band
@@ -45,6 +45,18 @@ UNANSWERED = complete(
     set(AnswerState) - {AnswerState.ANSWERED},
 )
 
+# States of forms without a total, and the sentences that mention such forms.
+ODD = (
+    (
+        PointState.INCOMPLETE,
+        many("The form of {date} was incomplete.", "{count} forms were incomplete, the latest of {date}."),
+    ),
+    (
+        PointState.CONTRADICTORY,
+        many("The form of {date} was contradictory.", "{count} forms were contradictory, the latest of {date}."),
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrendRow:
@@ -66,9 +78,8 @@ def title_words(timeline: Timeline, say: Language) -> str:
 
 def trend_rows(timeline: Timeline, say: Language) -> tuple[TrendRow, ...]:
     """Every result, latest first; those without a full date last."""
-    placed = [point for point in timeline.points if point.day]
     others = [point for point in timeline.points if not point.day]
-    return tuple(_row(point, timeline, say) for point in (*reversed(placed), *others))
+    return tuple(_row(point, timeline, say) for point in (*reversed(timeline.placed), *others))
 
 
 def _row(point: Point, timeline: Timeline, say: Language) -> TrendRow:
@@ -257,30 +268,8 @@ def _days(points: Sequence[Point], say: Language) -> str:
 
 def _odd(timeline: Timeline, say: Language) -> list[str]:
     """Forms on the time axis without a total."""
-    incomplete = [point for point in timeline.placed if point.state is PointState.INCOMPLETE]
-    contradictory = [point for point in timeline.placed if point.state is PointState.CONTRADICTORY]
-    sentences = []
-    if incomplete:
-        date = _on(incomplete[-1], say)
-        sentences.append(
-            say.many(
-                "The form of {date} was incomplete.",
-                "{count} forms were incomplete, the latest of {date}.",
-                len(incomplete),
-                date=date,
-            )
-        )
-    if contradictory:
-        date = _on(contradictory[-1], say)
-        sentences.append(
-            say.many(
-                "The form of {date} was contradictory.",
-                "{count} forms were contradictory, the latest of {date}.",
-                len(contradictory),
-                date=date,
-            )
-        )
-    return sentences
+    groups = ((messages, [point for point in timeline.placed if point.state is state]) for state, messages in ODD)
+    return [say.many(*messages, len(points), date=_on(points[-1], say)) for messages, points in groups if points]
 
 
 def left_out_words(timeline: Timeline, say: Language) -> str:
