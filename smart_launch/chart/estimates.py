@@ -54,16 +54,14 @@ def _panel(view: EstimateView, say: Language) -> EstimatePanel:
     rows = tuple(
         EstimateRow(what=line(capitalised(r.what)), change=r.change, bar=inline_svg(bar(r.log_odds))) for r in view.rows
     )
+    wide, narrow = _icons(view, "wide", say, columns=20), _icons(view, "narrow", say, columns=10)
+    return EstimatePanel(view=view, rows=rows, adds_up=say(ADDS_UP), wide=wide, narrow=narrow)
+
+
+def _icons(view: EstimateView, width: str, say: Language, *, columns: int) -> Markup | None:
     if view.probability is None or view.high is None:
-        return EstimatePanel(view=view, rows=rows, adds_up=say(ADDS_UP))
-    name = f"share-{view.outcome}"
-    return EstimatePanel(
-        view=view,
-        rows=rows,
-        adds_up=say(ADDS_UP),
-        wide=inline_svg(icon_array(view.probability, view.high, f"{name}-wide", say)),
-        narrow=inline_svg(icon_array(view.probability, view.high, f"{name}-narrow", say, columns=10)),
-    )
+        return None
+    return inline_svg(icon_array(view.probability, view.high, f"share-{view.outcome}-{width}", say, columns=columns))
 
 
 def inline_svg(svg: str) -> Markup:
