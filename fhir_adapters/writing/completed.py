@@ -43,6 +43,11 @@ class FormContext:
     encounter: str | None = None
     user: str | None = None
 
+    @property
+    def moment(self) -> str:
+        """`at` as a FHIR instant in UTC, to the second."""
+        return self.at.astimezone(UTC).isoformat(timespec="seconds")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
@@ -112,7 +117,7 @@ def _response(answers: FormAnswers, context: FormContext) -> dict[str, Any]:
         "questionnaire": answers.form.canonical,
         "status": "completed",
         **_where(context),
-        "authored": _moment(context),
+        "authored": context.moment,
         **({"author": {"reference": author}} if author else {}),
         "source": {"reference": _reference(context.patient)},
         "item": [_answered(answer) for answer in answers.given if answer.state is not EntryState.OPEN],
@@ -153,7 +158,7 @@ def _observation(slot: str, code: str, words: str, context: FormContext) -> dict
         "category": [{"coding": [SURVEY]}],
         "code": {"coding": [{"system": LOINC, "code": code}], "text": words},
         **_where(context),
-        "effectiveDateTime": _moment(context),
+        "effectiveDateTime": context.moment,
         **({"performer": [{"reference": author}]} if author else {}),
     }
 
@@ -167,7 +172,3 @@ def _reference(text: str) -> str:
     if not REFERENCE.fullmatch(text):
         raise NotValid("expected a relative reference to patient or encounter; found another")
     return text
-
-
-def _moment(context: FormContext) -> str:
-    return context.at.astimezone(UTC).isoformat(timespec="seconds")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 
 from fhir_adapters.writing.completed import FormContext, Slot, author_of, identifier, require_valid
 from fhir_adapters.writing.drafts import ASSESSMENT, DraftContext, follow_up_task, service_request
@@ -50,7 +50,7 @@ def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> 
         encounter=context.encounter,
         user=author_of(context.user),
     )
-    at = {"authoredOn": _moment(context.at)}
+    at = {"authoredOn": context.moment}
     task = follow_up_task(draft, follow_up.days) | at | {"identifier": [identifier(context.submission, TASK)]}
     slots = [Slot(name=TASK, resource=task)]
     if follow_up.assessment:
@@ -58,7 +58,3 @@ def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> 
         slots.append(Slot(name=ORDER, resource=order))
     require_valid(slots)
     return tuple(slots)
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds")
