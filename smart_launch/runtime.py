@@ -7,6 +7,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
+
+import msgspec
 
 from explanations.judgement.assessment import Engine
 from explanations.words.language import Language
@@ -16,6 +19,8 @@ from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.oauth.tokens import TokenEndpoint
 from smart_launch.session.store import AppStore
 from smart_launch.settings import AppSettings, Registration
+
+Stored = TypeVar("Stored", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,14 @@ class AppRuntime:
             keys=self.keys(),
             now=self.now(),
         )
+
+    def sealed(self, value: msgspec.Struct) -> bytes:
+        """A pending launch or a session, encrypted for the store."""
+        return self.seal(msgspec.json.encode(value).decode())
+
+    def unsealed(self, content: bytes, kind: type[Stored]) -> Stored:
+        """The inverse. Raises ValueError for what was sealed with another key or by another version."""
+        return msgspec.json.decode(self.unseal(content), type=kind)
 
     def seconds(self) -> int:
         """Now, in seconds since 1970."""

@@ -113,7 +113,7 @@ class Desk:
             launch=launch,
             browser=digest(SECRET),
             iss=self.server.base,
-            sealed=self.runtime.seal(msgspec.json.encode(session).decode()),
+            sealed=self.runtime.sealed(session),
             started=now,
             used=now,
             version=0,

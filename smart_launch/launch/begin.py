@@ -14,7 +14,6 @@ import logging
 import secrets
 from urllib.parse import urlencode
 
-import msgspec
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -141,7 +140,7 @@ def authorization_url(app: AppRuntime, registration: Registration, browser: str,
         requested_scopes=requested_scopes(app, registration, endpoints, ehr_launch=handle is not None),
     )
     now = app.seconds()
-    app.store.put_launch(digest(state), app.seal(msgspec.json.encode(pending).decode()), now + STATE_S, now)
+    app.store.put_launch(digest(state), app.sealed(pending), now + STATE_S, now)
     fields = {
         "response_type": "code",
         "client_id": registration.client_id,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 import secrets
 
-import msgspec
 from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -60,7 +59,7 @@ def finish(app: AppRuntime) -> BaseResponse:
             launch=session.launch_id,
             browser=pending.browser,
             iss=registration.iss,
-            sealed=app.seal(msgspec.json.encode(session).decode()),
+            sealed=app.sealed(session),
             started=session.started,
             used=session.started,
             version=0,
@@ -83,8 +82,8 @@ def pending_launch(app: AppRuntime) -> tuple[PendingLaunch, Registration]:
     if sealed is None:
         raise LaunchRefused("callback: expected an unused state from the last ten minutes", "used")
     try:
-        pending = msgspec.json.decode(app.unseal(sealed), type=PendingLaunch)
-    except (ValueError, msgspec.DecodeError) as error:
+        pending = app.unsealed(sealed, PendingLaunch)
+    except ValueError as error:
         raise LaunchRefused("callback: expected a state sealed with this key, by this version", "used") from error
     # From here on, errors may be shown inside the EHR's frame.
     g.registration = registration = app.settings().registered(pending.iss)

@@ -63,8 +63,7 @@ def refresh_session(app: AppRuntime, registration: Registration, session: Sessio
         scopes=response.scopes if response.scopes is not None else session.scopes,
         version=session.version + 1,
     )
-    sealed = app.seal(msgspec.json.encode(changed).decode())
-    if not app.store.change_session(session.launch_id, sealed, changed.version):
+    if not app.store.change_session(session.launch_id, app.sealed(changed), changed.version):
         # Closed meanwhile, or ended by another launch in this browser.
         raise ended_meanwhile(app.store.session(session.launch_id))
     return changed
@@ -86,8 +85,8 @@ def wait_for_refresh(app: AppRuntime, session: Session) -> Session:
 def unseal_session(app: AppRuntime, stored: StoredSession) -> Session:
     """Decrypts a stored session. Raises SessionOver when it was sealed with another key or by another version."""
     try:
-        return msgspec.json.decode(app.unseal(stored.sealed), type=Session)
-    except (ValueError, msgspec.DecodeError) as error:
+        return app.unsealed(stored.sealed, Session)
+    except ValueError as error:
         raise SessionOver("session: expected a session sealed with this key by this version") from error
 
 
