@@ -13,7 +13,6 @@ from msgspec import UNSET
 from cds_service.cards.drafts import offers, once_over_all, override_reasons, step_offers, topic_coding
 from cds_service.cards.wire import Card, Link, Source, Suggestion
 from explanations.judgement.assessment import Assessment
-from explanations.words.findings.statements import INDICATORS
 from explanations.words.help_lines import guidelines
 from explanations.words.language import Language
 from explanations.words.lines import block
@@ -21,9 +20,10 @@ from explanations.words.notices.notice import Notice, NoticeSettings, basis_word
 from explanations.words.notices.notice_list import crisis_line, merged, notices
 from explanations.words.notices.topics import SPEC_OF
 from fhir_adapters.writing.drafts import DraftContext
-from models.rules.findings import Topic
+from models.rules.findings import Topic, Urgency
 
 MOST_CARDS = 3
+INDICATORS = {Urgency.ACUTE: "critical", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
 
 
 def cards_for(

@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Any
 
+from cds_service.cards.from_notices import INDICATORS
 from explanations.judgement.assessment import Assessment
 from explanations.words.estimates.inputs import reason_line
 from explanations.words.estimates.not_scored import not_scored_words
 from explanations.words.findings.anomalies import anomaly_words
 from explanations.words.findings.gaps import gap_words
-from explanations.words.findings.statements import INDICATORS, statement
+from explanations.words.findings.statements import headline
 from explanations.words.language import language
 from fhir_adapters.facts import Anomaly, Fact, When
 from models.inputs.features import facts_by_feature
@@ -72,7 +73,7 @@ def _finding(finding: SafetyFinding, zone: tzinfo) -> dict[str, Any]:
         "kind": finding.kind.value,
         "topic": finding.topic.value,
         "indicator": INDICATORS[finding.urgency],
-        "text": statement(finding, zone, language()).what,
+        "text": headline(finding, zone, language()),
         "effective": _text(finding.when),
         "days": finding.days,
         "references": list(finding.references),

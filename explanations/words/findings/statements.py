@@ -18,7 +18,7 @@ from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.tables import complete
 from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
-from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Urgency
+from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding
 from models.rules.supersession import Later, LaterKind
 
 # The questions outside the total that count like the self-harm item.
@@ -370,5 +370,3 @@ FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str, Language]
     Kind.BLANK_ITEM: _blank,
     Kind.DEPRESSION_TOTAL: _total,
 }
-
-INDICATORS = {Urgency.ACUTE: "critical", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
