@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from explanations.judgement.assessment import Assessment
+from explanations.judgement.assessment import ADULT_YEARS, Assessment
 from explanations.judgement.proposals import DraftKind
 from explanations.words.findings.statements import Statement
 from explanations.words.language import later
@@ -69,7 +69,7 @@ class Drafts:
 
     def at(self, age_years: int | None) -> tuple[DraftKind, ...]:
         """The drafts for a patient of this age."""
-        if age_years is None or age_years >= 18:
+        if age_years is None or age_years >= ADULT_YEARS:
             return self.adult
         return self.teen if age_years >= 12 else self.child
 
