@@ -14,7 +14,7 @@ from functools import cache, partial
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from builders import AS_OF, LOINC, codeable, given, moment, observation, patient, record_of, resource
+from builders import AS_OF, HIGH, LOINC, LOW, codeable, given, moment, observation, patient, record_of, resource
 from flask import Flask, Response
 from werkzeug.serving import make_server
 
@@ -53,7 +53,6 @@ from smart_launch.settings import AppSettings, AppSite, Registration
 ENGINE = load_engine()
 ENGLISH = app_language()
 ZONE = ZoneInfo("America/New_York")
-LOW, HIGH = BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001}), BandThresholds(by_outcome={"depression": 0.999, "suicidal-ideation": 0.999})  # fmt: skip
 MARGUERITE = Identity(name="Okafor, Marguerite", birth_date=date(1965, 3, 4), gender="female", identifier="MRN 0044471")
 SCOPES = default_scopes(ehr_launch=True, version_2=True, consents=True, write_back=True, online=True)
 COURSE = (

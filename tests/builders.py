@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from cds_service.app import create_app
 from cds_service.cards.from_notices import cards_for
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
+from explanations.judgement.timeline import timeline_of
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.templates import templates
@@ -26,9 +28,15 @@ from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.gathered import OPENED
 from fhir_adapters.settings import ReadSettings
+from models.inputs.outcomes import OUTCOMES
 from models.scoring.risk import BandThresholds
 
 AS_OF = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+# Thresholds that every estimate of the tests reaches, and that none does.
+LOW = BandThresholds(by_outcome=dict.fromkeys(OUTCOMES, 0.0001))
+HIGH = BandThresholds(by_outcome=dict.fromkeys(OUTCOMES, 0.999))
+phq9_timeline = partial(timeline_of, instrument=Instrument.PHQ9)
+gad7_timeline = partial(timeline_of, instrument=Instrument.GAD7)
 PATIENT = "p1"
 LOINC, SNOMED, ICD = "http://loinc.org", "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import AS_OF, PATIENT, given, open_app, patient, prefetch_of
+from builders import AS_OF, LOW, PATIENT, given, open_app, patient, prefetch_of
 from real_server import TOKEN, answering
 
 from cds_service.serving.engine import load_engine
@@ -13,7 +13,6 @@ from cds_service.settings.config import ServiceConfig, default_config
 from fhir_adapters.access.templates import templates
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
-from models.scoring.risk import BandThresholds
 
 ENGINE = load_engine()
 # A chart with something on it; the site's threshold is one that any estimate reaches.
@@ -34,7 +33,7 @@ def prompting() -> list[dict]:
 def post(body: dict, *, use: str = "required", opted_out: bool = False, substance_use: str = "withheld"):
     site = replace(
         default_config().sites[0],
-        thresholds=BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001}),
+        thresholds=LOW,
         reading=ReadSettings(consent=ConsentSettings(use=use, substance_use=substance_use), budget_s=5.0),
     )
     app = open_app(ServiceConfig(sites=(site,)), engine=ENGINE, now=lambda: AS_OF, opted_out=lambda *_: opted_out)

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import app_views
 import pytest
-from builders import given, patient, record_of
+from builders import LOW, given, patient, record_of
 from made_up_language import LANGUAGE, compiled
 
 from cds_service.cards.from_notices import cards_for
@@ -107,7 +107,7 @@ def left(text: str, kept: set[str]) -> list[str]:
 
 def cards(chart: PatientRecord) -> list[Card]:
     """The cards of both services, with a model that prompts wherever it gives an estimate."""
-    opened = cards_for(assess(chart, app_views.ENGINE, app_views.LOW), SITE, new_id=str)
+    opened = cards_for(assess(chart, app_views.ENGINE, LOW), SITE, new_id=str)
     return [*opened, *cards_for(assess_discharge(chart), SITE, new_id=str, notices=discharge_notices)]
 
 

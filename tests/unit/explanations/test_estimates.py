@@ -8,7 +8,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
-from builders import given, patient, record_of
+from builders import HIGH, LOW, given, patient, record_of
 
 from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
@@ -20,7 +20,6 @@ from fhir_adapters.gaps import Cause, Gap
 from models.scoring.risk import BandThresholds
 
 ENGINE = load_engine()
-LOW, HIGH = BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001}), BandThresholds(by_outcome={"depression": 0.999, "suicidal-ideation": 0.999})  # fmt: skip
 CHART = (
     "Condition 193462001, 90 days ago, problem list",
     "Condition I10, 300 days ago, problem list",

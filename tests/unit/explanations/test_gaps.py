@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from explanations.errors import PhrasesIncomplete
 from explanations.words.findings.gaps import error_words, gap_words
 from explanations.words.language import language
-from explanations.words.tables import complete
 from fhir_adapters.errors import NoPatient
 from fhir_adapters.gaps import Cause, Gap
 
@@ -33,8 +31,3 @@ def test_an_error_says_its_gap_in_words_to_people_and_as_a_value_to_logs() -> No
 
     assert error_words(error, SAY) == "the Patient resource cannot be read: an element has the wrong type"
     assert str(error) == "the Patient resource cannot be read: wrong-type"
-
-
-def test_a_table_without_words_for_every_cause_stops_the_program() -> None:
-    with pytest.raises(PhrasesIncomplete, match="refused"):
-        complete({cause: "" for cause in Cause if cause is not Cause.REFUSED}, Cause)

@@ -6,15 +6,14 @@ import math
 import os
 import re
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from builders import gad7_timeline, phq9_timeline
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from explanations.judgement.timeline import timeline_of
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.pictures.small_plots import array_words, bar, icon_array
 from explanations.words.language import language
@@ -30,8 +29,6 @@ from fhir_adapters.facts import (
 )
 from fhir_adapters.instruments import Instrument
 
-phq9_timeline = partial(timeline_of, instrument=Instrument.PHQ9)
-gad7_timeline = partial(timeline_of, instrument=Instrument.GAD7)
 GOLDEN = Path(__file__).parents[2] / "golden"
 TODAY = date(2026, 11, 23)
 SVG = "{http://www.w3.org/2000/svg}"

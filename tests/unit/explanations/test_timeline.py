@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import partial
 
 import pytest
-from builders import LOINC, given, moment, observation, patient, record_of, resource
+from builders import LOINC, gad7_timeline, given, moment, observation, patient, phq9_timeline, record_of, resource
 
-from explanations.judgement.timeline import PointState, timeline_of
+from explanations.judgement.timeline import PointState
 from explanations.words.language import language
 from explanations.words.pages.trends import state_words, title_words, trend_rows, trend_sentence
-from fhir_adapters.instruments import Instrument
-
-phq9_timeline = partial(timeline_of, instrument=Instrument.PHQ9)
-gad7_timeline = partial(timeline_of, instrument=Instrument.GAD7)
 
 
 def timeline(*lines: str, more=(), age: int = 61):

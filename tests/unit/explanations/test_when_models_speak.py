@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import cards_of, given, patient, record_of
+from builders import LOW, cards_of, given, patient, record_of
 
 from cds_service.serving.engine import load_engine
 from explanations.errors import NotExact
@@ -11,9 +11,9 @@ from explanations.judgement.assessment import assess
 from explanations.words.estimates.not_scored import not_scored_words
 from explanations.words.language import language
 from models.inputs.features import MissingReason, inputs
-from models.scoring.risk import BandThresholds, NotScored
+from models.scoring.risk import NotScored
 
-ENGINE, LOW = load_engine(), BandThresholds(by_outcome={"depression": 0.0001, "suicidal-ideation": 0.0001})
+ENGINE = load_engine()
 BASE = ("Condition 193462001, 100 days ago, problem list", "Medicine ibuprofen, today")
 
 

@@ -6,14 +6,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from explanations.errors import PhrasesIncomplete
 from explanations.judgement.rationale import Reason, Size, size
 from explanations.words.estimates.inputs import input_name, reason_line, reason_words, value_words
 from explanations.words.estimates.not_scored import SILENCED, not_scored_words
 from explanations.words.estimates.outcomes import OUTCOME_WORDS
 from explanations.words.help_lines import crisis_text, guideline
 from explanations.words.language import code, language
-from explanations.words.tables import complete
 from fhir_adapters.facts import Fact, When
 from models.inputs.feature_schema import FEATURES
 from models.inputs.outcomes import OUTCOME_SPECS
@@ -55,11 +53,6 @@ def test_a_reason_says_what_it_did_and_names_value_date_and_source() -> None:
         "treatment recorded: proton-pump inhibitor (shows care, not cause), `MedicationRequest/1`",
     ]
     assert reason_line(reason, language()) == f"{words.change}: {words.what}"
-
-
-def test_a_table_of_words_with_a_gap_is_refused_and_the_gap_is_named() -> None:
-    with pytest.raises(PhrasesIncomplete, match="'none'"):
-        complete({"some": "words"}, ["some", "none"])
 
 
 def test_every_outcome_of_the_shipped_models_has_words() -> None:
