@@ -16,7 +16,7 @@ import msgspec
 
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
 from models.inputs.patterns import HEADLINE
-from models.reports.figures import PATTERN_WORDS, figure, no_better
+from models.reports.figures import PATTERN_WORDS, figure, no_better, not_in_care
 from models.scoring.registry import Model
 
 NOT_RECORDED = "Not recorded."
@@ -78,8 +78,7 @@ class _Facts:
 
     @property
     def apart(self) -> Mapping[str, Any]:
-        group: Mapping[str, Any] = self.patterns[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
-        return group
+        return not_in_care(self.patterns[HEADLINE]["all"])
 
     def what(self) -> str:
         return OUTCOME_SPECS[self.model.outcome].estimates

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from models.evaluation.baselines import LOGISTIC
 from models.inputs.patterns import ALL, HEADLINE
+from models.reports.figures import not_in_care
 
 
 def report_table(metrics: Mapping[str, Any]) -> RenderableType:
@@ -18,7 +19,7 @@ def report_table(metrics: Mapping[str, Any]) -> RenderableType:
     tables = []
     for outcome, evaluated in metrics["outcomes"].items():
         cycles = ", ".join(evaluated["patterns"][HEADLINE]["cycles"])
-        apart = evaluated["patterns"][HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
+        apart = not_in_care(evaluated["patterns"][HEADLINE]["all"])
         title = f"{outcome}: {apart['n']:,} people not in care, {apart['events']:,} with it ({cycles})"
         table = Table(title=title, caption=_CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD,
                       pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)  # fmt: skip
@@ -27,7 +28,7 @@ def report_table(metrics: Mapping[str, Any]) -> RenderableType:
             table.add_column(heading, justify="right", no_wrap=True)
         for pattern, result in evaluated["patterns"].items():
             if pattern != ALL:
-                table.add_row(pattern, *_cells(result["all"]["subgroups"]["care"]["not-in-care"]))
+                table.add_row(pattern, *_cells(not_in_care(result["all"])))
         tables.append(table)
     return Group(*tables)
 

@@ -58,7 +58,7 @@ def _outcome(model: Model) -> str:
     validation = load_json(model.folder / "validation.json")
     forward = {p: r for p, r in validation["forward"]["patterns"].items() if p != ALL}
     last = validation["forward"]["cycles"][-1]
-    apart = metrics[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
+    apart = not_in_care(metrics[HEADLINE]["all"])
     return f"""## {model.outcome} {model.version}
 
 ### Per pattern of known inputs, forward in time
@@ -129,6 +129,12 @@ def figure(metric: Mapping[str, float | None], digits: int = 3) -> str:
     return f"{metric['value']:.{digits}f} ({metric['low']:.{digits}f} to {metric['high']:.{digits}f})"
 
 
+def not_in_care(whole: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metrics of people not in care, from those of all people: the headline, since a prompt is for them."""
+    group: Mapping[str, Any] = whole["subgroups"]["care"]["not-in-care"]
+    return group
+
+
 def no_better(patterns: Mapping[str, Any]) -> list[str]:
     """Patterns in which XGBoost exceeds logistic regression on the same inputs by less than NO_BETTER in AUROC.
 
@@ -163,7 +169,7 @@ def _forward(pattern: str, result: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _last(pattern: str, cycle: Mapping[str, Any]) -> tuple[str, ...]:
     cells = [f"`{pattern}`"]
-    for group in (cycle, cycle["subgroups"]["care"]["not-in-care"]):
+    for group in (cycle, not_in_care(cycle)):
         cells += [figure(group["auroc"]), *(figure(group["baselines"][n]["auroc"]) for n in ("logistic", "phq2"))]
     return tuple(cells)
 

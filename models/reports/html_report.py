@@ -22,7 +22,7 @@ from models.evaluation.evaluate import Contender, Mask, Progress, Scored, hidden
 from models.evaluation.metrics import FLAG_RATES, net_benefit
 from models.inputs.patterns import ALL, HEADLINE, NEEDS, patterns
 from models.reports import plots
-from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better
+from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better, not_in_care
 from models.scoring.calibration import Floats, probabilities, reliability_table
 from models.survey.nhanes import feature_matrix
 
@@ -86,11 +86,11 @@ def _outcome(frame: pd.DataFrame, contender: Contender, metrics: Mapping[str, An
         _beside(metrics),
         *_contributions(contender, people, values),
     ]
-    whole, group = metrics[HEADLINE]["all"], metrics[HEADLINE]["all"]["subgroups"]["care"]["not-in-care"]
+    whole = metrics[HEADLINE]["all"]
     return {
         "outcome": contender.outcome,
         "cycles": list(metrics[HEADLINE]["cycles"]),
-        "group": group,
+        "group": not_in_care(whole),
         "whole": whole,
         "no_better": [PATTERN_WORDS[p] for p in no_better(metrics)],
         "sections": sections,
@@ -170,19 +170,14 @@ def _area_rows(metrics: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], 
     rows = []
     for pattern, result in metrics.items():
         if pattern != ALL:
-            group = _apart(result)
+            group = not_in_care(result["all"])
             counts = (f"{group['n']:,}", f"{group['events']:,}")
             rows.append((pattern, figure(group[name]), figure(result["all"][name]), *counts))
     return tuple(rows)
 
 
-def _apart(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    group: Mapping[str, Any] = result["all"]["subgroups"]["care"]["not-in-care"]
-    return group
-
-
 def _areas(metrics: Mapping[str, Any], name: str, label: str) -> str:
-    plain, phq2 = _apart(metrics[HEADLINE]), _apart(metrics["phq2"])
+    plain, phq2 = not_in_care(metrics[HEADLINE]["all"]), not_in_care(metrics["phq2"]["all"])
     return (
         f"{label} of people not in care: {figure(plain[name], 2)} when nothing of the PHQ is known, "
         f"{figure(phq2[name], 2)} with PHQ-2."
@@ -193,11 +188,10 @@ def _flags(metrics: Mapping[str, Any]) -> Section:
     rows = []
     for pattern in (HEADLINE, "phq2"):
         for rate in FLAG_RATES:
-            cells = [
-                f for g in (_apart(metrics[pattern]), metrics[pattern]["all"]) for f in g["flag_rates"][rate].values()
-            ]
+            whole = metrics[pattern]["all"]
+            cells = [f for g in (not_in_care(whole), whole) for f in g["flag_rates"][rate].values()]
             rows.append((pattern, f"{1000 * float(rate):.0f}", *(figure(cell, 2) for cell in cells)))
-    at = _apart(metrics[HEADLINE])["flag_rates"]["0.05"]
+    at = not_in_care(metrics[HEADLINE]["all"])["flag_rates"]["0.05"]
     shows = (
         f"Flagging 50 of 1,000 people not in care, nothing of the PHQ known, finds {figure(at['sensitivity'], 2)} of "
         f"those who have it, and {figure(at['ppv'], 2)} of those flagged have it."
