@@ -8,10 +8,10 @@ figure is defined in `metrics`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,17 @@ from models.survey.tables import holds_2017_2018_again
 
 SUBGROUPS = ("sex", "age", "race-ethnicity", "income", "insurance", "care")
 Progress = Callable[[str, int, int], None]
+Item = TypeVar("Item")
 Matrix = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+
+
+def counted(items: Sequence[Item], label: str, progress: Progress) -> Iterator[Item]:
+    """The items in order; before each, and after the last, `progress` is called with the number done and of all."""
+    for done, item in enumerate(items):
+        progress(label, done, len(items))
+        yield item
+    progress(label, len(items), len(items))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +113,7 @@ def evaluate_outcome(
     pooled = _pooled(cycles)
     by_pattern = patterns(contender.outcome, contender.schema)
     result: dict[str, Any] = {}
-    for done, (pattern, visible) in enumerate(by_pattern.items()):
-        progress(f"Evaluating {contender.outcome}", done, len(by_pattern))
+    for pattern, visible in counted([*by_pattern.items()], f"Evaluating {contender.outcome}", progress):
         scores = scored(contender, pattern, visible, values, people)
         by_cycle = {
             str(cycle): _metrics(scores, cycles == cycle, {name: groups[name] for name in cycle_subgroups})
@@ -115,7 +123,6 @@ def evaluate_outcome(
             "cycles": by_cycle,
             "all": _metrics(scores, pooled, {name: groups[name] for name in subgroups}),
         }
-    progress(f"Evaluating {contender.outcome}", len(by_pattern), len(by_pattern))
     return {"patterns": result}
 
 

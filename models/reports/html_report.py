@@ -18,7 +18,7 @@ import xgboost
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from models.evaluation.evaluate import Contender, Mask, Progress, Scored, hidden_but, scored
+from models.evaluation.evaluate import Contender, Mask, Progress, Scored, counted, hidden_but, scored
 from models.evaluation.metrics import FLAG_RATES, net_benefit
 from models.inputs.patterns import ALL, HEADLINE, NEEDS, patterns
 from models.reports import plots
@@ -55,11 +55,10 @@ def write_report(
 
     frame: survey_frame. metrics: the result of `Evaluation.metrics` for the same frame and contenders.
     """
-    outcomes = []
-    for done, contender in enumerate(contenders):
-        progress("Drawing the report", done, len(contenders))
-        outcomes.append(_outcome(frame, contender, metrics["outcomes"][contender.outcome]["patterns"]))
-    progress("Drawing the report", len(contenders), len(contenders))
+    outcomes = [
+        _outcome(frame, contender, metrics["outcomes"][contender.outcome]["patterns"])
+        for contender in counted(contenders, "Drawing the report", progress)
+    ]
     templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.get_template("report.html").render(outcomes=outcomes, figure=figure, words=PATTERN_WORDS)

@@ -26,7 +26,7 @@ import xgboost
 from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.baselines import AGE_SEX, LOGISTIC
 from models.evaluation.drift import reference
-from models.evaluation.evaluate import Contender, Progress, Scorer, evaluate_outcome
+from models.evaluation.evaluate import Contender, Progress, Scorer, counted, evaluate_outcome
 from models.evaluation.metrics import FLAG_RATES
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import HEADLINE
@@ -171,12 +171,9 @@ def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queu
 
 def _contender(fitter: Fitter, progress: Progress) -> Contender:
     sample = fitter.sample
-    names = [*sample.folds, FINAL]
-    scorers: dict[str, Scorer] = {}
-    for done, name in enumerate(names):
-        progress(f"Training {sample.outcome}", done, len(names))
-        scorers[name] = fitter.scorer(sample.cycles != name)  # "final" is not a cycle, so it trains on everybody
-    progress(f"Training {sample.outcome}", len(names), len(names))
+    names = counted([*sample.folds, FINAL], f"Training {sample.outcome}", progress)
+    # "final" is not a cycle, so it trains on everybody.
+    scorers = {name: fitter.scorer(sample.cycles != name) for name in names}
     return Contender(
         outcome=sample.outcome,
         schema=sample.schema,

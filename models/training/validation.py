@@ -8,7 +8,7 @@ would have added. Missed targets are listed. Aggregates only. The choices themse
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from models.evaluation.evaluate import (
     Mask,
     Matrix,
     Progress,
+    counted,
     evaluate_outcome,
     hidden_but,
     margins,
@@ -41,11 +42,8 @@ SUBGROUP_O_E = (0.8, 1.25)
 def forward(fitter: Fitter, progress: Progress) -> Contender:
     """A contender whose fold for each cycle but the first was trained on the cycles before it."""
     sample = fitter.sample
-    folds = {}
-    for done, cycle in enumerate(sample.folds[1:]):
-        progress(f"Validating {sample.outcome} forward in time", done, len(sample.folds) - 1)
-        folds[cycle] = fitter.scorer(sample.cycles < cycle)
-    progress(f"Validating {sample.outcome} forward in time", len(folds), len(folds))
+    cycles = counted(sample.folds[1:], f"Validating {sample.outcome} forward in time", progress)
+    folds = {cycle: fitter.scorer(sample.cycles < cycle) for cycle in cycles}
     return Contender(
         outcome=sample.outcome,
         schema=sample.schema,
@@ -85,8 +83,7 @@ def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[st
     by_name = {p: v for p, v in patterns(sample.outcome, sample.schema).items() if p != ALL}
     later = sample.cycles > sample.folds[0]
     by_pattern = {}
-    for done, (pattern, visible) in enumerate(by_name.items()):
-        progress(f"Refitting {sample.outcome} per pattern", done, len(by_name))
+    for pattern, visible in counted([*by_name.items()], f"Refitting {sample.outcome} per pattern", progress):
         shown = hidden_but(sample.matrix, sample.schema, visible)
         refit = _walk(sample, shown, sample.schema.features)
         ours = scored(contender, pattern, visible, sample.matrix[later], sample.people[later])
@@ -96,7 +93,6 @@ def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[st
             "auroc": auroc(b, y),
             "difference": auroc_difference(a, b, y, cycles, repeats=REPEATS, seed=SEED),
         }
-    progress(f"Refitting {sample.outcome} per pattern", len(by_name), len(by_name))
     return by_pattern
 
 
@@ -138,8 +134,8 @@ def _blocks(sample: Sample, progress: Progress) -> dict[str, Any]:
     """Block -> change of AUROC without it, everything but the PHQ known, refitted forward in time."""
     names = patterns(sample.outcome, sample.schema)[HEADLINE]
     specs = [s for s in sample.schema.features if s.name in names]
-    variants = ((block, [s for s in specs if s.group != block]) for block in BLOCKS)
-    return _compared(sample, specs, variants, {}, len(BLOCKS), "What each block of inputs adds", progress)
+    variants = [(block, [s for s in specs if s.group != block]) for block in BLOCKS]
+    return _compared(sample, specs, variants, {}, "What each block of inputs adds", progress)
 
 
 def _left_out(sample: Sample, progress: Progress) -> dict[str, Any]:
@@ -153,10 +149,10 @@ def _left_out(sample: Sample, progress: Progress) -> dict[str, Any]:
         for name in columns
         if sample.people[name].notna().any()
     }
-    variants = (
+    variants = [
         (label, [*specs, *(_outsider(name) for name in columns if name in extra)]) for label, columns in known.items()
-    )
-    return _compared(sample, specs, variants, extra, len(known), "What inputs left out would add", progress)
+    ]
+    return _compared(sample, specs, variants, extra, "What inputs left out would add", progress)
 
 
 def _outsider(name: str) -> FeatureSpec:
@@ -166,9 +162,8 @@ def _outsider(name: str) -> FeatureSpec:
 def _compared(
     sample: Sample,
     specs: Sequence[FeatureSpec],
-    variants: Iterator[tuple[str, list[FeatureSpec]]],
+    variants: Sequence[tuple[str, list[FeatureSpec]]],
     extra: Mapping[str, Matrix],
-    count: int,
     label: str,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -182,8 +177,7 @@ def _compared(
     apart = (sample.people["in_care"] == 0).to_numpy()[later]
     plain = walked(specs)
     by_name = {}
-    for done, (name, chosen) in enumerate(variants):
-        progress(f"{label}, {sample.outcome}", done, count)
+    for name, chosen in counted(variants, f"{label}, {sample.outcome}", progress):
         other = walked(chosen)
         by_name[name] = {
             "everybody": auroc_difference(other, plain, y, cycles, repeats=REPEATS, seed=SEED),
@@ -191,7 +185,6 @@ def _compared(
                 other[apart], plain[apart], y[apart], cycles[apart], repeats=REPEATS, seed=SEED
             ),
         }
-    progress(f"{label}, {sample.outcome}", count, count)
     return by_name
 
 
