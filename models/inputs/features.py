@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from fhir_adapters.facts import Fact, PatientRecord
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec, FeatureVector, RawValue
+from models.inputs.outcomes import PHQ_ITEMS
 
 PHQ_DAYS = 14
 
@@ -20,7 +21,7 @@ PHQ_DAYS = 14
 FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
 
 # Facts whose features are named for the survey's questions.
-SURVEY_NAMES = {f"phq_item_{item}": f"DPQ0{item}0" for item in range(1, 10)}
+SURVEY_NAMES = {f"phq_item_{item}": name for item, name in enumerate(PHQ_ITEMS, start=1)}
 
 
 class MissingReason(StrEnum):

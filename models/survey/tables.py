@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.errors import SurveyDataError
+from models.inputs.outcomes import PHQ_ITEMS
 
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "DEMO": ("SDDSRVYR", "RIDAGEYR", "RIAGENDR", "RIDRETH1", "INDFMPIR", "WTMEC2YR", "WTMECPRP"),
-    "DPQ": tuple(f"DPQ0{item}0" for item in range(1, 10)),
+    "DPQ": PHQ_ITEMS,
     "BMX": ("BMXBMI", "BMXWT", "BMXHT"),
     "BPX": ("BPXPLS", *(f"BPX{kind}{n}" for kind in ("SY", "DI") for n in range(1, 5))),
     "BPXO": tuple(f"BPXO{kind}{n}" for kind in ("SY", "DI", "PLS") for n in range(1, 4)),

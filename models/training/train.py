@@ -27,7 +27,7 @@ from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.baselines import AGE_SEX, LOGISTIC
 from models.evaluation.drift import reference
 from models.evaluation.evaluate import Contender, Progress, Scorer, counted, evaluate_outcome
-from models.evaluation.metrics import FLAG_RATES
+from models.evaluation.metrics import FLAG_RATES, MINIMUM_EVENTS
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import HEADLINE
 from models.scoring.calibration import NOMINAL_COVERAGE, Floats, probabilities, reliability_table
@@ -49,7 +49,6 @@ from models.training.fitting import (
 from models.training.validation import breaches, validation
 
 VERSION = "2.0.0"
-MINIMUM_EVENTS = 10
 DEFAULT_FLAG_RATE = "0.05"
 
 INTENDED_USE = (
