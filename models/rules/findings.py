@@ -90,7 +90,7 @@ class SafetyReading:
 Level = tuple[Topic, Urgency]
 
 # A fact older than 90 days, or coded as history: no card of its own (R2, R7, R8).
-HISTORY: Level = (Topic.RECENT_SAFETY, Urgency(Urgency.NOTE))
+HISTORY: Level = (Topic.RECENT_SAFETY, Urgency.NOTE)
 NOTHING_LATER = LaterEntries()
 
 

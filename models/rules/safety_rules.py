@@ -163,7 +163,7 @@ def self_harm_items(chart: PatientRecord) -> list[SafetyFinding]:
         elif answer and answer.state in (AnswerState.DECLINED, AnswerState.UNREADABLE):
             findings += _unanswered(chart, form, [answer])
         elif left_blank(form) and not answered_since(latest, form) and is_within(chart, form.when, POSITIVE_DAYS):
-            blank = (Topic.COULD_NOT_ASSESS, Urgency(Urgency.NOTE))
+            blank = (Topic.COULD_NOT_ASSESS, Urgency.NOTE)
             findings.append(form_finding(chart, rule="R5", kind=Kind.BLANK_ITEM, level=blank, form=form))
     # R3: the worst answer of a day stands, so it leads; `by_urgency` sorts days and keeps this order.
     return sorted(findings, key=_by_frequency)
@@ -178,7 +178,7 @@ def _unanswered(chart: PatientRecord, form: Administration, answers: Iterable[It
     if not is_within(chart, form.when, POSITIVE_DAYS):
         return []
     answers = tuple(answers)
-    level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency(Urgency.PROMPT))
+    level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT)
     findings = []
     for state, kind, rule in (
         (AnswerState.UNREADABLE, Kind.UNREADABLE_ANSWER, "R4"),
