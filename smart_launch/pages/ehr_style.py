@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import threading
 
+from cachetools import LRUCache
+
 from smart_launch.errors import EhrFailed
 from smart_launch.oauth.outbound import allowed_url, get_json, hosts_of
 from smart_launch.settings import Registration
@@ -26,7 +28,7 @@ class Styles:
     """The style sheets cached by one process, by URL of the style."""
 
     def __init__(self) -> None:
-        self._cached: dict[str, str] = {}
+        self._cached: LRUCache[str, str] = LRUCache(MOST_CACHED)
         self._lock = threading.Lock()
 
     def sheet(self, url: str | None, registration: Registration, *, local: bool) -> str:
@@ -43,8 +45,6 @@ class Styles:
         except EhrFailed:
             return PLAIN
         with self._lock:
-            if len(self._cached) >= MOST_CACHED:
-                self._cached.clear()
             self._cached[url] = sheet
         return sheet
 
