@@ -334,6 +334,10 @@ class ChartPart(StrEnum):
     REST = "rest"  # unreadable entries of a whole chart
 
 
+# The parts that hold answers to questionnaires, or may.
+ANSWER_PARTS = (ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING, ChartPart.REST)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """A part of the chart that was requested and not obtained: why, and whether the service needs it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fhir_adapters.facts import Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord
+from fhir_adapters.facts import ANSWER_PARTS, Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.lists.conditions import severity
@@ -304,14 +304,7 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
 
 
 # Parts of the chart that hold later answers, assessments and visits.
-LATER_PARTS = (
-    ChartPart.SCREENING,
-    ChartPart.QUESTIONNAIRES,
-    ChartPart.PROCEDURES,
-    ChartPart.ENCOUNTERS,
-    ChartPart.LOCAL_SCREENING,
-    ChartPart.REST,
-)
+LATER_PARTS = (*ANSWER_PARTS, ChartPart.PROCEDURES, ChartPart.ENCOUNTERS)
 
 
 def apply_safety_rules(chart: PatientRecord) -> SafetyReading:

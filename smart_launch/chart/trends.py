@@ -10,10 +10,8 @@ from explanations.judgement.timeline import Timeline, timelines
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.words.language import Language
 from explanations.words.pages.trends import TrendRow, title_words, trend_rows, trend_sentence
-from fhir_adapters.facts import ChartPart, PatientRecord
+from fhir_adapters.facts import ANSWER_PARTS, PatientRecord
 from smart_launch.chart.estimates import inline_svg
-
-SOURCES = (ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING, ChartPart.REST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +34,7 @@ def trends_of(chart: PatientRecord, say: Language) -> tuple[Trend, ...]:
 
 
 def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -> Trend:
-    unread = any(gap.what in SOURCES for gap in chart.unknown)
+    unread = any(gap.what in ANSWER_PARTS for gap in chart.unknown)
     # "None on file" would claim more than is known.
     sentence = "" if unread and not timeline.points else trend_sentence(timeline, say)
     return Trend(

@@ -20,7 +20,7 @@ from explanations.words.notices.notice import (
     lines_of,
     rules_of,
 )
-from fhir_adapters.facts import Administration, ChartPart, Unknown
+from fhir_adapters.facts import ANSWER_PARTS, Administration, ChartPart, Unknown
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS
 from models.rules.findings import Kind, SafetyFinding, Topic
 
@@ -86,7 +86,7 @@ def _not_read(gap: Unknown, say: Language) -> Line:
 
 
 def _missing_action(parts: set[ChartPart], say: Language) -> str:
-    if parts & {ChartPart.SCREENING, ChartPart.QUESTIONNAIRES, ChartPart.LOCAL_SCREENING, ChartPart.REST}:
+    if parts & set(ANSWER_PARTS):
         return say("PHQ-9, C-SSRS and ASQ may be incomplete: ask directly.")
     if ChartPart.CONDITIONS in parts:
         return say("Coded self-harm may be missing: ask directly.")
