@@ -159,13 +159,12 @@ class EventKind(StrEnum):
 class CodedEvent:
     """A code of the safety code groups on this patient's chart.
 
-    `group` is the code group of `codesets/conditions.csv`. The source's display is not kept: it can name a method.
-    `setting` says where it was coded. `until` is the end of its encounter, else `when`. `subsequent`: a follow-up code
-    (ICD-10-CM 7th character D). `verified`: the code's meaning was checked at its source. `onset` and `recorded` are
-    those of a Condition, where `when` can be the start of its encounter.
+    The source's display is not kept: it can name a method. `setting` says where it was coded. `until` is the end of its
+    encounter, else `when`. `subsequent`: a follow-up code (ICD-10-CM 7th character D). `verified`: the code's meaning
+    was checked at its source. `onset` and `recorded` are those of a Condition, where `when` can be the start of its
+    encounter.
     """
 
-    group: str
     kind: EventKind
     code: str
     system: str

@@ -125,7 +125,7 @@ def _by_date(event: CodedEvent) -> tuple[bool, date, str]:
 
 
 def _rank(event: CodedEvent) -> tuple[bool, int]:
-    return event.course is Course.ACTIVE, -severity(event.group)
+    return event.course is Course.ACTIVE, -severity(event.kind)
 
 
 def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
@@ -134,7 +134,7 @@ def _same_event(first: CodedEvent, second: CodedEvent) -> bool:
         return False
     day, later = (e.when.day if e.when else None for e in (first, second))
     if first.encounter is not None and first.encounter == second.encounter:
-        graver = severity(second.group) < severity(first.group)
+        graver = severity(second.kind) < severity(first.kind)
         return not (graver and day and later and later > day)
     code, later_code = _compared(first), _compared(second)
     if first.system != second.system:

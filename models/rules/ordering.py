@@ -17,7 +17,7 @@ def by_urgency(finding: SafetyFinding) -> tuple[int, int, bool, int]:
 
 def by_graveness(finding: SafetyFinding) -> tuple[int, int]:
     """Attempts and self-harm first, then the latest."""
-    graveness = severity(finding.event.group) if finding.event else 1
+    graveness = severity(finding.event.kind) if finding.event else 1
     return (0 if graveness == 0 else 1, finding.days if finding.days is not None else -1)
 
 

@@ -224,7 +224,7 @@ def coded_events(chart: PatientRecord) -> list[SafetyFinding]:
     findings = []
     evidence = LaterEvidence(chart)
     for event in one_per_event(chart.events):
-        acute = severity(event.group) == 0
+        acute = severity(event.kind) == 0
         if event.course is Course.HISTORY:
             level = None
         elif event.when is None:

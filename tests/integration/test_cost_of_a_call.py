@@ -218,7 +218,7 @@ def some_event(chance: random.Random, number: int) -> CodedEvent:
     group, codes = chance.choice((("suicide_attempt", ("T14.91XA", "T14.91XD", "T1491XA", "T14.91", "T14.91XS")), ("suicidal_ideation", ("R45.851", "T14.91", "T14.91XB")), ("self_harm", ("X78.8XXA", "X78.9XXA", "82313006"))))  # fmt: skip
     day = some_when(chance)
     return CodedEvent(
-        group=group, code=chance.choice(codes), system=chance.choice((ICD, ICD, SNOMED)), when=day, until=chance.choice((day, day, some_when(chance))),
+        code=chance.choice(codes), system=chance.choice((ICD, ICD, SNOMED)), when=day, until=chance.choice((day, day, some_when(chance))),
         course=chance.choice((Course.ACTIVE, Course.ACTIVE, Course.HISTORY)), reference=f"Condition/{number}", kind=EventKind(group),
         setting=chance.choice((Setting.ENCOUNTER_DIAGNOSIS, Setting.ENCOUNTER_DIAGNOSIS, Setting.PROBLEM_LIST)),
         encounter=chance.choice((None, "Encounter/1", "Encounter/2", "Encounter/3")), subsequent=chance.random() < 0.3,

@@ -82,16 +82,23 @@ def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, Cod
         for row in code_list("conditions").rows(coding.system, coding.code)[:2]
         if (kind := event_kind(row.group))
     ]
-    return sorted(rows, key=lambda row: severity(row[1].group))
+    return sorted(rows, key=lambda row: severity(row[2]))
 
 
-def severity(group: str) -> int:
-    """0 for acute groups (rule R2), 1 for positive ones (R7), 2 for history."""
-    return 0 if group.startswith(ACUTE_GROUPS) else 2 if group.startswith("history") else 1
+def severity(kind: EventKind) -> int:
+    """0 for acute kinds (rule R2), 1 for positive ones (R7), 2 for history."""
+    return 0 if kind in ACUTE_KINDS else 2 if kind is EventKind.HISTORY else 1
 
 
-ACUTE_GROUPS = ("self_harm", "self_injury", "suicide_attempt", "suicidal_behavior", "suicidal_plan", "suicidal_intent",
-                "suicide_death_event")  # fmt: skip
+ACUTE_KINDS = {
+    EventKind.SELF_HARM,
+    EventKind.SELF_INJURY,
+    EventKind.SUICIDE_ATTEMPT,
+    EventKind.SUICIDAL_BEHAVIOUR,
+    EventKind.SUICIDAL_PLAN,
+    EventKind.SUICIDAL_INTENT,
+    EventKind.DEATH_BY_SUICIDE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +126,9 @@ def coded_event(concept: r4.CodeableConcept | None, context: CodeContext) -> Cod
         return None
     coding, row, kind = rows[0]
     sevenths = {_seventh(c.system, c.code or "") for c, _, _ in rows}
-    history = context.over or "S" in sevenths or severity(row.group) == 2
+    history = context.over or "S" in sevenths or kind is EventKind.HISTORY
     encounter = context.encounter
     return CodedEvent(
-        group=row.group,
         kind=kind,
         code=coding.code or "",
         system=canonical(coding.system) if coding.system else row.system,
