@@ -72,7 +72,7 @@ class AuditRecord:
         chart = assessment.chart
         self.note(
             rules=tuple(sorted({f.rule for f in assessment.findings})),
-            models=tuple(f"{s.outcome} {s.model_version}" for s in assessment.scores if isinstance(s, RiskScore)),
+            models=tuple(s.model for s in assessment.scores if isinstance(s, RiskScore)),
             not_scored=tuple(f"{s.outcome} {s.reason}" for s in assessment.scores if isinstance(s, NotScored)),
             unknown=tuple(u.what for u in chart.unknown),
             unreadable=len(chart.unreadable),

@@ -49,6 +49,11 @@ class Explanation:
     known: int
     inputs: int
 
+    @property
+    def missing(self) -> frozenset[str]:
+        """The inputs without a usable value."""
+        return frozenset(name for reason in self.reasons for name in reason.missing)
+
     def leading(self, most: int) -> tuple[Reason, ...]:
         """The largest reasons with a source in the chart."""
         return tuple(reason for reason in self.reasons if reason.documented)[:most]

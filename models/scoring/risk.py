@@ -40,6 +40,11 @@ class RiskScore:
     model_version: str
     schema_id: str
 
+    @property
+    def model(self) -> str:
+        """The model behind it, such as `depression 2.0.0`."""
+        return f"{self.outcome} {self.model_version}"
+
 
 class NotScoredReason(StrEnum):
     """Why there is no score. The values are stable: they appear in audit rows and JSON."""

@@ -165,4 +165,4 @@ def moment(at: datetime, zone: tzinfo, say: Language) -> str:
 def _versions(reading: Reading) -> tuple[str, ...]:
     """Versions of the package and of the models that gave an estimate."""
     scored = [score for score in reading.assessment.scores if isinstance(score, RiskScore)]
-    return (f"{PACKAGE} {version(PACKAGE)}", *(f"{score.outcome} {score.model_version}" for score in scored))
+    return (f"{PACKAGE} {version(PACKAGE)}", *(score.model for score in scored))

@@ -47,7 +47,7 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
         consider_heading=say(CONSIDER_TODAY),
         basis=Basis(
             kind=BasisKind.MODEL,
-            models=tuple(f"{s.outcome} {s.model_version}" for s in scores),
+            models=tuple(s.model for s in scores),
             known=explained[0].known,
             inputs=explained[0].inputs,
         ),
@@ -57,7 +57,7 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
 
 def _missing_lines(assessment: Assessment, explained: list[Explanation], say: Language) -> list[Line]:
     """Inputs without a usable value, of the models that prompted, by reason."""
-    inputs = {name for explanation in explained for reason in explanation.reasons for name in reason.missing}
+    inputs = {name for explanation in explained for name in explanation.missing}
     missing = [(gap.name, say(MISSING[gap.reason])) for gap in assessment.missing if gap.name in inputs]
     return [Line(text=capitalised(line), role=LineRole.REASON) for line in missing_lines(missing, say)]
 

@@ -120,7 +120,7 @@ def _view(
         share=say("{what}.", what=share_words(score, say)) if figures else "",
         probability=score.probability if figures else None,
         high=score.high if figures else None,
-        model=f"{score.outcome} {score.model_version}",
+        model=score.model,
         above=above,
     )
 
@@ -145,9 +145,8 @@ def missing_words(assessment: Assessment, explanation: Explanation, say: Languag
 
     If a part of the chart could not be read, none of its inputs is called "not on file".
     """
-    inputs = {name for reason in explanation.reasons for name in reason.missing}
     lost = unread_inputs(assessment.chart)
-    missing = []
+    inputs, missing = explanation.missing, []
     for gap in (gap for gap in assessment.missing if gap.name in inputs):
         is_lost = gap.reason is MissingReason.NOT_ON_FILE and gap.name in lost
         missing.append((gap.name, say(STATES[lost[gap.name]] if is_lost else MISSING[gap.reason])))
