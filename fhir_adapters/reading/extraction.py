@@ -28,7 +28,7 @@ from fhir_adapters.reading.lists.risk_assessments import risk_assessments
 from fhir_adapters.reading.measurements import Measurement, measured_facts, measurements_in, response_measurements
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
-from fhir_adapters.resources.dates import age_on, when
+from fhir_adapters.resources.dates import age_on, death
 from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.settings import ReadSettings
 
@@ -77,8 +77,7 @@ def patient_record(
             resources.cannot_read(resource, Cause.NO_MEDICINE)
     facts += _listed_facts(gathered.known, visits, medicines, resources)
     patient = gathered.patient.content if gathered.patient else r4.Patient()
-    died = when(patient.deceased_date_time, zone, today)
-    deceased = bool(patient.deceased_boolean) or (died is not None and not died.future)
+    died, deceased = death(patient.deceased_boolean, patient.deceased_date_time, zone, today)
     anomalies += [*odd_values, *resources.odd, *form_anomalies(forms), *event_anomalies(events, deceased=deceased)]
     anomalies += death_anomalies(died, forms)
     return PatientRecord(

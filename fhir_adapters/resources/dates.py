@@ -58,6 +58,12 @@ def age_on(birth_date: str | None, today: date) -> int | None:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
+def death(deceased: bool | None, date_time: str | None, zone: tzinfo, today: date) -> tuple[When | None, bool]:
+    """The recorded date of death, and whether the patient is deceased: a date in the future does not say so (R11)."""
+    died = when(date_time, zone, today)
+    return died, bool(deceased) or (died is not None and not died.future)
+
+
 def _latest_day(year: str, month: str | None, day: str | None) -> date | None:
     try:
         y, m = int(year), int(month or 12)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from explanations.judgement.assessment import ADULT_YEARS
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.errors import FetchFailed, NotAuthorized
-from fhir_adapters.resources.dates import age_on, when
+from fhir_adapters.resources.dates import age_on, death
 from fhir_adapters.resources.identity import identity
 from smart_launch.chart.banner import PatientBanner, patient_banner
 from smart_launch.errors import EhrFailed
@@ -52,8 +52,7 @@ def read_patient(launch: OpenLaunch, now: datetime) -> PatientDetails:
         raise EhrFailed("chart: expected the patient of the launch; found another", "no-chart")
     zone = launch.site.reading.zone
     today = now.astimezone(zone).date()
-    died = when(resource.content.deceased_date_time, zone, today)
-    deceased = bool(resource.content.deceased_boolean) or (died is not None and not died.future)
+    _, deceased = death(resource.content.deceased_boolean, resource.content.deceased_date_time, zone, today)
     age = age_on(resource.content.birth_date, today)
     who = identity(resource)
     marked = (session.launch_id, session.context.patient, who.name, str(who.birth_date), who.gender, who.identifier)
