@@ -135,6 +135,16 @@ def not_in_care(whole: Mapping[str, Any]) -> Mapping[str, Any]:
     return group
 
 
+def with_subgroups(whole: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Name -> metrics: of everybody, then of each subgroup (`sex: female`)."""
+    subgroups = {
+        f"{variable}: {value}": group
+        for variable, values in whole["subgroups"].items()
+        for value, group in values.items()
+    }
+    return {"everybody": whole, **subgroups}
+
+
 def no_better(patterns: Mapping[str, Any]) -> list[str]:
     """Patterns in which XGBoost exceeds logistic regression on the same inputs by less than NO_BETTER in AUROC.
 
@@ -178,10 +188,7 @@ _SUBGROUP_HEAD = ("group", "n", "events", "AUROC", "O/E", "slope", "sensitivity 
 
 
 def _subgroups(whole: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    groups = {"everybody": whole}
-    for variable, values in whole["subgroups"].items():
-        groups |= {f"{variable}: {value}": figures for value, figures in values.items()}
-    for name, figures in groups.items():
+    for name, figures in with_subgroups(whole).items():
         flag = figures["flag_rates"]["0.05"]
         counts = (f"{figures['n']:,}", f"{figures['events']:,}")
         shown = (figures["auroc"], figures["o_e"], figures["slope"], flag["sensitivity"], flag["ppv"])

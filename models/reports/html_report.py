@@ -22,7 +22,7 @@ from models.evaluation.evaluate import Contender, Mask, Progress, Scored, counte
 from models.evaluation.metrics import FLAG_RATES, net_benefit
 from models.inputs.patterns import ALL, HEADLINE, NEEDS, patterns
 from models.reports import plots
-from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better, not_in_care
+from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better, not_in_care, with_subgroups
 from models.scoring.calibration import Floats, probabilities, reliability_table
 from models.survey.nhanes import feature_matrix
 
@@ -260,9 +260,7 @@ def _benefit(outcome: str, judged: Mapping[str, Scored], apart: Mask) -> Section
 
 def _subgroups(outcome: str, metrics: Mapping[str, Any]) -> Section:
     whole = metrics[HEADLINE]["all"]
-    groups = {"everybody": whole}
-    for variable, values in whole["subgroups"].items():
-        groups |= {f"{variable}: {value}": group for value, group in values.items()}
+    groups = with_subgroups(whole)
 
     def estimates(name: str) -> list[plots.IntervalEstimate]:
         return [plots.IntervalEstimate(name=g, events=v["events"], **v[name]) for g, v in groups.items()]
