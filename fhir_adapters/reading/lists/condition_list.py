@@ -22,6 +22,7 @@ from fhir_adapters.reading.lists.conditions import (
 )
 from fhir_adapters.reading.lists.list_facts import yes_no_fact
 from fhir_adapters.resources import r4
+from fhir_adapters.resources.dates import when
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,8 @@ def condition_list(resources: ChartResources) -> ConditionList:
         elif is_counted(condition) and words_name_self_harm(condition.code):
             resources.cannot_read(resource, Cause.SELF_HARM_IN_WORDS)
         if is_confirmed(condition):
-            moment = onset_of(condition, resources.zone, resources.today)
+            zone, today = resources.zone, resources.today
+            moment = onset_of(condition, zone, today) or when(condition.recorded_date, zone, today)
             for name in (*chronic_features(condition.code), *_disorders(condition)):
                 sources.setdefault(name, []).append((moment, resource.reference))
     return ConditionList(

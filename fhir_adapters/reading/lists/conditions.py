@@ -69,9 +69,9 @@ def is_confirmed(condition: r4.Condition) -> bool:
 
 
 def onset_of(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
-    """The onset, else the date of recording."""
+    """The onset: a date, or the start of a period."""
     period = condition.onset_period
-    return first_when(zone, today, condition.onset_date_time, period.start if period else None, condition.recorded_date)
+    return first_when(zone, today, condition.onset_date_time, period.start if period else None)
 
 
 def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow, EventKind]]:
@@ -159,8 +159,8 @@ def condition_event(
     categories = {code for category in condition.category for code in status_codes(category)}
     listed = "problem-list-item" in categories and "encounter-diagnosis" not in categories
     of_encounter = not listed and ("encounter-diagnosis" in categories or encounter is not None)
-    moment, recorded = onset_of(condition, zone, today), when(condition.recorded_date, zone, today)
-    period = condition.onset_period
+    onset, recorded = onset_of(condition, zone, today), when(condition.recorded_date, zone, today)
+    moment = onset or recorded
     if of_encounter:
         start = encounter.when if encounter else None
         on_the_ward = start is not None and recorded is not None and recorded.day > start.day
@@ -176,7 +176,7 @@ def condition_event(
             encounter=encounter,
             over=bool(status_codes(condition.clinical_status) & OVER),
             provisional=bool(status_codes(condition.verification_status) & UNCONFIRMED),
-            onset=first_when(zone, today, condition.onset_date_time, period.start if period else None),
+            onset=onset,
             recorded=recorded,
         ),
     )
