@@ -16,7 +16,7 @@ from datetime import date, datetime
 from enum import Enum, StrEnum, auto
 
 from fhir_adapters.facts import Administration, AnswerState, CodedEvent, PatientRecord, When
-from fhir_adapters.instruments import NINE_ITEM_PHQ, SUICIDE_SCREENS
+from fhir_adapters.instruments import NINE_ITEM_PHQ, SUICIDE_SCREENS, Instrument
 
 # How many later entries a finding names; further ones are counted. A card shows three.
 MOST_LATER = 20
@@ -191,8 +191,13 @@ def _instant(entry: _Entry) -> datetime:
     return entry.when.instant or datetime.min  # noqa: DTZ901  # unreachable: all have one
 
 
+def _dated(chart: PatientRecord, instruments: Iterable[Instrument]) -> list[tuple[Administration, When]]:
+    """The forms of these instruments with their dates, without undated ones and those of the future."""
+    return [(form, form.when) for form in chart.of(*instruments) if form.when and not form.when.future]
+
+
 def _screens(chart: PatientRecord) -> list[_Entry]:
-    forms = [(form, form.when) for form in chart.of(*SUICIDE_SCREENS) if form.when and not form.when.future]
+    forms = _dated(chart, SUICIDE_SCREENS)
     positive: dict[date, list[Administration]] = {}
     for form, when in forms:
         if is_positive(form):
@@ -247,7 +252,7 @@ def _assessments(chart: PatientRecord) -> list[_Entry]:
 
 
 def _zeros(chart: PatientRecord) -> list[_Entry]:
-    forms = [(form, form.when) for form in chart.of(*NINE_ITEM_PHQ) if form.when and not form.when.future]
+    forms = _dated(chart, NINE_ITEM_PHQ)
     bad_days = {when.day for form, when in forms if item_9_endorsed(form)}
     return [
         _Entry(
