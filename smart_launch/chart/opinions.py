@@ -24,7 +24,6 @@ REASON_WORDS = {
     "reasons-do-not-fit": later("The reasons do not fit this patient"),
     "other": later("Something else"),
 }
-REASONS = tuple(REASON_WORDS)
 MOST_COMMENT = 1000
 
 
@@ -51,7 +50,7 @@ def opinion_reasons(say: Language) -> tuple[tuple[str, str], ...]:
 def opinion(form: Mapping[str, str], seal: Callable[[str], bytes]) -> dict[str, str]:
     """The fields to record. Raises Forbidden for a choice that the page does not offer."""
     outcome, choice, reason = form.get("outcome", ""), form.get("choice", ""), form.get("reason", "")
-    if outcome not in (*OUTCOMES, "page") or choice not in CHOICES or reason not in ("", *REASONS):
+    if outcome not in (*OUTCOMES, "page") or choice not in CHOICES or reason not in ("", *REASON_WORDS):
         raise Forbidden("opinion: expected one of the choices of the page", "form-refused", 400)
     fields = {"outcome": outcome, "choice": choice}
     if reason:
