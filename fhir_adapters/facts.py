@@ -314,6 +314,25 @@ class Unreadable:
     may_hide_answer: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unheard:
+    """An entry, or one answer in it, that concerns self-harm or a screening instrument and that no reader used (R18).
+
+    `kind`: its resource type. `instrument`: the name of the instrument it mentions, where it mentions one. `self_harm`:
+    its words or codes concern suicide or self-harm. `says_yes`: it answers a question about self-harm with a plain yes,
+    or states it (R4). `words`: the answer as recorded, where it is safe to show; else None. An answer that was
+    understood and is negative is never one of these.
+    """
+
+    kind: str
+    reference: str
+    when: When | None
+    instrument: str | None = None
+    self_harm: bool = False
+    says_yes: bool = False
+    words: str | None = None
+
+
 class ChartPart(StrEnum):
     """The parts of a chart; the first eleven are also the prefetch keys."""
 
@@ -385,6 +404,7 @@ class PatientRecord:
     anomalies: tuple[Anomaly, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     unreadable_steps: tuple[Unreadable, ...] = ()
+    unheard: tuple[Unheard, ...] = ()
     unknown: tuple[Unknown, ...] = ()
     consent: Consent = Consent.ALLOWED
     withheld: int = 0
