@@ -80,10 +80,11 @@ def target_of(concept: r4.CodeableConcept | None, maps: Iterable[QuestionnaireMa
     for coding in concept.coding if concept else ():
         if not coding.code:
             continue
+        system = canonical(coding.system) if coding.system else None
         # A listed code without a system is read too: unknown reads as worse (rule R4).
-        if (not coding.system or canonical(coding.system) in (LOINC, SNOMED)) and coding.code in targets():
+        if system in (None, LOINC, SNOMED) and coding.code in targets():
             return targets()[coding.code]
         for site_map in maps:
-            if site_map.source == coding.system and coding.code in site_map.items:
+            if system and canonical(site_map.source) == system and coding.code in site_map.items:
                 return Target(instrument=site_map.instrument, item=site_map.items[coding.code])
     return None

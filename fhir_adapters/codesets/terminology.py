@@ -2,7 +2,7 @@
 
 The lists are CSV files in `codesets/` (system, code, display, group, source, verified). Rows whose code is "(resolve)"
 or "(none)" are not loaded; `unresolved()` names them. `[prefix]` in a group means the code and everything below it;
-`regex:` rows match the code without its dot. ICD-10-CM is compared in upper case without the dot.
+`regex:` rows match the code without its dot. ICD codes are compared in upper case without dots and marks.
 """
 
 from __future__ import annotations
@@ -18,22 +18,14 @@ LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
+ICD9CM = "http://hl7.org/fhir/sid/icd-9-cm"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
+YES_NO = "http://terminology.hl7.org/CodeSystem/v2-0136"
+ICD = (ICD10CM, ICD10, ICD9CM)
 
 # The SNOMED CT procedure: suicide risk assessment.
 RISK_ASSESSMENT = "225337009"
-
-# The same systems by OID, as CDA-born records carry them.
-ALIASES = {
-    "https://loinc.org": LOINC,
-    "https://snomed.info/sct": SNOMED,
-    "urn:oid:2.16.840.1.113883.6.1": LOINC,
-    "urn:oid:2.16.840.1.113883.6.96": SNOMED,
-    "urn:oid:2.16.840.1.113883.6.90": ICD10CM,
-    "urn:oid:2.16.840.1.113883.6.3": ICD10,
-    "urn:oid:2.16.840.1.113883.6.88": RXNORM,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +62,9 @@ LONGEST_SYSTEM = 128
 
 @lru_cache(maxsize=8192)
 def _rows(codes: CodeList, known: str, code: str) -> tuple[CodeRow, ...]:
-    # A code of the American modification sent under the international system keeps its meaning.
-    systems = (ICD10, ICD10CM) if known == ICD10 else (known,)
+    # A code of the American modification sent under the international system keeps its meaning, and the reverse: the
+    # name "ICD10" stands for either, and no code of self-harm means anything else in the other.
+    systems = (ICD10, ICD10CM) if known in (ICD10, ICD10CM) else (known,)
     rows: list[CodeRow] = []
     for system in systems:
         plain = normal(system, code)
@@ -83,20 +76,44 @@ def _rows(codes: CodeList, known: str, code: str) -> tuple[CodeRow, ...]:
 
 def guessed_system(code: str) -> str:
     """The likely system of a code sent without one, by its shape; unknown reads as worse than absent."""
-    if re.fullmatch(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?", code.upper()):
+    if re.fullmatch(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?[!*+†]?", code.upper()):
         return ICD10CM
     return SNOMED if re.fullmatch(r"\d{6,18}", code) else ""
 
 
 def canonical(system: str) -> str:
-    """The system's URL, also for an OID or a URL with a version or trailing slash."""
-    bare = system.partition("|")[0].rstrip("/")
-    return ALIASES.get(bare, bare)
+    """The system's URL by any spelling of `codesets/code_systems.csv`: another scheme or case, version, OID or name.
+
+    An unknown system keeps its own name, spelled in one way: two spellings of it compare as equal.
+    """
+    return _canonical(system) if len(system) <= LONGEST_SYSTEM else _spelled(system)
+
+
+@lru_cache(maxsize=1024)
+def _canonical(system: str) -> str:
+    spelled = _spelled(system)
+    # Below the URI of SNOMED CT stand its editions and their versions.
+    return _systems().get(spelled) or (SNOMED if spelled.startswith(SNOMED_EDITIONS) else spelled)
+
+
+@cache
+def _systems() -> dict[str, str]:
+    return {_spelled(row["spelling"]): row["system"] for row in table("code_systems")}
+
+
+SNOMED_EDITIONS = "snomed.info/sct/"
+BEFORE_THE_NAME = re.compile(r"(?:https?://(?:www\.)?|urn:oid:)")
+
+
+def _spelled(system: str) -> str:
+    """A system without scheme, version, capitals and trailing marks; a plain name also without spaces and hyphens."""
+    bare = BEFORE_THE_NAME.sub("", system.partition("|")[0].strip().lower(), count=1).rstrip("/#")
+    return bare if "." in bare or ":" in bare else re.sub(r"[\s_-]", "", bare)
 
 
 def normal(system: str, code: str) -> str:
-    """A code in the form compared: ICD-10 without dot, in capitals; others as they are."""
-    return code.replace(".", "").upper().strip() if system in (ICD10CM, ICD10) else code.strip()
+    """A code in the form compared: ICD in capitals without dot and marks (`X84.9!`); others as they are."""
+    return re.sub(r"[^0-9A-Z]", "", code.upper()) if system in ICD else code.strip()
 
 
 @cache

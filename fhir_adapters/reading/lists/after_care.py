@@ -88,7 +88,7 @@ SERVICE_IN_NAME = re.compile(
 )
 
 # v2-0276: kinds of visits; none names a service.
-VISIT_KINDS = ("http://terminology.hl7.org/CodeSystem/v2-0276", "http://hl7.org/fhir/v2/0276")
+VISIT_KINDS = tuple(map(canonical, ("http://terminology.hl7.org/CodeSystem/v2-0276", "http://hl7.org/fhir/v2/0276")))
 FOLLOW_UP_TYPE = {(system, "FOLLOWUP") for system in VISIT_KINDS}
 # SNOMED CT practice settings: psychiatry, psychotherapy; general and family practice (docs/clinical-sources.md S9).
 MENTAL_HEALTH_CODES = {(SNOMED, "394587001"), (SNOMED, "394913002")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_adapters.codesets.terminology import canonical
 from fhir_adapters.facts import ChartPart, Fact, Visit
 from fhir_adapters.reading.lists.chart_resources import ChartResources
 from fhir_adapters.resources import r4
@@ -10,7 +11,7 @@ from fhir_adapters.resources.gathered import Gathered
 
 MARITAL = {"M": 1, "T": 1, "D": 2, "L": 2, "W": 2, "S": 3}
 PAYERS = (("ins_private", ("5", "6")), ("ins_medicare", ("1",)), ("ins_medicaid", ("2",)))
-PAYER_TYPES = "https://nahdo.org/sopt"
+PAYER_TYPES = canonical("https://nahdo.org/sopt")
 BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
 
 
@@ -58,7 +59,7 @@ def coverage_facts(resources: ChartResources) -> list[Fact]:
             continue
         for coding in resource.content.type.coding if resource.content.type else ():
             for name, starts in PAYERS:
-                if coding.system == PAYER_TYPES and (coding.code or "").startswith(starts):
+                if canonical(coding.system or "") == PAYER_TYPES and (coding.code or "").startswith(starts):
                     held.setdefault(name, []).append(resource.reference)
     if not held:
         return []

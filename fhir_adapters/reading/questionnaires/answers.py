@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical, table
+from fhir_adapters.codesets.terminology import LOINC, SNOMED, YES_NO, canonical, table
 from fhir_adapters.facts import AnswerState, ItemAnswer
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.questionnaires.values import absence, codings, has_value, number_in, texts_in
@@ -31,7 +31,6 @@ SAYS_NO = (
     "niega",
 )
 YES_WORDS = dict.fromkeys(SAYS_YES, True) | dict.fromkeys(SAYS_NO, False)
-YES_NO_TABLES = ("v2-0136", "v2-0532")
 
 
 @cache
@@ -129,8 +128,9 @@ def _said_yes(value: r4.Value) -> bool | None:
     answers = set()
     for coding in codings(value):
         code = coding.code or ""
-        coded = yes_no.get((canonical(coding.system) if coding.system else LOINC, code))
-        if coded is None and (coding.system or "").endswith(YES_NO_TABLES):
+        system = canonical(coding.system) if coding.system else LOINC
+        coded = yes_no.get((system, code))
+        if coded is None and system == YES_NO:
             coded = {"Y": True, "N": False}.get(code)
         answers.add(coded)
     if answers & {True, False}:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from fhir_adapters.codesets.questions import QuestionnaireMap, Target, targets
+from fhir_adapters.codesets.terminology import canonical
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources import r4
 
@@ -20,10 +21,10 @@ def questionnaire_targets(
 
     R4 items carry no code, so the LOINC code is the linkId itself or the last part of its path.
     """
-    canonical_url = (response.questionnaire or "").partition("|")[0]
+    form = canonical(response.questionnaire or "")
     site_items: dict[str, Target] = {}
     for site_map in maps:
-        if site_map.source == canonical_url:
+        if canonical(site_map.source) == form:
             site_items |= {
                 link: Target(instrument=site_map.instrument, item=item) for link, item in site_map.items.items()
             }
