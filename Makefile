@@ -25,10 +25,10 @@ CLIENTS_KEY = $$(cksum < requirements/clients.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz fuzz-http defects check format lock train evaluate golden messages wheel clean
+.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects check format lock train evaluate golden messages wheel clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## the virtual environment in .venv, from the hashed lock (the targets below call it)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -92,6 +92,9 @@ defects: setup ## plant defects one at a time and see which test notices (ARGS="
 
 fuzz-http: setup ## make 100,000 HTTP calls, spoiled and drawn from /openapi.json (ARGS="number first-seed")
 	PYTHONPATH=. $(BIN)/python -u tests/http_fuzz.py $(or $(ARGS),100000)
+
+reading-shapes: setup ## write one answer about self-harm in 50,000 shapes, and see that none meets silence (ARGS="number seed")
+	PYTHONPATH=. $(BIN)/python tests/reading_shapes.py $(or $(ARGS),50000)
 
 train: setup ## train both models from $MHCDS_SHARED/data/nhanes into models/artifacts
 	$(BIN)/mhcds train --nhanes "$(MHCDS_SHARED)/data/nhanes" --out models/artifacts $(ARGS)
