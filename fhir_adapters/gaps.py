@@ -56,6 +56,7 @@ class Cause(StrEnum):
     WRONG_TYPE = "wrong-type"
     WRONG_TYPE_AT = "wrong-type-at"  # path of the element
     NULL_LISTED = "null-listed"
+    FOCUS_UNCLEAR = "focus-unclear"
     NO_CODE = "no-code"
     NOT_MAPPED = "not-mapped"
     NO_MEDICINE = "no-medicine"

@@ -20,6 +20,7 @@ from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources import r4
 
 NOT_SPLIT = Gap(cause=Cause.NOT_SPLIT)
+OTHER_PATIENT = Gap(cause=Cause.OTHER_PATIENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +31,10 @@ class Part:
     unknown: Gap | None = None
 
 
-def sent_parts(templates: Iterable[Template], prefetch: Mapping[str, Raw]) -> dict[ChartPart, Part]:
+def sent_parts(templates: Iterable[Template], prefetch: Mapping[str, Raw], patient_id: str) -> dict[ChartPart, Part]:
     """The prefetched parts by key, also where one Bundle replaces the keys."""
     if "resourceType" not in prefetch:
-        return {t.key: _sent(t, prefetch[t.key]) for t in templates if t.key in prefetch}
+        return {t.key: _sent(t, prefetch[t.key], patient_id) for t in templates if t.key in prefetch}
     try:
         whole = r4.read(msgspec.json.encode(prefetch))
     except NotFhir:
@@ -66,14 +67,26 @@ def why_no_patient(part: Part, patient_id: str) -> Gap:
     return Gap(cause=Cause.OTHER_PATIENT if others else Cause.NO_SUCH_PATIENT)
 
 
-def _sent(template: Template, raw: Raw) -> Part:
-    """The part of a prefetch value: null is known-empty; a bare resource and a Bundle are both accepted."""
+def _sent(template: Template, raw: Raw, patient_id: str) -> Part:
+    """The part of a prefetch value: null is known-empty; a bare resource and a Bundle are both accepted.
+
+    One that was searched for another patient says nothing of this one, even when it is empty.
+    """
     if bytes(raw).strip() == b"null":
         return Part()
     try:
-        return part_of(template, [r4.read(raw)])
+        document = r4.read(raw)
+        part = part_of(template, [document])
     except NotFhir:
         return Part(unknown=Gap(cause=Cause.SENT_NOT_FHIR))
+    elsewhere = _says_other_patient(document, patient_id) and not _names(patient_id, part.resources)
+    return replace(part, unknown=OTHER_PATIENT) if elsewhere else part
+
+
+def _names(patient_id: str, resources: Iterable[r4.Resource]) -> bool:
+    """Whether a resource names this patient."""
+    owners = (o for r in resources if r.content is not None for o in r4.subjects_of(r.content))
+    return any(owner.target.rpartition("/")[2] == patient_id for owner in owners)
 
 
 def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: bool = False) -> Part:
@@ -84,7 +97,7 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
     resources: list[r4.Resource] = []
     faults: list[Gap] = []
     pages = list(documents)
-    unfiltered = all_pages and bool(pages) and _says_unfiltered(pages[0])
+    unfiltered = r4.says_unfiltered(pages[0].content) if all_pages and pages and _is_read_bundle(pages[0]) else None
     matches, total = 0, 0
     for page in pages:
         if page.kind in template.types:
@@ -96,10 +109,10 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
         elif page.content is None:
             faults.append(Gap(cause=Cause.BUNDLE_UNREADABLE))
         else:
-            held = r4.contents(page.content, all_pages=all_pages)
+            held = r4.contents(page.content, all_pages=all_pages, unfiltered=unfiltered)
             ours = [r for r in (*held.resources, *held.included) if r.kind in template.types]
             others = [r for r in held.resources if r.kind not in (*template.types, "OperationOutcome")]
-            resources += [replace(r, unfiltered=True) for r in ours] if unfiltered else ours
+            resources += ours
             matches += sum(r.kind != "OperationOutcome" for r in held.resources)
             total = max(total, page.content.total or 0)
             empty_handed = not ours and (others or (page.content.total or 0) > 0)
@@ -110,11 +123,16 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
     return Part(resources=tuple(resources), unknown=faults[0] if faults else None)
 
 
-def _says_unfiltered(first_page: r4.Resource) -> bool:
-    """Whether the self link shows that the server did not search by patient."""
-    query = _self_link(first_page)
-    names = {pair.partition("=")[0].partition(":")[0] for pair in query.partition("?")[2].split("&")}
-    return bool(query) and not names & {"patient", "subject"}
+def _is_read_bundle(page: r4.Resource) -> bool:
+    return page.kind == "Bundle" and page.content is not None
+
+
+def _says_other_patient(page: r4.Resource, patient_id: str) -> bool:
+    """Whether the self link shows that the server searched for other patients only."""
+    pairs = parse_qsl(_self_link(page).partition("?")[2])
+    searched = [value for name, value in pairs if re.fullmatch(r"(patient|subject)(:Patient)?", name)]
+    ids = {one.rpartition("/")[2] for value in searched for one in value.split(",")}
+    return bool(ids) and patient_id not in ids
 
 
 def says_other_codes(first_page: r4.Resource, query: str) -> bool:
@@ -127,9 +145,7 @@ def says_other_codes(first_page: r4.Resource, query: str) -> bool:
 
 
 def _self_link(page: r4.Resource) -> str:
-    """The URL of the search as the server ran it; empty without a self link."""
-    links = page.content.link if page.kind == "Bundle" and page.content is not None else ()
-    return next((link.url for link in links if link and link.relation == "self" and link.url), "")
+    return r4.self_link(page.content) if _is_read_bundle(page) else ""
 
 
 def _codes_in(url: str) -> set[str]:

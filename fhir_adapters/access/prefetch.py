@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from fhir_adapters.access.chart_parts import (
     NOT_SPLIT,
+    OTHER_PATIENT,
     Part,
     part_of,
     patient_in,
@@ -37,6 +38,8 @@ from fhir_adapters.settings import ReadSettings
 
 Fetch = Callable[[str], list[r4.Resource]]
 OTHER_CODES = Gap(cause=Cause.OTHER_CODES)
+# Why a part that was sent is read again.
+SENT_IN_PART = (r4.FIRST_PAGE, NOT_SPLIT, OTHER_PATIENT)
 NO_ACCESS = Gap(cause=Cause.NO_ACCESS)
 NOT_PERMITTED = Gap(cause=Cause.NOT_PERMITTED)
 
@@ -60,7 +63,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     requested = (*templates(request.parts), *((local,) if local else ()))
     chart = [t for t in requested if t.key != ChartPart.CONSENTS]
     bases = (access.server,) if access.server else settings.fhir_bases
-    parts = sent_parts(requested, prefetch)
+    parts = sent_parts(requested, prefetch, patient_id)
     sent = patient_in(parts.get(ChartPart.PATIENT, Part()), patient_id, was_sent=True)
     if ChartPart.CONSENTS not in parts and settings.consent.use == "required" and not request.opted_out:
         parts |= _read([t for t in requested if t.key == ChartPart.CONSENTS], access, patient_id)
@@ -147,7 +150,7 @@ def _completed(
     parts: dict[ChartPart, Part], chart: Iterable[Template], access: Access, patient_id: str
 ) -> dict[ChartPart, Part]:
     """The parts, with those not sent, or not sent whole, read from the server. What was sent is always kept."""
-    lacking = [t for t in chart if t.key not in parts or (parts[t.key].unknown in (r4.FIRST_PAGE, NOT_SPLIT))]
+    lacking = [t for t in chart if t.key not in parts or parts[t.key].unknown in SENT_IN_PART]
     absent = [t for t in lacking if t.key not in parts or access.fetch]
     done = dict(parts)
     for key, fetched in _read(absent, access, patient_id).items():

@@ -62,6 +62,7 @@ WORDS = complete(
         # Translators: {detail} is the place of the element, such as $.subject.
         Cause.WRONG_TYPE_AT: later("an element has the wrong type ({detail})"),
         Cause.NULL_LISTED: later("a list in it holds null where something must stand"),
+        Cause.FOCUS_UNCLEAR: later("it does not say clearly whom it is about"),
         Cause.NO_CODE: later("it has no code"),
         Cause.NOT_MAPPED: later("its questions are not mapped to an instrument"),
         Cause.NO_MEDICINE: later("it names no medicine"),

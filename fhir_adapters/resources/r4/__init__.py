@@ -3,8 +3,17 @@
 Named as in FHIR. Does not interpret; `fhir_adapters.reading` does.
 """
 
-from fhir_adapters.resources.r4.bundle import FIRST_PAGE, MOST_NESTED, Contents, contents
-from fhir_adapters.resources.r4.datatypes import CodeableConcept, Coding, Element, Period, Reference, Value, as_number
+from fhir_adapters.resources.r4.bundle import FIRST_PAGE, MOST_NESTED, Contents, contents, says_unfiltered, self_link
+from fhir_adapters.resources.r4.datatypes import (
+    CodeableConcept,
+    Coding,
+    Element,
+    Identifier,
+    Period,
+    Reference,
+    Value,
+    as_number,
+)
 from fhir_adapters.resources.r4.elements import LABEL_BASIS, may_be_patient, subject_of, subjects_of
 from fhir_adapters.resources.r4.faults import FOREIGN, MUST_UNDERSTAND
 from fhir_adapters.resources.r4.resource import PEEK, Resource, read
@@ -27,11 +36,13 @@ from fhir_adapters.resources.r4.resource_types import (
     QuestionnaireItem,
     QuestionnaireResponse,
 )
+from fhir_adapters.resources.r4.salvage import husk
 
 __all__ = [
     "FIRST_PAGE", "FOREIGN", "LABEL_BASIS", "MOST_NESTED", "MUST_UNDERSTAND", "PEEK", "TYPES",
     "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Condition", "Consent", "Contents", "Dosage",
-    "Element", "Encounter", "Husk", "Medication", "MedicationUse", "Observation", "Patient", "Period", "Procedure",
-    "Provision", "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "Value",
-    "as_number", "contents", "may_be_patient", "read", "subject_of", "subjects_of",
+    "Element", "Encounter", "Husk", "Identifier", "Medication", "MedicationUse", "Observation", "Patient", "Period",
+    "Procedure", "Provision", "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "Value",
+    "as_number", "contents", "husk", "may_be_patient", "read", "says_unfiltered", "self_link", "subject_of",
+    "subjects_of",
 ]  # fmt: skip

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import msgspec
 
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.resources.r4.datatypes import Element, Meta
+from fhir_adapters.resources.r4.elements import updated
+from fhir_adapters.resources.r4.faults import UNREADABLE
 from fhir_adapters.resources.r4.resource import Resource, read
-from fhir_adapters.resources.r4.resource_types import Bundle, Issue
+from fhir_adapters.resources.r4.resource_types import Bundle, BundleEntry, Issue
 
 # Issue types that mean missing results, whatever their severity.
 LACKING = {
@@ -34,18 +41,21 @@ class Contents:
     fault: Gap | None
 
 
-def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
+def contents(bundle: Bundle, *, all_pages: bool = False, unfiltered: bool | None = None) -> Contents:
     """The contents of a Bundle. Failed, empty or unreadable entries make it incomplete, never just shorter.
 
-    `all_pages`: the other pages were read as well, so a next link does not matter.
+    An entry that was deleted is no resource, and of a history only the newest version of each counts. `all_pages`: the
+    other pages were read as well, so a next link does not matter. `unfiltered`: whether the search was not limited to
+    the patient; None: as the self link of the Bundle says.
     """
     matches: list[Resource] = []
     included: list[Resource] = []
     broken = None in bundle.link  # it may have led to the next page
     links = list(bundle.link)
-    left = [(entry, 0) for entry in reversed(bundle.entry)]
+    open_to_all = says_unfiltered(bundle) if unfiltered is None else unfiltered
+    left = [(entry, 0, open_to_all) for entry in reversed(_live(bundle))]
     while left:
-        entry, depth = left.pop()
+        entry, depth, open_to_all = left.pop()
         if entry is None:
             broken = True
             continue
@@ -59,12 +69,15 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
         if resource.kind == "Bundle" and resource.content is not None and resource.content.entry:
             # A search within a batch answer
             if depth < MOST_NESTED:
-                left += [(inner, depth + 1) for inner in reversed(resource.content.entry)]
+                inside = open_to_all or says_unfiltered(resource.content)
+                left += [(inner, depth + 1, inside) for inner in reversed(_live(resource.content))]
                 links += resource.content.link
                 broken = broken or None in resource.content.link
             broken = broken or depth >= MOST_NESTED
             continue
         broken = broken or (resource.kind == "Bundle" and resource.content is None)
+        if open_to_all:
+            resource = replace(resource, unfiltered=True)
         (included if entry.search and entry.search.mode == "include" else matches).append(resource)
     outcomes = [r for r in (*matches, *included) if r.kind == "OperationOutcome"]
     if any(o.content is None or o.fault or any(_withholds(i) for i in o.content.issue) for o in outcomes):
@@ -75,3 +88,75 @@ def contents(bundle: Bundle, *, all_pages: bool = False) -> Contents:
         more = not all_pages and any(link and link.relation == "next" for link in links)
         fault = FIRST_PAGE if more else None
     return Contents(resources=tuple(matches), included=tuple(included), fault=fault)
+
+
+def self_link(bundle: Bundle) -> str:
+    """The URL of the search as the server ran it; empty without a self link."""
+    return next((link.url for link in bundle.link if link and link.relation == "self" and link.url), "")
+
+
+def says_unfiltered(bundle: Bundle) -> bool:
+    """Whether the self link shows that the server did not search by patient."""
+    url = self_link(bundle)
+    pairs = url.partition("?")[2].split("&")
+    names = {re.split("[:.]", pair.partition("=")[0], maxsplit=1)[0] for pair in pairs}
+    return bool(url) and not names & {"patient", "subject"}
+
+
+def _live(bundle: Bundle) -> list[BundleEntry | None]:
+    """The entries that are not deleted; of a history, the newest entry of each resource unless that deletes it."""
+    if bundle.type != "history":
+        return [entry for entry in bundle.entry if not _is_deletion(entry)]
+    newest: dict[str, BundleEntry] = {}
+    other: list[BundleEntry | None] = []
+    for entry in bundle.entry:
+        name = _resource_of(entry) if entry else ""
+        if entry is None or not name:
+            other.append(entry)
+        elif name not in newest or _is_later(entry, newest[name]):
+            newest[name] = entry
+    return [entry for entry in (*newest.values(), *other) if not _is_deletion(entry)]
+
+
+def _is_deletion(entry: BundleEntry | None) -> bool:
+    return bool(entry and entry.request and (entry.request.method or "").upper() == "DELETE")
+
+
+class _Version(Element):
+    resource_type: str | None = None
+    id: str | None = None
+    meta: Meta | None = None
+
+
+VERSION: msgspec.json.Decoder[_Version] = msgspec.json.Decoder(_Version)
+
+
+def _version(entry: BundleEntry) -> _Version:
+    try:
+        return VERSION.decode(entry.resource)
+    except UNREADABLE:
+        return _Version()
+
+
+def _resource_of(entry: BundleEntry) -> str:
+    """The resource that an entry of a history is a version of, mostly `Type/id`; empty when it does not say."""
+    held = _version(entry)
+    if held.resource_type and held.id:
+        return f"{held.resource_type}/{held.id}"
+    for url in (entry.request.url if entry.request else None, entry.full_url):
+        path = (url or "").partition("?")[0].partition("/_history")[0]
+        if "/" in path:
+            return "/".join(path.split("/")[-2:])
+    return entry.full_url or ""
+
+
+def _is_later(entry: BundleEntry, other: BundleEntry) -> bool:
+    """Whether an entry is surely a later version than one before it; the newest stand first in a history."""
+    first, second = _made(other), _made(entry)
+    return bool(first and second and second > first)
+
+
+def _made(entry: BundleEntry) -> datetime | None:
+    """When a version was made: by the server's answer for it, else as the resource says."""
+    answered = entry.response.last_modified if entry.response else None
+    return updated(_Version(meta=Meta(last_updated=answered))) if answered else updated(_version(entry))

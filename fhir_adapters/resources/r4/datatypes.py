@@ -59,6 +59,7 @@ class Identifier(Element):
 
 class Reference(Element):
     reference: str | None = None
+    type: str | None = None
     identifier: Identifier | None = None
     display: str | None = None
 
@@ -69,8 +70,9 @@ class Reference(Element):
 
     @property
     def kind(self) -> str:
-        """The resource type before the id, also of an absolute reference; empty when there is none."""
-        return self.target.rpartition("/")[0].rpartition("/")[2]
+        """The resource type before the id, also of an absolute or conditional reference; empty when there is none."""
+        path, mark, _ = self.target.partition("?")
+        return path.rpartition("/")[2] if mark else path.rpartition("/")[0].rpartition("/")[2]
 
 
 class Period(Element):

@@ -87,10 +87,11 @@ def changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
     return False
 
 
-# Lists in which each element may be an answer, the code of one, an issue of a search or an exception from a consent.
+# Lists in which each element may be an answer, the code of one, the person it is about, an issue of a search or an
+# exception from a consent.
 TELLING = (
     "item", "answer", "component", "coding", "interpretation", "reasonCode", "issue", "provision", "actor", "action",
-    "purpose", "securityLabel",
+    "focus", "purpose", "securityLabel",
 )  # fmt: skip
 NULL_LISTED = Gap(cause=Cause.NULL_LISTED)
 

@@ -21,7 +21,7 @@ from fhir_adapters.resources.r4.faults import (
     may_change_meaning,
     wrong_type,
 )
-from fhir_adapters.resources.r4.resource_types import DECODERS
+from fhir_adapters.resources.r4.resource_types import DECODERS, Observation
 from fhir_adapters.resources.r4.salvage import IDENTIFIERS, decoded, salvaged
 
 
@@ -105,8 +105,9 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
 
 
 def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
-    """Replaces each reference to a contained Patient by its identifier."""
-    inner = [s for s in subjects_of(content) if (s.reference or "").startswith("#")]
+    """Replaces each reference to a contained Patient, or focus, by its identifier and type."""
+    focus = content.focus if isinstance(content, Observation) else ()
+    inner = [s for s in (*subjects_of(content), *focus) if (s.reference or "").startswith("#")]
     if not inner:
         return
     try:
@@ -118,6 +119,8 @@ def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
         if isinstance(resource, dict) and isinstance(resource.get("id"), str):
             owners.setdefault(resource["id"], resource)
     for subject in inner:
-        identifiers = decoded(owners.get(subject.target[1:], {}).get("identifier"), IDENTIFIERS) or ()
+        holder = owners.get(subject.target[1:], {})
+        identifiers = decoded(holder.get("identifier"), IDENTIFIERS) or ()
         subject.identifier = next((i for i in identifiers if i.system and i.value), subject.identifier)
+        subject.type = holder["resourceType"] if isinstance(holder.get("resourceType"), str) else None
         subject.reference = None

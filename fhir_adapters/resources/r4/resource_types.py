@@ -267,8 +267,14 @@ class Link(Element):
     url: str | None = None
 
 
+class EntryRequest(Element):
+    method: str | None = None
+    url: str | None = None
+
+
 class EntryResponse(Element):
     status: str | None = None
+    last_modified: str | None = None
 
 
 class Search(Element):
@@ -279,6 +285,7 @@ class BundleEntry(Element):
     full_url: str | None = None
     resource: Raw = Raw()
     search: Search | None = None
+    request: EntryRequest | None = None
     response: EntryResponse | None = None
 
 
@@ -300,7 +307,7 @@ class OperationOutcome(Element):
 
 
 class Husk(Observation):
-    """An Observation with only code, subject, dates and status readable."""
+    """An Observation with only its codes, subject, focus, dates and status readable."""
 
 
 TYPES: dict[str, type[Element]] = {

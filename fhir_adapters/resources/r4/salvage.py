@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Raw
 
 from fhir_adapters.gaps import Gap
-from fhir_adapters.resources.r4.datatypes import CodeableConcept, Coding, Element, Identifier, Meta, Reference
+from fhir_adapters.resources.r4.datatypes import Element, Identifier, Meta, Reference
 from fhir_adapters.resources.r4.elements import security_labels
 from fhir_adapters.resources.r4.faults import (
     MUST_UNDERSTAND,
     NULL_LISTED,
     UNREADABLE,
+    WHOLE,
     changes_meaning,
     foreign_elements,
     foreign_types,
@@ -22,7 +23,8 @@ from fhir_adapters.resources.r4.faults import (
 )
 from fhir_adapters.resources.r4.resource_types import DECODERS, Bundle, Husk
 
-HUSK = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "effectiveInstant", "issued")
+HUSK = ("id", "status", "code", "subject", "encounter", "effectiveDateTime", "effectiveInstant", "issued", "focus")
+UNSUPPORTED = {"coding": [{"code": "unsupported"}]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +63,26 @@ def salvaged(raw: bytes | Raw, kind: str, fault: Gap) -> Salvaged:
     if remaining is None:
         gap = NULL_LISTED if lists_null(sent) else None
         return Salvaged(content=content, fault=gap, owner=owner, labels=labels)
-    content = None
-    if kind == "Observation":
-        content = decoded({key: plain[key] for key in HUSK if key in plain}, HUSK_DECODER)
-        if content is not None:
-            content.data_absent_reason = CodeableConcept(coding=[Coding(code="unsupported")])
-    return Salvaged(content=content, fault=remaining, owner=owner, labels=labels)
+    return Salvaged(
+        content=_husk(plain) if kind == "Observation" else None, fault=remaining, owner=owner, labels=labels
+    )
+
+
+def husk(text: bytes) -> Any:  # noqa: ANN401  # a Husk or None
+    """What an Observation asks, of whom and when, without its values; None where not even that can be read."""
+    try:
+        return _husk(_without_nulls(WHOLE.decode(text)))
+    except UNREADABLE:
+        return None
+
+
+def _husk(plain: dict[str, Any]) -> Any:  # noqa: ANN401  # a Husk or None
+    held = {key: plain[key] for key in HUSK if key in plain} | {"dataAbsentReason": UNSUPPORTED}
+    listed = plain.get("component")
+    asked = [c["code"] for c in listed if isinstance(c, dict) and "code" in c] if isinstance(listed, list) else []
+    parts = {"component": [{"code": code, "dataAbsentReason": UNSUPPORTED} for code in asked]}
+    attempts = (held | parts, {key: value for key, value in held.items() if key != "focus"})
+    return next((found for attempt in attempts if (found := decoded(attempt, HUSK_DECODER))), None)
 
 
 def _only_patient(participants: object) -> Reference | None:
