@@ -108,7 +108,9 @@ def patient_record(
 
 def _is_answer(content: object, resources: ChartResources) -> bool:
     """Whether an unreadable Observation is recognisably a screening answer, or a panel of some."""
-    target = target_of(content.code, resources.maps) if isinstance(content, r4.Husk) else None
+    if not isinstance(content, r4.Husk):
+        return False
+    target = target_of(content.code, resources.maps)
     return target is not None and (target.item != "panel" or bool(content.component))
 
 
