@@ -17,6 +17,7 @@ from fhir_adapters.instruments import Bands, Instrument
 from fhir_adapters.reading.lists.medications import MOST_NAME, as_line
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
 from models.inputs.feature_schema import ANTIDEPRESSANTS
+from models.rules.unread import answers_unread
 
 # The anticonvulsants that are also given for mood. General knowledge, not verified at its source.
 MOOD_STABILISERS = ("carbamazepine", "divalproex", "divalproex sodium", "lamotrigine", "valproate", "valproic acid")
@@ -86,7 +87,7 @@ class VisitDay:
 class Timeline:
     """All results of an instrument, earliest first, unplaced ones last; with medicines and visits.
 
-    `instruments`: those on file, or the first that could be.
+    `instruments`: those on file, or the first that could be. `unread`: some answers of the chart may be unread.
     """
 
     instruments: tuple[Instrument, ...]
@@ -97,6 +98,7 @@ class Timeline:
     lanes: tuple[Lane, ...]
     visits: tuple[VisitDay, ...]
     safety_item: str | None
+    unread: bool = False
 
     @property
     def placed(self) -> tuple[Point, ...]:
@@ -126,6 +128,7 @@ def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:
         lanes=lanes(chart.medicines),
         visits=visit_days(chart),
         safety_item=spec.safety.item if spec.safety else None,
+        unread=answers_unread(chart),
     )
 
 

@@ -120,7 +120,10 @@ def _step(chart: PatientRecord, kind: StepKind, entries: list[StepEntry]) -> Ste
         done=done,
         seen=tuple(seen),
         missing=tuple(unknown.reason for unknown in chart.unknown if unknown.what in (part, ChartPart.REST)),
-        unreadable=tuple(u.reference for u in (*chart.unreadable, *chart.unreadable_steps) if u.kind == resource),
+        unreadable=(
+            *(u.reference for u in (*chart.unreadable, *chart.unreadable_steps) if u.kind == resource),
+            *(u.reference for u in chart.unheard if u.kind == resource),
+        ),
     )
 
 

@@ -57,7 +57,8 @@ class SafetyFinding:
 
     `days` are whole local days since `when`; None where no date was recorded. `gap` names what is not recorded
     ("acuity", "recency"), which reads as worse (R4). `more_later`: how many later entries `later` does not name.
-    `partly_searched`: a part of the chart that could hold later answers was not obtained.
+    `answers_unread`: answers about self-harm may be unread. `partly_searched`: later screens, risk assessments or
+    visits may be.
     """
 
     rule: str
@@ -76,6 +77,7 @@ class SafetyFinding:
     later: tuple[Later, ...] = ()
     more_later: int = 0
     provisional: bool = False
+    answers_unread: bool = False
     partly_searched: bool = False
 
 

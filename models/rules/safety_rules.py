@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fhir_adapters.facts import ANSWER_PARTS, Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord
+from fhir_adapters.facts import Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.lists.conditions import severity
@@ -29,8 +29,9 @@ from models.rules.findings import (
 from models.rules.follow_up import is_followed_up, is_superseded, latest_care
 from models.rules.forms import all_refused, answered_since, latest_answered, left_blank, said_yes
 from models.rules.merging import one_per_event
+from models.rules.objections import item_9_endorsed
 from models.rules.ordering import by_graveness, by_urgency, is_history
-from models.rules.supersession import LaterEntries, LaterEvidence, item_9_endorsed
+from models.rules.supersession import LaterEntries, LaterEvidence
 from models.rules.timing import (
     POSITIVE_DAYS,
     RECENT_DAYS,
@@ -40,6 +41,7 @@ from models.rules.timing import (
     positive_level,
     recent_level,
 )
+from models.rules.unread import answers_unread, later_unread
 
 
 def cssrs_answers(chart: PatientRecord) -> list[SafetyFinding]:
@@ -303,10 +305,6 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
 )
 
 
-# Parts of the chart that hold later answers, assessments and visits.
-LATER_PARTS = (*ANSWER_PARTS, ChartPart.PROCEDURES, ChartPart.ENCOUNTERS)
-
-
 def apply_safety_rules(chart: PatientRecord) -> SafetyReading:
     """Applies every rule to one chart: findings, the most urgent first and then by topic (R14), and history.
 
@@ -317,7 +315,7 @@ def apply_safety_rules(chart: PatientRecord) -> SafetyReading:
         return SafetyReading(findings=tuple(late), history=())
     everything = [finding for rule in RULES for finding in rule(chart)]
     history = tuple(sorted((f for f in everything if is_history(f)), key=by_graveness))
-    partly = any(u.what in LATER_PARTS for u in chart.unknown)
-    findings = [replace(f, partly_searched=partly) for f in everything if not is_history(f)]
+    unread, partly = answers_unread(chart), later_unread(chart)
+    findings = [replace(f, answers_unread=unread, partly_searched=partly) for f in everything if not is_history(f)]
     findings.sort(key=by_urgency)
     return SafetyReading(findings=tuple(findings), history=history)

@@ -1,8 +1,8 @@
 """Later entries that bear on a finding: rule R3.
 
 A complete negative C-SSRS or ASQ lowers every finding, a completed suicide risk assessment acute facts, PHQ-9 item 9
-= 0 an older positive item 9. Nothing lowers on a day with a positive answer: the worst answer of a day stands. Entries
-that do not lower are named too. The chart is sorted once and each finding is then a look-up, since a chart can hold
+= 0 an older positive item 9. A negative lowers nothing beside an unread or positive answer (`objections`). Entries that
+do not lower are named too. The chart is sorted once and each finding is then a look-up, since a chart can hold
 thousands of both.
 """
 
@@ -17,6 +17,7 @@ from enum import Enum, StrEnum, auto
 
 from fhir_adapters.facts import Administration, AnswerState, CodedEvent, PatientRecord, When
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SUICIDE_SCREENS, Instrument
+from models.rules.objections import Objections, is_positive
 
 # How many later entries a finding names; further ones are counted. A card shows three.
 MOST_LATER = 20
@@ -75,17 +76,6 @@ def is_complete_negative(form: Administration) -> bool:
     return all(form.yes(item) is False for item in required)
 
 
-def is_positive(form: Administration) -> bool:
-    """Whether a C-SSRS or ASQ holds any yes, or an overall result of moderate or high."""
-    return any(a.yes for a in form.answers) or form.level in ("high", "moderate")
-
-
-def item_9_endorsed(form: Administration) -> bool:
-    """PHQ-9 item 9 (or EPDS item 10) answered above "not at all" ("never")."""
-    answer = form.safety_answer
-    return answer is not None and ((answer.score or 0) >= 1 or answer.yes is True)
-
-
 class _Lowers(Enum):
     """Which findings an entry can lower."""
 
@@ -120,7 +110,8 @@ class LaterEvidence:
     """Everything in a chart that can be later than a finding, in order, without future dates."""
 
     def __init__(self, chart: PatientRecord) -> None:
-        entries = [*_screens(chart), *_assessments(chart), *_zeros(chart)]
+        objections = Objections(chart)
+        entries = [*_screens(chart, objections), *_assessments(chart), *_zeros(chart, objections)]
         # Within a day the sort keeps this order: screens, assessments, zeros.
         self._entries = sorted(entries, key=lambda entry: -entry.when.day.toordinal())
         self._days = [-entry.when.day.toordinal() for entry in self._entries]
@@ -196,45 +187,22 @@ def _dated(chart: PatientRecord, instruments: Iterable[Instrument]) -> list[tupl
     return [(form, form.when) for form in chart.of(*instruments) if form.when and not form.when.future]
 
 
-def _screens(chart: PatientRecord) -> list[_Entry]:
-    forms = _dated(chart, SUICIDE_SCREENS)
-    positive: dict[date, list[Administration]] = {}
-    for form, when in forms:
-        if is_positive(form):
-            positive.setdefault(when.day, []).append(form)
-    last = {day: _PositiveScreens(of_day) for day, of_day in positive.items()}
+def _screens(chart: PatientRecord, objections: Objections) -> list[_Entry]:
     entries = []
-    for form, when in forms:
+    for form, when in _dated(chart, SUICIDE_SCREENS):
         negative = is_complete_negative(form)
         kind = "negative" if negative else "positive" if is_positive(form) else "incomplete"
-        stands = negative and not (when.day in last and last[when.day].outlast(form))
         entries.append(
             _Entry(
                 what=LaterKind(f"{form.instrument.value}-{kind}"),
                 when=when,
                 reference=form.references[0],
-                lowers=_Lowers.ALL if stands else _Lowers.NONE,
+                lowers=_Lowers.ALL if negative and not objections.against(when, form.encounter) else _Lowers.NONE,
                 encounter=form.encounter,
                 form=form,
             )
         )
     return entries
-
-
-class _PositiveScreens:
-    """The positive screens of one day."""
-
-    def __init__(self, forms: list[Administration]) -> None:
-        self._encounters = {form.encounter for form in forms}
-        instants = [form.when.instant for form in forms if form.when and form.when.instant]
-        self._latest = max(instants) if len(instants) == len(forms) else None
-
-    def outlast(self, negative: Administration) -> bool:
-        """Whether a negative screen of that day is not later than all of them."""
-        then = negative.when.instant if negative.when else None
-        if self._latest is None or then is None or None in self._encounters or negative.encounter is None:
-            return True
-        return negative.encounter in self._encounters or self._latest >= then
 
 
 def _assessments(chart: PatientRecord) -> list[_Entry]:
@@ -251,16 +219,12 @@ def _assessments(chart: PatientRecord) -> list[_Entry]:
     ]
 
 
-def _zeros(chart: PatientRecord) -> list[_Entry]:
-    forms = _dated(chart, NINE_ITEM_PHQ)
-    bad_days = {when.day for form, when in forms if item_9_endorsed(form)}
-    return [
-        _Entry(
-            what=LaterKind.ITEM_9_ZERO,
-            when=when,
-            reference=zero.reference,
-            lowers=_Lowers.NONE if when.day in bad_days or form.provisional or form.contradictory else _Lowers.ITEM_9,
-        )
-        for form, when in forms
-        if form.score("9") == 0 and (zero := form.answer("9"))
-    ]
+def _zeros(chart: PatientRecord, objections: Objections) -> list[_Entry]:
+    entries = []
+    for form, when in _dated(chart, NINE_ITEM_PHQ):
+        zero = form.answer("9")
+        if zero is not None and form.score("9") == 0:
+            doubted = form.provisional or form.contradictory or objections.against(when, form.encounter)
+            lowers = _Lowers.NONE if doubted else _Lowers.ITEM_9
+            entries.append(_Entry(what=LaterKind.ITEM_9_ZERO, when=when, reference=zero.reference, lowers=lowers))
+    return entries

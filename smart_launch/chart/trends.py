@@ -10,7 +10,7 @@ from explanations.judgement.timeline import Timeline, timelines
 from explanations.pictures.plots import NARROW, WIDE, trend
 from explanations.words.language import Language
 from explanations.words.pages.trends import TrendRow, title_words, trend_rows, trend_sentence
-from fhir_adapters.facts import ANSWER_PARTS, PatientRecord
+from fhir_adapters.facts import PatientRecord
 from smart_launch.chart.estimates import inline_svg
 
 
@@ -30,20 +30,17 @@ class Trend:
 
 def trends_of(chart: PatientRecord, say: Language) -> tuple[Trend, ...]:
     """PHQ-9 always, other instruments when on file."""
-    return tuple(_trend(name, timeline, chart, say) for name, timeline in timelines(chart).items())
+    return tuple(_trend(name, timeline, say) for name, timeline in timelines(chart).items())
 
 
-def _trend(name: str, timeline: Timeline, chart: PatientRecord, say: Language) -> Trend:
-    unread = any(gap.what in ANSWER_PARTS for gap in chart.unknown)
-    # "None on file" would claim more than is known.
-    sentence = "" if unread and not timeline.points else trend_sentence(timeline, say)
+def _trend(name: str, timeline: Timeline, say: Language) -> Trend:
     return Trend(
         name=name,
         title=say("{instrument} over time", instrument=title_words(timeline, say)),
-        sentence=sentence,
+        sentence=trend_sentence(timeline, say) if timeline.points or not timeline.unread else "",
         wide=inline_svg(trend(timeline, WIDE, name, say)),
         narrow=inline_svg(trend(timeline, NARROW, name, say)),
         rows=trend_rows(timeline, say),
         safety_item=timeline.safety_item,
-        unread=say("Not all results could be read.") if unread else "",
+        unread=say("Not all results could be read.") if timeline.unread else "",
     )

@@ -41,6 +41,7 @@ from fhir_adapters.resources.dates import when
 from fhir_adapters.settings import ReadSettings
 from models.rules import merging, supersession
 from models.rules.merging import one_per_event
+from models.rules.objections import is_positive
 from models.rules.safety_rules import apply_safety_rules
 from models.rules.supersession import MOST_LATER, LaterEvidence
 
@@ -255,7 +256,7 @@ def test_what_lowers_a_finding_is_found_as_if_all_were_looked_at(seed: int) -> N
             for f in record.of(*supersession.SUICIDE_SCREENS)
             if f is not form and f.when and f.when.day >= form.when.day
         ]
-        lowering = [f for f in others if lowers(form, f, others)]
+        lowering = [f for f in others if lowers(form, f, forms)]
 
         since = evidence.since(form, acute=False)
 
@@ -266,17 +267,17 @@ def test_what_lowers_a_finding_is_found_as_if_all_were_looked_at(seed: int) -> N
             assert {late.reference for late in since.later if late.downgrades} == {f.references[0] for f in lowering}
 
 
-def lowers(finding: Administration, negative: Administration, others: list[Administration]) -> bool:
+def lowers(finding: Administration, negative: Administration, forms: tuple[Administration, ...]) -> bool:
     """R3 as it reads, for a finding and a screen that may lower it."""
 
     def later(first: Administration, second: Administration) -> bool:
         return supersession.is_later(first.when, first.encounter, second.when, second.encounter)
 
-    standing = (f for f in others if supersession.is_positive(f) and f.when.day == negative.when.day)
+    standing = [f for f in forms if is_positive(f)]
     return (
         supersession.is_complete_negative(negative)
         and later(finding, negative)
-        and all(later(positive, negative) for positive in standing)
+        and all(positive.when and later(positive, negative) for positive in standing)
     )
 
 

@@ -76,3 +76,8 @@ def answer_words(answer: ItemAnswer, instrument: Instrument, say: Language) -> s
     if answer.yes is not None:
         return say("yes") if answer.yes else say("no")
     return say(STATES[answer.state])
+
+
+def none_words(say: Language, *, unread: bool) -> str:
+    """An answer that a form does not hold. `unread`: some answers of the chart may be unread (R18)."""
+    return say("not among the answers read") if unread else say("not on file")

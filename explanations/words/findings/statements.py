@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from explanations.words.findings.anomalies import flaw_words
-from explanations.words.findings.answers import OPTIONS, answer_words, item_words, question
+from explanations.words.findings.answers import OPTIONS, answer_words, item_words, none_words, question
 from explanations.words.findings.coded_events import SETTINGS, event_words
 from explanations.words.language import Language, capitalised, code, later
 from explanations.words.lines import Line, LineRole, sourced
@@ -221,7 +221,9 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str, sa
             "Item {item} is {answer} on the form; this total cannot be reached without it.", item=item, answer=words
         )
     else:
-        why = say("The answer to item {item} is not on file; this total cannot be reached without it.", item=item)
+        absent = say("The answer to item {item} is not on file; this total cannot be reached without it.", item=item)
+        unread = say("No answer to item {item} was read; this total cannot be reached without it.", item=item)
+        why = unread if finding.answers_unread else absent
     what = say(
         "{title} total {total} cannot be reached without item {item}", title=title, total=finding.value, item=item
     )
@@ -311,7 +313,8 @@ def _blank(finding: SafetyFinding, form: Administration, moment: str, say: Langu
     if form.answer(item):
         state = say("{title} item {item} was left blank", title=title, item=item)
     else:
-        state = say("{title} item {item} is not on file", title=title, item=item)
+        absent = say("{title} item {item} is not on file", title=title, item=item)
+        state = say("{title} item {item} was not read", title=title, item=item) if finding.answers_unread else absent
     others = say.many(
         "The other {count} answer adds up to {sum}; no total is given, and blank is not counted as zero",
         "The other {count} answers add up to {sum}; no total is given, and blank is not counted as zero",
@@ -327,7 +330,7 @@ def _total(finding: SafetyFinding, form: Administration, moment: str, say: Langu
     lines = [_lead(_total_words(form, finding.value, say), moment, finding.references, say)]
     if form.instrument in NINE_ITEM_PHQ:
         nine = form.answer("9")
-        words = answer_words(nine, form.instrument, say) if nine else say("not on file")
+        words = answer_words(nine, form.instrument, say) if nine else none_words(say, unread=finding.answers_unread)
         lines.append(Line(text=say("Item 9: {answer}", answer=words), role=LineRole.RESULT))
     return say("{title} was {total}", title=form.instrument.spec.title, total=finding.value), lines
 

@@ -9,7 +9,7 @@ from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
 from explanations.words.estimates.inputs import change_words, reason_line, value_words
 from explanations.words.estimates.outcomes import OUTCOME_WORDS, share_words
-from explanations.words.findings.answers import answer_words
+from explanations.words.findings.answers import answer_words, none_words
 from explanations.words.findings.statements import Statement
 from explanations.words.language import Language, code, later
 from explanations.words.lines import Line, LineRole, sourced
@@ -31,6 +31,7 @@ from fhir_adapters.instruments import NINE_ITEM_PHQ, Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.findings import SafetyFinding, Topic, Urgency
+from models.rules.unread import answers_unread
 from models.scoring.risk import RiskScore
 
 MOST_REASONS = 4
@@ -58,7 +59,9 @@ def follow_up(
         lines.append(Line(text=say(part if finding.partly_searched else none)))
     action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
     fact = fact_words(first, 1, say)
-    long = say("{what}, {when}; no later PHQ-9 or follow-up visit found.", what=first.what, when=first.when)
+    since = later("{what}, {when}; later results or visits may be unread.")
+    found = later("{what}, {when}; no later PHQ-9 or follow-up visit found.")
+    long = say(since if finding.partly_searched else found, what=first.what, when=first.when)
     return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=max(f.urgency for f in findings),
@@ -90,7 +93,9 @@ def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -
     answer = form.safety_answer if form else None
     unknown = answer is None or answer.state is AnswerState.BLANK
     if unknown:
-        action = say("Item {item} not on file: ask directly.", item=item)
+        absent = later("Item {item} not on file: ask directly.")
+        none = later("Item {item} not read: ask directly.") if finding.answers_unread else absent
+        action = say(none, item=item)
     else:
         action = say("Consider repeating it.") if is_late else say("Consider follow-up.")
     if instrument in NINE_ITEM_PHQ:
@@ -99,7 +104,9 @@ def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -
     else:
         soon = say("Review the result; repeat the {title} or complete a PHQ-9 at follow-up", title=title)
         again = say("Repeat the {title} or complete a PHQ-9", title=title) if is_late else soon
-    first = (say("Item {item} not on file: ask directly", item=item),) if unknown else ()
+    absent = later("Item {item} not on file: ask directly")
+    none = later("Item {item} not read: ask directly") if finding.answers_unread else absent
+    first = (say(none, item=item),) if unknown else ()
     history = (say("An answer over 14 days old is history; a 0 then does not speak for today"),) if is_late else ()
     return action, (*first, again, *history)
 
@@ -135,11 +142,12 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], sa
     forms = [f for f in assessment.chart.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
     here = set(forms)
     own = [f.form for f in findings if f.form in here]
+    unread = answers_unread(assessment.chart)
     chosen = list(dict.fromkeys((*own, *forms)))[:3]
     rows = []
     for form in (f for f in forms if f in chosen):
         nine = form.answer("9")
-        answer = answer_words(nine, form.instrument, say) if nine else say("not on file")
+        answer = answer_words(nine, form.instrument, say) if nine else none_words(say, unread=unread)
         source = code(nine.reference if nine else form.total_reference or form.references[0])
         text = f"| {say.dated(form.when)} | {total_of(form)} | {answer}, {source} |"
         rows.append(Line(text=text, role=LineRole.ROW, sources=(source,)))
@@ -157,7 +165,8 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
     table = _results_table(assessment, (), say)
     last = last_phq9(assessment)
     if last is None:
-        fact = say("In depression care; no PHQ-9 on file.")
+        unread = answers_unread(assessment.chart)
+        fact = say("In depression care; no PHQ-9 was read.") if unread else say("In depression care; no PHQ-9 on file.")
     else:
         fact = say("In depression care; last PHQ-9 {date}, {ago}.", **moment_words(assessment, last, say))
     return Notice(

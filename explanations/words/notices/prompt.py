@@ -9,7 +9,7 @@ from explanations.judgement.assessment import Assessment
 from explanations.judgement.rationale import Explanation
 from explanations.words.estimates.not_scored import MISSING, missing_lines
 from explanations.words.estimates.outcomes import OUTCOME_WORDS
-from explanations.words.language import Language, capitalised
+from explanations.words.language import Language, capitalised, later
 from explanations.words.lines import Line, LineRole
 from explanations.words.notices.depression import last_phq9, moment_words, reason_lines
 from explanations.words.notices.notice import (
@@ -22,6 +22,7 @@ from explanations.words.notices.notice import (
 )
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.findings import Topic, Urgency
+from models.rules.unread import answers_unread
 from models.scoring.risk import RiskScore
 
 
@@ -34,7 +35,9 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
     pattern = say("Pattern in the record suggests asking about {outcomes} today", outcomes=_asked_about(scores, say))
     last = last_phq9(assessment)
     if last is None:
-        long = say("No PHQ-9 on file. {pattern}", pattern=pattern)
+        absent = later("No PHQ-9 on file. {pattern}")
+        none = later("No PHQ-9 was read. {pattern}") if answers_unread(assessment.chart) else absent
+        long = say(none, pattern=pattern)
     else:
         long = say("Last PHQ-9 {date}, {ago}. {pattern}", pattern=pattern, **moment_words(assessment, last, say))
     return Notice(

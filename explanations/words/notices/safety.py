@@ -83,8 +83,8 @@ def _recent_summary(finding: SafetyFinding, statement: Statement, count: int, sa
     named = {"what": statement.what, "more": more_words(count, say)}
     long, short = named | {"when": statement.when}, named | {"when": say.dated(finding.when)}
     if known is None:
-        since = later("{what}, {when}{more}; no later C-SSRS, ASQ or risk assessment in this chart.")
-        shorter = say("{what}, {when}{more}; no later screen here.", **short)
+        since = MAY_BE_UNREAD if finding.partly_searched else NONE_LATER
+        shorter = say(MAY_BE_UNREAD if finding.partly_searched else NONE_LATER_SHORT, **short)
         return fit(say("Consider reassessing today."), say(since, **long), say(since, **short), shorter)
     action = say("Both shown; neither rules out risk.") if recent else say("Consider reassessing today.")
     came = {"entry": say(SHORT_LATER[known.what]), "date": say.dated(known.when)}
@@ -92,6 +92,9 @@ def _recent_summary(finding: SafetyFinding, statement: Statement, count: int, sa
     return fit(action, say(text, **long, **came), say(text, **short, **came))
 
 
+NONE_LATER = later("{what}, {when}{more}; no later C-SSRS, ASQ or risk assessment was read.")
+NONE_LATER_SHORT = later("{what}, {when}{more}; no later screen was read.")
+MAY_BE_UNREAD = later("{what}, {when}{more}; later screens may be unread.")
 SHORT_LATER = complete(
     {
         LaterKind.CSSRS_NEGATIVE: later("C-SSRS answered no"),

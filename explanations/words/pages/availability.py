@@ -15,7 +15,7 @@ from explanations.words.estimates.not_scored import MISSING, missing_lines
 from explanations.words.findings.gaps import PARTS, gap_words
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
-from fhir_adapters.facts import ChartPart, Consent, PatientRecord, Unknown, Unreadable
+from fhir_adapters.facts import ChartPart, Consent, PatientRecord, Unheard, Unknown, Unreadable
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from models.inputs.feature_schema import FEATURES
@@ -99,8 +99,9 @@ def unread_inputs(chart: PatientRecord) -> dict[str, Availability]:
     states: dict[str, Availability] = {}
     for block in BLOCKS:
         lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
-        if lost:
-            state = _state(lost, held=False, fresh=True, broken=False, old=False)
+        broken = _not_read(block, chart)
+        if lost or broken:
+            state = _state(lost, held=False, fresh=True, broken=bool(broken), old=False)
             states |= {spec.name: state for spec in FEATURES if spec.group in block.groups}
     return states
 
@@ -121,7 +122,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     names = [spec.name for spec in FEATURES if spec.group in block.groups]
     absent = {gap.name: gap.reason for gap in assessment.missing if gap.name in names}
     lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
-    broken = [entry for entry in chart.unreadable if entry.kind in block.kinds]
+    broken = _not_read(block, chart)
     held = block.holds(assessment, say)
     # An unreadable entry may be a relevant one: "none" would claim more than is known.
     holds = "" if broken and held.is_none else held.words
@@ -137,7 +138,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
         holds=holds or say("nothing found in what was read"),
         known=known,
         asked=asked,
-        missing=_named(absent, state, say),
+        missing=_named(absent, state, say, unread=bool(broken)),
         words=say("{state}; {known} of {asked} model inputs known", state=words, known=known, asked=asked)
         if asked
         else words,
@@ -145,10 +146,10 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     )
 
 
-def _named(absent: dict[str, MissingReason], state: Availability, say: Language) -> tuple[str, ...]:
-    """The inputs without a usable value, by reason. If a part was not read, none is called "not on file"."""
-    unread = state in (Availability.NOT_READ, Availability.WITHHELD)
-    not_there = STATES[state] if unread else MISSING[MissingReason.NOT_ON_FILE]
+def _named(absent: dict[str, MissingReason], state: Availability, say: Language, *, unread: bool) -> tuple[str, ...]:
+    """The inputs without a usable value, by reason. If any of a part was not read, none is called "not on file"."""
+    lost = STATES[Availability.NOT_READ] if unread else MISSING[MissingReason.NOT_ON_FILE]
+    not_there = STATES[state] if state in (Availability.NOT_READ, Availability.WITHHELD) else lost
     missing = [
         (name, say(not_there if reason is MissingReason.NOT_ON_FILE else MISSING[reason]))
         for name, reason in absent.items()
@@ -171,9 +172,19 @@ def _lost(unknown: Unknown, say: Language) -> str:
     return say("{part}: {reason}", part=say(PARTS[unknown.what]), reason=gap_words(unknown.reason, say))
 
 
-def _broken(entries: Sequence[Unreadable], say: Language) -> list[str]:
+def _not_read(block: _Block, chart: PatientRecord) -> list[Unreadable | Unheard]:
+    """The entries of this part that could not be read or were not understood."""
+    entries: tuple[Unreadable | Unheard, ...] = (*chart.unreadable, *chart.unheard)
+    return [entry for entry in entries if entry.kind in block.kinds]
+
+
+def _broken(entries: Sequence[Unreadable | Unheard], say: Language) -> list[str]:
     lines = [
-        say("{reference} could not be read: {reason}", reference=entry.reference, reason=gap_words(entry.reason, say))
+        say("{reference} was not understood", reference=entry.reference)
+        if isinstance(entry, Unheard)
+        else say(
+            "{reference} could not be read: {reason}", reference=entry.reference, reason=gap_words(entry.reason, say)
+        )
         for entry in entries[:MOST_ENTRIES]
     ]
     more = len(entries) - MOST_ENTRIES

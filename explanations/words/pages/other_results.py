@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explanations.words.findings.answers import STATES, answer_words, question
+from explanations.words.findings.answers import STATES, answer_words, none_words, question
 from explanations.words.help_lines import GuidelineLink, guideline
 from explanations.words.language import Language, code, later
 from fhir_adapters.facts import Administration, AnswerState, PatientRecord
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
+from models.rules.unread import answers_unread
 
 # Instruments without a trend: suicide screens first, then questionnaires with a self-harm question.
 SHOWN = sorted(
@@ -49,7 +50,7 @@ def other_results(chart: PatientRecord, say: Language) -> tuple[OtherResult, ...
 
 def _row(form: Administration, chart: PatientRecord, say: Language) -> str:
     date = say.dated_ago(form.when, chart.days_since(form.when))
-    facts = [_yes_no(form, say) if form.instrument.spec.yes_no else _graded(form, say)]
+    facts = [_yes_no(form, say) if form.instrument.spec.yes_no else _graded(form, say, unread=answers_unread(chart))]
     if form.contradictory:
         facts.append(say("the entry contradicts itself: look at the source"))
     if form.provisional:
@@ -60,7 +61,7 @@ def _row(form: Administration, chart: PatientRecord, say: Language) -> str:
     return say("**{date}**: {result}, {source}", date=date, result=result, source=code(source))
 
 
-def _graded(form: Administration, say: Language) -> str:
+def _graded(form: Administration, say: Language, *, unread: bool) -> str:
     total, safety = total_of(form), form.instrument.spec.safety
     if total is not None:
         result = say("total {total} of {top}", total=total, top=form.instrument.spec.top_total)
@@ -70,7 +71,7 @@ def _graded(form: Administration, say: Language) -> str:
     if safety is None:
         return result
     answer = form.safety_answer
-    words = answer_words(answer, form.instrument, say) if answer else say("not on file")
+    words = answer_words(answer, form.instrument, say) if answer else none_words(say, unread=unread)
     return say("{result}; item {item} {answer}", result=result, item=safety.item, answer=words)
 
 
@@ -88,7 +89,7 @@ def _yes_no(form: Administration, say: Language) -> str:
         return ", ".join(facts)
     answered = sum(answer.yes is False for answer in form.answers)
     if not answered:
-        return say("no answers on file")
+        return say("no answers were read")
     return say.many(
         "{count} question answered, none with yes; this does not rule out risk",
         "{count} questions answered, none with yes; this does not rule out risk",

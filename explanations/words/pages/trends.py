@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from explanations.judgement.timeline import Point, PointState, Timeline, window
-from explanations.words.findings.answers import OPTIONS, answer_words
+from explanations.words.findings.answers import OPTIONS, answer_words, none_words
 from explanations.words.language import Language, later, many
 from explanations.words.tables import complete
 from fhir_adapters.facts import AnswerState
@@ -88,25 +88,27 @@ def _row(point: Point, timeline: Timeline, say: Language) -> TrendRow:
         instrument=point.instrument.spec.title,
         # Translators: in the column of totals: there is none.
         total=say("none") if point.total is None else say("{total} of {top}", total=point.total, top=timeline.top),
-        safety_answer=safety_words(point, say) if timeline.safety_item else None,
-        state=state_words(point, say),
+        safety_answer=safety_words(point, say, unread=timeline.unread) if timeline.safety_item else None,
+        state=state_words(point, say, unread=timeline.unread),
         reference=point.reference,
     )
 
 
-def safety_words(point: Point, say: Language) -> str:
+def safety_words(point: Point, say: Language, *, unread: bool = False) -> str:
     """The answer to the self-harm item: in words, declined, left blank, could not be read, or not on file."""
     answer = point.safety_answer
     if answer is None:
-        return say("not on file")
+        return none_words(say, unread=unread)
     if answer.state is AnswerState.ANSWERED:
         return answer_words(answer, point.instrument, say)
     return say(UNANSWERED[answer.state])
 
 
-def state_words(point: Point, say: Language) -> str:
+def state_words(point: Point, say: Language, *, unread: bool = False) -> str:
     """How complete and readable the form is."""
     message = STATE_WORDS[point.state]
+    if point.state is PointState.TOTAL_ONLY and unread:
+        message = later("total as recorded; its answers were not read")
     if point.state is PointState.TOTAL_ONLY and point.answered:
         message = later("total as recorded; {answered} of {items} answers on file")
     state = say(message, answered=point.answered, items=point.items)
@@ -129,8 +131,9 @@ def trend_sentence(timeline: Timeline, say: Language) -> str:
 
 def _course(timeline: Timeline, known: Sequence[Point], say: Language) -> str:
     if not known:
-        instrument = title_words(timeline, say)
-        return say("No {instrument} with a total and a whole date is on file.", instrument=instrument)
+        absent = later("No {instrument} with a total and a whole date is on file.")
+        none = later("No {instrument} with a total and a whole date was read.") if timeline.unread else absent
+        return say(none, instrument=title_words(timeline, say))
     first, last = known[0], known[-1]
     start, end = _on(first, say), _on(last, say)
     if len(known) == 1:
@@ -248,7 +251,11 @@ def _safety_unsaid(timeline: Timeline, say: Language) -> list[str]:
             [p for p in points if _safety_is(p, AnswerState.UNREADABLE)],
         ),
         (
-            later("A total of {total} or more cannot be reached without item {item}, which is not on file: {dates}."),
+            later("A total of {total} or more cannot be reached without item {item}, which was not read: {dates}.")
+            if timeline.unread
+            else later(
+                "A total of {total} or more cannot be reached without item {item}, which is not on file: {dates}."
+            ),
             [p for p in points if p.safety_answer is None and (p.total or 0) >= reached_with],
         ),
     )

@@ -1,0 +1,34 @@
+"""Whether answers of a chart may be unread: while they may, nobody says that there are none (R18)."""
+
+from __future__ import annotations
+
+from fhir_adapters.facts import ANSWER_PARTS, ChartPart, PatientRecord, Unheard
+from fhir_adapters.instruments import SUICIDE_SCREENS, Instrument
+
+# Parts of the chart that hold later answers, assessments and visits.
+LATER_PARTS = (*ANSWER_PARTS, ChartPart.PROCEDURES, ChartPart.ENCOUNTERS)
+# Instruments without a question on self-harm.
+OTHERS = tuple(i.spec.title for i in Instrument if not i.spec.safety and i not in SUICIDE_SCREENS)
+
+
+def may_answer(entry: Unheard) -> bool:
+    """Whether an entry that no reader used may hold an answer about self-harm."""
+    return entry.self_harm or entry.says_yes or (entry.instrument is not None and entry.instrument not in OTHERS)
+
+
+def answers_unread(chart: PatientRecord) -> bool:
+    """Whether answers about self-harm may be unread: entries not understood, or parts not obtained."""
+    return (
+        any(unknown.what in ANSWER_PARTS for unknown in chart.unknown)
+        or any(entry.may_hide_answer for entry in chart.unreadable)
+        or any(may_answer(entry) for entry in chart.unheard)
+    )
+
+
+def later_unread(chart: PatientRecord) -> bool:
+    """Whether later screens, risk assessments or visits may be unread."""
+    return (
+        answers_unread(chart)
+        or any(unknown.what in LATER_PARTS for unknown in chart.unknown)
+        or any(entry.kind == "Procedure" for entry in chart.unreadable)
+    )
