@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cds_service.cards.from_notices import cards_for
+from cds_service.cards.wire import Card
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
@@ -540,13 +541,17 @@ def bundle(entries: Iterable[dict]) -> dict:
     return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": entry} for entry in entries]}
 
 
+def cards_of(chart: bytes, as_of: datetime = AS_OF) -> list[Card]:
+    """The cards of a Bundle, read as `mhcds assess` reads it, without models."""
+    record = patient_record(
+        chart_bundle(chart, settings=SETTINGS, as_of=as_of), settings=SETTINGS, as_of=as_of, left_out=True
+    )
+    return cards_for(assess(record, ENGINE), NOTICES, new_id=lambda: "00000000-0000-4000-8000-000000000000")
+
+
 def topics(entries: Iterable[dict], references: Iterable[str]) -> list[str]:
     """The topics of the cards that name one of these references."""
-    text = json.dumps(bundle(entries)).encode()
-    gathered = chart_bundle(text, settings=SETTINGS, as_of=AS_OF)
-    record = patient_record(gathered, settings=SETTINGS, as_of=AS_OF, left_out=True)
-    cards = cards_for(assess(record, ENGINE), NOTICES, new_id=lambda: "00000000-0000-4000-8000-000000000000")
-    named = tuple(references)
+    cards, named = cards_of(json.dumps(bundle(entries)).encode()), tuple(references)
     return [card.source.topic.code for card in cards if any(reference in card.detail for reference in named)]
 
 
