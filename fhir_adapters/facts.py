@@ -7,7 +7,7 @@ empty tuple; what could not be read (`Unreadable`, `Unknown`) is kept apart from
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from fhir_adapters.flaws import Flaw
@@ -423,10 +423,21 @@ class PatientRecord:
         return tuple(unknown for unknown in self.unknown if unknown.needed)
 
     def of(self, *instruments: Instrument) -> tuple[Administration, ...]:
-        """Administrations of these instruments, latest first; undated ones come first (they may be of today)."""
+        """Administrations of these instruments, latest first; undated ones come first (they may be of today).
+
+        Likewise, those without a time come first in their day.
+        """
         chosen = [a for a in self.administrations if a.instrument in instruments]
-        return tuple(sorted(chosen, key=lambda a: a.when.day if a.when else date.max, reverse=True))
+        return tuple(sorted(chosen, key=_moment, reverse=True))
 
     def days_since(self, when: When | None) -> int | None:
         """Whole local calendar days from `when` to today; 0 for a date in the future; None when undated."""
         return max(0, (self.today - when.day).days) if when else None
+
+
+def _moment(form: Administration) -> tuple[date, datetime]:
+    when = form.when
+    return when.day if when else date.max, when.instant if when and when.instant else LAST
+
+
+LAST = datetime.max.replace(tzinfo=UTC)

@@ -7,6 +7,7 @@ Messages are in English and their own keys, with named placeholders in braces. C
 from __future__ import annotations
 
 import gettext
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
@@ -141,6 +142,12 @@ def language(locale: str = ENGLISH, folder: Path = FOLDER, domain: str = DOMAIN)
 def languages(folder: Path = FOLDER) -> tuple[str, ...]:
     """The locales a site can choose: English, and those with a catalogue."""
     return tuple(sorted({ENGLISH, *(path.parents[1].name for path in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))}))
+
+
+def shared_days(moments: Iterable[When | None]) -> frozenset[date]:
+    """The days that several of these moments share: they are told apart by their times."""
+    counts = Counter(when.day for when in moments if when)
+    return frozenset(day for day, count in counts.items() if count > 1)
 
 
 def number(value: float | int | bool | str) -> str:

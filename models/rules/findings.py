@@ -57,6 +57,7 @@ class SafetyFinding:
 
     `days` are whole local days since `when`; None where no date was recorded. `gap` names what is not recorded
     ("acuity", "recency"), which reads as worse (R4). `more_later`: how many later entries `later` does not name.
+    `shares_day`: another finding of this topic is of the same day.
     `answers_unread`: answers about self-harm may be unread. `partly_searched`: later screens, risk assessments or
     visits may be.
     """
@@ -77,6 +78,7 @@ class SafetyFinding:
     later: tuple[Later, ...] = ()
     more_later: int = 0
     provisional: bool = False
+    shares_day: bool = False
     answers_unread: bool = False
     partly_searched: bool = False
 

@@ -37,6 +37,19 @@ def latest_care(chart: PatientRecord) -> Care:
     return Care(totals=totals, visit=max(visits, default=None))
 
 
+def of_one_day(chart: PatientRecord, form: Administration) -> tuple[Administration, Administration]:
+    """The latest and the worst result of a form's day and scale; the worst for both where a time is not recorded."""
+    family, day = form.instrument.spec.family, form.when.day if form.when else None
+    forms = [
+        f
+        for f in chart.of(*(i for i in Instrument if i.spec.family == family))
+        if f.when and f.when.day == day and total_of(f) is not None
+    ]
+    worst = max(forms, key=lambda f: total_of(f) or 0, default=form)
+    timed = all(f.when and f.when.instant for f in forms)
+    return (forms[0] if forms and timed else worst), worst
+
+
 def is_superseded(care: Care, form: Administration) -> bool:
     """Whether a PHQ-2 is replaced by a PHQ-9 total of the same day or later; other forms never are."""
     if form.instrument is not Instrument.PHQ2 or form.when is None:

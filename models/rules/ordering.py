@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from fhir_adapters.facts import Course
 from fhir_adapters.reading.lists.conditions import severity
 from models.rules.findings import Kind, SafetyFinding, Topic
@@ -19,6 +21,11 @@ def by_graveness(finding: SafetyFinding) -> tuple[int, int]:
     """Attempts and self-harm first, then the latest."""
     graveness = severity(finding.event.kind) if finding.event else 1
     return (0 if graveness == 0 else 1, finding.days if finding.days is not None else -1)
+
+
+def day_of(finding: SafetyFinding) -> tuple[Topic, date | None]:
+    """The topic and the day of a finding."""
+    return finding.topic, finding.when.day if finding.when else None
 
 
 def is_history(finding: SafetyFinding) -> bool:

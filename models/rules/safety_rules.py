@@ -7,6 +7,7 @@ and so on) are this product's defaults, chosen from the clinical sources named p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ from models.rules.follow_up import is_followed_up, is_superseded, latest_care
 from models.rules.forms import all_refused, answered_since, latest_answered, left_blank, said_yes
 from models.rules.merging import one_per_event
 from models.rules.objections import item_9_endorsed
-from models.rules.ordering import by_graveness, by_urgency, is_history
+from models.rules.ordering import by_graveness, by_urgency, day_of, is_history
 from models.rules.supersession import LaterEntries, LaterEvidence
 from models.rules.timing import (
     POSITIVE_DAYS,
@@ -316,6 +317,10 @@ def apply_safety_rules(chart: PatientRecord) -> SafetyReading:
     everything = [finding for rule in RULES for finding in rule(chart)]
     history = tuple(sorted((f for f in everything if is_history(f)), key=by_graveness))
     unread, partly = answers_unread(chart), later_unread(chart)
-    findings = [replace(f, answers_unread=unread, partly_searched=partly) for f in everything if not is_history(f)]
+    current = [f for f in everything if not is_history(f)]
+    days = Counter(day_of(f) for f in current)
+    findings = [
+        replace(f, shares_day=days[day_of(f)] > 1, answers_unread=unread, partly_searched=partly) for f in current
+    ]
     findings.sort(key=by_urgency)
     return SafetyReading(findings=tuple(findings), history=history)

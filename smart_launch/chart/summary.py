@@ -84,21 +84,22 @@ class Summary:
     versions: tuple[str, ...] = ()
 
 
-def others_of(chart: PatientRecord, say: Language) -> tuple[OtherQuestionnaire, ...]:
+def others_of(chart: PatientRecord, say: Language, zone: tzinfo) -> tuple[OtherQuestionnaire, ...]:
     """Questionnaires without a picture of their own."""
     return tuple(
         OtherQuestionnaire(
             title=other.title, rows=tuple(line(row) for row in other.rows), more=other.more, home=other.home
         )
-        for other in other_results(chart, say)
+        for other in other_results(chart, say, zone)
     )
 
 
 def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     """The view model of a reading."""
     assessment, chart, say = reading.assessment, reading.assessment.chart, launch.say
+    zone = launch.site.notices.zone
     banner = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
-    read_at = moment(reading.at, launch.site.notices.zone, say)
+    read_at = moment(reading.at, zone, say)
     lead = withheld_lead(chart.consent, say)
     if lead:
         return Summary(banner=banner, read_at=read_at, lead=lead, withheld=True, versions=_versions(reading))
@@ -117,8 +118,8 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         can_retry=any(gap.reason.cause is not Cause.NOT_PERMITTED for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         about_safety=about_safety(reading.notices),
-        trends=trends_of(chart, say),
-        others=others_of(chart, say),
+        trends=trends_of(chart, say, zone),
+        others=others_of(chart, say, zone),
         availability=availability(assessment, say),
         labelled=withheld_words(chart, say),
         estimates=estimates.panels,

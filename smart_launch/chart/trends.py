@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from markupsafe import Markup
 
@@ -28,19 +29,19 @@ class Trend:
     unread: str = ""
 
 
-def trends_of(chart: PatientRecord, say: Language) -> tuple[Trend, ...]:
+def trends_of(chart: PatientRecord, say: Language, zone: tzinfo) -> tuple[Trend, ...]:
     """PHQ-9 always, other instruments when on file."""
-    return tuple(_trend(name, timeline, say) for name, timeline in timelines(chart).items())
+    return tuple(_trend(name, timeline, say, zone) for name, timeline in timelines(chart).items())
 
 
-def _trend(name: str, timeline: Timeline, say: Language) -> Trend:
+def _trend(name: str, timeline: Timeline, say: Language, zone: tzinfo) -> Trend:
     return Trend(
         name=name,
         title=say("{instrument} over time", instrument=title_words(timeline, say)),
         sentence=trend_sentence(timeline, say) if timeline.points or not timeline.unread else "",
         wide=inline_svg(trend(timeline, WIDE, name, say)),
         narrow=inline_svg(trend(timeline, NARROW, name, say)),
-        rows=trend_rows(timeline, say),
+        rows=trend_rows(timeline, say, zone),
         safety_item=timeline.safety_item,
         unread=say("Not all results could be read.") if timeline.unread else "",
     )

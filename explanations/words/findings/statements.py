@@ -118,7 +118,7 @@ def _worded(finding: SafetyFinding, moment: str, say: Language) -> Worded:
 
 def _moment(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
     when = finding.when
-    same_day = when is not None and any(late.when.day == when.day for late in finding.later)
+    same_day = finding.shares_day or (when is not None and any(late.when.day == when.day for late in finding.later))
     return say.dated_ago(when, finding.days, zone if finding.days in (0, 1) or same_day else None)
 
 

@@ -11,7 +11,7 @@ from explanations.words.estimates.inputs import change_words, reason_line, value
 from explanations.words.estimates.outcomes import OUTCOME_WORDS, share_words
 from explanations.words.findings.answers import answer_words, none_words
 from explanations.words.findings.statements import Statement
-from explanations.words.language import Language, code, later
+from explanations.words.language import Language, code, later, shared_days
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.notices.notice import (
     CONSIDER_TODAY,
@@ -26,11 +26,12 @@ from explanations.words.notices.notice import (
     lines_of,
     rules_of,
 )
-from fhir_adapters.facts import AnswerState, When
+from fhir_adapters.facts import AnswerState, PatientRecord, When
 from fhir_adapters.instruments import NINE_ITEM_PHQ, Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.findings import SafetyFinding, Topic, Urgency
+from models.rules.follow_up import of_one_day
 from models.rules.unread import answers_unread
 from models.scoring.risk import RiskScore
 
@@ -48,7 +49,7 @@ def follow_up(
     say = settings.say
     finding, first = findings[0], statements[0]
     is_late = finding.days is not None and finding.days > 14
-    table = _results_table(assessment, findings, say)
+    table = _results_table(assessment, findings, settings)
     restated = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
     lines = [*lines_of(restated, say)]
     if is_late:
@@ -58,20 +59,41 @@ def follow_up(
         )
         lines.append(Line(text=say(part if finding.partly_searched else none)))
     action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
+    first, worse = _leading(assessment.chart, finding, first, settings)
     fact = fact_words(first, 1, say)
     since = later("{what}, {when}; later results or visits may be unread.")
     found = later("{what}, {when}; no later PHQ-9 or follow-up visit found.")
     long = say(since if finding.partly_searched else found, what=first.what, when=first.when)
+    facts = [worse] if worse else [long, fact] if is_late else [fact]
     return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=max(f.urgency for f in findings),
-        summary=fit(action, long if is_late else fact, fact),
+        summary=fit(action, *facts),
         heading=say(LAST_RESULTS if table else IN_THE_CHART),
         chart=(*table, *lines, *_care_lines(assessment, say)),
         consider=consider,
         consider_heading=say(CONSIDER_TODAY),
         basis=Basis(kind=BasisKind.CHART, rules=rules_of(findings)),
     )
+
+
+def _leading(
+    chart: PatientRecord, finding: SafetyFinding, first: Statement, settings: NoticeSettings
+) -> tuple[Statement, str]:
+    """Of several results of one day, the latest in words; and with the worst, where that is another one."""
+    form, say = finding.form, settings.say
+    if form is None:
+        return first, ""
+    latest, worst = of_one_day(chart, form)
+    total, most = total_of(latest), total_of(worst)
+    zone = settings.zone if finding.days in (0, 1) or finding.shares_day or total != most else None
+    what = say("{title} was {total}", title=latest.instrument.spec.title, total=total)
+    when = say.dated_ago(latest.when, finding.days, zone)
+    if total == most or worst.when is None or worst.when.instant is None:
+        return replace(first, what=what, when=when), ""
+    named = {"worst": most, "time": f"{worst.when.instant.astimezone(settings.zone):%H:%M}"}
+    text = later("{what}, {when}; {worst} at {time} the same day.")
+    return replace(first, what=what, when=when), say(text, what=what, when=when, **named)
 
 
 def _beside_table(finding: SafetyFinding, statement: Statement) -> Statement:
@@ -137,19 +159,21 @@ CARE = {
 ANTIDEPRESSANT = later("Antidepressant on the list; shows care, not cause")
 
 
-def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], say: Language) -> list[Line]:
+def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], settings: NoticeSettings) -> list[Line]:
     """Up to three PHQ-9 results, including the findings' own, as table lines; empty without totals."""
     forms = [f for f in assessment.chart.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
     here = set(forms)
     own = [f.form for f in findings if f.form in here]
     unread = answers_unread(assessment.chart)
     chosen = list(dict.fromkeys((*own, *forms)))[:3]
-    rows = []
+    say, rows = settings.say, []
+    shared = shared_days(form.when for form in forms)
     for form in (f for f in forms if f in chosen):
         nine = form.answer("9")
         answer = answer_words(nine, form.instrument, say) if nine else none_words(say, unread=unread)
         source = code(nine.reference if nine else form.total_reference or form.references[0])
-        text = f"| {say.dated(form.when)} | {total_of(form)} | {answer}, {source} |"
+        date = say.dated(form.when, settings.zone if form.when and form.when.day in shared else None)
+        text = f"| {date} | {total_of(form)} | {answer}, {source} |"
         rows.append(Line(text=text, role=LineRole.ROW, sources=(source,)))
     if not rows:
         return []
@@ -162,7 +186,7 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
     say = settings.say
     score = next(s for s in assessment.above() if OUTCOME_SPECS[s.outcome].measured_in_care)
     explanation = next(e for e in assessment.explanations if e.outcome == score.outcome)
-    table = _results_table(assessment, (), say)
+    table = _results_table(assessment, (), settings)
     last = last_phq9(assessment)
     if last is None:
         unread = answers_unread(assessment.chart)

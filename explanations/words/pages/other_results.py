@@ -7,10 +7,11 @@ rule anything out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from explanations.words.findings.answers import STATES, answer_words, none_words, question
 from explanations.words.help_lines import GuidelineLink, guideline
-from explanations.words.language import Language, code, later
+from explanations.words.language import Language, code, later, shared_days
 from fhir_adapters.facts import Administration, AnswerState, PatientRecord
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
@@ -36,20 +37,24 @@ class OtherResult:
     home: GuidelineLink | None
 
 
-def other_results(chart: PatientRecord, say: Language) -> tuple[OtherResult, ...]:
-    """The results on file of each instrument, those about suicide first."""
+def other_results(chart: PatientRecord, say: Language, zone: tzinfo | None = None) -> tuple[OtherResult, ...]:
+    """The results on file of each instrument, those about suicide first. `zone`: of times, for those of one day."""
     results = []
     for instrument in SHOWN:
         forms = chart.of(instrument)
         if forms:
-            rows = tuple(_row(form, chart, say) for form in forms[:MOST_EACH])
+            shared = shared_days(form.when for form in forms)
+            rows = tuple(
+                _row(form, chart, say, zone if form.when and form.when.day in shared else None)
+                for form in forms[:MOST_EACH]
+            )
             home = guideline(instrument.spec.home) if instrument.spec.home else None
             results.append(OtherResult(title=instrument.spec.title, rows=rows, more=len(forms[MOST_EACH:]), home=home))
     return tuple(results)
 
 
-def _row(form: Administration, chart: PatientRecord, say: Language) -> str:
-    date = say.dated_ago(form.when, chart.days_since(form.when))
+def _row(form: Administration, chart: PatientRecord, say: Language, zone: tzinfo | None) -> str:
+    date = say.dated_ago(form.when, chart.days_since(form.when), zone)
     facts = [_yes_no(form, say) if form.instrument.spec.yes_no else _graded(form, say, unread=answers_unread(chart))]
     if form.contradictory:
         facts.append(say("the entry contradicts itself: look at the source"))

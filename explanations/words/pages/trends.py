@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from itertools import pairwise
 
 from explanations.judgement.timeline import Point, PointState, Timeline, window
 from explanations.words.findings.answers import OPTIONS, answer_words, none_words
-from explanations.words.language import Language, later, many
+from explanations.words.language import Language, later, many, shared_days
 from explanations.words.tables import complete
 from fhir_adapters.facts import AnswerState
 from fhir_adapters.instruments import Band
@@ -76,15 +77,19 @@ def title_words(timeline: Timeline, say: Language) -> str:
     return say("{one} and {other}", one=one, other=others[0]) if others else one
 
 
-def trend_rows(timeline: Timeline, say: Language) -> tuple[TrendRow, ...]:
-    """Every result, latest first; those without a full date last."""
+def trend_rows(timeline: Timeline, say: Language, zone: tzinfo | None = None) -> tuple[TrendRow, ...]:
+    """Every result, latest first; those without a full date last. `zone`: of times, for results of one day."""
     others = [point for point in timeline.points if not point.day]
-    return tuple(_row(point, timeline, say) for point in (*reversed(timeline.placed), *others))
+    shared = shared_days(point.when for point in timeline.placed)
+    return tuple(
+        _row(point, timeline, say, zone if point.day in shared else None)
+        for point in (*reversed(timeline.placed), *others)
+    )
 
 
-def _row(point: Point, timeline: Timeline, say: Language) -> TrendRow:
+def _row(point: Point, timeline: Timeline, say: Language, zone: tzinfo | None) -> TrendRow:
     return TrendRow(
-        date=say.dated(point.when),
+        date=say.dated(point.when, zone),
         instrument=point.instrument.spec.title,
         # Translators: in the column of totals: there is none.
         total=say("none") if point.total is None else say("{total} of {top}", total=point.total, top=timeline.top),
