@@ -58,9 +58,7 @@ class Cause(StrEnum):
     NULL_LISTED = "null-listed"
     FOCUS_UNCLEAR = "focus-unclear"
     NO_CODE = "no-code"
-    NOT_MAPPED = "not-mapped"
     NO_MEDICINE = "no-medicine"
-    SELF_HARM_IN_WORDS = "self-harm-in-words"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,8 +58,8 @@ class InstrumentSpec:
     scale: None where every item is yes/no. bands: each with its lowest total; None: no trend is shown.
     depression_cut: the total from which depression is followed up (R6); severe_total: from which, sooner.
     safety: None where no single graded item asks about self-harm. negative_items: those that a complete negative
-    answers with no (R3); None: it never lowers a finding. known_by: pattern of its Questionnaire URLs, for forms that
-    cannot be read. administered: the app offers it (`writing/forms/`). site_map: a site may map its items.
+    answers with no (R3); None: it never lowers a finding.
+    administered: the app offers it (`writing/forms/`). site_map: a site may map its items.
     input_only: used only as a model input. home: its own page, by guideline link.
     """
 
@@ -73,7 +73,6 @@ class InstrumentSpec:
     severe_total: int | None
     safety: SafetyItem | None
     negative_items: tuple[str, ...] | None
-    known_by: str | None
     administered: bool
     site_map: bool
     input_only: bool
@@ -138,46 +137,46 @@ class Instrument(StrEnum):
         return member
 
     PHQ9 = "phq-9", InstrumentSpec(
-        title="PHQ-9", family="phq-9", code_group="phq9", known_by="phq", home=None,
+        title="PHQ-9", family="phq-9", code_group="phq9", home=None,
         items=numbered(9), scale=FREQUENCY, bands=PHQ_BANDS, depression_cut=10, severe_total=20,
         safety=SafetyItem(item="9", positive_days=14, further=()), negative_items=None,
         administered=True, site_map=False, input_only=False,
     )  # fmt: skip
     PHQ9M = "phq-9m", InstrumentSpec(
-        title="PHQ-9M", family="phq-9", code_group="phq9m", known_by="phq", home=None,
+        title="PHQ-9M", family="phq-9", code_group="phq9m", home=None,
         items=numbered(9), scale=FREQUENCY, bands=PHQ_BANDS, depression_cut=10, severe_total=20,
         safety=SafetyItem(item="9", positive_days=14, further=("past_month_thoughts", "lifetime_attempt")),
         negative_items=None, administered=False, site_map=True, input_only=False,
     )  # fmt: skip
     PHQ2 = "phq-2", InstrumentSpec(
-        title="PHQ-2", family="phq-2", code_group="phq2", known_by="phq", home=None,
+        title="PHQ-2", family="phq-2", code_group="phq2", home=None,
         items=numbered(2), scale=FREQUENCY, bands=None, depression_cut=3, severe_total=None,  # cut: Arroll 2010
         safety=None, negative_items=None, administered=True, site_map=False, input_only=False,
     )  # fmt: skip
     # EPDS asks about the past seven days; no LOINC code was found for item 10, so a site maps it.
     EPDS = "epds", InstrumentSpec(
-        title="EPDS", family="epds", code_group="epds", known_by="epds|edinburgh", home=None,
+        title="EPDS", family="epds", code_group="epds", home=None,
         items=numbered(10), scale=EPDS_OPTIONS, bands=None, depression_cut=13, severe_total=None,
         safety=SafetyItem(item="10", positive_days=7, further=()), negative_items=None,
         administered=False, site_map=True, input_only=False,
     )  # fmt: skip
     CSSRS = "c-ssrs", InstrumentSpec(
-        title="C-SSRS", family="c-ssrs", code_group="cssrs.screener", known_by="c-?ssrs|columbia", home="cssrs-triage",
+        title="C-SSRS", family="c-ssrs", code_group="cssrs.screener", home="cssrs-triage",
         items=(*numbered(6, "q"), "q6_recent"), scale=None, bands=None, depression_cut=None, severe_total=None,
         safety=None, negative_items=("q1", "q2", "q6"), administered=False, site_map=True, input_only=False,
     )  # fmt: skip
     ASQ = "asq", InstrumentSpec(
-        title="ASQ", family="asq", code_group=None, known_by=r"\basq\b", home="nimh-asq",
+        title="ASQ", family="asq", code_group=None, home="nimh-asq",
         items=(*numbered(4, "q"), "acuity"), scale=None, bands=None, depression_cut=None, severe_total=None,
         safety=None, negative_items=numbered(4, "q"), administered=False, site_map=True, input_only=False,
     )  # fmt: skip
     GAD7 = "gad-7", InstrumentSpec(
-        title="GAD-7", family="gad-7", code_group="gad7", known_by=None, home=None,
+        title="GAD-7", family="gad-7", code_group="gad7", home=None,
         items=numbered(7), scale=FREQUENCY, bands=GAD_BANDS, depression_cut=None, severe_total=None,
         safety=None, negative_items=None, administered=False, site_map=False, input_only=False,
     )  # fmt: skip
     AUDITC = "audit-c", InstrumentSpec(
-        title="AUDIT-C", family="audit-c", code_group="auditc", known_by=None, home=None,
+        title="AUDIT-C", family="audit-c", code_group="auditc", home=None,
         items=numbered(3), scale=DRINKING, bands=None, depression_cut=None, severe_total=None,
         safety=None, negative_items=None, administered=False, site_map=False, input_only=True,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, SilencingAnswer
 from models.rules.discharge import Step
 from models.rules.findings import SafetyFinding
 from models.rules.safety_rules import apply_safety_rules
+from models.rules.timing import RECENT_DAYS, is_within
 from models.scoring.registry import Model
 from models.scoring.risk import BandThresholds, NotScored, NotScoredReason, RiskBand, RiskScore
 from models.scoring.score import score
@@ -138,6 +139,7 @@ def silencing_reason(chart: PatientRecord, outcome: str) -> NotScoredReason | No
         (chart.consent is Consent.UNKNOWN, NotScoredReason.CONSENT_UNKNOWN),
         (bool(chart.lacking), NotScoredReason.DATA_UNKNOWN),
         (any(entry.may_hide_answer for entry in chart.unreadable), NotScoredReason.DATA_UNREADABLE),
+        (any(is_within(chart, entry.when, RECENT_DAYS) for entry in chart.unheard), NotScoredReason.DATA_UNREADABLE),
         (any(anomaly.flaw.stops_model for anomaly in chart.anomalies), NotScoredReason.DATA_ANOMALY),
     ):
         if applies:

@@ -26,6 +26,8 @@ from fhir_adapters.reading.lists.medications import class_names
 from fhir_adapters.reading.lists.medicine_list import MedicineList, medicine_list
 from fhir_adapters.reading.lists.risk_assessments import risk_assessments
 from fhir_adapters.reading.measurements import Measurement, measured_facts, measurements_in, response_measurements
+from fhir_adapters.reading.net.contained import with_contained
+from fhir_adapters.reading.net.lists import hear_lists
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
 from fhir_adapters.resources.dates import age_on, death
@@ -52,9 +54,17 @@ def patient_record(
     today = as_of.astimezone(zone).date()
     own, anomalies = own_resources(gathered)
     resources = ChartResources(
-        by_kind={}, zone=zone, today=today, maps=settings.maps, left_out=left_out, unreadable=[], odd=[], encounters={}
+        by_kind={},
+        zone=zone,
+        today=today,
+        maps=settings.maps,
+        left_out=left_out,
+        unreadable=[],
+        odd=[],
+        encounters={},
+        unheard=[],
     )
-    for resource in own:
+    for resource in with_contained(own, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)):
         if resource.content is not None:
             resources.by_kind.setdefault(resource.kind, []).append(resource)
         # An Observation that is recognisably a screening answer becomes an unreadable answer instead.
@@ -64,6 +74,7 @@ def patient_record(
     visits = visits_of(resources)
     conditions = condition_list(resources)
     forms, observation_events = screening_forms(resources)
+    hear_lists(resources)
     events = [*conditions.events, *reason_events(resources), *observation_events]
     measured, odd_values = measured_facts(_measurements(resources))
     facts = [*patient_facts(gathered, visits, resources), *measured, *form_facts(forms)]
@@ -100,6 +111,7 @@ def patient_record(
         anomalies=tuple(anomalies),
         unreadable=tuple(resources.unreadable),
         unreadable_steps=tuple(unreadable(r, r.fault) for r in own if r.fault and r.kind in STEP_TYPES),
+        unheard=tuple(resources.unheard),
         unknown=gathered.unknown,
         consent=gathered.consent,
         withheld=gathered.withheld,

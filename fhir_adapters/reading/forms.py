@@ -11,11 +11,12 @@ from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_code
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, observed_at
+from fhir_adapters.reading.net.responses import form_of, forms_sent, hear_response
+from fhir_adapters.reading.net.unread import hear_observation, is_understood, unheard
 from fhir_adapters.reading.questionnaires.answers import yes_or_no
 from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
-from fhir_adapters.reading.questionnaires.response_items import questionnaire_targets
+from fhir_adapters.reading.questionnaires.response_items import known_items, questionnaire_targets
 from fhir_adapters.reading.questionnaires.screening import administrations
-from fhir_adapters.reading.questionnaires.unmapped_forms import seems_a_screen, words_name_an_answer
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 
@@ -35,25 +36,45 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         panel = next((panels[name] for name in resource.names if name in panels), None)
         pieces += _observation_pieces(resources, resource, panel)
         events += _finding_events(resources, resource)
+        _hear(resources, resource)
+    definitions = forms_sent(resources)
     for number, resource in enumerate(resources.of("QuestionnaireResponse")):
         response: r4.QuestionnaireResponse = resource.content
         if response.status == "entered-in-error":
             continue
-        targets = questionnaire_targets(response, resources.maps)
-        if not targets and (seems_a_screen(response) or words_name_an_answer(response)):
-            resources.cannot_read(resource, Cause.NOT_MAPPED)
+        form = form_of(resource, definitions)
+        targets = questionnaire_targets(response, resources.maps, form)
+        unread = [item for item, target in known_items(response, resources.maps, form) if target is None]
+        authored = when(response.authored, resources.zone, resources.today)
+        resources.unheard.extend(hear_response(resource, form, unread, authored, read=bool(targets)))
         encounter = resources.encounter(response.encounter)
         for target, value in targets:
             pieces += pieces_of(
                 target,
                 value,
-                when=when(response.authored, resources.zone, resources.today),
+                when=authored,
                 encounter=encounter.reference if encounter else None,
                 provisional=response.status in ("in-progress", "stopped"),
                 reference=resource.reference,
                 form=resource.reference if resource.names else f"{resource.reference} {number}",
             )
     return administrations(pieces), events
+
+
+def _hear(resources: ChartResources, resource: r4.Resource) -> None:
+    """What no reader used of an Observation."""
+    observation: r4.Observation = resource.content
+    pairs = [(observation.code, observation), *((c.code, c) for c in observation.component)]
+    unread = [
+        (concept, value)
+        for concept, value in pairs
+        if not (is_understood(concept) or target_of(concept, resources.maps) or safety_rows(concept))
+    ]
+    if unread or bytes(observation.note):
+        mentions = hear_observation(resource, unread)
+        if any(mentions):
+            moment = observed_at(observation, resources.zone, resources.today)
+            resources.unheard.extend(unheard(resource, moment, mentions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

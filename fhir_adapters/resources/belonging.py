@@ -20,7 +20,7 @@ from fhir_adapters.resources import r4
 from fhir_adapters.resources.gathered import Gathered
 
 # Types without a patient; they are only looked up from resources that have one.
-UNOWNED = ("Medication", "Bundle", "OperationOutcome")
+UNOWNED = ("Medication", "Questionnaire", "Bundle", "OperationOutcome")
 
 
 def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]:
@@ -173,7 +173,7 @@ def _names_somebody(reference: r4.Reference) -> bool:
 
 
 # Types that may hide an answer or a code of this patient when set aside.
-ANSWER_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "Encounter")
+ANSWER_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "Flag", "Encounter")
 
 
 def _anomaly(flaw: Flaw, kinds: list[str]) -> Anomaly:

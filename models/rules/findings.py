@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from fhir_adapters.facts import Administration, Anomaly, CodedEvent, ItemAnswer, PatientRecord, When
+from fhir_adapters.facts import Administration, Anomaly, CodedEvent, ItemAnswer, PatientRecord, Unheard, When
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.supersession import Later, LaterEntries
 
@@ -49,6 +49,7 @@ class Kind(StrEnum):
     DEPRESSION_TOTAL = "depression-total"
     ANOMALY = "anomaly"
     NOT_OBTAINED = "not-obtained"
+    UNHEARD = "unheard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ class SafetyFinding:
     form: Administration | None = None
     event: CodedEvent | None = None
     anomaly: Anomaly | None = None
+    unheard: Unheard | None = None
     items: tuple[ItemAnswer, ...] = ()
     value: int | None = None
     gap: str | None = None

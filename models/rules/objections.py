@@ -10,15 +10,12 @@ from collections.abc import Iterator
 from datetime import date
 
 from fhir_adapters.facts import Administration, AnswerState, Course, PatientRecord, When
-from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import SUICIDE_SCREENS
 from models.rules.merging import one_per_event
 from models.rules.unread import may_answer
 
 # An answer that was refused is no "no" (R4, R5).
 UNANSWERED = (AnswerState.UNREADABLE, AnswerState.DECLINED)
-# Entries that were read as far as to concern self-harm or a screen.
-UNREAD_ANSWERS = (Cause.SELF_HARM_IN_WORDS, Cause.NOT_MAPPED)
 
 
 def is_positive(form: Administration) -> bool:
@@ -86,4 +83,3 @@ def _answers(chart: PatientRecord) -> Iterator[tuple[When | None, str | None]]:
         if event.course is Course.ACTIVE and not event.subsequent:
             yield event.when, event.encounter
     yield from ((entry.when, None) for entry in chart.unheard if may_answer(entry))
-    yield from ((None, None) for entry in chart.unreadable if entry.reason.cause in UNREAD_ANSWERS)

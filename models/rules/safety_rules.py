@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fhir_adapters.facts import Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord
+from fhir_adapters.facts import Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord, Unheard
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.lists.conditions import severity
@@ -295,6 +295,32 @@ def not_obtained(chart: PatientRecord) -> list[SafetyFinding]:
     ]
 
 
+def unheard_entries(chart: PatientRecord) -> list[SafetyFinding]:
+    """R18: entries on self-harm or an instrument that no reader used. R4: one that says yes is a finding for 14 days.
+
+    Up to 90 days old it is named; then it is history, as a readable answer would be. An undated one may be of today.
+    """
+    return [_unheard(chart, entry) for entry in chart.unheard]
+
+
+def _unheard(chart: PatientRecord, entry: Unheard) -> SafetyFinding:
+    level = (Topic.COULD_NOT_ASSESS, Urgency.NOTE)
+    if entry.says_yes and is_within(chart, entry.when, POSITIVE_DAYS):
+        level = (Topic.POSITIVE_SAFETY_ANSWER, Urgency.PROMPT)
+    elif not is_within(chart, entry.when, RECENT_DAYS):
+        level = HISTORY
+    return SafetyFinding(
+        rule="R4" if entry.says_yes else "R18",
+        kind=Kind.UNHEARD,
+        topic=level[0],
+        urgency=level[1],
+        when=entry.when,
+        days=chart.days_since(entry.when),
+        references=(entry.reference,),
+        unheard=entry,
+    )
+
+
 RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
     cssrs_answers,
     asq_answers,
@@ -302,6 +328,7 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
     coded_events,
     anomalies,
     depression_totals,
+    unheard_entries,
     not_obtained,
 )
 

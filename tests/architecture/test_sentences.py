@@ -28,8 +28,6 @@ ALLOWED = {
     ("cds_service/demo_ehr/clinic/screening_rows.py", '"total score" in text'): "the demo EHR reads charts as an EHR does",
     ("cds_service/serving/server.py", "msg.startswith(UNREADABLE)"): "gunicorn names this failure by its message alone",
     ("fhir_adapters/reading/lists/after_care.py", "re.compile("): "words that charts use for plans and visits",
-    ("fhir_adapters/reading/lists/conditions.py", "NAMES_NONE = re.compile("): "words that charts use for conditions",
-    ("fhir_adapters/reading/questionnaires/unmapped_forms.py", "ASKS_OF_SELF_HARM = re.compile("): "words of questions in charts",
     ("fhir_adapters/resources/validation.py", '"got multiple" in error["msg"]'): "pydantic gives this error no type",
     ("smart_launch/forms/safety.py", '.replace("**", "")'): "takes the bold off a text; nothing is decided",
 }  # fmt: skip

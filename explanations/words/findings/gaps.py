@@ -64,9 +64,7 @@ WORDS = complete(
         Cause.NULL_LISTED: later("a list in it holds null where something must stand"),
         Cause.FOCUS_UNCLEAR: later("it does not say clearly whom it is about"),
         Cause.NO_CODE: later("it has no code"),
-        Cause.NOT_MAPPED: later("its questions are not mapped to an instrument"),
         Cause.NO_MEDICINE: later("it names no medicine"),
-        Cause.SELF_HARM_IN_WORDS: later("its words name suicide or self-harm, its code is not known here"),
     },
     Cause,
 )

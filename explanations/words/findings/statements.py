@@ -13,6 +13,7 @@ from datetime import tzinfo
 from explanations.words.findings.anomalies import flaw_words
 from explanations.words.findings.answers import OPTIONS, answer_words, item_words, none_words, question
 from explanations.words.findings.coded_events import SETTINGS, event_words
+from explanations.words.findings.unheard import unheard_words
 from explanations.words.language import Language, capitalised, code, later
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.tables import complete
@@ -111,6 +112,8 @@ def _worded(finding: SafetyFinding, moment: str, say: Language) -> Worded:
         return _coded(finding.event, moment, say)
     if finding.anomaly is not None:
         return _anomaly(finding.anomaly, moment, say)
+    if finding.unheard is not None:
+        return unheard_words(finding.unheard, moment, say)
     if finding.form is not None:
         return FORM_WORDING[finding.kind](finding, finding.form, moment, say)
     return say("Some of the chart could not be read"), []

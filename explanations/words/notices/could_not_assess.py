@@ -50,9 +50,13 @@ def could_not_assess(
     rest = [Line(text=say("and {count} more", count=left))] if left > 0 else []
     blank = next(((f, s) for f, s in zip(findings, statements, strict=True) if f.kind is Kind.BLANK_ITEM), None)
     form = blank[0].form if blank else None
+    unheard = [finding for finding in findings if finding.kind is Kind.UNHEARD]
     if blank is not None:
         summary = fit(say("Thoughts of self-harm not assessed: ask directly."), fact_words(blank[1], 1, say))
         consider = (_ask_blank(form, say),)
+    elif unheard:
+        fact = fact_words(statements[findings.index(unheard[0])], len(unheard), say)
+        summary = fit(say("Look at the source and ask directly."), fact)
     elif needed:
         named = ", ".join(say(PARTS[u.what]) for u in needed)
         summary = fit(_missing_action({u.what for u in needed}, say), say("Could not be read: {parts}.", parts=named))

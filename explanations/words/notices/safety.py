@@ -62,7 +62,7 @@ def _acute_summary(_finding: SafetyFinding, statement: Statement, count: int, sa
 
 def _positive_summary(finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
     total = total_of(finding.form) if finding.kind is Kind.SELF_HARM_ITEM and finding.form else None
-    if finding.kind is Kind.UNREADABLE_ANSWER:
+    if finding.kind in (Kind.UNREADABLE_ANSWER, Kind.UNHEARD):
         action = say("Look at the source and ask today.")
     elif finding.kind is Kind.ASQ:  # asked and answered: the assessment follows (docs/clinical-sources.md S3)
         action = say("Brief suicide safety assessment before the patient leaves.")

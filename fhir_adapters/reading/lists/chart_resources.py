@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 
 from fhir_adapters.codesets.questions import QuestionnaireMap
-from fhir_adapters.facts import Anomaly, Unreadable
+from fhir_adapters.facts import Anomaly, Unheard, Unreadable
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.lists.conditions import EncounterDate
 from fhir_adapters.resources import r4
 
 # Types that can hold a documented safety answer, and all types that facts are read from.
-SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition")
+SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "Flag")
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
 # Types read only at discharge.
 STEP_TYPES = ("CarePlan", "Appointment")
@@ -24,7 +24,7 @@ LEFT_OUT = ("pregnant", "urine_leak", "alc_heavy_ever", "rx_contraceptive")
 class ChartResources:
     """One patient's own resources by type, and how to read them.
 
-    `unreadable`, `odd` and `encounters` are filled while reading.
+    `unreadable`, `odd`, `encounters` and `unheard` are filled while reading.
     """
 
     by_kind: dict[str, list[r4.Resource]]
@@ -35,6 +35,7 @@ class ChartResources:
     unreadable: list[Unreadable]
     odd: list[Anomaly]
     encounters: dict[str, EncounterDate]
+    unheard: list[Unheard]
 
     def encounter(self, reference: r4.Reference | None) -> EncounterDate | None:
         """The encounter a reference points to, whatever its form; one that was not sent has no dates."""

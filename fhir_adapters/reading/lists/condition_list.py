@@ -14,11 +14,9 @@ from fhir_adapters.reading.lists.conditions import (
     disorder_groups,
     is_bipolar,
     is_confirmed,
-    is_counted,
     is_depressive,
     onset_of,
     status_codes,
-    words_name_self_harm,
 )
 from fhir_adapters.reading.lists.list_facts import yes_no_fact
 from fhir_adapters.resources import r4
@@ -48,8 +46,6 @@ def condition_list(resources: ChartResources) -> ConditionList:
         event = condition_event(condition, resource.reference, encounter, resources.zone, resources.today)
         if event:
             events.append(event)
-        elif is_counted(condition) and words_name_self_harm(condition.code):
-            resources.cannot_read(resource, Cause.SELF_HARM_IN_WORDS)
         if is_confirmed(condition):
             zone, today = resources.zone, resources.today
             moment = onset_of(condition, zone, today) or when(condition.recorded_date, zone, today)

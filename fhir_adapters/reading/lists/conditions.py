@@ -6,7 +6,6 @@ Safety codes keep their course, date and encounter, but never the source's displ
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, tzinfo
 
@@ -180,16 +179,6 @@ def condition_event(
             recorded=recorded,
         ),
     )
-
-
-NAMES_SELF_HARM = re.compile(r"suicid|self[- ]?(?:harm|injur|inflict)", re.IGNORECASE)
-NAMES_NONE = re.compile(r"family history|\bno\b|denie|without|prevention|risk assessment|survivor", re.IGNORECASE)
-
-
-def words_name_self_harm(concept: r4.CodeableConcept | None) -> bool:
-    """Whether a concept without any of our codes names suicide or self-harm in words."""
-    texts = [concept.text, *(c.display for c in concept.coding)] if concept else []
-    return any(t and NAMES_SELF_HARM.search(t) and not NAMES_NONE.search(t) for t in texts)
 
 
 def _seventh(system: str | None, code: str) -> str | None:

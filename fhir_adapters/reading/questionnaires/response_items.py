@@ -9,30 +9,17 @@ from dataclasses import replace
 import msgspec
 
 from fhir_adapters.codesets.questions import QuestionnaireMap, Target, targets
-from fhir_adapters.codesets.terminology import canonical
+from fhir_adapters.codesets.terminology import LOINC, canonical
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources import r4
 
 
 def questionnaire_targets(
-    response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap]
+    response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap], form: r4.Questionnaire | None = None
 ) -> list[tuple[Target, r4.Value]]:
-    """Each answered or blank question of a known form, by the site's map first, then by LOINC linkId.
-
-    R4 items carry no code, so the LOINC code is the linkId itself or the last part of its path.
-    """
-    form = canonical(response.questionnaire or "")
-    site_items: dict[str, Target] = {}
-    for site_map in maps:
-        if canonical(site_map.source) == form:
-            site_items |= {
-                link: Target(instrument=site_map.instrument, item=item) for link, item in site_map.items.items()
-            }
+    """Each answered or blank question that is known. `form`: the Questionnaire of the response, where it was sent."""
     read: list[tuple[Target, r4.Value]] = []
-    for item in items_of(response):
-        if not item.link_id and not item.definition:
-            continue
-        target = site_items.get(item.link_id or "") or _loinc_target(item)
+    for item, target in known_items(response, maps, form):
         if target:
             # All answers are kept; assembling the form keeps the worst.
             read += [(target, answer) for answer in _distinct(item.answer)] or [(target, r4.Value())]
@@ -42,6 +29,39 @@ def questionnaire_targets(
             (replace(t, instrument=Instrument.PHQ9M), v) if t.instrument is Instrument.PHQ9 else (t, v) for t, v in read
         ]
     return read
+
+
+def known_items(
+    response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap], form: r4.Questionnaire | None = None
+) -> Iterator[tuple[r4.QuestionnaireItem, Target | None]]:
+    """Every item with what it stands for, or None: by the site's map, then by LOINC linkId, then by the form's codes.
+
+    R4 items carry no code, so the LOINC code is the linkId itself or the last part of its path.
+    """
+    url = canonical(response.questionnaire or "")
+    mapped: dict[str, Target] = {}
+    for question in questions_of(form) if form else ():
+        codes = [c.code for c in question.code if c.code in targets() and canonical(c.system or LOINC) == LOINC]
+        if question.link_id and codes:
+            mapped[question.link_id] = targets()[codes[0] or ""]
+    site_items: dict[str, Target] = {}
+    for site_map in maps:
+        if canonical(site_map.source) == url:
+            site_items |= {
+                link: Target(instrument=site_map.instrument, item=item) for link, item in site_map.items.items()
+            }
+    for item in items_of(response):
+        link = item.link_id or ""
+        yield item, site_items.get(link) or _loinc_target(item) or mapped.get(link)
+
+
+def questions_of(form: r4.Questionnaire) -> Iterator[r4.QuestionOfForm]:
+    """Every question of a form, at any depth."""
+    left = list(reversed(form.item))
+    while left:
+        question = left.pop()
+        yield question
+        left += reversed(question.item)
 
 
 def _distinct(answers: Sequence[r4.Answer]) -> Iterable[r4.Answer]:

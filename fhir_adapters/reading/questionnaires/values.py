@@ -65,7 +65,7 @@ def texts_in(value: r4.Value) -> list[str]:
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
     # A longer text is not an answer, and would be slow to search.
-    plain = [_folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
+    plain = [folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
     bare = [re.sub(r"^\d\s?(?:[=:.]|-\s)\s?", "", _without_note(text)) for text in plain]
     return list(dict.fromkeys((*plain, *bare)))
 
@@ -78,7 +78,8 @@ def _without_note(text: str) -> str:
     return text[: text.rfind("(")].strip() if text.endswith(")") and "(" in text else text
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A text in lower case, without accents."""
     apart = unicodedata.normalize("NFKD", text.strip().lower())
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 

@@ -5,6 +5,7 @@ Named as in FHIR. Does not interpret; `fhir_adapters.reading` does.
 
 from fhir_adapters.resources.r4.bundle import FIRST_PAGE, MOST_NESTED, Contents, contents, says_unfiltered, self_link
 from fhir_adapters.resources.r4.datatypes import (
+    NOT_THERE,
     CodeableConcept,
     Coding,
     Element,
@@ -24,8 +25,10 @@ from fhir_adapters.resources.r4.resource_types import (
     CarePlan,
     Condition,
     Consent,
+    DiagnosticReport,
     Dosage,
     Encounter,
+    Flag,
     Husk,
     Medication,
     MedicationUse,
@@ -33,16 +36,19 @@ from fhir_adapters.resources.r4.resource_types import (
     Patient,
     Procedure,
     Provision,
+    Questionnaire,
     QuestionnaireItem,
     QuestionnaireResponse,
+    QuestionOfForm,
 )
 from fhir_adapters.resources.r4.salvage import husk
 
 __all__ = [
-    "FIRST_PAGE", "FOREIGN", "LABEL_BASIS", "MOST_NESTED", "MUST_UNDERSTAND", "PEEK", "TYPES",
-    "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Condition", "Consent", "Contents", "Dosage",
-    "Element", "Encounter", "Husk", "Identifier", "Medication", "MedicationUse", "Observation", "Patient", "Period",
-    "Procedure", "Provision", "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "Value",
+    "FIRST_PAGE", "FOREIGN", "LABEL_BASIS", "MOST_NESTED", "MUST_UNDERSTAND", "NOT_THERE", "PEEK", "TYPES",
+    "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Condition", "Consent", "Contents",
+    "DiagnosticReport", "Dosage", "Element", "Encounter", "Flag", "Husk", "Identifier", "Medication", "MedicationUse",
+    "Observation", "Patient", "Period", "Procedure", "Provision", "QuestionOfForm", "Questionnaire",
+    "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "Value",
     "as_number", "contents", "husk", "may_be_patient", "read", "says_unfiltered", "self_link", "subject_of",
     "subjects_of",
 ]  # fmt: skip

@@ -88,6 +88,7 @@ NOT_THERE = Raw()
 class Meta(Element):
     last_updated: str | None = None
     security: list[Coding] = []
+    profile: Raw = Raw()
 
 
 class Value(Element):

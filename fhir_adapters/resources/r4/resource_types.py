@@ -43,6 +43,8 @@ class Observation(Value):
     has_member: list[Reference] = []
     derived_from: list[Reference] = []
     focus: list[Reference] = []
+    contained: Raw = Raw()
+    note: Raw = Raw()
     meta: Meta | None = None
     context: Absent = NOT_THERE
     related: Absent = NOT_THERE
@@ -69,6 +71,10 @@ class QuestionnaireResponse(Element):
     encounter: Reference | None = None
     authored: str | None = None
     item: list[QuestionnaireItem] = []
+    identifier: Raw = Raw()
+    # Extensions of the canonical, such as its display.
+    questionnaire_extension: Raw = msgspec.field(default=Raw(), name="_questionnaire")
+    contained: Raw = Raw()
     meta: Meta | None = None
     context: Absent = NOT_THERE
     parent: Absent = NOT_THERE
@@ -85,6 +91,7 @@ class Condition(Element):
     onset_date_time: str | None = None
     onset_period: Period | None = None
     recorded_date: str | None = None
+    note: Raw = Raw()
     meta: Meta | None = None
     context: Absent = NOT_THERE
     asserted_date: Absent = NOT_THERE
@@ -147,11 +154,60 @@ class Procedure(Element):
     encounter: Reference | None = None
     performed_date_time: str | None = None
     performed_period: Period | None = None
+    reason_code: list[CodeableConcept] = []
+    note: Raw = Raw()
     meta: Meta | None = None
     context: Absent = NOT_THERE
     not_done: Absent = NOT_THERE
     occurrence_date_time: Absent = NOT_THERE
     occurrence_period: Absent = NOT_THERE
+
+
+class DiagnosticReport(Element):
+    id: str | None = None
+    status: str | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    effective_date_time: str | None = None
+    effective_period: Period | None = None
+    issued: str | None = None
+    result: list[Reference] = []
+    conclusion: str | None = None
+    conclusion_code: list[CodeableConcept] = []
+    contained: Raw = Raw()
+    meta: Meta | None = None
+
+
+class Flag(Element):
+    """An alert on the chart."""
+
+    id: str | None = None
+    status: str | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    period: Period | None = None
+    meta: Meta | None = None
+
+
+class QuestionOfForm(Element):
+    link_id: str | None = None
+    text: str | None = None
+    definition: str | None = None
+    code: tuple[Coding, ...] = ()
+    item: tuple[QuestionOfForm, ...] = ()
+
+
+class Questionnaire(Element):
+    """A form, from which a response is known and its questions have codes and words."""
+
+    id: str | None = None
+    url: str | None = None
+    name: str | None = None
+    title: str | None = None
+    code: list[Coding] = []
+    item: list[QuestionOfForm] = []
+    meta: Meta | None = None
 
 
 class Coverage(Element):
@@ -320,6 +376,9 @@ TYPES: dict[str, type[Element]] = {
     "Medication": Medication,
     "Encounter": Encounter,
     "Procedure": Procedure,
+    "DiagnosticReport": DiagnosticReport,
+    "Flag": Flag,
+    "Questionnaire": Questionnaire,
     "Coverage": Coverage,
     "Consent": Consent,
     "CarePlan": CarePlan,

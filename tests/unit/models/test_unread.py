@@ -50,7 +50,10 @@ def test_a_negative_lowers_nothing_beside_an_unread_entry_of_the_same_day_or_lat
 
 def test_a_form_that_is_not_mapped_lets_no_negative_lower() -> None:
     form = resource(
-        "QuestionnaireResponse", status="completed", questionnaire="https://x.example/Questionnaire/columbia"
+        "QuestionnaireResponse",
+        status="completed",
+        questionnaire="https://x.example/Questionnaire/columbia",
+        item=[{"linkId": "a", "answer": [{"valueString": "see overleaf"}]}],
     )
     lines = [r for line in (ACT, NEGATIVE) for r in given(line)]
 

@@ -1,0 +1,35 @@
+"""Entries that no reader used (R18), in words: what they concern, and the answer where it is safe to show."""
+
+from __future__ import annotations
+
+from explanations.words.language import Language
+from explanations.words.lines import Line, LineRole, sourced
+from fhir_adapters.facts import Unheard
+
+
+def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list[Line]]:
+    """The headline, and the line with date and source. Free text is never repeated: it can name a method."""
+    what, sources = _what(entry, say), [entry.reference]
+    why = say("Its code or form is not known here, so it was not read: look at the source.")
+    if entry.says_yes:
+        why = say("Its code or form is not known here, so this is all that was understood: look at the source.")
+    # Translators: {what} is a finding, {moment} a date, {source} a reference to the chart, {why} a sentence.
+    text = say(
+        "**{what}.** {moment}, {source}. {why}", what=what, moment=moment, source=say.references(sources), why=why
+    )
+    return what, [sourced(text, sources, LineRole.LEAD)]
+
+
+def _what(entry: Unheard, say: Language) -> str:
+    title, words = entry.instrument, entry.words
+    if entry.says_yes and title:
+        if words:
+            return say("{title}: question on self-harm answered “{answer}”", title=title, answer=words)
+        return say("{title}: answer on self-harm reads as yes", title=title)
+    if entry.says_yes:
+        if words:
+            return say("Question on self-harm answered “{answer}”", answer=words)
+        return say("Entry on suicide or self-harm reads as yes")
+    if title:
+        return say("{title}: result could not be read", title=title)
+    return say("Entry on suicide or self-harm could not be read")

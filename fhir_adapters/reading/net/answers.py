@@ -1,0 +1,85 @@
+"""What a value says in answer to a question about self-harm that no reader knows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from fhir_adapters.codesets.terminology import table
+from fhir_adapters.facts import AnswerState
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.net.statements import Says, says
+from fhir_adapters.reading.questionnaires.answers import YES_WORDS, graded, overall_level
+from fhir_adapters.reading.questionnaires.values import absence, codings, folded, is_empty, number_in, texts_in
+from fhir_adapters.resources import r4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a value says. NOTHING: there is no value.
+
+    `spoken`: what its own words say of self-harm, whatever was asked. `graver`: by its words, a level or a frequency,
+    so more than a yes. `plain`: the answer as recorded, where it is a known option and so safe to show. `number`: a
+    bare number, which says nothing unless 0, since its scale is not known.
+    """
+
+    says: Says
+    spoken: Says = Says.NOTHING
+    graver: bool = False
+    plain: str | None = None
+    number: float | None = None
+
+
+NOTHING = Said(says=Says.NOTHING)
+
+
+def said(value: r4.Value) -> Said:
+    """What a value says: by its own words, then as an option of a known scale, a level, yes or no, or a number."""
+    if is_empty(value):
+        return NOTHING if value.data_absent_reason is not None else _interpretation(value)
+    spoken = max((says(text) for text in _texts(value)), default=Says.NOTHING)
+    if spoken is not Says.NOTHING:
+        return Said(says=spoken, spoken=spoken, graver=spoken is Says.YES)
+    if absence(value) is AnswerState.DECLINED:
+        return Said(says=Says.UNCLEAR)
+    texts = texts_in(value)
+    number = number_in(value)
+    if number is not None and all(re.fullmatch(r"[\d.,\s]*", text) for text in texts):
+        return Said(says=Says.NO if number == 0 else Says.UNCLEAR, number=number)
+    option = graded("words", value, Instrument.PHQ9, "")
+    plain = next((text for text in _as_recorded(value) if folded(text) in _options()), None)
+    if option.score is not None:
+        return Said(says=Says.YES if option.score else Says.NO, graver=True, plain=plain)
+    if option.yes is not None:
+        return Said(says=Says.YES if option.yes else Says.NO, plain=plain)
+    level = overall_level(value)
+    if level is not None:
+        return Said(says=Says.NO if level == "low" else Says.YES, graver=True)
+    return Said(says=Says.UNCLEAR)
+
+
+def _interpretation(value: r4.Value) -> Said:
+    """An interpretation without a value: POS is a yes, NEG or N a no; another is unclear."""
+    flags = {coding.code for concept in value.interpretation for coding in concept.coding if coding.code}
+    if not flags:
+        return NOTHING
+    if "POS" in flags:
+        return Said(says=Says.YES, graver=True)
+    return Said(says=Says.NO if flags <= {"NEG", "N", "ND"} else Says.UNCLEAR)
+
+
+def _as_recorded(value: r4.Value) -> list[str]:
+    concept = value.value_codeable_concept
+    texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
+    return [text for text in texts if text]
+
+
+def _texts(value: r4.Value) -> list[str]:
+    return [folded(text) for text in _as_recorded(value)]
+
+
+@cache
+def _options() -> frozenset[str]:
+    """The options of all known scales."""
+    return frozenset((*YES_WORDS, *(row["words"] for row in table("answer_words"))))

@@ -1,0 +1,115 @@
+"""What a text says of suicide or self-harm: a small documented method of negation, after NegEx.
+
+A denial counts only where it is plain: a negation next to the words, or with nothing but listed words between ("denies
+current suicidal ideation"), or an answer after them ("suicidal thoughts: none"). A negation further off, a question, a
+risk, a history or a "but" leaves the text unclear, which counts as unread and never as no.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from functools import cache, lru_cache
+
+from fhir_adapters.reading.net.vocabulary import APART, finder, words
+
+
+class Says(IntEnum):
+    """What a text says; the higher is the graver."""
+
+    NOTHING = 0  # does not touch the subject
+    NO = 1  # denied, of others, education, something done
+    UNCLEAR = 2
+    YES = 3
+
+
+LONGEST_TEXT = 20_000
+CLAUSE = re.compile(r"[^.;!?\n\r|]+[.;!?\n\r|]?")
+
+
+@cache
+def _parts() -> dict[str, re.Pattern[str]]:
+    start, end = r"(?<![^\W_])", r"(?![^\W_])"
+    between = rf"(?:{APART}{words('between')})*"
+    nouns = rf"(?:{APART}(?:{words('noun')}){end})*"
+    return {
+        "denied": re.compile(rf"{start}{words('not')}{between}[\s_/\"“(-]*$"),
+        "twice": re.compile(rf"{start}{words('not')}{APART}{words('not')}{between}[\s_/\"“(-]*$"),
+        "answered": re.compile(rf"^{nouns}[\s:=_\"”)–-]*(?<![^\W_]){words('after')}{end}(?=\s*(?:[,.;)/|]|$))"),
+        "others_before": re.compile(rf"{start}{words('others')}(?:\W+\w+){{0,3}}\W*$"),
+        "others_after": re.compile(rf"^\W*(?:\w+\W+)?{words('others')}{end}"),
+        "activity_before": re.compile(rf"{start}{words('activity')}(?:\W+\w+){{0,2}}\W*$"),
+        "activity_after": re.compile(rf"^{nouns}[\s:/-]*{words('activity')}{end}"),
+    }
+
+
+def says(text: str) -> Says:
+    """What a text (lower case, without accents) says of suicide or self-harm: the gravest of its clauses."""
+    text = text[:LONGEST_TEXT]
+    if not finder("states").search(text) and not finder("asks").search(text):
+        return Says.NOTHING
+    turned = bool(finder("turn").search(text))
+    gravest = Says.NOTHING
+    for clause in CLAUSE.findall(text):
+        for use in ("states", "asks"):
+            for match in finder(use).finditer(clause):
+                said = _mention(clause, match)
+                if (said is Says.NO and turned) or (said is Says.YES and use == "asks"):
+                    said = Says.UNCLEAR
+                gravest = max(gravest, said)
+    return gravest
+
+
+def _mention(clause: str, match: re.Match[str]) -> Says:
+    before, after, parts = clause[: match.start()], clause[match.end() :], _parts()
+    if _of_others(before, match[0], after):
+        return Says.NO
+    if parts["denied"].search(before):
+        return Says.UNCLEAR if parts["twice"].search(before) else Says.NO
+    if parts["answered"].search(after):
+        return Says.NO
+    negated = finder("not").search(before)
+    if clause.rstrip().endswith("?") or negated:
+        return Says.UNCLEAR
+    grave = finder("grave").search(before + after)
+    if parts["activity_before"].search(before) or parts["activity_after"].search(after):
+        return Says.UNCLEAR if grave else Says.NO
+    if finder("unsure").search(before + after):
+        return Says.YES if grave and not finder("not").search(after) else Says.UNCLEAR
+    return Says.YES
+
+
+def _of_others(before: str, mention: str, after: str) -> bool:
+    parts = _parts()
+    return bool(
+        parts["others_before"].search(before) or parts["others_after"].search(after) or finder("others").search(mention)
+    )
+
+
+class Asks(IntEnum):
+    """What a question, or the name of an entry, is about."""
+
+    NOTHING = 0
+    OTHERS = 1  # family, prevention, education
+    ACTIVITY = 2  # whether something was done
+    DENIAL = 3  # worded so that "yes" denies
+    SELF_HARM = 4
+
+
+@lru_cache(maxsize=4096)
+def asks(text: str) -> Asks:
+    """What a question (lower case, without accents) asks about. Cached: names repeat, and hold no answers."""
+    parts, found = _parts(), Asks.NOTHING
+    for use in ("states", "asks"):
+        for match in finder(use).finditer(text):
+            before, after = text[: match.start()], text[match.end() :]
+            if _of_others(before, match[0], after):
+                about = Asks.OTHERS
+            elif parts["activity_before"].search(before) or parts["activity_after"].search(after):
+                about = Asks.ACTIVITY
+            elif parts["denied"].search(before):
+                about = Asks.DENIAL
+            else:
+                about = Asks.SELF_HARM
+            found = max(found, about)
+    return found

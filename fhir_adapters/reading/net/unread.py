@@ -1,0 +1,207 @@
+"""Entries of the chart to `Unheard`: what touches self-harm or an instrument and was used by no reader.
+
+Each function takes one resource and what the readers left of it. Understood negatives, family history, education and
+empty templates give nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import msgspec
+from msgspec import Raw
+
+from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical, code_list, table
+from fhir_adapters.facts import Unheard, When
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.lists.conditions import event_kind
+from fhir_adapters.reading.measurements import measured_codes
+from fhir_adapters.reading.net.answers import Said, said
+from fhir_adapters.reading.net.statements import Asks, Says, asks, says
+from fhir_adapters.reading.net.vocabulary import InstrumentName, coded_target, finder, named_instrument, safety_items
+from fhir_adapters.reading.questionnaires.values import folded, has_value
+from fhir_adapters.resources import r4
+
+# Longer names are not names.
+LONGEST_NAME = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """What one part of an entry holds that was not understood."""
+
+    instrument: InstrumentName | None = None
+    self_harm: bool = False
+    yes: bool = False
+    words: str | None = None
+
+
+def unheard(resource: r4.Resource, when: When | None, mentions: Iterable[Mention | None]) -> list[Unheard]:
+    """The mentions of one entry as one value; nothing where there are none."""
+    held = [m for m in mentions if m]
+    if not held:
+        return []
+    yes = [m for m in held if m.yes]
+    named = next((m.instrument for m in (*yes, *held) if m.instrument), None)
+    return [
+        Unheard(
+            kind=resource.kind,
+            reference=resource.reference,
+            when=when,
+            instrument=named.title if named else None,
+            self_harm=any(m.self_harm for m in held) or bool(named and named.suicide),
+            says_yes=bool(yes),
+            words=next((m.words for m in yes if m.words), None),
+        )
+    ]
+
+
+def question_mention(
+    names: Iterable[str], value: r4.Value, form: InstrumentName | None = None, *, self_harm: bool = False
+) -> Mention | None:
+    """A question by all its names and codes, with its value. `form`: the instrument that it is part of.
+
+    `self_harm`: its place in that instrument is of the question on self-harm.
+    """
+    texts = [folded(name) for name in names if len(name) <= LONGEST_NAME]
+    about = max((asks(text) for text in texts), default=Asks.NOTHING)
+    instrument = next((found for text in texts if (found := named_instrument(text))), form)
+    in_screen = instrument is not None and instrument.suicide and _of_a_screen(texts)
+    if about is Asks.NOTHING and (self_harm or in_screen or _coded_so(texts)):
+        about = Asks.SELF_HARM
+    answer = said(value)
+    if about is not Asks.NOTHING:
+        return _answered(about, answer, instrument)
+    return _result(instrument, answer) if instrument else spoken_mention(answer)
+
+
+def _coded_so(texts: Iterable[str]) -> bool:
+    """Whether a code among the names, whatever its system, is of a question on self-harm or of a safety code group."""
+    for text in texts:
+        target = coded_target(text)
+        if target and (target.instrument.spec.yes_no or target.item in safety_items(target.instrument)):
+            return True
+        if any(event_kind(row.group) for row in code_list("conditions").rows(None, text.upper())):
+            return True
+    return False
+
+
+def _of_a_screen(texts: Iterable[str]) -> bool:
+    return any(finder("screen").search(re.sub(r"[\W_]+", " ", text)) for text in texts)
+
+
+def _answered(about: Asks, answer: Said, instrument: InstrumentName | None) -> Mention | None:
+    """A question about self-harm with its answer; None where it is understood and not positive."""
+    yes = answer.says is Says.YES and (answer.graver or about is Asks.SELF_HARM)
+    understood = {
+        Asks.OTHERS: not answer.graver,
+        Asks.ACTIVITY: answer.says in (Says.YES, Says.NO),
+        Asks.DENIAL: answer.says is Says.YES,
+        Asks.SELF_HARM: answer.says is Says.NO,
+    }[about]
+    if answer.says is Says.NOTHING or (understood and not yes):
+        return None
+    return Mention(instrument=instrument, self_harm=True, yes=yes, words=answer.plain if yes else None)
+
+
+def _result(instrument: InstrumentName, answer: Said) -> Mention | None:
+    """A result of an instrument that is not mapped: heard unless it is a no or a number under the cut score."""
+    if not instrument.heard or answer.says in (Says.NOTHING, Says.NO) or _is_low(instrument, answer.number):
+        return spoken_mention(answer)
+    yes = answer.spoken is Says.YES or (instrument.suicide and answer.says is Says.YES and answer.graver)
+    return Mention(instrument=instrument, self_harm=yes, yes=yes)
+
+
+def _is_low(instrument: InstrumentName, number: float | None) -> bool:
+    spec = next((i.spec for i in Instrument if i.spec.title == instrument.title), None)
+    return number is not None and spec is not None and 0 <= number < (spec.depression_cut or 0)
+
+
+def spoken_mention(answer: Said) -> Mention | None:
+    """A value that speaks of self-harm in its own words, whatever was asked."""
+    if answer.spoken < Says.UNCLEAR:
+        return None
+    return Mention(self_harm=True, yes=answer.spoken is Says.YES)
+
+
+def text_mention(texts: Iterable[str]) -> Mention | None:
+    """Free text: a note, a conclusion, the words of a condition."""
+    spoken = max((says(folded(text)) for text in texts), default=Says.NOTHING)
+    return spoken_mention(Said(says=spoken, spoken=spoken))
+
+
+def names_of(concept: r4.CodeableConcept | None) -> list[str]:
+    """The text, displays and codes of a concept."""
+    if concept is None:
+        return []
+    return [t for t in (concept.text, *(c.display for c in concept.coding), *(c.code for c in concept.coding)) if t]
+
+
+STRINGS: msgspec.json.Decoder[object] = msgspec.json.Decoder(float_hook=str)
+
+
+def strings_in(raw: Raw, *, but: tuple[str, ...] = ("url", "system", "reference", "data", "time")) -> list[str]:
+    """Every text in raw JSON, at any depth, but those of members that hold addresses or data."""
+    if not bytes(raw):
+        return []
+    found: list[str] = []
+    left = [STRINGS.decode(raw)]
+    while left:
+        here = left.pop()
+        if isinstance(here, str):
+            found.append(here)
+        elif isinstance(here, dict):
+            left += [value for name, value in here.items() if name not in but]
+        elif isinstance(here, list):
+            left += here
+    return found
+
+
+def hear_observation(
+    resource: r4.Resource, unread: Iterable[tuple[r4.CodeableConcept | None, r4.Value]]
+) -> list[Mention | None]:
+    """An Observation: the values that no reader used, and the notes."""
+    observation: r4.Observation = resource.content
+    unread = list(unread)
+    mentions: list[Mention | None] = [text_mention(strings_in(observation.note))]
+    if not unread:
+        return mentions
+    panel = next((n for name in names_of(observation.code) if (n := named_instrument(folded(name)))), None)
+    whole = bool(observation.component or observation.has_member)
+    for concept, value in unread:
+        mentions.append(question_mention(names_of(concept), value, panel))
+        if value is observation and not whole:
+            mentions.append(_unvalued(concept, value))
+    return mentions
+
+
+def _unvalued(concept: r4.CodeableConcept | None, value: r4.Value) -> Mention | None:
+    """An Observation without any value whose words state something: a finding put down as a code."""
+    if has_value(value) or value.data_absent_reason is not None or value.interpretation:
+        return None
+    return text_mention(names_of(concept))
+
+
+def is_understood(concept: r4.CodeableConcept | None) -> bool:
+    """Whether a concept has a listed code whose answers are used elsewhere, or are known to need no card."""
+    return any(
+        coding.code in measured_codes() or (coding.code or "") in _quiet_codes()
+        for coding in (concept.coding if concept else ())
+        if canonical(coding.system or "") in (LOINC, SNOMED)
+    )
+
+
+# Groups of `codesets/instruments.csv` that hold no answer about self-harm.
+QUIET_GROUPS = (
+    "phq9.functional", "phq9.procedure", "gad7", "auditc", "alcohol", "dast10", "depression_screen", "note.",
+    "suicide_prevention", "suicide_precautions", "substance_assessment", "anxiety_assessment",
+    "cssrs.full.ideation_section",
+)  # fmt: skip
+
+
+@cache
+def _quiet_codes() -> frozenset[str]:
+    return frozenset(row["code"] for row in table("instruments") if row["group"].startswith(QUIET_GROUPS))
