@@ -17,10 +17,11 @@ FhirError
     │   └── NotAuthorized      401: the server rejects the token
     ├── NotFound           404 or 410
     ├── NotSupported       other 4xx, or 501: the server does not support the query
+    │   └── AddressRefused     400, 405, 413, 414 or 431: perhaps not in an address, or not of this length
     ├── Redirected         3xx: redirects are not followed
     ├── Busy               429, even after waiting
     ├── GatewayFailed      502, 503 or 504, even on retry
-    ├── ServerFailed       other 5xx
+    ├── ServerFailed       other 5xx, even on retry
     ├── Unreachable        no connection, or one dropped twice
     │   └── NotReached         no connection at all: nothing was sent
     ├── TooLate            the deadline of this call has passed
@@ -123,6 +124,10 @@ class NotSupported(FetchFailed):
     """The server does not support this form of query."""
 
 
+class AddressRefused(NotSupported):
+    """The server does not take the query in an address, or not one as long."""
+
+
 class Redirected(FetchFailed):
     """The server redirects; redirects are not followed."""
 
@@ -146,7 +151,7 @@ class GatewayFailed(Passing):
     """The server, or a gateway in front of it, is temporarily unavailable."""
 
 
-class ServerFailed(FetchFailed):
+class ServerFailed(Passing):
     """The server failed."""
 
 

@@ -44,6 +44,7 @@ class Cause(StrEnum):
     NONE_ASKED_FOR = "none-asked-for"
     FIRST_PAGE = "first-page"
     NOT_SPLIT = "not-split"
+    PARTLY_SENT = "partly-sent"
     OTHER_CODES = "other-codes"
     ONE_CATEGORY = "one-category"  # the category
     PATIENT_UNREADABLE = "patient-unreadable"

@@ -26,6 +26,8 @@ TRUST = "tests/contract/test_trust.py"
 SMART = "tests/contract/test_smart_launch.py"
 UNIT_SMART = "tests/unit/smart_launch"
 FETCHING = "tests/integration/test_fetching.py"
+LONG = "tests/integration/test_long_queries.py"
+REQUESTS = "tests/contract/test_requests.py"
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,12 @@ DEFECTS = (
     Defect("closing keeps the tokens", "smart_launch/chart/routes.py", "        revoke_tokens(app, launch)\n", "", (SMART,)),
     Defect("rights on part of a type count as all", "smart_launch/chart/reading.py", "return _with_partial_rights(gathered, session.scopes)", "return gathered", (SMART,)),
     Defect("a card's reference counts for any patient", "cds_service/hooks/app_links.py", "ours = reference.site == site and reference.patient == key.pseudonym(site, patient_id)", "ours = reference.site == site", (SMART, CONTRACT)),
-    Defect("addresses in a query are sent as they are", "fhir_adapters/access/prefetch.py", "{rest.replace('://', '%3A%2F%2F')}", "{rest}", (FETCHING,)),
-    Defect("a search for other codes counts as an empty one", "fhir_adapters/access/prefetch.py", "if pages and says_other_codes(pages[0], query):", "if False:", (FETCHING,)),
+    Defect("addresses in a query are sent as they are", "fhir_adapters/access/searches.py", "{rest.replace('://', '%3A%2F%2F')}", "{rest}", (FETCHING,)),
+    Defect("a search for other codes counts as an empty one", "fhir_adapters/access/searches.py", "if pages and says_other_codes(pages[0], query)", "if False", (FETCHING,)),
+    Defect("a search that was refused is not sent as a form", "fhir_adapters/access/client.py", "if not mark or refusal.pages:", "if True:", (LONG,)),
+    Defect("codes are not searched by halves", "fhir_adapters/access/searches.py", "for half in _halves(query) if times else ():", "for half in ():", (LONG,)),
+    Defect("a query of a split list may be missing", "fhir_adapters/access/chart_parts.py", "sent if len(sent) == len(keys) else [Part(unknown=PARTLY_SENT), *sent]", "sent", (LONG,)),
+    Defect("an id of two patients is searched by", "cds_service/hooks/parsing.py", "if not is_plain(context.patient_id):", "if False:", (REQUESTS,)),
     Defect("more cards than three", "cds_service/cards/from_notices.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
 )  # fmt: skip
 

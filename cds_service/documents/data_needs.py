@@ -7,15 +7,15 @@ here. Served as an extension of the discovery document, and as docs/generated/da
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
 
 from cds_service.hooks.catalogue import SERVICES
-from fhir_adapters.access.templates import Template, templates
-from fhir_adapters.codesets.terminology import table
+from fhir_adapters.access.templates import LONGEST, PAGE, Template, templates
+from fhir_adapters.codesets.terminology import LOINC, SNOMED, table
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.gathered import ALL_KEYS
@@ -39,8 +39,9 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataNeed:
-    """One prefetch key. `own_queries`: tried in order by the service when the key was not sent.
+    """One part of a chart. `prefetch`: key and template, several where a list of codes is too long for one query.
 
+    `own_queries`: tried in order by the service when the key was not sent.
     services: ids of those that use it. needed: without it, and with nothing else to say, a call is answered 412.
     """
 
@@ -48,7 +49,7 @@ class DataNeed:
     services: tuple[str, ...]
     needed: bool
     scopes: tuple[str, ...]
-    query: str
+    prefetch: Mapping[str, str]
     own_queries: tuple[str, ...]
     elements: tuple[str, ...]
     codes: tuple[Code, ...]
@@ -152,8 +153,8 @@ def _need(template: Template) -> DataNeed:
         services=tuple(service.id for service in SERVICES if template.key in service.keys),
         needed=template.needed,
         scopes=tuple(f"patient/{kind}.rs" for kind in template.types),
-        query=template.query,
-        own_queries=template.reads,
+        prefetch=dict(template.prefetch()),
+        own_queries=tuple(form for query in template.queries for form in template.reads(query)),
         elements=tuple(f"{kind}.{name}" for kind in template.types for name in _elements(kind)),
         codes=tuple(_codes(template)),
         model_inputs=tuple(spec.name for spec in FEATURES if spec.group in words.inputs),
@@ -173,17 +174,14 @@ def _elements(kind: str) -> list[str]:
 
 def _codes(template: Template) -> Iterable[Code]:
     """The codes in a template's query, with their entries in our lists."""
-    listed = {
-        (row.get("system", "http://loinc.org"), row["code"]): row
-        for name in ("measurements", "conditions", "instruments")
-        for row in table(name)
-    }
-    query = template.query.partition("code=")[2].partition("&")[0]
-    for token in query.split(",") if query else ():
-        system, _, code = token.partition("|")
-        row = listed.get((system, code), {})
-        display = row.get("display") or DISPLAYS.get(code) or row.get("feature", "")
-        yield Code(system=system, code=code, display=display, verified=row.get("verified", "yes"))
+    listed = {row["code"]: row for name in ("measurements", "conditions", "instruments") for row in table(name)}
+    for query in template.queries:
+        found = query.partition("code=")[2].partition("&")[0]
+        for code in found.split(",") if found else ():
+            row = listed.get(code, {})
+            display = row.get("display") or DISPLAYS.get(code) or row.get("feature", "")
+            system = row.get("system", LOINC if "-" in code else SNOMED)
+            yield Code(system=system, code=code, display=display, verified=row.get("verified", "yes"))
 
 
 # Codes without an entry in the lists of displays.
@@ -214,6 +212,8 @@ _HEAD = """# What is read from a chart, and why
 
 For integration engineers and security offices. A reference, made from the catalogue, the types and the schema; the same as JSON is in the discovery document, `extension.{extension}`.
 
+**Page size:** a needed search ends in `{page}`, since a first page alone counts as incomplete and one written PHQ-9 is 11 Observations. A client that leaves it out needs a server whose pages are as long, or gives access to the chart: then the service reads the following pages itself. **Length:** no query is longer than {longest:,} characters, the address of the server included.
+
 **Scopes to grant:** {scopes}. Narrower grants work: a refused read is said, as the last column says.
 
 {never}
@@ -229,11 +229,15 @@ def as_markdown() -> str:
     scopes = ", ".join(f"`{scope}`" for scope in dict.fromkeys(s for need in needs for s in need.scopes))
     never = "\n".join(f"- {line}" for line in NEVER)
     rows = [
-        f"| `{n.key}` | {_who(n)} | {'yes' if n.needed else 'no'} | `{_short(n.query)}` | {n.look_back} | {n.purpose} | {n.without} |"
+        f"| `{key}` | {_who(n)} | {'yes' if n.needed else 'no'} | `{_short(query)}` | {n.look_back} | {n.purpose} | {n.without} |"
         for n in needs
+        for key, query in n.prefetch.items()
     ]
     return "\n".join(
-        [_HEAD.format(extension=EXTENSION, scopes=scopes, never=never) + "\n".join(rows), *map(_section, needs)]
+        [
+            _HEAD.format(extension=EXTENSION, scopes=scopes, never=never, page=PAGE, longest=LONGEST) + "\n".join(rows),
+            *map(_section, needs),
+        ]
     )
 
 
@@ -244,15 +248,16 @@ def _who(need: DataNeed) -> str:
 
 def _short(query: str) -> str:
     """A query without its list of codes."""
-    head, code, codes = query.partition("code=")
+    head, mark, rest = query.partition("code=")
+    codes, also, after = rest.partition("&")
     count = codes.count(",") + 1
-    return f"{head}{code}({count} listed code{'s' if count > 1 else ''})" if code else query
+    return f"{head}{mark}({count} listed code{'s' if count > 1 else ''}){also}{after}" if mark else query
 
 
 def _section(need: DataNeed) -> str:
     lines = [f"\n## {need.key}\n", f"Scopes: {', '.join(f'`{s}`' for s in need.scopes)}.", ""]
     lines += ["Asked by the service itself when the key was not sent, the first that the server supports:", ""]
-    lines += [f"- `{_short(query)}`{_after(query)}" for query in need.own_queries]
+    lines += [f"- `{_short(query)}`" for query in need.own_queries]
     lines += ["", f"Elements read: {', '.join(f'`{e}`' for e in need.elements)}."]
     if need.model_inputs:
         lines += ["", f"Model inputs: {', '.join(f'`{name}`' for name in need.model_inputs)}."]
@@ -260,9 +265,3 @@ def _section(need: DataNeed) -> str:
         lines += ["", "| system | code | meaning | verified |", "|---|---|---|---|"]
         lines += [f"| {c.system} | {c.code} | {c.display} | {c.verified} |" for c in need.codes]
     return "\n".join([*lines, ""])
-
-
-def _after(query: str) -> str:
-    """The part of a query after its list of codes."""
-    rest = query.partition("code=")[2].partition("&")[2]
-    return f" and `&{rest}`" if rest else ""

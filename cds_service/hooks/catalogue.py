@@ -40,7 +40,7 @@ class Service:
     @property
     def prefetch(self) -> tuple[tuple[str, str], ...]:
         """Its prefetch templates, by key."""
-        return tuple((template.key, template.query) for template in templates(self.keys))
+        return tuple(pair for template in templates(self.keys) for pair in template.prefetch())
 
 
 USAGE = "FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart."

@@ -7,6 +7,7 @@ import msgspec
 from cds_service.cards.wire import HOOK_REQUEST, HookRequest
 from cds_service.errors import BadRequest
 from cds_service.hooks.catalogue import Service
+from fhir_adapters.access.addresses import is_plain
 
 FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
 CLINICIANS = ("practitioner", "practitionerrole")
@@ -70,6 +71,8 @@ def check_ids(hook: HookRequest) -> None:
         raise BadRequest("context.patientId: expected the id of the patient; found none")
     if not is_bare(context.patient_id):
         raise BadRequest("context.patientId: expected a bare Patient id, without Patient/ before it")
+    if not is_plain(context.patient_id):
+        raise BadRequest("context.patientId: expected an id without signs that a FHIR search reads as more than one")
     if context.encounter_id and not is_bare(context.encounter_id):
         raise BadRequest("context.encounterId: expected a bare Encounter id")
     if context.user_kind not in USERS or not is_bare((context.user_id or "").partition("/")[2]):

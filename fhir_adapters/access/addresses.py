@@ -1,9 +1,16 @@
-"""Addresses of FHIR servers: valid, local, identical. Pure."""
+"""Addresses of FHIR servers: valid, local, identical; ids that can stand in them. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from urllib.parse import unquote, urlsplit
+
+from fhir_adapters.errors import NoPatient
+
+# In a search, encoded or not: "or", escape, composite, a system before a code (FHIR R4, Search), wildcards, and what
+# ends a value in an address.
+SIGNS = frozenset(",\\$|*;&?#%/")
 
 
 def is_loopback(url: str) -> bool:
@@ -44,3 +51,15 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 def base_path(url: str) -> str:
     """The path of an address, decoded, without a trailing slash."""
     return unquote(urlsplit(url).path).rstrip("/")
+
+
+def is_plain(identifier: str) -> bool:
+    """Whether an id means itself in every search and address, also once a server has normalised it."""
+    return bool(identifier) and not SIGNS & set(unicodedata.normalize("NFKC", identifier))
+
+
+def plain_id(identifier: str) -> str:
+    """The id of a patient, to be searched by. Raises NoPatient when a server could take it for several."""
+    if not is_plain(identifier):
+        raise NoPatient("patient id: expected one without signs that a search reads as more than one")
+    return identifier

@@ -21,6 +21,7 @@ from fhir_adapters.resources import r4
 
 NOT_SPLIT = Gap(cause=Cause.NOT_SPLIT)
 OTHER_PATIENT = Gap(cause=Cause.OTHER_PATIENT)
+PARTLY_SENT = Gap(cause=Cause.PARTLY_SENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Part:
 def sent_parts(templates: Iterable[Template], prefetch: Mapping[str, Raw], patient_id: str) -> dict[ChartPart, Part]:
     """The prefetched parts by key, also where one Bundle replaces the keys."""
     if "resourceType" not in prefetch:
-        return {t.key: _sent(t, prefetch[t.key], patient_id) for t in templates if t.key in prefetch}
+        return {t.key: part for t in templates if (part := _sent(t, prefetch, patient_id))}
     try:
         whole = r4.read(msgspec.json.encode(prefetch))
     except NotFhir:
@@ -67,7 +68,23 @@ def why_no_patient(part: Part, patient_id: str) -> Gap:
     return Gap(cause=Cause.OTHER_PATIENT if others else Cause.NO_SUCH_PATIENT)
 
 
-def _sent(template: Template, raw: Raw, patient_id: str) -> Part:
+def _sent(template: Template, prefetch: Mapping[str, Raw], patient_id: str) -> Part | None:
+    """What was sent of a part: under its own key, which stands for all of it, else under those of its queries."""
+    keys = (template.key,) if template.key in prefetch else template.keys
+    sent = [_value(template, prefetch[key], patient_id) for key in keys if key in prefetch]
+    if not sent:
+        return None
+    return together(sent if len(sent) == len(keys) else [Part(unknown=PARTLY_SENT), *sent])
+
+
+def together(parts: Iterable[Part]) -> Part:
+    """Parts of one part as one; what one of them lacks, the whole lacks."""
+    held = list(parts)
+    gaps = (part.unknown for part in held)
+    return Part(resources=tuple(r for part in held for r in part.resources), unknown=next(filter(None, gaps), None))
+
+
+def _value(template: Template, raw: Raw, patient_id: str) -> Part:
     """The part of a prefetch value: null is known-empty; a bare resource and a Bundle are both accepted.
 
     One that was searched for another patient says nothing of this one, even when it is empty.
@@ -149,9 +166,9 @@ def _self_link(page: r4.Resource) -> str:
 
 
 def _codes_in(url: str) -> set[str]:
-    """The codes of a search URL, each with its system where it has one."""
+    """The codes of a search URL, without their systems: a server may add them."""
     values = [value for name, value in parse_qsl(url.partition("?")[2]) if name == "code"]
-    return {code for value in values for code in value.split(",")}
+    return {code.rpartition("|")[2] for value in values for code in value.split(",")}
 
 
 def _other_type(kind: str) -> Gap:

@@ -2,9 +2,10 @@
 
 The token goes only to the origin and base path of that server: redirects are not followed, and a next-page link only
 below the same base. Every call has connect and read time-outs, and all calls of one request share a deadline.
-Transient failures (429, 502, 503, 504, a dropped connection) are retried once, time permitting. Each kind of failure is
-its own FetchFailed, with its reason; no token, address or patient data is in the message. Connections are kept open
-between calls, but no cookie, answer or token.
+Transient failures (429, other 5xx than 501, a dropped connection) are retried once, time permitting. A search that is
+refused in its address is sent once more in a body. Each kind of failure is its own FetchFailed, with its reason; no
+token, address or patient data is in the message. Connections are kept open between calls, but no cookie, answer or
+token.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
@@ -23,6 +24,7 @@ from fhir_adapters.access.addresses import base_path, origin
 from fhir_adapters.access.deadline import watched_session
 from fhir_adapters.access.exchange import answering, body_of
 from fhir_adapters.errors import (
+    AddressRefused,
     Busy,
     FetchFailed,
     GatewayFailed,
@@ -36,6 +38,7 @@ from fhir_adapters.errors import (
     Redirected,
     Refused,
     ServerFailed,
+    TooLate,
     TooMuch,
 )
 from fhir_adapters.gaps import Cause, Gap
@@ -45,6 +48,7 @@ PAUSE_S = 0.1
 MOST_PAGES = 20
 MOST_BYTES = 20_000_000  # of all pages of one query together
 ACCEPT = "application/fhir+json"
+FORM = "application/x-www-form-urlencoded"
 # Media types of FHIR JSON in use: of R4, plain JSON, and of DSTU2 (CDSH-103).
 FHIR_JSON = ("application/fhir+json", "application/json", "application/json+fhir")
 R4_VERSIONS = ("4.0", "4.0.1", "4.3", "4.3.0")
@@ -64,27 +68,40 @@ class FhirClient:
 
         Raises FetchFailed with the pages read so far; always returns by the deadline.
         """
+        place, mark, criteria = query.partition("?")
+        base = self.base.rstrip("/")
         with watched_session(self.deadline) as session:
-            return self._pages(session, f"{self.base.rstrip('/')}/{query}")
+            try:
+                return self._pages(session, f"{base}/{query}")
+            except AddressRefused as refusal:
+                if not mark or refusal.pages:
+                    raise
+                form = urlencode(parse_qsl(criteria, keep_blank_values=True)).encode()
+                try:
+                    return self._pages(session, f"{base}/{place}/_search", form)
+                except FetchFailed as failure:
+                    if failure.pages or isinstance(failure, TooLate):
+                        raise
+                    raise refusal from failure
 
-    def _pages(self, session: requests.Session, first: str) -> list[r4.Resource]:
+    def _pages(self, session: requests.Session, first: str, form: bytes | None = None) -> list[r4.Resource]:
         pages: list[r4.Resource] = []
         try:
-            self._follow(session, first, pages)
+            self._follow(session, first, form, pages)
         except FetchFailed as failure:
             failure.pages = tuple(pages)
             raise
         return pages
 
-    def _follow(self, session: requests.Session, first: str, pages: list[r4.Resource]) -> None:
-        """Appends each page to `pages` as it is read."""
+    def _follow(self, session: requests.Session, first: str, form: bytes | None, pages: list[r4.Resource]) -> None:
+        """Appends each page to `pages` as it is read. `form`: the search, where it is not in the address."""
         url: str | None = first
         visited: set[str] = set()
         while url is not None:
             if len(pages) == MOST_PAGES or url in visited:
                 raise TooMuch(Gap(cause=Cause.TOO_MANY_PAGES, detail=str(MOST_PAGES)))
             visited.add(url)
-            page = self._tenacious(session, url)
+            page = self._tenacious(session, url, None if pages else form)
             pages.append(page)
             if sum(len(p.text) for p in pages) > MOST_BYTES:
                 raise TooMuch(Gap(cause=Cause.TOO_MUCH))
@@ -94,7 +111,7 @@ class FhirClient:
                 raise NotUsable(Gap(cause=Cause.NEXT_PAGE_UNNAMED))
             url = self._below_base(url, following[0] if following else None)
 
-    def _tenacious(self, session: requests.Session, url: str) -> r4.Resource:
+    def _tenacious(self, session: requests.Session, url: str, form: bytes | None) -> r4.Resource:
         """One page, retried once after a transient failure if time permits."""
 
         def no_time(state: RetryCallState) -> bool:
@@ -106,11 +123,11 @@ class FhirClient:
             stop=lambda state: stop_after_attempt(2)(state) or no_time(state),
             reraise=True,
         )
-        return again(self._page, session, url)
+        return again(self._page, session, url, form)
 
-    def _page(self, session: requests.Session, url: str) -> r4.Resource:
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT}
-        with answering(session, "GET", url, headers, None, self.deadline) as answer:
+    def _page(self, session: requests.Session, url: str, form: bytes | None) -> r4.Resource:
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": ACCEPT} | ({"Content-Type": FORM} if form else {})
+        with answering(session, "POST" if form else "GET", url, headers, form, self.deadline) as answer:
             if answer.status_code != requests.codes.ok:
                 raise _failure(answer)
             _check_type(answer.headers.get("Content-Type", ""))
@@ -166,8 +183,9 @@ def _failure(answer: requests.Response) -> FetchFailed:
     if 300 <= status < 400:
         return Redirected(Gap(cause=Cause.REDIRECTED, detail=str(status)))
     if 400 <= status < 500 or status == 501:
-        return NotSupported(Gap(cause=Cause.NOT_SUPPORTED, detail=str(status)))
-    return (ServerFailed if status >= 500 else NotUsable)(failed)
+        kind = AddressRefused if status in (400, 405, 413, 414, 431) else NotSupported
+        return kind(Gap(cause=Cause.NOT_SUPPORTED, detail=str(status)))
+    return ServerFailed(failed, _retry_after(answer)) if status >= 500 else NotUsable(failed)
 
 
 def _retry_after(answer: requests.Response) -> float | None:

@@ -7,10 +7,9 @@ sent, or not sent whole, are fetched, and only after the patient's consent was c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from urllib.parse import quote
+from dataclasses import dataclass
 
 import msgspec
 from msgspec import Raw
@@ -18,16 +17,16 @@ from msgspec import Raw
 from fhir_adapters.access.chart_parts import (
     NOT_SPLIT,
     OTHER_PATIENT,
+    PARTLY_SENT,
     Part,
-    part_of,
     patient_in,
-    says_other_codes,
     sent_parts,
+    together,
     why_no_patient,
 )
 from fhir_adapters.access.chart_request import ChartRequest
-from fhir_adapters.access.templates import PATIENT_ID, Template, local_template, templates
-from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported
+from fhir_adapters.access.searches import Fetch, Reader
+from fhir_adapters.access.templates import Template, local_template, templates
 from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources import r4
@@ -36,10 +35,8 @@ from fhir_adapters.resources.consent import allowed
 from fhir_adapters.resources.gathered import Gathered, once
 from fhir_adapters.settings import ReadSettings
 
-Fetch = Callable[[str], list[r4.Resource]]
-OTHER_CODES = Gap(cause=Cause.OTHER_CODES)
 # Why a part that was sent is read again.
-SENT_IN_PART = (r4.FIRST_PAGE, NOT_SPLIT, OTHER_PATIENT)
+SENT_IN_PART = (r4.FIRST_PAGE, NOT_SPLIT, OTHER_PATIENT, PARTLY_SENT)
 NO_ACCESS = Gap(cause=Cause.NO_ACCESS)
 NOT_PERMITTED = Gap(cause=Cause.NOT_PERMITTED)
 
@@ -111,39 +108,14 @@ def _gaps(parts: Mapping[ChartPart, Part], chart: Iterable[Template], no_patient
 
 
 def _read(absent: list[Template], access: Access, patient_id: str) -> dict[ChartPart, Part]:
-    """The parts of these templates, read in parallel, each by the best query that the server supports."""
+    """The parts of these templates; their queries are read in parallel."""
     if access.fetch is None or not absent:
         return {t.key: Part(unknown=access.why_not) for t in absent}
-    fetch = access.fetch
-
-    def read_part(template: Template) -> Part:
-        refusal: Gap | None = None
-        for query in template.reads:
-            try:
-                pages = fetch(_sendable(query, patient_id))
-                part = part_of(template, pages, all_pages=True)
-                if pages and says_other_codes(pages[0], query):
-                    part = replace(part, unknown=OTHER_CODES)
-                lacks = template.narrower if query == template.reads[-1] else None
-                return replace(part, unknown=part.unknown or lacks)
-            except FetchFailed as failure:
-                # After a first page the query was evidently supported.
-                if not isinstance(failure, NotSupported) or failure.pages:
-                    read = part_of(template, failure.pages, all_pages=True)
-                    return replace(read, unknown=failure.gap)
-                refusal = failure.gap
-            except NotFhir:
-                return Part(unknown=Gap(cause=Cause.ANSWER_NOT_FHIR))
-        return Part(unknown=refusal)
-
-    with ThreadPoolExecutor(max_workers=len(absent)) as pool:
-        return dict(zip((t.key for t in absent), pool.map(read_part, absent), strict=True))
-
-
-def _sendable(query: str, patient_id: str) -> str:
-    """A query as it is sent: `://` in a value is encoded, since some gateways collapse the two slashes."""
-    path, mark, rest = query.replace(PATIENT_ID, quote(patient_id, safe="")).partition("?")
-    return f"{path}{mark}{rest.replace('://', '%3A%2F%2F')}"
+    reader = Reader(fetch=access.fetch, patient_id=patient_id)
+    asked = [(template, query) for template in absent for query in template.queries]
+    with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+        found = list(zip(asked, pool.map(lambda each: reader.read(*each), asked), strict=True))
+    return {t.key: together(part for (of, _), part in found if of is t) for t in absent}
 
 
 def _completed(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import quote
 
 from fhir_adapters.codesets.questions import QuestionnaireMap, screening_codes
-from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, code_group, table
+from fhir_adapters.codesets.terminology import RISK_ASSESSMENT, SNOMED, code_group, table
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.habits import CODED
@@ -18,11 +20,6 @@ ONE_CATEGORY = Gap(cause=Cause.ONE_CATEGORY, detail="assess-plan")
 PATIENT_ID = "{{context.patientId}}"
 MEASURED = {"alc_drinks_day", "sleep_hours"}
 """Numbers that models use; vital signs are not among them, so none is requested."""
-
-
-def _codes(codes: Iterable[str]) -> str:
-    """A `code` parameter for all codes at once (guaranteed by US Core servers)."""
-    return ",".join(f"{LOINC if '-' in code else SNOMED}|{code}" for code in codes)
 
 
 def _screened() -> tuple[str, ...]:
@@ -39,28 +36,53 @@ def _measured() -> tuple[str, ...]:
 
 
 def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:
-    """The query for a site's own screening codes. It cannot be a prefetch key: those are the same for all sites."""
-    codes = [f"{m.source}|{code}" for m in maps if not m.form for code in m.items]
-    if not codes:
-        return None
-    return _search(ChartPart.LOCAL_SCREENING, "Observation", f"&code={','.join(codes)}", needed=True)
+    """The query for a site's own screening codes; in the discovery document of that site only."""
+    codes = [f"{m.source}|{_escaped(code)}" for m in maps if not m.form for code in m.items]
+    return _by_code(ChartPart.LOCAL_SCREENING, "Observation", codes, needed=True) if codes else None
+
+
+def _escaped(code: str) -> str:
+    """A code as the value of a search, where commas and bars of its own must not read as "or" (FHIR R4, search)."""
+    return quote(re.sub(r"([\\,|$])", r"\\\1", code), safe="~")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One prefetch key: its query, the resource types it may yield, and whether the service needs it.
+    """One part of a chart: its queries, the resource types they may yield, and whether the service needs it.
 
-    `reads` are the queries that the service itself sends, each when the server does not support the one before; the
-    last keeps to what US Core guarantees. They may use what prefetch templates may not. `narrower`: why the last is
-    incomplete, where it asks for less.
+    `queries`: one, or several where a list of codes is too long for one. `include` is added, and `guaranteed` is what
+    US Core servers must support instead, in the service's own reads. `narrower`: why that one is incomplete, where it
+    asks for less.
     """
 
     key: ChartPart
-    query: str
+    queries: tuple[str, ...]
     types: tuple[str, ...]
     needed: bool
-    reads: tuple[str, ...] = ()
+    include: str = ""
+    guaranteed: str | None = None
     narrower: Gap | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """A prefetch key for each query. The bare key always stands for the whole part, as sites stored it."""
+        several = len(self.queries) > 1
+        return tuple(f"{self.key}-{n}" for n in range(1, len(self.queries) + 1)) if several else (self.key,)
+
+    def prefetch(self, *, page_size: bool = True) -> tuple[tuple[str, str], ...]:
+        """Keys and prefetch templates. A needed search asks for a page size: its first page alone is a gap."""
+        page = PAGE if page_size and self.needed and "?" in self.queries[0] else ""
+        return tuple((key, query + page) for key, query in zip(self.keys, self.queries, strict=True))
+
+    def reads(self, query: str) -> tuple[str, ...]:
+        """The forms in which the service itself sends a query, each when the server does not support the one before.
+
+        The last keeps to what US Core guarantees. They may use what prefetch templates may not.
+        """
+        if "?" not in query:
+            return (query,)
+        forms = (query + self.include + PAGE, query + PAGE, query, self.guaranteed or query)
+        return tuple(dict.fromkeys(forms))
 
 
 PAGE = "&_count=200"
@@ -72,10 +94,38 @@ def _search(
 ) -> Template:  # fmt: skip
     """A search by patient. `guaranteed`: the criteria that US Core servers must support, where these differ."""
     who = f"{kind}?patient={PATIENT_ID}"
-    query = who + criteria
-    plainest = query if guaranteed is None else who + guaranteed
-    reads = tuple(dict.fromkeys((query + include + PAGE, query + PAGE, query, plainest)))
-    return Template(key=key, query=query, types=types or (kind,), needed=needed, reads=reads, narrower=narrower)
+    plainest = None if guaranteed is None else who + guaranteed
+    return Template(
+        key=key, queries=(who + criteria,), types=types or (kind,), needed=needed, include=include,
+        guaranteed=plainest, narrower=narrower,
+    )  # fmt: skip
+
+
+def _by_code(key: ChartPart, kind: str, codes: Iterable[str], *, needed: bool) -> Template:
+    """A search by patient and code, guaranteed by US Core; split where it would be too long for a server or a gateway.
+
+    Codes of standard systems stand without their system: shorter, and found however the chart spells the system.
+    """
+    start = f"{kind}?patient={PATIENT_ID}&code="
+    queries: list[str] = []
+    for code in codes:
+        if queries and length_sent(f"{queries[-1]},{code}{PAGE}") <= LONGEST:
+            queries[-1] += f",{code}"
+        else:
+            queries.append(start + code)
+    return Template(key=key, queries=tuple(queries), types=(kind,), needed=needed)
+
+
+# Characters of a query with everything but letters and digits encoded, a UUID for the patient and room for the base
+# of a server. Gateways and web servers cut at 2,048 and more (decision 0026).
+LONGEST = 1000
+BASE_ROOM = 150
+UUID_LENGTH = 36
+
+
+def length_sent(query: str) -> int:
+    """The longest that a query can become as a client sends it, the server's base included."""
+    return BASE_ROOM + len(quote(query.replace(PATIENT_ID, "x" * UUID_LENGTH), safe="?&=/"))
 
 
 def templates(keys: tuple[ChartPart, ...] = OPENED) -> tuple[Template, ...]:
@@ -85,14 +135,14 @@ def templates(keys: tuple[ChartPart, ...] = OPENED) -> tuple[Template, ...]:
 
 @cache
 def _all_templates() -> tuple[Template, ...]:
-    """Every prefetch key. Sites store them: a change here is a breaking change."""
+    """Every prefetch key. Sites store them: a key keeps its meaning, and what it once asked for is read as before."""
     patient = f"Patient/{PATIENT_ID}"
     return (
-        Template(key=ChartPart.PATIENT, query=patient, types=("Patient",), needed=True, reads=(patient,)),
+        Template(key=ChartPart.PATIENT, queries=(patient,), types=("Patient",), needed=True),
         _search(ChartPart.CONDITIONS, "Condition", needed=True),
-        _search(ChartPart.SCREENING, "Observation", f"&code={_codes(_screened())}", needed=True),
+        _by_code(ChartPart.SCREENING, "Observation", _screened(), needed=True),
         _search(ChartPart.QUESTIONNAIRES, "QuestionnaireResponse", needed=True),
-        _search(ChartPart.MEASUREMENTS, "Observation", f"&code={_codes(_measured())}", needed=False),
+        _by_code(ChartPart.MEASUREMENTS, "Observation", _measured(), needed=False),
         _search(
             ChartPart.MEDICATIONS,
             "MedicationRequest",
@@ -102,7 +152,7 @@ def _all_templates() -> tuple[Template, ...]:
             types=("MedicationRequest", "Medication"),
         ),
         _search(ChartPart.ENCOUNTERS, "Encounter", needed=False),
-        _search(ChartPart.PROCEDURES, "Procedure", f"&code={SNOMED}|{RISK_ASSESSMENT}", needed=False, guaranteed=""),
+        _search(ChartPart.PROCEDURES, "Procedure", f"&code={RISK_ASSESSMENT}", needed=False, guaranteed=""),
         _search(ChartPart.CONSENTS, "Consent", "&status=active", needed=False, guaranteed=""),
         _search(
             ChartPart.CARE_PLANS, "CarePlan", needed=False, guaranteed="&category=assess-plan", narrower=ONE_CATEGORY

@@ -16,7 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
-from fhir_adapters.access.addresses import is_base, same_base
+from fhir_adapters.access.addresses import is_base, plain_id, same_base
 from fhir_adapters.access.client import ACCEPT, FhirClient
 from fhir_adapters.access.exchange import Reply, exchange
 from fhir_adapters.errors import (
@@ -87,7 +87,7 @@ class FhirWriter:
         """
         client = FhirClient(base=self.base, token=self.token, deadline=self.deadline)
         sought = quote(f"{system}|{value}", safe="")
-        pages = client.get(f"{kind}?identifier={sought}&patient={quote(self.patient, safe='')}")
+        pages = client.get(f"{kind}?identifier={sought}&patient={quote(plain_id(self.patient), safe='')}")
         for resource in (entry for page in pages for entry in _entries(page.text)):
             reference = f"{kind}/{resource.get('id')}"
             if self._ours(resource, kind, system, value) and REFERENCE.fullmatch(reference):

@@ -9,6 +9,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from explanations.judgement.assessment import ADULT_YEARS
+from fhir_adapters.access.addresses import plain_id
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.errors import FetchFailed, NotAuthorized
 from fhir_adapters.resources.dates import age_on, death
@@ -40,7 +41,7 @@ def read_patient(launch: OpenLaunch, now: datetime) -> PatientDetails:
     session = launch.session
     client = FhirClient(base=session.iss, token=session.token, deadline=time.monotonic() + READ_S)
     try:
-        resources = client.get(f"Patient/{quote(session.context.patient, safe='')}")
+        resources = client.get(f"Patient/{quote(plain_id(session.context.patient), safe='')}")
     except NotAuthorized:
         raise
     except FetchFailed as error:

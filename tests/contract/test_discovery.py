@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from hook_calls import client_of, empty_members
 
 from cds_service.documents.discovery import document
 from cds_service.hooks.catalogue import SERVICES
+from fhir_adapters.access.templates import PAGE, templates
 
 ADDRESS = "/cds-services"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -131,13 +131,23 @@ def test_cdsh_018_the_pages_for_integrators_name_every_service_hook_and_prefetch
             assert f"`{name}`" in text, name
 
 
-def test_cdsh_001_019_what_sites_have_stored_of_the_services_has_not_changed() -> None:
-    # Clients read discovery when they are set up, not when they call. A change here breaks them: give it a new id.
-    found = {s.id: {"hook": s.hook, "prefetch": dict(s.prefetch)} for s in SERVICES}
-    if os.environ.get("MHCDS_REWRITE_GOLDEN"):
-        STORED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+def _without_codes(query: str) -> tuple[str, set[str]]:
+    """A query without page size and codes, and its codes without their systems."""
+    start, _, codes = query.removesuffix(PAGE).partition("&code=")
+    return start, {code.rpartition("|")[2] for code in codes.split(",")}
 
-    assert json.loads(STORED.read_text(encoding="utf-8")) == found
+
+def test_cdsh_001_019_ids_hooks_keys_and_what_they_stand_for_have_not_changed() -> None:
+    # Clients read discovery when they are set up, not when they call. A change here breaks them: give it a new id.
+    stored = json.loads(STORED.read_text(encoding="utf-8"))
+
+    assert {s.id: s.hook for s in SERVICES} == {identifier: service["hook"] for identifier, service in stored.items()}
+    for service in SERVICES:
+        now = {t.key: [_without_codes(query) for query in t.queries] for t in templates(service.keys)}
+        for key, query in stored[service.id]["prefetch"].items():
+            start, codes = _without_codes(query)
+            assert {of for of, _ in now[key]} == {start}
+            assert codes <= set().union(*(of for _, of in now[key])), "what was asked for once is asked for still"
 
 
 def test_cdsh_019_discovery_may_be_kept_and_is_not_sent_twice(client) -> None:

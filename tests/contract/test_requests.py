@@ -417,10 +417,19 @@ def test_cdsh_104_an_id_that_could_lead_elsewhere_is_refused(client, who: str) -
         assert "encounterId" in refused(client, service, context=in_context(service, encounterId=who))
 
 
-def test_cdsh_104_an_id_beyond_ascii_is_encoded_in_addresses(server, client) -> None:
-    client.post(ADDRESS, reading(server, "pä|1"))
+@pytest.mark.parametrize("who", ["p1,p2", "p1\\,p2", "p1，p2", "x|p1", "p1$p2", "*", "p1;p2", "p1%2Cp2"])
+def test_cdsh_104_an_id_that_a_search_could_read_as_several_is_refused_and_never_sent(server, client, who) -> None:
+    got = client.post(ADDRESS, reading(server, who))
 
-    assert "Patient/p%C3%A4%7C1" in server.asked()
+    assert got.status_code == 400
+    assert "patientId" in got.get_data(as_text=True)
+    assert server.asked() == server.writes() == []
+
+
+def test_cdsh_104_an_id_beyond_ascii_is_encoded_in_addresses(server, client) -> None:
+    client.post(ADDRESS, reading(server, "pä+1"))
+
+    assert "Patient/p%C3%A4%2B1" in server.asked()
 
 
 # ---- prefetch, across calls ----

@@ -140,7 +140,7 @@ def test_a_denial_of_another_patient_is_not_this_patients() -> None:
 def test_consent_is_asked_for_by_a_key_of_its_own() -> None:
     (template,) = [t for t in templates() if t.key == "consents"]
 
-    assert template.query == "Consent?patient={{context.patientId}}&status=active"
+    assert template.queries == ("Consent?patient={{context.patientId}}&status=active",)
 
 
 def test_the_record_says_why_no_estimate_was_made(caplog: pytest.LogCaptureFixture) -> None:

@@ -389,10 +389,10 @@ def test_cdsh_036_bytes_that_are_no_utf_8_are_a_400_wherever_they_stand() -> Non
 
 
 def test_every_code_that_is_read_as_a_screening_answer_or_finding_is_in_the_query() -> None:
-    query = next(t.query for t in templates() if t.key == "screening")
+    queries = next(t.queries for t in templates() if t.key == "screening")
     findings = {r["code"] for r in table("conditions") if r["system"] == SNOMED and event_kind(code_group(r["group"]))}
 
-    asked = {code.partition("|")[2] for code in query.partition("code=")[2].split(",")}
+    asked = {code for query in queries for code in query.partition("code=")[2].split(",")}
 
     assert asked == set(screening_codes()) | findings
     assert {target.instrument.value for code, target in targets().items() if code not in asked} == {"audit-c"}
@@ -404,7 +404,7 @@ def test_a_sites_own_codes_are_fetched_and_unknown_without_access() -> None:
     from dataclasses import replace
 
     by_code = tuple(replace(m, form=False) for m in MAPS if m.source.startswith(LOCAL))
-    assert f"{LOCAL}asq|q1" in local_template(by_code).query
+    assert f"{LOCAL}asq|q1" in local_template(by_code).queries[0]
 
     site = replace(default_config().sites[0], reading=ReadSettings(maps=by_code))
     client = open_app(ServiceConfig(sites=(site,)), engine=Engine(), now=lambda: AS_OF).test_client()

@@ -48,6 +48,7 @@ WORDS = complete(
         Cause.NONE_ASKED_FOR: later("the search holds nothing of what was asked for"),
         Cause.FIRST_PAGE: later("only the first page was sent"),
         Cause.NOT_SPLIT: later("sent in one Bundle, which does not say what was searched for"),
+        Cause.PARTLY_SENT: later("only some of its queries were sent"),
         Cause.OTHER_CODES: later("the chart looked for other codes than those asked for"),
         # Translators: {detail} is a code of a care plan's category, such as assess-plan.
         Cause.ONE_CATEGORY: later("the chart can be searched for plans of category {detail} only"),
