@@ -444,9 +444,13 @@ class Maker:
             )
         if place == "risk assessment":
             must(self.asked.kind == "level")
-            risk = {"qualitativeRisk": {"text": self.degree_words(self.degree)}, "outcome": {"text": self.theme()}}
+            level = {"text": self.degree_words(self.degree)}
+            if self.drawer.random() < 0.5:
+                risk = ("low", "moderate", "high")[self.degree]
+                level = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/risk-probability", "code": risk}]}
+            found = {"qualitativeRisk": level, "outcome": {"text": self.theme()}}
             return self.resource(
-                "RiskAssessment", "risk", status="final", prediction=[risk], **self.dated("occurrenceDateTime")
+                "RiskAssessment", "risk", status="final", prediction=[found], **self.dated("occurrenceDateTime")
             )
         if place == "condition note":
             low_mood = {"coding": [{"system": SPELLINGS["icd"]["standard"], "code": "F32.9"}]}
