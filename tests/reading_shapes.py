@@ -190,7 +190,11 @@ class Maker:
         self.day = AS_OF - (timedelta(days=3) if self.shape.when == "three days ago" else timedelta(hours=2))
 
     def theme(self) -> str:
-        words = self.drawer.choice(THEMES[self.asked.theme][self.shape.language])
+        """What it is about, in some words."""
+        return self.drawer.choice(THEMES[self.asked.theme][self.shape.language])
+
+    def titled(self, words: str) -> str:
+        """The words, at times behind the name of the instrument."""
         named = self.asked.title and (self.asked.theme == "score" or self.drawer.random() < 0.3)
         return f"{self.asked.title} {words}" if named else words
 
@@ -201,8 +205,9 @@ class Maker:
         """A sentence of a note, report or list that states the answer."""
         theme = self.theme()
         if self.asked.kind in ("total", "level", "graded", "how often"):
-            return f"{theme}: {self.degree_words(self.degree)}"
-        return self.drawer.choice(DATA["stated" if self.positive else "denied"][self.shape.language]).format(theme)
+            return self.titled(f"{theme}: {self.degree_words(self.degree)}")
+        pattern = self.drawer.choice(DATA["stated" if self.positive else "denied"][self.shape.language])
+        return self.titled(pattern.format(theme))
 
     def system(self, name: str) -> dict:
         """The code system of a coding in the spelling of the shape."""
@@ -215,7 +220,7 @@ class Maker:
     def question(self) -> dict:
         """The question as a concept."""
         worded = self.shape.words == "with"
-        said = self.theme() if worded else ""
+        said = self.titled(self.theme()) if worded else ""
         if self.shape.contradiction == "question and code":
             must(
                 worded
@@ -420,6 +425,7 @@ class Maker:
                 and self.shape.words == "with"
             )
             code = {"text": self.statement()}
+        must(self.asked.kind != "total" or place in ("conclusion", "note", "procedure note"))
         words, note = code.get("text", ""), [{"text": code.get("text", "")}]
         if place == "conclusion":
             return self.report(conclusion=words)
