@@ -1,6 +1,7 @@
 """Counts cards that say of a chart without a finding that there is one, or that something could not be read.
 
-`python tests/false_alarms.py` prints them for the sample charts and for the lines of quiet.csv, each a chart of its own.
+`python tests/false_alarms.py` prints them for the sample charts and for the lines of quiet.csv, each a chart of its own;
+and the lines of loud.csv, which say yes in the same places, that give no card.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from pathlib import Path
 from reading_shapes import HEARD, PATIENT, bundle, cards_of
 
 SAMPLES_AS_OF = datetime(2026, 10, 15, 23, 59, 59, tzinfo=UTC)
-LINES = list(csv.DictReader(Path(__file__).with_name("quiet.csv").read_text(encoding="utf-8").splitlines()))
+
+
+def lines(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()))
+
+
+QUIET, LOUD = lines("quiet.csv"), lines("loud.csv")
 WHEN = "2026-11-22T09:00:00Z"
 
 
@@ -38,14 +45,20 @@ def entry(line: dict[str, str]) -> dict:
     }[place]  # fmt: skip
 
 
-def of_lines() -> dict[str, list[str]]:
-    """The lines of quiet.csv that give a card of a finding or of something unread, with its topics."""
-    found = {}
-    for line in LINES:
-        topics = [card.source.topic.code for card in cards_of(json.dumps(bundle([PATIENT, entry(line)])).encode())]
-        if wrong := [topic for topic in topics if topic in HEARD]:
-            found[" | ".join(line.values())] = wrong
-    return found
+def topics_of(line: dict[str, str]) -> list[str]:
+    """The topics of the cards about a finding or about something unread, of a chart with this line."""
+    cards = cards_of(json.dumps(bundle([PATIENT, entry(line)])).encode())
+    return [card.source.topic.code for card in cards if card.source.topic.code in HEARD]
+
+
+def of_quiet_lines() -> dict[str, list[str]]:
+    """The lines of quiet.csv that give such a card, with its topics."""
+    return {" | ".join(line.values()): topics for line in QUIET if (topics := topics_of(line))}
+
+
+def silent_lines() -> list[str]:
+    """The lines of loud.csv that give none."""
+    return [" | ".join(line.values()) for line in LOUD if not topics_of(line)]
 
 
 def expected_quiet(row: dict[str, str]) -> bool:
@@ -76,11 +89,14 @@ def of_samples(folder: Path) -> dict[str, list[str]]:
 def main(folder: Path) -> None:
     for title, found, number in (
         ("sample charts", of_samples(folder), len(list(folder.glob("*/*.json.gz")))),
-        ("quiet lines", of_lines(), len(LINES)),
+        ("quiet lines", of_quiet_lines(), len(QUIET)),
     ):
         topics = Counter(topic for named in found.values() for topic in named)
         print(f"{number} {title}: {100 * topics.total() / number:.1f} cards per 100 charts; {dict(topics)}")
         print("".join(f"    {name}: {', '.join(topics)}\n" for name, topics in found.items()))
+    silent = silent_lines()
+    print(f"{len(LOUD)} loud lines: {len(silent)} without a card")
+    print("".join(f"    {line}\n" for line in silent))
 
 
 if __name__ == "__main__":
