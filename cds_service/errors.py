@@ -5,7 +5,7 @@ ServiceError
 ├── Unauthenticated (401)       the client could not be verified; the same response whatever the fault
 ├── InsecureTransport (403)     plain http where https is required
 ├── UnknownService (404)
-├── DataUnavailable (412)       needed data was neither sent nor obtainable
+├── DataUnavailable (412)       no needed data was sent or obtainable
 ├── TooLarge (413)
 ├── UnsupportedMedia (415)
 ├── TooManyCalls (429)          a client's limit for this minute
@@ -53,7 +53,7 @@ class UnknownService(ServiceError):
 
 
 class DataUnavailable(ServiceError):
-    """Needed data was neither sent nor obtainable (CDS Hooks 2.0: 412)."""
+    """No needed data was sent or obtainable; where a site wants it, not all of it (CDS Hooks 2.0: 412)."""
 
     status = 412
     code = "incomplete"

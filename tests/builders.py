@@ -311,6 +311,14 @@ def cards_of(record, engine: Engine = Engine(), thresholds: BandThresholds = Ban
     )
 
 
+def gap_said(answer) -> str:
+    """What the one card of an answer says, once it is seen to be that of a gap alone (R16)."""
+    assert answer.status_code == 200, answer.get_json()
+    (card,) = answer.get_json()["cards"]
+    assert (card["source"]["topic"]["code"], card["indicator"]) == ("could-not-assess", "info")
+    return f"{card['summary']}\n{card['detail']}".replace("**", "")
+
+
 def days_before(days: int) -> date:
     return AS_OF.date() - timedelta(days=days)
 

@@ -86,7 +86,7 @@ DEFECTS = (
     Defect("the token's patient may be another", "cds_service/hooks/parsing.py", "if granted.patient is not None and granted.patient != hook.context.patient_id:", "if False:"),
     Defect("the token goes to any FHIR server", "cds_service/hooks/access.py", "if not may_be_read(server, settings, local=local):", "if False:", ("tests/integration/test_fetching.py", CONTRACT)),
     Defect("unpacked bodies have no limit", "cds_service/serving/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
-    Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_silence(assessment, site.cards.say)\n", ""),
+    Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_gaps(judgement, site)\n", ""),
     Defect("a patient's screen gets cards", "cds_service/hooks/call.py", "if hook.context.user_kind not in CLINICIANS:", "if False:"),
     # ---- answers
     Defect("summaries may have 140 characters", "explanations/words/notices/notice.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),

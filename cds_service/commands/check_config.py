@@ -14,7 +14,9 @@ from cds_service.commands.options import configured
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def check_config(folder: Path | None) -> None:
     """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
+    from cds_service.cards.dialects import Dialect
     from cds_service.serving.engine import load_engine
+    from cds_service.settings.sites import OnMissing
     from fhir_adapters.codesets.terminology import unresolved
 
     config = configured(folder)
@@ -26,8 +28,10 @@ def check_config(folder: Path | None) -> None:
         click.echo(
             f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, "
             f"dialect {site.dialect}, {len(site.reading.fhir_bases)} FHIR bases, "
-            f"{len(site.reading.maps)} questionnaire maps"
+            f"{len(site.reading.maps)} questionnaire maps, a gap alone is answered with {site.on_missing}"
         )
+        if site.dialect is Dialect.SANDBOX and site.on_missing is OnMissing.REFUSE:
+            click.echo(f"site {site.id}: the public sandbox draws 412 as if all were well; remove on_missing there")
         for issuer in site.issuers:
             keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"
             click.echo(f"site {site.id}: issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}")

@@ -42,7 +42,7 @@ class DataNeed:
     """One part of a chart. `prefetch`: key and template, several where a list of codes is too long for one query.
 
     `own_queries`: tried in order by the service when the key was not sent.
-    services: ids of those that use it. needed: without it, and with nothing else to say, a call is answered 412.
+    services: ids of those that use it. needed: a gap in it is said on a card; without any needed part a call is answered 412.
     """
 
     key: str
@@ -73,7 +73,7 @@ def _years(group: str) -> str:
     return f"{FRESH_DAYS[group] // 365} year{'s' if FRESH_DAYS[group] > 365 else ''}"
 
 
-SAID = "Findings from the rest are shown with a card that names the gap; with nothing else to say the call is answered 412."
+SAID = "A card names the gap, beside the findings from the rest or alone; a call of which no needed part could be had is answered 412."
 WORDS: dict[str, _Words] = {
     ChartPart.PATIENT: _Words(
         purpose="That the data is this patient's; age (rules by age, no model under 18), sex, and whether the patient has died.",

@@ -26,7 +26,7 @@ REFUSALS = {
     403: "Plain http where https is required.",
     404: "There is no service of this id.",
     405: "Another method than those of this address.",
-    412: "Needed data was neither sent nor obtainable, and there was nothing else to say.",
+    412: "No needed data was sent or could be read; at a site with on_missing = 412 also where only some was lacking.",
     413: "The body is larger than the limit (2 MiB unless the operator set another), packed or unpacked.",
     415: "Not declared as JSON, or packed with something else than gzip.",
     429: "The client's calls for this minute are used up.",

@@ -10,26 +10,23 @@ from flask import Blueprint, Response, request
 from cds_service.cards.dialects import in_dialect
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import CardsResponse
-from cds_service.errors import BadRequest, DataUnavailable, json_response
+from cds_service.errors import BadRequest, json_response
 from cds_service.hooks.access import chart_access, site_of
 from cds_service.hooks.app_links import with_app_links
 from cds_service.hooks.audit import AuditRecord, audit_record
 from cds_service.hooks.catalogue import Service, known_service
+from cds_service.hooks.gaps import refuse_gaps
 from cds_service.hooks.parsing import CLINICIANS, parse
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from cds_service.trust.admission import CallSlots, authenticate
 from cds_service.trust.auth import VerifiedClient
-from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import judge
-from explanations.words.findings.gaps import error_words, gap_words
-from explanations.words.language import Language
+from explanations.words.findings.gaps import error_words
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import gather
 from fhir_adapters.errors import FhirError, WrongPatient
-from fhir_adapters.facts import ChartPart
-from models.rules.findings import Kind
 
 # A hookInstance is audited only if it looks like an id rather than text.
 PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -101,7 +98,7 @@ def answer(
     assessment = judgement.assessment
     audit.note(late=judgement.late)
     audit.note_assessment(assessment)
-    refuse_silence(assessment, site.cards.say)
+    refuse_gaps(judgement, site)
     cards = cards_for(assessment, site.cards, new_id=runtime.new_id, user=hook.context.user_id, notices=service.notices)
     cards = with_app_links(
         cards,
@@ -114,16 +111,3 @@ def answer(
     )
     audit.note_cards(cards, [card.source.topic.code for card in cards])
     return json_response(CardsResponse(cards=in_dialect(cards, site.dialect, site.allowed_links)))
-
-
-def refuse_silence(assessment: Assessment, say: Language) -> None:
-    """412 when needed data could not be obtained and there is nothing else to say (rule R16).
-
-    Unreadable consent does not count: the rules have run, and a card says that there is no estimate.
-    """
-    chart = assessment.chart
-    others = any(f.kind is not Kind.NOT_OBTAINED for f in assessment.findings)
-    gaps = [u for u in chart.lacking if u.what != ChartPart.CONSENTS]
-    if gaps and not chart.deceased and not others and not assessment.prompting():
-        missing = "; ".join(f"{u.what}: {gap_words(u.reason, say)}" for u in gaps)
-        raise DataUnavailable(f"needed data could not be had, so nothing was assessed. {missing}")

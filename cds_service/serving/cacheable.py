@@ -1,7 +1,7 @@
 """Public documents that clients may cache: an ETag, and 304 if they have it already.
 
 Only `If-None-Match` is honoured. werkzeug's `make_conditional` also answers `If-Match` with 412 and the whole document,
-but here 412 means that needed data could not be obtained.
+but here 412 means that no needed data could be obtained.
 """
 
 from __future__ import annotations

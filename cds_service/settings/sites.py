@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,6 +34,13 @@ MOST_ID = 100
 MAPPED = {i.value: i for i in Instrument if i.spec.site_map}
 
 
+class OnMissing(StrEnum):
+    """The answer when some needed data is lacking and nothing else is to be said (R16)."""
+
+    CARD = "card"
+    REFUSE = "412"
+
+
 class QuestionnaireTable(msgspec.Struct, forbid_unknown_fields=True):
     instrument: str
     items: dict[str, str]
@@ -55,6 +63,7 @@ class SiteFile(msgspec.Struct, forbid_unknown_fields=True):
     substance_use: Literal["withheld", "consented"] = "withheld"
     escalation_contact: str | None = None
     show_probability: bool = False
+    on_missing: Literal["card", "412", 412] = "card"
     thresholds: dict[Outcome, float] = {}
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
@@ -66,7 +75,7 @@ class SiteConfig:
 
     issuers: none refuses every call. allowed_links: prefixes of the links kept on cards; None allows all.
     client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None skips the check.
-    smart: our registrations for the SMART app.
+    on_missing: the answer to a gap alone. smart: our registrations for the SMART app.
     """
 
     id: str
@@ -77,6 +86,7 @@ class SiteConfig:
     dialect: Dialect = Dialect.GENERIC
     allowed_links: tuple[str, ...] | None = None
     client_id: str | None = None
+    on_missing: OnMissing = OnMissing.CARD
     smart: tuple[Registration, ...] = ()
 
     @property
@@ -119,6 +129,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         dialect=Dialect(raw.dialect),
         allowed_links=None if raw.allowed_links is None else tuple(raw.allowed_links),
         client_id=raw.client_id,
+        on_missing=OnMissing(str(raw.on_missing)),
         smart=tuple(entry for entry in smart if entry is not None),
         cards=NoticeSettings(
             zone=zone,

@@ -81,6 +81,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     patient = patient_in(parts[ChartPart.PATIENT], patient_id, was_sent=sent is not None)
     resources = once(r for t in chart if t.key != ChartPart.PATIENT for r in parts[t.key].resources)
     open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
+    needed = [t.key for t in chart if t.needed and t.key != ChartPart.PATIENT]
     gaps = _gaps(parts, chart, None if patient else why_no_patient(parts[ChartPart.PATIENT], patient_id))
     if permission.consent is Consent.UNKNOWN:
         # The rules do not need it, but a card must say why there is no estimate.
@@ -95,7 +96,13 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
         fhir_bases=bases,
         consent=permission.consent,
         withheld=len(resources) - len(open_to_us),
+        none_read=patient is None and not any(_is_read(parts[key]) for key in needed),
     )
+
+
+def _is_read(part: Part) -> bool:
+    """Whether a part was read, be it only a page of it; one that is known to be empty was."""
+    return bool(part.resources) or part.unknown is None
 
 
 def _gaps(parts: Mapping[ChartPart, Part], chart: Iterable[Template], no_patient: Gap | None) -> list[Unknown]:

@@ -53,6 +53,9 @@ class Template:
     `queries`: one, or several where a list of codes is too long for one. `include` is added, and `guaranteed` is what
     US Core servers must support instead, in the service's own reads. `narrower`: why that one is incomplete, where it
     asks for less.
+    `needed` (R16): a gap in it is said on a card. The needed parts are the patient, conditions, screening answers (a
+    site's own codes too) and questionnaires; each of them counts alike, so that a call with the Patient alone gets a
+    card, and 412 is left for a call of which no needed part could be had at all.
     """
 
     key: ChartPart

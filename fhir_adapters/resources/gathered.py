@@ -34,7 +34,8 @@ class Gathered:
 
     `known`: parts that were read in full, even if empty. `unknown`: parts that were requested and not obtained.
     `fhir_bases`: the servers whose references may be the patient's own. `consent`: what the patient allows.
-    `withheld`: how many resources were left unread for their security labels.
+    `withheld`: how many resources were left unread for their security labels. `none_read`: of the needed parts not one
+    was read, not even in part (R16).
     """
 
     patient_id: str
@@ -45,6 +46,7 @@ class Gathered:
     fhir_bases: tuple[str, ...] = ()
     consent: Consent = Consent.ALLOWED
     withheld: int = 0
+    none_read: bool = False
 
 
 def once(resources: Iterable[Resource]) -> list[Resource]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from itertools import combinations
 
 import msgspec
 import pytest
-from builders import LOINC, PATIENT, PHQ, given, observation, patient, resource
+from builders import LOINC, PATIENT, PHQ, gap_said, given, observation, patient, resource
 from hook_calls import (
     ACUTE,
     CHARTS,
@@ -16,6 +17,7 @@ from hook_calls import (
     answers_of,
     call_of,
     client_of,
+    diagnostics,
     empty_members,
     path_of,
     prompting,
@@ -27,6 +29,7 @@ from cds_service.cards.drafts import hl7_reason
 from cds_service.cards.wire import Action, Card, Coding, Source, Suggestion
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.serving.engine import load_engine
+from explanations.words.findings.gaps import PARTS
 from fhir_adapters.resources.validation import faults
 from models.rules.findings import SAFETY_TOPICS, Topic
 
@@ -98,17 +101,56 @@ def test_cdsh_107_108_148_a_quiet_chart_gets_an_empty_list_of_cards_and_200(clie
     assert answer.data.decode("utf-8") == '{"cards":[]}'
 
 
-@pytest.mark.parametrize("service", HOOKS)
-@pytest.mark.parametrize("key", ["patient", "conditions", "screening", "questionnaires"])
-def test_cdsh_076_109_lacking_data_and_nothing_else_is_answered_412(client, service, key: str) -> None:
-    lacking = client.call(service=service, prefetch={key: ...})
-    wrong = client.call(service=service, hookInstance=None)
-    said = client.call(ACUTE, service=service, prefetch={"conditions": ...})
+NEEDED = ("patient", "conditions", "screening", "questionnaires")
 
-    assert (lacking.status_code, wrong.status_code) == (412, 400)
-    assert key in lacking.get_data(as_text=True)
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory):
+    return client_of(tmp_path_factory.mktemp("refusing"), site={"on_missing": "412"})
+
+
+@pytest.mark.parametrize("service", HOOKS)
+@pytest.mark.parametrize("missing", [c for n in range(5) for c in combinations(NEEDED, n)], ids=" ".join)
+def test_cdsh_076_109_a_gap_is_a_card_and_412_where_no_needed_part_was_had(client, refusing, service, missing) -> None:
+    changes = {"service": service, "prefetch": dict.fromkeys(missing, ...)}
+    status = 412 if missing == NEEDED else 200
+
+    by_card, by_status, acute = client.call(**changes), refusing.call(**changes), client.call(ACUTE, **changes)
+
+    assert (by_card.status_code, by_status.status_code) == (status, 412 if missing else 200)
+    if status == 200 and missing:
+        said = gap_said(by_card)
+        assert all(f"Not read: {PARTS[key]}" in said for key in missing)
+    elif not missing:
+        assert topics(by_card) == topics(by_status) == []
+    if by_status.status_code == 412:
+        assert all(key in diagnostics(by_status) for key in missing)
     # A documented answer is not withheld because other data is lacking.
-    assert topics(said) == ["acute-safety", "could-not-assess"]
+    if "screening" not in missing:
+        assert topics(acute) == ["acute-safety", *(["could-not-assess"] if missing else [])]
+
+
+def test_cdsh_076_what_is_not_needed_stands_for_no_needed_part_and_a_part_of_a_part_does(client) -> None:
+    nothing = dict.fromkeys(NEEDED, ...)
+    page = {"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": "https://x.example"}]}
+    negative = page | {"entry": [{"resource": r} for r in given("PHQ-9, 5 days ago: items 1-9 = 0")]}
+
+    assert client.call(prefetch=nothing | {"measurements": None, "medications": None}).status_code == 412
+    assert client.call(prefetch=nothing | {"screening": page}).status_code == 412
+    assert "only the first page was sent" in gap_said(client.call(prefetch=nothing | {"screening": negative}))
+
+
+def test_cdsh_076_an_entry_that_cannot_be_read_is_named_also_where_a_gap_is_refused(refusing) -> None:
+    broken = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "entry": [{"resource": resource("Condition", onsetDateTime=5)}],
+    }
+
+    said = gap_said(refusing.call(prefetch={"conditions": broken, "questionnaires": ...}))
+
+    assert "Not read: questionnaires" in said
+    assert "could not be read: an element has the wrong type" in said
 
 
 def test_cdsh_112_no_member_of_an_answer_is_null_or_empty(cards) -> None:

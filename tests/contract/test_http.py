@@ -62,7 +62,7 @@ def test_cdsh_191_a_listed_origin_may_read_errors_too(client) -> None:
         client.flask.get("/nowhere", headers=sent),
         client.flask.get(ADDRESS, headers=sent),
         client.post("/cds-services/none", {}, headers=sent),
-        client.post(ADDRESS, call_of(VIEW, prefetch={"screening": ...}), headers=sent),
+        client.post(ADDRESS, call_of(VIEW) | {"prefetch": None}, headers=sent),
         client.post(ADDRESS, data=b"{}", content_type="text/plain", headers=sent),
     ]
 
@@ -227,7 +227,7 @@ def test_cdsh_032_110_193_every_refusal_is_a_valid_outcome_and_repeats_nothing(c
         client.call(context=context),
         client.call(**grant),
         client.call(hookInstance={secret: secret}),
-        client.call(prefetch={"screening": {"resourceType": secret}}),
+        client.post(ADDRESS, call_of(VIEW) | {"prefetch": {"screening": {"resourceType": secret}}}),
         client.post(f"/cds-services/{secret}", {}),
         client.post(ADDRESS, data=secret.encode(), content_type="application/json"),
         client.post(ADDRESS, data=secret.encode(), content_type=f"text/{secret}"),
@@ -242,7 +242,7 @@ def test_cdsh_032_110_193_every_refusal_is_a_valid_outcome_and_repeats_nothing(c
 
 
 def test_cdsh_110_the_key_that_was_lacking_is_named(client) -> None:
-    assert "questionnaires" in diagnostics(client.call(prefetch={"questionnaires": ...}))
+    assert "questionnaires" in diagnostics(client.post(ADDRESS, call_of(VIEW) | {"prefetch": None}))
 
 
 def test_cdsh_193_an_unforeseen_error_says_nothing_to_the_client_and_its_place_to_the_log(tmp_path, caplog) -> None:

@@ -12,6 +12,7 @@ from builders import (
     PATIENT,
     PHQ,
     bundle,
+    gap_said,
     given,
     observation,
     open_app,
@@ -121,7 +122,7 @@ def test_cdsh_074_075_077_unknown_is_said_with_its_reason_and_never_passes_for_e
     (gap,) = record(sent).unknown
     assert (gap.what, gap.needed) == ("screening", True)
     assert gap.reason
-    assert post(sent).status_code == 412
+    assert "Not read: screening answers" in gap_said(post(sent))
     beside_it = sent | {"conditions": entries(*given("Condition T14.91XA, today"))}
     assert topics(beside_it) == ["acute-safety", "could-not-assess"]
 
@@ -194,7 +195,8 @@ def test_one_bundle_in_the_place_of_the_keys_is_used_and_not_taken_for_the_whole
     got = record(whole)
     assert got.age_years == 40
     assert {u.what for u in got.lacking} == {"conditions", "screening", "questionnaires", "consents"}
-    assert post(entries(patient()) | {"type": kind}).status_code == 412
+    assert "Not read: conditions" in gap_said(post(entries(patient()) | {"type": kind}))
+    assert post(entries() | {"type": kind}).status_code == 412
 
 
 def test_a_batch_answer_holds_bundles_and_they_are_read() -> None:

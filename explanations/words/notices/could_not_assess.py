@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from explanations.judgement.assessment import Assessment
 from explanations.words.findings.gaps import PARTS, gap_words
 from explanations.words.findings.statements import Statement
@@ -21,6 +23,7 @@ from explanations.words.notices.notice import (
     rules_of,
 )
 from fhir_adapters.facts import ANSWER_PARTS, Administration, ChartPart, Unknown
+from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS
 from models.rules.findings import Kind, SafetyFinding, Topic
 
@@ -59,8 +62,18 @@ def could_not_assess(
         summary = fit(say("Look at the source and ask directly."), fact)
     elif needed:
         named = ", ".join(say(PARTS[u.what]) for u in needed)
-        summary = fit(_missing_action({u.what for u in needed}, say), say("Could not be read: {parts}.", parts=named))
-        if [u.what for u in needed] == [ChartPart.CONSENTS] and not broken:
+        summary = fit(
+            _missing_action({u.what for u in needed}, say),
+            say("Could not be read: {parts}.", parts=named),
+            say.many(
+                "{count} needed part of the chart could not be read.",
+                "{count} needed parts of the chart could not be read.",
+                len(needed),
+            ),
+        )
+        if [u.what for u in needed] != [ChartPart.CONSENTS]:
+            consider = _what_to_do(needed, say)
+        elif not broken:
             consider = (say("Go by the documented answers; check the consent on file"),)
     else:
         hides = any(u.may_hide_answer for u in chart.unreadable)
@@ -95,3 +108,14 @@ def _missing_action(parts: set[ChartPart], say: Language) -> str:
     if ChartPart.CONDITIONS in parts:
         return say("Coded self-harm may be missing: ask directly.")
     return say("Age and sex are not known.") if ChartPart.PATIENT in parts else say("No estimate was made.")
+
+
+def _what_to_do(needed: Iterable[Unknown], say: Language) -> tuple[str, ...]:
+    """Ask where an answer may be missing, look where it would stand, tell who can mend it."""
+    parts = {u.what: say(PARTS[u.what]) for u in needed if u.what != ChartPart.CONSENTS}
+    steps = [say("Open in the chart itself: {parts}", parts=", ".join(parts.values()))]
+    if set(parts) - {ChartPart.PATIENT}:
+        steps.insert(0, say("Ask directly about thoughts of suicide and self-harm"))
+    if any(u.reason.cause is not Cause.NOT_PERMITTED for u in needed):
+        steps.append(say("If this goes on, tell those who support the EHR"))
+    return tuple(steps)

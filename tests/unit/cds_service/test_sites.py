@@ -9,7 +9,8 @@ import pytest
 
 from cds_service.demo_ehr.config import demo_config
 from cds_service.errors import ConfigError
-from cds_service.settings.config import load_config
+from cds_service.settings.config import default_config, load_config
+from cds_service.settings.sites import OnMissing
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
@@ -33,6 +34,7 @@ MISTAKES = {
     "open-http-base": "fhir_bases",
     "no-time-to-fetch": "fetch_budget_s",
     "unknown-consent": "consent",
+    "unknown-answer-to-a-gap": "on_missing",
 }
 
 
@@ -52,6 +54,7 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert (site.id, config.body_bytes) == ("north", 3_000_000)
     assert site.cards.zone.key == "America/Chicago"
     assert site.cards.show_probability
+    assert (site.on_missing, default_config().site().on_missing) == (OnMissing.REFUSE, OnMissing.CARD)
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
     assert site.thresholds.by_outcome == {"depression": 0.3, "suicidal-ideation": 0.1}
     assert site is both.site_of(("other", "north"), "HTTPS://EHR.example:443/fhir/r4")
@@ -68,6 +71,14 @@ def test_a_mistake_is_refused_with_file_and_key(tmp_path: Path, name: str) -> No
 
     assert f"{name}.toml" in str(caught.value)
     assert MISTAKES[name] in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["412", '"412"'])
+def test_412_is_understood_as_a_number_and_as_text(tmp_path: Path, value: str) -> None:
+    place = folder(tmp_path, EXAMPLES / "site.good.toml")
+    (place / "sites" / "site.toml").write_text(f"on_missing = {value}\n")
+
+    assert load_config(place).site().on_missing is OnMissing.REFUSE
 
 
 def test_every_example_file_is_tested() -> None:
