@@ -66,7 +66,7 @@ class AnswerState(StrEnum):
 class ItemAnswer:
     """One answer. `score` for graded items (0 upwards), `yes` for yes/no items; both None unless answered.
 
-    `out_of_range`: a number that is not a step of the scale; the answer is unreadable.
+    `flaw`: what is wrong with an unreadable answer, where that is known.
     """
 
     item: str
@@ -74,14 +74,30 @@ class ItemAnswer:
     reference: str
     score: int | None = None
     yes: bool | None = None
-    out_of_range: bool = False
+    flaw: Flaw | None = None
+
+
+class Result(StrEnum):
+    """The overall result of a screen as recorded, the gravest last: a level of risk, or positive or negative."""
+
+    NEGATIVE = "negative"
+    LOW = "low"
+    NON_ACUTE = "non-acute"
+    POSITIVE = "positive"
+    MODERATE = "moderate"
+    ACUTE = "acute"
+    HIGH = "high"
+
+
+ACUTE_RESULTS = (Result.HIGH, Result.ACUTE)
+POSITIVE_RESULTS = (Result.MODERATE, Result.POSITIVE, Result.NON_ACUTE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Administration:
     """One instrument filled in once.
 
-    `total` is the recorded total, `level` a coded overall result ("high", "moderate", "low").
+    `total` is the recorded total, `level` the overall result.
     `encounter` is the encounter's reference. `provisional`: preliminary or in progress.
     `contradictory`: the recorded total disagrees with the items, or a value is out of range.
     """
@@ -91,7 +107,7 @@ class Administration:
     answers: tuple[ItemAnswer, ...] = ()
     total: int | None = None
     total_reference: str | None = None
-    level: str | None = None
+    level: Result | None = None
     level_reference: str | None = None
     encounter: str | None = None
     provisional: bool = False

@@ -36,6 +36,7 @@ class Flaw(StrEnum):
     TOTAL_OFF_SCALE = "total-off-scale", AnomalyKind.OUT_OF_RANGE, True
     TOTAL_UNLIKE_ANSWERS = "total-unlike-answers", AnomalyKind.CONTRADICTION, True
     ANSWER_OFF_SCALE = "answer-off-scale", AnomalyKind.OUT_OF_RANGE, True
+    ANSWER_CONTRADICTS = "answer-contradicts", AnomalyKind.CONTRADICTION, True
     FORMS_DISAGREE = "forms-disagree", AnomalyKind.CONTRADICTION, True
     # Of a coded event (`EventAnomaly`), of the death, of an encounter.
     EVENT_IN_FUTURE = "event-in-future", AnomalyKind.FUTURE_DATE, True

@@ -166,9 +166,15 @@ class Instrument(StrEnum):
         safety=None, negative_items=("q1", "q2", "q6"), administered=False, site_map=True, input_only=False,
     )  # fmt: skip
     ASQ = "asq", InstrumentSpec(
-        title="ASQ", family="asq", code_group=None, home="nimh-asq",
+        title="ASQ", family="asq", code_group="asq", home="nimh-asq",
         items=(*numbered(4, "q"), "acuity"), scale=None, bands=None, depression_cut=None, severe_total=None,
         safety=None, negative_items=numbered(4, "q"), administered=False, site_map=True, input_only=False,
+    )  # fmt: skip
+    # The overall result of a screen that is not named: 93374-7 is used by several.
+    RISK_LEVEL = "risk-level", InstrumentSpec(
+        title="Suicide risk screen", family="risk-level", code_group=None, home=None,
+        items=(), scale=None, bands=None, depression_cut=None, severe_total=None,
+        safety=None, negative_items=None, administered=False, site_map=False, input_only=False,
     )  # fmt: skip
     GAD7 = "gad-7", InstrumentSpec(
         title="GAD-7", family="gad-7", code_group="gad7", home=None,
@@ -184,7 +190,7 @@ class Instrument(StrEnum):
 
 SAFETY_ITEMS = {i: i.spec.safety for i in Instrument if i.spec.safety}
 DEPRESSION_CUTS = {i: i.spec.depression_cut for i in Instrument if i.spec.depression_cut}
-SUICIDE_SCREENS = tuple(i for i in Instrument if i.spec.negative_items)
+SUICIDE_SCREENS = tuple(i for i in Instrument if i.spec.yes_no)
 # The nine-item PHQ, for adults and for adolescents: the rules treat both alike.
 NINE_ITEM_PHQ = tuple(i for i in Instrument if i.spec.family == Instrument.PHQ9.spec.family)
 ADMINISTERED = tuple(i for i in Instrument if i.spec.administered)

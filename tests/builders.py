@@ -107,6 +107,8 @@ def given(line: str, shape: str = "observations") -> list[dict]:
     if name.startswith("Finding "):
         code, _, value = name.removeprefix("Finding ").partition(" = ")
         return [observation(SNOMED, code, when, boolean(value))]
+    if name.startswith("Answer "):
+        return [observation(LOINC, name.removeprefix("Answer "), when, as_recorded(rest))]
     if name == "Risk assessment":
         return [resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), performedDateTime=when)]
     if name == "Visit for depression":
@@ -117,6 +119,24 @@ def given(line: str, shape: str = "observations") -> list[dict]:
         medicine = {"text": name.removeprefix("Medicine ")}
         return [resource("MedicationRequest", status="active", intent="order", medicationCodeableConcept=medicine)]
     return form(name, when, answers(rest), extras, shape)
+
+
+def as_recorded(text: str) -> dict:
+    """`4` a number; `interpretation POS`; `LA6568-5 words` a LOINC answer with its display; `weight 0 words` an option
+    with its ordinal value; other words a text."""
+    first, _, words = text.partition(" ")
+    if text.isdigit():
+        return {"valueInteger": int(text)}
+    if first == "interpretation":
+        system = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+        return {"interpretation": [codeable(system, words)]}
+    if first.startswith("LA"):
+        return {"valueCodeableConcept": {"coding": [{"system": LOINC, "code": first, "display": words}]}}
+    if first == "weight":
+        weight, _, display = words.partition(" ")
+        ordinal = {"url": "http://hl7.org/fhir/StructureDefinition/ordinalValue", "valueDecimal": int(weight)}
+        return {"valueCodeableConcept": {"coding": [{"code": "x", "display": display, "extension": [ordinal]}]}}
+    return {"valueString": text}
 
 
 def boolean(word: str) -> dict:

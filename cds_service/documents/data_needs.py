@@ -94,7 +94,7 @@ WORDS: dict[str, _Words] = {
         inputs=("phq2", "phq"),
     ),
     ChartPart.QUESTIONNAIRES: _Words(
-        purpose="The same answers where they are filed as forms, ASQ and EPDS by the site's own map among them.",
+        purpose="The same answers where they are filed as forms, those in a site's own codes by its map.",
         look_back="As for screening.",
         without=SAID,
     ),

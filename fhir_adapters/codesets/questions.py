@@ -1,6 +1,6 @@
 """Codes to items of instruments: by LOINC, or by a site's own map for forms without standard codes.
 
-ASQ has no LOINC codes, and none was found for EPDS item 10. Does not read answers.
+No LOINC code was found for EPDS item 10. Does not read answers.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def targets() -> dict[str, Target]:
     groups = {i.spec.code_group: i for i in Instrument if i.spec.code_group}
     known: dict[str, Target] = {}
     for row in table("instruments"):
-        match = re.match(rf"({'|'.join(groups)})\.(item\d+(?:_recent)?|total|panel)", row["group"])
+        match = re.match(rf"({'|'.join(groups)})\.(item\d+(?:_recent)?|acuity|total|panel)", row["group"])
         if match and not row["code"].startswith("("):
             instrument, part = groups[match[1]], match[2]
             item = part.replace("item", "q" if instrument.spec.yes_no else "")
@@ -57,7 +57,8 @@ def targets() -> dict[str, Target]:
     # Nursing-home (MDS) form of item 9: presence is yes/no, frequency 0-3 (docs/clinical-sources.md S1).
     known["54652-3"] = Target(instrument=Instrument.PHQ9, item="9")
     known["54653-1"] = Target(instrument=Instrument.PHQ9, item="9")
-    known["93374-7"] = Target(instrument=Instrument.CSSRS, item="level")
+    known["93245-9"] = Target(instrument=Instrument.CSSRS, item="panel")
+    known["93374-7"] = Target(instrument=Instrument.RISK_LEVEL, item="level")
     known["93293-9"] = Target(instrument=Instrument.CSSRS, item="most-severe")
     return known
 

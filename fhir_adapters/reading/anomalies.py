@@ -27,6 +27,7 @@ def _of_form(form: Administration, flaw: Flaw) -> FormAnomaly:
 
 def _flaws(form: Administration) -> list[Flaw]:
     flaws = [Flaw.FORM_IN_FUTURE] if form.when and form.when.future else []
+    flaws += dict.fromkeys(a.flaw for a in form.answers if a.flaw and a.flaw is not Flaw.ANSWER_OFF_SCALE)
     return [*flaws, _contradiction(form)] if form.contradictory else flaws
 
 
@@ -37,7 +38,7 @@ def _contradiction(form: Administration) -> Flaw:
         return Flaw.TOTAL_OFF_SCALE
     if not total_fits(form):
         return Flaw.TOTAL_UNLIKE_ANSWERS
-    return Flaw.ANSWER_OFF_SCALE if any(a.out_of_range for a in form.answers) else Flaw.FORMS_DISAGREE
+    return Flaw.ANSWER_OFF_SCALE if any(a.flaw is Flaw.ANSWER_OFF_SCALE for a in form.answers) else Flaw.FORMS_DISAGREE
 
 
 def event_anomalies(events: Iterable[CodedEvent], *, deceased: bool) -> list[Anomaly]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fhir_adapters.codesets.questions import target_of
@@ -12,11 +14,13 @@ from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_c
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, observed_at
 from fhir_adapters.reading.net.responses import form_of, forms_sent, hear_response
-from fhir_adapters.reading.net.unread import hear_observation, is_understood, unheard
+from fhir_adapters.reading.net.unread import LONGEST_NAME, hear_observation, is_understood, unheard
+from fhir_adapters.reading.net.vocabulary import named_instrument
 from fhir_adapters.reading.questionnaires.answers import yes_or_no
 from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
 from fhir_adapters.reading.questionnaires.response_items import known_items, questionnaire_targets
 from fhir_adapters.reading.questionnaires.screening import administrations
+from fhir_adapters.reading.questionnaires.values import folded
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 
@@ -47,8 +51,12 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         unread = [item for item, target in known_items(response, resources.maps, form) if target is None]
         authored = when(response.authored, resources.zone, resources.today)
         resources.unheard.extend(hear_response(resource, form, unread, authored, read=bool(targets)))
+        named = _screen_named([response.questionnaire, form.title if form else None])
         encounter = resources.encounter(response.encounter)
-        for target, value in targets:
+        for asked, value in targets:
+            target = asked
+            if named and target.instrument is Instrument.RISK_LEVEL:
+                target = replace(target, instrument=named)
             pieces += pieces_of(
                 target,
                 value,
@@ -77,33 +85,50 @@ def _hear(resources: ChartResources, resource: r4.Resource) -> None:
             resources.unheard.extend(unheard(resource, moment, mentions))
 
 
+NAMED_SCREENS = (Instrument.CSSRS, Instrument.ASQ)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A panel or response that item Observations belong to. `teen`: the form for adolescents."""
+    """A panel or response that item Observations belong to. `instrument`: where it is named."""
 
     reference: str
     when: When | None
-    teen: bool
+    instrument: Instrument | None
 
 
 def _panels(resources: ChartResources) -> dict[str, Panel]:
-    """Observation name to the panel that lists it, or the response it was derived from."""
+    """Observation name to the panel that lists it, or the response or the answers that it was derived from."""
     panels: dict[str, Panel] = {}
+    screens: dict[str, Instrument] = {}
+    levels: list[r4.Resource] = []
     for resource in resources.of("Observation"):
         target = target_of(resource.content.code, resources.maps)
-        if target is None or target.item != "panel":
+        if target is None:
             continue
-        moment = observed_at(resource.content, resources.zone, resources.today)
-        teen = target.instrument is Instrument.PHQ9M
-        panel = Panel(reference=resource.reference, when=moment, teen=teen)
-        members = (m.target for m in resource.content.has_member if m.target)
-        panels.update(dict.fromkeys(members, panel))
+        if target.instrument in NAMED_SCREENS:
+            screens.update(dict.fromkeys(resource.names, target.instrument))
+        if target.instrument is Instrument.RISK_LEVEL:
+            levels.append(resource)
+        if target.item == "panel":
+            moment = observed_at(resource.content, resources.zone, resources.today)
+            panel = Panel(reference=resource.reference, when=moment, instrument=target.instrument)
+            members = (m.target for m in resource.content.has_member if m.target)
+            panels.update(dict.fromkeys(members, panel))
     responses = {name: r for r in resources.of("QuestionnaireResponse") for name in r.names}
     for resource in resources.of("Observation"):
         source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
         if source and not any(name in panels for name in resource.names):
             moment = when(source.content.authored, resources.zone, resources.today)
-            panel = Panel(reference=source.reference, when=moment, teen=False)
+            panel = Panel(
+                reference=source.reference, when=moment, instrument=_screen_named([source.content.questionnaire])
+            )
+            panels.update(dict.fromkeys(resource.names, panel))
+    for resource in levels:
+        made_of = (*resource.content.derived_from, *resource.content.has_member)
+        of = {screens[part.target] for part in made_of if part.target in screens}
+        if len(of) == 1 and not any(name in panels for name in resource.names):
+            panel = Panel(reference=resource.reference, when=None, instrument=of.pop())
             panels.update(dict.fromkeys(resource.names, panel))
     return panels
 
@@ -120,12 +145,17 @@ def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel:
         return []
     encounter = resources.encounter(observation.encounter)
     moment = observed_at(observation, resources.zone, resources.today) or (panel.when if panel else None)
-    teen = bool(panel and panel.teen) or values[0][0].instrument is Instrument.PHQ9M
+    instruments = {panel.instrument if panel else None, *(target.instrument for target, _ in values)}
+    teen = Instrument.PHQ9M in instruments
     pieces: list[Piece] = []
     for coded, value in values:
         of_teens = teen and coded.instrument is Instrument.PHQ9
         target = replace(coded, instrument=Instrument.PHQ9M) if of_teens else coded
-        own_form = target.item == "panel" or observation.component
+        own_form = target.item == "panel" or bool(observation.component)
+        if target.instrument is Instrument.RISK_LEVEL:
+            screen = _screen_of(observation, value, instruments)
+            target = replace(target, instrument=screen or Instrument.RISK_LEVEL)
+            own_form = own_form or screen is Instrument.RISK_LEVEL
         pieces += pieces_of(
             target,
             value,
@@ -136,6 +166,34 @@ def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel:
             form=panel.reference if panel else (resource.reference if own_form else None),
         )
     return pieces
+
+
+def _screen_of(observation: r4.Observation, level: r4.Value, instruments: set[Instrument | None]) -> Instrument | None:
+    """The screen that a risk level is the result of: of the same panel, or as named in code, method and value."""
+    beside = [screen for screen in NAMED_SCREENS if screen in instruments]
+    if len(beside) == 1:
+        return beside[0]
+    concepts = (observation.code, level.value_codeable_concept)
+    words = [text for concept in concepts if concept for text in (concept.text, *map(_words, concept.coding))]
+    return _screen_named([*words, level.value_string, bytes(observation.method).decode(errors="replace")])
+
+
+def _screen_named(texts: Iterable[str | None]) -> Instrument | None:
+    """The suicide screen that texts name: RISK_LEVEL for one that is not ours, None where none is named."""
+    plain = [folded(text[:LONGEST_NAME]) for text in texts if text]
+    for text in plain:
+        name = named_instrument(text)
+        if name and name.suicide:
+            return next((screen for screen in NAMED_SCREENS if screen.spec.title == name.title), Instrument.RISK_LEVEL)
+    return Instrument.ASQ if any(RESULT_OF_ASQ.search(text) for text in plain) else None
+
+
+# "Acute positive" and "non-acute positive" are results of the ASQ alone.
+RESULT_OF_ASQ = re.compile(r"acute[\W_]positive")
+
+
+def _words(coding: r4.Coding) -> str:
+    return f"{coding.system} {coding.code} {coding.display}"
 
 
 def _finding_events(resources: ChartResources, resource: r4.Resource) -> list[CodedEvent]:

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     TOTAL_IMPLIES_ITEM = "total-implies-item"
     CSSRS = "c-ssrs"
     ASQ = "asq"
+    RISK_LEVEL = "risk-level"
     ALL_REFUSED = "all-refused"
     CODED = "coded"
     UNREADABLE_ANSWER = "unreadable-answer"

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from fhir_adapters.facts import Administration, AnswerState, Course, PatientRecord, When
+from fhir_adapters.facts import (
+    ACUTE_RESULTS,
+    POSITIVE_RESULTS,
+    Administration,
+    AnswerState,
+    Course,
+    PatientRecord,
+    When,
+)
 from fhir_adapters.instruments import SUICIDE_SCREENS
 from models.rules.merging import one_per_event
 from models.rules.unread import may_answer
@@ -19,8 +27,8 @@ UNANSWERED = (AnswerState.UNREADABLE, AnswerState.DECLINED)
 
 
 def is_positive(form: Administration) -> bool:
-    """Whether a C-SSRS or ASQ holds any yes, or an overall result of moderate or high."""
-    return any(a.yes for a in form.answers) or form.level in ("high", "moderate")
+    """Whether a suicide screen holds any yes, or an overall result that is acute or positive."""
+    return any(a.yes for a in form.answers) or form.level in (*ACUTE_RESULTS, *POSITIVE_RESULTS)
 
 
 def item_9_endorsed(form: Administration) -> bool:

@@ -11,7 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fhir_adapters.facts import Administration, AnswerState, ChartPart, Course, ItemAnswer, PatientRecord, Unheard
+from fhir_adapters.facts import (
+    ACUTE_RESULTS,
+    POSITIVE_RESULTS,
+    Administration,
+    AnswerState,
+    ChartPart,
+    Course,
+    ItemAnswer,
+    PatientRecord,
+    Result,
+    Unheard,
+)
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.lists.conditions import severity
@@ -48,10 +59,11 @@ from models.rules.unread import answers_unread, later_unread
 def cssrs_answers(chart: PatientRecord) -> list[SafetyFinding]:
     """C-SSRS screener. Acute: intent or plan (4, 5) in the past month, or behaviour within 3 months, or overall High.
 
-    Positive: questions 1 to 3, behaviour longer ago, or overall Moderate. Source: cssrs.columbia.edu triage
-    (docs/clinical-sources.md S4). Behaviour without recency is acute while current (R4) and positive later.
+    Positive: questions 1 to 3, behaviour longer ago, or overall Moderate or positive. Source: cssrs.columbia.edu triage
+    (docs/clinical-sources.md S4). Behaviour without recency is acute while current (R4) and positive later. The result
+    of a screen that is not named reads alike.
     """
-    forms = chart.of(Instrument.CSSRS)
+    forms = chart.of(Instrument.CSSRS, Instrument.RISK_LEVEL)
     if not forms:
         return []
     findings = []
@@ -63,12 +75,13 @@ def cssrs_answers(chart: PatientRecord) -> list[SafetyFinding]:
         if recency_unknown and current:
             acute_items = (*acute_items, *said_yes(form, "q6"))
         positive_items = said_yes(form, "q3", "q2", "q1", "q6")
-        is_acute = bool(acute_items) or form.level == "high"
+        is_acute = bool(acute_items) or form.level in ACUTE_RESULTS
         gap = "recency" if recency_unknown else None
-        if is_acute or positive_items or form.level == "moderate":
+        if is_acute or positive_items or form.level in POSITIVE_RESULTS:
             items = tuple(dict.fromkeys((*acute_items, *positive_items)))
             since = evidence.since(form, acute=is_acute)
-            findings.append(_instrument_finding(chart, form, Kind.CSSRS, items, since, acute=is_acute, gap=gap))
+            kind = Kind.CSSRS if form.instrument is Instrument.CSSRS else Kind.RISK_LEVEL
+            findings.append(_instrument_finding(chart, form, kind, items, since, acute=is_acute, gap=gap))
         elif all_refused(form, "q1", "q2", "q6"):
             since = evidence.since(form, acute=False)
             findings.append(_instrument_finding(chart, form, Kind.ALL_REFUSED, form.answers, since, acute=False))
@@ -81,8 +94,8 @@ def cssrs_answers(chart: PatientRecord) -> list[SafetyFinding]:
 def asq_answers(chart: PatientRecord) -> list[SafetyFinding]:
     """ASQ. Acute: acuity yes, whatever the other answers; any yes without a recorded acuity, while current (R4).
 
-    Positive: any yes with acuity no. All questions refused counts as positive. Source: NIMH ASQ toolkit
-    (docs/clinical-sources.md S3).
+    Positive: any yes with acuity no. All questions refused counts as positive. An overall result counts like the
+    answers that it stands for. Source: NIMH ASQ toolkit (docs/clinical-sources.md S3).
     """
     forms = chart.of(Instrument.ASQ)
     if not forms:
@@ -94,11 +107,14 @@ def asq_answers(chart: PatientRecord) -> list[SafetyFinding]:
         refused = all_refused(form, "q1", "q2", "q3", "q4")
         acuity = form.yes("acuity")
         current = is_current(chart, form.when, form.encounter)
-        is_acute = acuity is True or ((bool(screen) or refused) and acuity is None and current)
-        gap = "acuity" if acuity is None and (screen or refused) else None
-        if is_acute or screen or refused:
-            kind = Kind.ALL_REFUSED if refused and acuity is not True else Kind.ASQ
-            items = (*said_yes(form, "acuity"), *screen) or form.answers
+        positive = bool(screen) or refused or form.level in POSITIVE_RESULTS
+        says_acute = acuity is True or form.level in ACUTE_RESULTS
+        unknown = acuity is None and form.level not in (*ACUTE_RESULTS, Result.NON_ACUTE, Result.MODERATE)
+        is_acute = says_acute or (positive and unknown and current)
+        gap = "acuity" if unknown and positive else None
+        if is_acute or positive:
+            kind = Kind.ALL_REFUSED if refused and not says_acute else Kind.ASQ
+            items = (*said_yes(form, "acuity"), *screen) or (form.answers if refused else ())
             since = evidence.since(form, acute=is_acute)
             findings.append(_instrument_finding(chart, form, kind, items, since, acute=is_acute, gap=gap))
         if not is_acute and not refused:

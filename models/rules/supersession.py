@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, StrEnum, auto
 
-from fhir_adapters.facts import Administration, AnswerState, CodedEvent, PatientRecord, When
+from fhir_adapters.facts import (
+    ACUTE_RESULTS,
+    POSITIVE_RESULTS,
+    Administration,
+    AnswerState,
+    CodedEvent,
+    PatientRecord,
+    When,
+)
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SUICIDE_SCREENS, Instrument
 from models.rules.objections import Objections, is_positive
 
@@ -32,6 +40,8 @@ class LaterKind(StrEnum):
     ASQ_NEGATIVE = "asq-negative"
     ASQ_POSITIVE = "asq-positive"
     ASQ_INCOMPLETE = "asq-incomplete"
+    LEVEL_POSITIVE = "risk-level-positive"
+    LEVEL_OTHER = "risk-level-incomplete"
     RISK_ASSESSMENT = "risk-assessment"
     ITEM_9_ZERO = "item-9-zero"
 
@@ -67,7 +77,7 @@ def is_complete_negative(form: Administration) -> bool:
 
     Questions that were not asked may be absent. A form in progress never counts.
     """
-    if form.provisional or form.level in ("high", "moderate"):
+    if form.provisional or form.level in (*ACUTE_RESULTS, *POSITIVE_RESULTS):
         return False
     answers = [a for a in form.answers if a.state is not AnswerState.BLANK]
     required = form.instrument.spec.negative_items

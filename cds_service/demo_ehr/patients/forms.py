@@ -2,7 +2,7 @@
 
 PHQ-9 as coded item Observations, as a panel with members, as a panel with components, as a
 QuestionnaireResponse by LOINC linkId, and as a total alone; C-SSRS by LOINC as Observations or
-as a QuestionnaireResponse; EPDS and ASQ, whose questions have no LOINC codes, by the demo site's
+as a QuestionnaireResponse; EPDS and ASQ, whose questions rarely have LOINC codes, by the demo site's
 own linkIds (`site.toml`). No question text is carried.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from explanations.words.findings.answers import title_of
 from explanations.words.findings.coded_events import event_words
 from explanations.words.language import Language, capitalised, later, many
 from explanations.words.tables import complete
@@ -16,6 +17,7 @@ SENTENCES = {
     Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}"),
     Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}"),
     Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}"),
+    Flaw.ANSWER_CONTRADICTS: later("{title}: code, number or words of one answer disagree; it was not used"),
     Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
     Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),
     Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased"),
@@ -106,7 +108,12 @@ def flaw_words(anomaly: Anomaly, say: Language) -> str:
 def _values(anomaly: Anomaly, say: Language) -> dict[str, object]:
     if isinstance(anomaly, FormAnomaly):
         spec = anomaly.instrument.spec
-        return {"title": spec.title, "total": anomaly.total, "top": spec.top_total, "top_item": spec.top_item}
+        return {
+            "title": title_of(anomaly.instrument, say),
+            "total": anomaly.total,
+            "top": spec.top_total,
+            "top_item": spec.top_item,
+        }
     if isinstance(anomaly, EventAnomaly):
         return {"event": capitalised(event_words(anomaly.event, say))}
     if isinstance(anomaly, ValueAnomaly):

@@ -53,6 +53,15 @@ CSSRS_QUESTIONS = {
 }
 
 
+# Instruments whose title is no name.
+TITLES = {Instrument.RISK_LEVEL: later("Suicide risk screen")}
+
+
+def title_of(instrument: Instrument, say: Language) -> str:
+    """The title of an instrument: its name as it is, else in words."""
+    return say(TITLES[instrument]) if instrument in TITLES else instrument.spec.title
+
+
 def question(item: str, say: Language, instrument: Instrument | None = None) -> str:
     """The name of a question: `question 4`, for the C-SSRS `question 4 (intent)`, for a graded form `item 9`."""
     names = CSSRS_QUESTIONS if instrument is Instrument.CSSRS else QUESTIONS

@@ -11,13 +11,21 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from explanations.words.findings.anomalies import flaw_words
-from explanations.words.findings.answers import OPTIONS, answer_words, item_words, none_words, question
+from explanations.words.findings.answers import OPTIONS, answer_words, item_words, none_words, question, title_of
 from explanations.words.findings.coded_events import SETTINGS, event_words
 from explanations.words.findings.unheard import unheard_words
 from explanations.words.language import Language, capitalised, code, later
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.tables import complete
-from fhir_adapters.facts import Administration, Anomaly, AnswerState, CodedEvent
+from fhir_adapters.facts import (
+    ACUTE_RESULTS,
+    POSITIVE_RESULTS,
+    Administration,
+    Anomaly,
+    AnswerState,
+    CodedEvent,
+    Result,
+)
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding
 from models.rules.supersession import Later, LaterKind
@@ -38,11 +46,17 @@ FURTHER_YES = complete(
     },
     FURTHER_ITEMS,
 )
-# A level of "low" is never printed.
-LEVELS = {
-    "high": later("{title} overall result recorded as high"),
-    "moderate": later("{title} overall result recorded as moderate"),
-}
+# A low or negative result is never printed.
+LEVELS = complete(
+    {
+        Result.HIGH: later("{title} overall result recorded as high"),
+        Result.ACUTE: later("{title} overall result recorded as acute"),
+        Result.MODERATE: later("{title} overall result recorded as moderate"),
+        Result.POSITIVE: later("{title} overall result recorded as positive"),
+        Result.NON_ACUTE: later("{title} overall result recorded as positive, not acute"),
+    },
+    (*ACUTE_RESULTS, *POSITIVE_RESULTS),
+)
 ACUITY = complete(
     {
         AnswerState.ANSWERED: later("ASQ acuity question: not recorded."),
@@ -60,6 +74,8 @@ LATER = complete(
         LaterKind.ASQ_NEGATIVE: later("ASQ, all questions answered no"),
         LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
         LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
+        LaterKind.LEVEL_POSITIVE: later("Suicide risk screen with a positive result"),
+        LaterKind.LEVEL_OTHER: later("Suicide risk screen, overall result alone"),
         LaterKind.RISK_ASSESSMENT: later("Suicide risk assessment completed"),
         LaterKind.ITEM_9_ZERO: later("PHQ-9 item 9: 0, not at all"),
     },
@@ -234,14 +250,13 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str, sa
 
 
 def _cssrs(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title = form.instrument.spec.title
+    title = title_of(form.instrument, say)
     names = [question(answer.item, say, form.instrument) for answer in finding.items]
     facts = [
         (say("{title} {question}: yes", title=title, question=name), answer.reference)
         for name, answer in zip(names, finding.items, strict=True)
     ]
-    if form.level in LEVELS:
-        facts.append((say(LEVELS[form.level], title=title), form.level_reference or form.references[0]))
+    facts += _overall(form, say)
     lines = _listed(facts, moment, say)
     if finding.gap == "recency":
         lines.append(Line(text=say("When the behaviour took place is not recorded.")))
@@ -265,6 +280,7 @@ def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Languag
         (say("{title} {question}: yes", title=title, question=question(a.item, say, form.instrument)), a.reference)
         for a in finding.items
     ]
+    facts += _overall(form, say)
     lines = _listed(facts, moment, say)
     if finding.gap == "acuity":
         lines.append(_acuity(form, say))
@@ -272,7 +288,17 @@ def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Languag
         lines.append(_answered_no(form, "acuity", say))
     if form.yes("acuity"):
         return say("ASQ acuity answered yes"), lines
+    if not finding.items:
+        return facts[0][0], lines
     return say("ASQ positive, acuity not recorded") if finding.gap else say("ASQ positive, acuity no"), lines
+
+
+def _overall(form: Administration, say: Language) -> list[tuple[str, str]]:
+    """The overall result with its source, unless it is low or negative."""
+    if form.level not in LEVELS:
+        return []
+    words = say(LEVELS[form.level], title=title_of(form.instrument, say))
+    return [(words, form.level_reference or form.references[0])]
 
 
 def _listed(facts: Sequence[tuple[str, str]], moment: str, say: Language) -> list[Line]:
@@ -296,13 +322,13 @@ def _refused(finding: SafetyFinding, form: Administration, moment: str, say: Lan
 
 
 def _unreadable(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    named = {"title": form.instrument.spec.title, "questions": _questions(finding, say)}
+    named = {"title": title_of(form.instrument, say), "questions": _questions(finding, say)}
     lead = say("{title} {questions}: the answer could not be read", **named)
     return say("{title} {questions}: answer could not be read", **named), [_lead(lead, moment, finding.references, say)]
 
 
 def _declined(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    named = {"title": form.instrument.spec.title, "questions": _questions(finding, say)}
+    named = {"title": title_of(form.instrument, say), "questions": _questions(finding, say)}
     what = say("{title} {questions}: declined", **named)
     return what, [_lead(what, moment, finding.references, say)]
 
@@ -370,6 +396,7 @@ FORM_WORDING: dict[Kind, Callable[[SafetyFinding, Administration, str, Language]
     Kind.TOTAL_IMPLIES_ITEM: _total_implies,
     Kind.CSSRS: _cssrs,
     Kind.ASQ: _asq,
+    Kind.RISK_LEVEL: _cssrs,
     Kind.ALL_REFUSED: _refused,
     Kind.UNREADABLE_ANSWER: _unreadable,
     Kind.DECLINED_ANSWER: _declined,

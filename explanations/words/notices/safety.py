@@ -103,6 +103,8 @@ SHORT_LATER = complete(
         LaterKind.ASQ_NEGATIVE: later("ASQ answered no"),
         LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
         LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
+        LaterKind.LEVEL_POSITIVE: later("positive result of a suicide risk screen"),
+        LaterKind.LEVEL_OTHER: later("result of a suicide risk screen"),
         LaterKind.RISK_ASSESSMENT: later("risk assessment"),
         LaterKind.ITEM_9_ZERO: later("item 9 “not at all”"),
     },

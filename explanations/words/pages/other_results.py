@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from explanations.words.findings.answers import STATES, answer_words, none_words, question
+from explanations.words.findings.answers import STATES, answer_words, none_words, question, title_of
 from explanations.words.help_lines import GuidelineLink, guideline
 from explanations.words.language import Language, code, later, shared_days
-from fhir_adapters.facts import Administration, AnswerState, PatientRecord
+from explanations.words.tables import complete
+from fhir_adapters.facts import ACUTE_RESULTS, POSITIVE_RESULTS, Administration, AnswerState, PatientRecord, Result
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.unread import answers_unread
@@ -20,11 +21,20 @@ from models.rules.unread import answers_unread
 # Instruments without a trend: suicide screens first, then questionnaires with a self-harm question.
 SHOWN = sorted(
     (i for i in Instrument if i.spec.bands is None),
-    key=lambda i: (i.spec.negative_items is None, i.spec.safety is None),
+    key=lambda i: (not i.spec.yes_no, i.spec.safety is None),
 )
 MOST_EACH = 3
-# A level of "low" is never printed.
-LEVELS = {"high": later("overall result coded high"), "moderate": later("overall result coded moderate")}
+# A low or negative result is never printed.
+LEVELS = complete(
+    {
+        Result.HIGH: later("overall result recorded as high"),
+        Result.ACUTE: later("overall result recorded as acute"),
+        Result.MODERATE: later("overall result recorded as moderate"),
+        Result.POSITIVE: later("overall result recorded as positive"),
+        Result.NON_ACUTE: later("overall result recorded as positive, not acute"),
+    },
+    (*ACUTE_RESULTS, *POSITIVE_RESULTS),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +59,9 @@ def other_results(chart: PatientRecord, say: Language, zone: tzinfo | None = Non
                 for form in forms[:MOST_EACH]
             )
             home = guideline(instrument.spec.home) if instrument.spec.home else None
-            results.append(OtherResult(title=instrument.spec.title, rows=rows, more=len(forms[MOST_EACH:]), home=home))
+            results.append(
+                OtherResult(title=title_of(instrument, say), rows=rows, more=len(forms[MOST_EACH:]), home=home)
+            )
     return tuple(results)
 
 

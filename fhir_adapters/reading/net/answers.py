@@ -10,7 +10,8 @@ from fhir_adapters.codesets.terminology import table
 from fhir_adapters.facts import AnswerState
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.net.statements import Says, says
-from fhir_adapters.reading.questionnaires.answers import YES_WORDS, graded, overall_level
+from fhir_adapters.reading.questionnaires.answers import YES_WORDS, graded
+from fhir_adapters.reading.questionnaires.levels import QUIET, overall_level
 from fhir_adapters.reading.questionnaires.values import absence, codings, folded, is_empty, number_in, texts_in
 from fhir_adapters.resources import r4
 
@@ -55,7 +56,7 @@ def said(value: r4.Value) -> Said:
         return Said(says=Says.YES if option.yes else Says.NO, plain=plain)
     level = overall_level(value)
     if level is not None:
-        return Said(says=Says.NO if level == "low" else Says.YES, graver=True)
+        return Said(says=Says.NO if level in QUIET else Says.YES, graver=True)
     return Said(says=Says.UNCLEAR)
 
 

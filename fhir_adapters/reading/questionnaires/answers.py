@@ -11,26 +11,18 @@ from functools import cache
 
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, YES_NO, canonical, table
 from fhir_adapters.facts import AnswerState, ItemAnswer
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.questionnaires.values import absence, codings, has_value, number_in, texts_in
-from fhir_adapters.resources import r4
-
-SAYS_YES = ("yes", "y", "true", "1", "positive", "present", "si", "positivo", "presente")
-SAYS_NO = (
-    "no",
-    "n",
-    "false",
-    "0",
-    "negative",
-    "absent",
-    "denied",
-    "denies",
-    "not present",
-    "negativo",
-    "ausente",
-    "niega",
+from fhir_adapters.reading.questionnaires.values import (
+    called_abnormal,
+    codings,
+    has_value,
+    interpretations,
+    number_in,
+    texts_in,
+    unanswered,
 )
-YES_WORDS = dict.fromkeys(SAYS_YES, True) | dict.fromkeys(SAYS_NO, False)
+from fhir_adapters.resources import r4
 
 
 @cache
@@ -58,31 +50,38 @@ def total_in(value: r4.Value) -> float | None:
 
 
 def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -> ItemAnswer:
-    """A graded answer: by LOINC answer code, then ordinalValue, then number, then known words, then yes or no.
+    """A graded answer: by LOINC answer code, ordinalValue or number, known words, and yes or no, which must agree.
 
     A value that is not a step of the scale is unreadable: weights shipped with forms are not trusted
-    (docs/clinical-sources.md S1). A readable value wins over a data-absent reason.
+    (docs/clinical-sources.md S1), so beside an answer code such a weight is left aside. So is an answer whose code,
+    weight and words have no score in common (R4), or a 0 that is called abnormal. A readable value wins over a
+    data-absent reason.
     """
+    steps = frozenset(range(instrument.spec.top_item + 1))
     scores = scores_by_code(instrument)
-    coded = {scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC}
-    if len(coded) > 1:  # contradictory codings are no answer, and must be shown
-        return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference, out_of_range=True)
-    number: float | None = next(iter(coded), None)
-    if number is None:
-        number = _auditc_number(item, value) if instrument is Instrument.AUDITC else number_in(value)
-    if number is None:
-        words = _words_of(instrument, item)
-        number = next((words[text] for text in texts_in(value) if text in words), None)
-    if number is not None:
-        fits = number == int(number) and 0 <= number <= instrument.spec.top_item
-        state = AnswerState.ANSWERED if fits else AnswerState.UNREADABLE
-        score = int(number) if fits else None
-        return ItemAnswer(item=item, state=state, score=score, reference=reference, out_of_range=not fits)
-    yes = _said_yes(value)
-    if yes is not None:
-        score = None if yes else 0
-        return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=yes, score=score, reference=reference)
-    return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
+    coded = [scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC]
+    number = _auditc_number(item, value) if instrument is Instrument.AUDITC else number_in(value)
+    if number is not None and number not in steps:
+        if not coded:
+            return unreadable(item, reference, Flaw.ANSWER_OFF_SCALE)
+        number = None
+    words = _words_of(instrument, item)
+    said = [*coded, *([int(number)] if number is not None else []), *(words[t] for t in texts_in(value) if t in words)]
+    claims = [{score} for score in said] + [steps - {0} if yes else {0} for yes in _yes_or_no_in(value)]
+    if not claims:
+        return ItemAnswer(item=item, state=unanswered(value), reference=reference)
+    common = steps.intersection(*claims)
+    if not common or (common == {0} and called_abnormal(value)):
+        return unreadable(item, reference, Flaw.ANSWER_CONTRADICTS)
+    score = min(common) if len(common) == 1 else None
+    return ItemAnswer(
+        item=item, state=AnswerState.ANSWERED, score=score, yes=None if said else common != {0}, reference=reference
+    )
+
+
+def unreadable(item: str, reference: str, flaw: Flaw | None = None) -> ItemAnswer:
+    """An answer that cannot be read, and what is wrong with it."""
+    return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference, flaw=flaw)
 
 
 def _auditc_number(item: str, value: r4.Value) -> float | None:
@@ -103,76 +102,64 @@ DRINKS_FROM = (3, 5, 7, 10)
 
 @cache
 def _words_of(instrument: Instrument, item: str) -> dict[str, int]:
-    """The English and Spanish response options of an item with their scores, lower case without accents."""
+    """The response options of an item in words with their scores, lower case without accents."""
     own = instrument.spec.scale.words if instrument.spec.scale else None
     rows = table("answer_words")
     return {row["words"]: int(row["score"]) for row in rows if row["instrument"] == own and row["item"] in (item, "*")}
 
 
 def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
-    """A yes/no answer: boolean, coded, 1 or 0, the word, or else the interpretation."""
-    yes = _said_yes(value)
-    if yes is None:
-        return ItemAnswer(item=item, state=_unanswered(value), reference=reference)
-    return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=yes, reference=reference)
-
-
-def _unanswered(value: r4.Value) -> AnswerState:
-    return absence(value) or (AnswerState.UNREADABLE if has_value(value) else AnswerState.BLANK)
-
-
-def _said_yes(value: r4.Value) -> bool | None:
-    yes_no = yes_no_codes()
-    if value.value_boolean is not None:
-        return value.value_boolean
-    answers = set()
-    for coding in codings(value):
-        code = coding.code or ""
-        system = canonical(coding.system) if coding.system else LOINC
-        coded = yes_no.get((system, code))
-        if coded is None and system == YES_NO:
-            coded = {"Y": True, "N": False}.get(code)
-        answers.add(coded)
-    if answers & {True, False}:
-        return True in answers  # the worse of contradictory codings
+    """A yes/no answer: boolean, coded, 1 or 0, the word, or else the interpretation; what is there must agree."""
+    said = _yes_or_no_in(value)
     number = number_in(value)
     if number in (0.0, 1.0):
-        return number == 1.0
-    texts = texts_in(value)
-    worded = next((YES_WORDS[text] for text in texts if text in YES_WORDS), None)
-    if worded is None and any(re.match(r"(?:yes|si)\b", text) for text in texts):
-        return True
-    if worded is None and not has_value(value):
-        flags = {c.code for concept in value.interpretation for c in concept.coding}
-        worded = True if "POS" in flags else False if "NEG" in flags else None
-    return worded
+        said.add(number == 1.0)
+    if not said:
+        return ItemAnswer(item=item, state=unanswered(value), reference=reference)
+    if len(said) > 1 or (said == {False} and called_abnormal(value)):
+        return unreadable(item, reference, Flaw.ANSWER_CONTRADICTS)
+    return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=True in said, reference=reference)
 
 
-LEVELS = {"LA9194-7": "low", "LA6751-7": "moderate", "LA9193-9": "high"}
-LEVEL_WORDS = {
-    "high": "high",
-    "alto": "high",
-    "moderate": "moderate",
-    "moderado": "moderate",
-    "low": "low",
-    "bajo": "low",
-}
-SEVERITY = {"LA30370-3": 1, "LA30371-1": 2, "LA30372-9": 3, "LA30373-7": 4, "LA30374-5": 5}
-
-
-def overall_level(value: r4.Value) -> str | None:
-    """A coded or worded overall result: high, moderate or low."""
-    coded = next((LEVELS[c.code] for c in codings(value) if c.code in LEVELS), None)
+def _yes_or_no_in(value: r4.Value) -> set[bool]:
+    """Every yes and no in a value: boolean, codes, words; without a value, in its interpretation."""
+    said = {value.value_boolean} if value.value_boolean is not None else set()
+    coded = {_coded_yes_or_no(coding) for coding in codings(value)} - {None}
     if coded:
-        return coded
-    words = {word for text in texts_in(value) for word in re.findall(r"[a-z]+", text)}
-    return next((level for word, level in LEVEL_WORDS.items() if word in words), None)
+        said.add(True in coded)  # the worse of contradictory codings
+    said |= {yes for text in texts_in(value) if (yes := worded_yes_or_no(text)) is not None}
+    if not said and not has_value(value):
+        flags = interpretations(value)
+        said = {True} if "POS" in flags else {False} if "NEG" in flags else set()
+    return said
 
 
-def most_severe(value: r4.Value, reference: str) -> ItemAnswer:
-    """The most severe ideation (93293-9) as an answer to the item of its rank; rank 0 is a no to item 1."""
-    rank = next((SEVERITY[c.code] for c in codings(value) if c.code in SEVERITY), None)
-    number = rank if rank is not None else number_in(value)
-    if number is None or number not in range(6):
-        return ItemAnswer(item="q1", state=_unanswered(value), reference=reference)
-    return ItemAnswer(item=f"q{max(1, int(number))}", state=AnswerState.ANSWERED, yes=number > 0, reference=reference)
+def _coded_yes_or_no(coding: r4.Coding) -> bool | None:
+    system = canonical(coding.system) if coding.system else LOINC
+    if system == YES_NO:
+        return {"Y": True, "N": False}.get(coding.code or "")
+    return yes_no_codes().get((system, coding.code or ""))
+
+
+def worded_yes_or_no(text: str) -> bool | None:
+    """What a text (lower case, without accents) answers: yes where it begins so, no where it holds nothing else.
+
+    Negation is read by `codesets/yes_no_words.csv`: a no, and after it words of denial. "No, but ..." is neither.
+    """
+    if text in YES_WORDS:
+        return YES_WORDS[text]
+    yes, no = _beginnings()
+    return True if yes.match(text) else False if no.fullmatch(text) else None
+
+
+YES_WORDS = {row["words"]: row["says"] == "yes" for row in table("yes_no_words") if row["says"] in ("yes", "no")}
+
+
+@cache
+def _beginnings() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A text that begins with yes, and one that says no and nothing else. A single letter or digit begins nothing."""
+    rows = [(row["says"], row["words"]) for row in table("yes_no_words") if len(row["words"]) > 1]
+    yes = "|".join(re.escape(words) for says, words in rows if says == "yes")
+    no = "|".join(re.escape(words) for says, words in rows if says == "no")
+    after = "|".join(re.escape(words) for says, words in rows if says != "yes")
+    return re.compile(rf"(?:{yes})\b"), re.compile(rf"(?:{no})(?:[\s,.;:()-]+(?:{after}))*[\s.]*")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fhir_adapters.codesets.questions import Target
-from fhir_adapters.facts import AnswerState, ItemAnswer, When
+from fhir_adapters.facts import AnswerState, ItemAnswer, Result, When
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.questionnaires.answers import graded, most_severe, overall_level, total_in, yes_or_no
-from fhir_adapters.reading.questionnaires.values import is_empty
+from fhir_adapters.reading.questionnaires.answers import graded, total_in, yes_or_no
+from fhir_adapters.reading.questionnaires.levels import most_severe, overall_level, unread_level
+from fhir_adapters.reading.questionnaires.values import called_abnormal, is_empty
 from fhir_adapters.resources import r4
 
 
@@ -20,7 +21,7 @@ class Piece:
     item: str
     answer: ItemAnswer | None
     number: int | None
-    level: str | None
+    level: Result | None
     when: When | None
     encounter: str | None
     provisional: bool
@@ -38,14 +39,15 @@ def pieces_of(
     reference: str,
     form: str | None,
 ) -> list[Piece]:
-    """The piece of one coded value; empty for a panel without a value of its own."""
+    """The piece of one coded value; empty for a panel, a total or an overall result without a value.
+
+    What stands on a panel's own code is its total, or its overall result where it has no total.
+    """
     answer, number, level = None, None, None
     if target.item == "panel":
-        if is_empty(value):
-            return []
-        target = replace(target, item="total")
+        target = replace(target, item="level" if target.instrument.spec.yes_no else "total")
     if target.item == "total":
-        if is_empty(value):
+        if is_empty(value) and not called_abnormal(value):
             return []
         total = total_in(value)
         # An unreadable total is kept as -1, which is out of range and so an anomaly.
@@ -53,9 +55,9 @@ def pieces_of(
     elif target.item == "level":
         level = overall_level(value)
         if level is None:
-            if is_empty(value):
+            answer = unread_level(value, reference)
+            if answer.state is AnswerState.BLANK:
                 return []
-            answer = ItemAnswer(item="level", state=AnswerState.UNREADABLE, reference=reference)
     elif target.item == "most-severe":
         answer = most_severe(value, reference)
         target = replace(target, item=answer.item)

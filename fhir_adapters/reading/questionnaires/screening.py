@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from fhir_adapters.facts import Administration, AnswerState, ItemAnswer
+from fhir_adapters.facts import Administration, AnswerState, ItemAnswer, Result
+from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.questionnaires.form_merging import FIRST, ONE_HOUR, merged, moment
+from fhir_adapters.reading.questionnaires.form_merging import ANY_ENCOUNTER, FIRST, ONE_HOUR, Key, merged, moment
 from fhir_adapters.reading.questionnaires.pieces import Piece
 from fhir_adapters.reading.questionnaires.totals import total_fits
 
@@ -25,7 +26,7 @@ def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
     answers stand, and the form is marked contradictory. Forms of one day that agree are one, unless filled in at
     different hours or in different encounters. The order of the pieces does not matter.
     """
-    ordered = sorted(pieces, key=_order)
+    ordered = sorted(_with_screens(list(pieces)), key=_order)
     teens = {p.form or _time(p) for p in ordered if p.instrument is Instrument.PHQ9M}
     groups: dict[tuple[object, ...], list[Piece]] = {}
     begun: dict[tuple[Instrument, str | None], datetime] = {}
@@ -41,6 +42,24 @@ def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
         groups.setdefault((instrument, begin, None if piece.form else piece.encounter), []).append(piece)
     forms = merged([_form(key[0], group) for key, group in groups.items() if isinstance(key[0], Instrument)])
     return tuple(_checked(form) for form in merged([_settled(form) for form in forms]))
+
+
+def _with_screens(pieces: list[Piece]) -> Iterable[Piece]:
+    """The pieces, each risk level as the result of the one screen of its form, or of its day and encounter."""
+    screens: dict[Key, set[Instrument]] = {}
+    for piece in pieces:
+        if piece.instrument in (Instrument.CSSRS, Instrument.ASQ):
+            day = piece.when.day if piece.when else None
+            for key in {(piece.form,), (day, piece.encounter), (day, ANY_ENCOUNTER)}:
+                screens.setdefault(key, set()).add(piece.instrument)
+    for piece in pieces:
+        if piece.instrument is not Instrument.RISK_LEVEL:
+            yield piece
+            continue
+        day = piece.when.day if piece.when else None
+        places = [(day, piece.encounter), (day, None)] if piece.encounter else [(day, ANY_ENCOUNTER)]
+        of = set().union(*(screens.get(place, ()) for place in ([(piece.form,)] if piece.form else places)))
+        yield replace(piece, instrument=of.pop()) if len(of) == 1 else piece
 
 
 def _order(piece: Piece) -> tuple[str, datetime, str, str, str]:
@@ -71,7 +90,7 @@ def _form(instrument: Instrument, pieces: list[Piece]) -> Administration:
         if known is None or _worse(piece.answer, known):
             answers[piece.item] = piece.answer
     total = max((p for p in pieces if p.number is not None), key=lambda p: p.number or 0, default=None)
-    level = max((p for p in pieces if p.level), key=lambda p: GRAVITY.index(p.level or "low"), default=None)
+    level = max((p for p in pieces if p.level), key=lambda p: GRAVITY.index(p.level or Result.LOW), default=None)
     dated = [p.when for p in pieces if p.when]
     return Administration(
         instrument=instrument,
@@ -95,7 +114,7 @@ def _disagree(first: ItemAnswer, second: ItemAnswer) -> bool:
     return bool(first.score or first.yes) != bool(second.score or second.yes)
 
 
-GRAVITY = ("low", "moderate", "high")
+GRAVITY = tuple(Result)
 
 
 def _worse(first: ItemAnswer, second: ItemAnswer) -> bool:
@@ -113,6 +132,6 @@ def _checked(form: Administration) -> Administration:
     """The form with its total checked against its items."""
     if form.instrument.spec.yes_no:
         return replace(form, contradictory=False)
-    off_scale = any(a.out_of_range for a in form.answers)
+    off_scale = any(a.flaw is Flaw.ANSWER_OFF_SCALE for a in form.answers)
     wrong = form.total is not None and not (0 <= form.total <= form.instrument.spec.top_total and total_fits(form))
     return replace(form, contradictory=form.contradictory or off_scale or wrong)

@@ -60,12 +60,17 @@ def number_in(value: r4.Value) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def texts_in(value: r4.Value) -> list[str]:
-    """The texts of a value in lower case without accents, as they are and without a score before or after."""
+def recorded(value: r4.Value) -> list[str]:
+    """The texts of a value in lower case without accents."""
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
     # A longer text is not an answer, and would be slow to search.
-    plain = [folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
+    return [folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
+
+
+def texts_in(value: r4.Value) -> list[str]:
+    """The texts of a value in lower case without accents, as they are and without a score before or after."""
+    plain = recorded(value)
     bare = [re.sub(r"^\d\s?(?:[=:.]|-\s)\s?", "", _without_note(text)) for text in plain]
     return list(dict.fromkeys((*plain, *bare)))
 
@@ -116,3 +121,23 @@ def absence(value: r4.Value) -> AnswerState | None:
 def is_empty(value: r4.Value) -> bool:
     """Whether there is no value, not even an unreadable one."""
     return not has_value(value) and absence(value) is not AnswerState.UNREADABLE
+
+
+# Interpretations that call a result abnormal; its other codes are "normal", or say nothing of it.
+ABNORMAL = {"POS", "A", "AA", "H", "HH", "HU"}
+
+
+def interpretations(value: r4.Value) -> set[str]:
+    """The codes of a value's interpretation."""
+    return {c.code for concept in value.interpretation for c in concept.coding if c.code}
+
+
+def called_abnormal(value: r4.Value) -> bool:
+    """Whether the interpretation calls the result positive or abnormal."""
+    return not interpretations(value).isdisjoint(ABNORMAL)
+
+
+def unanswered(value: r4.Value) -> AnswerState:
+    """Why a value that says nothing known is no answer. Without a value, an abnormal interpretation is unreadable."""
+    there = has_value(value) or called_abnormal(value)
+    return absence(value) or (AnswerState.UNREADABLE if there else AnswerState.BLANK)

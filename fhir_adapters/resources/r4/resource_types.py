@@ -49,6 +49,8 @@ class Observation(Value):
     context: Absent = NOT_THERE
     related: Absent = NOT_THERE
     triggered_by: Absent = NOT_THERE
+    # Searched for the name of an instrument: an unexpected method must not make an answer unreadable.
+    method: Raw = Raw()
 
 
 class Answer(Value):

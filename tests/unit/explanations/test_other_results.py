@@ -40,10 +40,10 @@ def test_what_was_answered_stands_with_its_day_and_its_source(line: str, title: 
 
 
 def test_a_coded_low_is_never_printed_and_a_coded_high_is() -> None:
-    low, high = (rows(f"C-SSRS, 5 days ago: level = {level}")["C-SSRS"][0] for level in ("low", "high"))
+    low, high = (rows(f"C-SSRS, 5 days ago: level = {level}")["Suicide risk screen"][0] for level in ("low", "high"))
 
     assert "low" not in low
-    assert "overall result coded high" in high
+    assert "overall result recorded as high" in high
 
 
 def test_three_of_each_are_shown_and_the_rest_counted() -> None:
