@@ -31,7 +31,9 @@ def hear_lists(resources: ChartResources) -> None:
     for resource in resources.of("Procedure"):
         procedure: r4.Procedure = resource.content
         if procedure.status not in ("entered-in-error", "not-done"):
-            concepts = [c for c in (procedure.code, *procedure.reason_code) if c and not is_understood(c)]
+            concepts = [
+                c for c in (procedure.code, procedure.outcome, *procedure.reason_code) if c and not is_understood(c)
+            ]
             texts = [text for concept in concepts for text in names_of(concept)]
             mention = text_mention([*texts, *strings_in(procedure.note)])
             resources.unheard.extend(unheard(resource, _performed(procedure, resources), [mention]))

@@ -36,6 +36,10 @@ def _parts() -> dict[str, re.Pattern[str]]:
         "denied": re.compile(rf"{start}{words('not')}{between}[\s_/\"“(-]*$"),
         "twice": re.compile(rf"{start}{words('not')}{APART}{words('not')}{between}[\s_/\"“(-]*$"),
         "answered": re.compile(rf"^{nouns}[\s:=_\"”)–-]*(?<![^\W_]){words('after')}{end}(?=\s*(?:[,.;)/|]|$))"),
+        "joined": re.compile(
+            rf"^(?:(?:{APART}(?:{words('between')}|{words('noun')}){end})*{APART}{words('states')}|"
+            rf"(?:{APART}(?:{words('between')}|{words('noun')}){end})*{APART}{words('asks')})+"
+        ),
         "others_before": re.compile(rf"{start}{words('others')}(?:\W+\w+){{0,3}}\W*$"),
         "others_after": re.compile(rf"^\W*(?:\w+\W+)?{words('others')}{end}"),
         "activity_before": re.compile(rf"{start}{words('activity')}(?:\W+\w+){{0,2}}\W*$"),
@@ -53,20 +57,22 @@ def says(text: str) -> Says:
     for clause in CLAUSE.findall(text):
         for use in ("states", "asks"):
             for match in finder(use).finditer(clause):
-                said = _mention(clause, match)
+                said = _mention(clause, match.span())
                 if (said is Says.NO and turned) or (said is Says.YES and use == "asks"):
                     said = Says.UNCLEAR
                 gravest = max(gravest, said)
     return gravest
 
 
-def _mention(clause: str, match: re.Match[str]) -> Says:
-    before, after, parts = clause[: match.start()], clause[match.end() :], _parts()
-    if _of_others(before, match[0], after):
+def _mention(clause: str, span: tuple[int, int]) -> Says:
+    before, mention, after = clause[: span[0]], clause[slice(*span)], clause[span[1] :]
+    parts = _parts()
+    if _of_others(before, mention, after):
         return Says.NO
     if parts["denied"].search(before):
         return Says.UNCLEAR if parts["twice"].search(before) else Says.NO
-    if parts["answered"].search(after):
+    # One answer can be to several words: "better off dead or hurting yourself: no".
+    if parts["answered"].search(parts["joined"].sub("", after)):
         return Says.NO
     negated = finder("not").search(before)
     if clause.rstrip().endswith("?") or negated:

@@ -21,7 +21,14 @@ from fhir_adapters.reading.lists.conditions import event_kind
 from fhir_adapters.reading.measurements import measured_codes
 from fhir_adapters.reading.net.answers import Said, said
 from fhir_adapters.reading.net.statements import Asks, Says, asks, says
-from fhir_adapters.reading.net.vocabulary import InstrumentName, coded_target, finder, named_instrument, safety_items
+from fhir_adapters.reading.net.vocabulary import (
+    InstrumentName,
+    coded_target,
+    finder,
+    named_instrument,
+    names_in,
+    safety_items,
+)
 from fhir_adapters.reading.questionnaires.values import folded, has_value
 from fhir_adapters.resources import r4
 
@@ -128,9 +135,24 @@ def spoken_mention(answer: Said) -> Mention | None:
 
 
 def text_mention(texts: Iterable[str]) -> Mention | None:
-    """Free text: a note, a conclusion, the words of a condition."""
-    spoken = max((says(folded(text)) for text in texts), default=Says.NOTHING)
-    return spoken_mention(Said(says=spoken, spoken=spoken))
+    """Free text: a note, a conclusion, the words of a condition. A result of an instrument in it is not taken apart."""
+    plain = [folded(text) for text in texts]
+    spoken = max((says(text) for text in plain), default=Says.NOTHING)
+    found = spoken_mention(Said(says=spoken, spoken=spoken))
+    return found or next((Mention(instrument=name) for text in plain if (name := _high_result(text))), None)
+
+
+# A number after the name of an instrument: "PHQ-9 total score: 27", "SBQ-R 14".
+RESULT = re.compile(r"[^\d.;\n]{0,40}?(\d{1,2})(?!\d|\s*(?:of|/)\s*9\b)")
+
+
+def _high_result(text: str) -> InstrumentName | None:
+    """The instrument whose result stands in a text, unless it is 0 or under the cut score."""
+    for name, end in names_in(text):
+        result = RESULT.match(text, end)
+        if name.heard and result and int(result[1]) and not _is_low(name, int(result[1])):
+            return name
+    return None
 
 
 def names_of(concept: r4.CodeableConcept | None) -> list[str]:

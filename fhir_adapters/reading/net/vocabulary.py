@@ -20,8 +20,10 @@ APART = r"[\s_/’'-]+"
 
 @cache
 def words(use: str) -> str:
-    """All words of one use, as an unanchored group of alternatives."""
+    """All words of one use, as an unanchored group of alternatives. An answer of 0 on a known scale denies too."""
     rows = [_pattern(row["words"]) for row in table("self_harm_words") if row["use"] == use]
+    if use == "after":
+        rows += [re.escape(row["words"]) for row in table("answer_words") if row["score"] == "0"]
     return rf"(?:{'|'.join(rows)})"
 
 
@@ -61,6 +63,11 @@ def _names() -> tuple[tuple[re.Pattern[str], InstrumentName], ...]:
 
 # A LOINC code as it stands in canonicals, linkIds and identifiers: 44260-8, /44260-8, 44260_8.
 CODE = re.compile(r"(?<!\d)(\d{4,6})[-_.](\d)(?!\d)")
+
+
+def names_in(text: str) -> list[tuple[InstrumentName, int]]:
+    """Every instrument that a text names, with where its name ends."""
+    return [(name, match.end()) for pattern, name in _names() for match in pattern.finditer(text)]
 
 
 def coded_target(text: str) -> Target | None:

@@ -157,6 +157,7 @@ class Procedure(Element):
     performed_date_time: str | None = None
     performed_period: Period | None = None
     reason_code: list[CodeableConcept] = []
+    outcome: CodeableConcept | None = None
     note: Raw = Raw()
     meta: Meta | None = None
     context: Absent = NOT_THERE
