@@ -49,7 +49,7 @@ def said(value: r4.Value) -> Said:
     if number is not None and all(re.fullmatch(r"[\d.,\s]*", text) for text in texts):
         return Said(says=Says.NO if number == 0 else Says.UNCLEAR, number=number)
     option = graded("words", value, Instrument.PHQ9, "")
-    plain = next((text for text in _as_recorded(value) if folded(text) in _options()), None)
+    plain = next((text for text in as_recorded(value) if folded(text) in _options()), None)
     if option.score is not None:
         return Said(says=Says.YES if option.score else Says.NO, graver=True, plain=plain)
     if option.yes is not None:
@@ -70,14 +70,15 @@ def _interpretation(value: r4.Value) -> Said:
     return Said(says=Says.NO if flags <= {"NEG", "N", "ND"} else Says.UNCLEAR)
 
 
-def _as_recorded(value: r4.Value) -> list[str]:
+def as_recorded(value: r4.Value) -> list[str]:
+    """The texts of a value, unchanged."""
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
     return [text for text in texts if text]
 
 
 def _texts(value: r4.Value) -> list[str]:
-    return [folded(text) for text in _as_recorded(value)]
+    return [folded(text) for text in as_recorded(value)]
 
 
 @cache

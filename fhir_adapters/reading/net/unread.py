@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -19,7 +19,7 @@ from fhir_adapters.facts import Unheard, When
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.lists.conditions import event_kind
 from fhir_adapters.reading.measurements import measured_codes
-from fhir_adapters.reading.net.answers import Said, said
+from fhir_adapters.reading.net.answers import Said, as_recorded, said
 from fhir_adapters.reading.net.statements import Asks, Says, asks, says
 from fhir_adapters.reading.net.vocabulary import (
     InstrumentName,
@@ -28,12 +28,10 @@ from fhir_adapters.reading.net.vocabulary import (
     named_instrument,
     names_in,
     safety_items,
+    touches,
 )
 from fhir_adapters.reading.questionnaires.values import folded, has_value
 from fhir_adapters.resources import r4
-
-# Longer names are not names.
-LONGEST_NAME = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,31 +71,55 @@ def question_mention(
 
     `self_harm`: its place in that instrument is of the question on self-harm.
     """
-    texts = [folded(name) for name in names if len(name) <= LONGEST_NAME]
-    about = max((asks(text) for text in texts), default=Asks.NOTHING)
-    instrument = next((found for text in texts if (found := named_instrument(text))), form)
-    in_screen = instrument is not None and instrument.suicide and _of_a_screen(texts)
-    if about is Asks.NOTHING and (self_harm or in_screen or _coded_so(texts)):
+    read = [name_of(name) for name in names]
+    about = max((name.asks for name in read), default=Asks.NOTHING)
+    instrument = next((name.instrument for name in read if name.instrument), form)
+    in_screen = instrument is not None and instrument.suicide and any(name.of_a_screen for name in read)
+    if about is Asks.NOTHING and (self_harm or in_screen):
         about = Asks.SELF_HARM
-    answer = said(value)
     if about is not Asks.NOTHING:
-        return _answered(about, answer, instrument)
-    return _result(instrument, answer) if instrument else spoken_mention(answer)
+        return _answered(about, said(value), instrument)
+    return _result(instrument, said(value)) if instrument else text_mention(as_recorded(value))
 
 
-def _coded_so(texts: Iterable[str]) -> bool:
-    """Whether a code among the names, whatever its system, is of a question on self-harm or of a safety code group."""
-    for text in texts:
-        target = coded_target(text)
-        if target and (target.instrument.spec.yes_no or target.item in safety_items(target.instrument)):
-            return True
-        if any(event_kind(row.group) for row in code_list("conditions").rows(None, text.upper())):
-            return True
-    return False
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """What the name or code of a question or entry touches. `of_a_screen`: a word such as "plan" or "attempt"."""
+
+    asks: Asks
+    says: Says
+    instrument: InstrumentName | None
+    of_a_screen: bool
 
 
-def _of_a_screen(texts: Iterable[str]) -> bool:
-    return any(finder("screen").search(re.sub(r"[\W_]+", " ", text)) for text in texts)
+def name_of(text: str) -> Name:
+    """A name read. Short ones repeat and are kept, since most entries of a chart have the same few names."""
+    return _short_name(text) if len(text) <= LONGEST_KEPT else _short_name.__wrapped__(text[:LONGEST_NAME])
+
+
+LONGEST_KEPT, LONGEST_NAME = 120, 5000
+
+
+@lru_cache(maxsize=8192)
+def _short_name(text: str) -> Name:
+    plain = folded(text)
+    about = asks(plain)
+    if about is Asks.NOTHING and _coded_so(plain):
+        about = Asks.SELF_HARM
+    return Name(
+        asks=about,
+        says=says(plain),
+        instrument=named_instrument(plain),
+        of_a_screen=bool(finder("screen").search(re.sub(r"[\W_]+", " ", plain))),
+    )
+
+
+def _coded_so(text: str) -> bool:
+    """Whether a name is a code, whatever its system, of a question on self-harm or of a safety code group."""
+    target = coded_target(text)
+    if target and (target.instrument.spec.yes_no or target.item in safety_items(target.instrument)):
+        return True
+    return any(event_kind(row.group) for row in code_list("conditions").rows(None, text.upper()))
 
 
 def _answered(about: Asks, answer: Said, instrument: InstrumentName | None) -> Mention | None:
@@ -117,7 +139,7 @@ def _answered(about: Asks, answer: Said, instrument: InstrumentName | None) -> M
 def _result(instrument: InstrumentName, answer: Said) -> Mention | None:
     """A result of an instrument that is not mapped: heard unless it is a no or a number under the cut score."""
     if not instrument.heard or answer.says in (Says.NOTHING, Says.NO) or _is_low(instrument, answer.number):
-        return spoken_mention(answer)
+        return spoken_mention(answer.spoken)
     yes = answer.spoken is Says.YES or (instrument.suicide and answer.says is Says.YES and answer.graver)
     return Mention(instrument=instrument, self_harm=yes, yes=yes)
 
@@ -127,31 +149,46 @@ def _is_low(instrument: InstrumentName, number: float | None) -> bool:
     return number is not None and spec is not None and 0 <= number < (spec.depression_cut or 0)
 
 
-def spoken_mention(answer: Said) -> Mention | None:
-    """A value that speaks of self-harm in its own words, whatever was asked."""
-    if answer.spoken < Says.UNCLEAR:
-        return None
-    return Mention(self_harm=True, yes=answer.spoken is Says.YES)
+def spoken_mention(spoken: Says) -> Mention | None:
+    """Words that speak of self-harm, whatever was asked."""
+    return Mention(self_harm=True, yes=spoken is Says.YES) if spoken >= Says.UNCLEAR else None
 
 
 def text_mention(texts: Iterable[str]) -> Mention | None:
     """Free text: a note, a conclusion, the words of a condition. A result of an instrument in it is not taken apart."""
-    plain = [folded(text) for text in texts]
-    spoken = max((says(text) for text in plain), default=Says.NOTHING)
-    found = spoken_mention(Said(says=spoken, spoken=spoken))
-    return found or next((Mention(instrument=name) for text in plain if (name := _high_result(text))), None)
+    found: Mention | None = None
+    for text in texts:
+        plain = folded(text)
+        if touches(plain):
+            found = max(found, spoken_mention(says(plain)) or _high_result(plain), key=_gravity)
+    return found
+
+
+def concept_mention(concepts: Iterable[r4.CodeableConcept | None]) -> Mention | None:
+    """What concepts state by their words."""
+    found: Mention | None = None
+    for concept in concepts:
+        for text in names_of(concept):
+            name = name_of(text)
+            if name.says or name.instrument:
+                found = max(found, spoken_mention(name.says) or _high_result(folded(text)), key=_gravity)
+    return found
+
+
+def _gravity(mention: Mention | None) -> int:
+    return 0 if mention is None else 2 if mention.yes else 1
 
 
 # A number after the name of an instrument: "PHQ-9 total score: 27", "SBQ-R 14".
 RESULT = re.compile(r"[^\d.;\n]{0,40}?(\d{1,2})(?!\d|\s*(?:of|/)\s*9\b)")
 
 
-def _high_result(text: str) -> InstrumentName | None:
-    """The instrument whose result stands in a text, unless it is 0 or under the cut score."""
+def _high_result(text: str) -> Mention | None:
+    """An instrument whose result stands in a text, unless it is 0 or under the cut score."""
     for name, end in names_in(text):
         result = RESULT.match(text, end)
         if name.heard and result and int(result[1]) and not _is_low(name, int(result[1])):
-            return name
+            return Mention(instrument=name)
     return None
 
 
@@ -188,10 +225,10 @@ def hear_observation(
     """An Observation: the values that no reader used, and the notes."""
     observation: r4.Observation = resource.content
     unread = list(unread)
-    mentions: list[Mention | None] = [text_mention(strings_in(observation.note))]
+    mentions: list[Mention | None] = [text_mention(strings_in(observation.note))] if bytes(observation.note) else []
     if not unread:
         return mentions
-    panel = next((n for name in names_of(observation.code) if (n := named_instrument(folded(name)))), None)
+    panel = next((n for text in names_of(observation.code) if (n := name_of(text).instrument)), None)
     whole = bool(observation.component or observation.has_member)
     for concept, value in unread:
         mentions.append(question_mention(names_of(concept), value, panel))
@@ -204,7 +241,7 @@ def _unvalued(concept: r4.CodeableConcept | None, value: r4.Value) -> Mention | 
     """An Observation without any value whose words state something: a finding put down as a code."""
     if has_value(value) or value.data_absent_reason is not None or value.interpretation:
         return None
-    return text_mention(names_of(concept))
+    return concept_mention([concept])
 
 
 def is_understood(concept: r4.CodeableConcept | None) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 from fhir_adapters.codesets.questions import Target, targets
 from fhir_adapters.codesets.terminology import table
@@ -75,7 +75,6 @@ def coded_target(text: str) -> Target | None:
     return next((t for m in CODE.finditer(text) if (t := targets().get(f"{m[1]}-{m[2]}"))), None)
 
 
-@lru_cache(maxsize=4096)
 def named_instrument(text: str) -> InstrumentName | None:
     """The first instrument that a text (lower case, without accents) names by its name or by one of its codes."""
     for pattern, name in _names():
@@ -94,3 +93,14 @@ def safety_items(instrument: Instrument) -> tuple[str, ...]:
     """The items of a graded instrument that ask about self-harm."""
     safety = instrument.spec.safety
     return (safety.item, *safety.further) if safety else ()
+
+
+@cache
+def _anything() -> re.Pattern[str]:
+    names = "|".join(row["names"] for row in table("instrument_names"))
+    return re.compile(rf"(?<![^\W_])(?:{words('states')}|{words('asks')})|{names}")
+
+
+def touches(text: str) -> bool:
+    """Whether a text (lower case, without accents) holds anything of the vocabulary or an instrument's name."""
+    return bool(_anything().search(text))

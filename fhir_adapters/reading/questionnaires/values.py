@@ -85,7 +85,10 @@ def _without_note(text: str) -> str:
 
 def folded(text: str) -> str:
     """A text in lower case, without accents."""
-    apart = unicodedata.normalize("NFKD", text.strip().lower())
+    plain = text.strip().lower()
+    if plain.isascii():
+        return plain
+    apart = unicodedata.normalize("NFKD", plain)
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
