@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
@@ -34,22 +35,44 @@ class Part:
 
 def sent_parts(templates: Iterable[Template], prefetch: Mapping[str, Raw], patient_id: str) -> dict[ChartPart, Part]:
     """The prefetched parts by key, also where one Bundle replaces the keys."""
+    templates = tuple(templates)
     if "resourceType" not in prefetch:
-        return {t.key: part for t in templates if (part := _sent(t, prefetch, patient_id))}
+        parts = {t.key: part for t in templates if (part := _sent(t, prefetch, patient_id))}
+        return parts | {ChartPart.REST: Part(resources=_unasked(templates, prefetch))}
     try:
         whole = r4.read(msgspec.json.encode(prefetch))
     except NotFhir:
         return {}
     held = r4.contents(whole.content, all_pages=True) if whole.kind == "Bundle" and whole.content else None
     resources = [*held.resources, *held.included] if held else [whole]
-    parts: dict[ChartPart, Part] = {}
+    parts = {ChartPart.REST: Part(resources=tuple(r for r in resources if r.kind in HOLD_ANSWERS))}
     for template in templates:
         ours = tuple(r for r in resources if r.kind in template.types)
         if ours:
             parts[template.key] = Part(resources=ours, unknown=None if template.key == ChartPart.PATIENT else NOT_SPLIT)
     if whole.kind == "Bundle" and (held is None or held.fault):
-        parts[ChartPart.REST] = Part(unknown=Gap(cause=Cause.SENT_BUNDLE_BROKEN))
+        parts[ChartPart.REST] = replace(parts[ChartPart.REST], unknown=Gap(cause=Cause.SENT_BUNDLE_BROKEN))
     return parts
+
+
+# What can hold an answer is read wherever it was sent (R18).
+HOLD_ANSWERS = (
+    "Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "RiskAssessment", "Flag", "Procedure",
+    "Questionnaire",
+)  # fmt: skip
+
+
+def _unasked(templates: Iterable[Template], prefetch: Mapping[str, Raw]) -> tuple[r4.Resource, ...]:
+    """Resources under keys that were not asked for, of types that can hold an answer."""
+    known = {key for t in templates for key in (t.key, *t.keys)}
+    found: list[r4.Resource] = []
+    for key, raw in prefetch.items():
+        if key not in known and bytes(raw).startswith(b"{"):
+            with suppress(NotFhir):
+                document = r4.read(raw)
+                held = r4.contents(document.content) if _is_read_bundle(document) else None
+                found += [*held.resources, *held.included] if held else [document]
+    return tuple(resource for resource in found if resource.kind in HOLD_ANSWERS)
 
 
 def patient_in(part: Part, patient_id: str, *, was_sent: bool) -> r4.Resource | None:
@@ -122,6 +145,7 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
         elif page.kind == "OperationOutcome":
             faults.append(Gap(cause=Cause.ERROR_REPORT))
         elif page.kind != "Bundle":
+            resources += [page] if page.kind in HOLD_ANSWERS else []
             faults.append(_other_type(page.kind))
         elif page.content is None:
             faults.append(Gap(cause=Cause.BUNDLE_UNREADABLE))
@@ -129,7 +153,7 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
             held = r4.contents(page.content, all_pages=all_pages, unfiltered=unfiltered)
             ours = [r for r in (*held.resources, *held.included) if r.kind in template.types]
             others = [r for r in held.resources if r.kind not in (*template.types, "OperationOutcome")]
-            resources += ours
+            resources += [*ours, *(r for r in (*others, *held.included) if r.kind in HOLD_ANSWERS and r not in ours)]
             matches += sum(r.kind != "OperationOutcome" for r in held.resources)
             total = max(total, page.content.total or 0)
             empty_handed = not ours and (others or (page.content.total or 0) > 0)

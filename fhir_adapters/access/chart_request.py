@@ -13,9 +13,9 @@ from fhir_adapters.resources.gathered import OPENED
 class ChartRequest:
     """One reading of a chart, the same for a hook call, a file and the app.
 
-    `as_of` is UTC. `parts`: the parts to read; anything sent under another key is ignored. `user` is a reference,
-    `encounter` that of the hook. `opted_out`: the patient has opted out with us. `left_out`: also read facts that no
-    rule, model or page uses.
+    `as_of` is UTC. `parts`: the parts to read; of what was sent under another key only what can hold an answer is read
+    (R18). `user` is a reference, `encounter` that of the hook. `opted_out`: the patient has opted out with us.
+    `left_out`: also read facts that no rule, model or page uses.
     """
 
     patient_id: str

@@ -79,7 +79,8 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
         access = Access(server=access.server, why_not=NOT_PERMITTED)
     parts = _completed(parts, chart, access, patient_id)
     patient = patient_in(parts[ChartPart.PATIENT], patient_id, was_sent=sent is not None)
-    resources = once(r for t in chart if t.key != ChartPart.PATIENT for r in parts[t.key].resources)
+    keys = [ChartPart.REST, *(t.key for t in chart if t.key != ChartPart.PATIENT)]
+    resources = once(r for key in keys for r in parts.get(key, Part()).resources)
     open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
     needed = [t.key for t in chart if t.needed and t.key != ChartPart.PATIENT]
     gaps = _gaps(parts, chart, None if patient else why_no_patient(parts[ChartPart.PATIENT], patient_id))

@@ -147,11 +147,13 @@ def test_cdsh_031_215_an_extension_of_the_request_neither_changes_nor_breaks_any
         assert topics(client.call(POSITIVE, service=service, extension=content)) == ["positive-safety-answer"]
 
 
-def test_prefetch_under_keys_that_we_do_not_ask_for_is_not_read(client) -> None:
-    foreign = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": given(ACUTE)[0]}]}
+def test_of_prefetch_under_keys_that_we_do_not_ask_for_only_what_can_hold_an_answer_is_read(client) -> None:
+    answer = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": given(ACUTE)[0]}]}
+    another = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": given("Medicine lisinopril")[0]}]}
 
-    for value in (foreign, None, 7, "x", {"resourceType": "OperationOutcome"}):
-        assert topics(client.call(prefetch={"allergies": value})) == []
+    assert topics(client.call(prefetch={"more": answer})) == ["acute-safety"]
+    for value in (another, None, 7, "x", {"resourceType": "OperationOutcome"}):
+        assert topics(client.call(prefetch={"more": value})) == []
 
 
 @pytest.mark.parametrize("prefetch", [[], "x", 7, True])

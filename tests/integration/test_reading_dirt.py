@@ -145,7 +145,9 @@ def test_a_form_whose_questions_are_not_mapped_is_said_to_be_unread() -> None:
     unmapped = response({"linkId": "q9", "answer": [{"valueCoding": {"system": LOINC, "code": "LA6571-9"}}]})
 
     assert topics(unmapped) == ["could-not-assess info"]
-    assert topics(response({"linkId": "x"}, questionnaire="http://ehr/Questionnaire/PHQ9")) == ["could-not-assess info"]
+    answered = {"linkId": "x", "answer": [{"valueString": "see overleaf"}]}
+    assert topics(response(answered, questionnaire="http://ehr/Questionnaire/PHQ9")) == ["could-not-assess info"]
+    assert topics(response({"linkId": "x"}, questionnaire="http://ehr/Questionnaire/PHQ9")) == []
 
 
 def test_a_panel_gives_its_date_to_its_members() -> None:
