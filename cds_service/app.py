@@ -66,7 +66,7 @@ def create_app(
     cross_origin.register(app, runtime)
     if first.tls is not None:
         app.after_request(_https_from_now_on)
-    app.register_blueprint(discovery.create_blueprint())
+    app.register_blueprint(discovery.create_blueprint(runtime))
     app.register_blueprint(hooks.create_blueprint(runtime, slots))
     app.register_blueprint(feedback.create_blueprint(runtime, slots))
     app.register_blueprint(ops.create_blueprint(runtime))

@@ -350,7 +350,7 @@ class Unheard:
 
 
 class ChartPart(StrEnum):
-    """The parts of a chart; the first eleven are also the prefetch keys."""
+    """The parts of a chart; the first eleven are prefetch keys for all sites."""
 
     PATIENT = "patient"
     SCREENING = "screening"
@@ -364,7 +364,7 @@ class ChartPart(StrEnum):
     CARE_PLANS = "care-plans"
     APPOINTMENTS = "appointments"
     COVERAGE = "coverage"
-    LOCAL_SCREENING = "local-screening"  # in a site's own codes: fetched, never a prefetch key
+    LOCAL_SCREENING = "local-screening"  # a prefetch key too, in a site's own discovery
     REST = "rest"  # unreadable entries of a whole chart
 
 

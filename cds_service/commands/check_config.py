@@ -32,6 +32,19 @@ def check_config(folder: Path | None) -> None:
         )
         if site.dialect is Dialect.SANDBOX and site.on_missing is OnMissing.REFUSE:
             click.echo(f"site {site.id}: the public sandbox draws 412 as if all were well; remove on_missing there")
+        if site.path:
+            click.echo(f"site {site.id}: discovery {config.address or ''}{site.path}/cds-services")
+        else:
+            click.echo(
+                f"site {site.id}: no discovery of its own; an address takes letters, digits and . _ ~ - in the id"
+            )
+        for key, template in site.local_prefetch:
+            click.echo(f"site {site.id}: prefetch {key}: {template}")
+        if site.local_prefetch and not site.reading.fhir_bases:
+            click.echo(
+                f"site {site.id}: warning: no fhir_bases, so answers in its own codes are known only if the client "
+                f"sends {', '.join(key for key, _ in site.local_prefetch)}; else every call says that they are missing"
+            )
         for issuer in site.issuers:
             keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"
             click.echo(f"site {site.id}: issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}")

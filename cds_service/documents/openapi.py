@@ -111,6 +111,7 @@ def document() -> Schema:
             "responses": {str(status): _refusal(status) for status in REFUSALS},
             "parameters": {
                 "id": _ID,
+                "site": _in_path("site", "A site that has addresses of its own."),
                 "launch": _LAUNCH,
                 "form": _in_path("form", f"{' or '.join(FORMS)}."),
                 "submission": _in_path("submission", "One press of a button that writes."),
@@ -163,30 +164,45 @@ _CONTENT_ENCODING: Schema = {
 }
 
 
-def _paths() -> Schema:
-    call = "/cds-services/{id}"
+def _hook_paths(name: str, words: str, statuses: tuple[int, ...]) -> Schema:
+    """Discovery, calls and feedback; the operations of a site's own addresses end in `name`."""
     return {
         "/cds-services": {
-            "get": _cached("CDS Hooks", "discovery", "The services on offer", _json("Discovery"), (*ALWAYS, 403))
+            "get": _cached(
+                "CDS Hooks", f"discovery{name}", f"The services on offer{words}", _json("Discovery"), statuses
+            )
         },
-        call: {
+        "/cds-services/{id}": {
             "post": _called(
-                "hookCall",
-                "A hook call: cards for one patient",
+                f"hookCall{name}",
+                f"A hook call: cards for one patient{words}",
                 ("HookRequest", HOOK_CALL),
                 _answer("Cards.", _json("CardsResponse", CARDS)),
                 (*CALLED, 412),
             )
         },
-        f"{call}/feedback": {
+        "/cds-services/{id}/feedback": {
             "post": _called(
-                "feedback",
-                "What became of cards",
+                f"feedback{name}",
+                f"What became of cards{words}",
                 ("FeedbackRequest", FEEDBACK),
                 _answer("Stored.", _json("FeedbackReceipt", {"received": 1, "stored": 1})),
                 CALLED,
             )
         },
+    }
+
+
+def _with_parameter(parameter: Schema, operations: Schema) -> Schema:
+    return {method: op | {"parameters": [parameter, *op["parameters"]]} for method, op in operations.items()}
+
+
+def _paths() -> Schema:
+    site = {"$ref": "#/components/parameters/site"}
+    of_site = _hook_paths("OfSite", ", at the addresses of one site", (*ALWAYS, 403, 404))
+    return {
+        **_hook_paths("", "", (*ALWAYS, 403)),
+        **{f"/sites/{{site}}{path}": _with_parameter(site, operations) for path, operations in of_site.items()},
         "/health/live": {
             "get": _open("Operations", "live", "Whether it runs", {"200": _answer("It does.", _json("Liveness"))})
         },

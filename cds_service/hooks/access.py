@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cds_service.cards.wire import HookRequest
-from cds_service.errors import BadRequest
+from cds_service.errors import BadRequest, UnknownService
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from cds_service.trust.auth import VerifiedClient
@@ -14,11 +14,30 @@ from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.settings import ReadSettings
 
 
-def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest) -> SiteConfig:
-    """The site of the call, among those that the client's token covers. Raises BadRequest."""
+def named_site(config: ServiceConfig, identifier: str) -> SiteConfig:
+    """The site that an address names. Raises UnknownService."""
+    site = config.at(identifier)
+    if site is None:
+        raise UnknownService("there is no site of this name with an address of its own")
+    return site
+
+
+def check_named(named: str | None, sites: tuple[str, ...]) -> None:
+    """Raises BadRequest unless the address names one of these sites, or none."""
+    if named is not None and named not in sites:
+        raise BadRequest("address: expected one of the site that this client calls for")
+
+
+def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest, named: str | None = None) -> SiteConfig:
+    """The site of the call, among those that the client's token covers; `named` by the address. Raises BadRequest.
+
+    The address alone does not decide: a client of several sites is told apart by its FHIR server in any case.
+    """
+    check_named(named, client.sites)
     site = config.site_of(client.sites, hook.fhir_server)
     if site is None:
         raise BadRequest("fhirServer: expected a FHIR server of one of the sites that this client calls for")
+    check_named(named, (site.id,))
     granted = hook.fhir_authorization
     if granted is not None and site.client_id is not None and granted.subject not in (None, site.client_id):
         raise BadRequest("fhirAuthorization.subject: expected this service's own client id at the site")

@@ -11,7 +11,7 @@ from cds_service.cards.dialects import in_dialect
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import CardsResponse
 from cds_service.errors import BadRequest, json_response
-from cds_service.hooks.access import chart_access, site_of
+from cds_service.hooks.access import chart_access, named_site, site_of
 from cds_service.hooks.app_links import with_app_links
 from cds_service.hooks.audit import AuditRecord, audit_record
 from cds_service.hooks.catalogue import Service, known_service
@@ -37,14 +37,17 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
     blueprint = Blueprint("hooks", __name__)
 
     @blueprint.post("/cds-services/<identifier>", strict_slashes=False)
-    def call(identifier: str) -> Response:
+    @blueprint.post("/sites/<site>/cds-services/<identifier>", strict_slashes=False)
+    def call(identifier: str, site: str | None = None) -> Response:
         started = time.monotonic()
         service = known_service(identifier)
         config = runtime.config()
+        if site is not None:
+            named_site(config, site)
         with slots.hold(config.limits.concurrent_calls):
             client = authenticate(runtime, config, request, runtime.now())
             with audit_record(runtime, service.id, client.iss) as audit:
-                return answer(runtime, config, client, service, started, audit)
+                return answer(runtime, config, client, service, started, audit, named=site)
 
     return blueprint
 
@@ -56,10 +59,15 @@ def answer(
     service: Service,
     started: float,
     audit: AuditRecord,
+    *,
+    named: str | None = None,
 ) -> Response:
-    """One call of a verified client: parse, gather, extract, assess, present. The caller writes the audit record."""
+    """One call of a verified client: parse, gather, extract, assess, present. The caller writes the audit record.
+
+    `named`: the site in the address.
+    """
     hook = parse(service, json_body(request, config.body_bytes))
-    site = site_of(config, client, hook)
+    site = site_of(config, client, hook, named)
     patient_id, now = hook.context.patient_id or "", runtime.now()
     audit.note(
         site=site.id,

@@ -40,7 +40,11 @@ class Service:
     @property
     def prefetch(self) -> tuple[tuple[str, str], ...]:
         """Its prefetch templates, by key."""
-        return tuple(pair for template in templates(self.keys) for pair in template.prefetch())
+        return self.prefetch_as(page_size=True)
+
+    def prefetch_as(self, *, page_size: bool) -> tuple[tuple[str, str], ...]:
+        """The same, with a page size or without."""
+        return tuple(pair for template in templates(self.keys) for pair in template.prefetch(page_size=page_size))
 
 
 USAGE = "FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart."

@@ -18,6 +18,7 @@ from flask import Blueprint, Response, request
 
 from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason
 from cds_service.errors import BadRequest, json_response
+from cds_service.hooks.access import check_named, named_site
 from cds_service.hooks.catalogue import known_service
 from cds_service.keys.data_key import DataKey
 from cds_service.serving import metrics
@@ -91,11 +92,15 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
     blueprint = Blueprint("feedback", __name__)
 
     @blueprint.post("/cds-services/<identifier>/feedback", strict_slashes=False)
-    def report(identifier: str) -> Response:
+    @blueprint.post("/sites/<site>/cds-services/<identifier>/feedback", strict_slashes=False)
+    def report(identifier: str, site: str | None = None) -> Response:
         service = known_service(identifier)
         config = runtime.config()
+        if site is not None:
+            named_site(config, site)
         with slots.hold(config.limits.concurrent_calls):
             client = authenticate(runtime, config, request, runtime.now())
+            check_named(site, client.sites)
             items = feedback_items(json_body(request, config.body_bytes))
             rows = [row(item, client.sites, service.id, runtime.key) for item in items]
             new, known = runtime.store.write_feedback(runtime.now(), client.sites, service.id, rows)

@@ -101,6 +101,10 @@ class ServiceConfig:
             candidates = [s for s in candidates if any(same_base(fhir_base, base) for base in s.reading.fhir_bases)]
         return candidates[0] if len(candidates) == 1 else None
 
+    def at(self, identifier: str) -> SiteConfig | None:
+        """The site that has this id in its addresses, or None."""
+        return next((site for site in self.sites if site.id == identifier and site.path), None)
+
     def site(self, identifier: str | None = None) -> SiteConfig:
         """The site with this id, by default the first. Raises ConfigError for an unknown id."""
         if identifier is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ from explanations.words.help_lines import countries
 from explanations.words.language import ENGLISH, languages
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_base, is_loopback
+from fhir_adapters.access.templates import local_template
 from fhir_adapters.codesets.questions import QuestionnaireMap, item_names
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
@@ -31,6 +33,7 @@ from smart_launch.settings import Registration
 DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
 MOST_ID = 100
+IN_ADDRESS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 MAPPED = {i.value: i for i in Instrument if i.spec.site_map}
 
 
@@ -58,6 +61,7 @@ class SiteFile(msgspec.Struct, forbid_unknown_fields=True):
     dialect: Literal["generic", "epic", "oracle-health", "sandbox"] = "generic"
     allowed_links: list[str] | None = None
     client_id: str | None = None
+    prefetch_count: bool = True
     fetch_budget_s: float = DEFAULT_BUDGET_S
     consent: Literal["required", "not-used"] = "required"
     substance_use: Literal["withheld", "consented"] = "withheld"
@@ -75,7 +79,8 @@ class SiteConfig:
 
     issuers: none refuses every call. allowed_links: prefixes of the links kept on cards; None allows all.
     client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None skips the check.
-    on_missing: the answer to a gap alone. smart: our registrations for the SMART app.
+    on_missing: the answer to a gap alone. prefetch_count: the templates in its own discovery document ask for a page size.
+    smart: our registrations for the SMART app.
     """
 
     id: str
@@ -87,7 +92,19 @@ class SiteConfig:
     allowed_links: tuple[str, ...] | None = None
     client_id: str | None = None
     on_missing: OnMissing = OnMissing.CARD
+    prefetch_count: bool = True
     smart: tuple[Registration, ...] = ()
+
+    @property
+    def path(self) -> str | None:
+        """The path below which the site has addresses of its own; None when its id cannot stand in one."""
+        return f"/sites/{self.id}" if IN_ADDRESS.fullmatch(self.id) else None
+
+    @property
+    def local_prefetch(self) -> tuple[tuple[str, str], ...]:
+        """Prefetch keys and templates for the site's own codes."""
+        local = local_template(self.reading.maps)
+        return local.prefetch(page_size=self.prefetch_count) if local else ()
 
     @property
     def judgement(self) -> JudgementSettings:
@@ -130,6 +147,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         allowed_links=None if raw.allowed_links is None else tuple(raw.allowed_links),
         client_id=raw.client_id,
         on_missing=OnMissing(str(raw.on_missing)),
+        prefetch_count=raw.prefetch_count,
         smart=tuple(entry for entry in smart if entry is not None),
         cards=NoticeSettings(
             zone=zone,

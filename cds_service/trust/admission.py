@@ -25,7 +25,7 @@ from fhir_adapters.access.addresses import is_loopback_host
 
 log = logging.getLogger("mhcds")
 WAIT_FOR_A_SLOT_S = 0.1
-HTTPS_ONLY = ("/cds-services", "/smart")
+HTTPS_ONLY = ("/cds-services", "/sites", "/smart")
 
 
 class CallSlots:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import quote
 
 from fhir_adapters.codesets.questions import QuestionnaireMap, screening_codes
@@ -37,8 +37,14 @@ def _measured() -> tuple[str, ...]:
 
 def local_template(maps: Iterable[QuestionnaireMap]) -> Template | None:
     """The query for a site's own screening codes; in the discovery document of that site only."""
-    codes = [f"{m.source}|{_escaped(code)}" for m in maps if not m.form for code in m.items]
-    return _by_code(ChartPart.LOCAL_SCREENING, "Observation", codes, needed=True) if codes else None
+    codes = tuple((m.source, code) for m in maps if not m.form for code in m.items)
+    return _local(codes) if codes else None
+
+
+@lru_cache(maxsize=256)
+def _local(codes: tuple[tuple[str, str], ...]) -> Template:
+    listed = (f"{system}|{_escaped(code)}" for system, code in codes)
+    return _by_code(ChartPart.LOCAL_SCREENING, "Observation", listed, needed=True)
 
 
 def _escaped(code: str) -> str:
@@ -110,13 +116,16 @@ def _by_code(key: ChartPart, kind: str, codes: Iterable[str], *, needed: bool) -
     Codes of standard systems stand without their system: shorter, and found however the chart spells the system.
     """
     start = f"{kind}?patient={PATIENT_ID}&code="
-    queries: list[str] = []
+    held: list[list[str]] = []
+    room = 0
     for code in codes:
-        if queries and length_sent(f"{queries[-1]},{code}{PAGE}") <= LONGEST:
-            queries[-1] += f",{code}"
-        else:
-            queries.append(start + code)
-    return Template(key=key, queries=tuple(queries), types=(kind,), needed=needed)
+        length = len(encoded(f",{code}"))
+        if length > room:
+            held.append([])
+            room = LONGEST - length_sent(start + PAGE)
+        held[-1].append(code)
+        room -= length
+    return Template(key=key, queries=tuple(start + ",".join(some) for some in held), types=(kind,), needed=needed)
 
 
 # Characters of a query with everything but letters and digits encoded, a UUID for the patient and room for the base
@@ -128,7 +137,12 @@ UUID_LENGTH = 36
 
 def length_sent(query: str) -> int:
     """The longest that a query can become as a client sends it, the server's base included."""
-    return BASE_ROOM + len(quote(query.replace(PATIENT_ID, "x" * UUID_LENGTH), safe="?&=/"))
+    return BASE_ROOM + len(encoded(query.replace(PATIENT_ID, "x" * UUID_LENGTH)))
+
+
+def encoded(query: str) -> str:
+    """A query with everything but letters, digits and the signs of a query encoded."""
+    return quote(query, safe="?&=/")
 
 
 def templates(keys: tuple[ChartPart, ...] = OPENED) -> tuple[Template, ...]:

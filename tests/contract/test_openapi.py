@@ -77,7 +77,8 @@ def test_every_status_of_our_errors_is_described() -> None:
 def test_only_hook_calls_and_feedback_ask_for_a_token() -> None:
     signed = {path for path, _, operation in operations() if operation["security"]}
 
-    assert signed == {"/cds-services/{id}", "/cds-services/{id}/feedback"}
+    below = ("/cds-services/{id}", "/cds-services/{id}/feedback")
+    assert signed == {*below, *(f"/sites/{{site}}{path}" for path in below)}
 
 
 def test_every_example_is_as_its_schema_says_and_works(app) -> None:
@@ -110,7 +111,16 @@ def test_it_is_open_and_cacheable(app) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/cds-services", "/cds-services/", "/health/live", "/health/ready", "/metrics", "/openapi.json"]
+    "path",
+    [
+        "/cds-services",
+        "/cds-services/",
+        "/sites/north/cds-services",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/openapi.json",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE"])
 def test_open_addresses_answer_as_described(app, method: str, path: str) -> None:

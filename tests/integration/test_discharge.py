@@ -1038,6 +1038,7 @@ def test_a_refused_read_of_plans_is_said_and_hides_no_finding(server) -> None:
 
 def test_a_server_that_searches_plans_by_category_alone_leaves_others_unseen_and_that_is_said(server) -> None:
     server.fail("CarePlan?", act=lambda handler: "category=" not in handler.path and answer(handler, 400, b"{}"))
+    server.fail("CarePlan/_search", method="POST", act=lambda handler: answer(handler, 400, b"{}"))
     category = codeable("http://hl7.org/fhir/us/core/CodeSystem/careplan-category", "assess-plan")
 
     (card,) = fetched(server, *given(ITEM_9), at("2026-11-20"), appointment("in 5 days"))
