@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cds_service.commands.options import configured
+
+if TYPE_CHECKING:
+    from cds_service.settings.sites import SiteConfig
 
 
 @click.command("check-config")
@@ -32,19 +37,8 @@ def check_config(folder: Path | None) -> None:
         )
         if site.dialect is Dialect.SANDBOX and site.on_missing is OnMissing.REFUSE:
             click.echo(f"site {site.id}: the public sandbox draws 412 as if all were well; remove on_missing there")
-        if site.path:
-            click.echo(f"site {site.id}: discovery {config.address or ''}{site.path}/cds-services")
-        else:
-            click.echo(
-                f"site {site.id}: no discovery of its own; an address takes letters, digits and . _ ~ - in the id"
-            )
-        for key, template in site.local_prefetch:
-            click.echo(f"site {site.id}: prefetch {key}: {template}")
-        if site.local_prefetch and not site.reading.fhir_bases:
-            click.echo(
-                f"site {site.id}: warning: no fhir_bases, so answers in its own codes are known only if the client "
-                f"sends {', '.join(key for key, _ in site.local_prefetch)}; else every call says that they are missing"
-            )
+        for line in _own_addresses(site, config.address or ""):
+            click.echo(f"site {site.id}: {line}")
         for issuer in site.issuers:
             keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"
             click.echo(f"site {site.id}: issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}")
@@ -55,3 +49,18 @@ def check_config(folder: Path | None) -> None:
     for row in unresolved():
         click.echo(f"code list, no code yet, skipped: {row}")
     sys.exit(1 if engine.failures else 0)
+
+
+def _own_addresses(site: SiteConfig, address: str) -> Iterator[str]:
+    """Its discovery document, and the keys for its own codes."""
+    if site.path:
+        yield f"discovery {address}{site.path}/cds-services"
+    else:
+        yield "no discovery of its own; an address takes letters, digits and . _ ~ - in the id"
+    yield from (f"prefetch {key}: {template}" for key, template in site.local_prefetch)
+    if site.local_prefetch and not site.reading.fhir_bases:
+        keys = ", ".join(key for key, _ in site.local_prefetch)
+        yield (
+            f"warning: no fhir_bases, so answers in its own codes are known only if the client sends {keys}; else "
+            "every call says that they are missing"
+        )

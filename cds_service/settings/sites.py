@@ -79,7 +79,7 @@ class SiteConfig:
 
     issuers: none refuses every call. allowed_links: prefixes of the links kept on cards; None allows all.
     client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None skips the check.
-    on_missing: the answer to a gap alone. prefetch_count: the templates in its own discovery document ask for a page size.
+    on_missing: the answer to a gap alone. prefetch_count: its own discovery document has templates with a page size.
     smart: our registrations for the SMART app.
     """
 
