@@ -37,6 +37,8 @@ class Flaw(StrEnum):
     TOTAL_UNLIKE_ANSWERS = "total-unlike-answers", AnomalyKind.CONTRADICTION, True
     ANSWER_OFF_SCALE = "answer-off-scale", AnomalyKind.OUT_OF_RANGE, True
     ANSWER_CONTRADICTS = "answer-contradicts", AnomalyKind.CONTRADICTION, True
+    QUESTION_CONTRADICTS = "question-contradicts", AnomalyKind.CONTRADICTION, True
+    SELF_HARM_UNDER_OTHER_CODE = "self-harm-under-other-code", AnomalyKind.CONTRADICTION, True
     FORMS_DISAGREE = "forms-disagree", AnomalyKind.CONTRADICTION, True
     # Of a coded event (`EventAnomaly`), of the death, of an encounter.
     EVENT_IN_FUTURE = "event-in-future", AnomalyKind.FUTURE_DATE, True

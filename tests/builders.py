@@ -108,7 +108,9 @@ def given(line: str, shape: str = "observations") -> list[dict]:
         code, _, value = name.removeprefix("Finding ").partition(" = ")
         return [observation(SNOMED, code, when, boolean(value))]
     if name.startswith("Answer "):
-        return [observation(LOINC, name.removeprefix("Answer "), when, as_recorded(rest))]
+        code, _, words = name.removeprefix("Answer ").partition(" as ")
+        asked = codeable(LOINC, code) | ({"text": words} if words else {})
+        return [observation(LOINC, code, when, as_recorded(rest)) | {"code": asked}]
     if name == "Risk assessment":
         return [resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), performedDateTime=when)]
     if name == "Visit for depression":

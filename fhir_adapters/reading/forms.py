@@ -10,6 +10,7 @@ from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.facts import Administration, CodedEvent, Setting, When
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.agreement import question_doubt, words_doubt
 from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_code
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, observed_at
@@ -53,7 +54,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         resources.unheard.extend(hear_response(resource, form, unread, authored, read=bool(targets)))
         named = _screen_named([response.questionnaire, form.title if form else None])
         encounter = resources.encounter(response.encounter)
-        for asked, value in targets:
+        for asked, value, text in targets:
             target = asked
             if named and target.instrument is Instrument.RISK_LEVEL:
                 target = replace(target, instrument=named)
@@ -65,6 +66,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
                 provisional=response.status in ("in-progress", "stopped"),
                 reference=resource.reference,
                 form=resource.reference if resource.names else f"{resource.reference} {number}",
+                doubt=words_doubt(target, [text]),
             )
     return administrations(pieces), events
 
@@ -137,7 +139,7 @@ def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel:
     """The coded values of one Observation and its components that belong to a screening instrument."""
     observation: r4.Observation = resource.content
     values = [
-        (target, value)
+        (target, value, question_doubt(target, concept))
         for concept, value in coded_values(observation)
         if (target := target_of(concept, resources.maps))
     ]
@@ -145,10 +147,10 @@ def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel:
         return []
     encounter = resources.encounter(observation.encounter)
     moment = observed_at(observation, resources.zone, resources.today) or (panel.when if panel else None)
-    instruments = {panel.instrument if panel else None, *(target.instrument for target, _ in values)}
+    instruments = {panel.instrument if panel else None, *(target.instrument for target, _, _ in values)}
     teen = Instrument.PHQ9M in instruments
     pieces: list[Piece] = []
-    for coded, value in values:
+    for coded, value, doubt in values:
         of_teens = teen and coded.instrument is Instrument.PHQ9
         target = replace(coded, instrument=Instrument.PHQ9M) if of_teens else coded
         own_form = target.item == "panel" or bool(observation.component)
@@ -164,6 +166,7 @@ def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel:
             provisional=observation.status in ("preliminary", "registered"),
             reference=resource.reference,
             form=panel.reference if panel else (resource.reference if own_form else None),
+            doubt=doubt,
         )
     return pieces
 

@@ -71,7 +71,7 @@ def response_measurements(
         Measurement(
             code=AUDITC[target.item], value=value, when=when(response.authored, zone, today), reference=reference
         )
-        for target, value in questionnaire_targets(response, maps)
+        for target, value, _ in questionnaire_targets(response, maps)
         if target.instrument is Instrument.AUDITC and target.item in AUDITC
     ]
 

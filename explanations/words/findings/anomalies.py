@@ -18,6 +18,10 @@ SENTENCES = {
     Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}"),
     Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}"),
     Flaw.ANSWER_CONTRADICTS: later("{title}: code, number or words of one answer disagree; it was not used"),
+    Flaw.QUESTION_CONTRADICTS: later("{title}: the code and words of a question disagree; the answer was not used"),
+    Flaw.SELF_HARM_UNDER_OTHER_CODE: later(
+        "{title}: a question on self-harm has the code of another question; the answer was not used"
+    ),
     Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
     Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),
     Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased"),

@@ -16,19 +16,20 @@ from fhir_adapters.resources import r4
 
 def questionnaire_targets(
     response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap], form: r4.Questionnaire | None = None
-) -> list[tuple[Target, r4.Value]]:
-    """Each answered or blank question that is known. `form`: the Questionnaire of the response, where it was sent."""
-    read: list[tuple[Target, r4.Value]] = []
+) -> list[tuple[Target, r4.Value, str | None]]:
+    """Each answered or blank question that is known, with its text. `form`: the response's Questionnaire, if sent."""
+    read: list[tuple[Target, r4.Value, str | None]] = []
     for item, target in known_items(response, maps, form):
         if target:
             # All answers are kept; assembling the form keeps the worst.
-            read += [(target, answer) for answer in _distinct(item.answer)] or [(target, r4.Value())]
-    teen = any(t.instrument is Instrument.PHQ9M for t, _ in read)
-    if teen:
-        read = [
-            (replace(t, instrument=Instrument.PHQ9M), v) if t.instrument is Instrument.PHQ9 else (t, v) for t, v in read
-        ]
+            read += [(target, answer, item.text) for answer in _distinct(item.answer) or (r4.Value(),)]
+    if any(t.instrument is Instrument.PHQ9M for t, _, _ in read):
+        read = [(_of_teens(target), answer, text) for target, answer, text in read]
     return read
+
+
+def _of_teens(target: Target) -> Target:
+    return replace(target, instrument=Instrument.PHQ9M) if target.instrument is Instrument.PHQ9 else target
 
 
 def known_items(
