@@ -228,13 +228,30 @@ class MedicineUse:
     warning_verified: str | None = None
 
 
+class RiskResult(StrEnum):
+    """The qualitative risk of a suicide risk assessment."""
+
+    HIGH = "high"
+    MODERATE = "moderate"
+    LOW = "low"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskAssessment:
-    """A completed suicide risk assessment (Procedure)."""
+    """A suicide risk assessment: a completed Procedure, or a RiskAssessment that may have a result.
+
+    `complete`: done, and by a clinician, with a readable result where it can have one. `by_software`: made by a device,
+    an algorithm or a score.
+    """
 
     reference: str
     when: When | None
     encounter: str | None = None
+    result: RiskResult | None = None
+    complete: bool = True
+    by_software: bool = False
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +367,7 @@ class Unheard:
 
 
 class ChartPart(StrEnum):
-    """The parts of a chart; the first eleven are prefetch keys for all sites."""
+    """The parts of a chart; the first twelve are prefetch keys for all sites."""
 
     PATIENT = "patient"
     SCREENING = "screening"
@@ -363,6 +380,7 @@ class ChartPart(StrEnum):
     CONSENTS = "consents"
     CARE_PLANS = "care-plans"
     APPOINTMENTS = "appointments"
+    RISK_ASSESSMENTS = "risk-assessments"
     COVERAGE = "coverage"
     LOCAL_SCREENING = "local-screening"  # a prefetch key too, in a site's own discovery
     REST = "rest"  # unreadable entries of a whole chart

@@ -113,6 +113,8 @@ def given(line: str, shape: str = "observations") -> list[dict]:
         return [observation(LOINC, code, when, as_recorded(rest)) | {"code": asked}]
     if name == "Risk assessment":
         return [resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), performedDateTime=when)]
+    if name == "RiskAssessment":
+        return [risk_assessment(rest, when, extras)]
     if name == "Visit for depression":
         visit = resource("Encounter", status="finished", period={"start": when}, reasonCode=[codeable(ICD, "F32.9")])
         name = next((e.removeprefix("encounter ") for e in extras if e.startswith("encounter ")), visit["id"])
@@ -139,6 +141,23 @@ def as_recorded(text: str) -> dict:
         ordinal = {"url": "http://hl7.org/fhir/StructureDefinition/ordinalValue", "valueDecimal": int(weight)}
         return {"valueCodeableConcept": {"coding": [{"code": "x", "display": display, "extension": [ordinal]}]}}
     return {"valueString": text}
+
+
+PERFORMERS = {"by nobody": None, "by software": "Device/d1", "by clinician": "Practitioner/1"}
+
+
+def risk_assessment(risk: str, when: str | None, extras: set[str]) -> dict:
+    """A final RiskAssessment on suicide with a qualitative risk in words; by a clinician unless something else is said."""
+    by = next((PERFORMERS[e] for e in extras if e in PERFORMERS), PERFORMERS["by clinician"])
+    status = next((e for e in extras if e in ("preliminary", "amended", "cancelled", "entered-in-error")), "final")
+    return resource(
+        "RiskAssessment",
+        status=status,
+        code=codeable(SNOMED, "225337009"),
+        prediction=[{"qualitativeRisk": {"text": risk}}] if risk else [],
+        **({"occurrenceDateTime": when} if when else {}),
+        **({"performer": {"reference": by}} if by else {}),
+    )
 
 
 def boolean(word: str) -> dict:

@@ -50,6 +50,7 @@ ELEMENTS: dict[str, dict[str, str]] = {
     "Medication": {"code": "code", "status": "status"},
     "Encounter": {"class": "class", "type": "type", "status": "status", "date": "period"},
     "Procedure": {"code": "code", "category": "category", "status": "status", "date": "performedDateTime"},
+    "RiskAssessment": {"method": "method", "date": "occurrenceDateTime"},
     "Coverage": {"status": "status", "type": "type"},
     "Consent": {"status": "status"},
     "Task": {"identifier": "identifier", "code": "code", "status": "status", "authored-on": "authoredOn"},

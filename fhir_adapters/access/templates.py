@@ -170,6 +170,7 @@ def _all_templates() -> tuple[Template, ...]:
         ),
         _search(ChartPart.ENCOUNTERS, "Encounter", needed=False),
         _search(ChartPart.PROCEDURES, "Procedure", f"&code={RISK_ASSESSMENT}", needed=False, guaranteed=""),
+        _search(ChartPart.RISK_ASSESSMENTS, "RiskAssessment", needed=False),
         _search(ChartPart.CONSENTS, "Consent", "&status=active", needed=False, guaranteed=""),
         _search(
             ChartPart.CARE_PLANS, "CarePlan", needed=False, guaranteed="&category=assess-plan", narrower=ONE_CATEGORY

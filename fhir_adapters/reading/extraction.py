@@ -24,10 +24,10 @@ from fhir_adapters.reading.lists.encounters import marked_for_depression, reason
 from fhir_adapters.reading.lists.list_facts import yes_no_fact
 from fhir_adapters.reading.lists.medications import class_names
 from fhir_adapters.reading.lists.medicine_list import MedicineList, medicine_list
-from fhir_adapters.reading.lists.risk_assessments import risk_assessments
 from fhir_adapters.reading.measurements import Measurement, measured_facts, measurements_in, response_measurements
 from fhir_adapters.reading.net.contained import with_contained
 from fhir_adapters.reading.net.lists import hear_lists
+from fhir_adapters.reading.risk_assessments import risk_assessments
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
 from fhir_adapters.resources.dates import age_on, death

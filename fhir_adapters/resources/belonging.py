@@ -173,7 +173,15 @@ def _names_somebody(reference: r4.Reference) -> bool:
 
 
 # Types that may hide an answer or a code of this patient when set aside.
-ANSWER_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "Flag", "Encounter")
+ANSWER_TYPES = (
+    "Observation",
+    "QuestionnaireResponse",
+    "Condition",
+    "DiagnosticReport",
+    "Flag",
+    "Encounter",
+    "RiskAssessment",
+)
 
 
 def _anomaly(flaw: Flaw, kinds: list[str]) -> Anomaly:

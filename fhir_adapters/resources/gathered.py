@@ -19,6 +19,7 @@ OPENED = (
     ChartPart.MEDICATIONS,
     ChartPart.ENCOUNTERS,
     ChartPart.PROCEDURES,
+    ChartPart.RISK_ASSESSMENTS,
     ChartPart.CONSENTS,
 )
 STEPS = (ChartPart.CARE_PLANS, ChartPart.APPOINTMENTS)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from fhir_adapters.facts import Booking, ChartPart, CodedEvent, Course, PatientRecord, Purpose, SafetyPlan, When
 from fhir_adapters.gaps import Gap
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding
+from models.rules.unread import is_offered
 
 # How far ahead the follow-up of this discharge may lie: this product's default, not a guideline value.
 APPOINTMENT_DAYS = 90
@@ -39,6 +40,7 @@ class NotCounted(StrEnum):
     FUTURE = "future"  # something done, dated in the future
     BEFORE = "before"
     BEFORE_ONSET = "before-onset"  # later than the encounter's start, not than what was coded in it
+    NOT_COMPLETE = "not-complete"  # an assessment that is not final, or that no clinician is known to have made
     NOT_UNDERSTOOD = "not-understood"  # a plan whose words may deny it or mean another kind
     NOT_BEGUN = "not-begun"
     NOT_IN_FORCE = "not-in-force"
@@ -83,11 +85,18 @@ class Step:
 
 def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[Step, ...]:
     """The three steps after these findings; none where no finding has a safety topic."""
-    since = _marks(chart, [finding for finding in findings if finding.topic in SAFETY_TOPICS])
+    safety = [finding for finding in findings if finding.topic in SAFETY_TOPICS]
+    since = _marks(chart, safety)
     if not since:
         return ()
+    # An assessment is the step, not a finding that it must be later than.
+    before = _marks(chart, [f for f in safety if not (f.assessment and f.assessment.complete)])
     assessments = [
-        StepEntry(reference=a.reference, when=a.when, not_counted=_order(chart, since, a.when))
+        StepEntry(
+            reference=a.reference,
+            when=a.when,
+            not_counted=_order(chart, before, a.when) if a.complete else NotCounted.NOT_COMPLETE,
+        )
         for a in chart.risk_assessments
     ]
     plans = [
@@ -114,24 +123,28 @@ def _step(chart: PatientRecord, kind: StepKind, entries: list[StepEntry]) -> Ste
     seen = [entry for entry in entries if entry.not_counted]
     seen.sort(key=lambda entry: list(NotCounted).index(entry.not_counted or NotCounted.BEFORE))
     done = next((entry for entry in entries if entry.not_counted is None), None)
-    part, resource = PLACES[kind]
+    parts, kinds = PLACES[kind]
     return Step(
         kind=kind,
         done=done,
         seen=tuple(seen),
-        missing=tuple(unknown.reason for unknown in chart.unknown if unknown.what in (part, ChartPart.REST)),
+        missing=tuple(
+            unknown.reason
+            for unknown in chart.unknown
+            if unknown.what in (*parts, ChartPart.REST) and is_offered(unknown)
+        ),
         unreadable=(
-            *(u.reference for u in (*chart.unreadable, *chart.unreadable_steps) if u.kind == resource),
-            *(u.reference for u in chart.unheard if u.kind == resource),
+            *(u.reference for u in (*chart.unreadable, *chart.unreadable_steps) if u.kind in kinds),
+            *(u.reference for u in chart.unheard if u.kind in kinds),
         ),
     )
 
 
-# Where each step is recorded: the part of the chart, and the resource type.
+# Where each step is recorded: the parts of the chart, and the resource types.
 PLACES = {
-    StepKind.RISK_ASSESSMENT: (ChartPart.PROCEDURES, "Procedure"),
-    StepKind.SAFETY_PLAN: (ChartPart.CARE_PLANS, "CarePlan"),
-    StepKind.APPOINTMENT: (ChartPart.APPOINTMENTS, "Appointment"),
+    StepKind.RISK_ASSESSMENT: ((ChartPart.PROCEDURES, ChartPart.RISK_ASSESSMENTS), ("Procedure", "RiskAssessment")),
+    StepKind.SAFETY_PLAN: ((ChartPart.CARE_PLANS,), ("CarePlan",)),
+    StepKind.APPOINTMENT: ((ChartPart.APPOINTMENTS,), ("Appointment",)),
 }
 
 

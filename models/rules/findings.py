@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from fhir_adapters.facts import Administration, Anomaly, CodedEvent, ItemAnswer, PatientRecord, Unheard, When
+from fhir_adapters.facts import (
+    Administration,
+    Anomaly,
+    CodedEvent,
+    ItemAnswer,
+    PatientRecord,
+    RiskAssessment,
+    Unheard,
+    When,
+)
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.supersession import Later, LaterEntries
 
@@ -44,6 +53,7 @@ class Kind(StrEnum):
     RISK_LEVEL = "risk-level"
     ALL_REFUSED = "all-refused"
     CODED = "coded"
+    RISK_ASSESSED = "risk-assessed"
     UNREADABLE_ANSWER = "unreadable-answer"
     DECLINED_ANSWER = "declined-answer"
     BLANK_ITEM = "blank-item"
@@ -75,6 +85,7 @@ class SafetyFinding:
     event: CodedEvent | None = None
     anomaly: Anomaly | None = None
     unheard: Unheard | None = None
+    assessment: RiskAssessment | None = None
     items: tuple[ItemAnswer, ...] = ()
     value: int | None = None
     gap: str | None = None

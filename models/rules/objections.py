@@ -6,7 +6,7 @@ may be of today, so it always does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from fhir_adapters.facts import (
@@ -16,6 +16,7 @@ from fhir_adapters.facts import (
     AnswerState,
     Course,
     PatientRecord,
+    RiskResult,
     When,
 )
 from fhir_adapters.instruments import SUICIDE_SCREENS
@@ -49,11 +50,15 @@ def _objects(form: Administration) -> bool:
     return item_9_endorsed(form) or implied or any(a.yes or a.state in UNANSWERED for a in answers)
 
 
-class Objections:
-    """Every unread or positive answer about self-harm in a chart, by day."""
+# A date and an encounter.
+Moment = tuple[When | None, str | None]
 
-    def __init__(self, chart: PatientRecord) -> None:
-        held = list(_answers(chart))
+
+class Objections:
+    """Unread or positive answers about self-harm, by day."""
+
+    def __init__(self, moments: Iterable[Moment]) -> None:
+        held = list(moments)
         self._undated = any(when is None for when, _ in held)
         by_day: dict[date, list[tuple[When, str | None]]] = {}
         for when, encounter in held:
@@ -84,10 +89,16 @@ class _Day:
         return encounter in self._encounters or self._latest >= when.instant
 
 
-def _answers(chart: PatientRecord) -> Iterator[tuple[When | None, str | None]]:
-    """The date and encounter of each. Follow-up care (R8) says nothing of its own day, history neither."""
+def objecting_answers(chart: PatientRecord) -> Iterator[Moment]:
+    """Every unread or positive answer of a chart. Follow-up care (R8) says nothing of its own day, history neither."""
     yield from ((form.when, form.encounter) for form in chart.administrations if _objects(form))
     for event in one_per_event(chart.events):
         if event.course is Course.ACTIVE and not event.subsequent:
             yield event.when, event.encounter
     yield from ((entry.when, None) for entry in chart.unheard if may_answer(entry))
+    yield from objecting_assessments(chart)
+
+
+def objecting_assessments(chart: PatientRecord) -> Iterator[Moment]:
+    """The risk assessments with a result that is unreadable, or higher than low."""
+    return ((a.when, a.encounter) for a in chart.risk_assessments if a.result not in (None, RiskResult.LOW))

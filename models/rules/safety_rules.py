@@ -21,6 +21,7 @@ from fhir_adapters.facts import (
     ItemAnswer,
     PatientRecord,
     Result,
+    RiskResult,
     Unheard,
 )
 from fhir_adapters.flaws import Flaw
@@ -274,6 +275,44 @@ def coded_events(chart: PatientRecord) -> list[SafetyFinding]:
     return findings
 
 
+def assessed_risks(chart: PatientRecord) -> list[SafetyFinding]:
+    """RiskAssessments: High is acute, like an instrument's coded overall result (R2), Moderate positive (R7).
+
+    One that cannot be read is a finding for 14 days (R4). Low is none, and never printed (R3).
+    """
+    assessed = [a for a in chart.risk_assessments if a.result not in (None, RiskResult.LOW)]
+    if not assessed:
+        return []
+    findings = []
+    evidence = LaterEvidence(chart)
+    for assessment in assessed:
+        acute, unreadable = assessment.result is RiskResult.HIGH, assessment.result is RiskResult.UNREADABLE
+        if unreadable and not is_within(chart, assessment.when, POSITIVE_DAYS):
+            continue
+        if acute:
+            level = acute_level(chart, assessment.when, assessment.encounter)
+        else:
+            level = positive_level(chart, assessment.when)
+        since = NOTHING_LATER if unreadable or not level else evidence.since(assessment, acute=acute)
+        topic, urgency = lowered(level, since.later) if level else HISTORY
+        findings.append(
+            SafetyFinding(
+                rule="R2" if acute else "R4" if unreadable else "R7",
+                kind=Kind.UNREADABLE_ANSWER if unreadable else Kind.RISK_ASSESSED,
+                topic=topic,
+                urgency=urgency,
+                when=assessment.when,
+                days=chart.days_since(assessment.when),
+                references=(assessment.reference,),
+                assessment=assessment,
+                later=since.later,
+                more_later=since.more,
+                provisional=assessment.provisional,
+            )
+        )
+    return findings
+
+
 def anomalies(chart: PatientRecord) -> list[SafetyFinding]:
     """R11: contradictory, out of range, dated in the future, or not this patient's. R10: dated after death."""
     return [
@@ -342,6 +381,7 @@ RULES: tuple[Callable[[PatientRecord], list[SafetyFinding]], ...] = (
     asq_answers,
     self_harm_items,
     coded_events,
+    assessed_risks,
     anomalies,
     depression_totals,
     unheard_entries,

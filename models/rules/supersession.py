@@ -22,17 +22,19 @@ from fhir_adapters.facts import (
     AnswerState,
     CodedEvent,
     PatientRecord,
+    RiskAssessment,
+    RiskResult,
     When,
 )
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SUICIDE_SCREENS, Instrument
-from models.rules.objections import Objections, is_positive
+from models.rules.objections import Objections, is_positive, objecting_answers, objecting_assessments
 
 # How many later entries a finding names; further ones are counted. A card shows three.
 MOST_LATER = 20
 
 
 class LaterKind(StrEnum):
-    """The later entry: a screen and its result, a completed risk assessment, or item 9 = 0."""
+    """The later entry: a screen and its result, a risk assessment, or item 9 = 0."""
 
     CSSRS_NEGATIVE = "c-ssrs-negative"
     CSSRS_POSITIVE = "c-ssrs-positive"
@@ -43,6 +45,9 @@ class LaterKind(StrEnum):
     LEVEL_POSITIVE = "risk-level-positive"
     LEVEL_OTHER = "risk-level-incomplete"
     RISK_ASSESSMENT = "risk-assessment"
+    RISK_POSITIVE = "risk-positive"
+    RISK_INCOMPLETE = "risk-incomplete"
+    RISK_BY_SOFTWARE = "risk-by-software"
     ITEM_9_ZERO = "item-9-zero"
 
     @property
@@ -97,14 +102,14 @@ class _Lowers(Enum):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Entry:
-    """An entry that can be later than a finding; `form` where it can be the finding's own."""
+    """An entry that can be later than a finding; `source` where it can be the finding's own."""
 
     what: LaterKind
     when: When
     reference: str
     lowers: _Lowers
     encounter: str | None = None
-    form: Administration | None = None
+    source: Administration | RiskAssessment | None = None
     named: dict[bool, Later] = field(default_factory=dict)
 
     def later(self, *, downgrades: bool) -> Later:
@@ -120,8 +125,8 @@ class LaterEvidence:
     """Everything in a chart that can be later than a finding, in order, without future dates."""
 
     def __init__(self, chart: PatientRecord) -> None:
-        objections = Objections(chart)
-        entries = [*_screens(chart, objections), *_assessments(chart), *_zeros(chart, objections)]
+        objections = Objections(objecting_answers(chart))
+        entries = [*_screens(chart, objections), *_assessments(chart, objections), *_zeros(chart, objections)]
         # Within a day the sort keeps this order: screens, assessments, zeros.
         self._entries = sorted(entries, key=lambda entry: -entry.when.day.toordinal())
         self._days = [-entry.when.day.toordinal() for entry in self._entries]
@@ -137,7 +142,9 @@ class LaterEvidence:
                 key = (entry.when.day, entry.lowers)
                 self._latest[key] = _latest_of_two_encounters([*self._latest.get(key, ()), entry])
 
-    def since(self, source: Administration | CodedEvent, *, acute: bool, item_9: bool = False) -> LaterEntries:
+    def since(
+        self, source: Administration | CodedEvent | RiskAssessment, *, acute: bool, item_9: bool = False
+    ) -> LaterEntries:
         """All other entries of the day of a finding or later that bear on it, latest first.
 
         An item 9 of 0 counts from the next day on. `acute`: the finding is of an acute fact; `item_9`: of item 9.
@@ -153,13 +160,14 @@ class LaterEvidence:
         def lowering(entry: _Entry) -> bool:
             return entry.lowers in can and is_later(when, encounter, entry.when, entry.encounter)
 
-        listed = [e for e in self._entries[: min(end, MOST_LATER + 1)] if e.form is not source][:MOST_LATER]
+        listed = [e for e in self._entries[: min(end, MOST_LATER + 1)] if e.source is not source][:MOST_LATER]
         if not any(lowering(entry) for entry in listed):
             listed += self._lowering(can, same_day, when, encounter)
         if all(entry.what is LaterKind.ITEM_9_ZERO for entry in listed):
             not_zeros = [self._entries[n] for n in self._not_zeros if n < end]
-            listed += [entry for entry in not_zeros if entry.form is not source][:1]
-        itself = isinstance(source, Administration) and not when.future and source.instrument in SUICIDE_SCREENS
+            listed += [entry for entry in not_zeros if entry.source is not source][:1]
+        screen = isinstance(source, Administration) and source.instrument in SUICIDE_SCREENS
+        itself = not when.future and (screen or isinstance(source, RiskAssessment))
         return LaterEntries(
             later=tuple(entry.later(downgrades=lowering(entry)) for entry in listed),
             more=end - itself - len(listed),
@@ -209,24 +217,41 @@ def _screens(chart: PatientRecord, objections: Objections) -> list[_Entry]:
                 reference=form.references[0],
                 lowers=_Lowers.ALL if negative and not objections.against(when, form.encounter) else _Lowers.NONE,
                 encounter=form.encounter,
-                form=form,
+                source=form,
             )
         )
     return entries
 
 
-def _assessments(chart: PatientRecord) -> list[_Entry]:
-    return [
-        _Entry(
-            what=LaterKind.RISK_ASSESSMENT,
-            when=assessment.when,
-            reference=assessment.reference,
-            lowers=_Lowers.ACUTE,
-            encounter=assessment.encounter,
+def _assessments(chart: PatientRecord, objections: Objections) -> list[_Entry]:
+    """A result of low is a negative; a Procedure has no result, so only that of another assessment objects to it."""
+    of_others = Objections(objecting_assessments(chart))
+    entries = []
+    for assessment in chart.risk_assessments:
+        if assessment.when is None or assessment.when.future:
+            continue
+        what = _assessed(assessment)
+        against = of_others if assessment.result is None else objections
+        stands = what is LaterKind.RISK_ASSESSMENT and not against.against(assessment.when, assessment.encounter)
+        entries.append(
+            _Entry(
+                what=what,
+                when=assessment.when,
+                reference=assessment.reference,
+                lowers=_Lowers.ACUTE if stands else _Lowers.NONE,
+                encounter=assessment.encounter,
+                source=assessment,
+            )
         )
-        for assessment in chart.risk_assessments
-        if assessment.when and not assessment.when.future
-    ]
+    return entries
+
+
+def _assessed(assessment: RiskAssessment) -> LaterKind:
+    if assessment.result in (RiskResult.HIGH, RiskResult.MODERATE):
+        return LaterKind.RISK_POSITIVE
+    if assessment.by_software:
+        return LaterKind.RISK_BY_SOFTWARE
+    return LaterKind.RISK_ASSESSMENT if assessment.complete else LaterKind.RISK_INCOMPLETE
 
 
 def _zeros(chart: PatientRecord, objections: Objections) -> list[_Entry]:

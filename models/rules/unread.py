@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fhir_adapters.facts import ANSWER_PARTS, ChartPart, PatientRecord, Unheard
+from fhir_adapters.facts import ANSWER_PARTS, ChartPart, PatientRecord, Unheard, Unknown
+from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import SUICIDE_SCREENS, Instrument
 
 # Parts of the chart that hold later answers, assessments and visits.
-LATER_PARTS = (*ANSWER_PARTS, ChartPart.PROCEDURES, ChartPart.ENCOUNTERS)
+LATER_PARTS = (*ANSWER_PARTS, ChartPart.PROCEDURES, ChartPart.RISK_ASSESSMENTS, ChartPart.ENCOUNTERS)
 # Instruments without a question on self-harm.
 OTHERS = tuple(i.spec.title for i in Instrument if not i.spec.safety and i not in SUICIDE_SCREENS)
 
@@ -25,10 +26,24 @@ def answers_unread(chart: PatientRecord) -> bool:
     )
 
 
+def is_offered(unknown: Unknown) -> bool:
+    """Whether a part that was not obtained is one that this client or server has, or may have for us.
+
+    RiskAssessments are asked for as an extra: many servers hold none, many clients cannot send them. Where they are
+    not offered, nothing is said of them, instead of "not all could be read" on every card (decision 0027).
+    """
+    return unknown.what != ChartPart.RISK_ASSESSMENTS or unknown.reason.cause not in NOT_OFFERED
+
+
+NOT_OFFERED = (
+    Cause.NO_ACCESS, Cause.SERVER_NOT_ALLOWED, Cause.NOT_GRANTED, Cause.REFUSED, Cause.NOT_FOUND, Cause.NOT_SUPPORTED,
+)  # fmt: skip
+
+
 def later_unread(chart: PatientRecord) -> bool:
     """Whether later screens, risk assessments or visits may be unread."""
     return (
         answers_unread(chart)
-        or any(unknown.what in LATER_PARTS for unknown in chart.unknown)
+        or any(unknown.what in LATER_PARTS and is_offered(unknown) for unknown in chart.unknown)
         or any(entry.kind == "Procedure" for entry in chart.unreadable)
     )

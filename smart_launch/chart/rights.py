@@ -15,6 +15,7 @@ READ_WORDS = {
     "Medication": later("names of medicines"),
     "Encounter": later("visits"),
     "Procedure": later("procedures"),
+    "RiskAssessment": later("risk assessments"),
     "Consent": later("consents"),
 }
 WRITE_WORDS = {

@@ -23,6 +23,7 @@ from explanations.words.pages.other_results import other_results
 from fhir_adapters.facts import ChartPart, PatientRecord
 from fhir_adapters.gaps import Cause
 from models.rules.findings import Topic, Urgency
+from models.rules.unread import is_offered
 from models.scoring.risk import RiskScore
 from smart_launch.chart.banner import PatientBanner, patient_banner
 from smart_launch.chart.estimates import EstimatePanel, estimates_of
@@ -115,7 +116,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         history=tuple(line(entry.text) for entry in history),
         gaps=_gaps(reading, say),
         missing_rights=missing_rights(launch),
-        can_retry=any(gap.reason.cause is not Cause.NOT_PERMITTED for gap in chart.unknown),
+        can_retry=any(gap.reason.cause is not Cause.NOT_PERMITTED and is_offered(gap) for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
         about_safety=about_safety(reading.notices),
         trends=trends_of(chart, say, zone),
@@ -140,7 +141,7 @@ def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
     return tuple(
         say("Not read: {part} ({reason}).", part=say(PARTS[gap.what]), reason=gap_words(gap.reason, say))
         for gap in reading.assessment.chart.unknown
-        if not (named and gap.needed)
+        if is_offered(gap) and not (named and gap.needed)
     )
 
 

@@ -15,7 +15,7 @@ READ, SEARCH, CREATE = "r", "s", "c"
 # What the pages show and the forms write; `u` serves to mark a new entry as entered in error.
 READ_TYPES = (
     "Patient", "Observation", "QuestionnaireResponse", "Condition", "MedicationRequest", "Medication", "Encounter",
-    "Procedure",
+    "Procedure", "RiskAssessment",
 )  # fmt: skip
 CONSENT = "Consent"
 WRITTEN = {"QuestionnaireResponse": "cu", "Observation": "cu", "Task": "c", "ServiceRequest": "c"}

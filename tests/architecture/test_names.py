@@ -6,7 +6,7 @@ from collections import Counter
 from sources import modules, tree_of
 
 # Names of CDS Hooks and FHIR may stand on the wire of both.
-TWICE = {"Coding", "Consent", "Link"}
+TWICE = {"Coding", "Consent", "Link", "RiskAssessment"}
 
 
 def test_no_class_name_stands_for_two_things() -> None:

@@ -23,7 +23,7 @@ def client():
 def prefetch(*resources: dict, **instead) -> dict:
     """All prefetch keys, known-empty but for these resources, each under the key that asks for its type."""
     keys = {"Condition": "conditions", "Observation": "screening", "QuestionnaireResponse": "questionnaires",
-            "MedicationRequest": "medications", "Encounter": "encounters", "Procedure": "procedures"}  # fmt: skip
+            "MedicationRequest": "medications", "Encounter": "encounters", "Procedure": "procedures", "RiskAssessment": "risk-assessments"}  # fmt: skip
     entries: dict[str, list] = {t.key: [] for t in templates()}
     for r in resources:
         entries[keys[r["resourceType"]]].append({"resource": r})
@@ -166,3 +166,33 @@ def test_cdsh_045_an_answer_of_the_encounter_that_starts_is_current_for_seven_da
 
     assert levels(current) == ["acute-safety critical"]
     assert levels(earlier) == ["recent-safety warning"]
+
+
+# ---- the key that came later: risk-assessments (decision 0028) ----
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (..., "no later C-SSRS, ASQ or risk assessment was read"),
+        (None, "no later C-SSRS, ASQ or risk assessment was read"),
+        ({"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": "x"}]}, "later screens may be unread"),
+        ({"resourceType": "OperationOutcome", "issue": []}, "later screens may be unread"),
+    ],
+)  # fmt: skip
+def test_a_site_that_never_stored_the_key_is_told_nothing_of_it(client, sent: object, said: str) -> None:
+    empty = {k: v for k, v in (prefetch() | {"risk-assessments": sent}).items() if v is not ...}
+    found = empty | {"screening": prefetch(*given("C-SSRS, 20 days ago: question 4 = yes"))["screening"]}
+
+    nothing, recent = (client.post(ADDRESS, json=request(prefetch=p)) for p in (empty, found))
+
+    assert (nothing.status_code, nothing.get_json()) == (200, {"cards": []})
+    (card,) = recent.get_json()["cards"]
+    assert said in card["summary"]
+    assert ("not all of the chart could be read" in card["detail"]) is ("unread" in said)
+
+
+def test_a_risk_assessment_is_read_from_its_key(client) -> None:
+    (assessed,) = given("RiskAssessment, today: high")
+
+    assert levels(client.post(ADDRESS, json=request(prefetch=prefetch(assessed)))) == ["acute-safety critical"]

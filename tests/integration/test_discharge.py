@@ -1024,7 +1024,7 @@ def test_cdsh_097_what_was_not_sent_is_read_and_nothing_else(server) -> None:
     assert fetched(server, *given(ITEM_9), *ALL_THREE) == []
     asked = {path.partition("?")[0].partition("/")[0] for path in server.asked()}
     assert asked == {"Patient", "Condition", "Observation", "QuestionnaireResponse", "Encounter", "Procedure", "Consent",
-                     "CarePlan", "Appointment"}  # fmt: skip
+                     "RiskAssessment", "CarePlan", "Appointment"}  # fmt: skip
     assert [len(server.asked(f"{kind}?")) for kind in ("Observation", "CarePlan", "Appointment")] == [1, 1, 1]
 
 

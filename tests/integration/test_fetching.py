@@ -62,6 +62,7 @@ SEARCHED = (
     "MedicationRequest",
     "Encounter",
     "Procedure",
+    "RiskAssessment",
     "Consent",
 )
 
@@ -111,7 +112,7 @@ def test_cdsh_093_096_everything_is_read_with_the_token_when_nothing_was_sent_an
 
     assert topics(call(server, who)) == ["acute-safety"]
     assert {token for _, token in server.proxy.seen} == {f"Bearer {TOKEN}"}
-    assert len(server.asked()) == len(templates()) == 9
+    assert len(server.asked()) == len(templates()) == 10
     assert server.asked()[0].startswith("Consent?")
 
 
@@ -122,7 +123,7 @@ def test_cdsh_070_072_073_097_only_what_was_not_sent_is_read(server) -> None:
 
     assert topics(call(server, who, prefetch=sent)) == ["acute-safety"]
     assert {path.partition("?")[0] for path in server.asked()} == {
-        "Observation", "MedicationRequest", "Encounter", "Procedure"}  # fmt: skip
+        "Observation", "MedicationRequest", "Encounter", "Procedure", "RiskAssessment"}  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", ["observations", "panel", "components", "questionnaire"])
@@ -186,7 +187,7 @@ def test_cdsh_086_094_connections_are_kept_between_calls_and_nothing_else_is(ser
 
     assert {tuple(topics(call(server, who))) for _ in range(5)} == {("acute-safety",)}
 
-    assert len(server.asked()) == 45
+    assert len(server.asked()) == 50
     assert server.proxy.connections <= 9
 
 

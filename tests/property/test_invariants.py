@@ -222,7 +222,7 @@ WHOLE = [
 def whole_request() -> dict:
     found = resources(WHOLE) + given("PHQ-9, 9 days ago: items 1-9 = 1", "questionnaire")
     keys = {"Condition": "conditions", "Observation": "screening", "QuestionnaireResponse": "questionnaires",
-            "MedicationRequest": "medications", "Encounter": "encounters", "Procedure": "procedures"}  # fmt: skip
+            "MedicationRequest": "medications", "Encounter": "encounters", "Procedure": "procedures", "RiskAssessment": "risk-assessments"}  # fmt: skip
     prefetch: dict = {"patient": patient(), "measurements": None}
     for r in found:
         box = prefetch.setdefault(keys[r["resourceType"]], {"resourceType": "Bundle", "type": "searchset", "entry": []})

@@ -32,6 +32,7 @@ READ_TYPES = (
     "MedicationRequest",
     "Encounter",
     "Procedure",
+    "RiskAssessment",
 )
 
 

@@ -83,6 +83,7 @@ PARTS = complete(
         ChartPart.MEDICATIONS: later("medicines"),
         ChartPart.ENCOUNTERS: later("visits"),
         ChartPart.PROCEDURES: later("procedures"),
+        ChartPart.RISK_ASSESSMENTS: later("risk assessments"),
         ChartPart.CONSENTS: later("the patient's consent"),
         ChartPart.CARE_PLANS: later("care plans"),
         ChartPart.APPOINTMENTS: later("appointments"),

@@ -25,6 +25,7 @@ from fhir_adapters.facts import (
     AnswerState,
     CodedEvent,
     Result,
+    RiskResult,
 )
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding
@@ -77,9 +78,24 @@ LATER = complete(
         LaterKind.LEVEL_POSITIVE: later("Suicide risk screen with a positive result"),
         LaterKind.LEVEL_OTHER: later("Suicide risk screen, overall result alone"),
         LaterKind.RISK_ASSESSMENT: later("Suicide risk assessment completed"),
+        LaterKind.RISK_POSITIVE: later("Suicide risk assessment with a positive result"),
+        LaterKind.RISK_INCOMPLETE: later("Suicide risk assessment, not complete"),
+        LaterKind.RISK_BY_SOFTWARE: later("Suicide risk score made by software, no assessment"),
         LaterKind.ITEM_9_ZERO: later("PHQ-9 item 9: 0, not at all"),
     },
     LaterKind,
+)
+# A result of low is never printed. By whether software made it.
+ASSESSED = complete(
+    {
+        (RiskResult.HIGH, False): later("Suicide risk assessment: risk recorded as high"),
+        (RiskResult.MODERATE, False): later("Suicide risk assessment: risk recorded as moderate"),
+        (RiskResult.UNREADABLE, False): later("Suicide risk assessment: result could not be read"),
+        (RiskResult.HIGH, True): later("Suicide risk score by software: risk recorded as high"),
+        (RiskResult.MODERATE, True): later("Suicide risk score by software: risk recorded as moderate"),
+        (RiskResult.UNREADABLE, True): later("Suicide risk score by software: result could not be read"),
+    },
+    {(r, s) for r in RiskResult if r is not RiskResult.LOW for s in (False, True)},
 )
 # By whether the entry is of the same day as the finding, and whether it is negative.
 LATER_LINES = {
@@ -128,6 +144,9 @@ def _worded(finding: SafetyFinding, moment: str, say: Language) -> Worded:
         return _coded(finding.event, moment, say)
     if finding.anomaly is not None:
         return _anomaly(finding.anomaly, moment, say)
+    if finding.assessment is not None and finding.assessment.result is not None:
+        what = say(ASSESSED[finding.assessment.result, finding.assessment.by_software])
+        return what, [_lead(what, moment, finding.references, say)]
     if finding.unheard is not None:
         return unheard_words(finding.unheard, moment, say)
     if finding.form is not None:

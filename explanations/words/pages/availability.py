@@ -20,6 +20,7 @@ from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import MissingReason
+from models.rules.unread import is_offered
 
 HISTORY_DAYS = 90
 MOST_ENTRIES = 3
@@ -128,7 +129,9 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     holds = "" if broken and held.is_none else held.words
     rest = [gap for gap in chart.unknown if gap.what == ChartPart.REST and ChartPart.CONSENTS not in block.keys]
     old = MissingReason.TOO_OLD in absent.values()
-    state = _state(lost, held=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=old)
+    # What is not offered is named, and leaves what was read standing.
+    unread = [unknown for unknown in lost if is_offered(unknown) or not holds]
+    state = _state(unread, held=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=old)
     asked = len(names) if assessment.missing or assessment.explanations else 0
     known = asked - len(absent) if asked else 0
     words = say(STATES[state])
@@ -304,8 +307,8 @@ BLOCKS = (
     ),
     _Block(
         name=later("Procedures and risk assessments"),
-        keys=(ChartPart.PROCEDURES,),
-        kinds=("Procedure",),
+        keys=(ChartPart.PROCEDURES, ChartPart.RISK_ASSESSMENTS),
+        kinds=("Procedure", "RiskAssessment"),
         groups=(),
         holds=_assessments,
     ),

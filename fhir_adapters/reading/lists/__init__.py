@@ -1,1 +1,1 @@
-"""Lists of a chart: conditions, visits, medicines, risk assessments, plans and appointments; the patient."""
+"""Lists of a chart: conditions, visits, medicines, plans and appointments; the patient."""

@@ -12,7 +12,7 @@ from fhir_adapters.reading.lists.conditions import EncounterDate
 from fhir_adapters.resources import r4
 
 # Types that can hold a documented safety answer, and all types that facts are read from.
-SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "Flag")
+SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "Flag", "RiskAssessment")
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
 # Types read only at discharge.
 STEP_TYPES = ("CarePlan", "Appointment")

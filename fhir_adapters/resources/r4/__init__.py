@@ -34,12 +34,14 @@ from fhir_adapters.resources.r4.resource_types import (
     MedicationUse,
     Observation,
     Patient,
+    Prediction,
     Procedure,
     Provision,
     Questionnaire,
     QuestionnaireItem,
     QuestionnaireResponse,
     QuestionOfForm,
+    RiskAssessment,
 )
 from fhir_adapters.resources.r4.salvage import husk
 
@@ -47,8 +49,8 @@ __all__ = [
     "FIRST_PAGE", "FOREIGN", "LABEL_BASIS", "MOST_NESTED", "MUST_UNDERSTAND", "NOT_THERE", "PEEK", "TYPES",
     "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Condition", "Consent", "Contents",
     "DiagnosticReport", "Dosage", "Element", "Encounter", "Flag", "Husk", "Identifier", "Medication", "MedicationUse",
-    "Observation", "Patient", "Period", "Procedure", "Provision", "QuestionOfForm", "Questionnaire",
-    "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "Value",
+    "Observation", "Patient", "Period", "Prediction", "Procedure", "Provision", "QuestionOfForm", "Questionnaire",
+    "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "RiskAssessment", "Value",
     "as_number", "contents", "husk", "may_be_patient", "read", "says_unfiltered", "self_link", "subject_of",
     "subjects_of",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ FOREIGN: dict[str, dict[str, str]] = {
     "MedicationStatement": {"taken": STU3, "medication": R5},
     "Encounter": {"reason": "STU3 or R5", "actual_period": R5, "subject_status": R5},
     "Procedure": {"context": STU3, "not_done": STU3, "occurrence_date_time": R5, "occurrence_period": R5},
+    "RiskAssessment": {"context": STU3, "comment": STU3, "reason": R5},
     "Consent": {"except_": STU3, "decision": R5},
     "CarePlan": {"context": STU3, "definition": STU3, "custodian": R5},
     "Appointment": {"reason": "STU3 or R5", "incoming_referral": STU3, "virtual_service": R5},
@@ -91,7 +92,7 @@ def changes_meaning(plain: Any) -> bool:  # noqa: ANN401  # plain JSON
 # exception from a consent.
 TELLING = (
     "item", "answer", "component", "coding", "interpretation", "reasonCode", "issue", "provision", "actor", "action",
-    "focus", "purpose", "securityLabel",
+    "focus", "purpose", "securityLabel", "prediction",
 )  # fmt: skip
 NULL_LISTED = Gap(cause=Cause.NULL_LISTED)
 

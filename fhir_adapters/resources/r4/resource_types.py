@@ -213,6 +213,33 @@ class Questionnaire(Element):
     meta: Meta | None = None
 
 
+class Prediction(Element):
+    """One outcome of a RiskAssessment. Numbers are not read: that there are any is enough."""
+
+    outcome: CodeableConcept | None = None
+    qualitative_risk: CodeableConcept | None = None
+    probability_decimal: Raw = Raw()
+    probability_range: Raw = Raw()
+    relative_risk: Raw = Raw()
+
+
+class RiskAssessment(Element):
+    id: str | None = None
+    status: str | None = None
+    method: CodeableConcept | None = None
+    code: CodeableConcept | None = None
+    subject: Reference | None = None
+    encounter: Reference | None = None
+    occurrence_date_time: str | None = None
+    occurrence_period: Period | None = None
+    performer: Reference | None = None
+    prediction: list[Prediction] = []
+    meta: Meta | None = None
+    context: Absent = NOT_THERE
+    comment: Absent = NOT_THERE
+    reason: Absent = NOT_THERE
+
+
 class Coverage(Element):
     id: str | None = None
     status: str | None = None
@@ -382,6 +409,7 @@ TYPES: dict[str, type[Element]] = {
     "DiagnosticReport": DiagnosticReport,
     "Flag": Flag,
     "Questionnaire": Questionnaire,
+    "RiskAssessment": RiskAssessment,
     "Coverage": Coverage,
     "Consent": Consent,
     "CarePlan": CarePlan,
