@@ -58,6 +58,7 @@ class Cause(StrEnum):
     WRONG_TYPE_AT = "wrong-type-at"  # path of the element
     NULL_LISTED = "null-listed"
     FOCUS_UNCLEAR = "focus-unclear"
+    MEMBER_TWICE = "member-twice"  # name of the element
     NO_CODE = "no-code"
     NO_MEDICINE = "no-medicine"
 

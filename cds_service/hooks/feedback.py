@@ -26,6 +26,7 @@ from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.store import FeedbackRow
 from cds_service.trust.admission import CallSlots, authenticate
+from fhir_adapters.duplicates import named_twice, repeated
 
 log = logging.getLogger("mhcds")
 OUTCOMES = ("accepted", "overridden")
@@ -84,6 +85,7 @@ class OneItem(msgspec.Struct):
     card: str
 
 
+ITEM_MEMBERS = frozenset(field.encode_name for field in msgspec.structs.fields(FeedbackItem))
 ITEM = msgspec.json.Decoder(FeedbackItem)
 
 
@@ -128,7 +130,7 @@ def feedback_items(body: bytes) -> list[FeedbackItem]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             faults.append(f"feedback[{number}]: expected a JSON object")
             continue
-        item_faults = _faults(item)
+        item_faults = [*_faults(item), *(f"{name}: found twice" for name in named_twice(bytes(raw)) & ITEM_MEMBERS)]
         faults += [f"feedback[{number}].{fault}" for fault in item_faults]
         if not item_faults:
             items.append(item)
@@ -140,7 +142,7 @@ def feedback_items(body: bytes) -> list[FeedbackItem]:
 def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:
     try:
         body.decode()
-        return msgspec.json.decode(body, type=Body).feedback
+        raws = msgspec.json.decode(body, type=Body).feedback
     except UnicodeDecodeError as error:
         raise BadRequest("expected JSON in UTF-8; found another encoding") from error
     except msgspec.ValidationError as error:
@@ -151,6 +153,9 @@ def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:
         return [msgspec.Raw(body)]
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadRequest("expected one JSON object; found something that is not JSON") from error
+    if "feedback" in repeated(body, {}):
+        raise BadRequest("feedback: expected once; found twice")
+    return raws
 
 
 def _faults(item: FeedbackItem) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
-from cds_service.cards.wire import HOOK_REQUEST, HookRequest
+from cds_service.cards.wire import HOOK_REQUEST, Context, FhirAuthorization, HookRequest
 from cds_service.errors import BadRequest
 from cds_service.hooks.catalogue import Service
 from fhir_adapters.access.addresses import is_plain
+from fhir_adapters.duplicates import TOO_DEEP, repeated
+from fhir_adapters.facts import ChartPart
 
 FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
 CLINICIANS = ("practitioner", "practitionerrole")
@@ -36,11 +40,34 @@ def decode(body: bytes) -> HookRequest:
         raise BadRequest("the body is nested too deeply") from error
     except msgspec.DecodeError as error:
         raise BadRequest("expected one JSON object; found something that is not JSON") from error
+    check_once(body, hook)
     if not hook.hook or not hook.hook_instance:
         raise BadRequest("hook and hookInstance: expected a non-empty string")
     check_ids(hook)
     check_grant(hook)
     return hook
+
+
+def check_once(body: bytes, hook: HookRequest) -> None:
+    """No member that is read may stand twice: only the last was kept. Raises BadRequest."""
+    known = {"prefetch": hook.prefetch or {}, "context": {}, "fhirAuthorization": {}}
+    for path in repeated(body, known):
+        if path in READ_MEMBERS or path.startswith("prefetch."):
+            # A key that is not one of ours may be anything, so it is not repeated.
+            named = path if path in READ_MEMBERS or KEY.fullmatch(path) else "a key of prefetch"
+            raise BadRequest(f"{named}: expected once; found twice")
+        if path == TOO_DEEP:
+            raise BadRequest("the body is nested too deeply")
+
+
+# A key of a template, or of the one Bundle that may replace them.
+PARTS = "|".join(ChartPart)
+KEY = re.compile(rf"prefetch\.((?:{PARTS})(?:-[a-z0-9]{{1,20}})?|resourceType|type|total|entry|link)")
+READ_MEMBERS = frozenset(
+    f"{path}{field.encode_name}"
+    for path, kind in (("", HookRequest), ("context.", Context), ("fhirAuthorization.", FhirAuthorization))
+    for field in msgspec.structs.fields(kind)
+)
 
 
 def check_context(service: Service, hook: HookRequest) -> None:

@@ -17,10 +17,12 @@ from typing import Any
 
 import jwt
 import msgspec
+from jwt.utils import base64url_decode
 
 from cds_service.errors import Unauthenticated
 from cds_service.keys.key_sets import ALL_ALGORITHMS, SANDBOX_KEY, KeySets, VerificationKey
 from cds_service.settings.issuers import Issuer
+from fhir_adapters.duplicates import named_twice
 
 MOST_TOKEN = 16 * 1024
 MOST_JTI = 1024
@@ -76,8 +78,12 @@ def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) 
     try:
         unverified = jwt.PyJWS().decode_complete(token, options={"verify_signature": False})
         header, claims = unverified["header"], msgspec.json.decode(unverified["payload"])
+        # Another reader of this token may keep the first of two claims.
+        twice = any(map(named_twice, (base64url_decode(token.partition(".")[0]), unverified["payload"])))
     except (jwt.PyJWTError, msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Unauthenticated("malformed") from error
+    if twice:
+        raise Unauthenticated("named-twice")
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
     if algorithm not in ALL_ALGORITHMS:
         raise Unauthenticated("algorithm")

@@ -68,7 +68,8 @@ def patient_record(
         if resource.content is not None:
             resources.by_kind.setdefault(resource.kind, []).append(resource)
         # An Observation that is recognisably a screening answer becomes an unreadable answer instead.
-        if resource.fault and resource.kind in READ_TYPES and not _is_answer(resource.content, resources):
+        known = isinstance(resource.content, r4.Husk) and target_of(resource.content.code, resources.maps)
+        if resource.fault and resource.kind in READ_TYPES and not known:
             resources.unreadable.append(unreadable(resource, resource.fault))
 
     visits = visits_of(resources)
@@ -116,14 +117,6 @@ def patient_record(
         consent=gathered.consent,
         withheld=gathered.withheld,
     )
-
-
-def _is_answer(content: object, resources: ChartResources) -> bool:
-    """Whether an unreadable Observation is recognisably a screening answer, or a panel of some."""
-    if not isinstance(content, r4.Husk):
-        return False
-    target = target_of(content.code, resources.maps)
-    return target is not None and (target.item != "panel" or bool(content.component))
 
 
 def _listed_facts(

@@ -9,9 +9,11 @@ whose focus is unclear is unreadable. An Appointment belongs to each participati
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import unquote
+
+import msgspec
 
 from fhir_adapters.facts import Anomaly, ForeignEntries
 from fhir_adapters.flaws import Flaw
@@ -42,19 +44,19 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
         if not named:
             if resource.content is None:
                 # Its owner is unknown, so not even its id is shown.
-                own.append(replace(resource, reference=f"{resource.kind}/(patient not readable)"))
+                own.append(msgspec.structs.replace(resource, reference=f"{resource.kind}/(patient not readable)"))
             elif resource.unfiltered:
                 unfiltered.append(resource.kind)
             else:
                 nameless.append(resource.kind)
         elif (
             any(owner.is_named_by(reference) for reference in named)
-            and (about := _about(resource, owner, kinds)) is not About.OTHERS
+            and (whose := about(resource, owner, kinds)) is not About.OTHERS
         ):
             own.append(
                 resource
-                if about is About.PATIENT
-                else replace(resource, content=r4.husk(resource.text), fault=FOCUS_UNCLEAR)
+                if whose is About.PATIENT
+                else msgspec.structs.replace(resource, content=r4.husk(resource.text), fault=FOCUS_UNCLEAR)
             )
         elif resource.unfiltered:
             unfiltered.append(resource.kind)
@@ -151,7 +153,7 @@ CARE = frozenset((
 FOCUS_UNCLEAR = Gap(cause=Cause.FOCUS_UNCLEAR)
 
 
-def _about(resource: r4.Resource, owner: Owner, kinds: Mapping[str, str]) -> About:
+def about(resource: r4.Resource, owner: Owner, kinds: Mapping[str, str]) -> About:
     """What an Observation is about: the patient without a focus, or when the focus is a part of their care.
 
     `kinds`: the type of each resource by its names. What is said of an unclear focus must neither pass for the

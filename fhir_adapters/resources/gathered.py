@@ -69,10 +69,12 @@ def once(resources: Iterable[Resource]) -> list[Resource]:
 
 
 def _latest(versions: list[Resource]) -> list[Resource]:
+    if len(versions) == 1:
+        return versions
     stamps = {version.updated for version in versions}
     # Two servers may each have a resource of this id.
     places = {name for version in versions for name in version.names if name.startswith("http")}
-    if len(versions) == 1 or None in stamps or len(stamps) < len(versions) or len(places) > 1:
+    if None in stamps or len(stamps) < len(versions) or len(places) > 1:
         return versions
     return [max(versions, key=lambda version: version.updated or FIRST)]
 

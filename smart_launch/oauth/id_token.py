@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import jwt
 import msgspec
+from jwt.utils import base64url_decode
 
+from fhir_adapters.duplicates import named_twice
 from smart_launch.errors import EhrFailed, LaunchRefused
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.issuer_keys import IssuerKeys
@@ -62,6 +64,7 @@ def _signed_claims(token: str, url: str, keys: IssuerKeys) -> dict[str, Any]:
     """The claims, if signed by a key of the issuer. Raises EhrFailed."""
     try:
         header = jwt.get_unverified_header(token)
+        twice = named_twice(base64url_decode(token.partition(".")[0]))
     except jwt.PyJWTError as error:
         raise _invalid("expected a signed JWT") from error
     algorithm, kid = header.get("alg"), header.get("kid")
@@ -80,6 +83,8 @@ def _signed_claims(token: str, url: str, keys: IssuerKeys) -> dict[str, Any]:
             claims = msgspec.json.decode(raw)
         except (jwt.PyJWTError, msgspec.DecodeError, RecursionError, ValueError, TypeError):
             continue
+        if twice or named_twice(raw):
+            raise _invalid("expected each member of header and claims once")
         if isinstance(claims, dict):
             return claims
     raise _invalid("expected a signature by a key of its issuer")

@@ -17,6 +17,7 @@ import requests
 from fhir_adapters.access.addresses import is_base, is_loopback
 from fhir_adapters.access.deadline import watched_session
 from fhir_adapters.access.exchange import never_connected
+from fhir_adapters.duplicates import named_twice
 from smart_launch.errors import EhrFailed
 from smart_launch.settings import Registration
 
@@ -112,4 +113,6 @@ def _json_object(body: bytes, status: int) -> dict[str, Any]:
         raise EhrFailed("expected JSON from an OAuth endpoint; found something else") from error
     if not isinstance(content, dict):
         raise EhrFailed("expected a JSON object from an OAuth endpoint; found another type")
+    if status < 400 and named_twice(body):
+        raise EhrFailed("expected each member once in an answer of an OAuth endpoint; found one twice")
     return content

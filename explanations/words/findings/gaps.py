@@ -63,6 +63,8 @@ WORDS = complete(
         # Translators: {detail} is the place of the element, such as $.subject.
         Cause.WRONG_TYPE_AT: later("an element has the wrong type ({detail})"),
         Cause.NULL_LISTED: later("a list in it holds null where something must stand"),
+        # Translators: {detail} is the name of an element, such as status.
+        Cause.MEMBER_TWICE: later("an element stands in it twice ({detail}), and only one of the two can be read"),
         Cause.FOCUS_UNCLEAR: later("it does not say clearly whom it is about"),
         Cause.NO_CODE: later("it has no code"),
         Cause.NO_MEDICINE: later("it names no medicine"),

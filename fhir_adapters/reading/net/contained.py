@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+import msgspec
 
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.reading.net.responses import contained
 from fhir_adapters.resources import r4
-from fhir_adapters.resources.belonging import Owner
+from fhir_adapters.resources.belonging import About, Owner, about
 
 HOLDERS = (r4.Observation, r4.QuestionnaireResponse, r4.DiagnosticReport)
 HOLDS_ANSWERS = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "RiskAssessment", "Flag")
@@ -32,6 +33,8 @@ def with_contained(own: Iterable[r4.Resource], owner: Owner) -> list[r4.Resource
 
 def _is_own(inner: r4.Resource, owner: Owner) -> bool:
     """Whether a contained resource is of its container's patient: unless it names another."""
+    if inner.content is not None and about(inner, owner, {}) is About.OTHERS:
+        return False
     subject = inner.owner if inner.content is None else r4.subject_of(inner.content)
     return subject is None or not subject.target or subject.target.startswith("#") or owner.is_named_by(subject)
 
@@ -48,4 +51,4 @@ def _named(inner: r4.Resource, container: r4.Resource) -> r4.Resource:
     if isinstance(content, r4.QuestionnaireResponse) and not content.authored:
         content.authored = getattr(outer, "effective_date_time", None) or getattr(outer, "issued", None)
     name = f"{container.reference}#{inner.reference.partition('/')[2]}"
-    return replace(inner, reference=name, names=(name,))
+    return msgspec.structs.replace(inner, reference=name, names=(name,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -77,7 +77,7 @@ def contents(bundle: Bundle, *, all_pages: bool = False, unfiltered: bool | None
             continue
         broken = broken or (resource.kind == "Bundle" and resource.content is None)
         if open_to_all:
-            resource = replace(resource, unfiltered=True)
+            resource = msgspec.structs.replace(resource, unfiltered=True)
         (included if entry.search and entry.search.mode == "include" else matches).append(resource)
     outcomes = [r for r in (*matches, *included) if r.kind == "OperationOutcome"]
     if any(o.content is None or o.fault or any(_withholds(i) for i in o.content.issue) for o in outcomes):

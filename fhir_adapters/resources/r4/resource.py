@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
+from fhir_adapters.duplicates import ANY, lost, named_twice, repeated
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.gaps import Gap
 from fhir_adapters.resources.r4.datatypes import Element, Reference
@@ -19,9 +20,10 @@ from fhir_adapters.resources.r4.faults import (
     WHOLE,
     foreign_elements,
     may_change_meaning,
+    member_twice,
     wrong_type,
 )
-from fhir_adapters.resources.r4.resource_types import DECODERS, Observation
+from fhir_adapters.resources.r4.resource_types import DECODERS, Bundle, Observation
 from fhir_adapters.resources.r4.salvage import IDENTIFIERS, decoded, salvaged
 
 
@@ -35,14 +37,13 @@ class Peek(Element):
 PEEK: msgspec.json.Decoder[Peek] = msgspec.json.Decoder(Peek)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(Struct, frozen=True, kw_only=True):
     """One resource as it came: its type, its content or None when unreadable, and how to refer to it.
 
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all references to it.
     `fault`: why it cannot be read at all (no content, or a Husk) or in part. `owner` is then the patient it names, if
-    readable. `labels` are the codes of its security labels, `text` its JSON, `updated` when this version was made.
-    `unfiltered`: from a search that, by the server's own account, was not limited to the patient.
+    readable. `labels` are the codes of its security labels, `text` its JSON. `unfiltered`: from a search that, by the
+    server's own account, was not limited to the patient.
     """
 
     kind: str
@@ -53,22 +54,24 @@ class Resource:
     owner: Reference | None = None
     labels: frozenset[str] = frozenset()
     text: bytes = b""
-    updated: datetime | None = None
     unfiltered: bool = False
+
+    @property
+    def updated(self) -> datetime | None:
+        """When this version was made; None where nothing but a part of it can be read."""
+        return None if self.fault else updated(self.content)
 
 
 def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
     """The resource in `raw`. Raises NotFhir when it has no resourceType or is not JSON at all."""
-    try:
-        peek = PEEK.decode(raw)
-    except UNREADABLE as error:
-        raise NotFhir("expected a FHIR resource as a JSON object; found something else") from error
+    text = bytes(raw)
+    peek, plain = _peeked(text)
     if not peek.resource_type:
         raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
     kind = peek.resource_type
-    url = full_url if full_url and full_url.startswith(("urn:", "http:", "https:")) else None
-    own = f"{kind}/{peek.id}" if isinstance(peek.id, str) and peek.id else None
-    names = tuple(name for name in (own, url) if name)
+    names = (f"{kind}/{peek.id}",) if isinstance(peek.id, str) and peek.id else ()
+    if full_url and full_url.startswith(("urn:", "http:", "https:")):
+        names = (*names, full_url)
     reference = names[0] if names else f"{kind}/(no id)"
     decoder = DECODERS.get(kind)
     if decoder is None:
@@ -77,11 +80,15 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
         content, fault = decoder.decode(raw), None
     except UNREADABLE as error:
         content, fault = None, wrong_type(error)
-    text = bytes(raw)
-    if kind != "Bundle":
+    twice: frozenset[str] = frozenset()
+    if kind == "Bundle":
+        _mark_lost_entries(content, text)
+    else:
+        twice = named_twice(text) if plain is None else lost(text, plain)
         fault = fault or foreign_elements(kind, content) or (MUST_UNDERSTAND if may_change_meaning(text) else None)
-    if fault is None:
-        _name_contained_owner(content, raw)
+    if fault is None and not twice:
+        if b"#" in text or b"\\" in text:
+            _name_contained_owner(content, raw)
         return Resource(
             kind=kind,
             content=content,
@@ -89,9 +96,10 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
             names=names,
             labels=security_labels(content),
             text=text,
-            updated=updated(content),
         )
-    rest = salvaged(raw, kind, fault)
+    rest = salvaged(raw, kind, fault or member_twice(twice), twice)
+    if kind == "Bundle":
+        _mark_lost_entries(rest.content, text)
     return Resource(
         kind=kind,
         content=rest.content,
@@ -102,6 +110,43 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
         labels=rest.labels,
         text=text,
     )
+
+
+def _peeked(text: bytes) -> tuple[Peek, Any]:
+    """The type and id of a resource, and all of it as plain JSON where that was read. Raises NotFhir."""
+    try:
+        if text.find(b'"Bundle"', 0, 60) >= 0:  # its entries are read one by one
+            return PEEK.decode(text), None
+        try:
+            plain = ANY.decode(text)
+        except UNREADABLE:  # for an element that may not be used at all
+            return PEEK.decode(text), None
+        return msgspec.convert(plain, Peek), plain
+    except UNREADABLE as error:
+        raise NotFhir("expected a FHIR resource as a JSON object; found something else") from error
+
+
+def _mark_lost_entries(bundle: Bundle | None, text: bytes) -> None:
+    """Adds a null to a Bundle, which replaces something, when members of it or of an entry stand twice in its text."""
+    if bundle is None:
+        return
+    try:
+        members = MEMBERS.decode(text)
+    except UNREADABLE:
+        members = {}
+    named = text.count(TYPE_NAMED)
+    held = [entry.resource for entry in bundle.entry if entry]
+    # In most Bundles no entry holds contained resources.
+    inside = len(held) if named <= len(held) + 1 else sum(bytes(resource).count(TYPE_NAMED) for resource in held)
+    # One more than held can also stand in the answer to an entry.
+    doubtful = named > inside + 1 or (b"\\" in text and ESCAPED_NAME.search(text))
+    if repeated(text, members) or (doubtful and named_twice(text)):
+        bundle.entry.append(None)
+
+
+MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
+TYPE_NAMED = b'"resourceType"'
+ESCAPED_NAME = re.compile(rb"\\u00[4-7]")  # a letter that needs none, as in a name
 
 
 def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:

@@ -37,12 +37,12 @@ class Salvaged:
     labels: frozenset[str] = frozenset()
 
 
-def salvaged(raw: bytes | Raw, kind: str, fault: Gap) -> Salvaged:
+def salvaged(raw: bytes | Raw, kind: str, fault: Gap, twice: frozenset[str] = frozenset()) -> Salvaged:
     """What can be salvaged of a resource that does not fit its type, and the patient it names.
 
     Nulls, which FHIR forbids but systems send, count as absent; in a list that may hold an answer one is a fault, and
     the rest is still read. Of an unreadable Observation at least the code is kept: an unreadable safety answer must
-    still be seen as one (rule R4).
+    still be seen as one (rule R4). Members that stand `twice` say nothing: not even which is meant of two owners.
     """
     if kind == "Bundle":
         bundle = _without_null_members(raw)
@@ -53,9 +53,11 @@ def salvaged(raw: bytes | Raw, kind: str, fault: Gap) -> Salvaged:
         changed = changes_meaning(plain)
     except UNREADABLE:
         return Salvaged(content=None, fault=fault)
+    if twice:
+        plain = {name: value for name, value in plain.items() if name == "meta" or name not in twice}
     owner = decoded(plain.get("subject") or plain.get("patient") or plain.get("beneficiary"), OWNER)
     owner = owner or _only_patient(plain.get("participant"))
-    content = decoded(plain, DECODERS[kind])
+    content = None if twice else decoded(plain, DECODERS[kind])
     version = foreign_types(kind, plain) if content is None else foreign_elements(kind, content)
     remaining = version or (MUST_UNDERSTAND if changed else None) or (fault if content is None else None)
     marked = decoded({"meta": plain.get("meta")}, MARKED)
@@ -63,9 +65,8 @@ def salvaged(raw: bytes | Raw, kind: str, fault: Gap) -> Salvaged:
     if remaining is None:
         gap = NULL_LISTED if lists_null(sent) else None
         return Salvaged(content=content, fault=gap, owner=owner, labels=labels)
-    return Salvaged(
-        content=_husk(plain) if kind == "Observation" else None, fault=remaining, owner=owner, labels=labels
-    )
+    shell = _husk(plain) if kind == "Observation" and not twice & {"code", "subject"} else None
+    return Salvaged(content=shell, fault=remaining, owner=owner, labels=labels)
 
 
 def husk(text: bytes) -> Any:  # noqa: ANN401  # a Husk or None

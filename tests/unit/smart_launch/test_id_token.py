@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -134,6 +135,7 @@ def test_smart_073_signatures_that_prove_nothing_are_refused(host) -> None:
         f"{head}.{body}.{signature[:-4]}AAAA",
         f"{head}.{signed(claims_of(host, sub='other')).split('.')[1]}.{signature}",
         signed(b"no json"),
+        signed(json.dumps(claims_of(host)).replace("{", '{"sub":"user-2",', 1).encode()),
         signed([1, 2]),
         "not a token",
         "..",

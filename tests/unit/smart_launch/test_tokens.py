@@ -215,7 +215,8 @@ def test_nothing_is_given_back_where_the_server_takes_nothing_back(host) -> None
 @pytest.mark.parametrize(
     "answer",
     [Answer(raw=b"<html>"), Answer(raw=b""), Answer([]), Answer({}, 302, {"Location": "/elsewhere"}),
-     Answer(raw=b"[" * 100_000), Answer(raw=b"x" * 600_000), Answer({}, 500)],
+     Answer(raw=b"[" * 100_000), Answer(raw=b"x" * 600_000), Answer({}, 500),
+     Answer(raw=b'{"access_token":"t","token_type":"Bearer","scope":"","patient":"p2","patient":"p1"}')],
 )  # fmt: skip
 def test_smart_052_whatever_else_an_endpoint_answers_is_an_error_and_asked_for_once(host, answer: Answer) -> None:
     host.answers["/token"] = answer
