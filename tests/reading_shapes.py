@@ -71,10 +71,12 @@ def asq(item: str, theme: str, code: str, **topics) -> Asked:
 ASKED = {
     "phq-9 item 9": Asked("PHQ-9", "thoughts", "graded", "9", "44249-1", {"loinc": "44260-8"}, (1, 2, 3)),
     "phq-9 total": Asked("PHQ-9", "score", "total", "total", "44249-1", {"loinc": "44261-6"}, (25, 26, 27)),
+    "phq-9 panel": Asked("PHQ-9", "score", "total", "total", "44249-1", {"loinc": "44249-1"}, (25, 26, 27)),
     "phq-9m thoughts": Asked("PHQ-9M", "thoughts", "yes or no", "past_month_thoughts", "89206-7"),
     "phq-9m attempt": Asked("PHQ-9M", "attempt", "yes or no", "lifetime_attempt", "89206-7"),
     "epds item 10": Asked("EPDS", "thoughts", "how often", "10", "71354-5", positive=(1, 2, 3)),
     "epds total": Asked("EPDS", "score", "total", "total", "71354-5", {"loinc": "99046-5"}, (28, 29, 30)),
+    "epds panel": Asked("EPDS", "score", "total", "total", "71354-5", {"loinc": "71354-5"}, (28, 29, 30)),
     "c-ssrs q1": cssrs("q1", "thoughts", "93246-7"),
     "c-ssrs q2": cssrs("q2", "thoughts", "93247-5"),
     "c-ssrs q3": cssrs("q3", "thoughts", "93248-3"),
@@ -84,6 +86,8 @@ ASKED = {
     "c-ssrs recent": cssrs("q6_recent", "attempt", "93269-9", acute),
     "c-ssrs panel": acute("C-SSRS", "risk", "level", "level", "93373-9", {"loinc": "93373-9"}, (2,)),
     "suicide risk level": acute("", "risk", "level", "level", "", {"loinc": "93374-7"}, (2,)),
+    "suicide screen": Asked("", "risk", "screen", "level", "", {"loinc": "93374-7"}, (1, 2)),
+    "asq panel": Asked("ASQ", "risk", "screen", "result", "115564-7", {"loinc": "115564-7"}, (1, 2)),
     "asq q1": asq("q1", "thoughts", "115566-2"),
     "asq q2": asq("q2", "thoughts", "115567-0"),
     "asq q3": asq("q3", "thoughts", "115568-8"),
@@ -106,15 +110,18 @@ ASKED = {
 # The kinds of answers that a type of value can hold.
 KINDS = {
     "code": ("graded", "yes or no", "level"),
-    "boolean": ("yes or no", "graded"),
-    "interpretation": ("yes or no", "level"),
+    "local code": ("graded", "how often", "yes or no", "level", "screen"),
+    "text": ("graded", "how often", "yes or no", "level", "screen"),
+    "string": ("graded", "how often", "yes or no", "level", "screen", "total"),
+    "boolean": ("graded", "yes or no"),
+    "integer": ("graded", "how often", "yes or no", "total"),
+    "decimal": ("graded", "how often", "yes or no", "total"),
+    "number as string": ("graded", "how often", "yes or no", "total"),
+    "quantity": ("graded", "how often", "yes or no", "total"),
+    "weight and words": ("graded", "how often"),
+    "weight alone": ("graded", "how often"),
+    "interpretation": ("yes or no", "level", "screen"),
 }
-KINDS |= dict.fromkeys(("local code", "text"), ("graded", "how often", "yes or no", "level"))
-KINDS |= dict.fromkeys(
-    ("integer", "decimal", "number as string", "quantity"), ("graded", "how often", "yes or no", "total")
-)
-KINDS |= dict.fromkeys(("weight and words", "weight alone"), ("graded", "how often"))
-KINDS["string"] = ("graded", "how often", "yes or no", "level", "total")
 STATED_IN = ("conclusion", "condition", "flag", "procedure outcome", "risk assessment", "note", "condition note", "procedure note")  # fmt: skip
 AXES = {
     "asked": tuple(ASKED),
@@ -126,6 +133,7 @@ AXES = {
     "words": ("without", "with"),
     "language": tuple(DATA["stated"]),
     "when": ("today", "three days ago", "no date"),
+    "status": ("final", "final", "amended", "corrected", "preliminary"),
     "focus": ("none", "none", "visit", "condition", "observation"),
     "noise": ("none", "before", "after", "around", "negative screen"),
 }  # fmt: skip
@@ -144,6 +152,7 @@ class Shape:
     words: str = "without"
     language: str = "en"
     when: str = "today"
+    status: str = "final"
     focus: str = "none"
     noise: str = "none"
     seed: int = 0
@@ -204,7 +213,7 @@ class Maker:
     def statement(self) -> str:
         """A sentence of a note, report or list that states the answer."""
         theme = self.theme()
-        if self.asked.kind in ("total", "level", "graded", "how often"):
+        if self.asked.kind != "yes or no":
             return self.titled(f"{theme}: {self.degree_words(self.degree)}")
         pattern = self.drawer.choice(DATA["stated" if self.positive else "denied"][self.shape.language])
         return self.titled(pattern.format(theme))
@@ -308,7 +317,13 @@ class Maker:
         )
         about = {"focus": [{"reference": focus}]} if focus else {}
         return self.resource(
-            "Observation", name, status="final", code=code, **self.dated("effectiveDateTime"), **about, **elements
+            "Observation",
+            name,
+            status=self.shape.status,
+            code=code,
+            **self.dated("effectiveDateTime"),
+            **about,
+            **elements,
         )
 
     def panel(self) -> dict:
@@ -321,7 +336,7 @@ class Maker:
         return self.resource(
             "DiagnosticReport",
             "report",
-            status="final",
+            status=self.shape.status,
             code=self.panel(),
             **self.dated("effectiveDateTime"),
             **elements,
@@ -392,7 +407,7 @@ class Maker:
         if place in ("observation", "component", "member", "contained", "result"):
             said, answer = self.question(), self.answer()
             if place == "component":
-                must("interpretation" not in answer or self.asked.kind == "level")
+                must("interpretation" not in answer or self.asked.kind in ("level", "screen"))
                 other = {"code": {"text": "Sleep"}, "valueInteger": 0}
                 return [self.observation("panel", self.panel(), component=[other, {"code": said, **answer}])]
             item = self.observation("item", said, **answer)
@@ -584,7 +599,7 @@ def false_alarm(shape: Shape) -> str | None:
     if chart is None:
         return None
     found = [topic for topic in topics(chart.entries, chart.references) if topic in HEARD]
-    unclear = ASKED[shape.asked].kind in ("level", "total") or shape.value in ("integer", "decimal", "number as string", "quantity", "weight alone")  # fmt: skip
+    unclear = ASKED[shape.asked].kind in ("level", "screen", "total") or shape.value in ("integer", "decimal", "number as string", "quantity", "weight alone")  # fmt: skip
     return f"{'shown' if unclear else 'false alarm'}: {found[0]}" if found else None
 
 
@@ -609,6 +624,7 @@ def plainest(shape: Shape, wrong: Callable[[Shape], str | None]) -> Shape:
     for axis in (
         "noise",
         "focus",
+        "status",
         "when",
         "language",
         "contradiction",
