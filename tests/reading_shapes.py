@@ -107,6 +107,7 @@ ASKED = {
     "coded attempt": acute("", "attempt", "yes or no", codes={"snomed": "82313006", "icd": "T14.91XA"}),
     "coded ideation": Asked("", "thoughts", "yes or no", codes={"snomed": "6471006", "icd": "R45.851"}),
 }
+FOCUS = {"visit": "Encounter/e1", "condition": "Condition/c1", "observation": "Observation/o1"}
 # The kinds of answers that a type of value can hold.
 KINDS = {
     "code": ("graded", "yes or no", "level"),
@@ -177,6 +178,11 @@ class NotApplicable(Exception):
     """These choices do not go together."""
 
 
+def hl7(name: str, code: str) -> dict:
+    """A concept of one of HL7's own code systems."""
+    return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{name}", "code": code}]}
+
+
 def must(condition: object) -> None:
     if not condition:
         raise NotApplicable
@@ -234,16 +240,13 @@ class Maker:
             must(
                 worded
                 and self.asked.theme == "thoughts"
-                and "loinc" in self.asked.codes
+                and self.code_system == "loinc"
                 and self.shape.system == "standard"
             )
             if not self.degree:
                 must(self.shape.asked == "phq-9 item 9")
-                return {
-                    "coding": [
-                        {"system": "http://loinc.org", "code": "44260-8", "display": "Feeling bad about yourself"}
-                    ]
-                }
+                other = {"system": "http://loinc.org", "code": "44260-8", "display": "Feeling bad about yourself"}
+                return {"coding": [other]}
             coding = {"system": "http://loinc.org", "code": "44258-2"}
         elif self.shape.system == "words alone":
             must(worded)
@@ -261,35 +264,24 @@ class Maker:
     def answer(self) -> dict:
         """The answer as elements of an Observation."""
         how, degree, against = self.shape.value, self.degree, self.shape.contradiction
-        must(
-            self.asked.kind in KINDS[how]
-            and how == {"code and display": "code", "weight and display": "weight and words"}.get(against, how)
-        )
+        must(self.asked.kind in KINDS[how])
+        must(how == {"code and display": "code", "weight and display": "weight and words"}.get(against, how))
         must(how != ("interpretation" if self.shape.place.endswith("form") else "decimal"))
         words = self.degree_words(self.other_degree() if "display" in against else degree)
-        shown = (
-            {"display": words}
-            if "display" in against or how in ("local code", "weight and words") or self.drawer.random() < 0.4
-            else {}
-        )
+        said = "display" in against or how in ("local code", "weight and words") or self.drawer.random() < 0.4
+        shown = {"display": words} if said and how != "weight alone" else {}
         weight = {"url": "http://hl7.org/fhir/StructureDefinition/ordinalValue", "valueDecimal": degree}
-        sign = {
-            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
-            "code": "POS" if degree else "NEG",
-        }
+        sign = hl7("v3-ObservationInterpretation", "POS" if degree else "NEG")
         if how in ("code", "local code", "weight and words", "weight alone"):
-            coding = {"system": LOCAL, "code": f"option-{degree + 1}"} | (
+            local = {"system": LOCAL, "code": f"option-{degree + 1}"} | (
                 {"extension": [weight]} if "weight" in how else {}
             )
-            if how == "weight alone":
-                shown = {}
-            return {
-                "valueCodeableConcept": {"coding": [(self.answer_code(degree) if how == "code" else coding) | shown]}
-            }
+            coding = (self.answer_code(degree) if how == "code" else local) | shown
+            return {"valueCodeableConcept": {"coding": [coding]}}
         return {
             "text": {"valueCodeableConcept": {"text": words}}, "string": {"valueString": words}, "boolean": {"valueBoolean": bool(degree)},
             "integer": {"valueInteger": degree}, "decimal": {"valueDecimal": degree + 0.0}, "number as string": {"valueString": str(degree)},
-            "quantity": {"valueQuantity": {"value": degree, "unit": "{score}"}}, "interpretation": {"interpretation": [{"coding": [sign]}]},
+            "quantity": {"valueQuantity": {"value": degree, "unit": "{score}"}}, "interpretation": {"interpretation": [sign]},
         }[how]  # fmt: skip
 
     def other_degree(self) -> int:
@@ -312,10 +304,7 @@ class Maker:
         return {} if self.shape.when == "no date" else {member: self.day.isoformat()}
 
     def observation(self, name: str, code: dict, **elements) -> dict:
-        focus = {"visit": "Encounter/e1", "condition": "Condition/c1", "observation": "Observation/o1"}.get(
-            self.shape.focus
-        )
-        about = {"focus": [{"reference": focus}]} if focus else {}
+        about = {"focus": [{"reference": FOCUS[self.shape.focus]}]} if self.shape.focus in FOCUS else {}
         return self.resource(
             "Observation",
             name,
@@ -333,14 +322,12 @@ class Maker:
         return {"text": self.asked.title or "Triage form"}
 
     def report(self, **elements) -> dict:
-        return self.resource(
-            "DiagnosticReport",
-            "report",
-            status=self.shape.status,
-            code=self.panel(),
-            **self.dated("effectiveDateTime"),
-            **elements,
-        )
+        about = {"status": self.shape.status, "code": self.panel()} | self.dated("effectiveDateTime")
+        return self.resource("DiagnosticReport", "report", **about, **elements)
+
+    def procedure(self, what: str, **elements) -> dict:
+        about = {"status": "completed", "code": {"text": what}} | self.dated("performedDateTime")
+        return self.resource("Procedure", "procedure", **about, **elements)
 
     def form(self, *, nested: bool) -> dict:
         """A QuestionnaireResponse; how it says which form it is follows `identity`."""
@@ -354,30 +341,24 @@ class Maker:
             item["linkId"] = f"/{asked.panel or '0000-0'}/{code}"
         elif identity == "canonical of LOINC":
             must(asked.panel and self.shape.system == "standard")
-            canonical = self.drawer.choice(
-                ("http://loinc.org/vs/{}", "http://loinc.org/q/{}", "http://loinc.org/{}")
-            ).format(asked.panel)
+            canonical = f"http://loinc.org/{self.drawer.choice(('vs/', 'q/', ''))}{asked.panel}"
         elif identity == "named":
             must(asked.title)
             canonical = f"https://forms.example/Questionnaire/{asked.title}"
         elif identity == "title":
             must(asked.title)
-            more["_questionnaire"] = {
-                "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/display", "valueString": asked.title}]
-            }
+            display = {"url": "http://hl7.org/fhir/StructureDefinition/display", "valueString": asked.title}
+            more["_questionnaire"] = {"extension": [display]}
         elif identity == "definition":
             must(code and self.shape.system == "standard")
             item["definition"] = f"http://loinc.org/fhir/Questionnaire/{asked.panel}#{code}"
         elif identity == "contained":
             canonical = "#q"
             asking = {"linkId": asked.item, "text": said or None, "code": question.get("coding"), "type": "choice"}
-            asked_once = {
-                "resourceType": "Questionnaire",
-                "id": "q",
-                "status": "active",
-                "title": asked.title or "Triage",
-            }
-            more["contained"] = [asked_once | {"item": [{k: v for k, v in asking.items() if v}]}]
+            asking = {"item": [{name: part for name, part in asking.items() if part}]}
+            more["contained"] = [
+                {"resourceType": "Questionnaire", "id": "q", "title": asked.title or "Triage"} | asking
+            ]
         else:
             must(worded)
         if worded and identity != "contained":
@@ -387,15 +368,8 @@ class Maker:
         items: list[dict] = [{"linkId": "smoking", "text": "Smoking", "answer": [{"valueBoolean": False}]}, item]
         for depth in range(self.drawer.randint(1, 3) if nested else 0):
             items = [{"linkId": f"section-{depth}", "text": "Section", "item": items}]
-        return self.resource(
-            "QuestionnaireResponse",
-            "form",
-            status="completed",
-            questionnaire=canonical,
-            item=items,
-            **self.dated("authored"),
-            **more,
-        )
+        about = {"status": "completed", "questionnaire": canonical, "item": items} | self.dated("authored")
+        return self.resource("QuestionnaireResponse", "form", **about, **more)
 
     def entries(self) -> list[dict]:
         """The resources that hold the answer."""
@@ -411,80 +385,54 @@ class Maker:
                 other = {"code": {"text": "Sleep"}, "valueInteger": 0}
                 return [self.observation("panel", self.panel(), component=[other, {"code": said, **answer}])]
             item = self.observation("item", said, **answer)
-            if place == "member":
-                return [
-                    item,
-                    self.observation("panel", self.panel(), hasMember=[{"reference": "Observation/shape-item"}]),
-                ]
             if place == "contained":
                 return [self.report(contained=[item], result=[{"reference": "#shape-item"}])]
-            return (
-                [item, self.report(result=[{"reference": "Observation/shape-item"}])] if place == "result" else [item]
-            )
+            named = [{"reference": "Observation/shape-item"}]
+            more = {
+                "member": [self.observation("panel", self.panel(), hasMember=named)],
+                "result": [self.report(result=named)],
+            }
+            return [item, *more.get(place, [])]
         # The rest states the answer; only events have codes there.
         must(self.shape.focus == "none" and self.shape.contradiction == "none" and self.shape.value == "code")
         return [self.stated(place)]
 
     def stated(self, place: str) -> dict:
-        coded = (
-            place in ("condition", "flag")
-            and self.asked.title == ""
-            and self.asked.kind == "yes or no"
-            and self.asked.codes
-        )
+        """An entry that states the answer; an event has its code, where a code can be."""
+        coded = place in ("condition", "flag") and self.shape.asked.startswith("coded")
         if coded and self.positive and self.shape.system not in ("local", "words alone"):
             code = self.question()
         else:
-            must(
-                self.shape.system == ("standard" if place == "conclusion" else "words alone")
-                and self.shape.words == "with"
-            )
+            must(self.shape.words == "with")
+            must(self.shape.system == ("standard" if place == "conclusion" else "words alone"))
             code = {"text": self.statement()}
         must(self.asked.kind != "total" or place in ("conclusion", "note", "procedure note"))
         words, note = code.get("text", ""), [{"text": code.get("text", "")}]
         if place == "conclusion":
             return self.report(conclusion=words)
         if place == "condition":
-            active = {
-                "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
-            }
+            active = hl7("condition-clinical", "active")
             return self.resource(
                 "Condition", "condition", code=code, clinicalStatus=active, **self.dated("recordedDate")
             )
         if place == "flag":
             return self.resource("Flag", "flag", status="active", code=code, period=self.dated("start"))
         if place == "procedure outcome":
-            done = {"text": "Suicide risk assessment"}
-            return self.resource(
-                "Procedure",
-                "procedure",
-                status="completed",
-                code=done,
-                outcome={"text": words},
-                **self.dated("performedDateTime"),
-            )
+            return self.procedure("Suicide risk assessment", outcome={"text": words})
         if place == "risk assessment":
             must(self.asked.kind == "level")
             level = {"text": self.degree_words(self.degree)}
             if self.drawer.random() < 0.5:
                 risk = ("low", "moderate", "high")[self.degree]
-                level = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/risk-probability", "code": risk}]}
+                level = hl7("risk-probability", risk)
             found = {"qualitativeRisk": level, "outcome": {"text": self.theme()}}
-            return self.resource(
-                "RiskAssessment", "risk", status="final", prediction=[found], **self.dated("occurrenceDateTime")
-            )
+            about = {"status": "final", "prediction": [found]} | self.dated("occurrenceDateTime")
+            return self.resource("RiskAssessment", "risk", **about)
         if place == "condition note":
             low_mood = {"coding": [{"system": SPELLINGS["icd"]["standard"], "code": "F32.9"}]}
             return self.resource("Condition", "condition", code=low_mood, note=note, **self.dated("recordedDate"))
         if place == "procedure note":
-            return self.resource(
-                "Procedure",
-                "procedure",
-                status="completed",
-                code={"text": "Psychotherapy"},
-                note=note,
-                **self.dated("performedDateTime"),
-            )
+            return self.procedure("Psychotherapy", note=note)
         return self.observation("item", {"text": "Mental status"}, note=note)
 
     def topic(self) -> str | None:
@@ -498,7 +446,7 @@ class Maker:
             "graded": ("code", "integer"),
             "yes or no": ("code", "boolean"),
             "level": ("code",),
-            "total": ("integer", "quantity"),
+            "total": ("integer",),
         }
         if shape.place == "condition" and codes and shape.words == "without":
             how["yes or no"], where = ("code",), True
@@ -621,20 +569,7 @@ def drawn(drawer: random.Random) -> Shape:
 def plainest(shape: Shape, wrong: Callable[[Shape], str | None]) -> Shape:
     """The shape with as many of its choices plain as leave it wrong in the same way."""
     kind = wrong(shape)
-    for axis in (
-        "noise",
-        "focus",
-        "status",
-        "when",
-        "language",
-        "contradiction",
-        "words",
-        "system",
-        "value",
-        "identity",
-        "place",
-        "asked",
-    ):
+    for axis in reversed(AXES):
         simpler = replace(shape, **{axis: getattr(Shape(), axis)})
         if simpler != shape and wrong(simpler) == kind:
             shape = simpler
