@@ -10,9 +10,9 @@ from fhir_adapters.facts import Unheard
 def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list[Line]]:
     """The headline, and the line with date and source. Free text is never repeated: it can name a method."""
     what, sources = _what(entry, say), [entry.reference]
-    why = say("Its code or form is not known here, so it was not read: look at the source.")
+    why = say("It is not in a form that this service reads: look at the source.")
     if entry.says_yes:
-        why = say("Its code or form is not known here, so this is all that was understood: look at the source.")
+        why = say("It is not in a form that this service reads in full: look at the source.")
     # Translators: {what} is a finding, {moment} a date, {source} a reference to the chart, {why} a sentence.
     text = say(
         "**{what}.** {moment}, {source}. {why}", what=what, moment=moment, source=say.references(sources), why=why

@@ -48,16 +48,23 @@ def said(value: r4.Value) -> Said:
     number = number_in(value)
     if number is not None and all(re.fullmatch(r"[\d.,\s]*", text) for text in texts):
         return Said(says=Says.NO if number == 0 else Says.UNCLEAR, number=number)
+    return _as_option(value)
+
+
+def _as_option(value: r4.Value) -> Said:
+    """The value as an option of a known scale, as yes or no, or as a level; what disagrees with itself is unclear."""
     option = graded("words", value, Instrument.PHQ9, "")
+    if option.state is not AnswerState.ANSWERED and not option.flaw:
+        option = graded("10", value, Instrument.EPDS, "")
     plain = next((text for text in as_recorded(value) if folded(text) in _options()), None)
     if option.score is not None:
         return Said(says=Says.YES if option.score else Says.NO, graver=True, plain=plain)
     if option.yes is not None:
         return Said(says=Says.YES if option.yes else Says.NO, plain=plain)
-    level = overall_level(value)
-    if level is not None:
-        return Said(says=Says.NO if level in QUIET else Says.YES, graver=True)
-    return Said(says=Says.UNCLEAR)
+    level = None if option.flaw else overall_level(value)
+    if level is None:
+        return Said(says=Says.UNCLEAR)
+    return Said(says=Says.NO if level in QUIET else Says.YES, graver=True)
 
 
 def _interpretation(value: r4.Value) -> Said:

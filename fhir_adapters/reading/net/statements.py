@@ -30,11 +30,10 @@ CLAUSE = re.compile(r"[^.;!?\n\r|]+[.;!?\n\r|]?")
 @cache
 def _parts() -> dict[str, re.Pattern[str]]:
     start, end = r"(?<![^\W_])", r"(?![^\W_])"
-    between = rf"(?:{APART}{words('between')})*"
+    between = rf"(?:{APART}(?:{words('between')}|{words('states')}|{words('asks')}))*"
     nouns = rf"(?:{APART}(?:{words('noun')}){end})*"
     return {
-        "denied": re.compile(rf"{start}{words('not')}{between}[\s_/\"“(-]*$"),
-        "twice": re.compile(rf"{start}{words('not')}{APART}{words('not')}{between}[\s_/\"“(-]*$"),
+        "denied": re.compile(rf"{start}{words('not')}{between}[\s_/\"“’'(-]*$"),
         "answered": re.compile(rf"^{nouns}[\s:=_\"”)–-]*(?<![^\W_]){words('after')}{end}(?=\s*(?:[,.;)/|]|$))"),
         "joined": re.compile(
             rf"^(?:(?:{APART}(?:{words('between')}|{words('noun')}){end})*{APART}{words('states')}|"
@@ -69,8 +68,11 @@ def _mention(clause: str, span: tuple[int, int]) -> Says:
     parts = _parts()
     if _of_others(before, mention, after):
         return Says.NO
-    if parts["denied"].search(before):
-        return Says.UNCLEAR if parts["twice"].search(before) else Says.NO
+    denied = parts["denied"].search(before)
+    if denied:
+        # "No longer denies": two negations in one breath are not a denial.
+        twice = finder("not").search(re.split(r",|:", before[: denied.start()])[-1])
+        return Says.UNCLEAR if twice else Says.NO
     # One answer can be to several words: "better off dead or hurting yourself: no".
     if parts["answered"].search(parts["joined"].sub("", after)):
         return Says.NO

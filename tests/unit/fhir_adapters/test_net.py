@@ -58,6 +58,7 @@ en: No plan, suicidal
 en: Denies SI but cut herself yesterday
 en: Does not deny suicidal thoughts
 en: No longer wants to die
+en: No longer denies suicidal thoughts
 en: History of suicide attempt
 en: Suicide risk
 en: Suicidal?
