@@ -353,8 +353,8 @@ class Unheard:
 
     `kind`: its resource type. `instrument`: the name of the instrument it mentions, where it mentions one. `self_harm`:
     its words or codes concern suicide or self-harm. `says_yes`: it answers a question about self-harm with a plain yes,
-    or states it (R4). `words`: the answer as recorded, where it is safe to show; else None. An answer that was
-    understood and is negative is never one of these.
+    or states it (R4). `stated`: in its own words, not as an answer. `words`: the answer as recorded, where it is safe
+    to show; else None. An answer that was understood and is negative is never one of these.
     """
 
     kind: str
@@ -363,6 +363,7 @@ class Unheard:
     instrument: str | None = None
     self_harm: bool = False
     says_yes: bool = False
+    stated: bool = False
     words: str | None = None
 
 

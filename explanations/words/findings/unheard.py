@@ -21,15 +21,13 @@ def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list
 
 
 def _what(entry: Unheard, say: Language) -> str:
-    title, words = entry.instrument, entry.words
+    title, answer = entry.instrument, entry.words or say("yes")
+    if entry.says_yes and entry.stated:
+        return say("Suicide or self-harm named in an entry’s own words")
     if entry.says_yes and title:
-        if words:
-            return say("{title}: question on self-harm answered “{answer}”", title=title, answer=words)
-        return say("{title}: answer on self-harm reads as yes", title=title)
+        return say("{title}: question on self-harm answered “{answer}”", title=title, answer=answer)
     if entry.says_yes:
-        if words:
-            return say("Question on self-harm answered “{answer}”", answer=words)
-        return say("Entry on suicide or self-harm reads as yes")
+        return say("Question on self-harm answered “{answer}”", answer=answer)
     if title:
         return say("{title}: result could not be read", title=title)
     return say("Entry on suicide or self-harm could not be read")

@@ -64,7 +64,7 @@ def _as_option(value: r4.Value) -> Said:
     level = None if option.flaw else overall_level(value)
     if level is None:
         return Said(says=Says.UNCLEAR)
-    return Said(says=Says.NO if level in QUIET else Says.YES, graver=True)
+    return Said(says=Says.NO if level in QUIET else Says.YES, graver=True, plain=plain)
 
 
 def _interpretation(value: r4.Value) -> Said:
@@ -90,5 +90,6 @@ def _texts(value: r4.Value) -> list[str]:
 
 @cache
 def _options() -> frozenset[str]:
-    """The options of all known scales."""
-    return frozenset((*YES_WORDS, *(row["words"] for row in table("answer_words"))))
+    """The options of all known scales, and the words for levels."""
+    rows = (*table("answer_words"), *table("level_words"))
+    return frozenset((*YES_WORDS, *(row["words"] for row in rows)))

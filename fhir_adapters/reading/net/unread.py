@@ -41,6 +41,7 @@ class Mention:
     instrument: InstrumentName | None = None
     self_harm: bool = False
     yes: bool = False
+    stated: bool = False
     words: str | None = None
 
 
@@ -59,6 +60,7 @@ def unheard(resource: r4.Resource, when: When | None, mentions: Iterable[Mention
             instrument=named.title if named else None,
             self_harm=any(m.self_harm for m in held) or bool(named and named.suicide),
             says_yes=bool(yes),
+            stated=bool(yes) and all(m.stated for m in yes),
             words=next((m.words for m in yes if m.words), None),
         )
     ]
@@ -133,7 +135,8 @@ def _answered(about: Asks, answer: Said, instrument: InstrumentName | None) -> M
     }[about]
     if answer.says is Says.NOTHING or (understood and not yes):
         return None
-    return Mention(instrument=instrument, self_harm=True, yes=yes, words=answer.plain if yes else None)
+    stated = answer.spoken is Says.YES
+    return Mention(instrument=instrument, self_harm=True, yes=yes, stated=stated, words=answer.plain if yes else None)
 
 
 def _result(instrument: InstrumentName, answer: Said) -> Mention | None:
@@ -141,7 +144,7 @@ def _result(instrument: InstrumentName, answer: Said) -> Mention | None:
     if not instrument.heard or answer.says in (Says.NOTHING, Says.NO) or _is_low(instrument, answer.number):
         return spoken_mention(answer.spoken)
     yes = answer.spoken is Says.YES or (instrument.suicide and answer.says is Says.YES and answer.graver)
-    return Mention(instrument=instrument, self_harm=yes, yes=yes)
+    return Mention(instrument=instrument, self_harm=yes, yes=yes, words=answer.plain if yes else None)
 
 
 def _is_low(instrument: InstrumentName, number: float | None) -> bool:
@@ -151,7 +154,7 @@ def _is_low(instrument: InstrumentName, number: float | None) -> bool:
 
 def spoken_mention(spoken: Says) -> Mention | None:
     """Words that speak of self-harm, whatever was asked."""
-    return Mention(self_harm=True, yes=spoken is Says.YES) if spoken >= Says.UNCLEAR else None
+    return Mention(self_harm=True, yes=spoken is Says.YES, stated=True) if spoken >= Says.UNCLEAR else None
 
 
 def text_mention(texts: Iterable[str]) -> Mention | None:

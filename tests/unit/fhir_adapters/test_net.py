@@ -179,7 +179,7 @@ YES, NO = {"valueBoolean": True}, {"valueBoolean": False}
         (asked("Suicidal thoughts", YES), (None, True, None)),
         (asked("Suicidal thoughts", {"valueInteger": 2}), (None, False, None)),
         (asked("Suicidal thoughts", {"valueString": "see note"}), (None, False, None)),
-        (asked("Suicide risk level", {"valueString": "High"}), (None, True, None)),
+        (asked("Suicide risk level", {"valueString": "High"}), (None, True, "High")),
         (asked("Mental status", {"valueString": "wants to die"}), (None, True, None)),
         (asked("Mental status", {"valueString": "calm"}, note=[{"text": "reports suicidal ideation"}]), (None, True, None)),
         (asked("PHQ-9 total score", {"valueQuantity": {"value": 21}}), ("PHQ-9", False, None)),
