@@ -40,11 +40,12 @@ class Flaw(StrEnum):
     QUESTION_CONTRADICTS = "question-contradicts", AnomalyKind.CONTRADICTION, True
     SELF_HARM_UNDER_OTHER_CODE = "self-harm-under-other-code", AnomalyKind.CONTRADICTION, True
     FORMS_DISAGREE = "forms-disagree", AnomalyKind.CONTRADICTION, True
-    # Of a coded event (`EventAnomaly`), of the death, of an encounter.
+    # Of a coded event (`EventAnomaly`), of the death, of a risk assessment, of an encounter.
     EVENT_IN_FUTURE = "event-in-future", AnomalyKind.FUTURE_DATE, True
     DEATH_NOT_MARKED = "death-not-marked", AnomalyKind.CONTRADICTION, True
     DEATH_IN_FUTURE = "death-in-future", AnomalyKind.FUTURE_DATE, True
     ANSWER_AFTER_DEATH = "answer-after-death", AnomalyKind.AFTER_DEATH, True
+    ASSESSMENT_IN_FUTURE = "assessment-in-future", AnomalyKind.FUTURE_DATE, True
     VISIT_CLASS_UNKNOWN = "visit-class-unknown", AnomalyKind.UNMAPPED_CODE, False
     # Of a measured value (`ValueAnomaly`).
     VALUE_IN_FUTURE = "value-in-future", AnomalyKind.FUTURE_DATE, True

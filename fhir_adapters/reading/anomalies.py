@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhir_adapters.facts import Administration, Anomaly, CodedEvent, EventAnomaly, EventKind, FormAnomaly, When
+from fhir_adapters.facts import (
+    Administration,
+    Anomaly,
+    CodedEvent,
+    EventAnomaly,
+    EventKind,
+    FormAnomaly,
+    RiskAssessment,
+    When,
+)
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.reading.questionnaires.totals import total_fits
 
@@ -53,6 +62,15 @@ def event_anomalies(events: Iterable[CodedEvent], *, deceased: bool) -> list[Ano
 
 def _of_event(event: CodedEvent, flaw: Flaw) -> Anomaly:
     return EventAnomaly(flaw=flaw, references=(event.reference,), when=event.when, event=event.kind)
+
+
+def assessment_anomalies(assessments: Iterable[RiskAssessment]) -> list[Anomaly]:
+    """R11: risk assessments with a result, dated in the future."""
+    return [
+        Anomaly(flaw=Flaw.ASSESSMENT_IN_FUTURE, references=(a.reference,), when=a.when)
+        for a in assessments
+        if a.result and a.when and a.when.future
+    ]
 
 
 def death_anomalies(died: When | None, forms: tuple[Administration, ...]) -> list[Anomaly]:

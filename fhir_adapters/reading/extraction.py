@@ -13,7 +13,7 @@ from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.errors import NoPatient
 from fhir_adapters.facts import ChartPart, Fact, PatientRecord, Visit
 from fhir_adapters.gaps import Cause
-from fhir_adapters.reading.anomalies import death_anomalies, event_anomalies, form_anomalies
+from fhir_adapters.reading.anomalies import assessment_anomalies, death_anomalies, event_anomalies, form_anomalies
 from fhir_adapters.reading.form_facts import form_facts
 from fhir_adapters.reading.forms import screening_forms
 from fhir_adapters.reading.lists.after_care import bookings, safety_plans
@@ -90,7 +90,8 @@ def patient_record(
     patient = gathered.patient.content if gathered.patient else r4.Patient()
     died, deceased = death(patient.deceased_boolean, patient.deceased_date_time, zone, today)
     anomalies += [*odd_values, *resources.odd, *form_anomalies(forms), *event_anomalies(events, deceased=deceased)]
-    anomalies += death_anomalies(died, forms)
+    assessments = risk_assessments(resources)
+    anomalies += [*assessment_anomalies(assessments), *death_anomalies(died, forms)]
     return PatientRecord(
         patient_id=gathered.patient_id,
         as_of=as_of,
@@ -103,7 +104,7 @@ def patient_record(
         administrations=forms,
         events=tuple(events),
         visits=marked_for_depression(visits, resources),
-        risk_assessments=risk_assessments(resources),
+        risk_assessments=assessments,
         medicines=tuple(medicine.use() for medicine in medicines.medicines),
         safety_plans=safety_plans(resources),
         bookings=bookings(resources, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)),

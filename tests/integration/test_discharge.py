@@ -775,6 +775,48 @@ def test_a_plan_with_a_label_of_substance_use_is_put_away_unread() -> None:
     assert step(cards(ITEM_9, labelled)[0], PLAN) == NONE
 
 
+# ---- RiskAssessments (decision 0028) ----
+
+
+def assessed_risk(line: str) -> dict:
+    return given(line)[0]
+
+
+def test_a_clinicians_final_risk_assessment_is_the_step_whatever_its_result() -> None:
+    for risk in ("low", "high"):
+        done = assessed_risk(f"RiskAssessment, 2026-11-20: {risk}")
+        (card,) = cards(ITEM_9, done, *ALL_THREE[1:2])
+
+        assert step(card, ASSESSED) == f"20 Nov 2026, `RiskAssessment/{done['id']}`"
+
+
+def test_a_risk_assessment_with_a_positive_result_alone_asks_for_the_other_steps() -> None:
+    (card,) = cards(assessed_risk("RiskAssessment, 2026-11-20: high"))
+
+    assert step(card, ASSESSED).startswith("20 Nov 2026")
+    assert [step(card, label) for label in (PLAN, BOOKED)] == [NONE, NONE]
+
+
+@pytest.mark.parametrize("extra", ["by software", "by nobody", "preliminary"])
+def test_what_is_no_completed_assessment_is_no_step_and_is_named(extra: str) -> None:
+    found = assessed_risk(f"RiskAssessment, 2026-11-20, {extra}: low")
+
+    (card,) = cards(ITEM_9, found, *ALL_THREE[1:])
+
+    entry = f"20 Nov 2026, `RiskAssessment/{found['id']}`"
+    assert step(card, ASSESSED).endswith(f"; one not final, or by no known clinician: {entry}; not counted")
+
+
+def test_where_risk_assessments_are_not_offered_the_step_says_nothing_of_them() -> None:
+    (never_sent,) = cards(ITEM_9, without=("risk-assessments",))
+    (failed,) = cards(ITEM_9, **{"risk-assessments": OUTCOME})
+    broken, _ = cards(ITEM_9, resource("RiskAssessment", status="final", comment="x"))
+
+    assert step(never_sent, ASSESSED) == NONE
+    assert step(failed, ASSESSED) == "could not be read (the chart answered with an error report)"
+    assert step(broken, ASSESSED).startswith("could not be read (`RiskAssessment/")
+
+
 # ---- unknown is not none ----
 
 

@@ -319,6 +319,17 @@ def test_cdsh_101_a_failed_read_hides_no_finding(server) -> None:
     assert topics(call(server, who)) == ["acute-safety", "could-not-assess"]
 
 
+@pytest.mark.parametrize(("status", "unread"), [(400, False), (403, False), (404, False), (405, False), (501, False), (503, True)])  # fmt: skip
+def test_a_server_without_risk_assessments_is_no_gap_in_every_card(server, status: int, unread: bool) -> None:
+    who = server.load(patient(), *given("C-SSRS, 20 days ago: question 4 = yes"))
+    server.fail("RiskAssessment", act=answering(status))
+
+    answer = call(server, who)
+
+    assert topics(answer) == ["recent-safety"]
+    assert ("may be unread" in answer.get_json()["cards"][0]["summary"]) is unread
+
+
 def test_cdsh_101_106_a_failed_read_of_data_that_is_not_needed_costs_no_card(server) -> None:
     who = server.load(patient(), *given(INTENT))
     for path in ("Encounter?", "MedicationRequest?", "Procedure?"):

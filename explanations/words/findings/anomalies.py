@@ -27,6 +27,7 @@ SENTENCES = {
     Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased"),
     Flaw.DEATH_IN_FUTURE: later("The date of death is {date}, in the future"),
     Flaw.ANSWER_AFTER_DEATH: later("One or more answers are dated after the recorded date of death"),
+    Flaw.ASSESSMENT_IN_FUTURE: later("A suicide risk assessment is dated {date}, in the future"),
     Flaw.VISIT_CLASS_UNKNOWN: later(
         "The class of an encounter is not known here; it is counted as no visit and no stay"
     ),

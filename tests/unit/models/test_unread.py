@@ -12,7 +12,8 @@ from explanations.words.language import language
 from explanations.words.pages.availability import Availability, availability
 from explanations.words.pages.other_results import other_results
 from explanations.words.pages.trends import trend_rows, trend_sentence
-from fhir_adapters.facts import PatientRecord, Unheard, When
+from fhir_adapters.facts import ChartPart, PatientRecord, Unheard, Unknown, When
+from fhir_adapters.gaps import Cause, Gap
 from models.rules.findings import Urgency
 from models.rules.safety_rules import apply_safety_rules
 
@@ -115,3 +116,33 @@ def test_the_pages_claim_no_absence_while_an_entry_is_unread() -> None:
     assert screens.gaps == ("Observation/unread was not understood",)
     empty = {row.part: row for row in availability(assess(heard(), Engine()), say)}
     assert empty["Questionnaires and screening answers"].state is Availability.NOT_READ
+
+
+@pytest.mark.parametrize(
+    ("cause", "unread"),
+    [
+        *[
+            (c, False)
+            for c in (Cause.NO_ACCESS, Cause.NOT_GRANTED, Cause.REFUSED, Cause.NOT_FOUND, Cause.NOT_SUPPORTED)
+        ],
+        *[
+            (c, True)
+            for c in (Cause.FAILED, Cause.TOO_LATE, Cause.FIRST_PAGE, Cause.ENTRIES_BROKEN, Cause.PARTLY_GRANTED)
+        ],
+    ],
+)
+def test_risk_assessments_that_are_not_offered_leave_no_words_on_a_card_and_are_named_on_the_page(
+    cause: Cause, unread: bool
+) -> None:
+    lost = Unknown(what=ChartPart.RISK_ASSESSMENTS, reason=Gap(cause=cause), needed=False)
+    record = replace(record_of(*given(ACT), *given("Risk assessment, 30 days ago")), unknown=(lost,))
+
+    (card,) = cards_of(record)
+    row = {row.part: row for row in availability(assess(record, Engine()), language())}[
+        "Procedures and risk assessments"
+    ]
+
+    assert ("may be unread" in card.summary) is unread
+    assert ("not all of the chart could be read" in card.detail) is unread
+    assert row.state is (Availability.NOT_READ if unread else Availability.READ)
+    assert row.gaps[0].startswith("risk assessments: ")
