@@ -28,6 +28,7 @@ UNIT_SMART = "tests/unit/smart_launch"
 FETCHING = "tests/integration/test_fetching.py"
 LONG = "tests/integration/test_long_queries.py"
 REQUESTS = "tests/contract/test_requests.py"
+SITES = "tests/contract/test_site_addresses.py"
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,8 @@ DEFECTS = (
     Defect("a search that was refused is not sent as a form", "fhir_adapters/access/client.py", "if not mark or refusal.pages:", "if True:", (LONG,)),
     Defect("codes are not searched by halves", "fhir_adapters/access/searches.py", "for half in _halves(query) if times else ():", "for half in ():", (LONG,)),
     Defect("a query of a split list may be missing", "fhir_adapters/access/chart_parts.py", "sent if len(sent) == len(keys) else [Part(unknown=PARTLY_SENT), *sent]", "sent", (LONG,)),
+    Defect("the site in an address is not compared with the client's", "cds_service/hooks/access.py", "if named is not None and named not in sites:", "if False:", (SITES,)),
+    Defect("the site in an address is not compared with the FHIR server's", "cds_service/hooks/access.py", "    check_named(named, (site.id,))\n", "", (SITES,)),
     Defect("an id of two patients is searched by", "cds_service/hooks/parsing.py", "if not is_plain(context.patient_id):", "if False:", (REQUESTS,)),
     Defect("more cards than three", "cds_service/cards/from_notices.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
 )  # fmt: skip

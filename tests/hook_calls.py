@@ -63,7 +63,7 @@ def client_of(folder: Path, *, engine: Engine | None = None, **wanted) -> Client
 def call_of(service: Service, *lines: str, prefetch: dict | None = None, chart: list[dict] | None = None, **changes):
     """The body of a call; `prefetch` replaces keys, `...` leaves a member of the body out."""
     found = [patient(), *(r for line in lines for r in given(line)), *(chart or ())]
-    known = {key: None for key, _ in service.prefetch} | prefetch_of(found)
+    known = dict.fromkeys(service.keys) | prefetch_of(found)
     context = {"userId": "Practitioner/doc", "patientId": PATIENT}
     whole = {
         "hook": service.hook,

@@ -15,9 +15,6 @@ import msgspec
 from msgspec import Raw
 
 from fhir_adapters.access.chart_parts import (
-    NOT_SPLIT,
-    OTHER_PATIENT,
-    PARTLY_SENT,
     Part,
     patient_in,
     sent_parts,
@@ -35,8 +32,6 @@ from fhir_adapters.resources.consent import allowed
 from fhir_adapters.resources.gathered import Gathered, once
 from fhir_adapters.settings import ReadSettings
 
-# Why a part that was sent is read again.
-SENT_IN_PART = (r4.FIRST_PAGE, NOT_SPLIT, OTHER_PATIENT, PARTLY_SENT)
 NO_ACCESS = Gap(cause=Cause.NO_ACCESS)
 NOT_PERMITTED = Gap(cause=Cause.NOT_PERMITTED)
 
@@ -130,7 +125,7 @@ def _completed(
     parts: dict[ChartPart, Part], chart: Iterable[Template], access: Access, patient_id: str
 ) -> dict[ChartPart, Part]:
     """The parts, with those not sent, or not sent whole, read from the server. What was sent is always kept."""
-    lacking = [t for t in chart if t.key not in parts or parts[t.key].unknown in SENT_IN_PART]
+    lacking = [t for t in chart if t.key not in parts or parts[t.key].unknown]
     absent = [t for t in lacking if t.key not in parts or access.fetch]
     done = dict(parts)
     for key, fetched in _read(absent, access, patient_id).items():

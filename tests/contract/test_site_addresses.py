@@ -126,7 +126,7 @@ def test_the_address_of_another_site_than_the_clients_is_refused(tmp_path: Path)
     assert client.post(f"{NORTH}/{VIEW.id}/feedback", {"feedback": [item]}).status_code == 200
 
 
-def test_cdsh_166_plain_http_is_refused_at_a_sites_addresses_too(tmp_path: Path) -> None:
+def test_cdsh_164_plain_http_is_refused_at_a_sites_addresses_too(tmp_path: Path) -> None:
     client = client_of(tmp_path, service={"mode": "production", "public_url": "https://cds.example"}, sites=sites())
 
     assert client.flask.get(NORTH).status_code == 403

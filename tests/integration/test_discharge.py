@@ -33,6 +33,8 @@ from cds_service.commands.terminal import print_assessed
 from cds_service.serving.engine import load_engine
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
+from fhir_adapters.access.templates import templates
+from fhir_adapters.facts import ChartPart
 from fhir_adapters.resources.gathered import DISCHARGE
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.settings import ReadSettings
@@ -1036,7 +1038,7 @@ def test_cdsh_046_an_answer_of_the_encounter_that_ends_is_current_for_seven_days
 def test_cdsh_081_the_service_asks_for_what_it_needs_and_no_more() -> None:
     offered = next(s for s in CLIENT.get("/cds-services").get_json()["services"] if s["hook"] == "encounter-discharge")
 
-    assert set(offered["prefetch"]) == set(DISCHARGE)
+    assert set(offered["prefetch"]) == {key for template in templates(DISCHARGE) for key in template.keys}
     assert not {"measurements", "medications"} & set(offered["prefetch"])
     assert offered["prefetch"]["care-plans"] == "CarePlan?patient={{context.patientId}}"
     assert offered["prefetch"]["appointments"] == "Appointment?patient={{context.patientId}}&status=booked,pending"
@@ -1067,7 +1069,9 @@ def test_cdsh_097_what_was_not_sent_is_read_and_nothing_else(server) -> None:
     asked = {path.partition("?")[0].partition("/")[0] for path in server.asked()}
     assert asked == {"Patient", "Condition", "Observation", "QuestionnaireResponse", "Encounter", "Procedure", "Consent",
                      "RiskAssessment", "CarePlan", "Appointment"}  # fmt: skip
-    assert [len(server.asked(f"{kind}?")) for kind in ("Observation", "CarePlan", "Appointment")] == [1, 1, 1]
+    (screening,) = templates((ChartPart.SCREENING,))
+    counts = [len(server.asked(f"{kind}?")) for kind in ("Observation", "CarePlan", "Appointment")]
+    assert counts == [len(screening.queries), 1, 1]
 
 
 def test_a_refused_read_of_plans_is_said_and_hides_no_finding(server) -> None:

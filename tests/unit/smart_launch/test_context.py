@@ -11,7 +11,27 @@ from smart_launch.oauth.launch_context import launch_context
 BASE = "https://ehr.example/fhir"
 
 
-@pytest.mark.parametrize("patient", [None, "", 1, ["p1"], "../p2", "p 1", "p1/../p2", ".", "..", "p1?x", "p" * 129])
+@pytest.mark.parametrize(
+    "patient",
+    [
+        None,
+        "",
+        1,
+        ["p1"],
+        "../p2",
+        "p 1",
+        "p1/../p2",
+        ".",
+        "..",
+        "p1?x",
+        "p1,p2",
+        "p1\\,p2",
+        "p1|p2",
+        "p1$p2",
+        "p1%2Cp2",
+        "p" * 129,
+    ],
+)
 def test_smart_063_without_a_patient_there_is_no_page(patient: object) -> None:
     with pytest.raises(EhrFailed) as refused:
         launch_context({"patient": patient})
