@@ -108,25 +108,25 @@ def together(parts: Iterable[Part]) -> Part:
 
 
 def _value(template: Template, raw: Raw, patient_id: str) -> Part:
-    """The part of a prefetch value: null is known-empty; a bare resource and a Bundle are both accepted.
-
-    One that was searched for another patient says nothing of this one, even when it is empty.
-    """
+    """The part of a prefetch value: null is known-empty; a bare resource and a Bundle are both accepted."""
     if bytes(raw).strip() == b"null":
         return Part()
     try:
         document = r4.read(raw)
-        part = part_of(template, [document])
     except NotFhir:
         return Part(unknown=Gap(cause=Cause.SENT_NOT_FHIR))
-    elsewhere = _says_other_patient(document, patient_id) and not _names(patient_id, part.resources)
-    return replace(part, unknown=OTHER_PATIENT) if elsewhere else part
+    return searched_for(patient_id, document, part_of(template, [document]))
 
 
-def _names(patient_id: str, resources: Iterable[r4.Resource]) -> bool:
-    """Whether a resource names this patient."""
-    owners = (o for r in resources if r.content is not None for o in r4.subjects_of(r.content))
-    return any(owner.target.rpartition("/")[2] == patient_id for owner in owners)
+def searched_for(patient_id: str, first_page: r4.Resource, part: Part) -> Part:
+    """The part; what was searched for another patient says nothing of this one, even when it is empty.
+
+    A server may know the patient by another id, and then its entries name this one.
+    """
+    owners = (o for r in part.resources if r.content is not None for o in r4.subjects_of(r.content))
+    if not _says_other_patient(first_page, patient_id) or any(o.target.endswith(f"/{patient_id}") for o in owners):
+        return part
+    return replace(part, unknown=OTHER_PATIENT)
 
 
 def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: bool = False) -> Part:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from fhir_adapters.access.addresses import plain_id
-from fhir_adapters.access.chart_parts import Part, part_of, says_other_codes, together
+from fhir_adapters.access.chart_parts import Part, part_of, says_other_codes, searched_for, together
 from fhir_adapters.access.templates import PATIENT_ID, Template
 from fhir_adapters.errors import FetchFailed, NotFhir, NotSupported, ServerFailed
 from fhir_adapters.gaps import Cause, Gap
@@ -69,7 +69,9 @@ class Reader:
         except NotFhir:
             return Part(unknown=Gap(cause=Cause.ANSWER_NOT_FHIR))
         part = part_of(template, pages, all_pages=True)
-        return replace(part, unknown=OTHER_CODES) if pages and says_other_codes(pages[0], query) else part
+        if pages and says_other_codes(pages[0], query):
+            return replace(part, unknown=OTHER_CODES)
+        return searched_for(self.patient_id, pages[0], part) if pages else part
 
 
 def _halves(query: str) -> Iterator[str]:

@@ -929,6 +929,14 @@ def test_a_server_that_claims_to_have_searched_by_patient_and_has_not_is_an_anom
     assert "question 4" not in got.get_data(as_text=True)
 
 
+def test_a_server_that_searched_for_another_patient_has_not_said_that_there_is_nothing(server) -> None:
+    who = server.load(patient())
+    link = {"relation": "self", "url": f"{server.base}/QuestionnaireResponse?patient=p2"}
+    server.fail("QuestionnaireResponse?", change=lambda content: content | {"link": [link], "entry": [], "total": 0})
+
+    assert topics(call(server, who)) == ["could-not-assess"]
+
+
 @pytest.mark.parametrize("path", ["Observation", "Condition", "Encounter", "MedicationRequest"])
 def test_cdsh_085_no_search_that_ignores_the_patient_gives_a_foreign_fact(server, path: str) -> None:
     others = [

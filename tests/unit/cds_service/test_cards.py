@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC
+
 import pytest
 from builders import AS_OF, cards_of, given, patient, record_of
 
 from cds_service.cards.drafts import offers
+from cds_service.cards.from_notices import cards_for
 from explanations.judgement.assessment import Engine
+from explanations.judgement.discharge import assess_discharge
+from explanations.words import help_lines
+from explanations.words.help_lines import guideline
 from explanations.words.language import language
+from explanations.words.notices.discharge import discharge_notices
+from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.topics import TOPICS
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.drafts import DraftContext
-from models.rules.findings import Topic
+from models.rules.findings import SAFETY_TOPICS, Topic
 
 
 def chart(*lines: str, **who):
@@ -77,10 +86,53 @@ def test_teens_get_teen_links_and_the_teen_form() -> None:
     ]
 
 
-def test_us_guidelines_stay_in_the_us() -> None:
-    from msgspec import UNSET
+# By age: the ids of the links of a safety card, and of a card on depression; None: no such card (R9).
+OF_YOUNG, OF_ADULTS = ["nimh-asq", "calm"], ["safe-t", "calm"]
+LINKS = {
+    8: (OF_YOUNG, None),
+    11: (OF_YOUNG, None),
+    12: (OF_YOUNG, ["uspstf-child-2022"]),
+    15: (OF_YOUNG, ["uspstf-child-2022"]),
+    17: (OF_YOUNG, ["uspstf-child-2022"]),
+    18: (OF_YOUNG, ["uspstf-child-2022"]),
+    19: (OF_ADULTS, ["uspstf-adult-2023"]),
+    40: (OF_ADULTS, ["uspstf-adult-2023"]),
+    None: (OF_ADULTS, ["uspstf-adult-2023"]),
+}
+WITH_LINKS = {
+    Topic.ACUTE_SAFETY: "C-SSRS, today: question 4 = yes",
+    Topic.POSITIVE_SAFETY_ANSWER: "PHQ-9, today: item 9 = 1",
+    Topic.RECENT_SAFETY: "C-SSRS, 20 days ago: question 4 = yes",
+    Topic.DEPRESSION_FOLLOW_UP: "PHQ-9, 5 days ago: items 1-8 = 2, item 9 = 0",
+}
 
-    assert cards_of(chart("C-SSRS, today: question 4 = yes"), country="GB")[0].links is UNSET
+
+@pytest.mark.parametrize("age", LINKS)
+@pytest.mark.parametrize("topic", WITH_LINKS)
+@pytest.mark.parametrize("country", ["US", "GB", "DE"])
+def test_r9_r15_every_card_has_the_links_of_its_age_and_country(topic: Topic, age: int | None, country: str) -> None:
+    found = chart(WITH_LINKS[topic], age=age)
+    names = LINKS[age][topic not in SAFETY_TOPICS]
+    expected = {topic.value: [guideline(name).url for name in names if country == "US"]} if names else {}
+
+    for cards in (cards_of(found, country=country), cards_at_discharge(found, country)):
+        links = {card.source.topic.code: [link.url for link in card.links or ()] for card in cards}
+        assert links == (expected if cards or topic in SAFETY_TOPICS else {})
+
+
+def cards_at_discharge(record, country: str) -> list:
+    settings = NoticeSettings(zone=UTC, country=country)
+    return cards_for(assess_discharge(record), settings, new_id=lambda: "x", notices=discharge_notices)
+
+
+def test_the_links_of_an_age_are_for_that_age() -> None:
+    for_adults = {
+        row["id"] for row in help_lines._rows("guideline_links") if re.match(r"adults|age>=1", row["applies_to"])
+    }
+    for spec in TOPICS:
+        shown = {link.url for age in (12, 15, 17) for link in help_lines.guidelines(spec.guidelines, age, "US")}
+        assert not shown & {guideline(name).url for name in for_adults}
+        assert bool(shown) == bool(spec.guidelines)
 
 
 def test_bipolar_disorder_is_named_and_no_text_speaks_of_antidepressants() -> None:
