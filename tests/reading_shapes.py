@@ -123,11 +123,11 @@ KINDS = {
     "weight alone": ("graded", "how often"),
     "interpretation": ("yes or no", "level", "screen"),
 }
-STATED_IN = ("conclusion", "condition", "flag", "procedure outcome", "risk assessment", "note", "condition note", "procedure note")  # fmt: skip
+STATED_IN = ("conclusion", "condition", "flag", "procedure outcome", "risk assessment", "visit reason", "note", "condition note", "procedure note")  # fmt: skip
 AXES = {
     "asked": tuple(ASKED),
     "place": ("observation", "component", "member", "contained", "result", "form", "form", "nested form", *STATED_IN),
-    "system": ("standard", "upper case", "slash", "https", "www", "urn:oid", "oid", "v2", "name", "version", "edition", "none", "local", "words alone"),
+    "system": ("standard", "beside a local code", "upper case", "slash", "https", "www", "urn:oid", "oid", "v2", "name", "version", "edition", "none", "local", "words alone"),
     "value": tuple(KINDS),
     "contradiction": ("none", "none", "none", "code and display", "weight and display", "question and code"),
     "identity": ("link ids of LOINC", "canonical of LOINC", "named", "title", "definition", "contained", "nothing"),
@@ -229,6 +229,8 @@ class Maker:
         spelling = self.shape.system
         if spelling == "none":
             return {}
+        if spelling == "beside a local code":
+            spelling = "standard"
         must(spelling in SPELLINGS[name])
         return {"system": SPELLINGS[name][spelling]}
 
@@ -257,9 +259,10 @@ class Maker:
         else:
             must(self.code_system)
             coding = {**self.system(self.code_system), "code": self.asked.codes[self.code_system]}
+        first = [{"system": LOCAL, "code": "q-1"}] if self.shape.system == "beside a local code" else []
         if worded and self.drawer.random() < 0.5:
-            return {"coding": [coding | {"display": said}]}
-        return {"coding": [coding]} | ({"text": said} if worded else {})
+            return {"coding": [*first, coding | {"display": said}]}
+        return {"coding": [*first, coding]} | ({"text": said} if worded else {})
 
     def answer(self) -> dict:
         """The answer as elements of an Observation."""
@@ -270,6 +273,14 @@ class Maker:
         words = self.degree_words(self.other_degree() if "display" in against else degree)
         said = "display" in against or how in ("local code", "weight and words") or self.drawer.random() < 0.4
         shown = {"display": words} if said and how != "weight alone" else {}
+        if how in ("text", "string") and self.asked.kind != "total":
+            ways = (
+                ("{0}", "{0}", "{0}.", "{1} - {0}", "{0} ({1})")
+                if self.asked.kind == "graded"
+                else ("{0}", "{0}", "{0}.")
+            )
+            words = self.drawer.choice(ways).format(words, degree)
+            words = words.upper() if self.drawer.random() < 0.1 else words
         weight = {"url": "http://hl7.org/fhir/StructureDefinition/ordinalValue", "valueDecimal": degree}
         sign = hl7("v3-ObservationInterpretation", "POS" if degree else "NEG")
         if how in ("code", "local code", "weight and words", "weight alone"):
@@ -325,15 +336,11 @@ class Maker:
         about = {"status": self.shape.status, "code": self.panel()} | self.dated("effectiveDateTime")
         return self.resource("DiagnosticReport", "report", **about, **elements)
 
-    def procedure(self, what: str, **elements) -> dict:
-        about = {"status": "completed", "code": {"text": what}} | self.dated("performedDateTime")
-        return self.resource("Procedure", "procedure", **about, **elements)
-
     def form(self, *, nested: bool) -> dict:
         """A QuestionnaireResponse; how it says which form it is follows `identity`."""
         asked, identity, worded = self.asked, self.shape.identity, self.shape.words == "with"
         question = self.question()  # draws the words; only contained questionnaires have codes
-        said = question.get("text") or question.get("coding", [{}])[0].get("display", "")
+        said = question.get("text") or question.get("coding", [{}])[-1].get("display", "")
         code = asked.codes.get("loinc", "")
         canonical, item, more = "https://forms.example/Questionnaire/7f3", {"linkId": asked.item}, {}
         if identity == "link ids of LOINC":
@@ -399,7 +406,7 @@ class Maker:
 
     def stated(self, place: str) -> dict:
         """An entry that states the answer; an event has its code, where a code can be."""
-        coded = place in ("condition", "flag") and self.shape.asked.startswith("coded")
+        coded = place in ("condition", "flag", "visit reason") and self.shape.asked.startswith("coded")
         if coded and self.positive and self.shape.system not in ("local", "words alone"):
             code = self.question()
         else:
@@ -408,37 +415,44 @@ class Maker:
             code = {"text": self.statement()}
         must(self.asked.kind != "total" or place in ("conclusion", "note", "procedure note"))
         words, note = code.get("text", ""), [{"text": code.get("text", "")}]
-        if place == "conclusion":
-            return self.report(conclusion=words)
-        if place == "condition":
-            active = hl7("condition-clinical", "active")
-            return self.resource(
-                "Condition", "condition", code=code, clinicalStatus=active, **self.dated("recordedDate")
-            )
-        if place == "flag":
-            return self.resource("Flag", "flag", status="active", code=code, period=self.dated("start"))
-        if place == "procedure outcome":
-            return self.procedure("Suicide risk assessment", outcome={"text": words})
         if place == "risk assessment":
             must(self.asked.kind == "level")
             level = {"text": self.degree_words(self.degree)}
             if self.drawer.random() < 0.5:
-                risk = ("low", "moderate", "high")[self.degree]
-                level = hl7("risk-probability", risk)
+                level = hl7("risk-probability", ("low", "moderate", "high")[self.degree])
             found = {"qualitativeRisk": level, "outcome": {"text": self.theme()}}
             about = {"status": "final", "prediction": [found]} | self.dated("occurrenceDateTime")
             return self.resource("RiskAssessment", "risk", **about)
-        if place == "condition note":
-            low_mood = {"coding": [{"system": SPELLINGS["icd"]["standard"], "code": "F32.9"}]}
-            return self.resource("Condition", "condition", code=low_mood, note=note, **self.dated("recordedDate"))
-        if place == "procedure note":
-            return self.procedure("Psychotherapy", note=note)
-        return self.observation("item", {"text": "Mental status"}, note=note)
+        if place.startswith("condition"):
+            listed = {"code": {"text": "Depression"}, "note": note} if "note" in place else {"code": code}
+            active = {"clinicalStatus": hl7("condition-clinical", "active")} | self.dated("recordedDate")
+            return self.resource("Condition", "condition", **listed, **active)
+        if place.startswith("procedure"):
+            held = {"note": note} if "note" in place else {"outcome": {"text": words}}
+            done = {"status": "completed", "code": {"text": "Suicide risk assessment"}} | self.dated(
+                "performedDateTime"
+            )
+            return self.resource("Procedure", "procedure", **done, **held)
+        began = {"period": self.dated("start")}
+        if place == "visit reason":
+            about = {"status": "finished", "class": {"code": "EMER"}, "reasonCode": [code]}
+            return self.resource("Encounter", "visit", **about, **began)
+        if place == "flag":
+            return self.resource("Flag", "flag", status="active", code=code, **began)
+        return (
+            self.report(conclusion=words)
+            if place == "conclusion"
+            else self.observation("item", {"text": "Mental status"}, note=note)
+        )
 
     def topic(self) -> str | None:
         """The topic where standard code, value and place leave no doubt."""
         shape, codes = self.shape, self.asked.codes
-        plain = shape.contradiction == "none" and shape.system == "standard" and shape.noise != "negative screen"
+        plain = (
+            shape.contradiction == "none"
+            and shape.system in ("standard", "beside a local code")
+            and shape.noise != "negative screen"
+        )
         where = shape.place in ("observation", "component", "member") or (
             shape.place in ("form", "nested form") and shape.identity == "link ids of LOINC"
         )

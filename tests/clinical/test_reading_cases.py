@@ -95,3 +95,9 @@ def test_the_original_of_a_shape_is_answered_rightly(case: dict, shared: Path) -
     cards = cards_of_file(path, moment("2026-11-29T06:00:00Z"))
 
     check(cards, case, "r")
+
+
+def test_every_original_has_its_own_sample(shared: Path) -> None:
+    originals = {path.stem for path in (shared / "data" / "reading-cases").glob("*.json")}
+
+    assert originals == {case["original"] for case in CASES}
