@@ -86,7 +86,8 @@ def canonical(system: str) -> str:
 
     An unknown system keeps its own name, spelled in one way: two spellings of it compare as equal.
     """
-    return _canonical(system) if len(system) <= LONGEST_SYSTEM else _spelled(system)
+    bare = system.partition("|")[0]
+    return _canonical(bare) if len(bare) <= LONGEST_SYSTEM else _spelled(bare)
 
 
 @lru_cache(maxsize=1024)
@@ -107,7 +108,7 @@ BEFORE_THE_NAME = re.compile(r"(?:https?://(?:www\.)?|urn:oid:)")
 
 def _spelled(system: str) -> str:
     """A system without scheme, version, capitals and trailing marks; a plain name also without spaces and hyphens."""
-    bare = BEFORE_THE_NAME.sub("", system.partition("|")[0].strip().lower(), count=1).rstrip("/#")
+    bare = BEFORE_THE_NAME.sub("", system.strip().lower(), count=1).rstrip("/#")
     return bare if "." in bare or ":" in bare else re.sub(r"[\s_-]", "", bare)
 
 

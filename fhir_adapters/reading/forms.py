@@ -21,7 +21,7 @@ from fhir_adapters.reading.questionnaires.answers import yes_or_no
 from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
 from fhir_adapters.reading.questionnaires.response_items import known_items, questionnaire_targets
 from fhir_adapters.reading.questionnaires.screening import administrations
-from fhir_adapters.reading.questionnaires.values import folded
+from fhir_adapters.reading.questionnaires.values import codings, folded
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 
@@ -56,8 +56,9 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         encounter = resources.encounter(response.encounter)
         for asked, value, text in targets:
             target = asked
-            if named and target.instrument is Instrument.RISK_LEVEL:
-                target = replace(target, instrument=named)
+            if target.instrument is Instrument.RISK_LEVEL:
+                screen = named or _screen_named([text, *map(_words, codings(value))])
+                target = replace(target, instrument=screen or Instrument.RISK_LEVEL)
             pieces += pieces_of(
                 target,
                 value,

@@ -7,6 +7,7 @@ unreadable, never rounded; a missing one is blank or declined, never zero.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, YES_NO, canonical, table
@@ -65,12 +66,12 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
         if not coded:
             return unreadable(item, reference, Flaw.ANSWER_OFF_SCALE)
         number = None
-    words = _words_of(instrument, item)
-    said = [*coded, *([int(number)] if number is not None else []), *(words[t] for t in texts_in(value) if t in words)]
-    claims = [{score} for score in said] + [steps - {0} if yes else {0} for yes in _yes_or_no_in(value)]
-    if not claims:
+    words, texts = _words_of(instrument, item), texts_in(value)
+    said = [*coded, *([int(number)] if number is not None else []), *(words[text] for text in texts if text in words)]
+    yes_or_no = _yes_or_no_in(value, [text for text in texts if text not in words])
+    if not said and not yes_or_no:
         return ItemAnswer(item=item, state=unanswered(value), reference=reference)
-    common = steps.intersection(*claims)
+    common = steps.intersection(*({score} for score in said), *(steps - {0} if yes else {0} for yes in yes_or_no))
     if not common or (common == {0} and called_abnormal(value)):
         return unreadable(item, reference, Flaw.ANSWER_CONTRADICTS)
     score = min(common) if len(common) == 1 else None
@@ -110,7 +111,7 @@ def _words_of(instrument: Instrument, item: str) -> dict[str, int]:
 
 def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
     """A yes/no answer: boolean, coded, 1 or 0, the word, or else the interpretation; what is there must agree."""
-    said = _yes_or_no_in(value)
+    said = _yes_or_no_in(value, texts_in(value))
     number = number_in(value)
     if number in (0.0, 1.0):
         said.add(number == 1.0)
@@ -121,13 +122,13 @@ def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
     return ItemAnswer(item=item, state=AnswerState.ANSWERED, yes=True in said, reference=reference)
 
 
-def _yes_or_no_in(value: r4.Value) -> set[bool]:
+def _yes_or_no_in(value: r4.Value, texts: Iterable[str]) -> set[bool]:
     """Every yes and no in a value: boolean, codes, words; without a value, in its interpretation."""
     said = {value.value_boolean} if value.value_boolean is not None else set()
     coded = {_coded_yes_or_no(coding) for coding in codings(value)} - {None}
     if coded:
         said.add(True in coded)  # the worse of contradictory codings
-    said |= {yes for text in texts_in(value) if (yes := worded_yes_or_no(text)) is not None}
+    said |= {yes for text in texts if (yes := worded_yes_or_no(text)) is not None}
     if not said and not has_value(value):
         flags = interpretations(value)
         said = {True} if "POS" in flags else {False} if "NEG" in flags else set()
@@ -135,10 +136,13 @@ def _yes_or_no_in(value: r4.Value) -> set[bool]:
 
 
 def _coded_yes_or_no(coding: r4.Coding) -> bool | None:
-    system = canonical(coding.system) if coding.system else LOINC
+    code, system = coding.code or "", canonical(coding.system or "")
     if system == YES_NO:
-        return {"Y": True, "N": False}.get(coding.code or "")
-    return yes_no_codes().get((system, coding.code or ""))
+        return {"Y": True, "N": False}.get(code)
+    known = yes_no_codes()
+    if not system:  # a listed code without a system is read too
+        return known.get((LOINC, code), known.get((SNOMED, code)))
+    return known.get((system, code))
 
 
 def worded_yes_or_no(text: str) -> bool | None:

@@ -14,6 +14,7 @@ from fhir_adapters.facts import AnswerState, ItemAnswer, Result
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.reading.questionnaires.answers import unreadable, worded_yes_or_no, yes_or_no
 from fhir_adapters.reading.questionnaires.values import (
+    called_abnormal,
     codings,
     folded,
     has_value,
@@ -43,9 +44,10 @@ def overall_level(value: r4.Value) -> Result | None:
     if not has_value(value):
         return max(flagged, key=tuple(Result).index, default=None)
     claims = _claims(value)
-    if len(claims) > 1 or None in claims:
+    graver = flagged - QUIET
+    if len(claims) > 1 or None in claims or (claims <= QUIET and called_abnormal(value) and not graver):
         return None
-    return max((r for r in (*claims, *(flagged - QUIET)) if r), key=tuple(Result).index, default=None)
+    return max((r for r in (*claims, *graver) if r), key=tuple(Result).index, default=None)
 
 
 def unread_level(value: r4.Value, reference: str) -> ItemAnswer:

@@ -70,9 +70,12 @@ def recorded(value: r4.Value) -> list[str]:
 
 def texts_in(value: r4.Value) -> list[str]:
     """The texts of a value in lower case without accents, as they are and without a score before or after."""
-    plain = recorded(value)
-    bare = [re.sub(r"^\d\s?(?:[=:.]|-\s)\s?", "", _without_note(text)) for text in plain]
-    return list(dict.fromkeys((*plain, *bare)))
+    texts = recorded(value)
+    texts += [SCORE_BEFORE.sub("", _without_note(t)) for t in texts if t[:1].isdigit() or t[-1:] == ")"]
+    return list(dict.fromkeys(texts))
+
+
+SCORE_BEFORE = re.compile(r"^\d\s?(?:[=:.]|-\s)\s?")
 
 
 LONGEST_ANSWER = 500

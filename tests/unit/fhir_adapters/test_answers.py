@@ -47,7 +47,7 @@ def test_an_interpretation_alone_is_a_result(flag: str, level: Result | None) ->
     assert overall_level(r4.Observation(interpretation=(concept,))) is level
 
 
-@pytest.mark.parametrize(("words", "flag", "level"), [("Low", "POS", Result.POSITIVE), ("High", "N", Result.HIGH), ("See note", "N", None)])  # fmt: skip
+@pytest.mark.parametrize(("words", "flag", "level"), [("Low", "POS", Result.POSITIVE), ("Low", "A", None), ("Low", "N", Result.LOW), ("High", "N", Result.HIGH), ("See note", "N", None)])  # fmt: skip
 def test_the_graver_of_a_result_and_its_interpretation_counts(words: str, flag: str, level: Result | None) -> None:
     concept = r4.CodeableConcept(coding=[r4.Coding(code=flag)])
 
@@ -167,3 +167,16 @@ def test_a_risk_level_in_a_form_is_of_the_screen_that_the_form_names() -> None:
 
     assert instrument_of(form | {"questionnaire": "https://x.example/columbia-screener"}) is Instrument.CSSRS
     assert instrument_of(form | {"questionnaire": "https://x.example/q"}) is Instrument.RISK_LEVEL
+    coded = {"system": "https://x.example/asq-result", "code": "acute-positive"}
+    assert (
+        instrument_of(form | {"item": [{"linkId": "/93374-7", "answer": [{"valueCoding": coded}]}]}) is Instrument.ASQ
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "yes"), [("373066001", True), ("LA33-6", True), ("373067005", False), ("LA32-8", False)]
+)
+def test_a_listed_yes_or_no_is_read_without_its_system(code: str, yes: bool) -> None:
+    value = {"valueCodeableConcept": {"coding": [{"code": code}]}}
+
+    assert record_of(observation(LOINC, PLAN, TODAY, value)).administrations[0].yes("q5") is yes
