@@ -25,6 +25,7 @@ SERVED = "tests/integration/test_served.py"
 TRUST = "tests/contract/test_trust.py"
 SMART = "tests/contract/test_smart_launch.py"
 UNIT_SMART = "tests/unit/smart_launch"
+GAP_CARD = "tests/integration/test_gap_card.py"
 FETCHING = "tests/integration/test_fetching.py"
 LONG = "tests/integration/test_long_queries.py"
 REQUESTS = "tests/contract/test_requests.py"
@@ -88,6 +89,9 @@ DEFECTS = (
     Defect("the token goes to any FHIR server", "cds_service/hooks/access.py", "if not may_be_read(server, settings, local=local):", "if False:", ("tests/integration/test_fetching.py", CONTRACT)),
     Defect("unpacked bodies have no limit", "cds_service/serving/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
     Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_gaps(judgement, site)\n", ""),
+    Defect("a gap with its card is quiet for all users once one has seen it", "cds_service/hooks/gaps.py", "hook.fhir_server, context.user_id, ", "hook.fhir_server, ", (GAP_CARD,)),
+    Defect("a blank item is no more than a gap", "cds_service/hooks/gaps.py", "finding.kind is not Kind.NOT_OBTAINED", "finding.kind not in (Kind.NOT_OBTAINED, Kind.BLANK_ITEM)", (GAP_CARD,)),
+    Defect("a store that is down silences the card of a gap", "cds_service/hooks/gaps.py", "    except StoreUnavailable:\n        return False", "    except StoreUnavailable:\n        return True", (GAP_CARD,)),
     Defect("a patient's screen gets cards", "cds_service/hooks/call.py", "if hook.context.user_kind not in CLINICIANS:", "if False:"),
     # ---- answers
     Defect("summaries may have 140 characters", "explanations/words/notices/notice.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),

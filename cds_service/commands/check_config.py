@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def check_config(folder: Path | None) -> None:
     """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
-    from cds_service.cards.dialects import Dialect
     from cds_service.serving.engine import load_engine
-    from cds_service.settings.sites import OnMissing
     from fhir_adapters.codesets.terminology import unresolved
 
     config = configured(folder)
@@ -33,11 +31,9 @@ def check_config(folder: Path | None) -> None:
         click.echo(
             f"site {site.id}: time zone {site.cards.zone}, country {site.cards.country}, "
             f"dialect {site.dialect}, {len(site.reading.fhir_bases)} FHIR bases, "
-            f"{len(site.reading.maps)} questionnaire maps, a gap alone is answered with {site.on_missing}"
+            f"{len(site.reading.maps)} questionnaire maps"
         )
-        if site.dialect is Dialect.SANDBOX and site.on_missing is OnMissing.REFUSE:
-            click.echo(f"site {site.id}: the public sandbox draws 412 as if all were well; remove on_missing there")
-        for line in _own_addresses(site, config.address or ""):
+        for line in (*_gaps(site), *_own_addresses(site, config.address or "")):
             click.echo(f"site {site.id}: {line}")
         for issuer in site.issuers:
             keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"
@@ -63,4 +59,19 @@ def _own_addresses(site: SiteConfig, address: str) -> Iterator[str]:
         yield (
             f"warning: no fhir_bases, so answers in its own codes are known only if the client sends {keys}; else "
             "every call says that they are missing"
+        )
+
+
+def _gaps(site: SiteConfig) -> Iterator[str]:
+    """How a gap alone is answered, and a warning where the client would draw that as if all were well."""
+    from cds_service.cards.dialects import Dialect
+    from cds_service.settings.sites import OnMissing
+
+    refused, hours = site.on_missing is OnMissing.REFUSE, site.gap_card_every_h
+    again = f"once in {hours} h" if hours else "at every call"
+    yield f"a gap alone is answered with {'412' if refused else f'a card, {again}'}"
+    if site.dialect is Dialect.SANDBOX and (refused or hours):
+        yield (
+            "warning: the public sandbox draws 412, and an answer without cards, as if all were well; leave on_missing "
+            "out and set gap_card_every_h = 0"
         )

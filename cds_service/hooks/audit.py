@@ -31,6 +31,7 @@ class AuditEvent:
     """One response. status: HTTP; patient, user: pseudonyms; models: outcome and version of those that scored.
 
     not_for: the kind of user, if that is why no card was sent. late: time was up, so no model ran.
+    quieted: the card of a gap was not sent, since the user was shown the same gap within the site's hours.
     topics: of the cards sent. Other fields hold static codes or counts.
     """
 
@@ -53,6 +54,7 @@ class AuditEvent:
     deceased: bool = False
     not_for: str | None = None
     late: bool = False
+    quieted: bool = False
     ms: float = 0.0
 
 
@@ -136,5 +138,7 @@ def _count(record: AuditRecord, seconds: float) -> None:
         metrics.CARDS.labels(topic, card.indicator).inc()
     if event.status == 200 and not record.cards:
         metrics.NO_CARD.labels(event.service).inc()
+    if event.quieted:
+        metrics.QUIETED.labels(event.service).inc()
     if event.late:
         metrics.LATE.inc()

@@ -15,7 +15,7 @@ from cds_service.hooks.access import chart_access, named_site, site_of
 from cds_service.hooks.app_links import with_app_links
 from cds_service.hooks.audit import AuditRecord, audit_record
 from cds_service.hooks.catalogue import Service, known_service
-from cds_service.hooks.gaps import refuse_gaps
+from cds_service.hooks.gaps import quiet_hours, refuse_gaps, saying_so, was_shown
 from cds_service.hooks.parsing import CLINICIANS, parse
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
@@ -107,7 +107,14 @@ def answer(
     audit.note(late=judgement.late)
     audit.note_assessment(assessment)
     refuse_gaps(judgement, site)
-    cards = cards_for(assessment, site.cards, new_id=runtime.new_id, user=hook.context.user_id, notices=service.notices)
+    hours = quiet_hours(assessment, site)
+    cards = cards_for(
+        assessment,
+        site.cards,
+        new_id=runtime.new_id,
+        user=hook.context.user_id,
+        notices=saying_so(service.notices, hours),
+    )
     cards = with_app_links(
         cards,
         site=site,
@@ -117,5 +124,8 @@ def answer(
         key=runtime.key,
         now=now,
     )
+    if hours and cards and was_shown(runtime, client.iss, site, service, hook, assessment):
+        audit.note(quieted=True)
+        cards = []
     audit.note_cards(cards, [card.source.topic.code for card in cards])
     return json_response(CardsResponse(cards=in_dialect(cards, site.dialect, site.allowed_links)))

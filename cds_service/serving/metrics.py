@@ -21,6 +21,7 @@ SECONDS = Histogram(
 )
 CARDS = Counter("mhcds_cards", "Cards sent", ["topic", "indicator"])
 NO_CARD = Counter("mhcds_calls_without_cards", "Hook calls answered without a card", ["service"])
+QUIETED = Counter("mhcds_gap_cards_not_repeated", "Cards about gaps that the user had been shown already", ["service"])
 FEEDBACK = Counter("mhcds_feedback", "Items of feedback received", ["service", "outcome"])
 REFUSED = Counter("mhcds_refused", "Calls refused before any work", ["why"])
 STORE_FAILED = Counter("mhcds_store_failures", "Times that the store failed")

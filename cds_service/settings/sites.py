@@ -34,6 +34,8 @@ DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
 MOST_ID = 100
 IN_ADDRESS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+DEFAULT_GAP_CARD_H = 8
+MOST_GAP_CARD_H = 24
 MAPPED = {i.value: i for i in Instrument if i.spec.site_map}
 
 
@@ -68,6 +70,7 @@ class SiteFile(msgspec.Struct, forbid_unknown_fields=True):
     escalation_contact: str | None = None
     show_probability: bool = False
     on_missing: Literal["card", "412", 412] = "card"
+    gap_card_every_h: int = DEFAULT_GAP_CARD_H
     thresholds: dict[Outcome, float] = {}
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
@@ -79,7 +82,8 @@ class SiteConfig:
 
     issuers: none refuses every call. allowed_links: prefixes of the links kept on cards; None allows all.
     client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None skips the check.
-    on_missing: the answer to a gap alone. prefetch_count: its own discovery document has templates with a page size.
+    on_missing: the answer to a gap alone. gap_card_every_h: hours until the card of the same gap comes to the same user
+    again; 0: at every call. prefetch_count: its own discovery document has templates with a page size.
     smart: our registrations for the SMART app.
     """
 
@@ -93,6 +97,7 @@ class SiteConfig:
     client_id: str | None = None
     on_missing: OnMissing = OnMissing.CARD
     prefetch_count: bool = True
+    gap_card_every_h: int = DEFAULT_GAP_CARD_H
     smart: tuple[Registration, ...] = ()
 
     @property
@@ -148,6 +153,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
         client_id=raw.client_id,
         on_missing=OnMissing(str(raw.on_missing)),
         prefetch_count=raw.prefetch_count,
+        gap_card_every_h=raw.gap_card_every_h,
         smart=tuple(entry for entry in smart if entry is not None),
         cards=NoticeSettings(
             zone=zone,
@@ -189,6 +195,10 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
     if not 0 < raw.fetch_budget_s <= MOST_BUDGET_S:
         problems.append(
             f"{path}: fetch_budget_s: expected above 0 and at most {MOST_BUDGET_S}; found {raw.fetch_budget_s}"
+        )
+    if not 0 <= raw.gap_card_every_h <= MOST_GAP_CARD_H:
+        problems.append(
+            f"{path}: gap_card_every_h: expected 0 (at every call) to {MOST_GAP_CARD_H}; found {raw.gap_card_every_h}"
         )
 
 

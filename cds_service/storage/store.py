@@ -1,4 +1,4 @@
-"""Data that must outlive a request: used tokens, call counts, responses and their cards, feedback.
+"""Data that must outlive a request: used tokens, call counts, shown gaps, responses and their cards, feedback.
 
 SQLite by default (WAL, every commit synced to disk), PostgreSQL by URL; the same statements on both. Workers share
 nothing else. Every public method is one transaction; a database failure raises StoreUnavailable, and the caller decides
@@ -21,10 +21,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from cds_service.errors import StoreUnavailable
-from cds_service.storage.tables import answer, card, feedback, tally, used_token
+from cds_service.storage.tables import answer, card, feedback, shown_gap, tally, used_token
 
 REST_S = 2
 TALLY_KEPT = 60  # windows of a minute
+SHOWN_KEPT_S = 24 * 60 * 60  # the longest window that a site can set
 
 
 class Admission(Enum):
@@ -96,12 +97,25 @@ class Store:
             if calls == 1:  # a client's first call in a minute tidies up
                 connection.execute(used_token.delete().where(used_token.c.expires < now))
                 connection.execute(tally.delete().where(tally.c.minute < minute - TALLY_KEPT))
+                connection.execute(shown_gap.delete().where(shown_gap.c.at <= now - SHOWN_KEPT_S))
         return Admission.TOO_MANY if 0 < most_a_minute < calls else Admission.ADMITTED
 
     def _counted(self, connection: sa.Connection, client: str, minute: int) -> int:
         add = self._dialect.insert(tally).values(client=client, minute=minute, calls=1)
         add = add.on_conflict_do_update(index_elements=["client", "minute"], set_={"calls": tally.c.calls + 1})
         return int(connection.execute(add.returning(tally.c.calls)).scalar_one())
+
+    def note_shown(self, digest: str, now: int, window: int) -> bool:
+        """Notes that a card about a gap is shown; False where that was noted within the window.
+
+        now: seconds since 1970; window: seconds. Of several calls at once one is told True.
+        """
+        add = self._dialect.insert(shown_gap).values(digest=digest, at=now)
+        # One of the future was noted by a clock that went wrong.
+        again = sa.or_(shown_gap.c.at <= now - window, shown_gap.c.at > now)
+        add = add.on_conflict_do_update(index_elements=["digest"], set_={"at": now}, where=again)
+        with self.transaction() as connection:
+            return connection.execute(add.returning(shown_gap.c.digest)).first() is not None
 
     def write_answer(self, at: datetime, site: str, event: Mapping[str, Any], cards: Iterable[CardRow]) -> int:
         """Appends one response with its cards; on disk when this returns. Returns the row number."""

@@ -22,6 +22,13 @@ tally = sa.Table(
     sa.Column("minute", sa.BigInteger, primary_key=True),
     sa.Column("calls", sa.Integer, nullable=False),
 )
+# Cards about gaps: a keyed digest of who was shown which gap of whose chart, and when, in seconds since 1970.
+shown_gap = sa.Table(
+    "shown_gap",
+    SCHEMA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
+)
 answer = sa.Table(
     "answer",
     SCHEMA,
@@ -107,7 +114,7 @@ app_event = sa.Table(
     sa.Column("event", sa.JSON, nullable=False),
 )
 
-# Of no use after their launch, so not in backups.
-PASSING = (launch_state, app_session, submission, written)
+# Of no use after their launch or within a day, so not in backups.
+PASSING = (shown_gap, launch_state, app_session, submission, written)
 # Rows numbered by the database.
 NUMBERED = (answer, feedback, app_event)

@@ -24,12 +24,15 @@ ChartSource = Callable[[ChartRequest, ReadSettings], Gathered]
 class Occasion:
     """When a chart is judged: the parts to gather, and the function that assesses them (called like `assess`)."""
 
+    name: str
     parts: tuple[ChartPart, ...]
     assess: Callable[..., Assessment]
 
 
-CHART_OPENED = Occasion(parts=OPENED, assess=assess)
-PATIENT_DISCHARGED = Occasion(parts=DISCHARGE, assess=lambda chart, *_, **__: assess_discharge(chart))
+CHART_OPENED = Occasion(name="chart-opened", parts=OPENED, assess=assess)
+PATIENT_DISCHARGED = Occasion(
+    name="patient-discharged", parts=DISCHARGE, assess=lambda chart, *_, **__: assess_discharge(chart)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
 from explanations.words.findings.gaps import PARTS, gap_words
@@ -119,3 +120,13 @@ def _what_to_do(needed: Iterable[Unknown], say: Language) -> tuple[str, ...]:
     if any(u.reason.cause is not Cause.NOT_PERMITTED for u in needed):
         steps.append(say("If this goes on, tell those who support the EHR"))
     return tuple(steps)
+
+
+def shown_once(notice: Notice, hours: int, say: Language) -> Notice:
+    """The notice of a gap on a card that does not come to the same user again for so many hours."""
+    text = say.many(
+        "**Shown to you once in {count} hour:** no card until then does not mean that all was read",
+        "**Shown to you once in {count} hours:** no card until then does not mean that all was read",
+        hours,
+    )
+    return replace(notice, chart=(*notice.chart, Line(text=text)))

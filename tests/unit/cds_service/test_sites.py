@@ -34,6 +34,7 @@ MISTAKES = {
     "open-http-base": "fhir_bases",
     "no-time-to-fetch": "fetch_budget_s",
     "unknown-consent": "consent",
+    "gap-card-once-a-week": "gap_card_every_h: expected 0 (at every call) to 24; found 168",
     "unknown-answer-to-a-gap": "on_missing",
 }
 
@@ -54,6 +55,7 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert (site.id, config.body_bytes) == ("north", 3_000_000)
     assert site.cards.zone.key == "America/Chicago"
     assert site.cards.show_probability
+    assert (site.gap_card_every_h, default_config().site().gap_card_every_h) == (4, 8)
     assert (site.on_missing, default_config().site().on_missing) == (OnMissing.REFUSE, OnMissing.CARD)
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
     assert site.thresholds.by_outcome == {"depression": 0.3, "suicidal-ideation": 0.1}
