@@ -150,6 +150,7 @@ ENTRIES: dict[str, tuple[str, Entry]] = {
     "consents that cannot be read": ("consents", lambda n: {"resourceType": "Consent", "id": f"{n}", "status": 1}),
     "units that differ": ("measurements", lambda n: obs(n, "8480-6", {"valueQuantity": {"value": 1, "unit": f"mm[Hg]{n}"}}, day(n))),
     "drinks on many days": ("measurements", lambda n: obs(n, "68519-8", {"valueString": "3 or 4"}, day(n))),
+    "results of risk assessments": ("risk-assessments", lambda n: entry("RiskAssessment", n, status="final", code=code(SNOMED, "225337009"), performer={"reference": "Practitioner/1"}, occurrenceDateTime=day(n), prediction=[{"qualitativeRisk": {"text": ("High", "Moderate", "Low", "x")[n % 4]}}])),
     "risk assessments": ("procedures", lambda n: entry("Procedure", n, status="completed", code=code(SNOMED, "225337009"), performedDateTime=day(n))),
 }  # fmt: skip
 

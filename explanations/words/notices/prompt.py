@@ -20,6 +20,7 @@ from explanations.words.notices.notice import (
     NoticeSettings,
     fit,
 )
+from models.inputs.features import MissingReason
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.findings import Topic, Urgency
 from models.rules.unread import answers_unread
@@ -61,7 +62,10 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
 def _missing_lines(assessment: Assessment, explained: list[Explanation], say: Language) -> list[Line]:
     """Inputs without a usable value, of the models that prompted, by reason."""
     inputs = {name for explanation in explained for name in explanation.missing}
-    missing = [(gap.name, say(MISSING[gap.reason])) for gap in assessment.missing if gap.name in inputs]
+    chart = assessment.chart
+    unread = chart.unknown or chart.unreadable or chart.unheard
+    reasons = MISSING | ({MissingReason.NOT_ON_FILE: later("not on file or not read")} if unread else {})
+    missing = [(gap.name, say(reasons[gap.reason])) for gap in assessment.missing if gap.name in inputs]
     return [Line(text=capitalised(line), role=LineRole.REASON) for line in missing_lines(missing, say)]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import AS_OF, cards_of, given, phq9_timeline, record_of, resource
+from builders import AS_OF, LOW, cards_of, given, phq9_timeline, record_of, resource
+from hook_calls import prompting
 
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.language import language
@@ -146,3 +147,17 @@ def test_risk_assessments_that_are_not_offered_leave_no_words_on_a_card_and_are_
     assert ("not all of the chart could be read" in card.detail) is unread
     assert row.state is (Availability.NOT_READ if unread else Availability.READ)
     assert row.gaps[0].startswith("risk assessments: ")
+
+
+def test_a_prompt_calls_no_input_absent_while_part_of_the_chart_is_unread() -> None:
+    from cds_service.serving.engine import load_engine
+
+    engine = load_engine()
+    lost = Unknown(what=ChartPart.MEDICATIONS, reason=Gap(cause=Cause.REFUSED), needed=False)
+    chart = record_of(*prompting())
+
+    (whole,) = cards_of(chart, engine, LOW)
+    (card,) = cards_of(replace(chart, unknown=(lost,)), engine, LOW)
+
+    assert "- Not on file: " in whole.detail
+    assert "- Not on file or not read: " in card.detail
