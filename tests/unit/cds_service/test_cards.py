@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -18,6 +19,8 @@ from explanations.words.language import language
 from explanations.words.notices.discharge import discharge_notices
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.topics import TOPICS
+from fhir_adapters.facts import ChartPart, Unknown
+from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import SAFETY_TOPICS, Topic
@@ -248,3 +251,24 @@ def test_what_is_merged_keeps_its_source_and_its_rule() -> None:
     also = cards[-1].detail.partition("Also: ")[2]
     assert "(rule R6)" in also
     assert "`Observation/" in also
+
+
+def test_where_many_parts_could_not_be_read_the_summary_counts_them_and_the_detail_names_each() -> None:
+    lost = (ChartPart.PATIENT, ChartPart.CONDITIONS, ChartPart.SCREENING, ChartPart.LOCAL_SCREENING)
+    gaps = tuple(Unknown(what=part, reason=Gap(cause=Cause.NO_ACCESS), needed=True) for part in lost)
+
+    (card,) = cards_of(replace(chart(), unknown=gaps))
+
+    assert card.summary == (
+        "4 needed parts of the chart could not be read. PHQ-9, C-SSRS and ASQ may be incomplete: ask directly."
+    )
+    assert card.detail.count("**Not read: ") == 4
+
+
+def test_nobody_is_to_be_told_of_a_gap_that_the_patient_wants() -> None:
+    gap = Unknown(what=ChartPart.CONDITIONS, reason=Gap(cause=Cause.NOT_PERMITTED), needed=True)
+
+    (card,) = cards_of(replace(chart(), unknown=(gap,)))
+
+    assert "Open in the chart itself: conditions" in card.detail
+    assert "tell those who" not in card.detail

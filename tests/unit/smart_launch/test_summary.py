@@ -143,6 +143,8 @@ def test_when_questionnaires_were_not_read_none_is_said_not_to_be_on_file() -> N
     assert "No PHQ-9" not in text
     assert "Not read: questionnaires (the chart did not answer in time)." not in text, "the finding says it already"
     assert "No estimate: Needed parts of the chart could not be read" in text
+    assert "Ask directly about thoughts of suicide and self-harm" in text
+    assert "Shown to you once" not in text, "a page says it each time"
 
 
 def test_one_reason_says_why_there_is_no_estimate() -> None:
