@@ -66,6 +66,11 @@ def intent(**value) -> dict:
         {"valueString": "Yes - some intent"},
         {"valueCodeableConcept": codeable(LOINC, "LA33-6")},
         {"valueCodeableConcept": {"coding": [{"code": "LA33-6"}]}},
+        {
+            "valueCodeableConcept": {
+                "coding": [{"code": "LA32-8", "display": "No"}, {"code": "LA33-6", "display": "Yes"}]
+            }
+        },
         {"valueCodeableConcept": codeable(SNOMED, "373066001")},
         {"valueCodeableConcept": codeable("http://terminology.hl7.org/CodeSystem/v2-0136", "Y")},
         {"valueCodeableConcept": codeable("http://terminology.hl7.org/CodeSystem/v2-0532", "Y")},

@@ -58,26 +58,24 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     weight and words have no score in common (R4), or a 0 that is called abnormal. A readable value wins over a
     data-absent reason.
     """
-    steps = frozenset(range(instrument.spec.top_item + 1))
     scores = scores_by_code(instrument)
-    coded = [scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC]
+    said = {scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC}
     number = _auditc_number(item, value) if instrument is Instrument.AUDITC else number_in(value)
-    if number is not None and number not in steps:
-        if not coded:
-            return unreadable(item, reference, Flaw.ANSWER_OFF_SCALE)
-        number = None
+    if number is not None and number in range(instrument.spec.top_item + 1):
+        said.add(int(number))
+    elif number is not None and not said:
+        return unreadable(item, reference, Flaw.ANSWER_OFF_SCALE)
     words, texts = _words_of(instrument, item), texts_in(value)
-    said = [*coded, *([int(number)] if number is not None else []), *(words[text] for text in texts if text in words)]
+    said.update(words[text] for text in texts if text in words)
     yes_or_no = _yes_or_no_in(value, [text for text in texts if text not in words])
     if not said and not yes_or_no:
         return ItemAnswer(item=item, state=unanswered(value), reference=reference)
-    common = steps.intersection(*({score} for score in said), *(steps - {0} if yes else {0} for yes in yes_or_no))
-    if not common or (common == {0} and called_abnormal(value)):
+    above = yes_or_no | {score > 0 for score in said}
+    if len(said) > 1 or len(above) > 1 or (above == {False} and called_abnormal(value)):
         return unreadable(item, reference, Flaw.ANSWER_CONTRADICTS)
-    score = min(common) if len(common) == 1 else None
-    return ItemAnswer(
-        item=item, state=AnswerState.ANSWERED, score=score, yes=None if said else common != {0}, reference=reference
-    )
+    yes = None if said else above == {True}
+    score = min(said) if said else None if yes else 0
+    return ItemAnswer(item=item, state=AnswerState.ANSWERED, score=score, yes=yes, reference=reference)
 
 
 def unreadable(item: str, reference: str, flaw: Flaw | None = None) -> ItemAnswer:
@@ -125,9 +123,10 @@ def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
 def _yes_or_no_in(value: r4.Value, texts: Iterable[str]) -> set[bool]:
     """Every yes and no in a value: boolean, codes, words; without a value, in its interpretation."""
     said = {value.value_boolean} if value.value_boolean is not None else set()
-    coded = {_coded_yes_or_no(coding) for coding in codings(value)} - {None}
-    if coded:
-        said.add(True in coded)  # the worse of contradictory codings
+    coded = {yes for coding in codings(value) if (yes := _coded_yes_or_no(coding)) is not None}
+    if len(coded) > 1:
+        return {True}  # the worse of contradictory codings
+    said |= coded
     said |= {yes for text in texts if (yes := worded_yes_or_no(text)) is not None}
     if not said and not has_value(value):
         flags = interpretations(value)
