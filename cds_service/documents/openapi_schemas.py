@@ -24,6 +24,8 @@ HOME = "#/components/schemas/"
 PRINTABLE = "^[ -~]*$"
 # Printable, except characters that could change the target of a URL.
 BARE = r"[A-Za-z0-9._~:+=@$!*,;^{|}-]{1,256}"
+# Without the signs that a search reads as more than one id.
+PLAIN = r"[A-Za-z0-9._~:+=@!^{}-]{1,256}"
 TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 MOMENT = f"^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]{TIME}:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-]{TIME})$"
 UUID = "7d5c0c1e-6f0b-4f5e-9a51-0c1f5b1f2a10"
@@ -81,7 +83,7 @@ CONTEXT: Schema = {
         pattern=f"^(Practitioner|PractitionerRole|Patient|RelatedPerson)/{BARE}$",
         **{"not": {"pattern": r"/\.\.?$"}},
     ),
-    "patientId": text("A bare FHIR id.", pattern=f"^{BARE}$", **NOT_DOTS),
+    "patientId": text("A bare FHIR id.", pattern=f"^{PLAIN}$", **NOT_DOTS),
     "encounterId": _nullable(pattern=f"^({BARE})?$", **NOT_DOTS)
     | {"description": f"A bare FHIR id. Required by {' and '.join(s.hook for s in SERVICES if s.needs_encounter)}."},
 }
