@@ -890,7 +890,9 @@ def test_needed_data_that_was_not_obtained_is_said_without_a_finding_and_with_on
 
 
 def test_a_depression_total_alone_does_not_stand_for_needed_data_that_is_missing() -> None:
-    assert "Not read: conditions" in gap_said(post("PHQ-9, 6 days ago: total = 18", without=("conditions",)))
+    assert "Not read: conditions" in gap_said(
+        post("PHQ-9, 6 days ago: total = 18", without=("conditions", "questionnaires"))
+    )
 
 
 def test_needed_data_that_is_missing_is_said_also_when_every_step_is_on_file() -> None:
