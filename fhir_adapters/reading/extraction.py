@@ -17,7 +17,7 @@ from fhir_adapters.reading.anomalies import assessment_anomalies, death_anomalie
 from fhir_adapters.reading.form_facts import form_facts
 from fhir_adapters.reading.forms import screening_forms
 from fhir_adapters.reading.lists.after_care import bookings, safety_plans
-from fhir_adapters.reading.lists.chart_resources import READ_TYPES, STEP_TYPES, ChartResources, unreadable
+from fhir_adapters.reading.lists.chart_resources import HEARD_TYPES, READ_TYPES, STEP_TYPES, ChartResources, unreadable
 from fhir_adapters.reading.lists.condition_list import condition_list
 from fhir_adapters.reading.lists.demographics import coverage_facts, patient_facts
 from fhir_adapters.reading.lists.encounters import marked_for_depression, reason_events, visit_facts, visits_of
@@ -27,6 +27,7 @@ from fhir_adapters.reading.lists.medicine_list import MedicineList, medicine_lis
 from fhir_adapters.reading.measurements import Measurement, measured_facts, measurements_in, response_measurements
 from fhir_adapters.reading.net.contained import with_contained
 from fhir_adapters.reading.net.lists import hear_lists
+from fhir_adapters.reading.net.unread import touches_raw
 from fhir_adapters.reading.risk_assessments import risk_assessments
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
@@ -67,9 +68,7 @@ def patient_record(
     for resource in with_contained(own, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)):
         if resource.content is not None:
             resources.by_kind.setdefault(resource.kind, []).append(resource)
-        # An Observation that is recognisably a screening answer becomes an unreadable answer instead.
-        known = isinstance(resource.content, r4.Husk) and target_of(resource.content.code, resources.maps)
-        if resource.fault and resource.kind in READ_TYPES and not known:
+        if resource.fault and _may_matter(resource, resources):
             resources.unreadable.append(unreadable(resource, resource.fault))
 
     visits = visits_of(resources)
@@ -118,6 +117,15 @@ def patient_record(
         consent=gathered.consent,
         withheld=gathered.withheld,
     )
+
+
+def _may_matter(resource: r4.Resource, resources: ChartResources) -> bool:
+    """Whether an unreadable resource is named. A screening answer is not: it becomes an unreadable answer instead."""
+    if isinstance(resource.content, r4.Husk) and target_of(resource.content.code, resources.maps):
+        return False
+    if resource.kind in HEARD_TYPES:
+        return touches_raw(resource.text)
+    return resource.kind in READ_TYPES
 
 
 def _listed_facts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from fhir_adapters.codesets.questions import target_of
@@ -15,8 +15,8 @@ from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_c
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, observed_at
 from fhir_adapters.reading.net.responses import form_of, forms_sent, hear_response
-from fhir_adapters.reading.net.unread import LONGEST_NAME, hear_observation, is_understood, unheard
-from fhir_adapters.reading.net.vocabulary import named_instrument
+from fhir_adapters.reading.net.unread import LONGEST_NAME, hear_observation, is_understood, name_of, names_of, unheard
+from fhir_adapters.reading.net.vocabulary import InstrumentName, named_instrument
 from fhir_adapters.reading.questionnaires.answers import yes_or_no
 from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
 from fhir_adapters.reading.questionnaires.response_items import known_items, questionnaire_targets
@@ -30,7 +30,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
     """Forms from Observations and QuestionnaireResponses, and safety findings coded as Observation.code."""
     pieces: list[Piece] = []
     events: list[CodedEvent] = []
-    panels = _panels(resources)
+    panels, unread_panels = _panels(resources), _unread_panels(resources)
     for resource in resources.of("Observation"):
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
@@ -41,7 +41,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         panel = next((panels[name] for name in resource.names if name in panels), None)
         pieces += _observation_pieces(resources, resource, panel)
         events += _finding_events(resources, resource)
-        _hear(resources, resource)
+        _hear(resources, resource, unread_panels)
     definitions = forms_sent(resources)
     for number, resource in enumerate(resources.of("QuestionnaireResponse")):
         response: r4.QuestionnaireResponse = resource.content
@@ -72,8 +72,24 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
     return administrations(pieces), events
 
 
-def _hear(resources: ChartResources, resource: r4.Resource) -> None:
-    """What no reader used of an Observation."""
+def _unread_panels(resources: ChartResources) -> dict[str, InstrumentName]:
+    """The members of panels that name an instrument and have no member that a reader knows, with that instrument."""
+    panels = [r.content for r in resources.of("Observation") if r.content.has_member]
+    if not panels:
+        return {}
+    contents = {name: r.content for r in resources.of("Observation") for name in r.names}
+    found: dict[str, InstrumentName] = {}
+    for panel in panels:
+        named = next((n for text in names_of(panel.code) if (n := name_of(text).instrument)), None)
+        members = [member.target for member in panel.has_member if member.target]
+        known = any(m in contents and target_of(contents[m].code, resources.maps) for m in members)
+        if named and (named.suicide or not known):
+            found |= dict.fromkeys(members, named)
+    return found
+
+
+def _hear(resources: ChartResources, resource: r4.Resource, panels: Mapping[str, InstrumentName]) -> None:
+    """What no reader used of an Observation. `panel`: the instrument that a panel without read members names."""
     observation: r4.Observation = resource.content
     pairs = [(observation.code, observation), *((c.code, c) for c in observation.component)]
     unread = [
@@ -82,7 +98,8 @@ def _hear(resources: ChartResources, resource: r4.Resource) -> None:
         if not (is_understood(concept) or target_of(concept, resources.maps) or safety_rows(concept))
     ]
     if unread or bytes(observation.note):
-        mentions = hear_observation(resource, unread)
+        panel = next((panels[name] for name in resource.names if name in panels), None)
+        mentions = hear_observation(resource, unread, panel)
         if any(mentions):
             moment = observed_at(observation, resources.zone, resources.today)
             resources.unheard.extend(unheard(resource, moment, mentions))

@@ -12,7 +12,9 @@ from fhir_adapters.reading.lists.conditions import EncounterDate
 from fhir_adapters.resources import r4
 
 # Types that can hold a documented safety answer, and all types that facts are read from.
-SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "Flag", "RiskAssessment")
+# Those of which only few entries concern self-harm: one that cannot be read matters where its words do.
+HEARD_TYPES = ("DiagnosticReport", "Flag", "RiskAssessment")
+SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition", *HEARD_TYPES)
 READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
 # Types read only at discharge.
 STEP_TYPES = ("CarePlan", "Appointment")

@@ -65,17 +65,20 @@ def hear_response(
     answered = [(item, answer) for item in unread for answer in item.answer if not is_empty(answer)]
     if not answered:
         return []
-    named = None if read else _named(resource.content, form)
+    named = _named(resource.content, form)
+    if read and not (named and named.suicide):
+        named = None
     texts = {q.link_id: [q.text or "", *_coded(q)] for q in questions_of(form)} if form else {}
     asked = _places_of_self_harm(named, [item.link_id or "" for item, _ in answered])
     mentions: list[Mention | None] = []
     for item, answer in answered:
         names = [item.text or "", item.link_id or "", item.definition or "", *texts.get(item.link_id, ())]
-        mentions.append(question_mention(names, answer, named, self_harm=item.link_id in asked))
-    if not read and not any(mentions):
-        mentions.append(_whole(named, answered))
-    elif named and named.heard:
-        mentions.append(Mention(instrument=named))
+        mention = question_mention(names, answer, named, self_harm=item.link_id in asked)
+        # Of a form that was read in part, what is left is often a remark.
+        if mention and (not read or mention.self_harm or said(answer).says is Says.YES):
+            mentions.append(mention)
+    if not read:
+        mentions.append(Mention(instrument=named) if mentions and named and named.heard else _whole(named, answered))
     return unheard(resource, when, mentions)
 
 

@@ -14,7 +14,8 @@ from functools import cache, lru_cache
 import msgspec
 from msgspec import Raw
 
-from fhir_adapters.codesets.terminology import LOINC, SNOMED, canonical, code_list, table
+from fhir_adapters.codesets.questions import targets
+from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, canonical, code_group, code_list, table
 from fhir_adapters.facts import Unheard, When
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.lists.conditions import event_kind
@@ -29,6 +30,7 @@ from fhir_adapters.reading.net.vocabulary import (
     names_in,
     safety_items,
     touches,
+    without_names,
 )
 from fhir_adapters.reading.questionnaires.values import folded, has_value
 from fhir_adapters.resources import r4
@@ -81,17 +83,24 @@ def question_mention(
         about = Asks.SELF_HARM
     if about is not Asks.NOTHING:
         return _answered(about, said(value), instrument)
-    return _result(instrument, said(value)) if instrument else text_mention(as_recorded(value))
+    if instrument is None:
+        return text_mention(as_recorded(value))
+    return _result(instrument, said(value), total=not any(n.of_an_item for n in read if n.instrument))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """What the name or code of a question or entry touches. `of_a_screen`: a word such as "plan" or "attempt"."""
+    """What the name or code of a question or entry touches.
+
+    `of_a_screen`: a word such as "plan" or "attempt". `of_an_item`: more than an instrument's name and words of a
+    total.
+    """
 
     asks: Asks
     says: Says
     instrument: InstrumentName | None
     of_a_screen: bool
+    of_an_item: bool
 
 
 def name_of(text: str) -> Name:
@@ -113,6 +122,7 @@ def _short_name(text: str) -> Name:
         says=says(plain),
         instrument=named_instrument(plain),
         of_a_screen=bool(finder("screen").search(re.sub(r"[\W_]+", " ", plain))),
+        of_an_item=bool(re.search(r"[^\W_]", finder("total").sub("", without_names(plain)))),
     )
 
 
@@ -139,9 +149,10 @@ def _answered(about: Asks, answer: Said, instrument: InstrumentName | None) -> M
     return Mention(instrument=instrument, self_harm=True, yes=yes, stated=stated, words=answer.plain if yes else None)
 
 
-def _result(instrument: InstrumentName, answer: Said) -> Mention | None:
-    """A result of an instrument that is not mapped: heard unless it is a no or a number under the cut score."""
-    if not instrument.heard or answer.says in (Says.NOTHING, Says.NO) or _is_low(instrument, answer.number):
+def _result(instrument: InstrumentName, answer: Said, *, total: bool) -> Mention | None:
+    """A result of an instrument that is not mapped: heard unless it is a no or a total under the cut score."""
+    low = total and _is_low(instrument, answer.number)
+    if not instrument.heard or answer.says in (Says.NOTHING, Says.NO) or low:
         return spoken_mention(answer.spoken)
     yes = answer.spoken is Says.YES or (instrument.suicide and answer.says is Says.YES and answer.graver)
     return Mention(instrument=instrument, self_harm=yes, yes=yes, words=answer.plain if yes else None)
@@ -223,15 +234,17 @@ def strings_in(raw: Raw, *, but: tuple[str, ...] = ("url", "system", "reference"
 
 
 def hear_observation(
-    resource: r4.Resource, unread: Iterable[tuple[r4.CodeableConcept | None, r4.Value]]
+    resource: r4.Resource,
+    unread: Iterable[tuple[r4.CodeableConcept | None, r4.Value]],
+    panel: InstrumentName | None = None,
 ) -> list[Mention | None]:
-    """An Observation: the values that no reader used, and the notes."""
+    """An Observation: the values that no reader used, and the notes. `panel`: the instrument that it is part of."""
     observation: r4.Observation = resource.content
     unread = list(unread)
     mentions: list[Mention | None] = [text_mention(strings_in(observation.note))] if bytes(observation.note) else []
     if not unread:
         return mentions
-    panel = next((n for text in names_of(observation.code) if (n := name_of(text).instrument)), None)
+    panel = next((n for text in names_of(observation.code) if (n := name_of(text).instrument)), panel)
     whole = bool(observation.component or observation.has_member)
     for concept, value in unread:
         mentions.append(question_mention(names_of(concept), value, panel))
@@ -267,3 +280,15 @@ QUIET_GROUPS = (
 @cache
 def _quiet_codes() -> frozenset[str]:
     return frozenset(row["code"] for row in table("instruments") if row["group"].startswith(QUIET_GROUPS))
+
+
+def touches_raw(text: bytes) -> bool:
+    """Whether the JSON of an entry holds a word or a code on self-harm or of an instrument."""
+    plain = folded(text.decode(errors="replace"))
+    return touches(plain) or any(code in plain for code in _listed_codes())
+
+
+@cache
+def _listed_codes() -> frozenset[str]:
+    rows = (row for row in table("conditions") if row["system"] == SNOMED and event_kind(code_group(row["group"])))
+    return frozenset((*targets(), RISK_ASSESSMENT, *(row["code"] for row in rows)))

@@ -70,6 +70,13 @@ def names_in(text: str) -> list[tuple[InstrumentName, int]]:
     return [(name, match.end()) for pattern, name in _names() for match in pattern.finditer(text)]
 
 
+def without_names(text: str) -> str:
+    """A text without the names and codes of instruments."""
+    for pattern, _ in _names():
+        text = pattern.sub(" ", text)
+    return CODE.sub(" ", text)
+
+
 def coded_target(text: str) -> Target | None:
     """The question whose LOINC code stands in a text, in any spelling and whatever is said to be its system."""
     return next((t for m in CODE.finditer(text) if (t := targets().get(f"{m[1]}-{m[2]}"))), None)

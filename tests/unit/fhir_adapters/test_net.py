@@ -184,6 +184,8 @@ YES, NO = {"valueBoolean": True}, {"valueBoolean": False}
         (asked("Mental status", {"valueString": "calm"}, note=[{"text": "reports suicidal ideation"}]), (None, True, None)),
         (asked("PHQ-9 total score", {"valueQuantity": {"value": 21}}), ("PHQ-9", False, None)),
         (asked("SBQ-R", {"valueInteger": 14}), ("SBQ-R", False, None)),
+        (asked("PHQ-9 Q9", {"valueInteger": 3}), ("PHQ-9", False, None)),
+        (asked("PHQ9 SI", {"valueInteger": 1}), ("PHQ-9", False, None)),
         (asked("Sleep", {}, component=[{"code": {"text": "Self-harm"}, "valueString": "yes"}]), (None, True, "yes")),
         (resource("Flag", status="active", code={"text": "Suicide risk"}), (None, False, None)),
         (resource("Flag", status="active", code=codeable("http://snomed.info/sct", "82313006")), (None, False, None)),
@@ -244,6 +246,22 @@ def test_what_no_reader_knows_is_heard(entry: dict, expected: tuple) -> None:
 )
 def test_plain_negatives_and_what_concerns_others_stay_quiet(entry: dict) -> None:
     assert heard(entry) == []
+
+
+def test_members_of_a_panel_are_of_the_instrument_that_it_names() -> None:
+    member = asked("Question 5", YES)
+    panel = asked("Columbia screener", {}, hasMember=[{"reference": f"Observation/{member['id']}"}])
+
+    assert heard(member, panel) == [("C-SSRS", False, None)]
+    assert heard(member | NO, panel) == []
+    assert heard(member) == []
+
+
+def test_what_is_left_of_a_form_is_heard_where_it_says_yes_in_a_screen_for_suicide() -> None:
+    read = [item(f"/{code}", NO) for code in ("93246-7", "93247-5")]
+
+    assert heard(form(*read, item("q6", YES), questionnaire="x/C-SSRS")) == [("C-SSRS", False, None)]
+    assert heard(form(*read, item("remark", {"valueString": "tired"}), questionnaire="x/C-SSRS")) == []
 
 
 def test_an_observation_contained_in_a_report_is_read_with_the_date_of_the_report() -> None:
