@@ -90,7 +90,7 @@ def test_two_servers_may_each_have_a_resource_of_one_id() -> None:
     assert topics(record) == ["positive-safety-answer warning"]
 
 
-def test_a_question_about_self_harm_that_is_not_mapped_is_a_finding_or_said_to_be_unread_unless_the_answer_is_no() -> None:
+def test_a_question_about_self_harm_that_is_not_mapped_is_heard_unless_the_answer_is_no() -> None:
     def form(answer: dict) -> dict:
         asked = {
             "linkId": "17",
