@@ -122,7 +122,7 @@ def _environ(sent: Sent) -> dict:
 
 def group(sent: Sent, status: int) -> str:
     """How a call is counted."""
-    what = "feedback" if "/feedback" in sent.path else "hook call" if sent.path.startswith("/cds-services/") else "open"
+    what = "feedback" if "/feedback" in sent.path else "hook call" if "/cds-services/" in sent.path else "open"
     return f"{what if sent.method == 'POST' else 'other'} {status}"
 
 
