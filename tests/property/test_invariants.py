@@ -7,6 +7,7 @@ import logging
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from cds_service.serving.engine import load_engine
+from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.templates import templates
@@ -255,7 +257,8 @@ UNRECOGNISABLE = {"entry", "resource", "resourceType", "system", "code", "linkId
 
 @pytest.mark.parametrize("shape", ["observations", "questionnaire"])
 def test_an_acute_answer_with_any_part_spoiled_is_never_lost_in_silence(shape: str) -> None:
-    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
+    loud = replace(default_config().site(), gap_card_every_h=0)
+    client = open_app(ServiceConfig(sites=(loud,)), engine=Engine(), now=lambda: AS_OF).test_client()
     key = "screening" if shape == "observations" else "questionnaires"
     found = [{"resource": r} for r in given("C-SSRS, today: question 4 = yes", shape)]
     base = whole_request()
