@@ -155,6 +155,20 @@ LOOKS = {
         lines=(*PLAIN, "Medicine <script>alert(1)</script> **bold**"),
         who=replace(MARGUERITE, name="<script>alert(2)</script>, <b>Zoë</b>", identifier="<b>1</b>"),
     ),
+    "unheard": Look(
+        lines=(*PLAIN, "Condition T14.91XA, 41 days ago"),
+        more=(
+            resource(
+                "QuestionnaireResponse", status="completed", authored=moment("2 days ago"),
+                questionnaire="https://forms.example/C-SSRS", item=[{"linkId": "q4", "answer": [{"valueBoolean": True}]}],
+            ),
+            resource(
+                "Observation", status="final", effectiveDateTime=moment("3 days ago"), valueString="Nearly every day",
+                code={"text": "Thoughts of being better off dead"},
+            ),
+        ),
+        topic="positive-safety-answer",
+    ),
     "bipolar": Look(lines=("Condition F31.9, 900 days ago, problem list",), more=(sertraline(15, 50),)),
     "two-acute": Look(
         lines=(
