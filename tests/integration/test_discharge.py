@@ -812,7 +812,9 @@ def test_what_is_no_completed_assessment_is_no_step_and_is_named(extra: str) -> 
 def test_where_risk_assessments_are_not_offered_the_step_says_nothing_of_them() -> None:
     (never_sent,) = cards(ITEM_9, without=("risk-assessments",))
     (failed,) = cards(ITEM_9, **{"risk-assessments": OUTCOME})
-    broken, _ = cards(ITEM_9, resource("RiskAssessment", status="final", comment="x"))
+    broken, _ = cards(
+        ITEM_9, resource("RiskAssessment", status="final", code=codeable(SNOMED, "225337009"), comment="x")
+    )
 
     assert step(never_sent, ASSESSED) == NONE
     assert step(failed, ASSESSED) == "could not be read (the chart answered with an error report)"
