@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fhir_adapters.codesets.terminology import RISK_ASSESSMENT
 from fhir_adapters.facts import When
 from fhir_adapters.reading.lists.chart_resources import ChartResources
 from fhir_adapters.reading.lists.conditions import OVER, is_counted, onset_of, safety_rows, status_codes
@@ -13,6 +14,7 @@ from fhir_adapters.reading.net.unread import (
     concept_mention,
     is_understood,
     names_of,
+    question_mention,
     strings_in,
     text_mention,
     unheard,
@@ -49,9 +51,14 @@ def _hear_flag(resource: r4.Resource, resources: ChartResources) -> None:
 
 def _hear_procedure(resource: r4.Resource, resources: ChartResources) -> None:
     procedure: r4.Procedure = resource.content
-    concepts = [procedure.code, procedure.outcome, *procedure.reason_code]
+    concepts = [procedure.code, *procedure.reason_code]
     words = concept_mention(c for c in concepts if c and not is_understood(c))
     mentions = [words, text_mention(strings_in(procedure.note))]
+    if procedure.outcome:
+        outcome = r4.Value(value_codeable_concept=procedure.outcome)
+        codes = {coding.code for coding in (procedure.code.coding if procedure.code else ())}
+        known = ["suicide risk assessment"] if RISK_ASSESSMENT in codes else []
+        mentions.append(question_mention([*names_of(procedure.code), *known], outcome))
     if any(mentions):
         resources.unheard.extend(unheard(resource, _performed(procedure, resources), mentions))
 

@@ -108,6 +108,8 @@ class Asks(IntEnum):
 def asks(text: str) -> Asks:
     """What a question (lower case, without accents) asks about. Cached: names repeat, and hold no answers."""
     parts, found = _parts(), Asks.NOTHING
+    if finder("name").fullmatch(text):
+        return Asks.SELF_HARM
     for use in ("states", "asks"):
         for match in finder(use).finditer(text):
             before, after = text[: match.start()], text[match.end() :]

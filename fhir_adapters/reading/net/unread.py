@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 import msgspec
@@ -84,8 +84,18 @@ def question_mention(
     if about is not Asks.NOTHING:
         return _answered(about, said(value), instrument)
     if instrument is None:
-        return text_mention(as_recorded(value))
+        found = text_mention(as_recorded(value))
+        return _of_kin(found, value) if found and any(name.of_kin for name in read) else found
     return _result(instrument, said(value), total=not any(n.of_an_item for n in read if n.instrument))
+
+
+def _of_kin(found: Mention, value: r4.Value) -> Mention | None:
+    """What is said under the name of a relative: a mere word ("Cause of death of father: suicide") is of that one."""
+    longer = any(len(text.split()) > MERE_WORDS for text in as_recorded(value))
+    return replace(found, yes=False, stated=False) if longer else None
+
+
+MERE_WORDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +103,7 @@ class Name:
     """What the name or code of a question or entry touches.
 
     `of_a_screen`: a word such as "plan" or "attempt". `of_an_item`: more than an instrument's name and words of a
-    total.
+    total. `of_kin`: a relative, and nothing on self-harm.
     """
 
     asks: Asks
@@ -101,6 +111,7 @@ class Name:
     instrument: InstrumentName | None
     of_a_screen: bool
     of_an_item: bool
+    of_kin: bool
 
 
 def name_of(text: str) -> Name:
@@ -122,6 +133,7 @@ def _short_name(text: str) -> Name:
         says=says(plain),
         instrument=named_instrument(plain),
         of_a_screen=bool(finder("screen").search(re.sub(r"[\W_]+", " ", plain))),
+        of_kin=about is Asks.NOTHING and bool(finder("kin").search(plain)),
         of_an_item=bool(re.search(r"[^\W_]", finder("total").sub("", without_names(plain)))),
     )
 

@@ -71,7 +71,7 @@ def recorded(value: r4.Value) -> list[str]:
 def texts_in(value: r4.Value) -> list[str]:
     """The texts of a value in lower case without accents, as they are and without a score before or after."""
     texts = recorded(value)
-    texts += [SCORE_BEFORE.sub("", _without_note(t)) for t in texts if t[:1].isdigit() or t[-1:] == ")"]
+    texts += [SCORE_BEFORE.sub("", _without_note(t)).rstrip(" .") for t in texts if t[:1].isdigit() or t[-1:] in ").!"]
     return list(dict.fromkeys(texts))
 
 

@@ -191,6 +191,12 @@ YES, NO = {"valueBoolean": True}, {"valueBoolean": False}
         (resource("Flag", status="active", code=codeable("http://snomed.info/sct", "82313006")), (None, False, None)),
         (resource("Condition", code={"text": "Suicidal ideation"}, recordedDate=DAY), (None, True, None)),
         (resource("Procedure", status="completed", code={"text": "Repair of self-inflicted wound"}), (None, True, None)),
+        (
+            resource("Procedure", status="completed", code={"text": "Suicide risk assessment"}, outcome={"text": "High risk"}),
+            (None, True, None),
+        ),
+        (asked("SI", {"valueString": "Yes"}), (None, True, "Yes")),
+        (asked("Father", {"valueString": "says that his son is suicidal today"}), (None, False, None)),
         (resource("Encounter", status="finished", reasonCode=[{"text": "Suicidal"}]), (None, True, None)),
         (
             resource("DiagnosticReport", status="final", code={"text": "PHQ-9"}, conclusion="24, item 9 nearly every day"),
@@ -226,6 +232,11 @@ def test_what_no_reader_knows_is_heard(entry: dict, expected: tuple) -> None:
         asked("Suicide risk level", {"valueString": "Low"}),
         asked("Family history of suicide", YES),
         asked("Suicide prevention leaflet given", YES),
+        asked("Cause of death of father", {"valueString": "Suicide"}),
+        asked("Any suicide in your family?", YES),
+        resource(
+            "Procedure", status="completed", code={"text": "Suicide risk assessment"}, outcome={"text": "Low risk"}
+        ),
         asked("Suicide risk assessment completed", YES),
         asked("Denies suicidal ideation", YES),
         asked("Mental status", {"valueString": "denies SI/HI"}),
