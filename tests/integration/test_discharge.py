@@ -806,7 +806,7 @@ def test_what_is_no_completed_assessment_is_no_step_and_is_named(extra: str) -> 
     (card,) = cards(ITEM_9, found, *ALL_THREE[1:])
 
     entry = f"20 Nov 2026, `RiskAssessment/{found['id']}`"
-    assert step(card, ASSESSED).endswith(f"; one not final, or by no known clinician: {entry}; not counted")
+    assert step(card, ASSESSED).endswith(f"; one not final, or not known to be a clinician’s: {entry}; not counted")
 
 
 def test_where_risk_assessments_are_not_offered_the_step_says_nothing_of_them() -> None:

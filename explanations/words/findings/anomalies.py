@@ -17,10 +17,10 @@ SENTENCES = {
     Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}"),
     Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}"),
     Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}"),
-    Flaw.ANSWER_CONTRADICTS: later("{title}: code, number or words of one answer disagree; it was not used"),
-    Flaw.QUESTION_CONTRADICTS: later("{title}: the code and words of a question disagree; the answer was not used"),
+    Flaw.ANSWER_CONTRADICTS: later("{title}: the code, number and words of an answer disagree; it was not used"),
+    Flaw.QUESTION_CONTRADICTS: later("{title}: the code and words of a question disagree; its answer was not used"),
     Flaw.SELF_HARM_UNDER_OTHER_CODE: later(
-        "{title}: a question on self-harm has the code of another question; the answer was not used"
+        "{title}: a question on self-harm has the code of another question; its answer was not used"
     ),
     Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
     Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),

@@ -48,7 +48,7 @@ WORDS = complete(
         Cause.NONE_ASKED_FOR: later("the search holds nothing of what was asked for"),
         Cause.FIRST_PAGE: later("only the first page was sent"),
         Cause.NOT_SPLIT: later("sent in one Bundle, which does not say what was searched for"),
-        Cause.PARTLY_SENT: later("only some of its queries were sent"),
+        Cause.PARTLY_SENT: later("only part of it was sent"),
         Cause.OTHER_CODES: later("the chart looked for other codes than those asked for"),
         # Translators: {detail} is a code of a care plan's category, such as assess-plan.
         Cause.ONE_CATEGORY: later("the chart can be searched for plans of category {detail} only"),
@@ -64,8 +64,8 @@ WORDS = complete(
         Cause.WRONG_TYPE_AT: later("an element has the wrong type ({detail})"),
         Cause.NULL_LISTED: later("a list in it holds null where something must stand"),
         # Translators: {detail} is the name of an element, such as status.
-        Cause.MEMBER_TWICE: later("an element stands in it twice ({detail}), and only one of the two can be read"),
-        Cause.FOCUS_UNCLEAR: later("it does not say clearly whom it is about"),
+        Cause.MEMBER_TWICE: later("an element occurs in it twice ({detail})"),
+        Cause.FOCUS_UNCLEAR: later("it is unclear whom it is about"),
         Cause.NO_CODE: later("it has no code"),
         Cause.NO_MEDICINE: later("it names no medicine"),
     },

@@ -42,7 +42,7 @@ SEEN = complete(
         NotCounted.FUTURE: later("one {entry}; not counted"),
         NotCounted.BEFORE: later("an earlier one: {entry}"),
         NotCounted.BEFORE_ONSET: later("one from before the onset on record: {entry}"),
-        NotCounted.NOT_COMPLETE: later("one not final, or by no known clinician: {entry}; not counted"),
+        NotCounted.NOT_COMPLETE: later("one not final, or not known to be a clinician’s: {entry}; not counted"),
         NotCounted.NOT_UNDERSTOOD: later("one whose words are not understood: {entry}; not counted"),
         NotCounted.NOT_BEGUN: later("one that has not begun, or begins at a time not known: {entry}; not counted"),
         NotCounted.NOT_IN_FORCE: later("one that is on hold or has ended: {entry}"),

@@ -10,9 +10,9 @@ from fhir_adapters.facts import Unheard
 def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list[Line]]:
     """The headline, and the line with date and source. Free text is never repeated: it can name a method."""
     what, sources = _what(entry, say), [entry.reference]
-    why = say("It is not in a form that this service reads: look at the source.")
+    why = say("This service cannot read it: look at the source.")
     if entry.says_yes:
-        why = say("It is not in a form that this service reads in full: look at the source.")
+        why = say("This service cannot read it in full: look at the source.")
     # Translators: {what} is a finding, {moment} a date, {source} a reference to the chart, {why} a sentence.
     text = say(
         "**{what}.** {moment}, {source}. {why}", what=what, moment=moment, source=say.references(sources), why=why
@@ -23,7 +23,7 @@ def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list
 def _what(entry: Unheard, say: Language) -> str:
     title, answer = entry.instrument, entry.words or say("yes")
     if entry.says_yes and entry.stated:
-        return say("Suicide or self-harm named in an entry’s own words")
+        return say("Suicide or self-harm mentioned in a chart entry")
     if entry.says_yes and title:
         return say("{title}: question on self-harm answered “{answer}”", title=title, answer=answer)
     if entry.says_yes:

@@ -114,19 +114,19 @@ def _missing_action(parts: set[ChartPart], say: Language) -> str:
 def _what_to_do(needed: Iterable[Unknown], say: Language) -> tuple[str, ...]:
     """Ask where an answer may be missing, look where it would stand, tell who can mend it."""
     parts = {u.what: say(PARTS[u.what]) for u in needed if u.what != ChartPart.CONSENTS}
-    steps = [say("Open in the chart itself: {parts}", parts=", ".join(parts.values()))]
+    steps = [say("Look in the chart itself: {parts}", parts=", ".join(parts.values()))]
     if set(parts) - {ChartPart.PATIENT}:
         steps.insert(0, say("Ask directly about thoughts of suicide and self-harm"))
     if any(u.reason.cause is not Cause.NOT_PERMITTED for u in needed):
-        steps.append(say("If this goes on, tell those who support the EHR"))
+        steps.append(say("If this keeps happening, tell EHR support"))
     return tuple(steps)
 
 
 def shown_once(notice: Notice, hours: int, say: Language) -> Notice:
     """The notice of a gap on a card that does not come to the same user again for so many hours."""
     text = say.many(
-        "**Shown to you once in {count} hour:** no card until then does not mean that all was read",
-        "**Shown to you once in {count} hours:** no card until then does not mean that all was read",
+        "**Shown to you once in {count} hour:** until then, no card does not mean that all was read",
+        "**Shown to you once in {count} hours:** until then, no card does not mean that all was read",
         hours,
     )
     return replace(notice, chart=(*notice.chart, Line(text=text)))

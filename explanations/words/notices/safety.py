@@ -108,7 +108,7 @@ SHORT_LATER = complete(
         LaterKind.RISK_ASSESSMENT: later("risk assessment"),
         LaterKind.RISK_POSITIVE: later("risk assessment with a positive result"),
         LaterKind.RISK_INCOMPLETE: later("risk assessment, not complete"),
-        LaterKind.RISK_BY_SOFTWARE: later("risk score made by software"),
+        LaterKind.RISK_BY_SOFTWARE: later("risk score from software"),
         LaterKind.ITEM_9_ZERO: later("item 9 “not at all”"),
     },
     LaterKind,

@@ -31,7 +31,7 @@ LEVELS = complete(
         Result.ACUTE: later("overall result recorded as acute"),
         Result.MODERATE: later("overall result recorded as moderate"),
         Result.POSITIVE: later("overall result recorded as positive"),
-        Result.NON_ACUTE: later("overall result recorded as positive, not acute"),
+        Result.NON_ACUTE: later("overall result recorded as non-acute positive"),
     },
     (*ACUTE_RESULTS, *POSITIVE_RESULTS),
 )

@@ -136,8 +136,8 @@ def trend_sentence(timeline: Timeline, say: Language) -> str:
 
 def _course(timeline: Timeline, known: Sequence[Point], say: Language) -> str:
     if not known:
-        absent = later("No {instrument} with a total and a whole date is on file.")
-        none = later("No {instrument} with a total and a whole date was read.") if timeline.unread else absent
+        absent = later("No dated {instrument} total on file.")
+        none = later("No dated {instrument} total was read.") if timeline.unread else absent
         return say(none, instrument=title_words(timeline, say))
     first, last = known[0], known[-1]
     start, end = _on(first, say), _on(last, say)

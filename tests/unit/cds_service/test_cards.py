@@ -270,5 +270,5 @@ def test_nobody_is_to_be_told_of_a_gap_that_the_patient_wants() -> None:
 
     (card,) = cards_of(replace(chart(), unknown=(gap,)))
 
-    assert "Open in the chart itself: conditions" in card.detail
-    assert "tell those who" not in card.detail
+    assert "Look in the chart itself: conditions" in card.detail
+    assert "tell EHR support" not in card.detail

@@ -142,7 +142,7 @@ def test_a_day_with_a_mental_health_visit_is_marked_once() -> None:
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ((), "No PHQ-9 with a total and a whole date is on file."),
+        ((), "No dated PHQ-9 total on file."),
         (("PHQ-9, 2026-10-25: items 1-9 = 1",), "One result: 9 on 25 October 2026 with item 9 answered several days."),
         (("PHQ-9, 2025-11-10: total = 18", "PHQ-9, 2026-06-01: total = 9"), "Fell from 18 to 9 between 10 November 2025 and 1 June 2026."),
         (("PHQ-9, 2025-11-10: total = 9", "PHQ-9, 2026-06-01: total = 9"), "9 at both ends between 10 November 2025 and 1 June 2026."),
@@ -154,10 +154,10 @@ def test_a_day_with_a_mental_health_visit_is_marked_once() -> None:
             ("PHQ-9, 2026-01-01: total = 5", "PHQ-9, 2026-02-01: total = 20", "PHQ-9, 2026-03-01: total = 6", "PHQ-9, 2026-04-01: total = 7"),
             "4 results between 1 January 2026 and 1 April 2026, from 5 to 20: first 5, last 7 on 1 April 2026.",
         ),
-        (("PHQ-9, 2026-10-25: items 1-7 = 1, item 9 = 2",), "No PHQ-9 with a total and a whole date is on file. Item 9 was above 0 on 25 October 2026. The form of 25 October 2026 was incomplete."),
-        (("PHQ-9, 2026-10-14: items 1-8 = 1, item 9 = declined",), "No PHQ-9 with a total and a whole date is on file. Item 9 was declined: 14 Oct 2026. The form of 14 October 2026 was incomplete."),
-        (("PHQ-9, 2026-10-14: items 1-8 = 1, item 9 = unreadable",), "No PHQ-9 with a total and a whole date is on file. Item 9 could not be read: 14 Oct 2026. The form of 14 October 2026 was incomplete."),
-        (("PHQ-9, undated: items 1-9 = 1",), "No PHQ-9 with a total and a whole date is on file. Item 9 was above 0: date not recorded. In the table only: 1 without a whole date up to today."),
+        (("PHQ-9, 2026-10-25: items 1-7 = 1, item 9 = 2",), "No dated PHQ-9 total on file. Item 9 was above 0 on 25 October 2026. The form of 25 October 2026 was incomplete."),
+        (("PHQ-9, 2026-10-14: items 1-8 = 1, item 9 = declined",), "No dated PHQ-9 total on file. Item 9 was declined: 14 Oct 2026. The form of 14 October 2026 was incomplete."),
+        (("PHQ-9, 2026-10-14: items 1-8 = 1, item 9 = unreadable",), "No dated PHQ-9 total on file. Item 9 could not be read: 14 Oct 2026. The form of 14 October 2026 was incomplete."),
+        (("PHQ-9, undated: items 1-9 = 1",), "No dated PHQ-9 total on file. Item 9 was above 0: date not recorded. In the table only: 1 without a whole date up to today."),
         (("PHQ-9, 2026-05-07: total = 25",), "One result: 25 on 7 May 2026. A total of 25 or more cannot be reached without item 9, which is not on file: 7 May 2026."),
         (("PHQ-9, 2015-01-01: total = 5", "PHQ-9, 2026-10-25: total = 6"), "Rose from 5 to 6 between 1 January 2015 and 25 October 2026. In the table only: 1 from before 25 October 2026."),
     ],

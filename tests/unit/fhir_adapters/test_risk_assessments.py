@@ -151,6 +151,6 @@ def test_a_card_tells_a_score_by_software_from_an_assessment() -> None:
     (high,) = cards_of(record_of(by_software))
     (act,) = cards_of(record_of(*given("Condition T14.91XA, 41 days ago"), after))
 
-    assert high.summary.startswith("Suicide risk score by software: risk recorded as high")
-    assert "Suicide risk score made by software, no assessment" in act.detail
+    assert high.summary.startswith("Suicide risk score from software: risk recorded as high")
+    assert "Suicide risk score from software, not an assessment" in act.detail
     assert "none in the records read" not in act.detail
