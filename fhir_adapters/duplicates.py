@@ -29,10 +29,13 @@ def lost(text: bytes, plain: object) -> frozenset[str]:
 
     Most texts are only compared with what was kept, which is fast; the others are read pair by pair.
     """
+    return frozenset() if is_kept(text, plain) else _pair_by_pair(text)
+
+
+def is_kept(text: bytes, plain: object) -> bool:
+    """Whether `plain` holds every member of a text, as far as a comparison can tell."""
     kept = ENCODER.encode(plain)
-    if kept == text or (not _has_escapes(text) and kept.count(b'"') == text.count(b'"')):
-        return frozenset()
-    return _pair_by_pair(text)
+    return kept == text or (not _has_escapes(text) and kept.count(b'"') == text.count(b'"'))
 
 
 def repeated(text: bytes, known: Mapping[str, object]) -> list[str]:

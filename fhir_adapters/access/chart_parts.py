@@ -19,6 +19,7 @@ from fhir_adapters.errors import NotFhir, WrongPatient
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources import r4
+from fhir_adapters.resources.gathered import ANSWER_TYPES
 
 NOT_SPLIT = Gap(cause=Cause.NOT_SPLIT)
 OTHER_PATIENT = Gap(cause=Cause.OTHER_PATIENT)
@@ -56,10 +57,7 @@ def sent_parts(templates: Iterable[Template], prefetch: Mapping[str, Raw], patie
 
 
 # What can hold an answer is read wherever it was sent (R18).
-HOLD_ANSWERS = (
-    "Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "RiskAssessment", "Flag", "Procedure",
-    "Questionnaire",
-)  # fmt: skip
+HOLD_ANSWERS = (*ANSWER_TYPES, "Procedure", "Questionnaire")
 
 
 def _unasked(templates: Iterable[Template], prefetch: Mapping[str, Raw]) -> tuple[r4.Resource, ...]:
@@ -150,7 +148,7 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
         elif page.content is None:
             faults.append(Gap(cause=Cause.BUNDLE_UNREADABLE))
         else:
-            held = r4.contents(page.content, all_pages=all_pages, unfiltered=unfiltered)
+            held = r4.contents(page.content, all_pages=all_pages, unfiltered=unfiltered, simple=page.simple)
             ours = [r for r in (*held.resources, *held.included) if r.kind in template.types]
             others = [r for r in held.resources if r.kind not in (*template.types, "OperationOutcome")]
             resources += [*ours, *(r for r in (*others, *held.included) if r.kind in HOLD_ANSWERS and r not in ours)]

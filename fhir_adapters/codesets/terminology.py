@@ -86,13 +86,12 @@ def canonical(system: str) -> str:
 
     An unknown system keeps its own name, spelled in one way: two spellings of it compare as equal.
     """
-    bare = system.partition("|")[0]
-    return _canonical(bare) if len(bare) <= LONGEST_SYSTEM else _spelled(bare)
+    return (_canonical if len(system) <= LONGEST_SYSTEM else _canonical.__wrapped__)(system)
 
 
 @lru_cache(maxsize=1024)
 def _canonical(system: str) -> str:
-    spelled = _spelled(system)
+    spelled = _spelled(system.partition("|")[0])
     # Below the URI of SNOMED CT stand its editions and their versions.
     return _systems().get(spelled) or (SNOMED if spelled.startswith(SNOMED_EDITIONS) else spelled)
 

@@ -16,7 +16,7 @@ from fhir_adapters.codesets.terminology import table
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import NINE_ITEM_PHQ
 from fhir_adapters.reading.net.statements import Asks, asks
-from fhir_adapters.reading.net.vocabulary import named_instrument, safety_items
+from fhir_adapters.reading.net.vocabulary import is_on_self_harm, named_instrument
 from fhir_adapters.reading.questionnaires.values import folded
 from fhir_adapters.resources import r4
 
@@ -28,7 +28,7 @@ def question_doubt(target: Target, concept: r4.CodeableConcept | None) -> Flaw |
     if concept is None or target.instrument.spec.yes_no:
         return None
     others = [targets()[c.code] for c in concept.coding if c.code in targets()]
-    if not _on_self_harm(target) and any(_on_self_harm(other) for other in others):
+    if not is_on_self_harm(target) and any(map(is_on_self_harm, others)):
         return Flaw.SELF_HARM_UNDER_OTHER_CODE
     return words_doubt(target, (concept.text, *(c.display for c in concept.coding)))
 
@@ -44,22 +44,18 @@ def words_doubt(target: Target, texts: Iterable[str | None]) -> Flaw | None:
 def _doubt(target: Target, texts: tuple[str, ...]) -> Flaw | None:
     plain = [re.sub(r"\[[^\]]*\]", " ", folded(text)) for text in texts]
     on_self_harm = any(asks(text) in (Asks.SELF_HARM, Asks.DENIAL) for text in plain)
-    if on_self_harm and _on_self_harm(target):
+    if on_self_harm and is_on_self_harm(target):
         return None
     if on_self_harm and target.item.isdigit():
         return Flaw.SELF_HARM_UNDER_OTHER_CODE
     items = {item for text in plain for item in _items_of_phq9(text)} if target.instrument in NINE_ITEM_PHQ else set()
     names = {name.title for text in plain if (name := named_instrument(text))}
     other_item = target.item.isdigit() and items and target.item not in items
-    return Flaw.QUESTION_CONTRADICTS if other_item or (names and _own_name(target) not in map(_group, names)) else None
-
-
-def _on_self_harm(target: Target) -> bool:
-    return target.instrument.spec.yes_no or target.item in safety_items(target.instrument)
-
-
-def _own_name(target: Target) -> str:
-    return _group(target.instrument.spec.title)
+    return (
+        Flaw.QUESTION_CONTRADICTS
+        if other_item or (names and _group(target.instrument.spec.title) not in map(_group, names))
+        else None
+    )
 
 
 def _group(title: str) -> str:

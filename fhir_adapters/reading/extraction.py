@@ -17,7 +17,7 @@ from fhir_adapters.reading.anomalies import assessment_anomalies, death_anomalie
 from fhir_adapters.reading.form_facts import form_facts
 from fhir_adapters.reading.forms import screening_forms
 from fhir_adapters.reading.lists.after_care import bookings, safety_plans
-from fhir_adapters.reading.lists.chart_resources import HEARD_TYPES, READ_TYPES, STEP_TYPES, ChartResources, unreadable
+from fhir_adapters.reading.lists.chart_resources import READ_TYPES, STEP_TYPES, ChartResources, unreadable
 from fhir_adapters.reading.lists.condition_list import condition_list
 from fhir_adapters.reading.lists.demographics import coverage_facts, patient_facts
 from fhir_adapters.reading.lists.encounters import marked_for_depression, reason_events, visit_facts, visits_of
@@ -32,7 +32,7 @@ from fhir_adapters.reading.risk_assessments import risk_assessments
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
 from fhir_adapters.resources.dates import age_on, death
-from fhir_adapters.resources.gathered import Gathered
+from fhir_adapters.resources.gathered import HEARD_TYPES, Gathered
 from fhir_adapters.settings import ReadSettings
 
 

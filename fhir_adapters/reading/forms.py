@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from fhir_adapters.codesets.questions import target_of
+from fhir_adapters.codesets.questions import Target, target_of
 from fhir_adapters.facts import Administration, CodedEvent, Setting, When
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
@@ -39,9 +39,11 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
             resources.cannot_read(resource, Cause.NO_CODE)
             continue
         panel = next((panels[name] for name in resource.names if name in panels), None)
-        pieces += _observation_pieces(resources, resource, panel)
+        parts = [(observation.code, observation), *((part.code, part) for part in observation.component)]
+        asked = [(concept, value, target_of(concept, resources.maps)) for concept, value in parts]
+        pieces += _observation_pieces(resources, resource, asked, panel)
         events += _finding_events(resources, resource)
-        _hear(resources, resource, unread_panels)
+        _hear(resources, resource, asked, unread_panels)
     definitions = forms_sent(resources)
     for number, resource in enumerate(resources.of("QuestionnaireResponse")):
         response: r4.QuestionnaireResponse = resource.content
@@ -54,8 +56,8 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         resources.unheard.extend(hear_response(resource, form, unread, authored, read=bool(targets)))
         named = _screen_named([response.questionnaire, form.title if form else None])
         encounter = resources.encounter(response.encounter)
-        for asked, value, text in targets:
-            target = asked
+        for known, value, text in targets:
+            target = known
             if target.instrument is Instrument.RISK_LEVEL:
                 screen = named or _screen_named([text, *map(_words, codings(value))])
                 target = replace(target, instrument=screen or Instrument.RISK_LEVEL)
@@ -88,14 +90,19 @@ def _unread_panels(resources: ChartResources) -> dict[str, InstrumentName]:
     return found
 
 
-def _hear(resources: ChartResources, resource: r4.Resource, panels: Mapping[str, InstrumentName]) -> None:
-    """What no reader used of an Observation. `panel`: the instrument that a panel without read members names."""
+# A part of an Observation: what it is named, its value, and the question that it is known as.
+Asked = tuple[r4.CodeableConcept | None, r4.Value, Target | None]
+
+
+def _hear(
+    resources: ChartResources, resource: r4.Resource, asked: Iterable[Asked], panels: Mapping[str, InstrumentName]
+) -> None:
+    """What no reader used of an Observation. `panels`: the instruments of members of panels, by name of the member."""
     observation: r4.Observation = resource.content
-    pairs = [(observation.code, observation), *((c.code, c) for c in observation.component)]
     unread = [
         (concept, value)
-        for concept, value in pairs
-        if not (is_understood(concept) or target_of(concept, resources.maps) or safety_rows(concept))
+        for concept, value, target in asked
+        if not (target or is_understood(concept) or safety_rows(concept))
     ]
     if unread or bytes(observation.note):
         panel = next((panels[name] for name in resource.names if name in panels), None)
@@ -153,14 +160,12 @@ def _panels(resources: ChartResources) -> dict[str, Panel]:
     return panels
 
 
-def _observation_pieces(resources: ChartResources, resource: r4.Resource, panel: Panel | None) -> list[Piece]:
-    """The coded values of one Observation and its components that belong to a screening instrument."""
+def _observation_pieces(
+    resources: ChartResources, resource: r4.Resource, asked: Iterable[Asked], panel: Panel | None
+) -> list[Piece]:
+    """The values of one Observation and its components that belong to a screening instrument."""
     observation: r4.Observation = resource.content
-    values = [
-        (target, value, question_doubt(target, concept))
-        for concept, value in coded_values(observation)
-        if (target := target_of(concept, resources.maps))
-    ]
+    values = [(target, value, question_doubt(target, concept)) for concept, value, target in asked if target]
     if not values:
         return []
     encounter = resources.encounter(observation.encounter)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, canonical
 from fhir_adapters.facts import ACUTE_RESULTS, POSITIVE_RESULTS, Result, RiskAssessment, RiskResult, Unheard
 from fhir_adapters.reading.lists.chart_resources import ChartResources
-from fhir_adapters.reading.net.vocabulary import finder, named_instrument
+from fhir_adapters.reading.net.vocabulary import named_instrument, names_self_harm
 from fhir_adapters.reading.questionnaires.levels import overall_level
 from fhir_adapters.reading.questionnaires.values import folded
 from fhir_adapters.resources import r4
@@ -106,9 +106,7 @@ def _touches(concept: r4.CodeableConcept | None) -> bool:
     if any((canonical(c.system or ""), c.code) in RISK_CODES for c in (concept.coding if concept else ())):
         return True
     return any(
-        finder("states").search(text)
-        or finder("asks").search(text)
-        or ((instrument := named_instrument(text)) and instrument.suicide)
+        names_self_harm(text) or ((instrument := named_instrument(text)) and instrument.suicide)
         for text in _texts(concept)
     )
 
@@ -133,10 +131,8 @@ def _result(prediction: r4.Prediction) -> RiskResult | None:
         numbers = (prediction.probability_decimal, prediction.probability_range, prediction.relative_risk)
         return RiskResult.UNREADABLE if any(bytes(number) for number in numbers) else None
     level = overall_level(r4.Value(value_codeable_concept=risk))
-    said = {EXTREMES[c.code or ""] for c in risk.coding if _is_probability(c) and c.code in EXTREMES}
+    said = {
+        EXTREMES[c.code or ""] for c in risk.coding if canonical(c.system or "") in PROBABILITY and c.code in EXTREMES
+    }
     said |= {RESULTS[level]} if level else set()
     return said.pop() if len(said) == 1 else RiskResult.UNREADABLE
-
-
-def _is_probability(coding: r4.Coding) -> bool:
-    return canonical(coding.system or "") in PROBABILITY

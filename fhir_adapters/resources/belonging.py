@@ -19,7 +19,7 @@ from fhir_adapters.facts import Anomaly, ForeignEntries
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources import r4
-from fhir_adapters.resources.gathered import Gathered
+from fhir_adapters.resources.gathered import ANSWER_TYPES, Gathered
 
 # Types without a patient; they are only looked up from resources that have one.
 UNOWNED = ("Medication", "Questionnaire", "Bundle", "OperationOutcome")
@@ -174,18 +174,10 @@ def _names_somebody(reference: r4.Reference) -> bool:
     return bool(reference.reference or (identifier and identifier.value and identifier.system))
 
 
-# Types that may hide an answer or a code of this patient when set aside.
-ANSWER_TYPES = (
-    "Observation",
-    "QuestionnaireResponse",
-    "Condition",
-    "DiagnosticReport",
-    "Flag",
-    "Encounter",
-    "RiskAssessment",
-)
-
-
 def _anomaly(flaw: Flaw, kinds: list[str]) -> Anomaly:
     """The anomaly of entries of these types that were set aside."""
-    return ForeignEntries(flaw=flaw, count=len(kinds), answers=sum(kind in ANSWER_TYPES for kind in kinds))
+    return ForeignEntries(flaw=flaw, count=len(kinds), answers=sum(kind in MAY_HIDE for kind in kinds))
+
+
+# Types that may hide an answer or a code of this patient when set aside.
+MAY_HIDE = (*ANSWER_TYPES, "Encounter")

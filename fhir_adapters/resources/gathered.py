@@ -28,6 +28,11 @@ DISCHARGE = (*(key for key in OPENED if key not in (ChartPart.MEASUREMENTS, Char
 ALL_KEYS = (*OPENED, *STEPS)
 WHOLE_CHART = frozenset((*OPENED, ChartPart.COVERAGE)) - {ChartPart.CONSENTS}
 
+# Types of which only few entries concern self-harm: one that cannot be read matters where its words do.
+HEARD_TYPES = ("DiagnosticReport", "Flag", "RiskAssessment")
+# Types that can hold an answer about self-harm.
+ANSWER_TYPES = ("Observation", "QuestionnaireResponse", "Condition", *HEARD_TYPES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:

@@ -9,12 +9,12 @@ counts as a step taken. The words are not kept. Notes and documents are not read
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 
 from fhir_adapters.codesets.terminology import SNOMED, canonical
 from fhir_adapters.facts import Booking, Purpose, SafetyPlan, When
 from fhir_adapters.reading.lists.chart_resources import ChartResources
+from fhir_adapters.reading.questionnaires.values import folded
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import Owner
 from fhir_adapters.resources.dates import first_when, when
@@ -98,15 +98,9 @@ PUNCTUATION = re.compile(r"""[\s.,:;()/'"’‘“”&–—-]+""")
 NO_WORD = re.compile(r"[\W_]+")
 
 
-def _folded(text: str) -> str:
-    """Lower case, without accents."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in plain if not unicodedata.combining(c))
-
-
 def _words(text: str) -> str:
     """The words of a text, folded, with one space between."""
-    return NO_WORD.sub(" ", _folded(text)).strip()
+    return NO_WORD.sub(" ", folded(text)).strip()
 
 
 def safety_plans(resources: ChartResources) -> tuple[SafetyPlan, ...]:
@@ -143,8 +137,8 @@ def _plan_texts(plan: r4.CarePlan) -> list[str]:
 def _is_safety_plan(text: str, made: When | None) -> bool:
     """Whether a whole text says that a safety plan exists, and nothing more."""
     # A question mark, an empty box or a trailing colon is kept: it can mean "not yet".
-    plain = PUNCTUATION.sub(" ", _folded(text).strip().rstrip(".)\"'’”")).strip()
-    plain = f"{plain} ?" if _folded(text).rstrip().endswith((":", "-", "–", "—", "/")) else plain
+    plain = PUNCTUATION.sub(" ", folded(text).strip().rstrip(".)\"'’”")).strip()
+    plain = f"{plain} ?" if folded(text).rstrip().endswith((":", "-", "–", "—", "/")) else plain
     match = PLAN.fullmatch(plain)
     suffix = match and PLAN_SUFFIX.fullmatch(next(rest for rest in match.groups() if rest is not None))
     return suffix is not None and (suffix["date"] is None or _is_date_of(suffix["date"], made))

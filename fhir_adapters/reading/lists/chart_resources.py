@@ -10,12 +10,10 @@ from fhir_adapters.facts import Anomaly, Unheard, Unreadable
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.lists.conditions import EncounterDate
 from fhir_adapters.resources import r4
+from fhir_adapters.resources.gathered import ANSWER_TYPES
 
-# Types that can hold a documented safety answer, and all types that facts are read from.
-# Those of which only few entries concern self-harm: one that cannot be read matters where its words do.
-HEARD_TYPES = ("DiagnosticReport", "Flag", "RiskAssessment")
-SAFETY_TYPES = ("Observation", "QuestionnaireResponse", "Condition", *HEARD_TYPES)
-READ_TYPES = (*SAFETY_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
+# All types that facts are read from.
+READ_TYPES = (*ANSWER_TYPES, "MedicationRequest", "MedicationStatement", "Encounter", "Procedure")
 # Types read only at discharge.
 STEP_TYPES = ("CarePlan", "Appointment")
 # Facts that no rule, model or page uses: read only by `mhcds assess`.
@@ -63,7 +61,7 @@ class ChartResources:
 
 def unreadable(resource: r4.Resource, reason: Gap) -> Unreadable:
     """The record that `resource` could not be read."""
-    may_hide = resource.kind in SAFETY_TYPES
+    may_hide = resource.kind in ANSWER_TYPES
     return Unreadable(kind=resource.kind, reference=resource.reference, reason=reason, may_hide_answer=may_hide)
 
 

@@ -12,7 +12,15 @@ from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.net.statements import Says, says
 from fhir_adapters.reading.questionnaires.answers import YES_WORDS, graded
 from fhir_adapters.reading.questionnaires.levels import QUIET, overall_level
-from fhir_adapters.reading.questionnaires.values import absence, codings, folded, is_empty, number_in, texts_in
+from fhir_adapters.reading.questionnaires.values import (
+    absence,
+    as_recorded,
+    folded,
+    interpretations,
+    is_empty,
+    number_in,
+    texts_in,
+)
 from fhir_adapters.resources import r4
 
 
@@ -39,7 +47,7 @@ def said(value: r4.Value) -> Said:
     """What a value says: by its own words, then as an option of a known scale, a level, yes or no, or a number."""
     if is_empty(value):
         return NOTHING if value.data_absent_reason is not None else _interpretation(value)
-    spoken = max((says(text) for text in _texts(value)), default=Says.NOTHING)
+    spoken = max((says(folded(text)) for text in as_recorded(value)), default=Says.NOTHING)
     if spoken is not Says.NOTHING:
         return Said(says=spoken, spoken=spoken, graver=spoken is Says.YES)
     if absence(value) is AnswerState.DECLINED:
@@ -69,23 +77,12 @@ def _as_option(value: r4.Value) -> Said:
 
 def _interpretation(value: r4.Value) -> Said:
     """An interpretation without a value: POS is a yes, NEG or N a no; another is unclear."""
-    flags = {coding.code for concept in value.interpretation for coding in concept.coding if coding.code}
+    flags = interpretations(value)
     if not flags:
         return NOTHING
     if "POS" in flags:
         return Said(says=Says.YES, graver=True)
     return Said(says=Says.NO if flags <= {"NEG", "N", "ND"} else Says.UNCLEAR)
-
-
-def as_recorded(value: r4.Value) -> list[str]:
-    """The texts of a value, unchanged."""
-    concept = value.value_codeable_concept
-    texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
-    return [text for text in texts if text]
-
-
-def _texts(value: r4.Value) -> list[str]:
-    return [folded(text) for text in as_recorded(value)]
 
 
 @cache

@@ -10,9 +10,9 @@ from fhir_adapters.errors import NotFhir
 from fhir_adapters.reading.net.responses import contained
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import About, Owner, about
+from fhir_adapters.resources.gathered import ANSWER_TYPES
 
 HOLDERS = (r4.Observation, r4.QuestionnaireResponse, r4.DiagnosticReport)
-HOLDS_ANSWERS = ("Observation", "QuestionnaireResponse", "Condition", "DiagnosticReport", "RiskAssessment", "Flag")
 
 
 def with_contained(own: Iterable[r4.Resource], owner: Owner) -> list[r4.Resource]:
@@ -26,7 +26,7 @@ def with_contained(own: Iterable[r4.Resource], owner: Owner) -> list[r4.Resource
                 inner = r4.read(raw)
             except NotFhir:
                 continue
-            if inner.kind in HOLDS_ANSWERS and _is_own(inner, owner):
+            if inner.kind in ANSWER_TYPES and _is_own(inner, owner):
                 found.append(_named(inner, resource))
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_adapters.codesets.terminology import RISK_ASSESSMENT
-from fhir_adapters.facts import When
 from fhir_adapters.reading.lists.chart_resources import ChartResources
 from fhir_adapters.reading.lists.conditions import OVER, is_counted, onset_of, safety_rows, status_codes
 from fhir_adapters.reading.net.statements import Says, says
@@ -38,7 +37,10 @@ VOID = ("entered-in-error", "cancelled", "not-done")
 
 def _hear_report(resource: r4.Resource, resources: ChartResources) -> None:
     report: r4.DiagnosticReport = resource.content
-    resources.unheard.extend(unheard(resource, _reported(report, resources), _of_report(report, resources)))
+    period = report.effective_period or r4.Period()
+    dates = (report.effective_date_time, period.end, period.start, report.issued)
+    moment = first_when(resources.zone, resources.today, *dates)
+    resources.unheard.extend(unheard(resource, moment, _of_report(report, resources)))
 
 
 def _hear_flag(resource: r4.Resource, resources: ChartResources) -> None:
@@ -60,7 +62,9 @@ def _hear_procedure(resource: r4.Resource, resources: ChartResources) -> None:
         known = ["suicide risk assessment"] if RISK_ASSESSMENT in codes else []
         mentions.append(question_mention([*names_of(procedure.code), *known], outcome))
     if any(mentions):
-        resources.unheard.extend(unheard(resource, _performed(procedure, resources), mentions))
+        period = procedure.performed_period or r4.Period()
+        moment = first_when(resources.zone, resources.today, procedure.performed_date_time, period.end, period.start)
+        resources.unheard.extend(unheard(resource, moment, mentions))
 
 
 def _hear_encounter(resource: r4.Resource, resources: ChartResources) -> None:
@@ -82,18 +86,6 @@ def _hear_condition(resource: r4.Resource, resources: ChartResources) -> None:
         moment = onset_of(condition, resources.zone, resources.today)
         recorded = when(condition.recorded_date, resources.zone, resources.today)
         resources.unheard.extend(unheard(resource, moment or recorded, mentions))
-
-
-def _reported(report: r4.DiagnosticReport, resources: ChartResources) -> When | None:
-    period = report.effective_period
-    end = (period.end or period.start) if period else None
-    return first_when(resources.zone, resources.today, report.effective_date_time, end, report.issued)
-
-
-def _performed(procedure: r4.Procedure, resources: ChartResources) -> When | None:
-    period = procedure.performed_period
-    end = (period.end or period.start) if period else None
-    return first_when(resources.zone, resources.today, procedure.performed_date_time, end)
 
 
 def _coded_mention(concept: r4.CodeableConcept | None) -> Mention | None:

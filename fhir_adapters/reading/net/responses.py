@@ -118,9 +118,8 @@ def _whole(named: InstrumentName | None, answered: Sequence[tuple[r4.Questionnai
         return None
     if named:
         return Mention(instrument=named) if named.heard else None
-    if any(coding.code in _answer_codes() for _, answer in answered for coding in codings(answer)):
-        return Mention(instrument=titled("PHQ-9"))
-    return Mention(instrument=titled("PHQ-9")) if _looks_like_a_phq9(answered) else None
+    coded = any(coding.code in _answer_codes() for _, answer in answered for coding in codings(answer))
+    return Mention(instrument=titled("PHQ-9")) if coded or _looks_like_a_phq9(answered) else None
 
 
 def _looks_like_a_phq9(answered: Sequence[tuple[r4.QuestionnaireItem, r4.Answer]]) -> bool:

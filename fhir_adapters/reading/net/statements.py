@@ -11,7 +11,7 @@ import re
 from enum import IntEnum
 from functools import cache, lru_cache
 
-from fhir_adapters.reading.net.vocabulary import APART, finder, words
+from fhir_adapters.reading.net.vocabulary import APART, finder, names_self_harm, words
 
 
 class Says(IntEnum):
@@ -49,7 +49,7 @@ def _parts() -> dict[str, re.Pattern[str]]:
 def says(text: str) -> Says:
     """What a text (lower case, without accents) says of suicide or self-harm: the gravest of its clauses."""
     text = text[:LONGEST_TEXT]
-    if not finder("states").search(text) and not finder("asks").search(text):
+    if not names_self_harm(text):
         return Says.NOTHING
     turned = bool(finder("turn").search(text))
     gravest = Says.NOTHING

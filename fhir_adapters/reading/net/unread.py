@@ -20,19 +20,19 @@ from fhir_adapters.facts import Unheard, When
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.lists.conditions import event_kind
 from fhir_adapters.reading.measurements import measured_codes
-from fhir_adapters.reading.net.answers import Said, as_recorded, said
+from fhir_adapters.reading.net.answers import Said, said
 from fhir_adapters.reading.net.statements import Asks, Says, asks, says
 from fhir_adapters.reading.net.vocabulary import (
     InstrumentName,
     coded_target,
     finder,
+    is_on_self_harm,
     named_instrument,
     names_in,
-    safety_items,
     touches,
     without_names,
 )
-from fhir_adapters.reading.questionnaires.values import folded, has_value
+from fhir_adapters.reading.questionnaires.values import as_recorded, folded, has_value
 from fhir_adapters.resources import r4
 
 
@@ -141,7 +141,7 @@ def _short_name(text: str) -> Name:
 def _coded_so(text: str) -> bool:
     """Whether a name is a code, whatever its system, of a question on self-harm or of a safety code group."""
     target = coded_target(text)
-    if target and (target.instrument.spec.yes_no or target.item in safety_items(target.instrument)):
+    if target and is_on_self_harm(target):
         return True
     return any(event_kind(row.group) for row in code_list("conditions").rows(None, text.upper()))
 
@@ -274,10 +274,10 @@ def _unvalued(concept: r4.CodeableConcept | None, value: r4.Value) -> Mention | 
 
 def is_understood(concept: r4.CodeableConcept | None) -> bool:
     """Whether a concept has a listed code whose answers are used elsewhere, or are known to need no card."""
+    known = _understood_codes()
     return any(
-        coding.code in measured_codes() or (coding.code or "") in _quiet_codes()
+        coding.code in known and canonical(coding.system or "") in (LOINC, SNOMED)
         for coding in (concept.coding if concept else ())
-        if canonical(coding.system or "") in (LOINC, SNOMED)
     )
 
 
@@ -290,8 +290,9 @@ QUIET_GROUPS = (
 
 
 @cache
-def _quiet_codes() -> frozenset[str]:
-    return frozenset(row["code"] for row in table("instruments") if row["group"].startswith(QUIET_GROUPS))
+def _understood_codes() -> frozenset[str | None]:
+    quiet = (row["code"] for row in table("instruments") if row["group"].startswith(QUIET_GROUPS))
+    return measured_codes().union(quiet)
 
 
 def touches_raw(text: bytes) -> bool:

@@ -102,6 +102,16 @@ def safety_items(instrument: Instrument) -> tuple[str, ...]:
     return (safety.item, *safety.further) if safety else ()
 
 
+def is_on_self_harm(target: Target) -> bool:
+    """Whether a question asks about suicide or self-harm."""
+    return target.instrument.spec.yes_no or target.item in safety_items(target.instrument)
+
+
+def names_self_harm(text: str) -> bool:
+    """Whether a text (lower case, without accents) holds words on suicide or self-harm."""
+    return bool(finder("states").search(text) or finder("asks").search(text))
+
+
 @cache
 def _anything() -> re.Pattern[str]:
     names = "|".join(row["names"] for row in table("instrument_names"))

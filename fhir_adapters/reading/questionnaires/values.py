@@ -60,12 +60,17 @@ def number_in(value: r4.Value) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def recorded(value: r4.Value) -> list[str]:
-    """The texts of a value in lower case without accents."""
+def as_recorded(value: r4.Value) -> list[str]:
+    """The texts of a value, unchanged."""
     concept = value.value_codeable_concept
     texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
+    return [text for text in texts if text]
+
+
+def recorded(value: r4.Value) -> list[str]:
+    """The texts of a value in lower case without accents."""
     # A longer text is not an answer, and would be slow to search.
-    return [folded(text) for text in texts if text and len(text) <= LONGEST_ANSWER]
+    return [folded(text) for text in as_recorded(value) if len(text) <= LONGEST_ANSWER]
 
 
 def texts_in(value: r4.Value) -> list[str]:

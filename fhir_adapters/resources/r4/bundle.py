@@ -41,12 +41,14 @@ class Contents:
     fault: Gap | None
 
 
-def contents(bundle: Bundle, *, all_pages: bool = False, unfiltered: bool | None = None) -> Contents:
+def contents(
+    bundle: Bundle, *, all_pages: bool = False, unfiltered: bool | None = None, simple: bool = False
+) -> Contents:
     """The contents of a Bundle. Failed, empty or unreadable entries make it incomplete, never just shorter.
 
     An entry that was deleted is no resource, and of a history only the newest version of each counts. `all_pages`: the
     other pages were read as well, so a next link does not matter. `unfiltered`: whether the search was not limited to
-    the patient; None: as the self link of the Bundle says.
+    the patient; None: as the self link of the Bundle says. `simple`: as of its `Resource`.
     """
     matches: list[Resource] = []
     included: list[Resource] = []
@@ -61,7 +63,7 @@ def contents(bundle: Bundle, *, all_pages: bool = False, unfiltered: bool | None
             continue
         status = (entry.response.status if entry.response else None) or "200"
         try:
-            resource = read(entry.resource, entry.full_url)
+            resource = read(entry.resource, entry.full_url, simple=simple)
         except NotFhir:
             broken = True
             continue

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from fhir_adapters.duplicates import ANY, lost, named_twice, repeated
+from fhir_adapters.duplicates import ANY, is_kept, lost, named_twice, repeated
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.gaps import Gap
 from fhir_adapters.resources.r4.datatypes import Element, Reference
@@ -43,7 +43,7 @@ class Resource(Struct, frozen=True, kw_only=True):
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all references to it.
     `fault`: why it cannot be read at all (no content, or a Husk) or in part. `owner` is then the patient it names, if
     readable. `labels` are the codes of its security labels, `text` its JSON. `unfiltered`: from a search that, by the
-    server's own account, was not limited to the patient.
+    server's own account, was not limited to the patient. `simple`: a Bundle whose entries need no closer look.
     """
 
     kind: str
@@ -55,6 +55,7 @@ class Resource(Struct, frozen=True, kw_only=True):
     labels: frozenset[str] = frozenset()
     text: bytes = b""
     unfiltered: bool = False
+    simple: bool = False
 
     @property
     def updated(self) -> datetime | None:
@@ -62,10 +63,13 @@ class Resource(Struct, frozen=True, kw_only=True):
         return None if self.fault else updated(self.content)
 
 
-def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
-    """The resource in `raw`. Raises NotFhir when it has no resourceType or is not JSON at all."""
+def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False) -> Resource:
+    """The resource in `raw`. Raises NotFhir when it has no resourceType or is not JSON at all.
+
+    `simple`: it is part of a text that was found to be so (`_looked_over`).
+    """
     text = bytes(raw)
-    peek, plain = _peeked(text)
+    peek, plain = _peeked(text, simple=simple)
     if not peek.resource_type:
         raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
     kind = peek.resource_type
@@ -80,12 +84,13 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
         content, fault = decoder.decode(raw), None
     except UNREADABLE as error:
         content, fault = None, wrong_type(error)
+    fault = fault or foreign_elements(kind, content)
     twice: frozenset[str] = frozenset()
     if kind == "Bundle":
-        _mark_lost_entries(content, text)
-    else:
+        simple = simple or _looked_over(content, text)
+    elif not simple:
         twice = named_twice(text) if plain is None else lost(text, plain)
-        fault = fault or foreign_elements(kind, content) or (MUST_UNDERSTAND if may_change_meaning(text) else None)
+        fault = fault or (MUST_UNDERSTAND if may_change_meaning(text) else None)
     if fault is None and not twice:
         if b"#" in text or b"\\" in text:
             _name_contained_owner(content, raw)
@@ -96,10 +101,11 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
             names=names,
             labels=security_labels(content),
             text=text,
+            simple=simple,
         )
     rest = salvaged(raw, kind, fault or member_twice(twice), twice)
     if kind == "Bundle":
-        _mark_lost_entries(rest.content, text)
+        simple = simple or _looked_over(rest.content, text)
     return Resource(
         kind=kind,
         content=rest.content,
@@ -109,13 +115,14 @@ def read(raw: bytes | Raw, full_url: str | None = None) -> Resource:
         owner=rest.owner,
         labels=rest.labels,
         text=text,
+        simple=simple,
     )
 
 
-def _peeked(text: bytes) -> tuple[Peek, Any]:
+def _peeked(text: bytes, *, simple: bool) -> tuple[Peek, Any]:
     """The type and id of a resource, and all of it as plain JSON where that was read. Raises NotFhir."""
     try:
-        if text.find(b'"Bundle"', 0, 60) >= 0:  # its entries are read one by one
+        if simple or text.find(b'"Bundle"', 0, 60) >= 0:  # its entries are read one by one
             return PEEK.decode(text), None
         try:
             plain = ANY.decode(text)
@@ -126,10 +133,25 @@ def _peeked(text: bytes) -> tuple[Peek, Any]:
         raise NotFhir("expected a FHIR resource as a JSON object; found something else") from error
 
 
-def _mark_lost_entries(bundle: Bundle | None, text: bytes) -> None:
-    """Adds a null to a Bundle, which replaces something, when members of it or of an entry stand twice in its text."""
+def _looked_over(bundle: Bundle | None, text: bytes) -> bool:
+    """Whether no member stands twice anywhere in a Bundle's text, and nothing in it changes the meaning of the rest.
+
+    One look at the whole spares a closer one at each entry. Where it finds anything, or cannot tell, a null is added to
+    the Bundle if members of it or of an entry stand twice, since one replaces another.
+    """
     if bundle is None:
-        return
+        return False
+    try:
+        if not may_change_meaning(text) and is_kept(text, ANY.decode(text)):
+            return True
+    except UNREADABLE:
+        pass
+    _mark_lost_entries(bundle, text)
+    return False
+
+
+def _mark_lost_entries(bundle: Bundle, text: bytes) -> None:
+    """Adds a null to a Bundle when members of it or of an entry stand twice in its text."""
     try:
         members = MEMBERS.decode(text)
     except UNREADABLE:
