@@ -212,12 +212,11 @@ def as_json(local: Template | None = None) -> dict[str, Any]:
 
 
 NEVER = (
-    "No DocumentReference or psychotherapy note is asked for. A note on an entry that was sent is looked at for words on "
-    "self-harm (rule R18) and never shown.",
+    "No DocumentReference or psychotherapy note is asked for.",
+    "A note on an entry that was sent is looked at for words on self-harm (rule R18) and never shown.",
     "Race and ethnicity are no input; insurance, income, education and marital status neither.",
     "Nothing is written to the chart; suggestions are drafts that a person accepts.",
-    "Nothing is kept between calls: no answer of the FHIR server, no token. Only short names of codes and entries are, in "
-    "memory and without whose they were.",
+    "Nothing of a patient is kept between calls: no answer of the FHIR server, no token; short names of codes alone.",
     "Resources labelled as substance use records (42 CFR Part 2) are put away unread unless the site has consent on record.",
 )
 
