@@ -95,6 +95,7 @@ def values(chart: PatientRecord) -> set[str]:
     texts += [lane.label for lane in lanes(chart.medicines)] + [
         getattr(anomaly, "unit", None) for anomaly in chart.anomalies
     ]
+    texts += [text for entry in chart.unheard for text in (entry.reference, entry.instrument, entry.words)]
     return {text for text in texts if text}
 
 
