@@ -30,7 +30,7 @@ RISK_ASSESSMENT = "225337009"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeRow:
-    """One row of a code list. `group` is without its notes; `verified` is yes, partial or no."""
+    """One row of a code list. `group` is without its notes; `verified` is yes, partial, secondary or no."""
 
     system: str
     code: str

@@ -8,13 +8,13 @@ from fhir_adapters.instruments import SUICIDE_SCREENS, Instrument
 
 # Parts of the chart that hold later answers, assessments and visits.
 LATER_PARTS = (*ANSWER_PARTS, ChartPart.PROCEDURES, ChartPart.RISK_ASSESSMENTS, ChartPart.ENCOUNTERS)
-# Instruments without a question on self-harm.
-OTHERS = tuple(i.spec.title for i in Instrument if not i.spec.safety and i not in SUICIDE_SCREENS)
+# Titles of the instruments without a question on self-harm.
+WITHOUT_SELF_HARM = tuple(i.spec.title for i in Instrument if not i.spec.safety and i not in SUICIDE_SCREENS)
 
 
 def may_answer(entry: Unheard) -> bool:
     """Whether an entry that no reader used may hold an answer about self-harm."""
-    return entry.self_harm or entry.says_yes or (entry.instrument is not None and entry.instrument not in OTHERS)
+    return entry.self_harm or entry.says_yes or entry.instrument not in (None, *WITHOUT_SELF_HARM)
 
 
 def answers_unread(chart: PatientRecord) -> bool:
@@ -30,7 +30,7 @@ def is_offered(unknown: Unknown) -> bool:
     """Whether a part that was not obtained is one that this client or server has, or may have for us.
 
     RiskAssessments are asked for as an extra: many servers hold none, many clients cannot send them. Where they are
-    not offered, nothing is said of them, instead of "not all could be read" on every card (decision 0027).
+    not offered, nothing is said of them, instead of "not all could be read" on every card (decision 0028).
     """
     return unknown.what != ChartPart.RISK_ASSESSMENTS or unknown.reason.cause not in NOT_OFFERED
 

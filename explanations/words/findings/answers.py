@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
-from fhir_adapters.facts import AnswerState, ItemAnswer
+from fhir_adapters.facts import ACUTE_RESULTS, POSITIVE_RESULTS, AnswerState, ItemAnswer, Result
 from fhir_adapters.instruments import EPDS_OPTIONS, FREQUENCY, SAFETY_ITEMS, Instrument, Scale
 
 # Answers to a question on self-harm, by score; for EPDS only "above never".
@@ -60,6 +60,19 @@ TITLES = {Instrument.RISK_LEVEL: later("Suicide risk screen")}
 def title_of(instrument: Instrument, say: Language) -> str:
     """The title of an instrument: its name as it is, else in words."""
     return say(TITLES[instrument]) if instrument in TITLES else instrument.spec.title
+
+
+# A low or negative result is never printed.
+RESULTS = complete(
+    {
+        Result.HIGH: later("overall result recorded as high"),
+        Result.ACUTE: later("overall result recorded as acute"),
+        Result.MODERATE: later("overall result recorded as moderate"),
+        Result.POSITIVE: later("overall result recorded as positive"),
+        Result.NON_ACUTE: later("overall result recorded as non-acute positive"),
+    },
+    (*ACUTE_RESULTS, *POSITIVE_RESULTS),
+)
 
 
 def question(item: str, say: Language, instrument: Instrument | None = None) -> str:

@@ -11,20 +11,25 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from explanations.words.findings.anomalies import flaw_words
-from explanations.words.findings.answers import OPTIONS, answer_words, item_words, none_words, question, title_of
+from explanations.words.findings.answers import (
+    OPTIONS,
+    RESULTS,
+    answer_words,
+    item_words,
+    none_words,
+    question,
+    title_of,
+)
 from explanations.words.findings.coded_events import SETTINGS, event_words
 from explanations.words.findings.unheard import unheard_words
 from explanations.words.language import Language, capitalised, code, later
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.tables import complete
 from fhir_adapters.facts import (
-    ACUTE_RESULTS,
-    POSITIVE_RESULTS,
     Administration,
     Anomaly,
     AnswerState,
     CodedEvent,
-    Result,
     RiskResult,
 )
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
@@ -46,17 +51,6 @@ FURTHER_YES = complete(
         "lifetime_attempt": later("{title} question on a suicide attempt ever: yes"),
     },
     FURTHER_ITEMS,
-)
-# A low or negative result is never printed.
-LEVELS = complete(
-    {
-        Result.HIGH: later("{title} overall result recorded as high"),
-        Result.ACUTE: later("{title} overall result recorded as acute"),
-        Result.MODERATE: later("{title} overall result recorded as moderate"),
-        Result.POSITIVE: later("{title} overall result recorded as positive"),
-        Result.NON_ACUTE: later("{title} overall result recorded as non-acute positive"),
-    },
-    (*ACUTE_RESULTS, *POSITIVE_RESULTS),
 )
 ACUITY = complete(
     {
@@ -314,9 +308,11 @@ def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Languag
 
 def _overall(form: Administration, say: Language) -> list[tuple[str, str]]:
     """The overall result with its source, unless it is low or negative."""
-    if form.level not in LEVELS:
+    if form.level not in RESULTS:
         return []
-    words = say(LEVELS[form.level], title=title_of(form.instrument, say))
+    title, result = title_of(form.instrument, say), say(RESULTS[form.level])
+    # Translators: {title} is a screen, such as ASQ; {result} its overall result.
+    words = say("{title} {result}", title=title, result=result)
     return [(words, form.level_reference or form.references[0])]
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from explanations.words.findings.answers import STATES, answer_words, none_words, question, title_of
+from explanations.words.findings.answers import RESULTS, STATES, answer_words, none_words, question, title_of
 from explanations.words.help_lines import GuidelineLink, guideline
-from explanations.words.language import Language, code, later, shared_days
-from explanations.words.tables import complete
-from fhir_adapters.facts import ACUTE_RESULTS, POSITIVE_RESULTS, Administration, AnswerState, PatientRecord, Result
+from explanations.words.language import Language, code, shared_days
+from fhir_adapters.facts import Administration, AnswerState, PatientRecord
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.unread import answers_unread
@@ -24,17 +23,6 @@ SHOWN = sorted(
     key=lambda i: (not i.spec.yes_no, i.spec.safety is None),
 )
 MOST_EACH = 3
-# A low or negative result is never printed.
-LEVELS = complete(
-    {
-        Result.HIGH: later("overall result recorded as high"),
-        Result.ACUTE: later("overall result recorded as acute"),
-        Result.MODERATE: later("overall result recorded as moderate"),
-        Result.POSITIVE: later("overall result recorded as positive"),
-        Result.NON_ACUTE: later("overall result recorded as non-acute positive"),
-    },
-    (*ACUTE_RESULTS, *POSITIVE_RESULTS),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +88,8 @@ def _yes_no(form: Administration, say: Language) -> str:
         for name, answer in named
         if answer.state is not AnswerState.ANSWERED
     ]
-    if form.level in LEVELS:
-        facts.append(say(LEVELS[form.level]))
+    if form.level in RESULTS:
+        facts.append(say(RESULTS[form.level]))
     if facts:
         return ", ".join(facts)
     answered = sum(answer.yes is False for answer in form.answers)
