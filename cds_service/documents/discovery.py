@@ -28,7 +28,7 @@ def document(services: Iterable[Service] = SERVICES, site: SiteConfig | None = N
 
 
 def _entry(service: Service, site: SiteConfig | None) -> dict[str, object]:
-    prefetch = dict(service.prefetch_as(page_size=site is None or site.prefetch_count))
+    prefetch = dict(service.prefetch(page_size=site is None or site.prefetch_count))
     prefetch |= dict(site.local_prefetch if site else ())
     entry = {
         "id": service.id,

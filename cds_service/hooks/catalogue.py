@@ -37,13 +37,8 @@ class Service:
         """Its prefetch keys."""
         return self.occasion.parts
 
-    @property
-    def prefetch(self) -> tuple[tuple[str, str], ...]:
-        """Its prefetch templates, by key."""
-        return self.prefetch_as(page_size=True)
-
-    def prefetch_as(self, *, page_size: bool) -> tuple[tuple[str, str], ...]:
-        """The same, with a page size or without."""
+    def prefetch(self, *, page_size: bool = True) -> tuple[tuple[str, str], ...]:
+        """Its prefetch templates, by key; with a page size or without."""
         return tuple(pair for template in templates(self.keys) for pair in template.prefetch(page_size=page_size))
 
 

@@ -160,7 +160,7 @@ def test_cdsh_019_discovery_may_be_kept_and_is_not_sent_twice(client) -> None:
 
 
 def test_cdsh_058_063_064_066_081_every_template_is_a_relative_query_of_the_restricted_kind_about_one_patient() -> None:
-    for query in (query for s in SERVICES for _, query in s.prefetch):
+    for query in (query for s in SERVICES for _, query in s.prefetch()):
         kind, _, criteria = query.partition("?")
         if not criteria:
             assert query == "Patient/{{context.patientId}}"
@@ -177,7 +177,7 @@ def test_cdsh_058_063_064_066_081_every_template_is_a_relative_query_of_the_rest
 
 def test_cdsh_084_prefetch_keys_are_short_words_that_collide_with_nothing() -> None:
     for service in SERVICES:
-        for key, _ in service.prefetch:
+        for key, _ in service.prefetch():
             assert re.fullmatch(r"[a-z][a-z-]{2,30}(-[0-9]+)?", key)
             assert key not in {"context", "resource", "today", "now", "this"}
 

@@ -494,7 +494,7 @@ def test_cdsh_203_what_epic_adds_to_a_request_changes_nothing(client) -> None:
 
 def test_cdsh_207_no_template_rests_on_what_kind_of_user_looks() -> None:
     for service in SERVICES:
-        assert not [query for _, query in service.prefetch if "user" in query.lower()]
+        assert not [query for _, query in service.prefetch() if "user" in query.lower()]
 
 
 def test_cdsh_209_one_issuer_for_many_sites_is_told_apart_by_tenant_or_server(tmp_path) -> None:

@@ -268,7 +268,7 @@ def prefetched(server, who: str, wanted: dict[str, str], *, page: int) -> dict:
 def test_a_written_phq_9_is_whole_on_a_server_with_pages_of_20(server, stored: bool, request) -> None:
     who = server.load(patient(), *POSITIVE, *given("PHQ-9, 40 days ago: items 1-9 = 0"), *given("PHQ-9, 80 days ago: items 1-9 = 0"))  # fmt: skip
     path = request.path.parents[1] / "contract" / "stored_by_sites.json"
-    wanted = json.loads(path.read_text())[SERVICES[0].id]["prefetch"] if stored else dict(SERVICES[0].prefetch)
+    wanted = json.loads(path.read_text())[SERVICES[0].id]["prefetch"] if stored else dict(SERVICES[0].prefetch())
     known = prefetched(server, who, wanted, page=20)
 
     without = call(server, who, prefetch=known, fhirServer=..., fhirAuthorization=...)
