@@ -127,7 +127,7 @@ WORDS: dict[str, _Words] = {
         without="Older findings keep their level, and the card says that later records were not all read.",
     ),
     ChartPart.RISK_ASSESSMENTS: _Words(
-        purpose="Suicide risk assessments with their qualitative risk: high is acute, moderate positive (rules R2, R4, R7); a practitioner's final one counts as completed (R3, discharge). Others are set aside by code and words.",
+        purpose="Suicide risk assessments with their qualitative risk: high is acute, moderate positive (rules R2, R4, R7); a practitioner's final one counts as completed (R3, discharge). Those about something else are set aside.",
         look_back=f"{RECENT_DAYS} days.",
         without="Such results go unseen. Where the key was never sent, or the server refuses or does not know the type, no card says so; where a read fails, cards say that later records were not all read.",
     ),

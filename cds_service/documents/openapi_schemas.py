@@ -140,7 +140,7 @@ DESCRIPTIONS = {
     "HookRequest": "A call of a hook. Members that are not known here are ignored at every level.",
     "Context": "Other members of the hook's context are ignored.",
     "FhirAuthorization": "The access token goes to fhirServer only and is neither logged nor kept.",
-    "CardsResponse": "An empty list says: looked, nothing to say that this user was not told within the site's hours.",
+    "CardsResponse": "An empty list: looked, nothing to say, or nothing new since this user was shown the same gap.",
     "Coding": "Code, system and display, always all three.",
     "FeedbackItem": "What became of one card. Other members are ignored.",
     "FeedbackOverride": "Why the card was overridden: a coded reason, a comment, or both.",
