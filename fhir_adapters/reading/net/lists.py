@@ -80,7 +80,9 @@ def _hear_condition(resource: r4.Resource, resources: ChartResources) -> None:
     condition: r4.Condition = resource.content
     if not is_counted(condition) or status_codes(condition.clinical_status) & OVER:
         return
-    words = None if safety_rows(condition.code) else concept_mention([condition.code])
+    words = concept_mention([condition.code])
+    if words and safety_rows(condition.code):
+        words = None  # read by its code
     mentions = [words, text_mention(strings_in(condition.note))]
     if any(mentions):
         moment = onset_of(condition, resources.zone, resources.today)

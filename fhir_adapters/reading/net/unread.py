@@ -191,13 +191,14 @@ def text_mention(texts: Iterable[str]) -> Mention | None:
 
 
 def concept_mention(concepts: Iterable[r4.CodeableConcept | None]) -> Mention | None:
-    """What concepts state by their words."""
+    """What concepts state by their words, or by a code of ours that stands under an unknown system."""
     found: Mention | None = None
     for concept in concepts:
         for text in names_of(concept):
             name = name_of(text)
-            if name.says or name.instrument:
-                found = max(found, spoken_mention(name.says) or _high_result(folded(text)), key=_gravity)
+            if name.says or name.instrument or name.asks is Asks.SELF_HARM:
+                coded = Mention(self_harm=True) if name.asks is Asks.SELF_HARM and not name.says else None
+                found = max(found, spoken_mention(name.says) or coded or _high_result(folded(text)), key=_gravity)
     return found
 
 

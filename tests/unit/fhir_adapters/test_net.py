@@ -197,6 +197,7 @@ YES, NO = {"valueBoolean": True}, {"valueBoolean": False}
         ),
         (asked("SI", {"valueString": "Yes"}), (None, True, "Yes")),
         (asked("Father", {"valueString": "says that his son is suicidal today"}), (None, False, None)),
+        (resource("Condition", code=codeable("https://codes.example", "82313006"), recordedDate=DAY), (None, False, None)),
         (resource("Encounter", status="finished", reasonCode=[{"text": "Suicidal"}]), (None, True, None)),
         (
             resource("DiagnosticReport", status="final", code={"text": "PHQ-9"}, conclusion="24, item 9 nearly every day"),
