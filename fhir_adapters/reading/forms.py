@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
-from fhir_adapters.codesets.questions import Target, target_of
+from fhir_adapters.codesets.questions import Target, target_of, targets
+from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.facts import Administration, CodedEvent, Setting, When
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.agreement import question_doubt, words_doubt
 from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_code
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
-from fhir_adapters.reading.measurements import coded_values, observed_at
+from fhir_adapters.reading.measurements import coded_values, measured_codes, observed_at
 from fhir_adapters.reading.net.responses import form_of, forms_sent, hear_response
 from fhir_adapters.reading.net.unread import LONGEST_NAME, hear_observation, is_understood, name_of, names_of, unheard
 from fhir_adapters.reading.net.vocabulary import InstrumentName, named_instrument
@@ -34,6 +36,8 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
     for resource in resources.of("Observation"):
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
+            continue
+        if _is_measurement(observation):
             continue
         if has_no_code(observation.code):
             resources.cannot_read(resource, Cause.NO_CODE)
@@ -72,6 +76,23 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
                 doubt=words_doubt(target, [text]),
             )
     return administrations(pieces), events
+
+
+def _is_measurement(observation: r4.Observation) -> bool:
+    """Whether an Observation is one measured quantity and nothing else, as most of a chart are."""
+    coded = observation.code.coding if observation.code else ()
+    return (
+        observation.value_quantity is not None
+        and len(coded) == 1
+        and coded[0].code in _measured_only()
+        and coded[0].system == LOINC
+        and not (observation.component or bytes(observation.note))
+    )
+
+
+@cache
+def _measured_only() -> frozenset[str | None]:
+    return measured_codes().difference(targets())
 
 
 def _unread_panels(resources: ChartResources) -> dict[str, InstrumentName]:
