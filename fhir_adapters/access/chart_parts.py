@@ -83,9 +83,10 @@ def patient_in(part: Part, patient_id: str, *, was_sent: bool) -> r4.Resource | 
 
 def why_no_patient(part: Part, patient_id: str) -> Gap:
     """Why a part lacks the Patient with that id."""
-    if any(r.content is None for r in part.resources):
+    patients = [r for r in part.resources if r.kind == "Patient"]
+    if any(r.content is None for r in patients):
         return Gap(cause=Cause.PATIENT_UNREADABLE)
-    others = any(r.content.id != patient_id for r in part.resources)
+    others = any(r.content.id != patient_id for r in patients)
     return Gap(cause=Cause.OTHER_PATIENT if others else Cause.NO_SUCH_PATIENT)
 
 

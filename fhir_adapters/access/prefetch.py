@@ -61,7 +61,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
         parts |= _read([t for t in requested if t.key == ChartPart.CONSENTS], access, patient_id)
     consents = parts.pop(ChartPart.CONSENTS, Part())
     permission = allowed(
-        consents.resources,
+        [resource for resource in consents.resources if resource.kind == "Consent"],
         owner_of(patient_id, sent, bases),
         settings.consent,
         today=request.as_of.astimezone(settings.zone).date(),
@@ -74,8 +74,9 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
         access = Access(server=access.server, why_not=NOT_PERMITTED)
     parts = _completed(parts, chart, access, patient_id)
     patient = patient_in(parts[ChartPart.PATIENT], patient_id, was_sent=sent is not None)
-    keys = [ChartPart.REST, *(t.key for t in chart if t.key != ChartPart.PATIENT)]
-    resources = once(r for key in keys for r in parts.get(key, Part()).resources)
+    # What can hold an answer counts under whatever key it came (R18), that of the patient and of consents too.
+    held = [consents, *parts.values()]
+    resources = once(r for part in held for r in part.resources if r.kind not in ("Patient", "Consent"))
     open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
     needed = [t.key for t in chart if t.needed and t.key != ChartPart.PATIENT]
     gaps = _gaps(parts, chart, None if patient else why_no_patient(parts[ChartPart.PATIENT], patient_id))

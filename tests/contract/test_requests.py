@@ -152,6 +152,9 @@ def test_of_prefetch_under_keys_that_we_do_not_ask_for_only_what_can_hold_an_ans
     another = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": given("Medicine lisinopril")[0]}]}
 
     assert topics(client.call(prefetch={"more": answer})) == ["acute-safety"]
+    for key in ("consents", "medications", "encounters", "procedures"):
+        assert topics(client.call(prefetch={key: answer}))[0] == "acute-safety"
+    assert topics(client.call(prefetch={"patient": answer}))[0] == "acute-safety"
     for value in (another, None, 7, "x", {"resourceType": "OperationOutcome"}):
         assert topics(client.call(prefetch={"more": value})) == []
 
