@@ -15,6 +15,7 @@ STATED = """
 en: Active suicidal ideation; no safety plan in place
 en: suicidal, no plan
 en: wants to die
+en: Suicdal thoughts
 en: High risk of suicide
 es: Ideación suicida activa
 es: Refiere ganas de morir
@@ -25,6 +26,7 @@ de: Möchte sich das Leben nehmen
 de: Moechte sich das Leben nehmen
 nl: Suïcidale gedachten
 nl: Zelfbeschadiging gisteren
+nl: Gedachten aan de dood
 pt: Ideação suicida ativa
 pt: Pensamentos de se ferir
 it: Pensieri suicidari
