@@ -15,11 +15,11 @@ def test_quiet_lines_give_few_cards() -> None:
 
     print(found)
     assert len(QUIET) > 150
-    assert len(found) <= 26
+    assert len(found) <= 6
 
 
 def test_loud_lines_are_heard() -> None:
-    assert len(silent_lines()) <= 8
+    assert not silent_lines()
     assert len(LOUD) > 50
 
 
