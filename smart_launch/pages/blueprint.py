@@ -37,8 +37,8 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     blueprint.record_once(lambda state: language.install(state.app.jinja_env))
     blueprint.record_once(lambda state: state.app.add_template_global(asset))
 
-    @blueprint.get("/smart/", defaults={"_rest": ""})
-    @blueprint.get("/smart/<path:_rest>")
+    @blueprint.route("/smart/", defaults={"_rest": ""}, methods=["GET", "OPTIONS"])
+    @blueprint.route("/smart/<path:_rest>", methods=["GET", "OPTIONS"])
     def nothing(_rest: str) -> Response:
         return error_page(app, SmartError("nothing at this address", "no-page", 404))
 
