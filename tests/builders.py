@@ -112,7 +112,8 @@ def given(line: str, shape: str = "observations") -> list[dict]:
         asked = codeable(LOINC, code) | ({"text": words} if words else {})
         return [observation(LOINC, code, when, as_recorded(rest)) | {"code": asked}]
     if name == "Risk assessment":
-        return [resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), performedDateTime=when)]
+        done = resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), performedDateTime=when)
+        return [done | {"outcome": {"text": rest}}] if rest else [done]
     if name == "RiskAssessment":
         return [risk_assessment(rest, when, extras)]
     if name == "Visit for depression":

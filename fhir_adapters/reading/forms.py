@@ -124,6 +124,7 @@ def _hear(
         (concept, value)
         for concept, value, target in asked
         if not (target or is_understood(concept) or safety_rows(concept))
+        and not (_asserts(observation) and value is observation and safety_rows(observation.value_codeable_concept))
     ]
     if unread or bytes(observation.note):
         panel = next((panels[name] for name in resource.names if name in panels), None)
@@ -243,16 +244,20 @@ def _words(coding: r4.Coding) -> str:
     return f"{coding.system} {coding.code} {coding.display}"
 
 
+def _asserts(observation: r4.Observation) -> bool:
+    """Whether the value is the finding and the code says only that."""
+    return observation.code is not None and any(c.code == "ASSERTION" for c in observation.code.coding)
+
+
 def _finding_events(resources: ChartResources, resource: r4.Resource) -> list[CodedEvent]:
     """Safety findings coded as an Observation's code or a component's, or as the value of an assertion.
 
     A value of no or false is not positive (R8); a value that says neither counts.
     """
     observation: r4.Observation = resource.content
-    asserted = any(c.code == "ASSERTION" for c in observation.code.coding) if observation.code else False
     concepts = (
         [observation.value_codeable_concept]
-        if asserted
+        if _asserts(observation)
         else [
             concept
             for concept, value in coded_values(observation)

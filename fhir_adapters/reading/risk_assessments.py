@@ -1,7 +1,8 @@
 """Suicide risk assessments: Procedures that were completed, and RiskAssessments with their result.
 
 A RiskAssessment counts as a completed assessment only where a practitioner made it: what a device, an algorithm or a
-score makes of a chart is no assessment of a person. Its notes, its basis and its mitigation are not read.
+score makes of a chart is no assessment of a person. Its notes, its basis and its mitigation are
+not read, but that of one about something else is heard (R18).
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import re
 from collections.abc import Iterator
 
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, canonical
-from fhir_adapters.facts import ACUTE_RESULTS, POSITIVE_RESULTS, Result, RiskAssessment, RiskResult, Unheard
+from fhir_adapters.facts import ACUTE_RESULTS, POSITIVE_RESULTS, Result, RiskAssessment, RiskResult, Unheard, When
 from fhir_adapters.reading.lists.chart_resources import ChartResources
+from fhir_adapters.reading.net.unread import strings_in, text_mention, unheard
 from fhir_adapters.reading.net.vocabulary import named_instrument, names_self_harm
 from fhir_adapters.reading.questionnaires.levels import overall_level
 from fhir_adapters.reading.questionnaires.values import folded
@@ -58,18 +60,28 @@ def _procedures(resources: ChartResources) -> Iterator[RiskAssessment]:
                     resources.zone, resources.today, procedure.performed_date_time, period.end, period.start
                 ),
                 encounter=encounter.reference if encounter else None,
+                result=_outcome(procedure),
             )
+
+
+def _outcome(procedure: r4.Procedure) -> RiskResult | None:
+    """The result that a Procedure's outcome states; only a high or moderate one, since most say how it went."""
+    level = overall_level(r4.Value(value_codeable_concept=procedure.outcome)) if procedure.outcome else None
+    return RESULTS[level] if level in (*ACUTE_RESULTS, *POSITIVE_RESULTS) else None
 
 
 def _risk_assessments(resources: ChartResources) -> Iterator[RiskAssessment]:
     for resource in resources.of("RiskAssessment"):
         assessed: r4.RiskAssessment = resource.content
         predictions = _of_suicide(assessed)
-        if assessed.status in IGNORED or predictions is None:
+        if assessed.status in IGNORED:
+            continue
+        if predictions is None:
+            words = [*strings_in(assessed.note), *(p.rationale for p in assessed.prediction if p.rationale)]
+            resources.unheard.extend(unheard(resource, _made(assessed, resources), [text_mention(words)]))
             continue
         result = min((_result(p) for p in predictions), key=_gravity, default=None)
-        period, performer = assessed.occurrence_period or r4.Period(), assessed.performer
-        when = first_when(resources.zone, resources.today, assessed.occurrence_date_time, period.end, period.start)
+        when, performer = _made(assessed, resources), assessed.performer
         encounter = resources.encounter(assessed.encounter)
         made_by = (performer.kind or performer.type) if performer else None
         by_software = made_by == "Device" or any(SOFTWARE.search(text) for text in _texts(assessed.method))
@@ -88,6 +100,11 @@ def _risk_assessments(resources: ChartResources) -> Iterator[RiskAssessment]:
             by_software=by_software,
             provisional=not done,
         )
+
+
+def _made(assessed: r4.RiskAssessment, resources: ChartResources) -> When | None:
+    period = assessed.occurrence_period or r4.Period()
+    return first_when(resources.zone, resources.today, assessed.occurrence_date_time, period.end, period.start)
 
 
 def _of_suicide(assessed: r4.RiskAssessment) -> list[r4.Prediction] | None:

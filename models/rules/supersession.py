@@ -224,15 +224,20 @@ def _screens(chart: PatientRecord, objections: Objections) -> list[_Entry]:
 
 
 def _assessments(chart: PatientRecord, objections: Objections) -> list[_Entry]:
-    """A result of low is a negative; a Procedure has no result, so only that of another assessment objects to it."""
+    """A result of low is a negative.
+
+    A Procedure has no low result, so only that of another assessment objects to it, and what is unread of itself.
+    """
     of_others = Objections(objecting_assessments(chart))
+    unread = {entry.reference for entry in chart.unheard}
     entries = []
     for assessment in chart.risk_assessments:
         if assessment.when is None or assessment.when.future:
             continue
         what = _assessed(assessment)
         against = of_others if assessment.result is None else objections
-        stands = what is LaterKind.RISK_ASSESSMENT and not against.against(assessment.when, assessment.encounter)
+        unsaid = what is LaterKind.RISK_ASSESSMENT and assessment.reference not in unread
+        stands = unsaid and not against.against(assessment.when, assessment.encounter)
         entries.append(
             _Entry(
                 what=what,

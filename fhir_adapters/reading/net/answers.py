@@ -10,6 +10,7 @@ from fhir_adapters.codesets.terminology import table
 from fhir_adapters.facts import AnswerState
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.net.statements import Says, says
+from fhir_adapters.reading.net.vocabulary import finder
 from fhir_adapters.reading.questionnaires.answers import YES_WORDS, graded
 from fhir_adapters.reading.questionnaires.levels import QUIET, overall_level
 from fhir_adapters.reading.questionnaires.values import (
@@ -65,10 +66,11 @@ def _as_option(value: r4.Value) -> Said:
     if option.state is not AnswerState.ANSWERED and not option.flaw:
         option = graded("10", value, Instrument.EPDS, "")
     plain = next((text for text in as_recorded(value) if folded(text) in _options()), None)
+    grave = any(finder("grave").search(folded(text)) for text in as_recorded(value))
     if option.score is not None:
         return Said(says=Says.YES if option.score else Says.NO, graver=True, plain=plain)
     if option.yes is not None:
-        return Said(says=Says.YES if option.yes else Says.NO, plain=plain)
+        return Said(says=Says.YES if option.yes else Says.NO, graver=grave, plain=plain)
     level = None if option.flaw else overall_level(value)
     if level is None:
         return Said(says=Says.UNCLEAR)

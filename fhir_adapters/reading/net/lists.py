@@ -19,6 +19,7 @@ from fhir_adapters.reading.net.unread import (
     unheard,
 )
 from fhir_adapters.reading.net.vocabulary import named_instrument
+from fhir_adapters.reading.questionnaires.levels import overall_level
 from fhir_adapters.reading.questionnaires.values import folded
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import first_when, when
@@ -47,8 +48,8 @@ def _hear_flag(resource: r4.Resource, resources: ChartResources) -> None:
     flag: r4.Flag = resource.content
     if flag.status != "inactive":
         begun = when(flag.period.start if flag.period else None, resources.zone, resources.today)
-        mention = _coded_mention(flag.code) or concept_mention([flag.code])
-        resources.unheard.extend(unheard(resource, begun, [mention]))
+        mentions = [_coded_mention(flag.code) or concept_mention([flag.code]), concept_mention(flag.category)]
+        resources.unheard.extend(unheard(resource, begun, mentions))
 
 
 def _hear_procedure(resource: r4.Resource, resources: ChartResources) -> None:
@@ -56,11 +57,14 @@ def _hear_procedure(resource: r4.Resource, resources: ChartResources) -> None:
     concepts = [procedure.code, *procedure.reason_code]
     words = concept_mention(c for c in concepts if c and not is_understood(c))
     mentions = [words, text_mention(strings_in(procedure.note))]
-    if procedure.outcome:
-        outcome = r4.Value(value_codeable_concept=procedure.outcome)
-        codes = {coding.code for coding in (procedure.code.coding if procedure.code else ())}
+    codes = {coding.code for coding in (procedure.code.coding if procedure.code else ())}
+    outcome = r4.Value(value_codeable_concept=procedure.outcome)
+    # The level of a suicide risk assessment is read as its result.
+    if procedure.outcome and not (RISK_ASSESSMENT in codes and overall_level(outcome)):
         known = ["suicide risk assessment"] if RISK_ASSESSMENT in codes else []
-        mentions.append(question_mention([*names_of(procedure.code), *known], outcome))
+        stated = question_mention([*names_of(procedure.code), *known], outcome)
+        # How it went ("completed") is no answer.
+        mentions.append(stated if stated and stated.yes else text_mention(names_of(procedure.outcome)))
     if any(mentions):
         period = procedure.performed_period or r4.Period()
         moment = first_when(resources.zone, resources.today, procedure.performed_date_time, period.end, period.start)

@@ -17,7 +17,7 @@ from fhir_adapters.reading.net.statements import Says
 from fhir_adapters.reading.net.unread import Mention, question_mention, strings_in, unheard
 from fhir_adapters.reading.net.vocabulary import InstrumentName, named_instrument, safety_items, titled
 from fhir_adapters.reading.questionnaires.answers import scores_by_code
-from fhir_adapters.reading.questionnaires.response_items import items_of, questions_of
+from fhir_adapters.reading.questionnaires.response_items import headings, items_of, questions_of
 from fhir_adapters.reading.questionnaires.values import codings, folded, is_empty, number_in
 from fhir_adapters.resources import r4
 
@@ -71,8 +71,10 @@ def hear_response(
     texts = {q.link_id: [q.text or "", *_coded(q)] for q in questions_of(form)} if form else {}
     asked = _places_of_self_harm(named, [item.link_id or "" for item, _ in answered])
     mentions: list[Mention | None] = []
+    above = headings(resource.content)
     for item, answer in answered:
-        names = [item.text or "", item.link_id or "", item.definition or "", *texts.get(item.link_id, ())]
+        text = item.text or above.get(id(item), "")
+        names = [text, item.link_id or "", item.definition or "", *texts.get(item.link_id, ())]
         mention = question_mention(names, answer, named, self_harm=item.link_id in asked)
         # Of a form that was read in part, what is left is often a remark.
         if mention and (not read or mention.self_harm or said(answer).says is Says.YES):

@@ -39,20 +39,23 @@ def _parts() -> dict[str, re.Pattern[str]]:
             rf"^(?:(?:{APART}(?:{words('between')}|{words('noun')}){end})*{APART}{words('states')}|"
             rf"(?:{APART}(?:{words('between')}|{words('noun')}){end})*{APART}{words('asks')})+"
         ),
+        "again": re.compile(rf"{nouns}\s+(?:{words('not')}|{words('after')})\W*"),
+        "asked": re.compile(rf"\?[\s:=-]*(?=(?:{words('after')}|yes|ja|oui|si|sim){end}\s*(?:[,.;)/|]|$))"),
         "others_before": re.compile(rf"{start}{words('others')}(?:\W+\w+){{0,3}}\W*$"),
-        "others_after": re.compile(rf"^\W*(?:\w+\W+)?{words('others')}{end}"),
-        "activity_before": re.compile(rf"{start}{words('activity')}(?:\W+\w+){{0,2}}\W*$"),
+        "others_after": re.compile(rf"^{APART}(?:\w+{APART})?{words('others')}{end}"),
+        "activity_before": re.compile(rf"{start}{words('activity')}(?:[^\w.]+\w+){{0,2}}[^\w.]*$"),
         "activity_after": re.compile(rf"^{nouns}[\s:/-]*{words('activity')}{end}"),
     }
 
 
 def says(text: str) -> Says:
     """What a text (lower case, without accents) says of suicide or self-harm: the gravest of its clauses."""
-    text = text[:LONGEST_TEXT]
     if not names_self_harm(text):
         return Says.NOTHING
+    gravest = Says.UNCLEAR if names_self_harm(text[LONGEST_TEXT:]) else Says.NOTHING
+    # "Suicidal ideation? No" is one statement.
+    text = _parts()["asked"].sub(": ", text[:LONGEST_TEXT])
     turned = bool(finder("turn").search(text))
-    gravest = Says.NOTHING
     for clause in CLAUSE.findall(text):
         for use in ("states", "asks"):
             for match in finder(use).finditer(clause):
@@ -67,12 +70,13 @@ def _mention(clause: str, span: tuple[int, int]) -> Says:
     before, mention, after = clause[: span[0]], clause[slice(*span)], clause[span[1] :]
     parts = _parts()
     if _of_others(before, mention, after):
-        return Says.NO
+        # "Mother died, suicidal": after a comma it may be the patient, unless a colon opens a list.
+        return Says.UNCLEAR if re.match(rf"[^:]*(?:{ASIDE})", _last_others(before)) else Says.NO
     denied = parts["denied"].search(before)
     if denied:
         # "No longer denies": two negations in one breath are not a denial.
         twice = finder("not").search(re.split(r",|:", before[: denied.start()])[-1])
-        return Says.UNCLEAR if twice else Says.NO
+        return Says.UNCLEAR if twice or parts["again"].fullmatch(after) else Says.NO
     # One answer can be to several words: "better off dead or hurting yourself: no".
     if parts["answered"].search(parts["joined"].sub("", after)):
         return Says.NO
@@ -87,10 +91,21 @@ def _mention(clause: str, span: tuple[int, int]) -> Says:
     return Says.YES
 
 
+ASIDE = r",|\s[-–]\s"
+
+
+def _last_others(before: str) -> str:
+    """What stands between the last word on others and the mention."""
+    return before[max((m.end() for m in finder("others").finditer(before)), default=len(before)) :]
+
+
 def _of_others(before: str, mention: str, after: str) -> bool:
     parts = _parts()
+    behind = parts["others_after"].search(after)
     return bool(
-        parts["others_before"].search(before) or parts["others_after"].search(after) or finder("others").search(mention)
+        parts["others_before"].search(before)
+        or (behind and not re.search(ASIDE, behind[0]))
+        or finder("others").search(mention)
     )
 
 

@@ -7,7 +7,7 @@ empty templates give nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
@@ -16,9 +16,9 @@ from msgspec import Raw
 
 from fhir_adapters.codesets.questions import targets
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, canonical, code_group, code_list, table
-from fhir_adapters.facts import Unheard, When
-from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.lists.conditions import event_kind
+from fhir_adapters.facts import EventKind, Unheard, When
+from fhir_adapters.instruments import SAFETY_ITEMS, Instrument
+from fhir_adapters.reading.lists.conditions import event_kind, safety_rows
 from fhir_adapters.reading.measurements import measured_codes
 from fhir_adapters.reading.net.answers import Said, said
 from fhir_adapters.reading.net.statements import Asks, Says, asks, says
@@ -29,10 +29,11 @@ from fhir_adapters.reading.net.vocabulary import (
     is_on_self_harm,
     named_instrument,
     names_in,
+    safety_items,
     touches,
     without_names,
 )
-from fhir_adapters.reading.questionnaires.values import as_recorded, folded, has_value
+from fhir_adapters.reading.questionnaires.values import as_recorded, codings, folded, has_value
 from fhir_adapters.resources import r4
 
 
@@ -69,7 +70,7 @@ def unheard(resource: r4.Resource, when: When | None, mentions: Iterable[Mention
 
 
 def question_mention(
-    names: Iterable[str], value: r4.Value, form: InstrumentName | None = None, *, self_harm: bool = False
+    names: Sequence[str], value: r4.Value, form: InstrumentName | None = None, *, self_harm: bool = False
 ) -> Mention | None:
     """A question by all its names and codes, with its value. `form`: the instrument that it is part of.
 
@@ -79,14 +80,22 @@ def question_mention(
     about = max((name.asks for name in read), default=Asks.NOTHING)
     instrument = next((name.instrument for name in read if name.instrument), form)
     in_screen = instrument is not None and instrument.suicide and any(name.of_a_screen for name in read)
-    if about is Asks.NOTHING and (self_harm or in_screen):
+    in_place = form is not None and any(stands_at_self_harm(form, folded(name)) for name in names)
+    if about is Asks.NOTHING and (self_harm or in_screen or in_place):
         about = Asks.SELF_HARM
     if about is not Asks.NOTHING:
         return _answered(about, said(value), instrument)
     if instrument is None:
-        found = text_mention(as_recorded(value))
+        found = text_mention(as_recorded(value)) or _coded_value(value)
         return _of_kin(found, value) if found and any(name.of_kin for name in read) else found
     return _result(instrument, said(value), total=not any(n.of_an_item for n in read if n.instrument))
+
+
+def _coded_value(value: r4.Value) -> Mention | None:
+    """A finding on self-harm as the code of a value, whatever was asked. Codes of a history are unclear."""
+    rows = safety_rows(r4.CodeableConcept(coding=codings(value)))
+    yes = any(kind is not EventKind.HISTORY for _, _, kind in rows)
+    return Mention(self_harm=True, yes=yes, stated=yes) if rows else None
 
 
 def _of_kin(found: Mention, value: r4.Value) -> Mention | None:
@@ -124,18 +133,31 @@ LONGEST_KEPT, LONGEST_NAME = 120, 5000
 
 @lru_cache(maxsize=8192)
 def _short_name(text: str) -> Name:
-    plain = folded(text)
-    about = asks(plain)
-    if about is Asks.NOTHING and _coded_so(plain):
+    # linkIds are often written as selfHarm.
+    plain = folded(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
+    about, instrument = asks(plain), named_instrument(plain)
+    if about is Asks.NOTHING and (_coded_so(plain) or (instrument and stands_at_self_harm(instrument, plain))):
         about = Asks.SELF_HARM
     return Name(
         asks=about,
         says=says(plain),
-        instrument=named_instrument(plain),
+        instrument=instrument,
         of_a_screen=bool(finder("screen").search(re.sub(r"[\W_]+", " ", plain))),
         of_kin=about is Asks.NOTHING and bool(finder("kin").search(plain)),
         of_an_item=bool(re.search(r"[^\W_]", finder("total").sub("", without_names(plain)))),
     )
+
+
+def stands_at_self_harm(instrument: InstrumentName, text: str) -> bool:
+    """Whether a name says no more than the place of the instrument's question on self-harm: "Question 9", "Q9"."""
+    graded = next((i for i in SAFETY_ITEMS if i.spec.title == instrument.title), None)
+    place = PLACE.fullmatch(without_names(text))
+    return bool(graded and place and place[1] == safety_items(graded)[0])
+
+
+PLACE = re.compile(
+    r"[\W_]*(?:(?:q|question|items?|frage|pregunta|pergunta|questao|vraag|domanda|nr|no)[\W_]*)?0?(\d{1,2})[\W_]*"
+)
 
 
 def _coded_so(text: str) -> bool:

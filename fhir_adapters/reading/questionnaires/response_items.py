@@ -79,6 +79,16 @@ def items_of(response: r4.QuestionnaireResponse) -> Iterator[r4.QuestionnaireIte
         left += reversed([*item.item, *(inner for answer in item.answer for inner in answer.item)])
 
 
+def headings(response: r4.QuestionnaireResponse) -> dict[int, str]:
+    """The text of the item above each item, by the `id()` of the item. A question may stand there alone."""
+    return {
+        id(inner): item.text
+        for item in items_of(response)
+        if item.text
+        for inner in (*item.item, *(inner for answer in item.answer for inner in answer.item))
+    }
+
+
 def _loinc_target(item: r4.QuestionnaireItem) -> Target | None:
     """By the LOINC code that ends the linkId or the definition; R4 items carry no code of their own."""
     for text in (item.link_id, item.definition):

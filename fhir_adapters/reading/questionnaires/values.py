@@ -76,11 +76,14 @@ def recorded(value: r4.Value) -> list[str]:
 def texts_in(value: r4.Value) -> list[str]:
     """The texts of a value in lower case without accents, as they are and without a score before or after."""
     texts = recorded(value)
-    texts += [SCORE_BEFORE.sub("", _without_note(t)).rstrip(" .") for t in texts if t[:1].isdigit() or t[-1:] in ").!"]
+    texts += [
+        SCORE_BEFORE.sub("", _without_note(t)).rstrip(" .") for t in texts if t[:1] in "0123456789yn" or t[-1:] in ").!"
+    ]
     return list(dict.fromkeys(texts))
 
 
-SCORE_BEFORE = re.compile(r"^\d\s?(?:[=:.]|-\s)\s?")
+# "3 - Nearly every day", "Y - Yes"
+SCORE_BEFORE = re.compile(r"^[\dyn]\s?(?:[=:.]|-\s)\s?")
 
 
 LONGEST_ANSWER = 500
@@ -96,8 +99,12 @@ def folded(text: str) -> str:
     plain = text.strip().lower()
     if plain.isascii():
         return plain
-    apart = unicodedata.normalize("NFKD", plain)
+    apart = unicodedata.normalize("NFKD", plain.translate(UNSEEN))
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+# Soft hyphens, spaces of no width and marks of direction, which editors leave inside words.
+UNSEEN = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0xFEFF))
 
 
 def has_value(value: r4.Value) -> bool:
@@ -139,8 +146,17 @@ ABNORMAL = {"POS", "A", "AA", "H", "HH", "HU"}
 
 
 def interpretations(value: r4.Value) -> set[str]:
-    """The codes of a value's interpretation."""
-    return {c.code for concept in value.interpretation for c in concept.coding if c.code}
+    """The codes of a value's interpretation, and the codes that its words stand for."""
+    codes = {c.code for concept in value.interpretation for c in concept.coding if c.code}
+    words = [
+        t for i in value.interpretation for t in (i.text, *(c.display for c in i.coding), *(c.code for c in i.coding))
+    ]
+    return codes | {
+        INTERPRETED[plain] for text in words if text and (plain := folded(text[:LONGEST_ANSWER])) in INTERPRETED
+    }
+
+
+INTERPRETED = {"positive": "POS", "abnormal": "A", "high": "H", "negative": "NEG", "normal": "N", "low": "L"}
 
 
 def called_abnormal(value: r4.Value) -> bool:

@@ -187,6 +187,7 @@ class Flag(Element):
 
     id: str | None = None
     status: str | None = None
+    category: list[CodeableConcept] = []
     code: CodeableConcept | None = None
     subject: Reference | None = None
     period: Period | None = None
@@ -218,6 +219,7 @@ class Prediction(Element):
 
     outcome: CodeableConcept | None = None
     qualitative_risk: CodeableConcept | None = None
+    rationale: str | None = None
     probability_decimal: Raw = Raw()
     probability_range: Raw = Raw()
     relative_risk: Raw = Raw()
@@ -234,6 +236,7 @@ class RiskAssessment(Element):
     occurrence_period: Period | None = None
     performer: Reference | None = None
     prediction: list[Prediction] = []
+    note: Raw = Raw()
     meta: Meta | None = None
     context: Absent = NOT_THERE
     comment: Absent = NOT_THERE

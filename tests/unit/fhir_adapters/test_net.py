@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import LOINC, codeable, observation, record_of, resource
+from builders import ICD, LOINC, SNOMED, codeable, observation, record_of, resource
 
 from fhir_adapters.codesets.terminology import table
 from fhir_adapters.reading.net.statements import Asks, Says, asks, says
@@ -31,6 +31,28 @@ pt: Ideação suicida ativa
 pt: Pensamentos de se ferir
 it: Pensieri suicidari
 it: Vuole togliersi la vita
+en: Suicidal, mother died yesterday
+en: Suicidal ideation, hotline number given
+en: Doesn’t want to live anymore
+en: Would be better of dead
+en: Suicidal ideation? Yes
+en: Depression with SI
+en: +SI, no HI
+en: Danger to self
+en: Wants to kill my self
+en: Intentional drug overdose
+en: s\u200buicidal thoughts
+es: Intoxicación medicamentosa voluntaria
+es: Lesiones autoinfligidas
+fr: Intoxication médicamenteuse volontaire
+fr: Ne veut plus vivre
+de: Eigen- und Fremdgefährdung
+de: Vorsätzliche Selbstbeschädigung
+nl: Auto-intoxicatie
+pt: Tentativa de autoextermínio
+pt: Pensou em fazer mal a mim mesma
+it: Gesto anticonservativo
+it: Vuole farla finita
 """
 DENIED = """
 en: Denies SI/HI
@@ -54,6 +76,21 @@ de: Suizidgedanken verneint
 nl: Geen suïcidale gedachten
 pt: Nega ideação suicida
 it: Nessun pensiero suicidario
+en: Suicidal ideation? No
+en: Denies hx of suicide attempts
+en: He doesn't have suicidal ideation
+en: Danger to self or others: none
+en: FH: suicide (uncle)
+en: Loss of son to suicide
+en: Family history: depression, suicide
+en: 988 Suicide and Crisis Lifeline given
+en: Suicidal ideation: N/A
+es: No tiene ideas de muerte
+de: Von Suizidalität klar distanziert
+de: Suizidalität besteht nicht
+de: Kein Anhalt für Eigen- oder Fremdgefährdung
+nl: Suïcidaliteit niet aanwezig
+pt: Não apresenta ideação suicida
 """
 UNCLEAR = """
 en: No plan, suicidal
@@ -66,6 +103,13 @@ en: Suicide risk
 en: Suicidal?
 en: Suicide screening positive
 en: Denies depression, anxiety, suicidal ideation
+en: Mother died last week, suicidal
+en: Husband died - now suicidal thoughts
+en: Cannot deny suicidal ideation
+en: Suicidal ideation: unable to assess
+en: Suicidal ideation: pending
+de: Verneint Suizidalität nicht
+nl: Ontkent suïcidaliteit niet
 """
 SILENT = """
 en: Accidental poisoning
@@ -74,6 +118,8 @@ en: Death of spouse
 en: Cut to the hand while cooking
 en: Patient Health Questionnaire
 es: Sí, casi todos los días
+en: Overdose of insulin, accidental
+en: Risk of falls to others
 """
 
 
@@ -189,8 +235,25 @@ YES, NO = {"valueBoolean": True}, {"valueBoolean": False}
         (asked("PHQ-9 Q9", {"valueInteger": 3}), ("PHQ-9", False, None)),
         (asked("PHQ9 SI", {"valueInteger": 1}), ("PHQ-9", False, None)),
         (asked("Sleep", {}, component=[{"code": {"text": "Self-harm"}, "valueString": "yes"}]), (None, True, "yes")),
+        (asked("PHQ-9 question 9", {"valueString": "3 - Nearly every day"}), ("PHQ-9", True, None)),
+        (asked("PHQ-9", {}, component=[{"code": {"text": "Item 9"}, "valueInteger": 3}]), ("PHQ-9", False, None)),
+        (asked("Suicide risk screen", {"valueString": "POSITIVE"}), (None, True, "POSITIVE")),
+        (asked("Suicide risk", {}, interpretation=[{"text": "Positive"}]), (None, True, None)),
+        (asked("Complaint", {"valueCodeableConcept": codeable(SNOMED, "6471006")}), (None, True, None)),
+        (asked("Complaint", {"valueCodeableConcept": codeable(ICD, "R45.851")}), (None, True, None)),
+        (asked("Note", {"valueString": "word " * 5000 + "suicidal"}), (None, False, None)),
+        (form(item("screening.selfHarm", YES)), (None, True, None)),
+        (form({"linkId": "g", "text": "Suicidal thoughts", "item": [item("g.1", YES)]}), (None, True, None)),
+        (
+            resource("Flag", status="active", code={"text": "Alert"}, category=[{"text": "Suicidal"}]),
+            (None, True, None),
+        ),
+        (
+            resource("RiskAssessment", status="final", prediction=[{"rationale": "Suicidal, with a plan"}]),
+            (None, True, None),
+        ),
         (resource("Flag", status="active", code={"text": "Suicide risk"}), (None, False, None)),
-        (resource("Flag", status="active", code=codeable("http://snomed.info/sct", "82313006")), (None, False, None)),
+        (resource("Flag", status="active", code=codeable(SNOMED, "82313006")), (None, False, None)),
         (resource("Condition", code={"text": "Suicidal ideation"}, recordedDate=DAY), (None, True, None)),
         (resource("Procedure", status="completed", code={"text": "Repair of self-inflicted wound"}), (None, True, None)),
         (
@@ -230,6 +293,12 @@ def test_what_no_reader_knows_is_heard(entry: dict, expected: tuple) -> None:
     [
         asked("Suicidal thoughts", NO),
         asked("Suicidal thoughts", {"valueString": "Not at all"}),
+        asked("Suicidal thoughts", {"valueString": "N - No"}),
+        asked("Suicidal thoughts", {"valueString": "Ninguna"}),
+        asked("Suicide risk level", {"valueString": "No risk indicated"}),
+        asked("PHQ-9", {}, component=[{"code": {"text": "Item 3"}, "valueInteger": 3}]),
+        asked("Family history", {"valueCodeableConcept": codeable(SNOMED, "82313006")}),
+        resource("Procedure", status="completed", code=codeable(SNOMED, "225337009"), outcome={"text": "Completed"}),
         asked("Suicidal thoughts", {"valueInteger": 0}),
         asked("Suicidal thoughts", {"dataAbsentReason": {"coding": [{"code": "not-asked"}]}}),
         asked("Suicide risk level", {"valueString": "Low"}),
@@ -310,3 +379,10 @@ def test_a_code_of_ours_under_an_unknown_system_is_heard() -> None:
     strange = observation("https://codes.example", "44260-8", DAY, {"valueInteger": 2})
 
     assert heard(strange) == [("PHQ-9", False, None)]
+
+
+def test_a_finding_that_is_asserted_is_an_event_and_not_heard_twice() -> None:
+    assertion = codeable("http://terminology.hl7.org/CodeSystem/v3-ActCode", "ASSERTION")
+    found = record_of(asked("", {"valueCodeableConcept": codeable(SNOMED, "6471006")}) | {"code": assertion})
+
+    assert (len(found.events), found.unheard) == (1, ())
