@@ -43,7 +43,7 @@ class Described:
         known = self.path_of(path)
         methods = self.document["paths"].get(known, {})
         if known is None:
-            if path.startswith("/smart/") and answer.headers.get("content-type", "").startswith("text/html"):
+            if f"{path}/".startswith("/smart/") and answer.headers.get("content-type", "").startswith("text/html"):
                 return None if answer.status == 404 else f"expected a page with status 404; found {answer.status}"
             return self._wrong(answer, self._refusals(400, 404, 405), empty=method == "HEAD")
         allowed = {m.upper() for m in methods} | {"OPTIONS"} | ({"HEAD"} if "get" in methods else set())

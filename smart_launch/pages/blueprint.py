@@ -37,13 +37,13 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     blueprint.record_once(lambda state: language.install(state.app.jinja_env))
     blueprint.record_once(lambda state: state.app.add_template_global(asset))
 
-    @blueprint.route("/smart/", defaults={"_rest": ""}, methods=["GET", "OPTIONS"])
+    @blueprint.route("/smart/", defaults={"_rest": ""}, methods=["GET", "OPTIONS"], strict_slashes=False)
     @blueprint.route("/smart/<path:_rest>", methods=["GET", "OPTIONS"])
     def nothing(_rest: str) -> Response:
         return error_page(app, SmartError("nothing at this address", "no-page", 404))
 
     def after(response: Response) -> Response:
-        return add_headers(app, response) if request.path.startswith("/smart/") else response
+        return add_headers(app, response) if f"{request.path}/".startswith("/smart/") else response
 
     blueprint.after_app_request(after)
     return blueprint
