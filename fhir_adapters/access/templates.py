@@ -9,11 +9,11 @@ from functools import cache, lru_cache
 from urllib.parse import quote
 
 from fhir_adapters.codesets.questions import QuestionnaireMap, screening_codes
-from fhir_adapters.codesets.terminology import RISK_ASSESSMENT, SNOMED, code_group, table
+from fhir_adapters.codesets.terminology import RISK_ASSESSMENT, table
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.habits import CODED
-from fhir_adapters.reading.lists.conditions import event_kind
+from fhir_adapters.reading.lists.conditions import snomed_safety_codes
 from fhir_adapters.resources.gathered import OPENED
 
 ONE_CATEGORY = Gap(cause=Cause.ONE_CATEGORY, detail="assess-plan")
@@ -24,10 +24,7 @@ MEASURED = {"alc_drinks_day", "sleep_hours"}
 
 def _screened() -> tuple[str, ...]:
     """Every code by which a screening answer or a safety finding can be an Observation."""
-    findings = sorted(
-        row["code"] for row in table("conditions") if row["system"] == SNOMED and event_kind(code_group(row["group"]))
-    )
-    return (*screening_codes(), *findings)
+    return (*screening_codes(), *snomed_safety_codes())
 
 
 def _measured() -> tuple[str, ...]:

@@ -12,11 +12,14 @@ from datetime import date, tzinfo
 from fhir_adapters.codesets.terminology import (
     ICD10,
     ICD10CM,
+    SNOMED,
     CodeRow,
     canonical,
+    code_group,
     code_list,
     guessed_system,
     normal,
+    table,
 )
 from fhir_adapters.facts import CodedEvent, Course, EventKind, Setting, When
 from fhir_adapters.resources import r4
@@ -50,6 +53,12 @@ def event_kind(group: str) -> EventKind | None:
 
 
 KINDS = {kind.value: kind for kind in EventKind}
+
+
+def snomed_safety_codes() -> tuple[str, ...]:
+    """The SNOMED CT codes of the safety code groups, in order."""
+    rows = (row for row in table("conditions") if row["system"] == SNOMED and event_kind(code_group(row["group"])))
+    return tuple(sorted(row["code"] for row in rows))
 
 
 def status_codes(concept: r4.CodeableConcept | None) -> set[str]:

@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Raw
 
 from fhir_adapters.codesets.questions import targets
-from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, canonical, code_group, code_list, table
+from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, canonical, code_list, table
 from fhir_adapters.facts import EventKind, Unheard, When
 from fhir_adapters.instruments import SAFETY_ITEMS, Instrument
-from fhir_adapters.reading.lists.conditions import event_kind, safety_rows
+from fhir_adapters.reading.lists.conditions import event_kind, safety_rows, snomed_safety_codes
 from fhir_adapters.reading.measurements import measured_codes
 from fhir_adapters.reading.net.answers import Said, said
 from fhir_adapters.reading.net.statements import Asks, Says, asks, says
@@ -326,5 +326,4 @@ def touches_raw(text: bytes) -> bool:
 
 @cache
 def _listed_codes() -> frozenset[str]:
-    rows = (row for row in table("conditions") if row["system"] == SNOMED and event_kind(code_group(row["group"])))
-    return frozenset((*targets(), RISK_ASSESSMENT, *(row["code"] for row in rows)))
+    return frozenset((*targets(), RISK_ASSESSMENT, *snomed_safety_codes()))
