@@ -14,7 +14,7 @@ from explanations.judgement.rationale import Explanation, reasons
 from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
 from models.errors import ModelError
-from models.inputs.feature_schema import ANTIDEPRESSANTS
+from models.inputs.feature_schema import ANTIDEPRESSANTS, FEATURES, FeatureSpec
 from models.inputs.features import PHQ_DAYS, Inputs, MissingInput, inputs
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, SilencingAnswer
 from models.rules.discharge import Step
@@ -36,11 +36,18 @@ class Engine:
     models: tuple[Model, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """The inputs that some model takes, in the order of FEATURES; without a model, all."""
+        taken = {name for model in self.models for name in model.schema.names}
+        return tuple(spec for spec in FEATURES if spec.name in taken) or FEATURES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """Everything concluded about one chart. `in_care` holds the facts that show depression care (R13).
 
+    `asked`: names of the inputs that the models take; `missing`: those without a usable value.
     `steps`: follow-up of findings at discharge; empty at other hooks.
     """
 
@@ -49,6 +56,7 @@ class Assessment:
     history: tuple[SafetyFinding, ...]
     scores: tuple[RiskScore | NotScored, ...]
     explanations: tuple[Explanation, ...]
+    asked: tuple[str, ...]
     missing: tuple[MissingInput, ...]
     in_care: tuple[Fact, ...]
     steps: tuple[Step, ...] = ()
@@ -71,7 +79,8 @@ def assess(
 ) -> Assessment:
     """Findings, then scores, then reasons. `out_of_time`: skip the models; the rules still run."""
     reading = apply_safety_rules(chart)
-    model_inputs = inputs(chart)
+    features = engine.features
+    model_inputs = inputs(chart, features)
     asked = None if out_of_time else engine
     estimates = [_estimate(chart, model_inputs, asked, thresholds, outcome) for outcome in OUTCOMES]
     return Assessment(
@@ -80,6 +89,7 @@ def assess(
         history=reading.history,
         scores=tuple(scored for scored, _ in estimates),
         explanations=tuple(explained for _, explained in estimates if explained),
+        asked=tuple(spec.name for spec in features),
         missing=model_inputs.missing,
         in_care=() if chart.deceased else depression_care(chart),
     )

@@ -29,6 +29,7 @@ def assess_discharge(chart: PatientRecord) -> Assessment:
         history=reading.history,
         scores=tuple(NotScored(outcome=outcome, reason=NotScoredReason.DISCHARGE) for outcome in OUTCOMES),
         explanations=(),
+        asked=(),
         missing=(),
         in_care=(),
         steps=follow_up_steps(chart, findings),

@@ -64,6 +64,13 @@ class Contender:
     final: Scorer
     folds: Mapping[str, Scorer]
 
+    @property
+    def patterns(self) -> Mapping[str, tuple[str, ...]]:
+        """Pattern -> visible features: those for which the artifact, perhaps of an older recipe, has a baseline."""
+        fitted = self.final.logistic
+        visible = patterns(self.outcome, self.schema)
+        return {name: inputs for name, inputs in visible.items() if name in fitted and fitted[name].inputs == inputs}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -111,9 +118,8 @@ def evaluate_outcome(
     groups = _subgroups(people)
     cycles = people["CYCLE"].to_numpy()
     pooled = _pooled(cycles)
-    by_pattern = patterns(contender.outcome, contender.schema)
     result: dict[str, Any] = {}
-    for pattern, visible in counted([*by_pattern.items()], f"Evaluating {contender.outcome}", progress):
+    for pattern, visible in counted([*contender.patterns.items()], f"Evaluating {contender.outcome}", progress):
         scores = scored(contender, pattern, visible, values, people)
         by_cycle = {
             str(cycle): _metrics(scores, cycles == cycle, {name: groups[name] for name in cycle_subgroups})

@@ -7,6 +7,7 @@ imputation.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -59,12 +60,12 @@ def facts_by_feature(chart: PatientRecord) -> dict[str, Fact]:
     return {fact.name: fact for fact in named}
 
 
-def inputs(chart: PatientRecord) -> Inputs:
-    """Every model input available in the chart as of its `as_of`."""
+def inputs(chart: PatientRecord, features: Iterable[FeatureSpec] = FEATURES) -> Inputs:
+    """The model inputs among `features` that are available in the chart as of its `as_of`."""
     facts = facts_by_feature(chart)
     usable: dict[str, Fact] = {}
     missing: list[MissingInput] = []
-    for spec in FEATURES:
+    for spec in features:
         fact = facts.get(spec.name)
         reason = MissingReason.NOT_ON_FILE if fact is None else _unusable(chart, spec, fact)
         if fact is not None and reason is None:

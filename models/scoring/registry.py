@@ -4,8 +4,9 @@ An artifact folder, `<outcome>/<version>/`, holds `manifest.json`, with the SHA-
 one booster per tier, `model-<tier>.ubj.gz`, and per fold, `folds/<cycle>-<tier>.ubj.gz` (XGBoost's own format),
 `schema.json`, `calibration.json`, `baselines.json`, `reference.json`, `metrics.json`, `validation.json`.
 Loading fails with ArtifactError for a missing, surplus or altered file, an unknown outcome, two versions of one
-outcome, a schema other than this code's, or boosters whose contributions do not add up to their margins on this
-machine. Needs only xgboost and numpy. Does not train or score.
+outcome, an input that this code prepares differently, or boosters whose contributions do not add up to their margins
+on this machine. An artifact has its own inputs, so an older one outlives new rows in `FEATURES` and other directions.
+Needs only xgboost and numpy. Does not train or score.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ import numpy as np
 import xgboost
 
 from models.errors import ArtifactError
-from models.inputs.feature_schema import SCHEMAS, FeatureSchema
-from models.inputs.outcomes import OUTCOMES
+from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec
+from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
 from models.inputs.patterns import tier_inputs, tiers
 from models.scoring.calibration import Calibration, Spread
 
@@ -35,6 +36,7 @@ FORMAT = 2
 ADDITIVITY_TOLERANCE = 1e-5
 """Largest allowed difference between a score and the sum of its contributions, in log-odds."""
 
+_NO_INPUT = FeatureSpec(name="", block="", group="", kind="")
 _RETRAIN = "train again with `mhcds train`, or restore the folder from the release"
 
 
@@ -131,8 +133,7 @@ def load_model(folder: Path) -> Model:
     """
     manifest = _manifest(folder)
     _verify_files(folder, manifest)
-    schema = SCHEMAS[manifest.outcome]
-    _verify_schema(folder, manifest, schema)
+    schema = _schema(folder, manifest)
     names = tiers(manifest.outcome)
     calibrations, spreads = read_calibration(_final(folder), names)
     boosters = {tier: load_booster(folder / f"model-{tier}.ubj.gz", schema) for tier in names}
@@ -286,14 +287,43 @@ def _verify_files(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def _verify_schema(folder: Path, manifest: Manifest, schema: FeatureSchema) -> None:
-    written = load_json(folder / "schema.json").get("id")
-    if not manifest.schema_id == written == schema.id:
+def _schema(folder: Path, manifest: Manifest) -> FeatureSchema:
+    """The artifact's own schema, whose inputs this code must prepare alike; directions concern training only."""
+    content = load_json(folder / "schema.json")
+    try:
+        schema = FeatureSchema(features=tuple(_feature(row) for row in content["features"]))
+    except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
-            expected=f"feature schema {schema.id}, which this version builds",
-            found=f"{manifest.schema_id} in {MANIFEST} and {written} in schema.json of {folder.name}",
+            expected="the features of the model in schema.json", found=f"a problem with {error}", remedy=_RETRAIN
+        ) from error
+    if not manifest.schema_id == content.get("id") == schema.id:
+        raise ArtifactError(
+            expected=f"feature schema {schema.id}, the hash of the features in schema.json",
+            found=f"{manifest.schema_id} in {MANIFEST} and {content.get('id')} in schema.json of {folder.name}",
+            remedy=_RETRAIN,
+        )
+    never = OUTCOME_SPECS[manifest.outcome].never_inputs
+    ours = {spec.name: spec for spec in FEATURES if spec.block not in never}
+    others = [s.name for s in schema.features if s != replace(ours.get(s.name, _NO_INPUT), direction=s.direction)]
+    if others:
+        raise ArtifactError(
+            expected="inputs that this version prepares as the model's training did",
+            found=f"others in {folder.name}: {', '.join(others)}",
             remedy="train again with this version, or install the version the model was trained with",
         )
+    rule = manifest.minimum_data
+    lacking = {*rule.required, *rule.or_all_of, *manifest.input_ranges, "age"} - set(schema.names)
+    if lacking or len(set(schema.names)) < len(schema.names):
+        raise ArtifactError(
+            expected="each input once, with those of minimum_data and input_ranges among them",
+            found=f"{', '.join(sorted(lacking)) or 'one twice'} in {folder.name}",
+            remedy=_RETRAIN,
+        )
+    return schema
+
+
+def _feature(row: Mapping[str, Any]) -> FeatureSpec:
+    return FeatureSpec(**{**row, "bands": tuple((float(start), float(used)) for start, used in row["bands"])})
 
 
 def _verify_additivity(booster: xgboost.Booster, tier: str, schema: FeatureSchema) -> None:

@@ -120,7 +120,7 @@ def withheld_words(chart: PatientRecord, say: Language) -> str:
 
 def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     chart = assessment.chart
-    names = [spec.name for spec in FEATURES if spec.group in block.groups]
+    names = [spec.name for spec in FEATURES if spec.group in block.groups and spec.name in assessment.asked]
     absent = {gap.name: gap.reason for gap in assessment.missing if gap.name in names}
     lost = [unknown for unknown in chart.unknown if unknown.what in block.keys]
     broken = _not_read(block, chart)
@@ -132,8 +132,8 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     # What is not offered is named, and leaves what was read standing.
     unread = [unknown for unknown in lost if is_offered(unknown) or not holds]
     state = _state(unread, held=bool(holds), fresh=held.is_fresh, broken=bool(broken or rest), old=old)
-    asked = len(names) if assessment.missing or assessment.explanations else 0
-    known = asked - len(absent) if asked else 0
+    asked = len(names)
+    known = asked - len(absent)
     words = say(STATES[state])
     return AvailableRow(
         part=say(block.name),

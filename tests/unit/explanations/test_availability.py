@@ -119,3 +119,18 @@ def test_the_counts_of_inputs_add_up_to_those_of_the_models() -> None:
 
     assert sum(row.asked for row in found.values()) == len(FEATURES)
     assert all(0 <= row.known <= row.asked for row in found.values())
+
+
+def test_an_input_that_no_loaded_model_takes_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from explanations.judgement import assessment
+    from explanations.words.pages import availability as page
+    from models.inputs.feature_schema import FEATURES
+    from models.scoring.registry import load_models
+
+    newer = (*FEATURES, replace(FEATURES[-1], name="walking", group="lifestyle", block="core"))
+    for module in (assessment, page):
+        monkeypatch.setattr(module, "FEATURES", newer)
+    judged = assess(chart(), Engine(models=load_models()))
+
+    assert "walking" not in {gap.name for gap in judged.missing}
+    assert sum(row.asked for row in availability(judged, language())) == len(FEATURES)

@@ -1,13 +1,17 @@
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.errors import ArtifactError, ModelError
-from models.inputs.feature_schema import SCHEMAS
+from models.inputs.feature_schema import FEATURES, SCHEMAS, FeatureSpec
 from models.inputs.outcomes import OUTCOMES
+from models.scoring import registry
 from models.scoring.registry import SHIPPED, load_booster, load_model, load_models, sha256, the_version
+from models.scoring.score import score
 
 
 @pytest.fixture
@@ -24,8 +28,67 @@ def test_the_shipped_models_load_in_a_fixed_order_with_their_schemas():
     models = load_models()
 
     assert tuple(model.outcome for model in models) == OUTCOMES
-    assert all(model.schema is SCHEMAS[model.outcome] for model in models)
     assert all(0 < model.default_threshold < 1 for model in models)
+
+
+def test_a_model_outlives_new_inputs_and_other_directions_and_scores_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    raw = {"age": 50, "female": True, "DPQ010": 2, "DPQ020": 1, "rx_statin": True, "n_rx": 3}
+    before = load_model(folder)
+    turned = tuple(replace(s, direction=1) if s.name == "rx_statin" else s for s in FEATURES)
+    extra = FeatureSpec(name="walking", block="core", group="function", kind="ordinal", cap=3, direction=1)
+    monkeypatch.setattr(registry, "FEATURES", (extra, *turned))
+
+    later = load_model(folder)
+
+    assert (later.schema, later.schema.id) == (before.schema, before.manifest.schema_id)
+    assert score(later, later.schema.vector({**raw, "walking": 2})) == score(before, before.schema.vector(raw))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("n_rx", {"cap": 10}),
+        ("visits_yr", {"bands": ((0.0, 0.0), (1.0, 1.0))}),
+        ("sleep_hours", {"unit": "min"}),
+        ("smoke_status", {"group": "drugs"}),
+        ("liver", {"name": "hepatic"}),
+        ("DPQ020", {"block": "phq"}),
+    ],
+)
+def test_a_model_whose_inputs_are_prepared_otherwise_now_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, change: dict
+):
+    changed = tuple(replace(spec, **change) if spec.name == name else spec for spec in FEATURES)
+    monkeypatch.setattr(registry, "FEATURES", changed)
+
+    with pytest.raises(ArtifactError, match=rf"prepares as the model's training did; found others in 2\.0\.0: {name};"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda rows: rows[1:], "minimum_data and input_ranges among them; found age"),
+        (lambda rows: [*rows, rows[-1]], "found one twice"),
+        (lambda rows: [{**rows[0], "secret": 1}, *rows[1:]], "features of the model in schema"),
+        (lambda rows: [*rows, {**rows[-1], "name": "DPQ090"}], "found others .*: DPQ090"),
+        (
+            lambda rows: [*rows, {**rows[-1], "name": "DPQ030", "block": "phq", "group": "phq"}],
+            "found others .*: DPQ030",
+        ),
+    ],
+)
+def test_a_schema_that_cannot_be_right_is_refused_even_with_right_checksums(folder: Path, change, complaint: str):
+    rows = change(json.loads((folder / "schema.json").read_text())["features"])
+    digest = hashlib.sha256(json.dumps(rows, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+    (folder / "schema.json").write_text(json.dumps({"id": digest, "features": rows}))
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite_manifest(folder, schema_id=digest, files=files | {"schema.json": sha256(folder / "schema.json")})
+
+    with pytest.raises(ArtifactError, match=complaint):
+        load_model(folder)
 
 
 def test_a_folder_with_one_of_the_models_gives_that_one(folder: Path):
