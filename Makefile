@@ -8,6 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 # Training data and FHIR samples, which are not part of the project (see CONTRIBUTING.md).
 MHCDS_SHARED ?= $(abspath ../shared)
 export MHCDS_SHARED
+SURVEY := --nhanes "$(MHCDS_SHARED)/data/nhanes" --nhanes "$(MHCDS_SHARED)/data/nhanes-2017-2020"
 # More words for pytest: make test ARGS="-k phq9 -x"
 ARGS ?=
 # A file to each process at a time: its servers start once. Long files come first (testpaths). The quick loop has a
@@ -96,11 +97,11 @@ fuzz-http: setup ## make 100,000 HTTP calls, spoiled and drawn from /openapi.jso
 reading-shapes: setup ## write one answer about self-harm in 50,000 shapes, and see that none meets silence (ARGS="number seed")
 	PYTHONPATH=. $(BIN)/python tests/reading_shapes.py $(or $(ARGS),50000)
 
-train: setup ## train both models from $MHCDS_SHARED/data/nhanes into models/artifacts
-	$(BIN)/mhcds train --nhanes "$(MHCDS_SHARED)/data/nhanes" --out models/artifacts $(ARGS)
+train: setup ## train both models from $MHCDS_SHARED/data/nhanes and nhanes-2017-2020 into models/artifacts
+	$(BIN)/mhcds train $(SURVEY) --out models/artifacts $(ARGS)
 
-evaluate: setup ## figures of the shipped models on $MHCDS_SHARED/data/nhanes
-	$(BIN)/mhcds evaluate --nhanes "$(MHCDS_SHARED)/data/nhanes" $(ARGS)
+evaluate: setup ## figures of the shipped models on the same survey folders
+	$(BIN)/mhcds evaluate $(SURVEY) $(ARGS)
 
 golden: setup ## rewrite the pages that tests hold to be generated (review the difference before committing)
 	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/unit/models/test_figures.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py $(ARGS)

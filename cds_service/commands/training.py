@@ -10,7 +10,11 @@ import click
 from cds_service.commands.options import MODELS
 
 NHANES = click.option(
-    "--nhanes", required=True, type=click.Path(path_type=Path), help="Folder with the survey's raw files."
+    "--nhanes",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder with the survey's raw files; several times for several.",
 )
 REPORT = click.option(
     "--report", "page", type=click.Path(path_type=Path), help="Folder for one HTML page with the figures and plots."
@@ -21,7 +25,7 @@ REPORT = click.option(
 @NHANES
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write the models to.")
 @REPORT
-def train(nhanes: Path, out: Path, page: Path | None) -> None:
+def train(nhanes: tuple[Path, ...], out: Path, page: Path | None) -> None:
     """Train both models from survey data and write their artifacts. Same data, same bytes."""
     from models.errors import ModelError
 
@@ -45,7 +49,7 @@ def train(nhanes: Path, out: Path, page: Path | None) -> None:
     "--json", "target", type=click.Path(path_type=Path, allow_dash=True), help="Write metrics as JSON; - prints them."
 )
 @REPORT
-def evaluate(nhanes: Path, root: Path | None, target: Path | None, page: Path | None) -> None:
+def evaluate(nhanes: tuple[Path, ...], root: Path | None, target: Path | None, page: Path | None) -> None:
     """Evaluate models on survey data, per outcome, data pattern, cycle and subgroup, with 95 % intervals."""
     import msgspec
 
@@ -61,7 +65,7 @@ def evaluate(nhanes: Path, root: Path | None, target: Path | None, page: Path | 
     console().print(report_table(metrics))
 
 
-def _evaluated(nhanes: Path, root: Path | None, page: Path | None) -> dict[str, Any]:
+def _evaluated(nhanes: tuple[Path, ...], root: Path | None, page: Path | None) -> dict[str, Any]:
     """Metrics of the models below root; also writes the page if it has a folder."""
     from models.errors import ModelError
 

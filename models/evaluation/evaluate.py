@@ -80,13 +80,13 @@ class Evaluation:
     contenders: tuple[Contender, ...]
 
     @classmethod
-    def of(cls, nhanes: Path, model_root: Path | None, *, progress: Progress) -> Evaluation:
+    def of(cls, nhanes: Sequence[Path], model_root: Path | None, *, progress: Progress) -> Evaluation:
         """Reads the tables, and every model below model_root (default: the shipped ones).
 
         Raises SurveyDataError for unusable tables, ArtifactError for a broken model.
         """
         progress("Reading the survey tables", 0, 1)
-        frame = survey_frame(nhanes)
+        frame = survey_frame(*nhanes)
         progress("Reading the survey tables", 1, 1)
         return cls(frame=frame, contenders=tuple(contender(model) for model in load_models(model_root)))
 

@@ -21,7 +21,7 @@ from fhir_adapters.codesets.terminology import table
 from models.errors import SurveyDataError
 from models.inputs.feature_schema import ANTIDEPRESSANTS, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, PHQ_ITEMS
-from models.survey.tables import CYCLES_BY_LETTER, PRE_PANDEMIC, read_tables
+from models.survey.tables import CYCLES_BY_LETTER, PRE_PANDEMIC, checksums, read_tables
 
 MINIMUM_AGE_YEARS = 18
 PAYERS = ("medicaid", "private", "medicare", "other", "none")
@@ -58,14 +58,39 @@ _MOST_DRINKS_A_DAY = 24  # more is an entry error rather than an average
 _ROUTE = re.compile(r"\b(TOPICAL|OTIC|OPHTHALMIC|NASAL)\b")
 
 
-def survey_frame(folder: Path, *, left_out: bool = False) -> pd.DataFrame:
-    """One row per adult of every cycle found, index SEQN.
+def survey_frame(*folders: Path, left_out: bool = False) -> pd.DataFrame:
+    """One row per adult of every cycle found in the folders, index SEQN.
 
     Columns: CYCLE; the features in raw units (float, NaN where missing; booleans 0/1); DPQ010 ... DPQ090 (0-3);
     phq9 (0-27, all nine items needed); one for each outcome (label 0/1); in_care (0/1); and for audits race_eth, pir,
-    insurance (PAYERS), weight (of the examination). left_out: also the columns of LEFT_OUT. Raises SurveyDataError
-    when DEMO or DPQ is missing, or there is no adult in a known cycle.
+    insurance (PAYERS), weight (of the examination). left_out: also the columns of LEFT_OUT. Raises SurveyDataError when
+    a folder lacks DEMO or DPQ or has no adult in a known cycle, or two folders have a cycle or a person in common.
     """
+    frames = [_one_folder(folder, left_out=left_out) for folder in folders]
+    frame = pd.concat(frames)
+    twice = {c for c in set(frame["CYCLE"]) if sum((part["CYCLE"] == c).any() for part in frames) > 1}
+    if twice or frame.index.has_duplicates:
+        raise SurveyDataError(
+            expected="each cycle, and each person, in one of the folders only",
+            found=f"{', '.join(sorted(twice)) or 'the same people'} in more than one",
+            remedy="give each folder of tables once, and take away the tables of a cycle that another folder has",
+        )
+    return frame.sort_index()
+
+
+def survey_checksums(*folders: Path) -> dict[str, str]:
+    """Name of each table file -> its SHA-256; of several folders under their years: `2005-2016/raw/DEMO.parquet`."""
+    if len(folders) == 1:
+        return checksums(folders[0])
+    return {f"{_years(folder)}/{name}": digest for folder in folders for name, digest in checksums(folder).items()}
+
+
+def _years(folder: Path) -> str:
+    cycles = sorted(_cycles(read_tables(folder)["DEMO"]).dropna().astype(str))
+    return f"{cycles[0][:4]}-{cycles[-1][-4:]}"
+
+
+def _one_folder(folder: Path, *, left_out: bool) -> pd.DataFrame:
     tables = read_tables(folder, left_out=left_out)
     demo = tables["DEMO"].set_index("SEQN")
     if "RIDAGEYR" not in demo:
@@ -86,7 +111,7 @@ def survey_frame(folder: Path, *, left_out: bool = False) -> pd.DataFrame:
     frame = pd.concat([frame, *(part(source) for part in parts), _medicines(tables.get("RXQ_RX"), adults)], axis=1)
     frame = frame.join(_labels(frame))
     frame["in_care"] = _in_care(frame)
-    return frame.sort_index()
+    return frame
 
 
 def feature_matrix(frame: pd.DataFrame, schema: FeatureSchema) -> NDArray[np.float32]:

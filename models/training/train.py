@@ -1,4 +1,4 @@
-"""From a folder of survey tables to two artifact folders: seeded, offline, the same bytes for the same tables.
+"""From folders of survey tables to two artifact folders: seeded, offline, the same bytes for the same tables.
 
 `fitting` holds the recipe and `validation` the walk forward in time; this module assembles the artifact. It includes
 folds, each trained on the other cycles, for honest evaluation on training cycles. The two outcomes are trained in
@@ -12,7 +12,7 @@ import gzip
 import importlib.metadata
 import multiprocessing
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -32,8 +32,8 @@ from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import HEADLINE
 from models.scoring.calibration import NOMINAL_COVERAGE, Floats, probabilities, reliability_table
 from models.scoring.registry import FINAL, FORMAT, dump, versions, write_manifest
-from models.survey.nhanes import survey_frame
-from models.survey.tables import checksums, holds_2017_2018_again
+from models.survey.nhanes import survey_checksums, survey_frame
+from models.survey.tables import holds_2017_2018_again
 from models.training.fitting import (
     BLOCK_HIDDEN,
     INPUT_HIDDEN,
@@ -67,8 +67,8 @@ class _Queue(Protocol):
     def get(self, *, timeout: float) -> tuple[str, int, int]: ...
 
 
-def train(nhanes: Path, out: Path, *, progress: Progress) -> None:
-    """Trains both outcomes on every cycle in a folder of survey tables and writes out/<outcome>/<version>/.
+def train(nhanes: Sequence[Path], out: Path, *, progress: Progress) -> None:
+    """Trains both outcomes on every cycle in the folders of survey tables and writes out/<outcome>/<version>/.
 
     Raises SurveyDataError for unusable tables, fewer than two cycles with the label, or fewer than 10 people with or
     without the outcome in any cycle; ArtifactError when out/<outcome> holds something that is not an artifact.
@@ -76,8 +76,8 @@ def train(nhanes: Path, out: Path, *, progress: Progress) -> None:
     for outcome in OUTCOMES:
         _refuse_foreign(out / outcome)
     progress("Reading the survey tables", 0, 1)
-    frame = survey_frame(nhanes, left_out=True)
-    data = checksums(nhanes)
+    frame = survey_frame(*nhanes, left_out=True)
+    data = survey_checksums(*nhanes)
     progress("Reading the survey tables", 1, 1)
     samples = [sample_of(frame, outcome) for outcome in OUTCOMES]
     for sample in samples:

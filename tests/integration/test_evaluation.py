@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(folder: Path) -> dict:
-    return Evaluation.of(folder, None, progress=quiet).metrics(progress=quiet)
+    return Evaluation.of([folder], None, progress=quiet).metrics(progress=quiet)
 
 
 def by_tier(scorer, shown: np.ndarray, schema) -> np.ndarray:
@@ -200,7 +200,7 @@ def test_tables_in_which_nobody_has_the_label_are_refused(folder: Path):
 
 def test_a_folder_without_models_is_refused(folder: Path, tmp_path: Path):
     with pytest.raises(ArtifactError):
-        Evaluation.of(folder, tmp_path, progress=quiet)
+        Evaluation.of([folder], tmp_path, progress=quiet)
 
 
 def test_the_report_leads_with_people_not_in_care_and_says_too_few_rather_than_inventing_a_figure(result: dict):

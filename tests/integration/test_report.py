@@ -28,7 +28,7 @@ def quiet(description: str, done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     folder = synthetic_survey.write_parquet(tmp_path_factory.mktemp("survey") / "s", CYCLES, people=400)
-    return Evaluation.of(folder, None, progress=quiet)
+    return Evaluation.of([folder], None, progress=quiet)
 
 
 @pytest.fixture(scope="module")

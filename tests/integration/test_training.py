@@ -38,7 +38,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def artifacts(survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    train(survey, out, progress=quiet)
+    train([survey], out, progress=quiet)
     return out
 
 
@@ -58,7 +58,7 @@ def test_the_same_tables_give_the_same_bytes_and_nothing_is_left_of_an_older_mod
     shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
     assert all(len(model.manifest.training["cycles"]) > 3 for model in load_models(tmp_path))
 
-    train(survey, tmp_path, progress=quiet)
+    train([survey], tmp_path, progress=quiet)
 
     again, first = contents(tmp_path), contents(artifacts)
     assert list(again) == list(first)
@@ -66,8 +66,24 @@ def test_the_same_tables_give_the_same_bytes_and_nothing_is_left_of_an_older_mod
     assert [len(model.manifest.training["cycles"]) for model in load_models(tmp_path)] == [3, 3]
 
 
+def test_cycles_in_two_folders_give_the_same_model_as_in_one_and_the_manifest_tells_the_tables_apart(
+    artifacts: Path, tmp_path: Path
+):
+    folders = [synthetic_survey.write_parquet(tmp_path / name, (name,)) for name in synthetic_survey.CYCLES]
+
+    train(folders[::-1], tmp_path / "out", progress=quiet)
+
+    stacked, first = contents(tmp_path / "out"), contents(artifacts)
+    assert list(stacked) == list(first)
+    assert {name.rpartition("/")[2] for name, content in stacked.items() if content != first[name]} == {"manifest.json"}
+    for model in load_models(tmp_path / "out"):
+        assert {f"{cycle}/raw/DEMO.parquet" for cycle in synthetic_survey.CYCLES} <= set(
+            model.manifest.training["data_sha256"]
+        )
+
+
 def test_the_figures_in_a_new_artifact_are_those_that_evaluate_gives(survey: Path, artifacts: Path):
-    evaluated = Evaluation.of(survey, artifacts, progress=quiet).metrics(progress=quiet)["outcomes"]
+    evaluated = Evaluation.of([survey], artifacts, progress=quiet).metrics(progress=quiet)["outcomes"]
 
     for outcome in OUTCOMES:
         written = json.loads((the_version(artifacts / outcome) / "metrics.json").read_text())["outcomes"][outcome][
@@ -82,7 +98,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(survey: Path, tmp_path
     (tmp_path / "depression" / "thesis.txt").write_text("mine")
 
     with pytest.raises(ArtifactError, match="something other than a model"):
-        train(survey, tmp_path, progress=quiet)
+        train([survey], tmp_path, progress=quiet)
     assert (tmp_path / "depression" / "thesis.txt").read_text() == "mine"
 
 
@@ -91,7 +107,7 @@ def test_tables_that_allow_no_estimate_end_in_a_plain_error_and_leave_nothing_be
     bare = synthetic_survey.write_parquet(tmp_path / "bare", without=tuple(every - {"DEMO", "DPQ"}))
 
     with pytest.raises(SurveyDataError, match="enough people to learn"):
-        train(bare, tmp_path / "out", progress=quiet)
+        train([bare], tmp_path / "out", progress=quiet)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
@@ -107,7 +123,7 @@ def test_one_cycle_alone_cannot_be_checked_against_another_and_is_refused(tmp_pa
     one = synthetic_survey.write_parquet(tmp_path / "one", synthetic_survey.CYCLES[:1])
 
     with pytest.raises(SurveyDataError, match="two cycles or more"):
-        train(one, tmp_path / "out", progress=quiet)
+        train([one], tmp_path / "out", progress=quiet)
 
 
 @pytest.mark.parametrize(("outcome", "tier"), [(outcome, tier) for outcome in OUTCOMES for tier in tiers(outcome)])

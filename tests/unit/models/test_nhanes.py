@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import SurveyDataError
 from models.inputs.feature_schema import FEATURES, SCHEMAS
-from models.survey.nhanes import drug_classes, feature_matrix, ingredients, survey_frame
+from models.survey.nhanes import drug_classes, feature_matrix, ingredients, survey_checksums, survey_frame
 from tests.unit.models import synthetic_survey
 from tests.unit.models.xport import write_xport
 
@@ -41,6 +41,35 @@ def test_a_cycle_that_lies_there_twice_counts_once(tmp_path: Path):
     pd.testing.assert_frame_equal(
         survey_frame(folder), survey_frame(synthetic_survey.write_parquet(tmp_path / "once")), check_dtype=False
     )
+
+
+def test_cycles_in_several_folders_are_the_same_people_as_in_one_in_either_order(tmp_path: Path):
+    early, late = synthetic_survey.CYCLES[:2], synthetic_survey.CYCLES[2:]
+    folders = [
+        synthetic_survey.write_parquet(tmp_path / "early", early),
+        synthetic_survey.write_transport(tmp_path / "late", late),
+    ]
+    whole = survey_frame(synthetic_survey.write_parquet(tmp_path / "whole"), left_out=True)
+
+    for order in (folders, folders[::-1]):
+        pd.testing.assert_frame_equal(survey_frame(*order, left_out=True), whole, check_dtype=False, rtol=1e-12)
+    names = survey_checksums(*folders)
+    assert names == survey_checksums(*folders[::-1])
+    assert {"2005-2008/raw/DEMO.parquet", "2009-2010/DEMO_F.XPT"} <= set(names)
+    assert "DEMO_F.XPT" in survey_checksums(folders[1])
+
+
+def test_a_cycle_or_a_person_in_two_folders_is_refused(tmp_path: Path):
+    first = synthetic_survey.write_parquet(tmp_path / "first")
+    again = synthetic_survey.write_transport(tmp_path / "again", synthetic_survey.CYCLES[1:])
+    with pytest.raises(SurveyDataError, match=r"in one of the folders only; found 2007-2008, 2009-2010 in more than"):
+        survey_frame(first, again)
+
+    renamed = synthetic_survey.write_parquet(tmp_path / "renamed", synthetic_survey.CYCLES[:1])
+    demo = pd.read_parquet(renamed / "raw/DEMO.parquet").assign(CYCLE="2015-2016")
+    demo.to_parquet(renamed / "raw/DEMO.parquet")
+    with pytest.raises(SurveyDataError, match="found the same people in more than one"):
+        survey_frame(first, renamed)
 
 
 @pytest.mark.parametrize("table", ["BMX", "BPX", "MCQ", "HUQ", "SLQ", "RXQ_RX", "SMQ"])
