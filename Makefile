@@ -103,8 +103,12 @@ train: setup ## train both models from $MHCDS_SHARED/data/nhanes and nhanes-2017
 evaluate: setup ## figures of the shipped models on the same survey folders
 	$(BIN)/mhcds evaluate $(SURVEY) $(ARGS)
 
+transport: setup ## how the shipped models rank people of NSDUH and YRBS: models/reports/transport.json and its page (after a training)
+	$(BIN)/mhcds transport $(SURVEY) --surveys "$(MHCDS_SHARED)/data" --json models/reports/transport.json $(ARGS)
+	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/unit/models/test_transport_page.py
+
 golden: setup ## rewrite the pages that tests hold to be generated (review the difference before committing)
-	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/unit/models/test_figures.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py $(ARGS)
+	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/unit/models/test_figures.py tests/unit/models/test_transport_page.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py $(ARGS)
 
 messages: setup ## gather the texts for translators, in smart_launch/locale/app.pot and explanations/locale/explanations.pot
 	PYTHONPATH=. $(BIN)/python tests/message_templates.py

@@ -11,7 +11,7 @@ from cds_service.commands.check_config import check_config
 from cds_service.commands.monitoring import drift, recalibrate
 from cds_service.commands.serve import serve
 from cds_service.commands.store import db, smart
-from cds_service.commands.training import evaluate, train
+from cds_service.commands.training import evaluate, train, transport
 from cds_service.demo_ehr.command import demo
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
 
-for command in (serve, demo, assess, check_config, db, smart, train, evaluate, recalibrate, drift):
+for command in (serve, demo, assess, check_config, db, smart, train, evaluate, transport, recalibrate, drift):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`mhcds train` and `mhcds evaluate`: on survey data, with the tools of the `train` extra."""
+"""`mhcds train`, `mhcds evaluate` and `mhcds transport`: on survey data, with the tools of the `train` extra."""
 
 from __future__ import annotations
 
@@ -63,6 +63,43 @@ def evaluate(nhanes: tuple[Path, ...], root: Path | None, target: Path | None, p
     if target is not None:
         target.write_bytes(msgspec.json.encode(metrics) + b"\n")
     console().print(report_table(metrics))
+
+
+@click.command()
+@NHANES
+@click.option(
+    "--surveys", required=True, type=click.Path(path_type=Path), help="Folder with the files of NSDUH, YRBS or both."
+)
+@MODELS
+@click.option(
+    "--json",
+    "target",
+    required=True,
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the figures as JSON; - prints them.",
+)
+def transport(nhanes: tuple[Path, ...], surveys: Path, root: Path | None, target: Path) -> None:
+    """Compare how models rank people of other surveys with how they rank those of NHANES, on shared inputs."""
+    import msgspec
+
+    from models.errors import ModelError
+
+    try:
+        from cds_service.commands.terminal import progress
+        from models.evaluation.evaluate import Evaluation
+        from models.evaluation.transport import transport as run
+        from models.scoring.registry import load_models
+
+        with progress() as report:
+            evaluation = Evaluation.of(nhanes, root, progress=report)
+            versions = {model.outcome: model.version for model in load_models(root)}
+            figures = msgspec.json.encode(run(surveys, evaluation, versions, progress=report)) + b"\n"
+    except (ModelError, ImportError) as error:
+        raise click.ClickException(_needs_extra(error)) from error
+    if str(target) == "-":
+        click.echo(figures, nl=False)
+    else:
+        target.write_bytes(figures)
 
 
 def _evaluated(nhanes: tuple[Path, ...], root: Path | None, page: Path | None) -> dict[str, Any]:

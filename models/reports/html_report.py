@@ -23,6 +23,7 @@ from models.evaluation.metrics import FLAG_RATES, net_benefit
 from models.inputs.patterns import ALL, HEADLINE, NEEDS, patterns
 from models.reports import plots
 from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better, not_in_care, with_subgroups
+from models.reports.transport_page import RANK_HEAD, rank_rows, transport_figures
 from models.scoring.calibration import Floats, probabilities, reliability_table
 from models.survey.nhanes import feature_matrix
 
@@ -83,6 +84,7 @@ def _outcome(frame: pd.DataFrame, contender: Contender, metrics: Mapping[str, An
         _subgroups(contender.outcome, metrics),
         _missing(contender.outcome, metrics),
         _beside(metrics),
+        _transport(contender.outcome),
         *_contributions(contender, people, values),
     ]
     whole = metrics[HEADLINE]["all"]
@@ -330,6 +332,16 @@ def _beside(metrics: Mapping[str, Any]) -> Section:
     )
     head = ("known", "XGBoost", "logistic regression, same inputs", "PHQ-2 total", "age and sex")
     return Section(title="Beside plainer models (AUROC, everybody)", shows=shows, plot="", head=head, rows=rows)
+
+
+def _transport(outcome: str) -> Section:
+    figures = transport_figures()
+    shows = (
+        f"Rank agreement of {outcome} {figures['models'][outcome]} restricted to the inputs that another survey asks "
+        "about: AUROC, beside logistic regression refitted there, and both in people of the same ages here. No score."
+    )
+    rows = tuple(rank_rows(figures, outcome))
+    return Section(title="Other surveys", shows=shows, plot="", head=RANK_HEAD, rows=rows)
 
 
 def _contributions(contender: Contender, people: pd.DataFrame, values: NDArray[np.float32]) -> list[Section]:

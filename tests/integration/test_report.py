@@ -51,7 +51,7 @@ def test_the_page_needs_no_other_file_and_no_network(page: str):
 def test_every_plot_says_in_words_what_it_shows_and_has_its_table(page: str):
     sections = page.split('<section class="figure">')[1:]
 
-    assert len(sections) == 10 * 2
+    assert len(sections) == 11 * 2
     for section in sections:
         assert section.count("<table>") == 1
         drawings = len(re.findall(r'<svg[^>]*class="plot"', section)) + section.count('<img class="plot"')
