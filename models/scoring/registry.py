@@ -2,7 +2,8 @@
 
 An artifact folder, `<outcome>/<version>/`, holds `manifest.json`, with the SHA-256 of every other file:
 one booster per tier, `model-<tier>.ubj.gz`, and per fold, `folds/<cycle>-<tier>.ubj.gz` (XGBoost's own format),
-`schema.json`, `calibration.json`, `baselines.json`, `reference.json`, `metrics.json`, `validation.json`.
+`schema.json`, `calibration.json`, and, compressed since format 3, `baselines.json.gz`, `reference.json.gz`,
+`metrics.json.gz` and `validation.json.gz`.
 Loading fails with ArtifactError for a missing, surplus or altered file, an unknown outcome, two versions of one
 outcome, an input that this code prepares differently, or boosters whose contributions do not add up to their margins
 on this machine. An artifact has its own inputs, so an older one outlives new rows in `FEATURES` and other directions.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +34,8 @@ SHIPPED = Path(__file__).parents[1] / "artifacts"
 MANIFEST = "manifest.json"
 FINAL = "final"
 """The serving scorer in calibration and baselines, beside the folds, which are named for their cycle."""
-FORMAT = 2
+FORMAT = 3
+_READABLE = (2, FORMAT)
 ADDITIVITY_TOLERANCE = 1e-5
 """Largest allowed difference between a score and the sum of its contributions, in log-odds."""
 
@@ -178,7 +181,7 @@ def load_booster(path: Path, schema: FeatureSchema) -> xgboost.Booster:
     booster = xgboost.Booster()
     try:
         booster.load_model(bytearray(gzip.decompress(path.read_bytes())))
-    except (xgboost.core.XGBoostError, OSError, EOFError, ValueError) as error:
+    except (xgboost.core.XGBoostError, OSError, EOFError, zlib.error, ValueError) as error:
         raise ArtifactError(
             expected="an XGBoost model", found=f"{path.name} cannot be read", remedy=_RETRAIN
         ) from error
@@ -196,10 +199,14 @@ def sha256(path: Path) -> str:
 
 
 def dump(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes compact JSON with sorted keys; raises ValueError for NaN."""
-    path.write_text(
-        json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8"
-    )
+    """Writes compact JSON with sorted keys, compressed when the name ends in `.gz`; raises ValueError for NaN."""
+    raw = (json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n").encode()
+    path.write_bytes(compressed(raw) if path.suffix == ".gz" else raw)
+
+
+def compressed(raw: bytes) -> bytes:
+    """Gzip without a timestamp: the same content gives the same bytes."""
+    return gzip.compress(raw, mtime=0)
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
@@ -211,9 +218,9 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
 
 def _manifest(folder: Path) -> Manifest:
     content = load_json(folder / MANIFEST)
-    if content.get("format") != FORMAT:
+    if content.get("format") not in _READABLE:
         raise ArtifactError(
-            expected=f"an artifact of format {FORMAT}",
+            expected=f"an artifact of format {' or '.join(map(str, _READABLE))}",
             found=f"format {content.get('format')!r} in {folder.name}",
             remedy=_RETRAIN,
         )
@@ -347,12 +354,13 @@ def _verify_additivity(booster: xgboost.Booster, tier: str, schema: FeatureSchem
 
 
 def load_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of an artifact. Raises ArtifactError."""
+    """A JSON object from a file of an artifact, compressed there (`.gz` is added) or not. Raises ArtifactError."""
+    packed = path.with_name(f"{path.name}.gz")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(gzip.decompress(packed.read_bytes()) if packed.is_file() else path.read_bytes())
     except FileNotFoundError as error:
         raise ArtifactError(expected=f"a file {path.name}", found=f"none in {path.parent}", remedy=_RETRAIN) from error
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise ArtifactError(expected=f"JSON in {path.name}", found="something unreadable", remedy=_RETRAIN) from error
     if not isinstance(content, dict):
         raise ArtifactError(expected=f"a JSON object in {path.name}", found="another kind of value", remedy=_RETRAIN)

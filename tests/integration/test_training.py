@@ -1,5 +1,6 @@
 """Training from tables to artifacts, on invented people; the real training takes minutes and is run by hand."""
 
+import gzip
 import json
 import pickle
 import shutil
@@ -8,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 
 from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.evaluate import Evaluation
 from models.inputs.feature_schema import SCHEMAS
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import patterns_of, tier_inputs, tiers
-from models.scoring.registry import SHIPPED, load_models, the_version
+from models.scoring.registry import SHIPPED, load_json, load_models, the_version
 from models.scoring.risk import RiskScore
 from models.scoring.score import score
 from models.training.fitting import COMPLETE_COPIES, RANDOM_COPIES, Sample, masked_copies
-from models.training.train import train
+from models.training.train import packed, train
 from tests.unit.models import synthetic_survey
 
 
@@ -86,11 +88,34 @@ def test_the_figures_in_a_new_artifact_are_those_that_evaluate_gives(survey: Pat
     evaluated = Evaluation.of([survey], artifacts, progress=quiet).metrics(progress=quiet)["outcomes"]
 
     for outcome in OUTCOMES:
-        written = json.loads((the_version(artifacts / outcome) / "metrics.json").read_text())["outcomes"][outcome][
-            "patterns"
-        ]
+        written = load_json(the_version(artifacts / outcome) / "metrics.json")["outcomes"][outcome]["patterns"]
         for pattern, metrics in written.items():
             assert metrics["all"] == evaluated[outcome]["patterns"][pattern]["all"]
+
+
+def test_a_packed_booster_gives_the_same_margins_and_contributions_and_is_smaller():
+    draw = np.random.default_rng(1)
+    rows = np.where(draw.random((2000, 9)) < 0.2, np.nan, draw.random((2000, 9)) * 4)
+    matrix = xgboost.DMatrix(rows, np.nansum(rows, axis=1) > 14, feature_names=[*"abcdefghi"], nthread=1)
+    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 5, "nthread": 1}, matrix, 60)
+
+    slim = xgboost.Booster()
+    slim.load_model(bytearray(gzip.decompress(packed(booster))))
+
+    assert len(packed(booster)) < 0.75 * len(gzip.compress(booster.save_raw("ubj")))
+    assert packed(slim) == packed(booster)
+    assert slim.feature_names == booster.feature_names
+    for kind in ("output_margin", "pred_contribs"):
+        assert np.array_equal(*(b.predict(matrix, **{kind: True}) for b in (booster, slim)))
+
+
+def test_figures_are_written_compressed_and_the_manifest_says_so(artifacts: Path):
+    names = {path.name for path in artifacts.glob("depression/*/*.gz") if "ubj" not in path.name}
+
+    assert names == {f"{name}.json.gz" for name in ("baselines", "metrics", "reference", "validation")}
+    for path in artifacts.glob("*/*/*.json.gz"):
+        assert path.read_bytes()[4:8] == bytes(4), "no timestamp"
+        assert load_json(path.with_suffix("")) == json.loads(gzip.decompress(path.read_bytes()))
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(survey: Path, tmp_path: Path):

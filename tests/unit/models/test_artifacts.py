@@ -1,7 +1,6 @@
 """The models that are shipped: whole, small, without rows, and with figures in the promised shape."""
 
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from models.evaluation.evaluate import SUBGROUPS
 from models.evaluation.metrics import FLAG_RATES
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import patterns, tiers
-from models.scoring.registry import SHIPPED, load_models
+from models.scoring.registry import SHIPPED, load_json, load_models
 from models.survey.tables import checksums
 
 MODELS = {model.outcome: model for model in load_models()}
@@ -39,10 +38,10 @@ def test_nothing_but_boosters_in_xgboosts_own_format_and_json_is_shipped():
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in FILES if path.suffix == ".json"], ids=lambda p: f"{p.parent.name}/{p.name}"
+    "path", [path for path in FILES if ".json" in path.suffixes], ids=lambda p: f"{p.parent.name}/{p.name}"
 )
 def test_no_list_in_an_artifact_is_long_enough_to_hold_people(path: Path):
-    longest = max((len(found) for found in lists(json.loads(path.read_text()))), default=0)
+    longest = max((len(found) for found in lists(load_json(path.with_name(path.name.removesuffix(".gz"))))), default=0)
 
     assert longest <= max(len(model.schema.features) for model in MODELS.values())
 
@@ -66,7 +65,7 @@ def test_the_manifest_says_what_it_was_trained_on_and_what_for(outcome: str):
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_the_shipped_figures_have_the_shape_of_evaluate_and_are_of_every_training_cycle(outcome: str):
-    content = json.loads((MODELS[outcome].folder / "metrics.json").read_text())["outcomes"]
+    content = load_json(MODELS[outcome].folder / "metrics.json")["outcomes"]
 
     assert list(content) == [outcome]
     assert set(content[outcome]["patterns"]) == set(patterns(outcome, MODELS[outcome].schema))
@@ -78,7 +77,7 @@ def test_the_shipped_figures_have_the_shape_of_evaluate_and_are_of_every_trainin
 
 @pytest.mark.parametrize(("outcome", "floor"), [("depression", 0.80), ("suicidal-ideation", 0.73)])
 def test_the_shipped_figures_are_neither_broken_nor_too_good_to_be_true(outcome: str, floor: float):
-    found = json.loads((MODELS[outcome].folder / "metrics.json").read_text())["outcomes"][outcome]["patterns"]
+    found = load_json(MODELS[outcome].folder / "metrics.json")["outcomes"][outcome]["patterns"]
 
     without_phq = found["no-phq"]["all"]
     assert floor < without_phq["auroc"]["value"] < floor + 0.08, "above this, the label has leaked into the inputs"
@@ -94,7 +93,7 @@ def test_the_shipped_models_were_trained_on_the_tables_in_the_data_folder(shared
 
 
 def validation(outcome: str) -> dict:
-    return json.loads((MODELS[outcome].folder / "validation.json").read_text())
+    return load_json(MODELS[outcome].folder / "validation.json")
 
 
 def test_forward_in_time_every_pattern_stays_within_half_a_hundredth_of_a_model_refitted_for_it():

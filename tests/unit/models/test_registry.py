@@ -10,7 +10,7 @@ from models.errors import ArtifactError, ModelError
 from models.inputs.feature_schema import FEATURES, SCHEMAS, FeatureSpec
 from models.inputs.outcomes import OUTCOMES
 from models.scoring import registry
-from models.scoring.registry import SHIPPED, load_booster, load_model, load_models, sha256, the_version
+from models.scoring.registry import SHIPPED, dump, load_booster, load_json, load_model, load_models, sha256, the_version
 from models.scoring.score import score
 
 
@@ -108,12 +108,25 @@ def test_a_folder_with_one_of_the_models_gives_that_one(folder: Path):
     ],
 )
 def test_one_altered_byte_in_any_file_is_refused(folder: Path, name: str):
-    content = bytearray((folder / name).read_bytes())
+    path = next(path for path in (folder / name, folder / f"{name}.gz") if path.is_file())
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    (folder / name).write_bytes(content)
+    path.write_bytes(content)
 
     with pytest.raises(ArtifactError, match=f"{name}.*altered after training"):
         load_model(folder)
+
+
+def test_figures_are_read_compressed_or_not_and_damage_in_either_is_named(tmp_path: Path):
+    dump(tmp_path / "metrics.json", {"a": 1.5})
+    dump(tmp_path / "validation.json.gz", {"a": 1.5})
+    assert load_json(tmp_path / "metrics.json") == load_json(tmp_path / "validation.json") == {"a": 1.5}
+
+    packed = (tmp_path / "validation.json.gz").read_bytes()
+    for damaged in (packed[:-9], packed[:12] + b"\xff" + packed[13:], b"{}"):
+        (tmp_path / "validation.json.gz").write_bytes(damaged)
+        with pytest.raises(ArtifactError, match=r"validation\.json; found something unreadable"):
+            load_json(tmp_path / "validation.json")
 
 
 @pytest.mark.parametrize("name", ["model-core.ubj.gz", "calibration.json", "folds/2015-2016-core.ubj.gz"])
@@ -166,7 +179,7 @@ def test_a_file_that_is_no_booster_is_refused_even_with_a_right_checksum(folder:
     [
         ({"outcome": "suicide"}, "one of the outcomes"),
         ({"outcome": "suicidal-ideation"}, "folder of that name"),
-        ({"format": 99}, "format 2"),
+        ({"format": 99}, "format 2 or 3"),
         ({"operating_points": {}}, "default threshold"),
         ({"operating_points": {"0.05": 1.5}}, "default threshold"),
         ({"minimum_data": {}}, "complete manifest"),
