@@ -84,7 +84,7 @@ def _outcome(frame: pd.DataFrame, contender: Contender, metrics: Mapping[str, An
         _subgroups(contender.outcome, metrics),
         _missing(contender.outcome, metrics),
         _beside(metrics),
-        _transport(contender.outcome),
+        *_transport(contender.outcome),
         *_contributions(contender, people, values),
     ]
     whole = metrics[HEADLINE]["all"]
@@ -334,14 +334,17 @@ def _beside(metrics: Mapping[str, Any]) -> Section:
     return Section(title="Beside plainer models (AUROC, everybody)", shows=shows, plot="", head=head, rows=rows)
 
 
-def _transport(outcome: str) -> Section:
+def _transport(outcome: str) -> list[Section]:
+    """None of an outcome that no other survey asks about."""
     figures = transport_figures()
+    rows = tuple(rank_rows(figures, outcome))
+    if not rows:
+        return []
     shows = (
         f"Rank agreement of {outcome} {figures['models'][outcome]} restricted to the inputs that another survey asks "
         "about: AUROC, beside logistic regression refitted there, and both in people of the same ages here. No score."
     )
-    rows = tuple(rank_rows(figures, outcome))
-    return Section(title="Other surveys", shows=shows, plot="", head=RANK_HEAD, rows=rows)
+    return [Section(title="Other surveys", shows=shows, plot="", head=RANK_HEAD, rows=rows)]
 
 
 def _contributions(contender: Contender, people: pd.DataFrame, values: NDArray[np.float32]) -> list[Section]:
