@@ -8,6 +8,7 @@ import click
 
 from cds_service.commands.assess import assess
 from cds_service.commands.check_config import check_config
+from cds_service.commands.compare_published import compare_published
 from cds_service.commands.monitoring import drift, recalibrate
 from cds_service.commands.serve import serve
 from cds_service.commands.store import db, smart
@@ -22,7 +23,10 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
 
-for command in (serve, demo, assess, check_config, db, smart, train, evaluate, transport, recalibrate, drift):
+COMMANDS = (
+    serve, demo, assess, check_config, db, smart, train, evaluate, transport, recalibrate, drift, compare_published,
+)  # fmt: skip
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":

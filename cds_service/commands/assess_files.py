@@ -32,6 +32,7 @@ from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.errors import FhirError, NotFhir
 from fhir_adapters.resources import r4
+from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.resources.validation import Deviation, deviations
 
 GZIP = b"\x1f\x8b"
@@ -48,12 +49,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessed:
-    """An input with its assessment and cards."""
+    """An input with its assessment and cards, and what was gathered for them. `whole_chart`: not a hook request."""
 
     name: str
     assessment: Assessment
     cards: list[Card]
     site: SiteConfig
+    gathered: Gathered
+    whole_chart: bool
 
     def report(self) -> dict[str, Any]:
         """The assessment as plain JSON values."""
@@ -112,7 +115,8 @@ def assess_file(
         invalid = deviations(raw) if strict else []
         if invalid:
             return _not_valid(name, invalid)
-        service, chart_request, source = _hook_call(raw, as_of) if _is_hook(raw) else _whole_chart(raw, as_of)
+        hooked = _is_hook(raw)
+        service, chart_request, source = _hook_call(raw, as_of) if hooked else _whole_chart(raw, as_of)
         judgement = judge(chart_request, source, site.judgement, engine, occasion=service.occasion)
     except OSError as error:
         return Failed(name=name, error=f"cannot be read: {error.strerror or 'unknown reason'}")
@@ -126,7 +130,9 @@ def assess_file(
         )
     assessment = judgement.assessment
     cards = cards_for(assessment, site.cards, new_id=random_id, user=chart_request.user, notices=service.notices)
-    return Assessed(name=name, assessment=assessment, cards=cards, site=site)
+    return Assessed(
+        name=name, assessment=assessment, cards=cards, site=site, gathered=judgement.gathered, whole_chart=not hooked
+    )
 
 
 Asked = tuple[Service, ChartRequest, ChartSource]

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from fhir_adapters.codesets.questions import target_of
 from fhir_adapters.errors import NoPatient
-from fhir_adapters.facts import ChartPart, Fact, PatientRecord, Visit
+from fhir_adapters.facts import Anomaly, ChartPart, Fact, PatientRecord, Visit
 from fhir_adapters.gaps import Cause
 from fhir_adapters.reading.anomalies import assessment_anomalies, death_anomalies, event_anomalies, form_anomalies
 from fhir_adapters.reading.form_facts import form_facts
@@ -49,28 +49,8 @@ def patient_record(
     `left_out`: also read facts that the service does not use. `encounter`: the reference of the hook's encounter.
     Raises NoPatient when the Patient resource itself cannot be read.
     """
-    if gathered.patient is not None and gathered.patient.content is None:
-        raise NoPatient("the Patient resource cannot be read", gathered.patient.fault)
-    zone = settings.zone
-    today = as_of.astimezone(zone).date()
-    own, anomalies = own_resources(gathered)
-    resources = ChartResources(
-        by_kind={},
-        zone=zone,
-        today=today,
-        maps=settings.maps,
-        left_out=left_out,
-        unreadable=[],
-        odd=[],
-        encounters={},
-        unheard=[],
-    )
-    for resource in with_contained(own, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)):
-        if resource.content is not None:
-            resources.by_kind.setdefault(resource.kind, []).append(resource)
-        if resource.fault and _may_matter(resource, resources):
-            resources.unreadable.append(unreadable(resource, resource.fault))
-
+    resources, own, anomalies = own_chart(gathered, settings=settings, as_of=as_of, left_out=left_out)
+    zone, today = resources.zone, resources.today
     visits = visits_of(resources)
     conditions = condition_list(resources)
     forms, observation_events = screening_forms(resources)
@@ -117,6 +97,37 @@ def patient_record(
         consent=gathered.consent,
         withheld=gathered.withheld,
     )
+
+
+def own_chart(
+    gathered: Gathered, *, settings: ReadSettings, as_of: datetime, left_out: bool = False
+) -> tuple[ChartResources, list[r4.Resource], list[Anomaly]]:
+    """The patient's own resources: by type with what is contained in them, as they came, and what was set aside.
+
+    Raises NoPatient when the Patient resource itself cannot be read.
+    """
+    if gathered.patient is not None and gathered.patient.content is None:
+        raise NoPatient("the Patient resource cannot be read", gathered.patient.fault)
+    zone = settings.zone
+    today = as_of.astimezone(zone).date()
+    own, anomalies = own_resources(gathered)
+    resources = ChartResources(
+        by_kind={},
+        zone=zone,
+        today=today,
+        maps=settings.maps,
+        left_out=left_out,
+        unreadable=[],
+        odd=[],
+        encounters={},
+        unheard=[],
+    )
+    for resource in with_contained(own, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)):
+        if resource.content is not None:
+            resources.by_kind.setdefault(resource.kind, []).append(resource)
+        if resource.fault and _may_matter(resource, resources):
+            resources.unreadable.append(unreadable(resource, resource.fault))
+    return resources, own, anomalies
 
 
 def _may_matter(resource: r4.Resource, resources: ChartResources) -> bool:

@@ -170,7 +170,8 @@ def test_bad_words_on_the_command_line_are_named_and_the_status_is_not_0(words: 
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "demo", "assess", "check-config", "train", "evaluate", "recalibrate", "drift"]
+    "command",
+    ["serve", "demo", "assess", "check-config", "train", "evaluate", "recalibrate", "drift", "compare-published"],
 )
 def test_every_command_has_help(command: str) -> None:
     done = mhcds(command, "--help")

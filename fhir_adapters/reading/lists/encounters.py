@@ -25,7 +25,8 @@ from fhir_adapters.resources.dates import when
 TOOK_PLACE = {"finished", "in-progress", "onleave", "triaged", "arrived"}
 AMBULATORY = {"AMB", "VR"}
 INPATIENT = {"IMP", "ACUTE", "NONAC"}
-OTHER = {"EMER", "FLD", "HH", "OBSENC", "PRENC", "SS"}
+EMERGENCY = {"EMER"}
+OTHER = {"FLD", "HH", "OBSENC", "PRENC", "SS"}
 YEAR = timedelta(days=365)
 
 # 10197000 psychiatric interview and evaluation, and 79094001, its initial form (seen in Synthea R4 bundles).
@@ -48,7 +49,7 @@ def _visit(encounter: r4.Encounter, dates: EncounterDate) -> Visit | None:
     mental = any(_mental_health(concept) for concept in concepts)
     reasons = {group for concept in encounter.reason_code for group in disorder_groups(concept)}
     code = (encounter.class_.code or "") if encounter.class_ else ""
-    kinds = {"ambulatory": AMBULATORY, "inpatient": INPATIENT, "other": OTHER}
+    kinds = {"ambulatory": AMBULATORY, "inpatient": INPATIENT, "emergency": EMERGENCY, "other": OTHER}
     kind = next((name for name, codes in kinds.items() if code in codes), "unknown")
     return Visit(
         reference=dates.reference,
