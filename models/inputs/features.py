@@ -19,7 +19,7 @@ PHQ_DAYS = 14
 
 # Maximum age of a dated input, in days, per group. The models learned from answers and measurements of one day; these
 # windows are our defaults. Groups not named here always describe the present.
-FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "pro": 365}
+FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 365, "difficulties": 365, "pro": 365}
 
 # Facts whose features are named for the survey's questions.
 SURVEY_NAMES = {f"phq_item_{item}": name for item, name in enumerate(PHQ_ITEMS, start=1)}

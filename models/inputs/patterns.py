@@ -16,9 +16,9 @@ ALL = "all"
 HEADLINE = "no-phq"
 
 CORE, NEEDS, PHQ2, PHQ8 = "core", "needs", "phq2", "phq8"
-"""Known: no PHQ item, work, food, sleep or self-rated health; some of the latter; PHQ items 1-2; items 3-8."""
+"""Known: no PHQ item, work, food, difficulties, sleep or own health; some of the latter; PHQ items 1-2; items 3-8."""
 
-_NEEDS_GROUPS, _PHQ_GROUPS = ("needs", "pro"), ("phq2", "phq")
+_NEEDS_GROUPS, _PHQ_GROUPS = ("needs", "difficulties", "pro"), ("phq2", "phq")
 _NOT_SHOWN: Mapping[str, tuple[str, ...]] = {
     CORE: (*_NEEDS_GROUPS, *_PHQ_GROUPS),
     NEEDS: _PHQ_GROUPS,
@@ -29,7 +29,9 @@ _NOT_SHOWN: Mapping[str, tuple[str, ...]] = {
 # Pattern -> its tier, and the groups of inputs hidden beyond those of the tier.
 _HIDDEN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     HEADLINE: (NEEDS, ()),
+    "no-phq-no-difficulties": (NEEDS, ("difficulties",)),
     "no-phq-no-drugs-with-needs": (NEEDS, ("drugs",)),
+    "no-phq-no-drugs-no-difficulties": (NEEDS, ("drugs", "difficulties")),
     "no-phq-no-needs": (CORE, ()),
     "no-phq-no-drugs": (CORE, ("drugs",)),
     "no-phq-no-utilisation": (CORE, ("utilisation",)),
@@ -64,18 +66,21 @@ def tier_of(groups: Collection[str]) -> str:
 
 
 def patterns(outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
-    """Pattern -> names of the visible features in schema order; `all` is `phq2`."""
+    """Pattern -> names of the visible features in schema order; `all` is `phq2`.
+
+    A pattern that hides only what an older schema does not have is none of its patterns.
+    """
     own_tiers = tiers(outcome)
     group = {s.name: s.group for s in schema.features}
-    visible = {
-        pattern: tuple(name for name in tier_inputs(tier, schema) if group[name] not in hidden)
-        for pattern, (tier, hidden) in _HIDDEN.items()
-        if tier in own_tiers
-    }
+    visible: dict[str, tuple[str, ...]] = {}
+    for pattern, (tier, hidden) in _HIDDEN.items():
+        names = tuple(name for name in tier_inputs(tier, schema) if group[name] not in hidden)
+        if tier in own_tiers and names not in visible.values():
+            visible[pattern] = names
     return {**visible, ALL: visible["phq2"]}
 
 
 def patterns_of(tier: str, outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
     """The patterns served by the booster of a tier, the complete one first; without the alias `all`."""
     visible = patterns(outcome, schema)
-    return {pattern: visible[pattern] for pattern, (pattern_tier, _) in _HIDDEN.items() if pattern_tier == tier}
+    return {pattern: visible[pattern] for pattern, (own, _) in _HIDDEN.items() if own == tier and pattern in visible}

@@ -261,10 +261,14 @@ def _needs(source: _Source) -> pd.DataFrame:
     hours, hours_old = source.column("SLQ", "SLD012"), source.column("SLQ", "SLD010H")
     hours_old = hours_old.where(hours_old <= 24)
     health = source.column("HUQ", "HUQ010")
+    # The questions of the chart's codes; before 2013 the nearest to the first is asked (decision 0115).
+    concentrating, memory = source.yes_no("DLQ", "DLQ040"), source.yes_no("PFQ", "PFQ057")
     return pd.DataFrame(
         {
             "employed": source.column("OCQ", "OCD150").map({1.0: 1.0, 2.0: 1.0, 3.0: 0.0, 4.0: 0.0}),
             "food_insec": adult.where(adult.notna(), household),
+            "difficulty_concentrating": concentrating.where(concentrating.notna(), memory),
+            "difficulty_errands": source.yes_no("DLQ", "DLQ080"),
             "sleep_hours": hours.where(hours <= 24).where(hours.notna(), hours_old),
             "gen_health": health.where(health.between(1, 5)),
         }
@@ -321,6 +325,8 @@ _LABS = {
     "uric": "LBXSUA",
     "cl": "LBXSCLSI",
 }
+_DIFFICULTIES = {"hearing": "DLQ010", "seeing": "DLQ020", "walking": "DLQ050", "dressing": "DLQ060"}
+_LIMITS = {"no_work": "PFQ049", "less_work": "PFQ051", "walking_aid": "PFQ054"}
 LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     "vital signs": ("bmi", "weight_kg", "height_cm", "pulse", "sbp", "dbp"),
     "marital status": ("marital3",),
@@ -328,6 +334,9 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     "heavy drinking ever": ("alc_heavy_ever",),
     "pregnancy": ("pregnant",),
     "urinary leakage": ("urine_leak",),
+    "hearing, seeing, walking, dressing": tuple(_DIFFICULTIES),
+    "work or walking limited by health": tuple(_LIMITS),
+    "days of pain": ("pain_days",),
     "education": ("educ5",),
     "income": ("pir",),
     "29 laboratory values": (*_LABS, "crp_mgL"),
@@ -347,6 +356,7 @@ def _left_out(source: _Source) -> pd.DataFrame:
     old, new = source.column("DEMO", "DMDMARTL"), source.column("DEMO", "DMDMARTZ")
     education = source.column("DEMO", "DMDEDUC2")
     heavy = first("ALQ", "ALQ151", "ALQ150")
+    pain = source.column("HSQ", "HSQ493")
     return pd.DataFrame(
         {
             "marital3": old.map({1.0: 1, 6.0: 1, 2.0: 2, 3.0: 2, 4.0: 2, 5.0: 3}).where(
@@ -356,6 +366,9 @@ def _left_out(source: _Source) -> pd.DataFrame:
             "pregnant": source.column("DEMO", "RIDEXPRG").map({1.0: 1.0, 2.0: 0.0}),
             "urine_leak": (source.column("KIQ_U", "KIQ005") - 1).pipe(lambda leak: leak.where(leak.between(0, 4))),
             "alc_heavy_ever": heavy.map({1.0: 1.0, 2.0: 0.0}),
+            **{name: source.yes_no("DLQ", column) for name, column in _DIFFICULTIES.items()},
+            **{name: source.yes_no("PFQ", column) for name, column in _LIMITS.items()},
+            "pain_days": pain.where(pain <= 30),
             "ins_private": _covered(source, "A").astype("float64"),
             "ins_medicare": _covered(source, "B").astype("float64"),
             "ins_medicaid": _covered(source, "D").astype("float64"),

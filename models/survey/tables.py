@@ -38,6 +38,8 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "RXQ_RX": ("RXDUSE", "RXQ033", "RXDDRUG", "RXDCOUNT", "RXQ050"),
     "OCQ": ("OCD150",),
     "FSQ": ("FSDAD", "FSDHH"),
+    "DLQ": ("DLQ040", "DLQ080"),
+    "PFQ": ("PFQ057",),
     "HIQ": ("HIQ011", *(f"HIQ03{n}{letter}" for n in (1, 2) for letter in "ABD")),
 }
 """The components for models and audits, and the columns read from each. Only SEQN is required."""
@@ -46,6 +48,9 @@ LEFT_OUT_COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "DEMO": ("DMDMARTL", "DMDMARTZ", "DMDEDUC2", "RIDEXPRG"),
     "ALQ": ("ALQ150", "ALQ151"),
     "KIQ_U": ("KIQ005",),
+    "DLQ": ("DLQ010", "DLQ020", "DLQ050", "DLQ060"),
+    "PFQ": ("PFQ049", "PFQ051", "PFQ054"),
+    "HSQ": ("HSQ493",),
     "CBC": ("LBXWBCSI", "LBXHGB", "LBXMCVSI", "LBXRDW", "LBXPLTSI", "LBDNENO", "LBDLYMNO"),
     "GHB": ("LBXGH",),
     "TCHOL": ("LBXTC",),

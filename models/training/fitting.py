@@ -59,7 +59,7 @@ RANDOM_COPIES = 1
 BLOCK_HIDDEN = 0.4
 INPUT_HIDDEN = (0.0, 0.1, 0.3)
 """In a random copy: the probability of hiding each block; the shares of other inputs hidden, one a person."""
-_BLOCKS = (("lifestyle",), ("conditions",), ("utilisation",), ("drugs",), ("needs", "pro"))
+_BLOCKS = (("lifestyle",), ("conditions",), ("utilisation",), ("drugs",), ("needs", "difficulties", "pro"))
 _PARTS_OF_ONE_CYCLE = 5
 
 MINIMUM_DATA = MinimumData(

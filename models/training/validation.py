@@ -34,7 +34,7 @@ from models.training.fitting import MINIMUM_DATA, SEED, Fitter, Sample, boosted
 
 REPEATS = 400
 """Bootstrap draws of each difference."""
-BLOCKS = ("lifestyle", "conditions", "utilisation", "drugs", "needs", "pro")
+BLOCKS = ("lifestyle", "conditions", "utilisation", "drugs", "needs", "difficulties", "pro")
 SUBGROUP_O_E = (0.8, 1.25)
 """The fairness target of every outcome; some also have one for the AUROC (`OutcomeSpec`)."""
 

@@ -166,6 +166,8 @@ def test_patterns_hide_what_their_names_say():
         assert set(found["no-phq"]) - set(found["no-phq-no-needs"]) == {
             "employed",
             "food_insec",
+            "difficulty_concentrating",
+            "difficulty_errands",
             "sleep_hours",
             "gen_health",
         }

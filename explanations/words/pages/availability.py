@@ -265,7 +265,7 @@ def _consents(assessment: Assessment, say: Language) -> Held:
     return Held(words=say(CONSENT_WORDS[assessment.chart.consent]))
 
 
-MEASURED = ("lifestyle", "needs", "pro")
+MEASURED = ("lifestyle", "needs", "difficulties", "pro")
 BLOCKS = (
     _Block(
         name=later("Patient details"),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import LOINC, observation, record_of
+from builders import LOINC, SNOMED, observation, record_of
 
 from explanations.words.findings.anomalies import NAMES, anomaly_words
 from explanations.words.language import language
@@ -55,6 +55,10 @@ def test_a_value_that_is_not_used_is_named_in_words(code: str, when: str, value:
         ("88122-7", {"coding": [{"system": LOINC, "code": "LA28397-0"}]}, "food_insec", 4),
         ("88123-5", {"coding": [{"system": LOINC, "code": "LA28398-8", "display": "Never true"}]}, "food_insec", 1),
         ("61577-3", {"coding": [{"system": LOINC, "code": "LA8969-3"}]}, "gen_health", 5),
+        ("69858-9", {"coding": [{"system": LOINC, "code": "LA33-6"}]}, "difficulty_concentrating", True),
+        ("69858-9", {"text": "No"}, "difficulty_concentrating", False),
+        ("69861-3", {"coding": [{"system": LOINC, "code": "LA32-8", "display": "No"}]}, "difficulty_errands", False),
+        ("69861-3", {"coding": [{"system": SNOMED, "code": "373066001"}]}, "difficulty_errands", True),
     ],
 )
 def test_social_answers_are_read_by_code_or_words(code: str, value: dict, feature: str, expected: float) -> None:

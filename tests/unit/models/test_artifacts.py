@@ -87,9 +87,10 @@ def test_the_shipped_figures_are_neither_broken_nor_too_good_to_be_true(outcome:
 
 
 def test_the_shipped_models_were_trained_on_the_tables_in_the_data_folder(shared: Path):
-    expected = checksums(shared / "data/nhanes")
+    there = checksums(shared / "data/nhanes").items()
 
-    assert all(model.manifest.training["data_sha256"] == expected for model in MODELS.values())
+    # Versions before 3.0.0 read fewer tables.
+    assert all(model.manifest.training["data_sha256"].items() <= there for model in MODELS.values())
 
 
 def validation(outcome: str) -> dict:
