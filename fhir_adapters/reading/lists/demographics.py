@@ -22,7 +22,7 @@ def _sex(patient: r4.Patient) -> str | None:
 
 
 def patient_facts(gathered: Gathered, visits: list[Visit], resources: ChartResources) -> list[Fact]:
-    """Facts of the Patient resource; none where it was not sent."""
+    """Facts of the Patient resource; none where it was not sent. Visits show a usual place once all were read."""
     patient = gathered.patient
     if patient is None:
         return []
@@ -44,8 +44,10 @@ def patient_facts(gathered: Gathered, visits: list[Visit], resources: ChartResou
     )
     if resources.left_out and marital is not None:
         facts.append(Fact(name="marital3", value=marital, references=source))
-    place = source if content.general_practitioner else tuple(v.reference for v in visits if v.kind == "ambulatory")
-    if place or ChartPart.ENCOUNTERS in gathered.known:
+    if content.general_practitioner:
+        facts.append(Fact(name="usual_place", value=True, references=source))
+    elif ChartPart.ENCOUNTERS in gathered.known:
+        place = tuple(v.reference for v in visits if v.kind == "ambulatory")
         facts.append(Fact(name="usual_place", value=bool(place), references=place))
     return facts
 
