@@ -49,7 +49,7 @@ def create_app(
     runtime = Runtime(
         config=live,
         problem=lambda: live.problem,
-        engine=engine or load_engine(first.models),
+        engine=engine or load_engine(first.models, first.kept_models),
         store=store,
         key=key,
         key_sets=KeySets(),

@@ -112,6 +112,7 @@ def app_settings(config: ServiceConfig) -> AppSettings:
             reading=site.reading,
             notices=site.cards,
             thresholds=site.thresholds,
+            models=site.models,
             registrations=site.smart,
         )
         for site in config.sites

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -52,18 +53,19 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSite:
-    """One site: how its charts are read and judged, its notices, its EHRs."""
+    """One site: how its charts are read and judged, its notices, its EHRs. models: outcome -> the version it keeps."""
 
     id: str
     reading: ReadSettings
     notices: NoticeSettings
     thresholds: BandThresholds = BandThresholds()
+    models: Mapping[str, str] = field(default_factory=dict)
     registrations: tuple[Registration, ...] = ()
 
     @property
     def judgement(self) -> JudgementSettings:
         """How the site's charts are judged."""
-        return JudgementSettings(reading=self.reading, thresholds=self.thresholds)
+        return JudgementSettings(reading=self.reading, thresholds=self.thresholds, models=self.models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

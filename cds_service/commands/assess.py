@@ -39,7 +39,7 @@ def assess(  # one argument an option
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     moment = moment_option(as_of)
-    engine = load_engine(config.models)
+    engine = load_engine(config.models, [chosen.models])
     failed = False
     # If both go to the terminal, a bar would run into the output.
     bar = sys.stderr.isatty() and not sys.stdout.isatty()

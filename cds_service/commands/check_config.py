@@ -23,9 +23,9 @@ def check_config(folder: Path | None) -> None:
     from fhir_adapters.codesets.terminology import unresolved
 
     config = configured(folder)
-    engine = load_engine(config.models)
-    for outcome, reason in engine.failures:
-        click.echo(f"model {outcome}: {reason}", err=True)
+    engine = load_engine(config.models, config.kept_models)
+    for name, reason in engine.failures:
+        click.echo(f"model {name}: {reason}", err=True)
     click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
     for site in config.sites:
         click.echo(
@@ -33,6 +33,8 @@ def check_config(folder: Path | None) -> None:
             f"dialect {site.dialect}, {len(site.reading.fhir_bases)} FHIR bases, "
             f"{len(site.reading.maps)} questionnaire maps"
         )
+        used = engine.of(site.models).models
+        click.echo(f"site {site.id}: models {', '.join(f'{m.outcome} {m.version}' for m in used) or 'none'}")
         for line in (*_gaps(site), *_own_addresses(site, config.address or "")):
             click.echo(f"site {site.id}: {line}")
         for issuer in site.issuers:

@@ -38,7 +38,8 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
             charts.append(inputs(result.assessment.chart))
     any_unlike = False
     try:
-        for model in load_models(root or config.models):
+        models = load_models(root) if root else load_models(config.models, config.kept_models)
+        for model in models:
             rows = [chart.vector(model.schema).values for chart in charts]
             shifts = input_shifts(model.schema, load_json(model.folder / "reference.json"), rows)
             console().print(drift_table(f"{model.outcome} {model.version}, {len(rows)} charts", shifts))
@@ -50,7 +51,7 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
 
 @click.command()
 @click.option("--model", "root", type=click.Path(path_type=Path), required=True,
-              help="A model's folder, or a folder of models (then with --outcome).")  # fmt: skip
+              help="Folder of a version; of an outcome, for its newest; of models, with --outcome.")  # fmt: skip
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="CSV file with columns score, outcome.")
 @click.option("--out", default="models-recalibrated", show_default=True, type=click.Path(path_type=Path),
               help="Folder to write the new version to.")  # fmt: skip

@@ -24,7 +24,10 @@ CONFIG, REQUIRED_CONFIG = (
     for required in (False, True)
 )
 MODELS = click.option(
-    "--model", "root", type=click.Path(path_type=Path), help="Folder of models. Default: those shipped."
+    "--model",
+    "root",
+    type=click.Path(path_type=Path),
+    help="Folder of models, of one outcome or of one version; the newest is taken. Default: those shipped.",
 )
 
 

@@ -33,11 +33,11 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
                     model,
                     load_json(model.folder / "metrics.json"),
                     load_json(model.folder / "validation.json"),
-                    local.get(model.outcome, LocalSections()),
+                    local.get(model.outcome, LocalSections()).of(model.version),
                 )
                 for model in runtime.engine.models
             ],
-            "not_loaded": [{"outcome": outcome} for outcome, _ in runtime.engine.failures],
+            "not_loaded": [_lost(name) for name, _ in runtime.engine.failures],
         }
 
     def cards() -> dict[str, Any]:
@@ -56,6 +56,11 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
         return answer
 
     return blueprint
+
+
+def _lost(name: str) -> dict[str, str]:
+    outcome, _, version = name.partition(" ")
+    return {"outcome": outcome} | ({"version": version} if version else {})
 
 
 def _words(name: str) -> str:

@@ -262,7 +262,9 @@ WRITTEN: Schema = {
                     }
                 ),
             },
-            "not_loaded": _list(_object({"outcome": {"enum": [*MODELLED]}})),
+            "not_loaded": _list(
+                _object({"outcome": {"enum": [*MODELLED]}}, optional={"version": text("If a site keeps it.")})
+            ),
         },
         words="Source attributes and applied model card of each deployed model.",
     ),

@@ -83,6 +83,11 @@ class ServiceConfig:
         """The issuer tables of all sites."""
         return tuple(entry for site in self.sites for entry in site.issuers)
 
+    @property
+    def kept_models(self) -> tuple[Mapping[str, str], ...]:
+        """What each site keeps: outcome -> version of its model."""
+        return tuple(site.models for site in self.sites)
+
     def check_host(self, host: str) -> None:
         """Raises ConfigError unless this address may be listened on: only with https unless loopback."""
         if is_loopback_host(host):
@@ -148,7 +153,9 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
     paths = sorted((folder / "sites").glob("*.toml"))
     if not paths:
         problems.append(f"{folder / 'sites'}: expected one .toml file a site; found none")
-    sites = [s for path in paths if (s := load_site(path, problems, development=development, sandbox=sandbox))]
+    models = None if service.models is None else folder / service.models
+    read = (load_site(p, problems, models=models, development=development, sandbox=sandbox) for p in paths)
+    sites = [site for site in read if site is not None]
     problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(sites)]
     registered = [entry for site in sites for entry in site.smart]
     url = settings.store_url(main, service, problems)
@@ -166,7 +173,7 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         store=url,
         data_key=settings.data_key(main, service, url, problems),
         smart_keys=smart_settings.keys(main, service, url, registered, problems),
-        models=None if service.models is None else folder / service.models,
+        models=models,
         model_cards=_model_cards(folder / MODEL_CARD, problems),
     )
     if problems:

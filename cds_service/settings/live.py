@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cds_service.errors import ConfigError
 from cds_service.settings.config import ServiceConfig, load_config
+from models.inputs.outcomes import OUTCOMES
 
 log = logging.getLogger("mhcds")
 LOOK_S = 1.0
@@ -58,6 +59,7 @@ class LiveConfig:
 
     def __init__(self, config: ServiceConfig, reread: Reread | None = None) -> None:
         self._config = config
+        self._loaded = used_models(config)
         self._reread = reread
         self._lock = threading.Lock()
         self._next_look = 0.0
@@ -94,6 +96,8 @@ class LiveConfig:
             self._keep(f"{reread.folder}: cannot be read ({type(error).__name__}); run mhcds check-config")
             return
         fixed = [name for name in RESTART if getattr(config, name) != getattr(self._config, name)]
+        if not used_models(config) <= self._loaded:
+            fixed.append("[models] of a site, with versions that are not loaded")
         if fixed:
             self._keep(f"{', '.join(fixed)}: changed; restart the service for it")
             return
@@ -103,6 +107,11 @@ class LiveConfig:
     def _keep(self, problem: str) -> None:
         self.problem = problem
         log.error(json.dumps({"event": "settings-not-reloaded", "problem": problem}))
+
+
+def used_models(config: ServiceConfig) -> set[tuple[str, str | None]]:
+    """Outcome and version of the models that some site uses; None: the newest."""
+    return {(outcome, kept.get(outcome)) for kept in config.kept_models for outcome in OUTCOMES}
 
 
 def _referred_by(path: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,7 @@ from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
 from models.inputs.outcomes import Outcome
+from models.scoring.registry import SHIPPED, versions
 from models.scoring.risk import BandThresholds
 from smart_launch.settings import Registration
 
@@ -72,19 +74,20 @@ class SiteFile(msgspec.Struct, forbid_unknown_fields=True):
     on_missing: Literal["card", "412", 412] = "card"
     gap_card_every_h: int = DEFAULT_GAP_CARD_H
     thresholds: dict[Outcome, float] = {}
+    models: dict[Outcome, str] = {}
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """One customer: who calls, how its charts are read, what its cards say, and its thresholds for a prompt.
+    """One customer: who calls, how its charts are read, what its cards say, its thresholds and models.
 
     issuers: none refuses every call. allowed_links: prefixes of the links kept on cards; None allows all.
     client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None skips the check.
     on_missing: the answer to a gap alone. gap_card_every_h: hours until the card of the same gap comes to the same user
     again; 0: at every call. prefetch_count: its own discovery document has templates with a page size.
-    smart: our registrations for the SMART app.
+    smart: our registrations for the SMART app. models: outcome -> the version of the model that the site keeps.
     """
 
     id: str
@@ -99,6 +102,7 @@ class SiteConfig:
     prefetch_count: bool = True
     gap_card_every_h: int = DEFAULT_GAP_CARD_H
     smart: tuple[Registration, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str | None:
@@ -114,13 +118,16 @@ class SiteConfig:
     @property
     def judgement(self) -> JudgementSettings:
         """How the site's charts are judged."""
-        return JudgementSettings(reading=self.reading, thresholds=self.thresholds)
+        return JudgementSettings(reading=self.reading, thresholds=self.thresholds, models=self.models)
 
 
-def load_site(path: Path, problems: list[str], *, development: bool = True, sandbox: bool = False) -> SiteConfig | None:
+def load_site(
+    path: Path, problems: list[str], *, models: Path | None = None, development: bool = True, sandbox: bool = False
+) -> SiteConfig | None:
     """One site's file; None when a problem was appended.
 
-    development: allow http on this machine. sandbox: allow the public sandbox's key.
+    models: folder of the models; None: those shipped. development: allow http on this machine. sandbox: allow the
+    public sandbox's key.
     """
     raw = read_toml(path, SiteFile, problems)
     if raw is None:
@@ -137,6 +144,13 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
     except ValueError as error:
         problems.append(f"{path}: thresholds: {error}")
         thresholds = BandThresholds()
+    for outcome, version in raw.models.items():
+        there = [folder.name for folder in versions((models or SHIPPED) / outcome)]
+        if version not in there:
+            problems.append(
+                f"{path}: models.{outcome}: expected {' or '.join(there) or 'no version, for there is none'}; "
+                f"found {version!r}"
+            )
     name = raw.id or path.stem
     if len(name) > MOST_ID or not name.isprintable():
         problems.append(f"{path}: id: expected at most {MOST_ID} printable characters")
@@ -163,6 +177,7 @@ def load_site(path: Path, problems: list[str], *, development: bool = True, sand
             locale=raw.language,
         ),
         thresholds=thresholds,
+        models={outcome.value: version for outcome, version in raw.models.items()},
         reading=ReadSettings(
             zone=zone,
             maps=tuple(maps),

@@ -6,7 +6,8 @@ decides when a model stays silent (rules R9 to R13).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from explanations.errors import NotExact
 from explanations.judgement.attribution import attributions
@@ -31,10 +32,23 @@ ADULT_YEARS = 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """The models of this process, and why others could not be loaded."""
+    """The models of this process, of an outcome older versions first, and why others could not be loaded.
+
+    failures: (outcome, reason) for a newest version, (outcome and version, reason) for one that a site keeps.
+    """
 
     models: tuple[Model, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
+
+    def of(self, kept: Mapping[str, str]) -> Engine:
+        """The models of a site that keeps these versions, by outcome, and otherwise has the newest."""
+        chosen: dict[str, Model] = {}
+        lost = {name for name, _ in self.failures}
+        for model in self.models:
+            newest = model.outcome not in kept and model.outcome not in lost
+            if newest or model.version == kept.get(model.outcome):
+                chosen[model.outcome] = model
+        return replace(self, models=tuple(chosen.values()))
 
     @property
     def features(self) -> tuple[FeatureSpec, ...]:

@@ -5,7 +5,7 @@ The caller provides the `ChartSource`: prefetch and a FHIR server, a Bundle, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from explanations.judgement.assessment import Assessment, Engine, assess
@@ -37,10 +37,14 @@ PATIENT_DISCHARGED = Occasion(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgementSettings:
-    """A site's settings for judgements: how its charts are read, and the thresholds for a prompt."""
+    """A site's settings for judgements: how its charts are read, and the thresholds for a prompt.
+
+    models: outcome -> the version that the site keeps; the newest otherwise.
+    """
 
     reading: ReadSettings = field(default_factory=ReadSettings)
     thresholds: BandThresholds = BandThresholds()
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,5 +78,5 @@ def judge(
         left_out=request.left_out,
     )
     late = is_late()
-    assessment = occasion.assess(chart, engine, settings.thresholds, out_of_time=late)
+    assessment = occasion.assess(chart, engine.of(settings.models), settings.thresholds, out_of_time=late)
     return Judgement(gathered=gathered, assessment=assessment, late=late)

@@ -30,8 +30,12 @@ DEVELOPER = "The mental-health-cds project (open source, Apache-2.0)."
 
 
 class LocalSections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A site's own statements about a model, read verbatim from its file; None where there is none."""
+    """A site's own statements about a model, read verbatim from its file; None where there is none.
 
+    version: the one they are about; None: whichever is deployed.
+    """
+
+    version: str | None = None
     contact: str | None = None
     relevance: str | None = None
     validity: str | None = None
@@ -41,6 +45,10 @@ class LocalSections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     approved_by: str | None = None
     approved_on: str | None = None
     consent: str | None = None
+
+    def of(self, version: str) -> LocalSections:
+        """What they say about this version: nothing, if they are about another."""
+        return self if self.version in (None, version) else LocalSections()
 
 
 def model_card(

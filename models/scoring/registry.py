@@ -4,10 +4,10 @@ An artifact folder, `<outcome>/<version>/`, holds `manifest.json`, with the SHA-
 one booster per tier, `model-<tier>.ubj.gz`, and per fold, `folds/<cycle>-<tier>.ubj.gz` (XGBoost's own format),
 `schema.json`, `calibration.json`, and, compressed since format 3, `baselines.json.gz`, `reference.json.gz`,
 `metrics.json.gz` and `validation.json.gz`.
-Loading fails with ArtifactError for a missing, surplus or altered file, an unknown outcome, two versions of one
-outcome, an input that this code prepares differently, or boosters whose contributions do not add up to their margins
-on this machine. An artifact has its own inputs, so an older one outlives new rows in `FEATURES` and other directions.
-Needs only xgboost and numpy. Does not train or score.
+Versions lie beside each other; the default is the newest by number. An artifact has its own inputs, so an older one
+outlives new rows in `FEATURES` and other directions. Loading fails with ArtifactError for a missing, surplus or altered
+file, an unknown outcome, an input that this code prepares differently, or boosters whose contributions do not add up to
+their margins on this machine. Needs only xgboost and numpy. Does not train or score.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,39 +95,59 @@ class Model:
         return self.manifest.operating_points[self.manifest.default_flag_rate]
 
 
-def load_models(root: Path | None = None) -> tuple[Model, ...]:
-    """Every model below root (default: the shipped ones), in the order of OUTCOMES.
+def load_models(root: Path | None = None, choices: Iterable[Mapping[str, str]] = ({},)) -> tuple[Model, ...]:
+    """The models below root (default: the shipped ones), in the order of OUTCOMES, older versions first.
 
-    Raises ArtifactError when root holds no model or any of them fails its checks.
+    root: a folder of models, of one outcome, or of one version. choices: what each site keeps, outcome -> version; the
+    newest otherwise. Raises ArtifactError when root holds no model, or one of these is lacking or fails its checks.
     """
     folder = SHIPPED if root is None else root
-    folders = [folder / outcome for outcome in OUTCOMES if versions(folder / outcome)]
-    if not folders:
+    if (folder / MANIFEST).is_file() or versions(folder):
+        return (load_model(the_version(folder)),)
+    wanted = {(outcome, kept.get(outcome)) for outcome in OUTCOMES if versions(folder / outcome) for kept in choices}
+    if not wanted:
         raise ArtifactError(
             expected=f"a folder with {' or '.join(OUTCOMES)} in it, each with a version that has a {MANIFEST}",
             found=f"none in {folder}",
             remedy=_RETRAIN,
         )
-    return tuple(load_model(the_version(path)) for path in folders)
+    paths = {the_version(folder / outcome, version) for outcome, version in wanted}
+    return in_order(load_model(path) for path in paths)
+
+
+def in_order(models: Iterable[Model]) -> tuple[Model, ...]:
+    """The models in the order of OUTCOMES, older versions first."""
+    return tuple(sorted(models, key=lambda model: (OUTCOMES.index(model.outcome), number(model.version))))
+
+
+def number(version: str) -> tuple[int, ...]:
+    """The number of a version, to order by: 2.0.0 and a site's own 2.0.0+local.1b2c3d4e have the same."""
+    return tuple(int(digits) for digits in re.findall(r"\d+", version.partition("+")[0]))
 
 
 def versions(folder: Path) -> list[Path]:
-    """The artifact folders of one outcome, `<outcome>/<version>/`."""
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    """The artifact folders of one outcome, `<outcome>/<version>/`, oldest first."""
+    found = (path.parent for path in folder.glob(f"[!.]*/{MANIFEST}"))
+    return sorted(found, key=lambda path: (number(path.name), path.name))
 
 
-def the_version(folder: Path) -> Path:
-    """The only artifact folder of an outcome's folder; an artifact folder returns itself. Raises ArtifactError."""
-    if (folder / MANIFEST).is_file():
+def the_version(folder: Path, version: str | None = None) -> Path:
+    """An outcome's artifact folder: of this version, else the newest by number; an artifact folder returns itself.
+
+    Raises ArtifactError for none, and for two of the newest number: that choice is not made in silence.
+    """
+    if version is None and (folder / MANIFEST).is_file():
         return folder
-    candidates = versions(folder)
-    if len(candidates) != 1:
-        raise ArtifactError(
-            expected=f"one version of a model in {folder}",
-            found=", ".join(path.name for path in candidates) or "none",
-            remedy="keep the version to be used and move the others elsewhere" if candidates else _RETRAIN,
-        )
-    return candidates[0]
+    there = versions(folder)
+    newest = number(there[-1].name) if there else ()
+    chosen = [p for p in there if (number(p.name) == newest if version is None else p.name == version)]
+    if len(chosen) == 1:
+        return chosen[0]
+    raise ArtifactError(
+        expected=f"one newest version of a model in {folder}" if version is None else f"{folder.name} {version}",
+        found=", ".join(path.name for path in chosen or there) or "none",
+        remedy="name one that is there in [models] of the site's file, or move others elsewhere" if there else _RETRAIN,
+    )
 
 
 def load_model(folder: Path) -> Model:
@@ -263,6 +284,12 @@ def _verify_manifest(folder: Path, manifest: Manifest) -> None:
             expected=f"the model of {folder.parent.name} in the folder of that name",
             found=f"a model of {manifest.outcome}",
             remedy="put each model into the folder named for its outcome",
+        )
+    if folder.parent.name in OUTCOMES and folder.name != manifest.version and not folder.name.startswith("."):
+        raise ArtifactError(
+            expected=f"version {folder.name} in the folder of that name",
+            found=f"version {manifest.version}",
+            remedy="give the folder the name of its version",
         )
     threshold = manifest.operating_points.get(manifest.default_flag_rate)
     if threshold is None or not 0 < threshold < 1:

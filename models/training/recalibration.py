@@ -95,7 +95,7 @@ def read_labels(path: Path) -> Labels:
 
 
 def one_model(root: Path, outcome: str | None) -> Model:
-    """The model in an artifact folder, in an outcome's folder, or of one outcome in a folder of models.
+    """The model in an artifact folder, or the newest in an outcome's folder or of one outcome in a folder of models.
 
     Raises ArtifactError for none or several.
     """

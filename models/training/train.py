@@ -70,8 +70,9 @@ class _Queue(Protocol):
 def train(nhanes: Sequence[Path], out: Path, *, progress: Progress) -> None:
     """Trains both outcomes on every cycle in the folders of survey tables and writes out/<outcome>/<version>/.
 
-    Raises SurveyDataError for unusable tables, fewer than two cycles with the label, or fewer than 10 people with or
-    without the outcome in any cycle; ArtifactError when out/<outcome> holds something that is not an artifact.
+    Other versions there stay. Raises SurveyDataError for unusable tables, fewer than two cycles with the label, or
+    fewer than 10 people with or without the outcome in any cycle; ArtifactError when out/<outcome> holds something that
+    is not an artifact.
     """
     for outcome in OUTCOMES:
         _refuse_foreign(out / outcome)
@@ -85,11 +86,11 @@ def train(nhanes: Sequence[Path], out: Path, *, progress: Progress) -> None:
     try:
         written = _side_by_side(samples, data, out, progress)
         for sample, aside in zip(samples, written, strict=True):
-            folder = out / sample.outcome
+            folder = out / sample.outcome / VERSION
             if folder.exists():
                 shutil.rmtree(folder)
-            folder.mkdir(parents=True)
-            aside.rename(folder / VERSION)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            aside.rename(folder)
     finally:
         for outcome in OUTCOMES:
             shutil.rmtree(_aside(out / outcome), ignore_errors=True)

@@ -69,11 +69,16 @@ def test_what_a_site_wrote_is_shown_as_text():
 
 
 def test_a_model_that_could_not_be_loaded_is_named_without_the_reason():
-    engine = Engine(failures=(("depression", "expected SHA-256 in /secret/place"),))
+    reason = "expected SHA-256 in /secret/place"
+    engine = Engine(failures=(("depression", reason), ("suicidal-ideation 2.0.0", reason)))
     client = open_app(engine=engine).test_client()
 
     content, page = client.get("/model-card.json").get_json(), client.get("/model-card").get_data(as_text=True)
 
-    assert content["not_loaded"] == [{"outcome": "depression"}]
+    assert content["not_loaded"] == [
+        {"outcome": "depression"},
+        {"outcome": "suicidal-ideation", "version": "2.0.0"},
+    ]
+    assert "<h2>Suicidal ideation 2.0.0</h2>" in page
     assert "could not be loaded" in page
     assert "secret" not in page

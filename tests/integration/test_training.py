@@ -20,7 +20,7 @@ from models.scoring.registry import SHIPPED, load_json, load_models, the_version
 from models.scoring.risk import RiskScore
 from models.scoring.score import score
 from models.training.fitting import COMPLETE_COPIES, RANDOM_COPIES, Sample, masked_copies
-from models.training.train import packed, train
+from models.training.train import VERSION, packed, train
 from tests.unit.models import synthetic_survey
 
 
@@ -54,15 +54,18 @@ def test_training_gives_two_models_that_load_verify_and_score(artifacts: Path):
         assert set(model.manifest.training["cycles"]) == set(synthetic_survey.CYCLES)
 
 
-def test_the_same_tables_give_the_same_bytes_and_nothing_is_left_of_an_older_model(
+def test_the_same_tables_give_the_same_bytes_in_place_of_that_version_and_beside_others(
     survey: Path, artifacts: Path, tmp_path: Path
 ):
-    shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
-    assert all(len(model.manifest.training["cycles"]) > 3 for model in load_models(tmp_path))
+    for outcome in OUTCOMES:
+        shutil.copytree(the_version(SHIPPED / outcome), tmp_path / outcome / VERSION)
+        (tmp_path / outcome / "1.0.0").mkdir()
+        (tmp_path / outcome / "1.0.0" / "manifest.json").write_text("{}")
 
     train([survey], tmp_path, progress=quiet)
 
     again, first = contents(tmp_path), contents(artifacts)
+    assert [again.pop(f"{outcome}/1.0.0/manifest.json") for outcome in OUTCOMES] == [b"{}"] * len(OUTCOMES)
     assert list(again) == list(first)
     assert [name for name, content in again.items() if content != first[name]] == []
     assert [len(model.manifest.training["cycles"]) for model in load_models(tmp_path)] == [3, 3]

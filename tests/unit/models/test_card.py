@@ -1,13 +1,16 @@
 import copy
 import json
+from pathlib import Path
 
 import pytest
 
+from models.inputs.outcomes import OUTCOMES
 from models.reports.card import NOT_RECORDED, NOT_VALIDATED, LocalSections, model_card
 from models.reports.figures import PATTERN_WORDS, figure
-from models.scoring.registry import load_json, load_models
+from models.scoring.registry import SHIPPED, load_json, load_model, load_models, versions
 
 MODELS = {model.outcome: model for model in load_models()}
+EVERY = {f"{outcome} {path.name}": path for outcome in OUTCOMES for path in versions(SHIPPED / outcome)}
 # facts.md 4.2 names these 31, in this order; each is found by one word of it.
 ATTRIBUTES = (
     "developer", "funding", "value of the output", "type of the output", "intended use", "population", "users", "role",
@@ -18,14 +21,17 @@ ATTRIBUTES = (
 )  # fmt: skip
 
 
-def files(outcome: str) -> tuple[dict, dict]:
-    folder = MODELS[outcome].folder
+def files(folder: Path) -> tuple[dict, dict]:
     return load_json(folder / "metrics.json"), load_json(folder / "validation.json")
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=EVERY)
 def card(request) -> dict:
-    return model_card(MODELS[request.param], *files(request.param))
+    return model_card(load_model(EVERY[request.param]), *files(EVERY[request.param]))
+
+
+def files_of(card: dict) -> tuple[dict, dict]:
+    return files(EVERY[f"{card['outcome']} {card['version']}"])
 
 
 def test_all_31_source_attributes_are_there_in_order_and_say_something(card: dict):
@@ -46,7 +52,7 @@ def test_the_applied_card_has_three_groups_of_metrics_each_with_goal_result_and_
 
 
 def test_the_figures_on_top_are_those_of_people_not_in_care_in_the_artifact(card: dict):
-    metrics, _ = files(card["outcome"])
+    metrics, _ = files_of(card)
     group = metrics["outcomes"][card["outcome"]]["patterns"]["no-phq"]["all"]["subgroups"]["care"]["not-in-care"]
 
     shown = [number["figure"] for number in card["headline"]]
@@ -64,7 +70,7 @@ def test_the_limits_are_said_in_plain_words(card: dict, limit: str):
 
 
 def test_every_missed_fairness_target_is_on_the_card(card: dict):
-    _, validation = files(card["outcome"])
+    _, validation = files_of(card)
 
     assert [{k: v for k, v in b.items() if k != "known"} for b in card["breaches"]] == validation["breaches"]
     for breach in validation["breaches"]:
@@ -74,7 +80,7 @@ def test_every_missed_fairness_target_is_on_the_card(card: dict):
 
 
 def test_a_card_of_a_model_without_missed_targets_says_so_and_of_one_no_better_than_logistic_regression_too():
-    metrics, validation = files("depression")
+    metrics, validation = files(MODELS["depression"].folder)
     poorer = copy.deepcopy(metrics)
     whole = poorer["outcomes"]["depression"]["patterns"]["no-phq"]["all"]
     whole["baselines"]["logistic"]["auroc"] = whole["auroc"]
@@ -89,7 +95,7 @@ def test_a_card_of_a_model_without_missed_targets_says_so_and_of_one_no_better_t
 def test_what_the_site_says_stands_where_nothing_was_recorded():
     said = LocalSections(contact="Safety board, ext. 1", validity="Silent run, 2027: slope 1.0", approved_by="Board")
 
-    card = model_card(MODELS["depression"], *files("depression"), said)
+    card = model_card(MODELS["depression"], *files(MODELS["depression"].folder), said)
 
     values = {a["number"]: a["value"] for a in card["source_attributes"]}
     assert "Safety board, ext. 1" in values[1]
@@ -97,6 +103,13 @@ def test_what_the_site_says_stands_where_nothing_was_recorded():
     assert values[29] == NOT_VALIDATED
     assert card["applied_model_card"]["approved_by"] == "Board"
     assert card["applied_model_card"]["approved_on"] == NOT_RECORDED
+
+
+def test_an_approval_of_one_version_is_not_shown_for_another():
+    said = LocalSections(version="2.0.0", approved_by="Board")
+
+    assert (said.of("2.0.0").approved_by, said.of("3.0.0").approved_by) == ("Board", None)
+    assert LocalSections(contact="Board").of("3.0.0").contact == "Board"
 
 
 def test_the_card_is_plain_json(card: dict):

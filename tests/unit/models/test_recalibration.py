@@ -180,7 +180,7 @@ def test_which_model_is_meant_must_be_clear():
 
 def test_a_changed_artifact_is_refused_and_nothing_half_written_is_left(tmp_path: Path):
     broken = one_model(SHIPPED / "depression", None)
-    copy = tmp_path / "depression" / "2"
+    copy = tmp_path / "depression" / broken.version
     __import__("shutil").copytree(broken.folder, copy)
     model = load_model(copy)
     (copy / "model-core.ubj.gz").write_bytes(b"not a model")

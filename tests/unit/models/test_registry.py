@@ -10,7 +10,18 @@ from models.errors import ArtifactError, ModelError
 from models.inputs.feature_schema import FEATURES, SCHEMAS, FeatureSpec
 from models.inputs.outcomes import OUTCOMES
 from models.scoring import registry
-from models.scoring.registry import SHIPPED, dump, load_booster, load_json, load_model, load_models, sha256, the_version
+from models.scoring.registry import (
+    SHIPPED,
+    dump,
+    load_booster,
+    load_json,
+    load_model,
+    load_models,
+    sha256,
+    the_version,
+    versions,
+    write_manifest,
+)
 from models.scoring.score import score
 
 
@@ -63,7 +74,7 @@ def test_a_model_whose_inputs_are_prepared_otherwise_now_is_refused(
     changed = tuple(replace(spec, **change) if spec.name == name else spec for spec in FEATURES)
     monkeypatch.setattr(registry, "FEATURES", changed)
 
-    with pytest.raises(ArtifactError, match=rf"prepares as the model's training did; found others in 2\.0\.0: {name};"):
+    with pytest.raises(ArtifactError, match=rf"prepares as the model's training did; found others in \S+: {name};"):
         load_model(folder)
 
 
@@ -206,13 +217,44 @@ def test_a_folder_without_models_says_what_was_expected_and_what_to_do(tmp_path:
         load_models(tmp_path)
 
 
-def test_two_versions_of_one_model_are_refused_rather_than_one_chosen_in_silence(folder: Path):
-    shutil.copytree(folder, folder.parent / "9.9.9")
+@pytest.fixture
+def several(folder: Path) -> Path:
+    """Four versions of one outcome, the shipped one among them."""
+    for name in ("9.9.0", "10.1.0", "9.9.0+local.1b2c3d4e"):
+        copy = Path(shutil.copytree(folder, folder.parent / name))
+        write_manifest(copy, {**load_json(copy / "manifest.json"), "version": name})
+    (folder.parent / ".11.0.0-unfinished").mkdir()
+    shutil.copy(folder / "manifest.json", folder.parent / ".11.0.0-unfinished")
+    return folder.parent
+
+
+def test_the_newest_of_several_versions_is_the_default_by_number(several: Path):
+    assert [path.name for path in versions(several)][1:] == ["9.9.0", "9.9.0+local.1b2c3d4e", "10.1.0"]
+    for place in (several.parent, several, several / "10.1.0"):
+        assert [model.version for model in load_models(place)] == ["10.1.0"]
+    assert [model.version for model in load_models(several / "9.9.0")] == ["9.9.0"]
+    kept = [{}, {"depression": "9.9.0+local.1b2c3d4e"}, {"depression": "9.9.0"}]
+    assert [m.version for m in load_models(several.parent, kept)] == ["9.9.0", "9.9.0+local.1b2c3d4e", "10.1.0"]
+
+
+def test_a_version_that_is_not_there_is_refused_with_those_that_are(several: Path):
+    with pytest.raises(ArtifactError, match=r"expected depression 3\.1\.0; found .*, 9\.9\.0, 9\.9\.0\+local"):
+        load_models(several.parent, [{"depression": "3.1.0"}])
+
+
+def test_of_two_versions_of_the_newest_number_none_is_chosen_in_silence(several: Path):
+    shutil.rmtree(several / "10.1.0")
 
     with pytest.raises(
-        ArtifactError, match=r"one version of a model .* found .*, 9\.9\.9; keep the version to be used"
+        ArtifactError, match=r"one newest version .* found 9\.9\.0, 9\.9\.0\+local\.1b2c3d4e; name one .* in \[models\]"
     ):
-        load_models(folder.parent.parent)
+        load_models(several.parent)
+    assert [m.version for m in load_models(several.parent, [{"depression": "9.9.0"}])] == ["9.9.0"]
+
+
+def test_a_folder_named_for_another_version_is_refused(folder: Path):
+    with pytest.raises(ArtifactError, match=r"version 3\.0\.0 in the folder of that name; found version"):
+        load_model(folder.rename(folder.parent / "3.0.0"))
 
 
 def test_a_fold_that_is_cut_off_is_refused(folder: Path):
