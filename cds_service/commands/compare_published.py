@@ -48,7 +48,7 @@ def compare_published(
         chosen = config.site(site)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    moment, engine = moment_option(as_of), load_engine(config.models)
+    moment, engine = moment_option(as_of), load_engine(config.models, [chosen.models])
     failed = False
     for name in files:
         result = assess_file(name, as_of=moment, site=chosen, engine=engine)
