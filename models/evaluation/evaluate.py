@@ -56,13 +56,27 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A model under evaluation: the serving scorer, and a fold for each training cycle that did not see it."""
+    """A model under evaluation: the serving scorer, and a fold for each training cycle that did not see it.
+
+    not_judged: the training cycles when the folds were left out; nobody of them can be scored.
+    """
 
     outcome: str
     schema: FeatureSchema
     minimum_data: MinimumData
     final: Scorer
     folds: Mapping[str, Scorer]
+    not_judged: frozenset[str] = frozenset()
+
+    def scorer(self, cycle: str) -> Scorer:
+        """The scorer for people of a cycle: one that did not see it. Raises ArtifactError where that was left out."""
+        if cycle in self.not_judged:
+            raise ArtifactError(
+                expected=f"cycles that did not train the model of {self.outcome}, whose folds were left out",
+                found=cycle,
+                remedy="its out-of-fold figures are in its metrics.json.gz; evaluate it on other cycles",
+            )
+        return self.folds.get(cycle, self.final)
 
     @property
     def patterns(self) -> Mapping[str, tuple[str, ...]]:
@@ -133,9 +147,13 @@ def evaluate_outcome(
 
 
 def contender(model: Model) -> Contender:
-    """A loaded model with its folds, for evaluation. Raises ArtifactError when folds or baselines are missing."""
+    """A loaded model with its folds, unless its manifest says that they were left out, for evaluation.
+
+    Raises ArtifactError when folds or baselines are missing.
+    """
     try:
-        folds = load_json(model.folder / "calibration.json")["folds"]
+        has_folds = model.manifest.has_folds
+        folds = load_json(model.folder / "calibration.json")["folds"] if has_folds else {}
         baselines = load_json(model.folder / "baselines.json")
 
         def scorer(
@@ -165,6 +183,7 @@ def contender(model: Model) -> Contender:
                 )
                 for cycle, content in folds.items()
             },
+            not_judged=frozenset() if has_folds else frozenset(model.manifest.training["cycles"]),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
@@ -224,7 +243,8 @@ def scored(
 ) -> Scored:
     """People of a training cycle are scored by the fold that did not see it, all others by the final scorer.
 
-    values: prepared inputs of `people`, shape (people, features), before hiding.
+    values: prepared inputs of `people`, shape (people, features), before hiding. Raises ArtifactError as
+    `Contender.scorer` does.
     """
     shown = hidden_but(values, contender.schema, visible)
     columns = [contender.schema.names.index(name) for name in visible]
@@ -232,7 +252,7 @@ def scored(
     log_odds, half_width, logistic, age_sex = (np.full(n, np.nan) for _ in range(4))
     cycles, own_tier = people["CYCLE"].to_numpy(), row_tiers(shown, contender.schema)
     for cycle in sorted(set(cycles)):
-        rows, scorer = cycles == cycle, contender.folds.get(cycle, contender.final)
+        rows, scorer = cycles == cycle, contender.scorer(cycle)
         for tier in sorted(set(own_tier[rows])):
             these = rows & (own_tier == tier)
             log_odds[these] = scorer.calibrations[tier].log_odds(margins(scorer.boosters[tier], shown[these]))

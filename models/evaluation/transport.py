@@ -187,7 +187,7 @@ def restricted_estimate(contender: Contender, inputs: tuple[str, ...], people: p
     cycles = people["CYCLE"].to_numpy() if "CYCLE" in people else np.full(len(people), "")
     result = np.full(len(people), np.nan)
     for cycle in sorted(set(cycles)):
-        scorer = contender.folds.get(cycle, contender.final)
+        scorer = contender.scorer(cycle)
         for name in sorted(set(tier[cycles == cycle])):
             these = (cycles == cycle) & (tier == name)
             result[these] = scorer.calibrations[name].log_odds(margins(scorer.boosters[name], shown[these]))

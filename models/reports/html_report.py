@@ -355,7 +355,7 @@ def _contributions(contender: Contender, people: pd.DataFrame, values: NDArray[n
     rows = np.flatnonzero(cycles == last)
     drawn = np.sort(np.random.default_rng(_SEED).permutation(rows)[:MOST_PEOPLE])
     shown = hidden_but(values[drawn], contender.schema, visible)
-    scorer = contender.folds.get(last, contender.final)
+    scorer = contender.scorer(last)
     matrix = xgboost.DMatrix(shown, nthread=1)
     parts = scorer.boosters[NEEDS].predict(matrix, pred_contribs=True, validate_features=False)[:, :-1]
     # What nobody in this cycle has cannot be drawn by its value.

@@ -2,6 +2,7 @@
 
 An artifact folder, `<outcome>/<version>/`, holds `manifest.json`, with the SHA-256 of every other file:
 one booster per tier, `model-<tier>.ubj.gz`, and per fold, `folds/<cycle>-<tier>.ubj.gz` (XGBoost's own format),
+unless the manifest says that the folds were left out, as in a version kept beside a newer one;
 `schema.json`, `calibration.json`, and, compressed since format 3, `baselines.json.gz`, `reference.json.gz`,
 `metrics.json.gz` and `validation.json.gz`.
 Versions lie beside each other; the default is the newest by number. An artifact has its own inputs, so an older one
@@ -33,6 +34,8 @@ from models.scoring.calibration import Calibration, Spread
 
 SHIPPED = Path(__file__).parents[1] / "artifacts"
 MANIFEST = "manifest.json"
+FOLDS, LEFT_OUT = "folds", "left out"
+"""The folder of the folds, and what the manifest says under that name when it is not there."""
 FINAL = "final"
 """The serving scorer in calibration and baselines, beside the folds, which are named for their cycle."""
 FORMAT = 3
@@ -59,7 +62,8 @@ class Manifest:
     """The manifest of an artifact.
 
     operating_points: flag rate (as "0.05") -> probability threshold. input_ranges: continuous input -> least and
-    greatest value in training. recalibration: what a site's labels changed, or None.
+    greatest value in training. recalibration: what a site's labels changed, or None. has_folds: whether the boosters
+    for evaluation on the cycles trained on are there.
     """
 
     outcome: str
@@ -74,6 +78,7 @@ class Manifest:
     input_ranges: Mapping[str, tuple[float, float]]
     training: Mapping[str, Any]
     recalibration: Mapping[str, Any] | None
+    has_folds: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +270,7 @@ def _manifest(folder: Path) -> Manifest:
             input_ranges={name: (float(low), float(high)) for name, (low, high) in content["input_ranges"].items()},
             training=content["training"],
             recalibration=content["recalibration"],
+            has_folds=content.get(FOLDS) != LEFT_OUT,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(expected="a complete manifest", found=f"a problem with {error}", remedy=_RETRAIN) from error

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from models.scoring.registry import load_models
 from models.scoring.risk import RiskScore
 from models.scoring.score import score
 from models.survey.nhanes import feature_matrix, survey_frame
+from models.training.kept import keep_without_folds
 from tests.unit.models import synthetic_survey
 
 MODELS = {model.outcome: model for model in load_models()}
@@ -198,6 +200,22 @@ def test_tables_in_which_nobody_has_the_label_are_refused(folder: Path):
 
     with pytest.raises(SurveyDataError, match="people with the label depression"):
         evaluate_outcome(frame, contender(MODELS["depression"]), progress=quiet)
+
+
+def test_a_version_kept_without_folds_is_evaluated_on_later_cycles_and_refused_on_those_that_trained_it(
+    result: dict, tmp_path: Path
+):
+    kept = Path(shutil.copytree(MODELS["depression"].folder, tmp_path / "depression" / MODELS["depression"].version))
+    keep_without_folds(kept)
+    later = synthetic_survey.write_parquet(tmp_path / "later", (LATER,), people=400)
+    trained = synthetic_survey.write_parquet(tmp_path / "trained", (TRAINED,), people=400)
+
+    found = Evaluation.of([later], kept, progress=quiet).metrics(progress=quiet)
+
+    for pattern, metrics in found["outcomes"]["depression"]["patterns"].items():
+        assert metrics["cycles"][LATER] == result["outcomes"]["depression"]["patterns"][pattern]["cycles"][LATER]
+    with pytest.raises(ArtifactError, match=rf"folds were left out; found {TRAINED}; its out-of-fold figures are in"):
+        Evaluation.of([later, trained], kept, progress=quiet).metrics(progress=quiet)
 
 
 def test_a_folder_without_models_is_refused(folder: Path, tmp_path: Path):

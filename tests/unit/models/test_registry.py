@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import json
 import shutil
@@ -23,6 +24,7 @@ from models.scoring.registry import (
     write_manifest,
 )
 from models.scoring.score import score
+from models.training.kept import keep_without_folds
 
 
 @pytest.fixture
@@ -280,3 +282,38 @@ def test_a_calibration_that_is_no_rising_line_is_refused_even_with_a_right_check
 def test_boosters_run_on_one_thread(folder: Path):
     for booster in load_model(folder).boosters.values():
         assert json.loads(booster.save_config())["learner"]["generic_param"]["nthread"] == "1"
+
+
+@pytest.fixture
+def without_folds(folder: Path) -> Path:
+    keep_without_folds(folder)
+    return folder
+
+
+def test_a_version_kept_without_folds_scores_the_same_and_keeps_every_other_byte(without_folds: Path):
+    shipped = the_version(SHIPPED / "depression")
+    released, kept = load_model(shipped), load_model(without_folds)
+    raw = {"age": 50, "female": True, "DPQ010": 2, "DPQ020": 1, "n_rx": 3}
+
+    assert score(kept, kept.schema.vector(raw)) == score(released, released.schema.vector(raw))
+    assert (released.manifest.has_folds, kept.manifest.has_folds) == (True, False)
+    assert not [name for name in kept.manifest.files if name.startswith("folds")]
+    manifest = load_json(without_folds / "manifest.json")
+    assert manifest["folds"] == "left out"
+    assert set(manifest["released_files"]) == {n for n in released.manifest.files if not n.startswith("folds/")}
+    for name, digest in manifest["released_files"].items():
+        path = without_folds / name
+        content = path.read_bytes() if path.is_file() else gzip.decompress((without_folds / f"{name}.gz").read_bytes())
+        assert hashlib.sha256(content).hexdigest() == digest == released.manifest.files[name]
+    sizes = [sum(p.stat().st_size for p in place.rglob("*") if p.is_file()) for place in (without_folds, shipped)]
+    assert sizes[0] < sizes[1] / 3
+    keep_without_folds(without_folds)
+    assert load_json(without_folds / "manifest.json") == manifest, "once is enough"
+
+
+def test_a_damaged_version_is_not_made_smaller(folder: Path):
+    (folder / "folds" / "2005-2006-core.ubj.gz").write_bytes(b"x")
+
+    with pytest.raises(ArtifactError, match="altered after training"):
+        keep_without_folds(folder)
+    assert (folder / "folds").is_dir()
