@@ -122,7 +122,7 @@ def load_models(root: Path | None = None, choices: Iterable[Mapping[str, str]] =
 
 def in_order(models: Iterable[Model]) -> tuple[Model, ...]:
     """The models in the order of OUTCOMES, older versions first."""
-    return tuple(sorted(models, key=lambda model: (OUTCOMES.index(model.outcome), number(model.version))))
+    return tuple(sorted(models, key=lambda model: (OUTCOMES.index(model.outcome), *_order(model.version))))
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -130,10 +130,14 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(int(digits) for digits in re.findall(r"\d+", version.partition("+")[0]))
 
 
+def _order(version: str) -> tuple[tuple[int, ...], str]:
+    return number(version), version
+
+
 def versions(folder: Path) -> list[Path]:
     """The artifact folders of one outcome, `<outcome>/<version>/`, oldest first."""
     found = (path.parent for path in folder.glob(f"[!.]*/{MANIFEST}"))
-    return sorted(found, key=lambda path: (number(path.name), path.name))
+    return sorted(found, key=lambda path: _order(path.name))
 
 
 def the_version(folder: Path, version: str | None = None) -> Path:
