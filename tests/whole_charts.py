@@ -43,8 +43,8 @@ from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.codesets.terminology import ATC, table
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.reading.extraction import patient_record
-from fhir_adapters.reading.habits import HEALTH_WORDS, HUNGER, HUNGER_WORDS, SMOKING_STATUS
-from fhir_adapters.reading.lists.encounters import AMBULATORY, INPATIENT, OTHER, TOOK_PLACE
+from fhir_adapters.reading.habits import DIFFICULTIES, HEALTH_WORDS, HUNGER, HUNGER_WORDS, SMOKING_STATUS
+from fhir_adapters.reading.lists.encounters import TOOK_PLACE
 from fhir_adapters.settings import ReadSettings
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import Inputs, inputs
@@ -69,7 +69,7 @@ INGREDIENTS = {name: [one for one, of in CLASS_OF.items() if of == name] for nam
 OF_NO_CLASS = ("lisinopril", "amlodipine", "warfarin", "methadone", "montelukast", "prazosin", "acetaminophen", "")
 CHRONIC = [row for row in table("chronic_conditions") if row["feature"] in LISTED]
 OF_NO_FEATURE = [(row["system"], row["code"]) for row in table("conditions") if "[" not in row["group"]]
-VISIT_CLASSES = sorted({*AMBULATORY, *INPATIENT, *OTHER, "?"})
+VISIT_CLASSES = ("AMB", "VR", "IMP", "ACUTE", "NONAC", "EMER", "OBSENC", "PRENC", "SS", "FLD", "HH", "?")
 WORK, HEALTH = ("Employed", "Unemployed", "Retired"), tuple(HEALTH_WORDS)
 
 
@@ -212,7 +212,7 @@ def _answers(drawer: random.Random) -> list[dict]:
 
 
 def _habits(drawer: random.Random) -> list[dict]:
-    """Smoking and drinking; in half of the charts also work, own health, food and sleep."""
+    """Smoking and drinking; in half of the charts also work, own health, food, sleep and difficulties."""
     told = [
         ("72166-2", {"valueCodeableConcept": codeable(SNOMED, drawer.choice(tuple(SMOKING_STATUS)))}),
         ("11287-0", {"valueQuantity": {"value": drawer.randint(0, 12), "code": "{drinks}/d"}}),
@@ -224,6 +224,7 @@ def _habits(drawer: random.Random) -> list[dict]:
             ("61577-3", {"valueCodeableConcept": {"text": drawer.choice(HEALTH)}}),
             (HUNGER[0], {"valueCodeableConcept": {"text": drawer.choice(tuple(HUNGER_WORDS))}}),
             ("93832-4", {"valueQuantity": {"value": drawer.randint(3, 15), "code": "h"}}),
+            *((code, {"valueCodeableConcept": {"text": drawer.choice(("Yes", "No"))}}) for code in DIFFICULTIES),
         ]
     return [observation(LOINC, code, day(drawer, 0, 500), value) for code, value in told if drawer.random() < 0.6]
 

@@ -97,6 +97,7 @@ def test_every_kind_of_addition_and_every_input_was_really_tried(charts) -> None
     wanted |= {"again: medicine rx_ssri", "again: visit VR", "again: condition arthritis"}
     assert not {name for name in wanted if made[name] < 10}
     assert not {name for name in LISTED if raised[name] < 30}
+    assert not {spec.name for spec in FEATURES if sum(spec.name in reading.facts for reading in readings) < NUMBER / 10}
     assert all(tiers[tier] > NUMBER / 20 for tier in ("core", "needs", "phq2", "phq8"))
     assert all(unread[name] > NUMBER / 20 for name in ("n_rx", "visits_yr", "mi"))
     named = {step.addition.entries[0].get("medicationCodeableConcept", {}).get("text") for step in taken}
