@@ -104,7 +104,7 @@ WORDS: dict[str, _Words] = {
         without=SAID,
     ),
     ChartPart.MEASUREMENTS: _Words(
-        purpose="Model inputs that patients report: smoking, alcohol, sleep, self-rated health, employment, food security, difficulty concentrating or with errands. No vital signs and no laboratory values.",
+        purpose="Model inputs that patients report: smoking, alcohol, sleep, self-rated health, employment, food security, difficulty concentrating. No vital signs and no laboratory values.",
         look_back=f"Smoking and alcohol {_years('lifestyle')}; the others {_years('needs')}.",
         without="The models count them as missing, name them on the card, and may give no estimate.",
         inputs=("lifestyle", "needs", "difficulties", "pro"),
@@ -200,7 +200,7 @@ def _codes(template: Template) -> Iterable[Code]:
 DISPLAYS = {
     "225337009": "Suicide risk assessment", "72166-2": "Tobacco smoking status", "67875-5": "Employment status", "61577-3": "Self-rated health",
     "11287-0": "Alcoholic drinks per drinking day", "93832-4": "Sleep duration", "65968-0": "Sleep duration", "88122-7": "Hunger Vital Sign, question 1",
-    "69858-9": "Serious difficulty concentrating, remembering or deciding", "69861-3": "Difficulty doing errands alone",
+    "69858-9": "Serious difficulty concentrating, remembering or deciding",
     "88123-5": "Hunger Vital Sign, question 2", "54652-3": "PHQ-9 item 9 in nursing-home forms, presence", "54653-1": "PHQ-9 item 9 in nursing-home forms, frequency",
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Coded answers on habits and circumstances to the scales of their facts.
 
-Smoking, work, health, food, drinking, and two of the questions on disability that ask for difficulty.
+Smoking, work, health, food, drinking, and difficulty concentrating.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ HEALTH_WORDS = {"excellent": 1, "very good": 2, "good": 3, "fair": 4, "poor": 5}
 HUNGER = ("88122-7", "88123-5")
 HUNGER_CODES = {"LA28398-8": 1, "LA6729-3": 3, "LA28397-0": 4}
 HUNGER_WORDS = {"never true": 1, "sometimes true": 3, "often true": 4}
-# Yes or no: the two questions on disability of the AHC HRSN panel (decision 0115).
-DIFFICULTIES = {"69858-9": "difficulty_concentrating", "69861-3": "difficulty_errands"}
+CONCENTRATING = "69858-9"
 # AUDIT-C questions 1 and 2, and what their scores of 0 to 4 mean: the middle of each band (drinking days a year;
 # drinks a drinking day).
 AUDITC = {"1": "68518-0", "2": "68519-8"}
@@ -42,7 +41,7 @@ CODED = {
     SELF_RATED_HEALTH: "gen_health",
     HUNGER[0]: "food_insec",
     HUNGER[1]: "food_insec",
-    **DIFFICULTIES,
+    CONCENTRATING: "difficulty_concentrating",
     "68519-8": "alc_drinks_day",
     "68518-0": "alc_days_yr",
 }
@@ -68,7 +67,7 @@ def habit_value(code: str, value: r4.Value) -> float | bool | None:
         return _by_code_or_words(codes, words, HEALTH_CODES, HEALTH_WORDS)
     if code in HUNGER:
         return _by_code_or_words(codes, words, HUNGER_CODES, HUNGER_WORDS)
-    if code in DIFFICULTIES:
+    if code == CONCENTRATING:
         return yes_or_no(code, value, "").yes
     item = next(item for item, loinc in AUDITC.items() if loinc == code)
     score = graded(item, value, Instrument.AUDITC, "").score

@@ -191,7 +191,6 @@ FEATURES: tuple[FeatureSpec, ...] = (
     FeatureSpec(name="employed", block="needs", group="needs", kind="boolean", direction=-1),
     FeatureSpec(name="food_insec", block="needs", group="needs", kind="ordinal", cap=4, direction=1),
     FeatureSpec(name="difficulty_concentrating", block="needs", group="difficulties", kind="boolean", direction=1),
-    FeatureSpec(name="difficulty_errands", block="needs", group="difficulties", kind="boolean", direction=1),
     FeatureSpec(name="sleep_hours", block="pro", group="pro", kind="number", unit="h"),
     FeatureSpec(name="gen_health", block="pro", group="pro", kind="ordinal", cap=5, direction=1),
     _phq("DPQ010", "phq2"),

@@ -16,7 +16,7 @@ ALL = "all"
 HEADLINE = "no-phq"
 
 CORE, NEEDS, PHQ2, PHQ8 = "core", "needs", "phq2", "phq8"
-"""Known: no PHQ item, work, food, difficulties, sleep or own health; some of the latter; PHQ items 1-2; items 3-8."""
+"""Known: no PHQ item, work, food, concentrating, sleep or own health; some of the latter; PHQ items 1-2; items 3-8."""
 
 _NEEDS_GROUPS, _PHQ_GROUPS = ("needs", "difficulties", "pro"), ("phq2", "phq")
 _NOT_SHOWN: Mapping[str, tuple[str, ...]] = {

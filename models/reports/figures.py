@@ -17,10 +17,10 @@ NO_BETTER = 0.005
 
 PATTERN_WORDS: Mapping[str, str] = {
     HEADLINE: "all but the PHQ",
-    "no-phq-no-difficulties": "all but the PHQ and difficulties",
+    "no-phq-no-difficulties": "all but the PHQ and difficulty concentrating",
     "no-phq-no-drugs-with-needs": "all but the PHQ and medicines",
-    "no-phq-no-drugs-no-difficulties": "all but the PHQ, medicines and difficulties",
-    "no-phq-no-needs": "the chart alone (no PHQ, work, food, sleep, own health, difficulties)",
+    "no-phq-no-drugs-no-difficulties": "all but the PHQ, medicines and difficulty concentrating",
+    "no-phq-no-needs": "the chart alone (no PHQ, work, food, sleep, own health, concentrating)",
     "no-phq-no-drugs": "the chart alone, no medicines",
     "no-phq-no-utilisation": "the chart alone, no visits",
     "no-phq-no-lifestyle": "the chart alone, no smoking or alcohol",

@@ -261,14 +261,13 @@ def _needs(source: _Source) -> pd.DataFrame:
     hours, hours_old = source.column("SLQ", "SLD012"), source.column("SLQ", "SLD010H")
     hours_old = hours_old.where(hours_old <= 24)
     health = source.column("HUQ", "HUQ010")
-    # The questions of the chart's codes; before 2013 the nearest to the first is asked (decision 0115).
+    # The question of the chart's code; before 2013 only the nearest is asked (decision 0115).
     concentrating, memory = source.yes_no("DLQ", "DLQ040"), source.yes_no("PFQ", "PFQ057")
     return pd.DataFrame(
         {
             "employed": source.column("OCQ", "OCD150").map({1.0: 1.0, 2.0: 1.0, 3.0: 0.0, 4.0: 0.0}),
             "food_insec": adult.where(adult.notna(), household),
             "difficulty_concentrating": concentrating.where(concentrating.notna(), memory),
-            "difficulty_errands": source.yes_no("DLQ", "DLQ080"),
             "sleep_hours": hours.where(hours <= 24).where(hours.notna(), hours_old),
             "gen_health": health.where(health.between(1, 5)),
         }
@@ -325,7 +324,13 @@ _LABS = {
     "uric": "LBXSUA",
     "cl": "LBXSCLSI",
 }
-_DIFFICULTIES = {"hearing": "DLQ010", "seeing": "DLQ020", "walking": "DLQ050", "dressing": "DLQ060"}
+_DIFFICULTIES = {
+    "hearing": "DLQ010",
+    "seeing": "DLQ020",
+    "walking": "DLQ050",
+    "dressing": "DLQ060",
+    "errands": "DLQ080",
+}
 _LIMITS = {"no_work": "PFQ049", "less_work": "PFQ051", "walking_aid": "PFQ054"}
 LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     "vital signs": ("bmi", "weight_kg", "height_cm", "pulse", "sbp", "dbp"),
@@ -334,7 +339,7 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     "heavy drinking ever": ("alc_heavy_ever",),
     "pregnancy": ("pregnant",),
     "urinary leakage": ("urine_leak",),
-    "hearing, seeing, walking, dressing": tuple(_DIFFICULTIES),
+    "hearing, seeing, walking, dressing, errands": tuple(_DIFFICULTIES),
     "work or walking limited by health": tuple(_LIMITS),
     "days of pain": ("pain_days",),
     "education": ("educ5",),

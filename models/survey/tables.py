@@ -38,7 +38,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "RXQ_RX": ("RXDUSE", "RXQ033", "RXDDRUG", "RXDCOUNT", "RXQ050"),
     "OCQ": ("OCD150",),
     "FSQ": ("FSDAD", "FSDHH"),
-    "DLQ": ("DLQ040", "DLQ080"),
+    "DLQ": ("DLQ040",),
     "PFQ": ("PFQ057",),
     "HIQ": ("HIQ011", *(f"HIQ03{n}{letter}" for n in (1, 2) for letter in "ABD")),
 }
@@ -48,7 +48,7 @@ LEFT_OUT_COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "DEMO": ("DMDMARTL", "DMDMARTZ", "DMDEDUC2", "RIDEXPRG"),
     "ALQ": ("ALQ150", "ALQ151"),
     "KIQ_U": ("KIQ005",),
-    "DLQ": ("DLQ010", "DLQ020", "DLQ050", "DLQ060"),
+    "DLQ": ("DLQ010", "DLQ020", "DLQ050", "DLQ060", "DLQ080"),
     "PFQ": ("PFQ049", "PFQ051", "PFQ054"),
     "HSQ": ("HSQ493",),
     "CBC": ("LBXWBCSI", "LBXHGB", "LBXMCVSI", "LBXRDW", "LBXPLTSI", "LBDNENO", "LBDLYMNO"),

@@ -169,7 +169,6 @@ def test_patterns_hide_what_their_names_say():
             "employed",
             "food_insec",
             "difficulty_concentrating",
-            "difficulty_errands",
             "sleep_hours",
             "gen_health",
         }

@@ -9,7 +9,6 @@ import pytest
 from builders import AS_OF, LOINC, SNOMED, codeable, days_before, observation, patient, record_of, resource
 
 from fhir_adapters.codesets.terminology import table
-from fhir_adapters.reading.habits import DIFFICULTIES
 from fhir_adapters.reading.lists.chronic_conditions import chronic_names
 from models.inputs.feature_schema import FEATURES, SCHEMAS
 from models.inputs.features import inputs
@@ -41,10 +40,9 @@ def resources_of(row: dict[str, float]) -> list[dict]:
     if "employed" in row:
         word = "Employed" if row["employed"] else "Unemployed"
         found.append(observation(LOINC, "67875-5", today, {"valueCodeableConcept": {"text": word}}))
-    for code, name in DIFFICULTIES.items():
-        if name in row:
-            answer = {"coding": [{"system": LOINC, "code": "LA33-6" if row[name] else "LA32-8"}]}
-            found.append(observation(LOINC, code, today, {"valueCodeableConcept": answer}))
+    if "difficulty_concentrating" in row:
+        answer = codeable(LOINC, "LA33-6" if row["difficulty_concentrating"] else "LA32-8")
+        found.append(observation(LOINC, "69858-9", today, {"valueCodeableConcept": answer}))
     first_code = {r["feature"]: r for r in reversed(table("chronic_conditions")) if r["system"] == SNOMED}
     for name in chronic_names():
         if row.get(name):

@@ -228,10 +228,6 @@ INPUTS = complete(
                 later("no serious difficulty concentrating, remembering or deciding"),
             ),
         ),
-        "difficulty_errands": InputWords(
-            name=later("difficulty with errands"),
-            value=_yes_no(later("difficulty doing errands alone"), later("no difficulty doing errands alone")),
-        ),
         "sleep_hours": InputWords(name=later("hours of sleep"), value=_number(later("{value} hours of sleep"))),
         "gen_health": InputWords(
             name=later("self-rated health"),

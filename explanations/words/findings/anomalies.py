@@ -54,7 +54,6 @@ NAMES = complete(
         "gen_health": later("self-rated health"),
         "food_insec": later("food security"),
         "difficulty_concentrating": later("difficulty concentrating"),
-        "difficulty_errands": later("difficulty with errands"),
         "alc_drinks_day": later("drinks on a drinking day"),
         "alc_days_yr": later("drinking days a year"),
         "wbc": later("white blood cells"),

@@ -57,8 +57,7 @@ def test_a_value_that_is_not_used_is_named_in_words(code: str, when: str, value:
         ("61577-3", {"coding": [{"system": LOINC, "code": "LA8969-3"}]}, "gen_health", 5),
         ("69858-9", {"coding": [{"system": LOINC, "code": "LA33-6"}]}, "difficulty_concentrating", True),
         ("69858-9", {"text": "No"}, "difficulty_concentrating", False),
-        ("69861-3", {"coding": [{"system": LOINC, "code": "LA32-8", "display": "No"}]}, "difficulty_errands", False),
-        ("69861-3", {"coding": [{"system": SNOMED, "code": "373066001"}]}, "difficulty_errands", True),
+        ("69858-9", {"coding": [{"system": SNOMED, "code": "373066001"}]}, "difficulty_concentrating", True),
     ],
 )
 def test_social_answers_are_read_by_code_or_words(code: str, value: dict, feature: str, expected: float) -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fhir_adapters.reading.habits import DIFFICULTIES
 from models.errors import SurveyDataError
 from models.inputs.feature_schema import FEATURES, SCHEMAS
 from models.survey.nhanes import drug_classes, feature_matrix, ingredients, survey_checksums, survey_frame
@@ -208,17 +207,12 @@ def test_refused_and_do_not_know_are_missing_not_no(tmp_path: Path):
     assert known(frame["gen_health"]) == [1, 5, None, None, 3]
 
 
-def test_difficulty_concentrating_is_the_question_of_its_code_or_else_the_nearest_and_errands_only_its_own(
-    tmp_path: Path,
-):
+def test_difficulty_concentrating_is_the_question_of_its_code_or_else_the_nearest(tmp_path: Path):
     frame = survey(
-        tmp_path,
-        DLQ={"DLQ040": [1.0, 2.0, 9.0, np.nan], "DLQ080": [1.0, 2.0, 7.0, np.nan]},
-        PFQ={"PFQ057": [2.0, 1.0, 1.0, np.nan]},
+        tmp_path, DLQ={"DLQ040": [1.0, 2.0, 9.0, np.nan, np.nan]}, PFQ={"PFQ057": [2.0, 1.0, 1.0, 2.0, np.nan]}
     )
 
-    assert known(frame["difficulty_concentrating"]) == [1, 0, 1, None]
-    assert known(frame["difficulty_errands"]) == [1, 0, None, None]
+    assert known(frame["difficulty_concentrating"]) == [1, 0, 1, 0, None]
 
 
 def test_borderline_diabetes_is_no_diabetes(tmp_path: Path):
@@ -345,7 +339,7 @@ def test_the_real_tables_give_the_derived_columns_of_the_data_folder_person_by_p
     assert (frame["CYCLE"] == derived["CYCLE"].astype(str)).all()
     frame = frame.assign(age=frame["age"].clip(upper=80)).rename(columns={"weight": "WTMEC"})
     compared = [name for name in frame if name in derived and name not in ("CYCLE", "rx_opioid")]
-    assert {spec.name for spec in FEATURES} - {"rx_opioid", *DIFFICULTIES.values()} <= set(compared)
+    assert {spec.name for spec in FEATURES} - {"rx_opioid", "difficulty_concentrating"} <= set(compared)
     pd.testing.assert_frame_equal(frame[compared], derived[compared], check_dtype=False, check_names=False, rtol=1e-9)
     opioids = frame["rx_opioid"].compare(derived["rx_opioid"])
     assert (opioids["other"] == 1).all(), "no opioid that the data folder does not have"
