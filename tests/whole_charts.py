@@ -43,7 +43,7 @@ from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.codesets.terminology import ATC, table
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.reading.extraction import patient_record
-from fhir_adapters.reading.habits import DIFFICULTIES, HEALTH_WORDS, HUNGER, HUNGER_WORDS, SMOKING_STATUS
+from fhir_adapters.reading.habits import CONCENTRATING, HEALTH_WORDS, HUNGER, HUNGER_WORDS, SMOKING_STATUS
 from fhir_adapters.reading.lists.encounters import TOOK_PLACE
 from fhir_adapters.settings import ReadSettings
 from models.inputs.feature_schema import FEATURES
@@ -224,7 +224,7 @@ def _habits(drawer: random.Random) -> list[dict]:
             ("61577-3", {"valueCodeableConcept": {"text": drawer.choice(HEALTH)}}),
             (HUNGER[0], {"valueCodeableConcept": {"text": drawer.choice(tuple(HUNGER_WORDS))}}),
             ("93832-4", {"valueQuantity": {"value": drawer.randint(3, 15), "code": "h"}}),
-            *((code, {"valueCodeableConcept": {"text": drawer.choice(("Yes", "No"))}}) for code in DIFFICULTIES),
+            (CONCENTRATING, {"valueCodeableConcept": {"text": drawer.choice(("Yes", "No"))}}),
         ]
     return [observation(LOINC, code, day(drawer, 0, 500), value) for code, value in told if drawer.random() < 0.6]
 
