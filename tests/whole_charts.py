@@ -330,7 +330,11 @@ def estimates(model: Model, readings: list[Inputs]) -> np.ndarray:
     for tier, booster in model.boosters.items():
         mine = of == tier
         margins = booster.predict(xgboost.DMatrix(rows[mine], nthread=1), output_margin=True, validate_features=False)
-        found[mine] = model.calibrations[tier].log_odds(margins.astype(np.float64))
+        lines = [model.line(frozenset(groups[known])) for known in ~np.isnan(rows[mine])]
+        slopes, intercepts = (
+            [getattr(model.calibrations[line], part) for line in lines] for part in ("slope", "intercept")
+        )
+        found[mine] = np.array(intercepts) + np.array(slopes) * margins.astype(np.float64)
     found[[_refusal(model, vector) is not None for vector in vectors]] = np.nan
     return found
 

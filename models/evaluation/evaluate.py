@@ -22,7 +22,7 @@ from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.baselines import AGE_SEX, LOGISTIC, PHQ2, Linear, age_sex_inputs, linear_from_json
 from models.evaluation.metrics import group_metrics
 from models.inputs.feature_schema import FeatureSchema
-from models.inputs.patterns import patterns, tier_of, tiers
+from models.inputs.patterns import lines_by_groups, patterns, tier_of, tiers
 from models.scoring.calibration import Calibration, Floats, Spread
 from models.scoring.registry import FINAL, MinimumData, Model, load_booster, load_json, load_models, read_calibration
 from models.survey.nhanes import PAYERS, feature_matrix, survey_frame
@@ -45,7 +45,7 @@ def counted(items: Sequence[Item], label: str, progress: Progress) -> Iterator[I
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorer:
-    """Prepared rows to log-odds: per tier a booster, its calibration and spread; baselines by pattern."""
+    """Prepared rows to log-odds: a booster a tier, lines and spreads of tiers and patterns, baselines of patterns."""
 
     boosters: Mapping[str, xgboost.Booster]
     calibrations: Mapping[str, Calibration]
@@ -213,18 +213,39 @@ def enough_data(values: Matrix, schema: FeatureSchema, rule: MinimumData) -> Mas
 
 def row_tiers(values: Matrix, schema: FeatureSchema) -> NDArray[Any]:
     """The tier of each row: the rule of `scoring`, for rows."""
+    kinds, which = _known_groups(values, schema)
+    return np.array([tier_of(groups) for groups in kinds], dtype=object)[which]
+
+
+def _known_groups(values: Matrix, schema: FeatureSchema) -> tuple[list[frozenset[str]], NDArray[np.int64]]:
+    """The different sets of groups of inputs that rows know, and which of them each row knows."""
     groups = sorted({spec.group for spec in schema.features})
     columns = [np.array([spec.group == group for spec in schema.features]) for group in groups]
     known = np.column_stack([(~np.isnan(values[:, column])).any(axis=1) for column in columns])
     kinds, which = np.unique(known, axis=0, return_inverse=True)
-    tier_of_kind = [tier_of({group for group, has in zip(groups, kind, strict=True) if has}) for kind in kinds.tolist()]
-    return np.array(tier_of_kind, dtype=object)[which.reshape(-1)]
+    sets = [frozenset(group for group, has in zip(groups, kind, strict=True) if has) for kind in kinds.tolist()]
+    return sets, which.reshape(-1)
 
 
 def margins(booster: xgboost.Booster, values: Matrix) -> Floats:
     """Raw margins, shape (people,)."""
     rows = xgboost.DMatrix(values, nthread=1)
     return np.asarray(booster.predict(rows, output_margin=True, validate_features=False), dtype=np.float64)
+
+
+def calibrated(scorer: Scorer, contender: Contender, values: Matrix) -> tuple[Floats, Floats]:
+    """Log-odds of rows and half the widths of their intervals, shape (rows,): as `scoring` does for one."""
+    kinds, which = _known_groups(values, contender.schema)
+    lines = lines_by_groups(contender.outcome, contender.schema, scorer.calibrations)
+    log_odds, half_width = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    own_tier = row_tiers(values, contender.schema)
+    for tier in sorted(set(own_tier)):
+        log_odds[own_tier == tier] = margins(scorer.boosters[tier], values[own_tier == tier])
+    for kind, groups in enumerate(kinds):
+        these, line = which == kind, lines.get(groups, tier_of(groups))
+        log_odds[these] = scorer.calibrations[line].log_odds(log_odds[these])
+        half_width[these] = scorer.spreads[line].half_width(log_odds[these])
+    return log_odds, half_width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,13 +271,10 @@ def scored(
     columns = [contender.schema.names.index(name) for name in visible]
     n = len(people)
     log_odds, half_width, logistic, age_sex = (np.full(n, np.nan) for _ in range(4))
-    cycles, own_tier = people["CYCLE"].to_numpy(), row_tiers(shown, contender.schema)
+    cycles = people["CYCLE"].to_numpy()
     for cycle in sorted(set(cycles)):
         rows, scorer = cycles == cycle, contender.scorer(cycle)
-        for tier in sorted(set(own_tier[rows])):
-            these = rows & (own_tier == tier)
-            log_odds[these] = scorer.calibrations[tier].log_odds(margins(scorer.boosters[tier], shown[these]))
-            half_width[these] = scorer.spreads[tier].half_width(log_odds[these])
+        log_odds[rows], half_width[rows] = calibrated(scorer, contender, shown[rows])
         logistic[rows] = scorer.logistic[pattern].log_odds(values[np.ix_(rows, columns)])
         age_sex[rows] = scorer.age_sex.log_odds(_age_sex(contender.schema, values[rows]))
     return Scored(

@@ -26,11 +26,10 @@ from models.evaluation.evaluate import (
     Evaluation,
     Matrix,
     Progress,
+    calibrated,
     counted,
     enough_data,
     hidden_but,
-    margins,
-    row_tiers,
 )
 from models.evaluation.metrics import MINIMUM_EVENTS, Figure, auroc
 from models.inputs.outcomes import Outcome
@@ -183,14 +182,11 @@ def _shown(contender: Contender, inputs: tuple[str, ...], people: pd.DataFrame) 
 def restricted_estimate(contender: Contender, inputs: tuple[str, ...], people: pd.DataFrame) -> Floats:
     """Log-odds with the shared inputs alone, shape (people,). A training cycle by its fold, all others by the model."""
     shown = _shown(contender, inputs, people)
-    tier = row_tiers(shown, contender.schema)
     cycles = people["CYCLE"].to_numpy() if "CYCLE" in people else np.full(len(people), "")
     result = np.full(len(people), np.nan)
     for cycle in sorted(set(cycles)):
-        scorer = contender.scorer(cycle)
-        for name in sorted(set(tier[cycles == cycle])):
-            these = (cycles == cycle) & (tier == name)
-            result[these] = scorer.calibrations[name].log_odds(margins(scorer.boosters[name], shown[these]))
+        these = cycles == cycle
+        result[these], _ = calibrated(contender.scorer(cycle), contender, shown[these])
     return result
 
 

@@ -44,8 +44,9 @@ class FeatureSpec:
 
     name: as in the first column of the feature map. block: masked together in evaluation. group: finer, within a block.
     kind: number, boolean, ordinal or count. unit: UCUM, or None. cap: larger values count as this one.
-    bands: (lowest value, value used), ascending. direction: 1 when a higher value may never lower an estimate, -1 when
-    it may never raise one, 0 without a medically known direction (decision 0111); a constraint on the boosters.
+    bands: (lowest value, value used), ascending. direction: 1 when a higher known value may never lower an estimate,
+    -1 when it may never raise one, 0 where neither is known (decisions 0111, 0114); a constraint on the boosters
+    between known values: nothing holds an unknown one.
     """
 
     name: str
@@ -162,7 +163,7 @@ FEATURES: tuple[FeatureSpec, ...] = (
     FeatureSpec(
         name="mh_visit_yr", block="core", group="utilisation", kind="count", unit="/a", bands=ANY_BANDS, direction=1
     ),
-    FeatureSpec(name="usual_place", block="core", group="utilisation", kind="boolean"),
+    FeatureSpec(name="usual_place", block="core", group="utilisation", kind="boolean", direction=1),
     FeatureSpec(name="n_rx", block="core", group="drugs", kind="count", cap=MEDICINES_CAP, direction=1),
     _drug("rx_ssri"),
     _drug("rx_snri"),
@@ -180,13 +181,13 @@ FEATURES: tuple[FeatureSpec, ...] = (
     _drug("rx_muscle_relax"),
     _drug("rx_nsaid"),
     _drug("rx_ppi"),
-    _drug("rx_betablocker", direction=0),
-    _drug("rx_statin", direction=0),
-    _drug("rx_thyroid", direction=0),
-    _drug("rx_steroid", direction=0),
-    _drug("rx_insulin", direction=0),
-    _drug("rx_metformin", direction=0),
-    _drug("rx_bronchodil", direction=0),
+    _drug("rx_betablocker"),
+    _drug("rx_statin"),
+    _drug("rx_thyroid"),
+    _drug("rx_steroid"),
+    _drug("rx_insulin"),
+    _drug("rx_metformin"),
+    _drug("rx_bronchodil"),
     _drug("rx_migraine"),
     FeatureSpec(name="employed", block="needs", group="needs", kind="boolean", direction=-1),
     FeatureSpec(name="food_insec", block="needs", group="needs", kind="ordinal", cap=4, direction=1),

@@ -67,7 +67,7 @@ ROWS = (
         label_from=10,
         estimates="current depressive symptoms at PHQ-9 of 10 or more",
         never_inputs=("phq",),  # items 3-8 are part of the label itself
-        max_depth=5,
+        max_depth=3,
         least_subgroup_auroc=0.75,
         silenced_by=(SilencingAnswer(instruments=NINE_ITEM_PHQ),),
         measured_in_care=True,
@@ -80,7 +80,7 @@ ROWS = (
         label_from=1,
         estimates="thoughts of being better off dead or of self-harm in the last two weeks",
         never_inputs=(),
-        max_depth=4,  # fewer than half as many people with the outcome
+        max_depth=2,  # fewer than half as many people with the outcome
         least_subgroup_auroc=None,
         silenced_by=(
             SilencingAnswer(instruments=NINE_ITEM_PHQ, item="9"),

@@ -65,6 +65,22 @@ def tier_of(groups: Collection[str]) -> str:
     return NEEDS if any(group in groups for group in _NEEDS_GROUPS) else CORE
 
 
+def line_key(tier: str, pattern: str) -> str:
+    """The key of the calibration of one pattern of a tier; that of the tier alone is the tier's name."""
+    return f"{tier}/{pattern}"
+
+
+def lines_by_groups(outcome: str, schema: FeatureSchema, keys: Collection[str]) -> Mapping[frozenset[str], str]:
+    """Groups of inputs known -> the key of the calibration of exactly these, of those in `keys`."""
+    group = {s.name: s.group for s in schema.features}
+    return {
+        frozenset(group[name] for name in visible): line_key(tier, pattern)
+        for tier in tiers(outcome)
+        for pattern, visible in patterns_of(tier, outcome, schema).items()
+        if line_key(tier, pattern) in keys
+    }
+
+
 def patterns(outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:
     """Pattern -> names of the visible features in schema order; `all` is `phq2`.
 

@@ -74,6 +74,19 @@ the shipped recipe is from it (paired bootstrap).
 
 {_table(("known", "AUROC, everybody", "logistic", "PHQ-2 total", "AUROC, not in care", "logistic", "PHQ-2 total"), (_last(p, r["cycles"][last]) for p, r in forward.items()))}
 
+### Observed over expected in each next cycle
+
+Each cycle, estimated from the cycles before it.
+
+{_table(("known", *validation["forward"]["cycles"]), (_levels_by_cycle(p, r) for p, r in forward.items()))}
+{_beside(model, validation["previous"])}
+### Other ways to set the level
+
+Each set on the cycles before and judged on the next, from the third cycle on. The level in use counts a cycle half as
+much for every three cycles that it lies back. RMS: of the logarithm of O/E over cycles and patterns.
+
+{_table(("level", "RMS", "O/E, lowest to highest", "log loss"), _levels(validation["levels"]))}
+
 ### Subgroups, out of fold, nothing of the PHQ known
 
 {_table(_SUBGROUP_HEAD, _subgroups(metrics[HEADLINE]["all"]))}
@@ -108,6 +121,13 @@ Share of people for whom the calibration of their own cycle, which the model had
 meant to be 90 %.
 
 {_table(("known", "leaving one cycle out", "forward in time"), _held(validation["uncertainty"]))}
+
+### Would it be better to stay silent where the interval holds the threshold?
+
+Net benefit per 1,000 people not in care, forward in time, of flagging everybody at or above a threshold, and of
+flagging only those whose whole interval lies above it.
+
+{_table(("known", "threshold", "flagged", "net benefit", "flagged, whole interval above", "net benefit"), _abstention(validation["abstention"], forward))}
 
 ### What each block adds, and what is left out would add
 
@@ -184,6 +204,46 @@ def _last(pattern: str, cycle: Mapping[str, Any]) -> tuple[str, ...]:
     for group in (cycle, not_in_care(cycle)):
         cells += [figure(group["auroc"]), *(figure(group["baselines"][n]["auroc"]) for n in ("logistic", "phq2"))]
     return tuple(cells)
+
+
+def _levels_by_cycle(pattern: str, result: Mapping[str, Any]) -> tuple[str, ...]:
+    return (f"`{pattern}`", *(figure(cycle["o_e"], 2) for cycle in result["cycles"].values()))
+
+
+def _beside(model: Model, previous: Mapping[str, Any] | None) -> str:
+    if not previous or not previous["patterns"]:
+        return ""
+    cycles = ", ".join(previous["cycles"])
+    head = ("known", "AUROC", "difference", "slope", "O/E", f"{previous['version']}: AUROC", "slope", "O/E")
+    return f"""
+### {model.version} beside {previous["version"]}
+
+On {cycles}, which neither had seen: {model.version} trained on the cycles before, {previous["version"]} as shipped.
+
+{_table(head, (_compared(pattern, both) for pattern, both in previous["patterns"].items()))}
+"""
+
+
+def _compared(pattern: str, both: Mapping[str, Any]) -> tuple[str, ...]:
+    new, old = (
+        (figure(version["auroc"]), figure(version["slope"], 2), figure(version["o_e"], 2))
+        for version in (both["new"], both["old"])
+    )
+    return (f"`{pattern}`", new[0], _signed(both["difference"]), *new[1:], *old)
+
+
+def _levels(options: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for name, found in options.items():
+        ratios = [ratio for by_pattern in found["cycles"].values() for ratio in by_pattern.values()]
+        yield (name, f"{found['rms']:.3f}", f"{min(ratios):.2f} to {max(ratios):.2f}", f"{found['log_loss']:.5f}")
+
+
+def _abstention(abstention: Mapping[str, Any], forward: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for pattern in (HEADLINE, "no-phq-no-needs", "phq2"):
+        people = not_in_care(forward[pattern]["all"])["n"]
+        for threshold, ways in abstention[pattern].items():
+            cells = [(f"{ways[k]['flagged']:,}", f"{1000 * ways[k]['net_benefit']:.1f}") for k in ("all", "sure")]
+            yield (f"`{pattern}` ({people:,})", f"{float(threshold):.0%}", *cells[0], *cells[1])
 
 
 _SUBGROUP_HEAD = ("group", "n", "events", "AUROC", "O/E", "slope", "sensitivity at 5 % flagged", "PPV")

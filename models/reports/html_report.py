@@ -18,13 +18,13 @@ import xgboost
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from models.evaluation.evaluate import Contender, Mask, Progress, Scored, counted, hidden_but, scored
+from models.evaluation.evaluate import Contender, Mask, Progress, Scored, Scorer, counted, hidden_but, scored
 from models.evaluation.metrics import FLAG_RATES, net_benefit
-from models.inputs.patterns import ALL, HEADLINE, NEEDS, patterns
+from models.inputs.patterns import ALL, HEADLINE, NEEDS, line_key, patterns
 from models.reports import plots
 from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better, not_in_care, with_subgroups
 from models.reports.transport_page import RANK_HEAD, rank_rows, transport_figures
-from models.scoring.calibration import Floats, probabilities, reliability_table
+from models.scoring.calibration import Calibration, Floats, probabilities, reliability_table
 from models.survey.nhanes import feature_matrix
 
 MOST_PEOPLE = 1500
@@ -347,6 +347,10 @@ def _transport(outcome: str) -> list[Section]:
     return [Section(title="Other surveys", shows=shows, plot="", head=RANK_HEAD, rows=rows)]
 
 
+def _headline_line(scorer: Scorer) -> Calibration:
+    return scorer.calibrations.get(line_key(NEEDS, HEADLINE), scorer.calibrations[NEEDS])
+
+
 def _contributions(contender: Contender, people: pd.DataFrame, values: NDArray[np.float32]) -> list[Section]:
     """Beeswarm and dependence plots for people of the last cycle, by a booster that had not seen them."""
     cycles = people["CYCLE"].to_numpy()
@@ -361,7 +365,7 @@ def _contributions(contender: Contender, people: pd.DataFrame, values: NDArray[n
     # What nobody in this cycle has cannot be drawn by its value.
     visible = tuple(n for n in visible if not np.isnan(shown[:, contender.schema.names.index(n)]).all())
     at = [contender.schema.names.index(name) for name in visible]
-    contributions = parts[:, at].astype(np.float64) * scorer.calibrations[NEEDS].slope
+    contributions = parts[:, at].astype(np.float64) * _headline_line(scorer).slope
     inputs = shown[:, at].astype(np.float64)
     size = np.abs(contributions).mean(axis=0)
     order = np.argsort(-size)

@@ -29,7 +29,7 @@ import xgboost
 from models.errors import ArtifactError
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
-from models.inputs.patterns import tier_inputs, tiers
+from models.inputs.patterns import lines_by_groups, tier_inputs, tier_of, tiers
 from models.scoring.calibration import Calibration, Spread
 
 SHIPPED = Path(__file__).parents[1] / "artifacts"
@@ -91,8 +91,13 @@ class Model:
     boosters: Mapping[str, xgboost.Booster]
     calibrations: Mapping[str, Calibration]
     spreads: Mapping[str, Spread]
+    lines_by_groups: Mapping[frozenset[str], str]
     manifest: Manifest
     folder: Path
+
+    def line(self, groups: frozenset[str]) -> str:
+        """The key of the calibration when these groups of inputs are known: of exactly these, or else of the tier."""
+        return self.lines_by_groups.get(groups, tier_of(groups))
 
     @property
     def default_threshold(self) -> float:
@@ -179,6 +184,7 @@ def load_model(folder: Path) -> Model:
         boosters=boosters,
         calibrations=calibrations,
         spreads=spreads,
+        lines_by_groups=lines_by_groups(manifest.outcome, schema, calibrations),
         manifest=manifest,
         folder=folder,
     )
@@ -192,11 +198,15 @@ def _final(folder: Path) -> dict[str, Any]:
 def read_calibration(
     content: Mapping[str, Any], names: tuple[str, ...]
 ) -> tuple[dict[str, Calibration], dict[str, Spread]]:
-    """Tier -> calibration and spread, from one scorer's content of calibration.json. Raises ArtifactError."""
+    """Tier, or `<tier>/<pattern>`, -> calibration and spread, from one scorer's content of calibration.json.
+
+    names: the tiers, which have to be there; patterns have lines since 3.0.0. Raises ArtifactError.
+    """
     try:
+        keys = [*names, *(key for key in content if key not in names)]
         return (
-            {tier: Calibration(**content[tier]["line"]) for tier in names},
-            {tier: Spread(**content[tier]["spread"]) for tier in names},
+            {key: Calibration(**content[key]["line"]) for key in keys},
+            {key: Spread(**content[key]["spread"]) for key in keys},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(

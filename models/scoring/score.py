@@ -1,6 +1,7 @@
 """A feature vector in, a calibrated score with exact contributions out, or the reason why not.
 
-The only place where None becomes NaN. What the patient has answered selects the booster. Contributions are XGBoost's
+The only place where None becomes NaN. What the patient has answered selects the booster,
+and what else is known its calibration. Contributions are XGBoost's
 exact tree SHAP values on the log-odds scale, multiplied by the calibration's slope, and checked to add up to the score.
 Pure. Does not read records, word reasons, or decide whether a card is shown.
 """
@@ -73,8 +74,9 @@ def _outside(model: Model, known: Mapping[str, float | None]) -> NotScored | Non
 def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> RiskScore:
     row = np.array([[math.nan if value is None else value for value in vector.values]], dtype=np.float32)
     specs = zip(model.schema.features, vector.values, strict=True)
-    tier = tier_of({spec.group for spec, value in specs if value is not None})
-    booster, calibration = model.boosters[tier], model.calibrations[tier]
+    groups = frozenset(spec.group for spec, value in specs if value is not None)
+    tier, line = tier_of(groups), model.line(groups)
+    booster, calibration = model.boosters[tier], model.calibrations[line]
     matrix = xgboost.DMatrix(row, nthread=1)
     raw = booster.predict(matrix, pred_contribs=True, validate_features=False)[0].tolist()
     margin = float(booster.predict(matrix, output_margin=True, validate_features=False)[0])
@@ -89,7 +91,7 @@ def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> Ris
             remedy="report this: the installed xgboost does not explain this model exactly",
         )
     probability = sigmoid(log_odds)
-    half = float(model.spreads[tier].half_width(log_odds))
+    half = float(model.spreads[line].half_width(log_odds))
     limit = model.default_threshold if threshold is None else threshold
     return RiskScore(
         outcome=model.outcome,

@@ -3,8 +3,9 @@
 One recipe for the shipped model, the folds that evaluate it, and the walk forward in time (`validation`). Each tier has
 one booster, trained on copies of each person with blocks of inputs hidden, so that it stays calibrated whatever is
 missing (decision 0111). Each calibration is fitted on people its booster had not seen: every cycle is left out in turn,
-or a fifth of the people of a single cycle. Seeded; the same rows give the same numbers. Does not read tables or write
-files.
+or a fifth of the people of a single cycle; recent cycles count more (decision 0114). Intervals come from how far the
+estimates were off in each cycle when they were made from the cycles before it. Seeded; the same rows give the same
+numbers. Does not read tables or write files.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from models.evaluation.baselines import Linear, age_sex_inputs, fit_linear
 from models.evaluation.evaluate import Mask, Matrix, Scorer, enough_data, hidden_but, margins, row_tiers
 from models.inputs.feature_schema import SCHEMAS, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, OutcomeSpec
-from models.inputs.patterns import ALL, patterns, patterns_of, tier_inputs, tiers
+from models.inputs.patterns import ALL, line_key, patterns, patterns_of, tier_inputs, tiers
 from models.scoring.calibration import (
     NOMINAL_COVERAGE,
     Calibration,
@@ -31,7 +32,6 @@ from models.scoring.calibration import (
     LogisticLine,
     Spread,
     fit_calibration,
-    fit_line,
 )
 from models.scoring.registry import MinimumData
 from models.survey.nhanes import MINIMUM_AGE_YEARS, feature_matrix
@@ -55,10 +55,13 @@ PERSON_SHARE = 0.8
 """The share of people, not copies, that a tree sees; more copies in a tree would only repeat people."""
 COMPLETE_COPIES = 2
 RANDOM_COPIES = 1
-"""Copies of a person: of the tier's complete pattern, and with random gaps; one of each other pattern."""
+"""Copies of a person: of the tier's complete pattern, and with random gaps; one of each other pattern, and one with
+medicines counted but not named."""
 BLOCK_HIDDEN = 0.4
 INPUT_HIDDEN = (0.0, 0.1, 0.3)
 """In a random copy: the probability of hiding each block; the shares of other inputs hidden, one a person."""
+RECENCY_HALF_LIFE = 3.0
+"""Cycles after which a cycle counts half as much, for boosters and calibrations (decision 0114)."""
 _BLOCKS = (("lifestyle",), ("conditions",), ("utilisation",), ("drugs",), ("needs", "difficulties", "pro"))
 _PARTS_OF_ONE_CYCLE = 5
 
@@ -110,30 +113,57 @@ class Fitter:
     _copies: dict[str, list[Matrix]] = field(default_factory=dict)
     _cache: dict[bytes, dict[str, xgboost.Booster]] = field(default_factory=dict)
 
-    def scorer(self, rows: Mask) -> Scorer:
+    def scorer(self, rows: Mask, misses: Sequence[Misses]) -> Scorer:
         """Boosters of these people, calibrated on margins of boosters that had not seen them.
 
-        Raises ValueError when no calibration can be fitted (one outcome class, for example).
+        misses: of the cycles from which the intervals come (`misses_of`). Raises ValueError when no calibration can be
+        fitted (one outcome class, for example).
         """
-        unseen, parts = self._unseen(rows), self._parts(rows)
-        lines = {tier: self._calibration(tier, unseen, rows) for tier in tiers(self.sample.outcome)}
+        unseen = self.unseen_margins(rows)
+        lines = self._lines(unseen, rows)
         logistic, age_sex = _baselines(self.sample, rows)
         return Scorer(
             boosters=self._boosters(rows),
             calibrations=lines,
-            spreads={tier: self._spread(tier, unseen, rows, parts) for tier in lines},
+            spreads={key: self._spread(key, lines[key], unseen, rows, misses) for key in lines},
             logistic=logistic,
             age_sex=age_sex,
         )
 
     def unseen(self, rows: Mask) -> dict[str, Floats]:
         """Pattern -> calibrated log-odds of boosters that had not seen the person; NaN outside `rows` or unscored."""
-        unseen = self._unseen(rows)
+        unseen = self.unseen_margins(rows)
+        lines = self._lines(unseen, rows)
         return {
-            pattern: self._calibration(tier, unseen, rows).log_odds(unseen[pattern])
+            pattern: lines.get(line_key(tier, pattern), lines[tier]).log_odds(unseen[pattern])
             for tier in tiers(self.sample.outcome)
             for pattern in self._patterns(tier)
         }
+
+    def unseen_margins(self, rows: Mask) -> dict[str, Floats]:
+        """Pattern -> margins of boosters of the other parts of `rows`; NaN outside `rows` or unscored."""
+        parts = self._parts(rows)
+        margins = self._empty()
+        for part in sorted(set(parts[rows])):
+            left_out = rows & (parts == part)
+            for pattern, values in self.margins_of(rows & (parts != part), left_out).items():
+                margins[pattern][left_out] = values[left_out]
+        return margins
+
+    def margins_of(self, trained_on: Mask, rows: Mask) -> dict[str, Floats]:
+        """Pattern -> margins of `rows` by boosters of other people; NaN outside `rows` or unscored."""
+        sample, log_odds = self.sample, self._empty()
+        for tier, booster in self._boosters(trained_on).items():
+            for pattern, visible in self._patterns(tier).items():
+                shown = hidden_but(sample.matrix[rows], sample.schema, visible)
+                scored = enough_data(shown, sample.schema, MINIMUM_DATA)
+                scored &= row_tiers(shown, sample.schema) == tier
+                log_odds[pattern][rows] = np.where(scored, margins(booster, shown), np.nan)
+        return log_odds
+
+    def _empty(self) -> dict[str, Floats]:
+        names = patterns(self.sample.outcome, self.sample.schema)
+        return {pattern: np.full(len(self.sample.y), np.nan) for pattern in names if pattern != ALL}
 
     def _patterns(self, tier: str) -> Mapping[str, tuple[str, ...]]:
         return patterns_of(tier, self.sample.outcome, self.sample.schema)
@@ -148,7 +178,8 @@ class Fitter:
         if tier not in self._copies:
             self._copies[tier] = masked_copies(self.sample, tier)
         copies = [copy[rows] for copy in self._copies[tier]]
-        return boosted(self.sample.schema.features, copies, self.sample.y[rows], self.sample.spec.max_depth)
+        weights = recency(self.sample.cycles[rows])
+        return boosted(self.sample.schema.features, copies, self.sample.y[rows], weights, self.sample.spec.max_depth)
 
     def _parts(self, rows: Mask) -> NDArray[Any]:
         """The part with which each person is left out: the cycle, or a fifth of a single cycle."""
@@ -157,69 +188,70 @@ class Fitter:
         order = np.random.default_rng(SEED).permutation(len(rows))
         return order % _PARTS_OF_ONE_CYCLE
 
-    def _unseen(self, rows: Mask) -> dict[str, Floats]:
-        sample, parts = self.sample, self._parts(rows)
-        log_odds = {
-            pattern: np.full(len(sample.y), np.nan)
-            for pattern in patterns(sample.outcome, sample.schema)
-            if pattern != ALL
-        }
-        for part in sorted(set(parts[rows])):
-            left_out = rows & (parts == part)
-            boosters = self._boosters(rows & (parts != part))
-            for tier, booster in boosters.items():
-                for pattern, visible in self._patterns(tier).items():
-                    shown = hidden_but(sample.matrix[left_out], sample.schema, visible)
-                    scored = enough_data(shown, sample.schema, MINIMUM_DATA)
-                    scored &= row_tiers(shown, sample.schema) == tier
-                    log_odds[pattern][left_out] = np.where(scored, margins(booster, shown), np.nan)
-        return log_odds
+    def _lines(self, unseen: Mapping[str, Floats], rows: Mask) -> dict[str, Calibration]:
+        """Key -> calibration: of each tier, and of each of its patterns that has enough people for one."""
+        lines = {}
+        for tier in tiers(self.sample.outcome):
+            names = tuple(self._patterns(tier))
+            lines[tier] = self._calibration(names, unseen, rows)
+            for name in names:
+                try:
+                    lines[line_key(tier, name)] = self._calibration((name,), unseen, rows)
+                except ValueError:  # the line of the tier serves
+                    continue
+        return lines
 
-    def _calibration(self, tier: str, unseen: Mapping[str, Floats], rows: Mask) -> Calibration:
-        x = np.concatenate([unseen[pattern][rows] for pattern in self._patterns(tier)])
-        y = np.tile(self.sample.y[rows], len(self._patterns(tier)))
+    def _calibration(self, names: tuple[str, ...], unseen: Mapping[str, Floats], rows: Mask) -> Calibration:
+        x = np.concatenate([unseen[pattern][rows] for pattern in names])
+        y = np.tile(self.sample.y[rows], len(names))
+        weights = np.tile(recency(self.sample.cycles[rows]), len(names))
         known = ~np.isnan(x)
-        return fit_calibration(x[known], y[known])
+        return fit_calibration(x[known], y[known], weights[known])
 
-    def _spread(self, tier: str, unseen: Mapping[str, Floats], rows: Mask, parts: NDArray[Any]) -> Spread:
-        """From each part's own line, per pattern, on log-odds calibrated without that part."""
-        places = sorted(set(parts[rows]))
-        whole = self._calibration(tier, unseen, rows)
-        known = [values[rows & ~np.isnan(values)] for values in (unseen[p] for p in self._patterns(tier))]
-        centre = float(np.mean(np.concatenate([whole.log_odds(values) for values in known])))
-        lines = []
-        for part in places:
-            rest, own = rows & (parts != part), rows & (parts == part)
-            try:
-                calibration = self._calibration(tier, unseen, rest)
-            except ValueError:  # the other of two small parts can be too little for a line
-                calibration = whole
-            for pattern in self._patterns(tier):
-                scored = own & ~np.isnan(unseen[pattern])
-                line = fit_line(calibration.log_odds(unseen[pattern][scored]) - centre, self.sample.y[scored])
-                if line is not None:
-                    lines.append(line)
-        return fit_spread(lines, centre, len(places))
+    def _spread(
+        self, key: str, line: Calibration, unseen: Mapping[str, Floats], rows: Mask, misses: Sequence[Misses]
+    ) -> Spread:
+        """From the misses in all patterns of the tier, around the mean estimate of the patterns of this line."""
+        tier, _, pattern = key.partition("/")
+        values = np.concatenate([unseen[name][rows] for name in ([pattern] if pattern else self._patterns(tier))])
+        centre = float(line.log_odds(values[~np.isnan(values)]).mean())
+        missed = [cycle[name] for cycle in misses for name in self._patterns(tier) if name in cycle]
+        off = [(found.intercept + (found.slope - 1.0) * centre, found.slope - 1.0) for found in missed]
+        return fit_spread(off, centre, len(misses))
 
 
-def fit_spread(lines: Sequence[LogisticLine], centre: float, places: int) -> Spread:
-    """How far the lines of populations lie from the identity. `lines`: fitted on calibrated log-odds less `centre`.
+Misses = Mapping[str, LogisticLine]
+"""Pattern -> the line of a cycle on the log-odds estimated from earlier cycles; the identity, had they been right."""
 
-    places: how many independent populations (survey cycles) the lines come from; the fewer, the wider (Student's t).
-    Without any line the spread is one unit of log-odds everywhere.
+
+def recency(cycles: NDArray[Any]) -> Floats:
+    """Weights of people, shape (n,): 1 in the latest of these cycles, half as much RECENCY_HALF_LIFE cycles earlier."""
+    known, place = np.unique(cycles.astype(str), return_inverse=True)
+    weights: Floats = 0.5 ** ((len(known) - 1 - place) / RECENCY_HALF_LIFE)
+    return weights
+
+
+def fit_spread(off: Sequence[tuple[float, float]], centre: float, cycles: int) -> Spread:
+    """How far later cycles lie from their estimates. off: level at `centre` and slope, less those of the identity.
+
+    cycles: how many cycles these come from, several patterns of each; the fewer, the wider (Student's t). Deviations
+    count from the identity, not from their own mean: a calibration that is off everywhere counts too. Without any, the
+    spread is one unit of log-odds everywhere.
     """
-    # Around the identity, not around their own mean: a calibration that is off everywhere counts too.
-    off = np.array([(line.intercept - centre, line.slope - 1.0) for line in lines] or [(1.0, 0.0)])
-    level, both, tilt = (float((off[:, i] * off[:, j]).mean()) for i, j in ((0, 0), (0, 1), (1, 1)))
-    times = float(student.ppf(0.5 + NOMINAL_COVERAGE / 2, max(places - 1, 1)))
+    deviations = np.array(off or [(1.0, 0.0)])
+    level, both, tilt = (float((deviations[:, i] * deviations[:, j]).mean()) for i, j in ((0, 0), (0, 1), (1, 1)))
+    times = float(student.ppf(0.5 + NOMINAL_COVERAGE / 2, max(cycles, 1)))
     return Spread(centre=centre, level=level, both=both, tilt=tilt, times=times)
 
 
-def boosted(features: Sequence[FeatureSpec], copies: Sequence[Matrix], y: Floats, max_depth: int) -> xgboost.Booster:
+def boosted(
+    features: Sequence[FeatureSpec], copies: Sequence[Matrix], y: Floats, weights: Floats, max_depth: int
+) -> xgboost.Booster:
     """One booster of copies of the same people, each (people, features), constrained to the inputs' directions."""
     table = xgboost.QuantileDMatrix(
         np.vstack(copies),
         np.tile(y, len(copies)),
+        weight=np.tile(weights / weights.mean(), len(copies)),
         max_bin=PARAMETERS["max_bin"],
         nthread=PARAMETERS["nthread"],
         feature_names=[spec.name for spec in features],
@@ -241,7 +273,14 @@ def masked_copies(sample: Sample, tier: str) -> list[Matrix]:
     shown = [hidden_but(sample.matrix, schema, visible) for visible in by_pattern.values()]
     seen = hidden_but(sample.matrix, schema, tier_inputs(tier, schema))
     gaps = [_with_random_gaps(seen, schema, generator) for _ in range(RANDOM_COPIES)]
-    return [*[shown[0]] * (COMPLETE_COPIES - 1), *shown, *gaps]
+    return [*[shown[0]] * (COMPLETE_COPIES - 1), *shown, _medicines_unnamed(shown[0], schema), *gaps]
+
+
+def _medicines_unnamed(values: Matrix, schema: FeatureSchema) -> Matrix:
+    """Medicines counted but not named, as in charts without usable codes and in later survey cycles."""
+    takes = values[:, schema.names.index("n_rx")] != 0
+    classes = np.array([spec.group == "drugs" and spec.name != "n_rx" for spec in schema.features])
+    return np.where(takes[:, None] & classes[None, :], np.float32(np.nan), values)
 
 
 def _with_random_gaps(values: Matrix, schema: FeatureSchema, generator: np.random.Generator) -> Matrix:

@@ -27,11 +27,12 @@ from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.baselines import AGE_SEX, LOGISTIC
 from models.evaluation.drift import reference
 from models.evaluation.evaluate import Contender, Progress, Scorer, counted, evaluate_outcome
+from models.evaluation.evaluate import contender as contender_of
 from models.evaluation.metrics import FLAG_RATES, MINIMUM_EVENTS
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import HEADLINE
 from models.scoring.calibration import NOMINAL_COVERAGE, Floats, probabilities, reliability_table
-from models.scoring.registry import FINAL, FORMAT, compressed, dump, versions, write_manifest
+from models.scoring.registry import FINAL, FORMAT, SHIPPED, compressed, dump, load_model, versions, write_manifest
 from models.survey.nhanes import survey_checksums, survey_frame
 from models.survey.tables import holds_2017_2018_again
 from models.training.fitting import (
@@ -41,14 +42,18 @@ from models.training.fitting import (
     PARAMETERS,
     PERSON_SHARE,
     RANDOM_COPIES,
+    RECENCY_HALF_LIFE,
     ROUNDS,
     Fitter,
+    Misses,
     Sample,
     sample_of,
 )
-from models.training.validation import breaches, validation
+from models.training.validation import Previous, breaches, validation, walk
 
-VERSION = "2.0.0"
+VERSION = "3.0.0"
+PREVIOUS = "2.0.0"
+"""The shipped version with which the new one is compared."""
 DEFAULT_FLAG_RATE = "0.05"
 
 INTENDED_USE = (
@@ -147,9 +152,10 @@ def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queu
     fitter = Fitter(sample=sample)
     everybody = np.full(len(sample.y), fill_value=True)
     try:
-        contender = _contender(fitter, progress)
+        forward = walk(fitter, progress)
+        contender = _contender(fitter, forward.misses, progress)
         metrics = evaluate_outcome(sample.people, contender, progress=progress, cycle_subgroups=())
-        judged = validation(fitter, contender, progress)
+        judged = validation(fitter, forward, contender, _previous(sample.outcome), progress)
     except ValueError as error:
         raise SurveyDataError(
             expected=f"enough people to learn {sample.outcome} from",
@@ -169,11 +175,24 @@ def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queu
     return aside
 
 
-def _contender(fitter: Fitter, progress: Progress) -> Contender:
+def _previous(outcome: str) -> Previous | None:
+    folder = SHIPPED / outcome / PREVIOUS
+    if not folder.exists():
+        return None
+    model = load_model(folder)
+    return Previous(
+        version=PREVIOUS, contender=contender_of(model), cycles=frozenset(model.manifest.training["cycles"])
+    )
+
+
+def _contender(fitter: Fitter, misses: Mapping[str, Misses], progress: Progress) -> Contender:
+    """Leaves out each cycle, and what was missed in it; "final", which is not a cycle, leaves out nothing."""
     sample = fitter.sample
     names = counted([*sample.folds, FINAL], f"Training {sample.outcome}", progress)
-    # "final" is not a cycle, so it trains on everybody.
-    scorers = {name: fitter.scorer(sample.cycles != name) for name in names}
+    scorers = {
+        name: fitter.scorer(sample.cycles != name, [missed for cycle, missed in misses.items() if cycle != name])
+        for name in names
+    }
     return Contender(
         outcome=sample.outcome,
         schema=sample.schema,
@@ -286,6 +305,7 @@ def _provenance(sample: Sample, data: Mapping[str, str]) -> dict[str, Any]:
         "libraries": {name: _version(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")},
         "parameters": {**PARAMETERS, "max_depth": sample.spec.max_depth, "person_share": PERSON_SHARE},
         "rounds": ROUNDS,
+        "recency_half_life_cycles": RECENCY_HALF_LIFE,
         "copies": {"random": RANDOM_COPIES, "block_hidden": BLOCK_HIDDEN, "input_hidden": list(INPUT_HIDDEN)},
     }
 

@@ -1,14 +1,16 @@
 """Validation forward in time: trained on earlier cycles, evaluated on the next; and the effect of each choice.
 
 `validation` returns the JSON of validation.json. Every cycle but the first is evaluated by scorers trained on the
-cycles before it. With it: refits, boosters of the same recipe for a single pattern, which show the price of one
-artifact for all patterns; the coverage of the intervals; what each block of inputs adds, and what each omitted input
-would have added. Missed targets are listed. Aggregates only. The choices themselves are in decision 0111.
+cycles before it. With it: the version before, on cycles new to both; refits, boosters of the same recipe for a single
+pattern, which show the price of one artifact for all patterns; other ways to set the level; the coverage of the
+intervals, and whether to stay silent where they hold the threshold; what each block of inputs adds, and what each
+omitted input would have added. Missed targets are listed. Aggregates only. The choices are in decisions 0111 and 0114.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,19 +20,29 @@ from models.evaluation.evaluate import (
     Mask,
     Matrix,
     Progress,
+    Scored,
+    Scorer,
     counted,
     evaluate_outcome,
     hidden_but,
     margins,
     scored,
 )
-from models.evaluation.metrics import MINIMUM_EVENTS, auroc, auroc_difference
+from models.evaluation.metrics import (
+    MINIMUM_EVENTS,
+    NET_BENEFIT_THRESHOLDS,
+    auroc,
+    auroc_difference,
+    group_metrics,
+    net_benefit,
+)
 from models.inputs.feature_schema import FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.inputs.patterns import ALL, HEADLINE, patterns
-from models.scoring.calibration import Floats, fit_line
-from models.survey.nhanes import LEFT_OUT
-from models.training.fitting import MINIMUM_DATA, SEED, Fitter, Sample, boosted
+from models.scoring.calibration import Floats, fit_line, probabilities
+from models.survey.nhanes import LEFT_OUT, feature_matrix
+from models.training.fitting import MINIMUM_DATA, SEED, Fitter, Misses, Sample, boosted, recency
+from models.training.levels import levels
 
 REPEATS = 400
 """Bootstrap draws of each difference."""
@@ -39,27 +51,64 @@ SUBGROUP_O_E = (0.8, 1.25)
 """The fairness target of every outcome; some also have one for the AUROC (`OutcomeSpec`)."""
 
 
-def forward(fitter: Fitter, progress: Progress) -> Contender:
-    """A contender whose fold for each cycle but the first was trained on the cycles before it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Scorers forward in time, and what they missed.
+
+    contender: its fold for each cycle but the first was trained on the cycles before it. misses: each of these cycles.
+    """
+
+    contender: Contender
+    misses: Mapping[str, Misses]
+
+
+def walk(fitter: Fitter, progress: Progress) -> Walk:
+    """Scorers forward in time. Raises ValueError when the first cycle alone does not suffice for a calibration."""
     sample = fitter.sample
-    cycles = counted(sample.folds[1:], f"Validating {sample.outcome} forward in time", progress)
-    folds = {cycle: fitter.scorer(sample.cycles < cycle) for cycle in cycles}
-    return Contender(
+    folds: dict[str, Scorer] = {}
+    misses: dict[str, Misses] = {}
+    for cycle in counted(sample.folds[1:], f"Validating {sample.outcome} forward in time", progress):
+        folds[cycle] = fitter.scorer(sample.cycles < cycle, tuple(misses.values()))
+        misses[cycle] = _misses(sample, folds[cycle], cycle)
+    contender = Contender(
         outcome=sample.outcome,
         schema=sample.schema,
         minimum_data=MINIMUM_DATA,
         final=folds[sample.folds[-1]],
         folds=folds,
     )
+    return Walk(contender=contender, misses=misses)
 
 
-def validation(fitter: Fitter, folds: Contender, progress: Progress) -> dict[str, Any]:
-    """validation.json. folds: the contender that leaves each cycle out, for the coverage of its intervals.
+def _misses(sample: Sample, scorer: Scorer, cycle: str) -> Misses:
+    """The line of a cycle in each pattern, on the log-odds of a scorer that had not seen it."""
+    own = sample.cycles == cycle
+    alone = Contender(outcome=sample.outcome, schema=sample.schema, minimum_data=MINIMUM_DATA, final=scorer, folds={})
+    lines = {}
+    for pattern, visible in _patterns(sample).items():
+        ours = scored(alone, pattern, visible, sample.matrix[own], sample.people[own])
+        lines[pattern] = fit_line(ours.log_odds[ours.has_score], ours.y[ours.has_score])
+    return {pattern: line for pattern, line in lines.items() if line is not None}
 
-    Raises ValueError when the first cycle alone does not suffice for a calibration.
-    """
-    sample = fitter.sample
-    contender = forward(fitter, progress)
+
+def _patterns(sample: Sample) -> dict[str, tuple[str, ...]]:
+    return {p: visible for p, visible in patterns(sample.outcome, sample.schema).items() if p != ALL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """The version before this one, and the cycles that trained it. Its folds are not used."""
+
+    version: str
+    contender: Contender
+    cycles: frozenset[str]
+
+
+def validation(
+    fitter: Fitter, forward: Walk, folds: Contender, previous: Previous | None, progress: Progress
+) -> dict[str, Any]:
+    """validation.json. folds: the contender that leaves each cycle out, for the coverage of its intervals."""
+    sample, contender = fitter.sample, forward.contender
     later = sample.cycles > sample.folds[0]
     people = sample.people[later]
     figures = evaluate_outcome(people, contender, progress=progress, subgroups=("care",), cycle_subgroups=("care",))
@@ -69,18 +118,75 @@ def validation(fitter: Fitter, folds: Contender, progress: Progress) -> dict[str
             result["refit"] = refits[pattern]
     return {
         "forward": {"cycles": sample.folds[1:], **figures},
+        "previous": None if previous is None else _beside(sample, contender, previous),
+        "levels": levels(fitter),
         "uncertainty": {
             "forward": _coverage(contender, sample, later),
             "leave-one-cycle-out": _coverage(folds, sample, np.full(len(sample.y), fill_value=True)),
         },
+        "abstention": _abstention(contender, sample, later),
         "blocks": _blocks(sample, progress),
         "left_out": _left_out(sample, progress),
     }
 
 
+def _beside(sample: Sample, contender: Contender, previous: Previous) -> dict[str, Any]:
+    """Both versions on the cycles that neither had seen, this one trained on the cycles before each of them."""
+    unseen = [cycle for cycle in sample.folds[1:] if cycle not in previous.cycles]
+    rows = np.isin(sample.cycles.astype(str), unseen)
+    people, cycles = sample.people[rows], sample.cycles[rows]
+    before = replace(previous.contender, folds={})
+    own = feature_matrix(people, before.schema)
+    by_pattern = {}
+    for pattern, visible in before.patterns.items():
+        if pattern == ALL or not unseen:
+            continue
+        new = scored(contender, pattern, contender.patterns[pattern], sample.matrix[rows], people)
+        old = scored(before, pattern, visible, own, people)
+        both = new.has_score & old.has_score
+        by_pattern[pattern] = {
+            "new": _brief(new, both),
+            "old": _brief(old, both),
+            "difference": auroc_difference(
+                new.log_odds[both], old.log_odds[both], new.y[both], cycles[both], repeats=REPEATS, seed=SEED
+            ),
+        }
+    return {"version": previous.version, "cycles": unseen, "patterns": by_pattern}
+
+
+def _brief(ours: Scored, rows: Mask) -> dict[str, Any]:
+    whole = group_metrics(ours.log_odds[rows], ours.half_width[rows], ours.y[rows], int(rows.sum()), {})
+    return {name: whole[name] for name in ("n", "events", "auroc", "slope", "o_e", "interval_coverage")}
+
+
+def _abstention(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any]:
+    """Pattern -> threshold -> net benefit of flagging all at or above it, or only those whose whole interval is.
+
+    Of people not in care, forward in time.
+    """
+    apart = rows & (sample.people["in_care"] == 0).to_numpy()
+    by_pattern = {}
+    for pattern, visible in _patterns(sample).items():
+        ours = scored(contender, pattern, visible, sample.matrix[apart], sample.people[apart])
+        used = ours.has_score
+        high, low = ours.log_odds[used], (ours.log_odds - ours.half_width)[used]
+        by_pattern[pattern] = {
+            threshold: _with_and_without(probabilities(high), probabilities(low), ours.y[used], float(threshold))
+            for threshold in NET_BENEFIT_THRESHOLDS
+        }
+    return by_pattern
+
+
+def _with_and_without(estimates: Floats, lows: Floats, y: Floats, threshold: float) -> dict[str, Any]:
+    def figures(flagged: Mask) -> dict[str, Any]:
+        return {"flagged": int(flagged.sum()), "net_benefit": round(net_benefit(flagged, y, threshold), 5)}
+
+    return {"all": figures(estimates >= threshold), "sure": figures(lows >= threshold)}
+
+
 def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[str, Any]:
     """Pattern -> AUROC of refits, and the difference of the shipped recipe, paired on the same people."""
-    by_name = {p: v for p, v in patterns(sample.outcome, sample.schema).items() if p != ALL}
+    by_name = _patterns(sample)
     later = sample.cycles > sample.folds[0]
     by_pattern = {}
     for pattern, visible in counted([*by_name.items()], f"Refitting {sample.outcome} per pattern", progress):
@@ -101,7 +207,8 @@ def _walk(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Fl
     log_odds = np.full(len(sample.y), np.nan)
     for cycle in sample.folds[1:]:
         earlier, own = sample.cycles < cycle, sample.cycles == cycle
-        booster = boosted(features, [matrix[earlier]], sample.y[earlier], sample.spec.max_depth)
+        weights = recency(sample.cycles[earlier])
+        booster = boosted(features, [matrix[earlier]], sample.y[earlier], weights, sample.spec.max_depth)
         log_odds[own] = margins(booster, matrix[own])
     return log_odds
 
@@ -114,9 +221,7 @@ def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any
     """
     people, matrix, cycles = sample.people[rows], sample.matrix[rows], sample.cycles[rows]
     by_pattern = {}
-    for pattern, visible in patterns(sample.outcome, sample.schema).items():
-        if pattern == ALL:
-            continue
+    for pattern, visible in _patterns(sample).items():
         ours = scored(contender, pattern, visible, matrix, people)
         held = n = 0
         for cycle in sorted(set(cycles)):

@@ -20,7 +20,7 @@ from models.evaluation.evaluate import (
 from models.evaluation.metrics import FLAG_RATES
 from models.inputs.feature_schema import SCHEMAS
 from models.inputs.outcomes import OUTCOMES
-from models.inputs.patterns import patterns
+from models.inputs.patterns import lines_by_groups, patterns
 from models.reports.evaluation_table import report_table
 from models.reports.figures import PATTERN_WORDS
 from models.scoring.registry import load_models
@@ -44,6 +44,7 @@ PATTERNS = {
     "all",
 }  # promised
 MORE = {"no-phq-no-drugs-with-needs", "no-phq-no-utilisation", "no-phq-no-lifestyle", "phq2-no-needs", "phq2-no-drugs"}
+MORE |= {"no-phq-no-difficulties", "no-phq-no-drugs-no-difficulties"}  # since 3.0.0
 
 
 def quiet(description: str, done: int, total: int) -> None:
@@ -60,12 +61,16 @@ def result(folder: Path) -> dict:
     return Evaluation.of([folder], None, progress=quiet).metrics(progress=quiet)
 
 
-def by_tier(scorer, shown: np.ndarray, schema) -> np.ndarray:
+def by_line(scorer, shown: np.ndarray, of) -> np.ndarray:
+    """of: the contender or model, with its outcome and schema."""
     found = np.full(len(shown), np.nan)
-    which = row_tiers(shown, schema)
-    for tier in set(which):
-        line = scorer.calibrations[tier]
-        found[which == tier] = line.intercept + line.slope * margins(scorer.boosters[tier], shown[which == tier])
+    lines = lines_by_groups(of.outcome, of.schema, scorer.calibrations)
+    groups = np.array([spec.group for spec in of.schema.features])
+    for tier in set(which := row_tiers(shown, of.schema)):
+        found[which == tier] = margins(scorer.boosters[tier], shown[which == tier])
+    for row, known in enumerate(~np.isnan(shown)):
+        line = scorer.calibrations[lines.get(frozenset(groups[known]), which[row])]
+        found[row] = line.intercept + line.slope * found[row]
     return found
 
 
@@ -122,10 +127,10 @@ def test_a_cycle_that_trained_the_model_is_judged_by_the_fold_that_did_not_see_i
 
     for cycle, scorer in ((TRAINED, who.folds[TRAINED]), (LATER, who.final)):
         rows = (people["CYCLE"] == cycle).to_numpy()
-        expected = roc_auc_score(people[outcome][rows], by_tier(scorer, values[rows], who.schema))
+        expected = roc_auc_score(people[outcome][rows], by_line(scorer, values[rows], who))
         assert reported[cycle]["auroc"]["value"] == pytest.approx(expected, abs=1e-4)
     seen = (people["CYCLE"] == TRAINED).to_numpy()
-    assert not np.allclose(*(by_tier(s, values[seen], who.schema) for s in (who.folds[TRAINED], who.final)))
+    assert not np.allclose(*(by_line(s, values[seen], who) for s in (who.folds[TRAINED], who.final)))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -135,7 +140,7 @@ def test_evaluation_scores_and_refuses_exactly_the_people_that_serving_does(fold
     people = survey_frame(folder).dropna(subset=[outcome]).head(60)
     people.loc[people.index[:20], ["smoke_status", "asthma", "female"]] = np.nan
     shown = hidden_but(feature_matrix(people, model.schema), model.schema, patterns(outcome, model.schema)[pattern])
-    expected = by_tier(contender(model).final, shown, model.schema)
+    expected = by_line(contender(model).final, shown, model)
     allowed = enough_data(shown, model.schema, model.manifest.minimum_data)
 
     for row, log_odds, scored in zip(shown, expected, allowed, strict=True):

@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from scipy.stats import t as student
 
 from models.errors import ArtifactError, SurveyDataError
 from models.evaluation.evaluate import Evaluation
 from models.inputs.feature_schema import SCHEMAS
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import patterns_of, tier_inputs, tiers
-from models.scoring.registry import SHIPPED, load_json, load_models, the_version
+from models.scoring.registry import SHIPPED, load_json, load_model, load_models, the_version
 from models.scoring.risk import RiskScore
 from models.scoring.score import score
 from models.training.fitting import COMPLETE_COPIES, RANDOM_COPIES, Sample, masked_copies
-from models.training.train import VERSION, packed, train
+from models.training.train import PREVIOUS, VERSION, packed, train
 from tests.unit.models import synthetic_survey
 
 
@@ -96,6 +97,29 @@ def test_the_figures_in_a_new_artifact_are_those_that_evaluate_gives(survey: Pat
             assert metrics["all"] == evaluated[outcome]["patterns"][pattern]["all"]
 
 
+def test_every_pattern_has_a_line_of_its_own_and_intervals_come_from_the_cycles_after_the_first(artifacts: Path):
+    for model in load_models(artifacts):
+        lines = load_json(model.folder / "calibration.json")
+        for tier in tiers(model.outcome):
+            known = {f"{tier}/{pattern}" for pattern in patterns_of(tier, model.outcome, model.schema)}
+            assert known & set(lines["final"]) <= set(model.lines_by_groups.values()) | {tier}
+        judged = len(synthetic_survey.CYCLES) - 1
+        assert {line["spread"]["times"] for line in lines["final"].values()} == {student.ppf(0.95, judged)}
+        last = lines["folds"][synthetic_survey.CYCLES[-1]]
+        assert {line["spread"]["times"] for line in last.values()} == {student.ppf(0.95, judged - 1)}
+
+
+def test_the_version_before_is_compared_on_cycles_that_it_had_not_seen_and_on_no_others(artifacts: Path):
+    for model in load_models(artifacts):
+        beside = load_json(model.folder / "validation.json")["previous"]
+
+        assert beside["version"] == PREVIOUS
+        assert not set(beside["cycles"]) & set(
+            load_model(SHIPPED / model.outcome / PREVIOUS).manifest.training["cycles"]
+        )
+        assert bool(beside["patterns"]) == bool(beside["cycles"])
+
+
 def test_a_packed_booster_gives_the_same_margins_and_contributions_and_is_smaller():
     draw = np.random.default_rng(1)
     rows = np.where(draw.random((2000, 9)) < 0.2, np.nan, draw.random((2000, 9)) * 4)
@@ -163,7 +187,8 @@ def test_copies_of_a_person_hide_values_but_never_change_age_sex_or_any_other_va
 
     copies = masked_copies(sample, tier)
 
-    assert len(copies) == len(patterns_of(tier, outcome, schema)) + COMPLETE_COPIES - 1 + RANDOM_COPIES
+    unnamed = 1
+    assert len(copies) == len(patterns_of(tier, outcome, schema)) + COMPLETE_COPIES - 1 + unnamed + RANDOM_COPIES
     beyond = ~np.isin(schema.names, tier_inputs(tier, schema))
     for copy in copies:
         kept = ~np.isnan(copy)

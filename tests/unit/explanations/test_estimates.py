@@ -52,7 +52,7 @@ def test_above_the_threshold_it_is_said_what_is_estimated() -> None:
         view.headline
         == "Above this site’s threshold: an estimate of current depressive symptoms (PHQ-9 of 10 or more)."
     )
-    assert re.fullmatch(r"\d+ of 57 inputs known", view.known)
+    assert re.fullmatch(r"\d+ of 58 inputs known", view.known)
 
 
 def test_below_the_threshold_nothing_reassures_and_no_number_of_people_is_shown() -> None:
