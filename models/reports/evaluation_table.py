@@ -23,7 +23,7 @@ def report_table(metrics: Mapping[str, Any]) -> RenderableType:
         title = f"{outcome}: {apart['n']:,} people not in care, {apart['events']:,} with it ({cycles})"
         table = Table(title=title, caption=_CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD,
                       pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)  # fmt: skip
-        table.add_column("inputs known", no_wrap=True)
+        table.add_column("inputs known", overflow="fold")
         for heading in ("AUROC", "logit", "slope", "O/E", "sens.", "PPV"):
             table.add_column(heading, justify="right", no_wrap=True)
         for pattern, result in evaluated["patterns"].items():
