@@ -24,8 +24,8 @@ def check_config(folder: Path | None) -> None:
 
     config = configured(folder)
     engine = load_engine(config.models, config.kept_models)
-    for name, reason in engine.failures:
-        click.echo(f"model {name}: {reason}", err=True)
+    for failure in engine.failures:
+        click.echo(f"model {failure.name}: {failure.reason}", err=True)
     click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
     for site in config.sites:
         click.echo(

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, render_template
 from cds_service.serving.cacheable import cacheable
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
+from explanations.judgement.assessment import ModelFailure
 from models.reports.card import LocalSections, model_card
 from models.reports.figures import figure
 from models.scoring.registry import load_json
@@ -37,7 +38,7 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
                 )
                 for model in runtime.engine.models
             ],
-            "not_loaded": [_lost(name) for name, _ in runtime.engine.failures],
+            "not_loaded": [_lost(failure) for failure in runtime.engine.failures],
         }
 
     def cards() -> dict[str, Any]:
@@ -58,9 +59,8 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
     return blueprint
 
 
-def _lost(name: str) -> dict[str, str]:
-    outcome, _, version = name.partition(" ")
-    return {"outcome": outcome} | ({"version": version} if version else {})
+def _lost(failure: ModelFailure) -> dict[str, str]:
+    return {"outcome": failure.outcome} | ({"version": failure.version} if failure.version else {})
 
 
 def _words(name: str) -> str:

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from explanations.judgement.assessment import Engine
+from explanations.judgement.assessment import Engine, ModelFailure
 from models.errors import ModelError
-from models.inputs.outcomes import OUTCOMES
-from models.scoring.registry import SHIPPED, Model, in_order, load_model, the_version
+from models.scoring.registry import SHIPPED, Model, in_order, load_model, the_version, wanted
 
 log = logging.getLogger("mhcds")
 
@@ -20,14 +19,16 @@ def load_engine(root: Path | None = None, kept: Iterable[Mapping[str, str]] = ({
     kept: for each site, outcome -> the version that it keeps; the newest otherwise.
     """
     models: dict[Path, Model] = {}
-    failures: list[tuple[str, str]] = []
-    wanted = {(outcome, versions.get(outcome)) for versions in kept for outcome in OUTCOMES}
-    for outcome, version in sorted(wanted, key=lambda choice: (OUTCOMES.index(choice[0]), choice[1] or "")):
+    failures: list[ModelFailure] = []
+    for outcome, version in sorted(wanted(kept), key=lambda choice: (choice[0], choice[1] or "")):
         try:
             folder = the_version((root or SHIPPED) / outcome, version)
             models[folder] = models.get(folder) or load_model(folder)
         except ModelError as error:
-            name = f"{outcome} {version}" if version else outcome
-            failures.append((name, str(error)))
-            log.error("model-not-loaded %s: %s", name, error)
+            failures.append(ModelFailure(outcome=outcome, version=version, reason=str(error)))
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with a model, the rules must start
+            reason = f"failed unexpectedly ({type(error).__name__}: {error}); restore it from the release"
+            failures.append(ModelFailure(outcome=outcome, version=version, reason=reason))
+    for failure in failures:
+        log.error("model-not-loaded %s: %s", failure.name, failure.reason)
     return Engine(models=in_order(models.values()), failures=tuple(failures))

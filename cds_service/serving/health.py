@@ -51,7 +51,7 @@ def _store(runtime: Runtime) -> str:
 
 
 def _models(runtime: Runtime) -> str:
-    failed = ", ".join(name for name, _ in runtime.engine.failures)
+    failed = ", ".join(failure.name for failure in runtime.engine.failures)
     return f"not loaded: {failed}; rules still answer" if failed else OK
 
 

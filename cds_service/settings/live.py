@@ -12,11 +12,13 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cds_service.errors import ConfigError
 from cds_service.settings.config import ServiceConfig, load_config
-from models.inputs.outcomes import OUTCOMES
+from models.errors import ArtifactError
+from models.scoring.registry import SHIPPED, the_version, wanted
 
 log = logging.getLogger("mhcds")
 LOOK_S = 1.0
@@ -59,7 +61,7 @@ class LiveConfig:
 
     def __init__(self, config: ServiceConfig, reread: Reread | None = None) -> None:
         self._config = config
-        self._loaded = used_models(config)
+        self._loaded = _loaded(config)
         self._reread = reread
         self._lock = threading.Lock()
         self._next_look = 0.0
@@ -96,7 +98,7 @@ class LiveConfig:
             self._keep(f"{reread.folder}: cannot be read ({type(error).__name__}); run mhcds check-config")
             return
         fixed = [name for name in RESTART if getattr(config, name) != getattr(self._config, name)]
-        if not used_models(config) <= self._loaded:
+        if not wanted(config.kept_models) <= self._loaded:
             fixed.append("[models] of a site, with versions that are not loaded")
         if fixed:
             self._keep(f"{', '.join(fixed)}: changed; restart the service for it")
@@ -109,9 +111,13 @@ class LiveConfig:
         log.error(json.dumps({"event": "settings-not-reloaded", "problem": problem}))
 
 
-def used_models(config: ServiceConfig) -> set[tuple[str, str | None]]:
-    """Outcome and version of the models that some site uses; None: the newest."""
-    return {(outcome, kept.get(outcome)) for kept in config.kept_models for outcome in OUTCOMES}
+def _loaded(config: ServiceConfig) -> set[tuple[str, str | None]]:
+    """Outcome and version of the models loaded at the start; the newest, where a site uses it, also by its number."""
+    chosen = wanted(config.kept_models)
+    for outcome in [outcome for outcome, version in chosen if version is None]:
+        with suppress(ArtifactError):
+            chosen.add((outcome, the_version((config.models or SHIPPED) / outcome).name))
+    return chosen
 
 
 def _referred_by(path: Path) -> Iterator[Path]:

@@ -31,19 +31,30 @@ ADULT_YEARS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """The models of this process, of an outcome older versions first, and why others could not be loaded.
+class ModelFailure:
+    """A model that could not be loaded, and why. version: the one that a site keeps; None: the newest."""
 
-    failures: (outcome, reason) for a newest version, (outcome and version, reason) for one that a site keeps.
-    """
+    outcome: str
+    version: str | None = None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Outcome and version, for operators."""
+        return f"{self.outcome} {self.version}" if self.version else self.outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The models of this process, of an outcome older versions first, and those that could not be loaded."""
 
     models: tuple[Model, ...] = ()
-    failures: tuple[tuple[str, str], ...] = ()
+    failures: tuple[ModelFailure, ...] = ()
 
     def of(self, kept: Mapping[str, str]) -> Engine:
         """The models of a site that keeps these versions, by outcome, and otherwise has the newest."""
         chosen: dict[str, Model] = {}
-        lost = {name for name, _ in self.failures}
+        lost = {failure.outcome for failure in self.failures if failure.version is None}
         for model in self.models:
             newest = model.outcome not in kept and model.outcome not in lost
             if newest or model.version == kept.get(model.outcome):

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xgboost
@@ -31,6 +31,8 @@ from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
 from models.inputs.patterns import lines_by_groups, tier_inputs, tier_of, tiers
 from models.scoring.calibration import Calibration, Spread
+
+T = TypeVar("T")
 
 SHIPPED = Path(__file__).parents[1] / "artifacts"
 MANIFEST = "manifest.json"
@@ -114,15 +116,20 @@ def load_models(root: Path | None = None, choices: Iterable[Mapping[str, str]] =
     folder = SHIPPED if root is None else root
     if (folder / MANIFEST).is_file() or versions(folder):
         return (load_model(the_version(folder)),)
-    wanted = {(outcome, kept.get(outcome)) for outcome in OUTCOMES if versions(folder / outcome) for kept in choices}
-    if not wanted:
+    chosen = {(outcome, version) for outcome, version in wanted(choices) if versions(folder / outcome)}
+    if not chosen:
         raise ArtifactError(
             expected=f"a folder with {' or '.join(OUTCOMES)} in it, each with a version that has a {MANIFEST}",
             found=f"none in {folder}",
             remedy=_RETRAIN,
         )
-    paths = {the_version(folder / outcome, version) for outcome, version in wanted}
+    paths = {the_version(folder / outcome, version) for outcome, version in chosen}
     return in_order(load_model(path) for path in paths)
+
+
+def wanted(choices: Iterable[Mapping[str, str]]) -> set[tuple[str, str | None]]:
+    """Outcome and version of the models that some site uses; None: the newest. choices: what each site keeps."""
+    return {(outcome, kept.get(outcome)) for kept in choices for outcome in OUTCOMES}
 
 
 def in_order(models: Iterable[Model]) -> tuple[Model, ...]:
@@ -140,8 +147,13 @@ def _order(version: str) -> tuple[tuple[int, ...], str]:
 
 
 def versions(folder: Path) -> list[Path]:
-    """The artifact folders of one outcome, `<outcome>/<version>/`, oldest first."""
-    found = (path.parent for path in folder.glob(f"[!.]*/{MANIFEST}"))
+    """The artifact folders of one outcome, `<outcome>/<version>/`, oldest first.
+
+    One named as a version but without a manifest, as a copy cut short leaves it, counts and fails to load: otherwise an
+    older version would take its place in silence.
+    """
+    found = {path.parent for path in folder.glob(f"[!.]*/{MANIFEST}")}
+    found |= {path for path in folder.glob("[0-9]*") if path.is_dir()}
     return sorted(found, key=lambda path: _order(path.name))
 
 
@@ -174,6 +186,14 @@ def load_model(folder: Path) -> Model:
     schema = _schema(folder, manifest)
     names = tiers(manifest.outcome)
     calibrations, spreads = read_calibration(_final(folder), names)
+    by_groups = lines_by_groups(manifest.outcome, schema, calibrations)
+    unknown = set(calibrations) - set(names) - set(by_groups.values())
+    if unknown:
+        raise ArtifactError(
+            expected="lines of tiers and of their patterns in calibration.json",
+            found=f"{', '.join(sorted(unknown))} in {folder.name}",
+            remedy=_RETRAIN,
+        )
     boosters = {tier: load_booster(folder / f"model-{tier}.ubj.gz", schema) for tier in names}
     for tier, booster in boosters.items():
         _verify_additivity(booster, tier, schema)
@@ -184,7 +204,7 @@ def load_model(folder: Path) -> Model:
         boosters=boosters,
         calibrations=calibrations,
         spreads=spreads,
-        lines_by_groups=lines_by_groups(manifest.outcome, schema, calibrations),
+        lines_by_groups=by_groups,
         manifest=manifest,
         folder=folder,
     )
@@ -267,14 +287,14 @@ def _manifest(folder: Path) -> Manifest:
     try:
         minimum = content["minimum_data"]
         manifest = Manifest(
-            outcome=content["outcome"],
-            version=content["version"],
-            schema_id=content["schema_id"],
-            label=content["label"],
-            intended_use=content["intended_use"],
-            files=content["files"],
+            outcome=_of_kind(str, content, "outcome"),
+            version=_of_kind(str, content, "version"),
+            schema_id=_of_kind(str, content, "schema_id"),
+            label=_of_kind(str, content, "label"),
+            intended_use=_of_kind(str, content, "intended_use"),
+            files=_of_kind(dict, content, "files"),
             operating_points={rate: float(value) for rate, value in content["operating_points"].items()},
-            default_flag_rate=content["default_flag_rate"],
+            default_flag_rate=_of_kind(str, content, "default_flag_rate"),
             minimum_data=MinimumData(
                 required=tuple(minimum["required"]),
                 known_inputs=int(minimum["known_inputs"]),
@@ -282,14 +302,21 @@ def _manifest(folder: Path) -> Manifest:
                 minimum_age_years=int(minimum["minimum_age_years"]),
             ),
             input_ranges={name: (float(low), float(high)) for name, (low, high) in content["input_ranges"].items()},
-            training=content["training"],
-            recalibration=content["recalibration"],
+            training=_of_kind(dict, content, "training"),
+            recalibration=content["recalibration"] and _of_kind(dict, content, "recalibration"),
             has_folds=content.get(FOLDS) != LEFT_OUT,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(expected="a complete manifest", found=f"a problem with {error}", remedy=_RETRAIN) from error
     _verify_manifest(folder, manifest)
     return manifest
+
+
+def _of_kind(kind: type[T], content: Mapping[str, Any], name: str) -> T:
+    value = content[name]
+    if not isinstance(value, kind):
+        raise TypeError(name)
+    return value
 
 
 def _verify_manifest(folder: Path, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from builders import AS_OF, LOINC, PATIENT, PHQ, given, observation, open_app, p
 from hook_calls import diagnostics, prompting, topics
 
 from cds_service.settings.config import ServiceConfig, default_config
-from explanations.judgement.assessment import Engine
+from explanations.judgement.assessment import Engine, ModelFailure
 from fhir_adapters.access.templates import templates
 
 ADDRESS = "/cds-services/depression-suicide-risk"
@@ -123,7 +123,9 @@ def test_cdsh_085_another_patient_in_the_patient_key_is_refused(client) -> None:
 
 
 def test_a_broken_model_silences_no_finding(client) -> None:
-    broken = open_app(engine=Engine(failures=(("depression", "gone"),)), now=lambda: AS_OF).test_client()
+    broken = open_app(
+        engine=Engine(failures=(ModelFailure(outcome="depression", reason="gone"),)), now=lambda: AS_OF
+    ).test_client()
     chart = prefetch(*given("C-SSRS, today: question 4 = yes"))
 
     assert levels(broken.post(ADDRESS, json=request(prefetch=chart))) == ["acute-safety critical"]

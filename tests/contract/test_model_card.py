@@ -9,7 +9,7 @@ import pytest
 from builders import open_app
 
 from cds_service.settings.config import default_config
-from explanations.judgement.assessment import Engine
+from explanations.judgement.assessment import Engine, ModelFailure
 from models.inputs.outcomes import OUTCOMES
 from models.reports.card import LocalSections
 
@@ -70,7 +70,8 @@ def test_what_a_site_wrote_is_shown_as_text():
 
 def test_a_model_that_could_not_be_loaded_is_named_without_the_reason():
     reason = "expected SHA-256 in /secret/place"
-    engine = Engine(failures=(("depression", reason), ("suicidal-ideation 2.0.0", reason)))
+    lost = [("depression", None), ("suicidal-ideation", "2.0.0")]
+    engine = Engine(failures=tuple(ModelFailure(outcome=o, version=v, reason=reason) for o, v in lost))
     client = open_app(engine=engine).test_client()
 
     content, page = client.get("/model-card.json").get_json(), client.get("/model-card").get_data(as_text=True)

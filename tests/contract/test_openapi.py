@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 from cds_service import errors
 from cds_service.documents.openapi import document
 from cds_service.serving.engine import load_engine
-from explanations.judgement.assessment import Engine
+from explanations.judgement.assessment import Engine, ModelFailure
 
 DOCUMENT = document()
 DESCRIBED = Described(DOCUMENT)
@@ -223,7 +223,7 @@ def test_a_store_that_fails_is_503_as_described(tmp_path) -> None:
 
 
 def test_a_service_that_is_not_ready_says_so_as_described() -> None:
-    app = open_app(engine=Engine(failures=(("depression", "gone"),)))
+    app = open_app(engine=Engine(failures=(ModelFailure(outcome="depression", reason="gone"),)))
 
     assert sent(app, "GET", "/health/ready", signed=False).status_code == 503
 

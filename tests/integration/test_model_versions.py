@@ -109,20 +109,26 @@ def test_only_versions_that_some_site_uses_are_loaded_and_once(root: Path) -> No
     assert len(load_engine(root, [{}, OLD]).models) == 4
 
 
-def test_a_newest_version_that_fails_is_not_replaced_by_an_older_one_in_silence(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("model-core.ubj.gz", "x"), ("manifest.json", None), ("manifest.json", '{"format": 3, "minimum_data": 1}')],
+)
+def test_a_newest_version_that_fails_is_not_replaced_by_an_older_one_in_silence(
+    root: Path, tmp_path: Path, name: str, content: str | None
+) -> None:
     broken = Path(shutil.copytree(root, tmp_path / "models"))
-    (broken / "depression" / NEW / "model-core.ubj.gz").write_bytes(b"x")
+    broken_file = broken / "depression" / NEW / name
+    broken_file.unlink() if content is None else broken_file.write_text(content)
     engine = load_engine(broken, [{}, OLD])
 
-    assert [name for name, _ in engine.failures] == ["depression"]
+    assert [failure.name for failure in engine.failures] == ["depression"]
     assert [m.outcome for m in engine.of({}).models] == ["suicidal-ideation"]
     assert [(m.outcome, m.version) for m in engine.of(OLD).models] == list(OLD.items())
-    assert [name for name, _ in load_engine(broken, [dict.fromkeys(OUTCOMES, NEW)]).failures] == [f"depression {NEW}"]
+    pinned = load_engine(broken, [dict.fromkeys(OUTCOMES, NEW)])
+    assert [(failure.outcome, failure.version) for failure in pinned.failures] == [("depression", NEW)]
 
 
-def test_a_running_service_changes_between_loaded_versions_and_asks_for_a_restart_for_others(
-    tmp_path: Path, root: Path
-) -> None:
+def test_a_running_service_changes_between_loaded_versions(tmp_path: Path, root: Path) -> None:
     folder = deployment(tmp_path, root, OLD, {})
     live = LiveConfig.of(folder, "http://127.0.0.1:1")
     original = (folder / "sites" / "south.toml").read_text()
@@ -136,6 +142,18 @@ def test_a_running_service_changes_between_loaded_versions_and_asks_for_a_restar
 
     assert rewritten(f'depression = "{OLD["depression"]}"').problem is None
     assert live().site("south").models == {"depression": OLD["depression"]}
-    assert "restart the service" in (rewritten(f'depression = "{NEW}"').problem or ""), "loaded as the newest only"
-    assert live().site("south").models == {"depression": OLD["depression"]}
+    assert rewritten(f'depression = "{NEW}"').problem is None, "the newest, which it used before"
+    assert live().site("south").models == {"depression": NEW}
     assert rewritten("").problem is None
+
+
+def test_a_version_that_no_site_used_at_the_start_needs_a_restart(tmp_path: Path, root: Path) -> None:
+    folder = deployment(tmp_path, root, OLD, OLD)
+    live = LiveConfig.of(folder, "http://127.0.0.1:1")
+    path = folder / "sites" / "south.toml"
+
+    for kept in (f'depression = "{NEW}"', ""):
+        path.write_text(re.sub(r"models = \{.*?\}\n", f"models = {{ {kept} }}\n", path.read_text()))
+        live._next_look = 0
+        assert live().site("south").models == OLD
+        assert "restart the service" in (live.problem or "")

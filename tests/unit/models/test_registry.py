@@ -197,7 +197,11 @@ def test_a_file_that_is_no_booster_is_refused_even_with_a_right_checksum(folder:
         ({"operating_points": {}}, "default threshold"),
         ({"operating_points": {"0.05": 1.5}}, "default threshold"),
         ({"minimum_data": {}}, "complete manifest"),
-        ({"files": []}, "complete manifest|exactly the files"),
+        ({"files": []}, "complete manifest"),
+        ({"default_flag_rate": ["0.05"]}, "complete manifest; found a problem with default_flag_rate"),
+        ({"version": 3}, "complete manifest; found a problem with version"),
+        ({"training": None}, "complete manifest; found a problem with training"),
+        ({"recalibration": "yes"}, "complete manifest; found a problem with recalibration"),
     ],
 )
 def test_a_manifest_that_cannot_be_right_is_refused(folder: Path, changes: dict, complaint: str):
@@ -240,6 +244,15 @@ def test_the_newest_of_several_versions_is_the_default_by_number(several: Path):
     assert [m.version for m in load_models(several.parent, kept)] == ["9.9.0", "9.9.0+local.1b2c3d4e", "10.1.0"]
 
 
+def test_a_newest_version_without_its_manifest_fails_and_no_older_one_takes_its_place(several: Path):
+    (several / "10.1.0" / "manifest.json").unlink()
+
+    for place in (several.parent, several):
+        with pytest.raises(ArtifactError, match=r"a file manifest\.json; found none in \S+10\.1\.0; "):
+            load_models(place)
+    assert [m.version for m in load_models(several.parent, [{"depression": "9.9.0"}])] == ["9.9.0"]
+
+
 def test_a_version_that_is_not_there_is_refused_with_those_that_are(several: Path):
     with pytest.raises(ArtifactError, match=r"expected depression 3\.1\.0; found .*, 9\.9\.0, 9\.9\.0\+local"):
         load_models(several.parent, [{"depression": "3.1.0"}])
@@ -277,6 +290,18 @@ def test_a_calibration_that_is_no_rising_line_is_refused_even_with_a_right_check
     rewrite_manifest(folder, files=files | {"calibration.json": sha256(folder / "calibration.json")})
 
     with pytest.raises(ArtifactError, match=r"calibration\.json"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("key", ["core/typo", "core/phq2", "cor", "no-phq"])
+def test_a_line_that_no_known_inputs_would_reach_is_refused_even_with_a_right_checksum(folder: Path, key: str):
+    content = json.loads((folder / "calibration.json").read_text())
+    content["final"][key] = content["final"]["core"]
+    (folder / "calibration.json").write_text(json.dumps(content))
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    rewrite_manifest(folder, files=files | {"calibration.json": sha256(folder / "calibration.json")})
+
+    with pytest.raises(ArtifactError, match=rf"lines of tiers and of their patterns .*; found {key} in "):
         load_model(folder)
 
 
