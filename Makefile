@@ -26,7 +26,7 @@ CLIENTS_KEY = $$(cksum < requirements/clients.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects check format lock train keep evaluate golden messages wheel clean
+.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects check format lock train drop-folds evaluate transport golden messages wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,8 +100,8 @@ reading-shapes: setup ## write one answer about self-harm in 50,000 shapes, and 
 train: setup ## train both models from $MHCDS_SHARED/data/nhanes and nhanes-2017-2020 into models/artifacts
 	$(BIN)/mhcds train $(SURVEY) --out models/artifacts $(ARGS)
 
-keep: setup ## leave the folds out of a shipped version that stays beside a newer one (VERSION=2.0.0)
-	PYTHONPATH=. $(BIN)/python -m models.training.kept $(VERSION)
+drop-folds: setup ## delete the folds of a shipped version that stays beside a newer one (VERSION=2.0.0)
+	@PYTHONPATH=. $(BIN)/python -m models.training.drop_folds $(VERSION)
 
 evaluate: setup ## figures of the shipped models on the same survey folders
 	$(BIN)/mhcds evaluate $(SURVEY) $(ARGS)

@@ -86,14 +86,11 @@ def transport(nhanes: tuple[Path, ...], surveys: Path, root: Path | None, target
 
     try:
         from cds_service.commands.terminal import progress
-        from models.evaluation.evaluate import Evaluation
         from models.evaluation.transport import transport as run
         from models.scoring.registry import load_models
 
         with progress() as report:
-            evaluation = Evaluation.of(nhanes, root, progress=report)
-            versions = {model.outcome: model.version for model in load_models(root)}
-            figures = msgspec.json.encode(run(surveys, evaluation, versions, progress=report)) + b"\n"
+            figures = msgspec.json.encode(run(surveys, nhanes, load_models(root), progress=report)) + b"\n"
     except (ModelError, ImportError) as error:
         raise click.ClickException(_needs_extra(error)) from error
     if str(target) == "-":

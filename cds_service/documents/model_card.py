@@ -16,7 +16,7 @@ from cds_service.serving.cacheable import cacheable
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from explanations.judgement.assessment import ModelFailure
-from models.reports.card import LocalSections, model_card
+from models.reports.card import TRANSPORT, LocalSections, model_card
 from models.reports.figures import figure
 from models.scoring.registry import load_json
 
@@ -27,13 +27,14 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
     @lru_cache(maxsize=1)
     def made(config: ServiceConfig) -> dict[str, Any]:
-        local = config.model_cards
+        local, transport = config.model_cards, load_json(TRANSPORT)
         return {
             "models": [
                 model_card(
                     model,
                     load_json(model.folder / "metrics.json"),
                     load_json(model.folder / "validation.json"),
+                    transport,
                     local.get(model.outcome, LocalSections()).of(model.version),
                 )
                 for model in runtime.engine.models

@@ -35,7 +35,7 @@ NET_BENEFIT_THRESHOLDS = ("0.02", "0.05", "0.10", "0.15", "0.20", "0.30")
 MINIMUM_EVENTS = 10
 """With fewer people with, or without, the outcome only counts are shown."""
 
-_Z = 1.959964
+Z_95 = 1.959964
 _NONE: dict[str, float | None] = {"value": None, "low": None, "high": None}
 Figure = dict[str, float | None]
 
@@ -113,8 +113,8 @@ def observed_over_expected(estimates: Floats, y: Floats) -> Figure:
     observed, expected = float(y.sum()), float(estimates.sum())
     if observed == 0 or expected == 0:
         return dict(_NONE)
-    value, spread = observed / expected, _Z * math.sqrt((1 - observed / y.size) / observed)
-    return _figure(value, value * math.exp(-spread), value * math.exp(spread))
+    value, spread = observed / expected, Z_95 * math.sqrt((1 - observed / y.size) / observed)
+    return rounded(value, value * math.exp(-spread), value * math.exp(spread))
 
 
 def interval_coverage(log_odds: Floats, half_width: Floats, y: Floats, groups: int = 10) -> Figure:
@@ -167,7 +167,7 @@ def auroc_difference(a: Floats, b: Floats, y: Floats, strata: NDArray[Any], *, r
                 _weighted_auroc(ranks[0], outcome, weights) - _weighted_auroc(ranks[1], outcome, weights)
             )
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return _figure(value, float(low), float(high))
+    return rounded(value, float(low), float(high))
 
 
 def _weighted_auroc(order: NDArray[np.int64], y: Floats, weights: Floats) -> float:
@@ -207,23 +207,24 @@ def _wilson(hits: float, n: float) -> Figure:
     if n <= 0:
         return dict(_NONE)
     share = hits / n
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return _figure(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+    centre = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+    half = Z_95 * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2)) / (1 + Z_95**2 / n)
+    return rounded(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 def _around(value: float, error: float) -> Figure:
-    return _figure(value, value - _Z * error, value + _Z * error)
+    return rounded(value, value - Z_95 * error, value + Z_95 * error)
 
 
 def _on_logit(value: float, error: float) -> Figure:
     if not 0 < value < 1:
-        return _figure(value, value, value)
-    logit, spread = math.log(value / (1 - value)), min(_Z * error, 700.0)
-    return _figure(value, *(1 / (1 + math.exp(-(logit + side * spread))) for side in (-1, 1)))
+        return rounded(value, value, value)
+    logit, spread = math.log(value / (1 - value)), min(Z_95 * error, 700.0)
+    return rounded(value, *(1 / (1 + math.exp(-(logit + side * spread))) for side in (-1, 1)))
 
 
-def _figure(value: float, low: float, high: float) -> Figure:
+def rounded(value: float, low: float, high: float) -> Figure:
+    """A figure with its interval, to four places; of None where one of the three is not finite."""
     if not all(math.isfinite(number) for number in (value, low, high)):
         return dict(_NONE)
     return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4)}

@@ -12,7 +12,7 @@ unweighted and treats people as independent. Aggregates only; nothing is shown o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,19 @@ import pandas as pd
 from models.evaluation.baselines import fit_linear
 from models.evaluation.evaluate import (
     Contender,
-    Evaluation,
     Matrix,
     Progress,
     calibrated,
+    contender,
     counted,
     enough_data,
     hidden_but,
 )
-from models.evaluation.metrics import MINIMUM_EVENTS, Figure, auroc
+from models.evaluation.metrics import MINIMUM_EVENTS, Z_95, Figure, auroc, rounded
 from models.inputs.outcomes import Outcome
 from models.scoring.calibration import Floats
-from models.survey.nhanes import feature_matrix
+from models.scoring.registry import Model
+from models.survey.nhanes import feature_matrix, survey_frame
 from models.survey.other_surveys import (
     EPISODE,
     K6,
@@ -50,7 +51,6 @@ from models.survey.other_surveys import (
 
 _FOLDS = 10
 _SEED = 20261129
-_Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,28 +103,38 @@ FACTORS = (
 )
 
 
-def transport(
-    folder: Path, evaluation: Evaluation, versions: Mapping[str, str], *, progress: Progress
-) -> dict[str, Any]:
+def transport(folder: Path, nhanes: Sequence[Path], models: Sequence[Model], *, progress: Progress) -> dict[str, Any]:
     """{"models", "nhanes", "ranks": [...], "factors": [...]}: aggregates of every survey found below the folder.
 
-    evaluation: NHANES people and the models. versions: outcome -> version. Raises SurveyDataError.
+    nhanes: folders of survey tables. Only labels near to the outcome of one of the models are used, and a population
+    without any is left out. Raises SurveyDataError.
     """
-    progress("Reading the other surveys", 0, 1)
+    progress("Reading the surveys", 0, 2)
+    frame = survey_frame(*nhanes)
+    progress("Reading the surveys", 1, 2)
     surveys = other_surveys(folder)
-    progress("Reading the other surveys", 1, 1)
-    contenders = {contender.outcome: contender for contender in evaluation.contenders}
-    runs = [(p, away) for p in ADULTS if p.survey in surveys for away in p.without]
+    progress("Reading the surveys", 2, 2)
+    contenders = {model.outcome: contender(model) for model in models}
+    runs = [
+        (p, away)
+        for p in ADULTS
+        if p.survey in surveys and _labels(surveys[p.survey], contenders)
+        for away in p.without
+    ]
     compared = [p for p in (*ADULTS, STUDENTS) if p.survey in surveys]
     return {
-        "models": dict(versions),
-        "nhanes": sorted(set(evaluation.frame["CYCLE"])),
+        "models": {model.outcome: model.version for model in models},
+        "nhanes": sorted(set(frame["CYCLE"])),
         "ranks": [
-            _ranks(population, away, surveys[population.survey], evaluation.frame, contenders)
+            _ranks(population, away, surveys[population.survey], frame, contenders)
             for population, away in counted(runs, "Ranking people of other surveys", progress)
         ],
-        "factors": [row for p in compared for row in _factors(p, surveys[p.survey], evaluation.frame)],
+        "factors": [row for p in compared for row in _factors(p, surveys[p.survey], frame, contenders)],
     }
+
+
+def _labels(survey: pd.DataFrame, outcomes: Collection[str]) -> list[str]:
+    return [label for label, outcome in ESTIMATED.items() if label in survey and outcome in outcomes]
 
 
 def _ranks(
@@ -138,7 +148,7 @@ def _ranks(
     theirs = _of_age(survey, population.ages).dropna(subset=list(inputs))
     ours = _of_age(nhanes, population.ages)
     ours = ours.assign(age=banded_age(population.survey, ours["age"])).dropna(subset=list(inputs))
-    labels = [label for label in ESTIMATED if label in survey]
+    labels = _labels(survey, contenders)
     return {
         "population": population.name,
         "inputs": list(inputs),
@@ -232,11 +242,13 @@ def spearman(a: Floats, b: Floats) -> Figure:
     if a.size <= MINIMUM_EVENTS or np.ptp(a) == 0 or np.ptp(b) == 0:
         return dict(_NONE)
     r = float(pd.Series(a).rank().corr(pd.Series(b).rank()))
-    z, half = math.atanh(max(-0.999999, min(0.999999, r))), _Z * math.sqrt((1 + r**2 / 2) / (a.size - 3))
-    return _rounded(r, math.tanh(z - half), math.tanh(z + half))
+    z, half = math.atanh(max(-0.999999, min(0.999999, r))), Z_95 * math.sqrt((1 + r**2 / 2) / (a.size - 3))
+    return rounded(r, math.tanh(z - half), math.tanh(z + half))
 
 
-def _factors(population: Population, survey: pd.DataFrame, nhanes: pd.DataFrame) -> list[dict[str, Any]]:
+def _factors(
+    population: Population, survey: pd.DataFrame, nhanes: pd.DataFrame, outcomes: Collection[str]
+) -> list[dict[str, Any]]:
     """Factors that too few people have, or do not have, in the survey are left out."""
     theirs = survey if population is STUDENTS else _of_age(survey, population.ages)
     ours = _of_age(nhanes, population.ages)
@@ -249,8 +261,8 @@ def _factors(population: Population, survey: pd.DataFrame, nhanes: pd.DataFrame)
             "survey": odds_ratio(_has(factor, theirs), theirs[label]),
             "nhanes": odds_ratio(_has(factor, ours), ours[ESTIMATED[label]]),
         }
-        for label in (THOUGHTS, EPISODE)
-        if label in theirs
+        for label in _labels(theirs, outcomes)
+        if label != K6_DISTRESS
         for factor in FACTORS
         if factor.input in shared_inputs(population.survey)
     ]
@@ -274,9 +286,5 @@ def odds_ratio(factor: pd.Series, label: pd.Series) -> Figure:
         return dict(_NONE)
     with_both, without_label, without_factor, neither = cells
     log = math.log(with_both * neither / (without_label * without_factor))
-    half = _Z * math.sqrt(sum(1 / cell for cell in cells))
-    return _rounded(math.exp(log), math.exp(log - half), math.exp(log + half))
-
-
-def _rounded(value: float, low: float, high: float) -> Figure:
-    return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4)}
+    half = Z_95 * math.sqrt(sum(1 / cell for cell in cells))
+    return rounded(math.exp(log), math.exp(log - half), math.exp(log + half))

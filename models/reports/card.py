@@ -2,7 +2,7 @@
 
 `model_card` returns plain JSON values: the 31 source attributes for predictive decision support (ONC HTI-1, 45 CFR
 170.315(b)(11)) in their order, and the fields of the CHAI applied model card. Figures, counts, cycles, inputs and
-versions come from the artifact; the other sentences are fixed. What only a site can know is NOT_RECORDED or
+versions come from the artifact, what is known of other surveys from transport.json beside this file; the other sentences are fixed. What only a site can know is NOT_RECORDED or
 NOT_VALIDATED until the site provides it. Pure; reads no files.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +20,8 @@ from models.inputs.patterns import HEADLINE
 from models.reports.figures import PATTERN_WORDS, figure, no_better, not_in_care
 from models.scoring.registry import Model
 
+TRANSPORT = Path(__file__).with_name("transport.json")
+"""The committed figures of `mhcds transport`, and the versions that they are of."""
 NOT_RECORDED = "Not recorded."
 NOT_VALIDATED = "Never validated at this site; a silent run has to come first."
 AUROC_TARGETS = [
@@ -52,12 +55,20 @@ class LocalSections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def model_card(
-    model: Model, metrics: Mapping[str, Any], validation: Mapping[str, Any], local: LocalSections | None = None
+    model: Model,
+    metrics: Mapping[str, Any],
+    validation: Mapping[str, Any],
+    transport: Mapping[str, Any],
+    local: LocalSections | None = None,
 ) -> dict[str, Any]:
-    """The card. metrics, validation: the parsed metrics.json and validation.json of the model's folder."""
+    """The card. metrics, validation: the parsed metrics.json and validation.json of the model's folder.
+
+    transport: parsed TRANSPORT, whose figures are of certain versions only.
+    """
     site = local or LocalSections()
     patterns = metrics["outcomes"][model.outcome]["patterns"]
-    facts = _Facts(model=model, patterns=patterns, validation=validation)
+    ranked = transport["models"].get(model.outcome) == model.version
+    facts = _Facts(model=model, patterns=patterns, validation=validation, ranked_elsewhere=ranked)
     return {
         "outcome": model.outcome,
         "version": model.version,
@@ -79,6 +90,8 @@ class _Facts:
     model: Model
     patterns: Mapping[str, Any]
     validation: Mapping[str, Any]
+    ranked_elsewhere: bool
+    """Whether people of other surveys were ranked by this version."""
 
     @property
     def training(self) -> Mapping[str, Any]:
@@ -186,10 +199,7 @@ def _attributes(facts: _Facts, site: LocalSections) -> Sequence[tuple[str, Any]]
         ("Relevance to the deployed setting", site.relevance or f"{NOT_RECORDED} Survey adults of the United States; a clinic differs"),
         ("Approach to fairness", "Race and ethnicity serve audits only. Every metric is reported by sex, age, race and ethnicity, income, insurance and care, with counts and intervals"),
         ("Management of bias", f"{facts.fairness()} No tuning by group; a site's own data decide"),
-        ("External data source and setting", "None for a whole estimate. The order of people on shared questions: NSDUH 2019-2020 and 2023 (SAMHSA), household surveys"),
-        ("Who tested on external data", "The developer; nobody else"),
-        ("Representativeness of external data", "US adults; the extracts of 2019-2020 are of ages 18 to 25"),
-        ("Process of external validation", "None yet; rank agreement alone is in docs/generated/model-transport.md"),
+        *_external(facts),
         ("Validity, same source", f"Out of fold: {facts.figures(HEADLINE)}. People not in care: {facts.figures(HEADLINE, facts.apart)}. Forward in time ({', '.join(forward['cycles'])}): {facts.figures(HEADLINE, forward['patterns'][HEADLINE]['all'])}"),
         ("Fairness, same source", facts.fairness()),
         ("Validity, external", "Not measured"),
@@ -202,6 +212,22 @@ def _attributes(facts: _Facts, site: LocalSections) -> Sequence[tuple[str, Any]]
         ("Process and frequency of updates", site.updates or "With each release; a new version is a release note of its own. `mhcds recalibrate` makes a local version"),
         ("How often risks found are corrected", site.updates or NOT_RECORDED),
     )  # fmt: skip
+
+
+def _external(facts: _Facts) -> Sequence[tuple[str, str]]:
+    values = (
+        "None for a whole estimate. The order of people on shared questions: NSDUH 2019-2020 and 2023 (SAMHSA), household surveys",
+        "The developer; nobody else",
+        "US adults; the extracts of 2019-2020 are of ages 18 to 25",
+        "None yet; rank agreement alone is in docs/generated/model-transport.md",
+    ) if facts.ranked_elsewhere else (
+        "None: no data of another source has been used",
+        "Nobody",
+        "Does not apply: there is none",
+        "None yet",
+    )  # fmt: skip
+    names = ("External data source and setting", "Who tested on external data", "Representativeness of external data", "Process of external validation")  # fmt: skip
+    return list(zip(names, values, strict=True))
 
 
 def _applied(facts: _Facts, site: LocalSections) -> dict[str, Any]:

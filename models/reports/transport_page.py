@@ -6,14 +6,12 @@ From transport.json beside this file, which `make transport` writes, and the tab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from models.reports.card import TRANSPORT
 from models.reports.figures import figure
 from models.scoring.registry import load_json
 from models.survey.other_surveys import MATCHES
-
-_FIGURES = Path(__file__).with_name("transport.json")
 
 LABEL_WORDS: Mapping[str, str] = {
     "thoughts_yr": "serious thoughts of suicide, last year",
@@ -67,7 +65,7 @@ Other columns of YRBS are on safety, violence, sex, drugs, diet and school: no s
 
 def transport_figures() -> dict[str, Any]:
     """The committed figures."""
-    return load_json(_FIGURES)
+    return load_json(TRANSPORT)
 
 
 def transport_page(content: Mapping[str, Any]) -> str:

@@ -38,6 +38,11 @@ PLANTS = [
     ("a published comparator is for one command alone", "smart_launch.pages.planted", "import models.published.mhrn"),
     ("a published comparator is for one command alone", "cds_service.hooks.planted", "import models.published.mhrn"),
     ("a published comparator is for one command alone", "models.rules.planted", "import models.published.mhrn"),
+    (
+        "a published comparator is for one command alone",
+        "explanations.judgement.planted",
+        "import fhir_adapters.reading.care_history",
+    ),
     ("web, tokens and command line stay in the two shells", "explanations.words.planted", "import flask"),
     ("xgboost is used in models only, directly", "explanations.words.planted", "import xgboost"),
     ("fhir.resources is used in fhir_adapters only, directly", "cds_service.cards.planted", "import fhir.resources"),

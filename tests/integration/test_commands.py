@@ -18,6 +18,7 @@ import requests
 from builders import bundle, given, patient
 from ehr import MHCDS
 
+from cds_service.__main__ import main
 from models.scoring.registry import SHIPPED, the_version
 
 PATIENT_ONLY = bundle(patient())
@@ -169,10 +170,7 @@ def test_bad_words_on_the_command_line_are_named_and_the_status_is_not_0(words: 
     assert b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["serve", "demo", "assess", "check-config", "train", "evaluate", "recalibrate", "drift", "compare-published"],
-)
+@pytest.mark.parametrize("command", sorted(main.commands))
 def test_every_command_has_help(command: str) -> None:
     done = mhcds(command, "--help")
 

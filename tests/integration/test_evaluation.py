@@ -27,7 +27,7 @@ from models.scoring.registry import load_models
 from models.scoring.risk import RiskScore
 from models.scoring.score import score
 from models.survey.nhanes import feature_matrix, survey_frame
-from models.training.kept import keep_without_folds
+from models.training.drop_folds import drop_folds
 from tests.unit.models import synthetic_survey
 
 MODELS = {model.outcome: model for model in load_models()}
@@ -210,7 +210,7 @@ def test_a_version_kept_without_folds_is_evaluated_on_later_cycles_and_refused_o
     result: dict, tmp_path: Path
 ):
     kept = Path(shutil.copytree(MODELS["depression"].folder, tmp_path / "depression" / MODELS["depression"].version))
-    keep_without_folds(kept)
+    drop_folds(kept)
     later = synthetic_survey.write_parquet(tmp_path / "later", (LATER,), people=400)
     trained = synthetic_survey.write_parquet(tmp_path / "trained", (TRAINED,), people=400)
 

@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.__main__ import main
+from models.inputs.outcomes import OUTCOMES
 from models.reports.transport_page import transport_figures
+from models.scoring.registry import SHIPPED, the_version
 from models.survey.other_surveys import FILES, MATCHES, NSDUH_2019, NSDUH_2023
 
 
@@ -75,3 +77,22 @@ def test_one_survey_may_be_absent_and_none_is_refused(tmp_path: Path, shared: Pa
     assert "expected one of" in refused.output
     assert json.loads(alone.stdout)["ranks"] == []
     assert {row["population"] for row in json.loads(alone.stdout)["factors"]} == {"YRBS 2019, high school"}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_one_model_alone_is_compared_on_the_labels_of_its_outcome(figures: dict, shared: Path, outcome: str):
+    words = ["transport", "--nhanes", str(shared / "data/nhanes"), "--surveys", str(shared / "data"), "--json", "-"]
+
+    alone = CliRunner().invoke(main, [*words, "--model", str(the_version(SHIPPED / outcome))])
+
+    assert alone.exit_code == 0, alone.output
+    found = json.loads(alone.stdout)
+    assert list(found["models"]) == [outcome]
+    expected = [
+        [row for row in run[part] if row["outcome"] == outcome]
+        for run in figures["ranks"]
+        for part in ("labels", "order")
+    ]
+    shown = [run[part] for run in found["ranks"] for part in ("labels", "order")]
+    assert [rows for rows in shown if rows] == [rows for rows in expected if rows]
+    assert found["factors"] == [row for row in figures["factors"] if row["outcome"] == outcome]

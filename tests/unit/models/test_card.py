@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.inputs.outcomes import OUTCOMES
-from models.reports.card import NOT_RECORDED, NOT_VALIDATED, LocalSections, model_card
+from models.reports.card import NOT_RECORDED, NOT_VALIDATED, TRANSPORT, LocalSections, model_card
 from models.reports.figures import PATTERN_WORDS, figure
 from models.scoring.registry import SHIPPED, load_json, load_model, load_models, versions
 
@@ -21,8 +21,8 @@ ATTRIBUTES = (
 )  # fmt: skip
 
 
-def files(folder: Path) -> tuple[dict, dict]:
-    return load_json(folder / "metrics.json"), load_json(folder / "validation.json")
+def files(folder: Path) -> tuple[dict, dict, dict]:
+    return load_json(folder / "metrics.json"), load_json(folder / "validation.json"), load_json(TRANSPORT)
 
 
 @pytest.fixture(params=EVERY)
@@ -30,7 +30,7 @@ def card(request) -> dict:
     return model_card(load_model(EVERY[request.param]), *files(EVERY[request.param]))
 
 
-def files_of(card: dict) -> tuple[dict, dict]:
+def files_of(card: dict) -> tuple[dict, dict, dict]:
     return files(EVERY[f"{card['outcome']} {card['version']}"])
 
 
@@ -52,7 +52,7 @@ def test_the_applied_card_has_three_groups_of_metrics_each_with_goal_result_and_
 
 
 def test_the_figures_on_top_are_those_of_people_not_in_care_in_the_artifact(card: dict):
-    metrics, _ = files_of(card)
+    metrics, _, _ = files_of(card)
     group = metrics["outcomes"][card["outcome"]]["patterns"]["no-phq"]["all"]["subgroups"]["care"]["not-in-care"]
 
     shown = [number["figure"] for number in card["headline"]]
@@ -69,8 +69,27 @@ def test_the_limits_are_said_in_plain_words(card: dict, limit: str):
     assert limit in " ".join(card["limits"])
 
 
+@pytest.mark.parametrize(
+    ("models", "says"),
+    [
+        ({"depression": MODELS["depression"].version}, ["NSDUH 2019-2020", "The developer", "US adults", "model-transport"]),
+        ({"depression": "1.0.0", "suicidal-ideation": MODELS["depression"].version}, ["None: no", "Nobody", "none", "None yet"]),
+        ({}, ["None: no", "Nobody", "none", "None yet"]),
+    ],
+)  # fmt: skip
+def test_other_surveys_are_named_only_where_their_people_were_ranked_by_this_version(models: dict, says: list[str]):
+    model = MODELS["depression"]
+    metrics, validation, transport = files(model.folder)
+
+    card = model_card(model, metrics, validation, transport | {"models": models})
+
+    external = [a["value"] for a in card["source_attributes"] if "external" in a["name"].lower()][:4]
+    assert all(word in value for word, value in zip(says, external, strict=True))
+    assert ("NSDUH" in str(card)) == (models.get("depression") == model.version)
+
+
 def test_every_missed_fairness_target_is_on_the_card(card: dict):
-    _, validation = files_of(card)
+    _, validation, _ = files_of(card)
 
     assert [{k: v for k, v in b.items() if k != "known"} for b in card["breaches"]] == validation["breaches"]
     for breach in validation["breaches"]:
@@ -80,12 +99,12 @@ def test_every_missed_fairness_target_is_on_the_card(card: dict):
 
 
 def test_a_card_of_a_model_without_missed_targets_says_so_and_of_one_no_better_than_logistic_regression_too():
-    metrics, validation = files(MODELS["depression"].folder)
+    metrics, validation, transport = files(MODELS["depression"].folder)
     poorer = copy.deepcopy(metrics)
     whole = poorer["outcomes"]["depression"]["patterns"]["no-phq"]["all"]
     whole["baselines"]["logistic"]["auroc"] = whole["auroc"]
 
-    card = model_card(MODELS["depression"], poorer, validation | {"breaches": []})
+    card = model_card(MODELS["depression"], poorer, validation | {"breaches": []}, transport)
 
     assert "Every subgroup meets the targets." in card["source_attributes"][21]["value"]
     assert "No better than logistic regression" in " ".join(card["limits"])

@@ -24,7 +24,8 @@ from models.scoring.registry import (
     write_manifest,
 )
 from models.scoring.score import score
-from models.training.kept import keep_without_folds
+from models.training.drop_folds import drop_folds
+from models.training.drop_folds import main as drop_folds_of
 
 
 @pytest.fixture
@@ -312,7 +313,7 @@ def test_boosters_run_on_one_thread(folder: Path):
 
 @pytest.fixture
 def without_folds(folder: Path) -> Path:
-    keep_without_folds(folder)
+    drop_folds(folder)
     return folder
 
 
@@ -333,13 +334,30 @@ def test_a_version_kept_without_folds_scores_the_same_and_keeps_every_other_byte
         assert hashlib.sha256(content).hexdigest() == digest == released.manifest.files[name]
     sizes = [sum(p.stat().st_size for p in place.rglob("*") if p.is_file()) for place in (without_folds, shipped)]
     assert sizes[0] < sizes[1] - 0.95 * sum(p.stat().st_size for p in (shipped / "folds").iterdir())
-    keep_without_folds(without_folds)
+    drop_folds(without_folds)
     assert load_json(without_folds / "manifest.json") == manifest, "once is enough"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "expected one version, as in: make drop-folds VERSION="),
+        (["2.0.0", "3.0.0"], "expected one version, as in"),
+        (["1.5.0"], r"expected depression 1\.5\.0; found \d+\.\d+\.\d+"),
+        (["9.9.0"], r"expected suicidal-ideation 9\.9\.0; found none"),
+    ],
+)
+def test_folds_are_dropped_of_no_version_that_is_not_named_or_not_there(
+    several: Path, words: list[str], complaint: str
+):
+    with pytest.raises(SystemExit, match=complaint):
+        drop_folds_of(words, several.parent)
+    assert (several / "9.9.0" / "folds").is_dir()
 
 
 def test_a_damaged_version_is_not_made_smaller(folder: Path):
     (folder / "folds" / "2005-2006-core.ubj.gz").write_bytes(b"x")
 
     with pytest.raises(ArtifactError, match="altered after training"):
-        keep_without_folds(folder)
+        drop_folds(folder)
     assert (folder / "folds").is_dir()

@@ -1,4 +1,4 @@
-"""A version that stays beside a newer one, without its folds: `make keep VERSION=2.0.0`.
+"""Deletes the folds of a shipped version that stays beside a newer one: `make drop-folds VERSION=2.0.0`.
 
 The folds are most of an artifact and serve only its evaluation on the cycles it was trained on, whose figures are in
 its metrics. Every other file keeps its content byte for byte; figures are compressed (format 3). The manifest says what
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.errors import ArtifactError
@@ -29,7 +30,7 @@ from models.scoring.registry import (
 FIGURES = ("baselines.json", "metrics.json", "reference.json", "validation.json")
 
 
-def keep_without_folds(folder: Path) -> None:
+def drop_folds(folder: Path) -> None:
     """Replaces an artifact folder by the same without folds. Raises ArtifactError unless both verify."""
     load_model(folder)
     released = load_json(folder / MANIFEST)
@@ -52,6 +53,16 @@ def keep_without_folds(folder: Path) -> None:
     aside.rename(folder)
 
 
+def main(words: Sequence[str], root: Path = SHIPPED) -> None:
+    """Of every outcome below root. Exits with what was expected without a version, or when one is not there."""
+    if len(words) != 1:
+        sys.exit("expected one version, as in: make drop-folds VERSION=2.0.0")
+    try:
+        for folder in [the_version(root / outcome, words[0]) for outcome in OUTCOMES]:
+            drop_folds(folder)
+    except ArtifactError as error:
+        sys.exit(f"expected {error.expected}; found {error.found}")
+
+
 if __name__ == "__main__":
-    for outcome in OUTCOMES:
-        keep_without_folds(the_version(SHIPPED / outcome, sys.argv[1]))
+    main(sys.argv[1:])
