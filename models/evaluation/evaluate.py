@@ -8,7 +8,7 @@ figure is defined in `metrics`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -233,18 +233,21 @@ def margins(booster: xgboost.Booster, values: Matrix) -> Floats:
     return np.asarray(booster.predict(rows, output_margin=True, validate_features=False), dtype=np.float64)
 
 
+def line_keys(outcome: str, schema: FeatureSchema, keys: Collection[str], values: Matrix) -> NDArray[Any]:
+    """The key of the calibration of each row, of those in `keys`: the rule of `scoring`, for rows."""
+    kinds, which = _known_groups(values, schema)
+    lines = lines_by_groups(outcome, schema, keys)
+    return np.array([lines.get(groups, tier_of(groups)) for groups in kinds], dtype=object)[which]
+
+
 def calibrated(scorer: Scorer, contender: Contender, values: Matrix) -> tuple[Floats, Floats]:
     """Log-odds of rows and half the widths of their intervals, shape (rows,): as `scoring` does for one."""
-    kinds, which = _known_groups(values, contender.schema)
-    lines = lines_by_groups(contender.outcome, contender.schema, scorer.calibrations)
     log_odds, half_width = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    own_tier = row_tiers(values, contender.schema)
-    for tier in sorted(set(own_tier)):
-        log_odds[own_tier == tier] = margins(scorer.boosters[tier], values[own_tier == tier])
-    for kind, groups in enumerate(kinds):
-        these, line = which == kind, lines.get(groups, tier_of(groups))
-        log_odds[these] = scorer.calibrations[line].log_odds(log_odds[these])
-        half_width[these] = scorer.spreads[line].half_width(log_odds[these])
+    keys = line_keys(contender.outcome, contender.schema, scorer.calibrations, values)
+    for key in sorted(set(keys)):
+        these, tier = keys == key, key.partition("/")[0]
+        log_odds[these] = scorer.calibrations[key].log_odds(margins(scorer.boosters[tier], values[these]))
+        half_width[these] = scorer.spreads[key].half_width(log_odds[these])
     return log_odds, half_width
 
 

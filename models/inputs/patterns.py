@@ -71,14 +71,20 @@ def line_key(tier: str, pattern: str) -> str:
 
 
 def lines_by_groups(outcome: str, schema: FeatureSchema, keys: Collection[str]) -> Mapping[frozenset[str], str]:
-    """Groups of inputs known -> the key of the calibration of exactly these, of those in `keys`."""
+    """Groups of inputs known -> the key of the calibration of exactly these, of those in `keys`.
+
+    Beside PHQ answers difficulties hardly matter: one line serves with and without them.
+    """
     group = {s.name: s.group for s in schema.features}
-    return {
-        frozenset(group[name] for name in visible): line_key(tier, pattern)
-        for tier in tiers(outcome)
-        for pattern, visible in patterns_of(tier, outcome, schema).items()
-        if line_key(tier, pattern) in keys
-    }
+    lines: dict[frozenset[str], str] = {}
+    for tier in tiers(outcome):
+        for pattern, visible in patterns_of(tier, outcome, schema).items():
+            groups, key = frozenset(group[name] for name in visible), line_key(tier, pattern)
+            if key in keys:
+                lines[groups] = key
+                if tier in (PHQ2, PHQ8):
+                    lines.setdefault(groups - {"difficulties"}, key)
+    return lines
 
 
 def patterns(outcome: str, schema: FeatureSchema) -> Mapping[str, tuple[str, ...]]:

@@ -82,8 +82,8 @@ Each cycle, estimated from the cycles before it.
 {_beside(model, validation["previous"])}
 ### Other ways to set the level
 
-Each set on the cycles before and judged on the next, from the third cycle on. The level in use counts a cycle half as
-much for every three cycles that it lies back. RMS: of the logarithm of O/E over cycles and patterns.
+Each set on the cycles before and judged on the next, from the third cycle on. In use: a cycle's weight halves with
+every three cycles of age. Lines of tiers. RMS: of the logarithm of O/E over cycles and patterns.
 
 {_table(("level", "RMS", "O/E, lowest to highest", "log loss"), _levels(validation["levels"]))}
 
@@ -118,16 +118,16 @@ Net benefit per 1,000 people not in care (true positives, less false positives a
 ### Do the intervals hold?
 
 Share of people for whom the calibration of their own cycle, which the model had not seen, lay within the interval;
-meant to be 90 %.
+meant to be 90 %. Forward in time: {", ".join(validation["uncertainty"]["cycles"])}, whose intervals come from three cycles or more.
 
 {_table(("known", "leaving one cycle out", "forward in time"), _held(validation["uncertainty"]))}
 
-### Would it be better to stay silent where the interval holds the threshold?
+### Would it be better to stay silent where the interval contains the threshold?
 
-Net benefit per 1,000 people not in care, forward in time, of flagging everybody at or above a threshold, and of
-flagging only those whose whole interval lies above it.
+Net benefit per 1,000 people not in care, forward in time ({", ".join(validation["uncertainty"]["cycles"])}), of flagging everybody
+at or above a threshold, and of flagging only those whose whole interval lies above it.
 
-{_table(("known", "threshold", "flagged", "net benefit", "flagged, whole interval above", "net benefit"), _abstention(validation["abstention"], forward))}
+{_table(("known", "threshold", "flagged", "net benefit", "flagged, whole interval above", "net benefit"), _abstention(validation["abstention"]))}
 
 ### What each block adds, and what is left out would add
 
@@ -218,7 +218,7 @@ def _beside(model: Model, previous: Mapping[str, Any] | None) -> str:
     return f"""
 ### {model.version} beside {previous["version"]}
 
-On {cycles}, which neither had seen: {model.version} trained on the cycles before, {previous["version"]} as shipped.
+On {cycles}, on which neither was trained: {model.version} from the cycles before, {previous["version"]} as shipped.
 
 {_table(head, (_compared(pattern, both) for pattern, both in previous["patterns"].items()))}
 """
@@ -238,12 +238,17 @@ def _levels(options: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         yield (name, f"{found['rms']:.3f}", f"{min(ratios):.2f} to {max(ratios):.2f}", f"{found['log_loss']:.5f}")
 
 
-def _abstention(abstention: Mapping[str, Any], forward: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+def _abstention(abstention: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for pattern in (HEADLINE, "no-phq-no-needs", "phq2"):
-        people = not_in_care(forward[pattern]["all"])["n"]
         for threshold, ways in abstention[pattern].items():
-            cells = [(f"{ways[k]['flagged']:,}", f"{1000 * ways[k]['net_benefit']:.1f}") for k in ("all", "sure")]
-            yield (f"`{pattern}` ({people:,})", f"{float(threshold):.0%}", *cells[0], *cells[1])
+            cells = [cell for k in ("all", "sure") for cell in _flagged(ways[k])]
+            yield (f"`{pattern}`", f"{float(threshold):.0%}", *cells)
+
+
+def _flagged(figures: Mapping[str, Any]) -> tuple[str, str]:
+    if figures["flagged"] is None:
+        return ("fewer than 10", "")
+    return (f"{figures['flagged']:,}", f"{1000 * figures['net_benefit']:.1f}")
 
 
 _SUBGROUP_HEAD = ("group", "n", "events", "AUROC", "O/E", "slope", "sensitivity at 5 % flagged", "PPV")
@@ -295,8 +300,13 @@ def _reliability(rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]
 
 
 def _held(uncertainty: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    for pattern, apart in uncertainty["leave-one-cycle-out"].items():
-        yield (f"`{pattern}`", f"{apart['held']:.0%}", f"{uncertainty['forward'][pattern]['held']:.0%}")
+    apart, forward = uncertainty["leave-one-cycle-out"], uncertainty["forward"]
+    for pattern in apart:
+        yield (f"`{pattern}`", _share(apart[pattern]["held"]), _share(forward[pattern]["held"]))
+
+
+def _share(held: float | None) -> str:
+    return "too few" if held is None else f"{held:.0%}"
 
 
 def _changes(changes: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

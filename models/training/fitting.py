@@ -10,7 +10,7 @@ numbers. Does not read tables or write files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from models.evaluation.baselines import Linear, age_sex_inputs, fit_linear
-from models.evaluation.evaluate import Mask, Matrix, Scorer, enough_data, hidden_but, margins, row_tiers
+from models.evaluation.evaluate import Mask, Matrix, Scorer, enough_data, hidden_but, line_keys, margins, row_tiers
 from models.inputs.feature_schema import SCHEMAS, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, OutcomeSpec
 from models.inputs.patterns import ALL, line_key, patterns, patterns_of, tier_inputs, tiers
@@ -113,11 +113,11 @@ class Fitter:
     _copies: dict[str, list[Matrix]] = field(default_factory=dict)
     _cache: dict[bytes, dict[str, xgboost.Booster]] = field(default_factory=dict)
 
-    def scorer(self, rows: Mask, misses: Sequence[Misses]) -> Scorer:
+    def scorer(self, rows: Mask, errors: Sequence[ForwardErrors]) -> Scorer:
         """Boosters of these people, calibrated on margins of boosters that had not seen them.
 
-        misses: of the cycles from which the intervals come (`misses_of`). Raises ValueError when no calibration can be
-        fitted (one outcome class, for example).
+        errors: of the cycles from which the intervals come. Raises ValueError when no calibration can be fitted
+        (one outcome class, for example).
         """
         unseen = self.unseen_margins(rows)
         lines = self._lines(unseen, rows)
@@ -125,7 +125,7 @@ class Fitter:
         return Scorer(
             boosters=self._boosters(rows),
             calibrations=lines,
-            spreads={key: self._spread(key, lines[key], unseen, rows, misses) for key in lines},
+            spreads={key: self._spread(key, lines[key], unseen, rows, errors) for key in lines},
             logistic=logistic,
             age_sex=age_sex,
         )
@@ -134,11 +134,12 @@ class Fitter:
         """Pattern -> calibrated log-odds of boosters that had not seen the person; NaN outside `rows` or unscored."""
         unseen = self.unseen_margins(rows)
         lines = self._lines(unseen, rows)
-        return {
-            pattern: lines.get(line_key(tier, pattern), lines[tier]).log_odds(unseen[pattern])
-            for tier in tiers(self.sample.outcome)
-            for pattern in self._patterns(tier)
-        }
+        log_odds = self._empty()
+        for pattern, values in unseen.items():
+            keys = self._keys(pattern, lines)
+            for key in set(keys[rows]):
+                log_odds[pattern][keys == key] = lines[key].log_odds(values[keys == key])
+        return log_odds
 
     def unseen_margins(self, rows: Mask) -> dict[str, Floats]:
         """Pattern -> margins of boosters of the other parts of `rows`; NaN outside `rows` or unscored."""
@@ -195,11 +196,23 @@ class Fitter:
             names = tuple(self._patterns(tier))
             lines[tier] = self._calibration(names, unseen, rows)
             for name in names:
+                key = line_key(tier, name)
                 try:
-                    lines[line_key(tier, name)] = self._calibration((name,), unseen, rows)
+                    lines[key] = self._calibration((name,), unseen, rows & self._served(key, name))
                 except ValueError:  # the line of the tier serves
                     continue
         return lines
+
+    def _served(self, key: str, pattern: str) -> Mask:
+        """Whose estimates a line calibrates: people of whom just the inputs of its pattern are known."""
+        result: Mask = self._keys(pattern, (key,)) == key
+        return result
+
+    def _keys(self, pattern: str, keys: Collection[str]) -> NDArray[Any]:
+        """The key of the calibration of each person in a pattern, of those in `keys`."""
+        sample = self.sample
+        shown = hidden_but(sample.matrix, sample.schema, patterns(sample.outcome, sample.schema)[pattern])
+        return line_keys(sample.outcome, sample.schema, keys, shown)
 
     def _calibration(self, names: tuple[str, ...], unseen: Mapping[str, Floats], rows: Mask) -> Calibration:
         x = np.concatenate([unseen[pattern][rows] for pattern in names])
@@ -209,18 +222,21 @@ class Fitter:
         return fit_calibration(x[known], y[known], weights[known])
 
     def _spread(
-        self, key: str, line: Calibration, unseen: Mapping[str, Floats], rows: Mask, misses: Sequence[Misses]
+        self, key: str, line: Calibration, unseen: Mapping[str, Floats], rows: Mask, errors: Sequence[ForwardErrors]
     ) -> Spread:
-        """From the misses in all patterns of the tier, around the mean estimate of the patterns of this line."""
+        """From the errors in all patterns of the tier, around the mean estimate of the patterns of this line."""
         tier, _, pattern = key.partition("/")
-        values = np.concatenate([unseen[name][rows] for name in ([pattern] if pattern else self._patterns(tier))])
+        if pattern:
+            values = unseen[pattern][rows & self._served(key, pattern)]
+        else:
+            values = np.concatenate([unseen[name][rows] for name in self._patterns(tier)])
         centre = float(line.log_odds(values[~np.isnan(values)]).mean())
-        missed = [cycle[name] for cycle in misses for name in self._patterns(tier) if name in cycle]
-        off = [(found.intercept + (found.slope - 1.0) * centre, found.slope - 1.0) for found in missed]
-        return fit_spread(off, centre, len(misses))
+        found = [cycle[name] for cycle in errors for name in self._patterns(tier) if name in cycle]
+        off = [(line.intercept + (line.slope - 1.0) * centre, line.slope - 1.0) for line in found]
+        return fit_spread(off, centre, len(errors))
 
 
-Misses = Mapping[str, LogisticLine]
+ForwardErrors = Mapping[str, LogisticLine]
 """Pattern -> the line of a cycle on the log-odds estimated from earlier cycles; the identity, had they been right."""
 
 

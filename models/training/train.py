@@ -45,11 +45,11 @@ from models.training.fitting import (
     RECENCY_HALF_LIFE,
     ROUNDS,
     Fitter,
-    Misses,
+    ForwardErrors,
     Sample,
     sample_of,
 )
-from models.training.validation import Previous, breaches, validation, walk
+from models.training.validation import Previous, breaches, forward_scorers, validation
 
 VERSION = "3.0.0"
 PREVIOUS = "2.0.0"
@@ -152,8 +152,8 @@ def _trained(sample: Sample, data: Mapping[str, str], folder: Path, queue: _Queu
     fitter = Fitter(sample=sample)
     everybody = np.full(len(sample.y), fill_value=True)
     try:
-        forward = walk(fitter, progress)
-        contender = _contender(fitter, forward.misses, progress)
+        forward = forward_scorers(fitter, progress)
+        contender = _contender(fitter, forward.errors, progress)
         metrics = evaluate_outcome(sample.people, contender, progress=progress, cycle_subgroups=())
         judged = validation(fitter, forward, contender, _previous(sample.outcome), progress)
     except ValueError as error:
@@ -185,12 +185,12 @@ def _previous(outcome: str) -> Previous | None:
     )
 
 
-def _contender(fitter: Fitter, misses: Mapping[str, Misses], progress: Progress) -> Contender:
-    """Leaves out each cycle, and what was missed in it; "final", which is not a cycle, leaves out nothing."""
+def _contender(fitter: Fitter, errors: Mapping[str, ForwardErrors], progress: Progress) -> Contender:
+    """Leaves out each cycle, and the errors in it; "final", which is not a cycle, leaves out nothing."""
     sample = fitter.sample
     names = counted([*sample.folds, FINAL], f"Training {sample.outcome}", progress)
     scorers = {
-        name: fitter.scorer(sample.cycles != name, [missed for cycle, missed in misses.items() if cycle != name])
+        name: fitter.scorer(sample.cycles != name, [found for cycle, found in errors.items() if cycle != name])
         for name in names
     }
     return Contender(

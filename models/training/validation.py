@@ -41,35 +41,37 @@ from models.inputs.outcomes import OUTCOME_SPECS
 from models.inputs.patterns import ALL, HEADLINE, patterns
 from models.scoring.calibration import Floats, fit_line, probabilities
 from models.survey.nhanes import LEFT_OUT, feature_matrix
-from models.training.fitting import MINIMUM_DATA, SEED, Fitter, Misses, Sample, boosted, recency
+from models.training.fitting import MINIMUM_DATA, SEED, Fitter, ForwardErrors, Sample, boosted, recency
 from models.training.levels import levels
 
 REPEATS = 400
 """Bootstrap draws of each difference."""
+LEAST_FORWARD_CYCLES = 3
+"""Intervals are judged where they come from so many cycles or more; from one or two they are very wide."""
 BLOCKS = ("lifestyle", "conditions", "utilisation", "drugs", "needs", "difficulties", "pro")
 SUBGROUP_O_E = (0.8, 1.25)
 """The fairness target of every outcome; some also have one for the AUROC (`OutcomeSpec`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
-    """Scorers forward in time, and what they missed.
+class ForwardScorers:
+    """Scorers forward in time, and their errors.
 
-    contender: its fold for each cycle but the first was trained on the cycles before it. misses: each of these cycles.
+    contender: its fold for each cycle but the first was trained on the cycles before it. errors: by cycle.
     """
 
     contender: Contender
-    misses: Mapping[str, Misses]
+    errors: Mapping[str, ForwardErrors]
 
 
-def walk(fitter: Fitter, progress: Progress) -> Walk:
+def forward_scorers(fitter: Fitter, progress: Progress) -> ForwardScorers:
     """Scorers forward in time. Raises ValueError when the first cycle alone does not suffice for a calibration."""
     sample = fitter.sample
     folds: dict[str, Scorer] = {}
-    misses: dict[str, Misses] = {}
+    errors: dict[str, ForwardErrors] = {}
     for cycle in counted(sample.folds[1:], f"Validating {sample.outcome} forward in time", progress):
-        folds[cycle] = fitter.scorer(sample.cycles < cycle, tuple(misses.values()))
-        misses[cycle] = _misses(sample, folds[cycle], cycle)
+        folds[cycle] = fitter.scorer(sample.cycles < cycle, tuple(errors.values()))
+        errors[cycle] = _forward_errors(sample, folds[cycle], cycle)
     contender = Contender(
         outcome=sample.outcome,
         schema=sample.schema,
@@ -77,10 +79,10 @@ def walk(fitter: Fitter, progress: Progress) -> Walk:
         final=folds[sample.folds[-1]],
         folds=folds,
     )
-    return Walk(contender=contender, misses=misses)
+    return ForwardScorers(contender=contender, errors=errors)
 
 
-def _misses(sample: Sample, scorer: Scorer, cycle: str) -> Misses:
+def _forward_errors(sample: Sample, scorer: Scorer, cycle: str) -> ForwardErrors:
     """The line of a cycle in each pattern, on the log-odds of a scorer that had not seen it."""
     own = sample.cycles == cycle
     alone = Contender(outcome=sample.outcome, schema=sample.schema, minimum_data=MINIMUM_DATA, final=scorer, folds={})
@@ -105,11 +107,12 @@ class Previous:
 
 
 def validation(
-    fitter: Fitter, forward: Walk, folds: Contender, previous: Previous | None, progress: Progress
+    fitter: Fitter, forward: ForwardScorers, folds: Contender, previous: Previous | None, progress: Progress
 ) -> dict[str, Any]:
     """validation.json. folds: the contender that leaves each cycle out, for the coverage of its intervals."""
     sample, contender = fitter.sample, forward.contender
     later = sample.cycles > sample.folds[0]
+    settled = np.isin(sample.cycles.astype(str), sample.folds[1 + LEAST_FORWARD_CYCLES :])
     people = sample.people[later]
     figures = evaluate_outcome(people, contender, progress=progress, subgroups=("care",), cycle_subgroups=("care",))
     refits = _refits(sample, contender, progress)
@@ -121,10 +124,11 @@ def validation(
         "previous": None if previous is None else _beside(sample, contender, previous),
         "levels": levels(fitter),
         "uncertainty": {
-            "forward": _coverage(contender, sample, later),
+            "cycles": sample.folds[1 + LEAST_FORWARD_CYCLES :],
+            "forward": _coverage(contender, sample, settled),
             "leave-one-cycle-out": _coverage(folds, sample, np.full(len(sample.y), fill_value=True)),
         },
-        "abstention": _abstention(contender, sample, later),
+        "abstention": _abstention(contender, sample, settled),
         "blocks": _blocks(sample, progress),
         "left_out": _left_out(sample, progress),
     }
@@ -162,7 +166,7 @@ def _brief(ours: Scored, rows: Mask) -> dict[str, Any]:
 def _abstention(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any]:
     """Pattern -> threshold -> net benefit of flagging all at or above it, or only those whose whole interval is.
 
-    Of people not in care, forward in time.
+    Of people not in care, forward in time. None where fewer than MINIMUM_EVENTS are flagged.
     """
     apart = rows & (sample.people["in_care"] == 0).to_numpy()
     by_pattern = {}
@@ -179,7 +183,10 @@ def _abstention(contender: Contender, sample: Sample, rows: Mask) -> dict[str, A
 
 def _with_and_without(estimates: Floats, lows: Floats, y: Floats, threshold: float) -> dict[str, Any]:
     def figures(flagged: Mask) -> dict[str, Any]:
-        return {"flagged": int(flagged.sum()), "net_benefit": round(net_benefit(flagged, y, threshold), 5)}
+        n = int(flagged.sum())
+        if 0 < n < MINIMUM_EVENTS:
+            return {"flagged": None, "net_benefit": None}
+        return {"flagged": n, "net_benefit": round(net_benefit(flagged, y, threshold), 5)}
 
     return {"all": figures(estimates >= threshold), "sure": figures(lows >= threshold)}
 
@@ -191,7 +198,7 @@ def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[st
     by_pattern = {}
     for pattern, visible in counted([*by_name.items()], f"Refitting {sample.outcome} per pattern", progress):
         shown = hidden_but(sample.matrix, sample.schema, visible)
-        refit = _walk(sample, shown, sample.schema.features)
+        refit = _refitted_forward(sample, shown, sample.schema.features)
         ours = scored(contender, pattern, visible, sample.matrix[later], sample.people[later])
         used = ours.has_score
         a, b, y, cycles = ours.log_odds[used], refit[later][used], ours.y[used], sample.cycles[later][used]
@@ -202,7 +209,7 @@ def _refits(sample: Sample, contender: Contender, progress: Progress) -> dict[st
     return by_pattern
 
 
-def _walk(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Floats:
+def _refitted_forward(sample: Sample, matrix: Matrix, features: Sequence[FeatureSpec]) -> Floats:
     """Margins for each cycle but the first, by a booster trained on the cycles before it."""
     log_odds = np.full(len(sample.y), np.nan)
     for cycle in sample.folds[1:]:
@@ -217,7 +224,8 @@ def _coverage(contender: Contender, sample: Sample, rows: Mask) -> dict[str, Any
     """Pattern -> share of people for whom their cycle's own calibration lies within their interval.
 
     That calibration is a line fitted on the cycle itself, which the scorer had not seen; because of its sampling error
-    the true share is somewhat higher.
+    the true share is somewhat higher. Leaving one cycle out, the interval of a cycle rests on errors of later cycles
+    that scorers trained on this one made, among others.
     """
     people, matrix, cycles = sample.people[rows], sample.matrix[rows], sample.cycles[rows]
     by_pattern = {}
@@ -273,7 +281,7 @@ def _compared(
     progress: Progress,
 ) -> dict[str, Any]:
     def walked(chosen: Sequence[FeatureSpec]) -> Floats:
-        return _walk(sample, np.column_stack([columns[s.name] for s in chosen]), chosen)[later]
+        return _refitted_forward(sample, np.column_stack([columns[s.name] for s in chosen]), chosen)[later]
 
     columns: dict[str, Matrix] = {s.name: sample.matrix[:, sample.schema.names.index(s.name)] for s in specs}
     columns.update(extra)
