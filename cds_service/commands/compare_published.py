@@ -34,8 +34,9 @@ def compare_published(
 ) -> None:
     """Print our estimates beside the published MHRN score (suicide attempt within 90 days of an outpatient visit).
 
-    One JSON object a line for each of FILES (FHIR Bundles or CDS Hooks requests; .gz too, - for standard input). For
-    silent evaluation only: the two estimate different things, and the published score is never shown on a card.
+    One JSON object a line, with the patient's id, for each of FILES (FHIR Bundles or CDS Hooks requests; .gz too, - for
+    standard input). For silent evaluation only: the two estimate different things, and the published score is never
+    shown on a card.
     """
     import msgspec
 
@@ -52,10 +53,12 @@ def compare_published(
     failed = False
     for name in files:
         result = assess_file(name, as_of=moment, site=chosen, engine=engine)
-        failed = failed or isinstance(result, Failed)
-        said = (
-            {"input": result.name, "error": result.error} if isinstance(result, Failed) else _compared(result, setting)
-        )
+        said = {"input": result.name}
+        try:
+            said |= {"error": result.error} if isinstance(result, Failed) else _compared(result, setting)
+        except Exception as error:  # noqa: BLE001  # the boundary of one input: the others must still be compared
+            said["error"] = f"failed unexpectedly ({type(error).__name__}); expected to compare it: please report"
+        failed = failed or "error" in said
         click.echo(msgspec.json.encode(said))
     sys.exit(1 if failed else 0)
 
@@ -70,7 +73,6 @@ def _compared(result: Assessed, setting: str | None) -> dict[str, Any]:
     history = care_history(result.gathered, chart, settings=settings, as_of=chart.as_of, whole_chart=result.whole_chart)
     published = published_score(chart, history, VisitSetting(setting) if setting else None)
     return {
-        "input": result.name,
         "patient": chart.patient_id,
         "as_of": chart.as_of.isoformat(),
         "use": USE,

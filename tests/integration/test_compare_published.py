@@ -11,7 +11,10 @@ from builders import bundle, given, patient, prefetch_of, resource
 from click.testing import CliRunner, Result
 
 from cds_service.__main__ import main
-from models.published.mhrn import VisitSetting, factors, rows_of
+from fhir_adapters.facts import PatientRecord
+from models.published import from_chart
+from models.published.from_chart import published_score
+from models.published.mhrn import PublishedScore, Refusal, VisitSetting, factors, rows_of
 
 VISIT = resource("Encounter", status="finished", type=[{"text": "Psychiatry visit"}], period={"start": "2026-11-23"})
 CHART = [patient(), VISIT | {"class": {"code": "AMB"}}, *given("PHQ-9, 2026-11-23: items 1-8 = 2, item 9 = 1")]
@@ -72,6 +75,26 @@ def test_an_input_that_cannot_be_read_is_named_and_the_others_are_still_compared
 
     assert done.exit_code == 1
     assert ["error" in line for line in lines(done)] == [True, False, True]
+
+
+def test_an_unexpected_error_in_one_input_is_named_without_its_content_and_the_others_are_still_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_for_p2(chart: PatientRecord, *words: object) -> PublishedScore | Refusal:
+        if chart.patient_id == "p2":
+            raise KeyError("Jane Doe")
+        return published_score(chart, *words)
+
+    monkeypatch.setattr(from_chart, "published_score", fails_for_p2)
+    for name in ("p1", "p2", "p3"):
+        (tmp_path / f"{name}.json").write_bytes(bundle(patient(id=name)))
+
+    done = compare("--as-of", "2026-11-23", *(str(tmp_path / f"{name}.json") for name in ("p1", "p2", "p3")))
+
+    assert done.exit_code == 1
+    assert ["error" in line for line in lines(done)] == [False, True, False]
+    assert lines(done)[1]["error"].startswith("failed unexpectedly (KeyError)")
+    assert "Jane" not in done.output
 
 
 @pytest.mark.parametrize(("words", "says"), [(("--as-of", "soon"), "--as-of"), (("--site", "nowhere"), "nowhere"),

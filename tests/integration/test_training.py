@@ -11,18 +11,23 @@ import pandas as pd
 import pytest
 import xgboost
 from scipy.stats import t as student
+from sklearn.metrics import roc_auc_score
 
 from models.errors import ArtifactError, SurveyDataError
-from models.evaluation.evaluate import Evaluation
+from models.evaluation.evaluate import Evaluation, contender, scored
 from models.inputs.feature_schema import SCHEMAS
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import patterns_of, tier_inputs, tiers
 from models.scoring.registry import SHIPPED, load_json, load_model, load_models, the_version
 from models.scoring.risk import RiskScore
 from models.scoring.score import score
+from models.survey.nhanes import feature_matrix, survey_frame
 from models.training.fitting import COMPLETE_COPIES, RANDOM_COPIES, Sample, masked_copies
 from models.training.train import PREVIOUS, VERSION, packed, train
 from tests.unit.models import synthetic_survey
+
+CYCLES = ("2005-2006", "2007-2008", "2017-2020")
+"""The version before was trained on the first two."""
 
 
 def quiet(description: str, done: int, total: int) -> None:
@@ -35,7 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthetic_survey.write_parquet(tmp_path_factory.mktemp("survey") / "s")
+    return synthetic_survey.write_parquet(tmp_path_factory.mktemp("survey") / "s", CYCLES)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,7 @@ def test_training_gives_two_models_that_load_verify_and_score(artifacts: Path):
     for model in models:
         vector = model.schema.vector({"age": 50, "female": True, "DPQ010": 2, "DPQ020": 2})
         assert isinstance(score(model, vector), RiskScore)
-        assert set(model.manifest.training["cycles"]) == set(synthetic_survey.CYCLES)
+        assert set(model.manifest.training["cycles"]) == set(CYCLES)
 
 
 def test_the_same_tables_give_the_same_bytes_in_place_of_that_version_and_beside_others(
@@ -75,7 +80,7 @@ def test_the_same_tables_give_the_same_bytes_in_place_of_that_version_and_beside
 def test_cycles_in_two_folders_give_the_same_model_as_in_one_and_the_manifest_tells_the_tables_apart(
     artifacts: Path, tmp_path: Path
 ):
-    folders = [synthetic_survey.write_parquet(tmp_path / name, (name,)) for name in synthetic_survey.CYCLES]
+    folders = [synthetic_survey.write_parquet(tmp_path / name, (name,)) for name in CYCLES]
 
     train(folders[::-1], tmp_path / "out", progress=quiet)
 
@@ -83,9 +88,7 @@ def test_cycles_in_two_folders_give_the_same_model_as_in_one_and_the_manifest_te
     assert list(stacked) == list(first)
     assert {name.rpartition("/")[2] for name, content in stacked.items() if content != first[name]} == {"manifest.json"}
     for model in load_models(tmp_path / "out"):
-        assert {f"{cycle}/raw/DEMO.parquet" for cycle in synthetic_survey.CYCLES} <= set(
-            model.manifest.training["data_sha256"]
-        )
+        assert {f"{cycle}/raw/DEMO.parquet" for cycle in CYCLES} <= set(model.manifest.training["data_sha256"])
 
 
 def test_the_figures_in_a_new_artifact_are_those_that_evaluate_gives(survey: Path, artifacts: Path):
@@ -97,27 +100,50 @@ def test_the_figures_in_a_new_artifact_are_those_that_evaluate_gives(survey: Pat
             assert metrics["all"] == evaluated[outcome]["patterns"][pattern]["all"]
 
 
-def test_every_pattern_has_a_line_of_its_own_and_intervals_come_from_the_cycles_after_the_first(artifacts: Path):
+def test_every_pattern_with_enough_people_has_a_line_and_intervals_come_from_the_cycles_after_the_first(
+    survey: Path, artifacts: Path
+):
+    frame = survey_frame(survey)
     for model in load_models(artifacts):
         lines = load_json(model.folder / "calibration.json")
+        group = {spec.name: spec.group for spec in model.schema.features}
+        told = {group[name] for name in group if name in frame and frame[name].notna().sum() > 100}
+        every: set[str] = set()
         for tier in tiers(model.outcome):
-            known = {f"{tier}/{pattern}" for pattern in patterns_of(tier, model.outcome, model.schema)}
-            assert known & set(lines["final"]) <= set(model.lines_by_groups.values()) | {tier}
-        judged = len(synthetic_survey.CYCLES) - 1
+            visible = patterns_of(tier, model.outcome, model.schema)
+            enough = {f"{tier}/{name}" for name, shown in visible.items() if {group[n] for n in shown} <= told}
+            assert enough, "or else nothing is tested"
+            assert enough <= set(lines["final"])
+            every |= {tier} | {f"{tier}/{name}" for name in visible}
+        assert set(lines["final"]) <= every
+        assert set(model.lines_by_groups.values()) == set(lines["final"]) - set(tiers(model.outcome))
+        judged = len(CYCLES) - 1
         assert {line["spread"]["times"] for line in lines["final"].values()} == {student.ppf(0.95, judged)}
-        last = lines["folds"][synthetic_survey.CYCLES[-1]]
+        last = lines["folds"][CYCLES[-1]]
         assert {line["spread"]["times"] for line in last.values()} == {student.ppf(0.95, judged - 1)}
 
 
-def test_the_version_before_is_compared_on_cycles_that_it_had_not_seen_and_on_no_others(artifacts: Path):
+def test_the_version_before_is_compared_on_cycles_that_it_had_not_seen_and_on_no_others(survey: Path, artifacts: Path):
+    frame = survey_frame(survey)
     for model in load_models(artifacts):
+        old = load_model(SHIPPED / model.outcome / PREVIOUS)
+        assert set(CYCLES) - set(old.manifest.training["cycles"]) == {CYCLES[-1]}
+        people = frame[(frame["CYCLE"] == CYCLES[-1]) & frame[model.outcome].notna()]
+
         beside = load_json(model.folder / "validation.json")["previous"]
 
-        assert beside["version"] == PREVIOUS
-        assert not set(beside["cycles"]) & set(
-            load_model(SHIPPED / model.outcome / PREVIOUS).manifest.training["cycles"]
-        )
-        assert bool(beside["patterns"]) == bool(beside["cycles"])
+        assert (beside["version"], beside["cycles"]) == (PREVIOUS, [CYCLES[-1]])
+        figures = beside["patterns"]["phq2"]
+        areas = {}
+        for name, own in (("new", model), ("old", old)):
+            judged = contender(own)
+            values = feature_matrix(people, judged.schema)
+            ours = scored(judged, "phq2", judged.patterns["phq2"], values, people)
+            areas[name] = roc_auc_score(ours.y[ours.has_score], ours.log_odds[ours.has_score])
+            assert figures[name]["n"] == ours.has_score.sum() > 100
+            assert figures[name]["auroc"]["value"] == pytest.approx(areas[name], abs=1e-4)
+        assert figures["difference"]["value"] == pytest.approx(areas["new"] - areas["old"], abs=1e-4)
+        assert abs(figures["difference"]["value"]) > 1e-4
 
 
 def test_a_packed_booster_gives_the_same_margins_and_contributions_and_is_smaller():
@@ -172,7 +198,7 @@ def test_an_error_comes_back_whole_from_another_process():
 
 
 def test_one_cycle_alone_cannot_be_checked_against_another_and_is_refused(tmp_path: Path):
-    one = synthetic_survey.write_parquet(tmp_path / "one", synthetic_survey.CYCLES[:1])
+    one = synthetic_survey.write_parquet(tmp_path / "one", CYCLES[:1])
 
     with pytest.raises(SurveyDataError, match="two cycles or more"):
         train([one], tmp_path / "out", progress=quiet)
