@@ -36,6 +36,11 @@ class When:
         return not (self.future or self.partial)
 
 
+def full_day(when: When | None) -> date | None:
+    """The day of a moment, where more than a month or a year was recorded."""
+    return when.day if when and not when.partial else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """One named value of the chart. Names are our own; `models.inputs` maps them to the survey's.

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from functools import cache
 
 from fhir_adapters.codesets.terminology import ICD10, ICD10CM, canonical, guessed_system, normal, table
-from fhir_adapters.facts import ChartPart, PatientRecord, When
+from fhir_adapters.facts import ChartPart, PatientRecord, full_day
 from fhir_adapters.reading.extraction import own_chart
 from fhir_adapters.reading.lists.chart_resources import ChartResources
 from fhir_adapters.reading.lists.conditions import is_confirmed, onset_of
@@ -99,7 +99,7 @@ def _conditions(resources: ChartResources) -> Iterator[PastDiagnosis]:
         yield PastDiagnosis(
             classes=_classes(codes),
             coded=bool(codes),
-            day=_day((encounter and encounter.when) or recorded),
+            day=full_day((encounter and encounter.when) or recorded),
             encounter=encounter.reference if encounter else None,
         )
 
@@ -111,7 +111,7 @@ def _reasons(resources: ChartResources) -> Iterator[PastDiagnosis]:
             coded = [codes for concept in resource.content.reason_code if (codes := _icd10_codes(concept))]
             for codes in coded:
                 yield PastDiagnosis(
-                    classes=_classes(codes), coded=True, day=_day(encounter.when), encounter=encounter.reference
+                    classes=_classes(codes), coded=True, day=full_day(encounter.when), encounter=encounter.reference
                 )
 
 
@@ -131,13 +131,9 @@ def _medicines(resources: ChartResources) -> Iterator[PastMedicine]:
             named=held is not None,
             classes=held.classes if held else frozenset(),
             ingredients=held.ingredients if held else (),
-            day=_day(ordered),
+            day=full_day(ordered),
             current=is_active(use, resource.kind) and not (ended and ended.day < today),
         )
-
-
-def _day(moment: When | None) -> date | None:
-    return moment.day if moment and not moment.partial else None
 
 
 def _icd10_codes(concept: r4.CodeableConcept | None) -> list[str]:

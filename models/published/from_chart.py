@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from fhir_adapters.facts import Administration, AnswerState, ChartPart, Consent, PatientRecord, Visit
+from fhir_adapters.facts import Administration, AnswerState, ChartPart, Consent, PatientRecord, Visit, full_day
 from fhir_adapters.instruments import NINE_ITEM_PHQ
 from fhir_adapters.reading.care_history import CareHistory, PastMedicine
 from models.inputs.feature_schema import ANTIDEPRESSANTS
@@ -96,11 +96,7 @@ def _setting(chart: PatientRecord, history: CareHistory) -> VisitSetting | Refus
 
 
 def _visits_today(chart: PatientRecord) -> list[Visit]:
-    return [visit for visit in chart.visits if _day(visit) == chart.today]
-
-
-def _day(entry: Visit | Administration) -> date | None:
-    return entry.when.day if entry.when and not entry.when.partial else None
+    return [visit for visit in chart.visits if full_day(visit.when) == chart.today]
 
 
 def values(chart: PatientRecord, history: CareHistory) -> dict[str, PredictorValue | None]:
@@ -179,7 +175,7 @@ def _visits(chart: PatientRecord, history: CareHistory) -> dict[str, PredictorVa
     events: dict[str, list[PastEvent]] = {"inpatient": [], "emergency": [], "ambulatory": []}
     earlier: list[date] = []
     for visit in chart.visits:
-        day, of_visit = _day(visit), classes.get(visit.reference, set())
+        day, of_visit = full_day(visit.when), classes.get(visit.reference, set())
         mental = visit.mental_health or "mental" in of_visit
         if visit.kind == "ambulatory":
             events["ambulatory"] += [PastEvent(day=day)] if visit.mental_health else []
@@ -202,9 +198,9 @@ def _visits(chart: PatientRecord, history: CareHistory) -> dict[str, PredictorVa
 def _item_9(chart: PatientRecord, history: CareHistory) -> dict[str, PredictorValue | None]:
     """The answers of today, latest form first, and those of days before; each score counts once a day."""
     forms = [form for form in chart.of(*NINE_ITEM_PHQ) if not form.provisional]
-    unclear = any(_day(form) is None or _state(form) is AnswerState.UNREADABLE for form in forms)
+    unclear = any(full_day(form.when) is None or _state(form) is AnswerState.UNREADABLE for form in forms)
     whole = {ChartPart.SCREENING, ChartPart.QUESTIONNAIRES} <= history.whole and not unclear
-    of_today = [form for form in forms if _day(form) == chart.today]
+    of_today = [form for form in forms if full_day(form.when) == chart.today]
     latest = next((s for form in of_today if (s := form.score("9")) is not None), None)
     found: dict[str, PredictorValue | None] = {}
     for k in range(4):
@@ -213,7 +209,7 @@ def _item_9(chart: PatientRecord, history: CareHistory) -> dict[str, PredictorVa
     points = next((p for form in of_today if (p := _points(form))), ())
     nothing = PredictorValue(number=0, assumed=True) if whole else None
     found["phq8_index_score_calc"] = _number(8 * sum(points) / len(points)) if points else nothing
-    answered = {(day, s) for form in forms if (day := _day(form)) and (s := form.score("9")) is not None}
+    answered = {(day, s) for form in forms if (day := full_day(form.when)) and (s := form.score("9")) is not None}
     for days in (90, 183, 365):
         scores = [s for day, s in answered if 0 < (chart.today - day).days <= days]
         mode = max(set(scores), key=lambda s: (scores.count(s), s), default=None)
