@@ -68,36 +68,36 @@ def _outcome(model: Model) -> str:
 Tested on {", ".join(validation["forward"]["cycles"])}. *Refit*: the same recipe trained for this pattern alone, and how far
 the shipped recipe is from it (paired bootstrap).
 
-{_table(("known", "n", "events", "AUROC", "refit", "difference", "slope", "O/E", "logistic"), (_forward(p, r) for p, r in forward.items()))}
+{markdown_table(("known", "n", "events", "AUROC", "refit", "difference", "slope", "O/E", "logistic"), (_forward(p, r) for p, r in forward.items()))}
 
 ### {last}, trained on the cycles before it
 
-{_table(("known", "AUROC, everybody", "logistic", "PHQ-2 total", "AUROC, not in care", "logistic", "PHQ-2 total"), (_last(p, r["cycles"][last]) for p, r in forward.items()))}
+{markdown_table(("known", "AUROC, everybody", "logistic", "PHQ-2 total", "AUROC, not in care", "logistic", "PHQ-2 total"), (_last(p, r["cycles"][last]) for p, r in forward.items()))}
 
 ### Observed over expected in each next cycle
 
 Each cycle, estimated from the cycles before it.
 
-{_table(("known", *validation["forward"]["cycles"]), (_levels_by_cycle(p, r) for p, r in forward.items()))}
+{markdown_table(("known", *validation["forward"]["cycles"]), (_levels_by_cycle(p, r) for p, r in forward.items()))}
 {_beside(model, validation["previous"])}
 ### Other ways to set the level
 
 Each set on the cycles before and judged on the next, from the third cycle on. In use: a cycle's weight halves with
 every three cycles of age. Lines of tiers. RMS: of the logarithm of O/E over cycles and patterns.
 
-{_table(("level", "RMS", "O/E, lowest to highest", "log loss"), _levels(validation["levels"]))}
+{markdown_table(("level", "RMS", "O/E, lowest to highest", "log loss"), _levels(validation["levels"]))}
 
 ### Subgroups, out of fold, nothing of the PHQ known
 
-{_table(_SUBGROUP_HEAD, _subgroups(metrics[HEADLINE]["all"]))}
+{markdown_table(_SUBGROUP_HEAD, _subgroups(metrics[HEADLINE]["all"]))}
 
 Gaps between the groups of a variable (largest less smallest AUROC; largest over smallest O/E):
 
-{_table(("variable", "no PHQ: AUROC", "O/E", "with PHQ-2: AUROC", "O/E"), _gaps(metrics))}
+{markdown_table(("variable", "no PHQ: AUROC", "O/E", "with PHQ-2: AUROC", "O/E"), _gaps(metrics))}
 
 ### Subgroups, out of fold, with PHQ-2
 
-{_table(_SUBGROUP_HEAD, _subgroups(metrics["phq2"]["all"]))}
+{markdown_table(_SUBGROUP_HEAD, _subgroups(metrics["phq2"]["all"]))}
 
 ### Targets missed
 
@@ -105,41 +105,42 @@ Gaps between the groups of a variable (largest less smallest AUROC; largest over
 
 ### What flagging a share of people gives, out of fold, nothing of the PHQ known
 
-{_table(("flagged per 1,000", "not in care: sensitivity", "PPV", "everybody: sensitivity", "PPV"), _flags(apart, metrics[HEADLINE]["all"]))}
+{markdown_table(("flagged per 1,000", "not in care: sensitivity", "PPV", "everybody: sensitivity", "PPV"), _flags(apart, metrics[HEADLINE]["all"]))}
 
 Net benefit per 1,000 people not in care (true positives, less false positives at the odds of the threshold):
 
-{_table(("threshold", "model", "flag everybody", "flag nobody"), _benefit(apart))}
+{markdown_table(("threshold", "model", "flag everybody", "flag nobody"), _benefit(apart))}
 
 ### Reliability, out of fold, nothing of the PHQ known
 
-{_table(("tenth by estimate", "n", "mean estimate", "observed"), _reliability(validation["reliability"][HEADLINE]))}
+{markdown_table(("tenth by estimate", "n", "mean estimate", "observed"), _reliability(validation["reliability"][HEADLINE]))}
 
 ### Do the intervals hold?
 
 Share of people for whom the calibration of their own cycle, which the model had not seen, lay within the interval;
 meant to be 90 %. Forward in time: {", ".join(validation["uncertainty"]["cycles"])}, whose intervals come from three cycles or more.
 
-{_table(("known", "leaving one cycle out", "forward in time"), _held(validation["uncertainty"]))}
+{markdown_table(("known", "leaving one cycle out", "forward in time"), _held(validation["uncertainty"]))}
 
 ### Would it be better to stay silent where the interval contains the threshold?
 
 Net benefit per 1,000 people not in care, forward in time ({", ".join(validation["uncertainty"]["cycles"])}), of flagging everybody
 at or above a threshold, and of flagging only those whose whole interval lies above it.
 
-{_table(("known", "threshold", "flagged", "net benefit", "flagged, whole interval above", "net benefit"), _abstention(validation["abstention"]))}
+{markdown_table(("known", "threshold", "flagged", "net benefit", "flagged, whole interval above", "net benefit"), _abstention(validation["abstention"]))}
 
 ### What each block adds, and what is left out would add
 
 Change of AUROC, everything but the PHQ known, refitted forward in time.
 
-{_table(("block taken away", "everybody", "not in care"), _changes(validation["blocks"]))}
+{markdown_table(("block taken away", "everybody", "not in care"), _changes(validation["blocks"]))}
 
-{_table(("left out; added", "everybody", "not in care"), _changes(validation["left_out"]))}
+{markdown_table(("left out; added", "everybody", "not in care"), _changes(validation["left_out"]))}
 """
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown, a line a row."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -220,7 +221,7 @@ def _beside(model: Model, previous: Mapping[str, Any] | None) -> str:
 
 On {cycles}, on which neither was trained: {model.version} from the cycles before, {previous["version"]} as shipped.
 
-{_table(head, (_compared(pattern, both) for pattern, both in previous["patterns"].items()))}
+{markdown_table(head, (_compared(pattern, both) for pattern, both in previous["patterns"].items()))}
 """
 
 
@@ -279,7 +280,7 @@ def _breaches(breaches: Iterable[Mapping[str, Any]]) -> str:
         (f"`{b['pattern']}`", f"{b['variable']}: {b['group']}", b["what"], figure(b["found"]), b["target"])
         for b in breaches
     ]
-    return _table(("known", "group", "figure", "found", "target"), rows) if rows else "None."
+    return markdown_table(("known", "group", "figure", "found", "target"), rows) if rows else "None."
 
 
 def _flags(apart: Mapping[str, Any], whole: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

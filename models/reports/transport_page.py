@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from models.reports.card import TRANSPORT
-from models.reports.figures import figure
+from models.reports.figures import figure, markdown_table
 from models.scoring.registry import load_json
 from models.survey.other_surveys import MATCHES
 
@@ -75,12 +75,12 @@ def transport_page(content: Mapping[str, Any]) -> str:
         models=", ".join(f"{outcome} {version}" for outcome, version in content["models"].items()),
         cycles=", ".join(content["nhanes"]),
         reached=sum(run["enough_for_a_score"] for run in ranks),
-        ranks=_table(RANK_HEAD, rank_rows(content)),
-        order=_table(("people", "inputs", "model", "K6 there", "PHQ-9 in NHANES"), _order(ranks)),
-        factors=_table(
+        ranks=markdown_table(RANK_HEAD, rank_rows(content)),
+        order=markdown_table(("people", "inputs", "model", "K6 there", "PHQ-9 in NHANES"), _order(ranks)),
+        factors=markdown_table(
             ("people", "their label", "factor", "there", "NHANES", "direction"), map(_factor, content["factors"])
         ),
-        matches=_table(("survey", "column", "ours", "match", "how"), _matches()),
+        matches=markdown_table(("survey", "column", "ours", "match", "how"), _matches()),
     )
 
 
@@ -137,8 +137,3 @@ def _matches() -> Iterable[tuple[str, ...]]:
 
 def _count(number: int | None) -> str:
     return "too few" if number is None else f"{number:,}"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -3,7 +3,7 @@
 `validation` returns the JSON of validation.json. Every cycle but the first is evaluated by scorers trained on the
 cycles before it. With it: the version before, on cycles new to both; refits, boosters of the same recipe for a single
 pattern, which show the price of one artifact for all patterns; other ways to set the level; the coverage of the
-intervals, and whether to stay silent where they hold the threshold; what each block of inputs adds, and what each
+intervals, and whether to stay silent where they contain the threshold; what each block of inputs adds, and what each
 omitted input would have added. Missed targets are listed. Aggregates only. The choices are in decisions 0111 and 0114.
 """
 
@@ -135,7 +135,7 @@ def validation(
 
 
 def _beside(sample: Sample, contender: Contender, previous: Previous) -> dict[str, Any]:
-    """Both versions on the cycles that neither had seen, this one trained on the cycles before each of them."""
+    """Both versions on the cycles on which neither was trained, this one from the cycles before each of them."""
     unseen = [cycle for cycle in sample.folds[1:] if cycle not in previous.cycles]
     rows = np.isin(sample.cycles.astype(str), unseen)
     people, cycles = sample.people[rows], sample.cycles[rows]
