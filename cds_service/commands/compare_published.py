@@ -24,7 +24,7 @@ OUTCOME = (
 
 @click.command("compare-published")
 @click.argument("files", nargs=-1, required=True)
-@click.option("--as-of", help="The day of the visit, or its moment. Default: now.")
+@click.option("--as-of", help="Date, or date and time, of the visit. Default: now.")
 @click.option("--setting", type=click.Choice(["mental-health-specialty", "primary-care"]),
               help="The kind of visit, where you know it. Default: what the chart says of that day.")  # fmt: skip
 @click.option("--site", help="The site whose settings apply. Default: the first.")
@@ -32,11 +32,11 @@ OUTCOME = (
 def compare_published(
     *, files: tuple[str, ...], as_of: str | None, setting: str | None, site: str | None, folder: Path | None
 ) -> None:
-    """Print our estimates beside the published MHRN score (suicide attempt within 90 days of an outpatient visit).
+    """For silent evaluation only: print our estimates and, apart, the published MHRN score of suicide attempts.
 
     One JSON object a line, with the patient's id, for each of FILES (FHIR Bundles or CDS Hooks requests; .gz too, - for
-    standard input). For silent evaluation only: the two estimate different things, and the published score is never
-    shown on a card.
+    standard input). The published score is of an attempt within 90 days of an outpatient visit: the two estimate
+    different things, and it is never shown on a card.
     """
     import msgspec
 

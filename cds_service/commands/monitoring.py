@@ -51,7 +51,7 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
 
 @click.command()
 @click.option("--model", "root", type=click.Path(path_type=Path), required=True,
-              help="Folder of a version; of an outcome, for its newest; of models, with --outcome.")  # fmt: skip
+              help="Folder of one version, of one outcome (its newest) or of all models (with --outcome).")  # fmt: skip
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="CSV file with columns score, outcome.")
 @click.option("--out", default="models-recalibrated", show_default=True, type=click.Path(path_type=Path),
               help="Folder to write the new version to.")  # fmt: skip

@@ -27,7 +27,7 @@ MODELS = click.option(
     "--model",
     "root",
     type=click.Path(path_type=Path),
-    help="Folder of models, of one outcome or of one version; the newest is taken. Default: those shipped.",
+    help="Folder of all models, of one outcome or of one version. The newest version is used. Default: those shipped.",
 )
 
 

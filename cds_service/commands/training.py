@@ -14,7 +14,7 @@ NHANES = click.option(
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Folder with the survey's raw files; several times for several.",
+    help="Folder with the survey's raw files; repeat the option for more folders.",
 )
 REPORT = click.option(
     "--report", "page", type=click.Path(path_type=Path), help="Folder for one HTML page with the figures and plots."
@@ -26,7 +26,7 @@ REPORT = click.option(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write the models to.")
 @REPORT
 def train(nhanes: tuple[Path, ...], out: Path, page: Path | None) -> None:
-    """Train both models from survey data and write their artifacts. Same data, same bytes."""
+    """Train both models from survey data and write their artifacts. The same data and release give the same bytes."""
     from models.errors import ModelError
 
     try:
@@ -79,7 +79,7 @@ def evaluate(nhanes: tuple[Path, ...], root: Path | None, target: Path | None, p
     help="Write the figures as JSON; - prints them.",
 )
 def transport(nhanes: tuple[Path, ...], surveys: Path, root: Path | None, target: Path) -> None:
-    """Compare how models rank people of other surveys with how they rank those of NHANES, on shared inputs."""
+    """Compare how the models order people in other surveys and in NHANES, on the inputs that both ask about."""
     import msgspec
 
     from models.errors import ModelError

@@ -19,8 +19,8 @@ LABEL_WORDS: Mapping[str, str] = {
     "k6_13": "K6 of 13 or more, last 30 days",
 }
 RANK_HEAD = (
-    "people", "inputs", "their label", "n", "events", "ours", "refitted there", "alike",
-    "NHANES n", "events", "ours, unseen", "refitted here",
+    "people", "inputs", "label of the survey", "survey n", "events", "our order", "refit", "agreement (Spearman)",
+    "NHANES n", "events", "our order, NHANES", "refit, NHANES",
 )  # fmt: skip
 
 _PAGE = """# Do the models rank people of other surveys?
@@ -29,22 +29,23 @@ _PAGE = """# Do the models rank people of other surveys?
 
 For anyone who approves or questions the models. A reference. Models: {models}; NHANES {cycles}.
 
-NSDUH asks too little for a score ({reached} people reach the minimum of data), so the boosters were shown the shared
-inputs alone. This is the **rank agreement of an estimate restricted to these inputs, never a score**: the boosters were
-not trained on so little. *Ours*: AUROC of that estimate, there by the shipped models, in NHANES by boosters that had
-not seen these people, who have the same ages and all of these inputs. *Refitted*: AUROC of logistic regression fitted
-to the same people and inputs (ten folds), about the most that these inputs give. *Alike*: Spearman's correlation of the
-two rankings there. 95 % intervals in brackets. A figure for NHANES near the refitted one there, and lower there than
-refitted there, speaks of another population; low figures everywhere speak of too few inputs.
+NSDUH asks too little for a score ({reached} people reach the minimum of data), so the boosters were given only the
+shared inputs. This is the **rank agreement of an estimate restricted to these inputs, never a score**: the boosters
+were not trained on so little. *Our order*: AUROC of that estimate; in the survey by the shipped models, in NHANES by
+boosters that had not seen these people, who have the same ages and all of these inputs. *Refit*: AUROC of logistic
+regression fitted to the same people and inputs (ten folds), about the most that these inputs give. *Agreement*:
+Spearman's correlation of our order and the refit in the survey. 95 % intervals in brackets. If our order comes close to
+the refit in NHANES but not in the survey, the population differs. If both are low in both, the inputs are too few.
 
 Levels are not comparable (a year against two weeks, another question, another way of asking): only counts are given.
-Unweighted; people count as independent; nothing is shown of fewer than 10 people. No row trained a model.
+Unweighted; people are treated as independent; no figure rests on fewer than 10 people with or without the label. No row
+of these surveys was used in training.
 
 ## Rank agreement
 
 {ranks}
 
-Spearman's correlation of the same estimates with a total of symptoms: K6 there, PHQ-9 in NHANES.
+Spearman's correlation of the same estimates with a total of symptoms: K6 in the survey, PHQ-9 in NHANES.
 
 {order}
 
@@ -76,9 +77,10 @@ def transport_page(content: Mapping[str, Any]) -> str:
         cycles=", ".join(content["nhanes"]),
         reached=sum(run["enough_for_a_score"] for run in ranks),
         ranks=markdown_table(RANK_HEAD, rank_rows(content)),
-        order=markdown_table(("people", "inputs", "model", "K6 there", "PHQ-9 in NHANES"), _order(ranks)),
+        order=markdown_table(("people", "inputs", "model", "K6 in the survey", "PHQ-9 in NHANES"), _order(ranks)),
         factors=markdown_table(
-            ("people", "their label", "factor", "there", "NHANES", "direction"), map(_factor, content["factors"])
+            ("people", "label of the survey", "factor", "survey", "NHANES", "direction"),
+            map(_factor, content["factors"]),
         ),
         matches=markdown_table(("survey", "column", "ours", "match", "how"), _matches()),
     )
