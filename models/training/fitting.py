@@ -107,11 +107,12 @@ def sample_of(frame: pd.DataFrame, outcome: str) -> Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitter:
-    """Fits scorers of one sample. Boosters are cached by set of people: folds and walk forward share them."""
+    """Fits scorers of a sample. Folds and forward scorers share boosters (by set of people), and whom a line serves."""
 
     sample: Sample
     _copies: dict[str, list[Matrix]] = field(default_factory=dict)
     _cache: dict[bytes, dict[str, xgboost.Booster]] = field(default_factory=dict)
+    _served_by: dict[str, Mask] = field(default_factory=dict)
 
     def scorer(self, rows: Mask, errors: Sequence[ForwardErrors]) -> Scorer:
         """Boosters of these people, calibrated on margins of boosters that had not seen them.
@@ -205,8 +206,9 @@ class Fitter:
 
     def _served(self, key: str, pattern: str) -> Mask:
         """Whose estimates a line calibrates: people of whom just the inputs of its pattern are known."""
-        result: Mask = self._keys(pattern, (key,)) == key
-        return result
+        if key not in self._served_by:
+            self._served_by[key] = self._keys(pattern, (key,)) == key
+        return self._served_by[key]
 
     def _keys(self, pattern: str, keys: Collection[str]) -> NDArray[Any]:
         """The key of the calibration of each person in a pattern, of those in `keys`."""
