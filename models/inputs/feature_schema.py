@@ -94,19 +94,21 @@ class FeatureVector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSchema:
-    """The ordered inputs of one model. `id` is a hash of their full description: any change makes another schema."""
+    """The ordered inputs of one model, with the name and group of each.
+
+    `id` is a hash of their full description: any change makes another schema.
+    """
 
     features: tuple[FeatureSpec, ...]
     id: str = field(init=False)
+    names: tuple[str, ...] = field(init=False)
+    groups: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         content = json.dumps(self.described(), sort_keys=True, separators=(",", ":"))
         object.__setattr__(self, "id", hashlib.sha256(content.encode()).hexdigest()[:16])
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the features in order."""
-        return tuple(spec.name for spec in self.features)
+        object.__setattr__(self, "names", tuple(spec.name for spec in self.features))
+        object.__setattr__(self, "groups", tuple(spec.group for spec in self.features))
 
     def described(self) -> list[dict[str, object]]:
         """The features as plain JSON values, in order: for the hash and the artifact."""

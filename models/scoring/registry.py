@@ -8,7 +8,7 @@ unless the manifest says that the folds were left out, as in a version kept besi
 Versions lie beside each other; the default is the newest by number. An artifact has its own inputs, so an older one
 outlives new rows in `FEATURES` and other directions. Loading fails with ArtifactError for a missing, surplus or altered
 file, an unknown outcome, an input that this code prepares differently, or boosters whose contributions do not add up to
-their margins on this machine. Needs only xgboost and numpy. Does not train or score.
+their margins on this machine or differ from those of the tables. Needs only xgboost and numpy. Does not train or score.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
 from models.inputs.patterns import lines_by_groups, tier_inputs, tier_of, tiers
 from models.scoring.calibration import Calibration, Spread
+from models.scoring.tree_tables import Parts, parts_of
 
 T = TypeVar("T")
 
@@ -85,12 +87,16 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A verified model, ready to score, by tier. Boosters run on one thread: for a single row more are slower."""
+    """A verified model, ready to score, by tier. Boosters run on one thread: for a single row more are slower.
+
+    parts: the margin of one row and its parts, as the booster of the tier gives them.
+    """
 
     outcome: str
     version: str
     schema: FeatureSchema
     boosters: Mapping[str, xgboost.Booster]
+    parts: Mapping[str, Callable[[Sequence[float | None]], Parts]]
     calibrations: Mapping[str, Calibration]
     spreads: Mapping[str, Spread]
     lines_by_groups: Mapping[frozenset[str], str]
@@ -195,13 +201,15 @@ def load_model(folder: Path) -> Model:
             remedy=_RETRAIN,
         )
     boosters = {tier: load_booster(folder / f"model-{tier}.ubj.gz", schema) for tier in names}
+    parts = {tier: parts_of(booster) for tier, booster in boosters.items()}
     for tier, booster in boosters.items():
-        _verify_additivity(booster, tier, schema)
+        _verify_parts(booster, parts[tier], tier, schema)
     return Model(
         outcome=manifest.outcome,
         version=manifest.version,
         schema=schema,
         boosters=boosters,
+        parts=parts,
         calibrations=calibrations,
         spreads=spreads,
         lines_by_groups=by_groups,
@@ -407,7 +415,9 @@ def _feature(row: Mapping[str, Any]) -> FeatureSpec:
     return FeatureSpec(**{**row, "bands": tuple((float(start), float(used)) for start, used in row["bands"])})
 
 
-def _verify_additivity(booster: xgboost.Booster, tier: str, schema: FeatureSchema) -> None:
+def _verify_parts(
+    booster: xgboost.Booster, parts_of_row: Callable[[Sequence[float | None]], Parts], tier: str, schema: FeatureSchema
+) -> None:
     """Checks rows that are empty, all low, all high, and a seeded mixture with gaps."""
     shown = np.isin(np.array(schema.names), np.array(tier_inputs(tier, schema)))
     high = np.array([spec.cap or 40.0 if spec.kind != "boolean" else 1.0 for spec in schema.features])
@@ -415,16 +425,26 @@ def _verify_additivity(booster: xgboost.Booster, tier: str, schema: FeatureSchem
     rows = np.vstack(
         [np.full_like(high, np.nan), np.zeros_like(high), high, np.where(mixed < 1 / 3, np.nan, mixed * high)]
     )
-    matrix = xgboost.DMatrix(np.where(shown, rows, np.nan).astype(np.float32), nthread=1)
-    parts = booster.predict(matrix, pred_contribs=True, validate_features=False)
+    rows = np.where(shown, rows, np.nan).astype(np.float32)
+    matrix = xgboost.DMatrix(rows, nthread=1)
+    contributions = booster.predict(matrix, pred_contribs=True, validate_features=False)
     margins = booster.predict(matrix, output_margin=True, validate_features=False)
-    difference = float(np.abs(parts.sum(axis=1, dtype=np.float64) - margins).max())
-    if not difference <= ADDITIVITY_TOLERANCE:
-        raise ArtifactError(
-            expected=f"contributions that add up to the margin within {ADDITIVITY_TOLERANCE}",
-            found=f"a difference of {difference:.2g} in the booster for {tier}",
-            remedy="install the release of xgboost that the manifest names, or train again",
-        )
+    own = [parts_of_row([None if math.isnan(value) else value for value in row]) for row in rows.tolist()]
+    for expected, differences in (
+        ("contributions that add up to the margin", contributions.sum(axis=1, dtype=np.float64) - margins),
+        (
+            "tables that give XGBoost's contributions",
+            np.array([[*p.contributions, p.base] for p in own]) - contributions,
+        ),
+        ("tables that give XGBoost's margin", np.array([p.margin for p in own]) - margins),
+    ):
+        difference = float(np.abs(differences).max())
+        if not difference <= ADDITIVITY_TOLERANCE:
+            raise ArtifactError(
+                expected=f"{expected} within {ADDITIVITY_TOLERANCE}",
+                found=f"a difference of {difference:.2g} in the booster for {tier}",
+                remedy="install the release of xgboost that the manifest names, or train again",
+            )
 
 
 def load_json(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A feature vector in, a calibrated score with exact contributions out, or the reason why not.
 
-The only place where None becomes NaN. What the patient has answered selects the booster,
-and what else is known its calibration. Contributions are XGBoost's
-exact tree SHAP values on the log-odds scale, multiplied by the calibration's slope, and checked to add up to the score.
+What the patient has answered selects the booster, and what else is known its calibration. Contributions are the
+booster's exact tree SHAP values on the log-odds scale (`tree_tables`), multiplied by the calibration's slope, and
+checked to add up to the score, whose margin is computed from the leaves that the row reaches.
 Pure. Does not read records, word reasons, or decide whether a card is shown.
 """
 
@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-import numpy as np
-import xgboost
 
 from models.errors import ModelError, SchemaMismatch
 from models.inputs.feature_schema import FeatureVector
@@ -40,31 +37,34 @@ def score(model: Model, vector: FeatureVector, threshold: float | None = None) -
 
 def _refusal(model: Model, vector: FeatureVector) -> NotScored | None:
     rule = model.manifest.minimum_data
-    known = dict(zip(model.schema.names, vector.values, strict=True))
-    missing = tuple(name for name, value in known.items() if value is None)
-    age = known["age"]
+    known = {n: value for n, value in zip(model.schema.names, vector.values, strict=True) if value is not None}
+    age = known.get("age")
     if age is None:
-        return NotScored(outcome=model.outcome, reason=NotScoredReason.AGE_UNKNOWN, missing=missing)
+        return NotScored(outcome=model.outcome, reason=NotScoredReason.AGE_UNKNOWN, missing=_missing(model, known))
     if age < rule.minimum_age_years:
         return NotScored(outcome=model.outcome, reason=NotScoredReason.UNDER_AGE)
-    others = len(known) - len(missing) - sum(known[name] is not None for name in rule.required)
-    enough = others >= rule.known_inputs or all(known[name] is not None for name in rule.or_all_of)
-    if enough and all(known[name] is not None for name in rule.required):
+    others = len(known) - sum(name in known for name in rule.required)
+    enough = others >= rule.known_inputs or all(name in known for name in rule.or_all_of)
+    if enough and all(name in known for name in rule.required):
         return _outside(model, known)
     return NotScored(
         outcome=model.outcome,
         reason=NotScoredReason.TOO_LITTLE_DATA,
-        missing=missing,
+        missing=_missing(model, known),
         known=others,
         needed=rule.known_inputs,
     )
 
 
-def _outside(model: Model, known: Mapping[str, float | None]) -> NotScored | None:
+def _missing(model: Model, known: Mapping[str, float]) -> tuple[str, ...]:
+    return tuple(name for name in model.schema.names if name not in known)
+
+
+def _outside(model: Model, known: Mapping[str, float]) -> NotScored | None:
     outside = tuple(
         name
         for name, (low, high) in model.manifest.input_ranges.items()
-        if (value := known[name]) is not None and not low <= value <= high
+        if (value := known.get(name)) is not None and not low <= value <= high
     )
     if not outside:
         return None
@@ -72,18 +72,14 @@ def _outside(model: Model, known: Mapping[str, float | None]) -> NotScored | Non
 
 
 def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> RiskScore:
-    row = np.array([[math.nan if value is None else value for value in vector.values]], dtype=np.float32)
-    specs = zip(model.schema.features, vector.values, strict=True)
-    groups = frozenset(spec.group for spec, value in specs if value is not None)
-    tier, line = tier_of(groups), model.line(groups)
-    booster, calibration = model.boosters[tier], model.calibrations[line]
-    matrix = xgboost.DMatrix(row, nthread=1)
-    raw = booster.predict(matrix, pred_contribs=True, validate_features=False)[0].tolist()
-    margin = float(booster.predict(matrix, output_margin=True, validate_features=False)[0])
+    known = zip(model.schema.groups, vector.values, strict=True)
+    groups = frozenset(group for group, value in known if value is not None)
+    calibration = model.calibrations[line := model.line(groups)]
+    parts = model.parts[tier_of(groups)](vector.values)
 
-    contributions = tuple(calibration.slope * value for value in raw[:-1])
-    base = calibration.log_odds(raw[-1])
-    log_odds = calibration.log_odds(margin)
+    contributions = tuple(calibration.slope * value for value in parts.contributions)
+    base = calibration.log_odds(parts.base)
+    log_odds = calibration.log_odds(parts.margin)
     if abs(base + math.fsum(contributions) - log_odds) > ADDITIVITY_TOLERANCE:
         raise ModelError(
             expected=f"contributions that add up to the score within {ADDITIVITY_TOLERANCE}",

@@ -127,7 +127,7 @@ def test_contributions_are_those_of_shaps_own_tree_explainer(outcome):
 
         expected = explainers[tier].shap_values(row)[0] * model.calibrations[model.line(groups)].slope
 
-        assert np.allclose(score(model, vector).contributions, expected, atol=1e-4)
+        assert np.allclose(score(model, vector).contributions, expected, atol=1e-5)
     assert asked == set(explainers)
 
 
