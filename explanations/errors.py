@@ -1,7 +1,7 @@
 """What can go wrong while explaining.
 
 ExplanationError
-├── NotExact           the attributions do not add up to the score
+├── NotExact           the reasons do not add up to the score
 └── PhrasesIncomplete  something that can be shown has no wording
 """
 
@@ -13,7 +13,7 @@ class ExplanationError(Exception):
 
 
 class NotExact(ExplanationError):
-    """The attributions do not add up to the score."""
+    """The reasons do not add up to the score."""
 
 
 class PhrasesIncomplete(ExplanationError):

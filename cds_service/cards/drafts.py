@@ -7,6 +7,7 @@ accept and sign; nothing starts and nobody is called. Override reasons are recor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from cds_service.cards.wire import Action, Coding, Suggestion
 from explanations.judgement.proposals import Proposal, proposals, purpose, step_proposals
@@ -21,12 +22,13 @@ OVERRIDE_SYSTEM = "urn:mental-health-cds:override-reason"
 TOPIC_SYSTEM = "urn:mental-health-cds:card-topic"
 
 
-def override_reasons(topic: Topic, say: Language) -> list[Coding]:
+@cache
+def override_reasons(topic: Topic, say: Language) -> tuple[Coding, ...]:
     """Three to five reasons with stable codes."""
-    return [
+    return tuple(
         Coding(system=OVERRIDE_SYSTEM, code=reason.code, display=say(reason.display))
         for reason in SPEC_OF[topic].overrides
-    ]
+    )
 
 
 def hl7_reason(code: str) -> str | None:
@@ -34,6 +36,7 @@ def hl7_reason(code: str) -> str | None:
     return HL7_REASONS.get(code)
 
 
+@cache
 def topic_coding(topic: Topic, say: Language) -> Coding:
     """The static topic code of a card."""
     return Coding(system=TOPIC_SYSTEM, code=topic.value, display=say(SPEC_OF[topic].name))

@@ -93,7 +93,7 @@ class Card(Wire):
     source: Source
     suggestions: list[Suggestion] | UnsetType = UNSET
     selection_behavior: str | UnsetType = UNSET
-    override_reasons: list[Coding] | UnsetType = UNSET
+    override_reasons: tuple[Coding, ...] | UnsetType = UNSET
     links: list[Link] | UnsetType = UNSET
 
 

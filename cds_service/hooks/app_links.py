@@ -45,12 +45,13 @@ def with_app_links(
     if address is None or not bases or (server is not None and not any(same_base(server, base) for base in bases)):
         return list(cards)
     patient, until = key.pseudonym(site.id, patient_id), int(now.timestamp()) + COUNTS_S
-    return [_linked(card, f"{address}/smart/launch", site.id, patient, until, key) for card in cards]
+    signer = _signer(key)
+    return [_linked(card, f"{address}/smart/launch", site.id, patient, until, signer) for card in cards]
 
 
-def _linked(card: Card, url: str, site: str, patient: str, until: int, key: DataKey) -> Card:
+def _linked(card: Card, url: str, site: str, patient: str, until: int, signer: URLSafeSerializer) -> Card:
     reference = _Reference(card=card.uuid, topic=card.source.topic.code, site=site, patient=patient, until=until)
-    link = Link(label=LABEL, url=url, type="smart", app_context=_signer(key).dumps(msgspec.to_builtins(reference)))
+    link = Link(label=LABEL, url=url, type="smart", app_context=signer.dumps(msgspec.to_builtins(reference)))
     return msgspec.structs.replace(card, links=[link, *([] if card.links is UNSET else card.links)])
 
 

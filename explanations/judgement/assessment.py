@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from explanations.errors import NotExact
-from explanations.judgement.attribution import attributions
 from explanations.judgement.rationale import Explanation, reasons
 from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
@@ -157,7 +156,7 @@ def _explained(scored: RiskScore, model_inputs: Inputs, model: Model) -> Explana
         outcome=scored.outcome,
         base_log_odds=scored.base_log_odds,
         log_odds=scored.log_odds,
-        reasons=reasons(attributions(scored, model.schema), model_inputs),
+        reasons=reasons(scored, names, model_inputs.facts),
         known=sum(name in model_inputs.facts for name in names),
         inputs=len(names),
     )

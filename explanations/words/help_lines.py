@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from explanations.words.language import Language
@@ -38,6 +38,7 @@ def countries() -> tuple[str, ...]:
     return tuple(sorted({row["country"] for row in _rows("crisis_lines") if row["audience"] == "emergency"}))
 
 
+@lru_cache(maxsize=64)
 def crisis_text(country: str, today: date, say: Language, *, perinatal: bool = False) -> str:
     """The crisis lines of a country in one line of markdown, always ending with the emergency number."""
     audiences = ["general", *(["perinatal"] if perinatal else [])]

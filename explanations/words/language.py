@@ -7,6 +7,7 @@ Messages are in English and their own keys, with named placeholders in braces. C
 from __future__ import annotations
 
 import gettext
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ LONG_MONTHS = (
 # An id can be as long as a request, and every finding from a resource shows it.
 MOST_SCANNED = 1000
 MOST_SHOWN = 80
+_PLAIN = re.compile(rf"[A-Za-z0-9./-]{{1,{MOST_SHOWN}}}")  # as nearly all references are; nothing to remove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class Language:
     """One locale's messages; `say("Later {screen}", screen=...)` is a sentence in it."""
 
     locale: str
-    catalogue: gettext.NullTranslations = field(repr=False, compare=False)
+    catalogue: gettext.NullTranslations = field(repr=False)
 
     def __call__(self, message: str, /, **values: object) -> str:
         """A message in this language, its placeholders filled."""
@@ -162,5 +164,7 @@ def capitalised(text: str) -> str:
 
 def code(text: str) -> str:
     """Text as markdown code. It may come from the chart, so backticks and line breaks are removed."""
+    if _PLAIN.fullmatch(text):
+        return f"`{text}`"
     shown = (c for c in text[:MOST_SCANNED] if c.isprintable() and c not in "`<>|")
     return "`" + "".join(islice(shown, MOST_SHOWN)) + "`"

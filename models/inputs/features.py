@@ -56,7 +56,7 @@ class Inputs:
 
 def facts_by_feature(chart: PatientRecord) -> dict[str, Fact]:
     """Every fact of the chart under its name in the first column of the feature map."""
-    named = (replace(fact, name=SURVEY_NAMES.get(fact.name, fact.name)) for fact in chart.facts)
+    named = (replace(f, name=SURVEY_NAMES[f.name]) if f.name in SURVEY_NAMES else f for f in chart.facts)
     return {fact.name: fact for fact in named}
 
 

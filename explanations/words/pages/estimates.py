@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explanations.judgement.assessment import Assessment
-from explanations.judgement.attribution import CONCEPTS
-from explanations.judgement.rationale import Explanation, Reason
+from explanations.judgement.rationale import CONCEPTS, Explanation, Reason
 from explanations.words.estimates.inputs import change_words, input_name, reason_words
 from explanations.words.estimates.not_scored import MISSING, SILENCED, missing_lines, not_scored_words
 from explanations.words.estimates.outcomes import OUTCOME_WORDS, share_words

@@ -184,7 +184,7 @@ def test_a_score_that_cannot_be_explained_is_not_shown_and_silences_no_rule(monk
     def fail(*_: object) -> None:
         raise NotExact("made to fail")
 
-    monkeypatch.setattr("explanations.judgement.assessment.attributions", fail)
+    monkeypatch.setattr("explanations.judgement.assessment.reasons", fail)
     lines = ("Medicine sertraline, today", "C-SSRS, today: question 4 = yes")
 
     assert spoken(*lines) == silent("not-explained")
