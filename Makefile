@@ -23,10 +23,11 @@ unexport PYTHONDONTWRITEBYTECODE
 # when pyproject.toml changes; by content, since a checkout touches every file's time.
 DEPS_KEY = $$(cksum < requirements/dev.txt) $$($(PYTHON) -c 'import sys; print(sys.version_info[:3], sys.base_prefix)') $(CURDIR)
 CLIENTS_KEY = $$(cksum < requirements/clients.txt)
+HEALTHCHAIN_KEY = $$(cksum < requirements/benchmark.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects check format lock train drop-folds evaluate transport golden messages wheel clean
+.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden messages wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +84,7 @@ lock: ## choose versions anew into requirements/ (releases at least a week old)
 	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml --extra train --group dev -o requirements/dev.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet --no-deps --group clients -o requirements/clients.txt
+	.venv-lock/bin/uv pip compile --upgrade --quiet --group benchmark -o requirements/benchmark.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet --group lock -o requirements/lock.txt
 
 fuzz: setup ## spoil and read 200,000 sample charts (ARGS=number)
@@ -96,6 +98,17 @@ fuzz-http: setup ## make 100,000 HTTP calls, spoiled and drawn from /openapi.jso
 
 reading-shapes: setup ## write one answer about self-harm in 50,000 shapes, and see that none meets silence (ARGS="number seed")
 	PYTHONPATH=. $(BIN)/python tests/reading_shapes.py $(or $(ARGS),50000)
+
+bench: setup ## what a hook call costs beside a reference, on SQLite and PostgreSQL (ARGS="--quick", a minute; docs/benchmarks.md)
+	@if [ "$$(cat $(VENV)/.healthchain 2>/dev/null)" != "$(HEALTHCHAIN_KEY)" ]; then \
+		$(BIN)/python -m venv --clear $(VENV)/healthchain && \
+		$(VENV)/healthchain/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes \
+			--only-binary :all: -r requirements/benchmark.txt && \
+		$(VENV)/healthchain/bin/python -c 'import healthchain' && \
+		echo "$(HEALTHCHAIN_KEY)" > $(VENV)/.healthchain || \
+		{ echo "make bench: HealthChain cannot be installed here"; rm -rf $(VENV)/healthchain; }; \
+	fi
+	PYTHONPATH=.:tests $(BIN)/python -m benchmark $(ARGS)
 
 train: setup ## train both models from $MHCDS_SHARED/data/nhanes and nhanes-2017-2020 into models/artifacts
 	$(BIN)/mhcds train $(SURVEY) --out models/artifacts $(ARGS)

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sources import PACKAGES, ROOT
 
-LOCKS = ("serve", "dev", "clients", "lock")
+LOCKS = ("serve", "dev", "clients", "benchmark", "lock")
 LARGEST_FILE_BYTES = 2_000_000
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -162,6 +162,7 @@ def test_serving_and_development_are_locked_to_the_same_releases() -> None:
         ("dev", PROJECT["dependency-groups"]["dev"]),
         ("dev", PROJECT["build-system"]["requires"]),
         ("clients", PROJECT["dependency-groups"]["clients"]),
+        ("benchmark", PROJECT["dependency-groups"]["benchmark"]),
         ("lock", PROJECT["dependency-groups"]["lock"]),
     ],
 )
