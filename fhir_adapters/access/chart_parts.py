@@ -68,7 +68,7 @@ def _unasked(templates: Iterable[Template], prefetch: Mapping[str, Raw]) -> tupl
         if key not in known and bytes(raw).startswith(b"{"):
             with suppress(NotFhir):
                 document = r4.read(raw)
-                held = r4.contents(document.content) if _is_read_bundle(document) else None
+                held = r4.contents(document.content, simple=document.simple) if _is_read_bundle(document) else None
                 found += [*held.resources, *held.included] if held else [document]
     return tuple(resource for resource in found if resource.kind in HOLD_ANSWERS)
 

@@ -6,7 +6,7 @@ No LOINC code was found for EPDS item 10. Does not read answers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -76,15 +76,16 @@ def screening_codes() -> tuple[str, ...]:
     return tuple(code for code, target in targets().items() if not target.instrument.spec.input_only)
 
 
-def target_of(concept: r4.CodeableConcept | None, maps: Iterable[QuestionnaireMap]) -> Target | None:
+def target_of(concept: r4.CodeableConcept | None, maps: Sequence[QuestionnaireMap]) -> Target | None:
     """The target of a concept, by standard code or by a site's map of a local code system."""
+    known = targets()
     for coding in concept.coding if concept else ():
-        if not coding.code:
+        if not coding.code or not (maps or coding.code in known):
             continue
         system = canonical(coding.system) if coding.system else None
         # A listed code without a system is read too: unknown reads as worse (rule R4).
-        if system in (None, LOINC, SNOMED) and coding.code in targets():
-            return targets()[coding.code]
+        if system in (None, LOINC, SNOMED) and coding.code in known:
+            return known[coding.code]
         for site_map in maps:
             if system and canonical(site_map.source) == system and coding.code in site_map.items:
                 return Target(instrument=site_map.instrument, item=site_map.items[coding.code])

@@ -31,7 +31,7 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
     Entries of others, entries that name nobody, and entries of a search not limited to the patient are kept apart.
     """
     owner = owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)
-    kinds = {name: resource.kind for resource in gathered.resources for name in resource.names}
+    kinds: dict[str, str] = {}
     own: list[r4.Resource] = []
     foreign: list[str] = []
     nameless: list[str] = []
@@ -40,6 +40,10 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
         if resource.kind in UNOWNED or resource.kind not in r4.TYPES:
             own.append(resource)
             continue
+        if _is_plainly_of(resource.content, owner):
+            own.append(resource)
+            continue
+        kinds = kinds or {name: one.kind for one in gathered.resources for name in one.names}
         named = [reference for reference in _owners(resource) if _names_somebody(reference)]
         if not named:
             if resource.content is None:
@@ -64,6 +68,17 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
             foreign.append(resource.kind)
     set_aside = ((Flaw.OF_OTHERS, foreign), (Flaw.OF_NOBODY, nameless), (Flaw.UNFILTERED, unfiltered))
     return own, [_anomaly(flaw, kinds) for flaw, kinds in set_aside if kinds]
+
+
+def _is_plainly_of(content: r4.Element | None, owner: Owner) -> bool:
+    """Whether a resource names this patient by its subject alone and has no focus, as nearly all do."""
+    subject = getattr(content, "subject", None)
+    return (
+        isinstance(subject, r4.Reference)
+        and subject.reference in owner.names
+        and subject.identifier is None
+        and not getattr(content, "focus", None)
+    )
 
 
 def _owners(resource: r4.Resource) -> tuple[r4.Reference, ...]:

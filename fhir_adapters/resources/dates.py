@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
 
 from fhir_adapters.facts import When
 
@@ -21,8 +22,12 @@ LONGEST = 64
 
 def when(text: str | None, zone: tzinfo, today: date) -> When | None:
     """`text` as a When, or None when it is missing or not a FHIR date."""
-    if not text or len(text) > LONGEST:
-        return None
+    return _when(text, zone, today) if text and len(text) <= LONGEST else None
+
+
+# A chart is read several times a day, and each of its dates by several readers.
+@lru_cache(maxsize=8192)
+def _when(text: str, zone: tzinfo, today: date) -> When | None:
     parts = PARTIAL.fullmatch(text)
     if parts:
         day = _latest_day(*parts.groups())
@@ -46,7 +51,10 @@ def when(text: str | None, zone: tzinfo, today: date) -> When | None:
 
 def first_when(zone: tzinfo, today: date, *texts: str | None) -> When | None:
     """The first readable date."""
-    return next((date_time for text in texts if (date_time := when(text, zone, today))), None)
+    for text in texts:
+        if text and (date_time := when(text, zone, today)):
+            return date_time
+    return None
 
 
 def age_on(birth_date: str | None, today: date) -> int | None:

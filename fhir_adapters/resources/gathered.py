@@ -61,16 +61,17 @@ def once(resources: Iterable[Resource]) -> list[Resource]:
     Of two versions of one resource the later counts. Where the order is unknown, both are kept and the worse answer
     stands.
     """
+    held = list(resources)
+    named = [resource for resource in held if resource.names]
+    nameless = [resource for resource in held if not resource.names]
+    if len({resource.reference for resource in named}) == len(named):
+        return [*named, *nameless]
     versions: dict[tuple[str, str], dict[bytes, Resource]] = {}
-    nameless: list[Resource] = []
-    for resource in resources:
-        if not resource.names:
-            nameless.append(resource)
-            continue
+    for resource in named:
         # Never across patients: another's resource of the same id must not replace the patient's own.
         owner = resource.owner if resource.content is None else subjects_of(resource.content)
         versions.setdefault((resource.reference, repr(owner)), {}).setdefault(resource.text, resource)
-    return [*(r for held in versions.values() for r in _latest(list(held.values()))), *nameless]
+    return [*(r for each in versions.values() for r in _latest(list(each.values()))), *nameless]
 
 
 def _latest(versions: list[Resource]) -> list[Resource]:

@@ -52,6 +52,8 @@ class ChartResources:
 
     def of(self, *kinds: str) -> list[r4.Resource]:
         """The resources of these types."""
+        if len(kinds) == 1:
+            return self.by_kind.get(kinds[0], [])
         return [resource for kind in kinds for resource in self.by_kind.get(kind, ())]
 
     def cannot_read(self, resource: r4.Resource, cause: Cause) -> None:

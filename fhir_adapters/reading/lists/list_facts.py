@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import cache
 
 from fhir_adapters.facts import Fact, When
 
@@ -26,4 +27,9 @@ def list_fact(
 
 def yes_no_fact(name: str, sources: list[tuple[When | None, str]]) -> Fact:
     """True with its entries; False without any."""
-    return list_fact(name, bool(sources), sources)
+    return list_fact(name, value=True, sources=sources) if sources else _absent(name)
+
+
+@cache
+def _absent(name: str) -> Fact:
+    return Fact(name=name, value=False)

@@ -126,10 +126,12 @@ def medicine(
     names = [concept.text or ""]
     for coding in concept.coding:
         names.append(coding.display or "")
-        if canonical(coding.system or "") == RXNORM:
+        system = canonical(coding.system or "")
+        if system == RXNORM:
             names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
-        elif canonical(coding.system or "") == ATC:
+        elif system == ATC:
             classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
+    names = list(dict.fromkeys(names))
     entries = [entry for name in names for entry in names_in(name, _by_first_word())]
     classes |= {entry.name for entry in entries}
     plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
@@ -149,16 +151,21 @@ def dose_text(use: r4.MedicationUse) -> str | None:
     """The dosage in the chart's own words, or None. An unreadable dosage never makes its medicine unreadable."""
     for raw in (use.dosage_instruction, use.dosage):
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            texts = [d.text for d in msgspec.json.decode(raw, type=list[r4.Dosage]) if d.text] if raw else []
+            texts = [d.text for d in DOSAGES.decode(raw) if d.text] if raw else []
             if texts:
                 return as_line("; ".join(texts), MOST_DOSE) or None
     return None
 
 
+DOSAGES: msgspec.json.Decoder[list[r4.Dosage]] = msgspec.json.Decoder(list[r4.Dosage])
+
+
 def as_line(text: str, most: int) -> str:
     """Chart text as one line of at most `most` characters, all printable."""
-    printable = "".join(c if c.isprintable() else " " for c in text[: most * 4])
-    line = " ".join(printable.split())
+    line = text[: most * 4]
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else " " for c in line)
+    line = " ".join(line.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
@@ -171,8 +178,12 @@ def _key(name: str) -> str:
 def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> list[Fact]:
     """`n_rx` (distinct medicines) and a yes/no fact for each class in `names`."""
     active = list(medicines)
+    of_class: dict[str, list[tuple[When | None, str]]] = {}
+    for one in active:
+        for name in one.classes:
+            of_class.setdefault(name, []).append((one.when, one.reference))
     facts = [list_fact("n_rx", len({m.name for m in active}), ((m.when, m.reference) for m in active))]
-    return facts + [yes_no_fact(name, [(m.when, m.reference) for m in active if name in m.classes]) for name in names]
+    return facts + [yes_no_fact(name, of_class.get(name, [])) for name in names]
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -44,13 +45,17 @@ RETYPED: dict[str, dict[tuple[str, type], str]] = {
 
 def foreign_elements(kind: str, content: Element) -> Gap | None:
     """The fault of a resource with elements of another FHIR version."""
-    for name, version in FOREIGN_PAIRS.get(kind, ()):
-        if getattr(content, name) is not NOT_THERE:
-            return Gap(cause=Cause.FOREIGN_VERSION, detail=version)
-    return None
+    elements_of = FOREIGN_ELEMENTS.get(kind)
+    elements = elements_of(content) if elements_of else ()
+    if elements.count(NOT_THERE) == len(elements):
+        return None
+    versions = zip(elements, FOREIGN[kind].values(), strict=True)
+    found = next(version for element, version in versions if element is not NOT_THERE)
+    return Gap(cause=Cause.FOREIGN_VERSION, detail=found)
 
 
-FOREIGN_PAIRS = {kind: tuple(names.items()) for kind, names in FOREIGN.items()}
+# `attrgetter` gives a tuple from two names on.
+FOREIGN_ELEMENTS = {kind: attrgetter(*names) for kind, names in FOREIGN.items()}
 
 
 def foreign_types(kind: str, plain: dict[str, Any]) -> Gap | None:
