@@ -95,10 +95,13 @@ def pending_launch(app: AppRuntime) -> tuple[PendingLaunch, Registration]:
 
 
 def check_issuer(registration: Registration, endpoints: Endpoints) -> None:
-    """Raises LaunchRefused when `iss` is not the server we asked (RFC 9207)."""
+    """Raises LaunchRefused when `iss` is not the server we asked, or is absent although promised (RFC 9207)."""
     iss = parameter("iss")
-    known = {endpoints.issuer, registration.iss, f"{registration.iss}/", registration.id_token_issuer}
-    if iss is not None and iss not in known:
+    known = {endpoints.issuer, registration.id_token_issuer} - {None}
+    if not (endpoints.sends_iss and known):
+        # Servers that follow no standard here name their FHIR base, or nothing.
+        known |= {registration.iss, f"{registration.iss}/"}
+    if iss not in known and (iss is not None or endpoints.sends_iss):
         raise LaunchRefused("callback: expected iss of the server we asked", "ehr-not-trusted")
 
 

@@ -30,7 +30,10 @@ AFTER_FAILURE_S = 5  # so that launches do not wait one by one for an EHR that h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """The parts of an EHR's configuration that we use. None: not stated."""
+    """The parts of an EHR's configuration that we use. None: not stated.
+
+    sends_iss: it promises `iss` on every callback (RFC 9207).
+    """
 
     authorization: str
     token: str
@@ -40,6 +43,7 @@ class Endpoints:
     capabilities: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     algorithms: tuple[str, ...] | None = None
+    sends_iss: bool = False
 
     @property
     def version_2(self) -> bool:
@@ -122,6 +126,7 @@ def parse_configuration(content: dict[str, Any], iss: str) -> Endpoints:
         capabilities=frozenset(_texts(content, "capabilities") or ()),
         scopes=frozenset(_texts(content, "scopes_supported") or ()),
         algorithms=_texts(content, "token_endpoint_auth_signing_alg_values_supported"),
+        sends_iss=content.get("authorization_response_iss_parameter_supported") is True,
     )
 
 

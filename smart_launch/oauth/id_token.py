@@ -27,7 +27,8 @@ from smart_launch.settings import Registration
 ALGORITHMS = {("RSA", None): ("RS256", "RS384", "PS384"), ("EC", "P-256"): ("ES256",), ("EC", "P-384"): ("ES384",)}
 LEAST_RSA_BITS = 2048
 LEEWAY_S = 60
-OLDEST_S = 24 * 60 * 60
+# An ID token proves who has just signed in: one that is older, or good for longer, was not made for that.
+OLDEST_S = LONGEST_S = 24 * 60 * 60
 LONGEST_SUBJECT = 255
 CLINICIANS = ("Practitioner", "PractitionerRole")
 # Resource types of users who are not clinicians, on any server and in any spelling.
@@ -101,8 +102,8 @@ def _check_claims(claims: Mapping[str, Any], issuer: str, client_id: str, nonce:
     if (len(several) > 1 or "azp" in claims) and claims.get("azp") != client_id:
         raise _invalid("expected azp to be our client id")
     expires, issued = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
-    if expires is None or expires <= now - LEEWAY_S:
-        raise _invalid("expected exp in the future")
+    if expires is None or not now - LEEWAY_S < expires <= now + LONGEST_S + LEEWAY_S:
+        raise _invalid("expected exp in the future, within a day")
     if issued is None or not now - OLDEST_S <= issued <= now + LEEWAY_S:
         raise _invalid("expected iat not in the future or long ago")
     before = claims.get("nbf")
@@ -111,7 +112,8 @@ def _check_claims(claims: Mapping[str, Any], issuer: str, client_id: str, nonce:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
         raise _invalid("expected sub of 1 to 255 characters")
-    if "nonce" in claims and claims["nonce"] != nonce:
+    # Always sent, so it must come back (OpenID Connect Core 1.0, section 3.1.3.7 (11)).
+    if claims.get("nonce") != nonce:
         raise _invalid("expected the nonce of this launch")
 
 

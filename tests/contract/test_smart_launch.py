@@ -307,6 +307,7 @@ def test_smart_049_errors_of_the_ehr_get_a_page_without_their_text(run, visitor,
         "error_description": "<b>Marguerite</b>",
         "error_uri": "https://evil.example",
         "state": state,
+        "iss": run.ehr.authorization.issuer,
     }
 
     answer = visitor.get(f"/smart/callback?{urlencode(said)}")
@@ -327,10 +328,30 @@ def test_smart_050_an_answer_of_another_server_is_refused(run, visitor) -> None:
     refused(visitor.get(with_query(back, iss="https://evil.example")), "ehr-not-trusted", 400)
 
 
-def test_smart_050_a_server_need_not_say_who_it_is(run, visitor) -> None:
+@pytest.mark.parametrize("error", [{}, {"code": ..., "error": "access_denied"}], ids=["code", "error"])
+def test_smart_050_an_answer_without_iss_is_refused_where_the_server_says_that_it_sends_one(
+    run, visitor, error: dict
+) -> None:
     back = visitor.authorize(visitor.begin())
 
-    assert visitor.get(with_query(back, iss=...)).status_code == 303
+    refused(visitor.get(with_query(back, iss=..., **error)), "ehr-not-trusted", 400)
+
+
+def test_smart_050_a_server_that_sends_iss_sends_its_issuer_letter_by_letter(run, visitor) -> None:
+    for iss in (run.addresses.fhir_base, f"{run.ehr.authorization.issuer}/", run.ehr.authorization.issuer.upper()):
+        back = visitor.authorize(visitor.begin())
+
+        refused(visitor.get(with_query(back, iss=iss)), "ehr-not-trusted", 400)
+
+
+@pytest.mark.parametrize("said", [None, False, "true"])
+def test_smart_050_another_server_need_not_say_who_it_is_but_may_not_lie(run, visitor, said: object) -> None:
+    run.behave(Behaviour(metadata={"authorization_response_iss_parameter_supported": said}))
+    run.forget()
+    answers = {iss: visitor.get(with_query(visitor.authorize(visitor.begin()), iss=iss)).status_code
+               for iss in (..., run.ehr.authorization.issuer, run.addresses.fhir_base, "https://evil.example")}  # fmt: skip
+
+    assert list(answers.values()) == [303, 303, 303, 400]
 
 
 def test_smart_051_the_landing_page_is_fixed(run, visitor) -> None:
@@ -382,7 +403,8 @@ def test_a_key_that_the_ehr_does_not_know_gets_a_page_and_an_alarm(caplog) -> No
         began = visitor.begin()
         state = query_of(began)["state"]
         with caplog.at_level(logging.INFO):
-            answer = visitor.get(f"/smart/callback?{urlencode({'code': 'x', 'state': state})}")
+            said = {"code": "x", "state": state, "iss": run.ehr.authorization.issuer}
+            answer = visitor.get(f"/smart/callback?{urlencode(said)}")
 
     refused(answer, "not-registered", 502)
     assert any(r.levelno == logging.ERROR and "smart-token-refused" in r.message for r in caplog.records)
@@ -409,6 +431,8 @@ ID_TOKENS = {
     "wrong audience": Behaviour(id_token_claims=lambda c: c | {"aud": "another"}),
     "expired": Behaviour(id_token_claims=lambda c: c | {"exp": c["iat"] - 3600}),
     "another launch's nonce": Behaviour(id_token_claims=lambda c: c | {"nonce": "other"}),
+    "no nonce": Behaviour(id_token_claims=lambda c: {k: v for k, v in c.items() if k != "nonce"}),
+    "good for years": Behaviour(id_token_claims=lambda c: c | {"exp": c["iat"] + 10 * 365 * 86400}),
     "tampered": Behaviour(id_token=lambda c: "eyJhbGciOiJub25lIn0." + "e30" + "."),
     "signed by another key": Behaviour(id_token_key=new_key()),
     "left out although openid was granted": Behaviour(extra={"id_token": None}),

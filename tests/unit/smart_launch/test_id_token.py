@@ -73,7 +73,7 @@ ACCEPTED = {
     "several audiences with azp": {"aud": ["other", "our-client"], "azp": "our-client"},
     "expired within the leeway": {"exp": SECONDS - 30},
     "a clock a little ahead": {"iat": SECONDS + 30},
-    "no nonce, which old servers leave out": {"nonce": ...},
+    "good for a day": {"exp": SECONDS + 86_400},
     "times with fractions": {"exp": SECONDS + 300.5, "iat": SECONDS - 0.5},
     "the longest subject": {"sub": "s" * 255},
     "members that we do not know": {"email": "x@example.org", "acr": "0"},
@@ -96,6 +96,8 @@ REFUSED = {
     "an empty audience": {"aud": []},
     "expired": {"exp": SECONDS - 61},
     "no expiry": {"exp": ...},
+    "good for more than a day": {"exp": SECONDS + 86_461},
+    "good for ever": {"exp": 1e300},
     "expiry as text": {"exp": str(SECONDS + 300)},
     "expiry true": {"exp": True},
     "issued in the future": {"iat": SECONDS + 61},
@@ -108,6 +110,7 @@ REFUSED = {
     "a subject that is no text": {"sub": 7},
     "another nonce": {"nonce": "n2"},
     "a nonce that is nothing": {"nonce": None},
+    "no nonce": {"nonce": ...},
 }
 
 
