@@ -47,7 +47,7 @@ class AppRows:
         return bytes(row.sealed) if row is not None and row.expires >= now else None
 
     def put_session(self, stored: StoredSession) -> None:
-        """Stores a new session; drops yesterday's, and the tokens of abandoned ones.
+        """Stores a new session and ends the browser's others; drops yesterday's, and the tokens of abandoned ones.
 
         Notes on forms are dropped a day later.
         """
@@ -58,6 +58,8 @@ class AppRows:
             connection.execute(app_session.update().where(left).values(ended="timed-out", sealed=EMPTY))
             for table in (submission, written):
                 connection.execute(table.delete().where(table.c.at < stored.started - 2 * KEPT_S))
+            others = sa.and_(app_session.c.browser == stored.browser, app_session.c.ended.is_(None))
+            connection.execute(app_session.update().where(others).values(ended="moved", sealed=EMPTY))
             connection.execute(app_session.insert().values(values))
 
     def session(self, launch: str) -> StoredSession | None:
@@ -76,11 +78,6 @@ class AppRows:
             app_session.c.launch == launch, app_session.c.version == version - 1, app_session.c.ended.is_(None)
         )
         return self._changed(current, {"sealed": sealed, "version": version}) > 0
-
-    def end_sessions(self, browser: str, reason: str) -> None:
-        """Ends a browser's sessions and erases their sealed content."""
-        going_on = sa.and_(app_session.c.browser == browser, app_session.c.ended.is_(None))
-        self._changed(going_on, {"ended": reason, "sealed": EMPTY})
 
     def end_session(self, launch: str, reason: str) -> None:
         """Ends one session."""

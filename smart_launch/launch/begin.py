@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from smart_launch.errors import LaunchRefused
 from smart_launch.launch.callback import NoCookie, finish
+from smart_launch.launch.guard import check_opened
 from smart_launch.launch.parameters import parameter
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.scopes import configured_scopes, default_scopes
@@ -63,7 +64,11 @@ def head_response() -> Response | None:
 
 
 def begin(app: AppRuntime) -> BaseResponse:
-    """Redirects an EHR or standalone launch to its authorization server; without either, offers a choice of EHRs."""
+    """Redirects an EHR or standalone launch to its authorization server; without either, offers a choice of EHRs.
+
+    An earlier session of this browser goes on until the callback: whoever makes a browser begin a launch ends nothing.
+    """
+    check_opened()
     iss, handle, chosen = (parameter(name) for name in ("iss", "launch", "standalone"))
     if iss is None and handle is None and chosen is None:
         g.registration = None
@@ -74,9 +79,6 @@ def begin(app: AppRuntime) -> BaseResponse:
         )
     g.registration = registration = registration_for(app, iss, handle, chosen)
     browser = cookie(BROWSER)
-    if browser is not None:
-        # No patient carries over (SMART-017).
-        app.store.end_sessions(digest(browser), "moved")
     secret = browser or app.new_secret()
     if browser is None and request.headers.get("Sec-Fetch-Dest") in ("iframe", "frame") and parameter("tried") is None:
         return try_cookie(secret)

@@ -12,6 +12,7 @@ from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from smart_launch.errors import EhrFailed, LaunchRefused
+from smart_launch.launch.guard import check_opened
 from smart_launch.launch.parameters import LONGEST_VALUE, parameter
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.id_token import verified_user
@@ -39,7 +40,11 @@ class NoCookie(LaunchRefused):
 
 
 def finish(app: AppRuntime) -> BaseResponse:
-    """Starts the session of the launch that this callback belongs to."""
+    """Starts the session of the launch that this callback belongs to; the browser's earlier ones end.
+
+    No patient carries over (SMART-017).
+    """
+    check_opened()
     pending, registration = pending_launch(app)
     endpoints = app.discovery.endpoints(registration)
     check_issuer(registration, endpoints)
@@ -52,7 +57,6 @@ def finish(app: AppRuntime) -> BaseResponse:
         )
     session = new_session(app, registration, response, user, pending)
     secret = app.new_secret()
-    app.store.end_sessions(pending.browser, "moved")
     app.store.put_session(
         StoredSession(
             digest=digest(secret),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flask import Response, g, request
 
 from explanations.words.language import Language
-from smart_launch.errors import Forbidden, SessionOver
+from smart_launch.errors import Forbidden, LaunchRefused, SessionOver
 from smart_launch.launch.refresh import end_page, unseal_session, with_good_token
 from smart_launch.oauth.scopes import grants
 from smart_launch.pages.responses import page
@@ -23,6 +23,8 @@ from smart_launch.session.store import StoredSession
 from smart_launch.settings import AppSite, Registration
 
 MOST_FORM_BYTES = 64 * 1024
+# Fetch Metadata of what somebody opens, in a window or an EHR's frame. Chromium 76 to 79 wrote "nested-navigate".
+OPENED_AS, OPENED_BY = (None, "document", "iframe", "frame"), (None, "navigate", "nested-navigate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,15 @@ def stored_session(app: AppRuntime, launch_id: str) -> StoredSession:
     if secret is None or not hmac.compare_digest(stored.digest, digest(secret)):
         raise SessionOver("session: expected the cookie of this launch", "session-ended")
     return stored
+
+
+def check_opened() -> None:
+    """Raises LaunchRefused when the browser says that it loads this as part of a page, such as an image.
+
+    Old browsers say nothing.
+    """
+    if request.headers.get("Sec-Fetch-Dest") not in OPENED_AS or request.headers.get("Sec-Fetch-Mode") not in OPENED_BY:
+        raise LaunchRefused("launch: expected to be opened as a page or in a frame (Sec-Fetch-Dest)", status=403)
 
 
 def check_origin(address: str) -> None:

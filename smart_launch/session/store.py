@@ -35,7 +35,7 @@ class AppStore(Protocol):
         """Returns a pending launch once; None if unknown, used or expired."""
 
     def put_session(self, stored: StoredSession) -> None:
-        """Stores a new session."""
+        """Stores a new session; the browser's others end, and their sealed content is deleted."""
 
     def session(self, launch: str) -> StoredSession | None:
         """The session of a launch."""
@@ -45,9 +45,6 @@ class AppStore(Protocol):
 
     def change_session(self, launch: str, sealed: bytes, version: int) -> bool:
         """Replaces version - 1 of a session. False if another request has done so or the session is over."""
-
-    def end_sessions(self, browser: str, reason: str) -> None:
-        """Ends the sessions of a browser and deletes their sealed content."""
 
     def end_session(self, launch: str, reason: str) -> None:
         """Ends one session."""

@@ -229,6 +229,38 @@ def test_a_second_patient_in_another_tab_ends_the_first(page, run, context) -> N
     assert "C-SSRS" not in first.content()
 
 
+def test_smart_092_an_image_in_the_ehr_that_is_a_launch_ends_no_session(page, run, caplog, monkeypatch) -> None:
+    sent, inner = [], run.service.wsgi_app
+    monkeypatch.setattr(run.service, "wsgi_app", lambda environ, start: sent.append(environ) or inner(environ, start))
+    framed(page, f"{run.addresses.page_origin}/fhir/metadata", run.launch_url(TOMAS))
+    frame = page.frame(name="frame")
+    expect(frame.get_by_text("C-SSRS question 4").first).to_be_visible()
+    # In the EHR's own page, as in a message with pictures: there, the browser sends our cookies.
+    sent.clear()
+    with page.expect_event("requestfailed"):
+        page.evaluate("address => { new Image().src = address }", run.launch_url(BRONWEN))
+    asked = sent[0]
+    frame.goto(frame.url)
+
+    assert (asked["HTTP_SEC_FETCH_DEST"], asked["HTTP_SEC_FETCH_SITE"]) == ("image", "cross-site")
+    assert "__Host-mhcds-browser" in asked["HTTP_COOKIE"]
+    assert "expected to be opened as a page" in caplog.text
+    expect(frame.get_by_text("C-SSRS question 4").first).to_be_visible()
+
+
+def test_a_launch_that_the_ehr_refuses_leaves_the_page_before_open(page, run, context) -> None:
+    first = open_app(page, run, TOMAS)
+    expect(first.get_by_text("C-SSRS question 4").first).to_be_visible()
+    run.behave(Behaviour(refuse="access_denied"))
+    other = context.new_page()
+    open_chart(other, run, BRONWEN)
+    other.get_by_role("button", name=DETAIL).first.click()
+    app_frame_with(other, "[data-page=access-denied]")
+    first.goto(first.url)
+
+    expect(first.get_by_text("C-SSRS question 4").first).to_be_visible()
+
+
 def test_the_back_button_never_shows_another_patient(page, run) -> None:
     open_app(page, run, TOMAS)
     open_chart(page, run, BRONWEN)

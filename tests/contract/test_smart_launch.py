@@ -611,11 +611,68 @@ def test_every_page_of_a_launch_asks_for_its_session(run, visitor, path: str) ->
     refused(visitor.get(f"/smart/app/unknown-launch/{path}"), "session-ended", 401)
 
 
-def test_smart_017_a_new_launch_ends_the_session_of_the_patient_before(run, visitor) -> None:
+def test_smart_017_a_new_launch_ends_the_session_of_the_patient_before_when_it_is_completed(run, visitor) -> None:
     first = visitor.open()
-    visitor.begin(OTHER)
+    back = visitor.authorize(visitor.begin(OTHER))
+    assert visitor.get(first).status_code == 200
+    assert visitor.get(back).status_code == 303
 
     refused(visitor.get(first), "moved", 401)
+
+
+def test_smart_017_a_launch_that_is_refused_ends_nothing(run, visitor) -> None:
+    first = visitor.open()
+    run.behave(Behaviour(refuse="access_denied"))
+    refused(visitor.callback(OTHER), "access-denied", 400)
+    run.behave(Behaviour(token_failure=TokenFailure(status=500, body="")))
+    refused(visitor.callback(OTHER), "ehr-failed", 502)
+    run.behave(Behaviour(patient=False))
+    refused(visitor.callback(OTHER), "no-patient", 400)
+
+    assert visitor.get(first).status_code == 200
+
+
+NO_PAGE = {
+    "an image": {"Sec_Fetch_Dest": "image", "Sec_Fetch_Mode": "no-cors"},
+    "a script that reads it": {"Sec_Fetch_Dest": "empty", "Sec_Fetch_Mode": "cors"},
+    "a style sheet of our own": {"Sec_Fetch_Dest": "style", "Sec_Fetch_Mode": "no-cors"},
+    "an object": {"Sec_Fetch_Dest": "object", "Sec_Fetch_Mode": "navigate"},
+    "a frame that did not navigate": {"Sec_Fetch_Dest": "iframe", "Sec_Fetch_Mode": "cors"},
+    "an image of a browser that says no mode": {"Sec_Fetch_Dest": "image"},
+    "a mode alone": {"Sec_Fetch_Mode": "no-cors"},
+}
+
+
+@pytest.mark.parametrize("said", NO_PAGE.values(), ids=NO_PAGE)
+@pytest.mark.parametrize("site", ["cross-site", "same-origin"])
+def test_smart_092_what_is_not_opened_as_a_page_begins_and_uses_nothing(run, visitor, said: dict, site: str) -> None:
+    first, back = visitor.open(), visitor.authorize(visitor.begin())
+    waiting = run.store.rows(launch_state)
+
+    refused(visitor.get(run.launch_url(OTHER), Sec_Fetch_Site=site, **said), "launch-refused", 403)
+    refused(visitor.get(back, Sec_Fetch_Site=site, **said), "launch-refused", 403)
+
+    assert run.store.rows(launch_state) == waiting
+    assert visitor.get(first).status_code == 200
+    assert visitor.get(back).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Sec_Fetch_Dest": "document", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Dest": "iframe", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Dest": "frame", "Sec_Fetch_Mode": "navigate"},
+        {"Sec_Fetch_Mode": "nested-navigate"},
+        {"Sec_Fetch_Site": "none"},
+        {},
+    ],
+)
+def test_smart_092_pages_and_frames_of_any_site_and_browsers_that_say_nothing_launch(run, visitor, said: dict) -> None:
+    visitor.begin()
+    to = visitor.get(run.launch_url(PATIENT), **said).headers["Location"]
+
+    assert visitor.get(visitor.authorize(to), **said).status_code == 303
 
 
 def test_two_tabs_with_two_patients_never_mix(run, visitor) -> None:
@@ -856,7 +913,7 @@ def test_a_launch_for_another_patient_while_a_token_is_refreshed_ends_the_page(r
 
     def slowly(self: TokenEndpoint, token: str) -> TokenResponse:
         answer = refresh(self, token)
-        visitor.begin(OTHER)
+        visitor.open(OTHER)
         return answer
 
     monkeypatch.setattr(TokenEndpoint, "refresh", slowly)
