@@ -1,4 +1,4 @@
-"""The same load as load.lua, for machines without wrk: `driver.py URL CONNECTIONS SECONDS BODY TOKENS once|again CARDS|any`.
+"""The same load as load.lua, for machines without wrk: `driver.py URL CONNECTIONS SECONDS PAUSE BODY TOKENS once|again CARDS|any`.
 
 One thread a connection. A call that has begun when the time is up still counts.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import random
 import sys
 import threading
 import time
@@ -28,10 +29,11 @@ class Calls:
         self.taken: list[float] = []
         self.short = False
 
-    def connection(self, until: float) -> None:
+    def connection(self, until: float, pause_s: float) -> None:
         """Calls, one after the other, on one connection that is opened anew when it breaks."""
         link = http.client.HTTPConnection(self.address.hostname, self.address.port, timeout=30)
         while time.perf_counter() < until:
+            time.sleep(pause_s * (0.5 + random.random()))
             with self.lock:
                 token = next(self.tokens, None)
             if token is None:
@@ -59,14 +61,15 @@ class Calls:
 
 
 def main() -> None:
-    url, connections, seconds, body, tokens, mode, cards = sys.argv[1:]
+    url, connections, seconds, pause, body, tokens, mode, cards = sys.argv[1:]
     signed = Path(tokens).read_text().split()
     calls = Calls(
         url, Path(body).read_bytes(), signed, again=mode == "again", cards=None if cards == "any" else int(cards)
     )
     started = time.perf_counter()
     threads = [
-        threading.Thread(target=calls.connection, args=(started + float(seconds),)) for _ in range(int(connections))
+        threading.Thread(target=calls.connection, args=(started + float(seconds), float(pause) / 1000))
+        for _ in range(int(connections))
     ]
     for thread in threads:
         thread.start()
@@ -74,7 +77,7 @@ def main() -> None:
         thread.join()
     taken = sorted(calls.taken) or [0.0]
     result = {
-        "seconds": time.perf_counter() - started, "statuses": calls.statuses, "short": calls.short,
+        "seconds": time.perf_counter() - started, "statuses": calls.statuses, "sent": sum(calls.statuses.values()), "short": calls.short,
         **{name: calls.counts[name] for name in ("wrong", "with_retry_after", "broken")},
         **{f"p{share}": taken[min(len(taken) - 1, int(len(taken) * share / 100))] for share in (50, 99, 99.9)},
         "max": taken[-1],

@@ -1,5 +1,5 @@
 -- For wrk: POSTs one body, each time with the next token of a file, and looks at every answer.
--- Arguments: file of the body, file of the tokens (one a line), "once" or "again" (tokens may repeat), cards expected or "any".
+-- Arguments: milliseconds between the calls of a connection, file of the body, file of the tokens (one a line), "once" or "again" (tokens may repeat), cards expected or "any".
 
 local counters = {}
 
@@ -8,12 +8,13 @@ function setup(thread)
 end
 
 function init(args)
-   local file = assert(io.open(args[1], "rb"))
+   local file = assert(io.open(args[2], "rb"))
    wrk.body = file:read("*a")
    file:close()
-   tokens, at, again, cards = {}, 0, args[3] == "again", tonumber(args[4])
-   for line in io.lines(args[2]) do tokens[#tokens + 1] = line end
-   statuses, wrong, short, retry = {}, 0, false, 0
+   tokens, at, again, cards = {}, 0, args[4] == "again", tonumber(args[5])
+   for line in io.lines(args[3]) do tokens[#tokens + 1] = line end
+   pause = tonumber(args[1])
+   statuses, wrong, short, retry, sent = {}, 0, false, 0, 0
    wrk.method = "POST"
    wrk.headers["Content-Type"] = "application/json"
    wrk.headers["X-Forwarded-Proto"] = "https"
@@ -21,12 +22,17 @@ function init(args)
 end
 
 function request()
-   at = at + 1
+   at, sent = at + 1, sent + 1
    if at > #tokens then
       if again then at = 1 else short = true; wrk.thread:stop() end
    end
    wrk.headers["Authorization"] = "Bearer " .. (tokens[at] or "none-left")
    return wrk.format()
+end
+
+-- Half to one and a half times as long, so that connections do not move in step.
+function delay()
+   return pause * (0.5 + math.random())
 end
 
 function response(status, headers, body)
@@ -40,18 +46,19 @@ function response(status, headers, body)
 end
 
 function done(summary, latency, requests)
-   local parts, wrong, retry, short = {}, 0, 0, false
+   local parts, wrong, retry, sent, short = {}, 0, 0, 0, false
    local sums = {}
    for _, thread in ipairs(counters) do
       for status, number in pairs(thread:get("statuses")) do sums[status] = (sums[status] or 0) + number end
-      wrong, retry, short = wrong + thread:get("wrong"), retry + thread:get("retry"), short or thread:get("short")
+      wrong, retry, sent = wrong + thread:get("wrong"), retry + thread:get("retry"), sent + thread:get("sent")
+      short = short or thread:get("short")
    end
    for status, number in pairs(sums) do parts[#parts + 1] = string.format('"%s":%d', status, number) end
    local errors = summary.errors
    io.write(string.format(
-      'RESULT {"seconds":%f,"statuses":{%s},"wrong":%d,"with_retry_after":%d,"short":%s,"broken":%d,' ..
+      'RESULT {"seconds":%f,"statuses":{%s},"wrong":%d,"with_retry_after":%d,"sent":%d,"short":%s,"broken":%d,' ..
       '"p50":%f,"p99":%f,"p99.9":%f,"max":%f}\n',
-      summary.duration / 1e6, table.concat(parts, ","), wrong, retry, tostring(short),
+      summary.duration / 1e6, table.concat(parts, ","), wrong, retry, sent, tostring(short),
       errors.connect + errors.read + errors.write + errors.timeout,
       latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency:percentile(99.9) / 1e3, latency.max / 1e3))
 end

@@ -20,12 +20,13 @@ LATENCIES = ("p50", "p99", "p99.9", "max")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What came back. Latencies in milliseconds; `wrong`: answers 200 without the cards expected; `broken`: connections."""
+    """What came back. Latencies in milliseconds; `sent`: calls begun, the last ones of which may lack their answer; `wrong`: answers 200 without the cards expected; `broken`: connections."""
 
     seconds: float
     statuses: dict[str, int]
     wrong: int
     with_retry_after: int
+    sent: int
     broken: int
     latency_ms: dict[str, float]
 
@@ -52,15 +53,18 @@ class Target:
     sign: Callable[[], str] | None
 
 
-def load(target: Target, folder: Path, *, connections: int, seconds: float, tokens: int) -> Load:
-    """Calls for so many seconds, begun again with more tokens where they were used up. `tokens`: how many are likely."""
+def load(target: Target, folder: Path, *, connections: int, seconds: float, tokens: int, pause_ms: float = 0) -> Load:
+    """Calls for so many seconds, begun again with more tokens where they were used up. `tokens`: how many are likely.
+
+    pause_ms: between an answer and the next call of the same connection, half to one and a half times as long.
+    """
     body, signed = folder / "body.json", folder / "tokens"
     body.write_bytes(target.body)
     while True:
         fresh = (target.sign() for _ in range(tokens)) if target.sign else ("not-looked-at",)
         signed.write_text("\n".join(fresh))
         mode = "once" if target.sign else "again"
-        words = [str(body), str(signed), mode, "any" if target.cards is None else str(target.cards)]
+        words = [str(pause_ms), str(body), str(signed), mode, "any" if target.cards is None else str(target.cards)]
         found = _run(target.url, words, connections, seconds)
         if not found.pop("short"):
             break
