@@ -116,7 +116,7 @@ class FeatureSchema:
 
     def vector(self, raw: Mapping[str, RawValue]) -> FeatureVector:
         """Prepared values in schema order; a missing key is None, other keys are ignored."""
-        return FeatureVector(schema_id=self.id, values=tuple(s.prepare(raw.get(s.name)) for s in self.features))
+        return FeatureVector(schema_id=self.id, values=tuple([s.prepare(raw.get(s.name)) for s in self.features]))
 
 
 def _condition(name: str) -> FeatureSpec:

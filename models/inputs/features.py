@@ -56,20 +56,27 @@ class Inputs:
 
 def facts_by_feature(chart: PatientRecord) -> dict[str, Fact]:
     """Every fact of the chart under its name in the first column of the feature map."""
-    named = (replace(f, name=SURVEY_NAMES[f.name]) if f.name in SURVEY_NAMES else f for f in chart.facts)
-    return {fact.name: fact for fact in named}
+    return {name: _named(fact, name) for name, fact in _by_feature(chart).items()}
+
+
+def _by_feature(chart: PatientRecord) -> dict[str, Fact]:
+    return {SURVEY_NAMES.get(fact.name, fact.name): fact for fact in chart.facts}
+
+
+def _named(fact: Fact, name: str) -> Fact:
+    return fact if fact.name == name else replace(fact, name=name)
 
 
 def inputs(chart: PatientRecord, features: Iterable[FeatureSpec] = FEATURES) -> Inputs:
     """The model inputs among `features` that are available in the chart as of its `as_of`."""
-    facts = facts_by_feature(chart)
+    facts = _by_feature(chart)
     usable: dict[str, Fact] = {}
     missing: list[MissingInput] = []
     for spec in features:
         fact = facts.get(spec.name)
         reason = MissingReason.NOT_ON_FILE if fact is None else _unusable(chart, spec, fact)
         if fact is not None and reason is None:
-            usable[spec.name] = fact
+            usable[spec.name] = _named(fact, spec.name)
         else:
             missing.append(MissingInput(name=spec.name, reason=reason or MissingReason.NOT_ON_FILE))
     return Inputs(facts=usable, missing=tuple(missing))

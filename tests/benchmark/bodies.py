@@ -45,8 +45,8 @@ class Body:
     cards: int | None
 
 
-def speaking() -> Body:
-    return Body(content=request(chart(ADULT, OBSERVATIONS, LISTED)), cards=2)
+def speaking(as_of: datetime | None = None) -> Body:
+    return Body(content=request(chart(ADULT, OBSERVATIONS, LISTED, as_of)), cards=2)
 
 
 def quiet() -> Body:
@@ -77,21 +77,21 @@ def of_texts(number: int) -> Body:
     return Body(content=request(made.resources), cards=None)
 
 
-def acute() -> Body:
+def acute(as_of: datetime | None = None) -> Body:
     """A short chart with C-SSRS answers of today that are acute."""
-    made = started(ADULT)
+    made = started(ADULT, as_of)
     forms.cssrs_response(made, 0, {"q1": True, "q2": True, "q3": True, "q4": True, "q5": True, "q6": False})
     return Body(content=request(made.resources), cards=1)
 
 
-def started(age: int) -> ChartBuilder:
-    made = ChartBuilder(PATIENT, "bench", datetime.now(UTC))
+def started(age: int, as_of: datetime | None = None) -> ChartBuilder:
+    made = ChartBuilder(PATIENT, "bench", as_of or datetime.now(UTC))
     made.patient("Benedicta", "Ankersmit", "female", age, 40)
     return made
 
 
-def chart(age: int, observations: int, listed: int) -> list[Json]:
-    made = started(age)
+def chart(age: int, observations: int, listed: int, as_of: datetime | None = None) -> list[Json]:
+    made = started(age, as_of)
     forms.phq9_total(made, 200, 14, forms.phq9_items(made, 200, (2, 2, 2, 2, 2, 1, 2, 1, 0)))
     forms.phq9_items(made, 20, (3, 3))
     days = cycle(range(10, 700, 30))
