@@ -47,12 +47,17 @@ def _by_first_word() -> dict[str, list[NameEntry]]:
     return name_index((name, str(place)) for place, (_, names, _) in enumerate(_rows()) for name in names)
 
 
-def warning_of(names: Iterable[str], classes: frozenset[str]) -> LabelWarning | None:
-    """The warning of a medicine with these names and classes, or None."""
+def warning_of(named: Iterable[int], classes: frozenset[str]) -> LabelWarning | None:
+    """The warning of a medicine of these classes whose names stand at the places `named`, or None."""
     rows = _rows()
     places = {place for place, (of_class, _, _) in enumerate(rows) if of_class and of_class in classes}
-    places |= {int(entry.name) for name in names for entry in names_in(name, _by_first_word())}
+    places.update(named)
     return rows[min(places)][2] if places else None
+
+
+def places_in(text: str) -> list[int]:
+    """The places of the rows of whose names `text` contains one."""
+    return [int(entry.name) for entry in names_in(text, _by_first_word())]
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 # Words in a product's name for routes other than oral or injection. A cream or an eye drop is another medicine than the
@@ -38,19 +38,27 @@ def name_index(entries: Iterable[tuple[str, str] | tuple[str, str, str]]) -> dic
     return index
 
 
-def names_in(text: str, index: Mapping[str, list[NameEntry]]) -> Iterator[NameEntry]:
+def names_in(text: str, index: Mapping[str, list[NameEntry]]) -> list[NameEntry]:
     """Every listed name that `text` contains in whole words, for the route it names."""
     words, routes = _words(text)
-    return (
+    return [
         entry
         for start, word in enumerate(words)
-        for entry in index.get(word, ())
+        if word in index
+        for entry in index[word]
         if words[start : start + len(entry.words)] == entry.words
         and (bool(routes & entry.routes) or not (routes or entry.routes))
-    )
+    ]
 
 
 def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """The words of a name without those for routes, and the routes."""
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)
+    words = WORD.findall(text.lower())
+    routes = [w for w in words if w in ROUTES]
+    if not routes:
+        return tuple(words), NO_ROUTE
+    return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in routes)
+
+
+WORD = re.compile(r"[a-z0-9]+")
+NO_ROUTE: frozenset[str] = frozenset()

@@ -51,8 +51,11 @@ class CodeList:
         """Every row that matches the code, exact rows first."""
         if not code or len(code) > LONGEST_CODE:
             return ()
-        known = canonical(system) if system else guessed_system(code)
-        return _rows(self, known, code) if len(known) <= LONGEST_SYSTEM else ()
+        if system and len(system) > LONGEST_SYSTEM:
+            system = canonical(system)
+            if len(system) > LONGEST_SYSTEM:
+                return ()
+        return _rows(self, system, code)
 
 
 # No code or system of ours is longer; longer texts must not fill the cache.
@@ -61,16 +64,17 @@ LONGEST_SYSTEM = 128
 
 
 @lru_cache(maxsize=8192)
-def _rows(codes: CodeList, known: str, code: str) -> tuple[CodeRow, ...]:
+def _rows(codes: CodeList, system: str | None, code: str) -> tuple[CodeRow, ...]:
+    known = canonical(system) if system else guessed_system(code)
     # A code of the American modification sent under the international system keeps its meaning, and the reverse: the
     # name "ICD10" stands for either, and no code of self-harm means anything else in the other.
     systems = (ICD10, ICD10CM) if known in (ICD10, ICD10CM) else (known,)
     rows: list[CodeRow] = []
-    for system in systems:
-        plain = normal(system, code)
-        rows += codes.exact.get((system, plain), ())
-        rows += [row for s, prefix, row in codes.prefixes if s == system and plain.startswith(prefix)]
-        rows += [row for s, pattern, row in codes.patterns if s == system and pattern.match(plain)]
+    for one in systems:
+        plain = normal(one, code)
+        rows += codes.exact.get((one, plain), ())
+        rows += [row for s, prefix, row in codes.prefixes if s == one and plain.startswith(prefix)]
+        rows += [row for s, pattern, row in codes.patterns if s == one and pattern.match(plain)]
     return tuple(rows)
 
 

@@ -50,11 +50,9 @@ def measurements_in(observation: r4.Observation, reference: str, zone: tzinfo, t
 
 def _measured(concept: r4.CodeableConcept | None) -> Iterable[str]:
     """The codes of a concept that measured facts are read from, each once; the value is read for every one."""
-    return dict.fromkeys(
-        coding.code
-        for coding in (concept.coding if concept else ())
-        if coding.code and coding.code in measured_codes() and canonical(coding.system or "") == LOINC
-    )
+    known = measured_codes()
+    listed = [coding for coding in concept.coding if coding.code in known] if concept else ()
+    return dict.fromkeys(coding.code or "" for coding in listed if canonical(coding.system or "") == LOINC)
 
 
 def response_measurements(
@@ -79,7 +77,9 @@ def response_measurements(
 def coded_values(observation: r4.Observation) -> list[tuple[r4.CodeableConcept | None, r4.Value]]:
     """An Observation's own code with its value, then those of each component that has a code."""
     parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-    return parts + [(component.code, component) for component in observation.component if component.code]
+    if observation.component:
+        parts += [(component.code, component) for component in observation.component if component.code]
+    return parts
 
 
 @cache
@@ -111,7 +111,7 @@ def measured_facts(measurements: Iterable[Measurement]) -> tuple[list[Fact], lis
             latest.setdefault(feature, []).append(measurement)
     facts, anomalies = [], []
     for feature, candidates in latest.items():
-        newest = max(candidates, key=_moment)
+        newest = _newest(candidates)
         outcome = _read(feature, newest)
         if isinstance(outcome, Fact):
             facts.append(outcome)
@@ -120,12 +120,19 @@ def measured_facts(measurements: Iterable[Measurement]) -> tuple[list[Fact], lis
     return facts, anomalies
 
 
-def _moment(measurement: Measurement) -> tuple[date, datetime, float]:
-    """Sort key: by time, then by value, so that the order of entries does not matter."""
-    first = datetime.min.replace(tzinfo=UTC)
-    if measurement.when is None:
-        return date.min, first, _size(measurement)
-    return measurement.when.day, measurement.when.instant or first, _size(measurement)
+def _newest(candidates: list[Measurement]) -> Measurement:
+    """The latest; of the same time the one with the greatest value, so that the order of entries does not matter."""
+    latest = max(_moment(measurement) for measurement in candidates)
+    newest = [measurement for measurement in candidates if _moment(measurement) == latest]
+    return max(newest, key=_size) if len(newest) > 1 else newest[0]
+
+
+FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+def _moment(measurement: Measurement) -> tuple[date, datetime]:
+    when = measurement.when
+    return (when.day, when.instant or FIRST) if when else (date.min, FIRST)
 
 
 def _size(measurement: Measurement) -> float:

@@ -16,6 +16,7 @@ from fhir_adapters.reading.lists.conditions import (
     is_confirmed,
     is_depressive,
     onset_of,
+    safety_rows,
     status_codes,
 )
 from fhir_adapters.reading.lists.list_facts import yes_no_fact
@@ -42,14 +43,15 @@ def condition_list(resources: ChartResources) -> ConditionList:
         if has_no_code(condition.code):
             resources.cannot_read(resource, Cause.NO_CODE)
             continue
-        encounter = resources.encounter(condition.encounter)
-        event = condition_event(condition, resource.reference, encounter, resources.zone, resources.today)
-        if event:
-            events.append(event)
-        if is_confirmed(condition):
-            zone, today = resources.zone, resources.today
+        zone, today = resources.zone, resources.today
+        if safety_rows(condition.code):
+            encounter = resources.encounter(condition.encounter)
+            event = condition_event(condition, resource.reference, encounter, zone, today)
+            events += [event] if event else []
+        names = (*chronic_features(condition.code), *_disorders(condition))
+        if names and is_confirmed(condition):
             moment = onset_of(condition, zone, today) or when(condition.recorded_date, zone, today)
-            for name in (*chronic_features(condition.code), *_disorders(condition)):
+            for name in names:
                 sources.setdefault(name, []).append((moment, resource.reference))
     return ConditionList(
         facts=tuple(yes_no_fact(name, sources.get(name, [])) for name in chronic_names() if resources.reads(name)),

@@ -87,13 +87,10 @@ def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, Cod
     rows = [
         (coding, row, kind)
         for coding in (concept.coding if concept else ())
-        for row, kind in _safety_kinds(code_list("conditions").rows(coding.system, coding.code))
+        for row in code_list("conditions").rows(coding.system, coding.code)[:2]
+        if (kind := event_kind(row.group))
     ]
     return sorted(rows, key=lambda row: severity(row[2])) if len(rows) > 1 else rows
-
-
-def _safety_kinds(rows: tuple[CodeRow, ...]) -> list[tuple[CodeRow, EventKind]]:
-    return [(row, kind) for row in rows[:2] if (kind := event_kind(row.group))]
 
 
 def severity(kind: EventKind) -> int:
@@ -165,7 +162,7 @@ def condition_event(
     In a stay of several days, an event recorded after the day of admission keeps its recorded date: the date of
     admission would make an attempt on the ward look old.
     """
-    if not safety_rows(condition.code) or not is_counted(condition):
+    if not is_counted(condition):
         return None
     categories = {code for category in condition.category for code in status_codes(category)}
     listed = "problem-list-item" in categories and "encounter-diagnosis" not in categories

@@ -16,7 +16,7 @@ from typing import cast
 
 import msgspec
 
-from fhir_adapters.codesets.boxed_warnings import LabelWarning, warning_of
+from fhir_adapters.codesets.boxed_warnings import LabelWarning, places_in, warning_of
 from fhir_adapters.codesets.names import NameEntry, name_index, names_in
 from fhir_adapters.codesets.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
 from fhir_adapters.errors import NotFhir
@@ -111,6 +111,25 @@ def classes_of_atc(code: str) -> frozenset[str]:
     return frozenset(row["class"] for row in table("atc_classes") if plain.startswith(row["atc"]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What one name of a medicine holds: listed ingredients and brands, and the places of label warnings."""
+
+    entries: tuple[NameEntry, ...]
+    warnings: tuple[int, ...]
+
+
+def named_in(text: str) -> Named:
+    """What a text names. Not kept between calls, since a text can be anything."""
+    return Named(entries=tuple(names_in(text, _by_first_word())), warnings=tuple(places_in(text)))
+
+
+@lru_cache(maxsize=4096)
+def _named_in_display(display: str) -> Named:
+    # Displays belong to a terminology, and repeat.
+    return named_in(display)
+
+
 def classes_in(text: str) -> frozenset[str]:
     """The classes of every listed ingredient that `text` names in whole words, for its route."""
     return frozenset(entry.name for entry in names_in(text, _by_first_word()))
@@ -123,16 +142,22 @@ def medicine(
     if concept is None or not (concept.text or concept.coding):
         return None
     classes: set[str] = set()
-    names = [concept.text or ""]
+    displays: list[str] = []
     for coding in concept.coding:
-        names.append(coding.display or "")
+        displays.append(coding.display or "")
         system = canonical(coding.system or "")
         if system == RXNORM:
-            names += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
+            displays += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
         elif system == ATC:
             classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
-    names = list(dict.fromkeys(names))
-    entries = [entry for name in names for entry in names_in(name, _by_first_word())]
+    known = frozenset(displays)
+    names = list(dict.fromkeys((concept.text or "", *displays)))
+    named = [
+        _named_in_display(name) if name in known and len(name) <= LONGEST_DISPLAY else named_in(name)
+        for name in names
+        if name
+    ]
+    entries = [entry for name in named for entry in name.entries]
     classes |= {entry.name for entry in entries}
     plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
     return Medicine(
@@ -143,8 +168,12 @@ def medicine(
         shown=as_line(plain or "", MOST_NAME),
         ingredients=tuple(dict.fromkeys(entry.ingredient for entry in entries)),
         dose=dose,
-        warning=warning_of(names, frozenset(classes)),
+        warning=warning_of((place for name in named for place in name.warnings), frozenset(classes)),
     )
+
+
+# No display is longer, and longer texts must not fill what is kept.
+LONGEST_DISPLAY = 256
 
 
 def dose_text(use: r4.MedicationUse) -> str | None:

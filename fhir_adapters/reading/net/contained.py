@@ -20,8 +20,7 @@ def with_contained(own: Iterable[r4.Resource], owner: Owner) -> list[r4.Resource
     found: list[r4.Resource] = []
     for resource in own:
         found.append(resource)
-        held = resource.content.contained if isinstance(resource.content, HOLDERS) else r4.NOT_THERE
-        for raw in contained(held):
+        for raw in contained(resource.content.contained) if isinstance(resource.content, HOLDERS) else ():
             try:
                 inner = r4.read(raw)
             except NotFhir:

@@ -45,7 +45,7 @@ def form_of(resource: r4.Resource, sent: Mapping[str, r4.Questionnaire]) -> r4.Q
 
 def contained(raw: msgspec.Raw) -> list[msgspec.Raw]:
     """The contained resources, as far as they are objects with a type."""
-    if not bytes(raw):
+    if raw is r4.NOT_THERE:
         return []
     try:
         return [inner for inner in CONTAINED.decode(raw) if b'"resourceType"' in bytes(inner)]

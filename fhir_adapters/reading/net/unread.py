@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 import msgspec
@@ -77,6 +77,8 @@ def question_mention(
     `self_harm`: its place in that instrument is of the question on self-harm.
     """
     read = [name_of(name) for name in names]
+    if form is None and not self_harm and all(name.quiet for name in read):
+        return text_mention(as_recorded(value)) or _coded_value(value)
     about = max((name.asks for name in read), default=Asks.NOTHING)
     instrument = next((name.instrument for name in read if name.instrument), form)
     in_screen = instrument is not None and instrument.suicide and any(name.of_a_screen for name in read)
@@ -93,7 +95,8 @@ def question_mention(
 
 def _coded_value(value: r4.Value) -> Mention | None:
     """A finding on self-harm as the code of a value, whatever was asked. Codes of a history are unclear."""
-    rows = safety_rows(r4.CodeableConcept(coding=codings(value)))
+    coded = codings(value)
+    rows = safety_rows(r4.CodeableConcept(coding=coded)) if coded else []
     yes = any(kind is not EventKind.HISTORY for _, _, kind in rows)
     return Mention(self_harm=True, yes=yes, stated=yes) if rows else None
 
@@ -112,7 +115,7 @@ class Name:
     """What the name or code of a question or entry touches.
 
     `of_a_screen`: a word such as "plan" or "attempt". `of_an_item`: more than an instrument's name and words of a
-    total. `of_kin`: a relative, and nothing on self-harm.
+    total. `of_kin`: a relative, and nothing on self-harm. `quiet`: none of what bears on the value of a question.
     """
 
     asks: Asks
@@ -121,6 +124,10 @@ class Name:
     of_a_screen: bool
     of_an_item: bool
     of_kin: bool
+    quiet: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quiet", not (self.asks or self.instrument or self.of_kin))
 
 
 def name_of(text: str) -> Name:
@@ -245,7 +252,8 @@ def names_of(concept: r4.CodeableConcept | None) -> list[str]:
     """The text, displays and codes of a concept."""
     if concept is None:
         return []
-    return [t for t in (concept.text, *(c.display for c in concept.coding), *(c.code for c in concept.coding)) if t]
+    coding = concept.coding
+    return [t for t in (concept.text, *[c.display for c in coding], *[c.code for c in coding]) if t]
 
 
 STRINGS: msgspec.json.Decoder[object] = msgspec.json.Decoder(float_hook=str)
@@ -253,7 +261,7 @@ STRINGS: msgspec.json.Decoder[object] = msgspec.json.Decoder(float_hook=str)
 
 def strings_in(raw: Raw, *, but: tuple[str, ...] = ("url", "system", "reference", "data", "time")) -> list[str]:
     """Every text in raw JSON, at any depth, but those of members that hold addresses or data."""
-    if not bytes(raw):
+    if raw is r4.NOT_THERE:
         return []
     found: list[str] = []
     left = [STRINGS.decode(raw)]
@@ -276,7 +284,7 @@ def hear_observation(
     """An Observation: the values that no reader used, and the notes. `panel`: the instrument that it is part of."""
     observation: r4.Observation = resource.content
     unread = list(unread)
-    mentions: list[Mention | None] = [text_mention(strings_in(observation.note))] if bytes(observation.note) else []
+    mentions: list[Mention | None] = [text_mention(strings_in(observation.note))]
     if not unread:
         return mentions
     panel = next((n for text in names_of(observation.code) if (n := name_of(text).instrument)), panel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from operator import attrgetter
 
 from fhir_adapters.codesets.terminology import SNOMED, canonical
 from fhir_adapters.facts import AnswerState
@@ -33,8 +34,8 @@ NOT_ASKED = {"not-asked", "unknown", "temp-unknown", "asked-unknown", "not-appli
 
 def codings(value: r4.Value) -> list[r4.Coding]:
     """The codings of a value, in a concept or standalone."""
-    held = list(value.value_codeable_concept.coding) if value.value_codeable_concept else []
-    return held + ([value.value_coding] if value.value_coding else [])
+    held = value.value_codeable_concept.coding if value.value_codeable_concept else []
+    return [*held, value.value_coding] if value.value_coding else held
 
 
 def number_in(value: r4.Value) -> float | None:
@@ -63,7 +64,8 @@ def number_in(value: r4.Value) -> float | None:
 def as_recorded(value: r4.Value) -> list[str]:
     """The texts of a value, unchanged."""
     concept = value.value_codeable_concept
-    texts = [value.value_string, concept.text if concept else None, *(c.display for c in codings(value))]
+    texts = [value.value_string, concept.text if concept else None]
+    texts += [coding.display for coding in codings(value)]
     return [text for text in texts if text]
 
 
@@ -109,20 +111,18 @@ UNSEEN = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0x
 
 def has_value(value: r4.Value) -> bool:
     """Whether there is a value of any type, readable or not."""
-    readable = (
-        value.value_quantity,
-        value.value_codeable_concept,
-        value.value_coding,
-        value.value_integer,
-        value.value_decimal,
-        value.value_string,
-        value.value_boolean,
-    )
-    foreign = (
-        value.value_range, value.value_ratio, value.value_period, value.value_date, value.value_time,
-        value.value_date_time, value.value_sampled_data, value.value_uri, value.value_reference, value.value_attachment,
-    )  # fmt: skip
-    return any(part is not None for part in readable) or any(bytes(part) for part in foreign)
+    readable, foreign = READABLE(value), FOREIGN(value)
+    return readable.count(None) < len(readable) or foreign.count(r4.NOT_THERE) < len(foreign)
+
+
+READABLE = attrgetter(
+    "value_quantity", "value_codeable_concept", "value_coding", "value_integer", "value_decimal", "value_string",
+    "value_boolean",
+)  # fmt: skip
+FOREIGN = attrgetter(
+    "value_range", "value_ratio", "value_period", "value_date", "value_time", "value_date_time", "value_sampled_data",
+    "value_uri", "value_reference", "value_attachment",
+)  # fmt: skip
 
 
 def absence(value: r4.Value) -> AnswerState | None:

@@ -88,7 +88,7 @@ NOT_THERE = Raw()
 class Meta(Element):
     last_updated: str | None = None
     security: list[Coding] = []
-    profile: Raw = Raw()
+    profile: Raw = NOT_THERE
 
 
 class Value(Element):
@@ -104,13 +104,13 @@ class Value(Element):
     data_absent_reason: CodeableConcept | None = None
     interpretation: tuple[CodeableConcept, ...] = ()
     # Types that no answer is read from; kept, because such a value must not pass for none.
-    value_range: Raw = Raw()
-    value_ratio: Raw = Raw()
-    value_period: Raw = Raw()
-    value_date: Raw = Raw()
-    value_time: Raw = Raw()
-    value_date_time: Raw = Raw()
-    value_sampled_data: Raw = Raw()
-    value_uri: Raw = Raw()
-    value_reference: Raw = Raw()
-    value_attachment: Raw = Raw()
+    value_range: Raw = NOT_THERE
+    value_ratio: Raw = NOT_THERE
+    value_period: Raw = NOT_THERE
+    value_date: Raw = NOT_THERE
+    value_time: Raw = NOT_THERE
+    value_date_time: Raw = NOT_THERE
+    value_sampled_data: Raw = NOT_THERE
+    value_uri: Raw = NOT_THERE
+    value_reference: Raw = NOT_THERE
+    value_attachment: Raw = NOT_THERE

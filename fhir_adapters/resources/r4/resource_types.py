@@ -43,14 +43,14 @@ class Observation(Value):
     has_member: list[Reference] = []
     derived_from: list[Reference] = []
     focus: list[Reference] = []
-    contained: Raw = Raw()
-    note: Raw = Raw()
+    contained: Raw = NOT_THERE
+    note: Raw = NOT_THERE
     meta: Meta | None = None
     context: Absent = NOT_THERE
     related: Absent = NOT_THERE
     triggered_by: Absent = NOT_THERE
     # Searched for the name of an instrument: an unexpected method must not make an answer unreadable.
-    method: Raw = Raw()
+    method: Raw = NOT_THERE
 
 
 class Answer(Value):
@@ -73,10 +73,10 @@ class QuestionnaireResponse(Element):
     encounter: Reference | None = None
     authored: str | None = None
     item: list[QuestionnaireItem] = []
-    identifier: Raw = Raw()
+    identifier: Raw = NOT_THERE
     # Extensions of the canonical, such as its display.
-    questionnaire_extension: Raw = msgspec.field(default=Raw(), name="_questionnaire")
-    contained: Raw = Raw()
+    questionnaire_extension: Raw = msgspec.field(default=NOT_THERE, name="_questionnaire")
+    contained: Raw = NOT_THERE
     meta: Meta | None = None
     context: Absent = NOT_THERE
     parent: Absent = NOT_THERE
@@ -93,7 +93,7 @@ class Condition(Element):
     onset_date_time: str | None = None
     onset_period: Period | None = None
     recorded_date: str | None = None
-    note: Raw = Raw()
+    note: Raw = NOT_THERE
     meta: Meta | None = None
     context: Absent = NOT_THERE
     asserted_date: Absent = NOT_THERE
@@ -125,8 +125,8 @@ class MedicationUse(Element):
     effective_date_time: str | None = None
     effective_period: Period | None = None
     # Decoded separately and only shown: an unexpected dosage must not make its medicine unreadable.
-    dosage_instruction: Raw = Raw()
-    dosage: Raw = Raw()
+    dosage_instruction: Raw = NOT_THERE
+    dosage: Raw = NOT_THERE
     meta: Meta | None = None
     context: Absent = NOT_THERE
     medication: Absent = NOT_THERE
@@ -158,7 +158,7 @@ class Procedure(Element):
     performed_period: Period | None = None
     reason_code: list[CodeableConcept] = []
     outcome: CodeableConcept | None = None
-    note: Raw = Raw()
+    note: Raw = NOT_THERE
     meta: Meta | None = None
     context: Absent = NOT_THERE
     not_done: Absent = NOT_THERE
@@ -178,7 +178,7 @@ class DiagnosticReport(Element):
     result: list[Reference] = []
     conclusion: str | None = None
     conclusion_code: list[CodeableConcept] = []
-    contained: Raw = Raw()
+    contained: Raw = NOT_THERE
     meta: Meta | None = None
 
 
@@ -220,9 +220,9 @@ class Prediction(Element):
     outcome: CodeableConcept | None = None
     qualitative_risk: CodeableConcept | None = None
     rationale: str | None = None
-    probability_decimal: Raw = Raw()
-    probability_range: Raw = Raw()
-    relative_risk: Raw = Raw()
+    probability_decimal: Raw = NOT_THERE
+    probability_range: Raw = NOT_THERE
+    relative_risk: Raw = NOT_THERE
 
 
 class RiskAssessment(Element):
@@ -236,7 +236,7 @@ class RiskAssessment(Element):
     occurrence_period: Period | None = None
     performer: Reference | None = None
     prediction: list[Prediction] = []
-    note: Raw = Raw()
+    note: Raw = NOT_THERE
     meta: Meta | None = None
     context: Absent = NOT_THERE
     comment: Absent = NOT_THERE
@@ -266,10 +266,10 @@ class Provision(Element):
     security_label: tuple[Coding, ...] = ()
     purpose: tuple[Coding, ...] = ()
     # Limits of a rule to some data. Not read: that a rule is limited is enough (`consent`).
-    class_: Raw = msgspec.field(default=Raw(), name="class")
-    code: Raw = Raw()
-    data_period: Raw = Raw()
-    data: Raw = Raw()
+    class_: Raw = msgspec.field(default=NOT_THERE, name="class")
+    code: Raw = NOT_THERE
+    data_period: Raw = NOT_THERE
+    data: Raw = NOT_THERE
     provision: tuple[Provision, ...] = ()
 
 
@@ -372,7 +372,7 @@ class Search(Element):
 
 class BundleEntry(Element):
     full_url: str | None = None
-    resource: Raw = Raw()
+    resource: Raw = NOT_THERE
     search: Search | None = None
     request: EntryRequest | None = None
     response: EntryResponse | None = None
