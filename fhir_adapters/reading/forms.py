@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from fhir_adapters.codesets.questions import Target, target_of, targets
 from fhir_adapters.codesets.terminology import LOINC
@@ -17,7 +17,15 @@ from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_c
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
 from fhir_adapters.reading.measurements import coded_values, measured_codes, observed_at
 from fhir_adapters.reading.net.responses import form_of, forms_sent, hear_response
-from fhir_adapters.reading.net.unread import LONGEST_NAME, hear_observation, is_understood, name_of, names_of, unheard
+from fhir_adapters.reading.net.unread import (
+    LONGEST_KEPT,
+    LONGEST_NAME,
+    hear_observation,
+    is_understood,
+    name_of,
+    names_of,
+    unheard,
+)
 from fhir_adapters.reading.net.vocabulary import InstrumentName, named_instrument
 from fhir_adapters.reading.questionnaires.answers import yes_or_no
 from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
@@ -37,7 +45,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
             continue
-        if _is_measurement(observation):
+        if _is_measurement(observation) or (_is_other_quantity(observation) and not (resources.maps or unread_panels)):
             continue
         if has_no_code(observation.code):
             resources.cannot_read(resource, Cause.NO_CODE)
@@ -86,7 +94,40 @@ def _is_measurement(observation: r4.Observation) -> bool:
         and len(coded) == 1
         and coded[0].code in _measured_only()
         and coded[0].system == LOINC
-        and not (observation.component or bytes(observation.note))
+        and not (observation.component or observation.note is not r4.NOT_THERE)
+    )
+
+
+def _is_other_quantity(observation: r4.Observation) -> bool:
+    """Whether an Observation is one quantity and nothing else, under a name that no reader knows and no word names."""
+    concept = observation.code
+    if concept is None or len(concept.coding) != 1 or observation.value_quantity is None:
+        return False
+    coding = concept.coding[0]
+    return (
+        observation.value_codeable_concept is None
+        and observation.value_string is None
+        and observation.value_coding is None
+        and not observation.component
+        and observation.note is r4.NOT_THERE
+        and all(
+            len(text) <= LONGEST_KEPT for text in (concept.text, coding.display, coding.code, coding.system) if text
+        )
+        and _is_of_no_reader(coding.system, coding.code, coding.display, concept.text)
+    )
+
+
+@lru_cache(maxsize=8192)
+def _is_of_no_reader(system: str | None, code: str | None, display: str | None, text: str | None) -> bool:
+    # Kept between calls like names (`name_of`): the names of what is measured repeat, and hold no values.
+    concept = r4.CodeableConcept(coding=[r4.Coding(system=system, code=code, display=display)], text=text)
+    names = names_of(concept)
+    return (
+        bool(names)
+        and code != "ASSERTION"
+        and target_of(concept, ()) is None
+        and not safety_rows(concept)
+        and all(name_of(name).quiet for name in names)
     )
 
 
@@ -126,7 +167,7 @@ def _hear(
         if not (target or is_understood(concept) or safety_rows(concept))
         and not (_asserts(observation) and value is observation and safety_rows(observation.value_codeable_concept))
     ]
-    if unread or bytes(observation.note):
+    if unread or observation.note is not r4.NOT_THERE:
         panel = next((panels[name] for name in resource.names if name in panels), None)
         mentions = hear_observation(resource, unread, panel)
         if any(mentions):
@@ -165,7 +206,7 @@ def _panels(resources: ChartResources) -> dict[str, Panel]:
             members = (m.target for m in resource.content.has_member if m.target)
             panels.update(dict.fromkeys(members, panel))
     responses = {name: r for r in resources.of("QuestionnaireResponse") for name in r.names}
-    for resource in resources.of("Observation"):
+    for resource in resources.of("Observation") if responses else ():
         source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
         if source and not any(name in panels for name in resource.names):
             moment = when(source.content.authored, resources.zone, resources.today)

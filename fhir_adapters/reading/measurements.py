@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
+from typing import NamedTuple
 
 from fhir_adapters.codesets.quantities import Measurand, quantities
 from fhir_adapters.codesets.questions import QuestionnaireMap
@@ -29,8 +30,7 @@ from fhir_adapters.resources.dates import first_when, when
 UNUSABLE = {"entered-in-error", "cancelled", "registered", "unknown"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+class Measurement(NamedTuple):
     """One value as recorded, with its code."""
 
     code: str
@@ -43,15 +43,20 @@ def measurements_in(observation: r4.Observation, reference: str, zone: tzinfo, t
     """The coded values of one Observation and its components; none for a status that must not be used."""
     if observation.status in UNUSABLE:
         return []
-    values = [(code, value) for concept, value in coded_values(observation) for code in _measured(concept)]
-    moment = observed_at(observation, zone, today) if values else None
-    return [Measurement(code=code, value=value, when=moment, reference=reference) for code, value in values]
+    values: list[tuple[str, r4.Value]] = [(code, observation) for code in _measured(observation.code)]
+    values += [(code, part) for part in observation.component for code in _measured(part.code)]
+    if not values:
+        return []
+    moment = observed_at(observation, zone, today)
+    return [Measurement(code, value, moment, reference) for code, value in values]
 
 
 def _measured(concept: r4.CodeableConcept | None) -> Iterable[str]:
     """The codes of a concept that measured facts are read from, each once; the value is read for every one."""
     known = measured_codes()
-    listed = [coding for coding in concept.coding if coding.code in known] if concept else ()
+    listed = [coding for coding in concept.coding if coding.code in known] if concept else []
+    if not listed:
+        return ()
     return dict.fromkeys(coding.code or "" for coding in listed if canonical(coding.system or "") == LOINC)
 
 

@@ -67,5 +67,7 @@ DEPRESSIVE, BIPOLAR = "depressive_disorder", "bipolar_disorder"
 def _disorders(condition: r4.Condition) -> list[str]:
     """An active depressive disorder; a bipolar disorder whether active or not."""
     groups = disorder_groups(condition.code)
+    if not groups:
+        return []
     active_now = not status_codes(condition.clinical_status) & OVER
     return [DEPRESSIVE] * (is_depressive(groups) and active_now) + [BIPOLAR] * is_bipolar(groups)

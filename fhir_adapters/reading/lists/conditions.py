@@ -68,12 +68,12 @@ def status_codes(concept: r4.CodeableConcept | None) -> set[str]:
 
 def is_counted(condition: r4.Condition) -> bool:
     """Whether the entry is neither refuted nor entered in error."""
-    return not status_codes(condition.verification_status) & IGNORED
+    return status_codes(condition.verification_status).isdisjoint(IGNORED)
 
 
 def is_confirmed(condition: r4.Condition) -> bool:
     """Whether the entry is counted and neither provisional nor a differential."""
-    return is_counted(condition) and not status_codes(condition.verification_status) & UNCONFIRMED
+    return status_codes(condition.verification_status).isdisjoint(IGNORED | UNCONFIRMED)
 
 
 def onset_of(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:

@@ -128,11 +128,13 @@ def reason_events(resources: ChartResources) -> list[CodedEvent]:
 
 def marked_for_depression(visits: list[Visit], resources: ChartResources) -> tuple[Visit, ...]:
     """The visits, marked where a depressive disorder was a diagnosis of the encounter."""
+    if not visits:
+        return ()
     coded = {
         encounter.reference
         for resource in resources.of("Condition")
-        if is_confirmed(resource.content)
-        and is_depressive(disorder_groups(resource.content.code))
+        if is_depressive(disorder_groups(resource.content.code))
+        and is_confirmed(resource.content)
         and (encounter := resources.encounter(resource.content.encounter))
     }
     return tuple(replace(v, for_depression=v.for_depression or v.reference in coded) for v in visits)

@@ -20,6 +20,9 @@ FIRST = datetime.min.replace(tzinfo=UTC)
 
 def merged(forms: Iterable[Administration]) -> list[Administration]:
     """The forms, each joined with the first earlier one that it could be a record of."""
+    forms = list(forms)
+    if len({form.instrument for form in forms}) == len(forms):
+        return forms
     index = _FormIndex()
     for form in forms:
         place = next((n for n in index.near(form) if _may_be_one(index.joined[n], form)), None)
