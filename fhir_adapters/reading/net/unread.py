@@ -212,7 +212,7 @@ def spoken_mention(spoken: Says) -> Mention | None:
 def text_mention(texts: Iterable[str]) -> Mention | None:
     """Free text: a note, a conclusion, the words of a condition. A result of an instrument in it is not taken apart."""
     found: Mention | None = None
-    for text in texts:
+    for text in dict.fromkeys(texts):
         plain = folded(text)
         if touches(plain):
             found = max(found, spoken_mention(says(plain)) or _high_result(plain), key=_gravity)

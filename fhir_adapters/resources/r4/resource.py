@@ -69,7 +69,8 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
     `simple`: it is part of a text that was found to be so (`_looked_over`).
     """
     text = bytes(raw)
-    peek, plain = _peeked(text, simple=simple)
+    bundle = None if simple else _bundle(text)
+    peek, plain = (bundle, None) if bundle else _peeked(text, simple=simple)
     if not peek.resource_type:
         raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
     kind = peek.resource_type
@@ -80,10 +81,12 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
     decoder = DECODERS.get(kind)
     if decoder is None:
         return Resource(kind=kind, content=None, reference=reference, names=names)
+    content: Any = None
+    fault = None
     try:
-        content, fault = decoder.decode(raw), None
+        content = bundle or decoder.decode(raw)
     except UNREADABLE as error:
-        content, fault = None, wrong_type(error)
+        fault = wrong_type(error)
     fault = fault or foreign_elements(kind, content)
     twice: frozenset[str] = frozenset()
     if kind == "Bundle":
@@ -117,6 +120,17 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
         text=text,
         simple=simple,
     )
+
+
+def _bundle(text: bytes) -> Bundle | None:
+    """The Bundle in a text that begins like one: it is the longest text, so it is not peeked into first."""
+    if text.find(b'"Bundle"', 0, 60) < 0:
+        return None
+    try:
+        found: Bundle = DECODERS["Bundle"].decode(text)
+    except UNREADABLE:
+        return None
+    return found if found.resource_type == "Bundle" else None
 
 
 def _peeked(text: bytes, *, simple: bool) -> tuple[Peek, Any]:

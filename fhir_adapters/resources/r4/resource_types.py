@@ -379,6 +379,8 @@ class BundleEntry(Element):
 
 
 class Bundle(Element):
+    resource_type: str | None = None
+    id: Any = None
     type: str | None = None
     total: int | None = None
     # A null in a list is kept: it replaces something.
