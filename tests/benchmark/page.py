@@ -21,6 +21,8 @@ def cell(spread: Spread | None) -> str:
     if spread is None:
         return ""
     digits = 0 if spread["median"] >= 100 else 1 if spread["median"] >= 10 else 2
+    if spread["least"] == spread["most"]:
+        return f"{spread['median']:.{digits}f}"
     return f"{spread['median']:.{digits}f} ({spread['least']:.{digits}f}-{spread['most']:.{digits}f})"
 
 
@@ -33,11 +35,11 @@ def main() -> None:
         f"{machine['seconds']:g} s, fsync {machine['fsync_ms']} ms, load of the machine before: {machine['load_before'][0]}.\n"
     )
     rows = (
-        (f"`{name}`", connections, *(cell(at.get(key)) for key in CALLS.values()))
+        (f"`{name}`", connections, *(cell(at.get(key)) for key in CALLS.values()), str(at["unstored"] or ""))
         for name, of in servers.items()
         for connections, at in of["connections"].items()
     )
-    print(markdown_table(("server", "connections", *CALLS), rows))
+    print(markdown_table(("server", "connections", *CALLS, "not stored"), rows))
     print(
         markdown_table(
             ("server", *SERVERS),

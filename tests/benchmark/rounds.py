@@ -18,10 +18,11 @@ from ehr import Postgres
 
 from benchmark import bodies, measuring
 from benchmark.load import LATENCIES, Load, Target, load
-from benchmark.servers import Contestant, healthchain, ours, production, reference, running
+from benchmark.servers import Contestant, healthchain, log_of, ours, production, reference, running
 
 CONNECTIONS = (1, 4, 16)
 WARM_S = 2
+NOT_STORED = '"answer-not-stored"'
 SPARE = 1.6
 """Tokens signed for each call expected."""
 
@@ -32,7 +33,10 @@ class WrongAnswersError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One server at one number of connections, in one round. Times in milliseconds of processor a request."""
+    """One server at one number of connections, in one round. Times in milliseconds of processor a request.
+
+    unstored: answers whose record reached only the log, since the database failed.
+    """
 
     connections: int
     cpu_ms: float
@@ -40,6 +44,7 @@ class Level:
     per_second: float
     latency_ms: dict[str, float]
     answers: int
+    unstored: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,9 @@ def level(
     contestant: Contestant, pid: int, target: Target, folder: Path, connections: int, seconds: float, expected: float
 ) -> Level:  # fmt: skip
     """One number of connections. `expected`: calls a second, for how many tokens are signed beforehand."""
+    log = log_of(contestant, folder)
     ours_before, database_before = _spent(pid, contestant.database)
+    unstored = unstored_in(log)
     tokens = int(expected * seconds * SPARE) + 50
     found = checked(contestant, load(target, folder, connections=connections, seconds=seconds, tokens=tokens))
     _idle(pid)  # wrk leaves its last calls, which are paid for all the same
@@ -124,7 +131,13 @@ def level(
         per_second=found.per_second,
         latency_ms=found.latency_ms,
         answers=found.answers,
+        unstored=unstored_in(log) - unstored,
     )
+
+
+def unstored_in(log: Path) -> int:
+    """How many answers the service has given whose record is in its log alone."""
+    return log.read_text(errors="replace").count(NOT_STORED)
 
 
 def _spent(pid: int, database: int | None) -> tuple[float, float | None]:
@@ -170,6 +183,7 @@ def _of(name: str, rounds: Sequence[Mapping[str, Measured]]) -> dict:
             "per_second": spread(one.per_second for one in levels),
             **{f"{kind}_ms": spread(one.latency_ms[kind] for one in levels) for kind in LATENCIES},
             "answers": sum(one.answers for one in levels),
+            "unstored": sum(one.unstored for one in levels),
         }
         if first.database_ms is not None:
             at["database_cpu_ms"] = spread(one.database_ms for one in levels)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +61,11 @@ class Running:
 
 @contextmanager
 def running(contestant: Contestant, folder: Path) -> Iterator[Running]:
-    """The server, ready; ended by its process id, with its workers. What it printed is in `folder`/<name>.log."""
+    """The server, ready; ended by its process id, with its workers. What it prints is in `log_of` it."""
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     environment = inherited | {"PYTHONPATH": os.pathsep.join((str(measuring.ROOT), str(HERE.parent)))}
-    with (folder / f"{contestant.name}.log").open("ab") as log:
+    with log_of(contestant, folder).open("ab") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
             contestant.command(port), stdout=log, stderr=log, start_new_session=True, env=environment
@@ -81,6 +81,10 @@ def running(contestant: Contestant, folder: Path) -> Iterator[Running]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait(timeout=30)
+
+
+def log_of(contestant: Contestant, folder: Path) -> Path:
+    return folder / f"{contestant.name}.log"
 
 
 def _wait(process: subprocess.Popen, port: int, contestant: Contestant) -> None:
@@ -118,7 +122,7 @@ def reference(body: Body, workers: int = 1) -> Contestant:
 
 def ours(
     name: str, what: str, body: Body, configured: Path, *, signed: str = "RS384", workers: int = 1,
-    database: int | None = None,
+    database: int | None = None, command: Sequence[str] = MHCDS,
 ) -> Contestant:  # fmt: skip
     """`mhcds serve` on a folder of settings (`production`)."""
     return Contestant(
@@ -128,7 +132,7 @@ def ours(
         signed=signed,
         database=database,
         command=lambda port: [
-            *(*MHCDS, "serve", "--config", str(configured)),
+            *(*command, "serve", "--config", str(configured)),
             *("--port", str(port), "--workers", str(workers)),
         ],
     )
