@@ -17,6 +17,7 @@ from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.settings.smart import keys_beside
 from cds_service.storage.app_store import AppRows
 from cds_service.trust.admission import CallSlots
+from cds_service.trust.client_address import client_address
 from smart_launch.chart import routes as app_pages
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.launch import begin as launch
@@ -54,6 +55,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         unseal=lambda sealed: _unsealed(runtime, sealed),
         pseudonym=runtime.key.pseudonym,
         opted_out=runtime.opted_out,
+        client_address=lambda: runtime.key.pseudonym("", client_address(request, runtime.config().trusted_proxies)),
         topic_of=lambda app_context, site, patient: topic_of(app_context, site, patient, runtime.key, runtime.now()),
         now=runtime.now,
     )

@@ -2,6 +2,7 @@
 
 SmartError
 ├── LaunchRefused       the launch cannot start or finish: bad parameters, unknown EHR, refused, expired
+│   └── TooManyLaunches of one network address or browser
 ├── EhrFailed           the EHR failed: discovery, token endpoint, keys, invalid ID token
 ├── SessionOver         no session: ended, timed out, another browser's, or unknown
 ├── Forbidden           a form that is not ours (CSRF), or a right that was not granted
@@ -30,6 +31,13 @@ class LaunchRefused(SmartError):
 
     status = 400
     page = "launch-refused"
+
+
+class TooManyLaunches(LaunchRefused):
+    """Too many launches of one network address or browser wait for their callbacks."""
+
+    status = 429
+    page = "too-many"
 
 
 class EhrFailed(SmartError):

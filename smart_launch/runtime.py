@@ -28,6 +28,7 @@ class AppRuntime:
     """One process of the app. `now` and `new_secret` are its only clock and randomness.
 
     language: by locale. seal, unseal: with the deployment's key; unseal raises ValueError for anything else.
+    client_address: a pseudonym of the network address that the current request comes from.
     topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
     """
 
@@ -42,6 +43,7 @@ class AppRuntime:
     unseal: Callable[[bytes], str]
     pseudonym: Callable[[str, str], str]
     opted_out: Callable[[str, str], bool]
+    client_address: Callable[[], str]
     topic_of: Callable[[str, str, str], str | None]
     now: Callable[[], datetime]
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)

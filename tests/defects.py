@@ -24,6 +24,7 @@ STORE = "tests/integration/test_store.py"
 SERVED = "tests/integration/test_served.py"
 TRUST = "tests/contract/test_trust.py"
 SMART = "tests/contract/test_smart_launch.py"
+FLOODS = "tests/integration/test_launch_floods.py"
 UNIT_SMART = "tests/unit/smart_launch"
 GAP_CARD = "tests/integration/test_gap_card.py"
 FETCHING = "tests/integration/test_fetching.py"
@@ -110,6 +111,10 @@ DEFECTS = (
     Defect("patients may open the app", "smart_launch/oauth/id_token.py", "if profile is not None and NO_CLINICIAN.fullmatch(profile):", "if False:", (SMART,)),
     Defect("a launch leaves the patient before open", "cds_service/storage/app_store.py", 'connection.execute(app_session.update().where(others).values(ended="moved", sealed=EMPTY))', "pass", (SMART,)),
     Defect("an image may be a launch", "smart_launch/launch/guard.py", 'if request.headers.get("Sec-Fetch-Dest") not in OPENED_AS or request.headers.get("Sec-Fetch-Mode") not in OPENED_BY:', "if False:", (SMART,)),
+    Defect("a flood pushes out the launches of known browsers", "cds_service/storage/app_store.py", "order_by(c.known.desc(), c.expires.desc())", "order_by(c.expires.desc())", (FLOODS,)),
+    Defect("launches are not counted", "cds_service/storage/app_store.py", ".scalar_one() >= most:", ".scalar_one() < 0:", (FLOODS,)),
+    Defect("old rows go all at once", "cds_service/storage/app_store.py", ".where(which).limit(BATCH)", ".where(which)", (FLOODS,)),
+    Defect("whatever a client says of its address is believed", "cds_service/trust/client_address.py", " or not any(address in network for network in networks)", "", ("tests/unit/cds_service/test_client_address.py",)),
     Defect("endpoints may be anywhere", "smart_launch/oauth/discovery.py", "if url is not None and not allowed_url(url, hosts, local=local):", "if False:", (UNIT_SMART,)),
     Defect("a server without S256 will do", "smart_launch/oauth/discovery.py", 'if methods is None or "S256" not in methods:', "if False:", (UNIT_SMART,)),
     Defect("client id and secret are not encoded for Basic", "smart_launch/oauth/tokens.py", 'f"{quote_plus(ours.client_id)}:{quote_plus(secret)}"', 'f"{ours.client_id}:{secret}"', (UNIT_SMART,)),

@@ -214,7 +214,7 @@ def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
 
 
 def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...]:
-    """The proxies trusted for the scheme: addresses and networks, never all."""
+    """The proxies trusted for scheme and client address: addresses and networks, never all."""
     for address in raw.trusted_proxies:
         try:
             network = ipaddress.ip_network(address)

@@ -12,15 +12,19 @@ import sqlalchemy as sa
 
 from cds_service.storage.store import Store
 from cds_service.storage.tables import app_event, app_session, launch_state, submission, written
-from smart_launch.session.store import StoredSession
+from smart_launch.session.store import StoredSession, WaitingLaunch
 
 # How long ended sessions are kept, so that a page can say why; and the idle time after which a session has ended under
 # any setting.
 KEPT_S = 24 * 60 * 60
 OVER_S = 60 * 60
-# Pending launches at once. Anybody may begin one: beyond this the oldest are dropped, so that a flood cannot fill the
-# disk, and launches that an EHR answers within seconds still complete.
+# Pending launches at once. Anybody may begin one: beyond this the oldest are dropped, those of unknown browsers first,
+# so that a flood cannot fill the disk (docs/decisions/0033-floods-of-launches.md).
 MOST_WAITING = 10_000
+# Of them, those begun within WINDOW_S by one network address, or by one browser that has had a session.
+MOST_OF_ADDRESS, MOST_OF_BROWSER, WINDOW_S = 300, 20, 60
+# Old rows that one call drops from a table, so that no call waits for many. Each call adds one row at most.
+BATCH = 500
 EMPTY = b""
 
 
@@ -30,14 +34,25 @@ class AppRows:
 
     store: Store
 
-    def put_launch(self, digest: str, sealed: bytes, expires: int, now: int) -> None:
-        """Stores a launch until its callback; drops expired and excess ones."""
-        newest_first = sa.select(launch_state.c.expires).order_by(launch_state.c.expires.desc())
+    def put_launch(self, launch: WaitingLaunch, now: int) -> bool:
+        """Stores a launch until its callback; drops expired and excess ones.
+
+        False if its address, or its browser where that is known, has begun too many within a minute.
+        """
+        c = launch_state.c
+        session = sa.select(app_session.c.launch).where(app_session.c.browser == launch.browser).limit(1)
         with self.store.transaction() as connection:
-            too_old = connection.execute(newest_first.offset(MOST_WAITING - 1).limit(1)).scalar()
-            gone = launch_state.c.expires < now if too_old is None else launch_state.c.expires <= too_old
-            connection.execute(launch_state.delete().where(gone))
-            connection.execute(launch_state.insert().values(digest=digest, sealed=sealed, expires=expires))
+            known = connection.execute(session).first() is not None
+            source, most = (launch.browser, MOST_OF_BROWSER) if known else (launch.address, MOST_OF_ADDRESS)
+            latest = sa.and_(c.source == source, c.expires > launch.expires - WINDOW_S)
+            if connection.execute(sa.select(sa.func.count()).where(latest)).scalar_one() >= most:
+                return False
+            row = {"digest": launch.digest, "sealed": launch.sealed, "expires": launch.expires}
+            connection.execute(launch_state.insert().values(**row, source=source, known=known))
+            kept_first = sa.select(c.digest).order_by(c.known.desc(), c.expires.desc())
+            for gone in (c.expires < now, c.digest.in_(kept_first.offset(MOST_WAITING).limit(BATCH))):
+                connection.execute(launch_state.delete().where(_batch(launch_state, gone)))
+        return True
 
     def take_launch(self, digest: str, now: int) -> bytes | None:
         """The launch, only once even for simultaneous calls; None if unknown, used or expired."""
@@ -53,14 +68,20 @@ class AppRows:
         """
         values = {name: getattr(stored, name) for name in COLUMNS}
         left = sa.and_(app_session.c.used < stored.started - OVER_S, app_session.c.ended.is_(None))
+        old = {
+            app_session: app_session.c.used < stored.started - KEPT_S,
+            submission: submission.c.at < stored.started - 2 * KEPT_S,
+            written: written.c.at < stored.started - 2 * KEPT_S,
+        }
+        others = sa.and_(app_session.c.browser == stored.browser, app_session.c.ended.is_(None))
         with self.store.transaction() as connection:
-            connection.execute(app_session.delete().where(app_session.c.used < stored.started - KEPT_S))
-            connection.execute(app_session.update().where(left).values(ended="timed-out", sealed=EMPTY))
-            for table in (submission, written):
-                connection.execute(table.delete().where(table.c.at < stored.started - 2 * KEPT_S))
-            others = sa.and_(app_session.c.browser == stored.browser, app_session.c.ended.is_(None))
+            # First, while no other row is locked: of all these, it alone may have to wait.
             connection.execute(app_session.update().where(others).values(ended="moved", sealed=EMPTY))
             connection.execute(app_session.insert().values(values))
+            for table, gone in old.items():
+                connection.execute(table.delete().where(_batch(table, gone)))
+            timed_out = app_session.update().where(_batch(app_session, left))
+            connection.execute(timed_out.values(ended="timed-out", sealed=EMPTY))
 
     def session(self, launch: str) -> StoredSession | None:
         """The session of a launch, even if ended."""
@@ -115,6 +136,13 @@ class AppRows:
         """Appends one event; on disk when this returns."""
         with self.store.transaction() as connection:
             connection.execute(app_event.insert().values(at=at, event=dict(event)))
+
+
+def _batch(table: sa.Table, which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """At most BATCH of these rows, none that another worker's batch holds (PostgreSQL; SQLite has one writer)."""
+    key = table.primary_key.columns
+    rows = sa.select(*key).where(which).limit(BATCH).with_for_update(skip_locked=True)
+    return sa.tuple_(*key).in_(rows)
 
 
 COLUMNS = ("digest", "launch", "browser", "iss", "sealed", "started", "used", "version", "ended")

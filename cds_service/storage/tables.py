@@ -75,6 +75,10 @@ launch_state = sa.Table(
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+    # Who began it: a browser known by a session, else a pseudonym of a network address.
+    sa.Column("source", sa.String(64), nullable=False, server_default=""),
+    sa.Column("known", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("ix_launch_state_known_expires", "known", "expires"),
 )
 app_session = sa.Table(
     "app_session",
@@ -85,10 +89,11 @@ app_session = sa.Table(
     sa.Column("iss", sa.String(2048), nullable=False),
     # Tokens and patient, encrypted; empty once the session has ended.
     sa.Column("sealed", sa.LargeBinary, nullable=False),
-    sa.Column("started", sa.BigInteger, nullable=False, index=True),
-    sa.Column("used", sa.BigInteger, nullable=False),
+    sa.Column("started", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.BigInteger, nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("ended", sa.String(20)),
+    sa.Index("ix_app_session_ended_used", "ended", "used"),
 )
 submission = sa.Table(
     "submission",

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from smart_launch.errors import LaunchRefused
+from smart_launch.errors import LaunchRefused, TooManyLaunches
 from smart_launch.launch.callback import NoCookie, finish
 from smart_launch.launch.guard import check_opened
 from smart_launch.launch.parameters import parameter
@@ -27,6 +27,7 @@ from smart_launch.pages.responses import error_page, page, request_language
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, cookie, put_cookie
 from smart_launch.session.sessions import PendingLaunch
+from smart_launch.session.store import WaitingLaunch
 from smart_launch.settings import Registration
 
 log = logging.getLogger("mhcds")
@@ -129,7 +130,10 @@ def try_cookie(secret: str) -> BaseResponse:
 
 
 def authorization_url(app: AppRuntime, registration: Registration, browser: str, handle: str | None) -> str:
-    """The authorization request (SMART-030 to 036); stores the launch under its state first."""
+    """The authorization request (SMART-030 to 036); stores the launch under its state first.
+
+    Raises TooManyLaunches.
+    """
     endpoints = app.discovery.endpoints(registration)
     state, nonce, verifier = app.new_secret(), app.new_secret(), secrets.token_urlsafe(64)
     pending = PendingLaunch(
@@ -142,7 +146,15 @@ def authorization_url(app: AppRuntime, registration: Registration, browser: str,
         requested_scopes=requested_scopes(app, registration, endpoints, ehr_launch=handle is not None),
     )
     now = app.seconds()
-    app.store.put_launch(digest(state), app.sealed(pending), now + STATE_S, now)
+    waiting = WaitingLaunch(
+        digest=digest(state),
+        browser=pending.browser,
+        address=app.client_address(),
+        sealed=app.sealed(pending),
+        expires=now + STATE_S,
+    )
+    if not app.store.put_launch(waiting, now):
+        raise TooManyLaunches("launch: expected fewer unfinished launches of one address or browser within a minute")
     fields = {
         "response_type": "code",
         "client_id": registration.client_id,

@@ -45,6 +45,12 @@ WORDS: dict[str, ErrorWords] = {
         later("This step of opening it was taken before, in another browser, or more than ten minutes ago."),
         FROM_CHART,
     ),
+    "too-many": _words(
+        NOT_STARTED,
+        later("It was opened from here too often within a minute."),
+        later("Wait a minute, then open the app again from the patient’s chart."),
+        ASK_IT,
+    ),
     "no-cookie": _words(
         NOT_STARTED,
         later("The browser did not keep the app’s cookie on the way."),

@@ -22,6 +22,7 @@ from smart_launch.settings import Registration
 log = logging.getLogger("mhcds")
 # Routes that write to the chart: after a failure, it is unknown whether the chart has the entry.
 WRITING = ("smart_forms.write", "smart_forms.write_task", "smart_forms.take_back")
+RETRY_S = {429: 60, 503: 5}
 LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -71,7 +72,10 @@ def error_answer(app: AppRuntime, code: str, status: int, support: str, *, windo
     words = error_words(code, say)
     launch_id = (request.view_args or {}).get("launch_id") if words.back else None
     values = {"code": code, "words": words, "support": support, "launch_id": launch_id, "window_url": window_url}
-    return page(say, "error.html", status, **values)
+    response = page(say, "error.html", status, **values)
+    if status in RETRY_S:
+        response.headers["Retry-After"] = str(RETRY_S[status])
+    return response
 
 
 def support_code() -> str:

@@ -25,11 +25,26 @@ class StoredSession:
     ended: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingLaunch:
+    """A launch that waits for its callback. sealed: the encrypted pending launch.
+
+    digest, browser: digests of its state and of the secret in the browser's cookie. address: a pseudonym of the network
+    address. expires: seconds since 1970.
+    """
+
+    digest: str
+    browser: str
+    address: str
+    sealed: bytes = field(repr=False)
+    expires: int
+
+
 class AppStore(Protocol):
     """Every method is one transaction and may raise the store's own error."""
 
-    def put_launch(self, digest: str, sealed: bytes, expires: int, now: int) -> None:
-        """Stores a launch that waits for its callback."""
+    def put_launch(self, launch: WaitingLaunch, now: int) -> bool:
+        """Stores a launch; False if its address or browser has begun too many."""
 
     def take_launch(self, digest: str, now: int) -> bytes | None:
         """Returns a pending launch once; None if unknown, used or expired."""

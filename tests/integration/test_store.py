@@ -20,12 +20,11 @@ from ehr import ADDRESS, DATA_KEY, EHR, FEEDBACK, app_of, hook_request, kept_in,
 
 from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.keys.data_key import DataKey
-from cds_service.storage import app_store
 from cds_service.storage import store as stores
 from cds_service.storage.backup import restore_backup, write_backup
 from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.store import Admission, CardRow, FeedbackRow
-from cds_service.storage.tables import SCHEMA, launch_state
+from cds_service.storage.tables import SCHEMA
 from cds_service.storage.versions import newest, revision, upgrade
 
 ME = EHR()
@@ -500,15 +499,3 @@ def test_the_key_beside_a_sqlite_file_is_its_owners_alone_and_stays(tmp_path: Pa
     key.write_text("damaged")
     with pytest.raises(ConfigError, match="Fernet key"):
         app_of(settings(tmp_path))
-
-
-def test_a_flood_of_launches_fills_no_disk_and_the_latest_come_back(store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_store, "MOST_WAITING", 5)
-    rows = app_store.AppRows(store)
-    for second in range(20):
-        rows.put_launch(f"digest-{second}", b"sealed", 600 + second, second)
-
-    assert len(store.rows(launch_state)) == 5
-    assert [rows.take_launch(f"digest-{n}", 20) for n in (14, 15, 19)] == [None, b"sealed", b"sealed"]
-    rows.put_launch("much later", b"sealed", 2000, 1400)
-    assert [row["digest"] for row in store.rows(launch_state)] == ["much later"]
