@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 
 import msgspec
 from itsdangerous import BadData, URLSafeSerializer
@@ -66,5 +67,6 @@ def topic_of(app_context: str, site: str, patient_id: str, key: DataKey, now: da
     return reference.topic if ours and known and reference.until >= now.timestamp() else None
 
 
+@cache
 def _signer(key: DataKey) -> URLSafeSerializer:
     return URLSafeSerializer(key.derived(b"app-context"), salt="card", signer_kwargs={"digest_method": hashlib.sha256})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from explanations.errors import NotExact
 from explanations.judgement.rationale import Explanation, reasons
@@ -63,8 +64,12 @@ class Engine:
     @property
     def features(self) -> tuple[FeatureSpec, ...]:
         """The inputs that some model takes, in the order of FEATURES; without a model, all."""
-        taken = {name for model in self.models for name in model.schema.names}
-        return tuple(spec for spec in FEATURES if spec.name in taken) or FEATURES
+        return _taken(tuple(model.schema.names for model in self.models))
+
+
+@cache
+def _taken(names: tuple[tuple[str, ...], ...]) -> tuple[FeatureSpec, ...]:
+    return tuple(spec for spec in FEATURES if any(spec.name in own for own in names)) or FEATURES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +162,7 @@ def _explained(scored: RiskScore, model_inputs: Inputs, model: Model) -> Explana
         base_log_odds=scored.base_log_odds,
         log_odds=scored.log_odds,
         reasons=reasons(scored, names, model_inputs.facts),
-        known=sum(name in model_inputs.facts for name in names),
+        known=len(model_inputs.facts.keys() & names),
         inputs=len(names),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 from fhir_adapters.facts import Fact, PatientRecord
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec, FeatureVector, RawValue
@@ -23,6 +24,9 @@ FRESH_DAYS = {"phq2": PHQ_DAYS, "phq": PHQ_DAYS, "lifestyle": 3 * 365, "needs": 
 
 # Facts whose features are named for the survey's questions.
 SURVEY_NAMES = {f"phq_item_{item}": name for item, name in enumerate(PHQ_ITEMS, start=1)}
+
+
+SPECS = {spec.name: spec for spec in FEATURES}
 
 
 class MissingReason(StrEnum):
@@ -42,16 +46,21 @@ class MissingInput:
     reason: MissingReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for the cached property
 class Inputs:
     """Usable facts by feature name, and the inputs that are missing."""
 
     facts: dict[str, Fact]
     missing: tuple[MissingInput, ...]
 
+    @cached_property
+    def prepared(self) -> dict[str, float | None]:
+        """The facts as inputs, the same for every model: none loads with another transform. Raises as `prepare`."""
+        return {name: SPECS[name].prepare(_number(fact)) for name, fact in self.facts.items()}
+
     def vector(self, schema: FeatureSchema) -> FeatureVector:
-        """The prepared vector for one model."""
-        return schema.vector({name: _number(fact) for name, fact in self.facts.items()})
+        """The prepared vector for one model. Raises FeatureValueError."""
+        return FeatureVector(schema_id=schema.id, values=tuple(map(self.prepared.get, schema.names)))
 
 
 def facts_by_feature(chart: PatientRecord) -> dict[str, Fact]:
