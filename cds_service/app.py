@@ -83,7 +83,11 @@ def _https_from_now_on(answer: Response) -> Response:
 
 
 def make_ready(config: ServiceConfig) -> None:
-    """Before workers start: creates or checks the store's tables and key. Raises ConfigError."""
+    """Before workers start: creates or checks the store's tables and key, and builds what workers can share.
+
+    Raises ConfigError.
+    """
+    registry()
     if config.store is not None:
         prepare(config.store).close()
         _key(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import click
@@ -14,9 +15,19 @@ from cds_service.commands.options import CONFIG
 @CONFIG
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option(
+    "--health-port",
+    type=click.IntRange(1, 65535),
+    help="A second port, with threads of its own, that answers on health and metrics alone.",
+)
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
-def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
+def serve(folder: Path | None, host: str, port: int, health_port: int | None, workers: int) -> None:
     """Run the service. Only clients of the sites' issuer tables may call; without --config nobody may."""
+    if health_port == port:
+        raise click.BadParameter("expected a port other than --port", param_hint="--health-port")
+    # xgboost loads scikit-learn, and with it pandas, where they are installed: a second and 80 MB that serving does not
+    # need. An entry of None makes an import fail (Python's reference, "The import system").
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # typed as modules only
     from cds_service.errors import ConfigError
     from cds_service.serving import server
     from cds_service.settings.config import default_config, served_at
@@ -32,6 +43,6 @@ def serve(folder: Path | None, host: str, port: int, workers: int) -> None:
             from cds_service.app import create_app, make_ready
 
             make_ready(config)
-            server.serve(lambda: create_app(live), server.options(config, host, port, workers))
+            server.serve(lambda: create_app(live), server.options(config, host, port, workers, health_port))
     except ConfigError as error:
         raise click.ClickException(str(error)) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,19 +17,22 @@ from flask import Flask
 from gunicorn import glogging, util  # type: ignore[import-untyped]  # gunicorn ships no types
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # as above
 from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # as above
 
-from cds_service.serving.slow_clients import SLOW_CLIENTS
+from cds_service.serving.slow_clients import MOST_AT_ONCE
+from cds_service.serving.worker import Worker, head_is_here
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 
-# Spare threads, so that calls beyond the limits are answered 503 without waiting.
-SPARE_THREADS = 16
+# Spare threads, so that calls beyond the limits are answered 503 without waiting, whatever slow clients hold.
+SPARE_THREADS = 16 + MOST_AT_ONCE
+# Connections of a worker that are idle or silent. With the threads, fewer than the 1,024 open files of a usual limit.
+IDLE_CONNECTIONS = 500
 MOST_HEADER = 32 * 1024
 MEMORY = "/dev/shm"  # noqa: S108  # a full disk must not stop the counting
 NAME = "mhcds"
 UNREADABLE = "Invalid request from ip="
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+COUNTERS = "mhcds-counters-"
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
@@ -80,13 +85,18 @@ def refuse(sock: Any, status: int, reason: str, _said: str) -> None:  # noqa: AN
     util.write_nonblock(sock, "\r\n".join((*lines, "", "")).encode("latin-1") + body)
 
 
-def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[str, Any]:
+def options(
+    config: ServiceConfig, host: str, port: int, workers: int, health_port: int | None = None
+) -> dict[str, Any]:
     """Gunicorn's settings: threads, timeouts, whose X-Forwarded-Proto is trusted, TLS."""
+    address = f"[{host}]" if ":" in host else host
+    threads = config.limits.concurrent_calls + APP_SLOTS + LAUNCH_SLOTS + SPARE_THREADS
     values: dict[str, Any] = {
-        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "bind": [f"{address}:{each}" for each in (port, health_port) if each is not None],
         "workers": workers,
         "worker_class": Worker,
-        "threads": config.limits.concurrent_calls + APP_SLOTS + LAUNCH_SLOTS + SPARE_THREADS,
+        "threads": threads,
+        "worker_connections": threads + IDLE_CONNECTIONS,
         "timeout": 60,
         "graceful_timeout": 30,
         # Longer than a load balancer keeps its connection, so that it never meets a closed one.
@@ -99,7 +109,7 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
         "limit_request_field_size": MOST_HEADER,
         # gunicorn's maximum: SMART servers put a lot into launch handles and codes.
         "limit_request_line": 8190,
-        "pre_request": _head_is_there,
+        "pre_request": head_is_here,
         "logger_class": Log,
         # One path in the home folder for all instances; not needed here.
         "control_socket_disable": True,
@@ -109,36 +119,42 @@ def options(config: ServiceConfig, host: str, port: int, workers: int) -> dict[s
     return values
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's threaded worker, with protection against slow clients."""
-
-    def handle(self, conn: Any) -> Any:  # noqa: ANN401  # gunicorn's connection
-        """One request of a connection."""
-        SLOW_CLIENTS.begin(conn)
-        try:
-            return super().handle(conn)
-        finally:
-            SLOW_CLIENTS.end()
-
-
-def _head_is_there(_worker: object, _request: object) -> None:
-    SLOW_CLIENTS.body_follows()
-
-
 @contextmanager
 def shared_counters() -> Iterator[None]:
     """A temporary folder in which workers add up their counters, in memory where possible.
 
     prometheus_client reads the folder from the environment when `metrics` is first imported, so import that later.
     """
-    place = MEMORY if os.access(MEMORY, os.W_OK) else None
-    folder, master = tempfile.mkdtemp(prefix="mhcds-metrics-", dir=place), os.getpid()
-    os.environ[METRICS_FOLDER] = folder
+    place = Path(MEMORY if os.access(MEMORY, os.W_OK) else tempfile.gettempdir())
+    for left in place.glob(f"{COUNTERS}*"):
+        _sweep(left)
+    folder, master = _locked_folder(place), os.getpid()
+    os.environ[METRICS_FOLDER] = str(folder)
     try:
         yield
     finally:
         if os.getpid() == master:  # a worker that exits runs this too
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder(place: Path) -> Path:
+    """A new folder, locked until this process and all its workers have ended, however they end."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=COUNTERS, dir=place))
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
+        if folder.exists():  # else another service swept it before it was locked
+            return folder
+
+
+def _sweep(folder: Path) -> None:
+    """Removes a folder whose service has ended."""
+    with suppress(OSError):  # it is locked, another user's, or gone
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(opened)
 
 
 def serve(create: Callable[[], Flask], settings: dict[str, Any]) -> None:

@@ -1,0 +1,206 @@
+"""Connections that are silent, half-sent, never left or refused, against a real `mhcds serve`."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from builders import bundle, given
+from ehr import ADDRESS, Served, free_port, hook_request, mhcds, served, settings
+
+POSITIVE = {"screening": json.loads(bundle(*given("PHQ-9, today: item 9 = 2, total = 9")))}
+# As large as a usual chart, so that it is not all there when the head is.
+PADDED = {"extension": [{"padding": "x" * 150_000}]}
+JSON = b"Content-Type: application/json\r\n"
+POST = b"POST " + ADDRESS.encode() + b" HTTP/1.1\r\nHost: x\r\n"
+PROBES, PATIENCE_S = 20, 10
+
+
+@contextmanager
+def service(folder: Path, *words: str, port: int | None = None) -> Iterator[Served]:
+    """One worker on settings of its own."""
+    port = port or free_port()
+    found = settings(folder, service={"public_url": f"http://127.0.0.1:{port}"})
+    with served(found, "--workers", "1", *words, port=port) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with service(tmp_path_factory.mktemp("connections")) as found:
+        yield found
+
+
+def address(found: Served) -> tuple[str, int]:
+    return "127.0.0.1", int(found.base.rpartition(":")[2])
+
+
+def opened(found: Served, number: int, sent: bytes, kept: ExitStack, *, reads: bool = True) -> list[socket.socket]:
+    """Connections that send this and stay open."""
+    made = []
+    for _ in range(number):
+        client = kept.enter_context(socket.socket())
+        if not reads:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.settimeout(PATIENCE_S)
+        client.connect(address(found))
+        client.sendall(sent)
+        made.append(client)
+    return made
+
+
+# ---- floods ----
+
+
+@pytest.mark.parametrize(("number", "sent", "reads"), [
+    (100, b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", True),
+    (200, POST + JSON + b"Content-Length: 5000\r\n\r\n{", True),
+    (200, POST, True),
+    (700, b"", True),
+    (200, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 40, False),
+], ids=["answered, and never left", "half a body, unsigned", "half a head", "silent, more than a worker holds", "takes no answer"])  # fmt: skip
+def test_a_flood_of_connections_delays_no_probe_and_no_call(
+    running: Served, number: int, sent: bytes, *, reads: bool
+) -> None:
+    with ExitStack() as kept:
+        opened(running, number, sent, kept, reads=reads)
+
+        probes = [requests.get(f"{running.base}/health/live", timeout=PATIENCE_S) for _ in range(PROBES)]
+
+        assert {probe.status_code for probe in probes} == {200}
+        assert running.call(hook_request(more=POSITIVE)).json()["cards"]
+    assert not any("WORKER TIMEOUT" in line or "Traceback" in line for line in running.lines())
+
+
+def test_a_half_body_is_refused_at_once_and_its_client_gets_the_whole_answer(running: Served) -> None:
+    with ExitStack() as kept:
+        (client,) = opened(running, 1, POST + JSON + b"Content-Length: 5000\r\n\r\n{", kept)
+
+        received = b""
+        while part := client.recv(65_536):
+            received += part
+
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 401 ")
+    assert b"\r\nConnection: close" in head
+    assert json.loads(body)["resourceType"] == "OperationOutcome"
+
+
+# ---- a refusal, then a valid call on the same connection ----
+
+REFUSED = {
+    401: ({"Authorization": "Bearer x"}, PADDED),
+    413: ({}, {"extension": [{"padding": "x" * 3_000_000}]}),
+    415: ({"Content-Type": "text/plain"}, PADDED),
+}
+
+
+@pytest.mark.parametrize("status", REFUSED)
+def test_valid_calls_of_a_session_succeed_after_a_refusal(running: Served, status: int) -> None:
+    headers, more = REFUSED[status]
+    with requests.Session() as session:
+
+        def call(body: dict, changes: dict[str, str]) -> int:
+            sent = running.ehr().headers() | {"Content-Type": "application/json"} | changes
+            return session.post(running.base + ADDRESS, json.dumps(body), headers=sent, timeout=30).status_code
+
+        seen = [(call(hook_request(**more), headers), call(hook_request(**PADDED), {})) for _ in range(20)]
+
+    assert seen == [(status, 200)] * 20
+
+
+def test_a_refusal_keeps_the_connection_only_if_it_says_so(running: Served) -> None:
+    """Over a raw socket: a small body is here, and the connection is kept; one too large is not, and it is closed."""
+    for size, kept_open in ((150_000, True), (3_000_000, False)):
+        with ExitStack() as kept:
+            (client,) = opened(running, 1, POST + JSON + b"Content-Length: %d\r\n\r\n" % size + b" " * size, kept)
+            answer = client.makefile("rb")
+            assert status_and_connection(answer) == (401, "keep-alive" if kept_open else "close")
+            if not kept_open:
+                assert answer.read() == b""
+                continue
+            body = json.dumps(hook_request()).encode()
+            token = running.ehr().headers()["Authorization"].encode()
+            client.sendall(POST + JSON + b"Authorization: %s\r\nContent-Length: %d\r\n\r\n" % (token, len(body)) + body)
+            assert status_and_connection(answer) == (200, "keep-alive")
+
+
+def status_and_connection(answer) -> tuple[int, str]:
+    """The next answer of a stream, its body read."""
+    status = int(answer.readline().split()[1])
+    headers = {}
+    while line := answer.readline().strip():
+        name, _, value = line.decode().partition(": ")
+        headers[name.lower()] = value
+    answer.read(int(headers["content-length"]))
+    return status, headers["connection"]
+
+
+# ---- health and metrics on a port of their own ----
+
+
+def test_the_health_port_answers_on_health_and_metrics_alone(tmp_path: Path) -> None:
+    port = free_port()
+    with service(tmp_path, "--health-port", str(port)) as found:
+        base = f"http://127.0.0.1:{port}"
+        assert [requests.get(base + path, timeout=30).status_code for path in ("/health/live", "/health/ready")] == [
+            200, 200,
+        ]  # fmt: skip
+        assert found.call().status_code == 200
+        assert "mhcds_calls_total" in requests.get(f"{base}/metrics", timeout=30).text
+        assert requests.get(f"{base}/cds-services", timeout=30).status_code == 404
+        token = found.ehr().headers()
+        assert requests.post(base + ADDRESS, json=hook_request(), headers=token, timeout=30).status_code == 404
+        assert requests.post(found.base + ADDRESS, json=hook_request(), headers=token, timeout=30).status_code == 200
+
+
+def test_the_health_port_is_another_than_the_port(tmp_path: Path) -> None:
+    done = mhcds("serve", "--config", str(settings(tmp_path)), "--port", "8080", "--health-port", "8080")
+
+    assert (done.returncode, "expected a port other than --port" in done.stderr) == (2, True)
+
+
+# ---- the folder of the counters ----
+
+
+def counters(found: Served) -> Path:
+    """The folder that a service has locked."""
+    opened_files = Path(f"/proc/{found.process.pid}/fd").iterdir()
+    return next(target for file in opened_files if "/mhcds-counters-" in str(target := file.readlink()))
+
+
+def test_a_start_sweeps_the_counters_of_a_killed_service_and_of_no_other(tmp_path: Path) -> None:
+    with service(tmp_path / "living") as living:
+        with service(tmp_path / "killed") as killed:
+            left = counters(killed)
+            killed.kill()
+        assert left.is_dir()
+
+        with service(tmp_path / "next") as following:
+            assert not left.exists()
+            assert counters(living).is_dir()
+            own = counters(following)
+        assert not own.exists()
+        assert living.call().status_code == 200
+        assert 'status="200"} 1.0' in living.get("/metrics").text
+
+
+# ---- what a worker loads ----
+
+
+def test_a_worker_loads_no_library_of_training(running: Served) -> None:
+    """xgboost would load scikit-learn and pandas where they are, as here. Libraries with binaries show in the maps."""
+    assert running.call(hook_request(more=POSITIVE)).status_code == 200
+    pid = running.process.pid
+    (worker,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+    loaded = set(re.findall(r"/site-packages/([a-z_]+)", Path(f"/proc/{worker}/maps").read_text()))
+
+    assert {"numpy", "xgboost", "msgspec"} <= loaded
+    assert not loaded & {"sklearn", "pandas", "pyarrow", "shap", "numba", "llvmlite", "matplotlib"}
