@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -63,7 +64,7 @@ def opened(found: Served, number: int, sent: bytes, kept: ExitStack, *, reads: b
     (200, POST + JSON + b"Content-Length: 5000\r\n\r\n{", True),
     (200, POST, True),
     (700, b"", True),
-    (200, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 40, False),
+    (120, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 30, False),
 ], ids=["answered, and never left", "half a body, unsigned", "half a head", "silent, more than a worker holds", "takes no answer"])  # fmt: skip
 def test_a_flood_of_connections_delays_no_probe_and_no_call(
     running: Served, number: int, sent: bytes, *, reads: bool
@@ -71,9 +72,9 @@ def test_a_flood_of_connections_delays_no_probe_and_no_call(
     with ExitStack() as kept:
         opened(running, number, sent, kept, reads=reads)
 
-        probes = [requests.get(f"{running.base}/health/live", timeout=PATIENCE_S) for _ in range(PROBES)]
-
-        assert {probe.status_code for probe in probes} == {200}
+        for _ in range(PROBES):
+            assert requests.get(f"{running.base}/health/live", timeout=PATIENCE_S).status_code == 200
+            time.sleep(0.2)  # a flood takes a while to fill what it fills
         assert running.call(hook_request(more=POSITIVE)).json()["cards"]
     assert not any("WORKER TIMEOUT" in line or "Traceback" in line for line in running.lines())
 
