@@ -31,7 +31,7 @@ HEALTH_THREADS = 4
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
+class ClientConnection(TConn):  # type: ignore[misc]  # gunicorn ships no types
     """A client's connection. `cut`: reading or sending took too long and was ended."""
 
     cut = False
@@ -63,23 +63,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
                 raise
             return
         self.nr_conns += 1
-        connection = Connection(self.cfg, client, address, listener.getsockname())
+        connection = ClientConnection(self.cfg, client, address, listener.getsockname())
         self.wait(connection, self.on_pending_socket_readable)
 
-    def wait(self, connection: Connection, when_readable: Callable[[Connection, Any], None]) -> None:
+    def wait(self, connection: ClientConnection, when_readable: Callable[[ClientConnection, Any], None]) -> None:
         """Leaves a connection to the poller for as long as it may be silent."""
         connection.timeout = time.monotonic() + SILENT_S
         self.pending_conns.append(connection)
         self.poller.register(connection.sock, selectors.EVENT_READ, partial(when_readable, connection))
 
-    def leave(self, connection: Connection, waiting: Any) -> None:  # noqa: ANN401  # gunicorn's deque
+    def leave(self, connection: ClientConnection, waiting: Any) -> None:  # noqa: ANN401  # gunicorn's deque
         """Closes a connection that waits in the poller."""
         waiting.remove(connection)
         self.poller.unregister(connection.sock)
         self.nr_conns -= 1
         connection.close()
 
-    def finish_request(self, connection: Connection, done: Future[object]) -> None:
+    def finish_request(self, connection: ClientConnection, done: Future[object]) -> None:
         """Keeps the connection, or closes it without waiting for the client."""
         if done.cancelled() or done.exception() is not None or done.result():
             super().finish_request(connection, done)
@@ -93,7 +93,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             self.nr_conns -= 1
             connection.close()
 
-    def discard(self, connection: Connection, _sock: socket.socket) -> None:
+    def discard(self, connection: ClientConnection, _sock: socket.socket) -> None:
         """Reads what a client sends after its last answer; closes when it has left."""
         try:
             left = not socket.socket.recv(connection.sock, 65_536)
@@ -111,17 +111,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             self.leave(waiting[0], waiting)
         SLOW_CLIENTS.cut()
 
-    def enqueue_req(self, connection: Connection) -> None:
+    def enqueue_req(self, connection: ClientConnection) -> None:
         """Gives a request to a thread."""
         pool = self.health_pool if self.is_for_health(connection) else self.tpool
         done = pool.submit(self.handle, connection)
         done.add_done_callback(partial(self.method_queue.defer, self.finish_request, connection))
 
-    def is_for_health(self, connection: Connection) -> bool:
+    def is_for_health(self, connection: ClientConnection) -> bool:
         """Whether the connection came to the address of health and metrics."""
         return bool(self.health_port) and connection.server[1] == self.health_port
 
-    def handle(self, connection: Connection) -> Any:  # noqa: ANN401  # as gunicorn's own
+    def handle(self, connection: ClientConnection) -> Any:  # noqa: ANN401  # as gunicorn's own
         """One request of a connection, in a thread."""
         self.here.connection = connection
         SLOW_CLIENTS.begin(HEAD, connection)
