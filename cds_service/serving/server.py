@@ -54,7 +54,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         gc.collect()
         gc.freeze()
         # A call makes a few thousand objects and leaves hardly a cycle; the usual 700 means three collections a call.
-        gc.set_threshold(5_000)
+        # 1: the second generation stays small, so that none takes long.
+        gc.set_threshold(5_000, 1)
         return app
 
 
