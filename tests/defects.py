@@ -22,6 +22,7 @@ PAGE = ROOT / "docs" / "generated" / "defects.md"
 CONTRACT = "tests/contract"
 STORE = "tests/integration/test_store.py"
 SERVED = "tests/integration/test_served.py"
+CONNECTIONS = "tests/integration/test_connections.py"
 TRUST = "tests/contract/test_trust.py"
 SMART = "tests/contract/test_smart_launch.py"
 FLOODS = "tests/integration/test_launch_floods.py"
@@ -82,6 +83,13 @@ DEFECTS = (
     Defect("a call of a stranger is on record", "cds_service/trust/admission.py", "        client = _once(runtime, config, _verified(runtime, config, request, now), now)", "        runtime.store.write_answer(now, '', {}, [])\n        client = _once(runtime, config, _verified(runtime, config, request, now), now)", (STORE,)),
     Defect("the settings of a bad file are half taken", "cds_service/settings/live.py", "            self._keep(str(error))\n            return", "            self._config = ServiceConfig(sites=())\n            return", (SERVED,)),
     Defect("a worker that ends removes the counters of all", "cds_service/serving/server.py", "if os.getpid() == master:", "if True:", (SERVED,)),
+    Defect("a start removes the counters of a service that runs", "cds_service/serving/server.py", "fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", (CONNECTIONS,)),
+    Defect("a silent connection has a thread", "cds_service/serving/worker.py", "self.wait(connection, self.on_pending_socket_readable)", "self.enqueue_req(connection)", (CONNECTIONS,)),
+    Defect("a worker that is full accepts nothing", "cds_service/serving/worker.py", "while self.nr_conns >= self.worker_connections and", "while False and", (CONNECTIONS,)),
+    Defect("half heads hold all threads", "cds_service/serving/slow_clients.py", "HEAD = Phase(most_s=5, how=socket.SHUT_RD, most=MOST_AT_ONCE)", "HEAD = Phase(most_s=60, how=socket.SHUT_RD)", (CONNECTIONS,)),
+    Defect("answers that are not taken hold all threads", "cds_service/serving/worker.py", "SLOW_CLIENTS.begin(ANSWER)", "SLOW_CLIENTS.end()", (CONNECTIONS,)),
+    Defect("a refusal before the body says keep-alive", "cds_service/serving/worker.py", "if not whole or connection.cut:", "if False:", (CONNECTIONS,)),
+    Defect("hooks are answered at the port of health", "cds_service/serving/worker.py", 'environ["PATH_INFO"] not in HEALTH_PATHS', "False", (CONNECTIONS,)),
     # ---- requests
     Defect("an empty hookInstance is taken", "cds_service/hooks/parsing.py", "if not hook.hook or not hook.hook_instance:", "if not hook.hook:"),
     Defect("any hook is answered at any address", "cds_service/hooks/parsing.py", "if hook.hook != service.hook:", "if False:"),
