@@ -50,9 +50,9 @@ def _by_first_word() -> dict[str, list[NameEntry]]:
 def warning_of(named: Iterable[int], classes: frozenset[str]) -> LabelWarning | None:
     """The warning of a medicine of these classes whose names stand at the places `named`, or None."""
     rows = _rows()
-    places = {place for place, (of_class, _, _) in enumerate(rows) if of_class and of_class in classes}
-    places.update(named)
-    return rows[min(places)][2] if places else None
+    places = [place for place, (of_class, _, _) in enumerate(rows) if of_class in classes] if classes else []
+    place = min((*places, *named), default=None)
+    return rows[place][2] if place is not None else None
 
 
 def places_in(text: str) -> list[int]:

@@ -44,8 +44,8 @@ class CodeList:
     """A loaded list: exact codes, prefixes and patterns, per system. Cached by name, so it compares by identity."""
 
     exact: dict[tuple[str, str], tuple[CodeRow, ...]]
-    prefixes: tuple[tuple[str, str, CodeRow], ...]
-    patterns: tuple[tuple[str, re.Pattern[str], CodeRow], ...]
+    prefixes: dict[str, tuple[tuple[str, CodeRow], ...]]
+    patterns: dict[str, tuple[tuple[re.Pattern[str], CodeRow], ...]]
 
     def rows(self, system: str | None, code: str | None) -> tuple[CodeRow, ...]:
         """Every row that matches the code, exact rows first."""
@@ -73,8 +73,8 @@ def _rows(codes: CodeList, system: str | None, code: str) -> tuple[CodeRow, ...]
     for one in systems:
         plain = normal(one, code)
         rows += codes.exact.get((one, plain), ())
-        rows += [row for s, prefix, row in codes.prefixes if s == one and plain.startswith(prefix)]
-        rows += [row for s, pattern, row in codes.patterns if s == one and pattern.match(plain)]
+        rows += [row for prefix, row in codes.prefixes.get(one, ()) if plain.startswith(prefix)]
+        rows += [row for pattern, row in codes.patterns.get(one, ()) if pattern.match(plain)]
     return tuple(rows)
 
 
@@ -131,7 +131,8 @@ def table(name: str) -> tuple[dict[str, str], ...]:
 def code_list(name: str) -> CodeList:
     """The code list `codesets/<name>.csv`."""
     exact: dict[tuple[str, str], list[CodeRow]] = {}
-    prefixes, patterns = [], []
+    prefixes: dict[str, list[tuple[str, CodeRow]]] = {}
+    patterns: dict[str, list[tuple[re.Pattern[str], CodeRow]]] = {}
     for raw in table(name):
         if raw["code"].startswith("("):
             continue
@@ -144,13 +145,15 @@ def code_list(name: str) -> CodeList:
             verified=raw["verified"],
         )
         if code.startswith("regex:"):
-            patterns.append((system, re.compile(code.removeprefix("regex:")), row))
+            patterns.setdefault(system, []).append((re.compile(code.removeprefix("regex:")), row))
         elif "[prefix]" in raw["group"] or "[prefix]" in raw["display"]:
-            prefixes.append((system, normal(system, code), row))
+            prefixes.setdefault(system, []).append((normal(system, code), row))
         else:
             exact.setdefault((system, normal(system, code)), []).append(row)
     return CodeList(
-        exact={key: tuple(rows) for key, rows in exact.items()}, prefixes=tuple(prefixes), patterns=tuple(patterns)
+        exact={key: tuple(rows) for key, rows in exact.items()},
+        prefixes={system: tuple(rows) for system, rows in prefixes.items()},
+        patterns={system: tuple(rows) for system, rows in patterns.items()},
     )
 
 

@@ -24,12 +24,13 @@ from fhir_adapters.reading.net.unread import (
     is_understood,
     name_of,
     names_of,
+    text_mention,
     unheard,
 )
 from fhir_adapters.reading.net.vocabulary import InstrumentName, named_instrument
 from fhir_adapters.reading.questionnaires.answers import yes_or_no
 from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
-from fhir_adapters.reading.questionnaires.response_items import known_items, questionnaire_targets
+from fhir_adapters.reading.questionnaires.response_items import known_items, targets_among
 from fhir_adapters.reading.questionnaires.screening import administrations
 from fhir_adapters.reading.questionnaires.values import codings, folded
 from fhir_adapters.resources import r4
@@ -45,7 +46,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
             continue
-        if _is_measurement(observation) or (_is_other_quantity(observation) and not (resources.maps or unread_panels)):
+        if _is_measurement(observation) or (_is_of_other_things(observation) and not (resources.maps or unread_panels)):
             continue
         if has_no_code(observation.code):
             resources.cannot_read(resource, Cause.NO_CODE)
@@ -62,8 +63,9 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         if response.status == "entered-in-error":
             continue
         form = form_of(resource, definitions)
-        targets = questionnaire_targets(response, resources.maps, form)
-        unread = [item for item, target in known_items(response, resources.maps, form) if target is None]
+        items = list(known_items(response, resources.maps, form))
+        targets = targets_among(items)
+        unread = [item for item, target in items if target is None]
         authored = when(response.authored, resources.zone, resources.today)
         resources.unheard.extend(hear_response(resource, form, unread, authored, read=bool(targets)))
         named = _screen_named([response.questionnaire, form.title if form else None])
@@ -98,37 +100,60 @@ def _is_measurement(observation: r4.Observation) -> bool:
     )
 
 
-def _is_other_quantity(observation: r4.Observation) -> bool:
-    """Whether an Observation is one quantity and nothing else, under a name that no reader knows and no word names."""
-    concept = observation.code
-    if concept is None or len(concept.coding) != 1 or observation.value_quantity is None:
+def _is_of_other_things(observation: r4.Observation) -> bool:
+    """Whether an Observation is one quantity or coded answer and nothing else, of which no reader knows a word."""
+    concept, answer = observation.code, observation.value_codeable_concept
+    if concept is None or (observation.value_quantity is None and answer is None):
         return False
-    coding = concept.coding[0]
+    if observation.value_string or observation.value_coding or observation.component:
+        return False
     return (
-        observation.value_codeable_concept is None
-        and observation.value_string is None
-        and observation.value_coding is None
-        and not observation.component
-        and observation.note is r4.NOT_THERE
-        and all(
-            len(text) <= LONGEST_KEPT for text in (concept.text, coding.display, coding.code, coding.system) if text
-        )
-        and _is_of_no_reader(coding.system, coding.code, coding.display, concept.text)
+        observation.note is r4.NOT_THERE
+        and _is_short(concept)
+        and _is_of_no_reader(_key(concept))
+        and (answer is None or (_is_short(answer) and answer.text in (None, answer.coding[0].display)))
+        and (answer is None or _says_nothing(_key(answer)))
     )
 
 
+def _is_short(concept: r4.CodeableConcept) -> bool:
+    """Whether a concept has one coding, and no text too long to be kept."""
+    return len(concept.coding) == 1 and all(text is None or len(text) <= LONGEST_KEPT for text in _key(concept))
+
+
+Key = tuple[str | None, str | None, str | None, str | None]
+
+
+def _key(concept: r4.CodeableConcept) -> Key:
+    coding = concept.coding[0]
+    return coding.system, coding.code, coding.display, concept.text
+
+
+def _of_key(key: Key) -> r4.CodeableConcept:
+    system, code, display, text = key
+    return r4.CodeableConcept(coding=[r4.Coding(system=system, code=code, display=display)], text=text)
+
+
+# Kept between calls like names (`name_of`). The answers are those of a terminology: with a text of its own, none is.
 @lru_cache(maxsize=8192)
-def _is_of_no_reader(system: str | None, code: str | None, display: str | None, text: str | None) -> bool:
-    # Kept between calls like names (`name_of`): the names of what is measured repeat, and hold no values.
-    concept = r4.CodeableConcept(coding=[r4.Coding(system=system, code=code, display=display)], text=text)
+def _is_of_no_reader(key: Key) -> bool:
+    """Whether a question is one that no reader knows, and no word of it is listened for."""
+    concept = _of_key(key)
     names = names_of(concept)
     return (
         bool(names)
-        and code != "ASSERTION"
+        and concept.coding[0].code != "ASSERTION"
         and target_of(concept, ()) is None
         and not safety_rows(concept)
         and all(name_of(name).quiet for name in names)
     )
+
+
+@lru_cache(maxsize=8192)
+def _says_nothing(key: Key) -> bool:
+    """Whether a coded answer says nothing of what is listened for."""
+    answer = _of_key(key)
+    return not safety_rows(answer) and text_mention(names_of(answer)) is None
 
 
 @cache

@@ -127,8 +127,9 @@ def measured_facts(measurements: Iterable[Measurement]) -> tuple[list[Fact], lis
 
 def _newest(candidates: list[Measurement]) -> Measurement:
     """The latest; of the same time the one with the greatest value, so that the order of entries does not matter."""
-    latest = max(_moment(measurement) for measurement in candidates)
-    newest = [measurement for measurement in candidates if _moment(measurement) == latest]
+    moments = [_moment(measurement) for measurement in candidates]
+    latest = max(moments)
+    newest = [measurement for measurement, moment in zip(candidates, moments, strict=True) if moment == latest]
     return max(newest, key=_size) if len(newest) > 1 else newest[0]
 
 

@@ -31,7 +31,7 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
     Entries of others, entries that name nobody, and entries of a search not limited to the patient are kept apart.
     """
     owner = owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)
-    kinds: dict[str, str] = {}
+    kinds: dict[str, str] | None = None
     own: list[r4.Resource] = []
     foreign: list[str] = []
     nameless: list[str] = []
@@ -43,7 +43,8 @@ def own_resources(gathered: Gathered) -> tuple[list[r4.Resource], list[Anomaly]]
         if _is_plainly_of(resource.content, owner):
             own.append(resource)
             continue
-        kinds = kinds or {name: one.kind for one in gathered.resources for name in one.names}
+        if kinds is None:
+            kinds = {name: one.kind for one in gathered.resources for name in one.names}
         named = [reference for reference in _owners(resource) if _names_somebody(reference)]
         if not named:
             if resource.content is None:

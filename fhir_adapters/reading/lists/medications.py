@@ -200,8 +200,12 @@ def as_line(text: str, most: int) -> str:
 
 def _key(name: str) -> str:
     """A name without strength and form, so that two requests for the same ingredients count once."""
-    lower = re.sub(r"^\d+ hr ", "", name.lower().strip())
-    return re.split(r"\s\d", lower, maxsplit=1)[0].strip()
+    lower = HOURS.sub("", name.lower().strip())
+    return STRENGTH.split(lower, maxsplit=1)[0].strip()
+
+
+HOURS = re.compile(r"^\d+ hr ")
+STRENGTH = re.compile(r"\s\d")
 
 
 def medication_facts(medicines: Iterable[Medicine], names: Iterable[str]) -> list[Fact]:

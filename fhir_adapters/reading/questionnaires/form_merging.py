@@ -41,7 +41,7 @@ Key = tuple[object, ...]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Joined:
-    """A form and those joined with it; `form` has no references, `references` has them all."""
+    """A form and those joined with it; `references` are those of all of them."""
 
     form: Administration
     references: dict[str, None]
@@ -49,7 +49,8 @@ class _Joined:
 
     def whole(self) -> Administration:
         """The form with all its references."""
-        return replace(self.form, references=tuple(self.references))
+        references = tuple(self.references)
+        return self.form if references == self.form.references else replace(self.form, references=references)
 
 
 class _FormIndex:
@@ -75,7 +76,7 @@ class _FormIndex:
         """Adds a separate form."""
         self.joined.append(
             _Joined(
-                form=replace(form, references=()),
+                form=form,
                 references=dict.fromkeys(form.references),
                 responses=_responses(form),
             )

@@ -18,8 +18,15 @@ def questionnaire_targets(
     response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap], form: r4.Questionnaire | None = None
 ) -> list[tuple[Target, r4.Value, str | None]]:
     """Each answered or blank question that is known, with its text. `form`: the response's Questionnaire, if sent."""
+    return targets_among(known_items(response, maps, form))
+
+
+def targets_among(
+    items: Iterable[tuple[r4.QuestionnaireItem, Target | None]],
+) -> list[tuple[Target, r4.Value, str | None]]:
+    """`questionnaire_targets` of a response whose `known_items` these are."""
     read: list[tuple[Target, r4.Value, str | None]] = []
-    for item, target in known_items(response, maps, form):
+    for item, target in items:
         if target:
             # All answers are kept; assembling the form keeps the worst.
             read += [(target, answer, item.text) for answer in _distinct(item.answer) or (r4.Value(),)]
@@ -76,7 +83,8 @@ def items_of(response: r4.QuestionnaireResponse) -> Iterator[r4.QuestionnaireIte
     while left:
         item = left.pop()
         yield item
-        left += reversed([*item.item, *(inner for answer in item.answer for inner in answer.item)])
+        if item.item or item.answer:
+            left += reversed([*item.item, *(inner for answer in item.answer for inner in answer.item)])
 
 
 def headings(response: r4.QuestionnaireResponse) -> dict[int, str]:
@@ -92,7 +100,10 @@ def headings(response: r4.QuestionnaireResponse) -> dict[int, str]:
 def _loinc_target(item: r4.QuestionnaireItem) -> Target | None:
     """By the LOINC code that ends the linkId or the definition; R4 items carry no code of their own."""
     for text in (item.link_id, item.definition):
-        match = re.search(r"(?:^|[^0-9A-Za-z])(\d{4,6}-\d)$", text or "")
+        match = CODE_AT_END.search(text) if text else None
         if match and match[1] in targets():
             return targets()[match[1]]
     return None
+
+
+CODE_AT_END = re.compile(r"(?:^|[^0-9A-Za-z])(\d{4,6}-\d)$")

@@ -131,7 +131,7 @@ def _worse(first: ItemAnswer, second: ItemAnswer) -> bool:
 def _checked(form: Administration) -> Administration:
     """The form with its total checked against its items."""
     if form.instrument.spec.yes_no:
-        return replace(form, contradictory=False)
+        return replace(form, contradictory=False) if form.contradictory else form
     off_scale = any(a.flaw is Flaw.ANSWER_OFF_SCALE for a in form.answers)
     wrong = form.total is not None and not (0 <= form.total <= form.instrument.spec.top_total and total_fits(form))
-    return replace(form, contradictory=form.contradictory or off_scale or wrong)
+    return replace(form, contradictory=True) if off_scale or wrong else form
