@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from fhir_adapters.codesets.names import NameEntry, name_index, names_in
 from fhir_adapters.codesets.terminology import table
@@ -49,10 +49,13 @@ def _by_first_word() -> dict[str, list[NameEntry]]:
 
 def warning_of(named: Iterable[int], classes: frozenset[str]) -> LabelWarning | None:
     """The warning of a medicine of these classes whose names stand at the places `named`, or None."""
-    rows = _rows()
-    places = [place for place, (of_class, _, _) in enumerate(rows) if of_class in classes] if classes else []
-    place = min((*places, *named), default=None)
-    return rows[place][2] if place is not None else None
+    place = min((*_places_of(classes), *named), default=None)
+    return _rows()[place][2] if place is not None else None
+
+
+@lru_cache(maxsize=1024)
+def _places_of(classes: frozenset[str]) -> tuple[int, ...]:
+    return tuple(place for place, (of_class, _, _) in enumerate(_rows()) if of_class in classes)
 
 
 def places_in(text: str) -> list[int]:

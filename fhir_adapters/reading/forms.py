@@ -5,26 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 
-from fhir_adapters.codesets.questions import Target, target_of, targets
+from fhir_adapters.codesets.questions import target_of, targets
 from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.facts import Administration, CodedEvent, Setting, When
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
-from fhir_adapters.reading.agreement import question_doubt, words_doubt
+from fhir_adapters.reading.agreement import words_doubt
+from fhir_adapters.reading.asked import Asked, asked_by, says_nothing
 from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_code
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
-from fhir_adapters.reading.measurements import coded_values, measured_codes, observed_at
+from fhir_adapters.reading.measurements import measured_codes, observed_at
 from fhir_adapters.reading.net.responses import form_of, forms_sent, hear_response
 from fhir_adapters.reading.net.unread import (
-    LONGEST_KEPT,
     LONGEST_NAME,
     hear_observation,
-    is_understood,
     name_of,
     names_of,
-    text_mention,
     unheard,
 )
 from fhir_adapters.reading.net.vocabulary import InstrumentName, named_instrument
@@ -46,17 +44,20 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
             continue
-        if _is_measurement(observation) or (_is_of_other_things(observation) and not (resources.maps or unread_panels)):
+        if _is_measurement(observation):
+            continue
+        whole = asked_by(observation.code, resources.maps)
+        if whole.silent and not unread_panels and _is_of_other_things(observation):
             continue
         if has_no_code(observation.code):
             resources.cannot_read(resource, Cause.NO_CODE)
             continue
         panel = next((panels[name] for name in resource.names if name in panels), None)
-        parts = [(observation.code, observation), *((part.code, part) for part in observation.component)]
-        asked = [(concept, value, target_of(concept, resources.maps)) for concept, value in parts]
-        pieces += _observation_pieces(resources, resource, asked, panel)
-        events += _finding_events(resources, resource)
-        _hear(resources, resource, asked, unread_panels)
+        parts: list[Part] = [(observation.code, observation, whole)]
+        parts += [(part.code, part, asked_by(part.code, resources.maps)) for part in observation.component]
+        pieces += _observation_pieces(resources, resource, parts, panel)
+        events += _finding_events(resources, resource, parts)
+        _hear(resources, resource, parts, unread_panels)
     definitions = forms_sent(resources)
     for number, resource in enumerate(resources.of("QuestionnaireResponse")):
         response: r4.QuestionnaireResponse = resource.content
@@ -101,59 +102,13 @@ def _is_measurement(observation: r4.Observation) -> bool:
 
 
 def _is_of_other_things(observation: r4.Observation) -> bool:
-    """Whether an Observation is one quantity or coded answer and nothing else, of which no reader knows a word."""
-    concept, answer = observation.code, observation.value_codeable_concept
-    if concept is None or (observation.value_quantity is None and answer is None):
-        return False
+    """Whether the value of a name that is silent is one quantity or coded answer, and nothing else is there."""
+    answer = observation.value_codeable_concept
     if observation.value_string or observation.value_coding or observation.component:
         return False
-    return (
-        observation.note is r4.NOT_THERE
-        and _is_short(concept)
-        and _is_of_no_reader(_key(concept))
-        and (answer is None or (_is_short(answer) and answer.text in (None, answer.coding[0].display)))
-        and (answer is None or _says_nothing(_key(answer)))
-    )
-
-
-def _is_short(concept: r4.CodeableConcept) -> bool:
-    """Whether a concept has one coding, and no text too long to be kept."""
-    return len(concept.coding) == 1 and all(text is None or len(text) <= LONGEST_KEPT for text in _key(concept))
-
-
-Key = tuple[str | None, str | None, str | None, str | None]
-
-
-def _key(concept: r4.CodeableConcept) -> Key:
-    coding = concept.coding[0]
-    return coding.system, coding.code, coding.display, concept.text
-
-
-def _of_key(key: Key) -> r4.CodeableConcept:
-    system, code, display, text = key
-    return r4.CodeableConcept(coding=[r4.Coding(system=system, code=code, display=display)], text=text)
-
-
-# Kept between calls like names (`name_of`). The answers are those of a terminology: with a text of its own, none is.
-@lru_cache(maxsize=8192)
-def _is_of_no_reader(key: Key) -> bool:
-    """Whether a question is one that no reader knows, and no word of it is listened for."""
-    concept = _of_key(key)
-    names = names_of(concept)
-    return (
-        bool(names)
-        and concept.coding[0].code != "ASSERTION"
-        and target_of(concept, ()) is None
-        and not safety_rows(concept)
-        and all(name_of(name).quiet for name in names)
-    )
-
-
-@lru_cache(maxsize=8192)
-def _says_nothing(key: Key) -> bool:
-    """Whether a coded answer says nothing of what is listened for."""
-    answer = _of_key(key)
-    return not safety_rows(answer) and text_mention(names_of(answer)) is None
+    if observation.note is not r4.NOT_THERE or (observation.value_quantity is None and answer is None):
+        return False
+    return answer is None or says_nothing(answer)
 
 
 @cache
@@ -177,19 +132,19 @@ def _unread_panels(resources: ChartResources) -> dict[str, InstrumentName]:
     return found
 
 
-# A part of an Observation: what it is named, its value, and the question that it is known as.
-Asked = tuple[r4.CodeableConcept | None, r4.Value, Target | None]
+# A part of an Observation: what it is named, its value, and what is known of the name.
+Part = tuple[r4.CodeableConcept | None, r4.Value, Asked]
 
 
 def _hear(
-    resources: ChartResources, resource: r4.Resource, asked: Iterable[Asked], panels: Mapping[str, InstrumentName]
+    resources: ChartResources, resource: r4.Resource, parts: Iterable[Part], panels: Mapping[str, InstrumentName]
 ) -> None:
     """What no reader used of an Observation. `panels`: the instruments of members of panels, by name of the member."""
     observation: r4.Observation = resource.content
     unread = [
         (concept, value)
-        for concept, value, target in asked
-        if not (target or is_understood(concept) or safety_rows(concept))
+        for concept, value, asked in parts
+        if not asked.is_used
         and not (_asserts(observation) and value is observation and safety_rows(observation.value_codeable_concept))
     ]
     if unread or observation.note is not r4.NOT_THERE:
@@ -249,11 +204,11 @@ def _panels(resources: ChartResources) -> dict[str, Panel]:
 
 
 def _observation_pieces(
-    resources: ChartResources, resource: r4.Resource, asked: Iterable[Asked], panel: Panel | None
+    resources: ChartResources, resource: r4.Resource, parts: Iterable[Part], panel: Panel | None
 ) -> list[Piece]:
     """The values of one Observation and its components that belong to a screening instrument."""
     observation: r4.Observation = resource.content
-    values = [(target, value, question_doubt(target, concept)) for concept, value, target in asked if target]
+    values = [(asked.target, value, asked.doubt) for _, value, asked in parts if asked.target]
     if not values:
         return []
     encounter = resources.encounter(observation.encounter)
@@ -315,7 +270,7 @@ def _asserts(observation: r4.Observation) -> bool:
     return observation.code is not None and any(c.code == "ASSERTION" for c in observation.code.coding)
 
 
-def _finding_events(resources: ChartResources, resource: r4.Resource) -> list[CodedEvent]:
+def _finding_events(resources: ChartResources, resource: r4.Resource, parts: Iterable[Part]) -> list[CodedEvent]:
     """Safety findings coded as an Observation's code or a component's, or as the value of an assertion.
 
     A value of no or false is not positive (R8); a value that says neither counts.
@@ -326,8 +281,8 @@ def _finding_events(resources: ChartResources, resource: r4.Resource) -> list[Co
         if _asserts(observation)
         else [
             concept
-            for concept, value in coded_values(observation)
-            if safety_rows(concept)
+            for concept, value, asked in parts
+            if asked.is_finding
             and value.data_absent_reason is None
             and yes_or_no("finding", value, resource.reference).yes is not False
         ]

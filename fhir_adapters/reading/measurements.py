@@ -53,11 +53,11 @@ def measurements_in(observation: r4.Observation, reference: str, zone: tzinfo, t
 
 def _measured(concept: r4.CodeableConcept | None) -> Iterable[str]:
     """The codes of a concept that measured facts are read from, each once; the value is read for every one."""
-    known = measured_codes()
-    listed = [coding for coding in concept.coding if coding.code in known] if concept else []
-    if not listed:
+    if concept is None:
         return ()
-    return dict.fromkeys(coding.code or "" for coding in listed if canonical(coding.system or "") == LOINC)
+    known = measured_codes()
+    listed = [c.code or "" for c in concept.coding if c.code in known and canonical(c.system or "") == LOINC]
+    return dict.fromkeys(listed) if len(listed) > 1 else listed
 
 
 def response_measurements(
@@ -77,14 +77,6 @@ def response_measurements(
         for target, value, _ in questionnaire_targets(response, maps)
         if target.instrument is Instrument.AUDITC and target.item in AUDITC
     ]
-
-
-def coded_values(observation: r4.Observation) -> list[tuple[r4.CodeableConcept | None, r4.Value]]:
-    """An Observation's own code with its value, then those of each component that has a code."""
-    parts: list[tuple[r4.CodeableConcept | None, r4.Value]] = [(observation.code, observation)]
-    if observation.component:
-        parts += [(component.code, component) for component in observation.component if component.code]
-    return parts
 
 
 @cache

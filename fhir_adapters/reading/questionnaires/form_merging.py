@@ -13,6 +13,7 @@ from heapq import merge
 from itertools import islice
 
 from fhir_adapters.facts import Administration, When
+from fhir_adapters.instruments import Instrument
 
 ONE_HOUR = timedelta(hours=1)
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -23,14 +24,16 @@ def merged(forms: Iterable[Administration]) -> list[Administration]:
     forms = list(forms)
     if len({form.instrument for form in forms}) == len(forms):
         return forms
-    index = _FormIndex()
+    joined: list[_Joined] = []
+    indexes: dict[Instrument, _FormIndex] = {}
     for form in forms:
+        index = indexes.setdefault(form.instrument, _FormIndex(joined))
         place = next((n for n in index.near(form) if _may_be_one(index.joined[n], form)), None)
         if place is None:
             index.add(form)
         else:
             index.join(place, form)
-    return [joined.whole() for joined in index.joined]
+    return [each.whole() for each in joined]
 
 
 # The number of forms of its day or hour with which a form is compared, beside those with the same answers. Where more
@@ -54,23 +57,30 @@ class _Joined:
 
 
 class _FormIndex:
-    """Forms in order, indexed by instrument, day or hour, and encounter."""
+    """The forms of one instrument among all `joined`, indexed by day or hour, and encounter."""
 
-    def __init__(self) -> None:
-        self.joined: list[_Joined] = []
+    def __init__(self, joined: list[_Joined]) -> None:
+        self.joined = joined
         self._places: dict[Key, list[int]] = {}
 
     def near(self, form: Administration) -> Iterable[int]:
-        """The first places whose forms match `form` by instrument, time and encounter."""
+        """The first places whose forms match `form` by time and encounter."""
+        if not self._places:
+            return ()
         times: list[Key] = [("day", form.when.day)] if form.when else [("undated",)]
         if form.when and form.when.instant:
             hour = _hour(form.when.instant)
             times = [("untimed", form.when.day), *(("hour", hour + step) for step in (-1, 0, 1))]
         encounters = (form.encounter, None) if form.encounter else (ANY_ENCOUNTER,)
         values = _values(form)
-        any_values = merge(*(self._places.get((form.instrument, *t, e), ()) for t in times for e in encounters))
-        same_values = merge(*(self._places.get((form.instrument, *t, values), ()) for t in times))
+        any_values = self._at((*t, e) for t in times for e in encounters)
+        same_values = self._at((*t, values) for t in times)
         return merge(islice(any_values, MOST_COMPARED), islice(same_values, MOST_COMPARED))
+
+    def _at(self, keys: Iterable[Key]) -> Iterable[int]:
+        """The places under these keys, in order."""
+        found = [places for key in keys if (places := self._places.get(key))]
+        return merge(*found) if len(found) > 1 else found[0] if found else ()
 
     def add(self, form: Administration) -> None:
         """Adds a separate form."""
@@ -112,7 +122,7 @@ def _keys(form: Administration) -> set[Key]:
         instant = form.when.instant
         times = [("day", form.when.day), ("hour", _hour(instant)) if instant else ("untimed", form.when.day)]
     parts = (form.encounter, ANY_ENCOUNTER, _values(form))
-    return {(form.instrument, *time, part) for time in times for part in parts}
+    return {(*time, part) for time in times for part in parts}
 
 
 def _values(form: Administration) -> Key:

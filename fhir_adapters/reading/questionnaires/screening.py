@@ -40,8 +40,13 @@ def administrations(pieces: Iterable[Piece]) -> tuple[Administration, ...]:
                 start = begun[instrument, piece.encounter] = piece.when.instant
             begin = start
         groups.setdefault((instrument, begin, None if piece.form else piece.encounter), []).append(piece)
-    forms = merged([_form(key[0], group) for key, group in groups.items() if isinstance(key[0], Instrument)])
-    return tuple(_checked(form) for form in merged([_settled(form) for form in forms]))
+    forms = [_form(key[0], group) for key, group in groups.items() if isinstance(key[0], Instrument)]
+    joined = merged(forms)
+    settled = [_settled(form) for form in joined]
+    # A form that has grown, or is now of another instrument, may fit one that it did not fit before.
+    if len(joined) < len(forms) or settled != joined:
+        settled = merged(settled)
+    return tuple(_checked(form) for form in settled)
 
 
 def _with_screens(pieces: list[Piece]) -> Iterable[Piece]:
