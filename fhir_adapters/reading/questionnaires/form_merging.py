@@ -127,7 +127,9 @@ def _keys(form: Administration) -> set[Key]:
 
 def _values(form: Administration) -> Key:
     """Everything that two identical forms have in common."""
-    return form.total, form.level, frozenset((a.item, a.state, a.score, a.yes) for a in form.answers)
+    # As plain texts, since the hash of an enum's member is a Python function.
+    level = form.level and str(form.level)
+    return form.total, level, frozenset([(a.item, str(a.state), a.score, a.yes) for a in form.answers])
 
 
 def _responses(form: Administration) -> set[str]:
@@ -188,6 +190,8 @@ def _union(form: Administration, other: Administration) -> Administration:
     )
 
 
-def moment(when: When) -> tuple[date, bool, str]:
+def moment(when: When) -> tuple[date, bool, datetime, str]:
     """Sort key of a time: one with a time of day is later than the bare day."""
-    return when.day, when.instant is not None, when.instant.isoformat() if when.instant else when.text
+    if when.instant:
+        return when.day, True, when.instant, ""
+    return when.day, False, FIRST, when.text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from fhir_adapters.codesets.questions import Target
 from fhir_adapters.facts import AnswerState, ItemAnswer, Result, When
@@ -14,8 +15,7 @@ from fhir_adapters.reading.questionnaires.values import called_abnormal, is_empt
 from fhir_adapters.resources import r4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(NamedTuple):
     """One value of a form, before the form is assembled."""
 
     instrument: Instrument

@@ -64,7 +64,7 @@ def _with_screens(pieces: list[Piece]) -> Iterable[Piece]:
         day = piece.when.day if piece.when else None
         places = [(day, piece.encounter), (day, None)] if piece.encounter else [(day, ANY_ENCOUNTER)]
         of = set().union(*(screens.get(place, ()) for place in ([(piece.form,)] if piece.form else places)))
-        yield replace(piece, instrument=of.pop()) if len(of) == 1 else piece
+        yield piece._replace(instrument=of.pop()) if len(of) == 1 else piece
 
 
 def _order(piece: Piece) -> tuple[str, datetime, str, str, str]:

@@ -37,7 +37,7 @@ class Peek(Element):
 PEEK: msgspec.json.Decoder[Peek] = msgspec.json.Decoder(Peek)
 
 
-class Resource(Struct, frozen=True, kw_only=True):
+class Resource(Struct, frozen=True, kw_only=True, gc=False):
     """One resource as it came: its type, its content or None when unreadable, and how to refer to it.
 
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all references to it.
