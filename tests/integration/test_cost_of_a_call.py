@@ -75,6 +75,32 @@ def test_four_times_the_entries_take_at_most_six_times_the_steps(shape: str) -> 
     assert steps(many) <= 6 * steps(few)
 
 
+def instructions(body: bytes) -> int:
+    """How many instructions of Python it takes: slow to count, and it shows what loops without calls do."""
+    counted = itertools.count()
+
+    def count(frame, event, _what):
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            next(counted)
+        return count
+
+    sys.settrace(count)
+    try:
+        cost.answered(body)
+    finally:
+        sys.settrace(None)
+    return next(counted)
+
+
+@pytest.mark.parametrize("shape", ["empty Observations", "a condition of many codes", "a medicine of many codings"])
+def test_loops_without_calls_take_no_more_either(shape: str) -> None:
+    few, many = (cost.SHAPES[shape](n) for n in (FEW, MANY))
+    cost.answered(many)
+
+    assert instructions(many) <= 6 * instructions(few)
+
+
 def test_a_quadratic_step_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def twin_among_all(kept, event: CodedEvent) -> int | None:
         return next((n for n, k in enumerate(kept.events) if merging._same_event(k, event)), None)
