@@ -35,8 +35,13 @@ class Asked:
 
 def asked_by(concept: r4.CodeableConcept | None, maps: Sequence[QuestionnaireMap]) -> Asked:
     """What is known of a name. `maps`: a site's own codes, which are looked up anew."""
-    key = None if concept is None or maps else _key(concept)
+    if concept is None:
+        return UNNAMED
+    key = None if maps else _key(concept)
     return _asked(key) if key else _looked_up(concept, maps)
+
+
+UNNAMED = Asked(target=None, doubt=None, is_finding=False, is_used=False, silent=False)
 
 
 def says_nothing(answer: r4.CodeableConcept) -> bool:
@@ -70,11 +75,11 @@ def _asked(key: Key) -> Asked:
     return _looked_up(_of_key(key), ())
 
 
-def _looked_up(concept: r4.CodeableConcept | None, maps: Sequence[QuestionnaireMap]) -> Asked:
+def _looked_up(concept: r4.CodeableConcept, maps: Sequence[QuestionnaireMap]) -> Asked:
     target = target_of(concept, maps)
     is_finding = bool(safety_rows(concept))
     names = names_of(concept)
-    asserts = concept is not None and any(coding.code == "ASSERTION" for coding in concept.coding)
+    asserts = any(coding.code == "ASSERTION" for coding in concept.coding)
     return Asked(
         target=target,
         doubt=question_doubt(target, concept) if target else None,
