@@ -69,6 +69,8 @@ DEFECTS = (
     Defect("everybody may call when no issuer is known", "cds_service/trust/admission.py", 'if config.mode == "demo" and', 'if (config.mode == "demo" or not config.issuers) and', (TRUST,)),
     Defect("redirects of a key host are followed", "cds_service/keys/key_sets.py", "allow_redirects=False", "allow_redirects=True", (TRUST,)),
     Defect("a failing key host empties the set", "cds_service/keys/key_sets.py", "            cached.next_retry = now", "            cached.keys = ()\n            cached.next_retry = now", (TRUST,)),
+    Defect("a set that is gone is trusted on", "cds_service/keys/key_sets.py", "if isinstance(error, SetGone):", "if False:", (TRUST,)),
+    Defect("keys are trusted for ever", "cds_service/keys/key_sets.py", " and self.read_at > since)", ")", (TRUST,)),
     Defect("every unknown kid leads to a reading", "cds_service/keys/key_sets.py", "cached.next_for_unknown = now + BETWEEN_READS_S", "cached.next_for_unknown = 0.0", (TRUST,)),
     # ---- tokens and records
     Defect("a used token is not kept", "cds_service/storage/store.py", "                return Admission.REPLAYED\n", "                pass\n", (STORE,)),
@@ -93,7 +95,8 @@ DEFECTS = (
     Defect("any hook is answered at any address", "cds_service/hooks/parsing.py", "if hook.hook != service.hook:", "if False:"),
     Defect("a prefixed patient id is taken", "cds_service/hooks/parsing.py", "if not is_bare(context.patient_id):", "if False:"),
     Defect("the token's patient may be another", "cds_service/hooks/parsing.py", "if granted.patient is not None and granted.patient != hook.context.patient_id:", "if False:"),
-    Defect("the token goes to any FHIR server", "cds_service/hooks/access.py", "if not may_be_read(server, settings, local=local):", "if False:", ("tests/integration/test_fetching.py", CONTRACT)),
+    Defect("the token goes to any FHIR server", "cds_service/hooks/access.py", "    if base is None:", "    base = base or server\n    if False:", ("tests/integration/test_fetching.py", CONTRACT)),
+    Defect("reads go below the address that was sent", "cds_service/hooks/access.py", "FhirClient(base=base,", "FhirClient(base=server,", (FETCHING,)),
     Defect("unpacked bodies have no limit", "cds_service/serving/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
     Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_gaps(judgement, site)\n", ""),
     Defect("a gap with its card is quiet for all users once one has seen it", "cds_service/hooks/gaps.py", "hook.fhir_server, context.user_id, ", "hook.fhir_server, ", (GAP_CARD,)),

@@ -49,14 +49,18 @@ def chart_access(hook: HookRequest, settings: ReadSettings, deadline: float, *, 
     granted, server = hook.fhir_authorization, hook.fhir_server
     if granted is None or server is None:
         return Access(server=server)
-    if not may_be_read(server, settings, local=local):
+    base = readable_base(server, settings, local=local)
+    if base is None:
         return Access(server=server, why_not=Gap(cause=Cause.SERVER_NOT_ALLOWED))
-    client = FhirClient(base=server, token=granted.access_token, deadline=deadline)
+    client = FhirClient(base=base, token=granted.access_token, deadline=deadline)
     return Access(fetch=client.get, server=server)
 
 
-def may_be_read(server: str, settings: ReadSettings, *, local: bool) -> bool:
-    """Whether a FHIR server is one of the site's or, if it lists none and `local` is set, on this machine."""
+def readable_base(server: str, settings: ReadSettings, *, local: bool) -> str | None:
+    """The base to read below: the site's own spelling of this server, never the one that was sent; None: not allowed.
+
+    Where the site lists none and `local` is set, a server on this machine is read as it was sent.
+    """
     if not settings.fhir_bases:
-        return local and is_loopback(server)
-    return any(same_base(server, base) for base in settings.fhir_bases)
+        return server if local and is_loopback(server) else None
+    return next((base for base in settings.fhir_bases if same_base(server, base)), None)

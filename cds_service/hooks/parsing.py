@@ -9,7 +9,7 @@ import msgspec
 from cds_service.cards.wire import HOOK_REQUEST, Context, FhirAuthorization, HookRequest
 from cds_service.errors import BadRequest
 from cds_service.hooks.catalogue import Service
-from fhir_adapters.access.addresses import is_plain
+from fhir_adapters.access.addresses import is_base, is_plain
 from fhir_adapters.duplicates import TOO_DEEP, repeated
 from fhir_adapters.facts import ChartPart
 
@@ -77,11 +77,16 @@ def check_context(service: Service, hook: HookRequest) -> None:
 
 
 def check_grant(hook: HookRequest) -> None:
-    """Access, if granted, must be for this patient and name a server. Raises BadRequest."""
+    """A server must be named by its base; access, if granted, be for it and for this patient. Raises BadRequest."""
+    if hook.fhir_server and not is_base(hook.fhir_server):
+        raise BadRequest(
+            "fhirServer: expected the base of a FHIR server, such as https://ehr.example/fhir, without user "
+            "information, ?, #, backslash or blanks"
+        )
     granted = hook.fhir_authorization
     if granted is None:
         return
-    if hook.fhir_server is None:
+    if not hook.fhir_server:
         raise BadRequest("fhirServer: required when fhirAuthorization is sent")
     if granted.patient is not None and granted.patient != hook.context.patient_id:
         raise BadRequest("fhirAuthorization.patient: expected the patient of the context")

@@ -2,7 +2,8 @@
 
 A key set is fetched over https (plain http on this machine in development), without redirects, with time and size
 limits. It is cached for the response's max-age (1 minute to 1 day, else 10 minutes), fetched again at most once a
-minute when a token names an unknown key, and stays in use while its host is down.
+minute when a token names an unknown key, and stays in use while its host is down, for some hours. Answers 404 and 410
+say that there is no set any more: it ends at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import re
 import threading
 import time
@@ -23,6 +25,7 @@ import requests
 
 from fhir_adapters.access.deadline import watched_session
 
+log = logging.getLogger("mhcds")
 # Allowed algorithms by key type (RFC 7518). Never `none`, never a shared secret.
 ALGORITHMS = {
     ("EC", "P-256"): ("ES256",),
@@ -39,12 +42,17 @@ SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 BETWEEN_READS_S = 60
 AFTER_FAILURE_S = 5
 FRESH_S, LEAST_FRESH_S, MOST_FRESH_S = 600, 60, 86_400
+DEFAULT_KEYS_H = 24
 MOST_BYTES = 256 * 1024
 TIMEOUT_S = 2.0
 
 
 class KeyUnusable(ValueError):
     """A JWK that cannot verify a client's token; the message says what was expected."""
+
+
+class SetGone(KeyUnusable):
+    """There is no key set at its address any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +129,15 @@ class _Cached:
     """The cached set of one URL. Times are monotonic. `next_retry`: earliest fetch after a failure."""
 
     keys: tuple[VerificationKey, ...] = ()
+    read_at: float = 0.0
     fresh_until: float = 0.0
     next_retry: float = 0.0
     next_for_unknown: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def named(self, kid: str) -> tuple[VerificationKey, ...]:
-        """The keys with that kid."""
-        return tuple(key for key in self.keys if key.kid == kid)
+    def named(self, kid: str, since: float) -> tuple[VerificationKey, ...]:
+        """The keys with that kid, if they were read after `since`."""
+        return tuple(key for key in self.keys if key.kid == kid and self.read_at > since)
 
 
 class KeySets:
@@ -139,33 +148,41 @@ class KeySets:
         self._cached: dict[str, _Cached] = {}
         self._lock = threading.Lock()
 
-    def keys(self, url: str, kid: str) -> tuple[VerificationKey, ...]:
-        """The keys with that kid; empty if the set has none or could never be read."""
+    def keys(self, url: str, kid: str, max_age_h: float = DEFAULT_KEYS_H) -> tuple[VerificationKey, ...]:
+        """The keys with that kid; empty if the set has none, or was not read within these hours."""
         with self._lock:
             cached = self._cached.setdefault(url, _Cached())
+        since = self._clock() - 3600 * max_age_h
         # A call whose key is cached need not wait for another call's fetch.
-        if cached.lock.acquire(blocking=not cached.named(kid)):
+        if cached.lock.acquire(blocking=not cached.named(kid, since)):
             try:
-                self._look(url, cached, kid)
+                self._look(url, cached, kid, since)
             finally:
                 cached.lock.release()
-        return cached.named(kid)
+        return cached.named(kid, since)
 
-    def _look(self, url: str, cached: _Cached, kid: str) -> None:
+    def _look(self, url: str, cached: _Cached, kid: str, since: float) -> None:
         now = self._clock()
         if now < cached.next_retry:
             return
-        if now < cached.fresh_until:
-            if cached.named(kid) or now < cached.next_for_unknown:
+        if now < cached.fresh_until and cached.read_at > since:
+            if cached.named(kid, since) or now < cached.next_for_unknown:
                 return
             cached.next_for_unknown = now + BETWEEN_READS_S
         try:
             keys, fresh_s = _fetched(url)
         # AttributeError: a TLS connection that is cut during a read. RecursionError: excessive nesting.
-        except (requests.RequestException, OSError, AttributeError, RecursionError, ValueError):
-            cached.next_retry = now + (BETWEEN_READS_S if cached.keys else AFTER_FAILURE_S)
+        except (requests.RequestException, OSError, AttributeError, RecursionError, ValueError) as error:
+            if isinstance(error, SetGone):
+                cached.keys, cached.fresh_until = (), now
+            trusted = len(cached.keys) if cached.read_at > since else 0
+            cached.next_retry = now + (BETWEEN_READS_S if trusted else AFTER_FAILURE_S)
+            # Our own messages quote nothing; those of a library may.
+            why = str(error) if isinstance(error, KeyUnusable) else type(error).__name__
+            where = url.partition("?")[0]
+            log.warning(json.dumps({"event": "key-set-not-read", "url": where, "why": why, "keys_trusted": trusted}))
             return
-        cached.keys, cached.fresh_until = keys, now + fresh_s
+        cached.keys, cached.read_at, cached.fresh_until = keys, now, now + fresh_s
 
 
 def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
@@ -177,7 +194,8 @@ def _fetched(url: str) -> tuple[tuple[VerificationKey, ...], float]:
         session.get(url, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True) as answer,
     ):
         if answer.status_code != requests.codes.ok:
-            raise KeyUnusable(f"expected status 200; found {answer.status_code}")
+            kind = SetGone if answer.status_code in (requests.codes.not_found, requests.codes.gone) else KeyUnusable
+            raise kind(f"expected status 200; found {answer.status_code}")
         body = b""
         for part in answer.iter_content(16 * 1024):
             body += part

@@ -15,6 +15,7 @@ import msgspec
 
 from cds_service.keys.key_sets import (
     ALL_ALGORITHMS,
+    DEFAULT_KEYS_H,
     SANDBOX_ISSUER,
     SANDBOX_KEY,
     KeyUnusable,
@@ -27,6 +28,7 @@ from fhir_adapters.access.addresses import is_loopback, same_base
 DEFAULT_ALGORITHMS = ("ES384", "RS384")
 MOST_LIFETIME_S = 24 * 3600
 MOST_LEEWAY_S = 60
+MOST_KEYS_H = 7 * 24
 
 
 class IssuerTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,6 +44,7 @@ class IssuerTable(msgspec.Struct, forbid_unknown_fields=True):
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     max_lifetime_s: int = 3600
     leeway_s: int = 60
+    jwks_max_age_h: int = DEFAULT_KEYS_H
 
 
 class _KeySet(msgspec.Struct):
@@ -54,7 +57,8 @@ class _KeySet(msgspec.Struct):
 class Issuer:
     """One accepted issuer of one site. `audiences`: accepted besides the address called; `jku`: besides jwks_url.
 
-    tenants: empty accepts any. max_lifetime_s: between iat and exp. source: the file its keys were read from.
+    tenants: empty accepts any. max_lifetime_s: between iat and exp. jwks_max_age_h: hours that keys read from jwks_url
+    are trusted. source: the file its keys were read from.
     """
 
     site: str
@@ -67,6 +71,7 @@ class Issuer:
     algorithms: tuple[str, ...]
     max_lifetime_s: int
     leeway_s: int
+    jwks_max_age_h: int = DEFAULT_KEYS_H
     sandbox: bool = False
     source: Path | None = None
 
@@ -97,6 +102,8 @@ def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, deve
         problems.append(f"{place}: max_lifetime_s: expected 1 to {MOST_LIFETIME_S}; found {raw.max_lifetime_s}")
     if not 0 <= raw.leeway_s <= MOST_LEEWAY_S:
         problems.append(f"{place}: leeway_s: expected 0 to {MOST_LEEWAY_S}; found {raw.leeway_s}")
+    if not 0 < raw.jwks_max_age_h <= MOST_KEYS_H:
+        problems.append(f"{place}: jwks_max_age_h: expected 1 to {MOST_KEYS_H}; found {raw.jwks_max_age_h}")
     return Issuer(
         site=site,
         iss=raw.iss,
@@ -108,6 +115,7 @@ def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, deve
         algorithms=raw.algorithms,
         max_lifetime_s=raw.max_lifetime_s,
         leeway_s=raw.leeway_s,
+        jwks_max_age_h=raw.jwks_max_age_h,
         sandbox=sandbox,
         source=None if raw.jwks_file is None else path.parent / raw.jwks_file,
     )

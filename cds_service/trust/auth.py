@@ -104,7 +104,7 @@ def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) 
 
 
 def _keys_of(entry: Issuer, kid: str, key_sets: KeySets) -> Iterable[VerificationKey]:
-    keys = key_sets.keys(entry.jwks_url, kid) if entry.jwks_url else entry.keys
+    keys = key_sets.keys(entry.jwks_url, kid, entry.jwks_max_age_h) if entry.jwks_url else entry.keys
     return (k for k in keys if k.kid == kid and (entry.sandbox or k.thumbprint != SANDBOX_KEY))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import unicodedata
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from fhir_adapters.errors import NoPatient
 
 # In a search, encoded or not: "or", escape, composite, a system before a code (FHIR R4, Search), wildcards, and what
 # ends a value in an address.
 SIGNS = frozenset(",\\$|*;&?#%/")
+NOT_IN_BASE = frozenset("?#\\ ")
 
 
 def is_loopback(url: str) -> bool:
@@ -19,14 +20,18 @@ def is_loopback(url: str) -> bool:
 
 
 def is_base(url: str) -> bool:
-    """Whether `url` can be the base of a FHIR server: http or https, a host, no user information, query or fragment."""
+    """Whether `url` can be the base of a FHIR server: http or https, a host, no user information, query or fragment.
+
+    Nor signs that readers of addresses drop or turn into others, and so see two addresses in one text.
+    """
+    if not (url.isascii() and url.isprintable()) or set(url) & NOT_IN_BASE:
+        return False
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return False
-    plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def is_loopback_host(host: str) -> bool:
@@ -38,7 +43,10 @@ def is_loopback_host(host: str) -> bool:
 
 
 def same_base(url: str, other: str) -> bool:
-    """Whether two addresses are the same FHIR base; host case, default port and trailing slash do not matter."""
+    """Whether two addresses are the same FHIR base; host case, default port and trailing slash do not matter.
+
+    Paths are compared as they are written: what `%2f` means is up to the server.
+    """
     return is_base(url) and is_base(other) and origin(url) == origin(other) and base_path(url) == base_path(other)
 
 
@@ -49,8 +57,8 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def base_path(url: str) -> str:
-    """The path of an address, decoded, without a trailing slash."""
-    return unquote(urlsplit(url).path).rstrip("/")
+    """The path of an address as it is written, without a trailing slash."""
+    return urlsplit(url).path.rstrip("/")
 
 
 def is_plain(identifier: str) -> bool:

@@ -153,7 +153,7 @@ class FhirClient:
             raise NextElsewhere(ELSEWHERE) from error
         path = unquote(target.path)
         climbs = any(part in (".", "..") for part in path.replace("\\", "/").split("/"))
-        inside = (path.rstrip("/") + "/").startswith(base_path(self.base) + "/")
+        inside = (base_path(sent) + "/").startswith(base_path(self.base) + "/")
         # Servers strip path parameters, and proxies decode twice: neither may hide a way out.
         disguised = ";" in path or "%" in path
         if not same_origin or target.username or climbs or disguised or not inside:

@@ -108,7 +108,7 @@ def test_cdsh_025_context_is_required_and_an_object(client, context) -> None:
 
 
 def test_cdsh_026_access_without_a_server_to_read_is_refused(client) -> None:
-    for absent in (..., None):
+    for absent in (..., None, ""):
         assert "fhirServer" in refused(client, **(granted() | {"fhirServer": absent}))
 
 

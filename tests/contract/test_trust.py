@@ -32,6 +32,7 @@ from ehr import (
     settings,
 )
 
+from cds_service.errors import ConfigError
 from cds_service.keys.key_sets import SANDBOX_ISSUER, SANDBOX_KEY, KeySets, verification_key
 from cds_service.settings.issuers import MOST_LEEWAY_S
 
@@ -590,7 +591,7 @@ def test_cdsh_186_a_key_set_is_kept_as_long_as_its_host_says(host: KeyHost, cont
 
 FAILURES = {
     "status 500": lambda h: h.reply(b"{}", 500),
-    "status 404": lambda h: h.reply(b"no", 404),
+    "status 403": lambda h: h.reply(b"no", 403),
     "a redirect": lambda h: h.reply(b"", 302, Location="/elsewhere"),
     "HTML": lambda h: h.reply(b"<html>sign in</html>"),
     "no set": lambda h: h.reply(b'{"key": []}'),
@@ -609,12 +610,94 @@ def test_cdsh_186_while_the_host_fails_the_keys_that_are_known_serve_on(host: Ke
     assert sets.keys(host.url, "ES384")
 
     host.answer = FAILURES[failure]
-    for seconds in (601, 602, 5000, 100_000):
+    for seconds in (601, 602, 5000, 86_399):
         clock.time = 1000 + seconds
         assert sets.keys(host.url, "ES384"), seconds
 
     assert "/elsewhere" not in host.seen
     assert len(host.seen) == 4  # 602 comes within a minute of a failure
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(("hours", "lasts_s"), [(24, 86_400), (1, 3600), (168, 604_800)])
+def test_keys_of_a_set_that_cannot_be_read_are_trusted_for_so_many_hours_and_no_longer(
+    host: KeyHost, failure: str, hours: int, lasts_s: int
+) -> None:
+    clock, good = Clock(), host.answer
+    sets = KeySets(clock)
+    assert sets.keys(host.url, "ES384", hours)
+
+    host.answer = FAILURES[failure]
+    for seconds, count in ((lasts_s - 1, 1), (lasts_s, 0), (lasts_s + 10, 0), (lasts_s + 365 * 86_400, 0)):
+        clock.time = 1000 + seconds
+        assert len(sets.keys(host.url, "ES384", hours)) == count, seconds
+
+    host.answer = good
+    clock.time += 10
+    assert sets.keys(host.url, "ES384", hours)
+
+
+def test_a_long_max_age_does_not_outlast_the_hours_of_the_site(host: KeyHost) -> None:
+    clock = Clock()
+    sets = KeySets(clock)
+    body = json.dumps({"keys": host.keys}).encode()
+    host.answer = lambda h: h.reply(body, Cache_Control="max-age=86400")
+    assert sets.keys(host.url, "ES384", 1)
+
+    host.answer = FAILURES["status 500"]
+    clock.time = 1000 + 3600
+    assert sets.keys(host.url, "ES384", 1) == ()
+    assert sets.keys(host.url, "ES384", 24)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_key_set_that_is_gone_ends_at_once_and_begins_again_when_it_is_back(
+    host: KeyHost, status: int, caplog
+) -> None:
+    clock, good = Clock(), host.answer
+    sets = KeySets(clock)
+    assert sets.keys(host.url, "ES384")
+
+    host.answer = lambda h: h.reply(b"{}", status)
+    clock.time += 599
+    assert sets.keys(host.url, "ES384")
+    clock.time += 2
+    assert sets.keys(host.url, "ES384") == ()
+    assert f"found {status}" in caplog.text
+    assert '"keys_trusted": 0' in caplog.text
+
+    host.answer = good
+    clock.time += 6
+    assert sets.keys(host.url, "ES384")
+
+
+def test_a_set_that_is_gone_while_it_is_fresh_ends_with_the_reading_that_an_unknown_kid_causes(host: KeyHost) -> None:
+    clock, good = Clock(), host.answer
+    sets = KeySets(clock)
+    assert sets.keys(host.url, "ES384")
+
+    host.answer = lambda h: h.reply(b"", 410)
+    assert sets.keys(host.url, "unknown") == ()
+    assert sets.keys(host.url, "ES384") == ()
+
+    host.answer = good
+    clock.time += 6
+    assert sets.keys(host.url, "ES384")
+
+
+def test_a_retired_key_set_refuses_calls_however_well_they_are_signed(tmp_path: Path, host: KeyHost) -> None:
+    client = by_url(tmp_path, host)
+    assert call(client, ME.token()).status_code == 200
+
+    host.answer = lambda h: h.reply(b"", 404)
+    assert refused(call(client, ME.token(header={"kid": "other"})))
+    assert refused(call(client, ME.token()))
+
+
+@pytest.mark.parametrize("hours", [0, -1, 169])
+def test_keys_are_trusted_for_one_hour_to_a_week(tmp_path: Path, hours: int) -> None:
+    with pytest.raises(ConfigError, match="jwks_max_age_h: expected 1 to 168"):
+        with_settings(tmp_path, jwks_max_age_h=hours)
 
 
 @pytest.mark.parametrize("failure", FAILURES)

@@ -33,7 +33,7 @@ from builders import (
 from msgspec import Raw
 from real_server import TOKEN, answer, answering, cutting_short, dropping, hanging
 
-from cds_service.hooks.access import may_be_read
+from cds_service.hooks.access import readable_base
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine
 from explanations.words.findings.gaps import gap_words
@@ -794,13 +794,53 @@ def test_cdsh_095_without_a_token_nothing_is_read(server) -> None:
 )  # fmt: skip
 def test_cdsh_099_a_site_that_lists_no_server_reads_on_this_machine_only(server, address: str) -> None:
     assert not is_loopback(address)
-    assert call(server, PATIENT, fhirServer=address).status_code == 412
+    assert call(server, PATIENT, fhirServer=address).status_code in (400, 412)
 
 
 def test_cdsh_099_in_production_a_site_that_lists_no_server_reads_none() -> None:
-    assert may_be_read("http://127.0.0.1:8080/fhir", ReadSettings(), local=True)
-    assert not may_be_read("http://127.0.0.1:8080/fhir", ReadSettings(), local=False)
-    assert not may_be_read("https://ehr.example/fhir", ReadSettings(), local=False)
+    assert readable_base("http://127.0.0.1:8080/fhir", ReadSettings(), local=True)
+    assert not readable_base("http://127.0.0.1:8080/fhir", ReadSettings(), local=False)
+    assert not readable_base("https://ehr.example/fhir", ReadSettings(), local=False)
+
+
+# `good`: host and port of the server that the site lists, as http://{good}/fhir; `trap`: those of another that listens.
+NO_BASE = (
+    "http://{good}/fhir#", "http://{good}/fhir?", "http://{good}/fhir#/metadata", "http://{good}/fhir?x=1", "http://{good}/fhir\t",
+    "http://{good}/fh\tir", "http://{good}/fhir\n", "http://{good}/fhir\r\nHost: evil", "http://{good}/fhir ", " http://{good}/fhir", "\x00http://{good}/fhir",
+    "http://{good}/fhir\\", "http:\\\\{good}\\fhir", "http://{trap}\\@{good}/fhir", "http://{trap}#@{good}/fhir", "http://{trap}?@{good}/fhir",
+    "http://{good}@{trap}/fhir", "http://@{good}/fhir", "http://:@{good}/fhir", "http://u:p@{good}/fhir", "ht\ttp://{good}/fhir", "//{good}/fhir",
+    "{good}/fhir", "/fhir", "fhir", "http:/{good}/fhir", "http:{good}/fhir", "http:///fhir", "ftp://{good}/fhir", "file:///etc/passwd", "javascript:1",
+    "http://{good}:80/fhir", "http://{good}%2ffhir", "http://127.0.0.1:99999/fhir", "http://[{good}/fhir", "http://\uff11\uff12\uff17.0.0.1/fhir", "http://{good}/fhir\u3002", "http://{good}\u2044fhir",
+)  # fmt: skip
+NOT_LISTED = (
+    "http://{good}/%66hir", "http://{good}/fhir%2f", "http://{good}/fhir%2f..%2f..", "http://{good}/fhir%23", "http://{good}/fhir%3f",
+    "http://{good}/fhir%09", "http://{good}/fhir%00", "http://{good}/%2e/fhir", "http://{good}/./fhir", "http://{good}/x/../fhir", "http://{good}/fhir/..",
+    "http://{good}/fhir/../x", "http://{good}/fhir/%2e%2e/x", "http://{good}/fhir;x=1", "http://{good}/fhir/Patient", "http://{good}//fhir", "http://{good}/FHIR",
+    "http://{good}", "https://{good}/fhir", "http://{trap}/fhir", "http://{trap}/fhir/http://{good}/fhir", "http://127.1:9/fhir", "http://0x7f000001:9/fhir",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [*((address, 400) for address in NO_BASE), *((address, 412) for address in NOT_LISTED)]
+)
+def test_cdsh_099_no_spelling_of_an_address_leads_the_token_elsewhere(server, elsewhere, sent: str, status) -> None:
+    trap, address = elsewhere
+    hostile = sent.format(good=server.base.split("/")[2], trap=address.split("/")[2])
+
+    answer = call(server, PATIENT, site(fhir_bases=(server.base,)), fhirServer=hostile)
+
+    assert answer.status_code == status, answer.get_json()
+    assert status == 412 or "fhirServer" in answer.get_data(as_text=True)
+    assert (trap.came, server.proxy.connections, server.proxy.seen) == (0, 0, [])
+
+
+@pytest.mark.parametrize("sent", ["{base}", "{base}/", "{base}//", "HTTP://{host}/fhir"])
+def test_cdsh_099_what_is_read_is_below_the_base_as_the_site_spells_it(server, sent: str) -> None:
+    who = server.load(patient(), *given(INTENT))
+    spelled = sent.format(base=server.base, host=server.base.split("/")[2])
+
+    assert topics(call(server, who, site(fhir_bases=(server.base,)), fhirServer=spelled)) == ["acute-safety"]
+    assert all(re.match(r"/fhir/[A-Z]", path) for path, _ in server.proxy.seen)
 
 
 @pytest.mark.parametrize(
