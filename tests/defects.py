@@ -31,6 +31,7 @@ GAP_CARD = "tests/integration/test_gap_card.py"
 FETCHING = "tests/integration/test_fetching.py"
 LONG = "tests/integration/test_long_queries.py"
 REQUESTS = "tests/contract/test_requests.py"
+FEEDBACK = "tests/contract/test_feedback.py"
 SITES = "tests/contract/test_site_addresses.py"
 
 
@@ -80,6 +81,8 @@ DEFECTS = (
     Defect("the patient's id is written as it is", "cds_service/hooks/call.py", "patient=runtime.key.pseudonym(site.id, patient_id)", "patient=patient_id", (STORE,)),
     Defect("comments are kept in the clear", "cds_service/hooks/feedback.py", "comment=key.seal(comment)", "comment=comment.encode()", (STORE,)),
     Defect("feedback finds the cards of other sites", "cds_service/storage/store.py", "sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))", "card.c.uuid == item.card", (STORE,)),
+    Defect("a hookInstance is kept as it came", "cds_service/hooks/call.py", "hook_instance=runtime.key.pseudonym(site.id, hook.hook_instance)", "hook_instance=hook.hook_instance", (FEEDBACK,)),
+    Defect("foreign codes of feedback are kept as they came", "cds_service/hooks/feedback.py", "reason_code=code if known else", "reason_code=code if True else", (FEEDBACK,)),
     Defect("each repeat of feedback is a row", "cds_service/hooks/feedback.py", 'digest=key.pseudonym("feedback", json.dumps(content))', 'digest=__import__("uuid").uuid4().hex', (STORE,)),
     Defect("a store that fails stops the answer", "cds_service/hooks/audit.py", "    except StoreUnavailable:\n", "    except KeyError:\n", (STORE,)),
     Defect("a call of a stranger is on record", "cds_service/trust/admission.py", "        client = _once(runtime, config, _verified(runtime, config, request, now), now)", "        runtime.store.write_answer(now, '', {}, [])\n        client = _once(runtime, config, _verified(runtime, config, request, now), now)", (STORE,)),
@@ -96,7 +99,7 @@ DEFECTS = (
     Defect("a prefixed patient id is taken", "cds_service/hooks/parsing.py", "if not is_bare(context.patient_id):", "if False:"),
     Defect("the token's patient may be another", "cds_service/hooks/parsing.py", "if granted.patient is not None and granted.patient != hook.context.patient_id:", "if False:"),
     Defect("the token goes to any FHIR server", "cds_service/hooks/access.py", "    if base is None:", "    base = base or server\n    if False:", ("tests/integration/test_fetching.py", CONTRACT)),
-    Defect("reads go below the address that was sent", "cds_service/hooks/access.py", "FhirClient(base=base,", "FhirClient(base=server,", (FETCHING,)),
+    Defect("two addresses may be in one text", "fhir_adapters/access/addresses.py", "if not (url.isascii() and url.isprintable()) or set(url) & NOT_IN_BASE:", "if False:", (FETCHING,)),
     Defect("unpacked bodies have no limit", "cds_service/serving/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
     Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_gaps(judgement, site)\n", ""),
     Defect("a gap with its card is quiet for all users once one has seen it", "cds_service/hooks/gaps.py", "hook.fhir_server, context.user_id, ", "hook.fhir_server, ", (GAP_CARD,)),

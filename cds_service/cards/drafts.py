@@ -36,6 +36,11 @@ def hl7_reason(code: str) -> str | None:
     return HL7_REASONS.get(code)
 
 
+def is_our_reason(code: str | None, system: str | None) -> bool:
+    """Whether a code is one of our override reasons; clients may leave out the system."""
+    return system in (OVERRIDE_SYSTEM, None) and code in HL7_REASONS
+
+
 @cache
 def topic_coding(topic: Topic, say: Language) -> Coding:
     """The static topic code of a card."""

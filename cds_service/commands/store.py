@@ -56,6 +56,26 @@ def db_restore(folder: Path, file: Path) -> None:
         click.echo(f"{restore_backup(store, file)} rows restored.")
 
 
+@db.command("pseudonym")
+@REQUIRED_CONFIG
+@click.option("--site", required=True, help="Id of the site whose records are searched.")
+def db_pseudonym(folder: Path, site: str) -> None:
+    """Print what records of a site hold in place of each id on standard input, one a line."""
+    from sqlalchemy import make_url
+
+    from cds_service.errors import ConfigError
+    from cds_service.keys.data_key import key_beside
+
+    config = configured(folder)
+    try:
+        identifier = config.site(site).id
+        key = config.data_key or key_beside(Path(make_url(config.store or "").database or ""))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    for line in click.get_text_stream("stdin"):
+        click.echo(key.pseudonym(identifier, line.rstrip("\r\n")))
+
+
 @db.command("new-key")
 def db_new_key() -> None:
     """Print a new data key, for a file that only the service can read."""

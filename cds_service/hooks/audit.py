@@ -28,8 +28,9 @@ PSEUDONYMS = ("patient", "user")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """One response. status: HTTP; patient, user: pseudonyms; models: outcome and version of those that scored.
+    """One response. status: HTTP; models: outcome and version of those that scored.
 
+    patient, user, hook_instance: pseudonyms.
     not_for: the kind of user, if that is why no card was sent. late: time was up, so no model ran.
     quieted: the card of a gap was not sent, since the user was shown the same gap within the site's hours.
     topics: of the cards sent. Other fields hold static codes or counts.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from flask import Blueprint, Response, request
@@ -27,9 +26,6 @@ from explanations.words.findings.gaps import error_words
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import gather
 from fhir_adapters.errors import FhirError, WrongPatient
-
-# A hookInstance is audited only if it looks like an id rather than text.
-PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
@@ -71,7 +67,7 @@ def answer(
     patient_id, now = hook.context.patient_id or "", runtime.now()
     audit.note(
         site=site.id,
-        hook_instance=hook.hook_instance if PLAIN_ID.fullmatch(hook.hook_instance) else None,
+        hook_instance=runtime.key.pseudonym(site.id, hook.hook_instance),
         patient=runtime.key.pseudonym(site.id, patient_id),
         user=runtime.key.pseudonym(site.id, hook.context.user_id or ""),
     )

@@ -1,7 +1,8 @@
 """POST /cds-services/<id>/feedback: the outcomes of our cards, each stored with its card.
 
 All items of a body are stored or none: a malformed one is named by its position and answered with 400. An exact repeat
-changes nothing; a later, different report on the same card is stored as well. Feedback is recorded and counted; it
+changes nothing; a later, different report on the same card is stored as well. Ids and codes that are not ours may name
+a patient, so only their pseudonyms are kept. Feedback is recorded and counted; it
 never lowers a safety card (rules R3, R17). CDS Hooks 2.0, "Feedback".
 """
 
@@ -10,13 +11,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason
+from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason, is_our_reason
 from cds_service.errors import BadRequest, json_response
 from cds_service.hooks.access import check_named, named_site
 from cds_service.hooks.catalogue import known_service
@@ -24,6 +25,7 @@ from cds_service.keys.data_key import DataKey
 from cds_service.serving import metrics
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
+from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
 from cds_service.trust.admission import CallSlots, authenticate
 from fhir_adapters.duplicates import named_twice, repeated
@@ -104,7 +106,8 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             client = authenticate(runtime, config, request, runtime.now())
             check_named(site, client.sites)
             items = feedback_items(json_body(request, config.body_bytes))
-            rows = [row(item, client.sites, service.id, runtime.key) for item in items]
+            sent = sent_cards(runtime.store, client.sites, {item.card.lower() for item in items})
+            rows = [row(item, client.sites, service.id, runtime.key, sent) for item in items]
             new, known = runtime.store.write_feedback(runtime.now(), client.sites, service.id, rows)
         counts = {"items": len(items), "new": new, "known_cards": known}
         log.info(json.dumps({"event": "feedback", "service": service.id, "sites": client.sites, **counts}))
@@ -200,23 +203,31 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def row(item: FeedbackItem, sites: tuple[str, ...], service: str, key: DataKey) -> FeedbackRow:
-    """An item as stored: its comment sealed, our own reasons with their HL7 code."""
+def row(
+    item: FeedbackItem, sites: tuple[str, ...], service: str, key: DataKey, sent: Mapping[str, SentCard]
+) -> FeedbackRow:
+    """An item as stored: its comment sealed, our own reasons with their HL7 code, of what is not ours a pseudonym.
+
+    sent: our cards among those that the body names, by uuid.
+    """
     why = item.override_reason
     reason = why.coded if why else None
     suggestions = tuple(s.id for s in item.accepted_suggestions or ())
     comment = why.user_comment if why else None
     code, system = (reason.code, reason.system) if reason else (None, None)
     card = item.card.lower()
+    ours = sent.get(card)
+    site, offered = (ours.site, ours.suggestions) if ours else (sites[0], ())
+    known = code is None or is_our_reason(code, system)
     content = [sites, service, card, item.outcome, item.outcome_timestamp, sorted(suggestions), code, system, comment]
     return FeedbackRow(
         digest=key.pseudonym("feedback", json.dumps(content)),
-        card=card,
+        card=card if ours else key.pseudonym(site, item.card),
         outcome=item.outcome,
         outcome_at=re.sub(r"(\.\d{9})\d+", r"\1", item.outcome_timestamp),
-        suggestions=suggestions,
-        reason_system=system,
-        reason_code=code,
-        reason_hl7=hl7_reason(code) if code and system in (OVERRIDE_SYSTEM, None) else None,
+        suggestions=tuple(s.lower() if s.lower() in offered else key.pseudonym(site, s) for s in suggestions),
+        reason_system=system if system in (OVERRIDE_SYSTEM, None) else key.pseudonym(site, system),
+        reason_code=code if known else key.pseudonym(site, code or ""),
+        reason_hl7=hl7_reason(code) if code and known else None,
         comment=key.seal(comment) if comment else None,
     )

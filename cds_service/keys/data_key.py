@@ -1,4 +1,4 @@
-"""The deployment's own secret: pseudonyms of patients, and sealed free text.
+"""The deployment's own secret: pseudonyms of patients and of all that may name one, and sealed free text.
 
 One Fernet key (32 random bytes, URL-safe base64). Pseudonyms are keyed hashes, so that a copy of the store without the
 key identifies nobody; clinicians' comments are encrypted with it. Losing the key loses the comments.
@@ -33,9 +33,9 @@ class DataKey:
         except ValueError as error:
             raise ConfigError(f"data_key: {HOW}") from error
 
-    def pseudonym(self, site: str, patient: str) -> str:
-        """The same 32 hex digits for the same patient of a site; they reveal nothing about the id."""
-        return hmac.new(self.derived(b"pseudonym"), f"{site}\0{patient}".encode(), hashlib.sha256).hexdigest()[:32]
+    def pseudonym(self, site: str, identifier: str) -> str:
+        """The same 32 hex digits for the same id (or code) at a site; they reveal nothing about it."""
+        return hmac.new(self.derived(b"pseudonym"), f"{site}\0{identifier}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def derived(self, purpose: bytes) -> bytes:
         """A separate key for one purpose."""
@@ -68,8 +68,14 @@ def text_beside(database: Path, suffix: str, make: Callable[[], str]) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); name one in service.toml") from error
     else:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(make())
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(make())
+                file.flush()
+                os.fsync(descriptor)
+        except OSError as error:
+            path.unlink()  # an empty key would stop every later start
+            raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:

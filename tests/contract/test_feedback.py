@@ -55,6 +55,10 @@ def stored(client) -> list[dict]:
         found.close()
 
 
+def pseudonym(client, text: str) -> str:
+    return key_beside(client.folder / "data" / "mhcds.db").pseudonym("north", text)
+
+
 def anybody() -> str:
     return str(uuid.uuid4())
 
@@ -187,10 +191,52 @@ def test_a_reason_of_somebody_elses_list_is_stored_and_stands_for_none_of_ours(c
 
     (row,) = stored(client)
     assert (row["reason_system"], row["reason_code"], row["reason_hl7"]) == (
-        "https://ehr.example/reasons",
-        "not-now",
+        pseudonym(client, "https://ehr.example/reasons"),
+        pseudonym(client, "not-now"),
         None,
     )
+
+
+def test_every_reason_of_ours_is_kept_as_it_is(client, card) -> None:
+    codes = [reason["code"] for reason in card["overrideReasons"]]
+
+    send(client, *(overridden(card["uuid"], reason={"code": code}) for code in codes))
+
+    assert [row["reason_code"] for row in stored(client)] == codes
+
+
+def test_of_ids_and_codes_that_are_not_ours_only_pseudonyms_are_kept(client, card, caplog) -> None:
+    """Each may hold a patient's id or name, here Zebulon's."""
+    taken = [{"id": card["suggestions"][0]["uuid"].upper()}, {"id": "Zebulon-suggestion"}]
+    items = [
+        overridden("Zebulon-card", reason={"code": "Zebulon-code", "system": "urn:Zebulon"}),
+        overridden(card["uuid"], reason={"code": "Zebulon-code", "system": OURS}),
+        overridden(card["uuid"], reason={"code": "Zebulon-code"}),
+        accepted(card) | {"acceptedSuggestions": taken},
+        accepted(card) | {"card": anybody()},
+    ]
+    with caplog.at_level(logging.DEBUG):
+        assert send(client, *items).get_json()["stored"] == 5
+        assert send(client, *items).get_json()["stored"] == 0
+        client.call(POSITIVE, hookInstance="Zebulon-instance")
+
+    foreign, list_of_ours, no_list, partly, unknown = stored(client)
+    code = pseudonym(client, "Zebulon-code")
+    assert (foreign["card"], foreign["reason_system"], foreign["reason_code"]) == (
+        pseudonym(client, "Zebulon-card"),
+        pseudonym(client, "urn:Zebulon"),
+        code,
+    )
+    assert (list_of_ours["reason_system"], list_of_ours["reason_code"], list_of_ours["reason_hl7"]) == (
+        OURS,
+        code,
+        None,
+    )
+    assert (no_list["reason_system"], no_list["reason_code"], no_list["reason_hl7"]) == (None, code, None)
+    assert partly["suggestions"] == [card["suggestions"][0]["uuid"], pseudonym(client, "Zebulon-suggestion")]
+    assert unknown["suggestions"] == [pseudonym(client, card["suggestions"][0]["uuid"])]
+    assert b"zebulon" not in client.database().lower()
+    assert "zebulon" not in caplog.text.lower()
 
 
 def test_one_item_without_the_list_around_it_is_taken(client, card) -> None:
@@ -230,7 +276,7 @@ def test_cdsh_158_feedback_on_a_card_that_is_not_known_is_taken(client, card: st
     got = send(client, overridden(card))
 
     assert got.status_code == 200
-    assert [(row["card"], row["answer"]) for row in stored(client)] == [(card, None)]
+    assert [(row["card"], row["answer"]) for row in stored(client)] == [(pseudonym(client, card), None)]
 
 
 def test_cdsh_158_feedback_at_a_service_that_there_is_not_is_404(client) -> None:

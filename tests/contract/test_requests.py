@@ -23,6 +23,7 @@ from hook_calls import (
 from real_server import TOKEN
 
 from cds_service.hooks.catalogue import SERVICES
+from cds_service.keys.data_key import key_beside
 
 VIEW = SERVICES[0]
 HOOKS = [pytest.param(s, id=s.hook) for s in SERVICES]
@@ -98,7 +99,9 @@ def test_cdsh_023_the_same_hook_instance_again_is_another_call_and_proves_nothin
         both = [topics(client.post(ADDRESS, body)) for _ in range(2)]
 
     assert both == [["positive-safety-answer"]] * 2
-    assert "again-and-again" in caplog.text
+    assert "again-and-again" not in caplog.text
+    kept = {json.loads(line)["hook_instance"] for line in caplog.messages if "hook-answered" in line}
+    assert kept == {key_beside(client.folder / "data" / "mhcds.db").pseudonym("north", "again-and-again")}
     assert client.flask.post(ADDRESS, json=body).status_code == 401
 
 

@@ -797,6 +797,12 @@ def test_cdsh_099_a_site_that_lists_no_server_reads_on_this_machine_only(server,
     assert call(server, PATIENT, fhirServer=address).status_code in (400, 412)
 
 
+def test_cdsh_099_a_server_is_known_by_the_sites_spelling_of_it() -> None:
+    listed = ReadSettings(fhir_bases=("https://ehr.example/fhir",))
+
+    assert readable_base("HTTPS://EHR.example:443/fhir/", listed, local=False) == "https://ehr.example/fhir"
+
+
 def test_cdsh_099_in_production_a_site_that_lists_no_server_reads_none() -> None:
     assert readable_base("http://127.0.0.1:8080/fhir", ReadSettings(), local=True)
     assert not readable_base("http://127.0.0.1:8080/fhir", ReadSettings(), local=False)

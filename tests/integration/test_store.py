@@ -76,7 +76,7 @@ def test_an_answer_is_on_record_with_its_cards_when_it_arrives(app) -> None:
     event = row["event"]
     cards = answer.get_json()["cards"]
     assert (event["hook_instance"], event["status"], event["site"], event["issuer"]) == (
-        "instance-1",
+        app.extensions["mhcds"].key.pseudonym("north", "instance-1"),
         200,
         "north",
         ME.iss,
@@ -377,6 +377,18 @@ def test_a_new_key_is_printed_and_can_be_used() -> None:
     assert DataKey(mhcds("db", "new-key").stdout.strip()).pseudonym("a", "b")
 
 
+def test_the_record_of_a_call_is_found_by_what_the_ehrs_log_names(tmp_path: Path) -> None:
+    app = app_of(settings(tmp_path))
+    call(app, hookInstance="Zoë 7")
+
+    told = mhcds("db", "pseudonym", "--config", str(tmp_path), "--site", "north", input=f"other\nZoë 7\n{PATIENT}\n")
+
+    event = app.extensions["mhcds"].store.rows(stores.answer)[0]["event"]
+    assert told.stdout.split()[1:] == [event["hook_instance"], event["patient"]], told.stderr
+    other = mhcds("db", "pseudonym", "--config", str(tmp_path), "--site", "south", input="x")
+    assert (other.returncode, "there is no site south" in other.stderr) == (1, True)
+
+
 # ---- a store that fails ----
 
 
@@ -428,8 +440,10 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
     assert again.status_code == 401  # this process has seen it
     assert (quick, bothered) == ([200] * 5, 0)
     assert (said.status_code, said.headers["Retry-After"]) == (503, "5")
-    lost = [json.loads(r.message) for r in caplog.records if "while-away" in r.message]
-    assert [(e["hook_instance"], e["topics"], len(e["patient"])) for e in lost] == [
+    names = {app.extensions["mhcds"].key.pseudonym("north", n): n for n in ("before", "while-away", "after")}
+    lost = [json.loads(r.message) for r in caplog.records if "answer-not-stored" in r.message]
+    lost = [e for e in lost if names.get(e["hook_instance"])]
+    assert [(names[e["hook_instance"]], e["topics"], len(e["patient"])) for e in lost] == [
         ("while-away", ["positive-safety-answer"], 32)
     ]
     if ready is not None:  # SQLite in WAL mode can be read while another process writes
@@ -438,7 +452,7 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
     after = client.post(ADDRESS, json=hook_request(), headers=token)
     assert after.status_code == 401  # what was used in the outage stays used
     assert call(app, hookInstance="after").status_code == 200
-    assert [r["event"]["hook_instance"] for r in app.kept.rows(stores.answer)] == ["before", "after"]
+    assert [names[r["event"]["hook_instance"]] for r in app.kept.rows(stores.answer)] == ["before", "after"]
 
 
 def test_on_a_full_disk_answers_go_on_and_their_records_are_in_the_log(
@@ -458,7 +472,8 @@ def test_on_a_full_disk_answers_go_on_and_their_records_are_in_the_log(
         r["event"]["hook_instance"] for r in prepare(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}").rows(stores.answer)
     }
     assert lost  # the disk did get full
-    assert lost | kept == {f"i{n}" for n in range(200)}
+    key = app.extensions["mhcds"].key
+    assert lost | kept == {key.pseudonym("north", f"i{n}") for n in range(200)}
 
 
 @pytest.mark.parametrize("url", ["mysql://u@h/d", "sqlite://", "sqlite:///:memory:", "nonsense", "postgresql"])
