@@ -222,8 +222,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cert.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "cert.key").write_text(pem(key))
-    return folder / "cert.crt", folder / "cert.key"
+    return folder / "cert.crt", private(folder / "cert.key", pem(key))
 
 
 def mhcds(*words: str, **wanted) -> subprocess.CompletedProcess:
@@ -322,8 +321,16 @@ class Postgres:
 DATA_KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 
 
+def private(path: Path, text: str) -> Path:
+    """A file with that text, which its owner alone may read."""
+    path.touch()
+    path.chmod(0o600)
+    path.write_text(text)
+    return path
+
+
 def kept_in(url: str, folder: Path) -> dict:
     """The part of service.toml that says where the store is, with a data key."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "data.key").write_text(DATA_KEY)
+    private(folder / "data.key", DATA_KEY)
     return {"store": url, "data_key": {"file": "data.key"}}

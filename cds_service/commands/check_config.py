@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def check_config(folder: Path | None) -> None:
     """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
     from cds_service.serving.engine import load_engine
+    from cds_service.settings.private_files import open_to_a_group, open_to_everybody, private_files
     from fhir_adapters.codesets.terminology import unresolved
 
     config = configured(folder)
@@ -46,7 +47,12 @@ def check_config(folder: Path | None) -> None:
         click.echo(f"model {model.outcome} {model.version}: verified")
     for row in unresolved():
         click.echo(f"code list, no code yet, skipped: {row}")
-    sys.exit(1 if engine.failures else 0)
+    key = config.tls.key if config.tls else None
+    private = private_files(folder, key, config.store or "") if folder else []
+    exposed = list(open_to_everybody(private))
+    for line in (*exposed, *open_to_a_group(private)):
+        click.echo(f"warning: {line}")
+    sys.exit(1 if engine.failures or (exposed and config.mode == "production") else 0)
 
 
 def _own_addresses(site: SiteConfig, address: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +73,7 @@ def db_pseudonym(folder: Path, site: str) -> None:
         key = config.data_key or key_beside(Path(make_url(config.store or "").database or ""))
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    for line in click.get_text_stream("stdin"):
+    for line in sys.stdin:
         click.echo(key.pseudonym(identifier, line.rstrip("\r\n")))
 
 

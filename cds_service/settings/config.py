@@ -28,6 +28,7 @@ from cds_service.settings.deployment import (
 )
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, clashes
+from cds_service.settings.private_files import open_to_everybody, private_files
 from cds_service.settings.sites import SiteConfig, load_site
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_loopback_host, same_base
@@ -176,6 +177,8 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         models=models,
         model_cards=_model_cards(folder / MODEL_CARD, problems),
     )
+    if serving and config.mode == "production":
+        problems += open_to_everybody(private_files(folder, config.tls.key if config.tls else None, url))
     if problems:
         raise ConfigError("\n".join(problems))
     return config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,3 +26,24 @@ def read_toml(path: Path, shape: type[T], problems: list[str]) -> T | None:
     except msgspec.DecodeError as error:
         problems.append(f"{path}: is not valid TOML: {error}")
     return None
+
+
+def settings_files(folder: Path) -> list[Path]:
+    """All files of settings in a folder."""
+    return sorted((*folder.glob("*.toml"), *folder.glob("sites/*")))
+
+
+def referred_by(path: Path) -> Iterator[Path]:
+    """The files referenced by `{ file = "..." }` in a settings file; none if it cannot be read."""
+    try:
+        values: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        return
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("file"), str):
+                yield path.parent / value["file"]
+            values += value.values()
+        elif isinstance(value, list):
+            values += value

@@ -10,13 +10,13 @@ import json
 import logging
 import threading
 import time
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from cds_service.errors import ConfigError
 from cds_service.settings.config import ServiceConfig, load_config
+from cds_service.settings.files import referred_by, settings_files
 from models.errors import ArtifactError
 from models.scoring.registry import SHIPPED, the_version, wanted
 
@@ -37,7 +37,7 @@ class Reread:
 
     def __call__(self) -> ServiceConfig:
         """The settings. Raises ConfigError."""
-        self._secrets = tuple(sorted({secret for path in self._settings() for secret in _referred_by(path)}))
+        self._secrets = tuple(sorted({secret for path in self._settings() for secret in referred_by(path)}))
         own = self._own()  # before reading, so that later changes are noticed
         self._seen = own, _state(self._named)
         config = load_config(self.folder, address=self._address, serving=True)
@@ -53,7 +53,7 @@ class Reread:
         return _state((*self._settings(), *self._secrets))
 
     def _settings(self) -> list[Path]:
-        return sorted((*self.folder.glob("*.toml"), *self.folder.glob("sites/*")))
+        return settings_files(self.folder)
 
 
 class LiveConfig:
@@ -118,22 +118,6 @@ def _loaded(config: ServiceConfig) -> set[tuple[str, str | None]]:
         with suppress(ArtifactError):
             chosen.add((outcome, the_version((config.models or SHIPPED) / outcome).name))
     return chosen
-
-
-def _referred_by(path: Path) -> Iterator[Path]:
-    """The files referenced by `{ file = "..." }` in a settings file; none if it cannot be read."""
-    try:
-        values: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError):
-        return
-    while values:
-        value = values.pop()
-        if isinstance(value, dict):
-            if isinstance(value.get("file"), str):
-                yield path.parent / value["file"]
-            values += value.values()
-        elif isinstance(value, list):
-            values += value
 
 
 def _state(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:

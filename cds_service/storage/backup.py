@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import TextIO
 
@@ -18,22 +19,26 @@ ROWS_AT_ONCE = 1000
 
 
 def write_backup(store: Store, target: Path) -> int:
-    """Writes a snapshot of all rows and returns their number. Encrypted values stay encrypted.
+    """Writes a snapshot of all rows, for its owner alone, and returns their number. Encrypted values stay encrypted.
 
     Raises ConfigError when the file exists or cannot be written; no partial file is left behind.
     """
     try:
-        file = gzip.open(target, "xt", encoding="utf-8")  # noqa: SIM115  # a file that cannot be opened must not be removed
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise ConfigError(f"{target}: expected a new file that can be written ({error.strerror})") from error
     try:
-        with file:
-            return _write_rows(store, file)
+        with os.fdopen(descriptor, "wb") as raw:
+            with gzip.open(raw, "wt", encoding="utf-8") as file:
+                count = _write_rows(store, file)
+            raw.flush()
+            os.fsync(descriptor)
     except BaseException as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise ConfigError(f"{target}: cannot be written ({error.strerror}); nothing was kept") from error
         raise
+    return count
 
 
 def _write_rows(store: Store, file: TextIO) -> int:
