@@ -76,6 +76,8 @@ def ref(name: str) -> Schema:
     return {"$ref": HOME + name}
 
 
+# Narrower than what is taken: other hosts, such as an address in brackets, can be a base too.
+SERVER = r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,4})?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?"
 # More is required than in the type, whose members have defaults so that missing ones can be named.
 CONTEXT: Schema = {
     "userId": text(
@@ -91,7 +93,8 @@ NARROWED: dict[str, dict[str, Schema]] = {
     "HookRequest": {
         "hook": {"enum": [s.hook for s in SERVICES], "description": "The hook of the service that is called."},
         "hookInstance": {"minLength": 1, "description": "One id for this call; a UUID."},
-        "fhirServer": {"description": "Base of the client's FHIR server. Required with fhirAuthorization."},
+        "fhirServer": _nullable(pattern=f"^({SERVER})?$")
+        | {"description": "Base of the client's FHIR server. Required with fhirAuthorization."},
         "fhirAuthorization": {"description": "Access to what is not in prefetch, at fhirServer only."},
         "prefetch": {
             "description": "By the keys of discovery: a resource, a Bundle or an OperationOutcome. null says that "
@@ -150,7 +153,7 @@ DESCRIPTIONS = {
 RULES: dict[str, Schema] = {
     "HookRequest": {
         "if": {"required": ["fhirAuthorization"], "properties": {"fhirAuthorization": {"type": "object"}}},
-        "then": {"required": ["fhirServer"], "properties": {"fhirServer": {"type": "string"}}},
+        "then": {"required": ["fhirServer"], "properties": {"fhirServer": {"type": "string", "minLength": 1}}},
     },
     "FeedbackItem": {
         "if": {"properties": {"outcome": {"const": "accepted"}}},
