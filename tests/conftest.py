@@ -83,14 +83,14 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_connection_left_open():
-    """Connections that a test opened to a store are closed at its end; an engine opens new ones when asked again."""
-    used: set[sa.Engine] = set()
+    """Connections that a test opened to a store are closed at its end; a pool opens new ones when asked again."""
+    used: set[sa.Pool] = set()
 
-    def note(connection: sa.Connection) -> None:
-        used.add(connection.engine)
+    def note(_connection: object, _record: object, proxy: sa.pool.PoolProxiedConnection) -> None:
+        used.add(proxy._pool)
 
-    sa.event.listen(sa.Engine, "engine_connect", note)
+    sa.event.listen(sa.Pool, "checkout", note)
     yield
-    sa.event.remove(sa.Engine, "engine_connect", note)
-    for engine in used:
-        engine.dispose()
+    sa.event.remove(sa.Pool, "checkout", note)
+    for pool in used:
+        pool.dispose()

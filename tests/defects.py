@@ -74,10 +74,15 @@ DEFECTS = (
     Defect("keys are trusted for ever", "cds_service/keys/key_sets.py", " and self.read_at > since)", ")", (TRUST,)),
     Defect("every unknown kid leads to a reading", "cds_service/keys/key_sets.py", "cached.next_for_unknown = now + BETWEEN_READS_S", "cached.next_for_unknown = 0.0", (TRUST,)),
     # ---- tokens and records
-    Defect("a used token is not kept", "cds_service/storage/store.py", "                return Admission.REPLAYED\n", "                pass\n", (STORE,)),
-    Defect("used tokens are forgotten before they expire", "cds_service/storage/store.py", "used_token.c.expires < now", "used_token.c.expires < now + 3600", (TRUST,)),
+    Defect("a used token is not kept", "cds_service/storage/calls.py", "            return None\n        connection.execute(COUNT", "            pass\n        connection.execute(COUNT", (f"{STORE}::test_of_many_who_use_a_token_at_once_one_gets_in",)),
+    Defect("used tokens are forgotten before they expire", "cds_service/storage/housekeeping.py", "used_token.c.expires < now - TOKEN_KEPT_S", "used_token.c.expires < now + TOKEN_KEPT_S", (f"{STORE}::test_a_used_token_stays_used_when_the_clock_goes_back",)),
     Defect("whether a row is new is asked of the driver", "cds_service/storage/store.py", "connection.execute(add.returning(*table.primary_key.columns)).first() is not None", "connection.execute(add).rowcount != 0", (STORE,)),
-    Defect("an answer leaves before its row is written", "cds_service/hooks/audit.py", "        runtime.store.write_answer(", "        __import__('threading').Timer(0.2, runtime.store.write_answer, (", (SERVED,)),
+    Defect("an answer leaves before its row is written", "cds_service/hooks/audit.py", "        if runtime.store.write_answer(row) is None:", "        if __import__('threading').Timer(0.2, runtime.store.write_answer, (row,)).start():", (SERVED,)),
+    Defect("a token that another call has used meanwhile is answered", "cds_service/hooks/audit.py", "    if not stored:\n", "    if False:\n", (f"{STORE}::test_of_two_calls_at_once_with_one_token_one_is_answered_and_both_are_on_record",)),
+    Defect("a call above the limit uses its token", "cds_service/trust/admission.py", "        runtime.recent_tokens.forget(token.digest)\n", "", (f"{STORE}::test_a_call_above_the_limit_does_not_use_its_token",)),
+    Defect("waits for PostgreSQL have no bound", "cds_service/storage/postgresql.py", "self.limit_s if timeout is None else timeout", "timeout", (f"{STORE}::test_a_postgresql_that_hangs_is_waited_for_no_longer_than_a_call_may",)),
+    Defect("a deleted database is not noticed", "cds_service/storage/lost_file.py", "return self.opened is not None and self.opened != self.identity()", "return False", (f"{STORE}::test_a_sqlite_file_that_is_deleted_comes_back_with_all_that_was_acknowledged",)),
+    Defect("readiness writes nothing", "cds_service/serving/health.py", "        runtime.store.write_probe()\n", "", (f"{STORE}::test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_recovers",)),
     Defect("the patient's id is written as it is", "cds_service/hooks/call.py", "patient=runtime.key.pseudonym(site.id, patient_id)", "patient=patient_id", (STORE,)),
     Defect("comments are kept in the clear", "cds_service/hooks/feedback.py", "comment=key.seal(comment)", "comment=comment.encode()", (STORE,)),
     Defect("feedback finds the cards of other sites", "cds_service/storage/store.py", "sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))", "card.c.uuid == item.card", (STORE,)),
@@ -85,7 +90,7 @@ DEFECTS = (
     Defect("foreign codes of feedback are kept as they came", "cds_service/hooks/feedback.py", "reason_code=code if known else", "reason_code=code if True else", (FEEDBACK,)),
     Defect("each repeat of feedback is a row", "cds_service/hooks/feedback.py", 'digest=key.pseudonym("feedback", json.dumps(content))', 'digest=__import__("uuid").uuid4().hex', (STORE,)),
     Defect("a store that fails stops the answer", "cds_service/hooks/audit.py", "    except StoreUnavailable:\n", "    except KeyError:\n", (STORE,)),
-    Defect("a call of a stranger is on record", "cds_service/trust/admission.py", "        client = _once(runtime, config, _verified(runtime, config, request, now), now)", "        runtime.store.write_answer(now, '', {}, [])\n        client = _once(runtime, config, _verified(runtime, config, request, now), now)", (STORE,)),
+    Defect("a call of a stranger uses a token", "cds_service/trust/admission.py", "        client = _verified(runtime, config, request, now)\n", "        runtime.store.use(TokenUse(digest='x', expires=0, client='x', at=0))\n        client = _verified(runtime, config, request, now)\n", (f"{STORE}::test_a_refused_call_is_not_on_record",)),
     Defect("the settings of a bad file are half taken", "cds_service/settings/live.py", "            self._keep(str(error))\n            return", "            self._config = ServiceConfig(sites=())\n            return", (SERVED,)),
     Defect("a worker that ends removes the counters of all", "cds_service/serving/server.py", "if os.getpid() == master:", "if True:", (SERVED,)),
     Defect("a start removes the counters of a service that runs", "cds_service/serving/server.py", "fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)", "os.open(folder, os.O_RDONLY)", (CONNECTIONS,)),
@@ -172,11 +177,6 @@ def planted(defect: Defect) -> str:
                 f"{defect.what}: expected its text once in {defect.file}; found it {text.count(defect.old)} times"
             )
         changed = text.replace(defect.old, defect.new)
-        if "Timer(0.2" in defect.new:  # the call's own bracket has to be closed twice
-            changed = changed.replace(
-                'runtime.now(), event.site or "", fields, rows)',
-                'runtime.now(), event.site or "", fields, rows)).start()',
-            )
         file.write_text(changed, encoding="utf-8")
         words = [
             sys.executable,

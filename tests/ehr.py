@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import psycopg
 import requests
 from builders import PATIENT, patient
@@ -302,6 +304,27 @@ class Postgres:
 
     def url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={parse_qs(urlsplit(self._server.get_uri()).query)['host'][0]}"
+
+    @contextmanager
+    def stopped(self, at_most_s: float = 30) -> Iterator[None]:
+        """All processes of the server stand still; not for ever, so that a test that waits for them ends."""
+        pid = int((self._folder / "postmaster.pid").read_text().splitlines()[0])
+        postmaster = psutil.Process(pid)
+        processes = [postmaster, *postmaster.children(recursive=True)]
+
+        def resume() -> None:
+            for process in processes:
+                process.resume()
+
+        for process in processes:
+            process.suspend()
+        enough = threading.Timer(at_most_s, resume)
+        enough.start()
+        try:
+            yield
+        finally:
+            enough.cancel()
+            resume()
 
     def forbid(self, url: str) -> None:
         """The database takes no connections any more, and ends those that it has."""

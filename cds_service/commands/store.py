@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -75,6 +75,21 @@ def db_pseudonym(folder: Path, site: str) -> None:
         raise click.ClickException(str(error)) from error
     for line in sys.stdin:
         click.echo(key.pseudonym(identifier, line.rstrip("\r\n")))
+
+
+@db.command("replay")
+@REQUIRED_CONFIG
+@click.argument("file", metavar="LOG", type=click.File(encoding="utf-8", errors="replace"))
+def db_replay(folder: Path, file: TextIO) -> None:
+    """Add the answers that reached only the service's LOG (- for standard input) while the store was away.
+
+    Repeating it adds nothing twice.
+    """
+    from cds_service.storage.replay import logged_answers, replay
+
+    with _store(folder) as store:
+        added, known = replay(store, logged_answers(file))
+        click.echo(f"{added} answers added, {known} were in the store already.")
 
 
 @db.command("new-key")

@@ -6,19 +6,22 @@ name or text from the chart. The call's log line has the same fields without the
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import msgspec
+from msgspec.structs import asdict, replace
+
 from cds_service.cards.wire import Card
-from cds_service.errors import ServiceError, StoreUnavailable
+from cds_service.errors import ServiceError, StoreUnavailable, Unauthenticated
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
-from cds_service.storage.store import CardRow
+from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
+from cds_service.trust.admission import token_use
+from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
 from models.scoring.risk import NotScored, RiskScore
 
@@ -26,8 +29,7 @@ log = logging.getLogger("mhcds")
 PSEUDONYMS = ("patient", "user")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEvent:
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One response. status: HTTP; models: outcome and version of those that scored.
 
     patient, user, hook_instance: pseudonyms.
@@ -62,8 +64,9 @@ class AuditEvent:
 class AuditRecord:
     """One call's event, filled in as the call proceeds."""
 
-    def __init__(self, service: str, issuer: str) -> None:
+    def __init__(self, service: str, issuer: str, token: TokenUse | None) -> None:
         self.event = AuditEvent(service=service, issuer=issuer)
+        self.token = token
         self.cards: Sequence[Card] = ()
 
     def note(self, **known: Any) -> None:  # noqa: ANN401  # the event's own fields, checked by `replace`
@@ -92,10 +95,13 @@ class AuditRecord:
 
 
 @contextmanager
-def audit_record(runtime: Runtime, service: str, issuer: str) -> Iterator[AuditRecord]:
-    """A record that is written when the call ends, however it ends, before the response is sent."""
+def audit_record(runtime: Runtime, service: str, client: VerifiedClient) -> Iterator[AuditRecord]:
+    """A record that is written when the call ends, however it ends, before the response is sent.
+
+    Raises Unauthenticated if another call has used the token meanwhile.
+    """
     started = time.monotonic()
-    record = AuditRecord(service, issuer)
+    record = AuditRecord(service, client.iss, token_use(client, runtime.now()))
     try:
         yield record
     except ServiceError as error:
@@ -110,12 +116,40 @@ def audit_record(runtime: Runtime, service: str, issuer: str) -> Iterator[AuditR
 
 
 def write(runtime: Runtime, record: AuditRecord) -> None:
-    """Writes the record to the store, or to the log if the store fails, so that it is not lost."""
+    """Writes the record to the store, or to the log if the store fails, so that it is not lost.
+
+    Raises Unauthenticated if the token was used meanwhile; that answer is on record instead.
+    """
+    row = _row(runtime, record)
+    stored = True
+    try:
+        if runtime.store.write_answer(row) is None:
+            record.token = None
+            record.note_cards((), ())
+            record.note(status=Unauthenticated.status)
+            runtime.store.write_answer(_row(runtime, record))
+            stored = False
+    except StoreUnavailable:
+        metrics.STORE_FAILED.inc()
+        # All that `mhcds db replay` needs.
+        log.error(
+            _line(
+                {"event": "answer-not-stored", "at": row.at, "site": row.site, "answer": row.event, "cards": row.cards}
+            )
+        )
+    logged = {name: value for name, value in asdict(record.event).items() if name not in PSEUDONYMS}
+    log.info(_line({"event": "hook-answered", "cards": len(record.cards), **logged}))
+    if not stored:
+        raise Unauthenticated("replayed")
+
+
+def _line(fields: dict[str, Any]) -> str:
+    return msgspec.json.encode(fields).decode()
+
+
+def _row(runtime: Runtime, record: AuditRecord) -> AnswerRow:
     event = record.event
-    fields = asdict(event)
-    logged = {name: value for name, value in fields.items() if name not in PSEUDONYMS}
-    log.info(json.dumps({"event": "hook-answered", "cards": len(record.cards), **logged}))
-    rows = [
+    cards = tuple(
         CardRow(
             uuid=card.uuid,
             topic=topic,
@@ -123,12 +157,9 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
             suggestions=tuple(s.uuid for s in card.suggestions or ()),
         )
         for card, topic in zip(record.cards, event.topics, strict=True)
-    ]
-    try:
-        runtime.store.write_answer(runtime.now(), event.site or "", fields, rows)
-    except StoreUnavailable:
-        metrics.STORE_FAILED.inc()
-        log.error(json.dumps({"event": "answer-not-stored", "cards": [c.uuid for c in record.cards], **fields}))
+    )
+    at = runtime.now().isoformat()
+    return AnswerRow(at=at, site=event.site or "", event=asdict(event), cards=cards, token=record.token)
 
 
 def _count(record: AuditRecord, seconds: float) -> None:

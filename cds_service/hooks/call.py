@@ -42,7 +42,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             named_site(config, site)
         with slots.hold(config.limits.concurrent_calls):
             client = authenticate(runtime, config, request, runtime.now())
-            with audit_record(runtime, service.id, client.iss) as audit:
+            with audit_record(runtime, service.id, client) as audit:
                 return answer(runtime, config, client, service, started, audit, named=site)
 
     return blueprint

@@ -27,7 +27,7 @@ from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
-from cds_service.trust.admission import CallSlots, authenticate
+from cds_service.trust.admission import CallSlots, authenticate, use_up
 from fhir_adapters.duplicates import named_twice, repeated
 
 log = logging.getLogger("mhcds")
@@ -104,6 +104,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             named_site(config, site)
         with slots.hold(config.limits.concurrent_calls):
             client = authenticate(runtime, config, request, runtime.now())
+            use_up(runtime, client)
             check_named(site, client.sites)
             items = feedback_items(json_body(request, config.body_bytes))
             sent = sent_cards(runtime.store, client.sites, {item.card.lower() for item in items})

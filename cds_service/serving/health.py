@@ -42,8 +42,10 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
 
 def _store(runtime: Runtime) -> str:
+    """What a probe found that asked, and wrote a row: a full or locked database can still be read."""
     try:
         check(runtime.store)
+        runtime.store.write_probe()
     except StoreUnavailable as error:
         log.error(json.dumps({"event": "store-unavailable", "at": "readiness", "reason": str(error)}))
         return "failed; rules still answer, answers are kept in the log only"

@@ -22,6 +22,7 @@ from cds_service.serving.slow_clients import MOST_AT_ONCE
 from cds_service.serving.worker import Worker, head_is_here
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
+from cds_service.storage import housekeeping
 
 # Spare threads, so that calls beyond the limits are answered 503 without waiting, whatever slow clients hold.
 SPARE_THREADS = 16 + MOST_AT_ONCE
@@ -51,6 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def load(self) -> Flask:
         """Runs in the worker. Models live as long as the process, so the garbage collector need not scan them."""
         app = self.create()
+        housekeeping.start(app.extensions["mhcds"].store)
         gc.collect()
         gc.freeze()
         # A call makes a few thousand objects and leaves hardly a cycle; the usual 700 means three collections a call.

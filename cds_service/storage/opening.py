@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from cds_service.errors import ConfigError, StoreUnavailable
-from cds_service.storage.store import Store
+from cds_service.storage.lost_file import SqliteFile
+from cds_service.storage.store import WAIT_S, Store
 from cds_service.storage.versions import check, newest, revision, upgrade
 
-WAIT_S = 2
+LOG_PAGES = 8000  # `housekeeping` empties the log long before; without it (a command), SQLite does at this size
 MOST_CONNECTIONS = 60  # of one worker, beyond the five that stay open
 
 
@@ -24,30 +26,31 @@ def open_store(url: str) -> Store:
         raise ConfigError("store: expected sqlite:///file or postgresql://user@host/database") from error
     kind = parsed.get_backend_name()
     if kind == "postgresql":
-        options = f"-c statement_timeout={1000 * WAIT_S} -c lock_timeout={1000 * WAIT_S}"
-        # The last: only our side can notice a server that vanished silently.
-        arguments = {"connect_timeout": WAIT_S, "options": options, "tcp_user_timeout": 1000 * WAIT_S}
-        engine = sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            connect_args=arguments,
-            pool_pre_ping=True,
-            pool_timeout=WAIT_S,
-            max_overflow=MOST_CONNECTIONS,
-        )
-        return Store(engine)
-    if kind != "sqlite" or not parsed.database:
+        from cds_service.storage.postgresql import postgresql_engine  # noqa: PLC0415  # a driver that most sites do not need
+
+        return Store(postgresql_engine(parsed, MOST_CONNECTIONS))
+    path = create_folder(url)
+    if path is None:
         raise ConfigError(f"store: expected sqlite:///file or postgresql://user@host/database; found {kind}")
-    engine = sa.create_engine(
-        parsed, connect_args={"timeout": WAIT_S}, pool_timeout=WAIT_S, max_overflow=MOST_CONNECTIONS
-    )
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    return Store(engine)
+    return _sqlite(parsed, path)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's connection
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
+def _sqlite(url: sa.URL, path: Path) -> Store:
+    file = SqliteFile(path)
+
+    def connect() -> sqlite3.Connection:
+        # Never a new file in the place of a deleted one: see `lost_file`.
+        place = f"file:{quote(str(path.absolute()))}?mode=rw"
+        connection = sqlite3.connect(place, uri=True, timeout=WAIT_S, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+        file.note_opened()
+        return connection
+
+    engine = sa.create_engine(url, creator=connect, pool_timeout=WAIT_S, max_overflow=MOST_CONNECTIONS)
+    return Store(engine, file)
 
 
 def prepare(url: str) -> Store:

@@ -25,3 +25,8 @@ class RecentTokens:
                 return Admission.REPLAYED
             self._digests[digest] = True
             return Admission.ADMITTED
+
+    def forget(self, digest: str) -> None:
+        """Marks a token as unused again: its call was refused before any work."""
+        with self._lock:
+            self._digests.pop(digest, None)

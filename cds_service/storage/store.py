@@ -7,6 +7,7 @@ what continues without it (docs/decisions/0016-store.md).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,22 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from cds_service.errors import StoreUnavailable
-from cds_service.storage.tables import answer, card, feedback, shown_gap, tally, used_token
+from cds_service.storage.calls import (
+    LOOK_IN_POSTGRESQL,
+    LOOK_IN_SQLITE,
+    AnswerRow,
+    SharedCommit,
+    TokenUse,
+    commit_in_postgresql,
+    commit_in_sqlite,
+    look,
+)
+from cds_service.storage.lost_file import SqliteFile
+from cds_service.storage.tables import card, feedback, shown_gap, tally, used_token
 
+WAIT_S = 2
 REST_S = 2
-TALLY_KEPT = 60  # windows of a minute
-SHOWN_KEPT_S = 24 * 60 * 60  # the longest window that a site can set
+PROBE = "readiness"
 
 
 class Admission(Enum):
@@ -34,16 +46,6 @@ class Admission(Enum):
     ADMITTED = "admitted"
     REPLAYED = "replayed"
     TOO_MANY = "too-many"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardRow:
-    """A sent card, for feedback to link to, without its text."""
-
-    uuid: str
-    topic: str
-    indicator: str
-    suggestions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,48 +64,100 @@ class FeedbackRow:
 
 
 class Outage:
-    """A failing database, so that calls shortly afterwards do not each wait for it."""
+    """A failing database: for a while nobody asks it, and then one call at a time does, until one succeeds."""
 
     def __init__(self) -> None:
         self.until = 0.0
+        self.lasts = False
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """The database has just failed."""
-        self.until = time.monotonic() + REST_S
+        with self._lock:
+            self.lasts, self.until = True, time.monotonic() + REST_S
 
-    @property
-    def lasts(self) -> bool:
-        """Whether it failed recently."""
-        return time.monotonic() < self.until
+    def end(self) -> None:
+        """The database has just done its work."""
+        self.lasts = False
+
+    def may_ask(self) -> bool:
+        """Whether a call may ask the database now."""
+        if not self.lasts:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            if now < self.until:
+                return False
+            self.until = now + REST_S  # the others go on without it until this call knows
+            return True
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One database per process, with a connection pool. The app's rows are in `app_store`."""
+    """One database per process, with a connection pool. The app's rows are in `app_store`.
+
+    file: SQLite's, None for PostgreSQL.
+    """
 
     engine: sa.Engine
+    file: SqliteFile | None = None
     outage: Outage = field(default_factory=Outage)
+    commits: SharedCommit = field(init=False)
 
-    def admit(self, digest: str, expires: int, client: str, now: int, most_a_minute: int) -> Admission:
-        """Records a token and its call; from now on the token counts as used.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commits", SharedCommit(self._commit))
 
-        expires, now: seconds since 1970. most_a_minute: 0 for no limit.
+    def admission(self, token: TokenUse, most_a_minute: int) -> Admission:
+        """Whether a token may be used now: a look, which uses up nothing; its use is part of `write_answer`.
+
+        most_a_minute: 0 for no limit. Calls that are still going on do not count yet.
         """
-        minute = now // 60
-        with self.transaction() as connection:
-            if not self.new(connection, used_token, {"digest": digest, "expires": expires}):
-                return Admission.REPLAYED
-            calls = self._counted(connection, client, minute)
-            if calls == 1:  # a client's first call in a minute tidies up
-                connection.execute(used_token.delete().where(used_token.c.expires < now))
-                connection.execute(tally.delete().where(tally.c.minute < minute - TALLY_KEPT))
-                connection.execute(shown_gap.delete().where(shown_gap.c.at <= now - SHOWN_KEPT_S))
-        return Admission.TOO_MANY if 0 < most_a_minute < calls else Admission.ADMITTED
+        with self.raw() as connection:
+            used, calls = look(connection, LOOK_IN_SQLITE if self.file else LOOK_IN_POSTGRESQL, token)
+        if used:
+            return Admission.REPLAYED
+        return Admission.TOO_MANY if 0 < most_a_minute <= calls else Admission.ADMITTED
 
-    def _counted(self, connection: sa.Connection, client: str, minute: int) -> int:
+    def use(self, token: TokenUse) -> Admission:
+        """Uses a token and counts its call, where no answer is written."""
+        with self.transaction() as connection:
+            if not self.new(connection, used_token, {"digest": token.digest, "expires": token.expires}):
+                return Admission.REPLAYED
+            self._count(connection, token.client, token.minute)
+        return Admission.ADMITTED
+
+    def write_answer(self, row: AnswerRow) -> int | None:
+        """Appends an answer with its cards and uses its token; on disk when this returns.
+
+        Returns the row's number; None, and nothing is written, if the token was used before.
+        """
+        return self.commits.write(row)
+
+    def _commit(self, rows: Sequence[AnswerRow]) -> list[int | None]:
+        self._put_back()
+        with self.raw() as connection:
+            numbers = (commit_in_sqlite if self.file is not None else commit_in_postgresql)(connection, rows)
+        if self.file is not None and self.file.is_lost():
+            raise StoreUnavailable("the database was deleted during a commit")
+        return numbers
+
+    def _put_back(self) -> None:
+        """Notices a deleted file, and puts back what is still open of it."""
+        if self.file is None or not self.file.is_lost():
+            return
+        with self.raw() as old:
+            self.file.put_back(old)
+        self.engine.dispose()
+
+    def write_probe(self) -> None:
+        """Writes a row that means nothing, to see whether rows can be written."""
+        with self.transaction() as connection:
+            self._count(connection, PROBE, 0)
+
+    def _count(self, connection: sa.Connection, client: str, minute: int) -> None:
         add = self._dialect.insert(tally).values(client=client, minute=minute, calls=1)
-        add = add.on_conflict_do_update(index_elements=["client", "minute"], set_={"calls": tally.c.calls + 1})
-        return int(connection.execute(add.returning(tally.c.calls)).scalar_one())
+        again = {"calls": tally.c.calls + 1}
+        connection.execute(add.on_conflict_do_update(index_elements=["client", "minute"], set_=again))
 
     def note_shown(self, digest: str, now: int, window: int) -> bool:
         """Notes that a card about a gap is shown; False where that was noted within the window.
@@ -116,19 +170,6 @@ class Store:
         add = add.on_conflict_do_update(index_elements=["digest"], set_={"at": now}, where=again)
         with self.transaction() as connection:
             return connection.execute(add.returning(shown_gap.c.digest)).first() is not None
-
-    def write_answer(self, at: datetime, site: str, event: Mapping[str, Any], cards: Iterable[CardRow]) -> int:
-        """Appends one response with its cards; on disk when this returns. Returns the row number."""
-        rows = [
-            {"uuid": c.uuid, "site": site, "topic": c.topic, "indicator": c.indicator, "suggestions": [*c.suggestions]}
-            for c in cards
-        ]
-        with self.transaction() as connection:
-            done = connection.execute(answer.insert().values(at=at.isoformat(), event=dict(event)))
-            number = int(done.inserted_primary_key[0])  # type: ignore[index]  # one row went in
-            if rows:
-                connection.execute(card.insert(), [row | {"answer": number} for row in rows])
-        return number
 
     def write_feedback(
         self, at: datetime, sites: Sequence[str], service: str, items: Iterable[FeedbackRow]
@@ -176,7 +217,7 @@ class Store:
 
     @property
     def _dialect(self) -> Any:  # noqa: ANN401  # two modules with the same function
-        return postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        return postgresql if self.file is None else sqlite
 
     def new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Inserts a row unless its key exists; True if inserted. RETURNING, since drivers count differently."""
@@ -186,23 +227,62 @@ class Store:
     @contextmanager
     def transaction(self, *, snapshot: bool = False, patient: bool = False) -> Iterator[sa.Connection]:
         """One transaction. snapshot: a consistent view of all rows. patient: no statement timeout."""
-        if self.outage.lasts:
-            raise StoreUnavailable("the store failed a moment ago and is not asked")
-        postgres = self.engine.dialect.name == "postgresql"
-        try:
-            with self.engine.connect() as connection:
-                if snapshot and not postgres:
-                    connection.exec_driver_sql("BEGIN")
+        self._put_back()
+        postgres = self.file is None
+        with self._asked(), self.engine.connect() as connection:
+            if snapshot and not postgres:
+                connection.exec_driver_sql("BEGIN")
+                yield connection
+                return
+            if snapshot:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
+            with connection.begin():
+                if not (postgres and patient):
                     yield connection
                     return
-                if snapshot:
-                    connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
-                with connection.begin():
-                    if postgres and patient:
-                        connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+                with _unbounded(connection.connection.driver_connection):
                     yield connection
-        except SQLAlchemyError as error:
-            if isinstance(error, OperationalError | PoolTimeoutError):
+
+    @contextmanager
+    def raw(self) -> Iterator[Any]:
+        """A connection of the driver itself, for the statements of a hook call; PostgreSQL's commits each statement."""
+        with self._asked():
+            pooled = self.engine.raw_connection()
+            try:
+                connection: Any = pooled.driver_connection
+                if self.file is None:
+                    connection.autocommit = True
+                yield connection
+                if self.file is None:
+                    connection.autocommit = False
+            except BaseException:
+                pooled.invalidate()
+                raise
+            finally:
+                pooled.close()
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Raises StoreUnavailable when the database fails or has just failed."""
+        if not self.outage.may_ask():
+            raise StoreUnavailable("the store failed a moment ago and is not asked")
+        driver = self.engine.dialect.loaded_dbapi
+        try:
+            yield
+        except (SQLAlchemyError, driver.Error) as error:
+            if isinstance(error, OperationalError | PoolTimeoutError | driver.OperationalError):
                 self.outage.begin()
             # The driver's message may quote values.
             raise StoreUnavailable(f"the store failed ({type(error).__name__})") from error
+        self.outage.end()
+
+
+@contextmanager
+def _unbounded(connection: Any) -> Iterator[None]:  # noqa: ANN401  # a BoundedConnection, which SQLAlchemy types as Any
+    """Without a limit on waits, for work that may take long: backups, upgrades."""
+    connection.limit_s = None
+    try:
+        yield
+    finally:
+        connection.limit_s = WAIT_S

@@ -31,7 +31,7 @@ def revision_in(connection: sa.Connection) -> str | None:
 
 def check(store: Store) -> None:
     """Raises StoreUnavailable unless the database answers and has the tables of this version."""
-    store.outage.until = 0.0  # a check must ask the database itself
+    store.outage.until = 0.0  # a check must ask the database itself; calls go on without it until it has answered
     actual = revision(store)
     if actual != newest():
         raise StoreUnavailable(f"its tables are of version {actual}, expected {newest()}: run `mhcds db upgrade`")

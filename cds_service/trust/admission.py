@@ -1,7 +1,8 @@
 """Before any work: https (`require_https`), a free slot, a verified client, a token not used before.
 
-Cheap checks come first, before the body is read. While the store is down, tokens are checked against those that this
-process has seen, so that safety rules still run (docs/decisions/0016-store.md).
+Cheap checks come first, before the body is read. A token is looked up here, and used by the commit that holds the
+answer: of two calls at once with one token, one is answered (decision 0029). While the store is down, tokens are
+checked against those that this process has seen, so that safety rules still run (docs/decisions/0016-store.md).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable, 
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
+from cds_service.storage.calls import TokenUse
 from cds_service.storage.store import Admission
 from cds_service.trust.auth import VerifiedClient, verify_client
 from fhir_adapters.access.addresses import is_loopback_host
@@ -62,7 +64,8 @@ def authenticate(runtime: Runtime, config: ServiceConfig, request: Request, now:
     if config.mode == "demo" and is_loopback_host(request.remote_addr or "127.0.0.1"):
         return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None, expires=0)
     try:
-        client = _once(runtime, config, _verified(runtime, config, request, now), now)
+        client = _verified(runtime, config, request, now)
+        _admit(runtime, config, client, now)
     except Unauthenticated as error:
         metrics.REFUSED.labels(error.why).inc()
         log.warning(json.dumps({"event": "client-refused", "why": error.why, "path": request.path[:80]}))
@@ -82,20 +85,39 @@ def _verified(runtime: Runtime, config: ServiceConfig, request: Request, now: da
     return verify_client(values[0] if values else None, addresses, config.issuers, runtime.key_sets, now)
 
 
-def _once(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: datetime) -> VerifiedClient:
-    token = client.token or ""
-    if runtime.recent_tokens.admit(token) is Admission.REPLAYED:
-        raise Unauthenticated("replayed")
+def token_use(client: VerifiedClient, now: datetime) -> TokenUse | None:
+    """The use that a call makes of its token; None in the demo, which has no tokens."""
+    if client.token is None:
+        return None
+    return TokenUse(digest=client.token, expires=client.expires, client=client.name, at=int(now.timestamp()))
+
+
+def use_up(runtime: Runtime, client: VerifiedClient) -> None:
+    """Uses the token of a call that writes no answer. Raises Unauthenticated if another call was faster."""
+    token = token_use(client, runtime.now())
     try:
-        admission = runtime.store.admit(
-            token, client.expires, client.name, int(now.timestamp()), config.limits.calls_per_minute
-        )
+        if token is not None and runtime.store.use(token) is Admission.REPLAYED:
+            raise Unauthenticated("replayed")
     except StoreUnavailable:
         metrics.STORE_FAILED.inc()
         log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
-        return client
+
+
+def _admit(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: datetime) -> None:
+    """Refuses a used token, and a client above its limit, whose token stays unused."""
+    token = token_use(client, now)
+    if token is None:
+        return
+    if runtime.recent_tokens.admit(token.digest) is Admission.REPLAYED:
+        raise Unauthenticated("replayed")
+    try:
+        admission = runtime.store.admission(token, config.limits.calls_per_minute)
+    except StoreUnavailable:
+        metrics.STORE_FAILED.inc()
+        log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
+        return
     if admission is Admission.REPLAYED:
         raise Unauthenticated("replayed")
     if admission is Admission.TOO_MANY:
+        runtime.recent_tokens.forget(token.digest)
         raise TooManyCalls(f"expected at most {config.limits.calls_per_minute} calls a minute")
-    return client

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import fields
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import pytest
 from click import Group
 from defects import DEFECTS
@@ -113,7 +113,7 @@ def test_every_reason_for_a_401_is_documented() -> None:
 
 
 def test_every_field_of_a_call_in_the_log_is_documented() -> None:
-    for field in (field.name for field in fields(AuditEvent) if field.name not in PSEUDONYMS):
+    for field in (field.name for field in msgspec.structs.fields(AuditEvent) if field.name not in PSEUDONYMS):
         assert f"`{field}`" in OPERATIONS, field
 
 

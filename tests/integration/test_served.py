@@ -40,7 +40,7 @@ from ehr import (
 )
 
 from cds_service.keys.data_key import DataKey
-from cds_service.storage import store as stores
+from cds_service.storage import tables
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
 
@@ -215,8 +215,8 @@ def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: P
         for done in clients:
             done.result()
 
-    written = {row["event"]["hook_instance"] for row in first.rows(stores.answer)}
-    reported = {row["card"] for row in first.rows(stores.feedback) if row["answer"]}
+    written = {row["event"]["hook_instance"] for row in first.rows(tables.answer)}
+    reported = {row["card"] for row in first.rows(tables.feedback) if row["answer"]}
     known = {DataKey(DATA_KEY).pseudonym("north", instance) for instance in acknowledged}
     assert known <= written, len(known - written)
     assert set(said) <= reported

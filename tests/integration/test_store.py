@@ -6,9 +6,11 @@ import gzip
 import json
 import logging
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -20,10 +22,12 @@ from ehr import ADDRESS, DATA_KEY, EHR, FEEDBACK, app_of, hook_request, kept_in,
 
 from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.keys.data_key import DataKey
+from cds_service.storage import housekeeping, tables
 from cds_service.storage import store as stores
 from cds_service.storage.backup import restore_backup, write_backup
+from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
 from cds_service.storage.opening import open_store, prepare
-from cds_service.storage.store import Admission, CardRow, FeedbackRow
+from cds_service.storage.store import Admission, FeedbackRow
 from cds_service.storage.tables import SCHEMA
 from cds_service.storage.versions import newest, revision, upgrade
 
@@ -58,6 +62,20 @@ def app(store_url: str, tmp_path: Path):
     found.kept.close()
 
 
+def token(digest: str, *, client: str = "c", at: int = 1000, expires: int = 9_999_999_999) -> TokenUse:
+    return TokenUse(digest=digest, client=client, at=at, expires=expires)
+
+
+def answer_row(event: dict, *cards: CardRow, token: TokenUse | None = None) -> AnswerRow:
+    return AnswerRow(at=NOW.isoformat(), site="north", event=event, cards=cards, token=token)
+
+
+def on_record(app, *names: str, store=None) -> list[str | None]:
+    """The hookInstances on record, of those named, in order."""
+    known = {app.extensions["mhcds"].key.pseudonym("north", name): name for name in names}
+    return [known.get(row["event"]["hook_instance"]) for row in (store or app.kept).rows(tables.answer)]
+
+
 def call(app, **changes):
     return app.test_client().post(ADDRESS, json=hook_request(**changes), headers=ME.headers())
 
@@ -72,7 +90,7 @@ def report(app, *items: dict):
 def test_an_answer_is_on_record_with_its_cards_when_it_arrives(app) -> None:
     answer = call(app, more=POSITIVE, hookInstance="instance-1")
 
-    (row,) = app.kept.rows(stores.answer)
+    (row,) = app.kept.rows(tables.answer)
     event = row["event"]
     cards = answer.get_json()["cards"]
     assert (event["hook_instance"], event["status"], event["site"], event["issuer"]) == (
@@ -82,7 +100,7 @@ def test_an_answer_is_on_record_with_its_cards_when_it_arrives(app) -> None:
         ME.iss,
     )
     assert event["topics"] == [c["source"]["topic"]["code"] for c in cards]
-    kept = {c["uuid"]: c for c in app.kept.rows(stores.card)}
+    kept = {c["uuid"]: c for c in app.kept.rows(tables.card)}
     assert set(kept) == {c["uuid"] for c in cards}
     for card in cards:
         assert kept[card["uuid"]]["answer"] == row["id"]
@@ -118,7 +136,7 @@ def test_a_comment_can_be_read_with_the_key_and_with_no_other(app) -> None:
     uuid = call(app, more=POSITIVE).get_json()["cards"][0]["uuid"]
     report(app, ITEM | {"card": uuid, "overrideReason": {"userComment": "discussed; ümlaut"}})
 
-    (row,) = app.kept.rows(stores.feedback)
+    (row,) = app.kept.rows(tables.feedback)
     assert DataKey(DATA_KEY).unseal(row["comment"]) == "discussed; ümlaut"
     with pytest.raises(InvalidToken):
         DataKey("A" * 43 + "=").unseal(row["comment"])
@@ -130,15 +148,15 @@ def test_a_comment_can_be_read_with_the_key_and_with_no_other(app) -> None:
 def test_an_answer_that_is_no_card_is_on_record_too(app, body: dict, status: int) -> None:
     assert call(app, **body).status_code == status
 
-    (row,) = app.kept.rows(stores.answer)
+    (row,) = app.kept.rows(tables.answer)
     assert row["event"]["status"] == status
 
 
 def test_a_refused_call_is_not_on_record(app) -> None:
     app.test_client().post(ADDRESS, json=hook_request(), headers=EHR(key="stranger").headers())
 
-    assert app.kept.rows(stores.answer) == []
-    assert app.kept.rows(stores.used_token) == []
+    assert app.kept.rows(tables.answer) == []
+    assert app.kept.rows(tables.used_token) == []
 
 
 # ---- tokens and limits, seen by all processes ----
@@ -159,34 +177,98 @@ def test_of_many_who_use_a_token_at_once_one_gets_in(store_url: str) -> None:
     several = [open_store(store_url) for _ in range(4)]
     for digest in "abcdefgh":
         with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(lambda n, d=digest: several[n % 4].admit(d, 9_999_999_999, "c", 1000, 0), range(32)))
-        assert found.count(Admission.ADMITTED) == 1, digest
+            found = list(
+                pool.map(lambda n, d=digest: several[n % 4].write_answer(answer_row({}, token=token(d))), range(32))
+            )
+        assert len([number for number in found if number is not None]) == 1, digest
+    assert len(several[0].rows(tables.answer)) == 8
     for one in several:
         one.close()
 
 
 def test_calls_at_once_from_many_clients_are_all_counted_and_none_fails(store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda n: store.admit(f"t{n}", 9_999_999_999, f"c{n % 3}", 1000 + n, 0), range(200)))
+        rows = [answer_row({"n": n}, token=token(f"t{n}", client=f"c{n % 3}", at=1000 + n)) for n in range(200)]
+        numbers = list(pool.map(store.write_answer, rows))
 
-    assert set(found) == {Admission.ADMITTED}
-    assert sum(row["calls"] for row in store.rows(stores.tally)) == 200
+    kept = {row["id"]: row["event"]["n"] for row in store.rows(tables.answer)}
+    assert [kept[number] for number in numbers] == list(range(200))
+    assert sum(row["calls"] for row in store.rows(tables.tally)) == 200
 
 
 def test_a_client_above_its_limit_waits_for_the_next_minute(store) -> None:
-    admitted = [store.admit(f"t{n}", 9_999_999_999, "c", 6000, 3) for n in range(5)]
+    for n in range(3):
+        assert store.admission(token(f"t{n}", at=6000), 3) is Admission.ADMITTED
+        store.write_answer(answer_row({}, token=token(f"t{n}", at=6000)))
 
-    assert admitted == [Admission.ADMITTED] * 3 + [Admission.TOO_MANY] * 2
-    assert store.admit("other", 9_999_999_999, "d", 6000, 3) is Admission.ADMITTED
-    assert store.admit("t9", 9_999_999_999, "c", 6060, 3) is Admission.ADMITTED
+    assert store.admission(token("t3", at=6000), 3) is Admission.TOO_MANY
+    assert store.admission(token("t3", at=6000), 0) is Admission.ADMITTED
+    assert store.admission(token("other", client="d", at=6000), 3) is Admission.ADMITTED
+    assert store.admission(token("t3", at=6060), 3) is Admission.ADMITTED
 
 
-def test_expired_tokens_and_old_tallies_are_tidied_up(store) -> None:
-    for minute in range(100):
-        store.admit(f"t{minute}", 60 * minute + 300, "c", 60 * minute, 0)
+def test_what_is_of_no_use_goes_in_small_batches_and_the_rest_stays(store) -> None:
+    for n in range(450):
+        store.use(token(f"old{n}", client=f"c{n}", at=1000, expires=1300))
+    now = 1300 + housekeeping.TOKEN_KEPT_S
+    store.use(token("expired", at=now, expires=1300))
+    assert housekeeping.tidy(store, now) == 450  # the tallies; an expired token is kept for a day
+    deletes: list[int] = []
+    sa.event.listen(
+        store.engine, "after_cursor_execute", lambda *a: deletes.append(1) if a[2].startswith("DELETE") else None
+    )
 
-    assert len(store.rows(stores.used_token)) < 10
-    assert len(store.rows(stores.tally)) <= stores.TALLY_KEPT + 2
+    assert housekeeping.tidy(store, now + 1) == 451
+    assert len(deletes) == 3 + 1 + 1
+    assert store.rows(tables.used_token) == []
+    assert store.use(token("new", at=now)) is Admission.ADMITTED
+
+
+def test_a_used_token_stays_used_when_the_clock_goes_back(app) -> None:
+    clock = [NOW]
+    me, client = EHR(clock=NOW.timestamp()), app_of(app.folder, now=lambda: clock[0]).test_client()
+    headers = me.headers()
+    assert client.post(ADDRESS, json=hook_request(), headers=headers).status_code == 200
+    clock[0] = NOW + timedelta(hours=2)
+    housekeeping.tidy(app.kept, int(clock[0].timestamp()))
+    clock[0] = NOW
+
+    again = app_of(app.folder, now=lambda: NOW).test_client()
+    assert again.post(ADDRESS, json=hook_request(), headers=headers).status_code == 401
+
+
+def test_of_two_calls_at_once_with_one_token_one_is_answered_and_both_are_on_record(app) -> None:
+    """Both pass the look; the commit decides."""
+    app.kept.engine.dispose()
+    one, other = app, app_of(app.folder)
+    headers, both = ME.headers(), Barrier(2)
+
+    def together(found) -> int:
+        runtime = found.extensions["mhcds"]
+        look = runtime.store.commits.commit
+        runtime.store.commits.commit = lambda rows: (both.wait(30), look(rows))[1] if rows[0].token else look(rows)
+        return found.test_client().post(ADDRESS, json=hook_request(), headers=headers).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        statuses = sorted(pool.map(together, (one, other)))
+
+    assert statuses == [200, 401]
+    assert sorted(row["event"]["status"] for row in app.kept.rows(tables.answer)) == [200, 401]
+
+
+def test_a_call_above_the_limit_does_not_use_its_token(app) -> None:
+    clock = [NOW]
+    text = (app.folder / "service.toml").read_text().replace("calls_per_minute = 0", "calls_per_minute = 1")
+    (app.folder / "service.toml").write_text(text.replace('"calls_per_minute" = 0', "calls_per_minute = 1"))
+    client, me = app_of(app.folder, now=lambda: clock[0]).test_client(), EHR(clock=NOW.timestamp())
+    headers = me.headers()
+
+    first = client.post(ADDRESS, json=hook_request(), headers=me.headers())
+    second = client.post(ADDRESS, json=hook_request(), headers=headers)
+    clock[0] = NOW + timedelta(minutes=1)
+    third = client.post(ADDRESS, json=hook_request(), headers=headers)
+
+    assert [a.status_code for a in (first, second, third)] == [200, 429, 200]
 
 
 def test_the_limit_of_a_client_is_answered_429_with_the_time_to_wait(app, tmp_path: Path) -> None:
@@ -214,13 +296,13 @@ def row(digest: str, card: str = "u1", **changes) -> FeedbackRow:
 
 def test_feedback_finds_its_card_only_among_the_clients_own_sites(store) -> None:
     number = store.write_answer(
-        NOW, "north", {}, [CardRow(uuid="u1", topic="acute-safety", indicator="critical", suggestions=())]
+        answer_row({}, CardRow(uuid="u1", topic="acute-safety", indicator="critical", suggestions=()))
     )
 
     assert store.write_feedback(NOW, ["north"], "s", [row("a"), row("b", "unknown")]) == (2, 1)
     assert store.write_feedback(NOW, ["south"], "s", [row("c")]) == (1, 0)
     assert store.write_feedback(NOW, ["south", "north"], "s", [row("d")]) == (1, 1)
-    assert [(r["digest"], r["answer"], r["site"]) for r in store.rows(stores.feedback)] == [
+    assert [(r["digest"], r["answer"], r["site"]) for r in store.rows(tables.feedback)] == [
         ("a", number, "north"), ("b", None, "north"), ("c", None, "south"), ("d", number, "north"),
     ]  # fmt: skip
 
@@ -234,11 +316,11 @@ def test_an_exact_repeat_changes_nothing_and_a_later_report_stands_beside_the_fi
     assert [report(app, overridden).get_json()["stored"] for _ in range(3)] == [1, 0, 0]
     assert report(app, overridden, accepted, accepted).get_json() == {"received": 3, "stored": 1}
 
-    rows = app.kept.rows(stores.feedback)
+    rows = app.kept.rows(tables.feedback)
     assert [(r["outcome"], r["reason_hl7"], r["topic"]) for r in rows] == [
         ("overridden", "action-completed", "positive-safety-answer"), ("accepted", None, "positive-safety-answer"),
     ]  # fmt: skip
-    assert {r["answer"] for r in rows} == {app.kept.rows(stores.answer)[0]["id"]}
+    assert {r["answer"] for r in rows} == {app.kept.rows(tables.answer)[0]["id"]}
 
 
 def test_of_a_batch_with_a_bad_item_nothing_is_stored(app) -> None:
@@ -246,7 +328,7 @@ def test_of_a_batch_with_a_bad_item_nothing_is_stored(app) -> None:
 
     assert answer.status_code == 400
     assert "feedback[1]" in answer.get_json()["issue"][0]["diagnostics"]
-    assert app.kept.rows(stores.feedback) == []
+    assert app.kept.rows(tables.feedback) == []
 
 
 # ---- tables and their versions ----
@@ -258,11 +340,11 @@ def test_the_tables_that_migrations_make_are_those_of_the_code(store) -> None:
 
 
 def test_upgrading_again_changes_nothing(store) -> None:
-    store.write_answer(NOW, "north", {"a": 1}, [])
+    store.write_answer(answer_row({"a": 1}))
     upgrade(store)
 
     assert revision(store) == newest()
-    assert [r["event"] for r in store.rows(stores.answer)] == [{"a": 1}]
+    assert [r["event"] for r in store.rows(tables.answer)] == [{"a": 1}]
 
 
 def test_sqlite_is_made_at_the_start_and_postgresql_asks_for_the_upgrade(store_url: str) -> None:
@@ -289,9 +371,9 @@ def test_tables_of_a_later_version_are_left_alone(store_url: str) -> None:
 
 def filled(store) -> dict:
     cards = [CardRow(uuid="u1", topic="acute-safety", indicator="critical", suggestions=("s1", "s2"))]
-    store.write_answer(NOW, "north", {"text": "ümlaut"}, cards)
+    store.write_answer(answer_row({"text": "ümlaut"}, *cards))
     store.write_feedback(NOW, ["north"], "s", [row("a", comment=b"\x00sealed\xff"), row("b")])
-    store.admit("t", 9_999_999_999, "c", 1000, 0)
+    store.use(token("t"))
     return {table.name: store.rows(table) for table in SCHEMA.sorted_tables}
 
 
@@ -303,13 +385,13 @@ def test_a_backup_of_either_kind_goes_into_either_kind(store, into: str, tmp_pat
     assert write_backup(store, file) == restore_backup(target, file) == sum(len(rows) for rows in before.values())
 
     assert {table.name: target.rows(table) for table in SCHEMA.sorted_tables} == before
-    assert target.write_answer(NOW, "north", {}, []) == 2  # numbers go on
-    assert target.admit("t", 9_999_999_999, "c", 1000, 0) is Admission.REPLAYED
+    assert target.write_answer(answer_row({})) == 2  # numbers go on
+    assert target.use(token("t")) is Admission.REPLAYED
 
 
 def test_many_rows_are_backed_up_however_long_a_statement_takes(store, tmp_path: Path) -> None:
     many = [CardRow(uuid=f"u{n}", topic="acute-safety", indicator="critical", suggestions=()) for n in range(5000)]
-    store.write_answer(NOW, "north", {}, many)
+    store.write_answer(answer_row({}, *many))
 
     with store.transaction(patient=True) as connection:
         if store.engine.dialect.name == "postgresql":
@@ -432,7 +514,8 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
         quick = [call(app).status_code for _ in range(5)]
         bothered = len(asked)  # within a moment of a failure the store is not asked
         said = report(app, ITEM | {"card": "u1"})
-        ready = client.get("/health/ready") if lock is None else None
+        ready = client.get("/health/ready")
+        assert call(app).status_code == 200  # a look that failed does not end the pause
     back()
     assert client.get("/health/ready").status_code == 200  # looking ends the pause
 
@@ -441,18 +524,17 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
     assert (quick, bothered) == ([200] * 5, 0)
     assert (said.status_code, said.headers["Retry-After"]) == (503, "5")
     names = {app.extensions["mhcds"].key.pseudonym("north", n): n for n in ("before", "while-away", "after")}
-    lost = [json.loads(r.message) for r in caplog.records if "answer-not-stored" in r.message]
+    lost = [json.loads(r.message)["answer"] for r in caplog.records if "answer-not-stored" in r.message]
     lost = [e for e in lost if names.get(e["hook_instance"])]
     assert [(names[e["hook_instance"]], e["topics"], len(e["patient"])) for e in lost] == [
         ("while-away", ["positive-safety-answer"], 32)
     ]
-    if ready is not None:  # SQLite in WAL mode can be read while another process writes
-        assert (ready.status_code, ready.get_json()["status"]) == (503, "not-ready")
+    assert (ready.status_code, ready.get_json()["status"]) == (503, "not-ready")
     assert client.get("/health/ready").status_code == 200
     after = client.post(ADDRESS, json=hook_request(), headers=token)
     assert after.status_code == 401  # what was used in the outage stays used
     assert call(app, hookInstance="after").status_code == 200
-    assert [names[r["event"]["hook_instance"]] for r in app.kept.rows(stores.answer)] == ["before", "after"]
+    assert [names[r["event"]["hook_instance"]] for r in app.kept.rows(tables.answer)] == ["before", "after"]
 
 
 def test_on_a_full_disk_answers_go_on_and_their_records_are_in_the_log(
@@ -467,9 +549,11 @@ def test_on_a_full_disk_answers_go_on_and_their_records_are_in_the_log(
         answers = [call(app, more=POSITIVE, hookInstance=f"i{n}") for n in range(200)]
 
     assert {a.status_code for a in answers} == {200}
-    lost = {json.loads(r.message)["hook_instance"] for r in caplog.records if "answer-not-stored" in r.message}
+    lost = {
+        json.loads(r.message)["answer"]["hook_instance"] for r in caplog.records if "answer-not-stored" in r.message
+    }
     kept = {
-        r["event"]["hook_instance"] for r in prepare(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}").rows(stores.answer)
+        r["event"]["hook_instance"] for r in prepare(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}").rows(tables.answer)
     }
     assert lost  # the disk did get full
     key = app.extensions["mhcds"].key
@@ -514,3 +598,95 @@ def test_the_key_beside_a_sqlite_file_is_its_owners_alone_and_stays(tmp_path: Pa
     key.write_text("damaged")
     with pytest.raises(ConfigError, match="Fernet key"):
         app_of(settings(tmp_path))
+
+
+def test_answers_that_reached_only_the_log_are_put_into_the_store_once(
+    app, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_rows: object) -> None:
+        raise StoreUnavailable("the store failed")
+
+    store = app.extensions["mhcds"].store
+    works = store.commits.commit
+    call(app, hookInstance="before")
+    store.commits.commit = fails
+    with caplog.at_level(logging.INFO):
+        sent = call(app, more=POSITIVE, hookInstance="away").get_json()["cards"]
+        call(app, hookInstance="away-too")
+    store.commits.commit = works
+    log = tmp_path / "service.log"
+    log.write_text("".join(f"2026-11-29 host mhcds[7]: {record.message}\n" for record in caplog.records))
+
+    first, again = (mhcds("db", "replay", "--config", str(app.folder), str(log)) for _ in range(2))
+
+    assert (first.stdout, again.stdout) == (
+        "2 answers added, 0 were in the store already.\n",
+        "0 answers added, 2 were in the store already.\n",
+    ), first.stderr
+    names = ["before", "away", "away-too"]
+    assert on_record(app, *names) == names
+    assert {r["uuid"] for r in app.kept.rows(tables.card)} == {card["uuid"] for card in sent}
+    assert report(app, ITEM | {"card": sent[0]["uuid"]}).get_json()["stored"] == 1
+    log.write_text(log.read_text().replace('"answer":{', '"answer":', 1))
+    cut = mhcds("db", "replay", "--config", str(app.folder), str(log))
+    assert (cut.returncode, "Traceback" in cut.stderr, "expected the whole" in cut.stderr) == (1, False, True)
+
+
+def test_a_sqlite_file_that_is_deleted_comes_back_with_all_that_was_acknowledged(app, store_url: str) -> None:
+    if not store_url.startswith("sqlite"):
+        return
+    file = Path(sa.make_url(store_url).database or "")
+    other = app_of(app.folder)  # another worker with the same file open
+    for n, one in enumerate((app, other)):
+        assert call(one, hookInstance=f"before-{n}").status_code == 200
+    for path in file.parent.glob(f"{file.name}*"):
+        if not path.name.endswith((".key", ".lock")):
+            path.unlink()
+
+    for n, one in enumerate((other, app, other)):
+        assert call(one, hookInstance=f"after-{n}").status_code == 200
+
+    kept = open_store(store_url)
+    names = ["before-0", "before-1", "after-0", "after-1", "after-2"]
+    assert on_record(app, *names, store=kept) == names
+    assert file.stat().st_mode & 0o777 == 0o600
+    kept.close()
+
+
+def test_a_file_that_is_put_in_the_place_of_another_is_used(app, store_url: str, tmp_path: Path) -> None:
+    if not store_url.startswith("sqlite"):
+        return
+    file = Path(sa.make_url(store_url).database or "")
+    call(app, hookInstance="before")
+    backup = ready(f"sqlite:///{tmp_path / 'restored.db'}")
+    backup.write_answer(answer_row({"hook_instance": "from the backup"}))
+    backup.close()
+    for path in file.parent.glob(f"{file.name}-*"):
+        path.unlink()
+    (tmp_path / "restored.db").replace(file)
+
+    call(app, hookInstance="after")
+
+    kept = open_store(store_url)
+    assert on_record(app, "before", "after", store=kept) == [None, "after"]
+    kept.close()
+
+
+def test_a_postgresql_that_hangs_is_waited_for_no_longer_than_a_call_may(app, store_url: str, postgres) -> None:
+    """Stopped processes: the kernel still acknowledges, so that neither TCP nor the server notices anything."""
+    if store_url.startswith("sqlite"):
+        return
+    client = app.test_client()
+    assert call(app, hookInstance="before").status_code == 200
+    with postgres.stopped(), ThreadPoolExecutor(8) as pool:
+        began = time.monotonic()
+        answers = list(
+            pool.map(lambda _: client.post(ADDRESS, json=hook_request(more=POSITIVE), headers=ME.headers()), range(8))
+        )
+        took = time.monotonic() - began
+
+    assert {a.status_code for a in answers} == {200}
+    assert {a.get_json()["cards"][0]["source"]["topic"]["code"] for a in answers} == {"positive-safety-answer"}
+    assert took < 15  # unbounded, it would be as long as the server hangs
+    assert client.get("/health/ready").status_code == 200
+    assert call(app, hookInstance="after").status_code == 200

@@ -1,0 +1,79 @@
+"""Keeps the store small beside the calls: old rows go in small batches, and SQLite's log goes into its file.
+
+One thread per worker. No batch holds a lock longer than a commit does, so that no call feels it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import sqlalchemy as sa
+
+from cds_service.errors import StoreUnavailable
+from cds_service.storage.store import PROBE, Store
+from cds_service.storage.tables import shown_gap, tally, used_token
+
+log = logging.getLogger("mhcds")
+DAY_S = 24 * 60 * 60
+ROWS_AT_ONCE = 200
+LOOK_S = 30
+CHECKPOINT_S = 1
+MOST_PAGES = 4000  # 16 MB of SQLite's log; beyond, its writers wait until it is empty
+TALLY_KEPT = 60  # windows of a minute
+SHOWN_KEPT_S = DAY_S  # the longest window that a site can set
+TOKEN_KEPT_S = DAY_S  # after it expired: so a clock that goes back a little makes no used token new
+
+
+def start(store: Store) -> threading.Thread:
+    """Starts the thread; it ends with the process."""
+    thread = threading.Thread(target=_keep, args=(store,), name="housekeeping", daemon=True)
+    thread.start()
+    return thread
+
+
+def _keep(store: Store) -> None:
+    next_look = 0.0
+    while True:
+        try:
+            if time.monotonic() >= next_look:
+                tidy(store, int(time.time()))
+                next_look = time.monotonic() + LOOK_S
+            checkpoint(store)
+        except StoreUnavailable:
+            next_look = time.monotonic() + LOOK_S
+        time.sleep(CHECKPOINT_S)
+
+
+def tidy(store: Store, now: int) -> int:
+    """Deletes what is of no use at `now`, in seconds since 1970; returns the number of rows."""
+    minute = now // 60 - TALLY_KEPT
+    return (
+        _deleted(store, used_token, used_token.c.expires < now - TOKEN_KEPT_S)
+        + _deleted(store, tally, sa.and_(tally.c.minute < minute, tally.c.client != PROBE))
+        + _deleted(store, shown_gap, shown_gap.c.at <= now - SHOWN_KEPT_S)
+    )
+
+
+def _deleted(store: Store, table: sa.Table, old: sa.ColumnElement[bool]) -> int:
+    keys = tuple(table.primary_key.columns)
+    some = sa.tuple_(*keys).in_(sa.select(*keys).where(old).limit(ROWS_AT_ONCE))
+    total = 0
+    while True:
+        with store.transaction() as connection:
+            count = len(connection.execute(table.delete().where(some).returning(keys[0])).all())
+        total += count
+        if count < ROWS_AT_ONCE:
+            return total
+        time.sleep(0.01)  # for the calls that wait
+
+
+def checkpoint(store: Store) -> None:
+    """Moves SQLite's log into its file beside the calls, which would otherwise do so one after another."""
+    if store.file is None:
+        return
+    with store.raw() as connection:
+        _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > MOST_PAGES:
+            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
