@@ -148,6 +148,7 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
             pseudonym=lambda site, what: f"pseudonym-{len(what)}",
             opted_out=lambda site, who: False,
             topic_of=lambda said, site, who: None,
+            client_address=lambda: "one",
             now=lambda: clock[0],
             new_secret=lambda: f"{next(secrets):043d}",
         )

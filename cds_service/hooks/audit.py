@@ -6,6 +6,7 @@ name or text from the chart. The call's log line has the same fields without the
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -144,7 +145,7 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
 
 
 def _line(fields: dict[str, Any]) -> str:
-    return msgspec.json.encode(fields).decode()
+    return json.dumps(msgspec.to_builtins(fields))
 
 
 def _row(runtime: Runtime, record: AuditRecord) -> AnswerRow:

@@ -465,7 +465,7 @@ def test_the_record_of_a_call_is_found_by_what_the_ehrs_log_names(tmp_path: Path
 
     told = mhcds("db", "pseudonym", "--config", str(tmp_path), "--site", "north", input=f"other\nZoë 7\n{PATIENT}\n")
 
-    event = app.extensions["mhcds"].store.rows(stores.answer)[0]["event"]
+    event = app.extensions["mhcds"].store.rows(tables.answer)[0]["event"]
     assert told.stdout.split()[1:] == [event["hook_instance"], event["patient"]], told.stderr
     other = mhcds("db", "pseudonym", "--config", str(tmp_path), "--site", "south", input="x")
     assert (other.returncode, "there is no site south" in other.stderr) == (1, True)
@@ -627,7 +627,7 @@ def test_answers_that_reached_only_the_log_are_put_into_the_store_once(
     assert on_record(app, *names) == names
     assert {r["uuid"] for r in app.kept.rows(tables.card)} == {card["uuid"] for card in sent}
     assert report(app, ITEM | {"card": sent[0]["uuid"]}).get_json()["stored"] == 1
-    log.write_text(log.read_text().replace('"answer":{', '"answer":', 1))
+    log.write_text(log.read_text().replace('"answer": {', '"answer": ', 1))
     cut = mhcds("db", "replay", "--config", str(app.folder), str(log))
     assert (cut.returncode, "Traceback" in cut.stderr, "expected the whole" in cut.stderr) == (1, False, True)
 
