@@ -121,27 +121,30 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
 
     Raises Unauthenticated if the token was used meanwhile; that answer is on record instead.
     """
+    is_first = _write_row(runtime, record)
+    if not is_first:
+        record.token = None
+        record.note_cards((), ())
+        record.note(status=Unauthenticated.status)
+        _write_row(runtime, record)
+    logged = {name: value for name, value in asdict(record.event).items() if name not in PSEUDONYMS}
+    log.info(_line({"event": "hook-answered", "cards": len(record.cards), **logged}))
+    if not is_first:
+        metrics.REFUSED.labels("replayed").inc()
+        raise Unauthenticated("replayed")
+
+
+def _write_row(runtime: Runtime, record: AuditRecord) -> bool:
+    """False, and nothing is written, if the token was used before."""
     row = _row(runtime, record)
-    stored = True
     try:
-        if runtime.store.write_answer(row) is None:
-            record.token = None
-            record.note_cards((), ())
-            record.note(status=Unauthenticated.status)
-            runtime.store.write_answer(_row(runtime, record))
-            stored = False
+        return runtime.store.write_answer(row) is not None
     except StoreUnavailable:
         metrics.STORE_FAILED.inc()
         # All that `mhcds db replay` needs.
-        log.error(
-            _line(
-                {"event": "answer-not-stored", "at": row.at, "site": row.site, "answer": row.event, "cards": row.cards}
-            )
-        )
-    logged = {name: value for name, value in asdict(record.event).items() if name not in PSEUDONYMS}
-    log.info(_line({"event": "hook-answered", "cards": len(record.cards), **logged}))
-    if not stored:
-        raise Unauthenticated("replayed")
+        lost = {"at": row.at, "site": row.site, "answer": row.event, "cards": row.cards}
+        log.error(_line({"event": "answer-not-stored", **lost}))
+        return True
 
 
 def _line(fields: dict[str, Any]) -> str:

@@ -122,6 +122,8 @@ class SharedCommit:
                 self._commit_waiting()
         finally:
             self._turn.release()
+        if not ticket.done:
+            raise StoreUnavailable("the commit that another call began ended unexpectedly")
         if ticket.failure is not None:
             raise ticket.failure
         return ticket.number

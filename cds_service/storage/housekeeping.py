@@ -5,6 +5,7 @@ One thread per worker. No batch holds a lock longer than a commit does, so that 
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -41,8 +42,10 @@ def _keep(store: Store) -> None:
                 tidy(store, int(time.time()))
                 next_look = time.monotonic() + LOOK_S
             checkpoint(store)
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             next_look = time.monotonic() + LOOK_S
+            log.error(json.dumps({"event": "store-unavailable", "at": "housekeeping", "reason": str(error)}))
+            time.sleep(LOOK_S)
         time.sleep(CHECKPOINT_S)
 
 

@@ -145,8 +145,11 @@ class Store:
         """Notices a deleted file, and puts back what is still open of it."""
         if self.file is None or not self.file.is_lost():
             return
-        with self.raw() as old:
-            self.file.put_back(old)
+        try:
+            with self.raw() as old:
+                self.file.put_back(old)
+        except OSError as error:
+            raise StoreUnavailable(f"its file was deleted and cannot be put back ({error.strerror})") from error
         self.engine.dispose()
 
     def write_probe(self) -> None:

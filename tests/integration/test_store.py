@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ from cds_service.keys.data_key import DataKey
 from cds_service.storage import housekeeping, tables
 from cds_service.storage import store as stores
 from cds_service.storage.backup import restore_backup, write_backup
-from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
+from cds_service.storage.calls import AnswerRow, CardRow, SharedCommit, TokenUse
 from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.store import Admission, FeedbackRow
 from cds_service.storage.tables import SCHEMA
@@ -690,3 +690,36 @@ def test_a_postgresql_that_hangs_is_waited_for_no_longer_than_a_call_may(app, st
     assert took < 15  # unbounded, it would be as long as the server hangs
     assert client.get("/health/ready").status_code == 200
     assert call(app, hookInstance="after").status_code == 200
+
+
+def test_a_commit_that_ends_unexpectedly_is_no_used_token_for_the_calls_that_shared_it() -> None:
+    began, goes_on = Event(), Event()
+
+    def breaks(_rows: object) -> list[int | None]:
+        began.set()
+        goes_on.wait(30)
+        raise MemoryError
+
+    commits = SharedCommit(breaks)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(commits.write, answer_row({}))
+        began.wait(30)
+        others = [pool.submit(commits.write, answer_row({})) for _ in range(3)]
+        goes_on.set()
+        failures = {type(one.exception(30)) for one in (first, *others)}
+
+    assert failures <= {MemoryError, StoreUnavailable}
+
+
+def test_a_file_that_cannot_be_put_back_is_a_store_that_fails(app, store_url: str, tmp_path: Path) -> None:
+    if not store_url.startswith("sqlite"):
+        return
+    folder = Path(sa.make_url(store_url).database or "").parent
+    assert call(app).status_code == 200
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_text("a file where the folder was")
+
+    answer = call(app, more=POSITIVE)
+
+    assert answer.get_json()["cards"][0]["source"]["topic"]["code"] == "positive-safety-answer"
+    assert app.test_client().get("/health/ready").status_code == 503
