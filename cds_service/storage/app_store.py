@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from cds_service.storage.store import Store
-from cds_service.storage.tables import app_event, app_session, launch_state, submission, written
+from cds_service.storage.tables import app_event, app_session, batch, launch_state, submission, written
 from smart_launch.session.store import StoredSession, WaitingLaunch
 
 # How long ended sessions are kept, so that a page can say why; and the idle time after which a session has ended under
@@ -51,7 +51,7 @@ class AppRows:
             connection.execute(launch_state.insert().values(**row, source=source, known=known))
             kept_first = sa.select(c.digest).order_by(c.known.desc(), c.expires.desc())
             for gone in (c.expires < now, c.digest.in_(kept_first.offset(MOST_WAITING).limit(BATCH))):
-                connection.execute(launch_state.delete().where(_batch(launch_state, gone)))
+                connection.execute(launch_state.delete().where(batch(launch_state, gone, BATCH)))
         return True
 
     def take_launch(self, digest: str, now: int) -> bytes | None:
@@ -79,8 +79,8 @@ class AppRows:
             connection.execute(app_session.update().where(others).values(ended="moved", sealed=EMPTY))
             connection.execute(app_session.insert().values(values))
             for table, gone in old.items():
-                connection.execute(table.delete().where(_batch(table, gone)))
-            timed_out = app_session.update().where(_batch(app_session, left))
+                connection.execute(table.delete().where(batch(table, gone, BATCH)))
+            timed_out = app_session.update().where(batch(app_session, left, BATCH))
             connection.execute(timed_out.values(ended="timed-out", sealed=EMPTY))
 
     def session(self, launch: str) -> StoredSession | None:
@@ -136,13 +136,6 @@ class AppRows:
         """Appends one event; on disk when this returns."""
         with self.store.transaction() as connection:
             connection.execute(app_event.insert().values(at=at, event=dict(event)))
-
-
-def _batch(table: sa.Table, which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """At most BATCH of these rows, none that another worker's batch holds (PostgreSQL; SQLite has one writer)."""
-    key = table.primary_key.columns
-    rows = sa.select(*key).where(which).limit(BATCH).with_for_update(skip_locked=True)
-    return sa.tuple_(*key).in_(rows)
 
 
 COLUMNS = ("digest", "launch", "browser", "iss", "sealed", "started", "used", "version", "ended")

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cds_service.errors import StoreUnavailable
 from cds_service.storage.store import PROBE, Store
-from cds_service.storage.tables import shown_gap, tally, used_token
+from cds_service.storage.tables import batch, shown_gap, tally, used_token
 
 log = logging.getLogger("mhcds")
 DAY_S = 24 * 60 * 60
@@ -60,12 +60,11 @@ def tidy(store: Store, now: int) -> int:
 
 
 def _deleted(store: Store, table: sa.Table, old: sa.ColumnElement[bool]) -> int:
-    keys = tuple(table.primary_key.columns)
-    some = sa.tuple_(*keys).in_(sa.select(*keys).where(old).limit(ROWS_AT_ONCE))
+    gone = table.delete().where(batch(table, old, ROWS_AT_ONCE)).returning(*table.primary_key.columns)
     total = 0
     while True:
         with store.transaction() as connection:
-            count = len(connection.execute(table.delete().where(some).returning(keys[0])).all())
+            count = len(connection.execute(gone).all())
         total += count
         if count < ROWS_AT_ONCE:
             return total

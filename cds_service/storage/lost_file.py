@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 log = logging.getLogger("mhcds")
@@ -23,7 +23,7 @@ class SqliteFile:
     """The file of a store. opened: the device and inode that its connections have open."""
 
     path: Path
-    opened: Identity | None = field(default=None)
+    opened: Identity | None = None
 
     def identity(self) -> Identity | None:
         """Device and inode of the file in its place; None if there is none."""

@@ -123,3 +123,9 @@ app_event = sa.Table(
 PASSING = (shown_gap, launch_state, app_session, submission, written)
 # Rows numbered by the database.
 NUMBERED = (answer, feedback, app_event)
+
+
+def batch(table: sa.Table, which: sa.ColumnElement[bool], most: int) -> sa.ColumnElement[bool]:
+    """At most so many of these rows, none that another worker's batch holds (PostgreSQL; SQLite has one writer)."""
+    key = table.primary_key.columns
+    return sa.tuple_(*key).in_(sa.select(*key).where(which).limit(most).with_for_update(skip_locked=True))

@@ -99,8 +99,12 @@ def use_up(runtime: Runtime, client: VerifiedClient) -> None:
         if token is not None and runtime.store.use(token) is Admission.REPLAYED:
             raise Unauthenticated("replayed")
     except StoreUnavailable:
-        metrics.STORE_FAILED.inc()
-        log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
+        _note_store_failure()
+
+
+def _note_store_failure() -> None:
+    metrics.STORE_FAILED.inc()
+    log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
 
 
 def _admit(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: datetime) -> None:
@@ -113,8 +117,7 @@ def _admit(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now:
     try:
         admission = runtime.store.admission(token, config.limits.calls_per_minute)
     except StoreUnavailable:
-        metrics.STORE_FAILED.inc()
-        log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
+        _note_store_failure()
         return
     if admission is Admission.REPLAYED:
         raise Unauthenticated("replayed")
