@@ -23,7 +23,7 @@ def chart_bundle(raw: bytes, *, settings: ReadSettings, as_of: datetime) -> Gath
     whole = r4.read(raw)
     if whole.kind != "Bundle" or whole.content is None:
         raise NotFhir(f"expected a FHIR Bundle; found {whole.kind}", whole.fault)
-    held = r4.contents(whole.content)
+    held = r4.contents(whole)
     resources = once((*held.resources, *held.included))
     patients = [r for r in resources if r.kind == "Patient"]
     if len(patients) != 1:

@@ -44,7 +44,7 @@ def sent_parts(templates: Iterable[Template], prefetch: Mapping[str, Raw], patie
         whole = r4.read(msgspec.json.encode(prefetch))
     except NotFhir:
         return {}
-    held = r4.contents(whole.content, all_pages=True) if whole.kind == "Bundle" and whole.content else None
+    held = r4.contents(whole, all_pages=True) if whole.kind == "Bundle" and whole.content else None
     resources = [*held.resources, *held.included] if held else [whole]
     parts = {ChartPart.REST: Part(resources=tuple(r for r in resources if r.kind in HOLD_ANSWERS))}
     for template in templates:
@@ -68,7 +68,7 @@ def _unasked(templates: Iterable[Template], prefetch: Mapping[str, Raw]) -> tupl
         if key not in known and bytes(raw).startswith(b"{"):
             with suppress(NotFhir):
                 document = r4.read(raw)
-                held = r4.contents(document.content, simple=document.simple) if _is_read_bundle(document) else None
+                held = r4.contents(document) if _is_read_bundle(document) else None
                 found += [*held.resources, *held.included] if held else [document]
     return tuple(resource for resource in found if resource.kind in HOLD_ANSWERS)
 
@@ -108,10 +108,11 @@ def together(parts: Iterable[Part]) -> Part:
 
 def _value(template: Template, raw: Raw, patient_id: str) -> Part:
     """The part of a prefetch value: null is known-empty; a bare resource and a Bundle are both accepted."""
-    if bytes(raw).strip() == b"null":
+    text = bytes(raw)
+    if text.strip() == b"null":
         return Part()
     try:
-        document = r4.read(raw)
+        document = r4.read(text)
     except NotFhir:
         return Part(unknown=Gap(cause=Cause.SENT_NOT_FHIR))
     return searched_for(patient_id, document, part_of(template, [document]))
@@ -138,6 +139,7 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
     pages = list(documents)
     unfiltered = r4.says_unfiltered(pages[0].content) if all_pages and pages and _is_read_bundle(pages[0]) else None
     matches, total = 0, 0
+    expected = (*template.types, "OperationOutcome")
     for page in pages:
         if page.kind in template.types:
             resources.append(page)
@@ -149,9 +151,9 @@ def part_of(template: Template, documents: Iterable[r4.Resource], *, all_pages: 
         elif page.content is None:
             faults.append(Gap(cause=Cause.BUNDLE_UNREADABLE))
         else:
-            held = r4.contents(page.content, all_pages=all_pages, unfiltered=unfiltered, simple=page.simple)
+            held = r4.contents(page, all_pages=all_pages, unfiltered=unfiltered)
             ours = [r for r in (*held.resources, *held.included) if r.kind in template.types]
-            others = [r for r in held.resources if r.kind not in (*template.types, "OperationOutcome")]
+            others = [r for r in held.resources if r.kind not in expected]
             resources += [*ours, *(r for r in (*others, *held.included) if r.kind in HOLD_ANSWERS and r not in ours)]
             matches += sum(r.kind != "OperationOutcome" for r in held.resources)
             total = max(total, page.content.total or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import msgspec
 
@@ -13,8 +14,9 @@ from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.r4.datatypes import Element, Meta
 from fhir_adapters.resources.r4.elements import updated
 from fhir_adapters.resources.r4.faults import UNREADABLE
-from fhir_adapters.resources.r4.resource import Resource, read
+from fhir_adapters.resources.r4.resource import Resource, entered, read
 from fhir_adapters.resources.r4.resource_types import Bundle, BundleEntry, Issue
+from fhir_adapters.resources.r4.whole import Texts, WholeBundle, WholeEntry
 
 # Issue types that mean missing results, whatever their severity.
 LACKING = {
@@ -41,29 +43,28 @@ class Contents:
     fault: Gap | None
 
 
-def contents(
-    bundle: Bundle, *, all_pages: bool = False, unfiltered: bool | None = None, simple: bool = False
-) -> Contents:
-    """The contents of a Bundle. Failed, empty or unreadable entries make it incomplete, never just shorter.
+def contents(document: Resource, *, all_pages: bool = False, unfiltered: bool | None = None) -> Contents:
+    """The contents of a readable Bundle. Failed, empty or unreadable entries make it incomplete, never just shorter.
 
     An entry that was deleted is no resource, and of a history only the newest version of each counts. `all_pages`: the
     other pages were read as well, so a next link does not matter. `unfiltered`: whether the search was not limited to
-    the patient; None: as the self link of the Bundle says. `simple`: as of its `Resource`.
+    the patient; None: as the self link of the Bundle says.
     """
+    bundle: Bundle | WholeBundle = document.content
     matches: list[Resource] = []
     included: list[Resource] = []
     broken = None in bundle.link  # it may have led to the next page
     links = list(bundle.link)
     open_to_all = says_unfiltered(bundle) if unfiltered is None else unfiltered
-    left = [(entry, 0, open_to_all) for entry in reversed(_live(bundle))]
+    left = [(entry, document, place, 0, open_to_all) for place, entry in _places(bundle)]
     while left:
-        entry, depth, open_to_all = left.pop()
+        entry, within, place, depth, open_to_all = left.pop()
         if entry is None:
             broken = True
             continue
         status = (entry.response.status if entry.response else None) or "200"
         try:
-            resource = read(entry.resource, entry.full_url, simple=simple)
+            resource = _entered(entry, within, place)
         except NotFhir:
             broken = True
             continue
@@ -72,7 +73,7 @@ def contents(
             # A search within a batch answer
             if depth < MOST_NESTED:
                 inside = open_to_all or says_unfiltered(resource.content)
-                left += [(inner, depth + 1, inside) for inner in reversed(_live(resource.content))]
+                left += [(inner, resource, at, depth + 1, inside) for at, inner in _places(resource.content)]
                 links += resource.content.link
                 broken = broken or None in resource.content.link
             broken = broken or depth >= MOST_NESTED
@@ -92,17 +93,30 @@ def contents(
     return Contents(resources=tuple(matches), included=tuple(included), fault=fault)
 
 
-def self_link(bundle: Bundle) -> str:
+def self_link(bundle: Bundle | WholeBundle) -> str:
     """The URL of the search as the server ran it; empty without a self link."""
     return next((link.url for link in bundle.link if link and link.relation == "self" and link.url), "")
 
 
-def says_unfiltered(bundle: Bundle) -> bool:
+def says_unfiltered(bundle: Bundle | WholeBundle) -> bool:
     """Whether the self link shows that the server did not search by patient."""
     url = self_link(bundle)
     pairs = url.partition("?")[2].split("&")
     names = {re.split("[:.]", pair.partition("=")[0], maxsplit=1)[0] for pair in pairs}
     return bool(url) and not names & {"patient", "subject"}
+
+
+def _entered(entry: BundleEntry | WholeEntry, within: Resource, place: int) -> Resource:
+    """The resource of an entry. Raises NotFhir."""
+    if isinstance(entry, WholeEntry):
+        return entered(entry, cast("Texts", within.source), place)
+    return read(entry.resource, entry.full_url, simple=within.simple)
+
+
+def _places(bundle: Bundle | WholeBundle) -> list[tuple[int, BundleEntry | WholeEntry | None]]:
+    """The entries that count with their places, the last one first."""
+    entries = bundle.entry if isinstance(bundle, WholeBundle) else _live(bundle)
+    return list(enumerate(entries))[::-1]
 
 
 def _live(bundle: Bundle) -> list[BundleEntry | None]:

@@ -7,11 +7,12 @@ ignore; null in a list that may hold an answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.r4.datatypes import NOT_THERE, Element
@@ -45,17 +46,21 @@ RETYPED: dict[str, dict[tuple[str, type], str]] = {
 
 def foreign_elements(kind: str, content: Element) -> Gap | None:
     """The fault of a resource with elements of another FHIR version."""
-    elements_of = FOREIGN_ELEMENTS.get(kind)
-    elements = elements_of(content) if elements_of else ()
-    if elements.count(NOT_THERE) == len(elements):
+    elements_of, none = FOREIGN_ELEMENTS.get(kind, NEVER)
+    elements = elements_of(content)
+    if elements == none:
         return None
     versions = zip(elements, FOREIGN[kind].values(), strict=True)
     found = next(version for element, version in versions if element is not NOT_THERE)
     return Gap(cause=Cause.FOREIGN_VERSION, detail=found)
 
 
-# `attrgetter` gives a tuple from two names on.
-FOREIGN_ELEMENTS = {kind: attrgetter(*names) for kind, names in FOREIGN.items()}
+# For each type its foreign elements, and what they are in a resource without any. `attrgetter` gives a tuple from two
+# names on.
+FOREIGN_ELEMENTS: dict[str, tuple[Callable[[Element], tuple[Raw, ...]], tuple[Raw, ...]]] = {
+    kind: (attrgetter(*names), (NOT_THERE,) * len(names)) for kind, names in FOREIGN.items()
+}
+NEVER: tuple[Callable[[Element], tuple[Raw, ...]], tuple[Raw, ...]] = (lambda _: (), ())
 
 
 def foreign_types(kind: str, plain: dict[str, Any]) -> Gap | None:

@@ -13,7 +13,7 @@ from fhir_adapters.duplicates import ANY, is_kept, lost, named_twice, repeated
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.gaps import Gap
 from fhir_adapters.resources.r4.datatypes import Element, Reference
-from fhir_adapters.resources.r4.elements import security_labels, subjects_of, updated
+from fhir_adapters.resources.r4.elements import NO_LABELS, security_labels, subjects_of, updated
 from fhir_adapters.resources.r4.faults import (
     MUST_UNDERSTAND,
     UNREADABLE,
@@ -25,6 +25,7 @@ from fhir_adapters.resources.r4.faults import (
 )
 from fhir_adapters.resources.r4.resource_types import DECODERS, Bundle, Observation
 from fhir_adapters.resources.r4.salvage import IDENTIFIERS, decoded, salvaged
+from fhir_adapters.resources.r4.whole import Texts, WholeEntry, whole_bundle
 
 
 class Peek(Element):
@@ -42,8 +43,9 @@ class Resource(Struct, frozen=True, kw_only=True, gc=False):
 
     `reference` is `Type/id`, else the Bundle's fullUrl, else `Type/(no id)`. `names` are all references to it.
     `fault`: why it cannot be read at all (no content, or a Husk) or in part. `owner` is then the patient it names, if
-    readable. `labels` are the codes of its security labels, `text` its JSON. `unfiltered`: from a search that, by the
-    server's own account, was not limited to the patient. `simple`: a Bundle whose entries need no closer look.
+    readable. `labels` are the codes of its security labels. `source`: its JSON, or that of the Bundle where it stands
+    at `place`. `unfiltered`: from a search that, by the server's own account, was not limited to the patient.
+    `simple`: a Bundle whose entries need no closer look.
     """
 
     kind: str
@@ -52,10 +54,18 @@ class Resource(Struct, frozen=True, kw_only=True, gc=False):
     names: tuple[str, ...]
     fault: Gap | None = None
     owner: Reference | None = None
-    labels: frozenset[str] = frozenset()
-    text: bytes = b""
+    labels: frozenset[str] = NO_LABELS
+    source: bytes | Texts = b""
+    place: int | None = None
     unfiltered: bool = False
     simple: bool = False
+
+    @property
+    def text(self) -> bytes:
+        """Its JSON."""
+        if isinstance(self.source, bytes):
+            return self.source
+        return self.source.whole if self.place is None else self.source.held[self.place]
 
     @property
     def updated(self) -> datetime | None:
@@ -69,15 +79,19 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
     `simple`: it is part of a text that was found to be so (`_looked_over`).
     """
     text = bytes(raw)
+    if not simple and (whole := whole_bundle(text)):
+        names = _names("Bundle", whole.id, full_url)
+        source = Texts(text)
+        return Resource(
+            kind="Bundle", content=whole, reference=_reference("Bundle", names), names=names, source=source, simple=True
+        )
     bundle = None if simple else _bundle(text)
     peek, plain = (bundle, None) if bundle else _peeked(text, simple=simple)
     if not peek.resource_type:
         raise NotFhir("expected a FHIR resource; found a JSON object without resourceType")
     kind = peek.resource_type
-    names = (f"{kind}/{peek.id}",) if isinstance(peek.id, str) and peek.id else ()
-    if full_url and full_url.startswith(("urn:", "http:", "https:")):
-        names = (*names, full_url)
-    reference = names[0] if names else f"{kind}/(no id)"
+    names = _names(kind, peek.id, full_url)
+    reference = _reference(kind, names)
     decoder = DECODERS.get(kind)
     if decoder is None:
         return Resource(kind=kind, content=None, reference=reference, names=names)
@@ -95,15 +109,15 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
         twice = named_twice(text) if plain is None else lost(text, plain)
         fault = fault or (MUST_UNDERSTAND if may_change_meaning(text) else None)
     if fault is None and not twice:
-        if b"#" in text or b"\\" in text:
-            _name_contained_owner(content, raw)
+        if (b"#" in text or b"\\" in text) and (inner := _contained_owners(content)):
+            _name_contained(inner, text)
         return Resource(
             kind=kind,
             content=content,
             reference=reference,
             names=names,
             labels=security_labels(content),
-            text=text,
+            source=text,
             simple=simple,
         )
     rest = salvaged(raw, kind, fault or member_twice(twice), twice)
@@ -117,9 +131,41 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
         fault=rest.fault,
         owner=rest.owner,
         labels=rest.labels,
-        text=text,
+        source=text,
         simple=simple,
     )
+
+
+def entered(entry: WholeEntry, texts: Texts, place: int) -> Resource:
+    """The resource of an entry that was decoded with its Bundle."""
+    content = entry.resource
+    kind = type(content).__name__
+    if foreign_elements(kind, content):
+        return read(texts.held[place], entry.full_url, simple=True)
+    if texts.may_refer_inside and (inner := _contained_owners(content)):
+        _name_contained(inner, texts.held[place])
+    names = _names(kind, content.id, entry.full_url)
+    return Resource(
+        kind=kind,
+        content=content,
+        reference=_reference(kind, names),
+        names=names,
+        labels=security_labels(content),
+        source=texts,
+        place=place,
+    )
+
+
+def _names(kind: str, own: object, full_url: str | None) -> tuple[str, ...]:
+    """All references to a resource: by its own id, and the fullUrl of its entry."""
+    names = (f"{kind}/{own}",) if own and isinstance(own, str) else ()
+    if full_url and full_url.startswith(("urn:", "http:", "https:")):
+        return (*names, full_url)
+    return names
+
+
+def _reference(kind: str, names: tuple[str, ...]) -> str:
+    return names[0] if names else f"{kind}/(no id)"
 
 
 def _bundle(text: bytes) -> Bundle | None:
@@ -185,12 +231,14 @@ TYPE_NAMED = b'"resourceType"'
 ESCAPED_NAME = re.compile(rb"\\u00[4-7]")  # a letter that needs none, as in a name
 
 
-def _name_contained_owner(content: Element, raw: bytes | Raw) -> None:
-    """Replaces each reference to a contained Patient, or focus, by its identifier and type."""
+def _contained_owners(content: Element) -> list[Reference]:
+    """The references of a resource to a Patient or focus that it contains."""
     focus = content.focus if isinstance(content, Observation) else ()
-    inner = [s for s in (*subjects_of(content), *focus) if (s.reference or "").startswith("#")]
-    if not inner:
-        return
+    return [s for s in (*subjects_of(content), *focus) if (s.reference or "").startswith("#")]
+
+
+def _name_contained(inner: list[Reference], raw: bytes) -> None:
+    """Replaces references to contained resources by their identifier and type."""
     try:
         held = WHOLE.decode(raw).get("contained")
     except UNREADABLE:  # unread elements can hold what no decoder accepts, such as a number of 400 digits

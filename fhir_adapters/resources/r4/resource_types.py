@@ -5,7 +5,7 @@ Unknown elements are ignored, as FHIR allows. An element of the wrong type makes
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Raw
@@ -25,11 +25,15 @@ from fhir_adapters.resources.r4.datatypes import (
 )
 
 
+class Typed(Element, tag_field="resourceType", tag=True):
+    """A resource, which says its type."""
+
+
 class Component(Value):
     code: CodeableConcept | None = None
 
 
-class Observation(Value):
+class Observation(Value, tag_field="resourceType", tag=True):
     id: str | None = None
     status: str | None = None
     code: CodeableConcept | None = None
@@ -65,7 +69,7 @@ class QuestionnaireItem(Element):
     item: tuple[QuestionnaireItem, ...] = ()
 
 
-class QuestionnaireResponse(Element):
+class QuestionnaireResponse(Typed):
     id: str | None = None
     status: str | None = None
     questionnaire: str | None = None
@@ -82,7 +86,7 @@ class QuestionnaireResponse(Element):
     parent: Absent = NOT_THERE
 
 
-class Condition(Element):
+class Condition(Typed):
     id: str | None = None
     clinical_status: CodeableConcept | None = None
     verification_status: CodeableConcept | None = None
@@ -100,7 +104,7 @@ class Condition(Element):
     participant: Absent = NOT_THERE
 
 
-class Medication(Element):
+class Medication(Typed):
     id: str | None = None
     code: CodeableConcept | None = None
     meta: Meta | None = None
@@ -110,8 +114,8 @@ class Dosage(Element):
     text: str | None = None
 
 
-class MedicationUse(Element):
-    """MedicationRequest or MedicationStatement."""
+class MedicationUse(Typed):
+    """What MedicationRequest and MedicationStatement have in common."""
 
     id: str | None = None
     status: str | None = None
@@ -133,7 +137,13 @@ class MedicationUse(Element):
     taken: Absent = NOT_THERE
 
 
-class Encounter(Element):
+class MedicationRequest(MedicationUse): ...
+
+
+class MedicationStatement(MedicationUse): ...
+
+
+class Encounter(Typed):
     id: str | None = None
     status: str | None = None
     class_: Coding | None = msgspec.field(default=None, name="class")
@@ -148,7 +158,7 @@ class Encounter(Element):
     subject_status: Absent = NOT_THERE
 
 
-class Procedure(Element):
+class Procedure(Typed):
     id: str | None = None
     status: str | None = None
     code: CodeableConcept | None = None
@@ -166,7 +176,7 @@ class Procedure(Element):
     occurrence_period: Absent = NOT_THERE
 
 
-class DiagnosticReport(Element):
+class DiagnosticReport(Typed):
     id: str | None = None
     status: str | None = None
     code: CodeableConcept | None = None
@@ -182,7 +192,7 @@ class DiagnosticReport(Element):
     meta: Meta | None = None
 
 
-class Flag(Element):
+class Flag(Typed):
     """An alert on the chart."""
 
     id: str | None = None
@@ -202,7 +212,7 @@ class QuestionOfForm(Element):
     item: tuple[QuestionOfForm, ...] = ()
 
 
-class Questionnaire(Element):
+class Questionnaire(Typed):
     """A form, from which a response is known and its questions have codes and words."""
 
     id: str | None = None
@@ -225,7 +235,7 @@ class Prediction(Element):
     relative_risk: Raw = NOT_THERE
 
 
-class RiskAssessment(Element):
+class RiskAssessment(Typed):
     id: str | None = None
     status: str | None = None
     method: CodeableConcept | None = None
@@ -243,7 +253,7 @@ class RiskAssessment(Element):
     reason: Absent = NOT_THERE
 
 
-class Coverage(Element):
+class Coverage(Typed):
     id: str | None = None
     status: str | None = None
     type: CodeableConcept | None = None
@@ -273,7 +283,7 @@ class Provision(Element):
     provision: tuple[Provision, ...] = ()
 
 
-class Consent(Element):
+class Consent(Typed):
     id: str | None = None
     status: str | None = None
     scope: CodeableConcept | None = None
@@ -297,7 +307,7 @@ class CarePlanActivity(Element):
     detail: CarePlanDetail | None = None
 
 
-class CarePlan(Element):
+class CarePlan(Typed):
     id: str | None = None
     status: str | None = None
     intent: str | None = None
@@ -319,7 +329,7 @@ class Participant(Element):
     status: str | None = None
 
 
-class Appointment(Element):
+class Appointment(Typed):
     id: str | None = None
     status: str | None = None
     service_category: list[CodeableConcept] = []
@@ -338,7 +348,7 @@ class Appointment(Element):
     virtual_service: Absent = NOT_THERE
 
 
-class Patient(Element):
+class Patient(Typed):
     id: str | None = None
     extension: list[Extension] = []
     identifier: list[Identifier] = []
@@ -393,7 +403,8 @@ class Issue(Element):
     code: str | None = None
 
 
-class OperationOutcome(Element):
+class OperationOutcome(Typed):
+    id: Any = None
     issue: list[Issue] = []
 
 
@@ -401,25 +412,26 @@ class Husk(Observation):
     """An Observation with only its codes, subject, focus, dates and status readable."""
 
 
-TYPES: dict[str, type[Element]] = {
-    "Patient": Patient,
-    "Observation": Observation,
-    "QuestionnaireResponse": QuestionnaireResponse,
-    "Condition": Condition,
-    "MedicationRequest": MedicationUse,
-    "MedicationStatement": MedicationUse,
-    "Medication": Medication,
-    "Encounter": Encounter,
-    "Procedure": Procedure,
-    "DiagnosticReport": DiagnosticReport,
-    "Flag": Flag,
-    "Questionnaire": Questionnaire,
-    "RiskAssessment": RiskAssessment,
-    "Coverage": Coverage,
-    "Consent": Consent,
-    "CarePlan": CarePlan,
-    "Appointment": Appointment,
-    "Bundle": Bundle,
-    "OperationOutcome": OperationOutcome,
-}
+# Every resource that is read but a Bundle.
+Entered = (
+    Patient
+    | Observation
+    | QuestionnaireResponse
+    | Condition
+    | MedicationRequest
+    | MedicationStatement
+    | Medication
+    | Encounter
+    | Procedure
+    | DiagnosticReport
+    | Flag
+    | Questionnaire
+    | RiskAssessment
+    | Coverage
+    | Consent
+    | CarePlan
+    | Appointment
+    | OperationOutcome
+)
+TYPES: dict[str, type[Element]] = {kind.__name__: kind for kind in (*get_args(Entered), Bundle)}
 DECODERS: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}
