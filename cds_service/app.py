@@ -30,6 +30,7 @@ from cds_service.storage.store import Store
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry
+from fhir_adapters.kept import forget
 
 
 def create_app(
@@ -73,6 +74,7 @@ def create_app(
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())
     smart_app.register(app, runtime)
+    app.teardown_request(lambda _error: forget())
     return app
 
 

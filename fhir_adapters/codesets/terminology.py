@@ -55,6 +55,9 @@ class CodeList:
             system = canonical(system)
             if len(system) > LONGEST_SYSTEM:
                 return ()
+        if not system and not guessed_system(code):
+            # Words of a chart, which are asked for in case that they are a code, must not be kept.
+            return ()
         return _rows(self, system, code)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import threading
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from fhir_adapters.kept import kept_for_a_call, kept_without_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +73,7 @@ def convert(feature: str, value: float, unit: str, canonical: str) -> float:
     return value * factor
 
 
-@lru_cache(maxsize=4096)
+@kept_for_a_call
 def _spelled(unit: str) -> str:
     """A unit as UCUM spells it, for sources with a word, another micro sign, a blank or another power of ten."""
     text = unit.strip().rstrip(".").replace("\u03bc", "u").replace("\u00b5", "u")
@@ -81,7 +83,7 @@ def _spelled(unit: str) -> str:
     return re.sub(r"^x?10[eE^*]\+?(\d)", r"10*\1", text.replace(" ", ""))
 
 
-@lru_cache(maxsize=4096)
+@kept_without_texts
 def _factor(unit: str, canonical: str) -> float | None:
     """The factor from `unit` to `canonical`; None when it is not a UCUM unit of that dimension."""
     # No unit has three-digit exponents; computing them would take for ever.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 
 from fhir_adapters.codesets.questions import Target, targets
 from fhir_adapters.codesets.terminology import table
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import NINE_ITEM_PHQ
+from fhir_adapters.kept import kept_without_texts
 from fhir_adapters.reading.net.statements import Asks, asks
 from fhir_adapters.reading.net.vocabulary import is_on_self_harm, named_instrument
 from fhir_adapters.reading.questionnaires.values import folded
@@ -40,7 +41,7 @@ def words_doubt(target: Target, texts: Iterable[str | None]) -> Flaw | None:
     return _doubt(target, tuple(text for text in texts if text and len(text) <= LONGEST_QUESTION))
 
 
-@lru_cache(maxsize=2048)
+@kept_without_texts
 def _doubt(target: Target, texts: tuple[str, ...]) -> Flaw | None:
     plain = [re.sub(r"\[[^\]]*\]", " ", folded(text)) for text in texts]
     on_self_harm = any(asks(text) in (Asks.SELF_HARM, Asks.DENIAL) for text in plain)

@@ -1,17 +1,17 @@
 """What is known of the name under which a value stands, and of coded answers: looked up once for all readers.
 
-Most names and answers of a chart are the same few of a terminology, so those of one coding are kept between calls. A
-coded answer with a text of its own is not: that is a patient's.
+Most names and answers of a chart are the same few of a terminology, so what is known of those of one coding is kept. Of
+a coded answer with a text of its own it is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from fhir_adapters.codesets.questions import QuestionnaireMap, Target, target_of
 from fhir_adapters.flaws import Flaw
+from fhir_adapters.kept import kept_without_texts
 from fhir_adapters.reading.agreement import question_doubt
 from fhir_adapters.reading.lists.conditions import safety_rows
 from fhir_adapters.reading.net.unread import LONGEST_KEPT, is_understood, name_of, names_of, text_mention
@@ -70,7 +70,7 @@ def _of_key(key: Key) -> r4.CodeableConcept:
     return r4.CodeableConcept(coding=[r4.Coding(system=system, code=code, display=display)], text=text)
 
 
-@lru_cache(maxsize=8192)
+@kept_without_texts
 def _asked(key: Key) -> Asked:
     return _looked_up(_of_key(key), ())
 
@@ -91,7 +91,7 @@ def _looked_up(concept: r4.CodeableConcept, maps: Sequence[QuestionnaireMap]) ->
     )
 
 
-@lru_cache(maxsize=8192)
+@kept_without_texts
 def _says_nothing(key: Key) -> bool:
     answer = _of_key(key)
     return not safety_rows(answer) and text_mention(names_of(answer)) is None

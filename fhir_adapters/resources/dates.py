@@ -9,9 +9,9 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import UTC, date, datetime, tzinfo
-from functools import lru_cache
 
 from fhir_adapters.facts import When
+from fhir_adapters.kept import kept_for_a_call
 
 PARTIAL = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
 TIMED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?")
@@ -25,8 +25,8 @@ def when(text: str | None, zone: tzinfo, today: date) -> When | None:
     return _when(text, zone, today) if text and len(text) <= LONGEST else None
 
 
-# A chart is read several times a day, and each of its dates by several readers.
-@lru_cache(maxsize=8192)
+# Each date is read by several readers.
+@kept_for_a_call
 def _when(text: str, zone: tzinfo, today: date) -> When | None:
     parts = PARTIAL.fullmatch(text)
     if parts:

@@ -21,6 +21,7 @@ from fhir_adapters.codesets.names import NameEntry, name_index, names_in
 from fhir_adapters.codesets.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.facts import Fact, MedicineUse, When
+from fhir_adapters.kept import kept_without_texts
 from fhir_adapters.reading.lists.list_facts import list_fact, yes_no_fact
 from fhir_adapters.resources import r4
 
@@ -120,14 +121,17 @@ class Named:
 
 
 def named_in(text: str) -> Named:
-    """What a text names. Not kept between calls, since a text can be anything."""
+    """What a text names. Short ones repeat."""
+    return _named_in_short(text) if len(text) <= LONGEST_KEPT else _named_in(text)
+
+
+@kept_without_texts
+def _named_in_short(text: str) -> Named:
+    return _named_in(text)
+
+
+def _named_in(text: str) -> Named:
     return Named(entries=tuple(names_in(text, _by_first_word())), warnings=tuple(places_in(text)))
-
-
-@lru_cache(maxsize=4096)
-def _named_in_display(display: str) -> Named:
-    # Displays belong to a terminology, and repeat.
-    return named_in(display)
 
 
 def classes_in(text: str) -> frozenset[str]:
@@ -150,13 +154,8 @@ def medicine(
             displays += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
         elif system == ATC:
             classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
-    known = frozenset(displays)
     names = list(dict.fromkeys((concept.text or "", *displays)))
-    named = [
-        _named_in_display(name) if name in known and len(name) <= LONGEST_DISPLAY else named_in(name)
-        for name in names
-        if name
-    ]
+    named = [named_in(name) for name in names if name]
     entries = [entry for name in named for entry in name.entries]
     classes |= {entry.name for entry in entries}
     plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
@@ -173,7 +172,7 @@ def medicine(
 
 
 # No display is longer, and longer texts must not fill what is kept.
-LONGEST_DISPLAY = 256
+LONGEST_KEPT = 256
 
 
 def dose_text(use: r4.MedicationUse) -> str | None:

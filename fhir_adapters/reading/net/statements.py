@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from functools import cache, lru_cache
+from functools import cache
 
 from fhir_adapters.reading.net.vocabulary import APART, finder, names_self_harm, words
 
@@ -119,9 +119,8 @@ class Asks(IntEnum):
     SELF_HARM = 4
 
 
-@lru_cache(maxsize=4096)
 def asks(text: str) -> Asks:
-    """What a question (lower case, without accents) asks about. Cached: names repeat, and hold no answers."""
+    """What a question (lower case, without accents) asks about."""
     parts, found = _parts(), Asks.NOTHING
     if finder("name").fullmatch(text):
         return Asks.SELF_HARM

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache
 
 import msgspec
 from msgspec import Raw
@@ -18,6 +18,7 @@ from fhir_adapters.codesets.questions import targets
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED, canonical, code_list, table
 from fhir_adapters.facts import EventKind, Unheard, When
 from fhir_adapters.instruments import SAFETY_ITEMS, Instrument
+from fhir_adapters.kept import kept_without_texts
 from fhir_adapters.reading.lists.conditions import event_kind, safety_rows, snomed_safety_codes
 from fhir_adapters.reading.measurements import measured_codes
 from fhir_adapters.reading.net.answers import Said, said
@@ -131,15 +132,19 @@ class Name:
 
 
 def name_of(text: str) -> Name:
-    """A name read. Short ones repeat and are kept, since most entries of a chart have the same few names."""
-    return _short_name(text) if len(text) <= LONGEST_KEPT else _short_name.__wrapped__(text[:LONGEST_NAME])
+    """A name read. Short ones repeat, since most entries of a chart have the same few names."""
+    return _short_name(text) if len(text) <= LONGEST_KEPT else _read_name(text[:LONGEST_NAME])
 
 
 LONGEST_KEPT, LONGEST_NAME = 120, 5000
 
 
-@lru_cache(maxsize=8192)
+@kept_without_texts
 def _short_name(text: str) -> Name:
+    return _read_name(text)
+
+
+def _read_name(text: str) -> Name:
     # linkIds are often written as selfHarm.
     plain = folded(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
     about, instrument = asks(plain), named_instrument(plain)
