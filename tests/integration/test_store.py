@@ -22,6 +22,7 @@ from ehr import ADDRESS, DATA_KEY, EHR, FEEDBACK, app_of, hook_request, kept_in,
 
 from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.keys.data_key import DataKey
+from cds_service.serving import health
 from cds_service.storage import housekeeping, tables
 from cds_service.storage import store as stores
 from cds_service.storage.backup import restore_backup, write_backup
@@ -471,6 +472,50 @@ def test_the_record_of_a_call_is_found_by_what_the_ehrs_log_names(tmp_path: Path
     assert (other.returncode, "there is no site south" in other.stderr) == (1, True)
 
 
+# ---- readiness ----
+
+
+def test_however_many_poll_there_is_one_probe_in_a_while(app, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PROBE_S", 3600)
+    client = app.test_client()
+
+    with ThreadPoolExecutor(8) as pool:
+        ready = list(pool.map(lambda _: client.get("/health/ready").get_json()["checks"]["store"], range(50)))
+
+    assert ready == ["ok"] * 50
+    assert [row["calls"] for row in app.kept.rows(tables.tally) if row["client"] == stores.PROBE] == [1]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_change_is_noticed_by_the_next_probe_and_during_one_the_result_before_counts(
+    store, *, works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on, fails = Event(), Event(), [not works, works, works]
+
+    def write_probe(_store: object) -> None:
+        began.set()
+        goes_on.wait(30)
+        if fails.pop(0):
+            raise StoreUnavailable("the store failed")
+
+    monkeypatch.setattr(health, "PROBE_S", 0)
+    monkeypatch.setattr(type(store), "write_probe", write_probe)
+    probe = health.StoreProbe(store)
+    goes_on.set()
+    before = probe()
+    began.clear()
+    goes_on.clear()
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(probe)
+        began.wait(30)
+        meanwhile = probe()
+        goes_on.set()
+
+    assert [found == health.OK for found in (before, meanwhile, under_way.result(), probe())] == [
+        works, works, not works, not works,
+    ]  # fmt: skip
+
+
 # ---- a store that fails ----
 
 
@@ -497,6 +542,7 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
         else:
             postgres.allow(store_url)
 
+    monkeypatch.setattr(health, "PROBE_S", 0)
     lock = sqlite3.connect(file, isolation_level=None) if store_url.startswith("sqlite") else None
     assert client.get("/health/ready").get_json()["checks"]["store"] == "ok"
     before = ME.headers()
