@@ -36,6 +36,7 @@ MISTAKES = {
     "unknown-consent": "consent",
     "gap-card-once-a-week": "gap_card_every_h: expected 0 (at every call) to 24; found 168",
     "unknown-answer-to-a-gap": "on_missing",
+    "keys-trusted-for-a-month": "jwks_max_age_h: expected 1 to 168; found 720",
 }
 
 
@@ -57,6 +58,7 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert site.cards.show_probability
     assert (site.gap_card_every_h, default_config().site().gap_card_every_h) == (4, 8)
     assert (site.on_missing, default_config().site().on_missing) == (OnMissing.REFUSE, OnMissing.CARD)
+    assert [issuer.jwks_max_age_h for issuer in site.issuers] == [48]
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
     assert site.thresholds.by_outcome == {"depression": 0.3, "suicidal-ideation": 0.1}
     assert site is both.site_of(("other", "north"), "HTTPS://EHR.example:443/fhir/r4")
