@@ -53,7 +53,7 @@ def create_app(
         engine=engine or load_engine(first.models, first.kept_models),
         store=store,
         key=key,
-        key_sets=KeySets(),
+        key_sets=KeySets(most_waiting=lambda: max(1, live().limits.concurrent_calls // 2)),
         recent_tokens=RecentTokens(),
         now=now,
         new_id=new_id,

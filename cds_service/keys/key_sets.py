@@ -12,10 +12,12 @@ import base64
 import hashlib
 import json
 import logging
+import math
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +25,7 @@ import jwt
 import msgspec
 import requests
 
+from cds_service.errors import Overloaded
 from fhir_adapters.access.deadline import watched_session
 
 log = logging.getLogger("mhcds")
@@ -141,33 +144,67 @@ class _Cached:
 
 
 class KeySets:
-    """The key sets of one process, by URL."""
+    """The key sets of one process, by URL.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    most_waiting: how many calls at once may wait for key hosts. A forged token makes its call wait for the host of any
+    issuer that it names, so these must not be all.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, most_waiting: Callable[[], float] = lambda: math.inf
+    ) -> None:
         self._clock = clock
+        self._most_waiting = most_waiting
+        self._waiting = 0
         self._cached: dict[str, _Cached] = {}
         self._lock = threading.Lock()
 
     def keys(self, url: str, kid: str, max_age_h: float = DEFAULT_KEYS_H) -> tuple[VerificationKey, ...]:
-        """The keys with that kid; empty if the set has none, or was not read within these hours."""
+        """The keys with that kid; empty if the set has none, or was not read within these hours.
+
+        Raises Overloaded when the set must be read and too many wait already.
+        """
         with self._lock:
             cached = self._cached.setdefault(url, _Cached())
         since = self._clock() - 3600 * max_age_h
-        # A call whose key is cached need not wait for another call's fetch.
-        if cached.lock.acquire(blocking=not cached.named(kid, since)):
-            try:
-                self._look(url, cached, kid, since)
-            finally:
-                cached.lock.release()
+        known = bool(cached.named(kid, since))
+        if self._is_due(cached, kid, since):
+            with self._place() as free:
+                if not free and not known:
+                    raise Overloaded("too many calls wait for keys; try again shortly")
+                # A call whose key is cached need not wait for another call's fetch.
+                if free and cached.lock.acquire(timeout=0 if known else TIMEOUT_S):
+                    try:
+                        if self._is_due(cached, kid, since):
+                            self._read(url, cached, since)
+                    finally:
+                        cached.lock.release()
         return cached.named(kid, since)
 
-    def _look(self, url: str, cached: _Cached, kid: str, since: float) -> None:
+    @contextmanager
+    def _place(self) -> Iterator[bool]:
+        """A place among those who wait; False if there is none."""
+        with self._lock:
+            free = self._waiting < self._most_waiting()
+            self._waiting += free
+        try:
+            yield free
+        finally:
+            with self._lock:
+                self._waiting -= free
+
+    def _is_due(self, cached: _Cached, kid: str, since: float) -> bool:
+        """Whether the set must be read for this key: it is not fresh, or lacks the key and may be asked again."""
         now = self._clock()
         if now < cached.next_retry:
-            return
+            return False
+        if now >= cached.fresh_until or cached.read_at <= since:
+            return True
+        return not cached.named(kid, since) and now >= cached.next_for_unknown
+
+    def _read(self, url: str, cached: _Cached, since: float) -> None:
+        now = self._clock()
         if now < cached.fresh_until and cached.read_at > since:
-            if cached.named(kid, since) or now < cached.next_for_unknown:
-                return
             cached.next_for_unknown = now + BETWEEN_READS_S
         try:
             keys, fresh_s = _fetched(url)
@@ -176,7 +213,7 @@ class KeySets:
             if isinstance(error, SetGone):
                 cached.keys, cached.fresh_until = (), now
             trusted = len(cached.keys) if cached.read_at > since else 0
-            cached.next_retry = now + (BETWEEN_READS_S if trusted else AFTER_FAILURE_S)
+            cached.next_retry = self._clock() + (BETWEEN_READS_S if trusted else AFTER_FAILURE_S)
             # Our own messages quote nothing; those of a library may.
             why = str(error) if isinstance(error, KeyUnusable) else type(error).__name__
             where = url.partition("?")[0]

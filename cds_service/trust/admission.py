@@ -60,7 +60,10 @@ def require_https(config: ServiceConfig, request: Request) -> None:
 
 
 def authenticate(runtime: Runtime, config: ServiceConfig, request: Request, now: datetime) -> VerifiedClient:
-    """The client, once its token is verified and within its limit. Raises Unauthenticated or TooManyCalls."""
+    """The client, once its token is verified and within its limit.
+
+    Raises Unauthenticated, TooManyCalls or Overloaded.
+    """
     if config.mode == "demo" and is_loopback_host(request.remote_addr or "127.0.0.1"):
         return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None, expires=0)
     try:
@@ -72,6 +75,9 @@ def authenticate(runtime: Runtime, config: ServiceConfig, request: Request, now:
         raise
     except TooManyCalls:
         metrics.REFUSED.labels("too-many").inc()
+        raise
+    except Overloaded:
+        metrics.REFUSED.labels("keys-awaited").inc()
         raise
     return client
 

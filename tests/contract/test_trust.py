@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from ehr import (
 )
 
 from cds_service.errors import ConfigError
+from cds_service.keys import key_sets
 from cds_service.keys.key_sets import SANDBOX_ISSUER, SANDBOX_KEY, KeySets, verification_key
 from cds_service.settings.issuers import MOST_LEEWAY_S
 
@@ -738,6 +741,49 @@ def test_cdsh_186_who_has_a_key_does_not_wait_for_a_reading_of_the_set(host: Key
     assert sets.keys(host.url, "ES384")  # would hang until `release` otherwise
     release.set()
     slow.join()
+
+
+def test_a_key_host_that_hangs_holds_only_some_of_the_calls(
+    tmp_path: Path, host: KeyHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can name an issuer, and so make a call wait for its keys; of four at once, two may."""
+    monkeypatch.setattr(key_sets, "TIMEOUT_S", 60)
+    release = threading.Event()
+    host.answer = lambda h: (release.wait(30), h.reply(b"", 500))
+    slow = issuer_table(iss="https://slow.example", keys=..., jwks_url=host.url)
+    app = app_of(
+        settings(tmp_path, issuers=[issuer_table(), slow], service={"limits": {"concurrent_calls": 4}}),
+    )
+    forged = EHR(iss="https://slow.example", key="stranger")
+
+    with ThreadPoolExecutor(12) as pool:
+        calls = [pool.submit(call, app.test_client(), forged.token(jti=str(n))) for n in range(12)]
+        turned_away = [job.result() for job in itertools.islice(as_completed(calls, 20), 10)]
+        honest = {call(app.test_client(), ME.token()).status_code for _ in range(5)}
+        release.set()
+    waited = [job.result() for job in calls if job.result() not in turned_away]
+
+    assert {(a.status_code, a.headers["Retry-After"]) for a in turned_away} == {(503, "1")}
+    assert honest == {200}
+    assert [refused(answer) for answer in waited] == [True, True]
+    assert len(host.seen) == 1
+    assert refused(call(app.test_client(), forged.token()))  # remembered, so that the host is not asked
+    assert len(host.seen) == 1
+
+
+def test_a_failure_is_remembered_from_its_end(host: KeyHost) -> None:
+    clock = Clock()
+    sets = KeySets(clock)
+
+    def slowly(handler) -> None:
+        clock.time += 2
+        handler.reply(b"", 500)
+
+    host.answer = slowly
+    for seconds, readings in ((0, 1), (6, 1), (6.9, 1), (7, 2)):
+        clock.time = max(clock.time, 1000 + seconds)
+        assert sets.keys(host.url, "ES384") == ()
+        assert len(host.seen) == readings, seconds
 
 
 def test_keys_of_a_set_that_cannot_verify_are_passed_over(tmp_path: Path, host: KeyHost) -> None:
