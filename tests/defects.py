@@ -95,6 +95,7 @@ DEFECTS = (
     Defect("a worker that ends removes the counters of all", "cds_service/serving/server.py", "if os.getpid() == master:", "if True:", (SERVED,)),
     Defect("a start removes the counters of a service that runs", "cds_service/serving/server.py", "fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)", "os.open(folder, os.O_RDONLY)", (CONNECTIONS,)),
     Defect("a key host that hangs holds all calls", "cds_service/keys/key_sets.py", "free = self._waiting < self._most_waiting()", "free = True", (f"{TRUST}::test_a_key_host_that_hangs_holds_only_some_of_the_calls",)),
+    Defect("anybody may change settings", "cds_service/settings/private_files.py", "    changed = [*_modes(trusted), *_modes(sorted(folders))]", "    changed = []", ("tests/unit/cds_service/test_private_files.py",)),
     Defect("every poll of readiness writes to the store", "cds_service/serving/health.py", "self._next = time.monotonic() + PROBE_S", "self._next = 0.0", (f"{STORE}::test_however_many_poll_there_is_one_probe_in_a_while",)),
     Defect("half heads hold all threads", "cds_service/serving/slow_clients.py", "HEAD = Phase(most_s=5, how=socket.SHUT_RD, most=MOST_AT_ONCE)", "HEAD = Phase(most_s=60, how=socket.SHUT_RD)", (CONNECTIONS,)),
     Defect("answers that are not taken hold all threads", "cds_service/serving/worker.py", "SLOW_CLIENTS.begin(ANSWER)", "SLOW_CLIENTS.end()", (CONNECTIONS,)),

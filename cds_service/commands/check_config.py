@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def check_config(folder: Path | None) -> None:
     """Load and check every setting in FOLDER; each problem is named with file, key and remedy."""
     from cds_service.serving.engine import load_engine
-    from cds_service.settings.private_files import open_to_a_group, open_to_everybody, private_files
+    from cds_service.settings.private_files import open_to_a_group, open_to_everybody
     from fhir_adapters.codesets.terminology import unresolved
 
     config = configured(folder)
@@ -47,10 +47,9 @@ def check_config(folder: Path | None) -> None:
         click.echo(f"model {model.outcome} {model.version}: verified")
     for row in unresolved():
         click.echo(f"code list, no code yet, skipped: {row}")
-    key = config.tls.key if config.tls else None
-    private = private_files(folder, key, config.store or "") if folder else []
-    exposed = list(open_to_everybody(private))
-    for line in (*exposed, *open_to_a_group(private)):
+    private, trusted = config.files(folder) if folder else ([], [])
+    exposed = list(open_to_everybody(private, trusted))
+    for line in (*exposed, *open_to_a_group(private, trusted)):
         click.echo(f"warning: {line}")
     sys.exit(1 if engine.failures or (exposed and config.mode == "production") else 0)
 

@@ -28,7 +28,7 @@ from cds_service.settings.deployment import (
 )
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, clashes
-from cds_service.settings.private_files import open_to_everybody, private_files
+from cds_service.settings.private_files import open_to_everybody, private_files, trusted_files
 from cds_service.settings.sites import SiteConfig, load_site
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_loopback_host, same_base
@@ -88,6 +88,12 @@ class ServiceConfig:
     def kept_models(self) -> tuple[Mapping[str, str], ...]:
         """What each site keeps: outcome -> version of its model."""
         return tuple(site.models for site in self.sites)
+
+    def files(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """The files with secrets or records, and those that decide who may call and what is said."""
+        private = private_files(folder, self.tls.key if self.tls else None, self.store or "")
+        named = [*(entry.source for entry in self.issuers), self.tls.certificate if self.tls else None]
+        return private, trusted_files(folder, named, self.models)
 
     def check_host(self, host: str) -> None:
         """Raises ConfigError unless this address may be listened on: only with https unless loopback."""
@@ -178,7 +184,7 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         model_cards=_model_cards(folder / MODEL_CARD, problems),
     )
     if serving and config.mode == "production":
-        problems += open_to_everybody(private_files(folder, config.tls.key if config.tls else None, url))
+        problems += open_to_everybody(*config.files(folder))
     if problems:
         raise ConfigError("\n".join(problems))
     return config
