@@ -98,6 +98,7 @@ DEFECTS = (
     Defect("anybody may change settings", "cds_service/settings/private_files.py", "    changed = [*_modes(trusted), *_modes(sorted(folders))]", "    changed = []", ("tests/unit/cds_service/test_private_files.py",)),
     Defect("every poll of readiness writes to the store", "cds_service/serving/health.py", "self._next = time.monotonic() + PROBE_S", "self._next = 0.0", (f"{STORE}::test_however_many_poll_there_is_one_probe_in_a_while",)),
     Defect("half heads hold all threads", "cds_service/serving/slow_clients.py", "HEAD = Phase(most_s=5, how=socket.SHUT_RD, most=MOST_AT_ONCE)", "HEAD = Phase(most_s=60, how=socket.SHUT_RD)", (CONNECTIONS,)),
+    Defect("heads have no limit", "cds_service/serving/worker.py", "        self.max_buffer_headers = MOST_HEAD\n", "", (CONNECTIONS,)),
     Defect("answers that are not taken hold all threads", "cds_service/serving/worker.py", "SLOW_CLIENTS.begin(ANSWER)", "SLOW_CLIENTS.end()", (CONNECTIONS,)),
     Defect("a refusal before the body says keep-alive", "cds_service/serving/worker.py", "if not whole or connection.cut:", "if False:", (CONNECTIONS,)),
     Defect("hooks are answered at the port of health", "cds_service/serving/worker.py", 'environ["PATH_INFO"] not in HEALTH_PATHS', "False", (CONNECTIONS,)),

@@ -16,10 +16,10 @@ import msgspec
 from flask import Flask
 from gunicorn import glogging, util  # type: ignore[import-untyped]  # gunicorn ships no types
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # as above
-from gunicorn.http import wsgi  # type: ignore[import-untyped]  # as above
+from gunicorn.http import parser, wsgi  # type: ignore[import-untyped]  # as above
 
 from cds_service.serving.slow_clients import MOST_AT_ONCE
-from cds_service.serving.worker import Worker, head_is_here
+from cds_service.serving.worker import BoundedRequest, Worker, head_is_here
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.storage import housekeeping
@@ -167,6 +167,7 @@ def serve(create: Callable[[], Flask], settings: dict[str, Any]) -> None:
     # No response names a product or version, or quotes unparsable input (checklist CDSH-193).
     wsgi.SERVER = NAME
     util.write_error = refuse
+    parser.RequestParser.mesg_class = BoundedRequest
     # Collections in a worker would otherwise write to, and so copy, what it shares with the master.
     gc.collect()
     gc.freeze()

@@ -93,6 +93,15 @@ def test_a_half_body_is_refused_at_once_and_its_client_gets_the_whole_answer(run
     assert json.loads(body)["resourceType"] == "OperationOutcome"
 
 
+def test_a_head_without_an_end_is_refused_once_it_is_larger_than_any(running: Served) -> None:
+    """gunicorn would take 3 MB, and go through all that is here each time that more arrives."""
+    with ExitStack() as kept:
+        (client,) = opened(running, 1, POST + b"X-Line: x\r\n" * 20_000, kept)
+
+        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 431 ")
+    assert running.call(cookies="x" * 30_000).status_code == 200
+
+
 # ---- a refusal, then a valid call on the same connection ----
 
 REFUSED = {
