@@ -163,6 +163,8 @@ DEFECTS = (
     Defect("the site in an address is not compared with the client's", "cds_service/hooks/access.py", "if named is not None and named not in sites:", "if False:", (SITES,)),
     Defect("the site in an address is not compared with the FHIR server's", "cds_service/hooks/access.py", "    check_named(named, (site.id,))\n", "", (SITES,)),
     Defect("an id of two patients is searched by", "cds_service/hooks/parsing.py", "if not is_plain(context.patient_id):", "if False:", (REQUESTS,)),
+    Defect("a text that repeats itself is looked through without end", "fhir_adapters/reading/net/statements.py", "                if looked_at > MOST_LOOKED_AT:\n                    return max(gravest, Says.UNCLEAR)\n", "", ("tests/unit/fhir_adapters/test_net.py",)),
+    Defect("a number of thousands of digits stops a call", "fhir_adapters/reading/net/unread.py", "    except msgspec.ValidationError:  # a number of thousands of digits", "    except ZeroDivisionError:", ("tests/integration/test_nothing_lost.py",)),
     Defect("more cards than three", "cds_service/cards/from_notices.py", "MOST_CARDS = 3", "MOST_CARDS = 9", (CONTRACT, "tests/unit/cds_service", "tests/clinical")),
     Defect("in a Bundle decoded in one go members may stand twice", "fhir_adapters/resources/r4/whole.py", " and is_kept(text, ANY.decode(text))", "", ("tests/unit/fhir_adapters/test_whole_bundles.py",)),
     Defect("in a Bundle decoded in one go any version will do", "fhir_adapters/resources/r4/resource.py", "    if foreign_elements(kind, content):", "    if False:", ("tests/unit/fhir_adapters/test_whole_bundles.py",)),

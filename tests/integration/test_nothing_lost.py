@@ -180,6 +180,23 @@ def test_a_text_that_is_too_long_to_be_an_answer_is_not_looked_through(text: str
     )
 
 
+@pytest.mark.parametrize("digits", ["1" * 5000, "-" + "1" * 5000, "1" * 5000 + ".5", "1e9999"])
+def test_a_number_of_thousands_of_digits_beside_an_answer_hides_nothing(digits: str) -> None:
+    notes = [{"text": "wants to kill himself", "mark": "@"}]
+    for answer in (item_9(2, note=notes), observation(LOINC, "8480-6", TODAY, {"valueInteger": 1}, note=notes)):
+        chart = {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"resource": r} for r in (patient(), answer)],
+        }
+        text = json.dumps(chart).replace('"@"', digits).encode()
+
+        record = patient_record(chart_bundle(text, settings=SETTINGS, as_of=AS_OF), settings=SETTINGS, as_of=AS_OF)
+
+        assert "positive-safety-answer warning" in topics(record)
+        assert [u.self_harm for u in record.unheard] == [True]
+
+
 def test_many_versions_of_one_resource_are_read() -> None:
     versions = [{"resource": item_9(0) | {"id": "same", "note": [{"text": f"{n:06d}"}]}} for n in range(20_000)]
 

@@ -24,6 +24,9 @@ class Says(IntEnum):
 
 
 LONGEST_TEXT = 20_000
+# Characters looked through for all mentions of one text together: each mention is judged by its whole clause, so a text
+# that repeats itself without a full stop would take half a minute. What is left then is unclear.
+MOST_LOOKED_AT = 400_000
 CLAUSE = re.compile(r"[^.;!?\n\r|]+[.;!?\n\r|]?")
 
 
@@ -53,16 +56,22 @@ def says(text: str) -> Says:
     if not names_self_harm(text):
         return Says.NOTHING
     gravest = Says.UNCLEAR if names_self_harm(text[LONGEST_TEXT:]) else Says.NOTHING
+    looked_at = 0
     # "Suicidal ideation? No" is one statement.
     text = _parts()["asked"].sub(": ", text[:LONGEST_TEXT])
     turned = bool(finder("turn").search(text))
     for clause in CLAUSE.findall(text):
         for use in ("states", "asks"):
             for match in finder(use).finditer(clause):
+                looked_at += len(clause)
+                if looked_at > MOST_LOOKED_AT:
+                    return max(gravest, Says.UNCLEAR)
                 said = _mention(clause, match.span())
                 if (said is Says.NO and turned) or (said is Says.YES and use == "asks"):
                     said = Says.UNCLEAR
                 gravest = max(gravest, said)
+                if gravest is Says.YES:
+                    return gravest
     return gravest
 
 
@@ -121,12 +130,15 @@ class Asks(IntEnum):
 
 def asks(text: str) -> Asks:
     """What a question (lower case, without accents) asks about."""
-    parts, found = _parts(), Asks.NOTHING
+    parts, found, looked_at = _parts(), Asks.NOTHING, 0
     if finder("name").fullmatch(text):
         return Asks.SELF_HARM
     for use in ("states", "asks"):
         for match in finder(use).finditer(text):
             before, after = text[: match.start()], text[match.end() :]
+            looked_at += len(text)
+            if looked_at > MOST_LOOKED_AT:
+                return Asks.SELF_HARM
             if _of_others(before, match[0], after):
                 about = Asks.OTHERS
             elif parts["activity_before"].search(before) or parts["activity_after"].search(after):
@@ -136,4 +148,6 @@ def asks(text: str) -> Asks:
             else:
                 about = Asks.SELF_HARM
             found = max(found, about)
+            if found is Asks.SELF_HARM:
+                return found
     return found

@@ -6,6 +6,7 @@ empty templates give nothing.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -269,7 +270,10 @@ def strings_in(raw: Raw, *, but: tuple[str, ...] = ("url", "system", "reference"
     if raw is r4.NOT_THERE:
         return []
     found: list[str] = []
-    left = [STRINGS.decode(raw)]
+    try:
+        left = [STRINGS.decode(raw)]
+    except msgspec.ValidationError:  # a number of thousands of digits
+        left = [json.loads(bytes(raw), parse_int=float, parse_float=str)]
     while left:
         here = left.pop()
         if isinstance(here, str):
