@@ -91,6 +91,7 @@ DEFECTS = (
     Defect("each repeat of feedback is a row", "cds_service/hooks/feedback.py", 'digest=key.pseudonym("feedback", json.dumps(content))', 'digest=__import__("uuid").uuid4().hex', (STORE,)),
     Defect("a store that fails stops the answer", "cds_service/hooks/audit.py", "    except StoreUnavailable:\n", "    except KeyError:\n", (STORE,)),
     Defect("a call of a stranger uses a token", "cds_service/trust/admission.py", "        client = _verified(runtime, config, request, now)\n", "        runtime.store.use(TokenUse(digest='x', expires=0, client='x', at=0))\n        client = _verified(runtime, config, request, now)\n", (f"{STORE}::test_a_refused_call_is_not_on_record",)),
+    Defect("answers that reached only the log are counted and not put back", "cds_service/storage/replay.py", "            store.write_answer(row)\n", "            pass\n", (f"{SERVED}::test_kill_9_under_load_loses_no_acknowledged_row",)),
     Defect("the settings of a bad file are half taken", "cds_service/settings/live.py", "            self._keep(str(error))\n            return", "            self._config = ServiceConfig(sites=())\n            return", (SERVED,)),
     Defect("a worker that ends removes the counters of all", "cds_service/serving/server.py", "if os.getpid() == master:", "if True:", (SERVED,)),
     Defect("a start removes the counters of a service that runs", "cds_service/serving/server.py", "fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)", "os.open(folder, os.O_RDONLY)", (CONNECTIONS,)),

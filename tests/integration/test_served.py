@@ -185,6 +185,7 @@ def test_a_stop_lets_calls_under_way_finish(tmp_path: Path) -> None:
 
 
 def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: Path) -> None:
+    """What a busy machine could not write within two seconds, here because of a lock, reached the log."""
     folder = tmp_path / "settings"
     kept = kept_in(store_url, folder)
     first = open_store(store_url)
@@ -210,19 +211,26 @@ def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: P
 
         with ThreadPoolExecutor(6) as pool:
             clients = [pool.submit(client, n) for n in range(6)]
-            wait_for(lambda: len(acknowledged) >= 150, "150 answers")
+            wait_for(lambda: len(acknowledged) >= 100, "100 answers")
+            with first.transaction(patient=True) as connection:
+                sqlite = store_url.startswith("sqlite")
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE answer IN SHARE MODE")
+                wait_for(lambda: "answer-not-stored" in found.log.read_text(), "an answer that reached only the log")
+            enough = len(acknowledged) + 50
+            wait_for(lambda: len(acknowledged) >= enough, "50 more")
             found.kill()
         for done in clients:
             done.result()
 
-    written = {row["event"]["hook_instance"] for row in first.rows(tables.answer)}
-    reported = {row["card"] for row in first.rows(tables.feedback) if row["answer"]}
+    def written() -> set[str]:
+        return {row["event"]["hook_instance"] for row in first.rows(tables.answer)}
+
     known = {DataKey(DATA_KEY).pseudonym("north", instance) for instance in acknowledged}
-    assert known <= written, len(known - written)
-    assert set(said) <= reported
-    print(
-        f"{store_url.split(':', maxsplit=1)[0]}: {len(acknowledged)} answers and {len(said)} reports acknowledged, none lost"
-    )
+    assert known - written()
+    replayed = mhcds("db", "replay", "--config", str(folder), str(found.log))
+    assert replayed.returncode == 0, replayed.stderr
+    assert known <= written(), len(known - written())
+    assert set(said) <= {row["card"] for row in first.rows(tables.feedback)}
     with service(folder, service=kept) as again:
         assert again.get("/health/ready").status_code == 200
         assert again.call().status_code == 200
