@@ -8,6 +8,7 @@ import re
 import secrets
 from functools import lru_cache
 from itertools import count
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -138,6 +139,14 @@ def test_after_a_call_no_text_of_the_chart_is_in_memory(client: Client) -> None:
 
     calls()
     assert next(numbers) > 500
+    assert held(mark) == set()
+
+
+def test_addresses_of_reads_are_forgotten() -> None:
+    mark = new_mark()
+    urlsplit(f"https://ehr.example/fhir/Observation?patient={mark}1")
+    forget()
+
     assert held(mark) == set()
 
 

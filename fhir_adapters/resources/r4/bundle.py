@@ -62,13 +62,13 @@ def contents(document: Resource, *, all_pages: bool = False, unfiltered: bool | 
         if entry is None:
             broken = True
             continue
-        status = (entry.response.status if entry.response else None) or "200"
         try:
             resource = _entered(entry, within, place)
         except NotFhir:
             broken = True
             continue
-        broken = broken or not status.startswith("2")
+        if entry.response and not (entry.response.status or "200").startswith("2"):
+            broken = True
         if resource.kind == "Bundle" and resource.content is not None and resource.content.entry:
             # A search within a batch answer
             if depth < MOST_NESTED:
