@@ -33,6 +33,7 @@ LONG = "tests/integration/test_long_queries.py"
 REQUESTS = "tests/contract/test_requests.py"
 FEEDBACK = "tests/contract/test_feedback.py"
 SITES = "tests/contract/test_site_addresses.py"
+STAGES = "tests/integration/test_stage_times.py"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ DEFECTS = (
     Defect("the token goes to any FHIR server", "cds_service/hooks/access.py", "    if base is None:", "    base = base or server\n    if False:", ("tests/integration/test_fetching.py", CONTRACT)),
     Defect("two addresses may be in one text", "fhir_adapters/access/addresses.py", "if not (url.isascii() and url.isprintable()) or set(url) & NOT_IN_BASE:", "if False:", (FETCHING,)),
     Defect("unpacked bodies have no limit", "cds_service/serving/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
+    Defect("every answer says how long its steps took", "cds_service/hooks/call.py", "if config.server_timing:", "if True:", (STAGES,)),
     Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_gaps(judgement, site)\n", ""),
     Defect("a gap with its card is quiet for all users once one has seen it", "cds_service/hooks/gaps.py", "hook.fhir_server, context.user_id, ", "hook.fhir_server, ", (GAP_CARD,)),
     Defect("a blank item is no more than a gap", "cds_service/hooks/gaps.py", "finding.kind is not Kind.NOT_OBTAINED", "finding.kind not in (Kind.NOT_OBTAINED, Kind.BLANK_ITEM)", (GAP_CARD,)),

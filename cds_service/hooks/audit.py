@@ -20,6 +20,7 @@ from cds_service.cards.wire import Card
 from cds_service.errors import ServiceError, StoreUnavailable, Unauthenticated
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
+from cds_service.serving.stage_times import Stage, StageTimes
 from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
 from cds_service.trust.admission import token_use
 from cds_service.trust.auth import VerifiedClient
@@ -65,9 +66,10 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
 class AuditRecord:
     """One call's event, filled in as the call proceeds."""
 
-    def __init__(self, service: str, issuer: str, token: TokenUse | None) -> None:
+    def __init__(self, service: str, issuer: str, token: TokenUse | None, times: StageTimes) -> None:
         self.event = AuditEvent(service=service, issuer=issuer)
         self.token = token
+        self.times = times
         self.cards: Sequence[Card] = ()
 
     def note(self, **known: Any) -> None:  # noqa: ANN401  # the event's own fields, checked by `replace`
@@ -96,19 +98,20 @@ class AuditRecord:
 
 
 @contextmanager
-def audit_record(runtime: Runtime, service: str, client: VerifiedClient) -> Iterator[AuditRecord]:
+def audit_record(runtime: Runtime, service: str, client: VerifiedClient, times: StageTimes) -> Iterator[AuditRecord]:
     """A record that is written when the call ends, however it ends, before the response is sent.
 
     Raises Unauthenticated if another call has used the token meanwhile.
     """
     started = time.monotonic()
-    record = AuditRecord(service, client.iss, token_use(client, runtime.now()))
+    record = AuditRecord(service, client.iss, token_use(client, runtime.now()), times)
     try:
         yield record
     except ServiceError as error:
         record.note(status=error.status)
         raise
     finally:
+        times.skip()
         seconds = time.monotonic() - started
         record.note(ms=round(1000 * seconds, 1))
         write(runtime, record)
@@ -127,8 +130,11 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
         record.note_cards((), ())
         record.note(status=Unauthenticated.status)
         _write_row(runtime, record)
+    record.times.end(Stage.RECORD)
     logged = {name: value for name, value in asdict(record.event).items() if name not in PSEUDONYMS}
-    log.info(_line({"event": "hook-answered", "cards": len(record.cards), **logged}))
+    log.info(
+        _line({"event": "hook-answered", "cards": len(record.cards), **logged, "stages": record.times.milliseconds()})
+    )
     if not is_first:
         metrics.REFUSED.labels("replayed").inc()
         raise Unauthenticated("replayed")
@@ -170,6 +176,8 @@ def _count(record: AuditRecord, seconds: float) -> None:
     event = record.event
     metrics.CALLS.labels(event.service, str(event.status)).inc()
     metrics.SECONDS.labels(event.service).observe(seconds)
+    for stage, taken in record.times.seconds.items():
+        metrics.OF_STAGE[stage].observe(taken)
     for card, topic in zip(record.cards, event.topics, strict=True):
         metrics.CARDS.labels(topic, card.indicator).inc()
     if event.status == 200 and not record.cards:

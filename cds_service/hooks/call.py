@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Blueprint, Response, request
 
 from cds_service.cards.dialects import in_dialect
@@ -18,6 +16,7 @@ from cds_service.hooks.gaps import quiet_hours, refuse_gaps, saying_so, was_show
 from cds_service.hooks.parsing import CLINICIANS, parse
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
+from cds_service.serving.stage_times import Stage, StageTimes
 from cds_service.settings.config import ServiceConfig
 from cds_service.trust.admission import CallSlots, authenticate
 from cds_service.trust.auth import VerifiedClient
@@ -26,6 +25,8 @@ from explanations.words.findings.gaps import error_words
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import gather
 from fhir_adapters.errors import FhirError, WrongPatient
+from fhir_adapters.resources.gathered import Gathered
+from fhir_adapters.settings import ReadSettings
 
 
 def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
@@ -35,15 +36,20 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
     @blueprint.post("/cds-services/<identifier>", strict_slashes=False)
     @blueprint.post("/sites/<site>/cds-services/<identifier>", strict_slashes=False)
     def call(identifier: str, site: str | None = None) -> Response:
-        started = time.monotonic()
+        times = StageTimes()
         service = known_service(identifier)
         config = runtime.config()
         if site is not None:
             named_site(config, site)
         with slots.hold(config.limits.concurrent_calls):
             client = authenticate(runtime, config, request, runtime.now())
-            with audit_record(runtime, service.id, client) as audit:
-                return answer(runtime, config, client, service, started, audit, named=site)
+            times.end(Stage.AUTHENTICATE)
+            with audit_record(runtime, service.id, client, times) as audit:
+                response = answer(runtime, config, client, service, times, audit, named=site)
+                times.end(Stage.PRESENT)
+        if config.server_timing:
+            response.headers["Server-Timing"] = times.header()
+        return response
 
     return blueprint
 
@@ -53,7 +59,7 @@ def answer(
     config: ServiceConfig,
     client: VerifiedClient,
     service: Service,
-    started: float,
+    times: StageTimes,
     audit: AuditRecord,
     *,
     named: str | None = None,
@@ -71,13 +77,14 @@ def answer(
         patient=runtime.key.pseudonym(site.id, patient_id),
         user=runtime.key.pseudonym(site.id, hook.context.user_id or ""),
     )
+    times.end(Stage.PARSE)
     if hook.context.user_kind not in CLINICIANS:
         # Nothing is read: these cards are not for a patient's or relative's screen (docs/clinical-safety.md).
         audit.note(not_for=hook.context.user_kind)
         audit.note_cards((), ())
         return json_response(CardsResponse(cards=[]))
-    deadline = started + config.limits.deadline_s
-    until = min(deadline, started + site.reading.budget_s)
+    deadline = times.began + config.limits.deadline_s
+    until = min(deadline, times.began + site.reading.budget_s)
     access = chart_access(hook, site.reading, until, local=config.mode != "production")
     chart_request = ChartRequest(
         patient_id=patient_id,
@@ -86,20 +93,27 @@ def answer(
         encounter=hook.context.encounter,
         opted_out=runtime.opted_out(site.id, patient_id),
     )
+
+    def gathered(chart: ChartRequest, settings: ReadSettings) -> Gathered:
+        found = gather(chart, hook.prefetch or {}, access, settings=settings)
+        times.end(Stage.GATHER)
+        return found
+
     try:
         judgement = judge(
             chart_request,
-            lambda chart, settings: gather(chart, hook.prefetch or {}, access, settings=settings),
+            gathered,
             site.judgement,
             runtime.engine,
             occasion=service.occasion,
-            is_late=lambda: time.monotonic() > deadline,
+            is_late=lambda: times.end(Stage.EXTRACT) > deadline,
         )
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error
     except FhirError as error:
         raise BadRequest(f"prefetch: {error_words(error, site.cards.say)}") from error
     assessment = judgement.assessment
+    times.end(Stage.ASSESS)
     audit.note(late=judgement.late)
     audit.note_assessment(assessment)
     refuse_gaps(judgement, site)

@@ -10,6 +10,8 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY
 
+from cds_service.serving.stage_times import Stage
+
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 CALLS = Counter("mhcds_calls", "Hook calls answered", ["service", "status"])
@@ -19,6 +21,13 @@ SECONDS = Histogram(
     ["service"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
 )
+STAGES = Histogram(
+    "mhcds_stage_seconds",
+    "Time of each step of a hook call",
+    ["stage"],
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 4),
+)
+OF_STAGE = {stage: STAGES.labels(stage) for stage in Stage}
 CARDS = Counter("mhcds_cards", "Cards sent", ["topic", "indicator"])
 NO_CARD = Counter("mhcds_calls_without_cards", "Hook calls answered without a card", ["service"])
 QUIETED = Counter("mhcds_gap_cards_not_repeated", "Cards about gaps that the user had been shown already", ["service"])

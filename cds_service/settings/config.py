@@ -58,6 +58,7 @@ class ServiceConfig:
     smart_keys: our keys as a SMART client; None for ones beside a SQLite file.
     models: folder of the models; None: those shipped.
     model_cards: outcome -> the deployment's own sections on that model's card.
+    server_timing: whether answers to hook calls say how long each step took.
     """
 
     sites: tuple[SiteConfig, ...]
@@ -73,6 +74,7 @@ class ServiceConfig:
     smart_keys: OwnKeys | None = None
     models: Path | None = None
     model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
+    server_timing: bool = False
 
     @property
     def registrations(self) -> tuple[Registration, ...]:
@@ -182,6 +184,7 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         smart_keys=smart_settings.keys(main, service, url, registered, problems),
         models=models,
         model_cards=_model_cards(folder / MODEL_CARD, problems),
+        server_timing=service.server_timing,
     )
     if serving and config.mode == "production":
         problems += open_to_everybody(*config.files(folder))

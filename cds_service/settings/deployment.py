@@ -72,6 +72,7 @@ class ServiceFile(msgspec.Struct, forbid_unknown_fields=True):
     cors_origins: list[str] = []
     trusted_proxies: list[str] = []
     allow_public_sandbox: bool = False
+    server_timing: bool = False
     limits: Limits = msgspec.field(default_factory=Limits)
     tls: TlsTable | None = None
 
