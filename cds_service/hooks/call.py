@@ -46,7 +46,6 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             times.end(Stage.AUTHENTICATE)
             with audit_record(runtime, service.id, client, times) as audit:
                 response = answer(runtime, config, client, service, times, audit, named=site)
-                times.end(Stage.PRESENT)
         if config.server_timing:
             response.headers["Server-Timing"] = times.header()
         return response
@@ -138,4 +137,6 @@ def answer(
         audit.note(quieted=True)
         cards = []
     audit.note_cards(cards, [card.source.topic.code for card in cards])
-    return json_response(CardsResponse(cards=in_dialect(cards, site.dialect, site.allowed_links)))
+    response = json_response(CardsResponse(cards=in_dialect(cards, site.dialect, site.allowed_links)))
+    times.end(Stage.PRESENT)
+    return response

@@ -7,7 +7,6 @@ key identifies nobody; clinicians' comments are encrypted with it. Losing the ke
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import os
 from collections.abc import Callable
@@ -35,11 +34,11 @@ class DataKey:
 
     def pseudonym(self, site: str, identifier: str) -> str:
         """The same 32 hex digits for the same id (or code) at a site; they reveal nothing about it."""
-        return hmac.new(self.derived(b"pseudonym"), f"{site}\0{identifier}".encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.derived(b"pseudonym"), f"{site}\0{identifier}".encode(), "sha256").hex()[:32]
 
     def derived(self, purpose: bytes) -> bytes:
         """A separate key for one purpose."""
-        return hmac.new(base64.urlsafe_b64decode(self.text), purpose, hashlib.sha256).digest()
+        return hmac.digest(base64.urlsafe_b64decode(self.text), purpose, "sha256")
 
     def seal(self, text: str) -> bytes:
         """Encrypted and authenticated."""

@@ -6,12 +6,13 @@ With several workers, `mhcds serve` names a folder in which prometheus_client ad
 from __future__ import annotations
 
 import os
+from functools import cache
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY
 
-from cds_service.serving.stage_times import Stage
-
+Metric = TypeVar("Metric", Counter, Histogram)
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 CALLS = Counter("mhcds_calls", "Hook calls answered", ["service", "status"])
@@ -27,7 +28,6 @@ STAGES = Histogram(
     ["stage"],
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 4),
 )
-OF_STAGE = {stage: STAGES.labels(stage) for stage in Stage}
 CARDS = Counter("mhcds_cards", "Cards sent", ["topic", "indicator"])
 NO_CARD = Counter("mhcds_calls_without_cards", "Hook calls answered without a card", ["service"])
 QUIETED = Counter("mhcds_gap_cards_not_repeated", "Cards about gaps that the user had been shown already", ["service"])
@@ -35,6 +35,12 @@ FEEDBACK = Counter("mhcds_feedback", "Items of feedback received", ["service", "
 REFUSED = Counter("mhcds_refused", "Calls refused before any work", ["why"])
 STORE_FAILED = Counter("mhcds_store_failures", "Times that the store failed")
 LATE = Counter("mhcds_calls_without_models", "Hook calls whose time was up before the models were asked")
+
+
+@cache
+def labelled(metric: Metric, *labels: str) -> Metric:
+    """The part of a metric with these labels, which is looked up once."""
+    return metric.labels(*labels)
 
 
 def text() -> bytes:

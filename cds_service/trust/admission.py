@@ -65,10 +65,10 @@ def authenticate(runtime: Runtime, config: ServiceConfig, request: Request, now:
     Raises Unauthenticated, TooManyCalls or Overloaded.
     """
     if config.mode == "demo" and is_loopback_host(request.remote_addr or "127.0.0.1"):
-        return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None, expires=0)
+        return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None)
     try:
         client = _verified(runtime, config, request, now)
-        _admit(runtime, config, client, now)
+        _admit(runtime, config, client.token)
     except Unauthenticated as error:
         metrics.REFUSED.labels(error.why).inc()
         log.warning(json.dumps({"event": "client-refused", "why": error.why, "path": request.path[:80]}))
@@ -91,18 +91,10 @@ def _verified(runtime: Runtime, config: ServiceConfig, request: Request, now: da
     return verify_client(values[0] if values else None, addresses, config.issuers, runtime.key_sets, now)
 
 
-def token_use(client: VerifiedClient, now: datetime) -> TokenUse | None:
-    """The use that a call makes of its token; None in the demo, which has no tokens."""
-    if client.token is None:
-        return None
-    return TokenUse(digest=client.token, expires=client.expires, client=client.name, at=int(now.timestamp()))
-
-
 def use_up(runtime: Runtime, client: VerifiedClient) -> None:
     """Uses the token of a call that writes no answer. Raises Unauthenticated if another call was faster."""
-    token = token_use(client, runtime.now())
     try:
-        if token is not None and runtime.store.use(token) is Admission.REPLAYED:
+        if client.token is not None and runtime.store.use(client.token) is Admission.REPLAYED:
             raise Unauthenticated("replayed")
     except StoreUnavailable:
         _note_store_failure()
@@ -113,9 +105,8 @@ def _note_store_failure() -> None:
     log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
 
 
-def _admit(runtime: Runtime, config: ServiceConfig, client: VerifiedClient, now: datetime) -> None:
+def _admit(runtime: Runtime, config: ServiceConfig, token: TokenUse | None) -> None:
     """Refuses a used token, and a client above its limit, whose token stays unused."""
-    token = token_use(client, now)
     if token is None:
         return
     if runtime.recent_tokens.admit(token.digest) is Admission.REPLAYED:
