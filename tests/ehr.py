@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -241,14 +241,15 @@ def mhcds(*words: str, **wanted) -> subprocess.CompletedProcess:
 
 @contextmanager
 def served(
-    folder: Path, *words: str, port: int | None = None, scheme: str = "http", verify: bool | str = True
-) -> Iterator[Served]:
+    folder: Path, *words: str, port: int | None = None, scheme: str = "http", verify: bool | str = True,
+    mhcds: Sequence[str] = (sys.executable, "-m", "cds_service"),
+) -> Iterator[Served]:  # fmt: skip
     """`mhcds serve` on a folder of settings whose public_url has that port; ready when it is given."""
     port = port or free_port()
     log = folder / "served.log"
     with log.open("ab") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cds_service", "serve", "--config", str(folder), "--port", str(port), *words],
+            [*mhcds, "serve", "--config", str(folder), "--port", str(port), *words],
             stdout=written, stderr=written, start_new_session=True,
         )  # fmt: skip
     found = Served(process=process, base=f"{scheme}://127.0.0.1:{port}", log=log)

@@ -55,9 +55,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         housekeeping.start(app.extensions["mhcds"].store)
         gc.collect()
         gc.freeze()
-        # A call makes a few thousand objects and leaves hardly a cycle; the usual 700 means three collections a call.
-        # 1: the second generation stays small, so that none takes long.
-        gc.set_threshold(5_000, 1)
+        # Only for a worker that never rests; the others collect before (`worker`). The usual 700: three times a call.
+        gc.set_threshold(20_000)
         return app
 
 

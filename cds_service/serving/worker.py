@@ -7,6 +7,7 @@ which waits up to two seconds for each client to leave. Here both wait in the po
 from __future__ import annotations
 
 import errno
+import gc
 import selectors
 import socket
 import threading
@@ -29,6 +30,9 @@ REST_S, REST_BYTES = 0.05, 1024 * 1024
 MOST_HEAD = 64 * 1024
 HEALTH_PATHS = ("/health/live", "/health/ready", "/metrics")
 HEALTH_THREADS = 4
+# A collection walks everything that calls under way hold, which is most; so it waits until there are none, and until so
+# many new objects are there. A call leaves eight.
+OBJECTS_LEFT = 5_000
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -125,6 +129,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         while self.nr_conns >= self.worker_connections and (waiting := self.pending_conns or self.keepalived_conns):
             self.leave(waiting[0], waiting)
         SLOW_CLIENTS.cut()
+        if gc.get_count()[0] > OBJECTS_LEFT and self.is_at_rest():
+            gc.collect()
+
+    def is_at_rest(self) -> bool:
+        """Whether all connections wait in the poller."""
+        return bool(self.nr_conns == len(self.pending_conns) + len(self.keepalived_conns))
 
     def enqueue_req(self, connection: ClientConnection) -> None:
         """Gives a request to a thread."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 
 from fhir_adapters.facts import Fact, PatientRecord
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec, FeatureVector, RawValue
@@ -87,8 +87,13 @@ def inputs(chart: PatientRecord, features: Iterable[FeatureSpec] = FEATURES) -> 
         if fact is not None and reason is None:
             usable[spec.name] = _named(fact, spec.name)
         else:
-            missing.append(MissingInput(name=spec.name, reason=reason or MissingReason.NOT_ON_FILE))
+            missing.append(_missing(spec.name, reason or MissingReason.NOT_ON_FILE))
     return Inputs(facts=usable, missing=tuple(missing))
+
+
+@cache
+def _missing(name: str, reason: MissingReason) -> MissingInput:
+    return MissingInput(name=name, reason=reason)
 
 
 def _unusable(chart: PatientRecord, spec: FeatureSpec, fact: Fact) -> MissingReason | None:

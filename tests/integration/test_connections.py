@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 from builders import bundle, given
-from ehr import ADDRESS, Served, free_port, hook_request, mhcds, served, settings
+from ehr import ADDRESS, MHCDS, Served, free_port, hook_request, mhcds, served, settings
 
 POSITIVE = {"screening": json.loads(bundle(*given("PHQ-9, today: item 9 = 2, total = 9")))}
 # As large as a usual chart, so that it is not all there when the head is.
@@ -24,11 +24,11 @@ PROBES, PATIENCE_S = 20, 10
 
 
 @contextmanager
-def service(folder: Path, *words: str, port: int | None = None) -> Iterator[Served]:
+def service(folder: Path, *words: str, port: int | None = None, **wanted) -> Iterator[Served]:
     """One worker on settings of its own."""
     port = port or free_port()
     found = settings(folder, service={"public_url": f"http://127.0.0.1:{port}"})
-    with served(found, "--workers", "1", *words, port=port) as running:
+    with served(found, "--workers", "1", *words, port=port, **wanted) as running:
         yield running
 
 
@@ -213,3 +213,38 @@ def test_a_worker_loads_no_library_of_training(running: Served) -> None:
 
     assert {"numpy", "xgboost", "msgspec"} <= loaded
     assert not loaded & {"sklearn", "pandas", "pyarrow", "shap", "numba", "llvmlite", "matplotlib"}
+
+
+# ---- the garbage collector ----
+
+# Collects at the first rest, whatever is there; says which generation was collected.
+WATCHED = f"""
+import gc, os
+from cds_service.serving import worker
+worker.OBJECTS_LEFT = -1
+gc.callbacks.append(lambda phase, about: phase == "stop" and os.write(2, b"generation %d\\n" % about["generation"]))
+{MHCDS[2]}
+"""
+
+
+def test_garbage_is_collected_when_no_call_is_under_way(tmp_path: Path) -> None:
+    with service(tmp_path, mhcds=(*MHCDS[:2], WATCHED)) as found, ExitStack() as kept:
+
+        def collections() -> int:
+            return found.lines().count("generation 2")
+
+        found.call(hook_request(more=POSITIVE))
+        until, first = time.monotonic() + 60, collections()
+        while collections() == first and time.monotonic() < until:
+            time.sleep(0.1)  # the main loop turns at least once a second
+        at_rest = collections() - first
+
+        head = f"Authorization: {found.ehr().headers()['Authorization']}\r\nContent-Length: 9\r\n\r\n"
+        opened(found, 1, POST + JSON + head.encode() + b"{", kept)
+        found.call(hook_request(more=POSITIVE))  # by now the other call waits for its body
+        before = collections()
+        statuses = {found.call(hook_request(more=POSITIVE)).status_code for _ in range(2)}
+        while_one_waits = collections() - before
+
+    assert at_rest > 0
+    assert (statuses, while_one_waits) == ({200}, 0)
