@@ -181,6 +181,56 @@ def test_a_stop_lets_calls_under_way_finish(tmp_path: Path) -> None:
         assert found.process.wait(timeout=30) == 0
 
 
+def test_a_reload_and_workers_that_end_under_load_drop_no_call(store_url: str, tmp_path: Path) -> None:
+    """SIGHUP replaces all workers, SIGTERM one, and SIGUSR1 comes from tools that rotate logs."""
+    first = open_store(store_url)
+    upgrade(first)
+    with service(tmp_path, service=kept_in(store_url, tmp_path)) as found:
+        stop, seen, sent = threading.Event(), [], []
+
+        def steady(session: requests.Session | None) -> None:
+            while not stop.is_set():
+                instance = str(uuid.uuid4())
+                post = session.post if session else requests.post
+                body = hook_request(hookInstance=instance)
+                seen.append(
+                    post(found.base + ADDRESS, json=body, headers=found.ehr().headers(), timeout=30).status_code
+                )
+                if seen[-1] == 200:
+                    sent.append(instance)
+
+        def workers() -> set[int]:
+            master = found.process.pid
+            return {int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()}
+
+        def gone(pids: set[int]) -> None:
+            wait_for(lambda: len(workers()) == 2 and not workers() & pids, "new workers")
+            enough = len(seen) + 20
+            wait_for(lambda: len(seen) >= enough, "calls of the new workers")
+
+        with requests.Session() as session, ThreadPoolExecutor(3) as pool:
+            jobs = [pool.submit(steady, each) for each in (None, None, session)]
+            wait_for(lambda: len(seen) >= 20, "calls")
+            for _ in range(2):
+                old = workers()
+                found.process.send_signal(signal.SIGHUP)
+                gone(old)
+            one = min(workers())
+            os.kill(one, signal.SIGTERM)
+            gone({one})
+            found.process.send_signal(signal.SIGUSR1)
+            gone(set())
+            stop.set()
+            for job in jobs:
+                job.result()
+
+    assert set(seen) <= {200, 503}
+    key = DataKey(DATA_KEY)
+    kept = {row["event"]["hook_instance"] for row in first.rows(tables.answer)}
+    assert {key.pseudonym("north", instance) for instance in sent} <= kept
+    assert seen.count(200) > 100
+
+
 # ---- kill -9 ----
 
 
