@@ -141,6 +141,7 @@ DEFECTS = (
     Defect("a flood pushes out the launches of known browsers", "cds_service/storage/app_store.py", "order_by(c.known.desc(), c.expires.desc())", "order_by(c.expires.desc())", (FLOODS,)),
     Defect("launches are not counted", "cds_service/storage/app_store.py", ".scalar_one() >= most:", ".scalar_one() < 0:", (FLOODS,)),
     Defect("old rows go all at once", "cds_service/storage/tables.py", ".where(which).limit(most)", ".where(which)", (FLOODS,)),
+    Defect("a batch of old rows holds the database for long", "cds_service/storage/housekeeping.py", "ROWS_AT_ONCE = 50", "ROWS_AT_ONCE = 5000", (f"{STORE}::test_what_is_of_no_use_goes_in_small_batches_and_the_rest_stays",)),
     Defect("whatever a client says of its address is believed", "cds_service/trust/client_address.py", " or not any(address in network for network in networks)", "", ("tests/unit/cds_service/test_client_address.py",)),
     Defect("endpoints may be anywhere", "smart_launch/oauth/discovery.py", "if url is not None and not allowed_url(url, hosts, local=local):", "if False:", (UNIT_SMART,)),
     Defect("a server without S256 will do", "smart_launch/oauth/discovery.py", 'if methods is None or "S256" not in methods:', "if False:", (UNIT_SMART,)),
