@@ -2,6 +2,7 @@
 
 Everything later steps know about a patient is here. Values are immutable and hold no FHIR. Absence is None or an
 empty tuple; what could not be read (`Unreadable`, `Unknown`) is kept apart from what was not found. No judgement.
+Facts that a chart holds by the hundred are structs, which are made several times faster than dataclasses.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
+from msgspec import Struct
+
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.gaps import Gap
 from fhir_adapters.instruments import Instrument
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class When:
+class When(Struct, frozen=True, kw_only=True, gc=False):
     """A FHIR date or dateTime, placed on the calendar of the site.
 
     `text` is as recorded. `day` is the local calendar day; for a date known only to the month or year, the latest day
@@ -41,8 +43,7 @@ def full_day(when: When | None) -> date | None:
     return when.day if when and not when.partial else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """One named value of the chart. Names are our own; `models.inputs` maps them to the survey's.
 
     `unit` is UCUM or None. `references` are relative FHIR references (`Observation/1`).
@@ -67,8 +68,7 @@ class AnswerState(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemAnswer:
+class ItemAnswer(Struct, frozen=True, kw_only=True, gc=False):
     """One answer. `score` for graded items (0 upwards), `yes` for yes/no items; both None unless answered.
 
     `flaw`: what is wrong with an unreadable answer, where that is known.
@@ -98,8 +98,7 @@ ACUTE_RESULTS = (Result.HIGH, Result.ACUTE)
 POSITIVE_RESULTS = (Result.MODERATE, Result.POSITIVE, Result.NON_ACUTE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Administration:
+class Administration(Struct, frozen=True, kw_only=True, gc=False):
     """One instrument filled in once.
 
     `total` is the recorded total, `level` the overall result.
@@ -214,8 +213,7 @@ class Visit:
     for_depression: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MedicineUse:
+class MedicineUse(Struct, frozen=True, kw_only=True, gc=False):
     """One active medicine. `name` and `dose_text` are chart text of limited length: show them escaped.
 
     `classes` are drug classes of the feature map, `ingredients` the listed ones it names. `warning` is the kind of

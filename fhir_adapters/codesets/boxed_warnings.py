@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from fhir_adapters.codesets.names import NameEntry, name_index, names_in
+from fhir_adapters.codesets.names import NameEntry, Words, name_index, names_among
 from fhir_adapters.codesets.terminology import table
 
 
@@ -49,8 +49,8 @@ def _by_first_word() -> dict[str, list[NameEntry]]:
 
 def warning_of(named: Iterable[int], classes: frozenset[str]) -> LabelWarning | None:
     """The warning of a medicine of these classes whose names stand at the places `named`, or None."""
-    place = min((*_places_of(classes), *named), default=None)
-    return _rows()[place][2] if place is not None else None
+    places = [*named, *(_places_of(classes) if classes else ())]
+    return _rows()[min(places)][2] if places else None
 
 
 @lru_cache(maxsize=1024)
@@ -58,9 +58,9 @@ def _places_of(classes: frozenset[str]) -> tuple[int, ...]:
     return tuple(place for place, (of_class, _, _) in enumerate(_rows()) if of_class in classes)
 
 
-def places_in(text: str) -> list[int]:
-    """The places of the rows of whose names `text` contains one."""
-    return [int(entry.name) for entry in names_in(text, _by_first_word())]
+def places_among(text: Words) -> list[int]:
+    """The places of the rows of whose names a text contains one."""
+    return [int(entry.name) for entry in names_among(text, _by_first_word())]
 
 
 @cache

@@ -32,15 +32,29 @@ def name_index(entries: Iterable[tuple[str, str] | tuple[str, str, str]]) -> dic
     """Entries (text, name, ingredient) by their first word."""
     index: dict[str, list[NameEntry]] = {}
     for text, name, *rest in entries:
-        words, routes = _words(text)
+        words, routes = words_in(text)
         entry = NameEntry(words=words, routes=routes, name=name, ingredient=rest[0] if rest else "")
         index.setdefault(words[0], []).append(entry)
     return index
 
 
-def names_in(text: str, index: Mapping[str, list[NameEntry]]) -> list[NameEntry]:
-    """Every listed name that `text` contains in whole words, for the route it names."""
-    words, routes = _words(text)
+# The words of a name without those for routes, and the routes.
+Words = tuple[tuple[str, ...], frozenset[str]]
+
+
+def words_in(text: str) -> Words:
+    """A text in which listed names are looked for."""
+    words = WORD.findall(text.lower())
+    if ROUTES.keys().isdisjoint(words):
+        return tuple(words), NO_ROUTE
+    return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in words if w in ROUTES)
+
+
+def names_among(text: Words, index: Mapping[str, list[NameEntry]]) -> list[NameEntry]:
+    """Every listed name that a text holds in whole words, for the route it names."""
+    words, routes = text
+    if index.keys().isdisjoint(words):
+        return []
     return [
         entry
         for start, word in enumerate(words)
@@ -49,15 +63,6 @@ def names_in(text: str, index: Mapping[str, list[NameEntry]]) -> list[NameEntry]
         if words[start : start + len(entry.words)] == entry.words
         and (bool(routes & entry.routes) or not (routes or entry.routes))
     ]
-
-
-def _words(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The words of a name without those for routes, and the routes."""
-    words = WORD.findall(text.lower())
-    routes = [w for w in words if w in ROUTES]
-    if not routes:
-        return tuple(words), NO_ROUTE
-    return tuple(w for w in words if w not in ROUTES), frozenset(ROUTES[w] for w in routes)
 
 
 WORD = re.compile(r"[a-z0-9]+")

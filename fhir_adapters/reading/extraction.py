@@ -6,7 +6,6 @@ What cannot be read becomes an `Unreadable` with its reference, contradictory da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from fhir_adapters.codesets.questions import target_of
@@ -24,7 +23,7 @@ from fhir_adapters.reading.lists.encounters import marked_for_depression, reason
 from fhir_adapters.reading.lists.list_facts import yes_no_fact
 from fhir_adapters.reading.lists.medications import class_names
 from fhir_adapters.reading.lists.medicine_list import MedicineList, medicine_list
-from fhir_adapters.reading.measurements import Measurement, measured_facts, measurements_in, response_measurements
+from fhir_adapters.reading.measurements import measured_facts, measurements_in, response_measurements
 from fhir_adapters.reading.net.contained import with_contained
 from fhir_adapters.reading.net.lists import hear_lists
 from fhir_adapters.reading.net.unread import touches_raw
@@ -53,10 +52,13 @@ def patient_record(
     zone, today = resources.zone, resources.today
     visits = visits_of(resources)
     conditions = condition_list(resources)
-    forms, observation_events = screening_forms(resources)
+    measurements, others = measurements_in(resources.of("Observation"), resources.maps, zone, today)
+    forms, observation_events = screening_forms(resources, others)
     hear_lists(resources)
     events = [*conditions.events, *reason_events(resources), *observation_events]
-    measured, odd_values = measured_facts(_measurements(resources))
+    for resource in resources.of("QuestionnaireResponse"):
+        measurements += response_measurements(resource.content, resource.reference, resources.maps, zone, today)
+    measured, odd_values = measured_facts(measurements)
     facts = [*patient_facts(gathered, visits, resources), *measured, *form_facts(forms)]
     if ChartPart.CONDITIONS in gathered.known:
         history = [(e.when, e.reference) for e in events if not e.provisional]
@@ -86,7 +88,7 @@ def patient_record(
         risk_assessments=assessments,
         medicines=tuple(medicine.use() for medicine in medicines.medicines),
         safety_plans=safety_plans(resources),
-        bookings=bookings(resources, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)),
+        bookings=bookings(resources),
         depressive_disorder=conditions.depressive,
         bipolar_disorder=conditions.bipolar,
         anomalies=tuple(anomalies),
@@ -113,6 +115,7 @@ def own_chart(
     own, anomalies = own_resources(gathered)
     resources = ChartResources(
         by_kind={},
+        owner=owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases),
         zone=zone,
         today=today,
         maps=settings.maps,
@@ -122,7 +125,7 @@ def own_chart(
         encounters={},
         unheard=[],
     )
-    for resource in with_contained(own, owner_of(gathered.patient_id, gathered.patient, gathered.fhir_bases)):
+    for resource in with_contained(own, resources.owner):
         if resource.content is not None:
             resources.by_kind.setdefault(resource.kind, []).append(resource)
         if resource.fault and _may_matter(resource, resources):
@@ -151,11 +154,3 @@ def _listed_facts(
     if resources.left_out and ChartPart.COVERAGE in known:
         facts += coverage_facts(resources)
     return facts
-
-
-def _measurements(resources: ChartResources) -> Iterator[Measurement]:
-    zone, today = resources.zone, resources.today
-    for resource in resources.of("Observation"):
-        yield from measurements_in(resource.content, resource.reference, zone, today)
-    for resource in resources.of("QuestionnaireResponse"):
-        yield from response_measurements(resource.content, resource.reference, resources.maps, zone, today)

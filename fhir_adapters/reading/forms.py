@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
-from fhir_adapters.codesets.questions import target_of, targets
-from fhir_adapters.codesets.terminology import LOINC
+from fhir_adapters.codesets.questions import QuestionnaireMap, target_of
 from fhir_adapters.facts import Administration, CodedEvent, Setting, When
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import Instrument
@@ -16,7 +14,7 @@ from fhir_adapters.reading.agreement import words_doubt
 from fhir_adapters.reading.asked import Asked, asked_by, says_nothing
 from fhir_adapters.reading.lists.chart_resources import ChartResources, has_no_code
 from fhir_adapters.reading.lists.conditions import CodeContext, coded_event, safety_rows
-from fhir_adapters.reading.measurements import measured_codes, observed_at
+from fhir_adapters.reading.measurements import observed_at
 from fhir_adapters.reading.net.responses import form_of, forms_sent, hear_response
 from fhir_adapters.reading.net.unread import (
     LONGEST_NAME,
@@ -27,35 +25,36 @@ from fhir_adapters.reading.net.unread import (
 )
 from fhir_adapters.reading.net.vocabulary import InstrumentName, named_instrument
 from fhir_adapters.reading.questionnaires.answers import yes_or_no
-from fhir_adapters.reading.questionnaires.pieces import Piece, pieces_of
-from fhir_adapters.reading.questionnaires.response_items import known_items, targets_among
+from fhir_adapters.reading.questionnaires.pieces import Piece, piece_of
+from fhir_adapters.reading.questionnaires.response_items import known_items, of_teens, targets_among
 from fhir_adapters.reading.questionnaires.screening import administrations
 from fhir_adapters.reading.questionnaires.values import codings, folded
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.dates import when
 
 
-def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
-    """Forms from Observations and QuestionnaireResponses, and safety findings coded as Observation.code."""
+def screening_forms(
+    resources: ChartResources, observations: Sequence[r4.Resource]
+) -> tuple[tuple[Administration, ...], list[CodedEvent]]:
+    """Forms from QuestionnaireResponses and from these Observations, and safety findings coded as Observation.code."""
     pieces: list[Piece] = []
     events: list[CodedEvent] = []
-    panels, unread_panels = _panels(resources), _unread_panels(resources)
-    for resource in resources.of("Observation"):
+    maps = resources.maps
+    asked = [(resource, asked_by(resource.content.code, maps)) for resource in observations]
+    panels, unread_panels = _panels(resources, asked), _unread_panels(resources)
+    for resource, whole in asked:
         observation: r4.Observation = resource.content
         if observation.status in ("entered-in-error", "cancelled"):
             continue
-        if _is_measurement(observation):
-            continue
-        whole = asked_by(observation.code, resources.maps)
-        if whole.silent and not unread_panels and _is_of_other_things(observation):
+        if whole.silent and not unread_panels and _is_of_other_things(observation, maps):
             continue
         if has_no_code(observation.code):
             resources.cannot_read(resource, Cause.NO_CODE)
             continue
-        panel = next((panels[name] for name in resource.names if name in panels), None)
         parts: list[Part] = [(observation.code, observation, whole)]
-        parts += [(part.code, part, asked_by(part.code, resources.maps)) for part in observation.component]
-        pieces += _observation_pieces(resources, resource, parts, panel)
+        components = [part for part in observation.component if part != EMPTY]
+        parts += [(part.code, part, asked_by(part.code, maps)) for part in components]
+        pieces += _observation_pieces(resources, resource, parts, panels)
         events += _finding_events(resources, resource, parts)
         _hear(resources, resource, parts, unread_panels)
     definitions = forms_sent(resources)
@@ -76,7 +75,7 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
             if target.instrument is Instrument.RISK_LEVEL:
                 screen = named or _screen_named([text, *map(_words, codings(value))])
                 target = replace(target, instrument=screen or Instrument.RISK_LEVEL)
-            pieces += pieces_of(
+            piece = piece_of(
                 target,
                 value,
                 when=authored,
@@ -86,34 +85,30 @@ def screening_forms(resources: ChartResources) -> tuple[tuple[Administration, ..
                 form=resource.reference if resource.names else f"{resource.reference} {number}",
                 doubt=words_doubt(target, [text]),
             )
+            pieces += [piece] if piece else []
     return administrations(pieces), events
 
 
-def _is_measurement(observation: r4.Observation) -> bool:
-    """Whether an Observation is one measured quantity and nothing else, as most of a chart are."""
-    coded = observation.code.coding if observation.code else ()
-    return (
-        observation.value_quantity is not None
-        and len(coded) == 1
-        and coded[0].code in _measured_only()
-        and coded[0].system == LOINC
-        and not (observation.component or observation.note is not r4.NOT_THERE)
-    )
+EMPTY = r4.Component()
 
 
-def _is_of_other_things(observation: r4.Observation) -> bool:
-    """Whether the value of a name that is silent is one quantity or coded answer, and nothing else is there."""
-    answer = observation.value_codeable_concept
-    if observation.value_string or observation.value_coding or observation.component:
+def _is_of_other_things(observation: r4.Observation, maps: Sequence[QuestionnaireMap]) -> bool:
+    """Whether nothing under a name that is silent, and in its components, is listened for."""
+    if observation.note is not r4.NOT_THERE or not _holds_no_words(observation):
         return False
-    if observation.note is not r4.NOT_THERE or (observation.value_quantity is None and answer is None):
-        return False
-    return answer is None or says_nothing(answer)
+    if not observation.component:
+        return observation.value_quantity is not None or observation.value_codeable_concept is not None
+    for part in observation.component:
+        asked = asked_by(part.code, maps)
+        used_elsewhere = asked.is_used and not (asked.target or asked.is_finding)
+        if not (used_elsewhere or (asked.silent and _holds_no_words(part))):
+            return False
+    return True
 
 
-@cache
-def _measured_only() -> frozenset[str | None]:
-    return measured_codes().difference(targets())
+def _holds_no_words(value: r4.Value) -> bool:
+    answer = value.value_codeable_concept
+    return not (value.value_string or value.value_coding) and (answer is None or says_nothing(answer))
 
 
 def _unread_panels(resources: ChartResources) -> dict[str, InstrumentName]:
@@ -145,7 +140,7 @@ def _hear(
         (concept, value)
         for concept, value, asked in parts
         if not asked.is_used
-        and not (_asserts(observation) and value is observation and safety_rows(observation.value_codeable_concept))
+        and not (value is observation and _asserts(observation) and safety_rows(observation.value_codeable_concept))
     ]
     if unread or observation.note is not r4.NOT_THERE:
         panel = next((panels[name] for name in resource.names if name in panels), None)
@@ -167,13 +162,13 @@ class Panel:
     instrument: Instrument | None
 
 
-def _panels(resources: ChartResources) -> dict[str, Panel]:
+def _panels(resources: ChartResources, named: Sequence[tuple[r4.Resource, Asked]]) -> dict[str, Panel]:
     """Observation name to the panel that lists it, or the response or the answers that it was derived from."""
     panels: dict[str, Panel] = {}
     screens: dict[str, Instrument] = {}
     levels: list[r4.Resource] = []
-    for resource in resources.of("Observation"):
-        target = target_of(resource.content.code, resources.maps)
+    for resource, asked in named:
+        target = asked.target
         if target is None:
             continue
         if target.instrument in NAMED_SCREENS:
@@ -186,7 +181,7 @@ def _panels(resources: ChartResources) -> dict[str, Panel]:
             members = (m.target for m in resource.content.has_member if m.target)
             panels.update(dict.fromkeys(members, panel))
     responses = {name: r for r in resources.of("QuestionnaireResponse") for name in r.names}
-    for resource in resources.of("Observation") if responses else ():
+    for resource, _ in named if responses else ():
         source = next((responses[d.reference] for d in resource.content.derived_from if d.reference in responses), None)
         if source and not any(name in panels for name in resource.names):
             moment = when(source.content.authored, resources.zone, resources.today)
@@ -204,27 +199,26 @@ def _panels(resources: ChartResources) -> dict[str, Panel]:
 
 
 def _observation_pieces(
-    resources: ChartResources, resource: r4.Resource, parts: Iterable[Part], panel: Panel | None
+    resources: ChartResources, resource: r4.Resource, parts: Iterable[Part], panels: Mapping[str, Panel]
 ) -> list[Piece]:
     """The values of one Observation and its components that belong to a screening instrument."""
     observation: r4.Observation = resource.content
     values = [(asked.target, value, asked.doubt) for _, value, asked in parts if asked.target]
     if not values:
         return []
+    panel = next((panels[name] for name in resource.names if name in panels), None) if panels else None
     encounter = resources.encounter(observation.encounter)
     moment = observed_at(observation, resources.zone, resources.today) or (panel.when if panel else None)
-    instruments = {panel.instrument if panel else None, *(target.instrument for target, _, _ in values)}
-    teen = Instrument.PHQ9M in instruments
+    instruments = {panel.instrument if panel else None, *[target.instrument for target, _, _ in values]}
     pieces: list[Piece] = []
     for coded, value, doubt in values:
-        of_teens = teen and coded.instrument is Instrument.PHQ9
-        target = replace(coded, instrument=Instrument.PHQ9M) if of_teens else coded
+        target = of_teens(coded) if Instrument.PHQ9M in instruments else coded
         own_form = target.item == "panel" or bool(observation.component)
         if target.instrument is Instrument.RISK_LEVEL:
             screen = _screen_of(observation, value, instruments)
             target = replace(target, instrument=screen or Instrument.RISK_LEVEL)
             own_form = own_form or screen is Instrument.RISK_LEVEL
-        pieces += pieces_of(
+        piece = piece_of(
             target,
             value,
             when=moment,
@@ -234,6 +228,7 @@ def _observation_pieces(
             form=panel.reference if panel else (resource.reference if own_form else None),
             doubt=doubt,
         )
+        pieces += [piece] if piece else []
     return pieces
 
 
@@ -267,7 +262,7 @@ def _words(coding: r4.Coding) -> str:
 
 def _asserts(observation: r4.Observation) -> bool:
     """Whether the value is the finding and the code says only that."""
-    return observation.code is not None and any(c.code == "ASSERTION" for c in observation.code.coding)
+    return observation.code is not None and "ASSERTION" in [coding.code for coding in observation.code.coding]
 
 
 def _finding_events(resources: ChartResources, resource: r4.Resource, parts: Iterable[Part]) -> list[CodedEvent]:

@@ -8,14 +8,15 @@ is marked as assumed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from fhir_adapters.codesets.quantities import Measurand, quantities
-from fhir_adapters.codesets.questions import QuestionnaireMap
+from fhir_adapters.codesets.questions import QuestionnaireMap, targets
 from fhir_adapters.codesets.terminology import LOINC, canonical
 from fhir_adapters.codesets.units import UnitError, convert
 from fhir_adapters.facts import Anomaly, Fact, ValueAnomaly, When
@@ -30,7 +31,7 @@ from fhir_adapters.resources.dates import first_when, when
 UNUSABLE = {"entered-in-error", "cancelled", "registered", "unknown"}
 
 
-class Measurement(NamedTuple):
+class Measurement(Struct, frozen=True, kw_only=True, gc=False):
     """One value as recorded, with its code."""
 
     code: str
@@ -39,25 +40,49 @@ class Measurement(NamedTuple):
     reference: str
 
 
-def measurements_in(observation: r4.Observation, reference: str, zone: tzinfo, today: date) -> list[Measurement]:
-    """The coded values of one Observation and its components; none for a status that must not be used."""
-    if observation.status in UNUSABLE:
-        return []
-    values: list[tuple[str, r4.Value]] = [(code, observation) for code in _measured(observation.code)]
-    values += [(code, part) for part in observation.component for code in _measured(part.code)]
-    if not values:
-        return []
-    moment = observed_at(observation, zone, today)
-    return [Measurement(code, value, moment, reference) for code, value in values]
+def measurements_in(
+    observations: Iterable[r4.Resource], maps: Sequence[QuestionnaireMap], zone: tzinfo, today: date
+) -> tuple[list[Measurement], list[r4.Resource]]:
+    """The coded values of Observations and their components, and the Observations that may be something else as well.
+
+    Most of a chart are one measured value and nothing else. `maps`: a site's own codes, which may be any.
+    """
+    found: list[Measurement] = []
+    others: list[r4.Resource] = []
+    alone = _measured_only()
+    for resource in observations:
+        observation: r4.Observation = resource.content
+        coded = observation.code.coding if observation.code else ()
+        if (
+            len(coded) == 1
+            and coded[0].code in alone
+            and coded[0].system == LOINC
+            and not observation.component
+            and observation.note is r4.NOT_THERE
+            and (observation.value_quantity is not None or not maps)
+        ):
+            values: list[tuple[str, r4.Value]] = [(coded[0].code, observation)]
+        else:
+            others.append(resource)
+            values = [(code, observation) for code in _measured(observation.code)]
+            for part in observation.component:
+                values += [(code, part) for code in _measured(part.code)]
+        if values and observation.status not in UNUSABLE:
+            moment, reference = observed_at(observation, zone, today), resource.reference
+            for code, value in values:
+                found.append(Measurement(code=code, value=value, when=moment, reference=reference))
+    return found, others
 
 
-def _measured(concept: r4.CodeableConcept | None) -> Iterable[str]:
+def _measured(concept: r4.CodeableConcept | None) -> tuple[str, ...]:
     """The codes of a concept that measured facts are read from, each once; the value is read for every one."""
-    if concept is None:
-        return ()
     known = measured_codes()
-    listed = [c.code or "" for c in concept.coding if c.code in known and canonical(c.system or "") == LOINC]
-    return dict.fromkeys(listed) if len(listed) > 1 else listed
+    codes: tuple[str, ...] = ()
+    for coding in concept.coding if concept else ():
+        code = coding.code
+        if code in known and code not in codes and (coding.system == LOINC or canonical(coding.system or "") == LOINC):
+            codes = (*codes, code)
+    return codes
 
 
 def response_measurements(
@@ -80,35 +105,40 @@ def response_measurements(
 
 
 @cache
-def measured_codes() -> frozenset[str | None]:
+def _measured_only() -> frozenset[str]:
+    """Codes of measured facts that are no question of an instrument."""
+    return measured_codes().difference(targets())
+
+
+@cache
+def measured_codes() -> frozenset[str]:
     """Every LOINC code that a measured fact is read from."""
     return frozenset((*quantities(), *CODED))
 
 
 def observed_at(observation: r4.Observation, zone: tzinfo, today: date) -> When | None:
     """The effective time, else the time of issue."""
-    period = observation.effective_period
-    return first_when(
-        zone,
-        today,
-        observation.effective_date_time,
-        observation.effective_instant,
-        period.end if period else None,
-        period.start if period else None,
-        observation.issued,
-    )
+    moment = when(observation.effective_date_time, zone, today)
+    if moment:
+        return moment
+    period = observation.effective_period or r4.Period()
+    return first_when(zone, today, observation.effective_instant, period.end, period.start, observation.issued)
 
 
 def measured_facts(measurements: Iterable[Measurement]) -> tuple[list[Fact], list[Anomaly]]:
     """The latest fact of each name, or the anomaly that replaces it."""
-    latest: dict[str, list[Measurement]] = {}
+    latest: dict[str, tuple[Moment, Measurement]] = {}
     for measurement in measurements:
         feature = _feature(measurement)
         if feature:
-            latest.setdefault(feature, []).append(measurement)
+            dated = measurement.when
+            moment = (dated.day, dated.instant or FIRST) if dated else UNDATED
+            held = latest.get(feature)
+            # Of the same time the greatest value counts, so that the order of entries does not matter.
+            if held is None or moment > held[0] or (moment == held[0] and _size(measurement) > _size(held[1])):
+                latest[feature] = moment, measurement
     facts, anomalies = [], []
-    for feature, candidates in latest.items():
-        newest = _newest(candidates)
+    for feature, (_, newest) in latest.items():
         outcome = _read(feature, newest)
         if isinstance(outcome, Fact):
             facts.append(outcome)
@@ -117,20 +147,9 @@ def measured_facts(measurements: Iterable[Measurement]) -> tuple[list[Fact], lis
     return facts, anomalies
 
 
-def _newest(candidates: list[Measurement]) -> Measurement:
-    """The latest; of the same time the one with the greatest value, so that the order of entries does not matter."""
-    moments = [_moment(measurement) for measurement in candidates]
-    latest = max(moments)
-    newest = [measurement for measurement, moment in zip(candidates, moments, strict=True) if moment == latest]
-    return max(newest, key=_size) if len(newest) > 1 else newest[0]
-
-
+Moment = tuple[date, datetime]
 FIRST = datetime.min.replace(tzinfo=UTC)
-
-
-def _moment(measurement: Measurement) -> tuple[date, datetime]:
-    when = measurement.when
-    return (when.day, when.instant or FIRST) if when else (date.min, FIRST)
+UNDATED = (date.min, FIRST)
 
 
 def _size(measurement: Measurement) -> float:
@@ -149,17 +168,14 @@ def _size(measurement: Measurement) -> float:
 
 
 def _feature(measurement: Measurement) -> str | None:
-    """The feature of a measurement; None when the code is not ours or it has no value."""
-    if measurement.code in CODED:
-        return CODED[measurement.code] if has_value(measurement.value) else None
-    quantity = quantities().get(measurement.code)
+    """The feature of a measurement; None when it has no value."""
     value = measurement.value
-    has_number = (
-        (value.value_quantity is not None and value.value_quantity.value is not None)
-        or value.value_integer is not None
-        or value.value_string is not None
-    )
-    return quantity.feature if quantity and has_number else None
+    if measurement.code in CODED:
+        return CODED[measurement.code] if has_value(value) else None
+    number = value.value_quantity.value if value.value_quantity else None
+    if number is None and value.value_integer is None and value.value_string is None:
+        return None
+    return quantities()[measurement.code].feature
 
 
 def _read(feature: str, measurement: Measurement) -> Fact | Anomaly | None:  # noqa: PLR0911  # one a way to be no value

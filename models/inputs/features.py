@@ -8,9 +8,11 @@ imputation.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
+
+from msgspec.structs import replace
 
 from fhir_adapters.facts import Fact, PatientRecord
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec, FeatureVector, RawValue

@@ -16,7 +16,6 @@ from fhir_adapters.facts import Booking, Purpose, SafetyPlan, When
 from fhir_adapters.reading.lists.chart_resources import ChartResources
 from fhir_adapters.reading.questionnaires.values import folded
 from fhir_adapters.resources import r4
-from fhir_adapters.resources.belonging import Owner
 from fhir_adapters.resources.dates import first_when, when
 
 # Any other status is not a plan that a patient can go home with.
@@ -174,8 +173,8 @@ def _nothing_else(plan: r4.CarePlan, made: When | None) -> bool:
     )
 
 
-def bookings(resources: ChartResources, owner: Owner) -> tuple[Booking, ...]:
-    """Booked or pending appointments with their purpose; `owner` is the participating patient."""
+def bookings(resources: ChartResources) -> tuple[Booking, ...]:
+    """Booked or pending appointments with their purpose."""
     return tuple(
         Booking(
             reference=resource.reference,
@@ -183,7 +182,9 @@ def bookings(resources: ChartResources, owner: Owner) -> tuple[Booking, ...]:
             purpose=_purpose(appointment),
             confirmed=appointment.status == "booked",
             declined=any(
-                p.status == "declined" for p in appointment.participant if p.actor and owner.is_named_by(p.actor)
+                p.status == "declined"
+                for p in appointment.participant
+                if p.actor and resources.owner.is_named_by(p.actor)
             ),
         )
         for resource in resources.of("Appointment")

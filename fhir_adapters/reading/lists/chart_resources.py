@@ -10,6 +10,7 @@ from fhir_adapters.facts import Anomaly, Unheard, Unreadable
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.reading.lists.conditions import EncounterDate
 from fhir_adapters.resources import r4
+from fhir_adapters.resources.belonging import Owner
 from fhir_adapters.resources.gathered import ANSWER_TYPES
 
 # All types that facts are read from.
@@ -28,6 +29,7 @@ class ChartResources:
     """
 
     by_kind: dict[str, list[r4.Resource]]
+    owner: Owner
     zone: tzinfo
     today: date
     maps: tuple[QuestionnaireMap, ...]
@@ -42,9 +44,12 @@ class ChartResources:
         text = reference.target if reference else ""
         if not text:
             return None
-        short = "/".join(text.split("/")[-2:]) if "://" in text else text
-        known = self.encounters.get(text) or self.encounters.get(short)
-        return known or EncounterDate(reference=short, when=None, until=None)
+        known = self.encounters.get(text)
+        if known is None:
+            short = "/".join(text.split("/")[-2:]) if "://" in text else text
+            known = self.encounters.get(short) or EncounterDate(reference=short, when=None, until=None)
+            self.encounters[text] = known
+        return known
 
     def reads(self, fact: str) -> bool:
         """Whether the fact of that name is to be read."""

@@ -44,11 +44,13 @@ def _icd_pattern(code: str) -> str:
 
 def chronic_features(concept: r4.CodeableConcept | None) -> set[str]:
     """The yes/no facts that a condition's codes mean."""
-    codings = concept.coding if concept else ()
-    known = [(canonical(c.system), c.code) for c in codings if c.system and c.code and len(c.code) <= LONGEST_CODE]
-    return {
-        feature for system, code in known if len(system) <= LONGEST_SYSTEM for feature in _features_of(system, code)
-    }
+    features: set[str] = set()
+    for coding in concept.coding if concept else ():
+        if coding.system and coding.code and len(coding.code) <= LONGEST_CODE:
+            system = canonical(coding.system)
+            if len(system) <= LONGEST_SYSTEM:
+                features.update(_features_of(system, coding.code))
+    return features
 
 
 @lru_cache(maxsize=8192)

@@ -15,6 +15,7 @@ from fhir_adapters.reading.lists.conditions import (
     is_bipolar,
     is_confirmed,
     is_depressive,
+    is_listed,
     onset_of,
     safety_rows,
     status_codes,
@@ -38,17 +39,19 @@ def condition_list(resources: ChartResources) -> ConditionList:
     """Reads every Condition of the chart."""
     sources: dict[str, list[tuple[When | None, str]]] = {}
     events: list[CodedEvent] = []
+    zone, today = resources.zone, resources.today
     for resource in resources.of("Condition"):
         condition: r4.Condition = resource.content
-        if has_no_code(condition.code):
+        if condition.code is None or has_no_code(condition.code):
             resources.cannot_read(resource, Cause.NO_CODE)
             continue
-        zone, today = resources.zone, resources.today
-        if safety_rows(condition.code):
-            encounter = resources.encounter(condition.encounter)
-            event = condition_event(condition, resource.reference, encounter, zone, today)
-            events += [event] if event else []
-        names = (*chronic_features(condition.code), *_disorders(condition))
+        names = [*chronic_features(condition.code)]
+        if is_listed(condition.code):
+            if safety_rows(condition.code):
+                encounter = resources.encounter(condition.encounter)
+                event = condition_event(condition, resource.reference, encounter, zone, today)
+                events += [event] if event else []
+            names += _disorders(condition)
         if names and is_confirmed(condition):
             moment = onset_of(condition, zone, today) or when(condition.recorded_date, zone, today)
             for name in names:

@@ -27,6 +27,7 @@ from fhir_adapters.resources.dates import first_when, when
 
 IGNORED = {"refuted", "entered-in-error"}
 UNCONFIRMED = {"unconfirmed", "provisional", "differential"}
+NOT_CONFIRMED = IGNORED | UNCONFIRMED
 OVER = {"inactive", "remission", "resolved"}
 
 DEPRESSION = ("depression.active", "depression.related", "depression.partial_remission")
@@ -73,13 +74,19 @@ def is_counted(condition: r4.Condition) -> bool:
 
 def is_confirmed(condition: r4.Condition) -> bool:
     """Whether the entry is counted and neither provisional nor a differential."""
-    return status_codes(condition.verification_status).isdisjoint(IGNORED | UNCONFIRMED)
+    return status_codes(condition.verification_status).isdisjoint(NOT_CONFIRMED)
 
 
 def onset_of(condition: r4.Condition, zone: tzinfo, today: date) -> When | None:
     """The onset: a date, or the start of a period."""
     period = condition.onset_period
     return first_when(zone, today, condition.onset_date_time, period.start if period else None)
+
+
+def is_listed(concept: r4.CodeableConcept) -> bool:
+    """Whether a code of the concept is in the list of conditions."""
+    rows = code_list("conditions").rows
+    return any([rows(coding.system, coding.code) for coding in concept.coding])  # noqa: C419  # faster than a generator
 
 
 def safety_rows(concept: r4.CodeableConcept | None) -> list[tuple[r4.Coding, CodeRow, EventKind]]:

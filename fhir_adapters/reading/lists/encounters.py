@@ -137,4 +137,4 @@ def marked_for_depression(visits: list[Visit], resources: ChartResources) -> tup
         and is_confirmed(resource.content)
         and (encounter := resources.encounter(resource.content.encounter))
     }
-    return tuple(replace(v, for_depression=v.for_depression or v.reference in coded) for v in visits)
+    return tuple(replace(v, for_depression=True) if v.reference in coded else v for v in visits)

@@ -10,18 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import cast
 
 import msgspec
+from msgspec import Struct
 
-from fhir_adapters.codesets.boxed_warnings import LabelWarning, places_in, warning_of
-from fhir_adapters.codesets.names import NameEntry, name_index, names_in
+from fhir_adapters.codesets.boxed_warnings import LabelWarning, places_among, warning_of
+from fhir_adapters.codesets.names import NameEntry, name_index, names_among, words_in
 from fhir_adapters.codesets.terminology import ATC, LONGEST_CODE, RXNORM, canonical, code_list, table
 from fhir_adapters.errors import NotFhir
 from fhir_adapters.facts import Fact, MedicineUse, When
-from fhir_adapters.kept import kept_without_texts
 from fhir_adapters.reading.lists.list_facts import list_fact, yes_no_fact
 from fhir_adapters.resources import r4
 
@@ -32,8 +31,7 @@ UNNAMED = "name not sent"
 INTENTS = {"order", "plan", "original-order", "reflex-order", "filler-order", "instance-order", None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Medicine:
+class Medicine(Struct, frozen=True, kw_only=True, gc=False):
     """One active medicine: what it is called, which classes it belongs to, since when, and its source.
 
     `name` is the key by which medicines are counted, `shown` the name in the chart.
@@ -112,31 +110,9 @@ def classes_of_atc(code: str) -> frozenset[str]:
     return frozenset(row["class"] for row in table("atc_classes") if plain.startswith(row["atc"]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """What one name of a medicine holds: listed ingredients and brands, and the places of label warnings."""
-
-    entries: tuple[NameEntry, ...]
-    warnings: tuple[int, ...]
-
-
-def named_in(text: str) -> Named:
-    """What a text names. Short ones repeat."""
-    return _named_in_short(text) if len(text) <= LONGEST_KEPT else _named_in(text)
-
-
-@kept_without_texts
-def _named_in_short(text: str) -> Named:
-    return _named_in(text)
-
-
-def _named_in(text: str) -> Named:
-    return Named(entries=tuple(names_in(text, _by_first_word())), warnings=tuple(places_in(text)))
-
-
 def classes_in(text: str) -> frozenset[str]:
     """The classes of every listed ingredient that `text` names in whole words, for its route."""
-    return frozenset(entry.name for entry in names_in(text, _by_first_word()))
+    return frozenset(entry.name for entry in names_among(words_in(text), _by_first_word()))
 
 
 def medicine(
@@ -146,42 +122,45 @@ def medicine(
     if concept is None or not (concept.text or concept.coding):
         return None
     classes: set[str] = set()
-    displays: list[str] = []
+    texts = [concept.text]
     for coding in concept.coding:
-        displays.append(coding.display or "")
+        texts.append(coding.display)
         system = canonical(coding.system or "")
         if system == RXNORM:
-            displays += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
+            texts += [row.display for row in code_list("medications").rows(RXNORM, coding.code)]
         elif system == ATC:
             classes |= classes_of_atc((coding.code or "")[:LONGEST_CODE])
-    names = list(dict.fromkeys((concept.text or "", *displays)))
-    named = [named_in(name) for name in names if name]
-    entries = [entry for name in named for entry in name.entries]
-    classes |= {entry.name for entry in entries}
-    plain = next((name for name in names if name), concept.coding[0].code if concept.coding else None)
+    names = [text for text in dict.fromkeys(texts) if text]
+    ingredients: dict[str, None] = {}
+    warnings: list[int] = []
+    for words in map(words_in, names):
+        warnings += places_among(words)
+        for entry in names_among(words, _by_first_word()):
+            classes.add(entry.name)
+            ingredients[entry.ingredient] = None
+    plain = names[0] if names else (concept.coding[0].code or "") if concept.coding else ""
     return Medicine(
-        name=_key(plain or ""),
+        name=_key(plain),
         classes=frozenset(classes),
         when=when,
         reference=reference,
-        shown=as_line(plain or "", MOST_NAME),
-        ingredients=tuple(dict.fromkeys(entry.ingredient for entry in entries)),
+        shown=as_line(plain, MOST_NAME),
+        ingredients=tuple(ingredients),
         dose=dose,
-        warning=warning_of((place for name in named for place in name.warnings), frozenset(classes)),
+        warning=warning_of(warnings, frozenset(classes)),
     )
-
-
-# No display is longer, and longer texts must not fill what is kept.
-LONGEST_KEPT = 256
 
 
 def dose_text(use: r4.MedicationUse) -> str | None:
     """The dosage in the chart's own words, or None. An unreadable dosage never makes its medicine unreadable."""
     for raw in (use.dosage_instruction, use.dosage):
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            texts = [d.text for d in DOSAGES.decode(raw) if d.text] if raw else []
-            if texts:
-                return as_line("; ".join(texts), MOST_DOSE) or None
+        if raw:
+            try:
+                text = "; ".join([d.text for d in DOSAGES.decode(raw) if d.text])
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue
+            if text:
+                return as_line(text, MOST_DOSE) or None
     return None
 
 

@@ -17,10 +17,13 @@ HOLDERS = (r4.Observation, r4.QuestionnaireResponse, r4.DiagnosticReport)
 
 def with_contained(own: Iterable[r4.Resource], owner: Owner) -> list[r4.Resource]:
     """The resources, and those contained in them that can hold an answer of the same patient."""
+    own = list(own)
+    if not any(map(_holds_others, own)):
+        return own
     found: list[r4.Resource] = []
     for resource in own:
         found.append(resource)
-        for raw in contained(resource.content.contained) if isinstance(resource.content, HOLDERS) else ():
+        for raw in contained(resource.content.contained) if _holds_others(resource) else ():
             try:
                 inner = r4.read(raw)
             except NotFhir:
@@ -28,6 +31,10 @@ def with_contained(own: Iterable[r4.Resource], owner: Owner) -> list[r4.Resource
             if inner.kind in ANSWER_TYPES and _is_own(inner, owner):
                 found.append(_named(inner, resource))
     return found
+
+
+def _holds_others(resource: r4.Resource) -> bool:
+    return isinstance(resource.content, HOLDERS) and resource.content.contained is not r4.NOT_THERE
 
 
 def _is_own(inner: r4.Resource, owner: Owner) -> bool:

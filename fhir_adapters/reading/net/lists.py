@@ -87,11 +87,11 @@ def _hear_condition(resource: r4.Resource, resources: ChartResources) -> None:
     words = concept_mention([condition.code])
     if words and safety_rows(condition.code):
         words = None  # read by its code
-    mentions = [words, text_mention(strings_in(condition.note))]
-    if any(mentions):
+    noted = text_mention(strings_in(condition.note)) if condition.note is not r4.NOT_THERE else None
+    if words or noted:
         moment = onset_of(condition, resources.zone, resources.today)
         recorded = when(condition.recorded_date, resources.zone, resources.today)
-        resources.unheard.extend(unheard(resource, moment or recorded, mentions))
+        resources.unheard.extend(unheard(resource, moment or recorded, [words, noted]))
 
 
 def _coded_mention(concept: r4.CodeableConcept | None) -> Mention | None:

@@ -7,8 +7,9 @@ unreadable, never rounded; a missing one is blank or declined, never zero.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from operator import attrgetter
 
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, YES_NO, canonical, table
 from fhir_adapters.facts import AnswerState, ItemAnswer
@@ -58,16 +59,23 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     weight and words have no score in common (R4), or a 0 that is called abnormal. A readable value wins over a
     data-absent reason.
     """
-    scores = scores_by_code(instrument)
+    scores, words = scores_by_code(instrument), _words_of(instrument, item)
+    option = _option_alone(value, scores, words)
+    if option is not None:
+        return ItemAnswer(item=item, state=AnswerState.ANSWERED, score=option, reference=reference)
     said = {scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC}
     number = _auditc_number(item, value) if instrument is Instrument.AUDITC else number_in(value)
     if number is not None and number in range(instrument.spec.top_item + 1):
         said.add(int(number))
     elif number is not None and not said:
         return unreadable(item, reference, Flaw.ANSWER_OFF_SCALE)
-    words, texts = _words_of(instrument, item), texts_in(value)
-    said.update(words[text] for text in texts if text in words)
-    yes_or_no = _yes_or_no_in(value, [text for text in texts if text not in words])
+    other_texts = []
+    for text in texts_in(value):
+        if text in words:
+            said.add(words[text])
+        else:
+            other_texts.append(text)
+    yes_or_no = _yes_or_no_in(value, other_texts)
     if not said and not yes_or_no:
         return ItemAnswer(item=item, state=unanswered(value), reference=reference)
     above = yes_or_no | {score > 0 for score in said}
@@ -78,6 +86,28 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     return ItemAnswer(item=item, state=AnswerState.ANSWERED, score=score, yes=yes, reference=reference)
 
 
+def _option_alone(value: r4.Value, scores: Mapping[str, int], words: Mapping[str, int]) -> int | None:
+    """The score of one answer code whose words agree, where the value holds nothing else, as most do; else None."""
+    concept = value.value_codeable_concept
+    if concept is None or len(concept.coding) != 1 or BESIDE_CONCEPT(value) != NOTHING_BESIDE:
+        return None
+    coding = concept.coding[0]
+    score = scores.get(coding.code or "")
+    if coding.system != LOINC or coding.extension:
+        return None
+    for text in (coding.display, concept.text):
+        if text and words.get(text.lower()) != score:
+            return None
+    return score
+
+
+BESIDE_CONCEPT = attrgetter(
+    "value_coding", "value_integer", "value_decimal", "value_quantity", "value_string", "value_boolean",
+    "interpretation",
+)  # fmt: skip
+NOTHING_BESIDE = (None, None, None, None, None, None, ())
+
+
 def unreadable(item: str, reference: str, flaw: Flaw | None = None) -> ItemAnswer:
     """An answer that cannot be read, and what is wrong with it."""
     return ItemAnswer(item=item, state=AnswerState.UNREADABLE, reference=reference, flaw=flaw)
@@ -85,10 +115,12 @@ def unreadable(item: str, reference: str, flaw: Flaw | None = None) -> ItemAnswe
 
 def _auditc_number(item: str, value: r4.Value) -> float | None:
     """An AUDIT-C score; a quantity of drinks becomes the score of its band, any other unit gives None."""
+    number = number_in(value)
+    if number is None:
+        return None
     quantity = value.value_quantity
     unit = ((quantity.code or quantity.unit or "") if quantity else "").lower()
-    number = number_in(value)
-    if number is None or unit in ("", "1", "{score}", "score", "{points}", "points", "pts"):
+    if unit in ("", "1", "{score}", "score", "{points}", "points", "pts"):
         return number
     if item != "2" or "drink" not in unit or number < 0:
         return None
@@ -122,16 +154,26 @@ def yes_or_no(item: str, value: r4.Value, reference: str) -> ItemAnswer:
 
 def _yes_or_no_in(value: r4.Value, texts: Iterable[str]) -> set[bool]:
     """Every yes and no in a value: boolean, codes, words; without a value, in its interpretation."""
-    said = {value.value_boolean} if value.value_boolean is not None else set()
-    coded = {yes for coding in codings(value) if (yes := _coded_yes_or_no(coding)) is not None}
-    if len(coded) > 1:
+    said: set[bool] = set()
+    for coding in codings(value):
+        if coding.code in _yes_or_no_codes() and (yes := _coded_yes_or_no(coding)) is not None:
+            said.add(yes)
+    if len(said) > 1:
         return {True}  # the worse of contradictory codings
-    said |= coded
-    said |= {yes for text in texts if (yes := worded_yes_or_no(text)) is not None}
+    for text in texts:
+        if (yes := worded_yes_or_no(text)) is not None:
+            said.add(yes)
+    if value.value_boolean is not None:
+        said.add(value.value_boolean)
     if not said and not has_value(value):
         flags = interpretations(value)
         said = {True} if "POS" in flags else {False} if "NEG" in flags else set()
     return said
+
+
+@cache
+def _yes_or_no_codes() -> frozenset[str]:
+    return frozenset(("Y", "N", *(code for _, code in yes_no_codes())))
 
 
 def _coded_yes_or_no(coding: r4.Coding) -> bool | None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from heapq import merge
-from itertools import islice
+from itertools import islice, pairwise
+
+from msgspec.structs import replace
 
 from fhir_adapters.facts import Administration, When
 from fhir_adapters.instruments import Instrument
@@ -22,18 +24,32 @@ FIRST = datetime.min.replace(tzinfo=UTC)
 def merged(forms: Iterable[Administration]) -> list[Administration]:
     """The forms, each joined with the first earlier one that it could be a record of."""
     forms = list(forms)
-    if len({form.instrument for form in forms}) == len(forms):
-        return forms
-    joined: list[_Joined] = []
-    indexes: dict[Instrument, _FormIndex] = {}
+    of_instrument: dict[Instrument, list[Administration]] = {}
     for form in forms:
-        index = indexes.setdefault(form.instrument, _FormIndex(joined))
-        place = next((n for n in index.near(form) if _may_be_one(index.joined[n], form)), None)
-        if place is None:
-            index.add(form)
+        of_instrument.setdefault(form.instrument, []).append(form)
+    indexes = {each: _FormIndex() for each, own in of_instrument.items() if not _days_apart(own)}
+    if not indexes:
+        return forms
+    joined: list[Administration | _Joined] = []
+    for form in forms:
+        index = indexes.get(form.instrument)
+        place = next((n for n in index.near(form) if _may_be_one(index.joined[n], form)), None) if index else None
+        if index is None:
+            joined.append(form)
+        elif place is None:
+            joined.append(index.add(form))
         else:
             index.join(place, form)
-    return [each.whole() for each in joined]
+    return [each.whole() if isinstance(each, _Joined) else each for each in joined]
+
+
+def _days_apart(forms: list[Administration]) -> bool:
+    """Whether forms are so far apart that no two could be one."""
+    if len(forms) == 1:
+        return True
+    days = sorted(form.when.day.toordinal() for form in forms if form.when)
+    # Within an hour, days can differ by two: places have left one out.
+    return len(days) == len(forms) and all(later - earlier > 2 for earlier, later in pairwise(days))
 
 
 # The number of forms of its day or hour with which a form is compared, beside those with the same answers. Where more
@@ -57,10 +73,10 @@ class _Joined:
 
 
 class _FormIndex:
-    """The forms of one instrument among all `joined`, indexed by day or hour, and encounter."""
+    """The forms of one instrument, indexed by day or hour, and encounter."""
 
-    def __init__(self, joined: list[_Joined]) -> None:
-        self.joined = joined
+    def __init__(self) -> None:
+        self.joined: list[_Joined] = []
         self._places: dict[Key, list[int]] = {}
 
     def near(self, form: Administration) -> Iterable[int]:
@@ -82,17 +98,13 @@ class _FormIndex:
         found = [places for key in keys if (places := self._places.get(key))]
         return merge(*found) if len(found) > 1 else found[0] if found else ()
 
-    def add(self, form: Administration) -> None:
+    def add(self, form: Administration) -> _Joined:
         """Adds a separate form."""
-        self.joined.append(
-            _Joined(
-                form=form,
-                references=dict.fromkeys(form.references),
-                responses=_responses(form),
-            )
-        )
+        added = _Joined(form=form, references=dict.fromkeys(form.references), responses=_responses(form))
         for key in _keys(form):
-            self._places.setdefault(key, []).append(len(self.joined) - 1)
+            self._places.setdefault(key, []).append(len(self.joined))
+        self.joined.append(added)
+        return added
 
     def join(self, place: int, form: Administration) -> None:
         """Joins a form with the one at a place."""
@@ -127,9 +139,7 @@ def _keys(form: Administration) -> set[Key]:
 
 def _values(form: Administration) -> Key:
     """Everything that two identical forms have in common."""
-    # As plain texts, since the hash of an enum's member is a Python function.
-    level = form.level and str(form.level)
-    return form.total, level, frozenset([(a.item, str(a.state), a.score, a.yes) for a in form.answers])
+    return form.total, form.level, frozenset([(a.item, a.state, a.score, a.yes) for a in form.answers])
 
 
 def _responses(form: Administration) -> set[str]:
@@ -138,8 +148,6 @@ def _responses(form: Administration) -> set[str]:
 
 def _may_be_one(joined: _Joined, other: Administration) -> bool:
     form = joined.form
-    if form.instrument is not other.instrument:
-        return False
     if form.encounter and other.encounter and form.encounter != other.encounter:
         return False
     first, second = form.when, other.when

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from fhir_adapters.codesets.questions import Target
 from fhir_adapters.facts import AnswerState, ItemAnswer, Result, When
@@ -15,7 +16,7 @@ from fhir_adapters.reading.questionnaires.values import called_abnormal, is_empt
 from fhir_adapters.resources import r4
 
 
-class Piece(NamedTuple):
+class Piece(Struct, frozen=True, kw_only=True, gc=False):
     """One value of a form, before the form is assembled."""
 
     instrument: Instrument
@@ -30,7 +31,7 @@ class Piece(NamedTuple):
     form: str | None
 
 
-def pieces_of(
+def piece_of(
     target: Target,
     value: r4.Value,
     *,
@@ -40,34 +41,32 @@ def pieces_of(
     reference: str,
     form: str | None,
     doubt: Flaw | None = None,
-) -> list[Piece]:
-    """The piece of one coded value; empty for a panel, a total or an overall result without a value.
+) -> Piece | None:
+    """The piece of one coded value; None for a panel, a total or an overall result without a value.
 
     What stands on a panel's own code is its total, or its overall result where it has no total. `doubt`: what is wrong
     with its question; any answer to it is then unreadable, and one on self-harm is of the item on self-harm.
     """
     read = _read(target, value, reference)
     if read is None:
-        return []
+        return None
     target, answer, number, level = read
     if doubt and (answer is None or answer.state is not AnswerState.BLANK):
         if doubt is Flaw.SELF_HARM_UNDER_OTHER_CODE:
             target = _on_self_harm(target.instrument)
         answer, number, level = unreadable(target.item, reference, doubt), None, None
-    return [
-        Piece(
-            instrument=target.instrument,
-            item=target.item,
-            answer=answer,
-            number=number,
-            level=level,
-            when=when,
-            encounter=encounter,
-            provisional=provisional,
-            reference=reference,
-            form=form,
-        )
-    ]
+    return Piece(
+        instrument=target.instrument,
+        item=target.item,
+        answer=answer,
+        number=number,
+        level=level,
+        when=when,
+        encounter=encounter,
+        provisional=provisional,
+        reference=reference,
+        form=form,
+    )
 
 
 def _read(

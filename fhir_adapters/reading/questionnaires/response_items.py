@@ -31,11 +31,12 @@ def targets_among(
             # All answers are kept; assembling the form keeps the worst.
             read += [(target, answer, item.text) for answer in _distinct(item.answer) or (r4.Value(),)]
     if any(t.instrument is Instrument.PHQ9M for t, _, _ in read):
-        read = [(_of_teens(target), answer, text) for target, answer, text in read]
+        read = [(of_teens(target), answer, text) for target, answer, text in read]
     return read
 
 
-def _of_teens(target: Target) -> Target:
+def of_teens(target: Target) -> Target:
+    """The question in a form that holds questions of the PHQ-9M: those of the PHQ-9 are its own."""
     return replace(target, instrument=Instrument.PHQ9M) if target.instrument is Instrument.PHQ9 else target
 
 

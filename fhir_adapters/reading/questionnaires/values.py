@@ -40,32 +40,34 @@ def codings(value: r4.Value) -> list[r4.Coding]:
 
 def number_in(value: r4.Value) -> float | None:
     """The number in a value, from an integer, decimal, quantity, ordinalValue extension or numeric text."""
-    ordinals = [
-        extension.value_decimal if extension.value_decimal is not None else extension.value_integer
-        for coding in codings(value)
-        for extension in coding.extension
-        if extension.url == ORDINAL
-    ]
-    quantity = value.value_quantity
-    candidates = [
-        *ordinals,
-        value.value_integer,
-        value.value_decimal,
-        quantity.value if quantity and not quantity.comparator else None,
-        value.value_string,
-    ]
+    recorded = _number_recorded(value)
     try:
-        number = next((r4.as_number(c) for c in candidates if c is not None), None)
+        number = r4.as_number(recorded) if recorded is not None else None
     except (ValueError, OverflowError):
         return None
     return number if number is not None and math.isfinite(number) else None
 
 
+def _number_recorded(value: r4.Value) -> float | str | None:
+    for coding in codings(value):
+        for extension in coding.extension:
+            ordinal = extension.value_integer if extension.value_decimal is None else extension.value_decimal
+            if extension.url == ORDINAL and ordinal is not None:
+                return ordinal
+    if value.value_integer is not None:
+        return value.value_integer
+    if value.value_decimal is not None:
+        return value.value_decimal
+    quantity = value.value_quantity
+    if quantity and quantity.value is not None and not quantity.comparator:
+        return quantity.value
+    return value.value_string
+
+
 def as_recorded(value: r4.Value) -> list[str]:
-    """The texts of a value, unchanged."""
+    """The texts of a value, unchanged, each once."""
     concept = value.value_codeable_concept
-    texts = [value.value_string, concept.text if concept else None]
-    texts += [coding.display for coding in codings(value)]
+    texts = dict.fromkeys([value.value_string, concept.text if concept else None, *[c.display for c in codings(value)]])
     return [text for text in texts if text]
 
 
@@ -78,10 +80,10 @@ def recorded(value: r4.Value) -> list[str]:
 def texts_in(value: r4.Value) -> list[str]:
     """The texts of a value in lower case without accents, as they are and without a score before or after."""
     texts = recorded(value)
-    texts += [
-        SCORE_BEFORE.sub("", _without_note(t)).rstrip(" .") for t in texts if t[:1] in "0123456789yn" or t[-1:] in ").!"
-    ]
-    return list(dict.fromkeys(texts))
+    for text in texts[:]:
+        if text[:1] in "0123456789yn" or text[-1:] in ").!":
+            texts.append(SCORE_BEFORE.sub("", _without_note(text)).rstrip(" ."))
+    return texts
 
 
 # "3 - Nearly every day", "Y - Yes"
@@ -111,13 +113,14 @@ UNSEEN = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0x
 
 def has_value(value: r4.Value) -> bool:
     """Whether there is a value of any type, readable or not."""
+    if value.value_codeable_concept is not None or value.value_quantity is not None:
+        return True
     readable, foreign = READABLE(value), FOREIGN(value)
     return readable.count(None) < len(readable) or foreign.count(r4.NOT_THERE) < len(foreign)
 
 
 READABLE = attrgetter(
-    "value_quantity", "value_codeable_concept", "value_coding", "value_integer", "value_decimal", "value_string",
-    "value_boolean",
+    "value_coding", "value_integer", "value_decimal", "value_string", "value_boolean",
 )  # fmt: skip
 FOREIGN = attrgetter(
     "value_range", "value_ratio", "value_period", "value_date", "value_time", "value_date_time", "value_sampled_data",

@@ -23,6 +23,7 @@ from fhir_adapters.resources.r4.resource_types import (
     Answer,
     Appointment,
     CarePlan,
+    Component,
     Condition,
     Consent,
     DiagnosticReport,
@@ -47,7 +48,7 @@ from fhir_adapters.resources.r4.salvage import husk
 
 __all__ = [
     "FIRST_PAGE", "FOREIGN", "LABEL_BASIS", "MOST_NESTED", "MUST_UNDERSTAND", "NOT_THERE", "PEEK", "TYPES",
-    "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Condition", "Consent", "Contents",
+    "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Component", "Condition", "Consent", "Contents",
     "DiagnosticReport", "Dosage", "Element", "Encounter", "Flag", "Husk", "Identifier", "Medication", "MedicationUse",
     "Observation", "Patient", "Period", "Prediction", "Procedure", "Provision", "QuestionOfForm", "Questionnaire",
     "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "RiskAssessment", "Value",

@@ -9,6 +9,7 @@ from fhir_adapters.codesets.terminology import LOINC, table
 from fhir_adapters.facts import Administration, AnswerState, Result
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.instruments import Instrument
+from fhir_adapters.reading.questionnaires import answers
 from fhir_adapters.reading.questionnaires.levels import overall_level
 from fhir_adapters.reading.questionnaires.values import folded
 from fhir_adapters.resources import r4
@@ -180,3 +181,21 @@ def test_a_listed_yes_or_no_is_read_without_its_system(code: str, yes: bool) -> 
     value = {"valueCodeableConcept": {"coding": [{"code": code}]}}
 
     assert record_of(observation(LOINC, PLAN, TODAY, value)).administrations[0].yes("q5") is yes
+
+
+@pytest.mark.parametrize("instrument", [each for each in Instrument if each.spec.scale])
+def test_an_option_alone_is_read_as_if_it_were_looked_at_closely(instrument: Instrument, monkeypatch) -> None:
+    words = {row["words"] for row in table("answer_words")}
+    coded = [
+        r4.Value(value_codeable_concept=r4.CodeableConcept(coding=[r4.Coding(LOINC, code, display)], text=text))
+        for code in answers.scores_by_code(instrument)
+        for display in (None, *words)
+        for text in {None, display, "Not at all"}
+    ]
+    flagged = [r4.Value(value_codeable_concept=v.value_codeable_concept, interpretation=(r4.CodeableConcept(text="positive"),)) for v in coded[:50]]  # fmt: skip
+    every = [(item, value) for item in instrument.spec.items for value in (*coded, *flagged)]
+    quick = [answers.graded(item, value, instrument, "x") for item, value in every]
+
+    monkeypatch.setattr(answers, "_option_alone", lambda *_: None)
+
+    assert quick == [answers.graded(item, value, instrument, "x") for item, value in every]
