@@ -10,13 +10,15 @@ import argparse
 import json
 import math
 import os
+import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import real_server
@@ -35,6 +37,7 @@ from benchmark.servers import Contestant, Running, ours, production, running
 
 Row = dict[str, object]
 CALLS = 10  # at each latency, read from the FHIR server
+ROUNDS = 5  # of an empty and a full store in turn
 LARGE = {"body_bytes": 64 * 1024 * 1024}
 
 
@@ -112,24 +115,29 @@ class Growth:
                 yield {"sites": sites, **shown(found), "start s": server.start_s}
 
     def of_rows(self) -> Iterator[Row]:
-        """1 connection; the audit tables hold so many answers, each with its cards."""
+        """An empty store and one of so many answers, each with its cards, measured in turn; medians of the rounds."""
         with Postgres(self.folder / "pg") as server:
-            for kind, url in (
-                ("SQLite", f"sqlite:///{self.folder / 'rows.db'}"),
-                ("PostgreSQL", server.new_database()),
-            ):
-                configured = production(self.folder / f"rows-{kind}", store=url)
-                master = database_master(url) if kind == "PostgreSQL" else None
-                took = 0.0
-                for rows in (0, self.rows):
-                    if rows:
-                        took = fill(url, rows)
-                    with self.served(f"rows-{kind}", bodies.speaking(), configured, database=master) as (_, ready, at):
-                        found = at(1)
-                        four = at(4)
+            for kind in ("SQLite", "PostgreSQL"):
+                with ExitStack() as stack:
+                    took, stores = {}, {}
+                    for rows in (0, self.rows):
+                        name = f"rows-{kind}-{rows}"
+                        is_file = kind == "SQLite"
+                        url = f"sqlite:///{self.folder / name}.db" if is_file else server.new_database()
+                        configured = production(self.folder / name, store=url)
+                        served = partial(self.served, name, bodies.speaking(), configured)
+                        if rows:
+                            with served() as (_, _, at):
+                                at(1)
+                            took[rows] = fill(url, rows)
+                        stores[rows] = stack.enter_context(served(database=None if is_file else database_master(url)))
+                    found = [(rows, at(1), at(4)) for _ in range(ROUNDS) for rows, (_, _, at) in stores.items()]
+                    for rows, (_, ready, _) in stores.items():
+                        one, four = zip(*(levels for n, *levels in found if n == rows), strict=True)
                         yield {
-                            "store": kind, "rows": rows, **shown(found), "p99 at 4": four.latency_ms["p99"],
-                            "start s": ready.start_s, "filled in s": took,
+                            "store": kind, "rows": rows, **middle(map(shown, one)),
+                            "p99 at 4": statistics.median(level.latency_ms["p99"] for level in four),
+                            "start s": ready.start_s, "filled in s": took.get(rows),
                         }  # fmt: skip
 
     def of_latency(self) -> Iterator[Row]:
@@ -259,6 +267,12 @@ def fill(url: str, rows: int) -> float:
     engine.dispose()
     os.sync()  # what is still to be written would slow the calls that are measured
     return time.perf_counter() - began
+
+
+def middle(rows: Iterable[Row]) -> Row:
+    """The median of each figure."""
+    found = list(rows)
+    return {name: statistics.median(row[name] for row in found) for name in found[0]}
 
 
 def shown(found: Level) -> Row:
