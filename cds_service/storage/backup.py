@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from cds_service.errors import ConfigError
 from cds_service.storage.store import Store
 from cds_service.storage.tables import NUMBERED, PASSING, SCHEMA
-from cds_service.storage.versions import newest, revision_in
+from cds_service.storage.versions import NEWEST, revision_in
 
 ROWS_AT_ONCE = 1000
 
@@ -65,8 +65,8 @@ def restore_backup(store: Store, source: Path) -> int:
             head = json.loads(next(file, "null"))
             if not isinstance(head, dict) or head.get("mhcds") != "backup":
                 raise ConfigError(f"{source}: expected a file written by `mhcds db backup`")
-            if head["revision"] != newest():
-                raise ConfigError(f"{source}: its version is {head['revision']}, this is {newest()}")
+            if head["revision"] != NEWEST:
+                raise ConfigError(f"{source}: its version is {head['revision']}, this is {NEWEST}")
             for table in SCHEMA.sorted_tables:
                 if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
                     raise ConfigError(f"restore: expected an empty store; found rows in {table.name}")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.storage.lost_file import SqliteFile
 from cds_service.storage.store import WAIT_S, Store
-from cds_service.storage.versions import check, newest, revision, upgrade
+from cds_service.storage.versions import NEWEST, check, revision, upgrade
 
 LOG_PAGES = 8000  # `housekeeping` empties the log long before; without it (a command), SQLite does at this size
 MOST_CONNECTIONS = 60  # of one worker, beyond the five that stay open
@@ -63,7 +63,7 @@ def prepare(url: str) -> Store:
     try:
         if path is None:
             check(store)
-        elif revision(store) != newest():
+        elif revision(store) != NEWEST:
             upgrade(store)
     except StoreUnavailable as error:
         raise ConfigError(f"store: {error}") from error

@@ -30,7 +30,7 @@ from cds_service.storage.calls import AnswerRow, CardRow, SharedCommit, TokenUse
 from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.store import Admission, FeedbackRow
 from cds_service.storage.tables import SCHEMA
-from cds_service.storage.versions import newest, revision, upgrade
+from cds_service.storage.versions import NEWEST, revision, upgrade
 
 ME = EHR()
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -345,13 +345,13 @@ def test_upgrading_again_changes_nothing(store) -> None:
     store.write_answer(answer_row({"a": 1}))
     upgrade(store)
 
-    assert revision(store) == newest()
+    assert revision(store) == NEWEST
     assert [r["event"] for r in store.rows(tables.answer)] == [{"a": 1}]
 
 
 def test_sqlite_is_made_at_the_start_and_postgresql_asks_for_the_upgrade(store_url: str) -> None:
     if store_url.startswith("sqlite"):
-        assert revision(prepare(store_url)) == newest()
+        assert revision(prepare(store_url)) == NEWEST
         return
     with pytest.raises(ConfigError, match="mhcds db upgrade"):
         prepare(store_url)
@@ -418,7 +418,7 @@ def test_a_backup_is_restored_into_an_empty_store_alone_and_whole_or_not_at_all(
         "an unknown table": gzip.compress(b"\n".join([*lines, b'["users", {}]'])),
         "a row twice": gzip.compress(b"\n".join([*lines, lines[1]])),
         "an unknown column": gzip.compress(b"\n".join([lines[0], b'["answer", {"id": 1, "at": "x", "event": {}, "more": 1}]'])),
-        "another version": gzip.compress(b"\n".join([lines[0].replace(newest().encode(), b"0000"), *lines[1:]])),
+        "another version": gzip.compress(b"\n".join([lines[0].replace(NEWEST.encode(), b"0000"), *lines[1:]])),
     }  # fmt: skip
     for name, content in spoiled.items():
         (tmp_path / "spoiled.gz").write_bytes(content)
@@ -443,7 +443,7 @@ def test_the_commands_upgrade_back_up_and_restore(store_url: str, tmp_path: Path
     settings(there, service=kept_in(postgres.new_database(), there))
 
     up = mhcds("db", "upgrade", "--config", str(here))
-    assert (up.returncode, up.stdout) == (0, f"Tables: version none before, {newest()} now.\n"), up.stderr
+    assert (up.returncode, up.stdout) == (0, f"Tables: version none before, {NEWEST} now.\n"), up.stderr
     store = open_store(store_url)
     before = filled(store)
     assert mhcds("db", "backup", "--config", str(here), str(file)).returncode == 0
