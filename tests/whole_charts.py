@@ -50,6 +50,7 @@ from models.inputs.feature_schema import FEATURES
 from models.inputs.features import Inputs, inputs
 from models.inputs.outcomes import OUTCOMES
 from models.inputs.patterns import tier_of
+from models.scoring.boosters import boosters_of
 from models.scoring.registry import SHIPPED, Model, load_model, versions
 from models.scoring.score import _refusal
 
@@ -327,7 +328,7 @@ def estimates(model: Model, readings: list[Inputs]) -> np.ndarray:
     groups = np.array([spec.group for spec in model.schema.features])
     of = np.array([tier_of(set(groups[known])) for known in ~np.isnan(rows)])
     found = np.full(len(rows), np.nan)
-    for tier, booster in model.boosters.items():
+    for tier, booster in boosters_of(model.folder, model.outcome, model.schema).items():
         mine = of == tier
         margins = booster.predict(xgboost.DMatrix(rows[mine], nthread=1), output_margin=True, validate_features=False)
         lines = [model.line(frozenset(groups[known])) for known in ~np.isnan(rows[mine])]

@@ -41,8 +41,10 @@ def serve(folder: Path | None, host: str, port: int, health_port: int | None, wo
         config.check_host(host)
         with server.shared_counters():
             from cds_service.app import create_app, make_ready
+            from cds_service.serving.engine import load_engine_apart
 
             make_ready(config)
-            server.serve(lambda: create_app(live), server.options(config, host, port, workers, health_port))
+            options = server.options(config, host, port, workers, health_port)
+            server.serve(lambda: create_app(live, engine=load_engine_apart(live())), options)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error

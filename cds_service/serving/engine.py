@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from collections.abc import Iterable, Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+from cds_service.settings.config import ServiceConfig
 from explanations.judgement.assessment import Engine, ModelFailure
 from models.errors import ModelError
 from models.scoring.registry import SHIPPED, Model, in_order, load_model, the_version, wanted
@@ -32,3 +35,34 @@ def load_engine(root: Path | None = None, kept: Iterable[Mapping[str, str]] = ({
     for failure in failures:
         log.error("model-not-loaded %s: %s", failure.name, failure.reason)
     return Engine(models=in_order(models.values()), failures=tuple(failures))
+
+
+def load_engine_apart(config: ServiceConfig) -> Engine:
+    """The models of these settings, from a process that loads the models, hands them over and ends.
+
+    This one holds their tables without what only loading needs (XGBoost, scipy: 30 MB), and lives on with the rules if
+    loading brings its process down. Forks: no other thread may run yet.
+    """
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_hand_over, args=(here, there, config))
+    process.start()
+    there.close()
+    try:
+        engine: Engine = here.recv()
+    except (EOFError, OSError):
+        process.join()
+        reason = f"the process that loads models ended early ({process.exitcode}); restore them from the release"
+        failed = [
+            ModelFailure(outcome=outcome, version=version, reason=reason)
+            for outcome, version in wanted(config.kept_models)
+        ]
+        log.error("model-not-loaded %s: %s", ", ".join(sorted(failure.name for failure in failed)), reason)
+        return Engine(failures=tuple(failed))
+    process.join()
+    return engine
+
+
+def _hand_over(here: Connection, there: Connection, config: ServiceConfig) -> None:
+    here.close()  # else a parent that has died would leave this process waiting for it
+    there.send(load_engine(config.models, config.kept_models))

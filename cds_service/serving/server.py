@@ -1,4 +1,4 @@
-"""`mhcds serve`: the app under gunicorn. Each worker loads its own models after the fork."""
+"""`mhcds serve`: the app under gunicorn. Each worker gets its own models after the fork."""
 
 from __future__ import annotations
 

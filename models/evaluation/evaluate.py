@@ -23,8 +23,9 @@ from models.evaluation.baselines import AGE_SEX, LOGISTIC, PHQ2, Linear, age_sex
 from models.evaluation.metrics import group_metrics
 from models.inputs.feature_schema import FeatureSchema
 from models.inputs.patterns import lines_by_groups, patterns, tier_of, tiers
+from models.scoring.boosters import boosters_of, load_booster
 from models.scoring.calibration import Calibration, Floats, Spread
-from models.scoring.registry import FINAL, MinimumData, Model, load_booster, load_json, load_models, read_calibration
+from models.scoring.registry import FINAL, MinimumData, Model, load_json, load_models, read_calibration
 from models.survey.nhanes import PAYERS, feature_matrix, survey_frame
 from models.survey.tables import holds_2017_2018_again
 
@@ -174,7 +175,9 @@ def contender(model: Model) -> Contender:
             outcome=model.outcome,
             schema=model.schema,
             minimum_data=model.manifest.minimum_data,
-            final=scorer(FINAL, model.boosters, (model.calibrations, model.spreads)),
+            final=scorer(
+                FINAL, boosters_of(model.folder, model.outcome, model.schema), (model.calibrations, model.spreads)
+            ),
             folds={
                 cycle: scorer(
                     cycle,

@@ -8,7 +8,7 @@ unless the manifest says that the folds were left out, as in a version kept besi
 Versions lie beside each other; the default is the newest by number. An artifact has its own inputs, so an older one
 outlives new rows in `FEATURES` and other directions. Loading fails with ArtifactError for a missing, surplus or altered
 file, an unknown outcome, an input that this code prepares differently, or boosters whose contributions do not add up to
-their margins on this machine or differ from those of the tables. Needs only xgboost and numpy. Does not train or score.
+their margins on this machine or differ from those of the tables. Does not train or score.
 """
 
 from __future__ import annotations
@@ -16,23 +16,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import xgboost
-
 from models.errors import ArtifactError
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
-from models.inputs.patterns import lines_by_groups, tier_inputs, tier_of, tiers
+from models.inputs.patterns import lines_by_groups, tier_of, tiers
 from models.scoring.calibration import Calibration, Spread
-from models.scoring.tree_tables import Parts, parts_of
+from models.scoring.tree_tables import PartsOfRow
 
 T = TypeVar("T")
 
@@ -44,8 +40,6 @@ FINAL = "final"
 """The serving scorer in calibration and baselines, beside the folds, which are named for their cycle."""
 FORMAT = 3
 _READABLE = (2, FORMAT)
-ADDITIVITY_TOLERANCE = 1e-5
-"""Largest allowed difference between a score and the sum of its contributions, in log-odds."""
 
 _NO_INPUT = FeatureSpec(name="", block="", group="", kind="")
 _RETRAIN = "train again with `mhcds train`, or restore the folder from the release"
@@ -87,7 +81,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A verified model, ready to score, by tier. Boosters run on one thread: for a single row more are slower.
+    """A verified model, ready to score, by tier. Can be pickled.
 
     parts: the margin of one row and its parts, as the booster of the tier gives them.
     """
@@ -95,8 +89,7 @@ class Model:
     outcome: str
     version: str
     schema: FeatureSchema
-    boosters: Mapping[str, xgboost.Booster]
-    parts: Mapping[str, Callable[[Sequence[float | None]], Parts]]
+    parts: Mapping[str, PartsOfRow]
     calibrations: Mapping[str, Calibration]
     spreads: Mapping[str, Spread]
     lines_by_groups: Mapping[frozenset[str], str]
@@ -187,6 +180,8 @@ def load_model(folder: Path) -> Model:
 
     Raises ArtifactError: missing or surplus file, checksum, schema, outcome, unreadable content, inexact contributions.
     """
+    from models.scoring import boosters  # noqa: PLC0415  # XGBoost, which a process that is given models does not need
+
     manifest = _manifest(folder)
     _verify_files(folder, manifest)
     schema = _schema(folder, manifest)
@@ -200,15 +195,14 @@ def load_model(folder: Path) -> Model:
             found=f"{', '.join(sorted(unknown))} in {folder.name}",
             remedy=_RETRAIN,
         )
-    boosters = {tier: load_booster(folder / f"model-{tier}.ubj.gz", schema) for tier in names}
-    parts = {tier: parts_of(booster) for tier, booster in boosters.items()}
-    for tier, booster in boosters.items():
-        _verify_parts(booster, parts[tier], tier, schema)
+    loaded = boosters.boosters_of(folder, manifest.outcome, schema)
+    parts = {tier: boosters.parts_of(booster) for tier, booster in loaded.items()}
+    for tier, booster in loaded.items():
+        boosters.verify_parts(booster, parts[tier], tier, schema)
     return Model(
         outcome=manifest.outcome,
         version=manifest.version,
         schema=schema,
-        boosters=boosters,
         parts=parts,
         calibrations=calibrations,
         spreads=spreads,
@@ -242,23 +236,6 @@ def read_calibration(
             found=f"a problem with {error}",
             remedy=_RETRAIN,
         ) from error
-
-
-def load_booster(path: Path, schema: FeatureSchema) -> xgboost.Booster:
-    """One booster in XGBoost's own format, set to one thread. Raises ArtifactError when it does not fit the schema."""
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(bytearray(gzip.decompress(path.read_bytes())))
-    except (xgboost.core.XGBoostError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise ArtifactError(
-            expected="an XGBoost model", found=f"{path.name} cannot be read", remedy=_RETRAIN
-        ) from error
-    booster.set_param({"nthread": 1})
-    if booster.feature_names != list(schema.names):
-        raise ArtifactError(
-            expected="a booster with the features of its schema", found=f"others in {path.name}", remedy=_RETRAIN
-        )
-    return booster
 
 
 def sha256(path: Path) -> str:
@@ -413,38 +390,6 @@ def _schema(folder: Path, manifest: Manifest) -> FeatureSchema:
 
 def _feature(row: Mapping[str, Any]) -> FeatureSpec:
     return FeatureSpec(**{**row, "bands": tuple((float(start), float(used)) for start, used in row["bands"])})
-
-
-def _verify_parts(
-    booster: xgboost.Booster, parts_of_row: Callable[[Sequence[float | None]], Parts], tier: str, schema: FeatureSchema
-) -> None:
-    """Checks rows that are empty, all low, all high, and a seeded mixture with gaps."""
-    shown = np.isin(np.array(schema.names), np.array(tier_inputs(tier, schema)))
-    high = np.array([spec.cap or 40.0 if spec.kind != "boolean" else 1.0 for spec in schema.features])
-    mixed = np.random.default_rng(0).random((8, len(high)))
-    rows = np.vstack(
-        [np.full_like(high, np.nan), np.zeros_like(high), high, np.where(mixed < 1 / 3, np.nan, mixed * high)]
-    )
-    rows = np.where(shown, rows, np.nan).astype(np.float32)
-    matrix = xgboost.DMatrix(rows, nthread=1)
-    contributions = booster.predict(matrix, pred_contribs=True, validate_features=False)
-    margins = booster.predict(matrix, output_margin=True, validate_features=False)
-    own = [parts_of_row([None if math.isnan(value) else value for value in row]) for row in rows.tolist()]
-    for expected, differences in (
-        ("contributions that add up to the margin", contributions.sum(axis=1, dtype=np.float64) - margins),
-        (
-            "tables that give XGBoost's contributions",
-            np.array([[*p.contributions, p.base] for p in own]) - contributions,
-        ),
-        ("tables that give XGBoost's margin", np.array([p.margin for p in own]) - margins),
-    ):
-        difference = float(np.abs(differences).max())
-        if not difference <= ADDITIVITY_TOLERANCE:
-            raise ArtifactError(
-                expected=f"{expected} within {ADDITIVITY_TOLERANCE}",
-                found=f"a difference of {difference:.2g} in the booster for {tier}",
-                remedy="install the release of xgboost that the manifest names, or train again",
-            )
 
 
 def load_json(path: Path) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from models.errors import ModelError, SchemaMismatch
 from models.inputs.feature_schema import FeatureVector
 from models.inputs.patterns import tier_of
 from models.scoring.calibration import sigmoid
-from models.scoring.registry import ADDITIVITY_TOLERANCE, Model
+from models.scoring.registry import Model
 from models.scoring.risk import NotScored, NotScoredReason, RiskScore, band
+from models.scoring.tree_tables import ADDITIVITY_TOLERANCE
 
 
 def score(model: Model, vector: FeatureVector, threshold: float | None = None) -> RiskScore | NotScored:

@@ -8,22 +8,22 @@ look-up a half (decision 0035). Deeper trees have too many cases: XGBoost itself
 Contributions are the Shapley values of the path-dependent tree game (Lundberg et al. 2020, "From local explanations to
 global understanding with explainable AI for trees"), as XGBoost's `pred_contribs` and shap's TreeExplainer give them:
 a split on a feature outside the coalition takes both ways, weighted by the training rows that went there. They are
-computed here by the definition, since a path of three splits has three players at most. `registry` compares the tables
-with XGBoost whenever a model is loaded.
+computed here by the definition, since a path of three splits has three players at most. `boosters` makes the tables and
+compares them with XGBoost whenever a model is loaded.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
+
+ADDITIVITY_TOLERANCE = 1e-5
+"""Largest allowed difference between a score and the sum of its contributions, in log-odds."""
 
 DEEPEST = 3
 _SPLITS = 4
@@ -38,6 +38,10 @@ class Parts(NamedTuple):
     margin: float
     base: float
     contributions: list[float]
+
+
+PartsOfRow = Callable[[Sequence[float | None]], Parts]
+"""The parts of a row of inputs, in the order of the schema; None is a missing value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,31 +88,16 @@ class _Half(NamedTuple):
     is_left: bool
 
 
-def parts_of(booster: xgboost.Booster) -> Callable[[Sequence[float | None]], Parts]:
-    """The function that gives the parts of a row: from tables, or from XGBoost for trees of more than three splits."""
-    tables = tree_tables(booster)
-    return partial(booster_parts, booster) if tables is None else tables.parts
+def made_from(trained: Mapping[str, Any], width: int, unknown_margin: float) -> TreeTables | None:
+    """The tables of XGBoost's description of a booster; None if it has other trees than plain ones of three splits.
 
-
-def booster_parts(booster: xgboost.Booster, values: Sequence[float | None]) -> Parts:
-    """The margin of one row and its parts by XGBoost; None is a missing value."""
-    row = np.array([[math.nan if v is None else v for v in values]], dtype=np.float32)
-    matrix = xgboost.DMatrix(row, nthread=1)
-    *contributions, base = booster.predict(matrix, pred_contribs=True, validate_features=False)[0].tolist()
-    margin = float(booster.predict(matrix, output_margin=True, validate_features=False)[0])
-    return Parts(margin=margin, base=base, contributions=contributions)
-
-
-def tree_tables(booster: xgboost.Booster) -> TreeTables | None:
-    """The tables of a booster; None if its trees are not plain ones of at most three splits to a leaf."""
-    trained = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
+    width: the number of features. unknown_margin: the margin of a row without any value.
+    """
     trees = trained["model"]["trees"] if trained["name"] == "gbtree" else ()
     if not trees or any(any(tree["split_type"]) or _depth(tree, 0) > DEEPEST for tree in trees):
         return None
-    width = booster.num_features()
     tables = _tables([_half(tree, width, is_left=side) for tree in trees for side in (True, False)], width)
-    unknown = [None] * width
-    before = booster_parts(booster, unknown).margin - tables.parts(unknown).margin
+    before = unknown_margin - tables.parts([None] * width).margin
     return replace(tables, before=before, base=tables.base + before)
 
 

@@ -31,6 +31,7 @@ from whole_charts import (
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import Inputs
 from models.inputs.patterns import tier_of
+from models.scoring.boosters import boosters_of
 from models.scoring.registry import Model, load_model
 from models.scoring.risk import NotScored
 from models.scoring.score import score
@@ -133,7 +134,7 @@ def test_in_no_tree_does_more_of_a_held_input_lead_to_less(folder: Path) -> None
     held = {spec.name for spec in model.schema.features if spec.direction}
     ways = dict.fromkeys(LISTED, 1) | {s.name: s.direction for s in model.schema.features if s.direction}
     splits, against = Counter[str](), Counter[str]()
-    for booster in model.boosters.values():
+    for booster in boosters_of(model.folder, model.outcome, model.schema).values():
         trained = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]
         for tree in trained.get("gbtree", trained)["model"]["trees"]:
             leaves(tree, 0, model.schema.names, ways, splits, against)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
+import psutil
 import pytest
 from builders import bundle, given
 from ehr import free_port, hook_request, issuer_table, mhcds, served, settings
 from model_versions import NEW, OLD, two_versions
 
 from cds_service.errors import ConfigError
-from cds_service.serving.engine import load_engine
+from cds_service.serving import engine as loading
+from cds_service.serving.engine import load_engine, load_engine_apart
 from cds_service.settings.config import load_config
 from cds_service.settings.live import LiveConfig
 from cds_service.smart_app import app_settings
 from models.inputs.outcomes import OUTCOMES
+from models.scoring.score import score
 
 CHART = {"conditions": json.loads(bundle(*given("Condition I10, 300 days ago, problem list")))}
 PROMPTED = {"consent": "not-used", "show_probability": True, "thresholds": dict.fromkeys(OUTCOMES, 0.0001)}
@@ -55,6 +60,8 @@ def test_over_http_a_site_keeps_the_old_version_while_the_other_has_the_newest(t
         page = found.get("/model-card").text
         ready = found.get("/health/ready").json()["checks"]["models"]
         lines = [json.loads(line) for line in found.lines() if '"hook-answered"' in line]
+        workers = psutil.Process(found.process.pid).children()
+        held = {Path(mapped.path).name for worker in workers for mapped in worker.memory_maps()}
 
     scored = {line["site"]: line["models"] for line in lines}
     assert scored == {"north": [f"{o} {v}" for o, v in OLD.items()], "south": of(NEW)}
@@ -63,6 +70,8 @@ def test_over_http_a_site_keeps_the_old_version_while_the_other_has_the_newest(t
     assert moved, cards
     assert all(moved), "every score of the newer version is higher"
     assert ready == "ok"
+    assert any("multiarray" in name for name in held)
+    assert not [name for name in held if "xgboost" in name], "tables score, XGBoost only loads"
     deployed = [(card["outcome"], card["version"]) for card in shown["models"]]
     assert deployed == [(outcome, version) for outcome in OUTCOMES for version in (OLD[outcome], NEW)]
     ids = re.findall(r'id="([^"]+)"', page)
@@ -107,6 +116,33 @@ def test_only_versions_that_some_site_uses_are_loaded_and_once(root: Path) -> No
     assert [m.version for m in load_engine(root, [OLD, OLD]).models] == list(OLD.values())
     assert [m.version for m in load_engine(root, [{}, {"depression": NEW}]).models] == [NEW, NEW]
     assert len(load_engine(root, [{}, OLD]).models) == 4
+
+
+def test_models_that_another_process_loaded_score_as_those_loaded_here(tmp_path: Path) -> None:
+    """2.0.0 has trees that XGBoost itself scores."""
+    folder = settings(tmp_path, sites={"north": {}, "south": {"models": {"depression": "2.0.0"}}})
+    config = load_config(folder)
+    raw = {"age": 50, "female": True, "DPQ010": 2, "DPQ020": 1, "n_rx": 3}
+
+    apart, here = load_engine_apart(config), load_engine(config.models, config.kept_models)
+
+    assert [f"{m.outcome} {m.version}" for m in apart.models] == [f"{m.outcome} {m.version}" for m in here.models]
+    assert len(here.models) == 3
+    for one, other in zip(apart.models, here.models, strict=True):
+        assert score(one, one.schema.vector(raw)) == score(other, other.schema.vector(raw))
+
+
+def test_loading_that_brings_its_process_down_leaves_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "load_engine", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    config = load_config(settings(tmp_path, sites={"north": {}, "south": {"models": {"depression": "2.0.0"}}}))
+
+    engine = load_engine_apart(config)
+
+    assert engine.models == ()
+    assert sorted(failure.name for failure in engine.failures) == sorted([*OUTCOMES, "depression 2.0.0"])
+    assert {failure.reason for failure in engine.failures} == {
+        "the process that loads models ended early (-9); restore them from the release"
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from models.errors import ArtifactError, ModelError
 from models.inputs.feature_schema import FEATURES, SCHEMAS, FeatureSpec
 from models.inputs.outcomes import OUTCOMES
 from models.scoring import registry
+from models.scoring.boosters import boosters_of, load_booster
 from models.scoring.registry import (
     SHIPPED,
     dump,
-    load_booster,
     load_json,
     load_model,
     load_models,
@@ -307,7 +307,8 @@ def test_a_line_that_no_known_inputs_would_reach_is_refused_even_with_a_right_ch
 
 
 def test_boosters_run_on_one_thread(folder: Path):
-    for booster in load_model(folder).boosters.values():
+    model = load_model(folder)
+    for booster in boosters_of(folder, model.outcome, model.schema).values():
         assert json.loads(booster.save_config())["learner"]["generic_param"]["nthread"] == "1"
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.errors import SchemaMismatch
 from models.inputs.feature_schema import FEATURES, FeatureVector
 from models.inputs.patterns import patterns, tier_inputs, tier_of, tiers
+from models.scoring.boosters import boosters_of
 from models.scoring.registry import load_models
 from models.scoring.risk import BandThresholds, NotScored, RiskBand, RiskScore, band
 from models.scoring.score import ADDITIVITY_TOLERANCE, score
@@ -112,7 +113,8 @@ def test_contributions_are_those_of_shaps_own_tree_explainer(outcome):
 
     model = MODELS[outcome]
     rng = np.random.default_rng(7)
-    explainers = {tier: shap.TreeExplainer(booster) for tier, booster in model.boosters.items()}
+    boosters = boosters_of(model.folder, model.outcome, model.schema)
+    explainers = {tier: shap.TreeExplainer(booster) for tier, booster in boosters.items()}
     asked = set()
     for number in range(40):
         shown = tier_inputs(tiers(outcome)[number % len(explainers)], model.schema)
@@ -203,6 +205,7 @@ SERVING_INSTALL = """
 import sys
 for absent in ("pandas", "sklearn", "shap", "pyarrow"):
     sys.modules[absent] = None  # importing it now raises ImportError, as where it is not installed
+from models.scoring.boosters import boosters_of
 from models.scoring.registry import load_models
 from models.scoring.score import score
 for model in load_models():

@@ -8,11 +8,16 @@ from hypothesis import strategies as st
 from model_versions import OLD
 
 from models.errors import ArtifactError
-from models.scoring import registry
+from models.scoring import boosters
+from models.scoring.boosters import booster_parts, boosters_of, parts_of, tree_tables
 from models.scoring.registry import SHIPPED, load_model, load_models
-from models.scoring.tree_tables import DEEPEST, Parts, booster_parts, parts_of, tree_tables
+from models.scoring.tree_tables import DEEPEST, Parts
 
-BOOSTERS = {f"{model.outcome} {tier}": booster for model in load_models() for tier, booster in model.boosters.items()}
+BOOSTERS = {
+    f"{model.outcome} {tier}": booster
+    for model in load_models()
+    for tier, booster in boosters_of(model.folder, model.outcome, model.schema).items()
+}
 TABLES = {name: tree_tables(booster) for name, booster in BOOSTERS.items()}
 # XGBoost adds up in single precision, and its own contributions miss its margin by up to 4e-6 here.
 SINGLE = 1e-5
@@ -64,7 +69,7 @@ def test_trees_of_more_splits_are_left_to_xgboost():
     older = load_model(SHIPPED / "depression" / "2.0.0")
     row = [1.0] * len(older.schema.features)
 
-    for tier, booster in older.boosters.items():
+    for tier, booster in boosters_of(older.folder, older.outcome, older.schema).items():
         assert tree_tables(booster) is None
         assert older.parts[tier](row) == booster_parts(booster, row)
 
@@ -79,7 +84,7 @@ def test_a_model_whose_tables_are_not_xgboosts_parts_is_not_loaded(moved, monkey
 
         return parts
 
-    monkeypatch.setattr(registry, "parts_of", off)
+    monkeypatch.setattr(boosters, "parts_of", off)
 
     with pytest.raises(ArtifactError, match="expected tables that give XGBoost's"):
         load_model(SHIPPED / "depression" / OLD["depression"])
