@@ -89,6 +89,7 @@ class Proxy(socketserver.ThreadingTCPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two writes: the second would wait for the first to be known to arrive
     server: Proxy
     body = b""
 
