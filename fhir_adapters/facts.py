@@ -120,7 +120,10 @@ class Administration(Struct, frozen=True, kw_only=True, gc=False):
 
     def answer(self, item: str) -> ItemAnswer | None:
         """The answer to `item`, or None where the form has none."""
-        return next((a for a in self.answers if a.item == item), None)
+        for answer in self.answers:
+            if answer.item == item:
+                return answer
+        return None
 
     @property
     def safety_answer(self) -> ItemAnswer | None:

@@ -199,3 +199,13 @@ def test_an_option_alone_is_read_as_if_it_were_looked_at_closely(instrument: Ins
     monkeypatch.setattr(answers, "_option_alone", lambda *_: None)
 
     assert quick == [answers.graded(item, value, instrument, "x") for item, value in every]
+
+
+def test_a_form_sent_twice_around_midnight_is_one() -> None:
+    item = [{"linkId": "/44260-8", "answer": [{"valueInteger": 1}]}]
+    times = ("2026-11-21T23:40:00Z", "2026-11-22T00:10:00Z")
+    sent = [resource("QuestionnaireResponse", status="completed", authored=time, item=item) for time in times]
+
+    (form,) = record_of(*sent).administrations
+
+    assert len(form.references) == 2
