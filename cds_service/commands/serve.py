@@ -30,9 +30,11 @@ def serve(folder: Path | None, host: str, port: int, health_port: int | None, wo
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # typed as modules only
     from cds_service.errors import ConfigError
     from cds_service.serving import server
+    from cds_service.serving.log import LogLines
     from cds_service.settings.config import default_config, served_at
     from cds_service.settings.live import LiveConfig
 
+    logging.basicConfig(handlers=[LogLines()], force=True)
     logging.getLogger("mhcds").setLevel(logging.INFO)
     try:
         address = served_at(host, port)

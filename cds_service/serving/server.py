@@ -18,6 +18,7 @@ from gunicorn import glogging, util  # type: ignore[import-untyped]  # gunicorn 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # as above
 from gunicorn.http import parser, wsgi  # type: ignore[import-untyped]  # as above
 
+from cds_service.serving.log import LogLines
 from cds_service.serving.slow_clients import MOST_AT_ONCE
 from cds_service.serving.worker import BoundedRequest, Worker, head_is_here
 from cds_service.settings.config import ServiceConfig
@@ -61,7 +62,14 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
 
 class Log(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """gunicorn's log without the lines it could not parse, which may hold a token."""
+    """gunicorn's log without the lines it could not parse, which may hold a token, and to the same place as ours."""
+
+    def setup(self, cfg: Any) -> None:  # noqa: ANN401  # as gunicorn's own
+        """Lines that hold up no thread."""
+        super().setup(cfg)
+        lines = LogLines()
+        lines.setFormatter(self.error_log.handlers[0].formatter)
+        self.error_log.handlers = [lines]
 
     def warning(self, msg: str, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  # as gunicorn's own
         """Unchanged, except for the line about an invalid HTTP request."""

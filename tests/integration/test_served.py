@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -229,6 +229,24 @@ def test_a_reload_and_workers_that_end_under_load_drop_no_call(store_url: str, t
     kept = {row["event"]["hook_instance"] for row in first.rows(tables.answer)}
     assert {key.pseudonym("north", instance) for instance in sent} <= kept
     assert seen.count(200) > 100
+
+
+def test_a_reader_of_the_log_that_hangs_holds_up_no_call(tmp_path: Path) -> None:
+    """As a collector of logs that stops taking lines: the pipe is full after some hundred calls."""
+    log = tmp_path / "served.log"
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    with service(tmp_path, "--workers", "1") as found:
+        assert {found.call().status_code for _ in range(300)} == {200}
+
+        read = b""
+        while b"log-lines-lost" not in read:
+            found.call()
+            with suppress(BlockingIOError):
+                read += os.read(reader, 1_000_000)
+        lost = json.loads(next(line for line in read.splitlines() if b"log-lines-lost" in line))
+        assert lost["lines"] > 10
+    os.close(reader)
 
 
 # ---- kill -9 ----

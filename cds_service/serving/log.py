@@ -1,0 +1,49 @@
+"""The service's log: lines to standard error that hold up no call when their reader has stopped.
+
+A collector that hangs leaves the pipe to it full, and a thread that writes to a full pipe waits for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import sys
+import time
+
+WAIT_S = 1.0
+REST_S = 5.0
+
+
+class LogLines(logging.Handler):
+    """Writes each line while its reader takes it; a full pipe is waited for once in a while, and else costs lines."""
+
+    def __init__(self, file: int | None = None) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
+        self._file = sys.stderr.fileno() if file is None else file
+        self._pipe = select.poll()
+        self._pipe.register(self._file, select.POLLOUT)
+        self._next_wait, self._lost = 0.0, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line; one at a time, since `handle` holds a lock."""
+        try:
+            if self._lost and self._write(json.dumps({"event": "log-lines-lost", "lines": self._lost})):
+                self._lost = 0
+            if self._lost or not self._write(self.format(record)):
+                self._lost += 1
+        except Exception:  # noqa: BLE001  # as the handlers of the standard library
+            self.handleError(record)
+
+    def _write(self, line: str) -> bool:
+        """Whether the line was written. What the pipe says is free holds one piece at least."""
+        left = f"{line}\n".encode(errors="backslashreplace")
+        while left:
+            now = time.monotonic()
+            if not self._pipe.poll(1000 * WAIT_S if now >= self._next_wait else 0):
+                self._next_wait = time.monotonic() + REST_S
+                return False
+            left = left[os.write(self._file, left[: select.PIPE_BUF]) :]
+        return True
