@@ -95,17 +95,22 @@ class InsecureTransport(ServiceError):
 class TooManyCalls(ServiceError):
     """The client's limit for this minute is used up."""
 
+    why = "too-many"
     status = 429
     code = "throttled"
     headers: Mapping[str, str] = {"Retry-After": "60"}
 
 
 class Overloaded(ServiceError):
-    """Too many concurrent calls."""
+    """Too many concurrent calls. `why` is for the counters."""
 
     status = 503
     code = "throttled"
     headers: Mapping[str, str] = {"Retry-After": "1"}
+
+    def __init__(self, message: str, why: str = "overloaded") -> None:
+        self.why = why
+        super().__init__(message)
 
 
 class StoreUnavailable(ServiceError):

@@ -15,6 +15,7 @@ class Cause(StrEnum):
     NOT_PERMITTED = "not-permitted"
     NOT_GRANTED = "not-granted"
     PARTLY_GRANTED = "partly-granted"
+    TOO_MANY_CALLS = "too-many-calls"
     # Requested, and not returned by the server.
     REFUSED = "refused"
     NOT_FOUND = "not-found"

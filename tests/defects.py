@@ -23,6 +23,7 @@ CONTRACT = "tests/contract"
 STORE = "tests/integration/test_store.py"
 SERVED = "tests/integration/test_served.py"
 CONNECTIONS = "tests/integration/test_connections.py"
+OVERLOAD = "tests/integration/test_overload.py"
 TRUST = "tests/contract/test_trust.py"
 SMART = "tests/contract/test_smart_launch.py"
 FLOODS = "tests/integration/test_launch_floods.py"
@@ -82,7 +83,7 @@ DEFECTS = (
     Defect("whether a row is new is asked of the driver", "cds_service/storage/store.py", "connection.execute(add.returning(*table.primary_key.columns)).first() is not None", "connection.execute(add).rowcount != 0", (STORE,)),
     Defect("an answer leaves before its row is written", "cds_service/hooks/audit.py", "        return runtime.store.write_answer(row) is not None\n", "        __import__('threading').Timer(0.2, runtime.store.write_answer, (row,)).start()\n        return True\n", (SERVED,)),
     Defect("a token that another call has used meanwhile is answered", "cds_service/hooks/audit.py", "    if not is_first:\n        metrics", "    if False:\n        metrics", (f"{STORE}::test_of_two_calls_at_once_with_one_token_one_is_answered_and_both_are_on_record",)),
-    Defect("a call above the limit uses its token", "cds_service/trust/admission.py", "        runtime.recent_tokens.forget(token.digest)\n", "", (f"{STORE}::test_a_call_above_the_limit_does_not_use_its_token",)),
+    Defect("a call above the limit uses its token", "cds_service/trust/admission.py", "        give_back(runtime, client)\n", "", (f"{STORE}::test_a_call_above_the_limit_does_not_use_its_token",)),
     Defect("waits for PostgreSQL have no bound", "cds_service/storage/postgresql.py", "self.limit_s if timeout is None else timeout", "timeout", (f"{STORE}::test_a_postgresql_that_hangs_is_waited_for_no_longer_than_a_call_may",)),
     Defect("a deleted database is not noticed", "cds_service/storage/lost_file.py", "return self.opened is not None and self.opened != self.identity()", "return False", (f"{STORE}::test_a_sqlite_file_that_is_deleted_comes_back_with_all_that_was_acknowledged",)),
     Defect("readiness writes nothing", "cds_service/serving/health.py", "            self._store.write_probe()\n", "", (f"{STORE}::test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_recovers",)),
@@ -108,6 +109,17 @@ DEFECTS = (
     Defect("answers that are not taken hold all threads", "cds_service/serving/worker.py", "SLOW_CLIENTS.begin(ANSWER)", "SLOW_CLIENTS.end()", (CONNECTIONS,)),
     Defect("a refusal before the body says keep-alive", "cds_service/serving/worker.py", "if not whole or connection.cut:", "if False:", (CONNECTIONS,)),
     Defect("hooks are answered at the port of health", "cds_service/serving/worker.py", 'environ["PATH_INFO"] not in HEALTH_PATHS', "False", (CONNECTIONS,)),
+    # ---- more calls than can be answered
+    Defect("an acute answer waits for a slot like any other", "cds_service/hooks/call.py", "        if may_be_acute(body, maps):", "        if not body:", (OVERLOAD,)),
+    Defect("every call beyond the slots is worked on", "cds_service/hooks/call.py", "        if may_be_acute(body, maps):", "        if body:", (OVERLOAD,)),
+    Defect("calls about acute answers have no limit at all", "cds_service/hooks/call.py", "slots.hold(ACUTE_SLOTS, wait_s)", "slots.hold(1000, wait_s)", (OVERLOAD,)),
+    Defect("a call beyond the slots reads the FHIR server", "cds_service/hooks/call.py", "    if reads:\n", "    if hook:\n", (OVERLOAD,)),
+    Defect("a call that is refused for want of a slot uses its token", "cds_service/hooks/call.py", "    give_back(runtime, client)\n    return None", "    return None", (OVERLOAD,)),
+    Defect("a client above its limit gets no acute answer", "cds_service/hooks/call.py", "except (Overloaded, TooManyCalls):", "except Overloaded:", (OVERLOAD,)),
+    Defect("half bodies beyond the slots hold all threads", "cds_service/hooks/call.py", "    SLOW_CLIENTS.begin(SPARE_BODY)\n", "", (OVERLOAD,)),
+    Defect("an escaped code is not seen", "fhir_adapters/reading/acute_codes.py", "if ESCAPED.search(body) or ", "if ", ("tests/unit/fhir_adapters/test_acute_codes.py",)),
+    Defect("a site's own codes are not seen", "fhir_adapters/reading/acute_codes.py", "code in mapped or ", "", ("tests/unit/fhir_adapters/test_acute_codes.py", OVERLOAD)),
+    Defect("coded self-harm is not seen", "fhir_adapters/reading/acute_codes.py", "event_kind(row.group) in ACUTE_KINDS", "not row", ("tests/clinical/test_tables.py",)),
     # ---- requests
     Defect("an empty hookInstance is taken", "cds_service/hooks/parsing.py", "if not hook.hook or not hook.hook_instance:", "if not hook.hook:"),
     Defect("any hook is answered at any address", "cds_service/hooks/parsing.py", "if hook.hook != service.hook:", "if False:"),

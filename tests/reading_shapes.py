@@ -26,6 +26,7 @@ from cds_service.cards.wire import Card
 from explanations.judgement.assessment import Engine, assess
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
+from fhir_adapters.reading.acute_codes import may_be_acute
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 
@@ -543,13 +544,15 @@ def topics(entries: Iterable[dict], references: Iterable[str]) -> list[str]:
 
 
 def fault(shape: Shape) -> str | None:
-    """What is wrong with the answer to a positive shape: silence, or another topic than the certain one."""
+    """What is wrong with the answer to a positive shape: silence, another topic, or acute without a code for it."""
     chart = built(shape)
     if chart is None:
         return None
     found = topics(chart.entries, chart.references)
     if not any(topic in HEARD for topic in found):
         return "silence"
+    if "acute-safety" in found and not may_be_acute(json.dumps(chart.entries).encode(), SETTINGS.maps):
+        return "unseen by its codes"
     return f"not {chart.topic}" if chart.topic and chart.topic not in found else None
 
 

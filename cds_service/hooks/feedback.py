@@ -27,7 +27,7 @@ from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
-from cds_service.trust.admission import CallSlots, authenticate, use_up
+from cds_service.trust.admission import CallSlots, authenticate, refusals_counted, use_up
 from fhir_adapters.duplicates import named_twice, repeated
 
 log = logging.getLogger("mhcds")
@@ -97,6 +97,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
 
     @blueprint.post("/cds-services/<identifier>/feedback", strict_slashes=False)
     @blueprint.post("/sites/<site>/cds-services/<identifier>/feedback", strict_slashes=False)
+    @refusals_counted()
     def report(identifier: str, site: str | None = None) -> Response:
         service = known_service(identifier)
         config = runtime.config()

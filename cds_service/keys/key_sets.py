@@ -171,7 +171,7 @@ class KeySets:
         if self._is_due(cached, kid, since):
             with self._place() as free:
                 if not free and not known:
-                    raise Overloaded("too many calls wait for keys; try again shortly")
+                    raise Overloaded("too many calls wait for keys; try again shortly", why="keys-awaited")
                 # A call whose key is cached need not wait for another call's fetch.
                 if free and cached.lock.acquire(timeout=0 if known else TIMEOUT_S):
                     try:

@@ -33,6 +33,8 @@ MOST_AT_ONCE = 24
 HEAD = Phase(most_s=5, how=socket.SHUT_RD, most=MOST_AT_ONCE)
 # No number: who may send one was checked, and the places for calls and for the app limit them.
 BODY = Phase(most_s=10, how=socket.SHUT_RD)
+# That of a call beyond those places.
+SPARE_BODY = Phase(most_s=1, how=socket.SHUT_RD, most=MOST_AT_ONCE, least_s=0.5)
 # Not at once: a thread that only waits for the processor would lose its answer.
 ANSWER = Phase(most_s=10, how=socket.SHUT_RDWR, most=MOST_AT_ONCE, least_s=1)
 
@@ -50,15 +52,17 @@ class SlowClients:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._here = threading.local()
-        self._waits: dict[Phase, dict[Connection, float]] = {phase: {} for phase in (HEAD, BODY, ANSWER)}
+        self._waits: dict[Phase, dict[Connection, float]] = {phase: {} for phase in (HEAD, BODY, SPARE_BODY, ANSWER)}
 
     def begin(self, phase: Phase, connection: Connection | None = None) -> None:
         """This thread begins to wait for the connection: its own if none is given."""
-        connection = self._here.connection = connection or self._here.connection
+        connection = self._here.connection = connection or getattr(self._here, "connection", None)
+        if connection is None:  # no thread of a worker
+            return
         with self._lock:
             self._forget(connection)
             self._waits[phase][connection] = time.monotonic()
-        if phase.least_s == 0:
+        if phase.most is not None:
             self.cut(phase)
 
     def end(self) -> None:

@@ -20,7 +20,6 @@ from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable, 
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
-from cds_service.storage.calls import TokenUse
 from cds_service.storage.store import Admission
 from cds_service.trust.auth import VerifiedClient, verify_client
 from fhir_adapters.access.addresses import is_loopback_host
@@ -38,11 +37,10 @@ class CallSlots:
         self._held = 0
 
     @contextmanager
-    def hold(self, most: int) -> Iterator[None]:
-        """Holds a slot for the duration of a call. Raises Overloaded if none is free."""
+    def hold(self, most: int, wait_s: float = WAIT_FOR_A_SLOT_S) -> Iterator[None]:
+        """Holds a slot for the duration of a call. Raises Overloaded if none gets free in that time."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._held < most, WAIT_FOR_A_SLOT_S):
-                metrics.REFUSED.labels("overloaded").inc()
+            if not self._changed.wait_for(lambda: self._held < most, wait_s):
                 raise Overloaded("too many calls at once; try again shortly")
             self._held += 1
         try:
@@ -53,14 +51,26 @@ class CallSlots:
                 self._changed.notify()
 
 
+@contextmanager
+def refusals_counted() -> Iterator[None]:
+    """Counts a call that a limit refuses."""
+    try:
+        yield
+    except (Overloaded, TooManyCalls) as refusal:
+        metrics.REFUSED.labels(refusal.why).inc()
+        raise
+
+
 def require_https(config: ServiceConfig, request: Request) -> None:
     """Raises InsecureTransport when CDS Hooks or the SMART app is called over plain http in production."""
     if config.mode == "production" and request.scheme != "https" and request.path.startswith(HTTPS_ONLY):
         raise InsecureTransport("expected https")
 
 
-def authenticate(runtime: Runtime, config: ServiceConfig, request: Request, now: datetime) -> VerifiedClient:
-    """The client, once its token is verified and within its limit.
+def authenticate(
+    runtime: Runtime, config: ServiceConfig, request: Request, now: datetime, *, limited: bool = True
+) -> VerifiedClient:
+    """The client, once its token is verified and, if `limited`, within its limit.
 
     Raises Unauthenticated, TooManyCalls or Overloaded.
     """
@@ -68,16 +78,10 @@ def authenticate(runtime: Runtime, config: ServiceConfig, request: Request, now:
         return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None)
     try:
         client = _verified(runtime, config, request, now)
-        _admit(runtime, config, client.token)
+        _admit(runtime, client, config.limits.calls_per_minute if limited else 0)
     except Unauthenticated as error:
         metrics.REFUSED.labels(error.why).inc()
         log.warning(json.dumps({"event": "client-refused", "why": error.why, "path": request.path[:80]}))
-        raise
-    except TooManyCalls:
-        metrics.REFUSED.labels("too-many").inc()
-        raise
-    except Overloaded:
-        metrics.REFUSED.labels("keys-awaited").inc()
         raise
     return client
 
@@ -105,19 +109,26 @@ def _note_store_failure() -> None:
     log.error(json.dumps({"event": "store-unavailable", "at": "admission"}))
 
 
-def _admit(runtime: Runtime, config: ServiceConfig, token: TokenUse | None) -> None:
-    """Refuses a used token, and a client above its limit, whose token stays unused."""
+def give_back(runtime: Runtime, client: VerifiedClient) -> None:
+    """The token of a call that is refused before any work stays unused."""
+    if client.token is not None:
+        runtime.recent_tokens.forget(client.token.digest)
+
+
+def _admit(runtime: Runtime, client: VerifiedClient, most: int) -> None:
+    """Refuses a used token, and a client above its limit of calls a minute, whose token stays unused."""
+    token = client.token
     if token is None:
         return
     if runtime.recent_tokens.admit(token.digest) is Admission.REPLAYED:
         raise Unauthenticated("replayed")
     try:
-        admission = runtime.store.admission(token, config.limits.calls_per_minute)
+        admission = runtime.store.admission(token, most)
     except StoreUnavailable:
         _note_store_failure()
         return
     if admission is Admission.REPLAYED:
         raise Unauthenticated("replayed")
     if admission is Admission.TOO_MANY:
-        runtime.recent_tokens.forget(token.digest)
-        raise TooManyCalls(f"expected at most {config.limits.calls_per_minute} calls a minute")
+        give_back(runtime, client)
+        raise TooManyCalls(f"expected at most {most} calls a minute")

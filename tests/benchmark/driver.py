@@ -58,6 +58,7 @@ class Calls:
             self.statuses[str(answer.status)] += 1
             self.counts["wrong"] += answer.status == 200 and self.cards not in (None, text.count(b'"indicator"'))
             self.counts["with_retry_after"] += answer.status != 200 and "Retry-After" in answer.headers
+            self.counts["closed"] += answer.headers["Connection"] == "close"
 
 
 def main() -> None:
@@ -78,7 +79,7 @@ def main() -> None:
     taken = sorted(calls.taken) or [0.0]
     result = {
         "seconds": time.perf_counter() - started, "statuses": calls.statuses, "sent": sum(calls.statuses.values()), "short": calls.short,
-        **{name: calls.counts[name] for name in ("wrong", "with_retry_after", "broken")},
+        **{name: calls.counts[name] for name in ("wrong", "with_retry_after", "closed", "broken")},
         **{f"p{share}": taken[min(len(taken) - 1, int(len(taken) * share / 100))] for share in (50, 99, 99.9)},
         "max": taken[-1],
     }  # fmt: skip

@@ -14,7 +14,7 @@ function init(args)
    tokens, at, again, cards = {}, 0, args[4] == "again", tonumber(args[5])
    for line in io.lines(args[3]) do tokens[#tokens + 1] = line end
    pause = tonumber(args[1])
-   statuses, wrong, short, retry, sent = {}, 0, false, 0, 0
+   statuses, wrong, short, retry, closed, sent = {}, 0, false, 0, 0, 0
    wrk.method = "POST"
    wrk.headers["Content-Type"] = "application/json"
    wrk.headers["X-Forwarded-Proto"] = "https"
@@ -43,22 +43,24 @@ function response(status, headers, body)
    elseif headers["Retry-After"] then
       retry = retry + 1
    end
+   if headers["Connection"] == "close" then closed = closed + 1 end
 end
 
 function done(summary, latency, requests)
-   local parts, wrong, retry, sent, short = {}, 0, 0, 0, false
+   local parts, wrong, retry, closed, sent, short = {}, 0, 0, 0, 0, false
    local sums = {}
    for _, thread in ipairs(counters) do
       for status, number in pairs(thread:get("statuses")) do sums[status] = (sums[status] or 0) + number end
       wrong, retry, sent = wrong + thread:get("wrong"), retry + thread:get("retry"), sent + thread:get("sent")
+      closed = closed + thread:get("closed")
       short = short or thread:get("short")
    end
    for status, number in pairs(sums) do parts[#parts + 1] = string.format('"%s":%d', status, number) end
    local errors = summary.errors
    io.write(string.format(
-      'RESULT {"seconds":%f,"statuses":{%s},"wrong":%d,"with_retry_after":%d,"sent":%d,"short":%s,"broken":%d,' ..
+      'RESULT {"seconds":%f,"statuses":{%s},"wrong":%d,"with_retry_after":%d,"closed":%d,"sent":%d,"short":%s,"broken":%d,' ..
       '"p50":%f,"p99":%f,"p99.9":%f,"max":%f}\n',
-      summary.duration / 1e6, table.concat(parts, ","), wrong, retry, sent, tostring(short),
+      summary.duration / 1e6, table.concat(parts, ","), wrong, retry, closed, sent, tostring(short),
       errors.connect + errors.read + errors.write + errors.timeout,
       latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency:percentile(99.9) / 1e3, latency.max / 1e3))
 end

@@ -20,13 +20,14 @@ LATENCIES = ("p50", "p99", "p99.9", "max")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What came back. Latencies in milliseconds; `sent`: calls begun, the last ones of which may lack their answer; `wrong`: answers 200 without the cards expected; `broken`: connections."""
+    """What came back. Latencies in milliseconds; `sent`: calls begun, the last ones of which may lack their answer; `wrong`: answers 200 without the cards expected; `closed`: connections that an answer ended; `broken`: those that ended otherwise."""
 
     seconds: float
     statuses: dict[str, int]
     wrong: int
     with_retry_after: int
     sent: int
+    closed: int
     broken: int
     latency_ms: dict[str, float]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
-from builders import cards_of, given, patient, record_of
+from builders import MAPS, cards_of, given, patient, record_of
+
+from fhir_adapters.reading.acute_codes import may_be_acute
 
 TABLES = sorted((Path(__file__).parent / "tables").glob("*.toml"))
 CASES = [case for path in TABLES for case in tomllib.loads(path.read_text(encoding="utf-8"))["case"]]
@@ -27,6 +30,16 @@ def test_a_chart_gives_the_cards_of_the_table(case: dict, shape: str) -> None:
     cards = cards_of(chart(case, shape))
 
     assert [f"{card.source.topic.code} {card.indicator}" for card in cards] == case["expect"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_whatever_is_acute_is_known_by_its_codes_alone(shape: str) -> None:
+    """So that a call beyond the limits is answered."""
+    acute = [case["given"] for case in CASES if "acute-safety critical" in case["expect"]]
+
+    assert len(acute) > 20
+    for lines in acute:
+        assert may_be_acute(json.dumps([r for line in lines for r in given(line, shape)]).encode(), MAPS), lines
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["expect"]], ids=lambda case: case["name"])

@@ -12,6 +12,7 @@ WORDS = complete(
     {
         Cause.NO_ACCESS: later("not sent, and no access to the chart was given"),
         Cause.SERVER_NOT_ALLOWED: later("not sent, and this FHIR server is not one that may be read for this site"),
+        Cause.TOO_MANY_CALLS: later("not sent, and not read while too many calls came at once"),
         Cause.NOT_PERMITTED: later("not read: the patient has not consented, or has opted out"),
         Cause.NOT_GRANTED: later("the chart did not allow this app to read them"),
         Cause.PARTLY_GRANTED: later("the access given covers part of them only"),
