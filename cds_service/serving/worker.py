@@ -33,6 +33,7 @@ HEALTH_THREADS = 4
 # A collection walks everything that calls under way hold, which is most; so it waits until there are none, and until so
 # many new objects are there. A call leaves eight.
 OBJECTS_LEFT = 5_000
+FULL_AFTER = 10
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -130,7 +131,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             self.leave(waiting[0], waiting)
         SLOW_CLIENTS.cut()
         if gc.get_count()[0] > OBJECTS_LEFT and self.is_at_rest():
-            gc.collect()
+            # All generations only now and then: it also frees what Python keeps for new objects, which then count anew.
+            gc.collect(2 if gc.get_count()[2] > FULL_AFTER else 1)
 
     def is_at_rest(self) -> bool:
         """Whether all connections wait in the poller."""

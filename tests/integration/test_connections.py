@@ -221,7 +221,7 @@ def test_a_worker_loads_no_library_of_training(running: Served) -> None:
 WATCHED = f"""
 import gc, os
 from cds_service.serving import worker
-worker.OBJECTS_LEFT = -1
+worker.OBJECTS_LEFT = worker.FULL_AFTER = -1
 gc.callbacks.append(lambda phase, about: phase == "stop" and os.write(2, b"generation %d\\n" % about["generation"]))
 {MHCDS[2]}
 """
