@@ -92,7 +92,7 @@ def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) 
     entries = [i for i in entries if jku is None or jku in i.jku]
     if not entries:
         raise Unauthenticated("jku")
-    good = tuple(i for i in entries if _verifies(token, unverified["signature"], algorithm, _keys_of(i, kid, key_sets)))
+    good = tuple(i for i in entries if _verifies(token, algorithm, _keys_of(i, kid, key_sets)))
     if not good:
         raise Unauthenticated("signature")
     return SignedToken(issuers=good, claims=claims)
@@ -103,16 +103,15 @@ def _keys_of(entry: Issuer, kid: str, key_sets: KeySets) -> Iterable[Verificatio
     return (k for k in keys if k.kid == kid and (entry.sandbox or k.thumbprint != SANDBOX_KEY))
 
 
-def _verifies(token: str, signature: bytes, algorithm: str, keys: Iterable[VerificationKey]) -> bool:
-    # `JWS.decode` would take the token apart again, which takes longer than to verify it.
-    method, signed = JWS.get_algorithm_by_name(algorithm), token.rpartition(".")[0].encode()
+def _verifies(token: str, algorithm: str, keys: Iterable[VerificationKey]) -> bool:
     for key in keys:
         if algorithm in key.algorithms:
             try:
-                if method.verify(signed, method.prepare_key(key.public), signature):
-                    return True
+                # It takes the token apart once more, 0.04 ms: that is the price of leaving each check to the library.
+                JWS.decode(token, key.public, algorithms=[algorithm])
             except (jwt.PyJWTError, TypeError, ValueError):
                 continue
+            return True
     return False
 
 
