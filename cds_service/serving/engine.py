@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 from collections.abc import Iterable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,6 +15,8 @@ from models.errors import ModelError
 from models.scoring.registry import SHIPPED, Model, in_order, load_model, the_version, wanted
 
 log = logging.getLogger("mhcds")
+# Less than gunicorn waits for a worker to be ready. Usual: one or two seconds.
+MOST_S = 40
 
 
 def load_engine(root: Path | None = None, kept: Iterable[Mapping[str, str]] = ({},)) -> Engine:
@@ -46,13 +49,18 @@ def load_engine_apart(config: ServiceConfig) -> Engine:
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_hand_over, args=(here, there, config))
-    process.start()
-    there.close()
     try:
+        process.start()
+        there.close()
         engine: Engine = here.recv()
-    except (EOFError, OSError):
-        process.join()
-        reason = f"the process that loads models ended early ({process.exitcode}); restore them from the release"
+    except (EOFError, OSError) as error:
+        if process.pid is None:
+            why = f"could not be started ({error.strerror if isinstance(error, OSError) else error})"
+        else:
+            process.join()
+            late = f", it took more than {MOST_S} s" if process.exitcode == -signal.SIGALRM else ""
+            why = f"ended early ({process.exitcode}{late})"
+        reason = f"the process that loads models {why}; restore them from the release"
         failed = [
             ModelFailure(outcome=outcome, version=version, reason=reason)
             for outcome, version in wanted(config.kept_models)
@@ -64,5 +72,7 @@ def load_engine_apart(config: ServiceConfig) -> Engine:
 
 
 def _hand_over(here: Connection, there: Connection, config: ServiceConfig) -> None:
+    # The kernel ends it, whatever it hangs in: it holds the service's address, and its worker waits for it.
+    signal.alarm(MOST_S)
     here.close()  # else a parent that has died would leave this process waiting for it
     there.send(load_engine(config.models, config.kept_models))

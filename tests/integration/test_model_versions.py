@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -143,6 +144,37 @@ def test_loading_that_brings_its_process_down_leaves_the_rules(tmp_path: Path, m
     assert {failure.reason for failure in engine.failures} == {
         "the process that loads models ended early (-9); restore them from the release"
     }
+
+
+def test_loading_that_hangs_is_ended_and_leaves_the_rules(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A manifest that nobody writes is opened for ever, as on a network file system that is gone."""
+    monkeypatch.setattr(loading, "MOST_S", 1)
+    hanging = Path(shutil.copytree(root, tmp_path / "models"))
+    manifest = hanging / "depression" / NEW / "manifest.json"
+    manifest.unlink()
+    os.mkfifo(manifest)
+
+    engine = load_engine_apart(load_config(deployment(tmp_path / "settings", hanging, {}, {})))
+
+    assert engine.models == ()
+    assert {failure.name for failure in engine.failures} == set(OUTCOMES)
+    assert "ended early (-14, it took more than 1 s)" in engine.failures[0].reason
+
+
+def test_a_process_that_cannot_be_started_leaves_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker would fail to start, and gunicorn would stop the whole service for it."""
+
+    def no_fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", no_fork)
+
+    engine = load_engine_apart(load_config(settings(tmp_path)))
+
+    assert {failure.name for failure in engine.failures} == set(OUTCOMES)
+    assert "could not be started (Resource temporarily unavailable)" in engine.failures[0].reason
 
 
 @pytest.mark.parametrize(
