@@ -44,9 +44,16 @@ def site_of(config: ServiceConfig, client: VerifiedClient, hook: HookRequest, na
     return site
 
 
-def chart_access(hook: HookRequest, settings: ReadSettings, deadline: float, *, local: bool) -> Access:
-    """How to read what was not sent; no access without server and token, or to a server that is not allowed."""
+def chart_access(
+    hook: HookRequest, settings: ReadSettings, deadline: float, *, local: bool, reads: bool = True
+) -> Access:
+    """How to read what was not sent; no access without server and token, or to a server that is not allowed.
+
+    `reads`: False where nothing may be read because too many calls came at once.
+    """
     granted, server = hook.fhir_authorization, hook.fhir_server
+    if not reads:
+        return Access(server=server, why_not=Gap(cause=Cause.TOO_MANY_CALLS))
     if granted is None or server is None:
         return Access(server=server)
     base = readable_base(server, settings, local=local)

@@ -1,44 +1,33 @@
-"""POST /cds-services/<id>: the path of a request, read from top to bottom in `answer`.
-
-A call beyond the limits is refused, unless its body may hold an acute answer: then what was sent is judged alone.
-"""
+"""POST /cds-services/<id>: the path of a request, read from top to bottom in `answer`."""
 
 from __future__ import annotations
-
-import time
-from contextlib import ExitStack
 
 from flask import Blueprint, Response, request
 
 from cds_service.cards.dialects import in_dialect
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import CardsResponse
-from cds_service.errors import BadRequest, Overloaded, ServiceError, TooManyCalls, json_response
+from cds_service.errors import BadRequest, Overloaded, TooManyCalls, json_response
 from cds_service.hooks.access import chart_access, named_site, site_of
 from cds_service.hooks.app_links import with_app_links
 from cds_service.hooks.audit import AuditRecord, audit_record
+from cds_service.hooks.beyond_limits import acute_body
 from cds_service.hooks.catalogue import Service, known_service
 from cds_service.hooks.gaps import quiet_hours, refuse_gaps, saying_so, was_shown
 from cds_service.hooks.parsing import CLINICIANS, parse
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
-from cds_service.serving.slow_clients import SLOW_CLIENTS, SPARE_BODY
 from cds_service.serving.stage_times import Stage, StageTimes
 from cds_service.settings.config import ServiceConfig
-from cds_service.trust.admission import CallSlots, authenticate, give_back, refusals_counted
+from cds_service.trust.admission import CallSlots, authenticate, refusals_counted
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.judge import judge
 from explanations.words.findings.gaps import error_words
 from fhir_adapters.access.chart_request import ChartRequest
-from fhir_adapters.access.prefetch import Access, gather
+from fhir_adapters.access.prefetch import gather
 from fhir_adapters.errors import FhirError, WrongPatient
-from fhir_adapters.gaps import Cause, Gap
-from fhir_adapters.reading.acute_codes import may_be_acute
 from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.settings import ReadSettings
-
-# Calls beyond the limits that a worker answers at once. They wait for nothing but the store.
-ACUTE_SLOTS = 4
 
 
 def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
@@ -65,44 +54,16 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
         except (Overloaded, TooManyCalls):
             client = authenticate(runtime, config, request, runtime.now(), limited=False)
             times.end(Stage.AUTHENTICATE)
-            with ExitStack() as held:
-                wait_s = times.began + config.limits.deadline_s - time.monotonic()
-                found = acute_body(runtime, config, client, held, acute_slots, wait_s)
+            with acute_body(runtime, config, client, acute_slots, times.began + config.limits.deadline_s) as found:
                 if found is None:
-                    raise  # here: an exception that a frame of its own traceback holds would keep the body
-                audit = held.enter_context(audit_record(runtime, service.id, client, times))
-                response = answer(runtime, config, client, service, found, audit, named=site, reads=False)
+                    raise
+                with audit_record(runtime, service.id, client, times) as audit:
+                    response = answer(runtime, config, client, service, found, audit, named=site, reads=False)
         if config.server_timing:
             response.headers["Server-Timing"] = times.header()
         return response
 
     return blueprint
-
-
-def acute_body(
-    runtime: Runtime,
-    config: ServiceConfig,
-    client: VerifiedClient,
-    held: ExitStack,
-    slots: CallSlots,
-    wait_s: float,
-) -> bytes | None:
-    """The body of a call beyond the limits, with a slot of its own that is now `held`; None where it is to be refused.
-
-    Raises what `json_body` raises, and Overloaded. The token of a refused call stays unused.
-    """
-    SLOW_CLIENTS.begin(SPARE_BODY)
-    maps = [entry for site in config.sites if site.id in client.sites for entry in site.reading.maps]
-    try:
-        body = json_body(request, config.body_bytes)
-        if may_be_acute(body, maps):
-            held.enter_context(slots.hold(ACUTE_SLOTS, wait_s))
-            return body
-    except ServiceError:
-        give_back(runtime, client)
-        raise
-    give_back(runtime, client)
-    return None
 
 
 def answer(
@@ -138,9 +99,7 @@ def answer(
         return json_response(CardsResponse(cards=[]))
     deadline = times.began + config.limits.deadline_s
     until = min(deadline, times.began + site.reading.budget_s)
-    access = Access(server=hook.fhir_server, why_not=Gap(cause=Cause.TOO_MANY_CALLS))
-    if reads:
-        access = chart_access(hook, site.reading, until, local=config.mode != "production")
+    access = chart_access(hook, site.reading, until, local=config.mode != "production", reads=reads)
     chart_request = ChartRequest(
         patient_id=patient_id,
         as_of=now,

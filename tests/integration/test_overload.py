@@ -20,7 +20,7 @@ import requests
 from builders import bundle, given
 from ehr import ADDRESS, EHR, FEEDBACK, Served, app_of, free_port, hook_request, kept_in, served, settings
 
-from cds_service.hooks.call import ACUTE_SLOTS
+from cds_service.hooks.beyond_limits import ACUTE_SLOTS
 from cds_service.storage import tables
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
