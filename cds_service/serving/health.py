@@ -18,7 +18,9 @@ from cds_service.storage.versions import check
 
 log = logging.getLogger("mhcds")
 OK = "ok"
+FAILED = "failed; rules still answer, answers are kept in the log only"
 PROBE_S = 1.0
+MOST_S = 5.0
 
 
 def create_blueprint(runtime: Runtime) -> Blueprint:
@@ -49,7 +51,8 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 class StoreProbe:
     """Whether the store works, as a probe found that asked, and wrote a row: a full or locked one can still be read.
 
-    However many poll, one probe a second in each process; during one, the result before counts.
+    However many poll, one probe a second in each process; during one, the result before counts, unless it hangs: no
+    database waits longer than `MOST_S`, but a file system that is gone does.
     """
 
     def __init__(self, store: Store) -> None:
@@ -59,13 +62,15 @@ class StoreProbe:
 
     def __call__(self) -> str:
         """`ok`, or what follows from the failure."""
-        if self._turn.acquire(blocking=not self._result):
+        if self._turn.acquire(timeout=0 if self._result else MOST_S):
             try:
                 if time.monotonic() >= self._next:
                     self._next = time.monotonic() + PROBE_S
                     self._result = self._probed()
             finally:
                 self._turn.release()
+        elif time.monotonic() >= self._next + MOST_S:
+            return FAILED
         return self._result
 
     def _probed(self) -> str:
@@ -74,7 +79,7 @@ class StoreProbe:
             self._store.write_probe()
         except StoreUnavailable as error:
             log.error(json.dumps({"event": "store-unavailable", "at": "readiness", "reason": str(error)}))
-            return "failed; rules still answer, answers are kept in the log only"
+            return FAILED
         return OK
 
 

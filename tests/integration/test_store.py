@@ -517,6 +517,25 @@ def test_a_change_is_noticed_by_the_next_probe_and_during_one_the_result_before_
     ]  # fmt: skip
 
 
+def test_a_probe_that_hangs_makes_the_service_not_ready(store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network file system that is gone: before, `ok` was said until the end."""
+    began, goes_on = Event(), Event()
+    probe = health.StoreProbe(store)
+    before = probe()
+    monkeypatch.setattr(type(store), "write_probe", lambda _store: (began.set(), goes_on.wait(30)))
+    monkeypatch.setattr(health, "PROBE_S", 0)
+    monkeypatch.setattr(health, "MOST_S", 0)
+    probe._next = 0
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(probe)
+        began.wait(30)
+        meanwhile = probe()
+        goes_on.set()
+
+    assert (before, meanwhile) == (health.OK, health.FAILED)
+    assert probe() == health.OK
+
+
 # ---- a store that fails ----
 
 
