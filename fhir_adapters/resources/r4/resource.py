@@ -107,6 +107,8 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
         simple = simple or _looked_over(content, text)
     elif not simple:
         twice = named_twice(text) if plain is None else lost(text, plain)
+        # With two types it may not fit the last one for that alone.
+        fault = member_twice(twice) if "resourceType" in twice else fault
         fault = fault or (MUST_UNDERSTAND if may_change_meaning(text) else None)
     if fault is None and not twice:
         if (b"#" in text or b"\\" in text) and (inner := _contained_owners(content)):

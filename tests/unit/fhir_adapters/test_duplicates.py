@@ -106,6 +106,7 @@ def topics(record) -> list[str]:
         (FORM, '"answer": [', '"answer":[{"valueBoolean":false}],"answer": [', NAMED),
         (FORM, '"valueBoolean": true', '"valueBoolean": true, "valueBoolean": false', NAMED),
         (FORM, "}", ',"item":[]}', NAMED),
+        (FORM, '"resourceType"', '"resourceType":"Basic","resourceType"', NAMED),
         (ATTEMPT, "}", ',"code":{"text":"Asthma"}}', NAMED),
         (ATTEMPT, "}", ',"verificationStatus":{},"verificationStatus":{}}', NAMED),
     ],
