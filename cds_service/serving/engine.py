@@ -40,11 +40,12 @@ def load_engine(root: Path | None = None, kept: Iterable[Mapping[str, str]] = ({
     return Engine(models=in_order(models.values()), failures=tuple(failures))
 
 
-def load_engine_apart(config: ServiceConfig) -> Engine:
+def load_engine_apart(config: ServiceConfig, tries: int = 2) -> Engine:
     """The models of these settings, from a process that loads the models, hands them over and ends.
 
     This one holds their tables without what only loading needs (XGBoost, scipy: 30 MB), and lives on with the rules if
-    loading brings its process down. Forks: no other thread may run yet.
+    loading brings its process down. Tries again after a SIGKILL, since workers that start at once may lack memory for
+    a moment. Forks: no other thread may run yet.
     """
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
@@ -58,6 +59,8 @@ def load_engine_apart(config: ServiceConfig) -> Engine:
             why = f"could not be started ({error.strerror if isinstance(error, OSError) else error})"
         else:
             process.join()
+            if process.exitcode == -signal.SIGKILL and tries > 1:
+                return load_engine_apart(config, tries - 1)
             late = f", it took more than {MOST_S} s" if process.exitcode == -signal.SIGALRM else ""
             why = f"ended early ({process.exitcode}{late})"
         reason = f"the process that loads models {why}; restore them from the release"

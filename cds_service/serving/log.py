@@ -22,7 +22,10 @@ class LogLines(logging.Handler):
     def __init__(self, file: int | None = None) -> None:
         super().__init__()
         self.setFormatter(logging.Formatter("%(message)s"))
-        self._file = sys.stderr.fileno() if file is None else file
+        if file is None:
+            # A service that was started with standard error closed has nowhere to write.
+            file = sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)
+        self._file = file
         self._pipe = select.poll()
         self._pipe.register(self._file, select.POLLOUT)
         self._next_wait, self._lost = 0.0, 0

@@ -146,6 +146,25 @@ def test_loading_that_brings_its_process_down_leaves_the_rules(tmp_path: Path, m
     }
 
 
+def test_loading_that_is_killed_for_want_of_memory_begins_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+
+    def killed_once(*wanted) -> object:
+        if not started.exists():
+            started.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return load_engine(*wanted)
+
+    monkeypatch.setattr(loading, "load_engine", killed_once)
+
+    engine = load_engine_apart(load_config(deployment(tmp_path / "settings", root, {}, {})))
+
+    assert [f"{m.outcome} {m.version}" for m in engine.models] == of(NEW)
+    assert engine.failures == ()
+
+
 def test_loading_that_hangs_is_ended_and_leaves_the_rules(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
