@@ -102,7 +102,7 @@ class TooManyCalls(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """Too many concurrent calls. `why` is for the counters."""
+    """Too many calls at once. `why` is counted."""
 
     status = 503
     code = "throttled"

@@ -1,8 +1,8 @@
-"""What is looked up by texts of a chart: with the texts until the end of a call, beyond it without them.
+"""What is looked up by texts of a chart: kept with the texts until the end of a call, and beyond it without them.
 
-Most charts have the same few names of questions, medicines and units, and looking for words in them is dear. But a text
-is a patient's. Between calls a result is therefore kept under a digest of its text, keyed with a secret that each start
-draws anew; the result itself must hold nothing of a chart. Shared by the threads of a process.
+Most charts have the same few names of questions, medicines and units, and searching them for words is expensive. But a
+text is a patient's. So between calls a result is kept under a digest of its text, keyed with a secret drawn anew at
+each start; the result itself must hold nothing of a chart. Shared by the threads of a process.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ LookUp = Callable[..., Result]
 SECRET = secrets.token_bytes(32)
 MOST = 8192
 UNKNOWN: Any = object()
-# Python itself keeps the last addresses that were taken apart, and those of reads hold the id of a patient.
+# Python itself keeps the addresses that were parsed last, and those of reads hold the id of a patient.
 FORGETS: list[Callable[[], None]] = [urlsplit.cache_clear]  # type: ignore[attr-defined]  # not in the stubs
 
 
 def kept_for_a_call(look_up: LookUp[Result]) -> LookUp[Result]:
     """The look-up, with results that are kept until `forget`."""
-    near = lru_cache(maxsize=MOST)(look_up)
-    FORGETS.append(near.cache_clear)
-    return near
+    kept = lru_cache(maxsize=MOST)(look_up)
+    FORGETS.append(kept.cache_clear)
+    return kept
 
 
 def kept_without_texts(look_up: LookUp[Result]) -> LookUp[Result]:
-    """The look-up, with results that are kept, after `forget` under digests alone. Its arguments are told by `repr`."""
+    """The look-up, with results that are kept, after `forget` under digests alone. The `repr` of arguments counts."""
     results: dict[bytes, Any] = {}
 
     def by_digest(*texts: object) -> Any:  # noqa: ANN401  # a Result
-        told = repr(texts).encode(errors="surrogatepass")
-        digest = blake2b(told, key=SECRET, digest_size=16).digest()
+        text = repr(texts).encode(errors="surrogatepass")
+        digest = blake2b(text, key=SECRET, digest_size=16).digest()
         found = results.get(digest, UNKNOWN)
         if found is UNKNOWN:
             if len(results) >= MOST:
@@ -48,6 +48,6 @@ def kept_without_texts(look_up: LookUp[Result]) -> LookUp[Result]:
 
 
 def forget() -> None:
-    """Forgets every text; called at the end of a call. What others read meanwhile is only looked up again."""
-    for one in FORGETS:
-        one()
+    """Forgets every text, at the end of a call. Calls under way merely look things up again."""
+    for clear in FORGETS:
+        clear()

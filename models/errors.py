@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from functools import partial
 
+RETRAIN = "train again with `mhcds train`, or restore the folder from the release"
+"""The remedy for most of what can be wrong with a model folder."""
+
 
 class ModelError(Exception):
     """A model cannot be used. The message says what was expected, what was found and what to do."""

@@ -146,8 +146,8 @@ class _Cached:
 class KeySets:
     """The key sets of one process, by URL.
 
-    most_waiting: how many calls at once may wait for key hosts. A forged token makes its call wait for the host of any
-    issuer that it names, so these must not be all.
+    most_waiting: how many calls may wait for key hosts at once. A forged token makes its call wait for the host of
+    whatever issuer it names, so they must not be all.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class KeySets:
 
     @contextmanager
     def _place(self) -> Iterator[bool]:
-        """A place among those who wait; False if there is none."""
+        """A place among the calls that wait; False if there is none."""
         with self._lock:
             free = self._waiting < self._most_waiting()
             self._waiting += free
@@ -194,7 +194,7 @@ class KeySets:
                 self._waiting -= free
 
     def _is_due(self, cached: _Cached, kid: str, since: float) -> bool:
-        """Whether the set must be read for this key: it is not fresh, or lacks the key and may be asked again."""
+        """Whether the set must be read for this key: it is stale, or lacks the key and may be read again."""
         now = self._clock()
         if now < cached.next_retry:
             return False

@@ -15,7 +15,7 @@ from models.errors import ModelError
 from models.scoring.registry import SHIPPED, Model, in_order, load_model, the_version, wanted
 
 log = logging.getLogger("mhcds")
-# Less than gunicorn waits for a worker to be ready. Usual: one or two seconds.
+# Less than gunicorn waits for a worker to be ready. It usually takes one or two seconds.
 MOST_S = 40
 
 
@@ -41,11 +41,11 @@ def load_engine(root: Path | None = None, kept: Iterable[Mapping[str, str]] = ({
 
 
 def load_engine_apart(config: ServiceConfig, tries: int = 2) -> Engine:
-    """The models of these settings, from a process that loads the models, hands them over and ends.
+    """The models of these settings, from a separate process that loads them, hands them over and ends.
 
-    This one holds their tables without what only loading needs (XGBoost, scipy: 30 MB), and lives on with the rules if
-    loading brings its process down. Tries again after a SIGKILL, since workers that start at once may lack memory for
-    a moment. Forks: no other thread may run yet.
+    So this one holds nothing that only loading needs (XGBoost, scipy: 30 MB), and goes on with the rules if loading
+    crashes. Tries again after a SIGKILL, since workers that start at once may lack memory for a moment. Forks: no other
+    thread may run yet.
     """
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
@@ -63,7 +63,7 @@ def load_engine_apart(config: ServiceConfig, tries: int = 2) -> Engine:
                 return load_engine_apart(config, tries - 1)
             late = f", it took more than {MOST_S} s" if process.exitcode == -signal.SIGALRM else ""
             why = f"ended early ({process.exitcode}{late})"
-        reason = f"the process that loads models {why}; restore them from the release"
+        reason = f"the process that loads models {why}; restart the service, or restore them from the release"
         failed = [
             ModelFailure(outcome=outcome, version=version, reason=reason)
             for outcome, version in wanted(config.kept_models)
@@ -75,7 +75,7 @@ def load_engine_apart(config: ServiceConfig, tries: int = 2) -> Engine:
 
 
 def _hand_over(here: Connection, there: Connection, config: ServiceConfig) -> None:
-    # The kernel ends it, whatever it hangs in: it holds the service's address, and its worker waits for it.
+    # The kernel then ends this process, whatever it hangs in: it holds the service's port, and its worker waits for it.
     signal.alarm(MOST_S)
     here.close()  # else a parent that has died would leave this process waiting for it
     there.send(load_engine(config.models, config.kept_models))

@@ -49,10 +49,10 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
 
 class StoreProbe:
-    """Whether the store works, as a probe found that asked, and wrote a row: a full or locked one can still be read.
+    """Whether the store works: a probe asks it and writes a row, since a full or locked one can still be read.
 
-    However many poll, one probe a second in each process; during one, the result before counts, unless it hangs: no
-    database waits longer than `MOST_S`, but a file system that is gone does.
+    However many poll, there is one probe a second in each process. During a probe the last result holds, unless it
+    hangs: no database waits longer than `MOST_S`, but a file system that is gone does.
     """
 
     def __init__(self, store: Store) -> None:

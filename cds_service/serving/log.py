@@ -1,4 +1,4 @@
-"""The service's log: lines to standard error that hold up no call when their reader has stopped.
+"""The service's log: lines to standard error that hold up no call when their reader hangs.
 
 A collector that hangs leaves the pipe to it full, and a thread that writes to a full pipe waits for ever.
 """
@@ -17,7 +17,7 @@ REST_S = 5.0
 
 
 class LogLines(logging.Handler):
-    """Writes each line while its reader takes it; a full pipe is waited for once in a while, and else costs lines."""
+    """Writes lines while their reader takes them. A full pipe is waited for now and then, and otherwise loses lines."""
 
     def __init__(self, file: int | None = None) -> None:
         super().__init__()
@@ -37,11 +37,11 @@ class LogLines(logging.Handler):
                 self._lost = 0
             if self._lost or not self._write(self.format(record)):
                 self._lost += 1
-        except Exception:  # noqa: BLE001  # as the handlers of the standard library
+        except Exception:  # noqa: BLE001  # as in the handlers of the standard library
             self.handleError(record)
 
     def _write(self, line: str) -> bool:
-        """Whether the line was written. What the pipe says is free holds one piece at least."""
+        """Whether the line was written. A pipe that is ready for writing takes at least PIPE_BUF bytes at once."""
         left = f"{line}\n".encode(errors="backslashreplace")
         while left:
             now = time.monotonic()

@@ -39,7 +39,7 @@ LATE = Counter("mhcds_calls_without_models", "Hook calls whose time was up befor
 
 @cache
 def labelled(metric: Metric, *labels: str) -> Metric:
-    """The part of a metric with these labels, which is looked up once."""
+    """The part of a metric with these labels, looked up once."""
     return metric.labels(*labels)
 
 

@@ -56,7 +56,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         housekeeping.start(app.extensions["mhcds"].store)
         gc.collect()
         gc.freeze()
-        # Only for a worker that never rests; the others collect before (`worker`). The usual 700: three times a call.
+        # For a worker that never rests; others collect sooner (`worker`). Python's own 700 means three a call.
         gc.set_threshold(20_000)
         return app
 

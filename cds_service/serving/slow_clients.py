@@ -33,7 +33,7 @@ MOST_AT_ONCE = 24
 HEAD = Phase(most_s=5, how=socket.SHUT_RD, most=MOST_AT_ONCE)
 # No number: who may send one was checked, and the places for calls and for the app limit them.
 BODY = Phase(most_s=10, how=socket.SHUT_RD)
-# That of a call beyond those places.
+# The body of a call beyond these places.
 SPARE_BODY = Phase(most_s=1, how=socket.SHUT_RD, most=MOST_AT_ONCE, least_s=0.5)
 # Not at once: a thread that only waits for the processor would lose its answer.
 ANSWER = Phase(most_s=10, how=socket.SHUT_RDWR, most=MOST_AT_ONCE, least_s=1)

@@ -30,9 +30,10 @@ REST_S, REST_BYTES = 0.05, 1024 * 1024
 MOST_HEAD = 64 * 1024
 HEALTH_PATHS = ("/health/live", "/health/ready", "/metrics")
 HEALTH_THREADS = 4
-# A collection walks everything that calls under way hold, which is most; so it waits until there are none, and until so
-# many new objects are there. A call leaves eight.
+# A collection of garbage walks all that calls under way hold, which is most of what there is. So it waits until there
+# are none, and until there are so many new objects. A call leaves eight.
 OBJECTS_LEFT = 5_000
+# Collections of the younger generations before one of all.
 FULL_AFTER = 10
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -131,7 +132,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             self.leave(waiting[0], waiting)
         SLOW_CLIENTS.cut()
         if gc.get_count()[0] > OBJECTS_LEFT and self.is_at_rest():
-            # All generations only now and then: it also frees what Python keeps for new objects, which then count anew.
+            # Seldom all generations: that also frees what Python keeps for new objects, which are then counted anew.
             gc.collect(2 if gc.get_count()[2] > FULL_AFTER else 1)
 
     def is_at_rest(self) -> bool:

@@ -92,7 +92,7 @@ class ServiceConfig:
         return tuple(site.models for site in self.sites)
 
     def files(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """The files with secrets or records, and those that decide who may call and what is said."""
+        """The files that hold secrets or records, and those that decide who may call and what is said."""
         private = private_files(folder, self.tls.key if self.tls else None, self.store or "")
         named = [*(entry.source for entry in self.issuers), self.tls.certificate if self.tls else None]
         return private, trusted_files(folder, named, self.models)

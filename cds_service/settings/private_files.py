@@ -1,4 +1,4 @@
-"""Who may read secrets and records, and who may change these, settings and models: nobody else on the machine.
+"""Nobody else on the machine may read secrets and records, or change these, settings and models.
 
 Access for everybody is a fault, which stops a start in production. Access for the file's group is only reported:
 administrators give secrets to a service through a group, as Kubernetes does (docs/decisions/0032-private-files.md).
@@ -55,7 +55,7 @@ def open_to_everybody(private: Iterable[Path], trusted: Iterable[Path]) -> Itera
     folders = _folders((*private, *trusted))
     above = {parent for folder in folders for parent in folder.parents} - folders
     changed = [*_modes(trusted), *_modes(sorted(folders))]
-    # In a folder with the sticky bit, /tmp say, nobody moves what is another's.
+    # In a folder with the sticky bit, such as /tmp, nobody can move what belongs to another.
     changed += [(folder, mode) for folder, mode in _modes(sorted(above)) if not mode & stat.S_ISVTX]
     for path, mode in changed:
         if mode & EVERYBODY_WRITES and not _is_read_only(path):
@@ -67,7 +67,7 @@ def open_to_everybody(private: Iterable[Path], trusted: Iterable[Path]) -> Itera
 
 
 def open_to_a_group(private: Iterable[Path], trusted: Iterable[Path]) -> Iterator[str]:
-    """The same for the members of a group, where not everybody may; without the folders above."""
+    """The same for the members of a group, where not everybody may; folders above do not count."""
     for file, mode in _modes(private):
         if mode & GROUP and not mode & EVERYBODY:
             yield f"{file}: mode {mode:04o} lets its group read it; run chmod g= unless the service alone is in it"
@@ -78,7 +78,7 @@ def open_to_a_group(private: Iterable[Path], trusted: Iterable[Path]) -> Iterato
 
 
 def _folders(files: Iterable[Path]) -> set[Path]:
-    """The folders that hold them, and the targets of links."""
+    """The folders that hold these files, and those that hold the targets of links."""
     return {path.parent.resolve() for file in files for path in (file, file.resolve())}
 
 

@@ -38,7 +38,7 @@ class CallSlots:
 
     @contextmanager
     def hold(self, most: int, wait_s: float = WAIT_FOR_A_SLOT_S) -> Iterator[None]:
-        """Holds a slot for the duration of a call. Raises Overloaded if none gets free in that time."""
+        """Holds a slot for the duration of a call. Raises Overloaded if none becomes free within `wait_s`."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._held < most, wait_s):
                 raise Overloaded("too many calls at once; try again shortly")
@@ -53,7 +53,7 @@ class CallSlots:
 
 @contextmanager
 def refusals_counted() -> Iterator[None]:
-    """Counts a call that a limit refuses."""
+    """Counts a call that is refused because of a limit."""
     try:
         yield
     except (Overloaded, TooManyCalls) as refusal:
@@ -110,7 +110,7 @@ def _note_store_failure() -> None:
 
 
 def give_back(runtime: Runtime, client: VerifiedClient) -> None:
-    """The token of a call that is refused before any work stays unused."""
+    """Lets the token of a call that is refused before any work be used again."""
     if client.token is not None:
         runtime.recent_tokens.forget(client.token.digest)
 

@@ -38,12 +38,12 @@ def name_index(entries: Iterable[tuple[str, str] | tuple[str, str, str]]) -> dic
     return index
 
 
-# The words of a name without those for routes, and the routes.
 Words = tuple[tuple[str, ...], frozenset[str]]
+"""The words of a text without those for routes, and the routes."""
 
 
 def words_in(text: str) -> Words:
-    """A text in which listed names are looked for."""
+    """The words of a text, to look for listed names among them."""
     words = WORD.findall(text.lower())
     if ROUTES.keys().isdisjoint(words):
         return tuple(words), NO_ROUTE

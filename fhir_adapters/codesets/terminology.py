@@ -56,7 +56,7 @@ class CodeList:
             if len(system) > LONGEST_SYSTEM:
                 return ()
         if not system and not guessed_system(code):
-            # Words of a chart, which are asked for in case that they are a code, must not be kept.
+            # Words of a chart, looked up in case they are a code, must not be kept.
             return ()
         return _rows(self, system, code)
 

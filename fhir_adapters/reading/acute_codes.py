@@ -1,4 +1,4 @@
-"""Whether the bytes of a request may hold what is acute, by codes alone: a tenth of the work of reading the chart.
+"""Whether the bytes of a request may hold an acute answer, by codes alone: a tenth of the work of reading the chart.
 
 An acute finding has a code behind it: a suicide screen's, a risk level's or an act of self-harm's (rules R2 and R4).
 What is put in words alone is never acute. Says yes too often rather than too seldom; reads no answer.
@@ -40,7 +40,7 @@ def _is_acute(code: str) -> bool:
     target = targets().get(at_end[1]) if at_end else None
     if target and target.instrument in SCREENS:
         return True
-    # The lists keep what they are asked for, so only what has the form of a code is looked up there.
+    # The lists keep what is looked up in them, so only what has the form of a code may be.
     conditions, icd, concept = code_list("conditions"), ICD_CODE.match(normal(ICD10CM, code)), CONCEPT.fullmatch(code)
     rows = [*conditions.rows(ICD10CM, icd[0]), *conditions.rows(ICD9CM, icd[0])] if icd else []
     rows += conditions.rows(SNOMED, concept[1]) if concept else ()

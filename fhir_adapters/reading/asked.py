@@ -1,7 +1,7 @@
 """What is known of the name under which a value stands, and of coded answers: looked up once for all readers.
 
-Most names and answers of a chart are the same few of a terminology, so what is known of those of one coding is kept. Of
-a coded answer with a text of its own it is not.
+Most names and answers of a chart are the same few of a terminology, so what is known of those of one coding is kept;
+not so for a coded answer with a text of its own.
 """
 
 from __future__ import annotations

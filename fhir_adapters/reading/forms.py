@@ -93,7 +93,7 @@ EMPTY = r4.Component()
 
 
 def _is_of_other_things(observation: r4.Observation, maps: Sequence[QuestionnaireMap]) -> bool:
-    """Whether nothing under a name that is silent, and in its components, is listened for."""
+    """Whether there is nothing to listen for under a name that is silent, nor in its components."""
     if observation.note is not r4.NOT_THERE or not _holds_no_words(observation):
         return False
     if not observation.component:

@@ -45,7 +45,7 @@ def measurements_in(
 ) -> tuple[list[Measurement], list[r4.Resource]]:
     """The coded values of Observations and their components, and the Observations that may be something else as well.
 
-    Most of a chart are one measured value and nothing else. `maps`: a site's own codes, which may be any.
+    Most Observations are one measured value and nothing else. `maps`: a site's own codes, which may be any code.
     """
     found: list[Measurement] = []
     others: list[r4.Resource] = []

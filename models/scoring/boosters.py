@@ -1,7 +1,7 @@
-"""What only XGBoost can do: read a booster, and answer for it. Imported where models are loaded, trained or evaluated.
+"""What needs XGBoost: reading a booster, and checking the tables made from it, where models are loaded or evaluated.
 
-A process that gets loaded models from another has their tables and does not need this module, unless a model has trees
-of more than three splits: for those XGBoost gives the parts of every row.
+A process that is handed loaded models has their tables and does not need this module, unless a model has trees of more
+than three splits: for those XGBoost gives the parts of every row.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from pathlib import Path
 import numpy as np
 import xgboost
 
-from models.errors import ArtifactError
+from models.errors import RETRAIN, ArtifactError
 from models.inputs.feature_schema import FeatureSchema
 from models.inputs.patterns import tier_inputs, tiers
-from models.scoring.tree_tables import ADDITIVITY_TOLERANCE, Parts, PartsOfRow, TreeTables, made_from
-
-_RETRAIN = "train again with `mhcds train`, or restore the folder from the release"
+from models.scoring.tree_tables import ADDITIVITY_TOLERANCE, Parts, PartsOfRow, TreeTables, tables_of
 
 
 def boosters_of(folder: Path, outcome: str, schema: FeatureSchema) -> dict[str, xgboost.Booster]:
@@ -39,13 +37,11 @@ def load_booster(path: Path, schema: FeatureSchema) -> xgboost.Booster:
     try:
         booster.load_model(bytearray(gzip.decompress(path.read_bytes())))
     except (xgboost.core.XGBoostError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise ArtifactError(
-            expected="an XGBoost model", found=f"{path.name} cannot be read", remedy=_RETRAIN
-        ) from error
+        raise ArtifactError(expected="an XGBoost model", found=f"{path.name} cannot be read", remedy=RETRAIN) from error
     booster.set_param({"nthread": 1})
     if booster.feature_names != list(schema.names):
         raise ArtifactError(
-            expected="a booster with the features of its schema", found=f"others in {path.name}", remedy=_RETRAIN
+            expected="a booster with the features of its schema", found=f"others in {path.name}", remedy=RETRAIN
         )
     return booster
 
@@ -69,11 +65,11 @@ def tree_tables(booster: xgboost.Booster) -> TreeTables | None:
     """The tables of a booster; None if its trees are not plain ones of at most three splits to a leaf."""
     trained = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
     unknown = booster_parts(booster, [None] * booster.num_features())
-    return made_from(trained, booster.num_features(), unknown.margin)
+    return tables_of(trained, booster.num_features(), unknown.margin)
 
 
 def verify_parts(booster: xgboost.Booster, parts_of_row: PartsOfRow, tier: str, schema: FeatureSchema) -> None:
-    """Raises ArtifactError unless XGBoost's parts add up, and these are the same.
+    """Raises ArtifactError unless XGBoost's parts add up to its margin and `parts_of_row` gives the same.
 
     Checks rows that are empty, all low, all high, and a seeded mixture with gaps.
     """

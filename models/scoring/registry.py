@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.errors import ArtifactError
+from models.errors import RETRAIN, ArtifactError
 from models.inputs.feature_schema import FEATURES, FeatureSchema, FeatureSpec
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
 from models.inputs.patterns import lines_by_groups, tier_of, tiers
@@ -42,7 +42,6 @@ FORMAT = 3
 _READABLE = (2, FORMAT)
 
 _NO_INPUT = FeatureSpec(name="", block="", group="", kind="")
-_RETRAIN = "train again with `mhcds train`, or restore the folder from the release"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +119,7 @@ def load_models(root: Path | None = None, choices: Iterable[Mapping[str, str]] =
         raise ArtifactError(
             expected=f"a folder with {' or '.join(OUTCOMES)} in it, each with a version that has a {MANIFEST}",
             found=f"none in {folder}",
-            remedy=_RETRAIN,
+            remedy=RETRAIN,
         )
     paths = {the_version(folder / outcome, version) for outcome, version in chosen}
     return in_order(load_model(path) for path in paths)
@@ -171,7 +170,7 @@ def the_version(folder: Path, version: str | None = None) -> Path:
     raise ArtifactError(
         expected=f"one newest version of a model in {folder}" if version is None else f"{folder.name} {version}",
         found=", ".join(path.name for path in chosen or there) or "none",
-        remedy="name one that is there in [models] of the site's file, or move others elsewhere" if there else _RETRAIN,
+        remedy="name one that is there in [models] of the site's file, or move others elsewhere" if there else RETRAIN,
     )
 
 
@@ -180,7 +179,7 @@ def load_model(folder: Path) -> Model:
 
     Raises ArtifactError: missing or surplus file, checksum, schema, outcome, unreadable content, inexact contributions.
     """
-    from models.scoring import boosters  # noqa: PLC0415  # XGBoost, which a process that is given models does not need
+    from models.scoring import boosters  # noqa: PLC0415  # XGBoost; a process that is handed its models needs none
 
     manifest = _manifest(folder)
     _verify_files(folder, manifest)
@@ -193,7 +192,7 @@ def load_model(folder: Path) -> Model:
         raise ArtifactError(
             expected="lines of tiers and of their patterns in calibration.json",
             found=f"{', '.join(sorted(unknown))} in {folder.name}",
-            remedy=_RETRAIN,
+            remedy=RETRAIN,
         )
     loaded = boosters.boosters_of(folder, manifest.outcome, schema)
     parts = {tier: boosters.parts_of(booster) for tier, booster in loaded.items()}
@@ -234,7 +233,7 @@ def read_calibration(
         raise ArtifactError(
             expected="a line and a spread of finite numbers for every tier in calibration.json",
             found=f"a problem with {error}",
-            remedy=_RETRAIN,
+            remedy=RETRAIN,
         ) from error
 
 
@@ -267,7 +266,7 @@ def _manifest(folder: Path) -> Manifest:
         raise ArtifactError(
             expected=f"an artifact of format {' or '.join(map(str, _READABLE))}",
             found=f"format {content.get('format')!r} in {folder.name}",
-            remedy=_RETRAIN,
+            remedy=RETRAIN,
         )
     try:
         minimum = content["minimum_data"]
@@ -292,7 +291,7 @@ def _manifest(folder: Path) -> Manifest:
             has_folds=content.get(FOLDS) != LEFT_OUT,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(expected="a complete manifest", found=f"a problem with {error}", remedy=_RETRAIN) from error
+        raise ArtifactError(expected="a complete manifest", found=f"a problem with {error}", remedy=RETRAIN) from error
     _verify_manifest(folder, manifest)
     return manifest
 
@@ -328,7 +327,7 @@ def _verify_manifest(folder: Path, manifest: Manifest) -> None:
         raise ArtifactError(
             expected="a default threshold between 0 and 1",
             found=f"{threshold} in {folder.name}/{MANIFEST}",
-            remedy=_RETRAIN,
+            remedy=RETRAIN,
         )
 
 
@@ -341,7 +340,7 @@ def _verify_files(folder: Path, manifest: Manifest) -> None:
             raise ArtifactError(
                 expected=f"exactly the files of {folder.name}/{MANIFEST}",
                 found=f"{problem}: {', '.join(sorted(names))}",
-                remedy=_RETRAIN,
+                remedy=RETRAIN,
             )
     for name, expected in sorted(manifest.files.items()):
         actual = sha256(folder / name)
@@ -349,7 +348,7 @@ def _verify_files(folder: Path, manifest: Manifest) -> None:
             raise ArtifactError(
                 expected=f"SHA-256 {expected[:12]}... for {folder.name}/{name}",
                 found=f"{actual[:12]}...: the file was altered after training",
-                remedy=_RETRAIN,
+                remedy=RETRAIN,
             )
 
 
@@ -360,13 +359,13 @@ def _schema(folder: Path, manifest: Manifest) -> FeatureSchema:
         schema = FeatureSchema(features=tuple(_feature(row) for row in content["features"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
-            expected="the features of the model in schema.json", found=f"a problem with {error}", remedy=_RETRAIN
+            expected="the features of the model in schema.json", found=f"a problem with {error}", remedy=RETRAIN
         ) from error
     if not manifest.schema_id == content.get("id") == schema.id:
         raise ArtifactError(
             expected=f"feature schema {schema.id}, the hash of the features in schema.json",
             found=f"{manifest.schema_id} in {MANIFEST} and {content.get('id')} in schema.json of {folder.name}",
-            remedy=_RETRAIN,
+            remedy=RETRAIN,
         )
     never = OUTCOME_SPECS[manifest.outcome].never_inputs
     ours = {spec.name: spec for spec in FEATURES if spec.block not in never}
@@ -383,7 +382,7 @@ def _schema(folder: Path, manifest: Manifest) -> FeatureSchema:
         raise ArtifactError(
             expected="each input once, with those of minimum_data and input_ranges among them",
             found=f"{', '.join(sorted(lacking)) or 'one twice'} in {folder.name}",
-            remedy=_RETRAIN,
+            remedy=RETRAIN,
         )
     return schema
 
@@ -398,9 +397,9 @@ def load_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(gzip.decompress(packed.read_bytes()) if packed.is_file() else path.read_bytes())
     except FileNotFoundError as error:
-        raise ArtifactError(expected=f"a file {path.name}", found=f"none in {path.parent}", remedy=_RETRAIN) from error
+        raise ArtifactError(expected=f"a file {path.name}", found=f"none in {path.parent}", remedy=RETRAIN) from error
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ArtifactError(expected=f"JSON in {path.name}", found="something unreadable", remedy=_RETRAIN) from error
+        raise ArtifactError(expected=f"JSON in {path.name}", found="something unreadable", remedy=RETRAIN) from error
     if not isinstance(content, dict):
-        raise ArtifactError(expected=f"a JSON object in {path.name}", found="another kind of value", remedy=_RETRAIN)
+        raise ArtifactError(expected=f"a JSON object in {path.name}", found="another kind of value", remedy=RETRAIN)
     return content

@@ -88,7 +88,7 @@ class _Half(NamedTuple):
     is_left: bool
 
 
-def made_from(trained: Mapping[str, Any], width: int, unknown_margin: float) -> TreeTables | None:
+def tables_of(trained: Mapping[str, Any], width: int, unknown_margin: float) -> TreeTables | None:
     """The tables of XGBoost's description of a booster; None if it has other trees than plain ones of three splits.
 
     width: the number of features. unknown_margin: the margin of a row without any value.

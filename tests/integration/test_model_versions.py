@@ -142,7 +142,7 @@ def test_loading_that_brings_its_process_down_leaves_the_rules(tmp_path: Path, m
     assert engine.models == ()
     assert sorted(failure.name for failure in engine.failures) == sorted([*OUTCOMES, "depression 2.0.0"])
     assert {failure.reason for failure in engine.failures} == {
-        "the process that loads models ended early (-9); restore them from the release"
+        "the process that loads models ended early (-9); restart the service, or restore them from the release"
     }
 
 

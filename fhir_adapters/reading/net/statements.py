@@ -24,8 +24,8 @@ class Says(IntEnum):
 
 
 LONGEST_TEXT = 20_000
-# Characters looked through for all mentions of one text together: each mention is judged by its whole clause, so a text
-# that repeats itself without a full stop would take half a minute. What is left then is unclear.
+# Characters looked through for all mentions of a text together. Each is judged by its whole clause, so a long text that
+# repeats itself without a full stop would take half a minute. Beyond this a text is unclear.
 MOST_LOOKED_AT = 400_000
 CLAUSE = re.compile(r"[^.;!?\n\r|]+[.;!?\n\r|]?")
 

@@ -44,7 +44,7 @@ WHOLE_BUNDLE: msgspec.json.Decoder[WholeBundle] = msgspec.json.Decoder(WholeBund
 
 
 def whole_bundle(text: bytes) -> WholeBundle | None:
-    """The Bundle in a text, when all its resources fit their types, no member stands twice and nothing changes meaning.
+    """The Bundle in a text, if all its resources fit their types, no member stands twice and nothing changes meaning.
 
     None for any other text.
     """
@@ -58,7 +58,7 @@ def whole_bundle(text: bytes) -> WholeBundle | None:
 
 
 class Texts:
-    """The texts of a Bundle's resources. It is taken apart only when one is asked for, which is seldom."""
+    """The texts of a Bundle's resources. It is split only when one of them is asked for, which is seldom."""
 
     def __init__(self, whole: bytes) -> None:
         self.whole = whole
