@@ -74,7 +74,7 @@ class Resource(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False) -> Resource:
-    """The resource in `raw`. Raises NotFhir when it has no resourceType or is not JSON at all.
+    """The resource in `raw`. Raises NotFhir when it is not JSON at all, has no resourceType, or two and is not read.
 
     `simple`: it is part of a text that was found to be so (`_looked_over`).
     """
@@ -94,6 +94,7 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
     reference = _reference(kind, names)
     decoder = DECODERS.get(kind)
     if decoder is None:
+        _check_type(text, simple=simple)
         return Resource(kind=kind, content=None, reference=reference, names=names)
     content: Any = None
     fault = None
@@ -193,6 +194,13 @@ def _peeked(text: bytes, *, simple: bool) -> tuple[Peek, Any]:
         return msgspec.convert(plain, Peek), plain
     except UNREADABLE as error:
         raise NotFhir("expected a FHIR resource as a JSON object; found something else") from error
+
+
+def _check_type(text: bytes, *, simple: bool) -> None:
+    """Raises NotFhir when a resource of a type that is not read also stands under another one."""
+    doubtful = text.count(TYPE_NAMED) > 1 or (b"\\" in text and ESCAPED_NAME.search(text))
+    if not simple and doubtful and "resourceType" in named_twice(text):
+        raise NotFhir("expected a FHIR resource with one resourceType; found two")
 
 
 def _looked_over(bundle: Bundle | None, text: bytes) -> bool:

@@ -122,6 +122,14 @@ def test_r4_a_resource_with_a_member_twice_is_unreadable_and_never_silent(conten
         assert (cause, hides) == (Cause.MEMBER_TWICE, True)
 
 
+@pytest.mark.parametrize("more", ['"resourceType":"Basic"', '"resourceT\\u0079pe":"Basic"', f'"x":{"9" * 400},"resourceType":"Basic"'])  # fmt: skip
+def test_r4_an_answer_whose_last_type_is_one_that_is_not_read_is_never_silent(more: str) -> None:
+    record = chart_of(json.dumps(YES)[:-1] + f",{more}}}")
+
+    assert [unknown.reason.cause for unknown in record.unknown] == [Cause.ENTRIES_BROKEN]
+    assert topics(record) == NAMED
+
+
 def test_a_name_that_is_no_element_is_not_repeated() -> None:
     record = chart_of(json.dumps(FORM)[:-1] + ',"Quillfeather, Ida":1,"Quillfeather, Ida":2}')
 
