@@ -250,15 +250,15 @@ def test_a_reader_of_the_log_that_hangs_holds_up_no_call(tmp_path: Path) -> None
     os.close(reader)
 
 
-# ---- kill -9 ----
-
-
 def test_a_service_whose_standard_error_is_closed_answers(tmp_path: Path) -> None:
     closed = ("sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "cds_service")
     port = free_port()
     folder = settings(tmp_path, service={"public_url": f"http://127.0.0.1:{port}"})
     with served(folder, port=port, mhcds=closed) as found:
         assert found.call().status_code == 200
+
+
+# ---- kill -9 ----
 
 
 def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: Path) -> None:
