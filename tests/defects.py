@@ -192,6 +192,7 @@ DEFECTS = (
     Defect("forms on both sides of midnight are never one", "fhir_adapters/reading/questionnaires/form_merging.py", "later - earlier > 2", "later - earlier > 0", ("tests/unit/fhir_adapters/test_answers.py",)),
     Defect("in a Bundle decoded in one go members may stand twice", "fhir_adapters/resources/r4/whole.py", " and is_kept(text, ANY.decode(text))", "", ("tests/unit/fhir_adapters/test_whole_bundles.py",)),
     Defect("in a Bundle decoded in one go any version will do", "fhir_adapters/resources/r4/resource.py", "    if foreign_elements(kind, content):", "    if False:", ("tests/unit/fhir_adapters/test_whole_bundles.py",)),
+    Defect("an answer that also says a type that is not read is passed over", "fhir_adapters/resources/r4/resource.py", "        _check_type(text, simple=simple)\n", "", ("tests/unit/fhir_adapters/test_duplicates.py",)),
     Defect("texts of a chart outlive the call", "cds_service/app.py", "app.teardown_request(lambda _error: forget())", "app.teardown_request(lambda _error: None)", ("tests/integration/test_texts_are_forgotten.py",)),
     Defect("a crash while models are loaded ends the worker", "cds_service/serving/engine.py", "except (EOFError, OSError) as error:", "except ModelError as error:", (MODELS,)),
     Defect("tables are not compared with XGBoost", "models/scoring/boosters.py", "if not difference <= ADDITIVITY_TOLERANCE:", "if False:", (TABLES,)),
