@@ -518,7 +518,7 @@ def test_a_change_is_noticed_by_the_next_probe_and_during_one_the_result_before_
 
 
 def test_a_probe_that_hangs_makes_the_service_not_ready(store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a network file system that is gone: before, `ok` was said until the end."""
+    """As on a network file system that is gone."""
     began, goes_on = Event(), Event()
     probe = health.StoreProbe(store)
     before = probe()
