@@ -20,7 +20,7 @@ SECRET = secrets.token_bytes(32)
 MOST = 8192
 UNKNOWN: Any = object()
 # Python itself keeps the addresses that were parsed last, and those of reads hold the id of a patient.
-FORGETS: list[Callable[[], None]] = [urlsplit.cache_clear]  # type: ignore[attr-defined]  # not in the stubs
+FORGETS: list[Callable[[], None]] = [getattr(urlsplit, "cache_clear", lambda: None)]  # Python's own cache
 
 
 def kept_for_a_call(look_up: LookUp[Result]) -> LookUp[Result]:
