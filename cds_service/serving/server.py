@@ -57,7 +57,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         gc.collect()
         gc.freeze()
         # For a worker that never rests; others collect sooner (`worker`). Python's own 700 means three a call.
-        gc.set_threshold(20_000)
+        gc.set_threshold(10_000)
         return app
 
 
