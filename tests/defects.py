@@ -130,6 +130,7 @@ DEFECTS = (
     Defect("unpacked bodies have no limit", "cds_service/serving/body.py", "unpacker.decompress(packed, limit + 1)", "unpacker.decompress(packed)", ("tests/contract",)),
     Defect("garbage is collected while calls are under way", "cds_service/serving/worker.py", " and self.is_at_rest():", ":", (f"{CONNECTIONS}::test_garbage_is_collected_when_no_call_is_under_way",)),
     Defect("garbage is never collected at rest", "cds_service/serving/worker.py", "            gc.collect(2 if gc.get_count()[2] > FULL_AFTER else 1)\n", "            pass\n", (f"{CONNECTIONS}::test_garbage_is_collected_when_no_call_is_under_way",)),
+    Defect("each thread of a worker keeps a heap of its own", "cds_service/serving/server.py", "        share_one_heap()\n", "", (f"{CONNECTIONS}::test_the_threads_of_a_worker_share_one_heap",)),
     Defect("every answer says how long its steps took", "cds_service/hooks/call.py", "if config.server_timing:", "if True:", (STAGES,)),
     Defect("needed data that is missing is no matter", "cds_service/hooks/call.py", "    refuse_gaps(judgement, site)\n", ""),
     Defect("a gap with its card is quiet for all users once one has seen it", "cds_service/hooks/gaps.py", "hook.fhir_server, context.user_id, ", "hook.fhir_server, ", (GAP_CARD,)),

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -213,6 +214,25 @@ def test_a_worker_loads_no_library_of_training(running: Served) -> None:
 
     assert {"numpy", "msgspec"} <= loaded
     assert not loaded & {"xgboost", "sklearn", "pandas", "pyarrow", "shap", "numba", "llvmlite", "matplotlib"}
+
+
+def test_the_threads_of_a_worker_share_one_heap(running: Served) -> None:
+    """A heap of a thread's own, in glibc, is a part in use and a part that is not, together 64 MB of addresses."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: running.call(hook_request(more=POSITIVE)).status_code, range(24)))
+    pid = running.process.pid
+    (worker,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    parts = [line.split() for line in Path(f"/proc/{worker}/maps").read_text().splitlines()]
+    ends = [tuple(int(end, 16) for end in part[0].split("-")) for part in parts]
+
+    heaps = [
+        part[0]
+        for part, (begin, _), (_, end), then in zip(parts, ends, ends[1:], parts[1:], strict=False)
+        if (part[1], then[1]) == ("rw-p", "---p") and end - begin == 64 * 1024 * 1024
+    ]
+
+    assert set(answers) == {200}
+    assert heaps == []
 
 
 # ---- the garbage collector ----
