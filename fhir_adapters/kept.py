@@ -19,8 +19,8 @@ LookUp = Callable[..., Result]
 SECRET = secrets.token_bytes(32)
 MOST = 8192
 UNKNOWN: Any = object()
-# Python itself keeps the addresses that were parsed last, and those of reads hold the id of a patient.
-FORGETS: list[Callable[[], None]] = [getattr(urlsplit, "cache_clear", lambda: None)]  # Python's own cache
+# Python itself keeps the addresses that were parsed last (another Python may not); those of reads hold a patient's id.
+FORGETS: list[Callable[[], None]] = [getattr(urlsplit, "cache_clear", lambda: None)]
 
 
 def kept_for_a_call(look_up: LookUp[Result]) -> LookUp[Result]:
