@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from sqlalchemy import make_url
 
 from cds_service import errors, smart_app
-from cds_service.documents import discovery, model_card, openapi
+from cds_service.documents import about, discovery, model_card, openapi
 from cds_service.hooks import call as hooks
 from cds_service.hooks import feedback
 from cds_service.keys.data_key import DataKey, key_beside, new_key
@@ -73,6 +73,7 @@ def create_app(
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())
+    app.register_blueprint(about.create_blueprint())
     smart_app.register(app, runtime)
     app.teardown_request(lambda _error: forget())
     return app

@@ -466,7 +466,7 @@ ODD = {
     "Referer": ("javascript:x", "\xff"),
     "X-" + "a" * 300: ("b",),
 }  # fmt: skip
-OPEN = ("/cds-services", "/cds-services/", "/health/live", "/health/ready", "/metrics", "/model-card", "/model-card.json", "/openapi.json")  # fmt: skip
+OPEN = ("/cds-services", "/cds-services/", "/data-needs.json", "/about", "/health/live", "/health/ready", "/metrics", "/model-card", "/model-card.json", "/openapi.json")  # fmt: skip
 
 
 def headed(drawer: random.Random) -> Sent:

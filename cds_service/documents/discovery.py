@@ -1,7 +1,6 @@
-"""GET /cds-services: the services offered. Static, public, without patient data; no FHIR request.
+"""GET /cds-services: the services offered; GET /data-needs.json: what they read and why. Public, without patient data.
 
-GET /sites/<id>/cds-services is the same for one site: with the key for its own codes, and without a page size where it
-wants none.
+Below /sites/<id> the same for one site: with the key for its own codes, and without a page size where it wants none.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 from flask import Blueprint, Response
 
-from cds_service.documents.data_needs import EXTENSION, as_json
+from cds_service.documents.data_needs import DATA_NEEDS, EXTENSION, as_json
 from cds_service.hooks.access import named_site
 from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION, Service
 from cds_service.serving.cacheable import cacheable
@@ -20,11 +19,14 @@ from cds_service.settings.sites import SiteConfig
 from fhir_adapters.access.templates import local_template
 
 
-def document(services: Iterable[Service] = SERVICES, site: SiteConfig | None = None) -> bytes:
-    """The discovery document, of one site or for all; the list is present even if empty."""
+def document(services: Iterable[Service] = SERVICES, site: SiteConfig | None = None, address: str = "") -> bytes:
+    """The discovery document, of one site or for all; the list is present even if empty.
+
+    address: the public one, for the link to the data needs.
+    """
+    needs = f"{address}{site.path if site else ''}{DATA_NEEDS}"
     entries = [_entry(service, site) for service in services]
-    needs = as_json(local_template(site.reading.maps) if site else None)
-    return msgspec.json.encode({"services": entries, "extension": {EXTENSION: needs}})
+    return msgspec.json.encode({"services": entries, "extension": {EXTENSION: {"url": needs}}})
 
 
 def _entry(service: Service, site: SiteConfig | None) -> dict[str, object]:
@@ -45,14 +47,18 @@ def _entry(service: Service, site: SiteConfig | None) -> dict[str, object]:
 def create_blueprint(runtime: Runtime) -> Blueprint:
     """The discovery routes."""
     blueprint = Blueprint("discovery", __name__)
-    body = document()
 
     @blueprint.get("/cds-services", strict_slashes=False)
-    def services() -> Response:
+    @blueprint.get("/sites/<site>/cds-services", strict_slashes=False)
+    def services(site: str | None = None) -> Response:
+        config = runtime.config()
+        body = document(site=named_site(config, site) if site else None, address=config.address or "")
         return cacheable(body, "application/json")
 
-    @blueprint.get("/sites/<site>/cds-services", strict_slashes=False)
-    def services_of(site: str) -> Response:
-        return cacheable(document(site=named_site(runtime.config(), site)), "application/json")
+    @blueprint.get(DATA_NEEDS)
+    @blueprint.get(f"/sites/<site>{DATA_NEEDS}")
+    def data_needs(site: str | None = None) -> Response:
+        maps = named_site(runtime.config(), site).reading.maps if site else ()
+        return cacheable(msgspec.json.encode(as_json(local_template(maps))), "application/json")
 
     return blueprint

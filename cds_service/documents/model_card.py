@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, render_template
 
-from cds_service.serving.cacheable import cacheable
+from cds_service.serving.cacheable import cacheable, cacheable_page
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from explanations.judgement.assessment import ModelFailure
@@ -51,11 +51,7 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
     @blueprint.get("/model-card")
     def as_page() -> Response:
-        page = render_template("model_card.html", figure=figure, words=_words, **cards())
-        answer = cacheable(page.encode(), "text/html; charset=utf-8")
-        answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
-        answer.headers["Referrer-Policy"] = "no-referrer"
-        return answer
+        return cacheable_page(render_template("model_card.html", figure=figure, words=_words, **cards()))
 
     return blueprint
 

@@ -12,6 +12,7 @@ import msgspec
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from cds_service.documents.data_needs import DATA_NEEDS
 from cds_service.documents.openapi_schemas import CARDS, FEEDBACK, HOOK_CALL, OUTCOME, Schema, ref, schemas
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.serving.body import JSON_TYPES
@@ -41,6 +42,7 @@ HEADERS: dict[int, tuple[str, str]] = {
 }
 FORM = "application/x-www-form-urlencoded"
 HTML, STYLE = "text/html; charset=utf-8", "text/css; charset=utf-8"
+_PAGE: dict[str, object] = {HTML: {"schema": {"type": "string"}}}
 # The SMART app: path, method, operation, summary.
 PAGES = (
     ("/smart/launch", "get", "smartLaunch", "Begins a SMART launch (iss and launch), or offers a choice of EHRs"),
@@ -165,7 +167,7 @@ _CONTENT_ENCODING: Schema = {
 
 
 def _hook_paths(name: str, words: str, statuses: tuple[int, ...]) -> Schema:
-    """Discovery, calls and feedback; the operations of a site's own addresses end in `name`."""
+    """Discovery, data needs, calls and feedback; the operations of a site's own addresses end in `name`."""
     return {
         "/cds-services": {
             "get": _cached(
@@ -179,6 +181,15 @@ def _hook_paths(name: str, words: str, statuses: tuple[int, ...]) -> Schema:
                 ("HookRequest", HOOK_CALL),
                 _answer("Cards.", _json("CardsResponse", CARDS)),
                 (*CALLED, 412),
+            )
+        },
+        DATA_NEEDS: {
+            "get": _cached(
+                "Transparency",
+                f"dataNeeds{name}",
+                f"Every query and code, and what for{words}",
+                _json("DataNeeds"),
+                statuses if name else ALWAYS,
             )
         },
         "/cds-services/{id}/feedback": {
@@ -225,13 +236,11 @@ def _paths() -> Schema:
                 {"200": _answer("Without patient data.", {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}})},
             )
         },
+        "/about": {
+            "get": _cached("Transparency", "about", "What the cards are, and the rules in words", _PAGE)
+        },
         "/model-card": {
-            "get": _cached(
-                "Transparency",
-                "modelCardPage",
-                "The model cards as a page",
-                {"text/html; charset=utf-8": {"schema": {"type": "string"}}},
-            )
+            "get": _cached("Transparency", "modelCardPage", "The model cards as a page", _PAGE)
         },
         "/model-card.json": {
             "get": _cached("Transparency", "modelCards", "Each model, its figures and limits", _json("ModelCards"))

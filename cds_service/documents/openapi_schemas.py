@@ -212,9 +212,18 @@ WRITTEN: Schema = {
                     }
                 ),
             },
-            "extension": {"type": "object", "description": "Every query and code with its purpose, by reverse domain."},
+            "extension": {"type": "object", "description": "The address of the data needs, by reverse domain."},
         },
         words="The services on offer (CDS Hooks 2.0, Discovery).",
+    ),
+    "DataNeeds": _object(
+        {
+            "needs": _list(
+                {"type": "object", "description": "Queries, elements, codes, look-back and purpose of a prefetch key."}
+            ),
+            "never": _list({"type": "string"}),
+        },
+        words="What is read from a chart and why.",
     ),
     "FeedbackRequest": {
         "description": "A batch, or one item that stands alone. All of it is stored or none.",

@@ -20,3 +20,11 @@ def cacheable(body: bytes, content_type: str) -> Response:
     answer.headers["Cache-Control"] = "public, max-age=300"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
+
+
+def cacheable_page(page: str) -> Response:
+    """The same for a page without scripts, which may load nothing."""
+    answer = cacheable(page.encode(), "text/html; charset=utf-8")
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer

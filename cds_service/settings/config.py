@@ -91,6 +91,11 @@ class ServiceConfig:
         """What each site keeps: outcome -> version of its model."""
         return tuple(site.models for site in self.sites)
 
+    @property
+    def about(self) -> str | None:
+        """The address of the page on what the cards are, their source; None if nothing is served."""
+        return None if self.address is None else f"{self.address}/about"
+
     def files(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """The files that hold secrets or records, and those that decide who may call and what is said."""
         private = private_files(folder, self.tls.key if self.tls else None, self.store or "")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from builders import AS_OF, open_app
+import pytest
+from builders import open_app
 
 from cds_service.documents.data_needs import EXTENSION, as_markdown, data_needs
+from cds_service.settings.config import default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters.access.templates import templates
 from fhir_adapters.resources.gathered import ALL_KEYS
@@ -46,14 +49,24 @@ def test_cdsh_081_no_element_of_a_name_or_an_address_is_read() -> None:
     assert not [e for e in elements if e.endswith((".name", ".address", ".telecom", ".text", ".note", ".context"))]
 
 
-def test_cdsh_014_discovery_carries_the_same_in_an_extension_without_empty_members() -> None:
-    client = open_app(engine=Engine(), now=lambda: AS_OF).test_client()
+@pytest.mark.parametrize("site", ["", "/sites/default"])
+def test_cdsh_014_discovery_links_to_the_same_as_json_without_empty_members(site: str) -> None:
+    client = open_app(replace(default_config(), address="https://cds.example/mh"), engine=Engine()).test_client()
 
-    document = client.get("/cds-services").get_json()
-    found = document["extension"][EXTENSION]
+    document = client.get(f"{site}/cds-services").get_json()
+    link = document["extension"][EXTENSION]["url"]
+    found = client.get(link.removeprefix("https://cds.example/mh")).get_json()
 
+    assert link == f"https://cds.example/mh{site}/data-needs.json"
     assert [need["key"] for need in found["needs"]] == [need.key for need in data_needs()]
     assert all(value not in (None, "", [], {}) for need in found["needs"] for value in need.values())
     for service in document["services"]:
         asked = [need["prefetch"] for need in found["needs"] if service["id"] in need["services"]]
         assert {key: query for each in asked for key, query in each.items()} == service["prefetch"]
+
+
+def test_discovery_is_small_enough_to_read() -> None:
+    client = open_app(engine=Engine()).test_client()
+
+    assert len(client.get("/cds-services").data) < 10_000
+    assert client.get("/sites/nowhere/data-needs.json").status_code == 404

@@ -39,7 +39,9 @@ def test_slashes_side_by_side_lead_nowhere_and_least_of_all_to_the_host_header(a
     assert "Location" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/cds-services", "/openapi.json", "/model-card", "/model-card.json"])
+@pytest.mark.parametrize(
+    "path", ["/cds-services", "/openapi.json", "/about", "/data-needs.json", "/model-card", "/model-card.json"]
+)
 @pytest.mark.parametrize(
     "header", [{"If-Match": '"other"'}, {"If-Match": "*"}, {"If-Range": '"x"', "Range": "bytes=0-1"}]
 )

@@ -50,8 +50,10 @@ def test_a_sites_discovery_is_the_same_with_the_key_for_its_own_codes(client) ->
         f"Observation?patient={{{{context.patientId}}}}&code={','.join(f'{SYSTEM}|A{n}' for n in range(1, 6))}{PAGE}"
     ] * len(SERVICES)
     assert found["services"] == [{k: v for k, v in e.items() if k != "prefetch"} for e in common["services"]]
-    assert found["extension"]["org.mental-health-cds.data-needs"]["needs"][-1]["key"] == "local-screening"
-    assert client.flask.get("/sites/south/cds-services").get_json() == common
+    needs = client.flask.get("/sites/north/data-needs.json").get_json()["needs"]
+    assert needs[-1]["key"] == "local-screening"
+    assert client.flask.get("/data-needs.json").get_json()["needs"] == needs[:-1]
+    assert client.flask.get("/sites/south/cds-services").get_json()["services"] == common["services"]
 
 
 def test_a_site_whose_client_takes_no_page_size_gets_templates_without(tmp_path: Path) -> None:
