@@ -27,7 +27,7 @@ HEALTHCHAIN_KEY = $$(cksum < requirements/benchmark.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden messages wheel clean
+.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden messages pictures wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ golden: setup ## rewrite the pages that tests hold to be generated (review the d
 
 messages: setup ## gather the texts for translators, in smart_launch/locale/app.pot and explanations/locale/explanations.pot
 	PYTHONPATH=. $(BIN)/python tests/message_templates.py
+
+pictures: setup ## take the pictures of README and docs anew, from this build (needs Chromium; ARGS="names")
+	PYTHONPATH=.:tests $(BIN)/python tests/pictures.py $(ARGS)
 
 wheel: setup ## build the distribution into dist/
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-index --no-build-isolation --wheel-dir dist .

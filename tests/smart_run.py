@@ -39,6 +39,17 @@ class Clock:
         return datetime.now(UTC).timestamp() + self.ahead
 
 
+class StandingClock(Clock):
+    """One moment."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__()
+        self.at = at
+
+    def seconds(self) -> float:
+        return self.at.timestamp() + self.ahead
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     addresses: Addresses
@@ -105,9 +116,10 @@ def running(
     behaviour: Behaviour | None = None,
     registration: Callable[[Registration], Registration] = as_it_is,
     config: Callable[[ServiceConfig], ServiceConfig | LiveConfig] = lambda c: c,
+    clock: Clock | None = None,
 ) -> Iterator[Run]:
     """Both, with the models of `engine` (none unless given)."""
-    clock = Clock()
+    clock = clock or Clock()
     patients = demo_patients(clock())
     token = secrets.token_urlsafe(32)
     with ExitStack() as kept:

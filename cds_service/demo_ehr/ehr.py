@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flask import Flask
 
@@ -44,9 +44,10 @@ def create_ehr(
 ) -> Ehr:
     """The EHR at these addresses, with the service as a registered app. `token` is the one of hook calls.
 
-    behaviour, now: for tests; how the authorization server behaves, and its clock in seconds since 1970.
+    behaviour, now: for tests; how the authorization server behaves, and the clock in seconds since 1970.
     """
-    charts = Charts([*(patient.chart for patient in patients), (PRACTITIONER,)])
+    written = [*(patient.chart for patient in patients), (PRACTITIONER,)]
+    charts = Charts(written, now=lambda: datetime.fromtimestamp(now(), UTC))
     clinic = Clinic(patients=patients, as_of=as_of, charts=charts)
     server = AuthorizationServer(
         fhir_base=addresses.fhir_base,

@@ -164,9 +164,13 @@ class ChartBuilder:
         return self.add("Condition", name, body)
 
     def visit(
-        self, days_ago: int, reason: str, *, kind: Json = codes.CHECK_UP, place: str = "AMB", name: str = "visit"
-    ) -> str:
-        """A finished encounter; `place` is the v3 class: AMB or EMER (half an hour), or IMP (two nights)."""
+        self, days_ago: int, reason: str, *, kind: Json = codes.CHECK_UP, place: str = "AMB", name: str = "visit",
+        diagnosis: Json | None = None,
+    ) -> str:  # fmt: skip
+        """A finished encounter; `place` is the v3 class: AMB or EMER (half an hour), or IMP (two nights).
+
+        diagnosis: the reason as a coded concept, where the clinic coded it.
+        """
         words = {"AMB": "ambulatory", "EMER": "emergency", "IMP": "inpatient encounter"}
         start = self.moment(days_ago, "09:20")
         end = (
@@ -179,24 +183,26 @@ class ChartBuilder:
                 "status": "finished",
                 "class": {"system": codes.ACT_CODE, "code": place, "display": words[place]},
                 "type": [kind],
-                "reasonCode": [{"text": reason}],
+                "reasonCode": [(diagnosis or {}) | {"text": reason}],
                 "period": {"start": start, "end": end},
             },
         )
 
-    def medication(self, name: str, drug: Json, days_ago: int, dosage: str) -> str:
-        """An active order for a medicine, by code or by text alone."""
-        return self.add(
-            "MedicationRequest",
-            name,
-            {
-                "status": "active",
-                "intent": "order",
-                "medicationCodeableConcept": drug,
-                "authoredOn": self.day(days_ago).isoformat(),
-                "dosageInstruction": [{"text": dosage}],
-            },
-        )
+    def medication(
+        self, name: str, drug: Json, days_ago: int, dosage: str, *, ended_days_ago: int | None = None
+    ) -> str:
+        """An order for a medicine, by code or by text alone: active, or completed where it ended."""
+        body: Json = {
+            "status": "active" if ended_days_ago is None else "completed",
+            "intent": "order",
+            "medicationCodeableConcept": drug,
+            "authoredOn": self.day(days_ago).isoformat(),
+            "dosageInstruction": [{"text": dosage}],
+        }
+        if ended_days_ago is not None:
+            period = {"start": self.day(days_ago).isoformat(), "end": self.day(ended_days_ago).isoformat()}
+            body["dispenseRequest"] = {"validityPeriod": period}
+        return self.add("MedicationRequest", name, body)
 
 
 def visit_of_today(patient_id: str, reason: str, as_of: datetime) -> Json:

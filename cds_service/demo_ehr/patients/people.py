@@ -1,4 +1,4 @@
-"""The 13 demo patients: who they are, what their charts hold, and which cards the demo expects.
+"""The 14 demo patients: who they are, what their charts hold, and which cards the demo expects.
 
 Synthetic people; none is drawn from a real chart. Every date is relative to `as_of`. Charts of
 patients for whom no model prompt is expected are plain on purpose: few visits, never smoked,
@@ -18,6 +18,8 @@ from cds_service.demo_ehr.patients import forms
 from cds_service.demo_ehr.patients.chart_builder import CLINICIAN, ChartBuilder
 
 USER = CLINICIAN
+OPENS_WITH = "marguerite-okafor"
+"""The patient who is open at first: a course to look at, and a PHQ-9 to repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +37,15 @@ class ExpectedCard:
 class DemoPatient:
     """One patient of the clinic list.
 
-    `id` is the Patient's id. `expected` lists every card, in the service's order; none means no card.
-    `left_out` names prefetch keys that the demo EHR does not send for this patient, so that the service
-    reads them itself. `chart` is every resource, the Patient first.
+    `id` is the Patient's id, `time` that of the appointment (24-hour clock). `expected` lists every card, in the
+    service's order; none means no card. `left_out` names prefetch keys that the demo EHR does not send for this
+    patient, so that the service reads them itself. `chart` is every resource, the Patient first.
     """
 
     id: str
     name: str
     age: int
+    time: str
     occupation: str
     reason: str
     story: str
@@ -63,6 +66,7 @@ class _Person:
     family: str
     gender: str
     age: int
+    time: str
     occupation: str
     reason: str
     story: str
@@ -72,7 +76,7 @@ class _Person:
 
 
 def demo_patients(as_of: datetime | None = None) -> tuple[DemoPatient, ...]:
-    """The 13 patients as they stand at `as_of` (default now, UTC). Raises ValueError for a time without zone."""
+    """The 14 patients as they stand at `as_of` (default now, UTC). Raises ValueError for a time without zone."""
     moment = as_of or datetime.now(UTC)
     return tuple(_patient(person, moment, place) for place, person in enumerate(PEOPLE))
 
@@ -87,6 +91,7 @@ def _patient(person: _Person, as_of: datetime, place: int) -> DemoPatient:
         id=patient_id,
         name=f"{person.given} {person.family}",
         age=person.age,
+        time=person.time,
         occupation=person.occupation,
         reason=person.reason,
         story=person.story,
@@ -238,12 +243,33 @@ def _pilar(chart: ChartBuilder) -> None:
     forms.phq9_total(chart, 30, 2, members)
 
 
+def _marguerite(chart: ChartBuilder) -> None:
+    _healthy(chart, height_cm=168, weight_kg=71, pulse=72, blood_pressure=(128, 80), days_ago=182)
+    chart.condition("depression", codes.DEPRESSION, 2300)
+    for days_ago in (350, 266, 182, 91):
+        chart.visit(days_ago, "Depression follow-up", diagnosis=codes.DEPRESSION, name="depression-visit")
+    chart.visit(24, "Shingles vaccination")
+    for days_ago, scores in (
+        (350, (3, 3, 2, 3, 2, 2, 2, 1, 0)),
+        (266, (2, 2, 2, 2, 1, 2, 1, 1, 0)),
+        (182, (1, 1, 2, 1, 1, 1, 1, 0, 0)),
+        (91, (1, 1, 1, 1, 0, 1, 0, 0, 0)),
+        (24, (2, 3, 3, 2, 1, 2, 2, 1, 0)),
+    ):
+        members = forms.phq9_items(chart, days_ago, scores)
+        forms.phq9_total(chart, days_ago, sum(scores), members)
+    for days_ago, milligrams, ended_days_ago in ((350, 50, 266), (266, 100, 70), (70, 50, None)):
+        drug = codes.SERTRALINE | {"text": f"Sertraline {milligrams} mg tablet"}
+        chart.medication("sertraline", drug, days_ago, "One tablet in the morning", ended_days_ago=ended_days_ago)
+
+
 PEOPLE: tuple[_Person, ...] = (
     _Person(
         given="Ingrid",
         family="Solheim-Park",
         gender="female",
         age=44,
+        time="08:30",
         occupation="bridge engineer",
         reason="knee pain",
         story="PHQ-9 of 6 days ago: total 8, and item 9 answered several days.",
@@ -255,9 +281,10 @@ PEOPLE: tuple[_Person, ...] = (
         family="Wójcik",
         gender="male",
         age=38,
+        time="09:30",
         occupation="landscape architect",
         reason="repeat prescription",
-        story="C-SSRS of today, filled in at check-in: question 4 answered yes.",
+        story="C-SSRS of today: question 4 answered yes.",
         expected=(_card("acute-safety", "critical"),),
         write=_tomas,
     ),
@@ -266,6 +293,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Achterberg",
         gender="female",
         age=36,
+        time="10:00",
         occupation="court interpreter",
         reason="asthma review",
         story="Self-harm coded 41 days ago in an emergency department; nothing on file since.",
@@ -278,6 +306,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Castellanos",
         gender="other",
         age=29,
+        time="10:30",
         occupation="night-shift nurse",
         reason="vaccination record",
         story="C-SSRS high 20 days ago; complete and negative 5 days ago. Both are shown.",
@@ -289,6 +318,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Oyelaran",
         gender="female",
         age=52,
+        time="11:00",
         occupation="school head",
         reason="shoulder stiffness",
         story="PHQ-9 of 17 recorded 56 days ago, item 9 not at all; no follow-up on file.",
@@ -300,6 +330,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Brannigan",
         gender="male",
         age=67,
+        time="11:30",
         occupation="runs a bicycle workshop",
         reason="blood pressure",
         story="No PHQ-9 ever; insomnia, nine visits in 12 months, smokes daily. A model prompts to ask.",
@@ -312,6 +343,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Abernathy",
         gender="female",
         age=41,
+        time="12:00",
         occupation="surgeon",
         reason="third child 9 weeks ago",
         story="EPDS of yesterday: total 9, and item 10 above never.",
@@ -323,6 +355,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Nunes-Whitaker",
         gender="male",
         age=15,
+        time="13:00",
         occupation="goalkeeper",
         reason="sports physical",
         story="ASQ of today positive, acuity answered no. Under 18, so no model.",
@@ -335,6 +368,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Marchetti",
         gender="female",
         age=58,
+        time="13:30",
         occupation="cellist",
         reason="wrist pain",
         story="Bipolar disorder, lithium, psychiatry 2 months ago; last PHQ-9 150 days ago.",
@@ -346,6 +380,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Lindqvist",
         gender="male",
         age=40,
+        time="14:00",
         occupation="truck dispatcher",
         reason="back pain",
         story="PHQ-9 total of 26, 4 days ago, without its items: it cannot be reached without item 9.",
@@ -358,6 +393,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Takahashi",
         gender="female",
         age=24,
+        time="14:30",
         occupation="pastry chef",
         reason="headache",
         story="PHQ-9 of 10 days ago: total recorded as 14, its items add up to 19.",
@@ -369,6 +405,7 @@ PEOPLE: tuple[_Person, ...] = (
         family="Mbeki-Larsen",
         gender="male",
         age=63,
+        time="15:00",
         occupation="bus driver",
         reason="licence medical",
         story="PHQ-9 of 3 days ago with item 9 left blank.",
@@ -380,10 +417,23 @@ PEOPLE: tuple[_Person, ...] = (
         family="Ostrowski",
         gender="female",
         age=47,
+        time="16:00",
         occupation="tax adviser",
         reason="flu shot",
         story="Known data, nothing due.",
         expected=(),
         write=_pilar,
+    ),
+    _Person(
+        given="Marguerite",
+        family="Okafor",
+        gender="female",
+        age=61,
+        time="09:00",
+        occupation="librarian",
+        reason="poor sleep",
+        story="Five PHQ-9 in a year: from 18 down to 5 on sertraline, then 16 after the dose was lowered.",
+        expected=(_card("depression-follow-up", "info"),),
+        write=_marguerite,
     ),
 )

@@ -43,6 +43,7 @@ TABLE = {
     "Saoirse Takahashi": (24, ["data-anomaly info"]),
     "Josef Mbeki-Larsen": (63, ["could-not-assess info"]),
     "Pilar Ostrowski": (47, []),
+    "Marguerite Okafor": (61, ["depression-follow-up info"]),
 }
 
 
@@ -81,7 +82,7 @@ def codings(value):
             yield from codings(part)
 
 
-def test_the_13_patients_and_their_cards_are_those_of_the_table():
+def test_the_14_patients_and_their_cards_are_those_of_the_table():
     found = {p.name: (p.age, [f"{c.topic} {c.indicator}" for c in p.expected]) for p in demo_patients(AS_OF)}
 
     assert found == TABLE
@@ -145,7 +146,15 @@ def test_stories_keep_their_distance_in_days(as_of):
     assert days_ago("Eleni Marchetti", "QuestionnaireResponse", "phq9") == 150
     assert days_ago("Kwabena Lindqvist", "Observation", "phq9-total") == 4
     assert days_ago("Saoirse Takahashi", "Observation", "phq9-panel") == 10
+    assert days_ago("Marguerite Okafor", "Observation", "phq9-total") == 24
     assert days_ago("Josef Mbeki-Larsen", "QuestionnaireResponse", "phq9") == 3
+
+
+def test_appointments_are_within_the_clinic_s_hours_and_no_two_at_once():
+    times = [patient.time for patient in demo_patients(AS_OF)]
+
+    assert len(set(times)) == len(times)
+    assert all("08:30" <= time <= "16:30" and time[3:] in ("00", "30") for time in times)
 
 
 def test_the_same_moment_gives_the_same_charts():
@@ -242,6 +251,8 @@ def test_the_answers_add_up_as_the_stories_say():
     assert not [r for r in resources(by_name["Stellan Brannigan"], "Observation") if "phq9" in r["id"]]
     visits = resources(by_name["Stellan Brannigan"], "Encounter")
     assert [visit["class"]["code"] for visit in visits].count("AMB") == 9
+    course = [r for r in resources(by_name["Marguerite Okafor"], "Observation") if "phq9-total" in r["id"]]
+    assert [r["valueQuantity"]["value"] for r in course] == [18, 13, 8, 5, 16]
     assert resources(by_name["Devin Castellanos"], "Patient")[0]["gender"] == "other"
 
 
