@@ -140,7 +140,7 @@ def print_assessed(result: Assessed) -> None:
     for card in msgspec.to_builtins(result.cards):
         print_card(out, card)
     if not result.cards:
-        out.print("Looked, nothing to say. This does not say that the patient is well.")
+        out.print("No cards. This does not say that the patient is well.")
     for score in result.assessment.scores:
         verdict = not_scored_words(score, language()) if isinstance(score, NotScored) else BAND_WORDS[score.band]
         out.print(f"Model {score.outcome}: {verdict}")

@@ -11,7 +11,7 @@ from cds_service.commands.terminal import print_card
 from cds_service.demo_ehr.clinic.hook_client import Exchange
 from cds_service.demo_ehr.patients.people import DemoPatient
 
-NOTHING = "Looked, nothing to say."
+NOTHING = "No cards. This is not reassurance."
 
 
 def print_patient(out: Console, place: int, patient: DemoPatient, exchange: Exchange) -> None:

@@ -102,7 +102,7 @@ def document() -> Schema:
             "version": version("mental-health-cds"),
             "summary": "CDS Hooks 2.0: documented safety answers and screening prompts for depression and suicide.",
             "description": "Every GET answers HEAD as well, and every address OPTIONS. Errors are FHIR "
-            "OperationOutcomes. A prompt is not a diagnosis, and no card is no reassurance.",
+            "OperationOutcomes. It does not diagnose, and the absence of a card is not reassurance.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The public address of this deployment."}],

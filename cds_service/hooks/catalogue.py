@@ -51,8 +51,8 @@ SERVICES: tuple[Service, ...] = (
         title="Depression and suicide safety",
         description=(
             "Restates documented safety answers (PHQ-9 item 9, C-SSRS, ASQ, EPDS item 10, coded self-harm) and, for "
-            "adults, estimates current depressive symptoms and suicidal ideation to prompt screening. A prompt is not "
-            "a diagnosis, and no card is no reassurance."
+            "adults, estimates current depressive symptoms and suicidal ideation to prompt screening. It does not "
+            "diagnose, and the absence of a card is not reassurance."
         ),
         usage=USAGE,
     ),
@@ -62,8 +62,8 @@ SERVICES: tuple[Service, ...] = (
         title="Depression and suicide safety, at the start of an encounter",
         description=(
             "The same reading and the same cards as depression-suicide-risk, asked for when an encounter starts: "
-            "answers documented in this encounter count as current for seven days. A prompt is not a diagnosis, and no "
-            "card is no reassurance."
+            "answers documented in this encounter count as current for seven days. The service does not diagnose, "
+            "and the absence of a card is not reassurance."
         ),
         usage=USAGE,
         needs_encounter=True,
@@ -75,7 +75,7 @@ SERVICES: tuple[Service, ...] = (
         description=(
             "Where a positive safety answer is on file, looks for a later suicide risk assessment, a later safety plan "
             "and a follow-up appointment. While one of them is not on file, restates the answer, says what is on file "
-            "of each, and offers the follow-up as drafts. No model is asked, and no card is no reassurance."
+            "of each, and offers the follow-up as drafts. No model is asked. The absence of a card is not reassurance."
         ),
         usage="FHIR R4. Documented answers at every age; no model. Needs prefetch or read access to the chart.",
         occasion=PATIENT_DISCHARGED,

@@ -32,7 +32,7 @@ def _words(headline: str, cause: str, *remedy: str, back: bool = False) -> Error
 NOT_OPENED = later("This page could not be opened.")
 NOT_STARTED = later("The app could not be opened.")
 ENDED = later("Your session has ended.")
-NOTHING_LOST = later("Nothing that was not written to the chart is kept.")
+NOTHING_LOST = later("Unsaved answers were discarded.")
 
 WORDS: dict[str, ErrorWords] = {
     "launch-refused": _words(
@@ -42,7 +42,7 @@ WORDS: dict[str, ErrorWords] = {
     "insecure": _words(NOT_STARTED, later("It is open to secure connections (https) only."), SET_UP),
     "used": _words(
         NOT_STARTED,
-        later("This step of opening it was taken before, in another browser, or more than ten minutes ago."),
+        later("This sign-in expired, was already used, or was begun in another browser."),
         FROM_CHART,
     ),
     "too-many": _words(

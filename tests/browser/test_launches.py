@@ -186,7 +186,7 @@ def test_a_phq_9_goes_from_the_frame_into_the_chart_and_can_be_taken_back(page, 
     open_chart(page, run, STELLAN)
     expect(page.get_by_text("Written by the app")).to_be_visible()
     page.get_by_role("button", name="Reload the chart").click()
-    expect(page.get_by_text("Looked, nothing to say")).to_be_visible()
+    expect(page.get_by_text("No cards. This is not reassurance.")).to_be_visible()
 
 
 def test_item_9_brings_the_steps_at_once_and_the_form_goes_on(page, run) -> None:

@@ -306,7 +306,7 @@ def test_indicators_links_drafts_and_reasons_are_readable_without_colour():
     assert "[ Draft order: PHQ-9, today ]" in printed
     assert "https://guideline.example/" + "long/" * 20 in printed
     assert "Override: Asked; documented in my note" in printed
-    assert "Looked, nothing to say." in printed
+    assert "No cards. This is not reassurance." in printed
 
 
 def test_cards_that_the_demo_does_not_expect_are_listed_and_end_in_1():
@@ -326,7 +326,7 @@ def test_a_failure_is_not_shown_as_nothing_to_say():
 
     assert status == 1
     assert "status 412. Questionnaires could not be read." in unfolded(printed)
-    assert "Looked, nothing to say." not in printed
+    assert "No cards. This is not reassurance." not in printed
 
 
 def test_a_service_without_our_hook_is_named_in_one_sentence():
@@ -379,7 +379,7 @@ def test_the_second_patient_is_open_and_the_list_says_a_word_for_each(browser):
 
 
 def test_no_card_is_said_in_words(browser):
-    assert "Looked, nothing to say." in browser.get(f"/patients/{PATIENTS[12].id}").text
+    assert "No cards. This is not reassurance." in browser.get(f"/patients/{PATIENTS[12].id}").text
 
 
 def test_no_answer_is_not_shown_as_nothing_to_say(browser, clinic):
@@ -390,7 +390,7 @@ def test_no_answer_is_not_shown_as_nothing_to_say(browser, clinic):
     page = browser.get(f"/patients/{TOMAS.id}").text
 
     assert "The service could not answer: status 412." in page
-    assert "Looked, nothing to say." not in page
+    assert "No cards. This is not reassurance." not in page
 
 
 def test_text_of_a_card_is_never_executed(browser, clinic):

@@ -113,7 +113,7 @@ def test_a_positive_answer_with_nothing_after_it_gives_one_card_with_the_follow_
 
     assert (card["source"]["topic"]["code"], card["indicator"]) == ("positive-safety-answer", "warning")
     assert card["summary"] == (
-        "PHQ-9 item 9 “several days”, 17 Nov 2026, 6 days ago. "
+        "PHQ-9 item 9 answered “several days”, 17 Nov 2026, 6 days ago. "
         "Before discharge, check: risk assessment, safety plan, follow-up."
     )
     assert [step(card, label) for label in (ASSESSED, PLAN, BOOKED)] == [NONE, NONE, NONE]
@@ -132,7 +132,7 @@ def test_the_findings_come_first_then_the_steps_then_what_to_consider_crisis_lin
     assert "access to means" in advice
     assert "within 7 days" in advice
     assert len([line for line in detail.splitlines() if line.startswith("*") and not line.startswith("**")]) == 1
-    assert "no model was used" in detail
+    assert "not a model" in detail
 
 
 def test_nothing_to_discharge_with_is_nothing_to_say() -> None:
@@ -408,7 +408,7 @@ def test_a_later_negative_screen_is_named_with_the_finding_and_is_no_assessment(
     (card,) = cards("C-SSRS, 30 days ago: question 4 = yes", "C-SSRS, 2 days ago: question 1 2 6 = no")
 
     assert card["indicator"] == "info"
-    assert "Later: C-SSRS, all questions put answered no. 21 Nov 2026" in card["detail"]
+    assert "Later: C-SSRS, every question asked was answered no. 21 Nov 2026" in card["detail"]
     assert step(card, ASSESSED) == NONE
 
 

@@ -284,7 +284,7 @@ PEOPLE: tuple[_Person, ...] = (
         time="09:30",
         occupation="landscape architect",
         reason="repeat prescription",
-        story="C-SSRS of today: question 4 answered yes.",
+        story="C-SSRS completed today: question 4 answered yes.",
         expected=(_card("acute-safety", "critical"),),
         write=_tomas,
     ),
@@ -383,7 +383,7 @@ PEOPLE: tuple[_Person, ...] = (
         time="14:00",
         occupation="truck dispatcher",
         reason="back pain",
-        story="PHQ-9 total of 26, 4 days ago, without its items: it cannot be reached without item 9.",
+        story="PHQ-9 total of 26, 4 days ago, without its items: it means item 9 was above 0.",
         # The safety card is R6's first sentence, the follow-up its second: a total of 20 or more, 0-90 days old.
         expected=(_card("positive-safety-answer", "warning"), _card("depression-follow-up", "warning")),
         write=_kwabena,

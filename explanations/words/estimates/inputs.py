@@ -9,6 +9,7 @@ from explanations.judgement.rationale import Reason, Size, size
 from explanations.words.language import Language, capitalised, later, number
 from explanations.words.tables import complete
 from fhir_adapters.facts import Fact
+from fhir_adapters.reading.habits import AUDITC_BANDS
 from models.inputs.feature_schema import FEATURES
 
 Value = float | int | bool | str
@@ -89,6 +90,22 @@ CHANGES = complete(
 )
 
 
+DRINKING = (
+    later("drinks no alcohol"),
+    later("drinks alcohol monthly or less"),
+    later("drinks alcohol 2 to 4 times a month"),
+    later("drinks alcohol 2 to 3 times a week"),
+    later("drinks alcohol 4 or more times a week"),
+)
+DRINKS = (
+    later("1 or 2 drinks on a drinking day"),
+    later("3 or 4 drinks on a drinking day"),
+    later("5 or 6 drinks on a drinking day"),
+    later("7 to 9 drinks on a drinking day"),
+    later("10 or more drinks on a drinking day"),
+)
+
+
 def _number(message: str) -> Callable[[Value, Language], str]:
     return lambda value, say: say(message, value=number(value))
 
@@ -96,6 +113,12 @@ def _number(message: str) -> Callable[[Value, Language], str]:
 def _coded(*messages: str, start: int = 0) -> Callable[[Value, Language], str]:
     """One message per value, from `start` on."""
     return lambda value, say: say(messages[int(value) - start])
+
+
+def _answered(code: str, answers: tuple[str, ...], measured: str) -> Callable[[Value, Language], str]:
+    """The answer to an AUDIT-C question, by the value that stands for it; other values were measured."""
+    words = dict(zip(AUDITC_BANDS[code], answers, strict=True))
+    return lambda value, say: say(words.get(float(value), measured), value=number(value))
 
 
 def _yes_no(yes: str, no: str = "") -> Callable[[Value, Language], str]:
@@ -112,8 +135,7 @@ def _treatment(name: str, medicine: str = "") -> InputWords:
     def words(value: Value, say: Language) -> str:
         if not value:
             return ""
-        # Translators: treatment raises an estimate because it shows that there is care; it is not the cause.
-        return say("treatment recorded: {medicine} (shows care, not cause)", medicine=say(medicine or name))
+        return say("{medicine} on medication list", medicine=say(medicine or name))
 
     return InputWords(name=name, value=words)
 
@@ -128,7 +150,7 @@ def _phq(item: int) -> InputWords:
 INPUTS = complete(
     {
         # Translators: names of inputs are listed when they are missing; values are listed with a date and a source.
-        "age": InputWords(name=later("age"), value=_number(later("age {value} years today"))),
+        "age": InputWords(name=later("age"), value=_number(later("age {value}"))),
         "female": InputWords(
             name=later("sex"), value=_yes_no(later("sex recorded as female"), later("sex recorded as male"))
         ),
@@ -138,8 +160,12 @@ INPUTS = complete(
                 later("never smoked"), later("former smoker"), later("smokes on some days"), later("daily smoker")
             ),
         ),
-        "alc_drinks_day": InputWords(name=later("alcohol"), value=_number(later("{value} drinks on a drinking day"))),
-        "alc_days_yr": InputWords(name=later("alcohol"), value=_number(later("about {value} drinking days a year"))),
+        "alc_drinks_day": InputWords(
+            name=later("alcohol"), value=_answered("68519-8", DRINKS, later("{value} drinks on a drinking day"))
+        ),
+        "alc_days_yr": InputWords(
+            name=later("alcohol"), value=_answered("68518-0", DRINKING, later("drinks alcohol on {value} days a year"))
+        ),
         "asthma": _condition(later("asthma")),
         "anemia_tx": _condition(later("anaemia")),
         "arthritis": _condition(later("arthritis")),
@@ -173,8 +199,8 @@ INPUTS = complete(
         "mh_visit_yr": InputWords(
             name=later("mental-health visits"),
             value=lambda value, say: say.many(
-                "{count} mental-health visit in 12 months (shows care, not cause)",
-                "{count} mental-health visits in 12 months (shows care, not cause)",
+                "{count} mental-health visit in 12 months",
+                "{count} mental-health visits in 12 months",
                 int(value),
             ),
             dated=later("last {date}"),

@@ -30,9 +30,7 @@ REASONS = complete(
         NotScoredReason.DATA_ANOMALY: later(
             "The chart data contradicts itself; no estimate is made until it is checked."
         ),
-        NotScoredReason.TOO_LITTLE_DATA: later(
-            "None of the model's inputs but the patient's own details is on record."
-        ),
+        NotScoredReason.TOO_LITTLE_DATA: later("Only age and sex are on record."),
         NotScoredReason.OUTSIDE_TRAINING_RANGE: later(
             "A value on record lies outside the range that the model was trained on, so no estimate is made."
         ),

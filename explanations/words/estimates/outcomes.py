@@ -30,7 +30,7 @@ OUTCOME_WORDS: Mapping[str, OutcomeWords] = complete(
             estimate=later("Estimate of depressive symptoms"),
             # Translators: what to ask about: "asking about depression today".
             ask_about=later("depression"),
-            silenced={AnswerState.ANSWERED: later("A PHQ-9 of the last 14 days answers this already.")},
+            silenced={AnswerState.ANSWERED: later("A PHQ-9 in the last 14 days already answers this.")},
         ),
         Outcome.SUICIDAL_IDEATION: OutcomeWords(
             # Translators: what is estimated: "an estimate of thoughts of being better off dead ...".
@@ -40,10 +40,10 @@ OUTCOME_WORDS: Mapping[str, OutcomeWords] = complete(
             ask_about=later("thoughts of self-harm"),
             silenced={
                 AnswerState.ANSWERED: later(
-                    "PHQ-9 item 9 was answered within 14 days; the answer speaks, not the model."
+                    "PHQ-9 item 9 was answered in the last 14 days; the patient’s answer is used instead."
                 ),
                 AnswerState.UNREADABLE: later(
-                    "An answer to PHQ-9 item 9 within 14 days could not be read; no estimate stands in for it."
+                    "An answer to PHQ-9 item 9 in the last 14 days could not be read; no estimate replaces it."
                 ),
             },
         ),

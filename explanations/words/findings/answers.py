@@ -7,7 +7,7 @@ from explanations.words.tables import complete
 from fhir_adapters.facts import ACUTE_RESULTS, POSITIVE_RESULTS, AnswerState, ItemAnswer, Result
 from fhir_adapters.instruments import EPDS_OPTIONS, FREQUENCY, SAFETY_ITEMS, Instrument, Scale
 
-# Answers to a question on self-harm, by score; for EPDS only "above never".
+# Answers to a question on self-harm, by score.
 OPTIONS: dict[Scale | None, tuple[str, ...]] = complete(
     {
         FREQUENCY: (
@@ -16,7 +16,7 @@ OPTIONS: dict[Scale | None, tuple[str, ...]] = complete(
             later("more than half the days"),
             later("nearly every day"),
         ),
-        EPDS_OPTIONS: (),
+        EPDS_OPTIONS: (later("never"), later("hardly ever"), later("sometimes"), later("yes, quite often")),
     },
     {instrument.spec.scale for instrument in SAFETY_ITEMS},
 )
@@ -91,10 +91,8 @@ def answer_words(answer: ItemAnswer, instrument: Instrument, say: Language) -> s
     """An answer in words: `1 of 3, several days`; `yes`; `declined`."""
     if answer.score is not None:
         spec = instrument.spec
-        options, named = OPTIONS[spec.scale], {"score": answer.score, "top": spec.top_item}
-        if options:
-            return say("{score} of {top}, {option}", option=say(options[answer.score]), **named)
-        return say("{score} of {top}", **named)
+        option = say(OPTIONS[spec.scale][answer.score])
+        return say("{score} of {top}, {option}", score=answer.score, top=spec.top_item, option=option)
     if answer.yes is not None:
         return say("yes") if answer.yes else say("no")
     return say(STATES[answer.state])

@@ -63,10 +63,10 @@ ACUITY = complete(
 )
 LATER = complete(
     {
-        LaterKind.CSSRS_NEGATIVE: later("C-SSRS, all questions put answered no"),
+        LaterKind.CSSRS_NEGATIVE: later("C-SSRS, every question asked was answered no"),
         LaterKind.CSSRS_POSITIVE: later("C-SSRS with positive answers"),
         LaterKind.CSSRS_INCOMPLETE: later("C-SSRS, not complete"),
-        LaterKind.ASQ_NEGATIVE: later("ASQ, all questions answered no"),
+        LaterKind.ASQ_NEGATIVE: later("ASQ, every question was answered no"),
         LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
         LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
         LaterKind.LEVEL_POSITIVE: later("Suicide risk screen with a positive result"),
@@ -203,15 +203,9 @@ def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, s
     if answer.item in FURTHER_ENDORSED:
         what = say(FURTHER_ENDORSED[answer.item], title=title)
         return what, [_lead(what, moment, [answer.reference], say), *further]
-    options = OPTIONS[form.instrument.spec.scale]
-    if not options:
-        what = say("{title} item {item} above “never”", **named)
-        fact = say("{title} item {item}: above “never”", **named)
-    else:
-        quoted = say("yes") if answer.score is None else say(options[answer.score])
-        what = say("{title} item {item} “{answer}”", answer=quoted, **named)
-        fact = item_words(answer, form.instrument, say)
-    lines = [_lead(fact, moment, [answer.reference], say), *further]
+    quoted = say("yes") if answer.score is None else say(OPTIONS[form.instrument.spec.scale][answer.score])
+    what = say("{title} item {item} answered “{answer}”", answer=quoted, **named)
+    lines = [_lead(item_words(answer, form.instrument, say), moment, [answer.reference], say), *further]
     if form.total is not None and not form.contradictory:
         lines.append(_total_beside(form, form.total, answer.item, say))
     return what, lines
@@ -228,14 +222,14 @@ def _further_lines(title: str, finding: SafetyFinding, say: Language) -> list[Li
 
 def _total_beside(form: Administration, total: int, item: str, say: Language) -> Line:
     """The total of a form, shown with its self-harm item."""
-    what, cut = _total_words(form, total, say), DEPRESSION_CUTS[form.instrument]
+    what = _total_words(form, total, say)
     sources = [form.total_reference] if form.total_reference else []
     if sources:
         text = say("{what}. Same form, {source}.", what=what, source=say.references(sources))
     else:
         text = say("{what}. Same form.", what=what)
-    if total < cut:
-        text += " " + say("A total under {cut} does not soften item {item}.", cut=cut, item=item)
+    if total < DEPRESSION_CUTS[form.instrument]:
+        text += " " + say("A low total does not make item {item} less important.", item=item)
     return sourced(text, sources)
 
 
@@ -250,15 +244,13 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str, sa
     if answer:
         words = answer_words(answer, form.instrument, say)
         why = say(
-            "Item {item} is {answer} on the form; this total cannot be reached without it.", item=item, answer=words
+            "On the form, item {item} is {answer}; this total means that it was above 0.", item=item, answer=words
         )
     else:
-        absent = say("The answer to item {item} is not on file; this total cannot be reached without it.", item=item)
-        unread = say("No answer to item {item} was read; this total cannot be reached without it.", item=item)
+        absent = say("The answer to item {item} is not on file; this total means that it was above 0.", item=item)
+        unread = say("No answer to item {item} was read; this total means that it was above 0.", item=item)
         why = unread if finding.answers_unread else absent
-    what = say(
-        "{title} total {total} cannot be reached without item {item}", title=title, total=finding.value, item=item
-    )
+    what = say("{title} total of {total} means item {item} was above 0", title=title, total=finding.value, item=item)
     return what, [_lead(_total_words(form, finding.value, say), moment, finding.references, say, remark=why)]
 
 
@@ -303,7 +295,9 @@ def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Languag
         return say("ASQ acuity answered yes"), lines
     if not finding.items:
         return facts[0][0], lines
-    return say("ASQ positive, acuity not recorded") if finding.gap else say("ASQ positive, acuity no"), lines
+    return say("ASQ positive; acuity question not recorded") if finding.gap else say(
+        "ASQ positive; acuity question answered no"
+    ), lines
 
 
 def _overall(form: Administration, say: Language) -> list[tuple[str, str]]:

@@ -129,7 +129,7 @@ def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -
     absent = later("Item {item} not on file: ask directly")
     none = later("Item {item} not read: ask directly") if finding.answers_unread else absent
     first = (say(none, item=item),) if unknown else ()
-    history = (say("An answer over 14 days old is history; a 0 then does not speak for today"),) if is_late else ()
+    history = (say("Answers over 14 days old may not reflect today, even a 0"),) if is_late else ()
     return action, (*first, again, *history)
 
 
@@ -140,9 +140,9 @@ def _care_lines(assessment: Assessment, say: Language) -> list[Line]:
         care = assessment.in_care[0]
         named = {"care": say(CARE.get(care.name, ANTIDEPRESSANT)), "sources": say.references(care.references)}
         if care.when:
-            text = say("In care. {care}, {date}, {sources}", date=say.dated(care.when), **named)
+            text = say("In mental-health care: {care}, {date}, {sources}", date=say.dated(care.when), **named)
         else:
-            text = say("In care. {care}, {sources}", **named)
+            text = say("In mental-health care: {care}, {sources}", **named)
         lines.append(sourced(text, care.references))
     bipolar = assessment.chart.bipolar_disorder
     if bipolar:
@@ -153,10 +153,10 @@ def _care_lines(assessment: Assessment, say: Language) -> list[Line]:
 
 
 CARE = {
-    "mh_visit_yr": later("Mental-health visit within 12 months"),
-    "depressive_disorder": later("Depressive disorder active"),
+    "mh_visit_yr": later("mental-health visit within 12 months"),
+    "depressive_disorder": later("active depressive disorder"),
 }
-ANTIDEPRESSANT = later("Antidepressant on the list; shows care, not cause")
+ANTIDEPRESSANT = later("antidepressant on medication list")
 
 
 def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], settings: NoticeSettings) -> list[Line]:
@@ -190,9 +190,13 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
     last = last_phq9(assessment)
     if last is None:
         unread = answers_unread(assessment.chart)
-        fact = say("In depression care; no PHQ-9 was read.") if unread else say("In depression care; no PHQ-9 on file.")
+        fact = (
+            say("In mental-health care; no PHQ-9 was read.")
+            if unread
+            else say("In mental-health care; no PHQ-9 on file.")
+        )
     else:
-        fact = say("In depression care; last PHQ-9 {date}, {ago}.", **moment_words(assessment, last, say))
+        fact = say("In mental-health care; last PHQ-9 {ago} ({date}).", **moment_words(assessment, last, say))
     return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=Urgency.NOTE,
@@ -226,9 +230,8 @@ def reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSet
     for reason in shown:
         sources = tuple(code(fact.references[0]) for fact in reason.facts if fact.references and value_words(fact, say))
         lines.append(Line(text=reason_line(reason, say), role=LineRole.REASON, sources=sources))
-    count, rest = explanation.remainder(shown)
     others = say(
-        "{count} other inputs together, and what is not on file: {change}", count=count, change=change_words(rest, say)
+        "All other inputs, including missing ones: {change}", change=change_words(explanation.remainder(shown)[1], say)
     )
     lines.append(Line(text=others, role=LineRole.REASON))
     if settings.show_probability:

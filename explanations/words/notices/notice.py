@@ -7,7 +7,7 @@ characters, as cards require: the finding first, then its date, then what to do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -99,44 +99,51 @@ class Notice:
 
 IN_THE_CHART, LAST_RESULTS = later("In the chart"), later("Last results")
 CONSIDER_TODAY, CONSIDER_NOW = later("Consider today"), later("Consider now")
-NO_MODEL = later("no model was used")
-MODEL_BELOW = later("a model prompted only what follows “Also”")
+# Translators: follows "Based on chart answers (rule R7)", before a full stop.
+NO_MODEL = later(", not a model")
+# Translators: as above.
+MODEL_BELOW = later("; a model prompted only what follows “Also”")
 BASES = complete(
     {
-        # Translators: {model} is one of "no model was used" and "a model prompted only what follows “Also”".
-        BasisKind.ANSWERS: later("Restates answers in the chart (rule {rules}); {model}. Not a monitoring service."),
+        # Translators: {rules} is such as "rule R7" or "rules R2, R7".
+        BasisKind.ANSWERS: later("Based on chart answers ({rules}){model}. Not a monitoring service."),
         BasisKind.ACUTE_ANSWERS: later(
-            "Restates answers in the chart (rule {rules}); {model}. Nobody has been notified: this is not a monitoring "
-            "service."
+            "Based on chart answers ({rules}){model}. Nobody has been notified: this is not a monitoring service."
         ),
         BasisKind.DISCHARGE: later(
-            "Restates answers in the chart (rule {rules}) and what is on file since; {model}. Care given elsewhere, "
+            "Based on chart answers ({rules}) and later entries{model}. Care given elsewhere, "
             "notes and documents are not read. Not a monitoring service."
         ),
         BasisKind.ACUTE_DISCHARGE: later(
-            "Restates answers in the chart (rule {rules}) and what is on file since; {model}. Care given elsewhere, "
+            "Based on chart answers ({rules}) and later entries{model}. Care given elsewhere, "
             "notes and documents are not read. Nobody has been notified: this is not a monitoring service."
         ),
-        BasisKind.CHART: later("Restates the chart (rule {rules}); {model}."),
-        BasisKind.ANOMALY: later("Rule {rules}; {model}."),
-        BasisKind.NOT_READ: later("Rule {rules}; {model}. What could not be read is not counted as absent."),
+        BasisKind.CHART: later("Based on chart data ({rules}){model}."),
+        BasisKind.ANOMALY: later("Based on {rules}{model}."),
+        BasisKind.NOT_READ: later("Based on {rules}{model}. What could not be read is not counted as absent."),
         BasisKind.PATTERN: later(
-            "A pattern in the record prompted this (rule {rules}; machine learning, not a diagnosis)."
+            "Prompted by a model estimate ({rules}; machine learning, not a diagnosis): associations, not causes; "
+            "treatment shows care, not cause."
         ),
         BasisKind.MODEL: later(
-            "Model {models}, learned from US survey adults: associations, not causes; {known} of {inputs} inputs "
-            "known. Not validated at this site."
+            "Model {models}, learned from US survey adults: associations, not causes; treatment shows care, not cause. "
+            "{known} of {inputs} inputs known. Not validated at this site."
         ),
     },
     BasisKind,
 )
 
 
+def rule_words(rules: Sequence[str], say: Language) -> str:
+    """`rule R7`, `rules R2, R7`."""
+    return say.many("rule {rules}", "rules {rules}", len(rules), rules=", ".join(rules))
+
+
 def basis_words(basis: Basis, say: Language) -> str:
     """The basis of a notice in one or two sentences."""
     return say(
         BASES[basis.kind],
-        rules=", ".join(basis.rules),
+        rules=rule_words(basis.rules, say),
         model=say(MODEL_BELOW if basis.model_below else NO_MODEL),
         models=", ".join(basis.models),
         known=basis.known,

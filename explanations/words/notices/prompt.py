@@ -33,14 +33,14 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
     scores = assessment.prompting()
     explained = [next(e for e in assessment.explanations if e.outcome == s.outcome) for s in scores]
     reasons = [reason_lines(s, e, settings) for s, e in zip(scores, explained, strict=True)]
-    pattern = say("Pattern in the record suggests asking about {outcomes} today", outcomes=_asked_about(scores, say))
+    pattern = say("Chart data suggest asking about {outcomes} today", outcomes=_asked_about(scores, say))
     last = last_phq9(assessment)
     if last is None:
         absent = later("No PHQ-9 on file. {pattern}")
         none = later("No PHQ-9 was read. {pattern}") if answers_unread(assessment.chart) else absent
         long = say(none, pattern=pattern)
     else:
-        long = say("Last PHQ-9 {date}, {ago}. {pattern}", pattern=pattern, **moment_words(assessment, last, say))
+        long = say("Last PHQ-9 {ago} ({date}). {pattern}", pattern=pattern, **moment_words(assessment, last, say))
     return Notice(
         topic=Topic.SCREENING_PROMPT,
         urgency=Urgency.NOTE,

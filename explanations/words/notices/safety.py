@@ -86,7 +86,7 @@ def _recent_summary(finding: SafetyFinding, statement: Statement, count: int, sa
         since = MAY_BE_UNREAD if finding.partly_searched else NONE_LATER
         shorter = say(MAY_BE_UNREAD if finding.partly_searched else NONE_LATER_SHORT, **short)
         return fit(say("Consider reassessing today."), say(since, **long), say(since, **short), shorter)
-    action = say("Both shown; neither rules out risk.") if recent else say("Consider reassessing today.")
+    action = say("The later no does not rule out risk.") if recent else say("Consider reassessing today.")
     came = {"entry": say(SHORT_LATER[known.what]), "date": say.dated(known.when)}
     text = later("{what}, {when}{more}; later {entry}, {date}.")
     return fit(action, say(text, **long, **came), say(text, **short, **came))

@@ -49,6 +49,14 @@ STATES = complete(
 )
 
 
+PARTLY_READ = later("none found in what was read")
+NOTHING = complete(
+    dict.fromkeys(Availability, PARTLY_READ)
+    | dict.fromkeys((Availability.NOT_ON_FILE, Availability.TOO_OLD), later("none found")),
+    Availability,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvailableRow:
     """One part: its state, contents in words, missing inputs by name, and what could not be read, with reasons.
@@ -138,7 +146,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
     return AvailableRow(
         part=say(block.name),
         state=state,
-        holds=holds or say("nothing found in what was read"),
+        holds=holds or say(NOTHING[state]),
         known=known,
         asked=asked,
         missing=_named(absent, state, say, unread=bool(broken)),
@@ -216,10 +224,9 @@ def _conditions(assessment: Assessment, say: Language) -> Held:
     count = sum(bool(fact.value) for fact in listed) + len(chart.events)
     count += sum(disorder is not None for disorder in (chart.depressive_disorder, chart.bipolar_disorder))
     if count:
-        # Translators: entries in the list of conditions.
-        return Held(words=say.many("{count} entry that is looked for", "{count} entries that are looked for", count))
+        return Held(words=say.many("{count} relevant condition", "{count} relevant conditions", count))
     # A list read in full is informative even if nothing on it is relevant: each condition is then known to be absent.
-    return Held(words=say("none of the conditions that are looked for") if listed else "", is_none=True)
+    return Held(words=say("no relevant condition") if listed else "", is_none=True)
 
 
 def _visits(assessment: Assessment, say: Language) -> Held:
@@ -252,7 +259,7 @@ def _assessments(assessment: Assessment, say: Language) -> Held:
 
 CONSENT_WORDS = complete(
     {
-        Consent.ALLOWED: later("no consent on file that denies this use"),
+        Consent.ALLOWED: later("no objection on file"),
         Consent.OPTED_OUT: later("the patient has opted out"),
         Consent.DENIED: later("a consent on file denies this use"),
         Consent.UNKNOWN: "",

@@ -101,16 +101,17 @@ def _view(
     figures = settings.show_probability and above
     return EstimateView(
         outcome=score.outcome,
-        headline=say("Above this site’s threshold: an estimate of {outcome}.", outcome=what)
+        headline=say("Estimate of {outcome}: above this site’s threshold.", outcome=what)
         if above
-        else say("Below the threshold an estimate says nothing: {outcome}.", outcome=what),
+        else say("Estimate of {outcome}: below threshold. This does not rule it out.", outcome=what),
         detail=say(
-            "Learned from US survey adults: associations, not causes. Not validated at this site. Not a diagnosis."
+            "Learned from US survey adults: associations, not causes; treatment shows care, not cause. Not validated "
+            "at this site. Not a diagnosis."
         )
         if above
         else say(
             "People often do not disclose. Ask if you are concerned. Learned from US survey adults: associations, not "
-            "causes. Not validated at this site."
+            "causes; treatment shows care, not cause. Not validated at this site."
         ),
         rows=(*(_row(reason, say) for reason in shown), _remainder(explanation, shown, say)),
         missing=missing_words(assessment, explanation, say),
@@ -130,12 +131,8 @@ def _row(reason: Reason, say: Language) -> ReasonRow:
 
 
 def _remainder(explanation: Explanation, shown: tuple[Reason, ...], say: Language) -> ReasonRow:
-    count, rest = explanation.remainder(shown)
-    what = say.many(
-        "{count} other input, and what is not on file",
-        "{count} other inputs together, and what is not on file",
-        count,
-    )
+    rest = explanation.remainder(shown)[1]
+    what = say("All other inputs, including missing ones")
     return ReasonRow(what=what, change=capitalised(change_words(rest, say)), log_odds=rest)
 
 
@@ -158,7 +155,7 @@ def _figures(explanation: Explanation, shown: tuple[Reason, ...], say: Language)
     return (
         Figure(name=say("base value"), log_odds=explanation.base_log_odds),
         *rows,
-        Figure(name=say("all other inputs, and what is not on file"), log_odds=explanation.remainder(shown)[1]),
+        Figure(name=say("all other inputs, including missing ones"), log_odds=explanation.remainder(shown)[1]),
         Figure(name=say("score"), log_odds=explanation.log_odds),
     )
 

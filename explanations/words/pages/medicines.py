@@ -16,7 +16,7 @@ from fhir_adapters.facts import MedicineUse, PatientRecord
 RECENT_DAYS = 30
 # Shown once, above the list.
 ABOUT = (
-    later("What a medicine is for is not read: an antidepressant on the list is not a diagnosis."),
+    later("Indications are not read: an antidepressant on the list is not a diagnosis."),
     later("Context only: nothing here is a reason to stop a medicine."),
 )
 KINDS = complete(

@@ -33,7 +33,7 @@ STATE_WORDS = complete(
         PointState.COMPLETE: later("complete"),
         PointState.TOTAL_ONLY: later("total as recorded; its answers are not on file"),
         PointState.INCOMPLETE: later("incomplete, {answered} of {items} answered; no total is given"),
-        PointState.CONTRADICTORY: later("contradictory; check the source"),
+        PointState.CONTRADICTORY: later("contradicts itself; check the source"),
     },
     PointState,
 )
@@ -54,7 +54,7 @@ ODD = (
     ),
     (
         PointState.CONTRADICTORY,
-        many("The form of {date} was contradictory.", "{count} forms were contradictory, the latest of {date}."),
+        many("The form of {date} contradicts itself.", "{count} forms contradict themselves, the latest of {date}."),
     ),
 )
 
@@ -201,12 +201,7 @@ def _with_safety_answer(result: str, point: Point, say: Language) -> str:
     """A result with the answer to the self-harm item if above 0."""
     if not point.safety_score:
         return result
-    spec = point.instrument.spec
-    options = OPTIONS[spec.scale]
-    if options:
-        frequency = say(options[point.safety_score])
-    else:
-        frequency = say("{score} of {top}", score=point.safety_score, top=spec.top_item)
+    frequency = say(OPTIONS[point.instrument.spec.scale][point.safety_score])
     # Translators: "14 on 3 August 2026 with item 9 answered several days"; a change can stand in place of the result.
     return say(
         "{result} with item {item} answered {frequency}", result=result, item=point.safety_item, frequency=frequency
@@ -256,11 +251,9 @@ def _safety_unsaid(timeline: Timeline, say: Language) -> list[str]:
             [p for p in points if _safety_is(p, AnswerState.UNREADABLE)],
         ),
         (
-            later("A total of {total} or more cannot be reached without item {item}, which was not read: {dates}.")
+            later("A total of {total} or more means item {item} was above 0; its answer was not read: {dates}.")
             if timeline.unread
-            else later(
-                "A total of {total} or more cannot be reached without item {item}, which is not on file: {dates}."
-            ),
+            else later("A total of {total} or more means item {item} was above 0; its answer is not on file: {dates}."),
             [p for p in points if p.safety_answer is None and (p.total or 0) >= reached_with],
         ),
     )
@@ -290,10 +283,10 @@ def left_out_words(timeline: Timeline, say: Language) -> str:
     older = sum(point.day < start for point in timeline.placed if point.day)
     undated = len(timeline.points) - len(timeline.placed)
     message = (
-        later("In the table only: {older} from before {date} and {undated} without a whole date up to today.")
+        later("In the table only: {older} from before {date} and {undated} without a full date up to today.")
         if older and undated
         else later("In the table only: {older} from before {date}.")
         if older
-        else later("In the table only: {undated} without a whole date up to today.")
+        else later("In the table only: {undated} without a full date up to today.")
     )
     return say(message, older=older, undated=undated, date=say.long_day(start)) if older or undated else ""

@@ -219,7 +219,7 @@ def test_two_forms_that_say_the_same_each_keep_their_lines() -> None:
 def test_what_came_later_is_said_of_each_finding_when_it_differs() -> None:
     (card,) = cards_of(chart("Condition T14.91XA, 30 days ago", "PHQ-9, 20 days ago: items 1-8 = 0, item 9 = 1", "C-SSRS, 25 days ago: question 1 2 6 = no"))  # fmt: skip
 
-    assert "Later: C-SSRS, all questions put answered no" in card.detail
+    assert "Later: C-SSRS, every question asked was answered no" in card.detail
     assert "none in the records read" in card.detail
 
 

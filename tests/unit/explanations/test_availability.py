@@ -41,7 +41,7 @@ def test_a_list_that_was_seen_in_full_is_used_also_when_it_is_empty() -> None:
         "no active medicine on file",
     )
     assert found[VISITS].holds == "no visit on file"
-    assert found["Conditions"].holds == "none of the conditions that are looked for"
+    assert found["Conditions"].holds == "no relevant condition"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_entries_that_cannot_be_read_are_named_at_most_three() -> None:
 def test_where_an_entry_could_not_be_read_none_is_not_said() -> None:
     row = rows(chart(more=[resource("Condition", code="broken")]))["Conditions"]
 
-    assert (row.state, row.holds) == (Availability.NOT_READ, "nothing found in what was read")
+    assert (row.state, row.holds) == (Availability.NOT_READ, "none found in what was read")
 
 
 def test_withheld_entries_are_counted_and_not_placed() -> None:

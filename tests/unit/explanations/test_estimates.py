@@ -49,8 +49,7 @@ def test_above_the_threshold_it_is_said_what_is_estimated() -> None:
 
     assert view.above
     assert (
-        view.headline
-        == "Above this site’s threshold: an estimate of current depressive symptoms (PHQ-9 of 10 or more)."
+        view.headline == "Estimate of current depressive symptoms (PHQ-9 of 10 or more): above this site’s threshold."
     )
     assert re.fullmatch(r"\d+ of 58 inputs known", view.known)
 
@@ -58,7 +57,7 @@ def test_above_the_threshold_it_is_said_what_is_estimated() -> None:
 def test_below_the_threshold_nothing_reassures_and_no_number_of_people_is_shown() -> None:
     for view in views(*CHART, thresholds=HIGH, figures=True):
         assert not view.above
-        assert view.headline.startswith("Below the threshold an estimate says nothing")
+        assert view.headline.endswith("below threshold. This does not rule it out.")
         assert (view.share, view.probability, view.high) == ("", None, None)
 
 
@@ -74,24 +73,23 @@ def test_numbers_of_people_are_shown_only_where_the_site_turned_them_on() -> Non
 
 
 def test_a_row_of_treatment_shows_care_and_no_cause() -> None:
-    rows = [row for view in views(*CHART) for row in view.rows if "SSRI" in row.what]
-
-    assert rows
-    assert all("(shows care, not cause)" in row.what for row in rows)
+    for view in views(*CHART):
+        assert any("SSRI on medication list" in row.what for row in view.rows)
+        assert "treatment shows care, not cause" in view.detail
 
 
 def test_the_last_row_holds_all_that_is_not_shown() -> None:
     for view in views(*CHART):
-        assert view.rows[-1].what.endswith("and what is not on file")
+        assert view.rows[-1].what == "All other inputs, including missing ones"
 
 
 def test_without_an_estimate_one_reason_is_given() -> None:
     answered, other = views("PHQ-9, 3 days ago: items 1-8 = 1, item 9 = 0, total = 8", *CHART)
 
     assert answered.headline.startswith("No estimate of current depressive symptoms")
-    assert answered.detail == "A PHQ-9 of the last 14 days answers this already."
+    assert answered.detail == "A PHQ-9 in the last 14 days already answers this."
     assert (answered.rows, answered.figures) == ((), ())
-    assert other.detail.startswith("PHQ-9 item 9 was answered within 14 days")
+    assert other.detail.startswith("PHQ-9 item 9 was answered in the last 14 days")
 
 
 def test_under_18_there_is_none() -> None:

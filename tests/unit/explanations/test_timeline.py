@@ -48,7 +48,7 @@ COMPLETE = "items 1-8 = 1, item 9 = 0"
             f"PHQ-9, 3 days ago: {COMPLETE}, total = 20",
             PointState.CONTRADICTORY,
             None,
-            "contradictory; check the source",
+            "contradicts itself; check the source",
         ),
         (f"PHQ-9, 3 days ago, in progress: {COMPLETE}", PointState.COMPLETE, 8, "complete; provisional"),
     ],
@@ -65,7 +65,7 @@ def test_a_result_without_a_whole_date_up_to_today_is_in_the_table_only(when: st
 
     assert found.placed == ()
     assert [row.total for row in trend_rows(found, language())] == ["12 of 27"]
-    assert trend_sentence(found, language()).endswith("In the table only: 1 without a whole date up to today.")
+    assert trend_sentence(found, language()).endswith("In the table only: 1 without a full date up to today.")
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_a_day_with_a_mental_health_visit_is_marked_once() -> None:
         (("PHQ-9, 2026-10-25: items 1-7 = 1, item 9 = 2",), "No dated PHQ-9 total on file. Item 9 was above 0 on 25 October 2026. The form of 25 October 2026 was incomplete."),
         (("PHQ-9, 2026-10-14: items 1-8 = 1, item 9 = declined",), "No dated PHQ-9 total on file. Item 9 was declined: 14 Oct 2026. The form of 14 October 2026 was incomplete."),
         (("PHQ-9, 2026-10-14: items 1-8 = 1, item 9 = unreadable",), "No dated PHQ-9 total on file. Item 9 could not be read: 14 Oct 2026. The form of 14 October 2026 was incomplete."),
-        (("PHQ-9, undated: items 1-9 = 1",), "No dated PHQ-9 total on file. Item 9 was above 0: date not recorded. In the table only: 1 without a whole date up to today."),
-        (("PHQ-9, 2026-05-07: total = 25",), "One result: 25 on 7 May 2026. A total of 25 or more cannot be reached without item 9, which is not on file: 7 May 2026."),
+        (("PHQ-9, undated: items 1-9 = 1",), "No dated PHQ-9 total on file. Item 9 was above 0: date not recorded. In the table only: 1 without a full date up to today."),
+        (("PHQ-9, 2026-05-07: total = 25",), "One result: 25 on 7 May 2026. A total of 25 or more means item 9 was above 0; its answer is not on file: 7 May 2026."),
         (("PHQ-9, 2015-01-01: total = 5", "PHQ-9, 2026-10-25: total = 6"), "Rose from 5 to 6 between 1 January 2015 and 25 October 2026. In the table only: 1 from before 25 October 2026."),
     ],
 )  # fmt: skip

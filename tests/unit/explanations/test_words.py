@@ -50,7 +50,7 @@ def test_a_reason_says_what_it_did_and_names_value_date_and_source() -> None:
     assert words.what.split("; ") == [
         "daily smoker, 3 Aug 2026, `Observation/s-3`",
         "1 active medicine, latest 3 Aug 2026, `MedicationRequest/1` and 1 more",
-        "treatment recorded: proton-pump inhibitor (shows care, not cause), `MedicationRequest/1`",
+        "proton-pump inhibitor on medication list, `MedicationRequest/1`",
     ]
     assert reason_line(reason, language()) == f"{words.change}: {words.what}"
 

@@ -121,7 +121,7 @@ def test_history_is_shown_also_where_no_finding_carries_it() -> None:
     assert "Nothing to show" not in text
     assert "Only history to show from what was read. This does not say that the patient is well" in text
     assert "History: suicide attempt, 19 Oct 2025," in text
-    assert "History: PHQ-9 total 25 cannot be reached without item 9, 7 May 2026," in text
+    assert "History: PHQ-9 total of 25 means item 9 was above 0, 7 May 2026," in text
     assert text.index("History: suicide attempt") < text.index("PHQ-9 over time")
     assert "History in the chart" not in words("many"), "a finding carries it"
 
@@ -150,7 +150,7 @@ def test_when_questionnaires_were_not_read_none_is_said_not_to_be_on_file() -> N
 def test_one_reason_says_why_there_is_no_estimate() -> None:
     assert "No estimate: The models were trained on adults; no estimate is made under 18." in words("young")
     assert summary("young").estimates == ()
-    assert "A PHQ-9 of the last 14 days answers this already." in words("answered")
+    assert "A PHQ-9 in the last 14 days already answers this." in words("answered")
 
 
 @pytest.mark.parametrize("name", ["opted-out", "denied"])
@@ -203,7 +203,7 @@ def test_figures_in_people_are_shown_only_where_the_site_turned_them_on() -> Non
 def test_the_estimate_has_its_reasons_gaps_figures_and_the_limits_of_the_model() -> None:
     text = words("prompt")
 
-    for part in ("What moved it", "inputs known", "Inputs without a value", "Exact figures", "Full model card"):
+    for part in ("Main reasons", "inputs known", "Inputs without a value", "Exact figures", "Full model card"):
         assert part in text
     assert "associations, not causes" in text
     assert 'href="/model-card" target="_blank" rel="noopener' in page("prompt")
