@@ -28,6 +28,9 @@ from smart_launch.settings import Registration
 # Error of an authorization server -> page.
 PAGES = {"access_denied": "access-denied", "invalid_scope": "scope-refused", "unauthorized_client": "not-registered"}
 
+# What an EHR may say as `intent` to open the form of that name directly.
+FORM_INTENTS = ("phq-9", "phq-2")
+
 
 class NoCookie(LaunchRefused):
     """The browser kept no cookie, as some do not in frames. launch_url: starts the same launch in a window."""
@@ -71,10 +74,17 @@ def finish(app: AppRuntime) -> BaseResponse:
     )
     tenant = session.context.tenant
     record_event(app, session, "launched", ehr_launch=pending.ehr_launch, scopes=list(session.scopes), tenant=tenant)
-    # The landing page is fixed (SMART-051).
-    landing = redirect(url_for("smart_app.summary", launch_id=session.launch_id), 303)
+    landing = redirect(landing_page(session), 303)
     put_cookie(landing, SESSION, secret)  # type: ignore[arg-type]  # werkzeug's and flask's responses set cookies alike
     return landing
+
+
+def landing_page(session: Session) -> str:
+    """The summary, or the form that the EHR names as `intent` (SMART-068); nothing else, whatever is sent (051)."""
+    intent = session.context.intent
+    if intent in FORM_INTENTS:
+        return url_for("smart_forms.enter", launch_id=session.launch_id, name=intent)
+    return url_for("smart_app.summary", launch_id=session.launch_id)
 
 
 def pending_launch(app: AppRuntime) -> tuple[PendingLaunch, Registration]:

@@ -362,6 +362,19 @@ def test_smart_051_the_landing_page_is_fixed(run, visitor) -> None:
     assert re.fullmatch(r"/smart/app/[A-Za-z0-9_-]{22}/", answer.headers["Location"])
 
 
+@pytest.mark.parametrize(
+    ("intent", "page"),
+    [("phq-9", "forms/phq-9"), ("phq-2", "forms/phq-2"), ("gad-7", ""), ("../phq-9", ""), ("//evil.example", "")],
+)
+def test_smart_068_an_intent_opens_a_form_that_we_have_and_nothing_else(run, visitor, intent: str, page: str) -> None:
+    run.behave(Behaviour(extra={"intent": intent}))
+
+    answer = visitor.callback()
+
+    assert re.fullmatch(rf"/smart/app/[A-Za-z0-9_-]{{22}}/{page}", answer.headers["Location"])
+    assert visitor.get(answer.headers["Location"]).status_code == 200
+
+
 def test_smart_057_a_replayed_code_is_refused(run, visitor) -> None:
     back = visitor.authorize(visitor.begin())
     code = query_of(back)["code"]
