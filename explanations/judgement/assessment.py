@@ -184,10 +184,12 @@ def silencing_reason(chart: PatientRecord, outcome: str) -> NotScoredReason | No
         if applies:
             return reason
     silencing = next((a for a in OUTCOME_SPECS[outcome].silenced_by if _is_on_file(chart, a, PHQ_DAYS)), None)
-    if silencing is None:
-        return None
-    unreadable = silencing.state is AnswerState.UNREADABLE
-    return NotScoredReason.UNREADABLE if unreadable else NotScoredReason.ANSWERED
+    if silencing is not None:
+        unreadable = silencing.state is AnswerState.UNREADABLE
+        return NotScoredReason.UNREADABLE if unreadable else NotScoredReason.ANSWERED
+    if chart.fact("female") is None:
+        return NotScoredReason.SEX_NOT_MODELLED if chart.fact("other_gender") else NotScoredReason.SEX_UNKNOWN
+    return None
 
 
 def _is_due(chart: PatientRecord, outcome: str) -> bool:

@@ -106,7 +106,7 @@ def key_entries(points: Sequence[Point], say: Language) -> list[Entry]:
     if any(state is PointState.INCOMPLETE for state, _ in shown):
         entries.append((marked(PointState.INCOMPLETE), say("incomplete, no total")))
     if any(state is PointState.CONTRADICTORY for state, _ in shown):
-        entries.append((marked(PointState.CONTRADICTORY), say("contradictory, no total")))
+        entries.append((marked(PointState.CONTRADICTORY), say("contradicts itself, no total")))
     if any(not solid for _, _, solid in segments(points)):
         entries.append((_dashes, say("more than 90 days apart")))
     return entries

@@ -38,6 +38,7 @@ class MissingReason(StrEnum):
     TOO_OLD = "too old to use"
     NO_UNIT = "unit not recorded"
     NO_DATE = "date not recorded"
+    NOT_MODELLED = "recorded, but of no kind that the models know"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +86,22 @@ def inputs(chart: PatientRecord, features: Iterable[FeatureSpec] = FEATURES) -> 
     missing: list[MissingInput] = []
     for spec in features:
         fact = facts.get(spec.name)
-        reason = MissingReason.NOT_ON_FILE if fact is None else _unusable(chart, spec, fact)
-        if fact is not None and reason is None:
+        reason = _absent(spec, facts) if fact is None else _unusable(chart, spec, fact)
+        if reason is not None:
+            missing.append(_missing(spec.name, reason))
+        elif fact is not None:
             usable[spec.name] = _named(fact, spec.name)
-        else:
-            missing.append(_missing(spec.name, reason or MissingReason.NOT_ON_FILE))
     return Inputs(facts=usable, missing=tuple(missing))
 
 
 @cache
 def _missing(name: str, reason: MissingReason) -> MissingInput:
     return MissingInput(name=name, reason=reason)
+
+
+def _absent(spec: FeatureSpec, facts: dict[str, Fact]) -> MissingReason:
+    recorded = spec.name == "female" and "other_gender" in facts
+    return MissingReason.NOT_MODELLED if recorded else MissingReason.NOT_ON_FILE
 
 
 def _unusable(chart: PatientRecord, spec: FeatureSpec, fact: Fact) -> MissingReason | None:

@@ -146,7 +146,7 @@ class _Facts:
         ]
         if alike:
             limits.append(
-                f"No better than logistic regression on the same inputs when this is known: {'; '.join(PATTERN_WORDS[pattern] for pattern in alike)}."
+                f"No better than logistic regression on the same inputs: {'; '.join(PATTERN_WORDS[pattern] for pattern in alike)}."
             )
         if self.validation["breaches"]:
             count = len(self.validation["breaches"])
@@ -162,7 +162,7 @@ class _Facts:
     def fairness(self) -> str:
         breaches = self.validation["breaches"]
         lines = [
-            f"{b['variable']} {b['group']}, {PATTERN_WORDS[b['pattern']]} known: {b['what']} {figure(b['found'], 2)}, target {b['target']}"
+            f"{b['variable']} {b['group']}, {PATTERN_WORDS[b['pattern']]}: {b['what']} {figure(b['found'], 2)}, target {b['target']}"
             for b in breaches
         ]
         return "Targets missed: " + "; ".join(lines) + "." if lines else "Every subgroup meets the targets."

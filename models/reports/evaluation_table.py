@@ -11,7 +11,7 @@ from rich.table import Table
 
 from models.evaluation.baselines import LOGISTIC
 from models.inputs.patterns import ALL, HEADLINE
-from models.reports.figures import not_in_care
+from models.reports.figures import LEGEND, PATTERN_WORDS, not_in_care
 
 
 def report_table(metrics: Mapping[str, Any]) -> RenderableType:
@@ -23,12 +23,12 @@ def report_table(metrics: Mapping[str, Any]) -> RenderableType:
         title = f"{outcome}: {apart['n']:,} people not in care, {apart['events']:,} with it ({cycles})"
         table = Table(title=title, caption=_CAPTION, title_justify="left", caption_justify="left", box=SIMPLE_HEAD,
                       pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)  # fmt: skip
-        table.add_column("inputs known", overflow="fold")
+        table.add_column("inputs known", min_width=26, overflow="fold")
         for heading in ("AUROC", "logit", "slope", "O/E", "sens.", "PPV"):
             table.add_column(heading, justify="right", no_wrap=True)
         for pattern, result in evaluated["patterns"].items():
             if pattern != ALL:
-                table.add_row(pattern, *_cells(not_in_care(result["all"])))
+                table.add_row(PATTERN_WORDS[pattern], *_cells(not_in_care(result["all"])))
         tables.append(table)
     return Group(*tables)
 
@@ -36,7 +36,7 @@ def report_table(metrics: Mapping[str, Any]) -> RenderableType:
 _CAPTION = (
     "People not in care: no antidepressant, no mental-health visit in the last year. AUROC with its 95 % interval; "
     "more in --json and --report. logit: AUROC of logistic regression on the same inputs. sens., PPV: with 5 % "
-    "flagged. Cycles that trained the model: out-of-fold."
+    f"flagged. Cycles that trained the model: out-of-fold. {LEGEND}"
 )
 
 

@@ -16,23 +16,28 @@ NO_BETTER = 0.005
 """AUROC by which XGBoost must exceed logistic regression to be called better."""
 
 PATTERN_WORDS: Mapping[str, str] = {
-    HEADLINE: "all but the PHQ",
-    "no-phq-no-difficulties": "all but the PHQ and difficulty concentrating",
-    "no-phq-no-drugs-with-needs": "all but the PHQ and medicines",
-    "no-phq-no-drugs-no-difficulties": "all but the PHQ, medicines and difficulty concentrating",
-    "no-phq-no-needs": "the chart alone (no PHQ, work, food, sleep, own health, concentrating)",
-    "no-phq-no-drugs": "the chart alone, no medicines",
-    "no-phq-no-utilisation": "the chart alone, no visits",
-    "no-phq-no-lifestyle": "the chart alone, no smoking or alcohol",
+    HEADLINE: "without a PHQ",
+    "no-phq-no-difficulties": "without a PHQ, without difficulty concentrating",
+    "no-phq-no-drugs-with-needs": "without a PHQ, without medicines, with social needs",
+    "no-phq-no-drugs-no-difficulties": "without a PHQ, without medicines, without difficulty concentrating",
+    "no-phq-no-needs": "without a PHQ, without social needs",
+    "no-phq-no-drugs": "without a PHQ, without social needs, without medicines",
+    "no-phq-no-utilisation": "without a PHQ, without social needs, without visits",
+    "no-phq-no-lifestyle": "without a PHQ, without social needs, without smoking and alcohol",
     "demographics-conditions": "age, sex and conditions alone",
-    "phq2": "all and PHQ-2",
-    "phq2-no-needs": "the chart alone and PHQ-2",
-    "phq2-no-drugs": "all but medicines, and PHQ-2",
+    "phq2": "with PHQ-2",
+    "phq2-no-needs": "with PHQ-2, without social needs",
+    "phq2-no-drugs": "with PHQ-2, without medicines",
     "phq2-only": "age, sex and PHQ-2 alone",
-    "phq8": "all and PHQ items 1-8",
-    "phq8-only": "age, sex and PHQ items 1-8 alone",
+    "phq8": "with PHQ items 1 to 8",
+    "phq8-only": "age, sex and PHQ items 1 to 8 alone",
 }
 """What is known in a pattern, in words."""
+
+LEGEND = (
+    "What is not named is known. Social needs: work, food, sleep, own health and difficulty concentrating. "
+    "Medicines: the list, and their classes."
+)
 
 _PAGE = """# Figures of the models
 
@@ -45,14 +50,14 @@ fold**: each cycle is judged by a model trained on all other cycles. 95 % interv
 independent, so the survey's clustering would make them somewhat wider. *Not in care*: no antidepressant and no
 mental-health visit in the last year; a prompt is for them. Too few: fewer than 10 people with or without the outcome.
 
-Patterns of what is known: {patterns}.
+{legend} The names in the JSON of `mhcds evaluate`: {patterns}.
 """
 
 
 def figures_page(models: Iterable[Model]) -> str:
     """The page, Markdown, ending in a newline."""
-    named = "; ".join(f"`{name}`, {words}" for name, words in PATTERN_WORDS.items())
-    return "\n".join([_PAGE.format(patterns=named), *(_outcome(model) for model in models)])
+    named = "; ".join(f"{words}, `{name}`" for name, words in PATTERN_WORDS.items())
+    return "\n".join([_PAGE.format(legend=LEGEND, patterns=named), *(_outcome(model) for model in models)])
 
 
 def _outcome(model: Model) -> str:
@@ -188,7 +193,7 @@ def _signed(metric: Mapping[str, float | None]) -> str:
 def _forward(pattern: str, result: Mapping[str, Any]) -> tuple[str, ...]:
     whole = result["all"]
     return (
-        f"`{pattern}`",
+        PATTERN_WORDS[pattern],
         f"{whole['n']:,}",
         f"{whole['events']:,}",
         figure(whole["auroc"]),
@@ -201,14 +206,14 @@ def _forward(pattern: str, result: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _last(pattern: str, cycle: Mapping[str, Any]) -> tuple[str, ...]:
-    cells = [f"`{pattern}`"]
+    cells = [PATTERN_WORDS[pattern]]
     for group in (cycle, not_in_care(cycle)):
         cells += [figure(group["auroc"]), *(figure(group["baselines"][n]["auroc"]) for n in ("logistic", "phq2"))]
     return tuple(cells)
 
 
 def _levels_by_cycle(pattern: str, result: Mapping[str, Any]) -> tuple[str, ...]:
-    return (f"`{pattern}`", *(figure(cycle["o_e"], 2) for cycle in result["cycles"].values()))
+    return (PATTERN_WORDS[pattern], *(figure(cycle["o_e"], 2) for cycle in result["cycles"].values()))
 
 
 def _beside(model: Model, previous: Mapping[str, Any] | None) -> str:
@@ -230,7 +235,7 @@ def _compared(pattern: str, both: Mapping[str, Any]) -> tuple[str, ...]:
         (figure(version["auroc"]), figure(version["slope"], 2), figure(version["o_e"], 2))
         for version in (both["new"], both["old"])
     )
-    return (f"`{pattern}`", new[0], _signed(both["difference"]), *new[1:], *old)
+    return (PATTERN_WORDS[pattern], new[0], _signed(both["difference"]), *new[1:], *old)
 
 
 def _levels(options: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
@@ -243,7 +248,7 @@ def _abstention(abstention: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for pattern in (HEADLINE, "no-phq-no-needs", "phq2"):
         for threshold, ways in abstention[pattern].items():
             cells = [cell for k in ("all", "sure") for cell in _flagged(ways[k])]
-            yield (f"`{pattern}`", f"{float(threshold):.0%}", *cells)
+            yield (PATTERN_WORDS[pattern], f"{float(threshold):.0%}", *cells)
 
 
 def _flagged(figures: Mapping[str, Any]) -> tuple[str, str]:
@@ -277,7 +282,7 @@ def _gaps(metrics: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 
 def _breaches(breaches: Iterable[Mapping[str, Any]]) -> str:
     rows = [
-        (f"`{b['pattern']}`", f"{b['variable']}: {b['group']}", b["what"], figure(b["found"]), b["target"])
+        (PATTERN_WORDS[b["pattern"]], f"{b['variable']}: {b['group']}", b["what"], figure(b["found"]), b["target"])
         for b in breaches
     ]
     return markdown_table(("known", "group", "figure", "found", "target"), rows) if rows else "None."
@@ -303,7 +308,7 @@ def _reliability(rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]
 def _held(uncertainty: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     apart, forward = uncertainty["leave-one-cycle-out"], uncertainty["forward"]
     for pattern in apart:
-        yield (f"`{pattern}`", _share(apart[pattern]["held"]), _share(forward[pattern]["held"]))
+        yield (PATTERN_WORDS[pattern], _share(apart[pattern]["held"]), _share(forward[pattern]["held"]))
 
 
 def _share(held: float | None) -> str:

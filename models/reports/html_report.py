@@ -22,7 +22,7 @@ from models.evaluation.evaluate import Contender, Mask, Progress, Scored, Scorer
 from models.evaluation.metrics import FLAG_RATES, net_benefit
 from models.inputs.patterns import ALL, HEADLINE, NEEDS, line_key, patterns
 from models.reports import plots
-from models.reports.figures import NO_BETTER, PATTERN_WORDS, figure, no_better, not_in_care, with_subgroups
+from models.reports.figures import LEGEND, NO_BETTER, PATTERN_WORDS, figure, no_better, not_in_care, with_subgroups
 from models.reports.transport_page import RANK_HEAD, rank_rows, transport_figures
 from models.scoring.calibration import Calibration, Floats, probabilities, reliability_table
 from models.survey.nhanes import feature_matrix
@@ -62,7 +62,9 @@ def write_report(
     ]
     templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.get_template("report.html").render(outcomes=outcomes, figure=figure, words=PATTERN_WORDS)
+    page = environment.get_template("report.html").render(
+        outcomes=outcomes, figure=figure, words=PATTERN_WORDS, legend=LEGEND
+    )
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / ".report-unfinished.html"
     aside.write_text(page, encoding="utf-8")
@@ -173,7 +175,7 @@ def _area_rows(metrics: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], 
         if pattern != ALL:
             group = not_in_care(result["all"])
             counts = (f"{group['n']:,}", f"{group['events']:,}")
-            rows.append((pattern, figure(group[name]), figure(result["all"][name]), *counts))
+            rows.append((PATTERN_WORDS[pattern], figure(group[name]), figure(result["all"][name]), *counts))
     return tuple(rows)
 
 
@@ -191,7 +193,7 @@ def _flags(metrics: Mapping[str, Any]) -> Section:
         for rate in FLAG_RATES:
             whole = metrics[pattern]["all"]
             cells = [f for g in (not_in_care(whole), whole) for f in g["flag_rates"][rate].values()]
-            rows.append((pattern, f"{1000 * float(rate):.0f}", *(figure(cell, 2) for cell in cells)))
+            rows.append((PATTERN_WORDS[pattern], f"{1000 * float(rate):.0f}", *(figure(cell, 2) for cell in cells)))
     at = not_in_care(metrics[HEADLINE]["all"])["flag_rates"]["0.05"]
     shows = (
         f"Flagging 50 of 1,000 people not in care, nothing of the PHQ known, finds {figure(at['sensitivity'], 2)} of "
@@ -306,9 +308,14 @@ def _missing(outcome: str, metrics: Mapping[str, Any]) -> Section:
     )
     title = f"Blocks missing, {outcome}"
     drawing = plots.heat_map(
-        title, shows, rows, ("AUROC", "slope", "observed / expected"), values, np.clip(np.nan_to_num(off), 0, 1)
+        title,
+        shows,
+        [PATTERN_WORDS[p] for p in rows],
+        ("AUROC", "slope", "observed / expected"),
+        values,
+        np.clip(np.nan_to_num(off), 0, 1),
     )
-    table = tuple((p, *(figure(metrics[p]["all"][n]) for n in names)) for p in rows)
+    table = tuple((PATTERN_WORDS[p], *(figure(metrics[p]["all"][n]) for n in names)) for p in rows)
     return Section(title=title, shows=shows, plot=drawing, head=("known", "AUROC", "slope", "O/E"), rows=table)
 
 
@@ -319,14 +326,14 @@ def _number(value: float | None) -> float:
 def _beside(metrics: Mapping[str, Any]) -> Section:
     alike = no_better(metrics)
     shows = (
-        f"XGBoost is no better than logistic regression on the same inputs (by {NO_BETTER} or more) when these are "
-        f"known: {'; '.join(PATTERN_WORDS[p] for p in alike)}."
+        f"XGBoost is no better than logistic regression on the same inputs (by {NO_BETTER} or more): "
+        f"{'; '.join(PATTERN_WORDS[p] for p in alike)}."
         if alike
         else f"XGBoost exceeds logistic regression on the same inputs by {NO_BETTER} or more in every pattern."
     )
     plainer = ("logistic", "phq2", "age-sex")
     rows = tuple(
-        (p, figure(r["all"]["auroc"]), *(figure(r["all"]["baselines"][n]["auroc"]) for n in plainer))
+        (PATTERN_WORDS[p], figure(r["all"]["auroc"]), *(figure(r["all"]["baselines"][n]["auroc"]) for n in plainer))
         for p, r in metrics.items()
         if p != ALL
     )

@@ -111,7 +111,7 @@ def heat_map(title: str, shows: str, rows: Sequence[str], columns: Sequence[str]
              off: NDArray[np.float64]) -> Markup:  # fmt: skip
     """Figures in cells, the darker the further off. values, off: shape (rows, columns); off in [0, 1]."""
     with mpl.rc_context(_RC):
-        figure = Figure(figsize=(6.4, 0.9 + 0.34 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(8.6, 0.9 + 0.34 * len(rows)), layout="constrained")
         axes = figure.subplots()
         axes.imshow(off, cmap="Greys", vmin=0, vmax=1.6, aspect="auto")
         for (row, column), value in np.ndenumerate(values):

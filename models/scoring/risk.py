@@ -60,6 +60,8 @@ class NotScoredReason(StrEnum):
     DATA_ANOMALY = "data-anomaly"
     ANSWERED = "answered"  # a documented answer replaces the model (R12)
     UNREADABLE = "unreadable"  # such an answer exists but cannot be read
+    SEX_UNKNOWN = "sex-unknown"
+    SEX_NOT_MODELLED = "sex-not-modelled"  # recorded as neither female nor male
     TOO_LITTLE_DATA = "too-little-data"
     OUTSIDE_TRAINING_RANGE = "outside-training-range"
     OUT_OF_TIME = "out-of-time"

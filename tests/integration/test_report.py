@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.evaluation.evaluate import SUBGROUPS, Evaluation
 from models.evaluation.metrics import auroc, net_benefit
 from models.inputs.patterns import ALL, patterns
+from models.reports.figures import PATTERN_WORDS
 from models.reports.html_report import precision_points, roc_points, write_report
 from tests.unit.models import synthetic_survey
 
@@ -70,7 +71,7 @@ def test_no_two_parts_of_the_page_share_a_name(page: str):
 def test_every_pattern_and_subgroup_is_named_and_small_cells_say_too_few(page: str, evaluation: Evaluation):
     for contender in evaluation.contenders:
         for pattern in patterns(contender.outcome, contender.schema):
-            assert pattern == ALL or f">{pattern}<" in page
+            assert pattern == ALL or f'<th scope="row">{PATTERN_WORDS[pattern]}</th>' in page
     for variable in SUBGROUPS:
         assert f"{variable}: unrecorded" in page
     assert "too few" in page

@@ -16,7 +16,9 @@ SILENCED = {NotScoredReason.ANSWERED: AnswerState.ANSWERED, NotScoredReason.UNRE
 REASONS = complete(
     {
         NotScoredReason.DECEASED: later("The patient is recorded as deceased."),
-        NotScoredReason.AGE_UNKNOWN: later("The age is not known, so no estimate is made."),
+        NotScoredReason.AGE_UNKNOWN: later(
+            "The age is not known. The models were trained on adults, so no estimate is made."
+        ),
         NotScoredReason.UNDER_AGE: later("The models were trained on adults; no estimate is made under 18."),
         NotScoredReason.OPTED_OUT: later("The patient has opted out; no estimate is made."),
         NotScoredReason.CONSENT_DENIED: later("A consent on file denies this use; no estimate is made."),
@@ -30,9 +32,17 @@ REASONS = complete(
         NotScoredReason.DATA_ANOMALY: later(
             "The chart data contradicts itself; no estimate is made until it is checked."
         ),
+        NotScoredReason.SEX_UNKNOWN: later(
+            "The gender is not known. The models were trained on adults recorded as female or male, "
+            "so no estimate is made."
+        ),
+        NotScoredReason.SEX_NOT_MODELLED: later(
+            "The record gives a gender other than female or male. The models were trained on adults recorded as "
+            "female or male, so no estimate is made."
+        ),
         NotScoredReason.TOO_LITTLE_DATA: later("Only age and sex are on record."),
         NotScoredReason.OUTSIDE_TRAINING_RANGE: later(
-            "A value on record lies outside the range that the model was trained on, so no estimate is made."
+            "A value on record lies outside the range that the model was trained on, so no estimate is made: {inputs}."
         ),
         NotScoredReason.OUT_OF_TIME: later("The time allowed for an answer was up; rules still apply."),
         NotScoredReason.MODEL_UNAVAILABLE: later("The model could not be loaded; rules still apply."),
@@ -49,6 +59,7 @@ MISSING = complete(
         MissingReason.TOO_OLD: later("too old to use"),
         MissingReason.NO_UNIT: later("unit not recorded"),
         MissingReason.NO_DATE: later("date not recorded"),
+        MissingReason.NOT_MODELLED: later("recorded, but of no kind that the models know"),
     },
     MissingReason,
 )
@@ -66,7 +77,7 @@ def not_scored_words(score: NotScored, say: Language) -> str:
             needed=score.needed,
             known=score.known,
         )
-    return say(REASONS[score.reason])
+    return say(REASONS[score.reason], inputs=", ".join(input_name(name, say) for name in score.outside))
 
 
 def missing_lines(missing: Iterable[tuple[str, str]], say: Language) -> list[str]:

@@ -203,10 +203,8 @@ def _broken(entries: Sequence[Unreadable | Unheard], say: Language) -> list[str]
 
 
 def _details(assessment: Assessment, say: Language) -> Held:
-    has_age, has_sex = (assessment.chart.fact(name) is not None for name in ("age", "female"))
-    if has_age and has_sex:
-        return Held(words=say("age and sex"))
-    return Held(words=say("age") if has_age else say("sex") if has_sex else "")
+    names = {"age": later("age"), "female": later("sex"), "other_gender": later("gender other than female or male")}
+    return Held(words=", ".join(say(words) for name, words in names.items() if assessment.chart.fact(name)))
 
 
 def _screens(assessment: Assessment, _say: Language) -> Held:

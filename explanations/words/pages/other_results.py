@@ -57,7 +57,7 @@ def _row(form: Administration, chart: PatientRecord, say: Language, zone: tzinfo
     date = say.dated_ago(form.when, chart.days_since(form.when), zone)
     facts = [_yes_no(form, say) if form.instrument.spec.yes_no else _graded(form, say, unread=answers_unread(chart))]
     if form.contradictory:
-        facts.append(say("the entry contradicts itself: look at the source"))
+        facts.append(say("the entry contradicts itself: check the source"))
     if form.provisional:
         facts.append(say("provisional"))
     result, source = "; ".join(facts), next(iter(form.references), form.total_reference or form.level_reference)

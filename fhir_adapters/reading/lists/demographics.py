@@ -34,6 +34,8 @@ def patient_facts(gathered: Gathered, visits: list[Visit], resources: ChartResou
     sex = _sex(content)
     if sex in ("female", "male"):
         facts.append(Fact(name="female", value=sex == "female", references=source))
+    elif sex not in (None, "unknown"):
+        facts.append(Fact(name="other_gender", value=True, references=source))
     marital = next(
         (
             MARITAL[c.code]

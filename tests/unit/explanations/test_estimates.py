@@ -14,6 +14,7 @@ from cds_service.serving.engine import load_engine
 from explanations.judgement.assessment import assess
 from explanations.words.language import language
 from explanations.words.notices.notice import NoticeSettings
+from explanations.words.pages.availability import availability
 from explanations.words.pages.estimates import estimate_views
 from fhir_adapters.facts import Unknown
 from fhir_adapters.gaps import Cause, Gap
@@ -90,6 +91,31 @@ def test_without_an_estimate_one_reason_is_given() -> None:
     assert answered.detail == "A PHQ-9 in the last 14 days already answers this."
     assert (answered.rows, answered.figures) == ((), ())
     assert other.detail.startswith("PHQ-9 item 9 was answered in the last 14 days")
+
+
+@pytest.mark.parametrize(
+    ("gender", "cause", "held", "missing"),
+    [
+        (
+            "other",
+            "The record gives a gender other than female or male.",
+            "gender other than female or male",
+            "recorded",
+        ),
+        ("unknown", "The gender is not known.", "age", "not on file"),
+        (None, "The gender is not known.", "age", "not on file"),
+    ],
+)
+def test_a_gender_that_the_models_cannot_use_is_named_as_the_cause(gender, cause, held, missing) -> None:
+    found = assess(record_of(*(r for line in CHART for r in given(line)), who=patient(gender=gender)), ENGINE, LOW)
+
+    details = availability(found, language())[0]
+
+    for view in estimate_views(found, NoticeSettings(zone=ZoneInfo("UTC")), language()):
+        assert view.detail.startswith(cause)
+        assert "too little" not in view.detail.lower()
+    assert details.holds.endswith(held)
+    assert details.missing[0].startswith(missing)
 
 
 def test_under_18_there_is_none() -> None:

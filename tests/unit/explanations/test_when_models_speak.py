@@ -30,6 +30,9 @@ def spoken(*lines: str, **who) -> dict[str, str]:
 BOTH = {"depression": "speaks", "suicidal-ideation": "speaks"}
 
 
+BORN_FEMALE = [{"url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex", "valueCode": "F"}]
+
+
 def silent(reason: str) -> dict[str, str]:
     return {"depression": reason, "suicidal-ideation": reason}
 
@@ -41,6 +44,12 @@ def silent(reason: str) -> dict[str, str]:
         ("R9 just under 18", (), {"age": 17}, silent("under-age")),
         ("R9 exactly 18", (), {"age": 18}, BOTH),
         ("R9 age unknown", (), {"age": None}, silent("age-unknown")),
+        ("gender other", (), {"gender": "other"}, silent("sex-not-modelled")),
+        ("gender of another list", (), {"gender": "x"}, silent("sex-not-modelled")),
+        ("gender unknown", (), {"gender": "unknown"}, silent("sex-unknown")),
+        ("gender not recorded", (), {"gender": None}, silent("sex-unknown")),
+        ("gender other, sex at birth recorded", (), {"gender": "other", "extension": BORN_FEMALE}, BOTH),
+        ("gender other, answered", ("PHQ-9, 3 days ago: items 1-9 = 0",), {"gender": "other"}, silent("answered")),
         ("R10 deceased", (), {"deceasedBoolean": True}, silent("deceased")),
         ("R11 contradiction", ("PHQ-9, 30 days ago: items 1-9 = 1, total = 20",), {}, silent("data-anomaly")),
         ("R11 GAD-like range", ("PHQ-2, 30 days ago: total = 9",), {}, silent("data-anomaly")),

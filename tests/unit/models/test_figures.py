@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.inputs.patterns import ALL, patterns
-from models.reports.figures import figure, figures_page
+from models.reports.figures import PATTERN_WORDS, figure, figures_page
 from models.scoring.registry import load_json, load_models
 
 PAGE = Path(__file__).parents[3] / "docs" / "generated" / "model-figures.md"
@@ -26,7 +26,7 @@ def test_every_pattern_subgroup_and_missed_target_stands_on_the_page():
     for model in load_models():
         section = page[page.index(f"## {model.outcome} {model.version}") :]
         for pattern in patterns(model.outcome, model.schema):
-            assert pattern == ALL or f"| `{pattern}` |" in section
+            assert pattern == ALL or f"| {PATTERN_WORDS[pattern]} |" in section
         for group in load_json(model.folder / "validation.json")["breaches"]:
             assert f"| {group['variable']}: {group['group']} | {group['what']} |" in section
         assert "race-ethnicity: non-hispanic-black" in section
