@@ -103,6 +103,10 @@ class InstrumentSpec:
         """The highest total possible without the self-harm item (R6)."""
         return self.top_total - self.top_item
 
+    def band(self, total: int) -> Band | None:
+        """The severity band of a total; None for an instrument without bands."""
+        return next((band for lowest, band in reversed(self.bands or ()) if total >= lowest), None)
+
 
 # "Not at all" to "nearly every day"; the code of GAD-7 item 2 means "more than half the days".
 FREQUENCY = Scale(top=3, codes=("LL358-3", "gad7.item2"), words="phq, gad-7")

@@ -213,7 +213,9 @@ def opened_for(made: Look, settings: NoticeSettings) -> OpenLaunch:
         site="clinic",
         iss=registration.iss,
         client_id="c",
-        user=User(iss="https://fhir.example", subject="l", fhir_user="Practitioner/lindqvist"),
+        user=User(
+            iss="https://fhir.example", subject="l", fhir_user="Practitioner/lindqvist", name="Dr Robin Lindqvist"
+        ),
         context=LaunchContext(patient="p1", topic=made.topic, **made.context),
         scopes=made.scopes,
         requested_scopes=SCOPES,
@@ -301,7 +303,6 @@ def drafted(_app, launch: OpenLaunch) -> Response:
         follow_up=follow_up,
         end="30 Nov 2026",
         hidden_fields={},
-        author="Practitioner/lindqvist",
         patient=WHO,
     )
 

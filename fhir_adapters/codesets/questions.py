@@ -71,6 +71,12 @@ def coding_of(instrument: Instrument, part: str) -> tuple[str, str]:
     raise KeyError(f"{instrument} {part}")
 
 
+@cache
+def displays() -> dict[str, str]:
+    """LOINC codes of instruments to their displays."""
+    return {row["code"]: row["display"] for row in table("instruments") if row["system"] == LOINC}
+
+
 def screening_codes() -> tuple[str, ...]:
     """The codes of `targets` that rules or pages use; codes of model inputs are queried elsewhere."""
     return tuple(code for code, target in targets().items() if not target.instrument.spec.input_only)

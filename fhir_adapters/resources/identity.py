@@ -1,4 +1,4 @@
-"""Who a Patient resource is about, as a banner shows it. Never a fact, never an input, never in a log."""
+"""Who a Patient or Practitioner resource is about, as a page shows it. Never a fact, never an input, never in a log."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class _Name(msgspec.Struct, rename="camel"):
     family: str | None = None
     given: list[str] = []
     use: str | None = None
+    prefix: list[str] = []
 
 
 class _Identifier(msgspec.Struct):
@@ -52,11 +53,25 @@ def identity(patient: r4.Resource | None) -> Identity:
             if name in whole:
                 elements = _with(elements, name, whole[name])
     return Identity(
-        name=_shown(_best_name(elements.name)),
+        name=shown(_best_name(elements.name)),
         birth_date=_day(elements.birth_date),
-        gender=_shown(elements.gender),
-        identifier=_shown(_best_identifier(elements.identifier)),
+        gender=shown(elements.gender),
+        identifier=shown(_best_identifier(elements.identifier)),
     )
+
+
+def practitioner_name(practitioner: r4.Resource) -> str | None:
+    """`Dr Robin Lindqvist`; None where it is not recorded, or unreadable."""
+    names = _object(practitioner.text).get("name")
+    if names is None:
+        return None
+    for name in _sorted(_with(_Patient(), "name", names).name):
+        written = (
+            " ".join(part for part in (*name.prefix, *name.given, name.family) if part) if name.family else name.text
+        )
+        if written:
+            return shown(written)
+    return None
 
 
 def _object(text: bytes) -> dict[str, msgspec.Raw]:
@@ -76,10 +91,14 @@ def _with(elements: _Patient, name: str, raw: msgspec.Raw) -> _Patient:
     return msgspec.structs.replace(elements, **{field: getattr(read, field)})
 
 
-def _best_name(names: Iterable[_Name]) -> str | None:
-    """The official or usual name, else the first; an old or maiden name only for want of another."""
+def _sorted(names: Iterable[_Name]) -> list[_Name]:
+    """The official or usual name, then others; an old or maiden name only for want of another."""
     order = {"official": 0, "usual": 1, None: 2, "temp": 3, "nickname": 4, "anonymous": 5, "maiden": 6, "old": 7}
-    for name in sorted(names, key=lambda n: order.get(n.use, 2)):
+    return sorted(names, key=lambda n: order.get(n.use, 2))
+
+
+def _best_name(names: Iterable[_Name]) -> str | None:
+    for name in _sorted(names):
         given = " ".join(name.given)
         written = ", ".join(part for part in (name.family, given) if part) or name.text
         if written:
@@ -101,7 +120,7 @@ def _day(text: str | None) -> date | None:
         return None
 
 
-def _shown(text: str | None) -> str | None:
+def shown(text: str | None) -> str | None:
     """Printable characters, at most LONGEST_SHOWN."""
     plain = "".join(c for c in (text or "")[:LONGEST_SHOWN] if c.isprintable()).strip()
     return plain or None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from fhir_adapters.codesets.questions import displays
 from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.errors import NotValid
 from fhir_adapters.resources.validation import faults
@@ -33,8 +34,8 @@ REFERENCE = re.compile(rf"(Patient|Encounter)/{ID}")
 class FormContext:
     """When, for whom and by whom a form was filled in.
 
-    `patient`, `encounter` and `user` are relative references; `user` becomes the author when it is a practitioner's.
-    `submission` is unique to this form of this session.
+    `patient`, `encounter` and `user` are relative references; `user` becomes the author when it is a practitioner's,
+    `user_name` the display of that. `submission` is unique to this form of this session.
     """
 
     patient: str
@@ -42,6 +43,7 @@ class FormContext:
     submission: str
     encounter: str | None = None
     user: str | None = None
+    user_name: str | None = None
 
     @property
     def moment(self) -> str:
@@ -109,8 +111,14 @@ def author_of(user: str | None) -> str | None:
     return match[1] if match else None
 
 
+def signed(user: str | None, name: str | None) -> dict[str, str] | None:
+    """The reference of a practitioner, with the name if known; None for anybody else."""
+    author = author_of(user)
+    return {"reference": author, **({"display": name} if name else {})} if author else None
+
+
 def _response(answers: FormAnswers, context: FormContext) -> dict[str, Any]:
-    author = author_of(context.user)
+    author = signed(context.user, context.user_name)
     return {
         "resourceType": "QuestionnaireResponse",
         "identifier": identifier(context.submission, FORM),
@@ -118,7 +126,7 @@ def _response(answers: FormAnswers, context: FormContext) -> dict[str, Any]:
         "status": "completed",
         **_where(context),
         "authored": context.moment,
-        **({"author": {"reference": author}} if author else {}),
+        **({"author": author} if author else {}),
         "source": {"reference": _reference(context.patient)},
         "item": [_answered(answer) for answer in answers.given if answer.state is not EntryState.OPEN],
     }
@@ -150,16 +158,16 @@ def _item(answer: FormAnswer, option: Option, context: FormContext) -> dict[str,
 
 
 def _observation(slot: str, code: str, words: str, context: FormContext) -> dict[str, Any]:
-    author = author_of(context.user)
+    author = signed(context.user, context.user_name)
     return {
         "resourceType": "Observation",
         "identifier": [identifier(context.submission, slot)],
         "status": "final",
         "category": [{"coding": [SURVEY]}],
-        "code": {"coding": [{"system": LOINC, "code": code}], "text": words},
+        "code": {"coding": [{"system": LOINC, "code": code, "display": displays()[code]}], "text": words},
         **_where(context),
         "effectiveDateTime": context.moment,
-        **({"performer": [{"reference": author}]} if author else {}),
+        **({"performer": [author]} if author else {}),
     }
 
 

@@ -35,12 +35,13 @@ ASSESSMENT = Orderable(system=SNOMED, code=RISK_ASSESSMENT, display="Suicide ris
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftContext:
-    """The patient and encounter of a draft. `user` is the clinician's reference, `today` the local day."""
+    """The patient and encounter of a draft. `user`, `user_name`: the clinician. `today`: the local day."""
 
     patient_id: str
     today: date
     encounter: str | None = None
     user: str | None = None
+    user_name: str | None = None
 
 
 def service_request(what: Orderable, context: DraftContext) -> dict[str, Any]:
@@ -73,5 +74,8 @@ def _placed(resource: dict[str, Any], context: DraftContext) -> dict[str, Any]:
     if context.encounter:
         resource["encounter"] = {"reference": context.encounter}
     if context.user and context.user.startswith(("Practitioner/", "PractitionerRole/")):
-        resource["requester"] = {"reference": context.user}
+        resource["requester"] = {
+            "reference": context.user,
+            **({"display": context.user_name} if context.user_name else {}),
+        }
     return resource

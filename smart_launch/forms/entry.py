@@ -32,11 +32,6 @@ def current_patient(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, Pa
         raise EhrFailed("chart: a new token is not accepted either", "no-chart") from error
 
 
-def author(launch: OpenLaunch) -> str | None:
-    """Who signs: the practitioner of this launch."""
-    return author_of(launch.session.fhir_user)
-
-
 def refusal(launch: OpenLaunch, kind: str, patient: PatientDetails, *, adults: bool) -> Response | None:
     """The page that says why this type cannot be entered here; None when it can."""
     reason = _refusal_reason(launch, kind, patient, adults=adults)
@@ -51,4 +46,4 @@ def _refusal_reason(launch: OpenLaunch, kind: str, patient: PatientDetails, *, a
     if not launch.can_write(kind, "c"):
         return "not-granted"
     # With an unsigned entry, nobody could be asked about it.
-    return None if author(launch) else "no-author"
+    return None if author_of(launch.session.fhir_user) else "no-author"

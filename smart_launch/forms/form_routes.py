@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from explanations.words.pages.note import total_words
 from fhir_adapters.writing.completed import slots_of
 from fhir_adapters.writing.questionnaires import FormAnswers
 from smart_launch.chart.patient import PatientDetails
@@ -17,7 +18,7 @@ from smart_launch.errors import Forbidden, SmartError
 from smart_launch.forms import task_routes
 from smart_launch.forms.answers import answer_fields, calls_for_phq9, form_named, phq9_from_phq2, read_answers
 from smart_launch.forms.confirmation import help_now, outcome_page, record_outcome, write_confirmed, write_context
-from smart_launch.forms.entry import author, current_patient, refusal
+from smart_launch.forms.entry import current_patient, refusal
 from smart_launch.forms.outcome import stored_outcome
 from smart_launch.forms.safety import safety_answer
 from smart_launch.forms.submission import (
@@ -114,7 +115,7 @@ def review_values(app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, pat
     return {
         "form": answers.form,
         "patient": patient,
-        "author": author(launch),
+        "total": total_words(answers, launch.say),
         "safety": safety_answer(answers, launch.say),
         "help": help_now(app, launch),
     }

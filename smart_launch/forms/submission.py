@@ -68,4 +68,5 @@ def form_context(launch: OpenLaunch, submission: Submission) -> FormContext:
         submission=submission_key(session.launch_id, submission.id),
         encounter=session.context.encounter_reference,
         user=session.fhir_user,
+        user_name=session.user.name if session.user else None,
     )

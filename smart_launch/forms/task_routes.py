@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.forms.confirmation import outcome_page, write_confirmed
-from smart_launch.forms.entry import author, current_patient, refusal
+from smart_launch.forms.entry import current_patient, refusal
 from smart_launch.forms.submission import form_context, new_submission, read_submission
 from smart_launch.forms.tasks import DAYS, FollowUp, follow_up_fields, follow_up_slots, read_follow_up
 from smart_launch.launch.guard import OpenLaunch, open_form, open_launch, render
@@ -73,7 +73,6 @@ def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
         follow_up=follow_up,
         end=launch.say.day(date.fromisoformat(slots[0].resource["restriction"]["period"]["end"])),
         hidden_fields=follow_up_fields(follow_up) | submission.fields(),
-        author=author(launch),
         patient=patient,
     )
 

@@ -49,6 +49,7 @@ def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> 
         today=context.at.astimezone(zone).date(),
         encounter=context.encounter,
         user=author_of(context.user),
+        user_name=context.user_name,
     )
     at = {"authoredOn": context.moment}
     task = follow_up_task(draft, follow_up.days) | at | {"identifier": [identifier(context.submission, TASK)]}

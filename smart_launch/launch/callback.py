@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from smart_launch.errors import EhrFailed, LaunchRefused
 from smart_launch.launch.guard import check_opened
 from smart_launch.launch.parameters import LONGEST_VALUE, parameter
+from smart_launch.launch.signer import with_name
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.id_token import verified_user
 from smart_launch.oauth.launch_context import launch_context
@@ -58,6 +59,8 @@ def finish(app: AppRuntime) -> BaseResponse:
         raise LaunchRefused(
             "callback: expected a practitioner as the user of a standalone launch", "clinicians-only", 403
         )
+    if registration.write_back:
+        user = with_name(user, registration.iss, response.access_token)
     session = new_session(app, registration, response, user, pending)
     secret = app.new_secret()
     app.store.put_session(

@@ -17,6 +17,7 @@ import msgspec
 from jwt.utils import base64url_decode
 
 from fhir_adapters.duplicates import named_twice
+from fhir_adapters.resources.identity import shown
 from smart_launch.errors import EhrFailed, LaunchRefused
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.issuer_keys import IssuerKeys
@@ -58,7 +59,13 @@ def verified_user(
         raise _invalid("expected fhirUser as text")
     if profile is not None and NO_CLINICIAN.fullmatch(profile):
         raise LaunchRefused("callback: expected a clinician as the user", "clinicians-only", 403)
-    return User(iss=issuer, subject=str(claims["sub"]), fhir_user=fhir_user(profile, registration.iss))
+    name = claims.get("name")
+    return User(
+        iss=issuer,
+        subject=str(claims["sub"]),
+        fhir_user=fhir_user(profile, registration.iss),
+        name=shown(name) if isinstance(name, str) else None,
+    )
 
 
 def _signed_claims(token: str, url: str, keys: IssuerKeys) -> dict[str, Any]:

@@ -26,11 +26,15 @@ class PendingLaunch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """The user. `iss` and `subject` are the key; `fhir_user` is a reference such as Practitioner/1."""
+    """The user. `iss` and `subject` are the key; `fhir_user` is a reference such as Practitioner/1.
+
+    name: as shown and signed with; None where neither the ID token nor the chart gives one.
+    """
 
     iss: str
     subject: str
     fhir_user: str | None = None
+    name: str | None = None
 
 
 class LaunchContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 // - Two minutes before the session ends a dialog says so; one press prolongs it and leaves the page as it is. An answer
 //   that is chosen is use of the page too: a long talk over a form must not lose what was answered. When the session is
 //   over the page is left, so that nothing of the patient stays on the screen.
+// - In a form the keys 0 to 3 choose the answer of the question in focus, and only there, and go on to the next one; how
+//   many are answered is counted, and an error goes when its question is answered.
 // - The steps for the item on self-harm, once an answer brings them up, are said to readers of the screen.
 // - Leaving a form with answers that were not sent asks once.
 "use strict";
@@ -88,7 +90,48 @@
   });
 
   document.querySelectorAll("form.questionnaire").forEach((form) => {
-    form.addEventListener("change", () => {
+    const questions = [...form.querySelectorAll(".question")];
+    const counted = questions.filter((question) => question.matches(".counted"));
+    const progress = form.querySelector(".count");
+    const count = () => {
+      const chosen = counted.map((question) => question.querySelector(":checked")).filter(Boolean);
+      const declined = chosen.filter((answer) => answer.value === "declined").length;
+      const said = progress.dataset.answered.replace("{n}", chosen.length - declined).replace("{of}", counted.length);
+      progress.textContent = declined ? `${said}, ${progress.dataset.declined.replace("{n}", declined)}` : said;
+    };
+    const mend = (question) => {
+      const error = question.querySelector(".error");
+      if (!error) return;
+      error.remove();
+      question.classList.remove("open");
+      question.removeAttribute("aria-describedby");
+      const errors = document.getElementById("errors");
+      errors.querySelector(`[href^="#${question.id}-"]`).parentElement.remove();
+      if (errors.querySelector("li")) return;
+      errors.remove();
+      document.title = document.querySelector("h1").textContent;
+    };
+    document.querySelectorAll(".by-script").forEach((part) => {
+      part.hidden = false;
+    });
+    count();
+    form.addEventListener("keydown", (event) => {
+      const question = event.target.matches("[type=radio]") && event.target.closest(".question");
+      const held = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat;
+      if (!question || held || !/^[0-3]$/.test(event.key)) return;
+      const answer = question.querySelectorAll("[type=radio]")[event.key];
+      event.preventDefault();
+      answer.focus();
+      answer.click();
+      // The steps that an answer brings up are looked at before anything else.
+      if (answer.matches(".calls-for-help")) return;
+      const next = questions[questions.indexOf(question) + 1];
+      const place = next ? next.querySelector(":checked") || next.querySelector("[type=radio]") : form.querySelector("button");
+      place.focus();
+    });
+    form.addEventListener("change", (event) => {
+      count();
+      mend(event.target.closest(".question"));
       unsent = true;
     });
     form.addEventListener("submit", () => {

@@ -49,7 +49,7 @@ def opened(browser: Browser, desk: Desk, path: str, *, scripts: bool = False, wi
 
 def test_the_steps_show_at_once_when_item_9_calls_for_them_and_go_when_it_does_not(browser, desk_of) -> None:
     page = opened(browser, desk_of(), "forms/phq-9")
-    steps = page.locator(".help-now .acute")
+    steps = page.locator(".help-now .finding")
     expect(steps).to_be_hidden()
 
     for choice, visible in (("1", False), ("2", True), ("1", False), ("4", True), ("declined", True)):
@@ -72,7 +72,7 @@ def test_a_form_gets_into_the_chart_and_out_of_it_without_a_script(browser, desk
         page.check(f"#q-{question.code}-2")
     page.get_by_role("button", name="Review answers").click()
     expect(page.locator("h1")).to_be_focused()
-    expect(page.locator(".acute")).to_contain_text("PHQ-9 item 9: 1 of 3, several days")
+    expect(page.locator(".finding.warning")).to_contain_text("PHQ-9 item 9: 1 of 3, several days")
     page.get_by_role("button", name="Write to chart").click()
     expect(page.locator("h1")).to_have_text("Written to the chart")
     assert len(desk.stored()) == 11
@@ -110,3 +110,97 @@ def test_nothing_of_a_form_is_wider_than_its_window(browser, desk_of, width: int
     for path in ("forms/phq-9", "forms/phq-2", "tasks/new"):
         page = opened(browser, desk, path, scripts=True, width=width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_nine_digits_fill_the_form_and_only_where_a_question_is_in_focus(browser, desk_of) -> None:
+    desk = desk_of()
+    page = opened(browser, desk, "forms/phq-9", scripts=True)
+    expect(page.get_by_text("Keys 0 to 3 answer a question")).to_be_visible()
+
+    page.keyboard.press("2")  # the heading has the focus
+    expect(page.locator(":checked")).to_have_count(0)
+    page.keyboard.press("Tab")
+    for digit in "210321030":
+        page.keyboard.press(digit)
+    assert [page.locator(f"#q-{q.code} :checked").get_attribute("value") for q in QUESTIONS[:9]] == [
+        q.options[int(digit)].code for q, digit in zip(QUESTIONS, "210321030", strict=False)
+    ]
+    expect(page.locator("#q-69722-7-1")).to_be_focused()
+    expect(page.locator("#q-69722-7-1")).not_to_be_checked()
+    for other in ("4", "9", "a", "Control+1", "Alt+1"):
+        page.keyboard.press(other)
+    expect(page.locator(":checked")).to_have_count(9)
+
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_be_focused()
+    expect(page.get_by_text("PHQ-9 total 12 of 27, moderate")).to_be_visible()
+
+
+def test_a_digit_that_brings_up_the_steps_stays_with_them_and_can_be_changed(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9", scripts=True)
+
+    page.locator("#q-44260-8-1").focus()
+    page.keyboard.press("1")
+
+    expect(page.locator("#q-44260-8-2")).to_be_focused()
+    expect(page.locator(".help-now .finding")).to_be_visible()
+    page.keyboard.press("0")
+    expect(page.locator(".help-now .finding")).to_be_hidden()
+    expect(page.locator("#q-69722-7-1")).to_be_focused()
+
+
+def test_what_is_answered_is_counted_and_no_total_is_given_before_the_end(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9", scripts=True)
+    count = page.locator(".count")
+    expect(count).to_have_text("0 of 9 answered")
+
+    for question in QUESTIONS[:3]:
+        page.check(f"#q-{question.code}-4")
+    page.check("#q-69722-7-1")
+    expect(count).to_have_text("3 of 9 answered")
+    page.check("#q-44250-9-declined")
+    expect(count).to_have_text("2 of 9 answered, 1 declined")
+    expect(count).to_be_in_viewport(ratio=1)
+
+
+def test_an_error_goes_when_its_question_is_answered_in_place_and_above(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9", scripts=True)
+    page.check("#q-44250-9-1")
+    page.get_by_role("button", name="Review answers").click()
+    expect(page.locator("#errors li")).to_have_count(8)
+    expect(page).to_have_title("Error: PHQ-9 with the patient")
+
+    page.check("#q-44255-8-declined")
+    expect(page.locator("#q-44255-8 .error")).to_have_count(0)
+    expect(page.locator("#q-44255-8")).not_to_have_attribute("aria-describedby", "q-44255-8-error")
+    expect(page.locator("#errors li")).to_have_count(7)
+    expect(page.locator("#errors")).not_to_contain_text("Question 2 ")
+    for question in QUESTIONS[2:9]:
+        page.check(f"#q-{question.code}-1")
+    expect(page.locator("#errors, .error:not([hidden]), .open")).to_have_count(0)
+    expect(page).to_have_title("PHQ-9 with the patient")
+
+
+def test_the_form_is_short_on_a_telephone_and_a_table_from_600_px_on(browser, desk_of) -> None:
+    desk = desk_of()
+    assert opened(browser, desk, "forms/phq-9").evaluate("document.documentElement.scrollHeight") <= 2200
+
+    page = opened(browser, desk, "forms/phq-9", width=700)
+    assert page.evaluate("document.documentElement.scrollHeight") <= 1300
+    places = page.evaluate(
+        """() => [...document.querySelectorAll('.counted')].map(question => {
+            const box = element => element.getBoundingClientRect();
+            const legend = box(question.querySelector('legend')), tiles = [...question.querySelectorAll('.tile')].map(box);
+            return {left: tiles.map(tile => Math.round(tile.left)), beside: tiles.every(tile => tile.left >= legend.right),
+                rows: new Set(tiles.map(tile => tile.top)).size, least: Math.min(...tiles.map(tile => tile.height))};
+        })"""
+    )
+    assert len(places) == 9
+    assert all(place["beside"] and place["rows"] == 1 and place["least"] >= 44 for place in places)
+    assert len({tuple(place["left"]) for place in places}) == 1
+    heads = page.evaluate("[...document.querySelectorAll('.head .tiles span')].map(e => e.getBoundingClientRect())")
+    middles = [head["left"] + head["width"] / 2 for head in heads]
+    assert all(abs(a - b) < 60 for a, b in zip(middles, [left + 30 for left in places[0]["left"]], strict=True))
+    expect(
+        page.get_by_role("group", name="1. Little interest").get_by_role("radio", name="Several days")
+    ).to_have_count(1)

@@ -19,6 +19,7 @@ from cds_service.storage.app_store import AppRows
 from cds_service.storage.tables import app_event
 from fhir_adapters.writing.questionnaires import form
 from smart_launch.forms import entry
+from smart_launch.launch.signer import with_name
 from smart_launch.session.sessions import User
 
 
@@ -55,8 +56,8 @@ def test_an_empty_form_has_every_question_and_no_answer(desk_of) -> None:
 def test_a_form_goes_into_the_chart_in_three_steps_and_can_be_undone(desk_of) -> None:
     desk = desk_of()
     review = desk.post("forms/phq-9", PHQ9)
-    assert "One form with 10 answers, total 8 of 27" in words(review)
-    assert "Signed as Practitioner/doc" in words(review)
+    assert "PHQ-9 total 8 of 27, mild One form with 10 answers" in words(review)
+    assert "Signed as you, the practitioner" in words(review) and "Practitioner/doc" not in words(review)
     assert desk.stored() == []
 
     done = desk.post("forms/phq-9/write", hidden(review))
@@ -78,6 +79,44 @@ def test_a_form_goes_into_the_chart_in_three_steps_and_can_be_undone(desk_of) ->
     assert {r["status"] for r in desk.stored()} == {"entered-in-error"}
 
 
+def test_whoever_signs_is_named_on_the_page_and_in_the_chart(desk_of) -> None:
+    doctor = User(iss="https://ehr.example", subject="u1", fhir_user="Practitioner/doc", name="Dr Robin Lindqvist")
+    desk = desk_of(user=doctor)
+    review = desk.post("forms/phq-9", PHQ9)
+    desk.post("forms/phq-9/write", hidden(review))
+    form_, *observations = desk.stored()
+
+    assert "Signed as Dr Robin Lindqvist." in words(review)
+    assert {form_["author"]["display"], *(o["performer"][0]["display"] for o in observations)} == {doctor.name}
+    assert all(coding["display"] for o in observations for coding in o["code"]["coding"])
+    assert all(a["valueCoding"]["display"] for item in form_["item"] for a in item["answer"])
+    assert not any("display" in resource["subject"] for resource in desk.stored())
+    desk.post("tasks/write", hidden(desk.post("tasks", {"days": "7"})))
+    assert desk.stored()[-1]["requester"]["display"] == doctor.name
+
+
+@pytest.mark.parametrize(
+    ("practitioner", "name"),
+    [
+        ({"name": [{"family": "Lindqvist", "given": ["Robin"], "prefix": ["Dr"]}]}, "Dr Robin Lindqvist"),
+        ({"name": [{"text": "R. Lindqvist, NP"}]}, "R. Lindqvist, NP"),
+        ({"name": [{"use": "old", "family": "Berg"}, {"family": "Lindqvist"}]}, "Lindqvist"),
+        ({"name": [{"given": ["Robin"]}]}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_the_name_of_who_signs_is_read_from_the_chart(server, practitioner: dict | None, name: str | None) -> None:
+    """None: the server refuses to show it."""
+    server.reset()
+    server.transaction([{"resourceType": "Practitioner", "id": "signer"} | (practitioner or {})])
+    if practitioner is None:
+        server.fail("Practitioner/signer", answering(403))
+    user = User(iss="https://ehr.example", subject="u1", fhir_user="Practitioner/signer")
+
+    assert with_name(user, server.base, TOKEN).name == name
+
+
 def test_each_open_question_is_named_and_what_was_answered_stays(desk_of) -> None:
     desk = desk_of()
 
@@ -85,7 +124,6 @@ def test_each_open_question_is_named_and_what_was_answered_stays(desk_of) -> Non
 
     assert page.status_code == 422
     assert "Question 3 is not answered yet. Choose an answer, or “Patient declined”." in words(page)
-    assert "2 questions are not answered yet" in words(page)
     text = page.get_data(as_text=True)
     assert 'href="#q-44259-0-1"' in text and 'id="q-44259-0-1"' in text
     assert text.count(" checked>") == 7 and "autofocus" in text
@@ -103,7 +141,7 @@ def test_item_9_brings_the_steps_on_review_and_on_the_page_after_it(desk_of, nin
         text = words(page)
         assert "PHQ-9 item 9:" in text and "988" in text and "ext. 4410 (set by this site)" in text
         assert "Nobody has been notified: this is not a monitoring service." in text
-    assert ("No total" in words(review)) is (nine == "declined")
+    assert ("no total" in words(review)) is (nine == "declined")
 
 
 def test_without_item_9_the_steps_are_not_on_the_review_page(desk_of) -> None:
@@ -123,7 +161,7 @@ def test_answers_can_be_changed_from_the_review_page(desk_of) -> None:
 def test_a_phq_2_of_3_offers_the_phq_9_with_its_answers(desk_of) -> None:
     desk = desk_of()
     review = desk.post("forms/phq-2", said("phq-2", 1, 2))
-    assert "complete the PHQ-9" in words(review) and "total 3 of 6" in words(review)
+    assert "complete the PHQ-9" in words(review) and "PHQ-2 total 3 of 6" in words(review)
 
     page = desk.post("forms/phq-9", said("phq-2", 1, 2) | {"edit": "1"})
 

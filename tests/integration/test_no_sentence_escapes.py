@@ -51,7 +51,7 @@ SUPPORT_CODE = re.compile(r"\b[2-9A-Z]{3}-[2-9A-Z]{3}\b")
 ATTRIBUTE = re.compile(r'\s(?:alt|title|placeholder|aria-label)="[^"]+"')
 # What the pages of app_views show beside their charts: clinics, a clinician, a patient and a day of their own.
 SHOWN = {
-    "Northside Clinic", "Harbour Hospital", "Practitioner/lindqvist", "EST",
+    "Northside Clinic", "Harbour Hospital", "Dr Robin Lindqvist", "EST",
     "On-call psychiatry: ext. 4410", "30 Nov 2026", *(text for text in astuple(app_views.WHO.banner) if text),
 }  # fmt: skip
 

@@ -95,7 +95,7 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
     decoder = DECODERS.get(kind)
     if decoder is None:
         _check_type(text, simple=simple)
-        return Resource(kind=kind, content=None, reference=reference, names=names)
+        return Resource(kind=kind, content=None, reference=reference, names=names, source=text)
     content: Any = None
     fault = None
     try:

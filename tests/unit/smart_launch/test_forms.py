@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import date
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import pytest
+from builders import AS_OF, PATIENT, record_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from explanations.words.language import language
 from explanations.words.notices.notice import NoticeSettings
+from fhir_adapters.writing.completed import FormContext, slots_of
 from fhir_adapters.writing.questionnaires import EntryState, form
+from models.rules.safety_rules import apply_safety_rules
+from smart_launch.chart.findings import EDGES
 from smart_launch.errors import Forbidden
 from smart_launch.forms.answers import (
     DECLINED,
@@ -134,19 +139,29 @@ def test_a_phq_9_calls_for_no_other() -> None:
 @pytest.mark.parametrize(
     ("nine", "said"),
     [
-        (0, None),
-        (None, None),
+        (0, ""),
+        (None, ""),
         (1, "PHQ-9 item 9: 1 of 3, several days"),
         (3, "PHQ-9 item 9: 3 of 3, nearly every day"),
         (DECLINED, "PHQ-9 item 9: declined"),
     ],
 )
-def test_item_9_above_not_at_all_or_declined_brings_the_steps_whatever_the_total(nine, said: str | None) -> None:
+def test_item_9_above_not_at_all_or_declined_brings_the_steps_whatever_the_total(nine, said: str) -> None:
     found = safety_answer(read_answers(form("phq-9"), sent("phq-9", *[0] * 8, nine)), language())
 
-    assert (found.words if found else None) == said
-    if found:
-        assert found.declined is (nine == DECLINED)
+    assert found == said
+
+
+@pytest.mark.parametrize("nine", [1, 2, 3, DECLINED])
+def test_the_steps_have_the_colour_of_the_finding_that_the_answer_makes(nine) -> None:
+    answers = read_answers(form("phq-9"), sent("phq-9", *[0] * 8, nine))
+    written = slots_of(answers, FormContext(patient=f"Patient/{PATIENT}", at=AS_OF, submission="s"))
+    (finding,) = apply_safety_rules(record_of(*(slot.resource | {"id": slot.name} for slot in written))).findings
+
+    steps = (files("smart_launch") / "templates" / "smart" / "_safety_steps.html").read_text()
+
+    assert safety_answer(answers, language())
+    assert f'class="finding {EDGES[finding.urgency]}"' in steps
 
 
 def test_whom_to_call_is_of_the_site_and_its_country() -> None:
@@ -160,4 +175,4 @@ def test_whom_to_call_is_of_the_site_and_its_country() -> None:
 
 
 def test_a_phq_2_asks_nothing_of_self_harm() -> None:
-    assert safety_answer(read_answers(form("phq-2"), sent("phq-2", 3, 3)), language()) is None
+    assert not safety_answer(read_answers(form("phq-2"), sent("phq-2", 3, 3)), language())

@@ -68,6 +68,14 @@ def test_smart_073_078_a_token_of_the_issuer_names_the_user(host, algorithm: str
     assert (user.iss, user.subject, user.fhir_user) == (f"{host.root}/op", "user-1", "Practitioner/7")
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("Dr Robin Lindqvist", "Dr Robin Lindqvist"), (..., None), (["x"], None), (" ", None), ("a\nb", "ab")],
+)
+def test_a_name_in_the_token_is_that_of_the_user(host, name, known: str | None) -> None:
+    assert user_of(host, signed(claims_of(host, name=name))).name == known
+
+
 ACCEPTED = {
     "audience in a list": {"aud": ["our-client"]},
     "several audiences with azp": {"aud": ["other", "our-client"], "azp": "our-client"},
