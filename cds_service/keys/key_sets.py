@@ -84,7 +84,7 @@ def verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
     try:
         read = msgspec.convert(jwk, _Jwk)
     except msgspec.ValidationError as error:
-        raise KeyUnusable(f"expected a JWK ({error})") from error
+        raise KeyUnusable("expected a JWK: kty and kid in it, which are text, as are crv, alg and use") from error
     kid, kty = read.kid, read.kty
     if not kid:
         raise KeyUnusable("expected a kid, which tokens name it by; found none")

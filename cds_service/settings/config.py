@@ -6,7 +6,7 @@ defaults below.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,8 @@ from cds_service.settings.deployment import (
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, clashes
 from cds_service.settings.private_files import open_to_everybody, private_files, trusted_files
-from cds_service.settings.sites import SiteConfig, load_site
+from cds_service.settings.shapes import shown
+from cds_service.settings.sites import SiteConfig, SiteFile, load_site
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_loopback_host, same_base
 from models.inputs.outcomes import Outcome
@@ -44,7 +45,6 @@ MODEL_CARD = "model-card.toml"
 CardFile = msgspec.defstruct(
     "CardFile",
     [(o.name.lower(), LocalSections, msgspec.field(default_factory=LocalSections, name=o.value)) for o in Outcome],
-    forbid_unknown_fields=True,
 )
 
 
@@ -151,12 +151,28 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
     address: the listening socket's, used in development without a `public_url`. serving: require what only a service
     needs; also required once a site names an issuer.
     """
+    config, problems = read_config(folder, address, serving=serving)
+    if serving and config.mode == "production":
+        problems += open_to_everybody(*config.files(folder))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def read_config(folder: Path, address: str | None = None, *, serving: bool = False) -> tuple[ServiceConfig, list[str]]:
+    """The same as far as it can be read, and every problem."""
     problems: list[str] = []
     if not folder.is_dir():
         raise ConfigError(f"{folder}: expected a folder with service.toml and sites/*.toml; found none")
     main = folder / "service.toml"
-    service = (read_toml(main, ServiceFile, problems) if main.exists() else None) or ServiceFile()
-    development = service.mode == "development"
+    service = ServiceFile()
+    if main.exists():
+        service = read_toml(main, ServiceFile, problems, {"sites/*.toml": SiteFile}) or service
+    # Where the mode cannot be read, what only production asks for is not asked.
+    unread = any(problem.startswith((f"{main}: line ", f"{main}: mode: ")) for problem in problems)
+    mode = service.mode or ("development" if unread else "production")
+    service = msgspec.structs.replace(service, mode=mode)
+    development = mode == "development"
     sandbox = service.allow_public_sandbox
     if sandbox and not development:
         problems.append(f'{main}: allow_public_sandbox: only with mode = "development"; remove it')
@@ -169,13 +185,14 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         problems.append(f"{folder / 'sites'}: expected one .toml file a site; found none")
     models = None if service.models is None else folder / service.models
     read = (load_site(p, problems, models=models, development=development, sandbox=sandbox) for p in paths)
-    sites = [site for site in read if site is not None]
-    problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(sites)]
+    by_path = {path: site for path, site in zip(paths, read, strict=True) if site is not None}
+    sites = list(by_path.values())
+    problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(by_path)]
     registered = [entry for site in sites for entry in site.smart]
     url = settings.store_url(main, service, problems)
     config = ServiceConfig(
         sites=tuple(sites),
-        mode=service.mode,
+        mode=mode,
         address=settings.public_url(
             main, service, address, problems, required=serving or bool(registered) or any(s.issuers for s in sites)
         ),
@@ -191,20 +208,18 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         model_cards=_model_cards(folder / MODEL_CARD, problems),
         server_timing=service.server_timing,
     )
-    if serving and config.mode == "production":
-        problems += open_to_everybody(*config.files(folder))
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return config
+    return config, problems
 
 
-def _conflicts(sites: Sequence[SiteConfig]) -> Iterator[str]:
+def _conflicts(by_path: Mapping[Path, SiteConfig]) -> Iterator[str]:
     """Conflicts between sites: clashing ids, issuers or registrations."""
-    names = [site.id for site in sites]
-    for name in sorted({n for n in names if names.count(n) > 1}):
-        yield f"two files have the id {name}; give each site its own"
-    yield from clashes([e for s in sites for e in s.issuers], {s.id: s.reading.fhir_bases for s in sites})
-    yield from smart_settings.doubled([entry for site in sites for entry in site.smart])
+    sites = by_path.values()
+    for name in sorted({site.id for site in sites}):
+        files = [path.name for path, site in by_path.items() if site.id == name]
+        if len(files) > 1:
+            yield f"id: {' and '.join(files)} have {shown(name)}; give each site its own"
+    yield from clashes([e for s in sites for e in s.issuers if e.iss], {s.id: s.reading.fhir_bases for s in sites})
+    yield from smart_settings.doubled([entry for site in sites for entry in site.smart if entry.iss])
 
 
 def _model_cards(path: Path, problems: list[str]) -> dict[str, LocalSections]:

@@ -11,7 +11,7 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -19,6 +19,7 @@ import sqlalchemy.engine
 
 from cds_service.errors import ConfigError
 from cds_service.keys.data_key import DataKey
+from cds_service.settings.shapes import lacking, shown
 from fhir_adapters.access.addresses import is_base, is_loopback
 
 DEFAULT_BODY_BYTES = 2 * 1024 * 1024
@@ -34,14 +35,15 @@ DEFAULT_STORE = "sqlite:///data/mhcds.db"
 Mode = Literal["production", "development"]
 
 
-class SecretReference(msgspec.Struct, forbid_unknown_fields=True):
+class SecretReference(msgspec.Struct):
     """The location of a secret: `{ file = "..." }` or `{ env = "..." }`."""
 
+    written: ClassVar[str] = '{ file = "..." } or { env = "NAME" }'
     file: str | None = None
     env: str | None = None
 
 
-class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Limits(msgspec.Struct, frozen=True):
     """`[limits]`.
 
     calls_per_minute: per client, 0 for no limit; concurrent_calls: per worker; deadline_s: per call.
@@ -52,17 +54,17 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     deadline_s: float = 4.0
 
 
-class TlsTable(msgspec.Struct, forbid_unknown_fields=True):
+class TlsTable(msgspec.Struct):
     """`[tls]`."""
 
-    certificate: str
-    key: str
+    certificate: str = ""
+    key: str = ""
 
 
-class ServiceFile(msgspec.Struct, forbid_unknown_fields=True):
+class ServiceFile(msgspec.Struct):
     """`service.toml`."""
 
-    mode: Mode = "production"
+    mode: Mode | None = None
     public_url: str | None = None
     body_bytes: int = DEFAULT_BODY_BYTES
     models: str | None = None
@@ -105,14 +107,16 @@ def is_plain(url: str) -> bool:
 def limits(path: Path, raw: Limits, problems: list[str]) -> Limits:
     """The checked limits."""
     if raw.calls_per_minute < 0:
-        problems.append(f"{path}: limits.calls_per_minute: expected 0 (no limit) or more; found {raw.calls_per_minute}")
+        problems.append(
+            f"{path}: [limits] calls_per_minute: expected 0 (no limit) or more; found {raw.calls_per_minute}"
+        )
     if not 0 < raw.concurrent_calls <= MOST_CONCURRENT:
         problems.append(
-            f"{path}: limits.concurrent_calls: expected 1 to {MOST_CONCURRENT}; found {raw.concurrent_calls}"
+            f"{path}: [limits] concurrent_calls: expected 1 to {MOST_CONCURRENT}; found {raw.concurrent_calls}"
         )
     if not 0 < raw.deadline_s <= MOST_DEADLINE_S:
         problems.append(
-            f"{path}: limits.deadline_s: expected above 0 and at most {MOST_DEADLINE_S}; found {raw.deadline_s}"
+            f"{path}: [limits] deadline_s: expected above 0 and at most {MOST_DEADLINE_S}; found {raw.deadline_s}"
         )
     return raw
 
@@ -125,9 +129,11 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
     url = raw.public_url
     if url is None:
         if raw.mode == "production" and required:
-            problems.append(
-                f'{path}: public_url: required; the https address clients call, for example "https://cds.example" '
-                '(or mode = "development" on this machine)'
+            lacking(
+                problems,
+                f"{path}: public_url",
+                'required; the https address clients call, for example "https://cds.example" '
+                '(or mode = "development" on this machine)',
             )
         return address
     parts = url_parts(url)
@@ -135,7 +141,7 @@ def public_url(path: Path, raw: ServiceFile, address: str | None, problems: list
     if not (is_plain(url) and is_base(url)) or parts is None or not (parts.scheme == "https" or local):
         problems.append(
             f"{path}: public_url: expected an https address without query (http on this machine in development); "
-            f"found {url!r}"
+            f"found {shown(url)}"
         )
     return url.rstrip("/")
 
@@ -150,7 +156,7 @@ def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
     """The origins that may call: scheme, host and port, no path and no wildcard."""
     problems += [
         f'{path}: cors_origins: expected origins as browsers send them, such as "https://ehr.example": '
-        f"small letters, no path, no *; found {origin!r}"
+        f"small letters, no path, no *; found {shown(origin)}"
         for origin in raw.cors_origins
         if not is_origin(origin)
     ]
@@ -160,7 +166,7 @@ def origins(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
 def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
     """The URL of the store; a SQLite file is relative to the settings folder."""
     if isinstance(raw.store, SecretReference):
-        text = secret(path, "store", raw.store, problems) or DEFAULT_STORE
+        text = secret(path, f"{path}: store", raw.store, problems) or DEFAULT_STORE
     else:
         text = raw.store
     try:
@@ -174,10 +180,12 @@ def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
     if backend == "sqlite" and url.database and url.database != ":memory:":
         file = path.parent / url.database
         if file.is_dir():
-            problems.append(f"{path}: store: expected a file; found the folder {file}")
+            problems.append(f"{path}: store: expected a file; found a folder of that name")
         return url.set(database=str(file)).render_as_string(hide_password=False)
     if backend != "postgresql":
-        problems.append(f"{path}: store: expected sqlite:///file or postgresql://user@host/database; found {backend}")
+        problems.append(
+            f"{path}: store: expected sqlite:///file or postgresql://user@host/database; found {shown(backend)}"
+        )
     return text
 
 
@@ -185,12 +193,13 @@ def data_key(path: Path, raw: ServiceFile, url: str, problems: list[str]) -> Dat
     """The referenced key; None if one is created beside a SQLite database."""
     if raw.data_key is None:
         if url.startswith("postgresql"):
-            problems.append(
-                f'{path}: data_key: required with PostgreSQL; data_key = {{ file = "..." }} with a key as '
-                "`mhcds db new-key` prints it"
+            lacking(
+                problems,
+                f"{path}: data_key",
+                'required with PostgreSQL; data_key = { file = "..." } with a key as `mhcds db new-key` prints it',
             )
         return None
-    text = secret(path, "data_key", raw.data_key, problems)
+    text = secret(path, f"{path}: data_key", raw.data_key, problems)
     try:
         return None if text is None else DataKey(text)
     except ConfigError as error:
@@ -199,18 +208,22 @@ def data_key(path: Path, raw: ServiceFile, url: str, problems: list[str]) -> Dat
 
 
 def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
-    """The certificate's files."""
+    """The certificate's files; None also if one of them is not given."""
     if raw.tls is None:
         return None
     files = Tls(certificate=path.parent / raw.tls.certificate, key=path.parent / raw.tls.key)
     for name, file in (("certificate", files.certificate), ("key", files.key)):
         if not file.is_file():
-            problems.append(f"{path}: tls.{name}: expected a PEM file; found none at {file}")
-            return files
+            found = f"nothing at {shown(str(file))}" if getattr(raw.tls, name) else "none"
+            lacking(problems, f"{path}: [tls] {name}", f"expected a PEM file; found {found}")
+    if not (files.certificate.is_file() and files.key.is_file()):
+        return None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
     except (OSError, ValueError):  # ssl.SSLError is an OSError
-        problems.append(f"{path}: tls: expected a certificate and its key in PEM; they cannot be used together")
+        problems.append(
+            f"{path}: [tls]: expected a certificate and its key in PEM; these two do not belong together or are no PEM"
+        )
     return files
 
 
@@ -223,27 +236,33 @@ def proxies(path: Path, raw: ServiceFile, problems: list[str]) -> tuple[str, ...
             network = None
         if network is None or network.prefixlen == 0:
             problems.append(
-                f"{path}: trusted_proxies: expected addresses or networks such as 10.0.0.0/8; found {address!r}"
+                f"{path}: trusted_proxies: expected addresses or networks such as 10.0.0.0/8; found {shown(address)}"
             )
     return tuple(raw.trusted_proxies)
 
 
-def secret(path: Path, key: str, reference: SecretReference, problems: list[str]) -> str | None:
-    """The secret that a reference points to; never printed."""
+def secret(path: Path, place: str, reference: SecretReference, problems: list[str]) -> str | None:
+    """The secret that a reference in a file points to; nothing that may be one is printed, nor is what it points to.
+
+    place: file and key, to be named in problems.
+    """
     if (reference.file is None) == (reference.env is None):
-        problems.append(f"{path}: {key}: expected either file or env, one of the two")
+        found = "neither file nor env" if reference.env is None else "both"
+        problems.append(f"{place}: expected {SecretReference.written}; found {found}")
         return None
     if reference.env is not None:
         value = os.environ.get(reference.env)
         if not value:
-            problems.append(f"{path}: {key}: the environment variable {reference.env} is not set")
+            problems.append(f"{place}: the environment variable that it names is not set or empty")
         return value or None
     file = path.parent / (reference.file or "")
     try:
         text = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        problems.append(f"{path}: {key}: {file} cannot be read")
+        problems.append(
+            f"{place}: the file that it names cannot be read as text (relative paths start at {path.parent})"
+        )
         return None
     if not text:
-        problems.append(f"{path}: {key}: {file} is empty")
+        problems.append(f"{place}: the file that it names is empty")
     return text or None

@@ -1,31 +1,37 @@
-"""TOML files into typed tables. Unknown keys are refused; every problem names file, key and remedy."""
+"""TOML files into typed tables; every problem names file, key and remedy."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from cds_service.settings.shapes import Shape, table
+from cds_service.settings.toml_faults import toml_values
+
 T = TypeVar("T", bound=msgspec.Struct)
+NONE: dict[str, Shape] = {}
 
 
-def read_toml(path: Path, shape: type[T], problems: list[str]) -> T | None:
-    """The file as a table of that shape; None when a problem was appended."""
+def read_toml(path: Path, shape: type[T], problems: list[str], elsewhere: Mapping[str, Shape] = NONE) -> T | None:
+    """The file as a table of that shape, without what cannot be used; None when nothing can. Problems are appended.
+
+    elsewhere: the name of another file -> its shape, for keys that were written into the wrong one.
+    """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=shape)
+        values, faults = toml_values(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror})")
+        return None
     except UnicodeDecodeError:
         problems.append(f"{path}: expected UTF-8 text; save the file as UTF-8")
-    except msgspec.ValidationError as error:
-        keys = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
-        problems.append(f"{path}: {error}; known keys: {keys}")
-    except msgspec.DecodeError as error:
-        problems.append(f"{path}: is not valid TOML: {error}")
-    return None
+        return None
+    read, wrong = (None, []) if values is None else table(shape, values, elsewhere)
+    problems += [f"{path}: {problem}" for problem in (*faults, *wrong)]
+    return read
 
 
 def settings_files(folder: Path) -> list[Path]:
@@ -36,7 +42,7 @@ def settings_files(folder: Path) -> list[Path]:
 def referred_by(path: Path) -> Iterator[Path]:
     """The files referenced by `{ file = "..." }` in a settings file; none if it cannot be read."""
     try:
-        values: list[object] = [tomllib.loads(path.read_text(encoding="utf-8"))]
+        values: list[object] = [tomllib.loads(path.read_text(encoding="utf-8-sig"))]
     except (OSError, ValueError):
         return
     while values:

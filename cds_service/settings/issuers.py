@@ -23,6 +23,7 @@ from cds_service.keys.key_sets import (
     verification_key,
 )
 from cds_service.settings.deployment import url_parts
+from cds_service.settings.shapes import lacking, one_of, shown
 from fhir_adapters.access.addresses import is_loopback, same_base
 
 DEFAULT_ALGORITHMS = ("ES384", "RS384")
@@ -31,10 +32,10 @@ MOST_LEEWAY_S = 60
 MOST_KEYS_H = 7 * 24
 
 
-class IssuerTable(msgspec.Struct, forbid_unknown_fields=True):
+class IssuerTable(msgspec.Struct):
     """`[[issuer]]` of a site's file."""
 
-    iss: str
+    iss: str = ""
     jwks_url: str | None = None
     jwks_file: str | None = None
     keys: list[dict[str, Any]] = []
@@ -76,39 +77,45 @@ class Issuer:
     source: Path | None = None
 
 
-def issuer(path: Path, site: str, raw: IssuerTable, problems: list[str], *, development: bool, sandbox: bool) -> Issuer:
-    """The entry; each problem is appended with file, key and remedy.
+def issuer(
+    path: Path, where: str, site: str, raw: IssuerTable, problems: list[str], *, development: bool, sandbox: bool
+) -> Issuer:
+    """The entry; each problem is appended with file, key and remedy. where: file and table, to be named in them.
 
     sandbox: the public sandbox may call; its key is then accepted for its own issuer only.
     """
-    place = f"{path}: issuer {raw.iss!r}"
     sandbox = sandbox and raw.iss.rstrip("/") == SANDBOX_ISSUER
     if not raw.iss.strip():
-        problems.append(f"{place}: iss: expected the iss of the client's tokens")
+        lacking(problems, f"{where} iss", "expected the iss of the client's tokens; found none")
     if raw.iss.rstrip("/") == SANDBOX_ISSUER and not sandbox:
         problems.append(
-            f"{place}: the public sandbox's private key is published, so anybody can sign as it; remove the entry, or "
-            "in development set allow_public_sandbox = true in service.toml"
+            f"{where} iss: the public sandbox's private key is published, so anybody can sign as it; remove the table, "
+            "or in development set allow_public_sandbox = true in service.toml"
         )
     sources = [name for name in ("jwks_url", "jwks_file", "keys") if getattr(raw, name)]
     if len(sources) != 1:
-        problems.append(f"{place}: expected one of jwks_url, jwks_file, keys; found {', '.join(sources) or 'none'}")
+        found = " and ".join(sources) or "none"
+        problems.append(f"{where}: expected one of jwks_url, jwks_file and [[issuer.keys]]; found {found}")
     if raw.jwks_url is not None and not _is_key_address(raw.jwks_url, development=development):
-        problems.append(f"{place}: jwks_url: expected an https address (http on this machine in development only)")
+        problems.append(
+            f"{where} jwks_url: expected an https address (http on this machine in development only); "
+            f"found {shown(raw.jwks_url)}"
+        )
     wrong = sorted(set(raw.algorithms) - set(ALL_ALGORITHMS))
     if wrong or not raw.algorithms:
-        problems.append(f"{place}: algorithms: expected some of {', '.join(ALL_ALGORITHMS)}; found {', '.join(wrong)}")
+        found = ", ".join(map(shown, wrong)) or "none"
+        problems.append(f"{where} algorithms: expected {one_of(ALL_ALGORITHMS)}; found {found}")
     if not 0 < raw.max_lifetime_s <= MOST_LIFETIME_S:
-        problems.append(f"{place}: max_lifetime_s: expected 1 to {MOST_LIFETIME_S}; found {raw.max_lifetime_s}")
+        problems.append(f"{where} max_lifetime_s: expected 1 to {MOST_LIFETIME_S}; found {raw.max_lifetime_s}")
     if not 0 <= raw.leeway_s <= MOST_LEEWAY_S:
-        problems.append(f"{place}: leeway_s: expected 0 to {MOST_LEEWAY_S}; found {raw.leeway_s}")
+        problems.append(f"{where} leeway_s: expected 0 to {MOST_LEEWAY_S}; found {raw.leeway_s}")
     if not 0 < raw.jwks_max_age_h <= MOST_KEYS_H:
-        problems.append(f"{place}: jwks_max_age_h: expected 1 to {MOST_KEYS_H}; found {raw.jwks_max_age_h}")
+        problems.append(f"{where} jwks_max_age_h: expected 1 to {MOST_KEYS_H}; found {raw.jwks_max_age_h}")
     return Issuer(
         site=site,
         iss=raw.iss,
         jwks_url=raw.jwks_url,
-        keys=_keys(path, place, raw, problems, sandbox=sandbox),
+        keys=_keys(path, where, raw, problems, sandbox=sandbox),
         jku=(*raw.jku, *([raw.jwks_url] if raw.jwks_url else [])),
         audiences=tuple(raw.audiences),
         tenants=tuple(raw.tenants),
@@ -129,7 +136,7 @@ def _is_key_address(url: str, *, development: bool) -> bool:
 
 
 def _keys(
-    path: Path, place: str, raw: IssuerTable, problems: list[str], *, sandbox: bool
+    path: Path, where: str, raw: IssuerTable, problems: list[str], *, sandbox: bool
 ) -> tuple[VerificationKey, ...]:
     jwks: list[Any] = list(raw.keys)
     if raw.jwks_file is not None:
@@ -137,21 +144,21 @@ def _keys(
         try:
             jwks = msgspec.json.decode(file.read_bytes(), type=_KeySet).keys
         except (OSError, msgspec.DecodeError, RecursionError):
-            problems.append(f"{place}: jwks_file: expected a JWK Set (an object with an array keys) in {file}")
+            problems.append(f"{where} jwks_file: expected a JWK Set (an object with an array keys) in {file}")
         else:
             if not jwks:
-                problems.append(f"{place}: jwks_file: expected at least one key in {file}")
+                problems.append(f"{where} jwks_file: expected at least one key in {file}")
     found = []
     for jwk in jwks:
         try:
             key = verification_key(jwk if isinstance(jwk, dict) else {})
         except KeyUnusable as error:
-            problems.append(f"{place}: {error}")
+            problems.append(f"{where}: {error}")
             continue
         if key.thumbprint == SANDBOX_KEY and not sandbox:
-            problems.append(f"{place}: key {key.kid} is the public sandbox's; anybody can sign with it, remove it")
+            problems.append(f"{where}: key {key.kid} is the public sandbox's; anybody can sign with it, remove it")
         if not set(key.algorithms) & set(raw.algorithms):
-            problems.append(f"{place}: key {key.kid} is for {', '.join(key.algorithms)}; add one to algorithms")
+            problems.append(f"{where}: key {key.kid} is for {', '.join(key.algorithms)}; add one to algorithms")
         found.append(key)
     return tuple(found)
 
@@ -162,7 +169,8 @@ def clashes(entries: list[Issuer], bases: Mapping[str, tuple[str, ...]]) -> list
     bases: site id -> its FHIR bases.
     """
     return [
-        f"issuer {entry.iss!r}: sites {entry.site} and {other.site} both accept it; give each its tenants or fhir_bases"
+        f"[[issuer]] iss {shown(entry.iss)}: sites {entry.site} and {other.site} both accept it; give each its tenants "
+        "or fhir_bases"
         for number, entry in enumerate(entries)
         for other in entries[number + 1 :]
         if entry.iss == other.iss

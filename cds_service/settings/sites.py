@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
+from cds_service.settings.deployment import ServiceFile
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
+from cds_service.settings.shapes import numbered, one_of, shown
 from cds_service.settings.smart import SmartTable
 from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
@@ -25,6 +27,7 @@ from fhir_adapters.access.addresses import is_base, is_loopback
 from fhir_adapters.access.templates import local_template
 from fhir_adapters.codesets.questions import QuestionnaireMap, item_names
 from fhir_adapters.instruments import Instrument
+from fhir_adapters.received import cleaned
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
 from models.inputs.outcomes import Outcome
@@ -32,6 +35,7 @@ from models.scoring.registry import SHIPPED, versions
 from models.scoring.risk import BandThresholds
 from smart_launch.settings import Registration
 
+T = TypeVar("T")
 DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
 MOST_ID = 100
@@ -48,14 +52,14 @@ class OnMissing(StrEnum):
     REFUSE = "412"
 
 
-class QuestionnaireTable(msgspec.Struct, forbid_unknown_fields=True):
-    instrument: str
-    items: dict[str, str]
+class QuestionnaireTable(msgspec.Struct):
+    instrument: str = ""
+    items: dict[str, str] = {}
     canonical: str | None = None
     system: str | None = None
 
 
-class SiteFile(msgspec.Struct, forbid_unknown_fields=True):
+class SiteFile(msgspec.Struct):
     id: str | None = None
     time_zone: str = "UTC"
     country: str = "US"
@@ -124,41 +128,53 @@ class SiteConfig:
 def load_site(
     path: Path, problems: list[str], *, models: Path | None = None, development: bool = True, sandbox: bool = False
 ) -> SiteConfig | None:
-    """One site's file; None when a problem was appended.
+    """One site's file, its problems appended; None when it cannot be read.
 
     models: folder of the models; None: those shipped. development: allow http on this machine. sandbox: allow the
     public sandbox's key.
     """
-    raw = read_toml(path, SiteFile, problems)
+    raw = read_toml(path, SiteFile, problems, {"service.toml": ServiceFile})
     if raw is None:
         return None
-    before = len(problems)
     _check(path, raw, problems, development=development)
     try:
         zone = ZoneInfo(raw.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        problems.append(f"{path}: time_zone: expected an IANA name such as America/Chicago; found {raw.time_zone!r}")
+        problems.append(
+            f"{path}: time_zone: expected an IANA name such as America/Chicago; found {shown(raw.time_zone)}"
+        )
         zone = ZoneInfo("UTC")
-    try:
-        thresholds = BandThresholds(by_outcome={outcome.value: value for outcome, value in raw.thresholds.items()})
-    except ValueError as error:
-        problems.append(f"{path}: thresholds: {error}")
-        thresholds = BandThresholds()
+    usable = {outcome.value: value for outcome, value in raw.thresholds.items() if 0 < value < 1}
+    problems += [
+        f"{path}: [thresholds] {outcome}: expected a number between 0 and 1; found {value}"
+        for outcome, value in raw.thresholds.items()
+        if outcome.value not in usable
+    ]
+    thresholds = BandThresholds(by_outcome=usable)
+    kept = {}
     for outcome, version in raw.models.items():
         there = [folder.name for folder in versions((models or SHIPPED) / outcome)]
-        if version not in there:
-            problems.append(
-                f"{path}: models.{outcome}: expected {' or '.join(there) or 'no version, for there is none'}; "
-                f"found {version!r}"
-            )
+        if version in there:
+            kept[outcome.value] = version
+        else:
+            known = one_of(there) or "none, since there is no model of it"
+            problems.append(f"{path}: [models] {outcome}: expected {known}; found {shown(version)}")
     name = raw.id or path.stem
     if len(name) > MOST_ID or not name.isprintable():
         problems.append(f"{path}: id: expected at most {MOST_ID} printable characters")
-    entries = [issuer(path, name, table, problems, development=development, sandbox=sandbox) for table in raw.issuer]
-    maps = [entry for table in raw.questionnaire if (entry := _map(path, table, problems))]
-    smart = [smart_settings.registration(path, name, table, problems, development=development) for table in raw.smart]
-    if len(problems) > before:
-        return None
+
+    def each(name: str, tables: Sequence[T]) -> Iterator[tuple[str, T]]:
+        return ((f"{path}: {numbered(f'[[{name}]]', n, len(tables))}", table) for n, table in enumerate(tables))
+
+    entries = [
+        issuer(path, where, name, table, problems, development=development, sandbox=sandbox)
+        for where, table in each("issuer", raw.issuer)
+    ]
+    maps = [_map(where, table, problems) for where, table in each("questionnaire", raw.questionnaire)]
+    smart = [
+        smart_settings.registration(path, where, name, table, problems, development=development)
+        for where, table in each("smart", raw.smart)
+    ]
     return SiteConfig(
         id=name,
         issuers=tuple(entries),
@@ -168,7 +184,7 @@ def load_site(
         on_missing=OnMissing(str(raw.on_missing)),
         prefetch_count=raw.prefetch_count,
         gap_card_every_h=raw.gap_card_every_h,
-        smart=tuple(entry for entry in smart if entry is not None),
+        smart=tuple(smart),
         cards=NoticeSettings(
             zone=zone,
             country=raw.country,
@@ -177,10 +193,10 @@ def load_site(
             locale=raw.language,
         ),
         thresholds=thresholds,
-        models={outcome.value: version for outcome, version in raw.models.items()},
+        models=kept,
         reading=ReadSettings(
             zone=zone,
-            maps=tuple(maps),
+            maps=tuple(entry for entry in maps if entry is not None),
             fhir_bases=tuple(base.rstrip("/") for base in raw.fhir_bases),
             consent=ConsentSettings(use=raw.consent, substance_use=raw.substance_use),
             budget_s=raw.fetch_budget_s,
@@ -191,19 +207,17 @@ def load_site(
 def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool) -> None:
     """Appends the problems of single values."""
     if raw.language not in languages():
-        known = ", ".join(languages())
-        problems.append(f"{path}: language: expected one with a catalogue ({known}); found {raw.language!r}")
+        problems.append(f"{path}: language: expected {one_of(languages(), raw.language)}; found {shown(raw.language)}")
     if raw.country not in countries():
-        known = ", ".join(countries())
-        problems.append(f"{path}: country: expected one with crisis lines on file ({known}); found {raw.country!r}")
+        problems.append(f"{path}: country: expected {one_of(countries(), raw.country)}; found {shown(raw.country)}")
     problems += [
         f"{path}: fhir_bases: expected addresses such as https://ehr.example/fhir (http on this machine in "
-        f"development only); found {base!r}"
+        f"development only); found {shown(base)}"
         for base in raw.fhir_bases
         if not (is_base(base) and (base.startswith("https:") or (development and is_loopback(base))))
     ]
     problems += [
-        f'{path}: allowed_links: expected addresses such as "https://sprc.org/"; found {link!r}'
+        f'{path}: allowed_links: expected addresses such as "https://sprc.org/"; found {shown(link)}'
         for link in raw.allowed_links or ()
         if not is_base(link)
     ]
@@ -217,30 +231,29 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         )
 
 
-def _map(path: Path, table: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:
-    instrument = MAPPED.get(table.instrument)
-    source = table.canonical or table.system
+def _map(where: str, raw: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:
+    before = len(problems)
+    instrument = MAPPED.get(raw.instrument)
     if instrument is None:
+        problems.append(f"{where} instrument: expected {one_of(MAPPED, raw.instrument)}; found {shown(raw.instrument)}")
+    sources = [source for source in (raw.canonical, raw.system) if source]
+    if len(sources) != 1:
         problems.append(
-            f"{path}: questionnaire.instrument: expected one of {', '.join(MAPPED)}; found {table.instrument!r}"
+            f"{where}: expected canonical (a form) or system (codes); found {'both' if sources else 'neither'}"
         )
-        return None
-    if source is None or (table.canonical and table.system):
-        problems.append(
-            f"{path}: questionnaire {table.instrument}: expected either canonical or system, one of the two"
-        )
-        return None
-    known = item_names(instrument)
-    unknown = sorted(set(table.items.values()) - known)
-    if unknown:
-        problems.append(
-            f"{path}: questionnaire {table.instrument}: items map to {', '.join(unknown)}; "
-            f"expected {', '.join(sorted(known))}"
-        )
+    known = sorted(item_names(instrument)) if instrument else []
+    problems += [
+        f"{where} items {cleaned(link)}: expected {one_of(known, item)}; found {shown(item)}"
+        for link, item in raw.items.items()
+        if instrument and item not in known
+    ]
+    if not raw.items:
+        problems.append(f'{where} items: expected which linkId or code is which item, such as {{ q1 = "item1" }}')
+    if instrument is None or len(problems) > before:
         return None
     return QuestionnaireMap(
         instrument=instrument,
-        source=source,
-        form=table.canonical is not None,
-        items={link: name.removeprefix("item") for link, name in table.items.items()},
+        source=sources[0],
+        form=raw.canonical is not None,
+        items={link: name.removeprefix("item") for link, name in raw.items.items()},
     )

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from cds_service.errors import ConfigError
 from cds_service.keys.data_key import text_beside
 from cds_service.settings.deployment import SecretReference, ServiceFile, is_origin, is_plain, secret
+from cds_service.settings.shapes import lacking, numbered, shown
 from fhir_adapters.access.addresses import is_base, is_loopback
 from smart_launch.oauth.own_keys import ALGORITHMS, OwnKeys, new_pem, own_keys
 from smart_launch.oauth.scopes import parse_scope
@@ -27,11 +28,11 @@ MOST_TEXT = 1000
 OTHER_SCOPES = ("launch", "launch/patient", "launch/encounter", "openid", "fhirUser", "profile", "online_access")
 
 
-class SmartTable(msgspec.Struct, forbid_unknown_fields=True):
+class SmartTable(msgspec.Struct):
     """`[[smart]]`."""
 
-    iss: str
-    client_id: str
+    iss: str = ""
+    client_id: str = ""
     label: str | None = None
     authentication: Literal["private_key_jwt", "client_secret_basic", "client_secret_post"] = "private_key_jwt"
     client_secret: SecretReference | None = None
@@ -48,44 +49,39 @@ class SmartTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def registration(
-    path: Path, site: str, raw: SmartTable, problems: list[str], *, development: bool
-) -> Registration | None:
-    """One registration; None when a problem was appended."""
-    before = len(problems)
-    where = f"{path}: smart"
+    path: Path, where: str, site: str, raw: SmartTable, problems: list[str], *, development: bool
+) -> Registration:
+    """One registration; problems are appended. where: file and table, to be named in them."""
     _check_addresses(where, raw, problems, development=development)
     problems += [
-        f'{where}.frame_ancestors: expected origins such as "https://ehr.example": small letters, no path, no * '
-        f"(http on this machine in development only); found {origin!r}"
+        f'{where} frame_ancestors: expected origins such as "https://ehr.example": small letters, no path, no * '
+        f"(http on this machine in development only); found {shown(origin)}"
         for origin in raw.frame_ancestors
         if not may_frame(origin) or not (origin.startswith("https:") or (development and is_loopback(origin)))
     ]
     problems += [
-        f"{where}.hosts: expected host names such as login.ehr.example, without port; found {host!r}"
+        f"{where} hosts: expected host names such as login.ehr.example, without port; found {shown(host)}"
         for host in raw.hosts
         if not host or not host.isascii() or any(c in host for c in "/:*@ \\")
     ]
     problems += [
-        f"{where}.scopes: expected scopes such as patient/Observation.rs, without *; found {text!r}"
+        f"{where} scopes: expected scopes such as patient/Observation.rs, without *; found {shown(text)}"
         for text in raw.scopes or ()
         if text not in OTHER_SCOPES
         and ((scope := parse_scope(text)) is None or scope.kind == "*" or text.startswith("system/"))
     ]
     if not LEAST_IDLE_S <= raw.idle_s <= MOST_IDLE_S or not raw.idle_s <= raw.absolute_s <= MOST_ABSOLUTE_S:
         problems.append(
-            f"{where}: expected idle_s of {LEAST_IDLE_S} to {MOST_IDLE_S} and absolute_s from idle_s to "
+            f"{where} idle_s, absolute_s: expected {LEAST_IDLE_S} to {MOST_IDLE_S}, and from idle_s to "
             f"{MOST_ABSOLUTE_S}; found {raw.idle_s} and {raw.absolute_s}"
         )
-    client_secret = _secret(path, where, raw, problems)
-    if len(problems) > before:
-        return None
     return Registration(
         site=site,
         iss=raw.iss.removesuffix("/"),
         client_id=raw.client_id,
         label=raw.label or site,
         authentication=ClientAuthentication(raw.authentication),
-        secret=client_secret,
+        secret=_secret(path, where, raw, problems),
         algorithm=raw.algorithm,
         scopes=None if raw.scopes is None else tuple(raw.scopes),
         write_back=raw.write_back,
@@ -103,13 +99,16 @@ def _check_addresses(where: str, raw: SmartTable, problems: list[str], *, develo
     for key, url in (("iss", raw.iss), ("id_token_jwks", raw.id_token_jwks)):
         local = development and url is not None and is_loopback(url)
         if url is not None and not (is_plain(url) and is_base(url) and (url.startswith("https:") or local)):
-            problems.append(
-                f"{where}.{key}: expected an https address (http on this machine in development only); found {url!r}"
-            )
-    for key, text in (("client_id", raw.client_id), ("label", raw.label), ("id_token_issuer", raw.id_token_issuer)):
+            found = f"(http on this machine in development only); found {shown(url)}"
+            lacking(problems, f"{where} {key}", f"expected an https address {found}")
+    for key, what, text in (
+        ("client_id", "the client id that the EHR gave us", raw.client_id),
+        ("label", "text", raw.label),
+        ("id_token_issuer", "text", raw.id_token_issuer),
+    ):
         if text is not None and not (text.strip() and len(text) <= MOST_TEXT and text.isprintable()):
-            what = "the client id that the EHR gave us" if key == "client_id" else "text"
-            problems.append(f"{where}.{key}: expected {what}, 1 to {MOST_TEXT} printable characters; found {text!r}")
+            found = f"1 to {MOST_TEXT} printable characters; found {shown(text.strip())}"
+            lacking(problems, f"{where} {key}", f"expected {what}, {found}")
 
 
 def may_frame(text: str) -> bool:
@@ -119,21 +118,24 @@ def may_frame(text: str) -> bool:
 
 def _secret(path: Path, where: str, raw: SmartTable, problems: list[str]) -> str | None:
     """The client secret, required by two of the three authentication methods."""
-    needed = raw.authentication != ClientAuthentication.PRIVATE_KEY_JWT.value
-    if needed != (raw.client_secret is not None):
+    place = f"{where} client_secret"
+    if raw.authentication != ClientAuthentication.PRIVATE_KEY_JWT.value:
+        if raw.client_secret is not None:
+            return secret(path, place, raw.client_secret, problems)
+        lacking(problems, place, f"expected {SecretReference.written} with {raw.authentication}; found none")
+    elif raw.client_secret is not None:
         problems.append(
-            f"{where}.client_secret: expected "
-            + ('{ file = "..." } or { env = "NAME" }' if needed else "none with private_key_jwt; remove it")
+            f'{place}: expected none with authentication = "{raw.authentication}", the default; remove it, or write '
+            f"the authentication that uses it"
         )
-        return None
-    return secret(path, "smart.client_secret", raw.client_secret, problems) if raw.client_secret else None
+    return None
 
 
 def doubled(entries: Iterable[Registration]) -> list[str]:
     """Messages for FHIR bases with several registrations, which a launch could not tell apart."""
     counted = Counter(entry.iss for entry in entries)
     return [
-        f"smart.iss: two registrations have {iss}; a launch names nothing else, so give one site the EHR"
+        f"[[smart]] iss: {times} tables have {shown(iss)}; a launch names nothing else, so only one may"
         for iss, times in counted.items()
         if times > 1
     ]
@@ -147,12 +149,17 @@ def keys(path: Path, raw: ServiceFile, store: str, used: Sequence[Registration],
     if not raw.smart_keys:
         needed = any(entry.authentication is ClientAuthentication.PRIVATE_KEY_JWT for entry in used)
         if needed and not store.startswith("sqlite"):
-            problems.append(
-                f'{path}: smart_keys: required with PostgreSQL; smart_keys = [{{ file = "..." }}] with keys as '
-                "`mhcds smart new-key` prints them"
+            lacking(
+                problems,
+                f"{path}: smart_keys",
+                'required with PostgreSQL; smart_keys = [{ file = "..." }] with keys as '
+                "`mhcds smart new-key` prints them",
             )
         return None
-    texts = [secret(path, f"smart_keys[{place}]", key, problems) for place, key in enumerate(raw.smart_keys)]
+    texts = [
+        secret(path, numbered("smart_keys", place, len(raw.smart_keys)), key, problems)
+        for place, key in enumerate(raw.smart_keys)
+    ]
     try:
         return own_keys(text for text in texts if text is not None)
     except ValueError as error:

@@ -32,7 +32,7 @@ AUROC_TARGETS = [
 DEVELOPER = "The mental-health-cds project (open source, Apache-2.0)."
 
 
-class LocalSections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LocalSections(msgspec.Struct, frozen=True, kw_only=True):
     """A site's own statements about a model, read verbatim from its file; None where there is none.
 
     version: the one they are about; None: whichever is deployed.

@@ -146,4 +146,4 @@ def test_check_config_prints_the_address_key_and_template_and_warns_without_acce
         in done.stdout
     )
     assert "warning" not in done.stdout
-    assert "warning: no fhir_bases" in without.stdout
+    assert "warning: site north: no fhir_bases: answers in its own codes" in without.stdout

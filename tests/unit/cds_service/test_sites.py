@@ -20,7 +20,7 @@ DEVELOPMENT = 'mode = "development"\n'
 EXAMPLES = Path(__file__).parents[2] / "config"
 # What the message must name, per file.
 MISTAKES = {
-    "unknown-language": "language: expected one with a catalogue (en); found 'xx'",
+    "unknown-language": 'language: expected "en"; found "xx"',
     "unknown-key": "time_zome",
     "no-such-zone": "time_zone",
     "threshold-of-one": "depression",
@@ -28,8 +28,8 @@ MISTAKES = {
     "wrong-type": "show_probability",
     "not-toml": "not-toml",
     "unknown-instrument": "phq-9m",
-    "map-without-source": "canonical or system",
-    "map-with-two-sources": "canonical or system",
+    "map-without-source": "found neither",
+    "map-with-two-sources": "found both",
     "unknown-item": "acuity",
     "open-http-base": "fhir_bases",
     "no-time-to-fetch": "fetch_budget_s",
@@ -149,7 +149,7 @@ def test_two_sites_of_one_id_are_refused(tmp_path: Path) -> None:
 
     (tmp_path / "service.toml").write_text(DEVELOPMENT)
 
-    with pytest.raises(ConfigError, match="two files have the id north"):
+    with pytest.raises(ConfigError, match=r'a\.toml and b\.toml have "north"'):
         load_config(tmp_path)
 
 

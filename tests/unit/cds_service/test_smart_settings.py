@@ -37,41 +37,56 @@ def test_smart_002_003_a_registration_is_taken_as_it_is_written(tmp_path: Path) 
 
 
 MISTAKES = {
-    "iss": ({"iss": "http://ehr.example/fhir"}, "smart.iss: expected an https address"),
-    "iss that is none": ({"iss": "ehr"}, "smart.iss: expected an https address"),
-    "no iss": ({"iss": ...}, "missing required field `iss`"),
-    "no client id": ({"client_id": ""}, "smart.client_id: expected the client id"),
-    "a client id of blanks": ({"client_id": "  "}, "smart.client_id: expected the client id"),
-    "an iss with a blank": ({"iss": "https://ehr.example/fh ir"}, "smart.iss: expected an https address"),
-    "an iss with a control character": ({"iss": "https://ehr.example/\u0000"}, "smart.iss: expected an https address"),
-    "an iss that goes up": ({"iss": "https://ehr.example/../fhir"}, "smart.iss: expected an https address"),
-    "an iss with two slashes": ({"iss": "https://ehr.example/fhir//"}, "smart.iss: expected an https address"),
-    "an iss that is not ASCII": ({"iss": "https://ehr.exämple/fhir"}, "smart.iss: expected an https address"),
-    "a label that turns the text": ({"label": "\u202eNorth"}, "smart.label: expected text"),
-    "no issuer of ID tokens": ({"id_token_issuer": ""}, "smart.id_token_issuer: expected text"),
-    "a frame in the clear": ({"frame_ancestors": ["http://ehr.example"]}, "smart.frame_ancestors"),
-    "a scope of a server": ({"scopes": ["system/Observation.rs"]}, "smart.scopes"),
-    "an unknown key": ({"client": "x"}, "unknown field `client`"),
-    "an unknown way": ({"authentication": "none"}, "Invalid enum value 'none'"),
-    "a secret too many": ({"client_secret": {"env": "X"}}, "expected none with private_key_jwt"),
-    "no secret": ({"authentication": "client_secret_basic"}, "smart.client_secret: expected {"),
-    "a secret written in": ({"authentication": "client_secret_post", "client_secret": "s"}, "Expected `object | null`"),
+    "iss": ({"iss": "http://ehr.example/fhir"}, "[[smart]] iss: expected an https address"),
+    "iss that is none": ({"iss": "ehr"}, "[[smart]] iss: expected an https address"),
+    "no iss": (
+        {"iss": ...},
+        "[[smart]] iss: expected an https address (http on this machine in development only); found none",
+    ),
+    "no client id": ({"client_id": ""}, "[[smart]] client_id: expected the client id"),
+    "a client id of blanks": ({"client_id": "  "}, "[[smart]] client_id: expected the client id"),
+    "an iss with a blank": ({"iss": "https://ehr.example/fh ir"}, "[[smart]] iss: expected an https address"),
+    "an iss with a control character": (
+        {"iss": "https://ehr.example/\u0000"},
+        "[[smart]] iss: expected an https address",
+    ),
+    "an iss that goes up": ({"iss": "https://ehr.example/../fhir"}, "[[smart]] iss: expected an https address"),
+    "an iss with two slashes": ({"iss": "https://ehr.example/fhir//"}, "[[smart]] iss: expected an https address"),
+    "an iss that is not ASCII": ({"iss": "https://ehr.exämple/fhir"}, "[[smart]] iss: expected an https address"),
+    "a label that turns the text": ({"label": "\u202eNorth"}, "[[smart]] label: expected text"),
+    "no issuer of ID tokens": ({"id_token_issuer": ""}, "[[smart]] id_token_issuer: expected text"),
+    "a frame in the clear": ({"frame_ancestors": ["http://ehr.example"]}, "[[smart]] frame_ancestors"),
+    "a scope of a server": ({"scopes": ["system/Observation.rs"]}, "[[smart]] scopes"),
+    "an unknown key": ({"client": "x"}, "[[smart]] client: no such setting; remove it"),
+    "an unknown way": (
+        {"authentication": "none"},
+        'expected "client_secret_basic" or "client_secret_post" or "private_key_jwt"; found "none"',
+    ),
+    "a secret too many": ({"client_secret": {"env": "X"}}, 'expected none with authentication = "private_key_jwt"'),
+    "no secret": ({"authentication": "client_secret_basic"}, "[[smart]] client_secret: expected {"),
+    "a secret written in": (
+        {"authentication": "client_secret_post", "client_secret": "s"},
+        'client_secret: expected { file = "..." } or { env = "NAME" }; found text',
+    ),
     "a secret that is not there": (
         {"authentication": "client_secret_post", "client_secret": {"env": "NO_SUCH_VARIABLE"}},
-        "NO_SUCH_VARIABLE is not set",
+        "client_secret: the environment variable that it names is not set",
     ),
-    "a path in an origin": ({"frame_ancestors": ["https://ehr.example/"]}, "smart.frame_ancestors"),
-    "any origin": ({"frame_ancestors": ["https://*.ehr.example"]}, "smart.frame_ancestors"),
-    "an origin that adds a policy": ({"frame_ancestors": ["https://ehr.example;script-src"]}, "smart.frame_ancestors"),
+    "a path in an origin": ({"frame_ancestors": ["https://ehr.example/"]}, "[[smart]] frame_ancestors"),
+    "any origin": ({"frame_ancestors": ["https://*.ehr.example"]}, "[[smart]] frame_ancestors"),
+    "an origin that adds a policy": (
+        {"frame_ancestors": ["https://ehr.example;script-src"]},
+        "[[smart]] frame_ancestors",
+    ),
     "capital letters": ({"frame_ancestors": ["https://EHR.example"]}, "small letters"),
-    "a host with a port": ({"hosts": ["login.ehr.example:8443"]}, "smart.hosts"),
-    "a host that is an address": ({"hosts": ["https://login.ehr.example"]}, "smart.hosts"),
+    "a host with a port": ({"hosts": ["login.ehr.example:8443"]}, "[[smart]] hosts"),
+    "a host that is an address": ({"hosts": ["https://login.ehr.example"]}, "[[smart]] hosts"),
     "every type": ({"scopes": ["launch", "patient/*.rs"]}, "without *"),
-    "no scope": ({"scopes": ["patient/Observation"]}, "smart.scopes"),
-    "too short": ({"idle_s": 5}, "expected idle_s of 60 to 3600"),
+    "no scope": ({"scopes": ["patient/Observation"]}, "[[smart]] scopes"),
+    "too short": ({"idle_s": 5}, "idle_s, absolute_s: expected 60 to 3600"),
     "too long": ({"absolute_s": 100_000}, "absolute_s"),
     "ends before it idles": ({"idle_s": 900, "absolute_s": 600}, "absolute_s"),
-    "keys elsewhere in the clear": ({"id_token_jwks": "http://x.example/k"}, "smart.id_token_jwks"),
+    "keys elsewhere in the clear": ({"id_token_jwks": "http://x.example/k"}, "[[smart]] id_token_jwks"),
 }
 
 
@@ -86,7 +101,7 @@ def test_every_mistake_is_named(tmp_path: Path, changes: dict, words: str) -> No
 
 def test_two_registrations_with_one_ehr_are_refused(tmp_path: Path) -> None:
     sites = {name: {"consent": "not-used", "smart": [SMART]} for name in ("north", "south")}
-    with pytest.raises(ConfigError, match=r"two registrations have https://ehr\.example/fhir"):
+    with pytest.raises(ConfigError, match=r'iss: 2 tables have "https://ehr\.example/fhir"'):
         load_config(settings(tmp_path, sites=sites))
 
 
@@ -94,7 +109,7 @@ def test_http_on_this_machine_is_for_development(tmp_path: Path) -> None:
     local = "http://127.0.0.1:9090/fhir"
     assert loaded(tmp_path, iss=local).registrations[0].iss == local
 
-    with pytest.raises(ConfigError, match=r"smart\.iss"):
+    with pytest.raises(ConfigError, match=r"\[\[smart\]\] iss"):
         loaded(tmp_path, iss=local, service={"mode": "production", "public_url": "https://cds.example"})
 
 

@@ -1,0 +1,64 @@
+"""Settings that are valid each, and yet make a launch, a link or a call fail: warnings, for `check-config`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cds_service.cards.dialects import Dialect
+from cds_service.keys.key_sets import SANDBOX_ISSUER
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.sites import OnMissing, SiteConfig
+from fhir_adapters.access.addresses import is_loopback, same_base
+from smart_launch.oauth.scopes import READ, SEARCH, WRITTEN, grants
+from smart_launch.settings import Registration
+
+IDENTITY = ("openid", "fhirUser")
+
+
+def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
+    """One line for each: which settings, what fails, what to write."""
+    bases = site.reading.fhir_bases
+    if site.issuers and not bases:
+        elsewhere = config.mode == "production"
+        where = "no FHIR server is" if elsewhere else "FHIR servers on this machine alone are"
+        yield f"no fhir_bases: {where} read, whatever access a call brings; add the bases that may be"
+    if site.local_prefetch and not bases:
+        keys = ", ".join(key for key, _ in site.local_prefetch)
+        yield (
+            f"no fhir_bases: answers in its own codes are known only if the client sends {keys}; else every call says "
+            "that they are missing"
+        )
+    if site.dialect is Dialect.SANDBOX and (site.on_missing is OnMissing.REFUSE or site.gap_card_every_h):
+        yield (
+            'dialect = "sandbox": it draws 412, and an answer without cards, as if all were well; leave on_missing out '
+            "and set gap_card_every_h = 0"
+        )
+    if any(issuer.sandbox for issuer in site.issuers) and SANDBOX_ISSUER not in config.cors_origins:
+        yield f'the public sandbox calls from a browser, which refuses: add "{SANDBOX_ISSUER}" to cors_origins'
+    for entry in site.smart:
+        yield from _of_registration(config, site, entry)
+    yield from (
+        f"fhir_bases {base} has no [[smart]]: cards of calls from there have no link to the app"
+        for base in bases
+        if site.smart and not any(same_base(base, entry.iss) for entry in site.smart)
+    )
+
+
+def _of_registration(config: ServiceConfig, site: SiteConfig, entry: Registration) -> Iterator[str]:
+    where, bases = f"[[smart]] iss {entry.iss}", site.reading.fhir_bases
+    if bases and not any(same_base(entry.iss, base) for base in bases):
+        yield (
+            f"{where} is not among fhir_bases: it opens the app, but calls from it read nothing; add it there, or "
+            "write both alike"
+        )
+    if config.address and is_loopback(config.address) and not is_loopback(entry.iss):
+        yield f"public_url {config.address}: only a browser on this machine can open the app from {entry.iss}"
+    if entry.scopes is None:
+        return
+    if not any(grants(entry.scopes, "Patient", right) for right in (READ, SEARCH)):
+        yield f"{where}: scopes hold no right to read Patient, without which no page opens; add patient/Patient.rs"
+    if lacking := [scope for scope in IDENTITY if scope not in entry.scopes]:
+        what = "; standalone launches are refused" if entry.standalone else ""
+        yield f"{where}: scopes lack {' and '.join(lacking)}, so nobody can write{what}; add them"
+    if entry.write_back and not any(grants(entry.scopes, kind, "c") for kind in WRITTEN):
+        yield f"{where}: write_back, but no scope to write; add some, or set write_back = false"

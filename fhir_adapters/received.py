@@ -1,0 +1,63 @@
+"""Values that somebody sent, made fit for a log line or a page: printable, short, no secret in an address.
+
+A refused caller can send anything as often as it likes, so a log line holds only a few different values a minute.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterable
+
+MOST_CHARACTERS = 200
+PER_MINUTE = 20
+# Runs that are no words: tokens, codes, keys.
+OPAQUE = re.compile(r"(?=[\w.~+=-]*\d)[\w.~+=-]{32,}", re.ASCII)
+TAG = re.compile(r"<[^<>]*>")
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S*", re.IGNORECASE)
+
+
+def cleaned(text: str, most: int = MOST_CHARACTERS) -> str:
+    """An identifier or address: printable, at most that long, without user information, query and opaque runs."""
+    bare = re.sub(r"([?#]).+", r"\1…", text[:10_000], count=1, flags=re.DOTALL)
+    scheme, mark, rest = bare.rpartition("//")
+    user, at, host = rest.rpartition("@")
+    return _printable(OPAQUE.sub("…", f"{scheme}{mark}{'…' if user else ''}{at}{host}"), most)
+
+
+def cleaned_words(text: str, most: int = MOST_CHARACTERS, hidden: Iterable[str] = ()) -> str:
+    """A sentence of another system: printable, at most that long, without markup, opaque runs and what is `hidden`."""
+    for secret in sorted(filter(None, hidden), key=len, reverse=True):
+        text = text.replace(secret, "…")
+    bare = TAG.sub(" ", ADDRESS.sub(lambda found: cleaned(found[0]), text[:10_000]))
+    return _printable(" ".join(OPAQUE.sub("…", bare).split()), most)
+
+
+def _printable(text: str, most: int) -> str:
+    kept = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return kept if len(kept) <= most else f"{kept[:most]}…"
+
+
+class Noted:
+    """Lets each value through once a minute, and few different ones."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, str]] = set()
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self, kind: str, value: object) -> dict[str, str]:
+        """`found`, for a log line: the value cleaned; nothing when it was noted already, or too many were."""
+        text = cleaned(value) if isinstance(value, str) else f"({type(value).__name__})"
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._seen.clear()
+                self._until = time.monotonic() + 60
+            if (kind, text) in self._seen or len(self._seen) >= PER_MINUTE:
+                return {}
+            self._seen.add((kind, text))
+        return {"found": text}
+
+
+noted = Noted()
