@@ -19,8 +19,10 @@ from flask import Flask, Response
 from werkzeug.serving import make_server
 
 from cds_service.serving.engine import load_engine
-from explanations.judgement.assessment import assess
+from explanations.judgement.judge import assess_shown
+from explanations.judgement.proposals import DraftKind
 from explanations.words.language import Language
+from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
 from fhir_adapters.facts import Consent, Unknown
@@ -39,7 +41,7 @@ from smart_launch.forms import task_routes as task_pages
 from smart_launch.forms.answers import answer_fields, form_named, phq9_from_phq2, read_answers
 from smart_launch.forms.confirmation import outcome_page
 from smart_launch.forms.outcome import SubmissionResult
-from smart_launch.forms.tasks import FollowUp
+from smart_launch.forms.tasks import DraftRequest
 from smart_launch.launch import begin as launch_routes
 from smart_launch.launch.guard import OpenLaunch, render
 from smart_launch.oauth.scopes import default_scopes
@@ -201,7 +203,7 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     lost = tuple(Unknown(what=part, reason=NO_ANSWER, needed=part != "medications") for part in made.unknown)
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *lost))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
-    assessment = assess(record, ENGINE, made.thresholds)
+    assessment = assess_shown(record, ENGINE, made.thresholds)
     reading = Reading(identity=made.who, assessment=assessment, notices=notices(assessment, settings), at=AS_OF)
     return reading, opened_for(made, settings)
 
@@ -296,11 +298,11 @@ def phq2(app, launch: OpenLaunch) -> Response:
 
 
 def drafted(_app, launch: OpenLaunch) -> Response:
-    follow_up = FollowUp(days=7, assessment=True)
     return render(
         launch,
         "task_review.html",
-        follow_up=follow_up,
+        drafts=DraftRequest(order=DraftKind.ASSESSMENT, days=7),
+        order_label=draft_label(DraftKind.ASSESSMENT, launch.say),
         end="30 Nov 2026",
         hidden_fields={},
         patient=WHO,
@@ -323,9 +325,7 @@ ENTRY: dict[str, Callable[..., Response]] = {
     "phq-2": phq2,
     "written": lambda app, launch: outcome_page(app, launch, WHO, "s", DONE),
     "left": lambda app, launch: outcome_page(app, launch, WHO, "s", LEFT, hidden_fields={"a": "b"}),
-    "task": lambda _app, launch: task_pages.choice_page(
-        launch, FollowUp(days=None, assessment=False), WHO, checked=True
-    ),
+    "task": lambda _app, launch: task_pages.choice_page(launch, DraftRequest(), WHO, checked=True),
     "draft": drafted,
     "refused": lambda _app, launch: render(launch, "no_form.html", reason="minor", patient=WHO),
 }

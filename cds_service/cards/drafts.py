@@ -1,4 +1,4 @@
-"""Suggestions (drafts) and override reasons of a card, per topic.
+"""Suggestions (drafts) and override reasons of a card.
 
 Every suggestion creates a resource with `status: draft` (`explanations.judgement.proposals`), which a person must
 accept and sign; nothing starts and nobody is called. Override reasons are recorded; they never lower a safety card.
@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from cds_service.cards.wire import Action, Coding, Suggestion
-from explanations.judgement.proposals import Proposal, proposals, purpose, step_proposals
+from explanations.judgement.proposals import DraftKind, Proposal, proposals, purpose
 from explanations.words.language import Language
 from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.topics import HL7_REASONS, SPEC_OF
 from fhir_adapters.writing.drafts import DraftContext
-from models.rules.discharge import StepKind
 from models.rules.findings import Topic
 
 OVERRIDE_SYSTEM = "urn:mental-health-cds:override-reason"
@@ -47,18 +46,11 @@ def topic_coding(topic: Topic, say: Language) -> Coding:
     return Coding(system=TOPIC_SYSTEM, code=topic.value, display=say(SPEC_OF[topic].name))
 
 
-def step_offers(
-    due: Iterable[StepKind], context: DraftContext, new_id: Callable[[], str], say: Language
-) -> list[Suggestion]:
-    """The drafts of the steps due at discharge."""
-    return [_suggestion(proposal, new_id, say) for proposal in step_proposals(due, context)]
-
-
 def offers(
-    topic: Topic, context: DraftContext, age_years: int | None, new_id: Callable[[], str], say: Language
+    kinds: Iterable[DraftKind], context: DraftContext, new_id: Callable[[], str], say: Language
 ) -> list[Suggestion]:
-    """The drafts of a topic."""
-    return [_suggestion(proposal, new_id, say) for proposal in proposals(SPEC_OF[topic].drafts.at(age_years), context)]
+    """These drafts as suggestions."""
+    return [_suggestion(proposal, new_id, say) for proposal in proposals(kinds, context)]
 
 
 def _suggestion(proposal: Proposal, new_id: Callable[[], str], say: Language) -> Suggestion:

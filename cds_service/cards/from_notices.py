@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 from msgspec import UNSET
 
-from cds_service.cards.drafts import offers, once_over_all, override_reasons, step_offers, topic_coding
+from cds_service.cards.drafts import offers, once_over_all, override_reasons, topic_coding
 from cds_service.cards.wire import Card, Link, Source, Suggestion
 from explanations.judgement.assessment import Assessment
 from explanations.words.help_lines import guidelines
-from explanations.words.language import Language
 from explanations.words.lines import block
 from explanations.words.notices.notice import Notice, NoticeSettings, basis_words, source_label
 from explanations.words.notices.notice_list import crisis_line, merged, notices
@@ -42,23 +41,11 @@ def cards_for(
         user=user,
     )
     shown = merged(notices(assessment, settings), MOST_CARDS, settings.say)
-    offered = once_over_all(
-        _offers(notice, context, assessment.chart.age_years, new_id, settings.say) for notice in shown
-    )
+    offered = once_over_all(offers(notice.drafts, context, new_id, settings.say) for notice in shown)
     return [
         _card(assessment, notice, settings, suggestions, new_id)
         for notice, suggestions in zip(shown, offered, strict=True)
     ]
-
-
-def _offers(
-    notice: Notice, context: DraftContext, age: int | None, new_id: Callable[[], str], say: Language
-) -> list[Suggestion]:
-    if not notice.offers:
-        return []
-    if notice.steps:
-        return step_offers([step.kind for step in notice.steps if step.done is None], context, new_id, say)
-    return offers(notice.topic, context, age, new_id, say)
 
 
 def _card(

@@ -77,7 +77,7 @@ class Assessment:
     """Everything concluded about one chart. `in_care` holds the facts that show depression care (R13).
 
     `asked`: names of the inputs that the models take; `missing`: those without a usable value.
-    `steps`: follow-up of findings at discharge; empty at other hooks.
+    `steps`: follow-up of findings, at discharge and in the app; empty at other hooks.
     """
 
     chart: PatientRecord

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from explanations.judgement.assessment import Assessment, Engine, assess
 from explanations.judgement.discharge import assess_discharge
 from fhir_adapters.access.chart_request import ChartRequest
-from fhir_adapters.facts import ChartPart
+from fhir_adapters.facts import ChartPart, PatientRecord
 from fhir_adapters.reading.extraction import patient_record
-from fhir_adapters.resources.gathered import DISCHARGE, OPENED, Gathered
+from fhir_adapters.resources.gathered import DISCHARGE, OPENED, STEPS, Gathered
 from fhir_adapters.settings import ReadSettings
+from models.rules.discharge import follow_up_steps
 from models.scoring.risk import BandThresholds
 
 ChartSource = Callable[[ChartRequest, ReadSettings], Gathered]
@@ -33,6 +34,17 @@ CHART_OPENED = Occasion(name="chart-opened", parts=OPENED, assess=assess)
 PATIENT_DISCHARGED = Occasion(
     name="patient-discharged", parts=DISCHARGE, assess=lambda chart, *_, **__: assess_discharge(chart)
 )
+
+
+def assess_shown(
+    chart: PatientRecord, engine: Engine, thresholds: BandThresholds = BandThresholds(), *, out_of_time: bool = False
+) -> Assessment:
+    """As when a chart is opened, with the steps that are on file since its findings."""
+    found = assess(chart, engine, thresholds, out_of_time=out_of_time)
+    return replace(found, steps=follow_up_steps(chart, found.findings))
+
+
+CHART_SHOWN = Occasion(name="chart-shown", parts=(*OPENED, *STEPS), assess=assess_shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The drafts that go with a notice: orders for an instrument or an assessment, a task for the next contact.
 
-Cards and pages offer the same drafts; the row of a topic (`words.notices.topics`) lists them.
+Cards and pages offer the same drafts; `next_steps` decides which.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fhir_adapters.writing.drafts import (
     follow_up_task,
     service_request,
 )
-from models.rules.discharge import CONTACT_DAYS, StepKind
+from models.rules.discharge import CONTACT_DAYS
 
 SCREENERS = (PHQ9.code, PHQ9M.code, CSSRS.code)
 
@@ -47,14 +47,6 @@ class Proposal:
 def proposals(kinds: Iterable[DraftKind], context: DraftContext) -> tuple[Proposal, ...]:
     """The drafts of these kinds, in order."""
     return tuple(Proposal(kind=kind, resource=_resource(kind, context)) for kind in kinds)
-
-
-def step_proposals(due: Iterable[StepKind], context: DraftContext) -> tuple[Proposal, ...]:
-    """The drafts of the steps due at discharge, one each; none for a safety plan, which is made in conversation."""
-    return proposals((STEP_DRAFTS[kind] for kind in due if kind in STEP_DRAFTS), context)
-
-
-STEP_DRAFTS = {StepKind.RISK_ASSESSMENT: DraftKind.ASSESSMENT, StepKind.APPOINTMENT: DraftKind.CONTACT}
 
 
 def purpose(resource: dict[str, Any]) -> str:

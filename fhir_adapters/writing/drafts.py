@@ -1,7 +1,7 @@
 """Draft orders and tasks as FHIR resources, each a dict of its own.
 
 Every one has `status: draft` and `intent: proposal`: a person must accept and sign it; nothing starts and nobody is
-called. Codes are those of the verified code lists. Pure; `explanations.words.notices.topics` says when one is offered.
+called. Codes are those of the verified code lists. Pure; `explanations.judgement.next_steps` says when one is offered.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The buttons of a page: drafts, forms, reading again. None of them orders, calls or notifies."""
+"""The buttons of a page: the drafts of its notices, each on its page in the app. None orders, calls or notifies."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from explanations.judgement.assessment import ADULT_YEARS
+from explanations.judgement.proposals import ORDERS, DraftKind
 from explanations.words.language import later
-from explanations.words.notices.topics import PageAction
+from explanations.words.notices.drafts import draft_label
 from fhir_adapters.facts import PatientRecord
 from smart_launch.launch.guard import OpenLaunch
 
-LABELS = {
-    PageAction.WHOLE_FORM: later("Start PHQ-9 with the patient"),
-    PageAction.SHORT_FORM: later("Start PHQ-2"),
-    PageAction.FOLLOW_UP: later("Draft follow-up task"),
-    PageAction.ASSESSMENT: later("Draft assessment order and follow-up"),
-    PageAction.READ_AGAIN: later("Try again"),
-}
+FORM_KINDS = (DraftKind.PHQ9, DraftKind.PHQ9_COMPLETE)
+WHOLE_FORM, SHORT_FORM = later("Start PHQ-9 with the patient"), later("Start PHQ-2")
+FOLLOW_UP = later("Draft follow-up task")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +25,35 @@ class ActionLink:
     path: str
 
 
-def action_links(actions: Iterable[PageAction], chart: PatientRecord, launch: OpenLaunch) -> tuple[ActionLink, ...]:
-    """The buttons that this launch may use: adult forms for adults only, and only what the chart lets us write."""
-    usable = [action for action in actions if _usable(action, chart, launch)]
-    return tuple(ActionLink(label=launch.say(LABELS[action]), path=action.value) for action in usable)
+def action_links(kinds: Iterable[DraftKind], chart: PatientRecord, launch: OpenLaunch) -> tuple[ActionLink, ...]:
+    """The buttons of these drafts that this launch may use, in order."""
+    links = (_link(kind, chart, launch) for kind in kinds)
+    return () if chart.deceased else tuple(dict.fromkeys(link for link in links if link))
 
 
-def _usable(action: PageAction, chart: PatientRecord, launch: OpenLaunch) -> bool:
-    if action is PageAction.READ_AGAIN:
-        return bool(chart.lacking)
-    if chart.deceased:
-        return False
-    if action in (PageAction.FOLLOW_UP, PageAction.ASSESSMENT):
-        return launch.can_write("Task", "c")
+def short_form(chart: PatientRecord, launch: OpenLaunch) -> ActionLink | None:
+    """The PHQ-2: for a model's prompt alone, beside the PHQ-9, since it does not ask about self-harm."""
+    return ActionLink(label=launch.say(SHORT_FORM), path="forms/phq-2") if _may_enter(chart, launch) else None
+
+
+def _link(kind: DraftKind, chart: PatientRecord, launch: OpenLaunch) -> ActionLink | None:
+    """A PHQ-9 is the form, where it may be entered here, else its order."""
+    if kind in FORM_KINDS and _may_enter(chart, launch):
+        return ActionLink(label=launch.say(WHOLE_FORM), path="forms/phq-9")
+    if kind is DraftKind.CONTACT:
+        allowed = launch.can_write("Task", "c")
+        return ActionLink(label=launch.say(FOLLOW_UP), path="tasks/new") if allowed else None
+    if not launch.can_write("ServiceRequest", "c"):
+        return None
+    return ActionLink(label=draft_label(kind, launch.say), path=f"tasks/new?order={order_name(kind)}")
+
+
+def order_name(kind: DraftKind) -> str:
+    """The draft's name in an address: of a PHQ-9 to complete, that of a PHQ-9."""
+    return next(name.value for name, what in ORDERS.items() if what == ORDERS[kind])
+
+
+def _may_enter(chart: PatientRecord, launch: OpenLaunch) -> bool:
+    """Whether adult forms can be entered: for adults and unknown ages, where the chart lets us write."""
     young = chart.age_years is not None and chart.age_years < ADULT_YEARS
-    return not young and launch.can_write("QuestionnaireResponse", "c")
+    return not young and not chart.deceased and launch.can_write("QuestionnaireResponse", "c")

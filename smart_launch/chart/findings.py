@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from explanations.words.lines import Line, LineRole, block
-from explanations.words.notices.notice import Notice, basis_words
-from explanations.words.notices.notice_list import crisis_line
-from explanations.words.notices.topics import SPEC_OF, PageAction
-from models.rules.findings import SAFETY_TOPICS, Urgency
-from smart_launch.chart.actions import ActionLink, action_links
+from explanations.words.notices.notice import Basis, BasisKind, Notice, basis_words
+from explanations.words.notices.topics import SPEC_OF
+from models.rules.findings import Topic
+from smart_launch.chart.actions import ActionLink, action_links, short_form
 from smart_launch.chart.reading import Reading
+from smart_launch.chart.strip import EDGES, main_action
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import html, line
 
 # The rest of a longer list is folded.
 MOST_LINES = 8
-EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One notice. `word` and `edge` show its urgency. `more`: folded chart lines.
 
-    came_from: the clinician followed the card of this topic. crisis: on the first safety finding only.
-    by_model: the reasons are shown with the estimate.
+    came_from: the clinician followed the card of this topic. actions: without the page's main button. by_model: the
+    reasons are shown with the estimate.
     """
 
     topic: str
@@ -42,29 +40,27 @@ class Finding:
     consider: tuple[Markup, ...]
     basis: Markup
     actions: tuple[ActionLink, ...]
-    crisis: Markup | None
     came_from: bool
     by_model: bool
 
 
 def findings_of(reading: Reading, launch: OpenLaunch) -> tuple[Finding, ...]:
-    """The findings, in the order of the notices."""
-    first = next((notice for notice in reading.notices if notice.crisis), None)
-    crisis = line(crisis_line(reading.assessment, launch.site.notices))
-    findings, offered = [], set[str]()
+    """The findings, in the order of the notices. Each button stands once, where it is first needed."""
+    chart = reading.assessment.chart
+    main = main_action(reading, launch)
+    findings, offered = [], {main}
     for notice in reading.notices:
-        # Each button appears once, where it is first needed.
-        listed = [action for action in SPEC_OF[notice.topic].page_actions if action.page not in offered]
-        listed = [action for action in listed if notice.offers or action is PageAction.READ_AGAIN]
-        # The short form does not ask about self-harm, so it is offered only beside the full form.
-        listed = [action for action in listed if action is not PageAction.SHORT_FORM or PageAction.WHOLE_FORM in listed]
-        offered.update(action.page for action in listed)
-        buttons = action_links(listed, reading.assessment.chart, launch)
-        findings.append(_finding(notice, launch, buttons, crisis if notice is first else None))
+        buttons = [*action_links(notice.drafts, chart, launch)]
+        if notice.topic is Topic.SCREENING_PROMPT and (short := short_form(chart, launch)):
+            buttons.append(short)
+        if notice.topic is Topic.COULD_NOT_ASSESS and chart.lacking:
+            buttons.append(ActionLink(label=launch.say("Try again"), path=""))
+        findings.append(_finding(notice, launch, tuple(button for button in buttons if button not in offered)))
+        offered.update(buttons)
     return tuple(findings)
 
 
-def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[ActionLink, ...], crisis: Markup | None) -> Finding:
+def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[ActionLink, ...]) -> Finding:
     shown, folded = _split(notice)
     return Finding(
         topic=notice.topic.value,
@@ -77,12 +73,16 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[ActionLink, ...]
         more_count=len(folded),
         consider_heading=notice.consider_heading,
         consider=tuple(line(text) for text in notice.consider),
-        basis=line(basis_words(notice.basis, launch.say)),
+        basis=line(basis_words(_once(notice.basis), launch.say)),
         actions=buttons,
-        crisis=crisis,
         came_from=launch.session.context.topic == notice.topic.value,
         by_model=notice.basis.by_model,
     )
+
+
+def _once(basis: Basis) -> Basis:
+    """That nobody has been notified is said once, at the top of the page."""
+    return replace(basis, kind=BasisKind.ANSWERS) if basis.kind is BasisKind.ACUTE_ANSWERS else basis
 
 
 def _split(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
@@ -100,8 +100,3 @@ def _split(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
     last = max((place for place, line in enumerate(lines, start=1) if line.role is LineRole.LEAD), default=0)
     cut = max(MOST_LINES - 2, last, sum(line.role is LineRole.ROW for line in lines))
     return lines[:cut], lines[cut:]
-
-
-def about_safety(notices: Iterable[Notice]) -> bool:
-    """Whether any notice is about safety; the page then says that nobody has been notified."""
-    return any(notice.topic in SAFETY_TOPICS for notice in notices)

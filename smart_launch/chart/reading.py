@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from explanations.judgement.assessment import Assessment
-from explanations.judgement.judge import judge
+from explanations.judgement.judge import CHART_SHOWN, judge
 from explanations.words.notices.notice import Notice
 from explanations.words.notices.notice_list import notices
 from fhir_adapters.access.chart_request import ChartRequest
@@ -24,7 +24,7 @@ from fhir_adapters.access.templates import templates
 from fhir_adapters.errors import FhirError, NotAuthorized, Refused
 from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
-from fhir_adapters.resources.gathered import OPENED, Gathered
+from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.resources.identity import Identity, identity
 from fhir_adapters.resources.r4 import Resource
 from fhir_adapters.settings import ReadSettings
@@ -78,7 +78,8 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
         opted_out=app.opted_out(session.site, session.context.patient),
     )
     try:
-        judgement = judge(request, partial(_gather_chart, app, launch), launch.site.judgement, app.engine)
+        source = partial(_gather_chart, app, launch)
+        judgement = judge(request, source, launch.site.judgement, app.engine, occasion=CHART_SHOWN)
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
     return Reading(
@@ -124,7 +125,7 @@ def _with_partial_rights(gathered: Gathered, granted: tuple[str, ...]) -> Gather
     """Marks parts of partly readable types as unknown, however many resources came."""
     unseen = [
         Unknown(what=template.key, reason=Gap(cause=Cause.PARTLY_GRANTED), needed=template.needed)
-        for template in templates(OPENED)
+        for template in templates(CHART_SHOWN.parts)
         if template.key in gathered.known and any(scopes.reads_part_only(granted, kind) for kind in template.types[:1])
     ]
     names = {gap.what for gap in unseen}

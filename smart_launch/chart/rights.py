@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from explanations.words.language import later
 from smart_launch.launch.guard import OpenLaunch
-from smart_launch.oauth.scopes import READ, not_granted
+from smart_launch.oauth.scopes import READ, STEPS, not_granted
 
 READ_WORDS = {
     "Patient": later("patient details"),
@@ -27,9 +27,11 @@ WRITE_WORDS = {
 
 
 def missing_rights(launch: OpenLaunch) -> tuple[str, ...]:
-    """One sentence each for read and write rights that were not granted."""
+    """One sentence each for read and write rights that were not granted, but for those the strip speaks of."""
     say, session = launch.say, launch.session
-    lacking = not_granted(session.requested_scopes, session.scopes)
+    lacking = [
+        (kind, right) for kind, right in not_granted(session.requested_scopes, session.scopes) if kind not in STEPS
+    ]
     read = ", ".join(say(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == READ)
     write = ", ".join(say(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != READ)
     return (

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from smart_launch.chart.opinions import opinion
+from smart_launch.chart.overrides import overridden, recorded_words
 from smart_launch.chart.reading import read_chart
 from smart_launch.chart.summary import summary_of
 from smart_launch.errors import EhrFailed
@@ -38,6 +39,14 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         launch = load_session(app, launch_id)
         sheet = styles.sheet(launch.session.context.style_url, launch.registration, local=app.settings().local)
         return Response(sheet, content_type="text/css; charset=utf-8")
+
+    @blueprint.post("/<launch_id>/override")
+    def override(launch_id: str) -> BaseResponse:
+        launch = open_form(app, launch_id)
+        said = overridden(request.form)
+        record_event(app, launch.session, "overridden", topic=said.topic.value, reason=said.code)
+        where = url_for("smart_app.summary", launch_id=launch_id, recorded=f"{said.topic}.{said.code}")
+        return redirect(where, 303)
 
     @blueprint.post("/<launch_id>/opinion")
     def send_opinion(launch_id: str) -> BaseResponse:
@@ -80,7 +89,7 @@ def chart_page(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
         unknown=[u.what for u in reading.assessment.chart.unknown],
         consent=reading.assessment.chart.consent.value,
     )
-    return render(launch, template, summary=summary)
+    return render(launch, template, summary=summary, recorded=recorded_words(request.args.get("recorded"), launch.say))
 
 
 def revoke_tokens(app: AppRuntime, launch: OpenLaunch) -> None:

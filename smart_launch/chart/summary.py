@@ -7,7 +7,7 @@ before the estimate so that gaps are read first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from importlib.metadata import version
 
 from markupsafe import Markup
@@ -20,18 +20,19 @@ from explanations.words.notices.topics import SPEC_OF
 from explanations.words.pages.availability import AvailableRow, availability, withheld_words
 from explanations.words.pages.medicines import ABOUT, MedicineLine, medicine_lines, treatment_note
 from explanations.words.pages.other_results import other_results
-from fhir_adapters.facts import ChartPart, PatientRecord
+from fhir_adapters.facts import ChartPart, PatientRecord, Unknown
 from fhir_adapters.gaps import Cause
+from fhir_adapters.resources.gathered import STEPS
 from models.rules.findings import Topic, Urgency
 from models.rules.unread import is_offered
 from models.scoring.risk import RiskScore
 from smart_launch.chart.banner import PatientBanner, patient_banner
 from smart_launch.chart.estimates import EstimatePanel, estimates_of
-from smart_launch.chart.findings import Finding, about_safety, findings_of
-from smart_launch.chart.lead import Lead, lead_of, withheld_lead
+from smart_launch.chart.findings import Finding, findings_of
 from smart_launch.chart.opinions import OpinionTopic, opinion_reasons, opinion_topics
 from smart_launch.chart.reading import Reading
 from smart_launch.chart.rights import missing_rights
+from smart_launch.chart.strip import Strip, strip_of, withheld_strip
 from smart_launch.chart.trends import Trend, trends_of
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import line
@@ -54,14 +55,14 @@ class Summary:
     """Everything on the page.
 
     withheld: the patient objects, so the rest is empty. can_retry: a part that was not read may be readable later.
-    history: only what no finding shows. acute: estimates are folded. about_safety: the page says that nobody has been
-    notified. labelled: what security labels withhold, in a sentence. medicines: None if the list was not read. caution:
-    precedes them when bipolar disorder is recorded.
+    history: only what no finding shows. acute: estimates are folded. labelled: what security labels withhold, in a
+    sentence. medicines: None if the list was not read. caution: precedes them when bipolar disorder is recorded.
     """
 
     banner: PatientBanner
+    read_on: str
     read_at: str
-    lead: Lead | None
+    strip: Strip
     withheld: bool = False
     findings: tuple[Finding, ...] = ()
     history: tuple[Markup, ...] = ()
@@ -69,7 +70,6 @@ class Summary:
     missing_rights: tuple[str, ...] = ()
     can_retry: bool = False
     acute: bool = False
-    about_safety: bool = False
     trends: tuple[Trend, ...] = ()
     others: tuple[OtherQuestionnaire, ...] = ()
     availability: tuple[AvailableRow, ...] = ()
@@ -100,25 +100,33 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     assessment, chart, say = reading.assessment, reading.assessment.chart, launch.say
     zone = launch.site.notices.zone
     banner = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
-    read_at = moment(reading.at, zone, say)
-    lead = withheld_lead(chart.consent, say)
-    if lead:
-        return Summary(banner=banner, read_at=read_at, lead=lead, withheld=True, versions=_versions(reading))
+    local = reading.at.astimezone(zone)
+    read_on, read_at = say.day(local.date()), f"{local:%H:%M} {local.tzname() or ''}".rstrip()
+    withheld = withheld_strip(chart.consent, say)
+    if withheld:
+        return Summary(
+            banner=banner,
+            read_on=read_on,
+            read_at=read_at,
+            strip=withheld,
+            withheld=True,
+            versions=_versions(reading),
+        )
     note = "" if chart.deceased else treatment_note(chart, say)
     bipolar = chart.bipolar_disorder is not None
     estimates = estimates_of(assessment, launch.site.notices, say)
     history = history_apart(assessment, reading.notices, launch.site.notices)
     return Summary(
         banner=banner,
+        read_on=read_on,
         read_at=read_at,
-        lead=lead_of(reading, launch, only_history=bool(history)),
+        strip=strip_of(reading, launch, only_history=bool(history)),
         findings=findings_of(reading, launch),
         history=tuple(line(entry.text) for entry in history),
         gaps=_gaps(reading, say),
         missing_rights=missing_rights(launch),
-        can_retry=any(gap.reason.cause is not Cause.NOT_PERMITTED and is_offered(gap) for gap in chart.unknown),
+        can_retry=any(_may_come(gap) for gap in chart.unknown),
         acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
-        about_safety=about_safety(reading.notices),
         trends=trends_of(chart, say, zone),
         others=others_of(chart, say, zone),
         availability=availability(assessment, say),
@@ -135,13 +143,17 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     )
 
 
+def _may_come(gap: Unknown) -> bool:
+    return gap.reason.cause is not Cause.NOT_PERMITTED and is_offered(gap) and gap.what not in STEPS
+
+
 def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
-    """`Not read: medicines (the chart did not answer).` Leaves out what a finding already names."""
+    """`Not read: medicines (the chart did not answer).` Leaves out what a finding or the strip already names."""
     named = any(notice.topic is Topic.COULD_NOT_ASSESS for notice in reading.notices)
     return tuple(
         say("Not read: {part} ({reason}).", part=say(PARTS[gap.what]), reason=gap_words(gap.reason, say))
         for gap in reading.assessment.chart.unknown
-        if is_offered(gap) and not (named and gap.needed)
+        if is_offered(gap) and gap.what not in STEPS and not (named and gap.needed)
     )
 
 
@@ -156,12 +168,6 @@ def _guidelines(reading: Reading, launch: OpenLaunch) -> tuple[GuidelineLink, ..
     age, country = reading.assessment.chart.age_years, launch.site.notices.country
     links = (link for n in reading.notices for link in guidelines(SPEC_OF[n.topic].guidelines, age, country))
     return tuple(dict.fromkeys(links))
-
-
-def moment(at: datetime, zone: tzinfo, say: Language) -> str:
-    """`23 Nov 2026, 10:12 EST`: local time at the site."""
-    local = at.astimezone(zone)
-    return f"{say.day(local.date())}, {local:%H:%M} {local.tzname() or ''}".rstrip()
 
 
 def _versions(reading: Reading) -> tuple[str, ...]:

@@ -10,12 +10,14 @@ from typing import Any
 
 from flask import Response
 
+from explanations.words.notices.drafts import draft_label
 from fhir_adapters.writing.completed import Slot
 from fhir_adapters.writing.confirmed import FhirWriter
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.forms.outcome import SubmissionResult
 from smart_launch.forms.safety import CrisisHelp, crisis_help
 from smart_launch.forms.submission import Submission, submission_key
+from smart_launch.forms.tasks import ORDERED
 from smart_launch.forms.writing import UNDO_S, WriteContext, write
 from smart_launch.launch.guard import OpenLaunch, render
 from smart_launch.records import record_event
@@ -95,7 +97,8 @@ def outcome_page(
         sent_at=f"{sent:%H:%M}",
         sent_on=launch.say.day(sent.date()),
         can_undo=bool(outcome.in_chart) and changeable and in_time,
-        assess=launch.can_write("Task", "c"),
+        assess=launch.can_write("ServiceRequest", "c"),
+        order_labels={slot: draft_label(kind, launch.say) for slot, kind in ORDERED.items()},
         help=help_now(app, launch),
         **values,
     )

@@ -1,4 +1,4 @@
-"""A draft follow-up in the same three steps as a form: choose the days, review, write."""
+"""Drafts in the same three steps as a form: choose an order or the days of a contact, review, write."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from datetime import date
 
 from flask import Blueprint, Response, request
 
+from explanations.judgement.proposals import DraftKind
+from explanations.words.notices.drafts import draft_label
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.forms.confirmation import outcome_page, write_confirmed
 from smart_launch.forms.entry import current_patient, refusal
 from smart_launch.forms.submission import form_context, new_submission, read_submission
-from smart_launch.forms.tasks import DAYS, FollowUp, follow_up_fields, follow_up_slots, read_follow_up
+from smart_launch.forms.tasks import DAYS, TASK, DraftRequest, asked_order, draft_fields, draft_slots, read_drafts
 from smart_launch.launch.guard import OpenLaunch, open_form, open_launch, render
 from smart_launch.runtime import AppRuntime
 
-FOLLOW_UP = "follow-up"
+DRAFTS = "follow-up"
 
 
 def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
@@ -23,7 +25,7 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
     @blueprint.get("/<launch_id>/tasks/new")
     def task(launch_id: str) -> Response:
         launch = open_launch(app, launch_id)
-        return entry_page(app, launch, FollowUp(days=None, assessment=request.args.get("assessment") == "1"))
+        return entry_page(app, launch, DraftRequest(order=asked_order(request.args.get("order"))))
 
     @blueprint.post("/<launch_id>/tasks")
     def review_task(launch_id: str) -> Response:
@@ -34,45 +36,60 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
         return write_drafts(app, open_form(app, launch_id))
 
 
-def entry_page(app: AppRuntime, launch: OpenLaunch, follow_up: FollowUp) -> Response:
+def entry_page(app: AppRuntime, launch: OpenLaunch, drafts: DraftRequest) -> Response:
     """The choices."""
     launch, patient = current_patient(app, launch)
-    return refusal(launch, "Task", patient, adults=False) or choice_page(launch, follow_up, patient)
+    return refusal(launch, _needed(launch, drafts), patient, adults=False) or choice_page(launch, drafts, patient)
 
 
-def choice_page(launch: OpenLaunch, follow_up: FollowUp, patient: PatientDetails, *, checked: bool = False) -> Response:
-    """The choices so far; a missing one is marked when `checked`."""
-    days_missing = checked and follow_up.days is None
+def _needed(launch: OpenLaunch, drafts: DraftRequest) -> str:
+    """The type without which these drafts cannot be written."""
+    if drafts.empty:
+        return "Task" if launch.can_write("Task", "c") else "ServiceRequest"
+    return "ServiceRequest" if drafts.days is None else "Task"
+
+
+def choice_page(
+    launch: OpenLaunch, drafts: DraftRequest, patient: PatientDetails, *, checked: bool = False
+) -> Response:
+    """The choices so far; that there is none is said when `checked`."""
+    missing = checked and drafts.empty
+    order = drafts.order or DraftKind.ASSESSMENT
     return render(
         launch,
         "task.html",
-        422 if days_missing else 200,
-        follow_up=follow_up,
+        422 if missing else 200,
+        drafts=drafts,
+        order=order,
+        order_label=draft_label(order, launch.say),
         days=DAYS,
-        days_missing=days_missing,
+        missing=missing,
         orders=launch.can_write("ServiceRequest", "c"),
+        contacts=launch.can_write("Task", "c"),
         patient=patient,
     )
 
 
 def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
     """What will be written; or the choices again if none was made or to change them (`edit`)."""
-    follow_up = read_follow_up(request.form.to_dict(flat=False))
+    drafts = read_drafts(request.form.to_dict(flat=False))
     launch, patient = current_patient(app, launch)
-    refused = refusal(launch, "Task", patient, adults=False)
+    refused = refusal(launch, _needed(launch, drafts), patient, adults=False)
     if refused:
         return refused
-    if "edit" in request.form or follow_up.days is None:
-        return choice_page(launch, follow_up, patient, checked="edit" not in request.form)
+    if "edit" in request.form or drafts.empty:
+        return choice_page(launch, drafts, patient, checked="edit" not in request.form)
     submission = new_submission(app, patient)
     # The page shows the wording of the drafts themselves.
-    slots = follow_up_slots(follow_up, form_context(launch, submission), launch.site.reading.zone)
+    slots = {s.name: s for s in draft_slots(drafts, form_context(launch, submission), launch.site.reading.zone)}
+    end = slots[TASK].resource["restriction"]["period"]["end"] if TASK in slots else None
     return render(
         launch,
         "task_review.html",
-        follow_up=follow_up,
-        end=launch.say.day(date.fromisoformat(slots[0].resource["restriction"]["period"]["end"])),
-        hidden_fields=follow_up_fields(follow_up) | submission.fields(),
+        drafts=drafts,
+        order_label=draft_label(drafts.order, launch.say) if drafts.order else None,
+        end=launch.say.day(date.fromisoformat(end)) if end else None,
+        hidden_fields=draft_fields(drafts) | submission.fields(),
         patient=patient,
     )
 
@@ -80,12 +97,12 @@ def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
 def write_drafts(app: AppRuntime, launch: OpenLaunch) -> Response:
     """Writes the drafts and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
-    follow_up, submission = read_follow_up(fields), read_submission(app, launch, fields)
-    slots = follow_up_slots(follow_up, form_context(launch, submission), launch.site.reading.zone)
+    drafts, submission = read_drafts(fields), read_submission(app, launch, fields)
+    slots = draft_slots(drafts, form_context(launch, submission), launch.site.reading.zone)
     launch, patient = current_patient(app, launch)
-    refused = refusal(launch, "Task", patient, adults=False)
+    refused = refusal(launch, _needed(launch, drafts), patient, adults=False)
     if refused:
         return refused
-    outcome = write_confirmed(app, launch, patient, FOLLOW_UP, slots, submission)
-    hidden_fields = follow_up_fields(follow_up) | submission.fields()
+    outcome = write_confirmed(app, launch, patient, DRAFTS, slots, submission)
+    hidden_fields = draft_fields(drafts) | submission.fields()
     return outcome_page(app, launch, patient, submission.id, outcome, hidden_fields=hidden_fields)

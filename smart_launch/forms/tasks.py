@@ -1,4 +1,4 @@
-"""Draft follow-ups that a clinician requests: a contact within some days and, if chosen, a risk assessment.
+"""Drafts that a clinician requests: an order, a follow-up contact within some days, or both.
 
 A person must accept a draft in the chart; nothing starts and nobody is called. Pure.
 """
@@ -9,41 +9,54 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from explanations.judgement.proposals import ORDERS, DraftKind
 from fhir_adapters.writing.completed import FormContext, Slot, author_of, identifier, require_valid
-from fhir_adapters.writing.drafts import ASSESSMENT, DraftContext, follow_up_task, service_request
+from fhir_adapters.writing.drafts import DraftContext, follow_up_task, service_request
 from smart_launch.errors import Forbidden
 
 DAYS = (1, 2, 7, 14, 30)
-TASK, ORDER = "task", "order"
+# What the page can order; a PHQ-9 to complete is ordered like any other.
+ORDERED = {k.value: k for k in (DraftKind.ASSESSMENT, DraftKind.CSSRS, DraftKind.PHQ9, DraftKind.PHQ9M)}
+TASK = "task"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
-    """The choices. days: None until chosen. assessment: whether to draft an order for one."""
+class DraftRequest:
+    """The choices. order: what to draft an order for. days: within how many the contact takes place. None: not."""
 
-    days: int | None
-    assessment: bool
+    order: DraftKind | None = None
+    days: int | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be drafted."""
+        return self.order is None and self.days is None
 
 
-def read_follow_up(fields: Mapping[str, Sequence[str]]) -> FollowUp:
+def asked_order(text: str | None) -> DraftKind | None:
+    """The order that an address asks for; None for none, and for one that the page does not draft."""
+    return ORDERED.get(text or "")
+
+
+def read_drafts(fields: Mapping[str, Sequence[str]]) -> DraftRequest:
     """The choices in the fields. Raises Forbidden for what the page does not offer."""
-    days, assessment = fields.get("days", ()), fields.get("assessment", ())
-    offered = {str(number): number for number in DAYS}
-    if len(days) > 1 or len(assessment) > 1 or any(d not in offered for d in days) or any(a != "1" for a in assessment):
+    days, order = fields.get("days", ()), fields.get("order", ())
+    offered = {"": None} | {str(number): number for number in DAYS}
+    if len(days) > 1 or len(order) > 1 or any(d not in offered for d in days) or any(o not in ORDERED for o in order):
         raise Forbidden("task: expected one of the choices of the page", "form-refused", 400)
-    return FollowUp(days=offered[days[0]] if days else None, assessment=bool(assessment))
+    return DraftRequest(order=ORDERED[order[0]] if order else None, days=offered[days[0]] if days else None)
 
 
-def follow_up_fields(follow_up: FollowUp) -> dict[str, str]:
-    """The inverse of `read_follow_up`."""
-    days = {} if follow_up.days is None else {"days": str(follow_up.days)}
-    return days | ({"assessment": "1"} if follow_up.assessment else {})
+def draft_fields(drafts: DraftRequest) -> dict[str, str]:
+    """The inverse of `read_drafts`."""
+    order = {} if drafts.order is None else {"order": drafts.order.value}
+    return order | ({} if drafts.days is None else {"days": str(drafts.days)})
 
 
-def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> tuple[Slot, ...]:
-    """The drafts, each with an identifier of this submission. Raises Forbidden when no days were chosen."""
-    if follow_up.days is None:
-        raise Forbidden("task: expected a number of days", "form-refused", 400)
+def draft_slots(drafts: DraftRequest, context: FormContext, zone: tzinfo) -> tuple[Slot, ...]:
+    """The drafts, each with an identifier of this submission. Raises Forbidden when nothing was chosen."""
+    if drafts.empty:
+        raise Forbidden("task: expected an order or a number of days", "form-refused", 400)
     draft = DraftContext(
         patient_id=context.patient.removeprefix("Patient/"),
         today=context.at.astimezone(zone).date(),
@@ -51,11 +64,15 @@ def follow_up_slots(follow_up: FollowUp, context: FormContext, zone: tzinfo) -> 
         user=author_of(context.user),
         user_name=context.user_name,
     )
+    made = {}
+    if drafts.order is not None:
+        made[drafts.order.value] = service_request(ORDERS[drafts.order], draft)
+    if drafts.days is not None:
+        made[TASK] = follow_up_task(draft, drafts.days)
     at = {"authoredOn": context.moment}
-    task = follow_up_task(draft, follow_up.days) | at | {"identifier": [identifier(context.submission, TASK)]}
-    slots = [Slot(name=TASK, resource=task)]
-    if follow_up.assessment:
-        order = service_request(ASSESSMENT, draft) | at | {"identifier": [identifier(context.submission, ORDER)]}
-        slots.append(Slot(name=ORDER, resource=order))
+    slots = tuple(
+        Slot(name=name, resource=resource | at | {"identifier": [identifier(context.submission, name)]})
+        for name, resource in made.items()
+    )
     require_valid(slots)
-    return tuple(slots)
+    return slots

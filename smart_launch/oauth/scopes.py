@@ -15,8 +15,10 @@ READ, SEARCH, CREATE = "r", "s", "c"
 # What the pages show and the forms write; `u` serves to mark a new entry as entered in error.
 READ_TYPES = (
     "Patient", "Observation", "QuestionnaireResponse", "Condition", "MedicationRequest", "Medication", "Encounter",
-    "Procedure", "RiskAssessment",
+    "Procedure", "RiskAssessment", "CarePlan", "Appointment",
 )  # fmt: skip
+STEPS = ("CarePlan", "Appointment")
+"""What only the steps after a finding need: without them nothing else is missing."""
 CONSENT = "Consent"
 WRITTEN = {"QuestionnaireResponse": "cu", "Observation": "cu", "Task": "c", "ServiceRequest": "c"}
 VERSION_1 = {"read": "rs", "write": "cud", "*": "cruds"}

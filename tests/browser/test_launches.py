@@ -386,6 +386,6 @@ def test_after_item_9_the_written_page_leads_to_the_draft_of_an_assessment(page,
     answer_phq9(frame, [0, 0, 0, 0, 0, 0, 0, 0, 3])
     frame.get_by_role("button", name="Review answers").click()
     frame.get_by_role("button", name="Write to chart").click()
-    frame.get_by_role("link", name="Draft assessment order and follow-up").click()
+    frame.get_by_role("link", name="Draft order: suicide risk assessment").click()
 
     expect(frame.get_by_role("checkbox")).to_be_checked()

@@ -27,7 +27,7 @@ SCHEMES: dict[str, dict] = {
     "forced": {"color_scheme": "light", "forced_colors": "active"},
 }
 # The whole of a page, folded parts opened, must stay under this; a chart with everything may be larger.
-LARGEST, LARGEST_EVER = 60_000, 80_000
+LARGEST, LARGEST_EVER = 63_000, 83_000
 AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target + ' ' + n.failureSummary).join('; ')))"
 MEASURE = """() => ({
     width: document.documentElement.scrollWidth,
@@ -156,7 +156,7 @@ def test_on_paper_everything_is_open_and_nothing_can_be_pressed(light, address: 
     light.emulate_media(media="print")
 
     folded = light.evaluate(
-        "[...document.querySelectorAll('main details')].filter(d => !d.closest('.opinion'))"
+        "[...document.querySelectorAll('main details')].filter(d => !d.closest('.opinion, .override'))"
         ".filter(d => [...d.children].some(c => c.tagName !== 'SUMMARY' && c.getBoundingClientRect().height === 0)).length"
     )
     pressable = light.evaluate(

@@ -113,7 +113,11 @@ def test_every_form_and_draft_that_the_app_writes_is_valid_for_both() -> None:
         for n in range(4)
     ]
     written = [slot for answers in said for slot in completed.slots_of(answers, occasion)]
-    written += tasks.follow_up_slots(tasks.FollowUp(days=7, assessment=True), occasion, AS_OF.tzinfo)
+    written += [
+        slot
+        for order in tasks.ORDERED.values()
+        for slot in tasks.draft_slots(tasks.DraftRequest(order=order, days=7), occasion, AS_OF.tzinfo)
+    ]
 
     assert {s.resource["resourceType"] for s in written} == {
         "QuestionnaireResponse",

@@ -97,7 +97,7 @@ def test_answers_can_be_changed_and_a_draft_task_is_three_presses(browser, desk_
 
     page.goto(f"{ADDRESS}/smart/app/{desk.launch}/tasks/new")
     page.check("#days-3")
-    page.check("#assessment")
+    page.check("#order")
     page.get_by_role("button", name="Review the draft").click()
     page.get_by_role("button", name="Write to chart").click()
     assert [r["resourceType"] for r in desk.stored()] == ["Task", "ServiceRequest"]

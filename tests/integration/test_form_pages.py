@@ -17,6 +17,7 @@ from real_server import TOKEN, answering, losing_the_answer
 from cds_service.errors import StoreUnavailable
 from cds_service.storage.app_store import AppRows
 from cds_service.storage.tables import app_event
+from fhir_adapters.writing.drafts import CSSRS
 from fhir_adapters.writing.questionnaires import form
 from smart_launch.forms import entry
 from smart_launch.launch.signer import with_name
@@ -462,19 +463,37 @@ def test_smart_098_nothing_of_the_chart_is_taken_for_markup(desk_of) -> None:
 # ---- drafts ----
 
 
-def test_from_an_acute_finding_the_order_for_an_assessment_is_chosen_already(desk_of) -> None:
+@pytest.mark.parametrize("order", ["assessment", "c-ssrs", "phq-9", "phq-9m"])
+def test_the_order_that_a_finding_calls_for_is_chosen_already(desk_of, order: str) -> None:
     desk = desk_of()
 
-    checkbox = 'id="assessment" value="1" checked'
-    assert checkbox in desk.get("tasks/new?assessment=1").text
-    assert checkbox not in desk.get("tasks/new").text
+    assert f'name="order" id="order" value="{order}" checked' in desk.get(f"tasks/new?order={order}").text
+    assert 'value="assessment">' in desk.get("tasks/new").text, "may be added to a contact"
+    assert 'value="assessment">' in desk.get("tasks/new?order=contact").text
+
+
+def test_an_order_goes_into_the_chart_without_a_contact(desk_of) -> None:
+    desk = desk_of(scopes=("patient/Patient.rs", "patient/ServiceRequest.c"))
+    assert "Within 7 days" not in words(desk.get("tasks/new?order=c-ssrs"))
+
+    review = desk.post("tasks", {"order": "c-ssrs"})
+    done = desk.post("tasks/write", hidden(review))
+
+    assert "Draft order: C-SSRS screener, today" in words(review) and "follow-up contact" not in words(review)
+    assert "Draft order: C-SSRS screener, today" in words(done)
+    (order,) = desk.stored()
+    assert (order["resourceType"], order["status"], order["code"]["coding"][0]["code"]) == (
+        "ServiceRequest",
+        "draft",
+        CSSRS.code,
+    )
 
 
 def test_a_draft_task_and_order_go_into_the_chart_in_three_steps(desk_of) -> None:
     desk = desk_of()
     assert desk.get("tasks/new").status_code == 200
 
-    review = desk.post("tasks", {"days": "7", "assessment": "1"})
+    review = desk.post("tasks", {"days": "7", "order": "assessment"})
     assert "within 7 days, by 30 Nov 2026" in words(review) and desk.stored() == []
     done = desk.post("tasks/write", hidden(review))
     desk.post("tasks/write", hidden(review))
@@ -491,19 +510,17 @@ def test_a_draft_task_and_order_go_into_the_chart_in_three_steps(desk_of) -> Non
     assert "Undo" not in words(done)  # the right to change tasks is not asked for
 
 
-def test_without_a_choice_of_days_the_page_asks_for_it(desk_of) -> None:
+def test_without_any_choice_the_page_asks_for_one(desk_of) -> None:
     desk = desk_of()
 
-    page = desk.post("tasks", {"assessment": "1"})
-
-    assert page.status_code == 422 and "Choose within how many days" in words(page)
-    assert page.get_data(as_text=True).count(" checked>") == 1
+    for fields in ({}, {"days": ""}):
+        page = desk.post("tasks", fields)
+        assert page.status_code == 422 and "Choose what to draft" in words(page)
+        assert " checked>" not in page.get_data(as_text=True)
     assert desk.post("tasks", {"days": "7", "edit": "1"}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "fields", [{"days": "8"}, {"days": ["7", "1"]}, {"days": "7", "assessment": "yes"}, {"days": "07"}]
-)
+@pytest.mark.parametrize("fields", [{"days": "8"}, {"days": ["7", "1"]}, {"days": "7", "order": "yes"}, {"days": "07"}])
 def test_forged_choices_are_refused(desk_of, fields: dict) -> None:
     desk = desk_of()
     assert desk.post("tasks", fields).status_code == 400

@@ -93,7 +93,6 @@ def could_not_assess(
         chart=(*lines_of(statements, say), *refused, *broken[:MOST_UNREADABLE], *rest),
         consider=consider,
         consider_heading=say(CONSIDER_TODAY),
-        offers=form is None or form.instrument in NINE_ITEM_PHQ,
         basis=Basis(kind=BasisKind.NOT_READ, rules=rules_of(findings)),
     )
 

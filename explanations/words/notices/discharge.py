@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.next_steps import discharge_steps
 from explanations.words.findings.anomalies import anomaly_words
 from explanations.words.findings.statements import Statement, statement
 from explanations.words.findings.steps import SHORT, step_lines
@@ -31,9 +32,9 @@ from explanations.words.notices.notice import (
 from explanations.words.notices.notice_list import from_findings, ordered
 from explanations.words.notices.safety import anomaly_fact
 from explanations.words.tables import complete
-from fhir_adapters.facts import Anomaly, ForeignEntries, PatientRecord
+from fhir_adapters.facts import Anomaly, ForeignEntries
 from fhir_adapters.instruments import Instrument
-from models.rules.discharge import CONTACT_DAYS, Step, StepKind
+from models.rules.discharge import Step, StepKind
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
 
 MOST_ODD = 2
@@ -77,20 +78,7 @@ def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], setting
         consider_heading=say("Consider before discharge"),
         basis=Basis(kind=BasisKind.ACUTE_DISCHARGE if acute else BasisKind.DISCHARGE, rules=rules_of(findings)),
         crisis=True,
-        steps=_for_buttons(assessment.chart, assessment.steps),
-    )
-
-
-def _for_buttons(chart: PatientRecord, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """The steps for drafts: with an appointment more than seven days ahead, an earlier contact is still due."""
-    return tuple(
-        replace(step, done=None)
-        if step.kind is StepKind.APPOINTMENT
-        and step.done
-        and step.done.when
-        and (step.done.when.day - chart.today).days > CONTACT_DAYS
-        else step
-        for step in steps
+        drafts=discharge_steps(assessment.steps, assessment.chart),
     )
 
 

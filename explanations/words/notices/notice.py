@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
 
+from explanations.judgement.proposals import DraftKind
 from explanations.words.findings.gaps import gap_words
 from explanations.words.findings.statements import Statement
 from explanations.words.language import ENGLISH, Language, code, language, later
 from explanations.words.lines import Line, sourced
 from explanations.words.tables import complete
 from fhir_adapters.facts import Unreadable
-from models.rules.discharge import Step
 from models.rules.findings import SafetyFinding, Topic, Urgency
 
 MOST_SUMMARY = 139
@@ -81,7 +81,7 @@ class Basis:
 class Notice:
     """The notice of one topic, before a card or page adds links and buttons.
 
-    `steps`: at discharge, the steps that determine its buttons. `offers`: whether it has any; no draft fits an EPDS.
+    `drafts`: what it calls for, the one to begin with first (`judgement.next_steps`); the same on card and page.
     """
 
     topic: Topic
@@ -93,8 +93,7 @@ class Notice:
     heading: str
     consider_heading: str
     crisis: bool = False
-    steps: tuple[Step, ...] = ()
-    offers: bool = True
+    drafts: tuple[DraftKind, ...] = ()
 
 
 IN_THE_CHART, LAST_RESULTS = later("In the chart"), later("Last results")

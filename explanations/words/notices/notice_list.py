@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.next_steps import next_steps
 from explanations.words.findings.coded_events import event_words
 from explanations.words.findings.statements import headline, statement
 from explanations.words.help_lines import crisis_text
@@ -30,10 +31,12 @@ def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, .
     for finding in assessment.findings:
         by_topic.setdefault(finding.topic, []).append(finding)
     unordered = [from_findings(assessment, topic, findings, settings) for topic, findings in by_topic.items()]
+    by_model = []
     if assessment.measure_again() and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
-        unordered.append(measure_again(assessment, settings))
+        by_model.append(measure_again(assessment, settings))
     if assessment.prompting():
-        unordered.append(prompt(assessment, settings))
+        by_model.append(prompt(assessment, settings))
+    unordered += [replace(made, drafts=next_steps(made.topic, (), assessment.chart)) for made in by_model]
     return ordered(assessment, unordered, settings)
 
 
@@ -129,4 +132,5 @@ def from_findings(
     if spec.notice is None:
         raise LookupError(f"expected a topic that findings have; found {topic}")
     statements = [statement(finding, settings.zone, say) for finding in findings]
-    return spec.notice(assessment, findings, statements, settings, tuple(say(text) for text in spec.consider))
+    made = spec.notice(assessment, findings, statements, settings, tuple(say(text) for text in spec.consider))
+    return replace(made, drafts=next_steps(topic, findings, assessment.chart))

@@ -1,4 +1,4 @@
-"""The card topics, one row each: names, advice, guideline links, override reasons, drafts and page actions.
+"""The card topics, one row each: names, advice, guideline links and override reasons.
 
 Checked at import: a topic without a row is an error. The order is that of `Topic`; the indicator follows the finding's
 urgency (rule R14).
@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from explanations.judgement.assessment import ADULT_YEARS, Assessment
-from explanations.judgement.proposals import DraftKind
+from explanations.judgement.assessment import Assessment
 from explanations.words.findings.statements import Statement
 from explanations.words.language import later
 from explanations.words.notices.could_not_assess import could_not_assess
@@ -44,43 +43,6 @@ class OverrideReason:
     hl7: Hl7Reason | None
 
 
-class PageAction(StrEnum):
-    """An action the app offers, as a path below the launch's URL."""
-
-    WHOLE_FORM = "forms/phq-9"
-    SHORT_FORM = "forms/phq-2"
-    FOLLOW_UP = "tasks/new"
-    ASSESSMENT = "tasks/new?assessment=1"  # the same page with the assessment order selected
-    READ_AGAIN = ""
-
-    @property
-    def page(self) -> str:
-        """The page without its preset choices."""
-        return self.value.partition("?")[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drafts:
-    """The drafts of a topic: for adults and unknown ages, for ages 12 to 17, and under 12."""
-
-    adult: tuple[DraftKind, ...]
-    teen: tuple[DraftKind, ...]
-    child: tuple[DraftKind, ...]
-
-    def at(self, age_years: int | None) -> tuple[DraftKind, ...]:
-        """The drafts for a patient of this age."""
-        if age_years is None or age_years >= ADULT_YEARS:
-            return self.adult
-        return self.teen if age_years >= 12 else self.child
-
-
-def _same(*kinds: DraftKind) -> Drafts:
-    return Drafts(adult=kinds, teen=kinds, child=kinds)
-
-
-PHQ9_TODAY = Drafts(adult=(DraftKind.PHQ9,), teen=(DraftKind.PHQ9M,), child=(DraftKind.PHQ9M,))
-
-
 # Takes the assessment, the topic's findings, their statements, the settings, and the row's advice.
 Maker = Callable[[Assessment, list[SafetyFinding], list[Statement], NoticeSettings, tuple[str, ...]], Notice]
 
@@ -91,8 +53,7 @@ class TopicSpec:
 
     notice: makes the notice from findings; None: a model prompts it. name: the display of its static code. word: its
     urgency on a page, in a word or two. consider: advice; empty if it depends on the findings. guidelines: ids of
-    guideline links. overrides: three to five. drafts: offered on its card. page_actions: in the app, primary one first.
-    holds_history: whether it lists older findings.
+    guideline links. overrides: three to five. holds_history: whether it lists older findings.
     """
 
     topic: Topic
@@ -102,8 +63,6 @@ class TopicSpec:
     consider: tuple[str, ...]
     guidelines: tuple[str, ...]
     overrides: tuple[OverrideReason, ...]
-    drafts: Drafts
-    page_actions: tuple[PageAction, ...]
     holds_history: bool
 
 
@@ -148,8 +107,6 @@ TOPICS = (
             _wrong("entered-in-error", later("Answer was recorded in error")),
             _not_theirs("not-treating", later("Not the treating clinician; handed over")),
         ),
-        drafts=_same(DraftKind.ASSESSMENT),
-        page_actions=(PageAction.ASSESSMENT,),
         holds_history=True,
     ),
     TopicSpec(
@@ -168,8 +125,6 @@ TOPICS = (
             _wrong("entered-in-error", later("Answer was recorded in error")),
             _not_now(later("Not appropriate at this visit")),
         ),
-        drafts=Drafts(adult=(DraftKind.CSSRS,), teen=(DraftKind.CSSRS,), child=(DraftKind.ASSESSMENT,)),
-        page_actions=(PageAction.WHOLE_FORM, PageAction.FOLLOW_UP),
         holds_history=True,
     ),
     TopicSpec(
@@ -188,8 +143,6 @@ TOPICS = (
             _wrong("wrong-event", later("Entry is wrong or not this patient")),
             _not_now(later("Not appropriate at this visit")),
         ),
-        drafts=_same(DraftKind.ASSESSMENT, DraftKind.CONTACT),
-        page_actions=(PageAction.ASSESSMENT, PageAction.WHOLE_FORM),
         holds_history=True,
     ),
     TopicSpec(
@@ -204,8 +157,6 @@ TOPICS = (
             _declines_nothing("known", later("Known; does not matter here")),
             _not_theirs("not-mine", later("Not mine to correct")),
         ),
-        drafts=_same(),
-        page_actions=(),
         holds_history=False,
     ),
     TopicSpec(
@@ -221,8 +172,6 @@ TOPICS = (
             _refused("declines", later("Patient declines")),
             _not_now(later("Not at this visit; ask again later")),
         ),
-        drafts=PHQ9_TODAY,
-        page_actions=(PageAction.WHOLE_FORM, PageAction.FOLLOW_UP),
         holds_history=True,
     ),
     TopicSpec(
@@ -243,9 +192,6 @@ TOPICS = (
             ),
             _not_now(later("Not at this visit; ask again later")),
         ),
-        drafts=PHQ9_TODAY,
-        # The two questions, which do not ask about self-harm, come first when only a model prompts.
-        page_actions=(PageAction.WHOLE_FORM, PageAction.SHORT_FORM),
         holds_history=True,
     ),
     TopicSpec(
@@ -260,10 +206,6 @@ TOPICS = (
             _refused("declined", later("Patient declined to answer")),
             _not_now(later("Not at this visit")),
         ),
-        drafts=Drafts(
-            adult=(DraftKind.PHQ9_COMPLETE,), teen=(DraftKind.PHQ9M_COMPLETE,), child=(DraftKind.ASSESSMENT,)
-        ),
-        page_actions=(PageAction.WHOLE_FORM, PageAction.READ_AGAIN),
         holds_history=False,
     ),
 )

@@ -1,20 +1,15 @@
-"""Notices of an assessment: all topics, in R14's order, with the history; proposals that go with them."""
+"""Notices of an assessment: all topics, in R14's order, with the history."""
 
 from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
 import pytest
-from builders import AS_OF, cards_of, given, patient, record_of
+from builders import cards_of, given, patient, record_of
 
 from explanations.judgement.assessment import Engine, assess
-from explanations.judgement.proposals import proposals, purpose
-from explanations.words.language import language
-from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import crisis_line, notices
-from explanations.words.notices.topics import SPEC_OF
-from fhir_adapters.writing.drafts import DraftContext
 from models.rules.findings import Topic
 
 SETTINGS = NoticeSettings(zone=ZoneInfo("UTC"))
@@ -55,16 +50,6 @@ def test_nothing_found_is_no_notice() -> None:
 
 def test_crisis_lines_are_those_of_the_country() -> None:
     assert "911" in crisis_line(assess(record(), Engine()), SETTINGS)
-
-
-@pytest.mark.parametrize("topic", list(Topic))
-def test_every_proposal_is_a_draft_of_another_purpose(topic: Topic) -> None:
-    context = DraftContext(patient_id="p1", today=AS_OF.date())
-
-    found = proposals(SPEC_OF[topic].drafts.at(40), context)
-
-    assert all(p.resource["status"] == "draft" and draft_label(p.kind, language()).startswith("Draft") for p in found)
-    assert len({purpose(p.resource) for p in found}) == len(found)
 
 
 def test_every_further_question_of_phq_9m_that_was_answered_yes_is_named() -> None:

@@ -7,11 +7,13 @@ import re
 import pytest
 from app_views import LOOKS, flask_app, look, summary
 
-from explanations.words.notices.topics import PageAction
 from fhir_adapters.facts import Consent
 from smart_launch.chart.summary import Summary
 
+CSSRS, ASSESSMENT = "tasks/new?order=c-ssrs", "tasks/new?order=assessment"
+CONTACT, FORM = "tasks/new", "forms/phq-9"
 ORDER = (
+    "answer-title",
     "findings-title",
     "phq-9-title",
     "known-title",
@@ -74,10 +76,10 @@ def test_acute_answers_come_with_their_steps_first_and_the_estimate_is_folded() 
     found, text = summary("acute"), words("acute")
 
     assert (found.acute, found.findings[0].edge, found.findings[0].word) == (True, "acute", "Acute")
-    places = [text.index(part) for part in ("Consider now", "ext. 4410", "Crisis lines:", "In the chart")]
+    strip = text[text.index("Acute") : text.index("In the chart")]
+    places = [strip.index(part) for part in ("Stay with the patient", "ext. 4410", "Draft order", "Crisis lines:")]
     assert places == sorted(places)
     assert "Show the estimate" in text
-    assert "Nobody has been notified" in text
 
 
 def test_other_findings_show_what_is_in_the_chart_first() -> None:
@@ -89,22 +91,33 @@ def test_other_findings_show_what_is_in_the_chart_first() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("ask", [[PageAction.WHOLE_FORM, PageAction.FOLLOW_UP], []]),
-        ("acute", [[PageAction.ASSESSMENT], [PageAction.WHOLE_FORM], []]),
-        ("recent", [[PageAction.ASSESSMENT, PageAction.WHOLE_FORM]]),
-        ("anomaly", [[]]),
-        ("young", [[PageAction.FOLLOW_UP]]),
-        ("rights", [[PageAction.WHOLE_FORM], []]),
-        ("not-assessed", [[PageAction.WHOLE_FORM, PageAction.READ_AGAIN]]),
-        ("deceased", []),
+        ("ask", [CSSRS, [CONTACT], []]),
+        ("acute", [ASSESSMENT, [CONTACT], [FORM], ["forms/phq-2"]]),
+        ("recent", [ASSESSMENT, [CONTACT]]),
+        ("follow-up", [FORM, [CONTACT]]),
+        ("prompt", [FORM, [], ["forms/phq-2"]]),
+        ("anomaly", [None, []]),
+        ("young", [ASSESSMENT, [CONTACT]]),
+        ("rights", [CSSRS, [], []]),
+        ("not-assessed", [FORM, [""]]),
+        ("nothing", [FORM]),
+        ("deceased", [None]),
     ],
 )
-def test_each_button_stands_once_where_it_is_needed_first(name: str, expected: list) -> None:
-    assert paths(summary(name))[: len(expected)] == expected
+def test_there_is_one_main_button_and_every_other_stands_once_where_it_is_needed_first(name: str, expected) -> None:
+    found = summary(name)
+
+    assert [found.strip.main and found.strip.main.path, *paths(found)] == expected
+    assert page(name).count('class="button"') == (1 if expected[0] else 0)
 
 
-def test_crisis_lines_stand_once() -> None:
-    assert sum(f.crisis is not None for f in summary("many").findings) == 1
+@pytest.mark.parametrize("name", LOOKS)
+def test_crisis_lines_and_that_nobody_was_notified_stand_once(name: str) -> None:
+    safety = {f.topic for f in summary(name).findings} & {"acute-safety", "positive-safety-answer", "recent-safety"}
+
+    assert words(name).count("Crisis lines:") <= 1
+    assert words(name).count("Nobody has been notified") == (1 if safety else 0)
+    assert not safety or "Crisis lines:" in words(name)
 
 
 def test_nothing_to_show_is_said_with_care() -> None:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from explanations.judgement.proposals import DraftKind
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.completed import SUBMISSION_SYSTEM, FormContext
 from smart_launch.errors import Forbidden
-from smart_launch.forms.tasks import DAYS, FollowUp, follow_up_fields, follow_up_slots, read_follow_up
+from smart_launch.forms.tasks import DAYS, ORDERED, DraftRequest, asked_order, draft_fields, draft_slots, read_drafts
 
 LATE_EVENING = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 OCCASION = FormContext(
@@ -25,33 +26,37 @@ CHICAGO = ZoneInfo("America/Chicago")
     ("days", "end"), [(1, "2026-11-24"), (2, "2026-11-25"), (7, "2026-11-30"), (14, "2026-12-07"), (30, "2026-12-23")]
 )
 def test_the_days_are_counted_on_the_sites_calendar(days: int, end: str) -> None:
-    (task,) = follow_up_slots(FollowUp(days=days, assessment=False), OCCASION, CHICAGO)
+    (task,) = draft_slots(DraftRequest(days=days), OCCASION, CHICAGO)
 
     assert task.resource["restriction"]["period"]["end"] == end
     assert task.resource["authoredOn"] == "2026-11-24T03:00:00+00:00"
 
 
-@given(wanted=st.builds(FollowUp, days=st.sampled_from(DAYS), assessment=st.booleans()))
-def test_every_choice_is_valid_r4_a_draft_and_known_again(wanted: FollowUp) -> None:
-    slots = follow_up_slots(wanted, OCCASION, CHICAGO)
+WANTED = st.builds(
+    DraftRequest, order=st.sampled_from((None, *ORDERED.values())), days=st.sampled_from((None, *DAYS))
+).filter(lambda wanted: not wanted.empty)
 
-    assert [s.name for s in slots] == ["task", "order"][: 1 + wanted.assessment]
+
+@given(wanted=WANTED)
+def test_every_choice_is_valid_r4_a_draft_and_known_again(wanted: DraftRequest) -> None:
+    slots = draft_slots(wanted, OCCASION, CHICAGO)
+
+    assert [s.name for s in slots] == [*([wanted.order] if wanted.order else []), *(["task"] if wanted.days else [])]
     for slot in slots:
         assert faults(slot.resource) == []
         assert (slot.resource["status"], slot.resource["intent"]) == ("draft", "proposal")
         assert slot.resource["identifier"] == [{"system": SUBMISSION_SYSTEM, "value": f"abc.{slot.name}"}]
         assert slot.resource["requester"] == {"reference": "Practitioner/doc"}
         assert slot.resource["encounter"] == {"reference": "Encounter/e1"}
-    assert read_follow_up({name: [value] for name, value in follow_up_fields(wanted).items()}) == wanted
+    assert read_drafts({name: [value] for name, value in draft_fields(wanted).items()}) == wanted
 
 
 def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
-    nothing = read_follow_up({})
-
-    assert nothing == FollowUp(days=None, assessment=False)
-    assert follow_up_fields(nothing) == {}
-    with pytest.raises(Forbidden):
-        follow_up_slots(nothing, OCCASION, CHICAGO)
+    for nothing in (read_drafts({}), read_drafts({"days": [""]})):
+        assert nothing == DraftRequest()
+        assert draft_fields(nothing) == {}
+        with pytest.raises(Forbidden):
+            draft_slots(nothing, OCCASION, CHICAGO)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +66,15 @@ def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
         {"days": ["7", "7"]},
         {"days": ["-7"]},
         {"days": [" 7"]},
-        {"assessment": ["0"]},
-        {"assessment": ["1", "1"]},
+        {"order": ["c-ssrs-2"]},
+        {"order": [""]},
+        {"order": ["contact"]},
+        {"order": ["assessment", "assessment"]},
     ],
 )
 def test_what_the_page_does_not_offer_is_refused(fields: dict) -> None:
     with pytest.raises(Forbidden):
-        read_follow_up(fields)
+        read_drafts(fields)
 
 
 def test_of_a_user_with_a_full_address_the_relative_reference_signs() -> None:
@@ -75,6 +82,12 @@ def test_of_a_user_with_a_full_address_the_relative_reference_signs() -> None:
         patient="Patient/p1", at=LATE_EVENING, submission="abc", user="https://ehr.example/fhir/Practitioner/doc"
     )
 
-    (task,) = follow_up_slots(FollowUp(days=7, assessment=False), full, CHICAGO)
+    (task,) = draft_slots(DraftRequest(days=7), full, CHICAGO)
 
     assert task.resource["requester"] == {"reference": "Practitioner/doc"}
+
+
+@pytest.mark.parametrize("text", [None, "", "contact", "Assessment", "assessment ", "../forms"])
+def test_an_address_can_ask_for_an_order_of_the_list_alone(text: str | None) -> None:
+    assert asked_order(text) is None
+    assert asked_order("assessment") is DraftKind.ASSESSMENT

@@ -1,0 +1,38 @@
+"""The gravest notice's facts for the top of a page: its result and the one before, and what was done since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.timeline import Point, timeline_of
+from fhir_adapters.facts import PatientRecord
+from fhir_adapters.instruments import Instrument
+from models.rules.findings import SafetyFinding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestResult:
+    """A result with a total, the one before on the same scale, and all of that scale with a place in time."""
+
+    point: Point
+    before: Point | None
+    course: tuple[Point, ...]
+
+
+def result_of(chart: PatientRecord, finding: SafetyFinding | None) -> LatestResult | None:
+    """The result that a finding rests on, without a finding the last PHQ-9; None where there is no total."""
+    instrument = finding.form.instrument if finding and finding.form else Instrument.PHQ9
+    if (finding and finding.form is None) or not instrument.spec.bands:
+        return None
+    course = tuple(point for point in timeline_of(chart, instrument).placed if point.total is not None)
+    names = (*finding.form.references, finding.form.total_reference) if finding and finding.form else ()
+    own = [place for place, point in enumerate(course) if not names or point.reference in names]
+    if not own:
+        return None
+    return LatestResult(point=course[own[-1]], before=course[own[-1] - 1] if own[-1] else None, course=course)
+
+
+def leading(assessment: Assessment, topic: str) -> SafetyFinding | None:
+    """The first finding of a topic; None where a model prompts it."""
+    return next((finding for finding in assessment.findings if finding.topic == topic), None)

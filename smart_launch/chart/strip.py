@@ -1,0 +1,161 @@
+"""The top of the page: what was found, what is on file since, one button, and a way to say that it is dealt with.
+
+Without findings it says that nothing is to be shown, or that nothing may be; nothing here reassures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from explanations.judgement.proposals import DraftKind
+from explanations.judgement.since import LatestResult, leading, result_of
+from explanations.pictures.sparkline import sparkline
+from explanations.words.findings.statements import statement
+from explanations.words.language import Language, later
+from explanations.words.notices.notice import Notice
+from explanations.words.notices.notice_list import crisis_line
+from explanations.words.notices.topics import SPEC_OF
+from explanations.words.pages.strip import result_words, since_words
+from fhir_adapters.facts import Consent, PatientRecord
+from models.rules.findings import SAFETY_TOPICS, Topic, Urgency
+from models.rules.timing import POSITIVE_DAYS
+from smart_launch.chart.actions import ActionLink, action_links
+from smart_launch.chart.estimates import inline_svg
+from smart_launch.chart.reading import Reading
+from smart_launch.launch.guard import OpenLaunch
+from smart_launch.pages.markdown import line
+
+EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
+WITHHELD = {
+    Consent.OPTED_OUT: later("The patient has chosen not to have this used."),
+    Consent.DENIED: later("A consent on file does not allow this use."),
+}
+ASSESSED, DEALT_WITH = later("Already assessed…"), later("Already done, or not now…")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFinding:
+    """A further finding, shown below: its topic and name."""
+
+    topic: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """The answer in ten seconds. topic, word, edge: of the gravest notice; "" without one.
+
+    result: the total with its severity and change. course: its picture, or "". since: what is on file since, what was
+    not found, what was not read. steps: what to consider. override: the label above `reasons` (code, words), with which
+    the clinician says that it is dealt with. safety: the page says that nobody has been notified.
+    """
+
+    headline: str
+    topic: str = ""
+    word: str = ""
+    edge: str = ""
+    came_from: bool = False
+    lines: tuple[str, ...] = ()
+    result: str = ""
+    course: Markup = Markup()  # noqa: RUF009  # a string
+    since: tuple[str, ...] = ()
+    steps: tuple[Markup, ...] = ()
+    main: ActionLink | None = None
+    override: str = ""
+    reasons: tuple[tuple[str, str], ...] = ()
+    others: tuple[OtherFinding, ...] = ()
+    crisis: Markup | None = None
+    safety: bool = False
+
+
+def withheld_strip(consent: Consent, say: Language) -> Strip | None:
+    """Of a patient who has opted out or denied consent; else None."""
+    if consent not in WITHHELD:
+        return None
+    elsewhere = say(
+        "This says nothing about the patient’s safety. Look at the answers in the chart itself; ask if you are "
+        "concerned."
+    )
+    return Strip(headline=say(WITHHELD[consent]), lines=(say("Nothing of the chart was read."), elsewhere))
+
+
+def strip_of(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Strip:
+    """The strip of a reading."""
+    chart, say = reading.assessment.chart, launch.say
+    if reading.notices:
+        return _of_notices(reading, launch)
+    if chart.deceased:
+        return Strip(headline=say("The patient is recorded as deceased."), lines=(say("No estimate is made."),))
+    result = result_of(chart, None)
+    days = chart.days_since(result.point.when) if result else None
+    answered = days is not None and days <= POSITIVE_DAYS
+    well = say("This does not say that the patient is well; people often do not disclose. Ask if you are concerned.")
+    main = () if answered else action_links((DraftKind.PHQ9,), chart, launch)
+    return Strip(
+        headline=say("Only history to show from what was read.")
+        if only_history
+        else say("Nothing to show from what was read."),
+        lines=(well,),
+        result=_last(result, chart, say) if result else "",
+        course=_course(result, chart),
+        main=main[0] if main else None,
+    )
+
+
+def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
+    """The strip of the gravest notice; the others are named."""
+    assessment, say, settings = reading.assessment, launch.say, launch.site.notices
+    gravest, *rest = reading.notices
+    finding = leading(assessment, gravest.topic)
+    result = result_of(assessment.chart, finding) if finding else None
+    about_safety = gravest.topic in SAFETY_TOPICS
+    main = main_action(reading, launch)
+    crisis = any(notice.crisis for notice in reading.notices)
+    return Strip(
+        headline=_headline(gravest, reading, launch),
+        topic=gravest.topic.value,
+        word=say(SPEC_OF[gravest.topic].word),
+        edge=EDGES[gravest.urgency],
+        came_from=launch.session.context.topic == gravest.topic.value,
+        result=result_words(result, say) if result else "",
+        course=_course(result, assessment.chart),
+        since=since_words(finding, assessment.steps, settings.zone, say) if finding and about_safety else (),
+        steps=tuple(line(text) for text in gravest.consider) if gravest.urgency is Urgency.ACUTE else (),
+        main=main,
+        override=say(ASSESSED if about_safety else DEALT_WITH),
+        reasons=tuple((reason.code, say(reason.display)) for reason in SPEC_OF[gravest.topic].overrides),
+        others=tuple(OtherFinding(topic=n.topic.value, name=say(SPEC_OF[n.topic].name)) for n in rest),
+        crisis=line(crisis_line(assessment, settings)) if crisis else None,
+        safety=any(notice.topic in SAFETY_TOPICS for notice in reading.notices),
+    )
+
+
+def main_action(reading: Reading, launch: OpenLaunch) -> ActionLink | None:
+    """The one main button: the first draft of the gravest notice with any that this launch may use."""
+    for notice in reading.notices:
+        links = action_links(notice.drafts, reading.assessment.chart, launch)
+        if links:
+            return links[0]
+        if notice.drafts:
+            return None
+    return None
+
+
+def _headline(gravest: Notice, reading: Reading, launch: OpenLaunch) -> str:
+    """A documented answer with its date; of other topics the summary of the card, which is that already."""
+    say, finding = launch.say, leading(reading.assessment, gravest.topic)
+    if finding is None or gravest.topic not in (*SAFETY_TOPICS, Topic.DEPRESSION_FOLLOW_UP):
+        return gravest.summary
+    said = statement(finding, launch.site.notices.zone, say)
+    return say("{what}, {when}", what=said.what, when=said.when)
+
+
+def _last(result: LatestResult, chart: PatientRecord, say: Language) -> str:
+    when = say.dated_ago(result.point.when, chart.days_since(result.point.when))
+    return say("Last result: {result}. {when}", result=result_words(result, say), when=when)
+
+
+def _course(result: LatestResult | None, chart: PatientRecord) -> Markup:
+    return inline_svg(sparkline(result.course, chart.today.toordinal())) if result else Markup()
