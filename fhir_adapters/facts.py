@@ -217,11 +217,12 @@ class Visit:
 
 
 class MedicineUse(Struct, frozen=True, kw_only=True, gc=False):
-    """One active medicine. `name` and `dose_text` are chart text of limited length: show them escaped.
+    """One medicine, active or past. `name` and `dose_text` are chart text of limited length: show them escaped.
 
     `classes` are drug classes of the feature map, `ingredients` the listed ones it names. `warning` is the kind of
     the label's warning about mood or suicidal thoughts (`codesets/boxed_warnings.csv`), `warning_verified` how far that
-    was checked: yes, secondary or no. `when` is when it was ordered, or its start.
+    was checked: yes, secondary or no. `when` is when it was ordered, or its start. `active`: the chart has it as being
+    taken. `ended`: when a past one was stopped or ended, as far as the chart says.
     """
 
     name: str
@@ -232,6 +233,8 @@ class MedicineUse(Struct, frozen=True, kw_only=True, gc=False):
     dose_text: str | None = None
     warning: str | None = None
     warning_verified: str | None = None
+    active: bool = True
+    ended: When | None = None
 
 
 class RiskResult(StrEnum):
@@ -421,8 +424,9 @@ class PatientRecord:
 
     `as_of` is UTC; `today` is its local calendar day at the site. `age_years` is None when the birth date is missing or
     unusable. `encounter` is the hook's encounter reference. `withheld` counts entries left unread for their security
-    labels. `medicines` may come from an incomplete list. `safety_plans`, `bookings` and `unreadable_steps` (unreadable
-    care plans and appointments) are filled only for the discharge service.
+    labels. `medicines` are the active ones, perhaps of an incomplete list; `past_medicines` those known to be over, of
+    the classes that the models know. `safety_plans`, `bookings` and `unreadable_steps` (unreadable care plans and
+    appointments) are filled only where steps after a finding are read.
     """
 
     patient_id: str
@@ -438,6 +442,7 @@ class PatientRecord:
     visits: tuple[Visit, ...] = ()
     risk_assessments: tuple[RiskAssessment, ...] = ()
     medicines: tuple[MedicineUse, ...] = ()
+    past_medicines: tuple[MedicineUse, ...] = ()
     safety_plans: tuple[SafetyPlan, ...] = ()
     bookings: tuple[Booking, ...] = ()
     depressive_disorder: Fact | None = None

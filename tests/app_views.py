@@ -125,9 +125,16 @@ LOOKS = {
     ),
     "recent": Look(
         lines=(*COURSE, "Condition T14.91XA, 41 days ago"),
-        more=tuple(
-            observation(LOINC, "70274-6", moment(when), {"valueInteger": total})
-            for when, total in (("280 days ago", 15), ("41 days ago", 11))
+        more=(
+            *(
+                observation(LOINC, "70274-6", moment(when), {"valueInteger": total})
+                for when, total in (("280 days ago", 15), ("41 days ago", 11))
+            ),
+            sertraline(280, 50) | {
+                "status": "stopped", "dispenseRequest": {"validityPeriod": {"end": moment("190 days ago")}}
+            },
+            resource("MedicationRequest", status="completed", intent="order", authoredOn=moment("150 days ago"),
+                     medicationCodeableConcept={"text": "mirtazapine 15 mg"}),
         ),
     ),
     "follow-up": Look(lines=(*PLAIN[:2], "PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0, total = 16")),

@@ -1,4 +1,4 @@
-"""A chart to a timeline: results of one instrument, medicines for mood, visits.
+"""A chart to a timeline: results of one instrument, medicines for mood, visits, crises, safety plans.
 
 Values only; `pictures` draws and `words.pages.trends` describes them. Only results with a full date not in the
 future are placed; the others are in the table. Nothing is imputed: an incomplete form has no total.
@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import TypeGuard
 
-from fhir_adapters.facts import Administration, ItemAnswer, MedicineUse, PatientRecord, When
+from fhir_adapters.facts import Administration, Course, EventKind, ItemAnswer, MedicineUse, PatientRecord, When
 from fhir_adapters.instruments import Bands, Instrument
 from fhir_adapters.reading.lists.medications import MOST_NAME, as_line
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
@@ -64,15 +65,40 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """One active medicine for mood: its name, and the days of its orders, earliest first.
+class Run:
+    """An unbroken stretch of a medicine: the days of its orders, earliest first, and its end.
 
-    `label` is "" if no order names it. `undated`: an order has no full date, or one in the future.
+    `active`: the chart has it as being taken. Otherwise `end` is None where no end is recorded.
+    """
+
+    days: tuple[date, ...]
+    end: date | None = None
+    active: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One medicine for mood: its name, and its stretches, earliest first.
+
+    `label` is "" if no order names it. `undated`: an active order has no full date, or one in the future.
     """
 
     label: str
-    days: tuple[date, ...]
+    runs: tuple[Run, ...]
     undated: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether the chart has it as being taken."""
+        return self.undated or any(run.active for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crisis:
+    """A day on which self-harm or suicidal thoughts were coded."""
+
+    day: date
+    kind: EventKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +111,7 @@ class VisitDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """All results of an instrument, earliest first, unplaced ones last; with medicines and visits.
+    """All results of an instrument, earliest first, unplaced ones last; with what else is on the time line.
 
     `instruments`: those on file, or the first that could be. `unread`: some answers of the chart may be unread.
     """
@@ -97,6 +123,8 @@ class Timeline:
     points: tuple[Point, ...]
     lanes: tuple[Lane, ...]
     visits: tuple[VisitDay, ...]
+    crises: tuple[Crisis, ...]
+    plans: tuple[date, ...]
     safety_item: str | None
     unread: bool = False
 
@@ -104,6 +132,13 @@ class Timeline:
     def placed(self) -> tuple[Point, ...]:
         """The results with a place."""
         return tuple(point for point in self.points if point.day)
+
+    @property
+    def shown(self) -> tuple[Point, ...]:
+        """The results of a picture; none where there are fewer than two in its window."""
+        start = window(self)
+        held = tuple(point for point in self.placed if point.day and point.day >= start)
+        return held if len(held) > 1 else ()
 
 
 def timelines(chart: PatientRecord) -> dict[str, Timeline]:
@@ -125,8 +160,10 @@ def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:
         bands=spec.bands or (),
         today=chart.today,
         points=tuple(points),
-        lanes=lanes(chart.medicines),
+        lanes=lanes((*chart.medicines, *chart.past_medicines)),
         visits=visit_days(chart),
+        crises=crises(chart),
+        plans=tuple(sorted({plan.when.day for plan in chart.safety_plans if plan.understood and _placed(plan.when)})),
         safety_item=spec.safety.item if spec.safety else None,
         unread=answers_unread(chart),
     )
@@ -168,8 +205,8 @@ def lanes(medicines: Iterable[MedicineUse]) -> tuple[Lane, ...]:
     for use in medicines:
         if for_mood(use):
             groups.setdefault("; ".join(sorted(set(use.ingredients))) or use.name.lower(), []).append(use)
-    drawn = [_lane(name, uses) for name, uses in groups.items()]
-    return tuple(sorted(drawn, key=lambda lane: (lane.days[:1] or (date.max,), lane.label)))
+    drawn = [lane for name, uses in groups.items() if (lane := _lane(name, uses)).runs or lane.undated]
+    return tuple(sorted(drawn, key=lambda lane: (lane.runs[0].days[0] if lane.runs else date.max, lane.label)))
 
 
 def for_mood(use: MedicineUse) -> bool:
@@ -185,9 +222,52 @@ def _lane(name: str, uses: list[MedicineUse]) -> Lane:
     """Several orders of a medicine may be active at once, so strengths are listed and no change is claimed."""
     uses = sorted(uses, key=lambda use: (use.when.day if use.when else date.max, use.reference))
     strengths = [re.sub(r" ?(mc?g)$", r" \1", match[0].lower()) for use in uses if (match := STRENGTH.search(use.name))]
-    whole = [use.when.day for use in uses if use.when and use.when.exact]
+    undated = any(use.active and not _placed(use.when) for use in uses)
     label = as_line(f"{name[:1].upper()}{name[1:]} {', '.join(dict.fromkeys(strengths))}", MOST_NAME)
-    return Lane(label=label, days=tuple(sorted(set(whole))), undated=len(whole) < len(uses))
+    return Lane(label=label, runs=_runs(use for use in uses if _placed(use.when)), undated=undated)
+
+
+def _placed(when: When | None) -> TypeGuard[When]:
+    return when is not None and when.exact
+
+
+# Orders that follow each other this closely are one stretch: a refill is rarely written on the day the last one ends.
+REFILL_DAYS = 31
+
+
+def _runs(uses: Iterable[MedicineUse]) -> tuple[Run, ...]:
+    """The stretches of dated orders of one medicine, sorted by day. An order without an end does not reach the next."""
+    runs: list[Run] = []
+    for use in uses:
+        day = use.when.day if use.when else date.max
+        end = use.ended.day if _placed(use.ended) and use.ended.day >= day else None
+        new = Run(days=(day,), end=None if use.active else end, active=use.active)
+        last = runs[-1] if runs else None
+        if last and (last.active or (last.end and (day - last.end).days <= REFILL_DAYS) or day == last.days[-1]):
+            runs[-1] = _joined(last, new)
+        else:
+            runs.append(new)
+    return tuple(runs)
+
+
+def _joined(last: Run, new: Run) -> Run:
+    ends = [end for end in (last.end, new.end) if end]
+    active = last.active or new.active
+    days = last.days if new.days[0] in last.days else (*last.days, *new.days)
+    return Run(days=days, end=max(ends) if len(ends) == 2 and not active else None, active=active)
+
+
+def crises(chart: PatientRecord) -> tuple[Crisis, ...]:
+    """The days with a coded event of self-harm or suicidal thoughts, without duplicates; history is none."""
+    days = {
+        (event.when.day, event.kind)
+        for event in chart.events
+        if event.course is Course.ACTIVE and not event.subsequent and event.kind in CRISES and _placed(event.when)
+    }
+    return tuple(Crisis(day=day, kind=kind) for day, kind in sorted(days))
+
+
+CRISES = tuple(kind for kind in EventKind if kind not in (EventKind.HISTORY, EventKind.DEATH_BY_SUICIDE))
 
 
 def visit_days(chart: PatientRecord) -> tuple[VisitDay, ...]:

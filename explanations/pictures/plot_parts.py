@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 
-from explanations.judgement.timeline import Lane, Point, PointState, Timeline, VisitDay
-from explanations.pictures.svg import el, text, text_width, words
+from explanations.judgement.timeline import Lane, Point, PointState, Run, Timeline, VisitDay
+from explanations.pictures.svg import TEXT_SIZE, el, text, text_width, value_of, words
 from explanations.pictures.trend_layout import MARK, Frame, segments, shortened
 from explanations.words.language import Language
+from explanations.words.pages.events import lane_caption
 from explanations.words.pages.trends import BAND_WORDS
 
 LANE_HEIGHT = 32.0
@@ -37,61 +39,113 @@ def mark(state: PointState, x: float, y: float, *, safety: bool) -> str:
 def halo(content: str, x: float, y: float, anchor: str) -> str:
     """Text with an outline that keeps it readable on top of a line."""
     look: dict[str, str | float] = {"stroke": "var(--band-a)", "stroke_width": 3, "paint_order": "stroke"}
-    placed: dict[str, str | float] = {"x": x, "y": y, "text_anchor": anchor, "font_size": 12}
+    placed: dict[str, str | float] = {"x": x, "y": y, "text_anchor": anchor, "font_size": TEXT_SIZE}
     return el("text", words(content), **placed, fill="var(--ink)", stroke_linejoin="round", **look)
 
 
-def medicine_lane(lane: Lane, frame: Frame, y: float, say: Language) -> list[str]:
-    """A medicine: its name, a line from its first order to today, as it is active, and a tick per order.
+Row = Callable[[float], list[str]]
+"""A lane, drawn with its upper edge at the height given."""
 
-    Dashed from the left edge if no order has a full date.
+
+def medicine_lane(lane: Lane, frame: Frame, say: Language) -> Row:
+    """A medicine: its name, a line for each stretch, a tick per order, and a square at a recorded end.
+
+    A stretch without a recorded end is a short dotted line that reaches nowhere; one without a date of its order is
+    dotted from the left edge.
     """
-    left, right, line = frame.area.left, frame.area.right, y + 22
-    before = bool(lane.days) and lane.days[0] < frame.start
-    name = shortened(lane.label or say("Medicine"), right - left - text_width(_begun(lane, frame, "", say)))
-    inside = [when for when in lane.days if frame.shows(when)]
-    x = left if before or not lane.days else frame.x(lane.days[0])
-    dashes: dict[str, str | float] = {} if lane.days else {"stroke_dasharray": "2 3"}
-    return [
-        text(_begun(lane, frame, name, say), left, y + 12),
-        el("line", x1=x, y1=line, x2=right, y2=line, stroke="var(--bar)", stroke_width=3, **dashes),
-        *(_tick(frame.x(when), line - 5, line + 5) for when in inside),
+    left, right = frame.area.left, frame.area.right
+    name = shortened(lane.label or say("Medicine"), right - left - text_width(lane_caption("", lane, frame.start, say)))
+    caption = lane_caption(name, lane, frame.start, say)
+
+    def drawn(y: float) -> list[str]:
+        line = y + 22
+        parts = [text(caption, left, y + 12)]
+        if not lane.runs:
+            parts.append(_stretch(left, right, line, dotted=True))
+        for run in lane.runs:
+            parts += _run(run, frame, line)
+        return parts
+
+    return drawn
+
+
+def _run(run: Run, frame: Frame, y: float) -> list[str]:
+    begun = frame.area.left if run.days[0] < frame.start else frame.x(run.days[0])
+    ticks = [_tick(frame.x(day), y - 5, y + 5) for day in run.days if frame.shows(day)]
+    if run.active:
+        return [_stretch(begun, frame.area.right, y), *ticks]
+    if run.end and frame.shows(run.end):
+        end = frame.x(run.end)
+        return [_stretch(begun, end, y), *ticks, _square(end, y)]
+    if run.end is None and frame.shows(run.days[-1]):
+        last = frame.x(run.days[-1])
+        return [_stretch(begun, last, y), _stretch(last, min(last + STUB, frame.area.right), y, dotted=True), *ticks]
+    return []
+
+
+STUB = 18.0
+
+
+def in_window(lane: Lane, start: date) -> bool:
+    """Whether any of a medicine lies in a window that ends today."""
+    return lane.active or any((run.end or run.days[-1]) >= start for run in lane.runs)
+
+
+def _stretch(start: float, end: float, y: float, *, dotted: bool = False) -> str:
+    dots: dict[str, str | float] = {"stroke_dasharray": "2 3"} if dotted else {}
+    return el("line", x1=start, y1=y, x2=end, y2=y, stroke="var(--bar)", stroke_width=3, **dots)
+
+
+def _square(x: float, y: float) -> str:
+    """The mark of an end."""
+    return el("rect", x=x - 4, y=y - 4, width=8, height=8, fill="var(--card)", stroke="var(--bar)", stroke_width=2)
+
+
+def triangle(x: float, y: float) -> str:
+    """The mark of a crisis."""
+    corners = ((x, y - 7), (x + 6, y + 4), (x - 6, y + 4))
+    points = " ".join(f"{value_of(px)},{value_of(py)}" for px, py in corners)
+    return el("polygon", points=points, fill="var(--ink)", stroke="var(--card)", stroke_width=1.5)
+
+
+def sheet(x: float, y: float) -> str:
+    """The mark of a safety plan."""
+    return el("rect", x=x - 4, y=y - 6, width=8, height=11, fill="var(--card)", stroke="var(--ink)", stroke_width=2)
+
+
+def event_lane(caption: str, days: Sequence[date], mark_of: Callable[[float, float], str], frame: Frame) -> Row:
+    """Marks of single days on a line, under a caption."""
+    left, right = frame.area.left, frame.area.right
+    return lambda y: [
+        text(shortened(caption, right - left), left, y + 12),
+        el("line", x1=left, y1=y + 23, x2=right, y2=y + 23, stroke="var(--axis)"),
+        *(mark_of(frame.x(day), y + 23) for day in days),
     ]
 
 
-def _begun(lane: Lane, frame: Frame, medicine: str, say: Language) -> str:
-    """The name of a medicine, with the date of its first order if the lane cannot show it."""
-    if not lane.days:
-        return say("{medicine}, date of the order not recorded", medicine=medicine)
-    if lane.days[0] < frame.start:
-        # Translators: the date of the first order of a medicine.
-        return say("{medicine}, since {date}", medicine=medicine, date=say.day(lane.days[0]))
-    return medicine
+def note_lane(note: str, frame: Frame) -> Row:
+    """A line of text in place of lanes."""
+    return lambda y: [text(note, frame.area.left, y + 12, fill="muted")]
 
 
-def visit_lane(visits: Sequence[VisitDay], frame: Frame, y: float, say: Language) -> list[str]:
+def visit_lane(visits: Sequence[VisitDay], frame: Frame, say: Language) -> Row:
     """Visits as ticks on a line; mental-health visits have taller ticks that extend below it."""
-    mental = any(visit.mental_health for visit in visits)
-    line = y + 22
+    long = {frame.x(visit.day) for visit in visits if visit.mental_health}
     # Translators: the key of a chart: visits for mental health have a long tick.
-    caption = say("Visits (long: mental health)") if mental else say("Visits")
-    return [
-        text(caption, frame.area.left, y + 12),
-        el("line", x1=frame.area.left, y1=line, x2=frame.area.right, y2=line, stroke="var(--axis)"),
-        *(
-            _tick(
-                frame.x(visit.day), line - (7 if visit.mental_health else 4), line + (7 if visit.mental_health else 0)
-            )
-            for visit in visits
-        ),
-    ]
+    caption = say("Visits (long: mental health)") if long else say("Visits")
+    return event_lane(
+        caption,
+        [visit.day for visit in visits],
+        lambda x, y: _tick(x, y - (7 if x in long else 4), y + (7 if x in long else 0)),
+        frame,
+    )
 
 
 def _tick(x: float, top: float, bottom: float) -> str:
     return el("line", x1=x, y1=top, x2=x, y2=bottom, stroke="var(--bar)", stroke_width=2)
 
 
-def key_entries(points: Sequence[Point], say: Language) -> list[Entry]:
+def key_entries(points: Sequence[Point], lanes: Sequence[Lane], say: Language) -> list[Entry]:
     """The meaning of the marks and lines in use."""
 
     def marked(state: PointState, *, safety: bool = False) -> Callable[[float, float], str]:
@@ -109,6 +163,11 @@ def key_entries(points: Sequence[Point], say: Language) -> list[Entry]:
         entries.append((marked(PointState.CONTRADICTORY), say("contradicts itself, no total")))
     if any(not solid for _, _, solid in segments(points)):
         entries.append((_dashes, say("more than 90 days apart")))
+    if any(run.end for lane in lanes for run in lane.runs):
+        # Translators: the key of a mark: on this day a medicine ended.
+        entries.append((_square, say("end of a medicine")))
+    if any(run.end is None and not run.active for lane in lanes for run in lane.runs):
+        entries.append((lambda x, y: _stretch(x - 7, x + 7, y, dotted=True), say("end not recorded")))
     return entries
 
 
@@ -133,11 +192,11 @@ def key(entries: Iterable[Entry], left: float, right: float, y: float) -> tuple[
     drawn: list[str] = []
     x, placed = left, False
     for draw, label in entries:
-        wide = (18 if draw else 0) + text_width(label, small=True) + 12
+        wide = (18 if draw else 0) + text_width(label) + 12
         if not placed or x + wide > right:
             x, y, placed = left, y + KEY_LINE, True
         if draw:
             drawn.append(draw(x + 7, y - 4))
-        drawn.append(text(label, x + (18 if draw else 0), y, small=True, fill="muted"))
+        drawn.append(text(label, x + (18 if draw else 0), y, fill="muted"))
         x += wide
     return drawn, y

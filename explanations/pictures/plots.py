@@ -1,29 +1,35 @@
-"""A timeline to SVG text: results with their bands, the medicines for mood and the visits on the same time axis.
+"""A timeline to SVG text: results with their bands, and what else happened on the same time axis under them.
 
-Rendered in two widths; the page shows one. Colours are CSS variables: `ink`, `muted`, `bar`, `band-a`, `band-b`,
-`axis`, `card`. Colour never means better or worse, lines join known totals only, and none extends past the last result.
-The table of `words.pages.trends.trend_rows` is the full equivalent.
+Rendered in three widths; the page shows the one that fits, so that labels keep their size. Colours are CSS variables:
+`ink`, `muted`, `bar`, `band-a`, `band-b`, `axis`, `card`. Colour never means better or worse, lines join known totals
+only, and none extends past the last result. The tables of `words.pages` are the full equivalent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from explanations.judgement.timeline import Point, Timeline, window
 from explanations.pictures.plot_parts import (
     LANE_HEIGHT,
     band_entries,
+    event_lane,
     halo,
+    in_window,
     key,
     key_entries,
     mark,
     medicine_lane,
+    note_lane,
+    sheet,
+    triangle,
     visit_lane,
 )
 from explanations.pictures.svg import Box, el, picture, text
 from explanations.pictures.trend_layout import Frame, labels, segments, time_labels
 from explanations.words.language import Language
+from explanations.words.pages.events import crisis_caption, events_sentence
 from explanations.words.pages.trends import BAND_WORDS, title_words, trend_sentence
 
 MOST_LANES = 6
@@ -40,29 +46,31 @@ class Width:
     name: str
 
 
-WIDE = Width(units=640, plot_height=190, right=112, name="wide")
-NARROW = Width(units=360, plot_height=168, right=8, name="narrow")
+WIDE = Width(units=560, plot_height=190, right=124, name="wide")
+NARROW = Width(units=330, plot_height=168, right=8, name="narrow")
+SMALL = Width(units=250, plot_height=150, right=8, name="small")
 LEFT, ABOVE = 28, 20
 
 
 def trend(timeline: Timeline, width: Width, ident: str, say: Language) -> str:
-    """The picture, or "" without a placed result. `ident` prefixes its ids and must be unique on the page."""
-    if not timeline.placed:
+    """The picture, or "" with fewer than two results. `ident` prefixes its ids and must be unique on the page."""
+    shown = timeline.shown
+    if not shown:
         return ""
     area = Box(LEFT, ABOVE, width.units - width.right, ABOVE + width.plot_height)
     frame = Frame(start=window(timeline), end=timeline.today, top=timeline.top, area=area)
-    shown = [point for point in timeline.placed if point.day and frame.shows(point.day)]
     below, height = _below(timeline, shown, frame, width, say)
     drawn = [
         *_bands(timeline, frame, width, say),
         *_scale(timeline, frame, say),
-        *(_line(start, end, frame, solid=solid) for start, end, solid in segments(shown)),
+        _course(shown, frame),
         *(mark(point.state, *frame.at(point), safety=bool(point.safety_score)) for point in shown),
         *(halo(label.text, label.x, label.y, label.anchor) for label in labels(shown, frame, say)),
         *below,
     ]
     title = say("{instrument} over time", instrument=title_words(timeline, say))
-    return picture(f"{ident}-{width.name}", width.units, height, title, trend_sentence(timeline, say), drawn)
+    finding = " ".join(filter(None, (trend_sentence(timeline, say), events_sentence(timeline, say))))
+    return picture(f"{ident}-{width.name}", width.units, height, title, finding, drawn)
 
 
 def _bands(timeline: Timeline, frame: Frame, width: Width, say: Language) -> Iterable[str]:
@@ -74,7 +82,7 @@ def _bands(timeline: Timeline, frame: Frame, width: Width, say: Language) -> Ite
         yield el("rect", x=frame.area.left, y=upper, width=wide, height=lower - upper, fill=colour)
         if width is WIDE:
             name = say(BAND_WORDS[timeline.bands[place][1]])
-            yield text(name, frame.area.right + 8, (upper + lower) / 2 + 4, small=True, fill="muted")
+            yield text(name, frame.area.right + 8, (upper + lower) / 2 + 4, fill="muted")
 
 
 def _scale(timeline: Timeline, frame: Frame, say: Language) -> Iterable[str]:
@@ -88,32 +96,42 @@ def _scale(timeline: Timeline, frame: Frame, say: Language) -> Iterable[str]:
         yield text(label.text, label.x, label.y, anchor=label.anchor, fill="muted")
 
 
-def _line(start: Point, end: Point, frame: Frame, *, solid: bool) -> str:
-    (x1, y1), (x2, y2) = frame.at(start), frame.at(end)
-    dashes = {} if solid else {"stroke_dasharray": "4 4"}
-    return el("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke="var(--bar)", stroke_width=1.5, **dashes)
+def _course(points: Sequence[Point], frame: Frame) -> str:
+    """The lines between results with totals."""
+    lines = []
+    for start, end, solid in segments(points):
+        (x1, y1), (x2, y2) = frame.at(start), frame.at(end)
+        dashes = {} if solid else {"stroke_dasharray": "4 4"}
+        lines.append(el("line", x1=x1, y1=y1, x2=x2, y2=y2, **dashes))
+    return el("g", *lines, stroke="var(--bar)", stroke_width=1.5)
 
 
 def _below(
-    timeline: Timeline, shown: list[Point], frame: Frame, width: Width, say: Language
+    timeline: Timeline, shown: Sequence[Point], frame: Frame, width: Width, say: Language
 ) -> tuple[list[str], float]:
-    """The parts below the time axis (lanes, visits, key, band names), and the total height."""
+    """The parts below the time axis (events, medicines, visits, key, band names), and the total height."""
     y = frame.area.bottom + 30
     drawn: list[str] = []
-    for lane in timeline.lanes[:MOST_LANES]:
-        drawn += medicine_lane(lane, frame, y, say)
-        y += LANE_HEIGHT
-    left_out = len(timeline.lanes) - MOST_LANES
-    if left_out > 0:
-        note = say("and {count} more in the list of medicines", count=left_out)
-        drawn.append(text(note, frame.area.left, y + 12, small=True, fill="muted"))
-        y += 22
-    visits = [visit for visit in timeline.visits if frame.shows(visit.day)]
-    if visits:
-        drawn += visit_lane(visits, frame, y, say)
-        y += LANE_HEIGHT
+    lanes = [lane for lane in timeline.lanes if in_window(lane, frame.start)]
+    rows = [
+        event_lane(crisis_caption(shown_crises, say), [c.day for c in shown_crises], triangle, frame)
+        if (shown_crises := [crisis for crisis in timeline.crises if frame.shows(crisis.day)])
+        else None,
+        event_lane(say("Safety plan"), plans, sheet, frame)
+        if (plans := [day for day in timeline.plans if frame.shows(day)])
+        else None,
+        *(medicine_lane(lane, frame, say) for lane in lanes[:MOST_LANES]),
+        note_lane(say("and {count} more", count=len(lanes) - MOST_LANES), frame) if len(lanes) > MOST_LANES else None,
+        visit_lane(visits, frame, say)
+        if (visits := [visit for visit in timeline.visits if frame.shows(visit.day)])
+        else None,
+    ]
+    for row in rows:
+        if row:
+            drawn += row(y)
+            y += LANE_HEIGHT
     y += 6
-    for entries in (key_entries(shown, say), [] if width is WIDE else band_entries(timeline, say)):
+    for entries in (key_entries(shown, lanes, say), [] if width is WIDE else band_entries(timeline, say)):
         lines, y = key(entries, frame.area.left, width.units - 4, y)
         drawn += lines
     return drawn, y + 6

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from explanations.pictures.svg import el, picture, value_of
+from explanations.pictures.svg import TEXT_SIZE, el, picture, value_of
 from explanations.words.estimates.outcomes import shares
 from explanations.words.language import Language
 
@@ -39,7 +39,9 @@ def bar(log_odds: float) -> str:
         drawn.append(el("polygon", points=points, fill="var(--bar)"))
         anchor = "start" if side > 0 else "end"
         figure = f"{abs(log_odds):.1f}"
-        drawn.append(el("text", figure, x=tip + side * 10, y=12, text_anchor=anchor, font_size=11, fill="var(--muted)"))
+        drawn.append(
+            el("text", figure, x=tip + side * 9, y=12, text_anchor=anchor, font_size=TEXT_SIZE, fill="var(--muted)")
+        )
     return el(
         "svg",
         *drawn,

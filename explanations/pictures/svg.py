@@ -14,8 +14,8 @@ from unicodedata import east_asian_width
 # Width of a letter relative to the font size, above the average of system fonts. Names from the chart can be in
 # capitals or in any script.
 LETTER, CAPITAL, WIDE_LETTER = 0.56, 0.7, 1.0
+# No label is smaller: pictures are shown at their own size or larger.
 TEXT_SIZE = 12
-SMALL_SIZE = 11
 
 
 def el(name: str, *inside: str, **attributes: str | float) -> str:
@@ -55,15 +55,14 @@ def picture(ident: str, width: float, height: float, title: str, finding: str, d
     )
 
 
-def text(content: str, x: float, y: float, *, anchor: str = "start", small: bool = False, fill: str = "ink") -> str:
+def text(content: str, x: float, y: float, *, anchor: str = "start", fill: str = "ink") -> str:
     """One line of text with its baseline at `y`."""
-    size = SMALL_SIZE if small else TEXT_SIZE
-    return el("text", words(content), x=x, y=y, text_anchor=anchor, font_size=size, fill=f"var(--{fill})")
+    return el("text", words(content), x=x, y=y, text_anchor=anchor, font_size=TEXT_SIZE, fill=f"var(--{fill})")
 
 
-def text_width(line: str, *, small: bool = False) -> float:
+def text_width(line: str) -> float:
     """The approximate width of a line of text; errs on the wide side."""
-    return sum(_letter(c) for c in line) * (SMALL_SIZE if small else TEXT_SIZE)
+    return sum(_letter(c) for c in line) * TEXT_SIZE
 
 
 def _letter(letter: str) -> float:
@@ -104,8 +103,8 @@ class Box:
         )
 
 
-def text_box(line: str, x: float, y: float, anchor: str = "start", *, small: bool = False) -> Box:
+def text_box(line: str, x: float, y: float, anchor: str = "start") -> Box:
     """The box of a line of text with its baseline at `y`."""
-    wide, size = text_width(line, small=small), SMALL_SIZE if small else TEXT_SIZE
+    wide, size = text_width(line), TEXT_SIZE
     left = {"start": x, "middle": x - wide / 2, "end": x - wide}[anchor]
     return Box(left, y - size, left + wide, y + 3)

@@ -144,6 +144,7 @@ def _places(text: str, x: float, y: float) -> list[Label]:
         Label(text, x + ROOM + 2, y + ROOM + 9, "start"),
         Label(text, x - ROOM - 2, y + ROOM + 9, "end"),
         Label(text, x - ROOM - 2, y - ROOM - 2, "end"),
+        Label(text, x + ROOM + 2, y - ROOM - 2, "start"),
     ]
 
 

@@ -87,6 +87,7 @@ def patient_record(
         visits=marked_for_depression(visits, resources),
         risk_assessments=assessments,
         medicines=tuple(medicine.use() for medicine in medicines.medicines),
+        past_medicines=medicines.past,
         safety_plans=safety_plans(resources),
         bookings=bookings(resources),
         depressive_disorder=conditions.depressive,

@@ -1,4 +1,4 @@
-"""Results over time: the picture in two widths, what it shows in words, and every result as a table row."""
+"""Results over time: the picture in three widths, what it shows in words, and every result and event as a row."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from datetime import tzinfo
 from markupsafe import Markup
 
 from explanations.judgement.timeline import Timeline, timelines
-from explanations.pictures.plots import NARROW, WIDE, trend
+from explanations.pictures.plots import NARROW, SMALL, WIDE, trend
 from explanations.words.language import Language
+from explanations.words.pages.events import EventRow, event_rows, events_sentence
 from explanations.words.pages.trends import TrendRow, title_words, trend_rows, trend_sentence
 from fhir_adapters.facts import PatientRecord
 from smart_launch.chart.estimates import inline_svg
 
+WIDTHS = (SMALL, NARROW, WIDE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One instrument. `wide` and `narrow` are "" if no result can be drawn; `unread` is set if some are unreadable."""
+    """One instrument. `pictures`, by width, are empty with fewer than two results; `unread`: some are unreadable."""
 
     name: str
     title: str
     sentence: str
-    wide: Markup
-    narrow: Markup
+    events: str
+    pictures: dict[str, Markup]
     rows: tuple[TrendRow, ...]
+    event_rows: tuple[EventRow, ...]
     safety_item: str | None
     unread: str = ""
 
@@ -35,13 +39,15 @@ def trends_of(chart: PatientRecord, say: Language, zone: tzinfo) -> tuple[Trend,
 
 
 def _trend(name: str, timeline: Timeline, say: Language, zone: tzinfo) -> Trend:
+    named = title_words(timeline, say)
     return Trend(
         name=name,
-        title=say("{instrument} over time", instrument=title_words(timeline, say)),
+        title=say("{instrument} over time", instrument=named) if timeline.shown else named,
         sentence=trend_sentence(timeline, say) if timeline.points or not timeline.unread else "",
-        wide=inline_svg(trend(timeline, WIDE, name, say)),
-        narrow=inline_svg(trend(timeline, NARROW, name, say)),
+        events=events_sentence(timeline, say),
+        pictures={w.name: inline_svg(drawn) for w in WIDTHS if (drawn := trend(timeline, w, name, say))},
         rows=trend_rows(timeline, say, zone),
+        event_rows=event_rows(timeline, say) if timeline.shown else (),
         safety_item=timeline.safety_item,
         unread=say("Not all results could be read.") if timeline.unread else "",
     )

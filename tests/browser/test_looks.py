@@ -41,6 +41,9 @@ MEASURE = """() => ({
     foldedUnnamed: [...document.querySelectorAll('summary')].filter(e => !e.textContent.trim()).length,
     pictures: [...document.querySelectorAll('svg')].filter(e => e.getAttribute('aria-hidden') !== 'true' &&
         !(e.querySelector('title') && e.querySelector('desc'))).length,
+    labels: [...document.querySelectorAll('svg text')].filter(e => e.checkVisibility())
+        .map(e => [parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().d, e.textContent])
+        .filter(([size]) => size < 11.99),
 })"""
 
 
@@ -96,7 +99,7 @@ def look_at(page: Page, width: int, *, axe: bool) -> None:
     assert found["headings"].count(1) == 1
     steps = zip(found["headings"], found["headings"][1:], strict=False)
     assert all(later <= earlier + 1 for earlier, later in steps), found["headings"]
-    assert (found["small"], found["foldedUnnamed"], found["pictures"]) == ([], 0, 0)
+    assert (found["small"], found["foldedUnnamed"], found["pictures"], found["labels"]) == ([], 0, 0, [])
     assert not axe or page.evaluate(AXE) == []
 
 

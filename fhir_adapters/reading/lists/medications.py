@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -46,7 +46,7 @@ class Medicine(Struct, frozen=True, kw_only=True, gc=False):
     dose: str | None = None
     warning: LabelWarning | None = None
 
-    def use(self) -> MedicineUse:
+    def use(self, *, active: bool = True, ended: When | None = None) -> MedicineUse:
         """The medicine as the record holds it."""
         return MedicineUse(
             name=self.shown or UNNAMED,
@@ -57,6 +57,8 @@ class Medicine(Struct, frozen=True, kw_only=True, gc=False):
             dose_text=self.dose,
             warning=self.warning.kind if self.warning else None,
             warning_verified=self.warning.verified if self.warning else None,
+            active=active,
+            ended=ended,
         )
 
 
@@ -65,6 +67,45 @@ def is_active(use: r4.MedicationUse, kind: str) -> bool:
     if use.do_not_perform or use.status != "active":
         return False
     return kind == "MedicationStatement" or use.intent in INTENTS
+
+
+def is_past(use: r4.MedicationUse, kind: str) -> bool:
+    """Whether it was taken and is over. A cancelled order was withdrawn before that; one on hold is not over."""
+    if use.do_not_perform or use.status not in ("stopped", "completed"):
+        return False
+    return kind == "MedicationStatement" or use.intent in INTENTS
+
+
+STATUS_CHANGED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-MedicationRequest.statusChanged"
+
+
+def ends_of(use: r4.MedicationUse) -> list[str | None]:
+    """When a past medicine ended as recorded, the nearest to its stop first; what cannot be read says nothing."""
+    changes = _decoded(CHANGES, use.extension) or []
+    dosages = _decoded(TIMED_DOSAGES, use.dosage_instruction) or _decoded(TIMED_DOSAGES, use.dosage) or []
+    dispensed = _decoded(DISPENSED, use.dispense_request)
+    valid = dispensed.validity_period if dispensed else None
+    return [
+        *(change.value_date_time for change in changes if change.url == STATUS_CHANGED),
+        use.effective_period.end if use.effective_period else None,
+        *(dosage.end for dosage in dosages),
+        valid.end if valid else None,
+    ]
+
+
+Decoded = TypeVar("Decoded")
+
+
+def _decoded(decoder: msgspec.json.Decoder[Decoded], raw: msgspec.Raw) -> Decoded | None:
+    try:
+        return decoder.decode(raw) if raw else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+CHANGES: msgspec.json.Decoder[list[r4.StatusChange]] = msgspec.json.Decoder(list[r4.StatusChange])
+TIMED_DOSAGES: msgspec.json.Decoder[list[r4.TimedDosage]] = msgspec.json.Decoder(list[r4.TimedDosage])
+DISPENSED: msgspec.json.Decoder[r4.DispenseRequest] = msgspec.json.Decoder(r4.DispenseRequest)
 
 
 def concept_of(use: r4.MedicationUse, medications: Mapping[str, r4.Medication]) -> r4.CodeableConcept | None:
@@ -154,13 +195,9 @@ def medicine(
 def dose_text(use: r4.MedicationUse) -> str | None:
     """The dosage in the chart's own words, or None. An unreadable dosage never makes its medicine unreadable."""
     for raw in (use.dosage_instruction, use.dosage):
-        if raw:
-            try:
-                text = "; ".join([d.text for d in DOSAGES.decode(raw) if d.text])
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                continue
-            if text:
-                return as_line(text, MOST_DOSE) or None
+        text = "; ".join([d.text for d in _decoded(DOSAGES, raw) or () if d.text])
+        if text:
+            return as_line(text, MOST_DOSE) or None
     return None
 
 

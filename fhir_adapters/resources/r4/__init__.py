@@ -27,6 +27,7 @@ from fhir_adapters.resources.r4.resource_types import (
     Condition,
     Consent,
     DiagnosticReport,
+    DispenseRequest,
     Dosage,
     Encounter,
     Flag,
@@ -43,15 +44,18 @@ from fhir_adapters.resources.r4.resource_types import (
     QuestionnaireResponse,
     QuestionOfForm,
     RiskAssessment,
+    StatusChange,
+    TimedDosage,
 )
 from fhir_adapters.resources.r4.salvage import husk
 
 __all__ = [
     "FIRST_PAGE", "FOREIGN", "LABEL_BASIS", "MOST_NESTED", "MUST_UNDERSTAND", "NOT_THERE", "PEEK", "TYPES",
     "Answer", "Appointment", "CarePlan", "CodeableConcept", "Coding", "Component", "Condition", "Consent", "Contents",
-    "DiagnosticReport", "Dosage", "Element", "Encounter", "Flag", "Husk", "Identifier", "Medication", "MedicationUse",
-    "Observation", "Patient", "Period", "Prediction", "Procedure", "Provision", "QuestionOfForm", "Questionnaire",
-    "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "RiskAssessment", "Value",
+    "DiagnosticReport", "DispenseRequest", "Dosage", "Element", "Encounter", "Flag", "Husk", "Identifier", "Medication",
+    "MedicationUse", "Observation", "Patient", "Period", "Prediction", "Procedure", "Provision", "QuestionOfForm",
+    "Questionnaire", "QuestionnaireItem", "QuestionnaireResponse", "Reference", "Resource", "RiskAssessment",
+    "StatusChange", "TimedDosage", "Value",
     "as_number", "contents", "husk", "may_be_patient", "read", "says_unfiltered", "self_link", "subject_of",
     "subjects_of",
 ]  # fmt: skip

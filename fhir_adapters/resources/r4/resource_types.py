@@ -114,6 +114,33 @@ class Dosage(Element):
     text: str | None = None
 
 
+class _Repeat(Element):
+    bounds_period: Period | None = None
+
+
+class _Timing(Element):
+    repeat: _Repeat | None = None
+
+
+class TimedDosage(Element):
+    timing: _Timing | None = None
+
+    @property
+    def end(self) -> str | None:
+        """When it was to end."""
+        repeat = self.timing.repeat if self.timing else None
+        return repeat.bounds_period.end if repeat and repeat.bounds_period else None
+
+
+class DispenseRequest(Element):
+    validity_period: Period | None = None
+
+
+class StatusChange(Element):
+    url: str | None = None
+    value_date_time: str | None = None
+
+
 class MedicationUse(Typed):
     """What MedicationRequest and MedicationStatement have in common."""
 
@@ -131,6 +158,9 @@ class MedicationUse(Typed):
     # Decoded separately and only shown: an unexpected dosage must not make its medicine unreadable.
     dosage_instruction: Raw = NOT_THERE
     dosage: Raw = NOT_THERE
+    # Likewise: when a past medicine ended.
+    dispense_request: Raw = NOT_THERE
+    extension: Raw = NOT_THERE
     meta: Meta | None = None
     context: Absent = NOT_THERE
     medication: Absent = NOT_THERE

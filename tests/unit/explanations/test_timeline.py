@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,7 +10,9 @@ from builders import LOINC, gad7_timeline, given, moment, observation, patient, 
 
 from explanations.judgement.timeline import PointState
 from explanations.words.language import language
+from explanations.words.pages.events import event_rows, events_sentence
 from explanations.words.pages.trends import state_words, title_words, trend_rows, trend_sentence
+from fhir_adapters.facts import SafetyPlan, When
 
 
 def timeline(*lines: str, more=(), age: int = 61):
@@ -118,11 +121,74 @@ def test_lanes_are_of_antidepressants_and_mood_stabilisers_and_name_strengths_wi
 
     lanes = timeline(more=medicines).lanes
 
-    assert [(lane.label, len(lane.days), lane.undated) for lane in lanes] == [
-        ("Sertraline 50 mg, 100 mg", 2, False),
-        ("Divalproex 500 mg", 0, True),
-        ("Lamotrigine", 0, True),
+    assert [(lane.label, [len(run.days) for run in lane.runs], lane.undated) for lane in lanes] == [
+        ("Sertraline 50 mg, 100 mg", [2], False),
+        ("Divalproex 500 mg", [], True),
+        ("Lamotrigine", [], True),
     ]
+
+
+def over(name: str, ordered: str, status: str = "stopped", **more) -> dict:
+    return order(name, ordered) | {"status": status} | more
+
+
+def bounds(end: str) -> dict:
+    return {"dosageInstruction": [{"timing": {"repeat": {"boundsPeriod": {"end": moment(end)}}}}]}
+
+
+CHANGED = "http://hl7.org/fhir/5.0/StructureDefinition/extension-MedicationRequest.statusChanged"
+
+
+@pytest.mark.parametrize(
+    ("orders", "runs", "active"),
+    [
+        ([over("sertraline", "200 days ago", **bounds("100 days ago"))], [([200], 100)], False),
+        ([over("sertraline", "200 days ago", "completed", dispenseRequest={"validityPeriod": {"end": moment("90 days ago")}})], [([200], 90)], False),
+        ([over("sertraline", "200 days ago", extension=[{"url": CHANGED, "valueDateTime": moment("80 days ago")}], **bounds("10 days ago"))], [([200], 80)], False),
+        ([over("sertraline", "200 days ago")], [([200], None)], False),
+        ([over("sertraline", "200 days ago", **bounds("in 20 days"))], [([200], None)], False),
+        ([over("sertraline", "200 days ago", dosageInstruction="odd", dispenseRequest=[1], extension="odd")], [([200], None)], False),
+        ([over("sertraline", "200 days ago", "cancelled"), over("sertraline", "90 days ago", "entered-in-error")], [], False),
+        ([over("sertraline", "200 days ago", "completed", **bounds("170 days ago")), over("sertraline", "150 days ago", "completed", **bounds("120 days ago"))], [([200, 150], 120)], False),
+        ([over("sertraline", "200 days ago", **bounds("170 days ago")), order("sertraline", "30 days ago")], [([200], 170), ([30], None)], True),
+        ([over("sertraline", "200 days ago"), order("sertraline", "190 days ago")], [([200], None), ([190], None)], True),
+        ([over("sertraline", "undated")], [], False),
+    ],
+)  # fmt: skip
+def test_a_medicine_that_is_over_ends_where_the_chart_says_and_never_reads_as_being_taken(orders, runs, active) -> None:
+    found = timeline("PHQ-9, 250 days ago: total = 9", "PHQ-9, 3 days ago: total = 9", more=orders)
+    today = found.today
+
+    assert [
+        ([(today - day).days for day in run.days], (today - run.end).days if run.end else None)
+        for lane in found.lanes
+        for run in lane.runs
+    ] == runs
+    assert any(lane.active for lane in found.lanes) == active
+    assert ("active" in events_sentence(found, language())) == active
+    assert (any("end not recorded" in row.what for row in event_rows(found, language()))) == (([200], None) in runs)
+
+
+def test_what_happened_in_the_time_of_a_trend_is_said_in_a_sentence_and_in_rows() -> None:
+    coded = [*given("Condition T14.91XA, 40 days ago"), *given("Condition R45.851, 30 days ago")]
+    results = ("PHQ-9, 90 days ago: total = 9", "PHQ-9, 3 days ago: total = 14")
+    chart = record_of(*(r for line in results for r in given(line)), *coded, order("sertraline", "60 days ago"))
+    made = When(text="2026-10-15", day=date(2026, 10, 15))
+    plans = tuple(SafetyPlan(reference="CarePlan/p", when=made, understood=known) for known in (True, False))
+
+    found = phq9_timeline(replace(chart, safety_plans=plans))
+
+    assert events_sentence(found, language()) == (
+        "In the same time: suicide attempt on 14 October 2026; suicidal ideation on 24 October 2026; "
+        "safety plan of 15 October 2026; Sertraline since 24 September 2026, active."
+    )
+    assert [(row.date, row.what) for row in event_rows(found, language())] == [
+        ("24 Oct 2026", "Suicidal ideation"),
+        ("15 Oct 2026", "Safety plan"),
+        ("14 Oct 2026", "Suicide attempt"),
+        ("24 Sep 2026", "Sertraline: ordered"),
+    ]
+    assert events_sentence(timeline(results[0], more=coded), language()) == ""
 
 
 def test_a_day_with_a_mental_health_visit_is_marked_once() -> None:

@@ -135,8 +135,22 @@ def test_history_is_shown_also_where_no_finding_carries_it() -> None:
     assert "Only history to show from what was read. This does not say that the patient is well" in text
     assert "History: suicide attempt, 19 Oct 2025," in text
     assert "History: PHQ-9 total of 25 means item 9 was above 0, 7 May 2026," in text
-    assert text.index("History: suicide attempt") < text.index("PHQ-9 over time")
+    assert text.index("History: suicide attempt") < text.index("One result: 25 on 7 May 2026")
     assert "History in the chart" not in words("many"), "a finding carries it"
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "drawn"),
+    [
+        ("ask", "PHQ-9 over time", ["small", "narrow", "wide"]),
+        ("history", "PHQ-9", []),
+        ("bare", "PHQ-9", []),
+    ],
+)
+def test_a_trend_is_drawn_from_two_results_on(name: str, title: str, drawn: list[str]) -> None:
+    (found,) = summary(name).trends
+
+    assert (found.title, list(found.pictures), bool(found.events)) == (title, drawn, bool(drawn))
 
 
 def test_what_was_not_read_is_named_with_its_reason_and_can_be_tried_again() -> None:
