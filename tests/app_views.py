@@ -25,6 +25,7 @@ from explanations.words.language import Language
 from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
+from explanations.words.pages.note import note_of, total_words
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.identity import Identity
@@ -41,6 +42,7 @@ from smart_launch.forms import task_routes as task_pages
 from smart_launch.forms.answers import answer_fields, form_named, phq9_from_phq2, read_answers
 from smart_launch.forms.confirmation import outcome_page
 from smart_launch.forms.outcome import SubmissionResult
+from smart_launch.forms.safety import safety_answer
 from smart_launch.forms.tasks import DraftRequest
 from smart_launch.launch import begin as launch_routes
 from smart_launch.launch.guard import OpenLaunch, render
@@ -322,6 +324,16 @@ DONE = SubmissionResult(
     planned=("form", "total", "item-9"),
     written={"form": "QuestionnaireResponse/q-1", "total": "Observation/o-1", "item-9": "Observation/o-9"},
 )
+
+
+def written(app, launch: OpenLaunch) -> Response:
+    answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
+    said = {"total": total_words(answers, launch.say), "safety": safety_answer(answers, launch.say)}
+    return outcome_page(
+        app, launch, WHO, "s", DONE, note=note_of(answers, AS_OF, "Dr Robin Lindqvist", launch.say), **said
+    )
+
+
 LEFT = replace(DONE, written={"form": "QuestionnaireResponse/q-1"}, unsure="total", fault="unknown")
 ENTRY: dict[str, Callable[..., Response]] = {
     "form": lambda app, launch: form_pages.form_page(app, launch, answered(), WHO),
@@ -330,7 +342,7 @@ ENTRY: dict[str, Callable[..., Response]] = {
     ),
     "review": reviewed,
     "phq-2": phq2,
-    "written": lambda app, launch: outcome_page(app, launch, WHO, "s", DONE),
+    "written": written,
     "left": lambda app, launch: outcome_page(app, launch, WHO, "s", LEFT, hidden_fields={"a": "b"}),
     "task": lambda _app, launch: task_pages.choice_page(launch, DraftRequest(), WHO, checked=True),
     "draft": drafted,

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from explanations.words.pages.note import total_words
+from explanations.words.pages.note import note_of, total_words
 from fhir_adapters.writing.completed import slots_of
 from fhir_adapters.writing.questionnaires import FormAnswers
 from smart_launch.chart.patient import PatientDetails
@@ -132,7 +132,8 @@ def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     refused = refusal(launch, RESPONSE, patient, adults=True)
     if refused:
         return refused
-    slots = slots_of(answers, form_context(launch, submission))
+    context = form_context(launch, submission)
+    slots = slots_of(answers, context)
     return outcome_page(
         app,
         launch,
@@ -140,7 +141,9 @@ def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
         submission.id,
         write_confirmed(app, launch, patient, name, slots, submission),
         form=answers.form,
+        total=total_words(answers, launch.say),
         safety=safety_answer(answers, launch.say),
+        note=note_of(answers, context.at.astimezone(launch.site.reading.zone), context.user_name, launch.say),
         hidden_fields=answer_fields(answers) | submission.fields(),
     )
 

@@ -5,6 +5,7 @@
 //   over the page is left, so that nothing of the patient stays on the screen.
 // - In a form the keys 0 to 3 choose the answer of the question in focus, and only there, and go on to the next one; how
 //   many are answered is counted, and an error goes when its question is answered.
+// - One press copies the text for the note; where the browser does not let us, it is selected.
 // - The steps for the item on self-harm, once an answer brings them up, are said to readers of the screen.
 // - Leaving a form with answers that were not sent asks once.
 "use strict";
@@ -89,6 +90,26 @@
     });
   });
 
+  document.querySelectorAll(".by-script").forEach((part) => {
+    part.hidden = false;
+  });
+
+  document.querySelectorAll("[data-copies]").forEach((button) => {
+    const text = document.getElementById(button.dataset.copies);
+    const told = button.nextElementSibling;
+    button.addEventListener("click", async () => {
+      text.closest("details").open = true;
+      text.select();
+      try {
+        await navigator.clipboard.writeText(text.value);
+        told.textContent = told.dataset.copied;
+      } catch {
+        // Browsers let frames and pages without TLS copy what is selected at most.
+        told.textContent = document.execCommand("copy") ? told.dataset.copied : told.dataset.selected;
+      }
+    });
+  });
+
   document.querySelectorAll("form.questionnaire").forEach((form) => {
     const questions = [...form.querySelectorAll(".question")];
     const counted = questions.filter((question) => question.matches(".counted"));
@@ -111,9 +132,6 @@
       errors.remove();
       document.title = document.querySelector("h1").textContent;
     };
-    document.querySelectorAll(".by-script").forEach((part) => {
-      part.hidden = false;
-    });
     count();
     form.addEventListener("keydown", (event) => {
       const question = event.target.matches("[type=radio]") && event.target.closest(".question");

@@ -204,3 +204,50 @@ def test_the_form_is_short_on_a_telephone_and_a_table_from_600_px_on(browser, de
     expect(
         page.get_by_role("group", name="1. Little interest").get_by_role("radio", name="Several days")
     ).to_have_count(1)
+
+
+def written(page: Page) -> None:
+    for question in QUESTIONS[:9]:
+        page.check(f"#q-{question.code}-2")
+    page.get_by_role("button", name="Review answers").click()
+    page.get_by_role("button", name="Write to chart").click()
+    expect(page.locator("h1")).to_have_text("Written to the chart")
+
+
+def test_what_was_written_can_be_copied_to_a_note(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9", scripts=True)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    written(page)
+
+    page.get_by_role("button", name="Copy to note").click()
+
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()").replace("\r\n", "\n")
+    assert "PHQ-9 total 9 of 27, mild\nPHQ-9 item 9: 1 of 3, several days\n1. Little" in copied
+    assert copied == page.locator("#note").input_value()
+
+
+def test_where_nothing_may_be_copied_the_text_is_selected(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9", scripts=True)
+    written(page)
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined}); document.execCommand = () => false"
+    )
+
+    page.get_by_role("button", name="Copy to note").click()
+
+    expect(page.get_by_text("Selected; copy it with the keyboard")).to_be_visible()
+    assert "item 9" in page.evaluate("getSelection().toString()")
+
+
+def test_without_a_script_the_text_for_the_note_is_there_and_references_are_folded(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9")
+    written(page)
+
+    expect(page.get_by_role("button", name="Copy to note")).to_have_count(0)
+    page.get_by_text("Show the text").click()
+    expect(page.locator("#note")).to_be_visible()
+    assert "entered" not in page.locator("#note").input_value()  # nobody knows the name
+    expect(page.locator(".references")).to_be_hidden()
+    page.get_by_text("Sources").click()
+    expect(page.locator(".references")).to_contain_text("QuestionnaireResponse/")
