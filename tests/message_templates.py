@@ -11,8 +11,9 @@ from sources import ROOT
 from explanations.words import language as explanations
 from smart_launch.pages import language as app
 
-EXPLANATIONS = explanations.FOLDER / f"{explanations.DOMAIN}.pot"
-APP = app.FOLDER / f"{app.DOMAIN}.pot"
+# Beside the sources that they are gathered from, whichever packages are installed.
+EXPLANATIONS = ROOT / "explanations" / "locale" / f"{explanations.DOMAIN}.pot"
+APP = ROOT / "smart_launch" / "locale" / f"{app.DOMAIN}.pot"
 
 
 def gather(template: Path, target: Path) -> Path:
