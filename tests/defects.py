@@ -138,7 +138,7 @@ DEFECTS = (
     Defect("a store that is down silences the card of a gap", "cds_service/hooks/gaps.py", "    except StoreUnavailable:\n        return False", "    except StoreUnavailable:\n        return True", (GAP_CARD,)),
     Defect("a patient's screen gets cards", "cds_service/hooks/call.py", "if hook.context.user_kind not in CLINICIANS:", "if False:"),
     # ---- answers
-    Defect("summaries may have 140 characters", "explanations/words/notices/notice.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
+    Defect("summaries may have 140 characters", "explanations/words/notices/summaries.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
     Defect("uuids repeat from call to call", "cds_service/serving/runtime.py", "return str(uuid.uuid4())", 'return "11111111-1111-4111-8111-111111111111"', (CONTRACT, STORE)),
     Defect("topic codes keep their hyphens for Epic", "cds_service/cards/dialects.py", '.replace("-", "")', "", (CONTRACT, "tests/unit/cds_service", "tests/integration/test_vendor_calls.py")),
     Defect("any origin may call from a browser", "cds_service/serving/cross_origin.py", "origin is None or origin not in runtime.config().cors_origins", "origin is None", (CONTRACT, "tests/integration/test_vendor_calls.py")),

@@ -60,7 +60,7 @@ class Assessed:
 
     def report(self) -> dict[str, Any]:
         """The assessment as plain JSON values."""
-        return report(self.name, self.assessment, self.site.cards.zone)
+        return report(self.name, self.assessment)
 
 
 def moment(text: str | None) -> datetime:

@@ -6,7 +6,6 @@ is meant for clinicians.
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from typing import Any
 
 from cds_service.cards.from_notices import INDICATORS
@@ -16,14 +15,14 @@ from explanations.words.estimates.not_scored import not_scored_words
 from explanations.words.findings.anomalies import anomaly_words
 from explanations.words.findings.gaps import gap_words
 from explanations.words.findings.statements import headline
-from explanations.words.language import language
+from explanations.words.language import capitalised, language
 from fhir_adapters.facts import Anomaly, Fact, When
 from models.inputs.features import facts_by_feature
 from models.rules.findings import SafetyFinding
 from models.scoring.risk import NotScored, RiskScore
 
 
-def report(name: str, assessment: Assessment, zone: tzinfo) -> dict[str, Any]:
+def report(name: str, assessment: Assessment) -> dict[str, Any]:
     """The whole assessment of the input `name` as plain JSON values."""
     chart = assessment.chart
     return {
@@ -31,8 +30,8 @@ def report(name: str, assessment: Assessment, zone: tzinfo) -> dict[str, Any]:
         "patient": chart.patient_id,
         "as_of": chart.as_of.isoformat(),
         "facts": {name: _fact(fact) for name, fact in facts_by_feature(chart).items()},
-        "findings": [_finding(finding, zone) for finding in assessment.findings],
-        "history": [_finding(finding, zone) for finding in assessment.history],
+        "findings": [_finding(finding) for finding in assessment.findings],
+        "history": [_finding(finding) for finding in assessment.history],
         "scores": [_score(score) for score in assessment.scores],
         "reasons": _reasons(assessment),
         "missing": _missing(assessment),
@@ -67,13 +66,13 @@ def _text(when: When | None) -> str | None:
     return when.text if when else None
 
 
-def _finding(finding: SafetyFinding, zone: tzinfo) -> dict[str, Any]:
+def _finding(finding: SafetyFinding) -> dict[str, Any]:
     return {
         "rule": finding.rule,
         "kind": finding.kind.value,
         "topic": finding.topic.value,
         "indicator": INDICATORS[finding.urgency],
-        "text": headline(finding, zone, language()),
+        "text": capitalised(headline(finding, language())),
         "effective": _text(finding.when),
         "days": finding.days,
         "references": list(finding.references),

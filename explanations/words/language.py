@@ -82,13 +82,13 @@ class Language:
     def dated(self, when: When | None, zone: tzinfo | None = None) -> str:
         """A When: the day, with the time if one was recorded and `zone` is given.
 
-        A date known only to the month or year, or in the future, is shown as recorded.
+        A date known only to the month or year, or in the future, is shown as recorded, without its time.
         """
         say = self
         if when is None:
             return say("date not recorded")
         if when.future:
-            return say("dated {date} (in the future)", date=when.text)
+            return say("dated {date}, in the future", date=when.text[: len("2026-11-23")])
         if len(when.text) == len("2026"):
             return when.text
         if len(when.text) == len("2026-11"):

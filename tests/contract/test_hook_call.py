@@ -176,8 +176,8 @@ def test_cdsh_045_an_answer_of_the_encounter_that_starts_is_current_for_seven_da
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        (..., "no later C-SSRS, ASQ or risk assessment was read"),
-        (None, "no later C-SSRS, ASQ or risk assessment was read"),
+        (..., "no reassessment found since"),
+        (None, "no reassessment found since"),
         ({"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": "x"}]}, "later screens may be unread"),
         ({"resourceType": "OperationOutcome", "issue": []}, "later screens may be unread"),
     ],

@@ -113,7 +113,7 @@ def test_a_positive_answer_with_nothing_after_it_gives_one_card_with_the_follow_
 
     assert (card["source"]["topic"]["code"], card["indicator"]) == ("positive-safety-answer", "warning")
     assert card["summary"] == (
-        "PHQ-9 item 9 answered “several days”, 17 Nov 2026, 6 days ago. "
+        "PHQ-9 item 9 answered “several days” 6 days ago (17 Nov 2026; total 8). "
         "Before discharge, check: risk assessment, safety plan, follow-up."
     )
     assert [step(card, label) for label in (ASSESSED, PLAN, BOOKED)] == [NONE, NONE, NONE]
@@ -332,10 +332,10 @@ def test_what_is_dated_later_today_than_now_is_of_the_future_and_does_not_count(
 
     assert (
         step(card, ASSESSED)
-        == f"not certain; one 23 Nov 2026 15:00 (in the future), `Procedure/{late['id']}`; not counted"
+        == f"not certain; one 23 Nov 2026 15:00, in the future, `Procedure/{late['id']}`; not counted"
     )
     assert (
-        step(card, PLAN) == f"not certain; one 23 Nov 2026 22:00 (in the future), `CarePlan/{plan['id']}`; not counted"
+        step(card, PLAN) == f"not certain; one 23 Nov 2026 22:00, in the future, `CarePlan/{plan['id']}`; not counted"
     )
 
 
@@ -722,7 +722,7 @@ def test_cdsh_085_a_step_of_another_patient_never_counts_and_it_is_said(place: i
 
     assert step(card, (ASSESSED, PLAN, BOOKED)[place]) == NONE
     assert held[place]["id"] not in json.dumps(card)
-    assert "1 entry belonging to another patient" in card["detail"]
+    assert "1 entry of another patient" in card["detail"]
 
 
 @pytest.mark.parametrize(
@@ -750,8 +750,8 @@ def test_an_appointment_is_a_patients_when_the_patient_takes_part(actors: list[d
     (card,) = cards(ITEM_9, found, who=who)
 
     assert (step(card, BOOKED) != NONE) is own
-    assert ("not used" in card["detail"]) is not own
-    assert ("naming no patient" in card["detail"]) is ("Patient" not in json.dumps(actors) and not own)
+    assert ("left out" in card["detail"]) is not own
+    assert ("names no patient" in card["detail"]) is ("Patient" not in json.dumps(actors) and not own)
 
 
 def test_an_unreadable_appointment_of_another_patient_is_not_this_patients() -> None:
@@ -957,13 +957,11 @@ def test_answers_of_somebody_else_have_a_short_summary_that_is_not_cut(foreigner
     (card,) = cards(*held, nameless, foreign(care_plan("today")))
 
     noun = "1 entry" if foreigners == 1 else f"{foreigners} entries"
-    assert card["summary"].startswith(
-        f"{noun} that may hold answers, of another patient or an unknown server: not used"
-    )
-    assert card["summary"].endswith(": not used, and 1 more. Check whose they are.")
+    assert card["summary"].startswith(f"{noun} of another patient or an unknown server, which may hold answers,")
+    assert card["summary"].endswith(" left out, and 1 more. Check whose they are.")
     assert len(card["summary"]) < 140
     assert "…" not in card["summary"]
-    assert "1 entry that may hold answers, naming no patient: not used." in card["detail"]
+    assert "1 entry that names no patient and may hold answers was left out." in card["detail"]
     assert "no estimate" not in json.dumps(card)
 
 
@@ -972,7 +970,7 @@ def test_somebody_elses_plan_or_appointment_is_no_card_of_its_own() -> None:
 
     assert cards(foreign(care_plan("today")), foreign(appointment("in 5 days")), nameless, foreign(at("today"))) == []
     assert cards(ITEM_9, *ALL_THREE, foreign(care_plan("today"))) == []
-    assert "1 entry belonging to another patient" in cards(ITEM_9, foreign(care_plan("today")))[0]["detail"]
+    assert "1 entry of another patient" in cards(ITEM_9, foreign(care_plan("today")))[0]["detail"]
 
 
 def test_a_deceased_patient_gets_no_card_but_for_answers_dated_after_death() -> None:

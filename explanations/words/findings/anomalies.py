@@ -17,28 +17,37 @@ SENTENCES = {
     Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}"),
     Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}"),
     Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}"),
-    Flaw.ANSWER_CONTRADICTS: later("{title}: the code, number and words of an answer disagree; it was not used"),
-    Flaw.QUESTION_CONTRADICTS: later("{title}: the code and words of a question disagree; its answer was not used"),
-    Flaw.SELF_HARM_UNDER_OTHER_CODE: later(
-        "{title}: a question on self-harm has the code of another question; its answer was not used"
-    ),
+    Flaw.ANSWER_CONTRADICTS: later("{title}: the code, number and words of an answer disagree"),
+    Flaw.QUESTION_CONTRADICTS: later("{title}: the code and words of a question disagree"),
+    Flaw.SELF_HARM_UNDER_OTHER_CODE: later("{title}: a question on self-harm has the code of another question"),
     Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
     Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),
     Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased"),
     Flaw.DEATH_IN_FUTURE: later("The date of death is {date}, in the future"),
     Flaw.ANSWER_AFTER_DEATH: later("One or more answers are dated after the recorded date of death"),
     Flaw.ASSESSMENT_IN_FUTURE: later("A suicide risk assessment is dated {date}, in the future"),
-    Flaw.VISIT_CLASS_UNKNOWN: later(
-        "The class of an encounter is not known here; it is counted as no visit and no stay"
-    ),
+    Flaw.VISIT_CLASS_UNKNOWN: later("The class of an encounter is not known here"),
     Flaw.VALUE_IN_FUTURE: later("A value for {name} is dated {date}, in the future"),
     Flaw.VALUE_IS_BOUND: later("A value for {name} is only a bound"),
-    Flaw.UNITS_DISAGREE: later("A value for {name} has two units that disagree; it was not used"),
+    Flaw.UNITS_DISAGREE: later("A value for {name} has two units that disagree"),
     # Translators: {unit} is the unit that is read, such as kg.
-    Flaw.UNIT_UNKNOWN: later("A value for {name} is in an unknown unit (expected {unit}); it was not used"),
-    Flaw.NOT_A_NUMBER: later("A value for {name} is not a number; it was not used"),
-    Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible {low} to {high} {unit}; it was not used"),
-    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} has no meaning that is known here; it was not used"),
+    Flaw.UNIT_UNKNOWN: later("A value for {name} is in an unknown unit (expected {unit})"),
+    Flaw.NOT_A_NUMBER: later("A value for {name} is not a number"),
+    Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible {low} to {high} {unit}"),
+    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} is not known here"),
+}
+# What follows from a flaw for the reading; "" where nothing does, or the sentence says it.
+NOT_USED = later("It was not used.")
+REMARKS = {
+    Flaw.ANSWER_CONTRADICTS: NOT_USED,
+    Flaw.QUESTION_CONTRADICTS: later("Its answer was not used."),
+    Flaw.SELF_HARM_UNDER_OTHER_CODE: later("Its answer was not used."),
+    Flaw.VISIT_CLASS_UNKNOWN: later("It is counted as no visit and no stay."),
+    Flaw.UNITS_DISAGREE: NOT_USED,
+    Flaw.UNIT_UNKNOWN: NOT_USED,
+    Flaw.NOT_A_NUMBER: NOT_USED,
+    Flaw.VALUE_OFF_RANGE: NOT_USED,
+    Flaw.ANSWER_UNKNOWN: NOT_USED,
 }
 NAMES = complete(
     {
@@ -95,9 +104,15 @@ NUMBERS = (
 
 
 def anomaly_words(anomaly: Anomaly, say: Language) -> str:
-    """One sentence, with its full stop."""
+    """One or two sentences: the flaw, and what follows from it."""
     # Translators: {what} is a sentence without its full stop.
-    return say("{what}.", what=flaw_words(anomaly, say))
+    sentence = say("{what}.", what=flaw_words(anomaly, say))
+    return f"{sentence} {remark_words(anomaly, say)}".rstrip()
+
+
+def remark_words(anomaly: Anomaly, say: Language) -> str:
+    """What follows from a flaw, as a sentence, or ""."""
+    return say(REMARKS.get(anomaly.flaw, ""))
 
 
 def flaw_words(anomaly: Anomaly, say: Language) -> str:
@@ -108,7 +123,11 @@ def flaw_words(anomaly: Anomaly, say: Language) -> str:
         return say.many(*ENTRIES[anomaly.flaw], anomaly.count)
     if isinstance(anomaly, FormAnomaly) and anomaly.flaw is Flaw.TOTAL_UNLIKE_ANSWERS:
         return _unlike_answers(anomaly, say)
-    return say(SENTENCES[anomaly.flaw], date=anomaly.when.text if anomaly.when else "", **_values(anomaly, say))
+    return say(
+        SENTENCES[anomaly.flaw],
+        date=anomaly.when.text[: len("2026-11-23")] if anomaly.when else "",
+        **_values(anomaly, say),
+    )
 
 
 def _values(anomaly: Anomaly, say: Language) -> dict[str, object]:
@@ -144,37 +163,30 @@ def _unlike_answers(anomaly: FormAnomaly, say: Language) -> str:
 # Entries that were set aside: all of them, and those that may hold answers.
 ENTRIES = {
     Flaw.OF_OTHERS: many(
-        "The chart data sent held {count} entry belonging to another patient or to a server that is not known; "
-        "it was not used",
-        "The chart data sent held {count} entries belonging to another patient or to a server that is not known; "
-        "they were not used",
+        "{count} entry of another patient or an unknown server was left out",
+        "{count} entries of another patient or an unknown server were left out",
     ),
     Flaw.OF_NOBODY: many(
-        "The chart data sent held {count} entry naming no patient; it was not used",
-        "The chart data sent held {count} entries naming no patient; they were not used",
+        "{count} entry that names no patient was left out", "{count} entries that name no patient were left out"
     ),
     Flaw.UNFILTERED: many(
-        "The chart data sent held {count} entry of others, from a search that the server did not limit to the patient; "
-        "it was not used",
-        "The chart data sent held {count} entries of others, from a search that the server did not limit to the "
-        "patient; they were not used",
+        "{count} entry of others was left out; the server did not limit the search to this patient",
+        "{count} entries of others were left out; the server did not limit the search to this patient",
     ),
 }
 ANSWERS = complete(
     {
         Flaw.OF_OTHERS: many(
-            "{count} entry that may hold answers, of another patient or an unknown server: not used",
-            "{count} entries that may hold answers, of another patient or an unknown server: not used",
+            "{count} entry of another patient or an unknown server, which may hold answers, was left out",
+            "{count} entries of another patient or an unknown server, which may hold answers, were left out",
         ),
         Flaw.OF_NOBODY: many(
-            "{count} entry that may hold answers, naming no patient: not used",
-            "{count} entries that may hold answers, naming no patient: not used",
+            "{count} entry that names no patient and may hold answers was left out",
+            "{count} entries that name no patient and may hold answers were left out",
         ),
         Flaw.UNFILTERED: many(
-            "{count} entry that may hold answers, of others, from a search that the server did not limit to the "
-            "patient: not used",
-            "{count} entries that may hold answers, of others, from a search that the server did not limit to the "
-            "patient: not used",
+            "{count} entry of others, which may hold answers, was left out; the server did not limit the search",
+            "{count} entries of others, which may hold answers, were left out; the server did not limit the search",
         ),
     },
     ENTRIES,

@@ -15,7 +15,7 @@ EVENTS = complete(
         EventKind.SUICIDAL_BEHAVIOUR: later("suicidal behaviour"),
         EventKind.SUICIDAL_PLAN: later("suicide plan"),
         EventKind.SUICIDAL_INTENT: later("suicidal intent"),
-        EventKind.DEATH_BY_SUICIDE: later("code for death by suicide (patient not marked deceased: check the chart)"),
+        EventKind.DEATH_BY_SUICIDE: later("code for death by suicide (patient not marked deceased)"),
         EventKind.SUICIDAL_IDEATION: later("suicidal ideation"),
         EventKind.NONSUICIDAL_SELF_HARM: later("non-suicidal self-harm"),
         EventKind.HISTORY: later("history of suicidal behaviour or self-harm"),

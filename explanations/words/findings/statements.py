@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from enum import StrEnum
 
-from explanations.words.findings.anomalies import flaw_words
+from explanations.words.findings.anomalies import flaw_words, remark_words
 from explanations.words.findings.answers import (
     OPTIONS,
     RESULTS,
@@ -33,6 +34,7 @@ from fhir_adapters.facts import (
     RiskResult,
 )
 from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
+from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding
 from models.rules.supersession import Later, LaterKind
 
@@ -82,12 +84,12 @@ LATER = complete(
 # A result of low is never printed. By whether software made it.
 ASSESSED = complete(
     {
-        (RiskResult.HIGH, False): later("Suicide risk assessment: risk recorded as high"),
-        (RiskResult.MODERATE, False): later("Suicide risk assessment: risk recorded as moderate"),
-        (RiskResult.UNREADABLE, False): later("Suicide risk assessment: result could not be read"),
-        (RiskResult.HIGH, True): later("Suicide risk score from software: risk recorded as high"),
-        (RiskResult.MODERATE, True): later("Suicide risk score from software: risk recorded as moderate"),
-        (RiskResult.UNREADABLE, True): later("Suicide risk score from software: result could not be read"),
+        (RiskResult.HIGH, False): later("suicide risk assessment: risk recorded as high"),
+        (RiskResult.MODERATE, False): later("suicide risk assessment: risk recorded as moderate"),
+        (RiskResult.UNREADABLE, False): later("suicide risk assessment: result could not be read"),
+        (RiskResult.HIGH, True): later("suicide risk score from software: risk recorded as high"),
+        (RiskResult.MODERATE, True): later("suicide risk score from software: risk recorded as moderate"),
+        (RiskResult.UNREADABLE, True): later("suicide risk score from software: result could not be read"),
     },
     {(r, s) for r in RiskResult if r is not RiskResult.LOW for s in (False, True)},
 )
@@ -104,12 +106,27 @@ NONE_LATER_IN_PART = later(
 )
 
 
+class Timing(StrEnum):
+    """How a headline joins a finding and its date."""
+
+    AGO = "ago"  # answered yes 6 days ago (17 Nov 2026)
+    ON = "on"  # was 17 on 17 Nov 2026 (6 days ago)
+    BESIDE = "beside"  # could not be read (17 Nov 2026, 6 days ago)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """`what` and `when` form the headline; `lines` restate the chart, the first in bold. `later`: entries since."""
+    """A finding in words; `what` as inside a sentence.
+
+    `ago`: "" where no full date up to today is recorded. `beside`: a detail for the headline. `lines` restate the
+    chart, the first in bold. `later`: entries since.
+    """
 
     what: str
-    when: str
+    timing: Timing
+    date: str
+    ago: str
+    beside: str
     lines: tuple[Line, ...]
     later: tuple[Line, ...] = ()
 
@@ -119,18 +136,26 @@ Worded = tuple[str, list[Line]]
 
 def statement(finding: SafetyFinding, zone: tzinfo, say: Language) -> Statement:
     """The finding in words."""
-    moment = _moment(finding, zone, say)
-    what, lines = _worded(finding, moment, say)
+    shown = _zone_shown(finding, zone)
+    what, lines = _worded(finding, say.dated_ago(finding.when, finding.days, shown), say)
     if finding.provisional:
         counted = say("The entry is provisional, preliminary or in progress; it is counted as it stands.")
         lines.append(Line(text=counted))
     since = _since(finding, zone, say) if finding.topic in SAFETY_TOPICS else []
-    return Statement(what=what, when=moment, lines=tuple(lines), later=tuple(since))
+    return Statement(
+        what=what,
+        timing=_timing(finding),
+        date=say.dated(finding.when, shown),
+        ago=say.ago(finding.days) if finding.when and finding.when.exact else "",
+        beside=_beside(finding, say),
+        lines=tuple(lines),
+        later=tuple(since),
+    )
 
 
-def headline(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
-    """The finding without its lines."""
-    return _worded(finding, _moment(finding, zone, say), say)[0]
+def headline(finding: SafetyFinding, say: Language) -> str:
+    """The finding without its lines and date."""
+    return _worded(finding, "", say)[0]
 
 
 def _worded(finding: SafetyFinding, moment: str, say: Language) -> Worded:
@@ -148,14 +173,42 @@ def _worded(finding: SafetyFinding, moment: str, say: Language) -> Worded:
     return say("Some of the chart could not be read"), []
 
 
-def _moment(finding: SafetyFinding, zone: tzinfo, say: Language) -> str:
+def _timing(finding: SafetyFinding) -> Timing:
+    if finding.kind is Kind.UNHEARD and finding.unheard and finding.unheard.says_yes:
+        return Timing.AGO
+    return TIMINGS.get(finding.kind, Timing.AGO)
+
+
+TIMINGS = {
+    Kind.DEPRESSION_TOTAL: Timing.ON,
+    Kind.TOTAL_IMPLIES_ITEM: Timing.BESIDE,
+    Kind.UNREADABLE_ANSWER: Timing.BESIDE,
+    Kind.UNHEARD: Timing.BESIDE,
+    Kind.BLANK_ITEM: Timing.BESIDE,
+    Kind.ANOMALY: Timing.BESIDE,
+}
+
+
+def _beside(finding: SafetyFinding, say: Language) -> str:
+    """The total of a form with a self-harm answer; how much of a form with a blank item was answered."""
+    form = finding.form
+    if finding.kind is Kind.SELF_HARM_ITEM and form and (total := total_of(form)) is not None:
+        return say("total {total}", total=total)
+    if finding.kind is Kind.BLANK_ITEM and form:
+        count = len(form.instrument.spec.items)
+        return say("{answered} of {count} answered", answered=len(form.item_scores), count=count)
+    return ""
+
+
+def _zone_shown(finding: SafetyFinding, zone: tzinfo) -> tzinfo | None:
+    """The zone, where a finding is shown with its time."""
     when = finding.when
     same_day = finding.shares_day or (when is not None and any(late.when.day == when.day for late in finding.later))
-    return say.dated_ago(when, finding.days, zone if finding.days in (0, 1) or same_day else None)
+    return zone if finding.days in (0, 1) or same_day else None
 
 
 def _lead(what: str, moment: str, sources: Sequence[str], say: Language, *, remark: str = "") -> Line:
-    named = {"what": what, "moment": moment, "source": say.references(sources)}
+    named = {"what": capitalised(what), "moment": moment, "source": say.references(sources)}
     # Translators: {what} is a line such as "PHQ-9 total: 16 of 27", {moment} a date, {source} a reference to the chart.
     text = say("**{what}.** {moment}, {source}", **named)
     if remark:
@@ -331,15 +384,26 @@ def _refused(finding: SafetyFinding, form: Administration, moment: str, say: Lan
 
 
 def _unreadable(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    named = {"title": title_of(form.instrument, say), "questions": _questions(finding, say)}
-    lead = say("{title} {questions}: the answer could not be read", **named)
-    return say("{title} {questions}: answer could not be read", **named), [_lead(lead, moment, finding.references, say)]
+    named, count = {"title": title_of(form.instrument, say), "questions": _questions(finding, say)}, len(finding.items)
+    # Translators: of one question, named, or of several.
+    what = say.many(
+        "{title} {questions}: answer could not be read", "{title}: {count} answers could not be read", count, **named
+    )
+    lead = say.many(
+        "{title} {questions}: the answer could not be read",
+        "{title} {questions}: the answers could not be read",
+        count,
+        **named,
+    )
+    return what, [_lead(lead, moment, finding.references, say)]
 
 
 def _declined(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
     named = {"title": title_of(form.instrument, say), "questions": _questions(finding, say)}
-    what = say("{title} {questions}: declined", **named)
-    return what, [_lead(what, moment, finding.references, say)]
+    # Translators: of one question, named, or of several.
+    what = say.many("{title} {questions} declined", "{title}: {count} questions declined", len(finding.items), **named)
+    lead = say("{title} {questions}: declined", **named)
+    return what, [_lead(lead, moment, finding.references, say)]
 
 
 def _questions(finding: SafetyFinding, say: Language) -> str:
@@ -359,9 +423,7 @@ def _blank(finding: SafetyFinding, form: Administration, moment: str, say: Langu
         len(scores),
         sum=sum(scores),
     )
-    count = len(form.instrument.spec.items)
-    what = say("{what} ({answered} of {count} answered)", what=state, answered=len(scores), count=count)
-    return what, [_lead(state, moment, finding.references, say), Line(text=others)]
+    return state, [_lead(state, moment, finding.references, say), Line(text=others)]
 
 
 def _total(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
@@ -383,12 +445,12 @@ def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
             moment=moment,
             source=say.references(sources),
         )
-        return say("Follow-up care after {event}, coded", event=name), [sourced(text, sources, LineRole.LEAD)]
+        return say("follow-up care after {event} coded", event=name), [sourced(text, sources, LineRole.LEAD)]
     where = say("{event}, {setting}", event=capitalised(name), setting=say(SETTINGS[event.setting]))
     lines = [_lead(where, moment, sources, say)]
     if not event.verified:
         lines.append(Line(text=say("The meaning of this code was not verified at its source by this service.")))
-    return say("{event} recorded", event=capitalised(name)), lines
+    return say("{event} recorded", event=name), lines
 
 
 def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
@@ -397,6 +459,8 @@ def _anomaly(anomaly: Anomaly, moment: str, say: Language) -> Worded:
         parts.append(say.references(anomaly.references))
     what, details = flaw_words(anomaly, say), ", ".join(parts)
     text = say("**{what}.** {details}", what=what, details=details) if details else say("**{what}.**", what=what)
+    if remark := remark_words(anomaly, say):
+        text = say("{fact}. {remark}", fact=text, remark=remark) if details else f"{text} {remark}"
     return what, [sourced(text, anomaly.references, LineRole.LEAD)]
 
 

@@ -103,5 +103,5 @@ def _entry(entry: StepEntry, kind: StepKind, zone: tzinfo, say: Language) -> str
     if kind is StepKind.APPOINTMENT and when is not None:
         return say("{date}, {source}", date=say.day_time(when, zone), source=source)
     if entry.not_counted is NotCounted.FUTURE and when is not None and not when.future:
-        return say("{date} (in the future), {source}", date=say.dated(when, zone), source=source)
+        return say("{date}, in the future, {source}", date=say.dated(when, zone), source=source)
     return say("{date}, {source}", date=say.dated(when, zone), source=source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from explanations.words.language import Language
+from explanations.words.language import Language, capitalised
 from explanations.words.lines import Line, LineRole, sourced
 from fhir_adapters.facts import Unheard
 
@@ -15,7 +15,11 @@ def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list
         why = say("This service cannot read it in full: look at the source.")
     # Translators: {what} is a finding, {moment} a date, {source} a reference to the chart, {why} a sentence.
     text = say(
-        "**{what}.** {moment}, {source}. {why}", what=what, moment=moment, source=say.references(sources), why=why
+        "**{what}.** {moment}, {source}. {why}",
+        what=capitalised(what),
+        moment=moment,
+        source=say.references(sources),
+        why=why,
     )
     return what, [sourced(text, sources, LineRole.LEAD)]
 
@@ -23,11 +27,11 @@ def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list
 def _what(entry: Unheard, say: Language) -> str:
     title, answer = entry.instrument, entry.words or say("yes")
     if entry.says_yes and entry.stated:
-        return say("Suicide or self-harm mentioned in a chart entry")
+        return say("suicide or self-harm mentioned in a chart entry")
     if entry.says_yes and title:
         return say("{title}: question on self-harm answered “{answer}”", title=title, answer=answer)
     if entry.says_yes:
-        return say("Question on self-harm answered “{answer}”", answer=answer)
+        return say("question on self-harm answered “{answer}”", answer=answer)
     if title:
         return say("{title}: result could not be read", title=title)
-    return say("Entry on suicide or self-harm could not be read")
+    return say("entry on suicide or self-harm could not be read")

@@ -18,11 +18,10 @@ from explanations.words.notices.notice import (
     Notice,
     NoticeSettings,
     broken_line,
-    fact_words,
-    fit,
     lines_of,
     rules_of,
 )
+from explanations.words.notices.summaries import counted_words, moment_words, sentences, summary
 from fhir_adapters.facts import ANSWER_PARTS, Administration, ChartPart, Unknown
 from fhir_adapters.gaps import Cause
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS
@@ -56,15 +55,17 @@ def could_not_assess(
     form = blank[0].form if blank else None
     unheard = [finding for finding in findings if finding.kind is Kind.UNHEARD]
     if blank is not None:
-        summary = fit(say("Thoughts of self-harm not assessed: ask directly."), fact_words(blank[1], 1, say))
+        action = say("Thoughts of self-harm not assessed: ask directly.")
+        facts = sentences(moment_words(blank[1], say), say)
         consider = (_ask_blank(form, say),)
     elif unheard:
-        fact = fact_words(statements[findings.index(unheard[0])], len(unheard), say)
-        summary = fit(say("Look at the source and ask directly."), fact)
+        action = say("Look at the source and ask directly.")
+        dated = moment_words(statements[findings.index(unheard[0])], say)
+        facts = sentences(counted_words(dated, len(unheard) - 1, say), say)
     elif needed:
         named = ", ".join(say(PARTS[u.what]) for u in needed)
-        summary = fit(
-            _missing_action({u.what for u in needed}, say),
+        action = _missing_action({u.what for u in needed}, say)
+        facts = (
             say("Could not be read: {parts}.", parts=named),
             say.many(
                 "{count} needed part of the chart could not be read.",
@@ -81,14 +82,12 @@ def could_not_assess(
         action = (
             say("A safety answer may be among them: ask directly.") if hides else say("Estimates may be incomplete.")
         )
-        summary = fit(
-            action,
-            say.many("{count} chart entry could not be read.", "{count} chart entries could not be read.", len(broken)),
-        )
+        count = len(broken)
+        facts = (say.many("{count} chart entry could not be read.", "{count} chart entries could not be read.", count),)
     return Notice(
         topic=Topic.COULD_NOT_ASSESS,
         urgency=max(f.urgency for f in findings),
-        summary=summary,
+        summary=summary(Topic.COULD_NOT_ASSESS, say, action, facts),
         heading=say(IN_THE_CHART),
         chart=(*lines_of(statements, say), *refused, *broken[:MOST_UNREADABLE], *rest),
         consider=consider,

@@ -21,11 +21,10 @@ from explanations.words.notices.notice import (
     BasisKind,
     Notice,
     NoticeSettings,
-    fact_words,
-    fit,
     lines_of,
     rules_of,
 )
+from explanations.words.notices.summaries import moment_words, sentences, summary
 from fhir_adapters.facts import AnswerState, PatientRecord, When
 from fhir_adapters.instruments import NINE_ITEM_PHQ, Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
@@ -60,15 +59,15 @@ def follow_up(
         lines.append(Line(text=say(part if finding.partly_searched else none)))
     action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
     first, worse = _leading(assessment.chart, finding, first, settings)
-    fact = fact_words(first, 1, say)
-    since = later("{what}, {when}; later results or visits may be unread.")
-    found = later("{what}, {when}; no later PHQ-9 or follow-up visit found.")
-    long = say(since if finding.partly_searched else found, what=first.what, when=first.when)
-    facts = [worse] if worse else [long, fact] if is_late else [fact]
+    dated = moment_words(first, say)
+    since = later("{finding}; later results or visits may be unread")
+    found = later("{finding}; no later PHQ-9 or follow-up visit found")
+    long = [say(since if finding.partly_searched else found, finding=text) for text in dated] if is_late else []
+    same_day = [say("{finding}; {worse}", finding=text, worse=worse) for text in dated] if worse else []
     return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=max(f.urgency for f in findings),
-        summary=fit(action, *facts),
+        summary=summary(Topic.DEPRESSION_FOLLOW_UP, say, action, sentences((*(same_day or long), *dated), say)),
         heading=say(LAST_RESULTS if table else IN_THE_CHART),
         chart=(*table, *lines, *_care_lines(assessment, say)),
         consider=consider,
@@ -80,7 +79,7 @@ def follow_up(
 def _leading(
     chart: PatientRecord, finding: SafetyFinding, first: Statement, settings: NoticeSettings
 ) -> tuple[Statement, str]:
-    """Of several results of one day, the latest in words; and with the worst, where that is another one."""
+    """Of several results of one day, the latest in words; and the worst, where that is another one."""
     form, say = finding.form, settings.say
     if form is None:
         return first, ""
@@ -88,12 +87,11 @@ def _leading(
     total, most = total_of(latest), total_of(worst)
     zone = settings.zone if finding.days in (0, 1) or finding.shares_day or total != most else None
     what = say("{title} was {total}", title=latest.instrument.spec.title, total=total)
-    when = say.dated_ago(latest.when, finding.days, zone)
+    first = replace(first, what=what, date=say.dated(latest.when, zone))
     if total == most or worst.when is None or worst.when.instant is None:
-        return replace(first, what=what, when=when), ""
-    named = {"worst": most, "time": f"{worst.when.instant.astimezone(settings.zone):%H:%M}"}
-    text = later("{what}, {when}; {worst} at {time} the same day.")
-    return replace(first, what=what, when=when), say(text, what=what, when=when, **named)
+        return first, ""
+    time = f"{worst.when.instant.astimezone(settings.zone):%H:%M}"
+    return first, say("{total} at {time} the same day", total=most, time=time)
 
 
 def _beside_table(finding: SafetyFinding, statement: Statement) -> Statement:
@@ -196,11 +194,11 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
             else say("In mental-health care; no PHQ-9 on file.")
         )
     else:
-        fact = say("In mental-health care; last PHQ-9 {ago} ({date}).", **moment_words(assessment, last, say))
+        fact = say("In mental-health care; last PHQ-9 {when}.", when=last_words(assessment, last, say))
     return Notice(
         topic=Topic.DEPRESSION_FOLLOW_UP,
         urgency=Urgency.NOTE,
-        summary=fit(say("Consider measuring symptoms with a PHQ-9."), fact),
+        summary=summary(Topic.DEPRESSION_FOLLOW_UP, say, say("Consider measuring symptoms with a PHQ-9."), [fact]),
         heading=say(LAST_RESULTS if table else IN_THE_CHART),
         chart=(*table, *_care_lines(assessment, say), *reason_lines(score, explanation, settings)),
         consider=(say("Measure symptoms with a PHQ-9, item 9 asked directly"),),
@@ -214,9 +212,11 @@ def last_phq9(assessment: Assessment) -> When | None:
     return next((f.when for f in assessment.chart.of(*NINE_ITEM_PHQ) if f.when and total_of(f) is not None), None)
 
 
-def moment_words(assessment: Assessment, when: When, say: Language) -> dict[str, str]:
-    """A date and how long ago it was, as placeholder values of a message."""
-    return {"date": say.dated(when), "ago": say.ago(assessment.chart.days_since(when))}
+def last_words(assessment: Assessment, when: When, say: Language) -> str:
+    """`41 days ago (17 Nov 2026)`; a date known only to the month or year as it is."""
+    if not when.exact:
+        return say.dated(when)
+    return say("{ago} ({date})", ago=say.ago(assessment.chart.days_since(when)), date=say.dated(when))
 
 
 def reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSettings) -> list[Line]:

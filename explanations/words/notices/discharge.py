@@ -12,25 +12,23 @@ from enum import StrEnum
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.next_steps import discharge_steps
 from explanations.words.findings.anomalies import anomaly_words
-from explanations.words.findings.statements import Statement, statement
+from explanations.words.findings.statements import statement
 from explanations.words.findings.steps import SHORT, step_lines
 from explanations.words.language import Language, later
 from explanations.words.lines import Line, sourced
 from explanations.words.notices.notice import (
     IN_THE_CHART,
-    MOST_SUMMARY,
     Basis,
     BasisKind,
     Notice,
     NoticeSettings,
     broken_line,
-    fit,
     lines_of,
-    more_words,
     rules_of,
 )
 from explanations.words.notices.notice_list import from_findings, ordered
-from explanations.words.notices.safety import anomaly_fact
+from explanations.words.notices.safety import anomaly_facts
+from explanations.words.notices.summaries import findings_words, sentences, summary
 from explanations.words.tables import complete
 from fhir_adapters.facts import Anomaly, ForeignEntries
 from fhir_adapters.instruments import Instrument
@@ -67,7 +65,7 @@ def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], setting
     return Notice(
         topic=first.topic,
         urgency=first.urgency,
-        summary=_summary(first, statements[0], due, len(findings), say),
+        summary=summary(first.topic, say, _actions(due, say), sentences(findings_words(statements, say), say)),
         heading=say(IN_THE_CHART),
         chart=(
             *lines_of(statements, say),
@@ -89,26 +87,14 @@ def _to_be_checked(notice: Notice, findings: list[SafetyFinding], settings: Noti
     others = isinstance(findings[0].anomaly, ForeignEntries)
     action = say("Check whose they are.") if others else say("Check the source.")
     consider = say("Check whose they are") if others else say("Check the source")
-    facts = (anomaly_fact(findings[0], first, count, say) for count in (len(findings), 1))
-    return replace(notice, summary=fit(action, *facts), consider=(consider,))
+    facts = anomaly_facts(findings, [first], say)
+    return replace(notice, summary=summary(Topic.DATA_ANOMALY, say, action, facts), consider=(consider,))
 
 
-def _summary(finding: SafetyFinding, first: Statement, due: list[Step], count: int, say: Language) -> str:
-    """The finding and its date, then the steps to check. The finding is cut rather than the date."""
-    date, more = say.dated(finding.when), more_words(count, say)
-    action = say("Before discharge, check: {steps}.", steps=", ".join(say(SHORT[step.kind]) for step in due))
-    text = later("{what}, {when}{more}.")
-    rest = len(say(text, what="", when=date, more=""))
-    if len(first.what) + rest + 1 + len(action) > MOST_SUMMARY:
-        action = say("Check the follow-up steps before discharge.")
-    room = MOST_SUMMARY - rest - 1 - len(action)
-    what = first.what if len(first.what) <= room else f"{first.what[: room - 1].rstrip(' ,;.:')}…"
-    return fit(
-        action,
-        say(text, what=what, when=first.when, more=more),
-        say(text, what=what, when=date, more=more),
-        say(text, what=what, when=date, more=""),
-    )
+def _actions(due: list[Step], say: Language) -> tuple[str, ...]:
+    """The steps to check; without their names where there is no room."""
+    named = say("Before discharge, check: {steps}.", steps=", ".join(say(SHORT[step.kind]) for step in due))
+    return named, say("Check the follow-up steps before discharge.")
 
 
 def _doubts(assessment: Assessment, say: Language) -> list[Line]:

@@ -1,7 +1,6 @@
-"""What a notice contains, its basis, and how its lines and summary are composed.
+"""What a notice contains, its basis, and how its lines are composed.
 
-`notice_list` makes and orders the notices of an assessment; a card or page shows them. Summaries stay under 140
-characters, as cards require: the finding first, then its date, then what to do. Texts are markdown.
+`notice_list` makes and orders the notices of an assessment; a card or page shows them. Texts are markdown.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from explanations.words.tables import complete
 from fhir_adapters.facts import Unreadable
 from models.rules.findings import SafetyFinding, Topic, Urgency
 
-MOST_SUMMARY = 139
 # The most urgent findings come first, so these lines hold the gravest.
 MOST_LINES = 30
 MOST_COUNTED = 8
@@ -198,12 +196,6 @@ def _counted(rest: list[Statement], say: Language) -> Line:
     )
 
 
-def fact_words(statement: Statement, count: int, say: Language) -> str:
-    """A finding with its date, and the number of others."""
-    # Translators: {what} is a finding, {when} its date, {more} empty or ", and 2 more".
-    return say("{what}, {when}{more}.", what=statement.what, when=statement.when, more=more_words(count, say))
-
-
 def broken_line(entry: Unreadable, say: Language) -> Line:
     """One entry of the chart that could not be read, and why."""
     text = say(
@@ -215,17 +207,3 @@ def broken_line(entry: Unreadable, say: Language) -> Line:
 def rules_of(findings: Iterable[SafetyFinding]) -> tuple[str, ...]:
     """The rules of findings, without duplicates."""
     return tuple(dict.fromkeys(f.rule for f in findings))
-
-
-def more_words(count: int, say: Language) -> str:
-    """The number of findings besides the one in the summary."""
-    return "" if count == 1 else say(", and {count} more", count=count - 1)
-
-
-def fit(action: str, *facts: str) -> str:
-    """The first of `facts` that leaves room for the action under 140 characters; else the last one, cut."""
-    room = MOST_SUMMARY - len(action) - 1
-    fact = next((fact for fact in facts if len(fact) <= room), facts[-1])
-    if len(fact) > room:
-        fact = fact[: room - 1].rstrip(" ,;.") + "…"
-    return f"{fact} {action}"

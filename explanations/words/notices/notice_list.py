@@ -114,7 +114,7 @@ def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[Line, ..
 
 def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> Line:
     say = settings.say
-    what = event_words(finding.event.kind, say) if finding.event else headline(finding, settings.zone, say)
+    what = event_words(finding.event.kind, say) if finding.event else headline(finding, say)
     text = say(
         "History: {what}, {date}, {sources}",
         what=what,

@@ -11,15 +11,15 @@ from explanations.words.estimates.not_scored import MISSING, missing_lines
 from explanations.words.estimates.outcomes import OUTCOME_WORDS
 from explanations.words.language import Language, capitalised, later
 from explanations.words.lines import Line, LineRole
-from explanations.words.notices.depression import last_phq9, moment_words, reason_lines
+from explanations.words.notices.depression import last_phq9, last_words, reason_lines
 from explanations.words.notices.notice import (
     CONSIDER_TODAY,
     Basis,
     BasisKind,
     Notice,
     NoticeSettings,
-    fit,
 )
+from explanations.words.notices.summaries import summary
 from models.inputs.features import MissingReason
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.findings import Topic, Urgency
@@ -33,18 +33,21 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
     scores = assessment.prompting()
     explained = [next(e for e in assessment.explanations if e.outcome == s.outcome) for s in scores]
     reasons = [reason_lines(s, e, settings) for s, e in zip(scores, explained, strict=True)]
-    pattern = say("Chart data suggest asking about {outcomes} today", outcomes=_asked_about(scores, say))
+    pattern = say(
+        "Chart data suggest asking about {outcomes} today (machine learning, not a diagnosis).",
+        outcomes=_asked_about(scores, say),
+    )
     last = last_phq9(assessment)
     if last is None:
         absent = later("No PHQ-9 on file. {pattern}")
         none = later("No PHQ-9 was read. {pattern}") if answers_unread(assessment.chart) else absent
         long = say(none, pattern=pattern)
     else:
-        long = say("Last PHQ-9 {ago} ({date}). {pattern}", pattern=pattern, **moment_words(assessment, last, say))
+        long = say("Last PHQ-9 {when}. {pattern}", pattern=pattern, when=last_words(assessment, last, say))
     return Notice(
         topic=Topic.SCREENING_PROMPT,
         urgency=Urgency.NOTE,
-        summary=fit(say("(machine learning, not a diagnosis)."), long, pattern),
+        summary=summary(Topic.SCREENING_PROMPT, say, (), (long, pattern)),
         heading="",
         chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, say)),
         consider=(say("PHQ-2 or PHQ-9, item 9 asked directly"),),

@@ -16,16 +16,15 @@ from explanations.words.notices.notice import (
     Notice,
     NoticeSettings,
     contact_words,
-    fact_words,
-    fit,
     lines_of,
-    more_words,
     rules_of,
 )
+from explanations.words.notices.summaries import counted_words, findings_words, moment_words, sentences, summary
 from explanations.words.tables import complete
-from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.findings import Kind, SafetyFinding, Topic
 from models.rules.supersession import LaterKind
+
+Facts = tuple[str, ...]
 
 
 def safety_notice(
@@ -43,10 +42,11 @@ def safety_notice(
         consider = (first, *consider[1:])
     if acute and settings.contact:
         consider = (*consider, contact_words(settings.contact, say))
+    action, facts = SUMMARIES[topic](findings[0], findings_words(statements, say), say)
     return Notice(
         topic=topic,
         urgency=max(f.urgency for f in findings),
-        summary=SUMMARIES[topic](findings[0], statements[0], len(findings), say),
+        summary=summary(topic, say, action, sentences(facts, say)),
         heading=say(IN_THE_CHART),
         chart=lines_of(statements, say),
         consider=consider,
@@ -56,45 +56,41 @@ def safety_notice(
     )
 
 
-def _acute_summary(_finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
-    return fit(say("Safety evaluation before the patient leaves."), fact_words(statement, count, say))
+def _acute_words(_finding: SafetyFinding, facts: Facts, say: Language) -> tuple[str, Facts]:
+    return say("Safety evaluation before the patient leaves."), facts
 
 
-def _positive_summary(finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
-    total = total_of(finding.form) if finding.kind is Kind.SELF_HARM_ITEM and finding.form else None
+def _positive_words(finding: SafetyFinding, facts: Facts, say: Language) -> tuple[str, Facts]:
     if finding.kind in (Kind.UNREADABLE_ANSWER, Kind.UNHEARD):
         action = say("Look at the source and ask today.")
     elif finding.kind is Kind.ASQ:  # asked and answered: the assessment follows (docs/clinical-sources.md S3)
         action = say("Brief suicide safety assessment before the patient leaves.")
     else:
         action = say("Ask about thoughts of suicide today.")
-    if total is None:
-        return fit(action, fact_words(statement, count, say))
-    more = more_words(count, say)
-    return fit(
-        action,
-        say("{what}, {when} (total {total}){more}.", what=statement.what, when=statement.when, total=total, more=more),
-    )
+    return action, facts
 
 
-def _recent_summary(finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
+def _recent_words(finding: SafetyFinding, facts: Facts, say: Language) -> tuple[str, Facts]:
+    """With the entry that lowered the finding, or another later one, or that none was found."""
     recent = next((entry for entry in finding.later if entry.downgrades), None)
     known = recent or next((entry for entry in finding.later if entry.what is not LaterKind.ITEM_9_ZERO), None)
-    named = {"what": statement.what, "more": more_words(count, say)}
-    long, short = named | {"when": statement.when}, named | {"when": say.dated(finding.when)}
+    action = say(NOT_RULED_OUT.get(recent.what, LATER_NO) if recent else later("Consider reassessing today."))
     if known is None:
-        since = MAY_BE_UNREAD if finding.partly_searched else NONE_LATER
-        shorter = say(MAY_BE_UNREAD if finding.partly_searched else NONE_LATER_SHORT, **short)
-        return fit(say("Consider reassessing today."), say(since, **long), say(since, **short), shorter)
-    action = say("The later no does not rule out risk.") if recent else say("Consider reassessing today.")
-    came = {"entry": say(SHORT_LATER[known.what]), "date": say.dated(known.when)}
-    text = later("{what}, {when}{more}; later {entry}, {date}.")
-    return fit(action, say(text, **long, **came), say(text, **short, **came))
+        since = (
+            later("later screens may be unread") if finding.partly_searched else later("no reassessment found since")
+        )
+        after = say(since)
+    else:
+        on = later("later {entry} on {date}") if known.when.exact else later("later {entry} ({date})")
+        after = say(on, entry=say(SHORT_LATER[known.what]), date=say.dated(known.when))
+    return action, (*(say("{finding}; {after}", finding=text, after=after) for text in facts), *facts)
 
 
-NONE_LATER = later("{what}, {when}{more}; no later C-SSRS, ASQ or risk assessment was read.")
-NONE_LATER_SHORT = later("{what}, {when}{more}; no later screen was read.")
-MAY_BE_UNREAD = later("{what}, {when}{more}; later screens may be unread.")
+LATER_NO = later("The later no does not rule out risk.")
+NOT_RULED_OUT = {
+    LaterKind.RISK_ASSESSMENT: later("The later assessment does not rule out risk."),
+    LaterKind.ITEM_9_ZERO: later("The later 0 does not rule out risk."),
+}
 SHORT_LATER = complete(
     {
         LaterKind.CSSRS_NEGATIVE: later("C-SSRS answered no"),
@@ -113,10 +109,11 @@ SHORT_LATER = complete(
     },
     LaterKind,
 )
-SUMMARIES: dict[Topic, Callable[[SafetyFinding, Statement, int, Language], str]] = {
-    Topic.ACUTE_SAFETY: _acute_summary,
-    Topic.POSITIVE_SAFETY_ANSWER: _positive_summary,
-    Topic.RECENT_SAFETY: _recent_summary,
+# The action of a summary, and its facts without full stop, the fullest wording first.
+SUMMARIES: dict[Topic, Callable[[SafetyFinding, Facts, Language], tuple[str, Facts]]] = {
+    Topic.ACUTE_SAFETY: _acute_words,
+    Topic.POSITIVE_SAFETY_ANSWER: _positive_words,
+    Topic.RECENT_SAFETY: _recent_words,
 }
 
 
@@ -132,8 +129,11 @@ def anomaly_notice(
     return Notice(
         topic=Topic.DATA_ANOMALY,
         urgency=max(f.urgency for f in findings),
-        summary=fit(
-            say("Check the source; no estimate was made."), anomaly_fact(findings[0], statements[0], len(findings), say)
+        summary=summary(
+            Topic.DATA_ANOMALY,
+            say,
+            (say("Check the source; no estimate was made."), say("Check the source.")),
+            anomaly_facts(findings, statements, say),
         ),
         heading=say(IN_THE_CHART),
         chart=lines_of(statements, say),
@@ -143,9 +143,8 @@ def anomaly_notice(
     )
 
 
-def anomaly_fact(finding: SafetyFinding, statement: Statement, count: int, say: Language) -> str:
-    """The anomaly and its date, unless the anomaly is a date in the future, which names it already."""
-    named = {"what": statement.what, "more": more_words(count, say)}
-    if finding.when and not finding.when.future:
-        return say("{what} ({when}){more}.", when=statement.when, **named)
-    return say("{what}{more}.", **named)
+def anomaly_facts(findings: list[SafetyFinding], statements: list[Statement], say: Language) -> tuple[str, ...]:
+    """The first anomaly and its date, unless it is a date in the future, which names it; and the number of others."""
+    finding, first = findings[0], statements[0]
+    dated = moment_words(first, say) if finding.when and not finding.when.future else (first.what,)
+    return sentences(counted_words(dated, len(findings) - 1, say), say)

@@ -28,19 +28,19 @@ def phq9(flaw: Flaw, total: int | None = None, *scores: int) -> FormAnomaly:
         ),
         (
             ValueAnomaly(flaw=Flaw.VALUE_OFF_RANGE, feature="bmi", unit="kg/m2", low=10, high=100.5),
-            "A value for body mass index is outside the possible 10 to 100.5 kg/m2; it was not used.",
+            "A value for body mass index is outside the possible 10 to 100.5 kg/m2. It was not used.",
         ),
         (
             ForeignEntries(flaw=Flaw.OF_OTHERS, count=1, answers=1),
-            "The chart data sent held 1 entry belonging to another patient or to a server that is not known; it was not used.",  # one sentence
+            "1 entry of another patient or an unknown server was left out.",
         ),
         (
             ForeignEntries(flaw=Flaw.OF_NOBODY, count=3, answers=2),
-            "The chart data sent held 3 entries naming no patient; they were not used.",
+            "3 entries that name no patient were left out.",
         ),
         (
             ForeignEntries(flaw=Flaw.UNFILTERED, count=3, answers=2, answers_only=True),
-            "2 entries that may hold answers, of others, from a search that the server did not limit to the patient: not used.",  # one sentence
+            "2 entries of others, which may hold answers, were left out; the server did not limit the search.",
         ),
     ],
 )

@@ -82,7 +82,7 @@ def test_after_a_positive_asq_the_headline_asks_for_the_assessment_and_not_to_as
     (said,) = notices(assess(chart, Engine()), SETTINGS)
 
     assert said.summary == (
-        "ASQ positive; acuity question answered no, 23 Nov 2026, today. Brief suicide safety assessment before the patient leaves."
+        "ASQ positive; acuity question answered no today (23 Nov 2026). Brief suicide safety assessment before the patient leaves."
     )
 
 

@@ -29,11 +29,11 @@ def summary(*lines: str) -> str:
 @pytest.mark.parametrize(
     ("early", "late", "expected"),
     [
-        (22, 8, "PHQ-9 was 8, 16 Nov 2026 15:00, 7 days ago; 22 at 09:00 the same day."),
-        (22, 12, "PHQ-9 was 12, 16 Nov 2026 15:00, 7 days ago; 22 at 09:00 the same day."),
-        (14, 11, "PHQ-9 was 11, 16 Nov 2026 15:00, 7 days ago; 14 at 09:00 the same day."),
-        (11, 14, "PHQ-9 was 14, 16 Nov 2026 15:00, 7 days ago."),
-        (8, 22, "PHQ-9 was 22, 16 Nov 2026, 7 days ago."),
+        (22, 8, "PHQ-9 was 8 on 16 Nov 2026 15:00 (7 days ago); 22 at 09:00 the same day."),
+        (22, 12, "PHQ-9 was 12 on 16 Nov 2026 15:00 (7 days ago); 22 at 09:00 the same day."),
+        (14, 11, "PHQ-9 was 11 on 16 Nov 2026 15:00 (7 days ago); 14 at 09:00 the same day."),
+        (11, 14, "PHQ-9 was 14 on 16 Nov 2026 15:00 (7 days ago)."),
+        (8, 22, "PHQ-9 was 22 on 16 Nov 2026 (7 days ago)."),
     ],
 )
 def test_the_latest_total_of_a_day_leads_and_the_worst_is_named(early: int, late: int, expected: str) -> None:
@@ -58,7 +58,7 @@ def test_without_times_the_worst_total_leads() -> None:
         f"PHQ-9, 2026-11-16, encounter e2: item 1 = 3, {items}",
     )
 
-    assert summary(*lines).startswith("PHQ-9 was 11, 16 Nov 2026, 7 days ago.")
+    assert summary(*lines).startswith("PHQ-9 was 11 on 16 Nov 2026 (7 days ago).")
 
 
 def test_findings_of_one_day_are_told_apart_by_their_times() -> None:

@@ -68,7 +68,7 @@ def test_nothing_is_said_to_be_absent_while_an_entry_is_unread() -> None:
     (plain,) = cards_of(record_of(*given(ACT)))
     (card, *_) = cards_of(heard(ACT))
 
-    assert "no later C-SSRS, ASQ or risk assessment was read" in plain.summary
+    assert "no reassessment found since" in plain.summary
     assert "later screens may be unread" in card.summary
     assert "not all of the chart could be read" in card.detail
 
