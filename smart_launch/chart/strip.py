@@ -16,6 +16,7 @@ from explanations.words.findings.statements import statement
 from explanations.words.language import Language, later
 from explanations.words.notices.notice import Notice
 from explanations.words.notices.notice_list import crisis_line
+from explanations.words.notices.summaries import moment_words
 from explanations.words.notices.topics import SPEC_OF
 from explanations.words.pages.strip import result_words, since_words
 from fhir_adapters.facts import Consent, PatientRecord
@@ -148,8 +149,7 @@ def _headline(gravest: Notice, reading: Reading, launch: OpenLaunch) -> str:
     say, finding = launch.say, leading(reading.assessment, gravest.topic)
     if finding is None or gravest.topic not in (*SAFETY_TOPICS, Topic.DEPRESSION_FOLLOW_UP):
         return gravest.summary
-    said = statement(finding, launch.site.notices.zone, say)
-    return say("{what}, {when}", what=said.what, when=said.when)
+    return moment_words(statement(finding, launch.site.notices.zone, say), say)[0]
 
 
 def _last(result: LatestResult, chart: PatientRecord, say: Language) -> str:
