@@ -74,14 +74,17 @@ class UnsupportedMedia(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """The client could not be verified. `why` is for the log; the response never says which check failed."""
+    """The client could not be verified; the response never says which check failed.
+
+    why: one of a fixed set of words, for the log. found: what was received in its place, cleaned there.
+    """
 
     status = 401
     code = "login"
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="cds-services"'}
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, why: str, found: object = None) -> None:
+        self.why, self.found = why, found
         super().__init__("expected Authorization: Bearer with a JWT of a registered CDS client for this address")
 
 

@@ -28,7 +28,7 @@ def cleaned(text: str, most: int = MOST_CHARACTERS) -> str:
 
 def cleaned_words(text: str, most: int = MOST_CHARACTERS, hidden: Iterable[str] = ()) -> str:
     """A sentence of another system: printable, at most that long, without markup, opaque runs and what is `hidden`."""
-    for secret in sorted(filter(None, hidden), key=len, reverse=True):
+    for secret in sorted((text for text in hidden if len(text) > 3), key=len, reverse=True):
         text = text.replace(secret, "…")
     bare = TAG.sub(" ", ADDRESS.sub(lambda found: cleaned(found[0]), text[:10_000]))
     return _printable(" ".join(OPAQUE.sub("…", bare).split()), most)
@@ -49,7 +49,8 @@ class Noted:
 
     def __call__(self, kind: str, value: object) -> dict[str, str]:
         """`found`, for a log line: the value cleaned; nothing when it was noted already, or too many were."""
-        text = cleaned(value) if isinstance(value, str) else f"({type(value).__name__})"
+        several = value[:3] if isinstance(value, list) else [value]
+        text = ", ".join(cleaned(one) if isinstance(one, str) else f"({type(one).__name__})" for one in several)
         with self._lock:
             if time.monotonic() >= self._until:
                 self._seen.clear()

@@ -141,8 +141,11 @@ DEFECTS = (
     Defect("summaries may have 140 characters", "explanations/words/notices/summaries.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
     Defect("uuids repeat from call to call", "cds_service/serving/runtime.py", "return str(uuid.uuid4())", 'return "11111111-1111-4111-8111-111111111111"', (CONTRACT, STORE)),
     Defect("topic codes keep their hyphens for Epic", "cds_service/cards/dialects.py", '.replace("-", "")', "", (CONTRACT, "tests/unit/cds_service", "tests/integration/test_vendor_calls.py")),
-    Defect("any origin may call from a browser", "cds_service/serving/cross_origin.py", "origin is None or origin not in runtime.config().cors_origins", "origin is None", (CONTRACT, "tests/integration/test_vendor_calls.py")),
+    Defect("any origin may call from a browser", "cds_service/serving/cross_origin.py", "origin is None or origin not in config.cors_origins", "origin is None", (CONTRACT, "tests/integration/test_vendor_calls.py")),
     Defect("errors carry no CORS headers", "cds_service/serving/cross_origin.py", "if origin is None or", "if answer.status_code >= 400 or origin is None or"),
+    Defect("a token's value may fill the log", "fhir_adapters/received.py", "            if (kind, text) in self._seen or len(self._seen) >= PER_MINUTE:\n                return {}\n", "", ("tests/unit/fhir_adapters/test_received.py",)),
+    Defect("an EHR's words hold the code", "fhir_adapters/received.py", '        text = text.replace(secret, "…")\n', "        pass\n", (UNIT_SMART,)),
+    Defect("what stands in place of a secret is shown", "cds_service/settings/shapes.py", '"text" if isinstance(value, str) else shown(value)', "shown(value)", ("tests/unit/cds_service/test_check_config.py",)),
     Defect("answers may be kept by caches", "cds_service/errors.py", 'answer.headers["Cache-Control"] = "no-store"', 'answer.headers["Cache-Control"] = "max-age=60"'),
     # ---- the SMART app
     Defect("an issuer may begin as a registered one does", "smart_launch/settings.py", 'r.iss == iss.removesuffix("/")', "r.iss.startswith(iss[:10])", (SMART,)),

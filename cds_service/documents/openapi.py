@@ -76,6 +76,7 @@ ASKED = {
         "code": "The authorization code.",
         "iss": "The authorization server (RFC 9207).",
         "error": "Why there is no code.",
+        "error_description": "The same in words, which the page shows as the EHR's.",
     },
 }
 PAGE_STATUSES = {

@@ -6,11 +6,18 @@ Never `*`, never `null`, never credentials (OWASP; CDS Hooks 2.0, "Cross-Origin 
 
 from __future__ import annotations
 
+import json
+import logging
+
 from flask import Flask, Response, request
 
 from cds_service.serving.runtime import Runtime
+from fhir_adapters.received import noted
 
+log = logging.getLogger("mhcds")
 MAX_AGE_S = "600"
+# What browsers of other origins call; the pages of the SMART app send their own.
+CALLED = ("/cds-services", "/sites")
 
 
 def register(app: Flask, runtime: Runtime) -> None:
@@ -20,8 +27,10 @@ def register(app: Flask, runtime: Runtime) -> None:
     def _headers(answer: Response) -> Response:
         # Also without an Origin: a cache must not serve that response to a browser that sends one.
         answer.vary.add("Origin")
-        origin = request.headers.get("Origin")
-        if origin is None or origin not in runtime.config().cors_origins:
+        origin, config = request.headers.get("Origin"), runtime.config()
+        if origin is None or origin not in config.cors_origins:
+            if origin is not None and request.path.startswith(CALLED) and (found := noted("origin", origin)):
+                log.warning(json.dumps({"event": "origin-refused", **found}))
             return answer
         answer.headers["Access-Control-Allow-Origin"] = origin
         answer.headers["Access-Control-Expose-Headers"] = "ETag, Location, Retry-After, WWW-Authenticate"

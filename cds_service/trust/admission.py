@@ -23,6 +23,7 @@ from cds_service.settings.config import ServiceConfig
 from cds_service.storage.store import Admission
 from cds_service.trust.auth import VerifiedClient, verify_client
 from fhir_adapters.access.addresses import is_loopback_host
+from fhir_adapters.received import noted
 
 log = logging.getLogger("mhcds")
 WAIT_FOR_A_SLOT_S = 0.1
@@ -81,7 +82,8 @@ def authenticate(
         _admit(runtime, client, config.limits.calls_per_minute if limited else 0)
     except Unauthenticated as error:
         metrics.REFUSED.labels(error.why).inc()
-        log.warning(json.dumps({"event": "client-refused", "why": error.why, "path": request.path[:80]}))
+        found = noted(error.why, error.found) if error.found is not None else {}
+        log.warning(json.dumps({"event": "client-refused", "why": error.why, **found, "path": request.path[:80]}))
         raise
     return client
 

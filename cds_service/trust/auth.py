@@ -81,17 +81,17 @@ def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) 
         raise Unauthenticated("named-twice")
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
     if algorithm not in ALL_ALGORITHMS:
-        raise Unauthenticated("algorithm")
+        raise Unauthenticated("algorithm", algorithm)
     if not isinstance(kid, str) or not kid or not isinstance(kind, str) or kind.upper() != "JWT" or "crit" in header:
         raise Unauthenticated("header")
     iss = claims.get("iss") if isinstance(claims, dict) else None
     entries = [i for i in issuers if i.iss == iss and algorithm in i.algorithms]
     if not entries:
-        raise Unauthenticated("issuer")
+        raise Unauthenticated("issuer", iss)
     jku = header.get("jku")
     entries = [i for i in entries if jku is None or jku in i.jku]
     if not entries:
-        raise Unauthenticated("jku")
+        raise Unauthenticated("jku", jku)
     good = tuple(i for i in entries if _verifies(token, algorithm, _keys_of(i, kid, key_sets)))
     if not good:
         raise Unauthenticated("signature")
@@ -136,7 +136,7 @@ def check_claims(signed: SignedToken, addresses: tuple[str, ...], now: datetime)
         else:
             why = fault
     if not good:
-        raise Unauthenticated(why)
+        raise Unauthenticated(why, claims.get("aud") if why == "audience" else None)
     iss, sites = good[0].iss, tuple(dict.fromkeys(entry.site for entry in good))
     token = TokenUse(
         digest=hashlib.sha256(f"{iss}\0{jti}".encode(errors="replace")).hexdigest(),

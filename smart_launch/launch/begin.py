@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from fhir_adapters.received import noted
 from smart_launch.errors import LaunchRefused, TooManyLaunches
 from smart_launch.launch.callback import NoCookie, finish
 from smart_launch.launch.guard import check_opened
@@ -111,7 +112,8 @@ def registration_for(app: AppRuntime, iss: str | None, handle: str | None, chose
     else:
         raise LaunchRefused("launch: expected both iss and launch")
     if registration is None:
-        log.warning(json.dumps({"event": "smart-launch-refused", "why": "unknown-issuer"}))
+        found = noted("launch", iss) if iss else {}
+        log.warning(json.dumps({"event": "smart-launch-refused", "why": "unknown-issuer", **found}))
         raise LaunchRefused("launch: expected a registered EHR", "unknown-ehr")
     return registration
 

@@ -11,7 +11,8 @@ import secrets
 from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from smart_launch.errors import EhrFailed, LaunchRefused
+from fhir_adapters.received import noted
+from smart_launch.errors import EhrFailed, EhrRefusal, LaunchRefused, said_by_ehr
 from smart_launch.launch.guard import check_opened
 from smart_launch.launch.parameters import LONGEST_VALUE, parameter
 from smart_launch.launch.signer import with_name
@@ -27,7 +28,12 @@ from smart_launch.session.store import StoredSession
 from smart_launch.settings import Registration
 
 # Error of an authorization server -> page.
-PAGES = {"access_denied": "access-denied", "invalid_scope": "scope-refused", "unauthorized_client": "not-registered"}
+PAGES = {
+    "access_denied": "access-denied",
+    "invalid_scope": "scope-refused",
+    "invalid_client": "not-registered",
+    "unauthorized_client": "not-registered",
+}
 
 # What an EHR may say as `intent` to open the form of that name directly.
 FORM_INTENTS = ("phq-9", "phq-2")
@@ -94,10 +100,11 @@ def pending_launch(app: AppRuntime) -> tuple[PendingLaunch, Registration]:
     """The launch of the state: known, unused, this browser's. Raises LaunchRefused."""
     state, browser = parameter("state"), cookie(BROWSER)
     if state is None:
-        raise LaunchRefused("callback: expected state")
+        raise LaunchRefused("callback: expected state", noted=refusal_of_nobody())
     sealed = app.store.take_launch(digest(state), app.seconds())
     if sealed is None:
-        raise LaunchRefused("callback: expected an unused state from the last ten minutes", "used")
+        why = "callback: expected an unused state from the last ten minutes"
+        raise LaunchRefused(why, "used", noted=refusal_of_nobody())
     try:
         pending = app.unsealed(sealed, PendingLaunch)
     except ValueError as error:
@@ -119,20 +126,32 @@ def check_issuer(registration: Registration, endpoints: Endpoints) -> None:
         # Servers that follow no standard here name their FHIR base, or nothing.
         known |= {registration.iss, f"{registration.iss}/"}
     if iss not in known and (iss is not None or endpoints.sends_iss):
-        raise LaunchRefused("callback: expected iss of the server we asked", "ehr-not-trusted")
+        why = "callback: expected iss of the server we asked"
+        raise LaunchRefused(why, "ehr-not-trusted", noted=noted("iss", iss) if iss else None)
 
 
 def authorization_code() -> str:
-    """The code. Raises LaunchRefused for an error from the EHR, whose text is never shown."""
-    # Whatever it holds, and however often it comes.
-    error = next(iter(request.args.getlist("error")), None)
-    if error is not None:
-        known = error if error in PAGES else "other"
-        raise LaunchRefused(f"callback: the EHR answered with an error ({known})", PAGES.get(error, "ehr-refused"))
+    """The code. Raises LaunchRefused for an error from the EHR, with its own words."""
+    if "error" in request.args:
+        said = refusal()
+        page = PAGES.get(said.code if said else "", "ehr-refused")
+        raise LaunchRefused("callback: the EHR answered with an error", page, said=said)
     code = parameter("code")
     if code is None:
         raise LaunchRefused("callback: expected code")
     return code
+
+
+def refusal() -> EhrRefusal | None:
+    """The error in the address of a callback, whatever it holds and however often it comes."""
+    error, description = (next(iter(request.args.getlist(n)), None) for n in ("error", "error_description"))
+    return said_by_ehr(error, description, request.args.getlist("state"))
+
+
+def refusal_of_nobody() -> dict[str, str]:
+    """The same for a callback that belongs to no launch: anybody may have written it, so it is for the log alone."""
+    said = refusal()
+    return noted("error", f"{said.code}: {said.words}") if said else {}
 
 
 def exchange_code(app: AppRuntime, registration: Registration, code: str, verifier: str) -> TokenResponse:

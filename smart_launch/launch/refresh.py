@@ -50,7 +50,7 @@ def refresh_session(app: AppRuntime, registration: Registration, session: Sessio
         raise
     except EhrFailed as error:
         app.store.end_session(session.launch_id, "access-ended")
-        raise SessionOver(f"session: not refreshed: {error}", "access-ended") from error
+        raise SessionOver(f"session: not refreshed: {error}", "access-ended", said=error.said) from error
     if response.context.get("patient") not in (None, session.context.patient):
         app.store.end_session(session.launch_id, "access-ended")
         raise SessionOver("session: expected the patient of the launch when refreshing", "access-ended")

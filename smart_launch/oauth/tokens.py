@@ -10,7 +10,7 @@ import base64
 import json
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from urllib.parse import quote_plus
 
 import jwt
 
-from smart_launch.errors import EhrFailed
+from smart_launch.errors import EhrFailed, said_by_ehr
 from smart_launch.oauth.discovery import Endpoints
 from smart_launch.oauth.outbound import post_form
 from smart_launch.oauth.own_keys import ALGORITHMS, OwnKey, OwnKeys
@@ -31,6 +31,8 @@ ASSERTION_S, BACKDATED_S = 240, 20
 SHORT_S = 300  # assumed lifetime of a token without expires_in
 LONGEST_S = 24 * 60 * 60
 LONGEST_TEXT = 64 * 1024
+# Fields of our requests that may not come back on a page or in a log.
+SECRET = ("code", "code_verifier", "refresh_token", "token", "client_secret", "client_assertion")
 # Error of a token endpoint -> page (SMART-061).
 PAGES = {
     "invalid_grant": "launch-expired",
@@ -82,11 +84,12 @@ class TokenEndpoint:
         if self.endpoints.revocation is not None:
             self._post(self.endpoints.revocation, {"token": token, "token_type_hint": hint}, empty=True)
 
-    def _post(self, url: str, fields: Mapping[str, str], *, empty: bool = False) -> dict[str, Any]:
+    def _post(self, url: str, fields: dict[str, str], *, empty: bool = False) -> dict[str, Any]:
         authentication, headers = self._authentication()
         response = post_form(url, {**fields, **authentication}, headers, empty=empty)
         if response.status != 200:
-            raise _token_error(response.status, response.content, self.registration)
+            secrets = [value for name, value in (fields | authentication).items() if name in SECRET]
+            raise _token_error(response.status, response.content, self.registration, [*secrets, *headers.values()])
         return response.content
 
     def _authentication(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -167,11 +170,13 @@ def _seconds(value: object) -> int:
         return SHORT_S
 
 
-def _token_error(status: int, content: Mapping[str, Any], registration: Registration) -> EhrFailed:
-    """The error of a token endpoint, from its code only: a description may hold anything."""
-    error = content.get("error")
-    code = error if isinstance(error, str) and error in PAGES else "other"
-    event = {"event": "smart-token-refused", "site": registration.site, "status": status, "error": code}
+def _token_error(
+    status: int, content: Mapping[str, Any], registration: Registration, hidden: Iterable[str]
+) -> EhrFailed:
+    """The error of a token endpoint, with its own words."""
+    said = said_by_ehr(content.get("error"), content.get("error_description"), hidden)
+    code, words = (said.code, said.words) if said else ("", "")
+    event = {"event": "smart-token-refused", "site": registration.site, "status": status, "error": code, "words": words}
     # invalid_client: keys and client ids are set up by hand per environment, so somebody must look (SMART-008).
     (log.error if code == "invalid_client" else log.warning)(json.dumps(event))
-    return EhrFailed(f"the token endpoint answered {status} ({code})", PAGES.get(code, "ehr-failed"))
+    return EhrFailed(f"the token endpoint answered {status}", PAGES.get(code, "ehr-failed"), said=said)

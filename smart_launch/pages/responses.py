@@ -14,7 +14,7 @@ from flask import Response, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from explanations.words.language import ENGLISH, Language
-from smart_launch.errors import SmartError
+from smart_launch.errors import EhrRefusal, SmartError
 from smart_launch.pages.error_words import error_words
 from smart_launch.runtime import AppRuntime
 from smart_launch.settings import Registration
@@ -42,8 +42,9 @@ def error_page(app: AppRuntime, error: SmartError, *, window_url: str | None = N
     """The page of an error. window_url: an address that may work in its own window."""
     support = support_code()
     event = {"event": "smart-error", "support": support, "page": error.page, "status": error.status, "why": str(error)}
-    log.warning(json.dumps(event))
-    return error_answer(app, error.page, error.status, support, window_url=window_url)
+    said = {"error": error.said.code, "words": error.said.words} if error.said else {}
+    log.warning(json.dumps(event | said | error.noted))
+    return error_answer(app, error.page, error.status, support, window_url=window_url, said=error.said)
 
 
 def failure_page(app: AppRuntime, error: Exception) -> Response:
@@ -66,12 +67,27 @@ def failure_page(app: AppRuntime, error: Exception) -> Response:
     return error_answer(app, code, status, support)
 
 
-def error_answer(app: AppRuntime, code: str, status: int, support: str, *, window_url: str | None = None) -> Response:
-    """The page of an error code, with a link to the summary if the session may still be open."""
+def error_answer(
+    app: AppRuntime,
+    code: str,
+    status: int,
+    support: str,
+    *,
+    window_url: str | None = None,
+    said: EhrRefusal | None = None,
+) -> Response:
+    """The page of an error code, with a link to the summary if the session may still be open. said: by the EHR."""
     say = request_language(app)
     words = error_words(code, say)
     launch_id = (request.view_args or {}).get("launch_id") if words.back else None
-    values = {"code": code, "words": words, "support": support, "launch_id": launch_id, "window_url": window_url}
+    values = {
+        "code": code,
+        "words": words,
+        "support": support,
+        "launch_id": launch_id,
+        "window_url": window_url,
+        "said": said,
+    }
     response = page(say, "error.html", status, **values)
     if status in RETRY_S:
         response.headers["Retry-After"] = str(RETRY_S[status])

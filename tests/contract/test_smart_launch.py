@@ -23,6 +23,8 @@ from cds_service.settings.config import ServiceConfig, default_config
 from cds_service.settings.live import LiveConfig
 from cds_service.storage.tables import app_event, app_session, launch_state
 from explanations.judgement.assessment import Engine
+from fhir_adapters.received import Noted, cleaned
+from smart_launch.launch import begin
 from smart_launch.launch.guard import origin_of
 from smart_launch.oauth.tokens import TokenEndpoint, TokenResponse
 from smart_launch.settings import ClientAuthentication
@@ -127,7 +129,10 @@ def test_smart_011_a_repeated_parameter_gets_a_page(run, visitor) -> None:
         "file:///etc",
     ],
 )
-def test_smart_004_an_unknown_issuer_is_refused_before_anything_is_asked(run, visitor, iss: str, monkeypatch) -> None:
+def test_smart_004_an_unknown_issuer_is_refused_before_anything_is_asked_and_logged_as_it_came(
+    run, visitor, iss: str, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(begin, "noted", Noted())
     asked = []
     real = requests.Session.request
     monkeypatch.setattr(requests.Session, "request", lambda self, *a, **k: asked.append(a) or real(self, *a, **k))
@@ -137,6 +142,8 @@ def test_smart_004_an_unknown_issuer_is_refused_before_anything_is_asked(run, vi
 
     refused(answer, "unknown-ehr", 400)
     assert asked == []
+    (line,) = [json.loads(r.message) for r in caplog.records if "unknown-issuer" in r.message]
+    assert line["found"] == cleaned(iss.replace("BASE", run.addresses.fhir_base.upper()))
 
 
 def test_smart_018_a_launch_by_post_is_no_launch(visitor) -> None:
@@ -296,15 +303,19 @@ def test_smart_091_without_the_cookie_the_page_says_so(run, visitor) -> None:
         ("access_denied", "access-denied"),
         ("invalid_scope", "scope-refused"),
         ("unauthorized_client", "not-registered"),
+        ("invalid_client", "not-registered"),
+        ("invalid_request", "ehr-refused"),
         ("server_error", "ehr-refused"),
         ("<script>alert(1)</script>", "ehr-refused"),
     ],
 )
-def test_smart_049_errors_of_the_ehr_get_a_page_without_their_text(run, visitor, error: str, page: str) -> None:
+def test_smart_049_errors_of_the_ehr_get_a_page_with_its_own_words_and_nothing_else_of_it(
+    run, visitor, caplog: pytest.LogCaptureFixture, error: str, page: str
+) -> None:
     state = query_of(visitor.begin())["state"]
     said = {
         "error": error,
-        "error_description": "<b>Marguerite</b>",
+        "error_description": f"<b>Ask</b> the \u202ehelp\ndesk: {state} at https://x.example/a?{'b' * 50}1",
         "error_uri": "https://evil.example",
         "state": state,
         "iss": run.ehr.authorization.issuer,
@@ -313,7 +324,26 @@ def test_smart_049_errors_of_the_ehr_get_a_page_without_their_text(run, visitor,
     answer = visitor.get(f"/smart/callback?{urlencode(said)}")
 
     refused(answer, page, 400)
-    assert not any(word in answer.text for word in ("Marguerite", "evil.example", "alert"))
+    code = "alert(1)" if "<" in error else error
+    words = "Ask the \ufffdhelp desk: … at https://x.example/a?…"
+    assert f"<q>{words}</q> (<code>{code}</code>)" in answer.text
+    assert not any(text in answer.text for text in ("evil.example", "<b>", "<script>alert", state))
+    # The service runs in this process: its log is here.
+    (line,) = [json.loads(r.message) for r in caplog.records if '"smart-error"' in r.message]
+    assert (line["error"], line["words"]) == (code, words)
+
+
+@pytest.mark.parametrize("state", [{}, {"state": "nobody-s"}], ids=["no state", "of nobody"])
+def test_smart_049_an_error_of_nobodys_launch_is_logged_and_not_shown(
+    run, visitor, caplog: pytest.LogCaptureFixture, state: dict
+) -> None:
+    said = {"error": "invalid_client", "error_description": f"call 555 {len(state)}", **state}
+
+    answer = visitor.get(f"/smart/callback?{urlencode(said)}")
+
+    assert answer.status_code == 400
+    assert "555" not in answer.text
+    assert f'"found": "invalid_client: call 555 {len(state)}"' in caplog.text
 
 
 def test_smart_049_a_real_refusal_of_the_authorization_server(run, visitor) -> None:

@@ -37,7 +37,10 @@ from ehr import (
 from cds_service.errors import ConfigError
 from cds_service.keys import key_sets
 from cds_service.keys.key_sets import SANDBOX_ISSUER, SANDBOX_KEY, KeySets, verification_key
+from cds_service.serving import cross_origin
 from cds_service.settings.issuers import MOST_LEEWAY_S
+from cds_service.trust import admission
+from fhir_adapters.received import Noted
 
 ME = EHR()
 
@@ -909,12 +912,53 @@ def test_cdsh_184_whatever_is_wrong_the_answer_is_the_same_to_the_byte(client) -
     }
 
 
-def test_cdsh_185_no_token_and_no_claim_reaches_a_log(client, caplog: pytest.LogCaptureFixture) -> None:
+REFUSED_VALUES = {
+    "issuer": ({"iss": "https://u:p@other.example/?x=1"}, {}, "https://…@other.example/?…"),
+    "jku": ({}, {"jku": "https://other.example/jwks.json\n"}, "https://other.example/jwks.json\ufffd"),
+    "audience": ({"aud": ["https://cds.example//cds-services/", 7]}, {}, "https://cds.example//cds-services/, (int)"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED_VALUES)
+def test_what_was_refused_is_in_the_log_as_it_came(
+    client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(admission, "noted", Noted())
+    claims, header, found = REFUSED_VALUES[why]
+    tokens = [ME.token(header=header, **claims) for _ in range(2)]
+
+    for token in tokens:
+        assert call(client, token).status_code == 401
+
+    first, again = [json.loads(r.message) for r in caplog.records if "client-refused" in r.message]
+    assert (first["why"], first["found"], "found" in again) == (why, found, False)
+    assert not any(part in caplog.text for token in tokens for part in token.split("."))
+
+
+@pytest.mark.parametrize("path", ["/cds-services", ADDRESS, "/sites/north/cds-services", "/model-card.json"])
+def test_an_origin_that_may_not_call_is_in_the_log_once(
+    client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(cross_origin, "noted", Noted())
+
+    for _ in range(2):
+        assert (
+            "Access-Control-Allow-Origin" not in client.options(path, headers={"Origin": "https://x.example"}).headers
+        )
+        client.options(path)
+
+    lines = [json.loads(r.message) for r in caplog.records if "origin-refused" in r.message]
+    assert lines == ([] if "card" in path else [{"event": "origin-refused", "found": "https://x.example"}])
+
+
+def test_cdsh_185_no_token_and_no_claim_that_was_not_refused_reaches_a_log(
+    client, caplog: pytest.LogCaptureFixture
+) -> None:
     secret = "access-token-of-this-call"
     granted = {"access_token": secret, "token_type": "Bearer", "expires_in": 300, "scope": "x", "subject": "y"}
     tokens = [
         ME.token(jti="id-1", sub="subject-1"),
-        ME.token(aud="audience-1"),
+        ME.token(aud="audience-1", sub="subject-2"),
         EHR(key="stranger").token(),
         "garbage-token",
     ]
@@ -927,7 +971,7 @@ def test_cdsh_185_no_token_and_no_claim_reaches_a_log(client, caplog: pytest.Log
     for word in (
         secret,
         "subject-1",
-        "audience-1",
+        "subject-2",
         "c2VjcmV0",
         PATIENT,
         *tokens,

@@ -132,13 +132,16 @@ def test_without_a_key_that_the_server_takes_nothing_is_sent(host) -> None:
 def test_smart_008_061_errors_of_the_endpoint_have_their_pages_and_nothing_secret_is_said(
     host, caplog: pytest.LogCaptureFixture, error: object, page: str
 ) -> None:
-    host.answers["/token"] = Answer({"error": error, "error_description": "the-code of Marguerite"}, 400)
+    words = "Key the-code of <i>us</i> is the-verifier eyJ0b2tlbiI6MX0.eyJ0b2tlbiI6MX0.abc1"
+    host.answers["/token"] = Answer({"error": error, "error_description": words}, 400)
     with caplog.at_level(logging.INFO), pytest.raises(EhrFailed) as refused:
         exchanged(host)
 
     said = caplog.text + str(refused.value)
     assert refused.value.page == page
-    assert not any(word in said for word in ("the-code", "Marguerite", "the-verifier", "<script>", "eyJ"))
+    assert not any(word in said for word in ("the-code", "the-verifier", "<script>", "<i>", "eyJ"))
+    shown = refused.value.said
+    assert (shown.words if shown else None) == ("Key … of us is … …" if isinstance(error, str) else None)
     assert len(host.of("/token")) == 1
     assert any(r.levelno == logging.ERROR for r in caplog.records) == (error == "invalid_client")
 
