@@ -392,6 +392,7 @@ class ChartPart(StrEnum):
     APPOINTMENTS = "appointments"
     RISK_ASSESSMENTS = "risk-assessments"
     COVERAGE = "coverage"
+    PAST_MEDICATIONS = "past-medications"  # read by the app alone
     LOCAL_SCREENING = "local-screening"  # a prefetch key too, in a site's own discovery
     REST = "rest"  # unreadable entries of a whole chart
 

@@ -112,7 +112,7 @@ WORDS: dict[str, _Words] = {
         inputs=("lifestyle", "needs", "difficulties", "pro"),
     ),
     ChartPart.MEDICATIONS: _Words(
-        purpose="Active medicines: their number and classes as model inputs; antidepressants also show depression care (rule R13). The detailed view lists them by name, date and dose.",
+        purpose="Active medicines: their number and classes as model inputs; antidepressants also show depression care (rule R13). The detailed view lists them by name, date and dose; it alone also reads those that are over (`status=stopped,completed`), for antidepressants and mood stabilisers on its time line.",
         look_back="Active now.",
         without="The models count medicines as missing; depression care may go unseen.",
         inputs=("drugs",),

@@ -13,7 +13,7 @@ from explanations.judgement.discharge import assess_discharge
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.facts import ChartPart, PatientRecord
 from fhir_adapters.reading.extraction import patient_record
-from fhir_adapters.resources.gathered import DISCHARGE, OPENED, STEPS, Gathered
+from fhir_adapters.resources.gathered import DISCHARGE, OPENED, SHOWN, Gathered
 from fhir_adapters.settings import ReadSettings
 from models.rules.discharge import follow_up_steps
 from models.scoring.risk import BandThresholds
@@ -44,7 +44,7 @@ def assess_shown(
     return replace(found, steps=follow_up_steps(chart, found.findings))
 
 
-CHART_SHOWN = Occasion(name="chart-shown", parts=(*OPENED, *STEPS), assess=assess_shown)
+CHART_SHOWN = Occasion(name="chart-shown", parts=SHOWN, assess=assess_shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,7 +149,10 @@ def templates(keys: tuple[ChartPart, ...] = OPENED) -> tuple[Template, ...]:
 
 @cache
 def _all_templates() -> tuple[Template, ...]:
-    """Every prefetch key. Sites store them: a key keeps its meaning, and what it once asked for is read as before."""
+    """Every prefetch key, and what the app alone reads.
+
+    Sites store them: a key keeps its meaning, and what it once asked for is read as before.
+    """
     patient = f"Patient/{PATIENT_ID}"
     return (
         Template(key=ChartPart.PATIENT, queries=(patient,), types=("Patient",), needed=True),
@@ -161,6 +164,14 @@ def _all_templates() -> tuple[Template, ...]:
             ChartPart.MEDICATIONS,
             "MedicationRequest",
             "&intent=order,plan&status=active",
+            needed=False,
+            include="&_include=MedicationRequest:medication",
+            types=("MedicationRequest", "Medication"),
+        ),
+        _search(
+            ChartPart.PAST_MEDICATIONS,
+            "MedicationRequest",
+            "&intent=order,plan&status=stopped,completed",
             needed=False,
             include="&_include=MedicationRequest:medication",
             types=("MedicationRequest", "Medication"),

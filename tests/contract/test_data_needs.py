@@ -13,7 +13,7 @@ from cds_service.documents.data_needs import EXTENSION, as_markdown, data_needs
 from cds_service.settings.config import default_config
 from explanations.judgement.assessment import Engine
 from fhir_adapters.access.templates import templates
-from fhir_adapters.resources.gathered import ALL_KEYS
+from fhir_adapters.resources.gathered import ALL_KEYS, SHOWN
 from models.inputs.feature_schema import FEATURES
 
 PAGE = Path(__file__).parents[2] / "docs" / "generated" / "data-needs.md"
@@ -70,3 +70,11 @@ def test_discovery_is_small_enough_to_read() -> None:
 
     assert len(client.get("/cds-services").data) < 10_000
     assert client.get("/sites/nowhere/data-needs.json").status_code == 404
+
+
+def test_only_the_app_asks_for_medicines_that_have_ended() -> None:
+    asked = {template.key: template for template in templates(SHOWN)}
+
+    (extra,) = set(asked) - {template.key for template in templates(ALL_KEYS)}
+    assert asked[extra].queries[0].endswith("&intent=order,plan&status=stopped,completed")
+    assert not asked[extra].needed

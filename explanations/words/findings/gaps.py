@@ -84,6 +84,7 @@ PARTS = complete(
         ChartPart.CONDITIONS: later("conditions"),
         ChartPart.MEASUREMENTS: later("measurements"),
         ChartPart.MEDICATIONS: later("medicines"),
+        ChartPart.PAST_MEDICATIONS: later("medicines that have ended"),
         ChartPart.ENCOUNTERS: later("visits"),
         ChartPart.PROCEDURES: later("procedures"),
         ChartPart.RISK_ASSESSMENTS: later("risk assessments"),
