@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chromium import chromium
 from PIL import Image
-from playwright.sync_api import Browser, Frame, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from smart_run import Run, StandingClock, running
 
 from cds_service.demo_ehr.patients.people import OPENS_WITH
@@ -47,9 +47,7 @@ def demo_page(page: Page, run: Run) -> None:
         run.ehr.clinic.ask(patient)
     page.goto(f"{run.addresses.page_origin}/")
     page.locator("#cards").get_by_role("button", name="Open detailed view", exact=True).first.click()
-    frame = page.frame(name="app")
-    frame.wait_for_url("**/smart/app/**")
-    expect(frame.locator("h1")).to_be_visible()
+    expect(page.frame_locator("iframe[name=app]").locator("h1")).to_be_visible()
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
 
 
@@ -81,7 +79,7 @@ def written(page: Page, run: Run) -> None:
     expect(page.locator("h1")).to_have_text(re.compile("^Written"))
 
 
-def answer(page: Page | Frame) -> None:
+def answer(page: Page) -> None:
     """Answers the nine items."""
     for place, score in enumerate(ANSWERS):
         page.locator("fieldset.question").nth(place).locator("input").nth(score).check(force=True)

@@ -24,11 +24,12 @@ from flask import Flask, request
 
 from cds_service.app import create_app
 from cds_service.demo_ehr import codes
-from cds_service.demo_ehr.clinic.hook_client import Exchange
+from cds_service.demo_ehr.clinic.clinic_list import clinic_days
+from cds_service.demo_ehr.clinic.hook_client import Exchange, ServiceUnreachableError
 from cds_service.demo_ehr.clinic.page import card_html, create_blueprint
 from cds_service.demo_ehr.clinic.panel import AppPlace
 from cds_service.demo_ehr.clinic.state import Clinic
-from cds_service.demo_ehr.config import Addresses, demo_config
+from cds_service.demo_ehr.config import CLIENT_ID, Addresses, demo_config
 from cds_service.demo_ehr.ehr import registered
 from cds_service.demo_ehr.fhir_api import routes as fhir_server
 from cds_service.demo_ehr.fhir_api.charts import Charts
@@ -42,6 +43,13 @@ PATIENTS = demo_patients(AS_OF)
 TOMAS = PATIENTS[1]
 STELLAN = PATIENTS[5]
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
+PHQ9_ORDER = {
+    "resourceType": "ServiceRequest",
+    "status": "draft",
+    "intent": "proposal",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "44249-1"}]},
+}
 
 
 def a_card(expected, number, **changes):
@@ -59,7 +67,7 @@ def a_card(expected, number, **changes):
                     {
                         "type": "create",
                         "description": "Draft order: PHQ-9, today",
-                        "resource": {"resourceType": "ServiceRequest", "status": "draft", "intent": "proposal"},
+                        "resource": PHQ9_ORDER,
                     }
                 ],
             }
@@ -367,15 +375,62 @@ def test_every_patient_can_be_opened(browser):
         assert answer.text.count("<h1") == 1
 
 
-def test_the_second_patient_is_open_and_the_list_says_a_word_for_each(browser):
+def test_a_patient_with_a_course_is_open_and_the_list_says_a_word_for_each(browser):
     page = browser.get("/").text
 
-    assert "<h1>Tomás Wójcik</h1>" in page
+    assert "<h1>Marguerite Okafor</h1>" in page
     assert "Synthetic patients. Nothing here is real." in page
     assert "Monday clinic, 23 November" in page
+    assert "Today is" not in page
     words = re.findall(r'<span class="word[^"]*">([^<]+)</span>', page)
-    assert words == ["ask", "acute", "ask", "ask", "follow up", "prompt", "ask", "ask", "follow up", "ask",
-                     "check data", "check data", "nothing", "follow up"]  # fmt: skip
+    assert words == ["Ask", "Follow up", "Acute", "Ask again", "Ask again", "Follow up", "Prompt", "Ask", "Ask",
+                     "Follow up", "Ask", "Check data", "Not assessed", "No card"]  # fmt: skip
+
+
+NAMES = re.compile(r'<span class="who">([^<,]+), \d+</span>')
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("find=wojcik", ["Tomás Wójcik"]),
+        ("find=TOMÁS+w", ["Tomás Wójcik"]),
+        ("find=pain", ["Ingrid Solheim-Park", "Eleni Marchetti", "Kwabena Lindqvist"]),
+        ("find=pain&sort=name", ["Eleni Marchetti", "Ingrid Solheim-Park", "Kwabena Lindqvist"]),
+        ("find=nobody", []),
+        ("find=%3Cscript%3Ealert(1)%3C/script%3E&sort=%00", []),
+        ("find=lin&sort=urgency", ["Mei-Lin Abernathy", "Kwabena Lindqvist"]),
+    ],
+)
+def test_the_list_is_searched_by_name_and_reason_without_a_script(browser, query, names):
+    page = browser.get(f"/patients/{TOMAS.id}?{query}").text
+
+    assert NAMES.findall(page) == names
+    assert ("No patient with that name or reason." in page) == (not names)
+    assert "<h1>Tomás Wójcik</h1>" in page
+    assert "<script>alert" not in page
+
+
+def test_sorted_by_urgency_the_most_urgent_cards_come_first_and_no_card_last(browser):
+    page = browser.get("/?sort=urgency").text
+
+    words = re.findall(r'<span class="word ?(\w*)">([^<]+)</span>', page)
+    assert [indicator for indicator, _ in words] == ["critical", *["warning"] * 5, *["info"] * 7, ""]
+    assert [word for _, word in words][-1] == "No card"
+    assert [word for _, word in words][1:6] == ["Ask"] * 4 + ["Ask again"]
+
+
+@pytest.mark.parametrize(
+    ("day", "heading", "today"),
+    [
+        ("2026-11-27", "Friday clinic, 27 November", None),
+        ("2026-11-28", "Monday clinic, 30 November", "Saturday, 28 November"),
+        ("2026-11-29", "Monday clinic, 30 November", "Sunday, 29 November"),
+        ("2028-12-31", "Monday clinic, 1 January", "Sunday, 31 December"),
+    ],
+)
+def test_there_is_a_clinic_on_weekdays_and_a_weekend_is_said_as_it_is(day, heading, today):
+    assert clinic_days(datetime.fromisoformat(f"{day}T03:00:00+00:00")) == (heading, today)
 
 
 def test_no_card_is_said_in_words(browser):
@@ -409,7 +464,7 @@ def test_text_of_a_card_is_never_executed(browser, clinic):
     page = browser.get(f"/patients/{TOMAS.id}").text
 
     assert HOSTILE not in page
-    assert not re.search(r"<(script|img)\b", page)
+    assert not re.search(r"<script>|<img\b", page)
     assert 'href="javascript' not in page
     assert page.count("<h1") == 1
 
@@ -421,15 +476,15 @@ def test_tables_of_a_card_carry_no_inline_style():
     assert "style" not in html
 
 
-def test_the_page_may_load_its_own_style_and_nothing_else(browser):
+def test_the_page_may_load_its_own_files_and_nothing_else(browser):
     answer = browser.get("/")
     policy = answer.headers["Content-Security-Policy"]
 
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", answer.text)
+    assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", answer.text)
     own = re.findall(r'(?:src|<link[^>]*href)="([^"]+)"', answer.text)
-    assert own == ["/static/icon.svg", "/static/demo.css"]
+    assert own == ["/static/icon.svg", "/static/demo.css", "/static/demo.js"]
     for path in own:
         with browser.get(path) as file:
             assert file.status_code == 200
@@ -439,13 +494,21 @@ def test_the_token_is_not_on_the_page(browser):
     assert TOKEN not in browser.get("/").text
 
 
+A_TASK = {
+    "resourceType": "Task",
+    "status": "draft",
+    "intent": "proposal",
+    "for": {"reference": f"Patient/{TOMAS.id}"},
+}
+ORDER = {"card": "acute-safety", "suggestion": "ServiceRequest/44249-1"}
+
+
 def test_a_pressed_suggestion_becomes_a_draft_once_and_can_be_discarded(browser):
     url = f"/patients/{TOMAS.id}"
-    form = {"suggestion": "suggestion-2-1"}
 
-    answers = [browser.post(f"{url}/drafts", data=form) for _ in range(2)]
+    answers = [browser.post(f"{url}/drafts", data=ORDER) for _ in range(2)]
     taken = browser.get(url).text
-    browser.post(f"{url}/drafts/discard", data=form)
+    browser.post(f"{url}/drafts/discard", data=ORDER)
 
     assert [(a.status_code, a.headers["Location"]) for a in answers] == [(303, f"{url}#drafts")] * 2
     assert taken.count('<div class="draft">') == 1
@@ -453,21 +516,77 @@ def test_a_pressed_suggestion_becomes_a_draft_once_and_can_be_discarded(browser)
     assert '<div class="draft">' not in browser.get(url).text
 
 
-def test_a_draft_stays_with_its_patient(browser):
-    browser.post(f"/patients/{TOMAS.id}/drafts", data={"suggestion": "suggestion-2-1"})
-    browser.post(f"/patients/{PATIENTS[0].id}/drafts", data={"suggestion": "suggestion-2-1"})
+@pytest.mark.parametrize("changes", [{"card": "recent-safety"}, {"suggestion": "ServiceRequest/93373-9"}])
+def test_only_what_a_card_of_the_patient_suggests_becomes_a_draft(browser, changes):
+    browser.post(f"/patients/{TOMAS.id}/drafts", data=ORDER | changes)
+    browser.post(f"/patients/{PATIENTS[0].id}/drafts", data=ORDER)
 
+    assert '<div class="draft">' not in browser.get(f"/patients/{TOMAS.id}").text
     assert '<div class="draft">' not in browser.get(f"/patients/{PATIENTS[0].id}").text
 
 
 def test_a_recorded_reason_leaves_the_card_in_place(browser):
     url = f"/patients/{TOMAS.id}"
 
-    browser.post(f"{url}/overrides", data={"card": "card-2-1", "reason": "asked"})
+    answer = browser.post(f"{url}/overrides", data={"card": "acute-safety", "reason": "asked"})
     page = browser.get(url).text
 
+    assert answer.headers["Location"] == f"{url}#card-acute-safety"
     assert "Recorded: “Asked; documented in my note”. The finding stays in the chart." in page
     assert "Summary 2-1 of acute-safety." in page
+    assert "Not acting on this card" not in page
+
+
+def test_what_was_done_with_a_card_stays_with_its_topic_when_the_cards_come_anew(browser, clinic):
+    url = f"/patients/{TOMAS.id}"
+    browser.post(f"{url}/drafts", data=ORDER)
+    browser.post(f"{url}/overrides", data={"card": "acute-safety", "reason": "asked"})
+
+    clinic.exchanges[TOMAS.id] = exchange((a_card(TOMAS.expected[0], "other-ids"),))
+    same = browser.get(url).text
+    clinic.charts.create(A_TASK)
+    another = browser.get(url).text
+
+    assert "Summary other-ids" in same
+    assert "Recorded: “Asked" in same
+    assert "Not acting on this card" not in same
+    assert "Recorded before the chart changed: “Asked" in another
+    assert "Not acting on this card" in another
+    assert all(page.count("In Drafts: Draft order: PHQ-9, today") == 1 for page in (same, another))
+
+
+def test_cards_are_asked_anew_at_every_opening_and_after_a_write_by_the_app(browser, clinic):
+    asked = []
+
+    class Client:
+        def open_chart(self, patient):
+            asked.append(patient.id)
+            return exchange((a_card(TOMAS.expected[0], len(asked)),))
+
+    clinic.client = Client()
+    first, second = (browser.get(f"/patients/{TOMAS.id}").text for _ in range(2))
+    clinic.charts.create(A_TASK)
+    browser.get(f"/patients/{STELLAN.id}")
+    browser.get(f"/patients/{STELLAN.id}")
+
+    assert "Summary 1 of" in first
+    assert "Summary 2 of" in second
+    assert asked == [TOMAS.id, TOMAS.id, STELLAN.id, TOMAS.id, STELLAN.id]
+    assert browser.get(f"/patients/{TOMAS.id}/changes").text == "1"
+
+
+def test_a_service_that_went_away_leaves_no_old_cards_on_the_page(browser, clinic):
+    class Gone:
+        def open_chart(self, _patient):
+            raise ServiceUnreachableError("The service did not answer.")
+
+    assert "Summary 2-1" in browser.get(f"/patients/{TOMAS.id}").text
+    clinic.client = Gone()
+
+    page = browser.get(f"/patients/{TOMAS.id}").text
+
+    assert "The service did not answer." in page
+    assert "Summary 2-1" not in page
 
 
 def test_unknown_patients_and_foreign_callers_are_refused(browser):
@@ -503,59 +622,80 @@ def with_app(clinic):
     return app.test_client(), launches
 
 
-def linked_card(url=LAUNCH):
+def linked_card(url=LAUNCH, **changes):
     link = {"label": "Open detailed view", "url": url, "type": "smart", "appContext": "said by the card"}
-    return a_card(TOMAS.expected[0], 1, links=[link])
+    return a_card(TOMAS.expected[0], 1, links=[link], **changes)
 
 
-def test_a_card_opens_the_app_in_the_panel_with_what_the_card_says(with_app, clinic):
+def test_the_app_opens_in_the_panel_from_a_card_with_what_the_card_says(with_app, clinic):
+    browser, launches = with_app
+    clinic.exchanges[TOMAS.id] = exchange((linked_card(),))
+    url = f"/patients/{TOMAS.id}"
+
+    before = browser.get(url).text
+    after = [browser.get(f"{url}?app={of}").text for of in ("acute-safety", "", "unknown")]
+
+    assert "<iframe" not in before
+    assert '<button class="second">Open detailed view</button>' in before
+    where = f"{LAUNCH}?iss=http%3A%2F%2F127.0.0.1%3A2%2Ffhir&amp;launch=the-handle"
+    assert all(f'<iframe name="app" title="Detailed view of {TOMAS.name}" src="{where}">' in page for page in after)
+    assert launches == [(CLIENT_ID, TOMAS.id, said, None) for said in ("said by the card", None, None)]
+
+
+def test_the_app_opens_in_a_window_of_its_own_as_it_did_in_the_panel(with_app, clinic):
     browser, launches = with_app
     clinic.exchanges[TOMAS.id] = exchange((linked_card(),))
 
-    page = browser.get(f"/patients/{TOMAS.id}").text
-    answers = [
-        browser.post(f"/patients/{TOMAS.id}/launch", data=form) for form in ({"card": "card-1"}, {}, {"card": "x"})
-    ]
+    answer = browser.post(f"/patients/{TOMAS.id}/launch", data={"app": "acute-safety"})
 
-    assert f'action="/patients/{TOMAS.id}/launch" target="app"' in page
-    assert f'<iframe name="app" title="Detailed view of {TOMAS.name}"' in page
-    assert '<button class="second">Open detailed view</button>' in page
-    where = f"{LAUNCH}?iss=http%3A%2F%2F127.0.0.1%3A2%2Ffhir&launch=the-handle"
-    assert [(a.status_code, a.headers["Location"]) for a in answers] == [(303, where)] * 3
-    assert launches == [("mental-health-cds-demo", TOMAS.id, said) for said in ("said by the card", None, None)]
+    assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (303, LAUNCH)
+    assert launches == [(CLIENT_ID, TOMAS.id, "said by the card", None)]
+
+
+def test_a_card_that_orders_a_phq_9_opens_its_form_directly(with_app, clinic):
+    browser, launches = with_app
+    url = f"/patients/{TOMAS.id}"
+    clinic.exchanges[TOMAS.id] = exchange((linked_card(),))
+    offered = browser.get(url).text
+    browser.get(f"{url}?app=acute-safety&form=1")
+    clinic.exchanges[TOMAS.id] = exchange((linked_card(suggestions=[]),))
+    not_offered = browser.get(f"{url}?app=acute-safety&form=1").text
+
+    assert "Answer a PHQ-9</button>" in offered
+    assert "Answer a PHQ-9</button>" not in not_offered
+    assert [intent for *_, intent in launches] == ["phq-9", None]
 
 
 def test_a_link_to_an_app_that_is_not_registered_leads_nowhere(with_app, clinic):
     browser, launches = with_app
     clinic.exchanges[TOMAS.id] = exchange((linked_card("http://127.0.0.1:1/smart/other"),))
 
-    page = browser.get(f"/patients/{TOMAS.id}").text
-    browser.post(f"/patients/{TOMAS.id}/launch", data={"card": "card-1"})
+    page = browser.get(f"/patients/{TOMAS.id}?app=acute-safety").text
 
     assert "Open detailed view</button>" not in page
     assert not re.search(r'(?:href|action|src)="[^"]*/smart/other', page)
-    assert launches == [("mental-health-cds-demo", TOMAS.id, None)]
+    assert launches == [(CLIENT_ID, TOMAS.id, None, None)]
 
 
 def test_without_an_app_there_is_no_panel(browser):
-    page = browser.get(f"/patients/{TOMAS.id}").text
+    page = browser.get(f"/patients/{TOMAS.id}?app=").text
 
     assert "<iframe" not in page
+    assert 'id="app"' not in page
     assert browser.post(f"/patients/{TOMAS.id}/launch").status_code == 404
 
 
-def test_three_captions_lead_through_the_page_in_order(with_app):
-    page = with_app[0].get("/").text
-
-    assert re.findall(r'class="number">(\d)</span> (\w+)', page) == [("1", "Read"), ("2", "Open"), ("3", "Answer")]
-    assert page.index("Synthetic patients. Nothing here is real.") < page.index("<main")
-
-
-def test_only_the_page_itself_may_frame_what_the_panel_begins_with(with_app):
+def test_until_the_app_is_opened_its_place_says_what_to_do_in_three_steps(with_app):
     browser, _ = with_app
 
-    assert "frame-ancestors 'self'" in browser.get("/panel").headers["Content-Security-Policy"]
-    assert "frame-ancestors 'none'" in browser.get("/").headers["Content-Security-Policy"]
+    steps = re.findall(r"<li><strong>(\w+)", browser.get("/").text)
+
+    assert steps == ["Read", "Open", "Answer"]
+    assert "<li><strong>" not in browser.get(f"/patients/{TOMAS.id}?app=").text
+
+
+def test_no_other_page_may_frame_this_one(with_app):
+    assert "frame-ancestors 'none'" in with_app[0].get("/").headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize(
@@ -589,7 +729,8 @@ def test_a_form_that_an_app_wrote_with_its_results_is_one_row(with_app, clinic):
     stored, _ = clinic.charts.create(form)
     for result in results:
         clinic.charts.create(result | {"derivedFrom": [{"reference": f"QuestionnaireResponse/{stored['id']}"}]})
-    facts, written = with_app[0].get(f"/patients/{TOMAS.id}").text.partition('id="written"')[::2]
+    page = with_app[0].get(f"/patients/{TOMAS.id}").text
+    written, facts = page.partition('id="written"')[2].split('class="facts"')
 
     assert facts.count("total 12, 8 of 9 questions answered") == 1
     assert re.search(r"PHQ-9 item 9</dt><dd>declined", facts)
@@ -689,6 +830,6 @@ def test_ctrl_c_ends_the_staying_demo_cleanly():
         demo.send_signal(signal.SIGINT)
         rest, errors = demo.communicate(timeout=120)
 
-    assert "<h1>Tomás Wójcik</h1>" in page
+    assert "<h1>Marguerite Okafor</h1>" in page
     assert demo.returncode == 0, rest + errors
     assert "Traceback" not in errors

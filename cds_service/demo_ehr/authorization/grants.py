@@ -29,6 +29,7 @@ class Launch:
     patient: str
     encounter: str | None
     app_context: str | None = None
+    intent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,6 +41,7 @@ class Grant:
     patient: str | None
     encounter: str | None
     app_context: str | None
+    intent: str | None
     nonce: str | None
 
 

@@ -55,6 +55,7 @@ class AuthorizationRequest:
     patient: str | None
     encounter: str | None
     app_context: str | None
+    intent: str | None
     choosing: bool
 
 
@@ -188,6 +189,7 @@ def check_request(
         patient=launch.patient if launch else None,
         encounter=launch.encounter if launch else None,
         app_context=launch.app_context if launch else None,
+        intent=launch.intent if launch else None,
         choosing=launch is None and "launch/patient" in requested,
     )
 
@@ -212,6 +214,7 @@ def _issue_code(
         patient=patient,
         encounter=encounter,
         app_context=auth.app_context,
+        intent=auth.intent,
         nonce=auth.nonce,
     )
     code = server.grants.new_code(grant, auth.redirect_uri, auth.challenge, server.behaviour.code_life_s)

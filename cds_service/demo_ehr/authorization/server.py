@@ -85,9 +85,14 @@ class AuthorizationServer:
         """Its address, which client assertions name as aud."""
         return f"{self.issuer}/token"
 
-    def new_launch(self, client_id: str, patient: str, app_context: str | None = None) -> str:
-        """A launch handle for a patient who is open in the EHR."""
-        launch = Launch(client_id=client_id, patient=patient, encounter=self.visit(patient), app_context=app_context)
+    def new_launch(
+        self, client_id: str, patient: str, app_context: str | None = None, intent: str | None = None
+    ) -> str:
+        """A launch handle for a patient who is open in the EHR. intent: where in the app to begin, in its words."""
+        encounter = self.visit(patient)
+        launch = Launch(
+            client_id=client_id, patient=patient, encounter=encounter, app_context=app_context, intent=intent
+        )
         return self.grants.new_launch(launch, self.behaviour.launch_life_s)
 
     def access(self, token: str) -> GrantedAccess | None:

@@ -93,6 +93,7 @@ def _first_answer(server: AuthorizationServer, grant: Grant) -> Json:
         "smart_style_url": f"{server.issuer}/smart-style.json",
         "tenant": TENANT,
         "appContext": grant.app_context,
+        "intent": grant.intent,
         "id_token": server.id_token(grant) if "openid" in grant.scopes else None,
     }
     return _tokens(server, grant, grant.scopes) | {name: value for name, value in context.items() if value is not None}

@@ -91,10 +91,11 @@ def _problem(condition: Json, as_of: datetime) -> FactRow:
 
 
 def _medicine(order: Json, as_of: datetime) -> FactRow:
+    when, end = dated_text(order["authoredOn"], as_of), order.get("dispenseRequest", {}).get("validityPeriod", {})
     return FactRow(
         what=order["medicationCodeableConcept"]["text"],
         value=order["dosageInstruction"][0]["text"],
-        when=dated_text(order["authoredOn"], as_of),
+        when=f"{when}, until {dated_text(end['end'], as_of)}" if end else when,
         reference=reference_of(order),
     )
 

@@ -1,13 +1,14 @@
 """The demo EHR's page: clinic list, one patient's facts, the cards as an EHR shows them, and what was sent.
 
-Plain HTML forms, no script. Card text comes from the service and is not trusted: markdown without HTML, images,
-headings or inline styles, under a strict content security policy. Answers only to loopback names, so that no other
-site can reach it by DNS rebinding.
+Plain HTML forms; the one script notices that the app wrote, and works only then. Card text comes from the service and
+is not trusted: markdown without HTML, images, headings or inline styles, under a strict content security policy.
+Answers only to loopback names, so that no other site can reach it by DNS rebinding.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -16,11 +17,12 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.demo_ehr.clinic.chart_facts import chart_sections, written_rows
-from cds_service.demo_ehr.clinic.hook_client import ServiceUnreachableError, sent_without_token
-from cds_service.demo_ehr.clinic.panel import AppPlace, content_security_policy
-from cds_service.demo_ehr.clinic.state import Clinic
+from cds_service.demo_ehr.clinic.clinic_list import SORTS, clinic_days, clinic_list, word
+from cds_service.demo_ehr.clinic.hook_client import ServiceUnreachableError, sent_without_token, topic
+from cds_service.demo_ehr.clinic.panel import AppPlace, content_security_policy, form_of
+from cds_service.demo_ehr.clinic.state import Clinic, proposal_of
 from cds_service.demo_ehr.codes import Json
-from cds_service.demo_ehr.patients.people import DemoPatient
+from cds_service.demo_ehr.patients.people import OPENS_WITH, DemoPatient
 from smart_launch.pages.markdown import html
 
 __all__ = ["Clinic", "card_html", "create_blueprint"]
@@ -43,60 +45,54 @@ def create_blueprint(clinic: Clinic, place: AppPlace | None = None) -> Blueprint
 
     @blueprint.get("/")
     def first() -> str:
-        return _page(clinic, clinic.patients[1], place)
+        return _page(clinic, clinic.patient(OPENS_WITH) or clinic.patients[0], place)
 
     @blueprint.get("/patients/<patient_id>")
     def show(patient_id: str) -> str:
         return _page(clinic, _known(clinic, patient_id), place)
 
-    @blueprint.get("/panel")
-    def panel() -> str:
-        return render_template("demo_ehr/panel.html")
+    @blueprint.get("/patients/<patient_id>/changes")
+    def changes(patient_id: str) -> str:
+        return str(clinic.charts.changes(_known(clinic, patient_id).id))
 
     @blueprint.post("/patients/<patient_id>/launch")
     def launch(patient_id: str) -> BaseResponse:
         patient = _known(clinic, patient_id)
         if place is None:
             abort(404)
-        context = place.app_context(clinic.cards(patient), request.form.get("card"))
-        return redirect(place.launch(patient.id, context), code=303)
+        return redirect(_launch(clinic, patient, place, request.form), code=303)
 
     return blueprint
+
+
+def _launch(clinic: Clinic, patient: DemoPatient, place: AppPlace, asked: Mapping[str, str]) -> str:
+    """The URL that opens the app as a button asked: from a card (its topic), at the form that the card orders."""
+    card = clinic.card(patient, asked.get("app", ""))
+    form = form_of(card) if card and asked.get("form") else None
+    return place.launch(patient.id, place.app_context(card), form)
 
 
 def _add_forms(blueprint: Blueprint, clinic: Clinic) -> None:
     """The actions of the page's buttons; each redirects to the page."""
 
-    @blueprint.post("/patients/<patient_id>/ask")
-    def ask(patient_id: str) -> BaseResponse:
-        patient = _known(clinic, patient_id)
-        clinic.exchanges.pop(patient.id, None)
-        return _back(patient, "cards")
-
-    @blueprint.post("/patients/<patient_id>/reload")
-    def reload(patient_id: str) -> BaseResponse:
-        patient = _known(clinic, patient_id)
-        clinic.exchanges.pop(patient.id, None)
-        return _back(patient, "patient")
-
     @blueprint.post("/patients/<patient_id>/drafts")
     def take(patient_id: str) -> BaseResponse:
         patient = _known(clinic, patient_id)
-        clinic.take(patient, request.form.get("suggestion", ""))
+        clinic.take(patient, request.form.get("card", ""), request.form.get("suggestion", ""))
         return _back(patient, "drafts")
 
     @blueprint.post("/patients/<patient_id>/drafts/discard")
     def discard(patient_id: str) -> BaseResponse:
         patient = _known(clinic, patient_id)
-        clinic.discard(patient, request.form.get("suggestion", ""))
+        clinic.discard(patient, request.form.get("card", ""), request.form.get("suggestion", ""))
         return _back(patient, "drafts")
 
     @blueprint.post("/patients/<patient_id>/overrides")
     def override(patient_id: str) -> BaseResponse:
         patient = _known(clinic, patient_id)
-        card_id = request.form.get("card", "")
-        known = clinic.override(patient, card_id, request.form.get("reason", ""))
-        return _back(patient, f"card-{card_id}" if known else "cards")
+        card = request.form.get("card", "")
+        known = clinic.override(patient, card, request.form.get("reason", ""))
+        return _back(patient, f"card-{card}" if known else "cards")
 
 
 def _only_here(place: AppPlace | None) -> BaseResponse | None:
@@ -115,8 +111,7 @@ def _only_here(place: AppPlace | None) -> BaseResponse | None:
 
 
 def _protected(response: Response, place: AppPlace | None) -> Response:
-    framed = request.endpoint == "page.panel"
-    response.headers["Content-Security-Policy"] = content_security_policy(place, framed=framed)
+    response.headers["Content-Security-Policy"] = content_security_policy(place)
     response.headers["X-Content-Type-Options"] = "nosniff"
     # "no-referrer" would turn the Origin of our own forms into "null".
     response.headers["Referrer-Policy"] = "same-origin"
@@ -138,23 +133,32 @@ def _back(patient: DemoPatient, place: str) -> BaseResponse:
 
 
 def _page(clinic: Clinic, patient: DemoPatient, place: AppPlace | None) -> str:
-    problem, exchange = None, None
+    problem = None
     try:
-        exchange = clinic.exchange(patient)
+        clinic.open(patient)
     except ServiceUnreachableError as error:
         problem = str(error)
+    exchange = clinic.exchanges.get(patient.id)
+    day, today = clinic_days(clinic.as_of)
+    find, sort = request.args.get("find", ""), request.args.get("sort", "time")
     born = date.fromisoformat(patient.chart[0]["birthDate"])
-    taken = {draft.suggestion for draft in clinic.drafts(patient)}
     return render_template(
         "demo_ehr/page.html",
-        clinic=clinic,
-        clinic_day=f"{clinic.as_of:%A} clinic, {clinic.as_of.day} {clinic.as_of:%B}",
+        clinic_day=day,
+        today=today,
+        rows=clinic_list(clinic, find, sort),
+        find=find,
+        sort=sort,
+        sorts=SORTS,
         patient=patient,
         born=f"{born.day} {born:%B %Y}",
         sections=chart_sections(clinic.charts.of(patient.id), clinic.as_of),
         written=[(row, _json(held)) for row, held in written_rows(clinic.charts.written(patient.id), clinic.as_of)],
-        cards=[_shown(clinic, card, taken, place) for card in clinic.cards(patient)],
+        changes=clinic.charts.changes(patient.id),
+        cards=[_shown(clinic, patient, card, place) for card in clinic.cards(patient)],
         launchable=place is not None,
+        app_url=_launch(clinic, patient, place, request.args) if place and "app" in request.args else None,
+        opened_with={name: request.args[name] for name in ("app", "form") if name in request.args},
         problem=problem or (exchange.problem if exchange else "The service has not been asked."),
         answered=exchange is not None and exchange.cards is not None,
         drafts=[(draft, _json(draft.resource)) for draft in clinic.drafts(patient)],
@@ -164,24 +168,29 @@ def _page(clinic: Clinic, patient: DemoPatient, place: AppPlace | None) -> str:
     )
 
 
-def _shown(clinic: Clinic, card: Json, taken: set[str], place: AppPlace | None) -> Json:
+def _shown(clinic: Clinic, patient: DemoPatient, card: Json, place: AppPlace | None) -> Json:
     """A card as the template needs it: rendered detail, open suggestions, links that lead somewhere."""
-    suggestions = card.get("suggestions", [])
-    one_taken = any(s.get("uuid") in taken for s in suggestions)
-    at_most_one = card.get("selectionBehavior") == "at-most-one"
+    code = topic(card)
+    taken = {draft.proposal for draft in clinic.drafts(patient) if draft.topic == code}
+    suggestions = {proposal_of(suggestion): suggestion for suggestion in card.get("suggestions", ())}
+    closed = card.get("selectionBehavior") == "at-most-one" and not taken.isdisjoint(suggestions)
     indicator = str(card.get("indicator", "info"))
+    app = place.link(card) if place else None
+    recorded = clinic.recorded(patient, code)
     return {
-        "uuid": card.get("uuid", ""),
+        "topic": code,
         "indicator": indicator if indicator in ("critical", "warning", "info") else "info",
+        "word": word(code),
         "summary": card.get("summary", ""),
         "detail": card_html(str(card.get("detail", ""))),
         "source": card.get("source", {}).get("label", ""),
         "suggestions": [
-            {"uuid": s.get("uuid", ""), "label": s.get("label", ""), "taken": s.get("uuid") in taken}
-            for s in suggestions
-            if s.get("uuid") in taken or not (one_taken and at_most_one)
+            {"proposal": proposal, "label": suggestion.get("label", ""), "taken": proposal in taken}
+            for proposal, suggestion in suggestions.items()
+            if proposal in taken or not closed
         ],
-        "app": place.link(card) if place else None,
+        "app": app,
+        "form": app and form_of(card),
         # Other schemes are not for a page; SMART links need a launch, which is a form.
         "links": [
             link
@@ -189,7 +198,9 @@ def _shown(clinic: Clinic, card: Json, taken: set[str], place: AppPlace | None) 
             if link.get("type") == "absolute" and str(link.get("url", "")).startswith(("https://", "http://"))
         ],
         "reasons": card.get("overrideReasons", []),
-        "recorded": clinic.recorded(card),
+        "recorded": recorded,
+        # A reason was given for the chart as it was; once that has changed, the card may be answered anew.
+        "answered": recorded is not None and recorded.changes == clinic.charts.changes(patient.id),
     }
 
 

@@ -1,37 +1,42 @@
-"""The demo EHR's state: responses of the service, drafts, override reasons. In memory only."""
+"""The demo EHR's state: responses of the service, drafts, override reasons. In memory only.
+
+The service is asked anew whenever a chart is opened or was written to, and the cards that come have other ids than
+those before. So what a clinician did with a card is kept by its topic, of which an answer has one card each.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from cds_service.demo_ehr.clinic.hook_client import Exchange, HookClient, topic
+from cds_service.demo_ehr.clinic.hook_client import Exchange, HookClient, ServiceUnreachableError, topic
 from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.fhir_api.charts import Charts
 from cds_service.demo_ehr.patients.people import DemoPatient
 
-WORDS = {
-    "acute-safety": "acute",
-    "positive-safety-answer": "ask",
-    "recent-safety": "ask",
-    "depression-follow-up": "follow up",
-    "screening-prompt": "prompt",
-    "data-anomaly": "check data",
-    "could-not-assess": "check data",
-}
-NOTHING = "nothing"
-NO_ANSWER = "no answer"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A proposed resource that the clinician accepted from a card. Nothing has been sent anywhere."""
+    """A proposed resource that the clinician accepted from a card. Nothing has been sent anywhere.
 
-    suggestion: str
+    topic: of the card. proposal: what was accepted of it (`proposal_of`).
+    """
+
+    topic: str
+    proposal: str
     description: str
     resource: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedReason:
+    """A recorded reason for not acting on a card. changes: those of the chart that the card spoke of."""
+
+    reason: str
+    changes: int
 
 
 class Clinic:
@@ -46,55 +51,63 @@ class Clinic:
         self.charts = charts or Charts(patient.chart for patient in patients)
         self.client: HookClient | None = None
         self.exchanges: dict[str, Exchange] = {}
+        self._changes_asked: dict[str, int] = {}
         self._drafts: dict[str, list[Draft]] = {}
-        self._overridden: dict[str, str] = {}
+        self._overrides: dict[tuple[str, str], RecordedReason] = {}
         self._lock = threading.Lock()
 
     def patient(self, patient_id: str) -> DemoPatient | None:
         """The patient with this id, or None."""
         return next((patient for patient in self.patients if patient.id == patient_id), None)
 
-    def exchange(self, patient: DemoPatient) -> Exchange | None:
-        """The last answer for a patient, asked for now if there is none yet. Raises ServiceUnreachableError."""
-        if patient.id not in self.exchanges:
-            self.ask(patient)
-        return self.exchanges.get(patient.id)
+    def open(self, patient: DemoPatient) -> None:
+        """Asks the service about a patient, and about the others whose charts were written to since they were opened.
+
+        Raises ServiceUnreachableError.
+        """
+        self.ask(patient)
+        for other in self.patients:
+            if self.charts.changes(other.id) != self._changes_asked.get(other.id, 0):
+                with suppress(ServiceUnreachableError):
+                    self.ask(other)
 
     def ask(self, patient: DemoPatient) -> None:
-        """Asks the service anew. Raises ServiceUnreachableError."""
-        if self.client:
+        """Asks the service anew. Raises ServiceUnreachableError; then there is no answer, also none from before."""
+        if not self.client:
+            return
+        changes = self.charts.changes(patient.id)
+        try:
             self.exchanges[patient.id] = self.client.open_chart(patient)
-
-    def word(self, patient: DemoPatient) -> tuple[str, str]:
-        """The word of the clinic list for a patient's first card, and that card's indicator ("" without one)."""
-        exchange = self.exchanges.get(patient.id)
-        if exchange is None or exchange.cards is None:
-            return NO_ANSWER, ""
-        if not exchange.cards:
-            return NOTHING, ""
-        first = exchange.cards[0]
-        return WORDS.get(topic(first), "card"), str(first.get("indicator", ""))
+        except ServiceUnreachableError:
+            self.exchanges.pop(patient.id, None)
+            raise
+        self._changes_asked[patient.id] = changes
 
     def cards(self, patient: DemoPatient) -> tuple[Json, ...]:
         """The cards of the last answer."""
         exchange = self.exchanges.get(patient.id)
         return (exchange.cards or ()) if exchange else ()
 
+    def card(self, patient: DemoPatient, of_topic: str) -> Json | None:
+        """The card of that topic in the last answer."""
+        return next((card for card in self.cards(patient) if topic(card) == of_topic), None)
+
     def drafts(self, patient: DemoPatient) -> tuple[Draft, ...]:
         """The drafts of a patient, oldest first."""
         return tuple(self._drafts.get(patient.id, ()))
 
-    def take(self, patient: DemoPatient, suggestion_id: str) -> bool:
+    def take(self, patient: DemoPatient, of_topic: str, proposal: str) -> bool:
         """Makes drafts of a suggestion on the patient's cards. False if unknown or accepted before."""
-        suggestions = [s for card in self.cards(patient) for s in card.get("suggestions", ())]
-        suggestion = next((s for s in suggestions if s.get("uuid") == suggestion_id), None)
+        suggestions = (self.card(patient, of_topic) or {}).get("suggestions", ())
+        suggestion = next((s for s in suggestions if proposal_of(s) == proposal), None)
         with self._lock:
             taken = self._drafts.setdefault(patient.id, [])
-            if suggestion is None or any(draft.suggestion == suggestion_id for draft in taken):
+            if suggestion is None or any((draft.topic, draft.proposal) == (of_topic, proposal) for draft in taken):
                 return False
             taken += [
                 Draft(
-                    suggestion=suggestion_id,
+                    topic=of_topic,
+                    proposal=proposal,
                     description=str(action.get("description", suggestion["label"])),
                     resource=action.get("resource", {}),
                 )
@@ -102,21 +115,29 @@ class Clinic:
             ]
         return True
 
-    def discard(self, patient: DemoPatient, suggestion_id: str) -> None:
+    def discard(self, patient: DemoPatient, of_topic: str, proposal: str) -> None:
         """Removes the drafts that came from a suggestion."""
         with self._lock:
-            drafts = [draft for draft in self._drafts.get(patient.id, ()) if draft.suggestion != suggestion_id]
-            self._drafts[patient.id] = drafts
+            kept = [d for d in self._drafts.get(patient.id, ()) if (d.topic, d.proposal) != (of_topic, proposal)]
+            self._drafts[patient.id] = kept
 
-    def override(self, patient: DemoPatient, card_id: str, reason_code: str) -> bool:
+    def override(self, patient: DemoPatient, of_topic: str, reason_code: str) -> bool:
         """Stores a clinician's override reason for a card. False if card or reason is unknown."""
-        card = next((card for card in self.cards(patient) if card.get("uuid") == card_id), {})
+        card = self.card(patient, of_topic) or {}
         reasons = {str(reason.get("code")): str(reason.get("display")) for reason in card.get("overrideReasons", ())}
         if reason_code not in reasons:
             return False
-        self._overridden[card_id] = reasons[reason_code]
+        changes = self._changes_asked.get(patient.id, 0)
+        self._overrides[patient.id, of_topic] = RecordedReason(reason=reasons[reason_code], changes=changes)
         return True
 
-    def recorded(self, card: Json) -> str | None:
-        """The override reason of a card, or None."""
-        return self._overridden.get(str(card.get("uuid")))
+    def recorded(self, patient: DemoPatient, of_topic: str) -> RecordedReason | None:
+        """The override of the patient's card of a topic; it may have been recorded on an earlier one."""
+        return self._overrides.get((patient.id, of_topic))
+
+
+def proposal_of(suggestion: Json) -> str:
+    """What a suggestion proposes, by type and code of its first resource: the same in every answer, unlike its id."""
+    resource: Json = next((action.get("resource", {}) for action in suggestion.get("actions", ())), {})
+    code = next((coding.get("code") for coding in resource.get("code", {}).get("coding", ())), "")
+    return f"{resource.get('resourceType', '')}/{code}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -37,6 +38,7 @@ class Charts:
         if len(self._by_reference) != len(held):
             raise ValueError("expected every resource of the demo to have its own id; found one twice")
         self._written: list[str] = []
+        self._changes: Counter[str | None] = Counter()
         self._lock = threading.Lock()
         self._now = now
 
@@ -72,6 +74,10 @@ class Charts:
             resources = [self._by_reference[reference] for reference in reversed(self._written)]
         return tuple(resource for resource in resources if owner(resource) == f"Patient/{patient_id}")
 
+    def changes(self, patient_id: str) -> int:
+        """How often apps wrote to a patient's chart."""
+        return self._changes[f"Patient/{patient_id}"]
+
     def add(self, resource: Json) -> None:
         """Puts a resource of the EHR's own in, unless its reference is there already."""
         with self._lock:
@@ -92,6 +98,7 @@ class Charts:
             stored = self._stamped(resource | {"id": secrets.token_hex(8)}, 1)
             self._by_reference[reference_of(stored)] = stored
             self._written.append(reference_of(stored))
+            self._changes[owner(stored)] += 1
         return stored, True
 
     def update(self, resource: Json, version: int | None = None) -> Json:
@@ -106,6 +113,7 @@ class Charts:
             if reference in self._written:
                 self._written.remove(reference)
             self._written.append(reference)
+            self._changes[owner(stored)] += 1
         return stored
 
     def _alike(self, resource: Json) -> list[Json]:

@@ -432,7 +432,7 @@ PEOPLE: tuple[_Person, ...] = (
         time="09:00",
         occupation="librarian",
         reason="poor sleep",
-        story="Five PHQ-9 in a year: from 18 down to 5 on sertraline, then 16 after the dose was lowered.",
+        story="Five PHQ-9s in a year: from 18 down to 5 on sertraline, then 16 after the dose was lowered.",
         expected=(_card("depression-follow-up", "info"),),
         write=_marguerite,
     ),

@@ -1,0 +1,128 @@
+"""The demo as a newcomer meets it, in a real browser: a card, the app, a form, and the card that changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from chromium import chromium
+from playwright.sync_api import Browser, FrameLocator, Page, expect
+from smart_run import Run, running
+
+from cds_service.demo_ehr.patients.people import OPENS_WITH
+from cds_service.serving.engine import load_engine
+
+AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target + ' ' + n.failureSummary).join('; ')))"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    with running(engine=load_engine()) as found:
+        yield found
+
+
+def opened(browser: Browser, run: Run, **settings: object) -> Page:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, **settings).new_page()
+    page.goto(run.addresses.page_origin)
+    return page
+
+
+def app_in(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe[name=app]")
+
+
+def answer(form: FrameLocator, scores: list[int]) -> None:
+    for place, score in enumerate(scores):
+        form.locator("fieldset.question").nth(place).locator("label.tile").nth(score).click()
+    form.get_by_role("button", name="Review answers").click()
+    form.get_by_role("button", name="Write to chart").click()
+    expect(form.locator("h1")).to_have_text(re.compile("^Written"))
+
+
+def test_a_card_the_app_a_form_and_the_card_that_changes(browser, run) -> None:
+    page = opened(browser, run)
+    cards = page.locator("#cards article")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Marguerite Okafor")
+    expect(cards).to_have_count(1)
+    expect(cards.locator(".indicator")).to_have_text("Follow up")
+    expect(cards.get_by_text("PHQ-9 was 16").first).to_be_visible()
+
+    page.get_by_role("button", name="Open detailed view").click()
+    expect(app_in(page).get_by_text("Okafor, Marguerite").first).to_be_visible()
+    page.get_by_role("button", name="Answer a PHQ-9").click()
+    answer(app_in(page), [2, 3, 2, 2, 1, 2, 2, 1, 1])
+
+    expect(cards.first.locator(".indicator")).to_have_text("Ask")
+    expect(page.get_by_role("status")).to_contain_text("The chart has changed")
+    expect(page.locator(".facts tbody tr").first).to_contain_text("total 16, 9 of 9 questions answered")
+    expect(page.locator(".clinic a[aria-current] .word")).to_have_text("Ask")
+    expect(page.locator("#written .draft")).to_have_count(1)
+    expect(app_in(page).locator("h1")).to_have_text(re.compile("^Written"))
+
+
+def test_without_a_script_closing_the_app_shows_the_card_that_changed(browser, run) -> None:
+    page = opened(browser, run, java_script_enabled=False)
+    page.get_by_role("button", name="Answer a PHQ-9").click()
+    answer(app_in(page), [0] * 9)
+    expect(page.locator("#cards .indicator")).to_have_text("Follow up")
+    page.get_by_role("link", name="Close and reload").click()
+
+    expect(page.get_by_text("No cards. This is not reassurance.")).to_be_visible()
+    expect(page.locator("iframe")).to_have_count(0)
+
+
+def test_a_draft_and_a_reason_stay_after_the_app_wrote(browser, run) -> None:
+    page = opened(browser, run)
+    page.get_by_role("button", name=re.compile("^Draft order: PHQ-9")).click()
+    page.get_by_label("Not acting on this card").select_option("reviewed")
+    page.get_by_role("button", name="Record the reason").click()
+    page.get_by_role("button", name="Answer a PHQ-9").click()
+    answer(app_in(page), [2, 2, 2, 2, 2, 2, 2, 0, 0])
+    expect(page.get_by_role("status")).to_contain_text("The chart has changed")
+
+    card = page.locator("#card-depression-follow-up")
+    expect(card.get_by_text("Recorded before the chart changed")).to_contain_text("Followed up; documented in my note")
+    expect(page.locator("#drafts .draft")).to_have_count(1)
+
+
+def test_the_list_is_searched_sorted_and_always_in_sight_on_a_wide_screen(browser, run) -> None:
+    page = opened(browser, run)
+    page.get_by_label("Sort by").select_option("urgency")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name=re.compile("Tomás Wójcik")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tomás Wójcik")
+    expect(page.locator(".clinic li")).to_have_count(14)
+    expect(page.locator(".clinic .word").first).to_have_text("Acute")
+    page.goto(f"{run.addresses.page_origin}/patients/{OPENS_WITH}")
+
+    expect(page.locator(".clinic details")).not_to_have_attribute("open", "")
+    expect(page.get_by_role("link", name=re.compile("Tomás Wójcik"))).to_be_visible()
+    page.set_viewport_size({"width": 400, "height": 900})
+    expect(page.get_by_role("link", name=re.compile("Tomás Wójcik"))).to_be_hidden()
+    page.get_by_text("Patients (14)").click()
+    expect(page.get_by_role("link", name=re.compile("Tomás Wójcik"))).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(browser, run, scheme: str) -> None:
+    page = opened(browser, run, color_scheme=scheme)
+    for address in (
+        "/",
+        f"/patients/{OPENS_WITH}?app=",
+        "/patients/tomas-wojcik?sort=urgency&find=o",
+        "/patients/pilar-ostrowski",
+    ):
+        for width in (320, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto(run.addresses.page_origin + address)
+            page.evaluate(AXE_SCRIPT)
+            assert page.evaluate(AXE) == [], (address, width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)
