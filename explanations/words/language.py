@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, tzinfo
+from datetime import date, datetime, tzinfo
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -96,9 +96,9 @@ class Language:
         return self.day_time(when, zone)
 
     def day_time(self, when: When, zone: tzinfo | None) -> str:
-        """`17 Nov 2026 09:30`; only the day without a recorded time or a zone."""
-        clock = f" {when.instant.astimezone(zone):%H:%M}" if zone and when.instant else ""
-        return self.day(when.day) + clock
+        """`17 Nov 2026 09:30 EST`; only the day without a recorded time or a zone."""
+        time = f" {clock(when.instant.astimezone(zone))}" if zone and when.instant else ""
+        return self.day(when.day) + time
 
     def ago(self, days: int | None) -> str:
         """`today`, `yesterday`, `41 days ago`, `7 months ago` (months from day 91), empty when undated."""
@@ -150,6 +150,11 @@ def shared_days(moments: Iterable[When | None]) -> frozenset[date]:
     """The days that several of these moments share: they are told apart by their times."""
     counts = Counter(when.day for when in moments if when)
     return frozenset(day for day, count in counts.items() if count > 1)
+
+
+def clock(moment: datetime) -> str:
+    """`09:30 EST`: a local time with the abbreviation of its zone."""
+    return f"{moment:%H:%M} {moment.tzname() or ''}".rstrip()
 
 
 def number(value: float | int | bool | str) -> str:

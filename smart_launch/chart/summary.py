@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from explanations.words.findings.gaps import PARTS, gap_words
 from explanations.words.help_lines import GuidelineLink, guidelines
-from explanations.words.language import Language
+from explanations.words.language import Language, clock
 from explanations.words.notices.notice_list import history_apart
 from explanations.words.notices.topics import SPEC_OF
 from explanations.words.pages.availability import AvailableRow, availability, withheld_words
@@ -101,7 +101,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     zone = launch.site.notices.zone
     banner = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
     local = reading.at.astimezone(zone)
-    read_on, read_at = say.day(local.date()), f"{local:%H:%M} {local.tzname() or ''}".rstrip()
+    read_on, read_at = say.day(local.date()), clock(local)
     withheld = withheld_strip(chart.consent, say)
     if withheld:
         return Summary(

@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Response
 
+from explanations.words.language import clock
 from explanations.words.notices.drafts import draft_label
 from fhir_adapters.writing.completed import Slot
 from fhir_adapters.writing.confirmed import FhirWriter
@@ -94,7 +95,7 @@ def outcome_page(
         outcome=outcome,
         submission_id=submission_id,
         patient=patient,
-        sent_at=f"{sent:%H:%M}",
+        sent_at=clock(sent),
         sent_on=launch.say.day(sent.date()),
         can_undo=bool(outcome.in_chart) and changeable and in_time,
         assess=launch.can_write("ServiceRequest", "c"),

@@ -332,10 +332,11 @@ def test_what_is_dated_later_today_than_now_is_of_the_future_and_does_not_count(
 
     assert (
         step(card, ASSESSED)
-        == f"not certain; one 23 Nov 2026 15:00, in the future, `Procedure/{late['id']}`; not counted"
+        == f"not certain; one 23 Nov 2026 15:00 UTC, in the future, `Procedure/{late['id']}`; not counted"
     )
     assert (
-        step(card, PLAN) == f"not certain; one 23 Nov 2026 22:00, in the future, `CarePlan/{plan['id']}`; not counted"
+        step(card, PLAN)
+        == f"not certain; one 23 Nov 2026 22:00 UTC, in the future, `CarePlan/{plan['id']}`; not counted"
     )
 
 
@@ -368,7 +369,7 @@ def test_what_was_coded_later_in_a_visit_is_not_answered_by_a_step_after_its_sta
     (card,) = cards(visit, attempt, at("2026-11-23T09:00:00Z"), care_plan(None, created="2026-11-23T09:00:00Z"))
 
     for label in (ASSESSED, PLAN):
-        assert step(card, label).startswith(f"{said}23 Nov 2026 09:00")
+        assert step(card, label).startswith(f"{said}23 Nov 2026 09:00 UTC")
 
 
 def test_two_codes_of_one_visit_are_one_finding_and_a_step_must_be_later_than_both() -> None:
@@ -391,7 +392,7 @@ def test_an_assessment_of_the_same_visit_an_hour_later_counts_and_does_not_lower
     (card,) = cards(answer_today, at("2026-11-23T10:40:00Z", **place))
 
     assert card["indicator"] == "critical"
-    assert step(card, ASSESSED).startswith("23 Nov 2026 10:40, `Procedure/")
+    assert step(card, ASSESSED).startswith("23 Nov 2026 10:40 UTC, `Procedure/")
 
 
 def test_a_step_must_be_later_than_every_finding() -> None:
@@ -577,7 +578,7 @@ def kind(**elements):
     ],
 )  # fmt: skip
 def test_a_follow_up_is_known_by_code_or_words(found: dict) -> None:
-    assert step(cards(ITEM_9, found)[0], BOOKED) == f"2 Dec 2026 12:00, `Appointment/{found['id']}`"
+    assert step(cards(ITEM_9, found)[0], BOOKED) == f"2 Dec 2026 12:00 UTC, `Appointment/{found['id']}`"
 
 
 @pytest.mark.parametrize(
@@ -613,7 +614,7 @@ def test_another_appointment_is_named_and_does_not_count(found: dict) -> None:
     (card,) = cards(ITEM_9, found)
 
     assert step(card, BOOKED) == (
-        f"{NONE}; other appointment booked 2 Dec 2026 12:00, `Appointment/{found['id']}`, "
+        f"{NONE}; other appointment booked 2 Dec 2026 12:00 UTC, `Appointment/{found['id']}`, "
         "purpose not recorded as follow-up"
     )
     assert TASK in buttons(card)
@@ -622,10 +623,10 @@ def test_another_appointment_is_named_and_does_not_count(found: dict) -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (appointment("in 90 days"), "21 Feb 2027 12:00"),
+        (appointment("in 90 days"), "21 Feb 2027 12:00 UTC"),
         (appointment("in 91 days"), f"{NONE}; one is booked later than that: 22 Feb 2027"),
         (appointment("in 1 days") | {"start": "2026-11-24T00:00:00Z"}, "24 Nov 2026 00:00"),
-        (appointment("today") | {"start": "2026-11-23T15:00:01Z"}, f"{NONE}; one is of today, no follow-up after discharge: 23 Nov 2026 15:00"),
+        (appointment("today") | {"start": "2026-11-23T15:00:01Z"}, f"{NONE}; one is of today, no follow-up after discharge: 23 Nov 2026 15:00 UTC"),
         (appointment("today", description="Psychiatry consult, ward 4") | {"start": "2026-11-23T23:59:00Z"}, f"{NONE}; one is of today"),
         (appointment("in 5 days") | {"start": "2026-12"}, "not certain; one without a date"),
         (appointment("today") | {"start": "2026-11-23T15:00:00Z"}, NONE),

@@ -11,7 +11,7 @@ from explanations.words.estimates.inputs import change_words, reason_line, value
 from explanations.words.estimates.outcomes import OUTCOME_WORDS, share_words
 from explanations.words.findings.answers import answer_words, none_words
 from explanations.words.findings.statements import Statement
-from explanations.words.language import Language, code, later, shared_days
+from explanations.words.language import Language, clock, code, later, shared_days
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.notices.notice import (
     CONSIDER_TODAY,
@@ -90,7 +90,7 @@ def _leading(
     first = replace(first, what=what, date=say.dated(latest.when, zone))
     if total == most or worst.when is None or worst.when.instant is None:
         return first, ""
-    time = f"{worst.when.instant.astimezone(settings.zone):%H:%M}"
+    time = clock(worst.when.instant.astimezone(settings.zone))
     return first, say("{total} at {time} the same day", total=most, time=time)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from explanations.words.findings.answers import item_words
-from explanations.words.language import Language
+from explanations.words.language import Language, clock
 from explanations.words.pages.trends import BAND_WORDS
 from fhir_adapters.facts import AnswerState, ItemAnswer
 from fhir_adapters.writing.questionnaires import EntryState, FormAnswer, FormAnswers
@@ -37,7 +37,7 @@ def safety_words(answers: FormAnswers, say: Language) -> str:
 
 def note_of(answers: FormAnswers, at: datetime, by: str | None, say: Language) -> str:
     """Lines of plain text: what was asked when and by whom, total, item 9, each answer. `at`: in the site's zone."""
-    title, day, time = answers.form.title, say.day(at.date()), f"{at:%H:%M}"
+    title, day, time = answers.form.title, say.day(at.date()), clock(at)
     if by:
         asked = say("{title}, {day} {time}, entered by {name}", title=title, day=day, time=time, name=by)
     else:

@@ -29,7 +29,7 @@ def answers(name: str, *said: int | EntryState) -> FormAnswers:
 
 
 WHOLE = """\
-PHQ-9, 23 Nov 2026 10:05, entered by Dr Robin Lindqvist
+PHQ-9, 23 Nov 2026 10:05 EST, entered by Dr Robin Lindqvist
 PHQ-9 total 11 of 27, moderate
 PHQ-9 item 9: 1 of 3, several days
 1. Little interest or pleasure in doing things: More than half the days (2)
@@ -74,7 +74,7 @@ def test_a_whole_form_is_whole_in_the_note() -> None:
         (("phq-9", *[0] * 9, OPEN), {1: "PHQ-9 total 0 of 27, minimal", 2: "PHQ-9 item 9: 0 of 3, not at all"}, 12),
         (("phq-9", *[3] * 9, OPEN), {1: "PHQ-9 total 27 of 27, severe", 2: "PHQ-9 item 9: 3 of 3, nearly every day"}, 12),
         # The PHQ-2 has neither bands nor the item.
-        (("phq-2", 3, 2), {0: "PHQ-2, 23 Nov 2026 10:05", 1: "PHQ-2 total 5 of 6", 2: "1. Little interest or pleasure in doing things: Nearly every day (3)"}, 4),
+        (("phq-2", 3, 2), {0: "PHQ-2, 23 Nov 2026 10:05 EST", 1: "PHQ-2 total 5 of 6", 2: "1. Little interest or pleasure in doing things: Nearly every day (3)"}, 4),
     ],
 )  # fmt: skip
 def test_what_stands_in_a_note(said: tuple, lines: dict[int, str], count: int) -> None:

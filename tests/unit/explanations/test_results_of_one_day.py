@@ -29,10 +29,10 @@ def summary(*lines: str) -> str:
 @pytest.mark.parametrize(
     ("early", "late", "expected"),
     [
-        (22, 8, "PHQ-9 was 8 on 16 Nov 2026 15:00 (7 days ago); 22 at 09:00 the same day."),
-        (22, 12, "PHQ-9 was 12 on 16 Nov 2026 15:00 (7 days ago); 22 at 09:00 the same day."),
-        (14, 11, "PHQ-9 was 11 on 16 Nov 2026 15:00 (7 days ago); 14 at 09:00 the same day."),
-        (11, 14, "PHQ-9 was 14 on 16 Nov 2026 15:00 (7 days ago)."),
+        (22, 8, "PHQ-9 was 8 on 16 Nov 2026 15:00 UTC (7 days ago); 22 at 09:00 UTC the same day."),
+        (22, 12, "PHQ-9 was 12 on 16 Nov 2026 15:00 UTC (7 days ago); 22 at 09:00 UTC the same day."),
+        (14, 11, "PHQ-9 was 11 on 16 Nov 2026 15:00 UTC (7 days ago); 14 at 09:00 UTC the same day."),
+        (11, 14, "PHQ-9 was 14 on 16 Nov 2026 15:00 UTC (7 days ago)."),
         (8, 22, "PHQ-9 was 22 on 16 Nov 2026 (7 days ago)."),
     ],
 )
@@ -47,7 +47,7 @@ def test_the_worst_total_keeps_its_urgency() -> None:
 
     assert card.indicator == "warning"
     rows = [line for line in card.detail.splitlines() if line.startswith("| 16 Nov 2026")]
-    assert [row[:28] for row in rows] == ["| 16 Nov 2026 15:00 | 8 | no", "| 16 Nov 2026 09:00 | 22 | n"]
+    assert [row[:32] for row in rows] == ["| 16 Nov 2026 15:00 UTC | 8 | no", "| 16 Nov 2026 09:00 UTC | 22 | n"]
 
 
 def test_without_times_the_worst_total_leads() -> None:
@@ -75,5 +75,5 @@ def test_the_pages_show_results_of_one_day_by_time() -> None:
 
     (epds,) = other_results(record, language(), ZONE)
 
-    assert [row[:20] for row in epds.rows] == ["**16 Nov 2026 15:00,", "**16 Nov 2026 09:00,"]
-    assert [row.date for row in trend_rows(phq9_timeline(record), language(), ZONE)] == ["16 Nov 2026 15:00", "16 Nov 2026 09:00"]  # fmt: skip
+    assert [row[:24] for row in epds.rows] == ["**16 Nov 2026 15:00 UTC,", "**16 Nov 2026 09:00 UTC,"]
+    assert [row.date for row in trend_rows(phq9_timeline(record), language(), ZONE)] == ["16 Nov 2026 15:00 UTC", "16 Nov 2026 09:00 UTC"]  # fmt: skip
