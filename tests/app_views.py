@@ -42,6 +42,7 @@ from smart_launch.forms import task_routes as task_pages
 from smart_launch.forms.answers import answer_fields, form_named, phq9_from_phq2, read_answers
 from smart_launch.forms.confirmation import outcome_page
 from smart_launch.forms.outcome import SubmissionResult
+from smart_launch.forms.result import WrittenResult
 from smart_launch.forms.safety import safety_answer
 from smart_launch.forms.tasks import DraftRequest
 from smart_launch.launch import begin as launch_routes
@@ -328,9 +329,11 @@ DONE = SubmissionResult(
 
 def written(app, launch: OpenLaunch) -> Response:
     answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
-    said = {"total": total_words(answers, launch.say), "safety": safety_answer(answers, launch.say)}
+    strip = summary_of(look("ask")[0], launch).strip
+    result = WrittenResult(words=total_words(answers, launch.say), strip=strip)
+    note = note_of(answers, AS_OF, "Dr Robin Lindqvist", launch.say)
     return outcome_page(
-        app, launch, WHO, "s", DONE, note=note_of(answers, AS_OF, "Dr Robin Lindqvist", launch.say), **said
+        app, launch, WHO, "s", DONE, result=result, safety=safety_answer(answers, launch.say), note=note
     )
 
 

@@ -32,6 +32,7 @@ from smart_launch.errors import EhrFailed
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.launch.refresh import refresh_session
 from smart_launch.oauth import scopes
+from smart_launch.records import record_event
 from smart_launch.runtime import AppRuntime
 from smart_launch.session.sessions import Session
 
@@ -87,6 +88,19 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
         assessment=judgement.assessment,
         notices=notices(judgement.assessment, launch.site.notices),
         at=request.as_of,
+    )
+
+
+def record_shown(app: AppRuntime, launch: OpenLaunch, reading: Reading, page: str) -> None:
+    """Records what a page shows of a reading."""
+    record_event(
+        app,
+        launch.session,
+        "shown",
+        page=page,
+        topics=[notice.topic.value for notice in reading.notices],
+        unknown=[gap.what for gap in reading.assessment.chart.unknown],
+        consent=reading.assessment.chart.consent.value,
     )
 
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from smart_launch.chart.opinions import opinion
 from smart_launch.chart.overrides import overridden, recorded_words
-from smart_launch.chart.reading import read_chart
+from smart_launch.chart.reading import read_chart, record_shown
 from smart_launch.chart.summary import summary_of
 from smart_launch.errors import EhrFailed
 from smart_launch.launch.guard import OpenLaunch, load_session, open_form, open_launch, render
@@ -80,15 +80,7 @@ def chart_page(app: AppRuntime, launch: OpenLaunch, template: str) -> Response:
     """A page about the chart as it is now; what it shows is on record before the page is sent."""
     reading = read_chart(app, launch)
     summary = summary_of(reading, launch)
-    record_event(
-        app,
-        launch.session,
-        "shown",
-        page=template.removesuffix(".html"),
-        topics=[n.topic.value for n in reading.notices],
-        unknown=[u.what for u in reading.assessment.chart.unknown],
-        consent=reading.assessment.chart.consent.value,
-    )
+    record_shown(app, launch, reading, template.removesuffix(".html"))
     return render(launch, template, summary=summary, recorded=recorded_words(request.args.get("recorded"), launch.say))
 
 

@@ -20,6 +20,7 @@ from smart_launch.forms.answers import answer_fields, calls_for_phq9, form_named
 from smart_launch.forms.confirmation import help_now, outcome_page, record_outcome, write_confirmed, write_context
 from smart_launch.forms.entry import current_patient, refusal
 from smart_launch.forms.outcome import stored_outcome
+from smart_launch.forms.result import written_result
 from smart_launch.forms.safety import safety_answer
 from smart_launch.forms.submission import (
     SUBMISSION_ID,
@@ -30,6 +31,7 @@ from smart_launch.forms.submission import (
 )
 from smart_launch.forms.writing import undo
 from smart_launch.launch.guard import OpenLaunch, open_form, open_launch, render
+from smart_launch.pages.streaming import stream_if_slow
 from smart_launch.runtime import AppRuntime
 
 RESPONSE = "QuestionnaireResponse"
@@ -133,19 +135,23 @@ def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     if refused:
         return refused
     context = form_context(launch, submission)
-    slots = slots_of(answers, context)
-    return outcome_page(
-        app,
-        launch,
-        patient,
-        submission.id,
-        write_confirmed(app, launch, patient, name, slots, submission),
-        form=answers.form,
-        total=total_words(answers, launch.say),
-        safety=safety_answer(answers, launch.say),
-        note=note_of(answers, context.at.astimezone(launch.site.reading.zone), context.user_name, launch.say),
-        hidden_fields=answer_fields(answers) | submission.fields(),
-    )
+    outcome = write_confirmed(app, launch, patient, name, slots_of(answers, context), submission)
+
+    def page() -> Response:
+        return outcome_page(
+            app,
+            launch,
+            patient,
+            submission.id,
+            outcome,
+            result=written_result(app, launch, outcome, answers),
+            safety=safety_answer(answers, launch.say),
+            note=note_of(answers, context.at.astimezone(launch.site.reading.zone), context.user_name, launch.say),
+            hidden_fields=answer_fields(answers) | submission.fields(),
+        )
+
+    # What was not written is said at once.
+    return stream_if_slow(app, launch.say, page, written=True) if outcome.fault is None else page()
 
 
 def written_page(app: AppRuntime, launch: OpenLaunch, submission_id: str) -> Response:

@@ -23,16 +23,24 @@ BODY, MORE = "<body>", "<!--more-->"
 
 
 def stream_if_slow(
-    app: AppRuntime, say: Language, make: Callable[[], Response], *, at_once_s: float = AT_ONCE_S
+    app: AppRuntime,
+    say: Language,
+    make: Callable[[], Response],
+    *,
+    written: bool = False,
+    at_once_s: float = AT_ONCE_S,
 ) -> Response:
-    """The page that `make` returns, streamed if it is slow. Raises what `make` raises within `at_once_s`."""
+    """The page that `make` returns, streamed if it is slow. Raises what `make` raises within `at_once_s`.
+
+    written: the message says that something has been written already.
+    """
     pool = ThreadPoolExecutor(max_workers=1)
     future = pool.submit(copy_current_request_context(make))
     pool.shutdown(wait=False)
     try:
         return future.result(timeout=at_once_s)
     except NotYet:
-        first = page(say, "reading.html").get_data(as_text=True).partition(MORE)[0]
+        first = page(say, "reading.html", written=written).get_data(as_text=True).partition(MORE)[0]
         parts = stream_with_context(_parts(app, first, future))
         return Response(parts, content_type="text/html; charset=utf-8")
 

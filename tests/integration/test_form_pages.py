@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +11,8 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from builders import AS_OF, patient, record_of
-from form_desk import Desk, desks, hidden, said, words
+from builders import AS_OF, LOINC, PATIENT, moment, observation, patient, record_of
+from form_desk import SCOPES, Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
 from cds_service.errors import StoreUnavailable
@@ -19,8 +20,11 @@ from cds_service.storage.app_store import AppRows
 from cds_service.storage.tables import app_event
 from fhir_adapters.writing.drafts import CSSRS
 from fhir_adapters.writing.questionnaires import form
-from smart_launch.forms import entry
+from smart_launch.chart.reading import read_chart
+from smart_launch.errors import EhrFailed
+from smart_launch.forms import entry, result
 from smart_launch.launch.signer import with_name
+from smart_launch.oauth.scopes import CONSENT, READ_TYPES
 from smart_launch.session.sessions import User
 
 
@@ -30,6 +34,7 @@ def desk_of(server, tmp_path):
         yield make
 
 
+READING = (*SCOPES, *(f"patient/{kind}.rs" for kind in (*READ_TYPES, CONSENT)))
 NINE = (1, 1, 1, 1, 1, 1, 1, 1, 0, 2)
 PHQ9 = said("phq-9", *NINE)
 
@@ -133,7 +138,7 @@ def test_each_open_question_is_named_and_what_was_answered_stays(desk_of) -> Non
 
 @pytest.mark.parametrize("nine", [1, 2, 3, "declined"])
 def test_item_9_brings_the_steps_on_review_and_on_the_page_after_it(desk_of, nine) -> None:
-    desk = desk_of()
+    desk = desk_of(scopes=READING)
     answers = said("phq-9", *[0] * 8, nine)
     review = desk.post("forms/phq-9", answers)
     done = desk.post("forms/phq-9/write", hidden(review))
@@ -141,7 +146,7 @@ def test_item_9_brings_the_steps_on_review_and_on_the_page_after_it(desk_of, nin
     for page in (review, done):
         text = words(page)
         assert "PHQ-9 item 9:" in text and "988" in text and "ext. 4410 (set by this site)" in text
-        assert "Nobody has been notified: this is not a monitoring service." in text
+        assert text.count("Nobody has been notified; no one is being monitored.") == 1
     assert ("no total" in words(review)) is (nine == "declined")
 
 
@@ -532,3 +537,93 @@ def test_forged_choices_are_refused(desk_of, fields: dict) -> None:
 )
 def test_a_minor_can_be_followed_up_and_somebody_who_died_cannot(desk_of, who: dict, text: str) -> None:
     assert text in words(desk_of(patient() | who).get("tasks/new"))
+
+
+# ---- after writing ----
+
+
+def moved(resource: dict, who: str) -> dict:
+    """The resource in that patient's chart."""
+    return json.loads(json.dumps(resource).replace(f"Patient/{PATIENT}", f"Patient/{who}"))
+
+
+def before(days: int, total: int) -> dict:
+    """A PHQ-9 total of some days ago."""
+    return observation(LOINC, "44261-6", moment(f"{days} days ago"), {"valueInteger": total}) | {"id": f"before-{days}"}
+
+
+AFTER = [
+    # (answers, earlier totals) -> result in words, word of the finding, the one button
+    ((1, 1, 1, 1, 1, 1, 1, 1, 0), (), "PHQ-9 8, mild; item 9 “not at all”", None, None),
+    ((1, 1, 1, 1, 1, 1, 1, 1, 0), ((60, 17),), "; down 9 points from 17 on", None, None),
+    ((2, 2, 2, 2, 2, 2, 2, 2, 0), ((60, 12),), "PHQ-9 16, moderately severe; item 9 “not at all”; up 4 points from 12", "Follow up", "Draft follow-up task"),
+    ((0, 0, 0, 0, 0, 0, 0, 0, 1), ((60, 12),), "PHQ-9 1, minimal; item 9 “several days”; down 11 points", "Ask", "Draft order: C-SSRS screener, today"),
+    ((3, 3, 3, 3, 3, 3, 3, 3, 3), (), "PHQ-9 27, severe; item 9 “nearly every day”", "Ask", "Draft order: suicide risk assessment, today"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("nine", "earlier", "result", "word", "button"), AFTER)
+def test_after_writing_the_page_says_what_follows_as_the_summary_does(
+    desk_of, nine: tuple, earlier: tuple, result: str, word: str | None, button: str | None
+) -> None:
+    desk = desk_of(scopes=READING)
+    desk.server.transaction([moved(before(days, total), desk.who) for days, total in earlier])
+
+    done = desk.post("forms/phq-9/write", reviewed(desk, said("phq-9", *nine)))
+
+    main = re.findall(r'<a class="button" href="[^"]*">([^<]*)</a>', done.text)
+    assert done.status_code == 200 and result in words(done)
+    assert main == ([button] if button else [])
+    assert re.findall(r'<p class="word">([^<]*)</p>', done.text) == ([word] if word else [])
+    assert main == re.findall(r'<a class="button" href="[^"]*">([^<]*)</a>', desk.get("").text)
+    assert words(done).count("notified") == (1 if word == "Ask" else 0)
+    assert "QuestionnaireResponse/" not in words(done).partition("Sources")[0]
+
+
+def test_a_chart_that_does_not_give_the_form_back_yet_leaves_what_was_written(desk_of, server) -> None:
+    desk = desk_of(scopes=READING)
+    carried = reviewed(desk, said("phq-9", *[0] * 8, 1))
+    for kind in ("QuestionnaireResponse", "Observation"):  # the search of the chart, not that for what was just sent
+        server.fail(f"{kind}?patient=", change=lambda bundle: bundle | {"entry": [], "total": 0})
+
+    done = desk.post("forms/phq-9/write", carried)
+
+    assert done.status_code == 200 and "Written to the chart" in words(done)
+    assert "PHQ-9 total 1 of 27, minimal" in words(done) and "the summary may not show it yet" in words(done)
+    assert "988" in words(done) and "ext. 4410 (set by this site)" in words(done)
+
+
+def test_a_chart_that_cannot_be_read_at_all_leaves_what_was_written(desk_of, monkeypatch) -> None:
+    desk = desk_of(scopes=READING)
+    carried = reviewed(desk)
+
+    def fails(*_args) -> None:
+        raise EhrFailed("chart: gone", "no-chart")
+
+    monkeypatch.setattr(result, "read_chart", fails)
+    done = desk.post("forms/phq-9/write", carried)
+
+    assert done.status_code == 200 and "Undo" in words(done) and "PHQ-9 total 8 of 27, mild" in words(done)
+
+
+def test_a_chart_that_is_slow_to_read_keeps_nobody_from_knowing_that_it_is_written(desk_of, monkeypatch) -> None:
+    desk = desk_of(scopes=READING)
+    carried = reviewed(desk)
+    over = threading.Event()
+
+    def slow(app, launch):
+        assert over.wait(60)
+        return read_chart(app, launch)
+
+    monkeypatch.setattr(result, "read_chart", slow)
+    done = desk.client().post(
+        f"/smart/app/{desk.launch}/forms/phq-9/write",
+        base_url="https://cds.example",
+        data={"csrf": "c" * 43} | carried,
+        headers={"Origin": "https://cds.example", "Sec-Fetch-Site": "same-origin"},
+        buffered=False,
+    )
+    first = next(done.iter_encoded()).decode()
+    assert "Written to the chart. Reading it again…" in first and len(desk.stored()) == 12
+    over.set()
+    assert "PHQ-9 8, mild" in b"".join(done.iter_encoded()).decode()

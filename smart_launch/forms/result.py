@@ -1,0 +1,50 @@
+"""The chart read anew after a form was written: the new result with its change, and the summary's strip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from explanations.judgement.since import result_of
+from explanations.words.pages.note import total_words
+from explanations.words.pages.strip import result_words
+from fhir_adapters.writing.completed import FORM
+from fhir_adapters.writing.questionnaires import FormAnswers
+from smart_launch.chart.reading import read_chart, record_shown
+from smart_launch.chart.strip import Strip
+from smart_launch.chart.summary import summary_of
+from smart_launch.errors import SmartError
+from smart_launch.forms.outcome import SubmissionResult
+from smart_launch.launch.guard import OpenLaunch
+from smart_launch.runtime import AppRuntime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenResult:
+    """`words`: the result, as written. `strip`: None where the chart does not give it back (yet)."""
+
+    words: str
+    strip: Strip | None
+
+
+def written_result(
+    app: AppRuntime, launch: OpenLaunch, outcome: SubmissionResult, answers: FormAnswers
+) -> WrittenResult:
+    """What was written, and what follows from the chart with it; a chart that cannot be read leaves the former."""
+    written = total_words(answers, launch.say)
+    if outcome.fault is not None:
+        return WrittenResult(words=written, strip=None)
+    try:
+        reading = read_chart(app, launch)
+    except SmartError:
+        return WrittenResult(words=written, strip=None)
+    chart = reading.assessment.chart
+    if not any(outcome.written[FORM] in form.references for form in chart.administrations):
+        return WrittenResult(words=written, strip=None)
+    record_shown(app, launch, reading, "written")
+    strip = summary_of(reading, launch).strip
+    latest = result_of(chart, None)
+    if latest and latest.point.reference in outcome.written.values():
+        written = result_words(latest, launch.say)
+    # Once is enough; without a finding the strip has the last result, which is this one.
+    known = strip.result == written or not strip.topic
+    return WrittenResult(words=written, strip=replace(strip, result="") if known else strip)
