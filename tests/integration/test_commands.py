@@ -50,6 +50,19 @@ def test_assess_prints_one_object_a_line_for_files_gzip_and_standard_input(tmp_p
     assert third["findings"] == first["findings"]
 
 
+def test_the_readme_s_sample_chart_gives_a_card_when_its_line_is_copied() -> None:
+    root = Path(__file__).parents[2]
+    line = next(
+        line for line in (root / "README.md").read_text(encoding="utf-8").splitlines() if "mhcds assess" in line
+    )
+    words = line.partition("#")[0].split()
+
+    done = mhcds(*[str(root / word) if "/" in word else word for word in words[1:]])
+
+    assert done.returncode == 0, done.stderr
+    assert "positive-safety-answer" in done.stdout.decode()
+
+
 def test_a_failed_input_is_an_object_of_its_own_and_the_exit_status_is_1(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_bytes(ACUTE)

@@ -1,9 +1,11 @@
 import json
+import os
 import re
 import tomllib
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -15,6 +17,7 @@ from cds_service.demo_ehr.fhir_api.charts import Charts
 from cds_service.demo_ehr.patients.people import demo_patients
 
 AS_OF = datetime(2026, 11, 23, 16, 12, tzinfo=UTC)
+SAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "chart.json"
 ZONES = (UTC, timezone(timedelta(hours=-7)), timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=13)))
 
 # Hypothesis wants its limits without a zone and adds one itself.
@@ -159,6 +162,16 @@ def test_appointments_are_within_the_clinic_s_hours_and_no_two_at_once():
 
 def test_the_same_moment_gives_the_same_charts():
     assert demo_patients(AS_OF) == demo_patients(AS_OF)
+
+
+def test_the_sample_chart_of_the_documentation_is_one_of_them():
+    ingrid = charts()["Ingrid Solheim-Park"]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in ingrid.chart]}
+    text = json.dumps(bundle, indent=1) + "\n"
+    if os.environ.get("MHCDS_REWRITE_GOLDEN"):
+        SAMPLE.write_text(text, encoding="utf-8")
+
+    assert SAMPLE.read_text(encoding="utf-8") == text
 
 
 def test_a_moment_without_a_zone_is_refused():
