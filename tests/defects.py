@@ -139,6 +139,8 @@ DEFECTS = (
     Defect("a patient's screen gets cards", "cds_service/hooks/call.py", "if hook.context.user_kind not in CLINICIANS:", "if False:"),
     # ---- answers
     Defect("summaries may have 140 characters", "explanations/words/notices/summaries.py", "MOST_SUMMARY = 139", "MOST_SUMMARY = 160", (CONTRACT, "tests/unit/cds_service")),
+    Defect("a summary that does not fit is sent as it is", "explanations/words/notices/summaries.py", "if len(text) <= MOST_SUMMARY), LAST", "if text), LAST", ("tests/unit/explanations/test_summaries.py",)),
+    Defect("an earlier acute fact is a line of today's answer", "models/rules/ordering.py", ' and finding.rule in ("R6", "R7")', "", ("tests/unit/models/test_by_card.py",)),
     Defect("uuids repeat from call to call", "cds_service/serving/runtime.py", "return str(uuid.uuid4())", 'return "11111111-1111-4111-8111-111111111111"', (CONTRACT, STORE)),
     Defect("topic codes keep their hyphens for Epic", "cds_service/cards/dialects.py", '.replace("-", "")', "", (CONTRACT, "tests/unit/cds_service", "tests/integration/test_vendor_calls.py")),
     Defect("any origin may call from a browser", "cds_service/serving/cross_origin.py", "origin is None or origin not in config.cors_origins", "origin is None", (CONTRACT, "tests/integration/test_vendor_calls.py")),

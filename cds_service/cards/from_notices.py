@@ -31,9 +31,13 @@ def cards_for(
     *,
     new_id: Callable[[], str],
     user: str | None = None,
+    about: str | None = None,
     notices: Callable[[Assessment, NoticeSettings], tuple[Notice, ...]] = notices,
 ) -> list[Card]:
-    """The cards of an assessment, most urgent first; empty when there is nothing to say."""
+    """The cards of an assessment, most urgent first; empty when there is nothing to say.
+
+    about: the address of the page about this service, where it is served.
+    """
     context = DraftContext(
         patient_id=assessment.chart.patient_id,
         today=assessment.chart.today,
@@ -43,7 +47,7 @@ def cards_for(
     shown = merged(notices(assessment, settings), MOST_CARDS, settings.say)
     offered = once_over_all(offers(notice.drafts, context, new_id, settings.say) for notice in shown)
     return [
-        _card(assessment, notice, settings, suggestions, new_id)
+        _card(assessment, notice, settings, suggestions, new_id, about)
         for notice, suggestions in zip(shown, offered, strict=True)
     ]
 
@@ -54,6 +58,7 @@ def _card(
     settings: NoticeSettings,
     suggestions: list[Suggestion],
     new_id: Callable[[], str],
+    about: str | None,
 ) -> Card:
     say = settings.say
     links = _links(notice.topic, assessment.chart.age_years, settings.country)
@@ -62,7 +67,7 @@ def _card(
         summary=notice.summary,
         detail=_detail(assessment, notice, settings),
         indicator=INDICATORS[notice.urgency],
-        source=Source(label=source_label(notice.basis, say), topic=topic_coding(notice.topic, say)),
+        source=Source(label=source_label(notice.basis, say), topic=topic_coding(notice.topic, say), url=about or UNSET),
         suggestions=suggestions or UNSET,
         selection_behavior="any" if suggestions else UNSET,
         override_reasons=override_reasons(notice.topic, say),

@@ -64,6 +64,7 @@ class Coding(Wire, omit_defaults=False):
 class Source(Wire):
     label: str
     topic: Coding
+    url: str | UnsetType = UNSET
 
 
 class Action(Wire, omit_defaults=False):

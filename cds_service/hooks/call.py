@@ -137,6 +137,7 @@ def answer(
         site.cards,
         new_id=runtime.new_id,
         user=hook.context.user_id,
+        about=config.about,
         notices=saying_so(service.notices, hours),
     )
     cards = with_app_links(

@@ -1,12 +1,13 @@
-"""The order of findings, and which of them are history: rule R14."""
+"""The order of findings, on which card each stands, and which of them are history: rule R14."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from fhir_adapters.facts import Course
 from fhir_adapters.reading.lists.conditions import severity
-from models.rules.findings import Kind, SafetyFinding, Topic
+from models.rules.findings import Kind, SafetyFinding, Topic, Urgency
 from models.rules.timing import RECENT_DAYS
 
 
@@ -34,3 +35,33 @@ def is_history(finding: SafetyFinding) -> bool:
         return True
     old = finding.days is not None and finding.days > RECENT_DAYS
     return finding.topic is Topic.RECENT_SAFETY and old
+
+
+# Positive answers to a form. One that is unreadable, declined or not understood is none.
+ANSWERED = (Kind.SELF_HARM_ITEM, Kind.TOTAL_IMPLIES_ITEM, Kind.CSSRS, Kind.ASQ, Kind.RISK_LEVEL, Kind.ALL_REFUSED)
+
+
+def by_card(findings: Iterable[SafetyFinding]) -> dict[Topic, list[SafetyFinding]]:
+    """The findings of each card by its topic, in their order (decision 0042).
+
+    An earlier positive answer stands on the card of current ones, where there are any.
+    """
+    cards: dict[Topic, list[SafetyFinding]] = {}
+    for finding in findings:
+        current = (t for t in (Topic.POSITIVE_SAFETY_ANSWER, Topic.ACUTE_SAFETY) if _answered(cards.get(t, ())))
+        topic = next(current, finding.topic) if is_earlier_answer(finding) else finding.topic
+        cards.setdefault(topic, []).append(finding)
+    return cards
+
+
+def _answered(findings: Iterable[SafetyFinding]) -> bool:
+    return any(finding.kind in ANSWERED for finding in findings)
+
+
+def is_earlier_answer(finding: SafetyFinding) -> bool:
+    """Whether it is a positive answer (R6, R7) of the last 90 days that is no longer current, and nothing has lowered.
+
+    Acute facts (R2), coded entries and what a later negative lowered (R3) are more, or other, than that.
+    """
+    recent = finding.topic is Topic.RECENT_SAFETY and finding.urgency is Urgency.PROMPT
+    return recent and finding.kind in ANSWERED and finding.rule in ("R6", "R7")

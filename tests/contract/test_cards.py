@@ -10,6 +10,7 @@ from itertools import combinations
 import msgspec
 import pytest
 from builders import LOINC, PATIENT, PHQ, gap_said, given, observation, patient, resource
+from ehr import BASE
 from hook_calls import (
     ACUTE,
     CHARTS,
@@ -232,7 +233,8 @@ def test_cdsh_117_146_indicators_are_those_of_the_specification_the_most_urgent_
 def test_cdsh_118_119_120_every_card_names_its_source_and_points_to_no_page_about_the_patient(cards) -> None:
     for card in cards:
         assert card["source"]["label"].startswith("mental-health-cds: ")
-        assert card["source"].keys() == {"label", "topic"}
+        assert card["source"].keys() == {"label", "topic", "url"}
+        assert card["source"]["url"] == f"{BASE}/about"
 
 
 def test_cdsh_121_201_every_card_has_a_static_topic_code_with_its_system(spoken) -> None:

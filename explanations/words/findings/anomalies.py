@@ -110,8 +110,17 @@ def anomaly_words(anomaly: Anomaly, say: Language) -> str:
     return f"{sentence} {remark_words(anomaly, say)}".rstrip()
 
 
+def anomaly_line(anomaly: Anomaly, say: Language) -> str:
+    """The sentences of an anomaly with its sources."""
+    return f"{anomaly_words(anomaly, say)} {say.references(anomaly.references)}".rstrip()
+
+
 def remark_words(anomaly: Anomaly, say: Language) -> str:
     """What follows from a flaw, as a sentence, or ""."""
+    if isinstance(anomaly, ForeignEntries) and anomaly.answers and not anomaly.answers_only:
+        if anomaly.count == 1:
+            return say("It may hold an answer.")
+        return say.many("{count} of them may hold an answer.", "{count} of them may hold answers.", anomaly.answers)
     return say(REMARKS.get(anomaly.flaw, ""))
 
 

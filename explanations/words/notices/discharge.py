@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.next_steps import discharge_steps
-from explanations.words.findings.anomalies import anomaly_words
+from explanations.words.findings.anomalies import anomaly_line
 from explanations.words.findings.statements import statement
 from explanations.words.findings.steps import SHORT, step_lines
 from explanations.words.language import Language, later
@@ -30,7 +30,7 @@ from explanations.words.notices.notice_list import from_findings, ordered
 from explanations.words.notices.safety import anomaly_facts
 from explanations.words.notices.summaries import findings_words, sentences, summary
 from explanations.words.tables import complete
-from fhir_adapters.facts import Anomaly, ForeignEntries
+from fhir_adapters.facts import ForeignEntries
 from fhir_adapters.instruments import Instrument
 from models.rules.discharge import Step, StepKind
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
@@ -100,16 +100,15 @@ def _actions(due: list[Step], say: Language) -> tuple[str, ...]:
 def _doubts(assessment: Assessment, say: Language) -> list[Line]:
     """Doubts about the notice: data that is contradictory or another patient's, visits that cannot be read."""
     chart = assessment.chart
-    odd = [_odd_line(anomaly, say) for anomaly in chart.anomalies if anomaly.flaw.stops_model]
+    odd = [
+        sourced(anomaly_line(anomaly, say), anomaly.references)
+        for anomaly in chart.anomalies
+        if anomaly.flaw.stops_model
+    ]
     left = len(odd) - MOST_ODD
     rest = [Line(text=say("and {count} more to check in the chart data", count=left))] if left > 0 else []
     visits = [broken_line(entry, say) for entry in chart.unreadable if entry.kind == "Encounter"]
     return [*odd[:MOST_ODD], *rest, *visits[:MOST_ODD]]
-
-
-def _odd_line(anomaly: Anomaly, say: Language) -> Line:
-    text = f"{anomaly_words(anomaly, say)} {say.references(anomaly.references)}".strip()
-    return sourced(text, anomaly.references)
 
 
 def _advice(

@@ -166,17 +166,18 @@ def lines_of(statements: list[Statement], say: Language) -> tuple[Line, ...]:
     """The lines of all findings without duplicates; those that would make the notice too long are only counted.
 
     Lines refer to their finding ("Same form"), so only whole findings that read the same are merged. Later entries
-    that are the same for all come once, at the end.
+    that several findings in a row have come once, after the last of them.
     """
     different = list(dict.fromkeys(statements))
-    shared = different[0].later if len({s.later for s in different}) == 1 else ()
     lines: list[Line] = []
+    since: tuple[Line, ...] = ()
     for place, statement in enumerate(different):
-        new = (*statement.lines, *(() if shared else statement.later))
-        if place and len(lines) + len(new) > MOST_LINES:
-            return (*lines, _counted(different[place:], say), *shared)
-        lines += new
-    return (*lines, *shared)
+        before = since if since != statement.later else ()
+        if place and len(lines) + len(before) + len(statement.lines) > MOST_LINES:
+            return (*lines, *since, _counted(different[place:], say))
+        lines += (*before, *statement.lines)
+        since = statement.later
+    return (*lines, *since)
 
 
 def _counted(rest: list[Statement], say: Language) -> Line:

@@ -5,11 +5,12 @@ The card or page decides how many are shown. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.next_steps import next_steps
+from explanations.words.findings.anomalies import anomaly_line
 from explanations.words.findings.coded_events import event_words
 from explanations.words.findings.statements import headline, statement
 from explanations.words.help_lines import crisis_text
@@ -19,17 +20,20 @@ from explanations.words.notices.depression import measure_again
 from explanations.words.notices.notice import BasisKind, Notice, NoticeSettings
 from explanations.words.notices.prompt import prompt
 from explanations.words.notices.topics import SPEC_OF
+from fhir_adapters.facts import ForeignEntries
 from fhir_adapters.instruments import Instrument
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding, Topic
+from models.rules.ordering import by_card
 
 MOST_HISTORY = 3
 
 
 def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, ...]:
     """The notices of an assessment, most urgent first; empty when there is nothing to say."""
-    by_topic: dict[Topic, list[SafetyFinding]] = {}
-    for finding in assessment.findings:
-        by_topic.setdefault(finding.topic, []).append(finding)
+    by_topic = by_card(assessment.findings)
+    beside = _foreign_beside(by_topic)
+    if beside:
+        del by_topic[Topic.DATA_ANOMALY]
     unordered = [from_findings(assessment, topic, findings, settings) for topic, findings in by_topic.items()]
     by_model = []
     if assessment.measure_again() and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
@@ -37,7 +41,23 @@ def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, .
     if assessment.prompting():
         by_model.append(prompt(assessment, settings))
     unordered += [replace(made, drafts=next_steps(made.topic, (), assessment.chart)) for made in by_model]
-    return ordered(assessment, unordered, settings)
+    ranked = ordered(assessment, unordered, settings)
+    return _with_foreign(ranked, beside, settings.say) if beside else ranked
+
+
+def _foreign_beside(by_topic: Mapping[Topic, Sequence[SafetyFinding]]) -> tuple[ForeignEntries, ...]:
+    """The entries of others that were left out, where nothing else is odd and a finding has a notice."""
+    odd = [finding.anomaly for finding in by_topic.get(Topic.DATA_ANOMALY, ())]
+    foreign = tuple(anomaly for anomaly in odd if isinstance(anomaly, ForeignEntries))
+    has_finding = any(topic in by_topic for topic in (*SAFETY_TOPICS, Topic.DEPRESSION_FOLLOW_UP))
+    return foreign if has_finding and len(foreign) == len(odd) else ()
+
+
+def _with_foreign(ranked: tuple[Notice, ...], foreign: Iterable[ForeignEntries], say: Language) -> tuple[Notice, ...]:
+    """Entries of others as last lines of the first notice."""
+    first, *others = ranked
+    lines = [sourced(anomaly_line(anomaly, say), anomaly.references) for anomaly in foreign]
+    return (replace(first, chart=(*first.chart, *lines)), *others)
 
 
 def ordered(assessment: Assessment, unordered: Iterable[Notice], settings: NoticeSettings) -> tuple[Notice, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
 from explanations.words.findings.statements import Statement
@@ -34,8 +35,13 @@ def safety_notice(
     settings: NoticeSettings,
     consider: tuple[str, ...],
 ) -> Notice:
-    """A safety topic: documented answers and codes, later entries, and what to consider."""
+    """A safety topic: documented answers and codes, later entries, and what to consider.
+
+    Earlier answers beside current ones are marked as such.
+    """
     say, topic = settings.say, findings[0].topic
+    pairs = zip(findings, statements, strict=True)
+    listed = [said if finding.topic is topic else earlier(said, say) for finding, said in pairs]
     acute = topic is Topic.ACUTE_SAFETY
     if topic is Topic.POSITIVE_SAFETY_ANSWER and any(f.kind is Kind.ASQ for f in findings):
         first = say("Brief suicide safety assessment during this visit, before the patient leaves")
@@ -48,12 +54,19 @@ def safety_notice(
         urgency=max(f.urgency for f in findings),
         summary=summary(topic, say, action, sentences(facts, say)),
         heading=say(IN_THE_CHART),
-        chart=lines_of(statements, say),
+        chart=lines_of(listed, say),
         consider=consider,
         consider_heading=say(CONSIDER_NOW if acute else CONSIDER_TODAY),
         basis=Basis(kind=BasisKind.ACUTE_ANSWERS if acute else BasisKind.ANSWERS, rules=rules_of(findings)),
         crisis=True,
     )
+
+
+def earlier(statement: Statement, say: Language) -> Statement:
+    """A finding marked as earlier than those of its notice."""
+    first, *others = statement.lines
+    marked = replace(first, text=say("Earlier: {finding}", finding=first.text))
+    return replace(statement, lines=(marked, *others))
 
 
 def _acute_words(_finding: SafetyFinding, facts: Facts, say: Language) -> tuple[str, Facts]:

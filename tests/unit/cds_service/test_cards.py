@@ -6,12 +6,13 @@ import re
 from dataclasses import replace
 from datetime import UTC
 
+import msgspec
 import pytest
 from builders import AS_OF, cards_of, given, patient, record_of
 
 from cds_service.cards.drafts import offers
 from cds_service.cards.from_notices import cards_for
-from explanations.judgement.assessment import Engine
+from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.discharge import assess_discharge
 from explanations.judgement.proposals import DraftKind
 from explanations.words import help_lines
@@ -42,6 +43,67 @@ def test_what_finds_no_room_is_named_on_the_last_card() -> None:
 
     assert len(cards) == 3
     assert "Also: PHQ-9 was 13" in cards[-1].detail
+
+
+def test_an_earlier_answer_is_a_line_of_the_card_of_today_with_its_date_source_and_total() -> None:
+    found = chart("PHQ-9, today: items 1-9 = 1, total = 9", "PHQ-9, 83 days ago: items 1-8 = 1, item 9 = 2, total = 10")
+
+    (card,) = cards_of(found)
+
+    assert card.summary.startswith("PHQ-9 item 9 answered “several days” today (23 Nov 2026; total 9), and 1 more.")
+    first, earlier = (line for line in card.detail.splitlines() if "PHQ-9 item 9:" in line)
+    assert first.startswith("- **PHQ-9 item 9: 1 of 3, several days.** 23 Nov 2026, today, `Observation/")
+    assert earlier.startswith(
+        "- Earlier: **PHQ-9 item 9: 2 of 3, more than half the days.** 1 Sep 2026, 83 days ago, `Observation/"
+    )
+    assert "PHQ-9 total: 10 of 27. Same form" in card.detail
+    assert card.detail.count("Later C-SSRS, ASQ or risk assessment: none") == 1
+
+
+def foreign(line: str) -> dict:
+    (one,) = given(line)
+    return one | {"id": "of-somebody", "subject": {"reference": "Patient/somebody"}}
+
+
+@pytest.mark.parametrize(
+    ("line", "topics"),
+    [
+        ("PHQ-9, 3 days ago: items 1-8 = 0, item 9 = 1", ["positive-safety-answer"]),
+        ("PHQ-9, 3 days ago: items 1-8 = 2, item 9 = 0", ["depression-follow-up"]),
+        ("PHQ-9, 3 days ago: items 1-8 = 1, item 9 = blank", ["data-anomaly", "could-not-assess"]),
+    ],
+)
+def test_entries_of_others_are_the_last_line_of_the_first_card_where_there_is_a_finding(
+    line: str, topics: list[str]
+) -> None:
+    cards = cards_of(record_of(*given(line), foreign("Condition I10, 3 days ago"), who=patient()))
+
+    assert [card.source.topic.code for card in cards] == topics
+    said = cards[0].detail.partition("\n\n**Consider")[0].splitlines()[-1]
+    assert said.startswith("- 1 entry of another patient or an unknown server was left out.") is (
+        "data-" not in topics[0]
+    )
+
+
+def test_a_contradiction_beside_entries_of_others_keeps_its_card() -> None:
+    odd = given("PHQ-9, 3 days ago: items 1-8 = 0, item 9 = 1, total = 20")
+
+    cards = cards_of(record_of(*odd, foreign("Condition I10, 3 days ago"), who=patient()))
+
+    assert [card.source.topic.code for card in cards] == ["positive-safety-answer", "data-anomaly"]
+    assert "another patient" not in cards[0].detail
+    assert "1 entry of another patient" in cards[1].detail
+
+
+def test_a_source_has_an_address_only_where_the_page_is_served() -> None:
+    found = assess(chart("PHQ-9, today: items 1-8 = 0, item 9 = 1"), Engine())
+    settings = NoticeSettings(zone=UTC)
+
+    (served,) = cards_for(found, settings, new_id=lambda: "x", about="https://cds.example.org/about")
+    (read_from_a_file,) = cards_for(found, settings, new_id=lambda: "x")
+
+    assert served.source.url == "https://cds.example.org/about"
+    assert "url" not in msgspec.to_builtins(read_from_a_file)["source"]
 
 
 def test_history_is_a_line_on_another_card() -> None:

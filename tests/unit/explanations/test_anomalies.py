@@ -32,11 +32,11 @@ def phq9(flaw: Flaw, total: int | None = None, *scores: int) -> FormAnomaly:
         ),
         (
             ForeignEntries(flaw=Flaw.OF_OTHERS, count=1, answers=1),
-            "1 entry of another patient or an unknown server was left out.",
+            "1 entry of another patient or an unknown server was left out. It may hold an answer.",
         ),
         (
             ForeignEntries(flaw=Flaw.OF_NOBODY, count=3, answers=2),
-            "3 entries that name no patient were left out.",
+            "3 entries that name no patient were left out. 2 of them may hold answers.",
         ),
         (
             ForeignEntries(flaw=Flaw.UNFILTERED, count=3, answers=2, answers_only=True),
