@@ -6,6 +6,7 @@ and with a made-up language whose texts are longer by two fifths.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import reduce
 from itertools import product
@@ -159,8 +160,8 @@ def test_on_paper_everything_is_open_and_nothing_can_be_pressed(light, address: 
     light.emulate_media(media="print")
 
     folded = light.evaluate(
-        "[...document.querySelectorAll('main details')].filter(d => !d.closest('.opinion, .override'))"
-        ".filter(d => [...d.children].some(c => c.tagName !== 'SUMMARY' && c.getBoundingClientRect().height === 0)).length"
+        "[...document.querySelectorAll('main details')].filter(d => !d.closest('.opinion, .override, .off-paper'))"
+        ".filter(d => [...d.children].some(c => !c.matches('summary, .off-paper') && c.getBoundingClientRect().height === 0)).length"
     )
     pressable = light.evaluate(
         "[...document.querySelectorAll('button, .button')].filter(e => e.checkVisibility()).length"
@@ -168,6 +169,18 @@ def test_on_paper_everything_is_open_and_nothing_can_be_pressed(light, address: 
 
     assert (folded, pressable) == (0, 0)
     assert light.locator("main details").count() > 0
+
+
+@pytest.mark.parametrize("name", [*LOOKS])
+def test_a_chart_is_printed_on_two_pages_with_every_line_of_its_findings(light, address: str, name: str) -> None:
+    light.goto(f"{address}/print/{name}")
+    light.emulate_media(media="print")
+
+    lines = light.locator(".answer li, .answer > p, .finding li, .finding h3, .finding td, .gaps li, .known .gap")
+
+    assert all(lines.evaluate_all("found => found.map(e => e.checkVisibility())"))
+    for paper in ("A4", "Letter"):
+        assert len(re.findall(rb"/Type\s*/Page\b", light.pdf(format=paper))) <= 2
 
 
 @pytest.mark.parametrize("width", WIDTHS)
