@@ -20,7 +20,7 @@ from smart_launch.runtime import AppRuntime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenResult:
-    """`words`: the result, as written. `strip`: None where the chart does not give it back (yet)."""
+    """words: the result; "" where the strip has it. strip: None where the chart does not give the form back (yet)."""
 
     words: str
     strip: Strip | None
@@ -45,6 +45,6 @@ def written_result(
     latest = result_of(chart, None)
     if latest and latest.point.reference in outcome.written.values():
         written = result_words(latest, launch.say)
-    # Once is enough; without a finding the strip has the last result, which is this one.
-    known = strip.result == written or not strip.topic
-    return WrittenResult(words=written, strip=replace(strip, result="") if known else strip)
+    if not strip.topic:
+        return WrittenResult(words="", strip=replace(strip, headline=written, result=""))
+    return WrittenResult(words="" if strip.result == written else written, strip=strip)
