@@ -20,17 +20,17 @@ from benchmark.servers import HEALTHCHAIN
 
 def wanted() -> argparse.Namespace:
     words = argparse.ArgumentParser(prog="make bench", description="What a hook call costs, beside a reference.")
-    words.add_argument("--rounds", type=int, default=5, help="rounds of all servers (5)")
-    words.add_argument("--seconds", type=float, default=5, help="of load at each number of connections (5)")
-    words.add_argument("--only", default=",".join(NAMES), help=f"some of {','.join(NAMES)}; the reference always")
-    words.add_argument("--quick", action="store_true", help="about a minute: sqlite beside the reference")
+    words.add_argument("--rounds", type=int, help="rounds of all servers (5)")
+    words.add_argument("--seconds", type=float, help="of load at each number of connections (5)")
+    words.add_argument("--only", help=f"some of {','.join(NAMES)}; the reference always (all)")
+    words.add_argument("--quick", action="store_true", help="about a minute: --rounds 3 --seconds 2 --only sqlite")
     words.add_argument("--json", type=Path, help="file for all figures")
     words.add_argument("--healthchain", type=Path, default=HEALTHCHAIN, help="Python that has HealthChain")
     words.add_argument("--dir", type=Path, help="where the databases lie (a temporary folder); the disk matters")
     found = words.parse_args()
-    if found.quick:
-        found.rounds, found.seconds, found.only = 3, 2, "sqlite"
-    found.only = found.only.split(",")
+    rounds, seconds, only = (3, 2, "sqlite") if found.quick else (5, 5, ",".join(NAMES))
+    found.rounds, found.seconds = found.rounds or rounds, found.seconds or seconds
+    found.only = (found.only or only).split(",")
     if unknown := set(found.only) - set(NAMES):
         words.error(f"--only: expected some of {','.join(NAMES)}, found {','.join(unknown)}")
     return found
