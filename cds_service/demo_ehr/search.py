@@ -53,6 +53,8 @@ ELEMENTS: dict[str, dict[str, str]] = {
     "RiskAssessment": {"method": "method", "date": "occurrenceDateTime"},
     "Coverage": {"status": "status", "type": "type"},
     "Consent": {"status": "status"},
+    "CarePlan": {"category": "category", "status": "status", "date": "period"},
+    "Appointment": {"status": "status", "date": "start"},
     "Task": {"identifier": "identifier", "code": "code", "status": "status", "authored-on": "authoredOn"},
     "ServiceRequest": {
         "identifier": "identifier",

@@ -29,7 +29,7 @@ class FactSection:
 
 
 def chart_sections(chart: Iterable[Json], as_of: datetime) -> tuple[FactSection, ...]:
-    """The facts view of one chart: screening, measurements, problems, medicines, visits; empty ones left out."""
+    """The facts view of one chart: screening, measurements, problems, medicines, plans, visits; empty ones left out."""
     by_type: dict[str, list[Json]] = {}
     for resource in chart:
         by_type.setdefault(resource["resourceType"], []).append(resource)
@@ -41,6 +41,7 @@ def chart_sections(chart: Iterable[Json], as_of: datetime) -> tuple[FactSection,
         ("Measurements and habits", [_measurement(o, as_of) for o in values]),
         ("Problems", [_problem(c, as_of) for c in by_type.get("Condition", [])]),
         ("Medicines", [_medicine(m, as_of) for m in by_type.get("MedicationRequest", [])]),
+        ("Plans", [_plan(p, as_of) for p in by_type.get("CarePlan", [])]),
         ("Visits", _visits(by_type.get("Encounter", []), as_of)),
     )
     return tuple(FactSection(heading=heading, rows=tuple(rows)) for heading, rows in sections if rows)
@@ -98,6 +99,11 @@ def _medicine(order: Json, as_of: datetime) -> FactRow:
         when=f"{when}, until {dated_text(end['end'], as_of)}" if end else when,
         reference=reference_of(order),
     )
+
+
+def _plan(plan: Json, as_of: datetime) -> FactRow:
+    when = dated_text(plan["period"]["start"], as_of)
+    return FactRow(what=plan["title"], value=plan["status"], when=when, reference=reference_of(plan))
 
 
 def _visits(encounters: Sequence[Json], as_of: datetime) -> list[FactRow]:

@@ -204,6 +204,17 @@ class ChartBuilder:
             body["dispenseRequest"] = {"validityPeriod": period}
         return self.add("MedicationRequest", name, body)
 
+    def safety_plan(self, days_ago: int) -> str:
+        """An active plan of care that is a safety plan, without its content."""
+        body: Json = {
+            "status": "active",
+            "intent": "plan",
+            "category": [{"coding": [{"system": codes.CARE_PLAN_CATEGORY, "code": "assess-plan"}]}],
+            "title": "Safety plan",
+            "period": {"start": self.day(days_ago).isoformat()},
+        }
+        return self.add("CarePlan", "safety-plan", body)
+
 
 def visit_of_today(patient_id: str, reason: str, as_of: datetime) -> Json:
     """The encounter that begins when an app is opened for a patient in the clinic."""

@@ -155,6 +155,7 @@ def _devin(chart: ChartBuilder) -> None:
     forms.cssrs_observations(chart, 20, answers, level=codes.HIGH)
     chart.visit(5, "Reassessment", name="reassessment")
     forms.cssrs_observations(chart, 5, {"q1": False, "q2": False, "q6": False})
+    chart.safety_plan(5)
 
 
 def _hyacinth(chart: ChartBuilder) -> None:
@@ -309,7 +310,7 @@ PEOPLE: tuple[_Person, ...] = (
         time="10:30",
         occupation="night-shift nurse",
         reason="vaccination record",
-        story="C-SSRS high 20 days ago; complete and negative 5 days ago. Both are shown.",
+        story="C-SSRS high 20 days ago; 5 days ago complete and negative, and a safety plan. All are shown.",
         expected=(_card("recent-safety", "info"),),
         write=_devin,
     ),
