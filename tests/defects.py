@@ -149,6 +149,8 @@ DEFECTS = (
     Defect("an EHR's words hold the code", "fhir_adapters/received.py", '        text = text.replace(secret, "…")\n', "        pass\n", (UNIT_SMART,)),
     Defect("what stands in place of a secret is shown", "cds_service/settings/shapes.py", '"text" if isinstance(value, str) else shown(value)', "shown(value)", ("tests/unit/cds_service/test_check_config.py",)),
     Defect("answers may be kept by caches", "cds_service/errors.py", 'answer.headers["Cache-Control"] = "no-store"', 'answer.headers["Cache-Control"] = "max-age=60"'),
+    Defect("a gender that the models do not know reads as too little data", "explanations/judgement/assessment.py", 'if chart.fact("female") is None:', "if False:", ("tests/unit/explanations/test_when_models_speak.py",)),
+    Defect("a medicine that has ended is drawn as being taken", "fhir_adapters/reading/lists/medications.py", "            active=active,", "            active=True,", ("tests/unit/explanations/test_timeline.py",)),
     # ---- the SMART app
     Defect("an issuer may begin as a registered one does", "smart_launch/settings.py", 'r.iss == iss.removesuffix("/")', "r.iss.startswith(iss[:10])", (SMART,)),
     Defect("a state can be used again", "cds_service/storage/app_store.py", "connection.execute(taken.returning(launch_state.c.sealed, launch_state.c.expires)).first()", "connection.execute(sa.select(launch_state).where(launch_state.c.digest == digest)).first()", (SMART,)),
