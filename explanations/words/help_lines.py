@@ -62,11 +62,13 @@ def _fresh(row: dict[str, str], today: date) -> bool:
 
 
 def _how_to_reach(row: dict[str, str], say: Language) -> str:
-    """`988 Suicide & Crisis Lifeline, call 988 or text 988`; the name of the service is its own."""
+    """`988 Suicide & Crisis Lifeline, call or text 988`; the name of the service is its own."""
     first = row["text_or_chat"].split(";")[0].strip()
     named = {"service": row["service"], "number": row["call"]}
     if not first.startswith("text "):
         return say("{service}, call {number}", **named)
+    if first == f"text {row['call']}":
+        return say("{service}, call or text {number}", **named)
     return say("{service}, call {number} or text {text}", text=first.removeprefix("text "), **named)
 
 

@@ -594,7 +594,7 @@ def test_smart_040_041_rights_on_part_of_a_type_are_said_to_be_partial(run, visi
 
     page = visitor.get(visitor.open("pilar-ostrowski")).text
 
-    assert "covers part of them only" in page
+    assert "covers only part of them" in page
     assert "Nothing to show" not in page
 
 

@@ -470,7 +470,7 @@ def test_a_plan_in_other_words_is_named_and_does_not_count(words: str) -> None:
     ):
         (card,) = cards(ITEM_9, at("2026-11-20"), plan, appointment("in 5 days"))
 
-        said = f"{NONE}; one whose words are not understood: 21 Nov 2026, `CarePlan/{plan['id']}`; not counted"
+        said = f"{NONE}; one whose wording is not understood: 21 Nov 2026, `CarePlan/{plan['id']}`; not counted"
         assert step(card, PLAN) == said
         assert words not in json.dumps(card["summary"] + step(card, PLAN))
 
@@ -498,7 +498,7 @@ def test_a_care_plan_that_names_no_safety_plan_is_none(words: str) -> None:
 def test_what_else_a_plan_says_must_not_speak_against_it(elements: dict, counts: bool) -> None:
     words = step(cards(ITEM_9, care_plan("2 days ago", **elements))[0], PLAN)
 
-    assert words.startswith("21 Nov 2026" if counts else f"{NONE}; one whose words are not understood")
+    assert words.startswith("21 Nov 2026" if counts else f"{NONE}; one whose wording is not understood")
 
 
 @pytest.mark.parametrize(
@@ -511,9 +511,9 @@ def test_what_else_a_plan_says_must_not_speak_against_it(elements: dict, counts:
         ({"period": {"start": "2026-11-21", "end": "2026-11-22"}}, f"{NONE}; one that is on hold or has ended: 21 Nov"),
         ({"period": {"start": "2026-11-21", "end": "2026-11-23"}}, "21 Nov"),
         ({"period": {"start": "2026-11-21", "end": "2026-11-23T08:00:00Z"}}, f"{NONE}; one that is on hold or has ended: 21 Nov"),
-        ({"period": {"start": "2027-03-01"}}, f"{NONE}; one that has not begun, or begins at a time not known: 21 Nov"),
-        ({"period": {"start": "2026-11-23T15:00:01Z"}}, f"{NONE}; one that has not begun, or begins at a time not known: 21 Nov"),
-        ({"period": {"start": "2026-11"}}, f"{NONE}; one that has not begun, or begins at a time not known: 21 Nov"),
+        ({"period": {"start": "2027-03-01"}}, f"{NONE}; one that has not begun, or begins at an unknown time: 21 Nov"),
+        ({"period": {"start": "2026-11-23T15:00:01Z"}}, f"{NONE}; one that has not begun, or begins at an unknown time: 21 Nov"),
+        ({"period": {"start": "2026-11"}}, f"{NONE}; one that has not begun, or begins at an unknown time: 21 Nov"),
         ({"period": {"start": "2026-11-23T15:00:00Z"}}, "21 Nov"),
         ({"status": "draft"}, NONE),
         ({"status": "revoked"}, NONE),
@@ -626,8 +626,8 @@ def test_another_appointment_is_named_and_does_not_count(found: dict) -> None:
         (appointment("in 90 days"), "21 Feb 2027 12:00 UTC"),
         (appointment("in 91 days"), f"{NONE}; one is booked later than that: 22 Feb 2027"),
         (appointment("in 1 days") | {"start": "2026-11-24T00:00:00Z"}, "24 Nov 2026 00:00"),
-        (appointment("today") | {"start": "2026-11-23T15:00:01Z"}, f"{NONE}; one is of today, no follow-up after discharge: 23 Nov 2026 15:00 UTC"),
-        (appointment("today", description="Psychiatry consult, ward 4") | {"start": "2026-11-23T23:59:00Z"}, f"{NONE}; one is of today"),
+        (appointment("today") | {"start": "2026-11-23T15:00:01Z"}, f"{NONE}; one is today, not a follow-up after discharge: 23 Nov 2026 15:00 UTC"),
+        (appointment("today", description="Psychiatry consult, ward 4") | {"start": "2026-11-23T23:59:00Z"}, f"{NONE}; one is today"),
         (appointment("in 5 days") | {"start": "2026-12"}, "not certain; one without a date"),
         (appointment("today") | {"start": "2026-11-23T15:00:00Z"}, NONE),
         (appointment("today") | {"start": "2026-11-23"}, NONE),

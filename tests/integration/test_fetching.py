@@ -752,7 +752,7 @@ def test_cdsh_099_a_server_that_the_site_does_not_list_is_not_read(server) -> No
     failed = call(server, who, listed)
 
     assert failed.status_code == 412
-    assert "not one that may be read for this site" in failed.get_data(as_text=True)
+    assert "this site does not allow reading from this FHIR server" in failed.get_data(as_text=True)
     assert server.asked() == []
     assert topics(call(server, who, site(fhir_bases=(server.base + "/",)))) == ["acute-safety"]
 

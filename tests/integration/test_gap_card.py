@@ -94,7 +94,10 @@ def test_the_card_comes_once_in_the_hours_says_so_and_every_repeat_is_on_record(
     desk.hours = 8.1
     again = desk()
 
-    assert "Shown to you once in 8 hours: until then, no card does not mean that all was read" in gap_said(first)
+    assert (
+        "Shown to you once in 8 hours: until then, the absence of a card does not mean that everything was read"
+        in gap_said(first)
+    )
     assert [topics(answer) for answer in repeats] == [[]] * 4
     assert "Not read: questionnaires" in gap_said(again)
     assert [(e["quieted"], e["topics"], e["unknown"]) for e in desk.events()] == [

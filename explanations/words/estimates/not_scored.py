@@ -22,9 +22,7 @@ REASONS = complete(
         NotScoredReason.UNDER_AGE: later("The models were trained on adults; no estimate is made under 18."),
         NotScoredReason.OPTED_OUT: later("The patient has opted out; no estimate is made."),
         NotScoredReason.CONSENT_DENIED: later("A consent on file denies this use; no estimate is made."),
-        NotScoredReason.CONSENT_UNKNOWN: later(
-            "Whether the patient allows it could not be read, so no estimate is made."
-        ),
+        NotScoredReason.CONSENT_UNKNOWN: later("The patient’s consent could not be read, so no estimate is made."),
         NotScoredReason.DATA_UNKNOWN: later("Needed parts of the chart could not be read, so no estimate is made."),
         NotScoredReason.DATA_UNREADABLE: later(
             "Chart entries that may hold an answer could not be read; no estimate is made."
@@ -44,11 +42,11 @@ REASONS = complete(
         NotScoredReason.OUTSIDE_TRAINING_RANGE: later(
             "A value on record lies outside the range that the model was trained on, so no estimate is made: {inputs}."
         ),
-        NotScoredReason.OUT_OF_TIME: later("The time allowed for an answer was up; rules still apply."),
+        NotScoredReason.OUT_OF_TIME: later("The time for an answer ran out; the rules still apply."),
         NotScoredReason.MODEL_UNAVAILABLE: later("The model could not be loaded; rules still apply."),
         NotScoredReason.MODEL_FAILED: later("The model could not score this record; rules still apply."),
         NotScoredReason.NOT_EXPLAINED: later("The estimate could not be explained exactly."),
-        NotScoredReason.DISCHARGE: later("No estimate is made at discharge; documented answers alone are read."),
+        NotScoredReason.DISCHARGE: later("No estimate is made at discharge; only documented answers are read."),
     },
     set(NotScoredReason) - set(SILENCED),
 )

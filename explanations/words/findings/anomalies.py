@@ -14,27 +14,27 @@ from fhir_adapters.reading.habits import CODED
 SENTENCES = {
     # Translators: {title} is an instrument such as PHQ-9, {date} a date as recorded, {name} a measured value.
     Flaw.FORM_IN_FUTURE: later("{title} is dated {date}, in the future"),
-    Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number of 0 to {top}"),
+    Flaw.TOTAL_UNREADABLE: later("{title} total could not be read as a whole number from 0 to {top}"),
     Flaw.TOTAL_OFF_SCALE: later("{title} total is recorded as {total}; it can only be 0 to {top}"),
-    Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is off its scale of 0 to {top_item}"),
+    Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is outside its scale of 0 to {top_item}"),
     Flaw.ANSWER_CONTRADICTS: later("{title}: the code, number and words of an answer disagree"),
     Flaw.QUESTION_CONTRADICTS: later("{title}: the code and words of a question disagree"),
     Flaw.SELF_HARM_UNDER_OTHER_CODE: later("{title}: a question on self-harm has the code of another question"),
     Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
     Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),
-    Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded; the patient is not marked deceased"),
+    Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded, but the patient is not marked deceased"),
     Flaw.DEATH_IN_FUTURE: later("The date of death is {date}, in the future"),
     Flaw.ANSWER_AFTER_DEATH: later("One or more answers are dated after the recorded date of death"),
     Flaw.ASSESSMENT_IN_FUTURE: later("A suicide risk assessment is dated {date}, in the future"),
-    Flaw.VISIT_CLASS_UNKNOWN: later("The class of an encounter is not known here"),
+    Flaw.VISIT_CLASS_UNKNOWN: later("An encounter has a class unknown to this service"),
     Flaw.VALUE_IN_FUTURE: later("A value for {name} is dated {date}, in the future"),
-    Flaw.VALUE_IS_BOUND: later("A value for {name} is only a bound"),
+    Flaw.VALUE_IS_BOUND: later("A value for {name} is only an upper or lower limit"),
     Flaw.UNITS_DISAGREE: later("A value for {name} has two units that disagree"),
     # Translators: {unit} is the unit that is read, such as kg.
     Flaw.UNIT_UNKNOWN: later("A value for {name} is in an unknown unit (expected {unit})"),
     Flaw.NOT_A_NUMBER: later("A value for {name} is not a number"),
-    Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible {low} to {high} {unit}"),
-    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} is not known here"),
+    Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible range of {low} to {high} {unit}"),
+    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} is unknown to this service"),
 }
 # What follows from a flaw for the reading; "" where nothing does, or the sentence says it.
 NOT_USED = later("It was not used.")

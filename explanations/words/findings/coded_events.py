@@ -18,7 +18,7 @@ EVENTS = complete(
         EventKind.DEATH_BY_SUICIDE: later("code for death by suicide (patient not marked deceased)"),
         EventKind.SUICIDAL_IDEATION: later("suicidal ideation"),
         EventKind.NONSUICIDAL_SELF_HARM: later("non-suicidal self-harm"),
-        EventKind.HISTORY: later("history of suicidal behaviour or self-harm"),
+        EventKind.HISTORY: later("past suicidal behaviour or self-harm"),
     },
     EventKind,
 )

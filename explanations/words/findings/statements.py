@@ -100,9 +100,9 @@ LATER_LINES = {
     (True, False): later("Same day: {entry}. {date}, {source}"),
     (True, True): later("Same day: {entry}. {date}, {source}; this does not rule out risk"),
 }
-NONE_LATER = later("Later C-SSRS, ASQ or risk assessment: none in the records read")
+NONE_LATER = later("Later C-SSRS, ASQ or risk assessment: none found in the records read")
 NONE_LATER_IN_PART = later(
-    "Later C-SSRS, ASQ or risk assessment: none in the records read; not all of the chart could be read"
+    "Later C-SSRS, ASQ or risk assessment: none found in the records read; not all of the chart could be read"
 )
 
 
@@ -208,7 +208,7 @@ def _zone_shown(finding: SafetyFinding, zone: tzinfo) -> tzinfo | None:
 
 
 def _lead(what: str, moment: str, sources: Sequence[str], say: Language, *, remark: str = "") -> Line:
-    named = {"what": capitalised(what), "moment": moment, "source": say.references(sources)}
+    named = {"what": capitalised(what), "moment": capitalised(moment), "source": say.references(sources)}
     # Translators: {what} is a line such as "PHQ-9 total: 16 of 27", {moment} a date, {source} a reference to the chart.
     text = say("**{what}.** {moment}, {source}", **named)
     if remark:
@@ -440,7 +440,7 @@ def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
     if event.subsequent:
         what = say("Follow-up care after {event}", event=name)
         text = say(
-            "**{what}.** Coded {moment}, {source}; date of the event not recorded",
+            "**{what}.** Coded: {moment}, {source}; date of the event not recorded",
             what=what,
             moment=moment,
             source=say.references(sources),

@@ -17,7 +17,7 @@ def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list
     text = say(
         "**{what}.** {moment}, {source}. {why}",
         what=capitalised(what),
-        moment=moment,
+        moment=capitalised(moment),
         source=say.references(sources),
         why=why,
     )

@@ -52,9 +52,10 @@ def follow_up(
     restated = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
     lines = [*lines_of(restated, say)]
     if is_late:
-        none = later("Later PHQ-9, or a visit coded for depression: none in the records read")
+        none = later("Later PHQ-9, or a visit coded for depression: none found in the records read")
         part = later(
-            "Later PHQ-9, or a visit coded for depression: none in the records read; not all of the chart could be read"
+            "Later PHQ-9, or a visit coded for depression: none found in the records read; not all of the chart could "
+            "be read"
         )
         lines.append(Line(text=say(part if finding.partly_searched else none)))
     action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
@@ -108,7 +109,7 @@ def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -
     instrument = form.instrument if form else Instrument.PHQ9
     safety = instrument.spec.safety
     if safety is None:
-        return say("Complete the PHQ-9."), (say("Complete the PHQ-9, item 9 asked directly"),)
+        return say("Complete the PHQ-9."), (say("Complete the PHQ-9; ask item 9 directly"),)
     title, item = instrument.spec.title, safety.item
     answer = form.safety_answer if form else None
     unknown = answer is None or answer.state is AnswerState.BLANK
@@ -145,7 +146,7 @@ def _care_lines(assessment: Assessment, say: Language) -> list[Line]:
     bipolar = assessment.chart.bipolar_disorder
     if bipolar:
         sources = say.references(bipolar.references)
-        text = say("Bipolar disorder recorded, {sources}: specialist advice first", sources=sources)
+        text = say("Bipolar disorder recorded, {sources}: seek specialist advice first", sources=sources)
         lines.append(sourced(text, bipolar.references))
     return lines
 
@@ -201,7 +202,7 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
         summary=summary(Topic.DEPRESSION_FOLLOW_UP, say, say("Consider measuring symptoms with a PHQ-9."), [fact]),
         heading=say(LAST_RESULTS if table else IN_THE_CHART),
         chart=(*table, *_care_lines(assessment, say), *reason_lines(score, explanation, settings)),
-        consider=(say("Measure symptoms with a PHQ-9, item 9 asked directly"),),
+        consider=(say("Measure symptoms with a PHQ-9; ask item 9 directly"),),
         consider_heading=say(CONSIDER_TODAY),
         basis=Basis(kind=BasisKind.PATTERN, rules=("R13",)),
     )

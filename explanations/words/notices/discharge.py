@@ -166,18 +166,18 @@ ADVICE = complete(
         Advice.BRIEF_ASSESSMENT: later("Brief suicide safety assessment before discharge"),
         Advice.BRIEF_IF_NOT_DONE: later("Brief suicide safety assessment before discharge, if not done"),
         Advice.ASSESS: later("Clinical assessment with the patient; one instrument alone does not decide"),
-        Advice.REVIEW_ASSESSMENT: later("Go through the assessment on file with the patient"),
+        Advice.REVIEW_ASSESSMENT: later("Review the assessment on file with the patient"),
         Advice.MAKE_PLAN: later("Make the safety plan together; talk about access to means"),
-        Advice.REVIEW_PLAN: later("Go through the safety plan on file; talk about access to means"),
+        Advice.REVIEW_PLAN: later("Review the safety plan on file; talk about access to means"),
         Advice.AGREE_CONTACT: later("Agree a follow-up contact within 7 days, and who makes it"),
-        Advice.CONFIRM_APPOINTMENT: later("Make sure of the appointment on file, and of a contact within 7 days"),
+        Advice.CONFIRM_APPOINTMENT: later("Confirm the appointment on file, and a contact within 7 days"),
     },
     Advice,
 )
 # The wording of advice that is joined to the previous line by a semicolon.
 JOINED = {
     Advice.MAKE_PLAN: later("make the safety plan together; talk about access to means"),
-    Advice.REVIEW_PLAN: later("go through the safety plan on file; talk about access to means"),
+    Advice.REVIEW_PLAN: later("review the safety plan on file; talk about access to means"),
     Advice.AGREE_CONTACT: later("agree a follow-up contact within 7 days, and who makes it"),
-    Advice.CONFIRM_APPOINTMENT: later("make sure of the appointment on file, and of a contact within 7 days"),
+    Advice.CONFIRM_APPOINTMENT: later("confirm the appointment on file, and a contact within 7 days"),
 }

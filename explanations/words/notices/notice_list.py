@@ -17,7 +17,7 @@ from explanations.words.help_lines import crisis_text
 from explanations.words.language import Language
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.notices.depression import measure_again
-from explanations.words.notices.notice import BasisKind, Notice, NoticeSettings
+from explanations.words.notices.notice import Notice, NoticeSettings, rule_words
 from explanations.words.notices.prompt import prompt
 from explanations.words.notices.topics import SPEC_OF
 from fhir_adapters.facts import ForeignEntries
@@ -84,10 +84,9 @@ def merged(ranked: tuple[Notice, ...], most: int, say: Language) -> list[Notice]
 def _also(notice: Notice, say: Language) -> Line:
     if not notice.basis.rules:
         return Line(text=say("Also: {summary}", summary=notice.summary))
-    rules = ", ".join(notice.basis.rules)
-    if notice.basis.kind in (BasisKind.ANOMALY, BasisKind.NOT_READ):
-        return Line(text=say("Also: {summary} (Rule {rules})", summary=notice.summary, rules=rules))
-    return Line(text=say("Also: {summary} (rule {rules})", summary=notice.summary, rules=rules))
+    return Line(
+        text=say("Also: {summary} ({rules})", summary=notice.summary, rules=rule_words(notice.basis.rules, say))
+    )
 
 
 def _sourced(chart: Iterable[Line], say: Language) -> list[Line]:

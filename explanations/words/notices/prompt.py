@@ -50,7 +50,7 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
         summary=summary(Topic.SCREENING_PROMPT, say, (), (long, pattern)),
         heading="",
         chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, say)),
-        consider=(say("PHQ-2 or PHQ-9, item 9 asked directly"),),
+        consider=(say("PHQ-2 or PHQ-9; ask item 9 directly"),),
         consider_heading=say(CONSIDER_TODAY),
         basis=Basis(
             kind=BasisKind.MODEL,

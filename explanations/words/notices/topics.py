@@ -140,7 +140,7 @@ TOPICS = (
         overrides=(
             _done("assessed-elsewhere", later("Reassessed elsewhere; not in this chart")),
             _declines_nothing("will-assess", later("Will ask during this visit")),
-            _wrong("wrong-event", later("Entry is wrong or not this patient")),
+            _wrong("wrong-event", later("Entry is wrong or belongs to another patient")),
             _not_now(later("Not appropriate at this visit")),
         ),
         holds_history=True,

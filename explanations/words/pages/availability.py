@@ -120,8 +120,9 @@ def withheld_words(chart: PatientRecord, say: Language) -> str:
     if not chart.withheld:
         return ""
     return say.many(
-        "{count} entry was withheld, unread, for security labels; to which part they belong was not looked at.",
-        "{count} entries were withheld, unread, for security labels; to which part they belong was not looked at.",
+        "{count} entry was withheld unread because of its security labels; which part it belongs to was not checked.",
+        "{count} entries were withheld unread because of their security labels; which part they belong to was not "
+        "checked.",
         chart.withheld,
     )
 

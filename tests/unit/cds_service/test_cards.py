@@ -112,7 +112,7 @@ def test_history_is_a_line_on_another_card() -> None:
     )
 
     assert len(cards) == 1
-    assert "History: history of suicidal behaviour" in cards[0].detail
+    assert "History: past suicidal behaviour" in cards[0].detail
 
 
 def test_the_method_is_never_shown_even_when_the_source_names_it() -> None:
@@ -263,7 +263,7 @@ def test_nothing_is_said_to_be_later_than_a_finding_without_a_date() -> None:
     (card,) = cards_of(record_of(*undated, *given("C-SSRS, yesterday: question 1 2 6 = no")))
 
     assert "date not recorded" in card.detail
-    assert "none in the records read" not in card.detail
+    assert "none found in the records read" not in card.detail
 
 
 def test_two_forms_that_say_the_same_each_keep_their_lines() -> None:
@@ -274,14 +274,14 @@ def test_two_forms_that_say_the_same_each_keep_their_lines() -> None:
     detail = cards[0].detail
     assert detail.count("question 2 (thoughts): yes. Same form") == 2
     assert detail.count("When the behaviour took place is not recorded.") == 2
-    assert detail.count("none in the records read") == 1  # the same for both, said once
+    assert detail.count("none found in the records read") == 1  # the same for both, said once
 
 
 def test_what_came_later_is_said_of_each_finding_when_it_differs() -> None:
     (card,) = cards_of(chart("Condition T14.91XA, 30 days ago", "PHQ-9, 20 days ago: items 1-8 = 0, item 9 = 1", "C-SSRS, 25 days ago: question 1 2 6 = no"))  # fmt: skip
 
     assert "Later: C-SSRS, every question asked was answered no" in card.detail
-    assert "none in the records read" in card.detail
+    assert "none found in the records read" in card.detail
 
 
 def test_within_a_topic_the_graver_finding_leads_the_summary() -> None:
@@ -331,5 +331,5 @@ def test_nobody_is_to_be_told_of_a_gap_that_the_patient_wants() -> None:
 
     (card,) = cards_of(replace(chart(), unknown=(gap,)))
 
-    assert "Look in the chart itself: conditions" in card.detail
+    assert "Look for these in the chart itself: conditions" in card.detail
     assert "tell EHR support" not in card.detail

@@ -21,14 +21,14 @@ def phq9(flaw: Flaw, total: int | None = None, *scores: int) -> FormAnomaly:
         (phq9(Flaw.TOTAL_UNLIKE_ANSWERS, 9, 1), "PHQ-9: total 9, but the one answer is 1."),
         (phq9(Flaw.TOTAL_UNLIKE_ANSWERS, 9, 1, 2), "PHQ-9: total 9, but the two answers add up to 3."),
         (phq9(Flaw.TOTAL_OFF_SCALE, 28), "PHQ-9 total is recorded as 28; it can only be 0 to 27."),
-        (phq9(Flaw.ANSWER_OFF_SCALE), "PHQ-9: an answer is off its scale of 0 to 3."),
+        (phq9(Flaw.ANSWER_OFF_SCALE), "PHQ-9: an answer is outside its scale of 0 to 3."),
         (
             EventAnomaly(flaw=Flaw.DEATH_NOT_MARKED, event=EventKind.DEATH_BY_SUICIDE),
-            "A code for death by suicide is recorded; the patient is not marked deceased.",
+            "A code for death by suicide is recorded, but the patient is not marked deceased.",
         ),
         (
             ValueAnomaly(flaw=Flaw.VALUE_OFF_RANGE, feature="bmi", unit="kg/m2", low=10, high=100.5),
-            "A value for body mass index is outside the possible 10 to 100.5 kg/m2. It was not used.",
+            "A value for body mass index is outside the possible range of 10 to 100.5 kg/m2. It was not used.",
         ),
         (
             ForeignEntries(flaw=Flaw.OF_OTHERS, count=1, answers=1),

@@ -108,7 +108,7 @@ def test_where_an_entry_could_not_be_read_none_is_not_said() -> None:
 
 def test_withheld_entries_are_counted_and_not_placed() -> None:
     assert withheld_words(chart(), language()) == ""
-    assert withheld_words(replace(chart(), withheld=1), language()).startswith("1 entry was withheld, unread")
+    assert withheld_words(replace(chart(), withheld=1), language()).startswith("1 entry was withheld unread")
     assert withheld_words(replace(chart(), withheld=3), language()).startswith("3 entries were withheld")
 
 

@@ -94,7 +94,7 @@ def test_chart_text_in_code_marks_cannot_break_out(text: str) -> None:
 def test_crisis_lines_are_the_checked_ones_with_the_emergency_number() -> None:
     text = crisis_text("US", CHECKED, language())
 
-    assert "988 Suicide & Crisis Lifeline, call 988 or text 988" in text
+    assert "988 Suicide & Crisis Lifeline, call or text 988" in text
     assert "911" in text
     assert "press 3" not in text
 

@@ -29,11 +29,16 @@ def test_everything_that_is_measured_has_words_for_a_card() -> None:
             "68519-8",
             "2026-11-01",
             {"value": 3, "code": "pints"},
-            "drinks on a drinking day is not known here",
+            "drinks on a drinking day is unknown to this service",
         ),
         ("29463-7", "2026-11-01", {"value": 80, "code": "stone"}, "body weight is in an unknown unit (expected kg)"),
         ("29463-7", "2026-11-01", {"value": "eighty", "code": "kg"}, "body weight is not a number"),
-        ("29463-7", "2026-11-01", {"value": 80, "code": "kg", "comparator": ">"}, "body weight is only a bound"),
+        (
+            "29463-7",
+            "2026-11-01",
+            {"value": 80, "code": "kg", "comparator": ">"},
+            "body weight is only an upper or lower limit",
+        ),
     ],
 )
 def test_a_value_that_is_not_used_is_named_in_words(code: str, when: str, value: dict, says: str) -> None:
