@@ -77,6 +77,19 @@ def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
     assert config.sites[0].issuers[0].keys[0].algorithms == ("ES384",)
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "registering").glob("*.md")), ids=lambda page: page.stem)
+def test_the_settings_of_every_recipe_load(tmp_path: Path, page: Path) -> None:
+    for number, text in enumerate(re.findall(r"```toml\n(.+?)```", page.read_text(encoding="utf-8"), re.DOTALL)):
+        folder = tmp_path / str(number)
+        (folder / "sites").mkdir(parents=True)
+        service = 'mode = "development"\nallow_public_sandbox = true\n'
+        main, site = (text, "") if "public_url" in text else (service, text)
+        (folder / "service.toml").write_text(main)
+        (folder / "sites" / "north.toml").write_text(site)
+
+        assert load_config(folder).sites
+
+
 def test_the_allowed_links_of_the_registering_page_let_every_link_of_ours_through() -> None:
     written = [ROOT / "docs" / "registering.md", *sorted((ROOT / "docs" / "registering").glob("*.md"))]
     page = "\n".join(path.read_text(encoding="utf-8") for path in written)

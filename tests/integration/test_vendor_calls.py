@@ -1,6 +1,6 @@
 """One chart, called about as the public sandbox, Epic and Oracle Health call: each gets the same card.
 
-The shapes are second-hand (the pages in docs/registering say whence): none of the three has called this code. The card that is
+The shapes are second-hand (the pages in docs/registering say whence); of the three only the sandbox's own code has called this one, by hand. The card that is
 expected is that of a plain call of tests/ehr.py.
 """
 
@@ -47,7 +47,8 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, ...]]:
 ORIGIN = "https://sandbox.cds-hooks.org"
 SANDBOX = EHR(iss=ORIGIN, clock=NOW)
 BROWSER = {"Origin": ORIGIN, "Accept": "application/json"}
-SANDBOX_SITE = {"dialect": "sandbox", "issuer": [issuer_table(iss=ORIGIN, algorithms=["ES384"], keys=[public_jwk("ES384", "ES384")])]}  # fmt: skip
+SANDBOX_JKU = {"jku": f"{ORIGIN}/.well-known/jwks.json"}
+SANDBOX_SITE = {"dialect": "sandbox", "issuer": [issuer_table(iss=ORIGIN, algorithms=["ES384"], keys=[public_jwk("ES384", "ES384")], jku=[*SANDBOX_JKU.values()])]}  # fmt: skip
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def from_browser(client, path: str, body: dict):
     assert "POST" in before.headers["Access-Control-Allow-Methods"]
     assert {"authorization", "content-type"} <= set(allowed)
 
-    answer = client.post(path, json=body, headers=BROWSER | SANDBOX.headers(path))
+    answer = client.post(path, json=body, headers=BROWSER | SANDBOX.headers(path, header=SANDBOX_JKU))
 
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
     return answer
@@ -87,7 +88,7 @@ def test_cdsh_015_211_the_sandbox_signs_its_discovery_too_and_that_changes_nothi
     path = "/cds-services"
     before = preflight(sandbox, path, "GET")
 
-    signed = sandbox.get(path, headers=BROWSER | SANDBOX.headers(path))
+    signed = sandbox.get(path, headers=BROWSER | SANDBOX.headers(path, header=SANDBOX_JKU))
     unreadable = sandbox.get(path, headers=BROWSER | {"Authorization": "Bearer x"})
 
     assert before.headers["Access-Control-Allow-Origin"] == ORIGIN
