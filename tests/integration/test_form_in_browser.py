@@ -183,7 +183,9 @@ def test_an_error_goes_when_its_question_is_answered_in_place_and_above(browser,
 
 def test_the_form_is_short_on_a_telephone_and_a_table_from_600_px_on(browser, desk_of) -> None:
     desk = desk_of()
-    assert opened(browser, desk, "forms/phq-9").evaluate("document.documentElement.scrollHeight") <= 2200
+    page = opened(browser, desk, "forms/phq-9", scripts=True)
+    expect(page.locator(".count")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 2200
 
     page = opened(browser, desk, "forms/phq-9", width=700)
     assert page.evaluate("document.documentElement.scrollHeight") <= 1300

@@ -123,6 +123,15 @@ def test_the_name_of_who_signs_is_read_from_the_chart(server, practitioner: dict
     assert with_name(user, server.base, TOKEN).name == name
 
 
+def test_the_name_of_another_practitioner_signs_nothing(server) -> None:
+    server.reset()
+    server.transaction([{"resourceType": "Practitioner", "id": "signer", "name": [{"family": "Lindqvist"}]}])
+    server.fail("Practitioner/signer", change=lambda found: found | {"id": "other"})
+    user = User(iss="https://ehr.example", subject="u1", fhir_user="Practitioner/signer")
+
+    assert with_name(user, server.base, TOKEN) == user
+
+
 def test_each_open_question_is_named_and_what_was_answered_stays(desk_of) -> None:
     desk = desk_of()
 
