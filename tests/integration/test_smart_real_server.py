@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from builders import given, patient
+from builders import given, moment, patient, resource
 from real_server import answering
 from smart_front import front
 
@@ -74,6 +74,26 @@ def test_smart_088_resources_of_another_patient_never_reach_the_page(server, two
         page = visitor.get(where).text
 
     assert "more than half the days" not in page
+
+
+def test_a_medicine_that_has_ended_is_under_the_trend_and_not_among_the_medicines(server) -> None:
+    ended = resource(
+        "MedicationRequest", status="completed", intent="order", authoredOn=moment("60 days ago"),
+        medicationCodeableConcept={"text": "fluoxetine 20 mg"},
+        dispenseRequest={"validityPeriod": {"end": moment("20 days ago")}},
+    )  # fmt: skip
+    results = [r for days in (90, 3) for r in given(f"PHQ-9, {days} days ago: item 9 = 0, total = 9")]
+    who = server.load(patient(), *results, ended)
+    server.reset()
+    with front(server, who) as ehr:
+        visitor = ehr.visitor()
+        page = visitor.get(visitor.open(who)).text
+        server.fail("MedicationRequest", answering(403))
+        refused = visitor.get(visitor.open(who)).text
+
+    assert "Fluoxetine 20 mg from 24 September 2026 to 3 November 2026, now over" in page
+    assert "No active medicine was found in what was read." in page
+    assert "medicines that have ended" in refused
 
 
 def test_a_server_that_is_down_gets_a_page_with_a_way_back(server, two) -> None:
