@@ -54,6 +54,13 @@ def test_every_command_and_option_is_documented() -> None:
                 assert option in line or (option, name) == ("--host", "demo"), (name, option)
 
 
+def test_every_picture_is_shown_somewhere_and_made_by_the_script() -> None:
+    made = set(re.findall(r'Picture\(name="([\w-]+)"', (ROOT / "tests" / "pictures.py").read_text(encoding="utf-8")))
+    shown = {name for page in PAGES for name in re.findall(r"images/([\w-]+)\.png", page.read_text(encoding="utf-8"))}
+
+    assert made == shown == {path.stem for path in (ROOT / "docs" / "images").iterdir()}
+
+
 def test_every_setting_is_documented() -> None:
     tables = (ServiceFile, Limits, TlsTable, SiteFile, IssuerTable, SmartTable)
     for field in (field for table in tables for field in table.__struct_fields__):

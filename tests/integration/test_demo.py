@@ -21,14 +21,15 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from flask import Flask, request
+from smart_run import running
 
 from cds_service.app import create_app
 from cds_service.demo_ehr import codes
 from cds_service.demo_ehr.clinic.clinic_list import clinic_days
-from cds_service.demo_ehr.clinic.hook_client import Exchange, ServiceUnreachableError
+from cds_service.demo_ehr.clinic.hook_client import Exchange, ServiceUnreachableError, topic
 from cds_service.demo_ehr.clinic.page import card_html, create_blueprint
 from cds_service.demo_ehr.clinic.panel import AppPlace
-from cds_service.demo_ehr.clinic.state import Clinic
+from cds_service.demo_ehr.clinic.state import Clinic, proposal_of
 from cds_service.demo_ehr.config import CLIENT_ID, Addresses, demo_config
 from cds_service.demo_ehr.ehr import registered
 from cds_service.demo_ehr.fhir_api import routes as fhir_server
@@ -786,6 +787,24 @@ def test_the_expected_cards_come_on_whatever_day_the_demo_runs(engine, moment):
     status, printed = run(create_app(demo_config(), engine=engine, now=lambda: as_of), as_of=as_of)
 
     assert status == 0, printed
+
+
+def test_whatever_the_service_suggests_can_be_drafted_and_is_listed(engine):
+    with running(engine=engine) as run:
+        clinic, page = run.ehr.clinic, run.addresses.page_origin
+        drafted = 0
+        for patient in clinic.patients:
+            clinic.open(patient)
+            for card in clinic.cards(patient):
+                for suggestion in card.get("suggestions", ()):
+                    form = {"card": topic(card), "suggestion": proposal_of(suggestion)}
+                    requests.post(f"{page}/patients/{patient.id}/drafts", data=form, timeout=60)
+                    assert suggestion["actions"][0]["resource"] in [draft.resource for draft in clinic.drafts(patient)]
+                    drafted += 1
+            listed = requests.get(f"{page}/patients/{patient.id}", timeout=60).text
+            assert listed.count("not signed.") == listed.count("In Drafts: ") == len(clinic.drafts(patient))
+
+    assert drafted > 14
 
 
 @contextmanager
