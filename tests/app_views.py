@@ -14,7 +14,21 @@ from functools import cache, partial
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from builders import AS_OF, HIGH, LOINC, LOW, codeable, given, moment, observation, patient, record_of, resource
+from builders import (
+    AS_OF,
+    HIGH,
+    LOINC,
+    LOW,
+    appointment,
+    care_plan,
+    codeable,
+    given,
+    moment,
+    observation,
+    patient,
+    record_of,
+    resource,
+)
 from flask import Flask, Response
 from werkzeug.serving import make_server
 
@@ -140,6 +154,13 @@ LOOKS = {
                      medicationCodeableConcept={"text": "mirtazapine 15 mg"}),
         ),
     ),
+    "done-since": Look(
+        lines=(*PLAIN, "Condition T14.91XA, 41 days ago", "C-SSRS, 5 days ago: questions 1-2 = no, question 6 = no"),
+        more=(*given("Risk assessment, 3 days ago"), care_plan("3 days ago"), appointment("in 4 days")),
+    ),
+    "steps-unread": Look(
+        lines=("PHQ-9, today: items 1-8 = 3, item 9 = 3",), more=(care_plan("today"),), unknown=("appointments",)
+    ),
     "follow-up": Look(lines=(*PLAIN[:2], "PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0, total = 16")),
     "prompt": Look(lines=(*PLAIN, "Medicine sertraline"), thresholds=LOW),
     "figures": Look(lines=PLAIN, thresholds=LOW, figures=True),
@@ -210,7 +231,9 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     resources = [found for text in made.lines for found in given(text)]
     who = patient(made.age, deceasedBoolean=True) if made.deceased else patient(made.age)
     record = record_of(*resources, *made.more, who=who, zone=ZONE.key)
-    lost = tuple(Unknown(what=part, reason=NO_ANSWER, needed=part != "medications") for part in made.unknown)
+    lost = tuple(
+        Unknown(what=part, reason=NO_ANSWER, needed=part in ("questionnaires", "screening")) for part in made.unknown
+    )
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *lost))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
     assessment = assess_shown(record, ENGINE, made.thresholds)

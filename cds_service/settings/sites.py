@@ -74,6 +74,7 @@ class SiteFile(msgspec.Struct):
     consent: Literal["required", "not-used"] = "required"
     substance_use: Literal["withheld", "consented"] = "withheld"
     escalation_contact: str | None = None
+    safety_plan_url: str | None = None
     show_probability: bool = False
     on_missing: Literal["card", "412", 412] = "card"
     gap_card_every_h: int = DEFAULT_GAP_CARD_H
@@ -189,6 +190,7 @@ def load_site(
             zone=zone,
             country=raw.country,
             contact=raw.escalation_contact,
+            safety_plan=raw.safety_plan_url,
             show_probability=raw.show_probability,
             locale=raw.language,
         ),
@@ -221,6 +223,11 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         for link in raw.allowed_links or ()
         if not is_base(link)
     ]
+    if raw.safety_plan_url is not None and not _is_page(raw.safety_plan_url):
+        problems.append(
+            f'{path}: safety_plan_url: expected an https address such as "https://forms.example/safety-plan"; '
+            f"found {shown(raw.safety_plan_url)}"
+        )
     if not 0 < raw.fetch_budget_s <= MOST_BUDGET_S:
         problems.append(
             f"{path}: fetch_budget_s: expected above 0 and at most {MOST_BUDGET_S}; found {raw.fetch_budget_s}"
@@ -229,6 +236,12 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         problems.append(
             f"{path}: gap_card_every_h: expected 0 (at every call) to {MOST_GAP_CARD_H}; found {raw.gap_card_every_h}"
         )
+
+
+def _is_page(url: str) -> bool:
+    """Whether an address can stand in a link: https, and nothing that leads elsewhere or out of an attribute."""
+    base, _, query = url.partition("?")
+    return base.startswith("https://") and is_base(base) and query.isascii() and not re.search(r"[\s\"'<>\\]", query)
 
 
 def _map(where: str, raw: QuestionnaireTable, problems: list[str]) -> QuestionnaireMap | None:

@@ -79,6 +79,15 @@ def guideline(identifier: str) -> GuidelineLink | None:
     return GuidelineLink(label=row["title"], url=row["url"]) if row else None
 
 
+# Help for a safety plan, by country: ids of guideline links.
+PLAN_LINKS = {"US": ("calm", "988"), "GB": ("nice-ng225",), "GB-ENG": ("nhse-staying-safe", "nice-ng225")}
+
+
+def plan_links(country: str) -> tuple[GuidelineLink, ...]:
+    """The verified links that help with a safety plan in this country."""
+    return tuple(found for name in PLAN_LINKS.get(country, ()) if (found := guideline(name)))
+
+
 YOUNG = {"safe-t": "nimh-asq", "uspstf-adult-2023": "uspstf-child-2022"}
 
 

@@ -11,7 +11,7 @@ from explanations.pictures.small_plots import bar, icon_array
 from explanations.words.language import Language, capitalised
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.pages.estimates import ADDS_UP, EstimateView, estimate_views, is_one_reason
-from smart_launch.pages.markdown import line
+from smart_launch.pages.markdown import Sources, line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +42,20 @@ class Estimates:
     reason: str = ""
 
 
-def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language) -> Estimates:
+def estimates_of(assessment: Assessment, settings: NoticeSettings, say: Language, sources: Sources) -> Estimates:
     """The estimates, those above the threshold first."""
     views = estimate_views(assessment, settings, say)
     if len(views) > 1 and is_one_reason(assessment.scores):
         return Estimates(reason=views[0].detail)
-    return Estimates(panels=tuple(_panel(view, say) for view in sorted(views, key=lambda v: (not v.above, not v.rows))))
+    return Estimates(
+        panels=tuple(_panel(view, say, sources) for view in sorted(views, key=lambda v: (not v.above, not v.rows)))
+    )
 
 
-def _panel(view: EstimateView, say: Language) -> EstimatePanel:
+def _panel(view: EstimateView, say: Language, sources: Sources) -> EstimatePanel:
     rows = tuple(
-        EstimateRow(what=line(capitalised(r.what)), change=r.change, bar=inline_svg(bar(r.log_odds))) for r in view.rows
+        EstimateRow(what=line(capitalised(r.what), sources), change=r.change, bar=inline_svg(bar(r.log_odds)))
+        for r in view.rows
     )
     wide, narrow = _icons(view, "wide", say, columns=20), _icons(view, "narrow", say, columns=10)
     return EstimatePanel(view=view, rows=rows, adds_up=say(ADDS_UP), wide=wide, narrow=narrow)

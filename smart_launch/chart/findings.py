@@ -9,12 +9,12 @@ from markupsafe import Markup
 from explanations.words.lines import Line, LineRole, block
 from explanations.words.notices.notice import Basis, BasisKind, Notice, basis_words
 from explanations.words.notices.topics import SPEC_OF
-from models.rules.findings import Topic
+from models.rules.findings import Topic, Urgency
 from smart_launch.chart.actions import ActionLink, action_links, short_form
 from smart_launch.chart.reading import Reading
 from smart_launch.chart.strip import EDGES, main_action
 from smart_launch.launch.guard import OpenLaunch
-from smart_launch.pages.markdown import html, line
+from smart_launch.pages.markdown import Sources, html, line
 
 # The rest of a longer list is folded.
 MOST_LINES = 8
@@ -43,8 +43,13 @@ class Finding:
     came_from: bool
     by_model: bool
 
+    @property
+    def open(self) -> bool:
+        """Whether it is never folded."""
+        return self.edge == EDGES[Urgency.ACUTE]
 
-def findings_of(reading: Reading, launch: OpenLaunch) -> tuple[Finding, ...]:
+
+def findings_of(reading: Reading, launch: OpenLaunch, sources: Sources) -> tuple[Finding, ...]:
     """The findings, in the order of the notices. Each button stands once, where it is first needed."""
     chart = reading.assessment.chart
     main = main_action(reading, launch)
@@ -55,12 +60,12 @@ def findings_of(reading: Reading, launch: OpenLaunch) -> tuple[Finding, ...]:
             buttons.append(short)
         if notice.topic is Topic.COULD_NOT_ASSESS and chart.lacking:
             buttons.append(ActionLink(label=launch.say("Try again"), path=""))
-        findings.append(_finding(notice, launch, tuple(button for button in buttons if button not in offered)))
+        findings.append(_finding(notice, launch, sources, tuple(button for button in buttons if button not in offered)))
         offered.update(buttons)
     return tuple(findings)
 
 
-def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[ActionLink, ...]) -> Finding:
+def _finding(notice: Notice, launch: OpenLaunch, sources: Sources, buttons: tuple[ActionLink, ...]) -> Finding:
     shown, folded = _split(notice)
     return Finding(
         topic=notice.topic.value,
@@ -68,8 +73,8 @@ def _finding(notice: Notice, launch: OpenLaunch, buttons: tuple[ActionLink, ...]
         edge=EDGES[notice.urgency],
         summary=notice.summary,
         heading=notice.heading,
-        chart=html(block(shown)),
-        more=html(block(folded)) if folded else None,
+        chart=html(block(shown), sources),
+        more=html(block(folded), sources) if folded else None,
         more_count=len(folded),
         consider_heading=notice.consider_heading,
         consider=tuple(line(text) for text in notice.consider),

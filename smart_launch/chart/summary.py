@@ -6,14 +6,14 @@ before the estimate so that gaps are read first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from importlib.metadata import version
 
 from markupsafe import Markup
 
 from explanations.words.findings.gaps import PARTS, gap_words
-from explanations.words.help_lines import GuidelineLink, guidelines
+from explanations.words.help_lines import GuidelineLink, guidelines, plan_links
 from explanations.words.language import Language, clock
 from explanations.words.notices.notice_list import history_apart
 from explanations.words.notices.topics import SPEC_OF
@@ -23,7 +23,7 @@ from explanations.words.pages.other_results import other_results
 from fhir_adapters.facts import ChartPart, PatientRecord, Unknown
 from fhir_adapters.gaps import Cause
 from fhir_adapters.resources.gathered import STEPS
-from models.rules.findings import Topic, Urgency
+from models.rules.findings import SAFETY_TOPICS, Topic
 from models.rules.unread import is_offered
 from models.scoring.risk import RiskScore
 from smart_launch.chart.banner import PatientBanner, patient_banner
@@ -35,7 +35,7 @@ from smart_launch.chart.rights import missing_rights
 from smart_launch.chart.strip import Strip, strip_of, withheld_strip
 from smart_launch.chart.trends import Trend, trends_of
 from smart_launch.launch.guard import OpenLaunch
-from smart_launch.pages.markdown import line
+from smart_launch.pages.markdown import Sources, line
 
 PACKAGE = "mental-health-cds"
 
@@ -55,8 +55,10 @@ class Summary:
     """Everything on the page.
 
     withheld: the patient objects, so the rest is empty. can_retry: a part that was not read may be readable later.
-    history: only what no finding shows. acute: estimates are folded. labelled: what security labels withhold, in a
-    sentence. medicines: None if the list was not read. caution: precedes them when bipolar disorder is recorded.
+    history: only what no finding shows. fold_estimate: why estimates are folded, or "". labelled: what security labels
+    withhold, in a sentence. medicines: None if the list was not read. caution: precedes them when bipolar disorder is
+    recorded. plan_form: the site's own form of a safety plan, and plan_links public help for one, after safety
+    findings. sources: FHIR references, in the order of their numbers.
     """
 
     banner: PatientBanner
@@ -69,7 +71,7 @@ class Summary:
     gaps: tuple[str, ...] = ()
     missing_rights: tuple[str, ...] = ()
     can_retry: bool = False
-    acute: bool = False
+    fold_estimate: str = ""
     trends: tuple[Trend, ...] = ()
     others: tuple[OtherQuestionnaire, ...] = ()
     availability: tuple[AvailableRow, ...] = ()
@@ -80,16 +82,19 @@ class Summary:
     caution: str = ""
     about_medicines: tuple[str, ...] = ()
     guidelines: tuple[GuidelineLink, ...] = ()
+    plan_form: str | None = None
+    plan_links: tuple[GuidelineLink, ...] = ()
+    sources: tuple[str, ...] = ()
     opinion_topics: tuple[OpinionTopic, ...] = ()
     opinion_reasons: tuple[tuple[str, str], ...] = ()
     versions: tuple[str, ...] = ()
 
 
-def others_of(chart: PatientRecord, say: Language, zone: tzinfo) -> tuple[OtherQuestionnaire, ...]:
+def others_of(chart: PatientRecord, say: Language, zone: tzinfo, sources: Sources) -> tuple[OtherQuestionnaire, ...]:
     """Questionnaires without a picture of their own."""
     return tuple(
         OtherQuestionnaire(
-            title=other.title, rows=tuple(line(row) for row in other.rows), more=other.more, home=other.home
+            title=other.title, rows=tuple(line(row, sources) for row in other.rows), more=other.more, home=other.home
         )
         for other in other_results(chart, say, zone)
     )
@@ -114,32 +119,56 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
         )
     note = "" if chart.deceased else treatment_note(chart, say)
     bipolar = chart.bipolar_disorder is not None
-    estimates = estimates_of(assessment, launch.site.notices, say)
-    history = history_apart(assessment, reading.notices, launch.site.notices)
+    # The sources are numbered in the order of the page.
+    sources = Sources(say)
+    findings = findings_of(reading, launch, sources)
+    history = [line(e.text, sources) for e in history_apart(assessment, reading.notices, launch.site.notices)]
+    trends, others = trends_of(chart, say, zone, sources), others_of(chart, say, zone, sources)
+    known = tuple(_cited(row, sources) for row in availability(assessment, say))
+    estimates = estimates_of(assessment, launch.site.notices, say, sources)
+    medicines = _medicines(chart, say, sources)
+    safety = [notice.topic in SAFETY_TOPICS for notice in reading.notices]
+    plan = plan_links(launch.site.notices.country) if any(safety) else ()
     return Summary(
         banner=banner,
         read_on=read_on,
         read_at=read_at,
         strip=strip_of(reading, launch, only_history=bool(history)),
-        findings=findings_of(reading, launch),
-        history=tuple(line(entry.text) for entry in history),
+        findings=findings,
+        history=tuple(history),
         gaps=_gaps(reading, say),
         missing_rights=missing_rights(launch),
         can_retry=any(_may_come(gap) for gap in chart.unknown),
-        acute=any(notice.urgency is Urgency.ACUTE for notice in reading.notices),
-        trends=trends_of(chart, say, zone),
-        others=others_of(chart, say, zone),
-        availability=availability(assessment, say),
+        fold_estimate=_why_folded(reading, say),
+        trends=trends,
+        others=others,
+        availability=known,
         labelled=withheld_words(chart, say),
         estimates=estimates.panels,
         no_estimate=estimates.reason,
-        medicines=_medicines(chart, say),
+        medicines=medicines,
         caution=note if bipolar else "",
         about_medicines=(*map(say, ABOUT), *([note] if note and not bipolar else [])) if chart.medicines else (),
-        guidelines=_guidelines(reading, launch),
+        guidelines=tuple(link for link in _guidelines(reading, launch) if link not in plan),
+        plan_form=launch.site.notices.safety_plan if any(safety) else None,
+        plan_links=plan,
+        sources=tuple(sources.listed),
         opinion_topics=opinion_topics(assessment, say),
         opinion_reasons=opinion_reasons(say),
         versions=_versions(reading),
+    )
+
+
+def _cited(row: AvailableRow, sources: Sources) -> AvailableRow:
+    return replace(row, gaps=tuple(line(gap, sources) for gap in row.gaps))
+
+
+def _why_folded(reading: Reading, say: Language) -> str:
+    """Why no estimate stands open: documented facts speak, or no model prompts anything."""
+    if any(not notice.basis.by_model for notice in reading.notices):
+        return say("The findings above come first. Act on them whatever the estimate.")
+    return (
+        "" if reading.notices else say("No estimate is above this site’s threshold. That does not rule anything out.")
     )
 
 
@@ -157,8 +186,11 @@ def _gaps(reading: Reading, say: Language) -> tuple[str, ...]:
     )
 
 
-def _medicines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...] | None:
-    lines = medicine_lines(chart, say)
+def _medicines(chart: PatientRecord, say: Language, sources: Sources) -> tuple[MedicineLine, ...] | None:
+    lines = tuple(
+        replace(entry, reference=sources.cited(entry.reference)) if entry.reference else entry
+        for entry in medicine_lines(chart, say)
+    )
     unread = any(gap.what == ChartPart.MEDICATIONS for gap in chart.unknown)
     return None if unread and not lines else lines
 

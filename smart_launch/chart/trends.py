@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from markupsafe import Markup
@@ -14,6 +14,7 @@ from explanations.words.pages.events import EventRow, event_rows, events_sentenc
 from explanations.words.pages.trends import TrendRow, title_words, trend_rows, trend_sentence
 from fhir_adapters.facts import PatientRecord
 from smart_launch.chart.estimates import inline_svg
+from smart_launch.pages.markdown import Sources
 
 WIDTHS = (SMALL, NARROW, WIDE)
 
@@ -33,20 +34,21 @@ class Trend:
     unread: str = ""
 
 
-def trends_of(chart: PatientRecord, say: Language, zone: tzinfo) -> tuple[Trend, ...]:
+def trends_of(chart: PatientRecord, say: Language, zone: tzinfo, sources: Sources) -> tuple[Trend, ...]:
     """PHQ-9 always, other instruments when on file."""
-    return tuple(_trend(name, timeline, say, zone) for name, timeline in timelines(chart).items())
+    return tuple(_trend(name, timeline, say, zone, sources) for name, timeline in timelines(chart).items())
 
 
-def _trend(name: str, timeline: Timeline, say: Language, zone: tzinfo) -> Trend:
+def _trend(name: str, timeline: Timeline, say: Language, zone: tzinfo, sources: Sources) -> Trend:
     named = title_words(timeline, say)
+    rows = trend_rows(timeline, say, zone)
     return Trend(
         name=name,
         title=say("{instrument} over time", instrument=named) if timeline.shown else named,
         sentence=trend_sentence(timeline, say) if timeline.points or not timeline.unread else "",
         events=events_sentence(timeline, say),
         pictures={w.name: inline_svg(drawn) for w in WIDTHS if (drawn := trend(timeline, w, name, say))},
-        rows=trend_rows(timeline, say, zone),
+        rows=tuple(replace(row, reference=sources.cited(row.reference)) if row.reference else row for row in rows),
         event_rows=event_rows(timeline, say) if timeline.shown else (),
         safety_item=timeline.safety_item,
         unread=say("Not all results could be read.") if timeline.unread else "",

@@ -183,6 +183,26 @@ def test_a_chart_is_printed_on_two_pages_with_every_line_of_its_findings(light, 
         assert len(re.findall(rb"/Type\s*/Page\b", light.pdf(format=paper))) <= 2
 
 
+@pytest.mark.parametrize("name", LOOKS)
+def test_the_answer_fits_a_panel_of_400_by_560_whole_with_the_banner(light, address: str, name: str) -> None:
+    light.set_viewport_size({"width": 400, "height": 560})
+    light.goto(f"{address}/summary/{name}")
+
+    box = light.locator("section.answer").bounding_box()
+
+    assert box is not None and box["y"] + box["height"] <= 560
+    assert light.locator("section.answer a.button").count() <= 1
+
+
+def test_an_override_is_made_without_a_script_and_opens_in_place(light, address: str) -> None:
+    light.set_viewport_size({"width": 400, "height": 560})
+    light.goto(f"{address}/summary/ask")
+    light.get_by_text("Already assessed…").click()
+
+    expect(light.get_by_role("button", name="Record this")).to_be_visible()
+    expect(light.get_by_role("radio", name="Assessed; documented in my note")).to_be_visible()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_findings_and_their_action_are_seen_before_anything_is_scrolled(light, address: str, width: int) -> None:
     for name in LOOKS:

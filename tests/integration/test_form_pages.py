@@ -637,3 +637,37 @@ def test_a_chart_that_is_slow_to_read_keeps_nobody_from_knowing_that_it_is_writt
     assert "Written to the chart. Reading it again…" in first and len(desk.stored()) == 12
     over.set()
     assert "PHQ-9 8, mild" in b"".join(done.iter_encoded()).decode()
+
+
+# ---- why a finding is not acted on ----
+
+
+def events(desk: Desk, what: str) -> list[dict]:
+    with desk.store.store.engine.connect() as connection:
+        found = [row.event for row in connection.execute(sa.select(app_event))]
+    return [event for event in found if event["what"] == what and event["launch"] == desk.launch]
+
+
+def test_an_override_is_on_record_and_the_finding_stays(desk_of) -> None:
+    desk = desk_of()
+
+    answer = desk.post("override", {"topic": "positive-safety-answer", "reason": "assessed"})
+
+    assert answer.status_code == 303
+    page = desk.get(answer.headers["Location"].partition(f"{desk.launch}/")[2])
+    assert "Recorded: “Assessed; documented in my note”. The finding stays in the chart." in words(page)
+    (event,) = events(desk, "overridden")
+    assert (event["topic"], event["reason"]) == ("positive-safety-answer", "assessed")
+    assert desk.stored() == []
+    assert "Recorded:" not in words(desk.get("?recorded=positive-safety-answer.cured"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"topic": "positive-safety-answer", "reason": "estimate-wrong"}, {"topic": "none", "reason": "assessed"}],
+)
+def test_an_override_that_the_page_does_not_offer_is_refused(desk_of, fields: dict) -> None:
+    desk = desk_of()
+
+    assert desk.post("override", fields).status_code == 400
+    assert not events(desk, "overridden")

@@ -27,11 +27,12 @@ MOST_COUNTED = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSettings:
-    """A site's settings for its notices. `show_probability` is off by default."""
+    """A site's settings for its notices. `show_probability` is off by default. safety_plan: its own form's address."""
 
     zone: tzinfo
     country: str = "US"
     contact: str | None = None
+    safety_plan: str | None = None
     show_probability: bool = False
     locale: str = ENGLISH
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from explanations.judgement.assessment import Assessment
 from explanations.words.estimates.not_scored import MISSING, missing_lines
 from explanations.words.findings.gaps import PARTS, gap_words
-from explanations.words.language import Language, later
+from explanations.words.language import Language, code, later
 from explanations.words.tables import complete
 from fhir_adapters.facts import ChartPart, Consent, PatientRecord, Unheard, Unknown, Unreadable
 from fhir_adapters.gaps import Cause
@@ -21,6 +21,7 @@ from fhir_adapters.instruments import Instrument
 from models.inputs.feature_schema import FEATURES
 from models.inputs.features import MissingReason
 from models.rules.unread import is_offered
+from models.scoring.risk import RiskScore
 
 HISTORY_DAYS = 90
 MOST_ENTRIES = 3
@@ -62,7 +63,7 @@ class AvailableRow:
     """One part: its state, contents in words, missing inputs by name, and what could not be read, with reasons.
 
     `known` of `asked` model inputs of this part have a usable value; 0 of 0 if no model uses any. `words`: the state as
-    printed, with the count of inputs, if any.
+    printed, with the count of inputs, if any, where a model speaks.
     """
 
     part: str
@@ -152,7 +153,7 @@ def _row(block: _Block, assessment: Assessment, say: Language) -> AvailableRow:
         asked=asked,
         missing=_named(absent, state, say, unread=bool(broken)),
         words=say("{state}; {known} of {asked} model inputs known", state=words, known=known, asked=asked)
-        if asked
+        if asked and any(isinstance(score, RiskScore) for score in assessment.scores)
         else words,
         gaps=(*(_lost(unknown, say) for unknown in (*lost, *rest)), *_broken(broken, say)),
     )
@@ -192,10 +193,12 @@ def _not_read(block: _Block, chart: PatientRecord) -> list[Unreadable | Unheard]
 
 def _broken(entries: Sequence[Unreadable | Unheard], say: Language) -> list[str]:
     lines = [
-        say("{reference} was not understood", reference=entry.reference)
+        say("{reference} was not understood", reference=code(entry.reference))
         if isinstance(entry, Unheard)
         else say(
-            "{reference} could not be read: {reason}", reference=entry.reference, reason=gap_words(entry.reason, say)
+            "{reference} could not be read: {reason}",
+            reference=code(entry.reference),
+            reason=gap_words(entry.reason, say),
         )
         for entry in entries[:MOST_ENTRIES]
     ]

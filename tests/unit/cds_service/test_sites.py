@@ -32,6 +32,7 @@ MISTAKES = {
     "map-with-two-sources": "found both",
     "unknown-item": "acuity",
     "open-http-base": "fhir_bases",
+    "safety-plan-by-script": "safety_plan_url: expected an https address",
     "no-time-to-fetch": "fetch_budget_s",
     "unknown-consent": "consent",
     "gap-card-once-a-week": "gap_card_every_h: expected 0 (at every call) to 24; found 168",
@@ -56,6 +57,7 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert (site.id, config.body_bytes) == ("north", 3_000_000)
     assert site.cards.zone.key == "America/Chicago"
     assert site.cards.show_probability
+    assert site.cards.safety_plan == "https://forms.example/safety-plan?lang=en"
     assert (site.gap_card_every_h, default_config().site().gap_card_every_h) == (4, 8)
     assert (site.on_missing, default_config().site().on_missing) == (OnMissing.REFUSE, OnMissing.CARD)
     assert [issuer.jwks_max_age_h for issuer in site.issuers] == [48]

@@ -37,7 +37,7 @@ def test_a_list_that_was_seen_in_full_is_used_also_when_it_is_empty() -> None:
     found = rows(chart())
 
     assert (found[MEDICINES].words, found[MEDICINES].holds) == (
-        "read; 25 of 25 model inputs known",
+        "read",
         "no active medicine on file",
     )
     assert found[VISITS].holds == "no visit on file"
@@ -65,7 +65,7 @@ def test_a_part_that_could_not_be_read_says_why_and_calls_nothing_absent() -> No
     row = rows(replace(whole, unknown=(lost,), facts=taken))[MEDICINES]
 
     assert (row.state, row.gaps) == (Availability.NOT_READ, ("medicines: the chart refused access",))
-    assert row.words == "could not be read; 0 of 25 model inputs known"
+    assert (row.words, row.known, row.asked) == ("could not be read", 0, 25)
     assert row.missing and all(line.startswith("could not be read: ") for line in row.missing)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from app_views import LOOKS, flask_app, look, summary
 
+from explanations.words.notices.topics import SPEC_OF
 from fhir_adapters.facts import Consent
-from smart_launch.chart.summary import Summary
+from models.rules.findings import Topic
+from smart_launch.chart.summary import Summary, summary_of
 
 CSSRS, ASSESSMENT = "tasks/new?order=c-ssrs", "tasks/new?order=assessment"
 CONTACT, FORM = "tasks/new", "forms/phq-9"
@@ -75,7 +78,7 @@ def test_the_card_that_the_clinician_came_from_is_marked_and_hides_no_other() ->
 def test_acute_answers_come_with_their_steps_first_and_the_estimate_is_folded() -> None:
     found, text = summary("acute"), words("acute")
 
-    assert (found.acute, found.findings[0].edge, found.findings[0].word) == (True, "acute", "Acute")
+    assert (found.strip.edge, found.findings[0].edge, found.findings[0].word) == ("acute", "acute", "Acute")
     strip = text[text.index("Acute") : text.index("In the chart")]
     places = [strip.index(part) for part in ("Stay with the patient", "ext. 4410", "Draft order", "Crisis lines:")]
     assert places == sorted(places)
@@ -118,6 +121,88 @@ def test_crisis_lines_and_that_nobody_was_notified_stand_once(name: str) -> None
     assert words(name).count("Crisis lines:") <= 1
     assert words(name).count("Nobody has been notified") == (1 if safety else 0)
     assert not safety or "Crisis lines:" in words(name)
+
+
+def test_the_strip_says_what_was_done_since_what_was_not_found_and_what_was_not_read() -> None:
+    done, unread = summary("done-since").strip.since, summary("steps-unread").strip.since
+
+    assert done == (
+        "On file since: C-SSRS answered no, 18 Nov 2026; risk assessment, 20 Nov 2026; suicide risk assessment, "
+        "20 Nov 2026; safety plan, 20 Nov 2026; follow-up appointment, 27 Nov 2026 07:00.",
+    )
+    assert unread == (
+        "On file, but not certain that it came later: safety plan.",
+        "None found since: suicide risk assessment.",
+        "Not read: follow-up appointment.",
+    )
+    assert summary("follow-up").strip.since == (), "steps follow safety findings"
+
+
+def test_without_the_right_to_read_the_steps_nothing_else_is_said_to_be_missing() -> None:
+    text = words("steps-unread")
+
+    assert text.count("Not read") == 1
+    assert "Not everything was read" not in text and "Try again" not in text
+
+
+def test_the_strip_has_the_severity_of_a_result_and_its_change_in_points() -> None:
+    assert summary("ask").strip.result == (
+        "PHQ-9 14, moderate; item 9 “several days”; up 6 points from 8 on 1 Jun 2026"
+    )
+    assert summary("ask").strip.course and not summary("follow-up").strip.course
+    assert summary("acute").strip.result == "", "a C-SSRS has no total"
+    assert "Last result: PHQ-9 0, minimal" in summary("answered").strip.result
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_references_stand_in_the_list_of_sources_alone(name: str) -> None:
+    text = page(name)
+    start = text.find('<ol class="sources">')
+    listed = text[start : text.index("</ol>", start)] if start >= 0 else ""
+
+    assert "<code>" not in text.replace(listed, "")
+    assert not re.search(r"\b[A-Z][A-Za-z]+/[a-z]{4}-[0-9]+", text.replace(listed, ""))
+    cited = [int(number) for number in re.findall(r"source ([0-9]+)", text)]
+    assert set(cited) == set(range(1, listed.count("<li>") + 1))
+
+
+def test_an_estimate_stands_open_only_where_nothing_but_a_model_prompts() -> None:
+    for name in LOOKS:
+        found, text = summary(name), page(name)
+        ruled = [f for f in found.findings if not f.by_model]
+        if "Show the estimate" in text:
+            assert ruled or not found.findings, name
+        elif any(panel.rows for panel in found.estimates):
+            assert found.findings and not ruled, name
+        section = text[text.find('id="estimate-title"') :] if not found.withheld else ""
+        assert "<strong>Below" not in section and "<strong>No estimate" not in section, name
+
+
+def test_counts_of_inputs_are_shown_only_where_a_model_speaks() -> None:
+    assert "model inputs known" not in words("ask") and "model inputs known" not in words("young")
+    assert "model inputs known" in words("prompt")
+
+
+def test_an_override_is_offered_with_the_reasons_of_the_card() -> None:
+    for name in LOOKS:
+        strip = summary(name).strip
+        reasons = [reason.code for reason in SPEC_OF[Topic(strip.topic)].overrides] if strip.topic else []
+        assert [code for code, _ in strip.reasons] == reasons
+    assert "Already assessed…" in words("ask") and "Already assessed" not in words("follow-up")
+
+
+def test_a_safety_plan_is_linked_after_safety_findings_alone() -> None:
+    reading, launch = look("ask")
+    notices = replace(launch.site.notices, safety_plan="https://forms.example/plan")
+    launch = replace(launch, site=replace(launch.site, notices=notices))
+
+    assert summary_of(reading, launch).plan_form == "https://forms.example/plan"
+    assert [link.url for link in summary("ask").plan_links] == [
+        "https://sprc.org/resources/calm-counseling-on-access-to-lethal-means/",
+        "https://988lifeline.org/",
+    ]
+    assert summary_of(look("follow-up")[0], launch).plan_form is None
+    assert 'id="plan-title"' not in page("follow-up") and 'id="plan-title"' in page("ask")
 
 
 def test_nothing_to_show_is_said_with_care() -> None:
