@@ -19,14 +19,16 @@ from builders import (
     HIGH,
     LOINC,
     LOW,
+    MAPS,
     appointment,
+    bundle,
     care_plan,
     codeable,
     given,
     moment,
     observation,
     patient,
-    record_of,
+    read,
     resource,
 )
 from flask import Flask, Response
@@ -40,8 +42,11 @@ from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
 from explanations.words.pages.note import note_of, total_words
+from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.reading.lists.chart_resources import STEP_TYPES
 from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds
@@ -230,7 +235,12 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     made = LOOKS[name]
     resources = [found for text in made.lines for found in given(text)]
     who = patient(made.age, deceasedBoolean=True) if made.deceased else patient(made.age)
-    record = record_of(*resources, *made.more, who=who, zone=ZONE.key)
+    reading_of = ReadSettings(zone=ZONE, maps=MAPS)
+    gathered = chart_bundle(bundle(who, *resources, *made.more), settings=reading_of, as_of=AS_OF)
+    # A file of one chart leaves out what only the app and discharge read.
+    steps = tuple(read(entry) for entry in made.more if entry["resourceType"] in STEP_TYPES)
+    gathered = replace(gathered, resources=(*gathered.resources, *steps))
+    record = patient_record(gathered, settings=reading_of, as_of=AS_OF)
     lost = tuple(
         Unknown(what=part, reason=NO_ANSWER, needed=part in ("questionnaires", "screening")) for part in made.unknown
     )

@@ -120,7 +120,7 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
         word=say(SPEC_OF[gravest.topic].word),
         edge=EDGES[gravest.urgency],
         came_from=launch.session.context.topic == gravest.topic.value,
-        result=result_words(result, say) if result else "",
+        result=result_words(result, say, with_item=not about_safety) if result else "",
         course=_course(result, assessment.chart),
         since=since_words(finding, assessment.steps, settings.zone, say) if finding and about_safety else (),
         steps=tuple(line(text) for text in gravest.consider) if gravest.urgency is Urgency.ACUTE else (),

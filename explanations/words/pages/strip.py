@@ -14,6 +14,7 @@ from explanations.words.pages.trends import BAND_WORDS
 from explanations.words.tables import complete
 from models.rules.discharge import UNSURE, Step, StepKind
 from models.rules.findings import SafetyFinding
+from models.rules.supersession import LaterKind
 
 STEPS = complete(
     {
@@ -26,14 +27,17 @@ STEPS = complete(
 )
 
 
-def result_words(result: LatestResult, say: Language) -> str:
-    """`PHQ-9 8, mild; item 9 “several days”; down 9 points from 17 on 2 Jun 2026`."""
+def result_words(result: LatestResult, say: Language, *, with_item: bool = True) -> str:
+    """`PHQ-9 8, mild; item 9 “several days”; down 9 points from 17 on 2 Jun 2026`.
+
+    Without the item where the finding beside it is about that already.
+    """
     point = result.point
     total = say("{title} {total}", title=point.instrument.spec.title, total=point.total)
     band = point.instrument.spec.band(point.total or 0)
     # Translators: a total and the published name of its band: "PHQ-9 8, mild".
     first = say("{total}, {band}", total=total, band=say(BAND_WORDS[band])) if band else total
-    parts = [first, _safety_item(point, say), _change(result, say)]
+    parts = [first, _safety_item(point, say) if with_item else "", _change(result, say)]
     return "; ".join(part for part in parts if part)
 
 
@@ -69,7 +73,13 @@ def _change(result: LatestResult, say: Language) -> str:
 
 def since_words(finding: SafetyFinding, steps: Iterable[Step], zone: tzinfo, say: Language) -> tuple[str, ...]:
     """What is on file since a finding, what was not found, and what could not be read; none of them is left out."""
-    found = [say("{entry}, {date}", entry=say(SHORT_LATER[e.what]), date=say.dated(e.when)) for e in finding.later]
+    steps = tuple(steps)
+    assessed = any(step.done for step in steps if step.kind is StepKind.RISK_ASSESSMENT)
+    found = [
+        say("{entry}, {date}", entry=say(SHORT_LATER[entry.what]), date=say.dated(entry.when))
+        for entry in finding.later
+        if not (assessed and entry.what is LaterKind.RISK_ASSESSMENT)
+    ]
     found += [say("{more} more", more=finding.more_later)] if finding.more_later else []
     unsure, none, unread = list[str](), list[str](), list[str]()
     for step in steps:

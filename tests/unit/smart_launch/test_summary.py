@@ -127,8 +127,10 @@ def test_the_strip_says_what_was_done_since_what_was_not_found_and_what_was_not_
     done, unread = summary("done-since").strip.since, summary("steps-unread").strip.since
 
     assert done == (
-        "On file since: C-SSRS answered no, 18 Nov 2026; risk assessment, 20 Nov 2026; suicide risk assessment, "
-        "20 Nov 2026; safety plan, 20 Nov 2026; follow-up appointment, 27 Nov 2026 07:00.",
+        (
+            "On file since: C-SSRS answered no, 18 Nov 2026; suicide risk assessment, 20 Nov 2026; safety plan, "
+            "20 Nov 2026; follow-up appointment, 27 Nov 2026 07:00 EST."
+        ),
     )
     assert unread == (
         "On file, but not certain that it came later: safety plan.",
@@ -146,9 +148,8 @@ def test_without_the_right_to_read_the_steps_nothing_else_is_said_to_be_missing(
 
 
 def test_the_strip_has_the_severity_of_a_result_and_its_change_in_points() -> None:
-    assert summary("ask").strip.result == (
-        "PHQ-9 14, moderate; item 9 “several days”; up 6 points from 8 on 1 Jun 2026"
-    )
+    assert summary("ask").strip.result == "PHQ-9 14, moderate; up 6 points from 8 on 1 Jun 2026"
+    assert summary("follow-up").strip.result == "PHQ-9 16, moderately severe; item 9 “not at all”"
     assert summary("ask").strip.course and not summary("follow-up").strip.course
     assert summary("acute").strip.result == "", "a C-SSRS has no total"
     assert "Last result: PHQ-9 0, minimal" in summary("answered").strip.result
