@@ -51,8 +51,6 @@ ELEMENTS: dict[str, dict[str, str]] = {
     "Encounter": {"class": "class", "type": "type", "status": "status", "date": "period"},
     "Procedure": {"code": "code", "category": "category", "status": "status", "date": "performedDateTime"},
     "RiskAssessment": {"method": "method", "date": "occurrenceDateTime"},
-    "CarePlan": {"category": "category", "status": "status", "date": "period"},
-    "Appointment": {"status": "status", "date": "start"},
     "Coverage": {"status": "status", "type": "type"},
     "Consent": {"status": "status"},
     "CarePlan": {"category": "category", "status": "status", "date": "period"},
@@ -119,9 +117,6 @@ def owner(resource: Json) -> str | None:
     """The reference of the patient whose resource it is, such as Patient/1; None for what is no patient's."""
     if resource["resourceType"] == "Patient":
         return f"Patient/{resource['id']}"
-    if resource["resourceType"] == "Appointment":
-        actors = [part.get("actor", {}).get("reference", "") for part in resource.get("participant", ())]
-        return next((actor for actor in actors if actor.startswith("Patient/")), None)
     part = next((resource[name] for name in ("subject", "beneficiary", "patient", "for") if name in resource), None)
     reference = part.get("reference") if isinstance(part, dict) else None
     return reference if isinstance(reference, str) else None
