@@ -17,7 +17,7 @@ from smart_launch.errors import Forbidden
 
 CHOICES = ("useful", "wrong", "near-miss")
 REASON_WORDS = {
-    "known-already": later("Known and cared for already"),
+    "known-already": later("Already known and cared for"),
     "inputs-wrong": later("The chart’s data is wrong"),
     "inputs-old": later("The chart’s data is out of date"),
     "not-this-patient": later("Belongs to another patient"),

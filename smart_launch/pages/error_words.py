@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from explanations.words.language import Language, later
 
 FROM_CHART = later("Go back to the patient’s chart and open the app again.")
-ASK_IT = later("If it happens again, tell your IT support the code below.")
-SET_UP = later("Tell your IT support the code below: the set-up of this app needs a change.")
+ASK_IT = later("If it happens again, give your IT support the code below.")
+SET_UP = later("Give your IT support the code below: the set-up of this app needs a change.")
 STILL_THERE = later("Go back to the summary and try again.")
 
 
@@ -36,10 +36,10 @@ NOTHING_LOST = later("Unsaved answers were discarded.")
 
 WORDS: dict[str, ErrorWords] = {
     "launch-refused": _words(
-        NOT_STARTED, later("The way it was opened is incomplete or not as agreed."), FROM_CHART, ASK_IT
+        NOT_STARTED, later("It was opened in an incomplete or unexpected way."), FROM_CHART, ASK_IT
     ),
-    "unknown-ehr": _words(NOT_STARTED, later("It is not set up for the system that asked for it."), SET_UP),
-    "insecure": _words(NOT_STARTED, later("It is open to secure connections (https) only."), SET_UP),
+    "unknown-ehr": _words(NOT_STARTED, later("It is not set up for this chart system."), SET_UP),
+    "insecure": _words(NOT_STARTED, later("It accepts secure connections (https) only."), SET_UP),
     "used": _words(
         NOT_STARTED,
         later("This sign-in expired, was already used, or was begun in another browser."),
@@ -47,27 +47,27 @@ WORDS: dict[str, ErrorWords] = {
     ),
     "too-many": _words(
         NOT_STARTED,
-        later("It was opened from here too often within a minute."),
+        later("It was opened from here too many times within a minute."),
         later("Wait a minute, then open the app again from the patient’s chart."),
         ASK_IT,
     ),
     "no-cookie": _words(
         NOT_STARTED,
-        later("The browser did not keep the app’s cookie on the way."),
+        later("The browser did not keep the app’s cookie."),
         later("Open the app again from the chart, in a window of its own if that is offered."),
         ASK_IT,
     ),
     "launch-expired": _words(
         NOT_STARTED, later("Opening it took too long, so the permission was no longer valid."), FROM_CHART
     ),
-    "not-registered": _words(NOT_STARTED, later("The chart system does not know this app, or not any more."), SET_UP),
+    "not-registered": _words(NOT_STARTED, later("The chart system does not know this app, or no longer does."), SET_UP),
     "scope-refused": _words(
-        NOT_STARTED, later("The chart system does not give the access that the app needs."), SET_UP
+        NOT_STARTED, later("The chart system did not grant the access that the app needs."), SET_UP
     ),
     "access-denied": _words(
         later("You do not have access to this."),
         later("The chart system, or the person asked, did not give access. Nothing was read."),
-        later("If you need it for care, ask the people who give access."),
+        later("If you need it for care, ask those who grant access."),
     ),
     "ehr-refused": _words(NOT_STARTED, later("The chart system refused to open it."), FROM_CHART, ASK_IT),
     "ehr-failed": _words(
@@ -102,7 +102,7 @@ WORDS: dict[str, ErrorWords] = {
         later("If you are in distress or worried about someone, talk to your care team or your local crisis line."),
     ),
     "session-ended": _words(
-        ENDED, later("This page belongs to no open session in this browser."), NOTHING_LOST, FROM_CHART
+        ENDED, later("This page does not belong to an open session in this browser."), NOTHING_LOST, FROM_CHART
     ),
     "timed-out": _words(
         ENDED, later("It was not used for too long, or was open for too long."), NOTHING_LOST, FROM_CHART
@@ -115,12 +115,12 @@ WORDS: dict[str, ErrorWords] = {
     ),
     "other-patient": _words(
         later("This page is closed."),
-        later("The chart answered with another patient than the one the app was opened for. Nothing was written."),
+        later("The chart answered with a different patient from the one the app was opened for. Nothing was written."),
         FROM_CHART,
         ASK_IT,
     ),
     "closed": _words(ENDED, later("The app was closed for this patient."), FROM_CHART),
-    "access-ended": _words(ENDED, later("The access that the chart system gave is over."), NOTHING_LOST, FROM_CHART),
+    "access-ended": _words(ENDED, later("The access granted by the chart system has ended."), NOTHING_LOST, FROM_CHART),
     "form-refused": _words(
         later("This was not sent."),
         later("It did not come from a page of this session. Nothing was written."),
@@ -136,7 +136,7 @@ WORDS: dict[str, ErrorWords] = {
     ),
     "not-written": _words(
         later("This was not written to the chart."),
-        later("The chart did not take it."),
+        later("The chart did not accept it."),
         later("Look in the chart before you enter it again."),
         ASK_IT,
         back=True,

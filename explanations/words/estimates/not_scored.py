@@ -20,15 +20,13 @@ REASONS = complete(
             "The age is not known. The models were trained on adults, so no estimate is made."
         ),
         NotScoredReason.UNDER_AGE: later("The models were trained on adults; no estimate is made under 18."),
-        NotScoredReason.OPTED_OUT: later("The patient has opted out; no estimate is made."),
-        NotScoredReason.CONSENT_DENIED: later("A consent on file denies this use; no estimate is made."),
-        NotScoredReason.CONSENT_UNKNOWN: later("The patient’s consent could not be read, so no estimate is made."),
-        NotScoredReason.DATA_UNKNOWN: later("Needed parts of the chart could not be read, so no estimate is made."),
-        NotScoredReason.DATA_UNREADABLE: later(
-            "Chart entries that may hold an answer could not be read; no estimate is made."
-        ),
+        NotScoredReason.OPTED_OUT: later("The patient has opted out."),
+        NotScoredReason.CONSENT_DENIED: later("A consent on file denies this use."),
+        NotScoredReason.CONSENT_UNKNOWN: later("The patient’s consent could not be read."),
+        NotScoredReason.DATA_UNKNOWN: later("Needed parts of the chart could not be read."),
+        NotScoredReason.DATA_UNREADABLE: later("Chart entries that may hold an answer could not be read."),
         NotScoredReason.DATA_ANOMALY: later(
-            "The chart data contradicts itself; no estimate is made until it is checked."
+            "Chart data are contradictory or not this patient’s. Check the source first."
         ),
         NotScoredReason.SEX_UNKNOWN: later(
             "The gender is not known. The models were trained on adults recorded as female or male, "
@@ -40,11 +38,11 @@ REASONS = complete(
         ),
         NotScoredReason.TOO_LITTLE_DATA: later("Only age and sex are on record."),
         NotScoredReason.OUTSIDE_TRAINING_RANGE: later(
-            "A value on record lies outside the range that the model was trained on, so no estimate is made: {inputs}."
+            "A value on record lies outside the range that the model was trained on: {inputs}."
         ),
         NotScoredReason.OUT_OF_TIME: later("The time for an answer ran out; the rules still apply."),
-        NotScoredReason.MODEL_UNAVAILABLE: later("The model could not be loaded; rules still apply."),
-        NotScoredReason.MODEL_FAILED: later("The model could not score this record; rules still apply."),
+        NotScoredReason.MODEL_UNAVAILABLE: later("The model could not be loaded; the rules still apply."),
+        NotScoredReason.MODEL_FAILED: later("The model could not score this record; the rules still apply."),
         NotScoredReason.NOT_EXPLAINED: later("The estimate could not be explained exactly."),
         NotScoredReason.DISCHARGE: later("No estimate is made at discharge; only documented answers are read."),
     },

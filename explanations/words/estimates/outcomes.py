@@ -35,7 +35,7 @@ OUTCOME_WORDS: Mapping[str, OutcomeWords] = complete(
         Outcome.SUICIDAL_IDEATION: OutcomeWords(
             # Translators: what is estimated: "an estimate of thoughts of being better off dead ...".
             estimated=later("thoughts of being better off dead or of self-harm in the last two weeks"),
-            estimate=later("Estimate of thoughts"),
+            estimate=later("Estimate of thoughts of self-harm"),
             # Translators: what to ask about: "asking about thoughts of self-harm today".
             ask_about=later("thoughts of self-harm"),
             silenced={

@@ -87,7 +87,7 @@ def events_sentence(timeline: Timeline, say: Language) -> str:
     ]
     said = "; ".join(filter(None, parts))
     # Translators: a list of what happened in the time of a chart.
-    return say("In the same time: {events}.", events=said) if said else ""
+    return say("Over the same period: {events}.", events=said) if said else ""
 
 
 def _medicine_words(lane: Lane, start: date, say: Language) -> str:

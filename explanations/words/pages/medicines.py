@@ -120,6 +120,6 @@ def treatment_note(chart: PatientRecord, say: Language) -> str:
         return say("Before any treatment of depression: ask about past mania or hypomania first.")
     return say(
         "Bipolar disorder or mania is recorded ({date}); antidepressant monotherapy can trigger mania. "
-        "Specialist advice first.",
+        "Seek specialist advice first.",
         date=say.dated(bipolar.when),
     )

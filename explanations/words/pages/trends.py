@@ -50,11 +50,11 @@ UNANSWERED = complete(
 ODD = (
     (
         PointState.INCOMPLETE,
-        many("The form of {date} was incomplete.", "{count} forms were incomplete, the latest of {date}."),
+        many("The form of {date} was incomplete.", "{count} forms were incomplete, most recently on {date}."),
     ),
     (
         PointState.CONTRADICTORY,
-        many("The form of {date} contradicts itself.", "{count} forms contradict themselves, the latest of {date}."),
+        many("The form of {date} contradicts itself.", "{count} forms contradict themselves, most recently on {date}."),
     ),
 )
 
@@ -223,15 +223,15 @@ def _safety_above_0(known: Sequence[Point], timeline: Timeline, say: Language) -
         return say("Item {item} was above 0 on {date}.", item=item, date=date)
     if last:
         return say.many(
-            "Item {item} was above 0 on {count} other form, the latest of {date}.",
-            "Item {item} was above 0 on {count} other forms, the latest of {date}.",
+            "Item {item} was above 0 on {count} other form, most recently on {date}.",
+            "Item {item} was above 0 on {count} other forms, most recently on {date}.",
             len(others),
             item=item,
             date=date,
         )
     return say.many(
-        "Item {item} was above 0 on {count} form, the latest of {date}.",
-        "Item {item} was above 0 on {count} forms, the latest of {date}.",
+        "Item {item} was above 0 on {count} form, most recently on {date}.",
+        "Item {item} was above 0 on {count} forms, most recently on {date}.",
         len(others),
         item=item,
         date=date,

@@ -179,7 +179,7 @@ def test_what_happened_in_the_time_of_a_trend_is_said_in_a_sentence_and_in_rows(
     found = phq9_timeline(replace(chart, safety_plans=plans))
 
     assert events_sentence(found, language()) == (
-        "In the same time: suicide attempt on 14 October 2026; suicidal ideation on 24 October 2026; "
+        "Over the same period: suicide attempt on 14 October 2026; suicidal ideation on 24 October 2026; "
         "safety plan of 15 October 2026; Sertraline since 24 September 2026, active."
     )
     assert [(row.date, row.what) for row in event_rows(found, language())] == [

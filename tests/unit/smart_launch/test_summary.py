@@ -332,11 +332,11 @@ def test_reasons_of_a_model_are_in_the_section_of_the_estimate_alone() -> None:
 
 def test_long_lists_are_folded_and_nothing_is_left_out() -> None:
     reading, _ = look("many")
-    recent = next(f for f in summary("many").findings if f.topic == "recent-safety")
-    notice = next(n for n in reading.notices if n.topic == "recent-safety")
+    acute = next(f for f in summary("many").findings if f.topic == "acute-safety")
+    notice = next(n for n in reading.notices if n.topic == "acute-safety")
 
-    assert recent.more is not None
-    assert recent.chart.count("<li>") + recent.more.count("<li>") == len(notice.chart)
+    assert acute.more is not None
+    assert acute.chart.count("<li>") + acute.more.count("<li>") == len(notice.chart)
     assert len(summary("many").medicines or ()) == 15
     assert "Show 9 more medicines" in words("many")
 
