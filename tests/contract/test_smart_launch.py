@@ -68,7 +68,7 @@ def refused(answer, page: str, status: int) -> None:
     assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8"), answer.text[:500]
     assert re.search(r"\b[2-9A-Z]{3}-[2-9A-Z]{3}\b", answer.text)
     assert f'data-page="{page}"' in answer.text
-    for secret in ("Traceback", "eyJ", "127.0.0.1", "access_token", "code_verifier"):
+    for secret in ("Traceback", "eyJ", "127.0.0.1", "access_token", "code_verifier="):
         assert secret not in answer.text
     assert "no-store" in answer.headers["Cache-Control"]
 
