@@ -17,7 +17,7 @@ import msgspec
 
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES
 from models.inputs.patterns import HEADLINE
-from models.reports.figures import PATTERN_WORDS, figure, no_better, not_in_care
+from models.reports.figures import LEGEND, PATTERN_WORDS, figure, no_better, not_in_care
 from models.scoring.registry import Model
 
 TRANSPORT = Path(__file__).with_name("transport.json")
@@ -146,7 +146,7 @@ class _Facts:
         ]
         if alike:
             limits.append(
-                f"No better than logistic regression on the same inputs: {'; '.join(PATTERN_WORDS[pattern] for pattern in alike)}."
+                f"No better than logistic regression on the same inputs: {'; '.join(PATTERN_WORDS[pattern] for pattern in alike)}. {LEGEND}"
             )
         if self.validation["breaches"]:
             count = len(self.validation["breaches"])
