@@ -216,7 +216,8 @@ def test_a_partial_failure_says_which_and_the_next_press_writes_the_rest(desk_of
 
     assert half.status_code == 502
     assert "Part of it is in the chart" in words(half) and "The chart refused it" in words(half)
-    assert "The total" in words(half).split("Not in the chart")[1]
+    missing, there = words(half).split("Not in the chart")[1].split("Sources")
+    assert "The total" in missing and "The form with every answer" in there and "<details open>" in half.text
     server.reset()
     rest = hidden(half)
     assert rest == carried
