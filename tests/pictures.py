@@ -107,7 +107,9 @@ def window(browser: Browser, picture: Picture) -> Iterator[Page]:
 
 def save(shot: bytes, path: Path) -> None:
     """A screenshot with a palette of its own; the same pixels give the same file."""
-    few = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    # This method keeps rare colours true, such as the red of one acute word.
+    how = Image.Quantize.MAXCOVERAGE
+    few = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, method=how, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
 
 
