@@ -17,12 +17,11 @@ from explanations.words.help_lines import guidelines
 from explanations.words.lines import block
 from explanations.words.notices.notice import Notice, NoticeSettings, basis_words, source_label
 from explanations.words.notices.notice_list import crisis_line, merged, notices
-from explanations.words.notices.topics import SPEC_OF
+from explanations.words.notices.topics import INDICATORS, SPEC_OF
 from fhir_adapters.writing.drafts import DraftContext
-from models.rules.findings import Topic, Urgency
+from models.rules.findings import Topic
 
 MOST_CARDS = 3
-INDICATORS = {Urgency.ACUTE: "critical", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
 
 
 def cards_for(

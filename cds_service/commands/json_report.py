@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cds_service.cards.from_notices import INDICATORS
 from explanations.judgement.assessment import Assessment
 from explanations.words.estimates.inputs import reason_line
 from explanations.words.estimates.not_scored import not_scored_words
@@ -16,6 +15,7 @@ from explanations.words.findings.anomalies import anomaly_words
 from explanations.words.findings.gaps import gap_words
 from explanations.words.findings.statements import headline
 from explanations.words.language import capitalised, language
+from explanations.words.notices.topics import INDICATORS
 from fhir_adapters.facts import Anomaly, Fact, When
 from models.inputs.features import facts_by_feature
 from models.rules.findings import SafetyFinding

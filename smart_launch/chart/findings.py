@@ -8,11 +8,11 @@ from markupsafe import Markup
 
 from explanations.words.lines import Line, LineRole, block
 from explanations.words.notices.notice import Basis, BasisKind, Notice, basis_words
-from explanations.words.notices.topics import SPEC_OF
+from explanations.words.notices.topics import EDGES, SPEC_OF
 from models.rules.findings import Topic, Urgency
 from smart_launch.chart.actions import ActionLink, action_links, short_form
 from smart_launch.chart.reading import Reading
-from smart_launch.chart.strip import EDGES, main_action
+from smart_launch.chart.strip import main_action
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import Sources, html, line
 

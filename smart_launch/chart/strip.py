@@ -17,7 +17,7 @@ from explanations.words.language import Language, later
 from explanations.words.notices.notice import Notice
 from explanations.words.notices.notice_list import crisis_line
 from explanations.words.notices.summaries import moment_words
-from explanations.words.notices.topics import SPEC_OF
+from explanations.words.notices.topics import EDGES, SPEC_OF
 from explanations.words.pages.strip import result_words, since_words
 from fhir_adapters.facts import Consent, PatientRecord
 from models.rules.findings import SAFETY_TOPICS, Topic, Urgency
@@ -28,7 +28,6 @@ from smart_launch.chart.reading import Reading
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import line
 
-EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
 WITHHELD = {
     Consent.OPTED_OUT: later("The patient has chosen not to have this used."),
     Consent.DENIED: later("A consent on file does not allow this use."),

@@ -17,7 +17,7 @@ from explanations.words.notices.could_not_assess import could_not_assess
 from explanations.words.notices.depression import follow_up
 from explanations.words.notices.notice import Notice, NoticeSettings
 from explanations.words.notices.safety import anomaly_notice, safety_notice
-from models.rules.findings import SafetyFinding, Topic
+from models.rules.findings import SafetyFinding, Topic, Urgency
 
 
 class Hl7Reason(StrEnum):
@@ -210,6 +210,9 @@ TOPICS = (
     ),
 )
 SPEC_OF = {spec.topic: spec for spec in TOPICS}
+# How urgency is shown: the indicator of a card, and the edge on a page.
+INDICATORS = {Urgency.ACUTE: "critical", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
+EDGES = {Urgency.ACUTE: "acute", Urgency.PROMPT: "warning", Urgency.NOTE: "info"}
 if tuple(SPEC_OF) != tuple(Topic):
     raise LookupError(f"expected one row a topic, in their order: {', '.join(Topic)}")
 HL7_REASONS = {reason.code: reason.hl7 for spec in TOPICS for reason in spec.overrides}

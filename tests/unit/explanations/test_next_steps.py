@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 from app_views import ENGLISH, LOOKS, look, summary
@@ -15,6 +17,7 @@ from explanations.judgement.proposals import DraftKind, proposals, purpose
 from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
+from explanations.words.notices.topics import TOPICS
 from fhir_adapters.facts import PatientRecord, Unknown
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.writing.drafts import DraftContext
@@ -180,3 +183,11 @@ def test_every_draft_of_a_notice_is_of_another_purpose_and_there_are_two_at_most
     for text, *_ in CALLED_FOR:
         made = proposals(drafts(text), context)
         assert len({purpose(p.resource) for p in made}) == len(made) <= 2
+
+
+def test_the_words_for_urgency_are_those_of_the_docs() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "clinical-safety.md").read_text(encoding="utf-8")
+
+    rows = re.findall(r"^\| ([A-Z][a-z ]+) \| `([a-z-]+)` \|$", text, re.MULTILINE)
+
+    assert rows == [(spec.word, spec.topic.value) for spec in TOPICS]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from explanations.words.language import language
 from explanations.words.notices.notice import NoticeSettings
+from explanations.words.notices.topics import EDGES
 from fhir_adapters.writing.completed import FormContext, slots_of
 from fhir_adapters.writing.questionnaires import EntryState, form
 from models.rules.safety_rules import apply_safety_rules
-from smart_launch.chart.strip import EDGES
 from smart_launch.errors import Forbidden
 from smart_launch.forms.answers import (
     DECLINED,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from app_views import LOOKS, flask_app, look, summary
 
+from explanations.words.lines import LineRole
 from explanations.words.notices.topics import SPEC_OF
 from fhir_adapters.facts import Consent
 from models.rules.findings import Topic
@@ -331,12 +332,11 @@ def test_reasons_of_a_model_are_in_the_section_of_the_estimate_alone() -> None:
 
 
 def test_long_lists_are_folded_and_nothing_is_left_out() -> None:
-    reading, _ = look("many")
-    acute = next(f for f in summary("many").findings if f.topic == "acute-safety")
-    notice = next(n for n in reading.notices if n.topic == "acute-safety")
-
-    assert acute.more is not None
-    assert acute.chart.count("<li>") + acute.more.count("<li>") == len(notice.chart)
+    for name in LOOKS:
+        for finding, notice in zip(summary(name).findings, look(name)[0].notices, strict=False):
+            lines = [line for line in notice.chart if line.role is not LineRole.ROW]
+            assert finding.chart.count("<li>") + (finding.more or "").count("<li>") == len(lines)
+    assert any(finding.more for finding in summary("many").findings)
     assert len(summary("many").medicines or ()) == 15
     assert "Show 9 more medicines" in words("many")
 
