@@ -364,7 +364,7 @@ def written(app, launch: OpenLaunch) -> Response:
     answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
     strip = summary_of(look("ask")[0], launch).strip
     result = WrittenResult(words=total_words(answers, launch.say), strip=strip)
-    note = note_of(answers, AS_OF, "Dr Robin Lindqvist", launch.say)
+    note = note_of(answers, AS_OF.astimezone(ZONE), "Dr Robin Lindqvist", launch.say)
     return outcome_page(
         app, launch, WHO, "s", DONE, result=result, safety=safety_answer(answers, launch.say), note=note
     )
