@@ -72,7 +72,7 @@ def say(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Language]:
 @cache
 def names() -> frozenset[str]:
     """What keeps its name in every language: instruments, crisis services, guidelines, codes."""
-    found = {"mental-health-cds", SITE.contact, *(instrument.spec.title for instrument in Instrument), *OUTCOMES}
+    found = {"mental-health-cds", "UTC", SITE.contact, *(instrument.spec.title for instrument in Instrument), *OUTCOMES}
     for table, column in (("crisis_lines", "service"), ("guideline_links", "title")):
         rows = csv.DictReader((ROOT / "explanations" / "reference" / f"{table}.csv").read_text().splitlines())
         found |= {row[column] for row in rows}
@@ -91,10 +91,9 @@ def forms() -> frozenset[str]:
 
 def values(chart: PatientRecord) -> set[str]:
     """Texts of the chart, and units."""
-    texts = [text for use in chart.medicines for text in (use.name, use.dose_text)]
-    texts += [lane.label for lane in lanes(chart.medicines)] + [
-        getattr(anomaly, "unit", None) for anomaly in chart.anomalies
-    ]
+    medicines = (*chart.medicines, *chart.past_medicines)
+    texts = [text for use in medicines for text in (use.name, use.dose_text)]
+    texts += [lane.label for lane in lanes(medicines)] + [getattr(anomaly, "unit", None) for anomaly in chart.anomalies]
     texts += [text for entry in chart.unheard for text in (entry.reference, entry.instrument, entry.words)]
     return {text for text in texts if text}
 
@@ -103,7 +102,8 @@ def left(text: str, kept: set[str]) -> list[str]:
     """The pieces of a text that are in no catalogue and are no value."""
     names = re.compile("|".join(map(re.escape, sorted(kept, key=len, reverse=True))))
     pieces = [piece for line in text.splitlines() for piece in OURS.split(CODE.sub("", line))]
-    return [piece.strip() for piece in pieces if WORD.search(names.sub("", piece))]
+    found = [piece.strip() for piece in pieces if WORD.search(names.sub("", piece))]
+    return [piece for piece in found if not any(text.startswith(piece.removesuffix("…")) for text in kept)]
 
 
 def cards(chart: PatientRecord) -> list[Card]:
