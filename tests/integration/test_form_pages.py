@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from builders import AS_OF, LOINC, PATIENT, moment, observation, patient, record_of
+from builders import AS_OF, LOINC, PATIENT, care_plan, moment, observation, patient, record_of
 from form_desk import SCOPES, Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
@@ -672,3 +672,22 @@ def test_an_override_that_the_page_does_not_offer_is_refused(desk_of, fields: di
 
     assert desk.post("override", fields).status_code == 400
     assert not events(desk, "overridden")
+
+
+def test_steps_since_are_not_read_without_the_right_and_found_with_it(desk_of) -> None:
+    fewer = tuple(scope for scope in READING if "CarePlan" not in scope and "Appointment" not in scope)
+    desk = desk_of(scopes=fewer)
+    desk.post("forms/phq-9/write", reviewed(desk, said("phq-9", *[1] * 9)))
+    desk.clock[0] = AS_OF + timedelta(minutes=5)
+    made = care_plan("today") | {"created": (AS_OF + timedelta(minutes=2)).isoformat()}
+    desk.server.transaction([moved(made, desk.who)])
+
+    without = words(desk.get(""))
+    desk.open("launch-b", scopes=READING)
+    desk.launch = "launch-b"
+    found = words(desk.get(""))
+
+    assert "None found since: suicide risk assessment. Not read: safety plan; follow-up appointment." in without
+    assert "care plans" not in without and "appointments" not in without
+    assert "On file since: safety plan, 23 Nov 2026" in found
+    assert "None found since: suicide risk assessment; follow-up appointment." in found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import msgspec
 import pytest
 from app_views import LOOKS, flask_app, look, summary
 
@@ -12,6 +13,7 @@ from explanations.words.lines import LineRole
 from explanations.words.notices.topics import SPEC_OF
 from fhir_adapters.facts import Consent
 from models.rules.findings import Topic
+from smart_launch.chart.rights import missing_rights
 from smart_launch.chart.summary import Summary, summary_of
 
 CSSRS, ASSESSMENT = "tasks/new?order=c-ssrs", "tasks/new?order=assessment"
@@ -146,6 +148,14 @@ def test_without_the_right_to_read_the_steps_nothing_else_is_said_to_be_missing(
 
     assert text.count("Not read") == 1
     assert "Not everything was read" not in text and "Try again" not in text
+
+
+def test_rights_to_read_the_steps_that_were_not_granted_are_no_missing_rights() -> None:
+    _, launch = look("ask")
+    granted = tuple(scope for scope in launch.session.scopes if "CarePlan" not in scope and "Appointment" not in scope)
+
+    assert len(granted) == len(launch.session.scopes) - 2
+    assert missing_rights(replace(launch, session=msgspec.structs.replace(launch.session, scopes=granted))) == ()
 
 
 def test_the_strip_has_the_severity_of_a_result_and_its_change_in_points() -> None:
