@@ -13,11 +13,15 @@ from models.rules.findings import SafetyFinding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestResult:
-    """A result with a total, the one before on the same scale, and all of that scale with a place in time."""
+    """A result with a total, the one before on the same scale, and all of that scale with a place in time.
+
+    unread: some answers of the chart may be unread (R18).
+    """
 
     point: Point
     before: Point | None
     course: tuple[Point, ...]
+    unread: bool = False
 
 
 def result_of(chart: PatientRecord, finding: SafetyFinding | None) -> LatestResult | None:
@@ -25,12 +29,15 @@ def result_of(chart: PatientRecord, finding: SafetyFinding | None) -> LatestResu
     instrument = finding.form.instrument if finding and finding.form else Instrument.PHQ9
     if (finding and finding.form is None) or not instrument.spec.bands:
         return None
-    course = tuple(point for point in timeline_of(chart, instrument).placed if point.total is not None)
+    timeline = timeline_of(chart, instrument)
+    course = tuple(point for point in timeline.placed if point.total is not None)
     names = (*finding.form.references, finding.form.total_reference) if finding and finding.form else ()
     own = [place for place, point in enumerate(course) if not names or point.reference in names]
     if not own:
         return None
-    return LatestResult(point=course[own[-1]], before=course[own[-1] - 1] if own[-1] else None, course=course)
+    return LatestResult(
+        point=course[own[-1]], before=course[own[-1] - 1] if own[-1] else None, course=course, unread=timeline.unread
+    )
 
 
 def leading(assessment: Assessment, topic: str) -> SafetyFinding | None:

@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from explanations.judgement.since import LatestResult
 from explanations.judgement.timeline import Point
-from explanations.words.findings.answers import OPTIONS, answer_words
+from explanations.words.findings.answers import OPTIONS, answer_words, none_words
 from explanations.words.language import Language, later
 from explanations.words.notices.safety import SHORT_LATER
 from explanations.words.pages.trends import BAND_WORDS
@@ -37,16 +37,16 @@ def result_words(result: LatestResult, say: Language, *, with_item: bool = True)
     band = point.instrument.spec.band(point.total or 0)
     # Translators: a total and the published name of its band: "PHQ-9 8, mild".
     first = say("{total}, {band}", total=total, band=say(BAND_WORDS[band])) if band else total
-    parts = [first, _safety_item(point, say) if with_item else "", _change(result, say)]
+    parts = [first, _safety_item(point, say, unread=result.unread) if with_item else "", _change(result, say)]
     return "; ".join(part for part in parts if part)
 
 
-def _safety_item(point: Point, say: Language) -> str:
+def _safety_item(point: Point, say: Language, *, unread: bool) -> str:
     answer = point.safety_answer
     if not point.safety_item:
         return ""
     if answer is None:
-        return say("item {item} not on file", item=point.safety_item)
+        return say("item {item} {answer}", item=point.safety_item, answer=none_words(say, unread=unread))
     options = OPTIONS[point.instrument.spec.scale]
     if answer.score is None or not options:
         return say("item {item} {answer}", item=point.safety_item, answer=answer_words(answer, point.instrument, say))

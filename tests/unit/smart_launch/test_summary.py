@@ -11,9 +11,11 @@ from app_views import LOOKS, flask_app, look, summary
 
 from explanations.words.lines import LineRole
 from explanations.words.notices.topics import SPEC_OF
-from fhir_adapters.facts import Consent
+from fhir_adapters.facts import Consent, Unknown
+from fhir_adapters.gaps import Cause, Gap
 from models.rules.findings import Topic
 from smart_launch.chart.rights import missing_rights
+from smart_launch.chart.strip import strip_of
 from smart_launch.chart.summary import Summary, summary_of
 
 CSSRS, ASSESSMENT = "tasks/new?order=c-ssrs", "tasks/new?order=assessment"
@@ -161,6 +163,12 @@ def test_rights_to_read_the_steps_that_were_not_granted_are_no_missing_rights() 
 def test_the_strip_has_the_severity_of_a_result_and_its_change_in_points() -> None:
     assert summary("ask").strip.result == "PHQ-9 14, moderate; up 6 points from 8 on 1 Jun 2026"
     assert summary("follow-up").strip.result == "PHQ-9 16, moderately severe; item 9 “not at all”"
+    reading, launch = look("history")
+    assert "item 9 not on file" in summary("history").strip.result
+    gap = Unknown(what="questionnaires", reason=Gap(cause=Cause.TOO_LATE), needed=False)
+    chart = replace(reading.assessment.chart, unknown=(gap,))
+    unread = replace(reading, assessment=replace(reading.assessment, chart=chart))
+    assert "item 9 not among the answers read" in strip_of(unread, launch, only_history=True).result
     assert summary("ask").strip.course and not summary("follow-up").strip.course
     assert summary("acute").strip.result == "", "a C-SSRS has no total"
     assert "Last result: PHQ-9 0, minimal" in summary("answered").strip.result
