@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 MOST_CHARACTERS = 200
 PER_MINUTE = 20
-# Runs that are no words: tokens, codes, keys.
-OPAQUE = re.compile(r"(?=[\w.~+=-]*\d)[\w.~+=-]{32,}", re.ASCII)
+# Anybody may send these texts, so each pattern takes time in proportion to their length.
+RUN = re.compile(r"[\w.~+=-]{32,}", re.ASCII)
 TAG = re.compile(r"<[^<>]*>")
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S*", re.IGNORECASE)
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,30}://\S*", re.IGNORECASE)
 
 
 def cleaned(text: str, most: int = MOST_CHARACTERS) -> str:
@@ -23,7 +23,7 @@ def cleaned(text: str, most: int = MOST_CHARACTERS) -> str:
     bare = re.sub(r"([?#]).+", r"\1…", text[:10_000], count=1, flags=re.DOTALL)
     scheme, mark, rest = bare.rpartition("//")
     user, at, host = rest.rpartition("@")
-    return _printable(OPAQUE.sub("…", f"{scheme}{mark}{'…' if user else ''}{at}{host}"), most)
+    return _printable(_opened(f"{scheme}{mark}{'…' if user else ''}{at}{host}"), most)
 
 
 def cleaned_words(text: str, most: int = MOST_CHARACTERS, hidden: Iterable[str] = ()) -> str:
@@ -31,7 +31,12 @@ def cleaned_words(text: str, most: int = MOST_CHARACTERS, hidden: Iterable[str] 
     for secret in sorted((text for text in hidden if len(text) > 3), key=len, reverse=True):
         text = text.replace(secret, "…")
     bare = TAG.sub(" ", ADDRESS.sub(lambda found: cleaned(found[0]), text[:10_000]))
-    return _printable(" ".join(OPAQUE.sub("…", bare).split()), most)
+    return _printable(" ".join(_opened(bare).split()), most)
+
+
+def _opened(text: str) -> str:
+    """The text without runs that are no words: tokens, codes, keys."""
+    return RUN.sub(lambda run: "…" if any(c.isdigit() for c in run[0]) else run[0], text)
 
 
 def _printable(text: str, most: int) -> str:

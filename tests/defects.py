@@ -147,7 +147,7 @@ DEFECTS = (
     Defect("errors carry no CORS headers", "cds_service/serving/cross_origin.py", "if origin is None or", "if answer.status_code >= 400 or origin is None or"),
     Defect("a token's value may fill the log", "fhir_adapters/received.py", "            if (kind, text) in self._seen or len(self._seen) >= PER_MINUTE:\n                return {}\n", "", ("tests/unit/fhir_adapters/test_received.py",)),
     Defect("an EHR's words hold the code", "fhir_adapters/received.py", '        text = text.replace(secret, "…")\n', "        pass\n", (UNIT_SMART,)),
-    Defect("what stands in place of a secret is shown", "cds_service/settings/shapes.py", '"text" if isinstance(value, str) else shown(value)', "shown(value)", ("tests/unit/cds_service/test_check_config.py",)),
+    Defect("what stands in place of a secret is shown", "cds_service/settings/shapes.py", '"text" if isinstance(value, str) else "a value"', 'shown(value) if isinstance(value, str) else "a value"', ("tests/unit/cds_service/test_check_config.py",)),
     Defect("answers may be kept by caches", "cds_service/errors.py", 'answer.headers["Cache-Control"] = "no-store"', 'answer.headers["Cache-Control"] = "max-age=60"'),
     Defect("a gender that the models do not know reads as too little data", "explanations/judgement/assessment.py", 'if chart.fact("female") is None:', "if False:", ("tests/unit/explanations/test_when_models_speak.py",)),
     Defect("a medicine that has ended is drawn as being taken", "fhir_adapters/reading/lists/medications.py", "            active=active,", "            active=True,", ("tests/unit/explanations/test_timeline.py",)),

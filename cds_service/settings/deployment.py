@@ -19,6 +19,7 @@ import sqlalchemy.engine
 
 from cds_service.errors import ConfigError
 from cds_service.keys.data_key import DataKey
+from cds_service.settings.files import is_file
 from cds_service.settings.shapes import lacking, shown
 from fhir_adapters.access.addresses import is_base, is_loopback
 
@@ -179,7 +180,12 @@ def store_url(path: Path, raw: ServiceFile, problems: list[str]) -> str:
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database and url.database != ":memory:":
         file = path.parent / url.database
-        if file.is_dir():
+        try:
+            taken = file.is_dir()
+        except OSError:
+            taken = False
+            problems.append(f"{path}: store: expected a shorter file name")
+        if taken:
             problems.append(f"{path}: store: expected a file; found a folder of that name")
         return url.set(database=str(file)).render_as_string(hide_password=False)
     if backend != "postgresql":
@@ -213,10 +219,10 @@ def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
         return None
     files = Tls(certificate=path.parent / raw.tls.certificate, key=path.parent / raw.tls.key)
     for name, file in (("certificate", files.certificate), ("key", files.key)):
-        if not file.is_file():
+        if not is_file(file):
             found = f"nothing at {shown(str(file))}" if getattr(raw.tls, name) else "none"
             lacking(problems, f"{path}: [tls] {name}", f"expected a PEM file; found {found}")
-    if not (files.certificate.is_file() and files.key.is_file()):
+    if not (is_file(files.certificate) and is_file(files.key)):
         return None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)

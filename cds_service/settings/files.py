@@ -34,6 +34,14 @@ def read_toml(path: Path, shape: type[T], problems: list[str], elsewhere: Mappin
     return read
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; also no for a name that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def settings_files(folder: Path) -> list[Path]:
     """All files of settings in a folder."""
     return sorted((*folder.glob("*.toml"), *folder.glob("sites/*")))
@@ -43,12 +51,12 @@ def referred_by(path: Path) -> Iterator[Path]:
     """The files referenced by `{ file = "..." }` in a settings file; none if it cannot be read."""
     try:
         values: list[object] = [tomllib.loads(path.read_text(encoding="utf-8-sig"))]
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return
     while values:
         value = values.pop()
         if isinstance(value, dict):
-            if isinstance(value.get("file"), str):
+            if isinstance(value.get("file"), str) and "\0" not in value["file"]:
                 yield path.parent / value["file"]
             values += value.values()
         elif isinstance(value, list):

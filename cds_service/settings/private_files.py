@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from cds_service.settings.files import referred_by, settings_files
+from cds_service.settings.files import is_file, referred_by, settings_files
 
 EVERYBODY, GROUP = 0o006, 0o060
 EVERYBODY_WRITES, GROUP_WRITES = 0o002, 0o020
@@ -39,7 +39,7 @@ def trusted_files(folder: Path, named: Iterable[Path | None], models: Path | Non
         {
             folder / "service.toml",
             *settings_files(folder),
-            *(path for path in (*named, *own) if path and path.is_file()),
+            *(path for path in (*named, *own) if path and is_file(path)),
         }
     )
 

@@ -17,7 +17,7 @@ from fhir_adapters.received import cleaned
 
 Shape = type[msgspec.Struct]
 T = TypeVar("T", bound=msgspec.Struct)
-MOST_SHOWN = 80
+MOST_SHOWN, MOST_INTEGER = 80, 2**63
 SCALARS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.StrType: ((str,), "text in quotation marks"),
     inspect.BoolType: ((bool,), "true or false without quotation marks"),
@@ -33,8 +33,17 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return f'"{cleaned(value, MOST_SHOWN)}"' if value else "none"
     if isinstance(value, int | float):
-        return str(value)
+        return "a number of too many digits" if _is_huge(value) else str(value)
     return "a list" if isinstance(value, list) else "a table" if isinstance(value, dict) else "a date or time"
+
+
+def _is_huge(value: object) -> bool:
+    return isinstance(value, int) and abs(value) >= MOST_INTEGER
+
+
+def _kind(value: object) -> str:
+    """What stands where a table belongs; never the value, which may be the secret that the table should refer to."""
+    return "text" if isinstance(value, str) else "a value" if isinstance(value, int | float) else shown(value)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -116,9 +125,8 @@ class _Reader:
         if isinstance(kind, inspect.StructType):
             if isinstance(value, dict):
                 return self.table(kind.cls, value, where)
-            # Where a table refers to a secret, this may be the secret itself.
             known = getattr(kind.cls, "written", f"a table, [{where}]")
-            return self._wrong(where, known, "text" if isinstance(value, str) else shown(value))
+            return self._wrong(where, known, _kind(value))
         if isinstance(kind, inspect.ListType | inspect.VarTupleType):
             return self._list(kind.item_type, value, where)
         if isinstance(kind, inspect.DictType):
@@ -127,17 +135,20 @@ class _Reader:
             return self._choice(_choices(kind), value, where)
         types, known = SCALARS.get(type(kind), ((object,), ""))
         # To Python true and false are numbers.
-        if isinstance(value, types) and not (isinstance(value, bool) and int in types):
+        if isinstance(value, str) and "\0" in value:
+            return self._wrong(where, "text", "the character U+0000")
+        if isinstance(value, types) and not (isinstance(value, bool) and int in types) and not _is_huge(value):
             return value
         self._wrong(where, known, shown(value))
-        return str(value) if str in types and isinstance(value, int | float) else UNSET
+        return str(value) if str in types and isinstance(value, int | float) and not _is_huge(value) else UNSET
 
     def _list(self, kind: inspect.Type, value: object, where: str) -> list[Any]:
-        tables = isinstance(kind, inspect.StructType) and not hasattr(kind.cls, "written")
+        written = getattr(kind.cls, "written", None) if isinstance(kind, inspect.StructType) else None
+        tables = isinstance(kind, inspect.StructType) and written is None
         name = f"[[{where}]]" if tables else where
         if not isinstance(value, list):
-            found = f"[{where}]" if isinstance(value, dict) else shown(value)
-            self._wrong(where, f"a table {name}" if tables else f"a list, [{found}]", found)
+            found = f"[{where}]" if isinstance(value, dict) else _kind(value) if written else shown(value)
+            self._wrong(where, f"a table {name}" if tables else f"a list, [{written or found}]", found)
             if tables and not isinstance(value, dict):
                 return []
         several = value if isinstance(value, list) else [value]
@@ -150,12 +161,13 @@ class _Reader:
         read = {}
         for given, one in value.items():
             key = self._choice(_choices(kind.key_type), given, f"[{where}]", "key")
-            read[key] = self._value(kind.value_type, one, _in(where, given))
+            read[key] = self._value(kind.value_type, one, _in(where, cleaned(given, MOST_SHOWN)))
         return {key: one for key, one in read.items() if UNSET not in (key, one)}
 
     def _choice(self, choices: list[Any], value: object, where: str, what: str = "") -> Any:  # noqa: ANN401  # one of them
         """One of these, or the nearest to what was written; anything without choices."""
-        if not choices or value in choices:
+        # To Python 412.0 is 412, which another library then refuses.
+        if not choices or (value in choices and not isinstance(value, float)):
             return value
         self._wrong(where, f"{what} {one_of(choices, value)}".strip(), shown(value))
         near = nearest(value, map(str, choices)) if isinstance(value, str) else None

@@ -57,7 +57,7 @@ def _mended(line: str, above: list[str]) -> tuple[str, str | None]:
     """What is wrong with a line, and another in its place; None when the fault is further up."""
     try:
         tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         for pattern, words, instead in FAULTS:
             if found := re.fullmatch(pattern, line.rstrip("\r")):
                 return words, found.expand(instead)

@@ -88,8 +88,9 @@ class TokenEndpoint:
         authentication, headers = self._authentication()
         response = post_form(url, {**fields, **authentication}, headers, empty=empty)
         if response.status != 200:
-            secrets = [value for name, value in (fields | authentication).items() if name in SECRET]
-            raise _token_error(response.status, response.content, self.registration, [*secrets, *headers.values()])
+            ours = [value for name, value in (fields | authentication).items() if name in SECRET]
+            hidden = [*ours, *headers.values(), self.registration.secret or ""]
+            raise _token_error(response.status, response.content, self.registration, hidden)
         return response.content
 
     def _authentication(self) -> tuple[dict[str, str], dict[str, str]]:

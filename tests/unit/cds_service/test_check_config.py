@@ -93,6 +93,30 @@ IN_A_SITE = {
         "[thresholds]\ndepresion = 0.3\nsuicidal-ideation = 1.0\n",
         ['[thresholds]: expected key "depression"; found "depresion"', "[thresholds] suicidal-ideation: expected a number between 0 and 1; found 1.0"],
     ),
+    "a whole number for a choice": ("on_missing = 412.0\n", ['on_missing: expected "412" or "card"; found 412.0']),
+    "numbers of many digits": (
+        f"fetch_budget_s = {'9' * 400}\ngap_card_every_h = 0x{'f' * 5000}\nid = {'9' * 400}\n",
+        [
+            "fetch_budget_s: expected a number without quotation marks; found a number of too many digits",
+            "gap_card_every_h: expected a whole number without quotation marks; found a number of too many digits",
+            "id: expected text in quotation marks; found a number of too many digits",
+        ],
+    ),
+    "a line that alone is worse": (
+        f"fhir_bases = [\nb = {'[' * 5000}\n]\nid = 1\n",
+        ["line 2, column 1: no TOML; expected key = value, or a comma before the next value of a list", "id: expected text in quotation marks; found 1"],
+    ),
+    "a name that is none": (
+        f'{SMART}authentication = "client_secret_post"\nclient_secret = {{ file = "\\u0000" }}\n',
+        [
+            "[[smart]] client_secret file: expected text; found the character U+0000",
+            f"[[smart]] client_secret: expected {REFERENCE}; found neither file nor env",
+        ],
+    ),
+    "a key that moves a terminal": (
+        '[[questionnaire]]\ninstrument = "epds"\nsystem = "y"\nitems = { "a\\u001b\\nb" = 2026-11-30, c = "item10" }\n',
+        ["[[questionnaire]] items a\ufffd\ufffdb: expected text in quotation marks; found a date or time"],
+    ),
     "a version": ('[models]\ndepression = "9"\n', ['[models] depression: expected "2.0.0" or "3.0.0"; found "9"']),
     "an open FHIR server": (
         'fhir_bases = ["http://a.example", "https://b.example"]\n',
@@ -142,6 +166,10 @@ IN_A_SITE = {
         f'{SMART}client_secret = {{ env = "hunter2" }}\n',
         ['[[smart]] client_secret: expected none with authentication = "private_key_jwt", the default; remove it, or write the authentication that uses it'],
     ),
+    "a number for a secret": (
+        f'{SMART}authentication = "client_secret_post"\nclient_secret = 4711\n',
+        [f"[[smart]] client_secret: expected {REFERENCE}; found a value"],
+    ),
     "a secret under a misspelt key": (f'{SMART}client_secert = "hunter2"\n', ["[[smart]] client_secert: no such setting; write client_secret", f"[[smart]] client_secret: expected {REFERENCE}; found text"]),
     "a secret in a line that is no TOML": (f'{SMART}client_secret = hunter2"\n', ["line 4, column 17: expected text in quotation marks, a number, true or false", f"[[smart]] client_secret: expected {REFERENCE}; found text"]),
     "a private key": (
@@ -181,6 +209,7 @@ IN_SERVICE = {
         "[limits] calls_per_minute: expected 0 (no limit) or more; found -1",
         "[limits] concurrent_calls: expected 1 to 1000; found 0"]),
     "half a certificate": (f'{SERVICE}[tls]\ncertificate = "c.pem"\n', ['[tls] certificate: expected a PEM file; found nothing at "c.pem"', "[tls] key: expected a PEM file; found none"]),
+    "a key for a list of references": (f'{SERVICE}smart_keys = "hunter2"\n', [f"smart_keys: expected a list, [{REFERENCE}]; found text", f"smart_keys: expected {REFERENCE}; found text"]),
     "a key with two places": (f'{SERVICE}data_key = {{ env = "A", file = "b" }}\n', [f"data_key: expected {REFERENCE}; found both"]),
 }  # fmt: skip
 
@@ -233,6 +262,16 @@ def test_a_file_that_is_no_text_or_far_too_deep_is_named(tmp_path: Path) -> None
 
     assert [problem.partition(":")[0] for problem in found] == [
         f"sites/{n}.toml" for n in ("deep", "digits", "folder", "north")
+    ]
+
+
+def test_a_file_name_that_is_too_long_is_named(tmp_path: Path) -> None:
+    name = "c" * 300
+
+    found = problems_of(folder(tmp_path, service=f'{SERVICE}[tls]\ncertificate = "{name}"\nkey = "{name}"\n'))
+
+    assert [p.partition(";")[0] for p in found] == [
+        f"service.toml: [tls] {key}: expected a PEM file" for key in ("certificate", "key")
     ]
 
 

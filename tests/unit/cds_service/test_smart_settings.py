@@ -47,7 +47,7 @@ MISTAKES = {
     "a client id of blanks": ({"client_id": "  "}, "[[smart]] client_id: expected the client id"),
     "an iss with a blank": ({"iss": "https://ehr.example/fh ir"}, "[[smart]] iss: expected an https address"),
     "an iss with a control character": (
-        {"iss": "https://ehr.example/\u0000"},
+        {"iss": "https://ehr.example/\u0001"},
         "[[smart]] iss: expected an https address",
     ),
     "an iss that goes up": ({"iss": "https://ehr.example/../fhir"}, "[[smart]] iss: expected an https address"),

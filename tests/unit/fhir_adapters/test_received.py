@@ -37,6 +37,17 @@ def test_a_sentence_loses_markup_and_what_is_no_word(text: str) -> None:
     assert cleaned_words(text, hidden=["hunter2", ""]) == WORDS[text]
 
 
+@pytest.mark.parametrize("unit", ["a", "a.", "<", "a:", "://", "a://b@", "1-"])
+def test_what_anybody_may_send_costs_no_more_than_its_length(unit: str) -> None:
+    """Not timed: with a pattern that looks ahead from every place, or a text that is not cut, this takes hours."""
+    text = unit * 300_000
+
+    for pattern in (received.RUN, received.TAG, received.ADDRESS):
+        pattern.sub("", text)
+    assert len(cleaned(text)) <= MOST_CHARACTERS + 1
+    assert len(cleaned_words(text)) <= MOST_CHARACTERS + 1
+
+
 def test_a_value_is_noted_once_a_minute_and_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(received.time, "monotonic", lambda: now[0])

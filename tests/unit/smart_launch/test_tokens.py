@@ -229,6 +229,16 @@ def test_smart_052_whatever_else_an_endpoint_answers_is_an_error_and_asked_for_o
     assert [asked.path for asked in host.asked] == ["/token"]
 
 
+def test_a_secret_that_was_sent_in_a_header_is_hidden_where_the_server_says_it_back(host) -> None:
+    host.answers["/token"] = Answer({"error": "invalid_client", "error_description": "not hunter2"}, 401)
+
+    with pytest.raises(EhrFailed) as failed:
+        exchanged(host, authentication=ClientAuthentication.SECRET_BASIC, secret="hunter2")
+
+    assert failed.value.said is not None
+    assert failed.value.said.words == "not …"
+
+
 def test_no_secret_is_in_what_python_shows_of_our_values(host) -> None:
     answer = exchanged(host)
     ours = endpoint(host, authentication=ClientAuthentication.SECRET_POST, secret="hidden-secret")
