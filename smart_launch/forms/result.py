@@ -47,4 +47,6 @@ def written_result(
         written = result_words(latest, launch.say)
     if not strip.topic:
         return WrittenResult(words="", strip=replace(strip, headline=written, result=""))
-    return WrittenResult(words="" if strip.result == written else written, strip=strip)
+    # After a safety finding the strip's headline has the item.
+    said = (written, result_words(latest, launch.say, with_item=False)) if latest else ()
+    return WrittenResult(words="" if strip.result in said else written, strip=strip)
