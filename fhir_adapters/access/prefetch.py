@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import Raw
@@ -27,9 +27,9 @@ from fhir_adapters.access.templates import Template, local_template, templates
 from fhir_adapters.facts import ChartPart, Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources import r4
-from fhir_adapters.resources.belonging import owner_of
+from fhir_adapters.resources.belonging import own_resources, owner_of
 from fhir_adapters.resources.consent import allowed
-from fhir_adapters.resources.gathered import Gathered, once
+from fhir_adapters.resources.gathered import BESIDE, Gathered, once
 from fhir_adapters.settings import ReadSettings
 
 NO_ACCESS = Gap(cause=Cause.NO_ACCESS)
@@ -75,7 +75,8 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
     parts = _completed(parts, chart, access, patient_id)
     patient = patient_in(parts[ChartPart.PATIENT], patient_id, was_sent=sent is not None)
     # What can hold an answer counts under whatever key it came (R18), that of the patient and of consents too.
-    held = [consents, *parts.values()]
+    beside = BESIDE if ChartPart.PAST_MEDICATIONS in request.parts else ()
+    held = [consents, *(part for key, part in parts.items() if key not in beside)]
     resources = once(r for part in held for r in part.resources if r.kind not in ("Patient", "Consent"))
     open_to_us = tuple(r for r in resources if not r.labels & permission.withheld)
     needed = [t.key for t in chart if t.needed and t.key != ChartPart.PATIENT]
@@ -84,7 +85,7 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
         # The rules do not need it, but a card must say why there is no estimate.
         why = consents.unknown or Gap(cause=Cause.CONSENT_UNREADABLE)
         gaps.append(Unknown(what=ChartPart.CONSENTS, reason=why, needed=True))
-    return Gathered(
+    gathered = Gathered(
         patient_id=patient_id,
         patient=patient,
         resources=open_to_us,
@@ -95,6 +96,15 @@ def gather(request: ChartRequest, prefetch: Mapping[str, Raw], access: Access, *
         withheld=len(resources) - len(open_to_us),
         none_read=patient is None and not any(_is_read(parts[key]) for key in needed),
     )
+    shown = [r for key in beside for r in parts[key].resources if not r.labels & permission.withheld]
+    return _with_shown(gathered, shown) if shown else gathered
+
+
+def _with_shown(gathered: Gathered, shown: Iterable[r4.Resource]) -> Gathered:
+    """The chart with what is shown beside its findings, but entries of others and unreadable medicines change none."""
+    own, _set_aside = own_resources(replace(gathered, resources=tuple(shown)))
+    usable = [r for r in own if not (r.fault and r.kind.startswith("Medication"))]
+    return replace(gathered, resources=tuple(once((*gathered.resources, *usable))))
 
 
 def _is_read(part: Part) -> bool:

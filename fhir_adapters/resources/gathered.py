@@ -26,8 +26,10 @@ STEPS = (ChartPart.CARE_PLANS, ChartPart.APPOINTMENTS)
 # Discharge needs the steps after a finding, but neither measurements nor medicines (decision 0013).
 DISCHARGE = (*(key for key in OPENED if key not in (ChartPart.MEASUREMENTS, ChartPart.MEDICATIONS)), *STEPS)
 ALL_KEYS = (*OPENED, *STEPS)
-# The app also shows what was done since, and what happened in the time of a trend (decision 0039).
-SHOWN = (*ALL_KEYS, ChartPart.PAST_MEDICATIONS)
+# The app also shows what was done since, and what happened in the time of a trend (decision 0039);
+# no finding rests on that.
+BESIDE = (*STEPS, ChartPart.PAST_MEDICATIONS)
+SHOWN = (*OPENED, *BESIDE)
 WHOLE_CHART = frozenset((*OPENED, ChartPart.COVERAGE)) - {ChartPart.CONSENTS}
 
 # Types of which only few entries concern self-harm: one that cannot be read matters where its words do.

@@ -15,6 +15,7 @@ from builders import (
     SNOMED,
     bundle,
     cards_of,
+    care_plan,
     codeable,
     observation,
     open_app,
@@ -28,9 +29,13 @@ from explanations.judgement.assessment import Engine
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather
+from fhir_adapters.facts import ChartPart, PatientRecord
 from fhir_adapters.flaws import Flaw
 from fhir_adapters.gaps import Cause
 from fhir_adapters.reading.extraction import patient_record
+from fhir_adapters.resources import r4
+from fhir_adapters.resources.consent import ConsentSettings
+from fhir_adapters.resources.gathered import OPENED, SHOWN
 from fhir_adapters.settings import ReadSettings
 
 TODAY = AS_OF.date().isoformat()
@@ -257,6 +262,42 @@ def test_an_empty_search_for_another_patient_is_not_answered_by_silence() -> Non
     got = client.post("/cds-services/depression-suicide-risk", json=body)
 
     assert got.status_code != 200 or got.get_json()["cards"]
+
+
+# ---- what the app alone reads ----
+
+ANOTHERS = {"subject": {"reference": "Patient/p2"}}
+BESIDE = {
+    "another's safety plan": care_plan("today") | ANOTHERS,
+    "another's appointment": resource("Appointment", status="booked", participant=[{"actor": {"reference": "Patient/p2"}}]),
+    "another's medicine": resource("MedicationRequest", status="stopped", intent="order") | ANOTHERS,
+    "a safety plan that cannot be read": resource("CarePlan", status=5),
+    "a medicine that cannot be read": resource("MedicationRequest", status="stopped", intent=7),
+    "a medicine without a name": resource("MedicationRequest", status="stopped", intent="order"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_the_app_alone_reads_changes_no_finding_and_silences_no_model(name: str) -> None:
+    """Card and page conclude the same; a record as of a card's call has neither such reads nor their faults."""
+    chart = [patient(), intent(), BESIDE[name]]
+
+    def fetch(query: str) -> list[r4.Resource]:
+        kind = query.partition("?")[0].partition("/")[0]
+        held = [r for r in chart if r["resourceType"] == kind and ("status=active" not in query or "status" not in r)]
+        return [r4.read(json.dumps(r).encode()) for r in held]
+
+    def read(parts: tuple[ChartPart, ...]) -> PatientRecord:
+        request = ChartRequest(patient_id=PATIENT, as_of=AS_OF, parts=parts)
+        settings = ReadSettings(consent=ConsentSettings(use="not-used"))
+        gathered = gather(request, {}, Access(fetch=fetch, server=FULL), settings=settings)
+        return patient_record(gathered, settings=settings, as_of=AS_OF)
+
+    card, page = read(OPENED), read(SHOWN)
+
+    assert (page.anomalies, page.unreadable, page.facts) == (card.anomalies, card.unreadable, card.facts)
+    assert topics(page) == topics(card) == ACUTE
+    assert bool(page.unreadable_steps) is (name == "a safety plan that cannot be read")
 
 
 # ---- deleted entries, and histories ----
