@@ -186,6 +186,7 @@ def requested_scopes(
         consents=site is not None and site.reading.consent.use == "required",
         write_back=registration.write_back,
         online=endpoints.online,
+        supported=endpoints.scopes,
     )
 
 

@@ -67,11 +67,22 @@ def _on_type(scopes: Iterable[str], kind: str) -> list[DataScope]:
 
 
 def default_scopes(
-    *, ehr_launch: bool, version_2: bool, consents: bool, write_back: bool, online: bool
+    *,
+    ehr_launch: bool,
+    version_2: bool,
+    consents: bool,
+    write_back: bool,
+    online: bool,
+    supported: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Scopes for the user's identity and for what the pages read and write; no wildcards (SMART-046)."""
+    """Scopes for the user's identity and for what the pages read and write; no wildcards (SMART-046).
+
+    supported: what the EHR lists. One that lists data but not what only the steps need may refuse a launch for it.
+    """
     context = ("launch",) if ehr_launch else ("launch/patient",)
-    kinds = (*READ_TYPES, *((CONSENT,) if consents else ()))
+    listed = {scope.kind for text in supported if (scope := parse_scope(text))}
+    kinds = [kind for kind in READ_TYPES if kind not in STEPS or not listed or listed & {kind, "*"}]
+    kinds += [CONSENT] if consents else []
     return (
         *context,
         "openid",

@@ -49,6 +49,28 @@ def test_smart_038_what_is_no_scope_on_data_gives_nothing(text: str) -> None:
     assert found is None or text == "patient/Observation.rd"
 
 
+@pytest.mark.parametrize(
+    ("supported", "asked"),
+    [
+        ((), True),
+        (("openid", "launch", "online_access"), True),
+        (("patient/Observation.rs", "patient/CarePlan.rs", "patient/Appointment.read"), True),
+        (("openid", "patient/*.read"), True),
+        (("openid", "patient/Patient.rs", "patient/Observation.rs"), False),
+    ],
+)
+def test_what_only_the_steps_need_is_not_asked_of_an_ehr_whose_list_lacks_it(
+    supported: tuple[str, ...], asked: bool
+) -> None:
+    scopes = default_scopes(
+        ehr_launch=True, version_2=True, consents=False, write_back=False, online=False, supported=supported
+    )
+
+    assert {scope for scope in scopes if scope.startswith("patient/")} == {
+        f"patient/{kind}.rs" for kind in READ_TYPES if asked or kind not in ("CarePlan", "Appointment")
+    }
+
+
 def test_smart_042_rights_are_those_granted_and_not_those_asked() -> None:
     asked = default_scopes(ehr_launch=True, version_2=True, consents=True, write_back=True, online=False)
 
