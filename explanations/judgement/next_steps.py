@@ -36,6 +36,18 @@ def next_steps(topic: Topic, findings: Sequence[SafetyFinding], chart: PatientRe
     return tuple(dict.fromkeys(_at_age(kind, chart.age_years) for kind in _called_for(topic, findings, chart)))
 
 
+def led_by_safety(drafts: Drafts, safety: Drafts) -> Drafts:
+    """The drafts of a graver notice that stands above a safety finding: that finding's comes first, not a PHQ-9."""
+    rest = (kind for kind in drafts if kind is DraftKind.CONTACT)
+    return tuple(dict.fromkeys((*safety[:1], *rest)))
+
+
+def to_measure(chart: PatientRecord) -> Drafts:
+    """The questionnaire where nothing is found; none under 12 (R9)."""
+    young = chart.age_years is not None and chart.age_years < TEEN_YEARS
+    return () if young else (_at_age(DraftKind.PHQ9, chart.age_years),)
+
+
 def discharge_steps(steps: Iterable[Step], chart: PatientRecord) -> Drafts:
     """The drafts of the steps that are due at discharge; none for a safety plan, which is made in conversation.
 

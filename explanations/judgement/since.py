@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.timeline import Point, timeline_of
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.instruments import Instrument
+from models.rules.discharge import UNSURE, NotCounted, Step, StepEntry, StepKind
 from models.rules.findings import SafetyFinding
+
+# On file, but not what is looked for. An appointment of today is mostly this visit; others have another purpose.
+NOT_LOOKED_FOR = (
+    NotCounted.NOT_UNDERSTOOD, NotCounted.NOT_BEGUN, NotCounted.NOT_IN_FORCE, NotCounted.PENDING, NotCounted.TOO_FAR,
+)  # fmt: skip
+
+
+class Standing(StrEnum):
+    """How a step stands to a finding, in the order in which it is said."""
+
+    SINCE = "since"
+    SAME_DAY = "same-day"
+    UNSURE = "unsure"
+    OVERTAKEN = "overtaken"  # later than the finding, but another finding is later still
+    NOT_LOOKED_FOR = "not-looked-for"
+    NONE = "none"
+    UNREAD = "unread"
+    MAY_BE_UNREAD = "may-be-unread"  # entries that may hold it were not understood, so absence is not claimed (R18)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +63,22 @@ def result_of(chart: PatientRecord, finding: SafetyFinding | None) -> LatestResu
 def leading(assessment: Assessment, topic: str) -> SafetyFinding | None:
     """The first finding of a topic; None where a model prompts it."""
     return next((finding for finding in assessment.findings if finding.topic == topic), None)
+
+
+def standing(step: Step, finding: SafetyFinding) -> tuple[Standing, StepEntry | None]:
+    """How a step stands to a finding, and the entry that shows it."""
+    if step.done is not None:
+        return Standing.SINCE, step.done
+    if step.unread:
+        return Standing.UNREAD, None
+    for entry in step.seen:
+        if entry.not_counted in UNSURE:
+            return Standing.UNSURE, entry
+    for entry in step.seen:
+        later = entry.when and finding.when and entry.when.day > finding.when.day
+        if later and entry.not_counted in (NotCounted.BEFORE, NotCounted.BEFORE_ONSET):
+            return Standing.OVERTAKEN, entry
+        if entry.not_counted in NOT_LOOKED_FOR:
+            return Standing.NOT_LOOKED_FOR, entry
+    maybe = step.kind is StepKind.RISK_ASSESSMENT and finding.partly_searched
+    return (Standing.MAY_BE_UNREAD if maybe else Standing.NONE), None

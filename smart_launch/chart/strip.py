@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from explanations.judgement.proposals import DraftKind
+from explanations.judgement.next_steps import to_measure
 from explanations.judgement.since import LatestResult, leading, result_of
 from explanations.pictures.sparkline import sparkline
 from explanations.words.findings.statements import statement
@@ -20,7 +20,7 @@ from explanations.words.notices.summaries import moment_words
 from explanations.words.notices.topics import EDGES, SPEC_OF
 from explanations.words.pages.strip import result_words, since_words
 from fhir_adapters.facts import Consent, PatientRecord
-from models.rules.findings import SAFETY_TOPICS, Topic, Urgency
+from models.rules.findings import SAFETY_TOPICS, Urgency
 from models.rules.timing import POSITIVE_DAYS
 from smart_launch.chart.actions import ActionLink, action_links
 from smart_launch.chart.estimates import inline_svg
@@ -90,9 +90,9 @@ def strip_of(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Str
         return Strip(headline=say("The patient is recorded as deceased."), lines=(say("No estimate is made."),))
     result = result_of(chart, None)
     days = chart.days_since(result.point.when) if result else None
-    answered = days is not None and days <= POSITIVE_DAYS
+    answered = days is not None and days <= POSITIVE_DAYS and result and result.point.safety_answer
     well = say("This does not say that the patient is well; people often do not disclose. Ask if you are concerned.")
-    main = () if answered else action_links((DraftKind.PHQ9,), chart, launch)
+    main = () if answered else action_links(to_measure(chart), chart, launch)
     return Strip(
         headline=say("Only history to show from what was read.")
         if only_history
@@ -112,6 +112,8 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
     result = result_of(assessment.chart, finding) if finding else None
     about_safety = gravest.topic in SAFETY_TOPICS
     main = main_action(reading, launch)
+    # A severe total can stand above a safety finding; the button is for that one.
+    below = next((notice.summary for notice in rest if notice.topic in SAFETY_TOPICS), "")
     crisis = any(notice.crisis for notice in reading.notices)
     return Strip(
         headline=_headline(gravest, reading, launch),
@@ -119,6 +121,7 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
         word=say(SPEC_OF[gravest.topic].word),
         edge=EDGES[gravest.urgency],
         came_from=launch.session.context.topic == gravest.topic.value,
+        lines=(below,) if below and not about_safety else (),
         result=result_words(result, say, with_item=not about_safety) if result else "",
         course=_course(result, assessment.chart),
         since=since_words(finding, assessment.steps, settings.zone, say) if finding and about_safety else (),
@@ -144,16 +147,16 @@ def main_action(reading: Reading, launch: OpenLaunch) -> ActionLink | None:
 
 
 def _headline(gravest: Notice, reading: Reading, launch: OpenLaunch) -> str:
-    """A documented answer with its date; of other topics the summary of the card, which is that already."""
+    """A documented safety answer with its date; of other topics the summary of the card."""
     say, finding = launch.say, leading(reading.assessment, gravest.topic)
-    if finding is None or gravest.topic not in (*SAFETY_TOPICS, Topic.DEPRESSION_FOLLOW_UP):
+    if finding is None or gravest.topic not in SAFETY_TOPICS:
         return gravest.summary
     return moment_words(statement(finding, launch.site.notices.zone, say), say)[0]
 
 
 def _last(result: LatestResult, chart: PatientRecord, say: Language) -> str:
     when = say.dated_ago(result.point.when, chart.days_since(result.point.when))
-    return say("Last result: {result}. {when}", result=result_words(result, say), when=when)
+    return say("Last result, {when}: {result}.", result=result_words(result, say), when=when)
 
 
 def _course(result: LatestResult | None, chart: PatientRecord) -> Markup:

@@ -656,7 +656,7 @@ def test_an_override_is_on_record_and_the_finding_stays(desk_of) -> None:
 
     assert answer.status_code == 303
     page = desk.get(answer.headers["Location"].partition(f"{desk.launch}/")[2])
-    assert "Recorded: “Assessed; documented in my note”. The finding stays in the chart." in words(page)
+    assert "Recorded as feedback, not in the chart: “Assessed; documented in my note”. The finding stays." in words(page)
     (event,) = events(desk, "overridden")
     assert (event["topic"], event["reason"]) == ("positive-safety-answer", "assessed")
     assert desk.stored() == []

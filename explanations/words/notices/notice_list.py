@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
-from explanations.judgement.next_steps import next_steps
+from explanations.judgement.next_steps import led_by_safety, next_steps
 from explanations.words.findings.anomalies import anomaly_line
 from explanations.words.findings.coded_events import event_words
 from explanations.words.findings.statements import headline, statement
@@ -63,7 +63,14 @@ def _with_foreign(ranked: tuple[Notice, ...], foreign: Iterable[ForeignEntries],
 def ordered(assessment: Assessment, unordered: Iterable[Notice], settings: NoticeSettings) -> tuple[Notice, ...]:
     """Notices in the order of R14: by urgency, then topic; the first about the patient's state has the history."""
     placed = sorted(unordered, key=lambda notice: (-notice.urgency, list(Topic).index(notice.topic)))
-    return tuple(_with_history(assessment, placed, settings))
+    return tuple(_with_history(assessment, _led_by_safety(placed), settings))
+
+
+def _led_by_safety(ranked: list[Notice]) -> list[Notice]:
+    """After a safety finding the first draft is its own, also where a severe total stands above it."""
+    place = next((place for place, n in enumerate(ranked) if n.topic in SAFETY_TOPICS), 0)
+    above, below = ranked[:place], ranked[place:]
+    return [replace(n, drafts=led_by_safety(n.drafts, below[0].drafts)) if n.drafts else n for n in above] + below
 
 
 def merged(ranked: tuple[Notice, ...], most: int, say: Language) -> list[Notice]:

@@ -84,15 +84,18 @@ def _positive_words(finding: SafetyFinding, facts: Facts, say: Language) -> tupl
 
 
 def _recent_words(finding: SafetyFinding, facts: Facts, say: Language) -> tuple[str, Facts]:
-    """With the entry that lowered the finding, or another later one, or that none was found."""
+    """With the entry that lowered the finding, or another later one, or one of its day, or that none was found."""
     recent = next((entry for entry in finding.later if entry.downgrades), None)
     known = recent or next((entry for entry in finding.later if entry.what is not LaterKind.ITEM_9_ZERO), None)
+    same_day = known and finding.when and known.when.day == finding.when.day and not known.downgrades
     action = say(NOT_RULED_OUT.get(recent.what, LATER_NO) if recent else later("Consider reassessing today."))
     if known is None:
         since = (
             later("later screens may be unread") if finding.partly_searched else later("no reassessment found since")
         )
         after = say(since)
+    elif same_day:
+        after = say("{entry} the same day", entry=say(SHORT_LATER[known.what]))
     else:
         on = later("later {entry} on {date}") if known.when.exact else later("later {entry} ({date})")
         after = say(on, entry=say(SHORT_LATER[known.what]), date=say.dated(known.when))

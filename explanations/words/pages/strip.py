@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import tzinfo
 
-from explanations.judgement.since import LatestResult
+from explanations.judgement.since import LatestResult, Standing, standing
 from explanations.judgement.timeline import Point
 from explanations.words.findings.answers import OPTIONS, answer_words, none_words
 from explanations.words.language import Language, later
 from explanations.words.notices.safety import SHORT_LATER
 from explanations.words.pages.trends import BAND_WORDS
 from explanations.words.tables import complete
-from models.rules.discharge import UNSURE, Step, StepKind
+from models.rules.discharge import Step, StepEntry, StepKind
 from models.rules.findings import SafetyFinding
 from models.rules.supersession import LaterKind
 
@@ -25,6 +25,22 @@ STEPS = complete(
     },
     StepKind,
 )
+STANDINGS = complete(
+    {
+        Standing.SINCE: later("On file since: {named}."),
+        Standing.SAME_DAY: later("On file the same day: {named}."),
+        Standing.UNSURE: later("On file, but not certain that it came later: {named}."),
+        Standing.OVERTAKEN: later("On file, but from before a later finding: {named}."),
+        Standing.NOT_LOOKED_FOR: later("On file, but not counted: {named}."),
+        Standing.NONE: later("None found since: {named}."),
+        Standing.UNREAD: later("Not read: {named}."),
+        Standing.MAY_BE_UNREAD: later("May be unread: {named}."),
+    },
+    Standing,
+)
+# Where the finding has no date in the past.
+NONE_FOUND = later("None found: {named}.")
+MOST_LATER = 3
 
 
 def result_words(result: LatestResult, say: Language, *, with_item: bool = True) -> str:
@@ -58,7 +74,10 @@ def _change(result: LatestResult, say: Language) -> str:
     before, now = result.before, result.point.total
     if before is None or before.total is None or now is None:
         return ""
-    named = {"before": before.total, "date": say.dated(before.when)}
+    total = str(before.total)
+    if before.instrument is not result.point.instrument:
+        total = say("{title} {total}", title=before.instrument.spec.title, total=total)
+    named = {"before": total, "date": say.dated(before.when)}
     apart = abs(now - before.total)
     if not apart:
         return say("{before} on {date} too", **named)
@@ -72,32 +91,33 @@ def _change(result: LatestResult, say: Language) -> str:
 
 
 def since_words(finding: SafetyFinding, steps: Iterable[Step], zone: tzinfo, say: Language) -> tuple[str, ...]:
-    """What is on file since a finding, what was not found, and what could not be read; none of them is left out."""
-    steps = tuple(steps)
-    assessed = any(step.done for step in steps if step.kind is StepKind.RISK_ASSESSMENT)
-    found = [
-        say("{entry}, {date}", entry=say(SHORT_LATER[entry.what]), date=say.dated(entry.when))
-        for entry in finding.later
-        if not (assessed and entry.what is LaterKind.RISK_ASSESSMENT)
-    ]
-    found += [say("{more} more", more=finding.more_later)] if finding.more_later else []
-    unsure, none, unread = list[str](), list[str](), list[str]()
-    for step in steps:
-        name = say(STEPS[step.kind])
-        if step.done is not None:
-            when = step.done.when
-            date = say.day_time(when, zone) if when and step.kind is StepKind.APPOINTMENT else say.dated(when)
-            found.append(say("{entry}, {date}", entry=name, date=date))
-        elif step.unread:
-            unread.append(name)
-        elif any(entry.not_counted in UNSURE for entry in step.seen):
-            unsure.append(name)
-        else:
-            none.append(name)
-    lines = (
-        (found, later("On file since: {named}.")),
-        (unsure, later("On file, but not certain that it came later: {named}.")),
-        (none, later("None found since: {named}.")),
-        (unread, later("Not read: {named}.")),
-    )
-    return tuple(say(text, named="; ".join(named)) for named, text in lines if named)
+    """What is on file since a finding, what was not found, and what could not be read; none of them is left out.
+
+    Entries of the same day are not said to be "since"; a "no" is never left to reassure.
+    """
+    named: dict[Standing, list[str]] = {place: [] for place in Standing}
+    stood = [(step.kind, *standing(step, finding)) for step in steps]
+    told = any(kind is StepKind.RISK_ASSESSMENT and place in TELLS_OF_ONE for kind, place, _ in stood)
+    entries = [entry for entry in finding.later if not (told and entry.what is LaterKind.RISK_ASSESSMENT)]
+    for entry in entries[:MOST_LATER]:
+        same_day = finding.when is not None and entry.when.day == finding.when.day
+        text = say("{entry}, {date}", entry=say(SHORT_LATER[entry.what]), date=say.dated(entry.when))
+        named[Standing.SAME_DAY if same_day else Standing.SINCE].append(text)
+    if more := len(entries[MOST_LATER:]) + finding.more_later:
+        named[Standing.SINCE].append(say("{more} more", more=more))
+    for kind, place, entry in stood:
+        named[place].append(_step(kind, entry, zone, say) if entry else say(STEPS[kind]))
+    texts = STANDINGS if finding.when and not finding.when.future else {**STANDINGS, Standing.NONE: NONE_FOUND}
+    lines = [say(text, named="; ".join(named[place])) for place, text in texts.items() if named[place]]
+    negative = any(entry.what.is_negative for entry in finding.later)
+    return (*lines, say("Answers of “no” or “not at all” do not rule out risk.")) if negative else tuple(lines)
+
+
+# The assessment is named with its step, so not twice.
+TELLS_OF_ONE = (Standing.SINCE, Standing.UNSURE, Standing.OVERTAKEN)
+
+
+def _step(kind: StepKind, entry: StepEntry, zone: tzinfo, say: Language) -> str:
+    when = entry.when
+    date = say.day_time(when, zone) if when and kind is StepKind.APPOINTMENT else say.dated(when)
+    return say("{entry}, {date}", entry=say(STEPS[kind]), date=date)

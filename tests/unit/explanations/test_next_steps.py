@@ -12,7 +12,7 @@ from app_views import ENGLISH, LOOKS, look, summary
 from builders import AS_OF, cards_of, given, patient, record_of
 
 from explanations.judgement.assessment import Engine, assess
-from explanations.judgement.next_steps import next_steps
+from explanations.judgement.next_steps import next_steps, to_measure
 from explanations.judgement.proposals import DraftKind, proposals, purpose
 from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
@@ -131,6 +131,11 @@ MIXES = [
     ("PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0", "PHQ-9, 3 days ago: items 1-8 = 1, item 9 = blank"),
     ("PHQ-9, 10 days ago: items 1-8 = 1, item 9 = 0, total = 19", "PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0"),
     ("PHQ-9, 3 days ago: items 1-8 = 1, item 9 = declined", "EPDS, 3 days ago: items 1-9 = 2, item 10 = 2"),
+    *(
+        (severe, finding, "C-SSRS, 18 days ago: questions 1-2 = no, question 6 = no")
+        for severe in ("PHQ-9, 20 days ago: items 1-8 = 3, item 9 = 0", "PHQ-9, 5 days ago: total = 24")
+        for finding in ("Condition T14.91XA, 41 days ago", "PHQ-9, 60 days ago: items 1-8 = 1, item 9 = 1")
+    ),
 ]
 
 
@@ -146,6 +151,19 @@ def test_the_first_suggestion_of_the_cards_is_the_main_button_of_the_app(lines: 
     assert first == (kind and draft_label(kind, ENGLISH))
     if kind:
         assert main_of(found) == action_links((kind,), found, launch)[0]
+
+
+@pytest.mark.parametrize("lines", MIXES)
+def test_with_a_safety_finding_the_main_button_is_its_own_whatever_stands_above_it(lines: tuple[str, ...]) -> None:
+    listed = notices(assess(chart(*lines), Engine()), NoticeSettings(zone=AS_OF.tzinfo))
+    own = next((notice.drafts[0] for notice in listed if notice.topic in SAFETY_TOPICS), None)
+
+    assert own is None or next(notice.drafts[0] for notice in listed if notice.drafts) == own
+
+
+@pytest.mark.parametrize(("age", "expected"), [(None, (PHQ9,)), (40, (PHQ9,)), (15, (PHQ9M,)), (11, ())])
+def test_where_nothing_is_found_the_questionnaire_is_of_the_age(age: int | None, expected: tuple) -> None:
+    assert to_measure(chart(age=age)) == expected
 
 
 def main_of(found: PatientRecord):

@@ -136,9 +136,10 @@ def test_the_strip_says_what_was_done_since_what_was_not_found_and_what_was_not_
             "On file since: C-SSRS answered no, 18 Nov 2026; suicide risk assessment, 20 Nov 2026; safety plan, "
             "20 Nov 2026; follow-up appointment, 27 Nov 2026 07:00 EST."
         ),
+        "Answers of “no” or “not at all” do not rule out risk.",
     )
     assert unread == (
-        "On file, but not certain that it came later: safety plan.",
+        "On file, but not certain that it came later: safety plan, 23 Nov 2026.",
         "None found since: suicide risk assessment.",
         "Not read: follow-up appointment.",
     )
@@ -171,7 +172,7 @@ def test_the_strip_has_the_severity_of_a_result_and_its_change_in_points() -> No
     assert "item 9 not among the answers read" in strip_of(unread, launch, only_history=True).result
     assert summary("ask").strip.course and not summary("follow-up").strip.course
     assert summary("acute").strip.result == "", "a C-SSRS has no total"
-    assert "Last result: PHQ-9 0, minimal" in summary("answered").strip.result
+    assert "Last result, 17 Nov 2026, 6 days ago: PHQ-9 0, minimal" in summary("answered").strip.result
 
 
 @pytest.mark.parametrize("name", LOOKS)
