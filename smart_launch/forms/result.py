@@ -47,6 +47,8 @@ def written_result(
         written = result_words(latest, launch.say)
     if not strip.topic:
         return WrittenResult(words="", strip=replace(strip, headline=written, result=""))
+    if strip.safety and latest and latest.point.safety_answer and not latest.point.safety_score:
+        written = launch.say("{result}. That does not rule out risk.", result=written)
     # After a safety finding the strip's headline has the item.
     said = (written, result_words(latest, launch.say, with_item=False)) if latest else ()
     return WrittenResult(words="" if strip.result in said else written, strip=strip)

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from builders import AS_OF, LOINC, PATIENT, care_plan, moment, observation, patient, record_of
+from builders import AS_OF, LOINC, PATIENT, care_plan, given, moment, observation, patient, record_of
 from form_desk import SCOPES, Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
@@ -591,6 +591,16 @@ def test_after_writing_the_page_says_what_follows_as_the_summary_does(
     assert "QuestionnaireResponse/" not in words(done).partition("Sources")[0]
 
 
+def test_a_zero_written_after_a_safety_finding_says_that_it_does_not_rule_out_risk(desk_of) -> None:
+    desk = desk_of(scopes=READING)
+    desk.server.transaction([moved(found, desk.who) for found in given("Condition T14.91XA, 41 days ago")])
+
+    done = words(desk.post("forms/phq-9/write", reviewed(desk, said("phq-9", *[0] * 9))))
+
+    assert "PHQ-9 0, minimal; item 9 “not at all”. That does not rule out risk." in done
+    assert "Suicide attempt recorded 41 days ago" in done
+
+
 def test_a_chart_that_does_not_give_the_form_back_yet_leaves_what_was_written(desk_of, server) -> None:
     desk = desk_of(scopes=READING)
     carried = reviewed(desk, said("phq-9", *[0] * 8, 1))
@@ -656,7 +666,9 @@ def test_an_override_is_on_record_and_the_finding_stays(desk_of) -> None:
 
     assert answer.status_code == 303
     page = desk.get(answer.headers["Location"].partition(f"{desk.launch}/")[2])
-    assert "Recorded as feedback, not in the chart: “Assessed; documented in my note”. The finding stays." in words(page)
+    assert "Recorded as feedback, not in the chart: “Assessed; documented in my note”. The finding stays." in words(
+        page
+    )
     (event,) = events(desk, "overridden")
     assert (event["topic"], event["reason"]) == ("positive-safety-answer", "assessed")
     assert desk.stored() == []

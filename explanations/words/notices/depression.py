@@ -48,11 +48,14 @@ def follow_up(
     say = settings.say
     finding, first = findings[0], statements[0]
     is_late = finding.days is not None and finding.days > 14
+    begun = without_total(assessment)
     table = _results_table(assessment, findings, settings)
     restated = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
     lines = [*lines_of(restated, say)]
     if is_late:
         none = later("Later PHQ-9, or a visit coded for depression: none found in the records read")
+        if begun:
+            none = later("Later complete PHQ-9, or a visit coded for depression: none found in the records read")
         part = later(
             "Later PHQ-9, or a visit coded for depression: none found in the records read; not all of the chart could "
             "be read"
@@ -63,6 +66,8 @@ def follow_up(
     dated = moment_words(first, say)
     since = later("{finding}; later results or visits may be unread")
     found = later("{finding}; no later PHQ-9 or follow-up visit found")
+    if begun:
+        found = later("{finding}; no later complete PHQ-9 or follow-up visit found")
     long = [say(since if finding.partly_searched else found, finding=text) for text in dated] if is_late else []
     same_day = [say("{finding}; {worse}", finding=text, worse=worse) for text in dated] if worse else []
     return Notice(
@@ -189,11 +194,9 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
     last = last_phq9(assessment)
     if last is None:
         unread = answers_unread(assessment.chart)
-        fact = (
-            say("In mental-health care; no PHQ-9 was read.")
-            if unread
-            else say("In mental-health care; no PHQ-9 on file.")
-        )
+        absent = later("In mental-health care; no PHQ-9 on file.")
+        begun = later("In mental-health care; no complete PHQ-9 on file.") if without_total(assessment) else absent
+        fact = say(later("In mental-health care; no PHQ-9 was read.") if unread else begun)
     else:
         fact = say("In mental-health care; last PHQ-9 {when}.", when=last_words(assessment, last, say))
     return Notice(
@@ -211,6 +214,11 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
 def last_phq9(assessment: Assessment) -> When | None:
     """When a PHQ-9 with a total was last completed."""
     return next((f.when for f in assessment.chart.of(*NINE_ITEM_PHQ) if f.when and total_of(f) is not None), None)
+
+
+def without_total(assessment: Assessment) -> bool:
+    """Whether a PHQ-9 is on file that has no total, so that its absence is not claimed."""
+    return any(total_of(form) is None for form in assessment.chart.of(*NINE_ITEM_PHQ))
 
 
 def last_words(assessment: Assessment, when: When, say: Language) -> str:

@@ -11,7 +11,7 @@ from explanations.words.estimates.not_scored import MISSING, missing_lines
 from explanations.words.estimates.outcomes import OUTCOME_WORDS
 from explanations.words.language import Language, capitalised, later
 from explanations.words.lines import Line, LineRole
-from explanations.words.notices.depression import last_phq9, last_words, reason_lines
+from explanations.words.notices.depression import last_phq9, last_words, reason_lines, without_total
 from explanations.words.notices.notice import (
     CONSIDER_TODAY,
     Basis,
@@ -40,10 +40,15 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
     last = last_phq9(assessment)
     if last is None:
         absent = later("No PHQ-9 on file. {pattern}")
+        if without_total(assessment):
+            absent = later("No complete PHQ-9 on file. {pattern}")
         none = later("No PHQ-9 was read. {pattern}") if answers_unread(assessment.chart) else absent
         long = say(none, pattern=pattern)
     else:
-        long = say("Last PHQ-9 {when}. {pattern}", pattern=pattern, when=last_words(assessment, last, say))
+        latest = later("Last PHQ-9 {when}. {pattern}")
+        if without_total(assessment):
+            latest = later("Last complete PHQ-9 {when}. {pattern}")
+        long = say(latest, pattern=pattern, when=last_words(assessment, last, say))
     return Notice(
         topic=Topic.SCREENING_PROMPT,
         urgency=Urgency.NOTE,

@@ -80,7 +80,7 @@ def _change(result: LatestResult, say: Language) -> str:
     named = {"before": total, "date": say.dated(before.when)}
     apart = abs(now - before.total)
     if not apart:
-        return say("{before} on {date} too", **named)
+        return say("also {before} on {date}", **named)
     if now > before.total:
         return say.many(
             "up {count} point from {before} on {date}", "up {count} points from {before} on {date}", apart, **named
@@ -105,8 +105,8 @@ def since_words(finding: SafetyFinding, steps: Iterable[Step], zone: tzinfo, say
         named[Standing.SAME_DAY if same_day else Standing.SINCE].append(text)
     if more := len(entries[MOST_LATER:]) + finding.more_later:
         named[Standing.SINCE].append(say("{more} more", more=more))
-    for kind, place, entry in stood:
-        named[place].append(_step(kind, entry, zone, say) if entry else say(STEPS[kind]))
+    for kind, place, shown in stood:
+        named[place].append(_step(kind, shown, zone, say) if shown else say(STEPS[kind]))
     texts = STANDINGS if finding.when and not finding.when.future else {**STANDINGS, Standing.NONE: NONE_FOUND}
     lines = [say(text, named="; ".join(named[place])) for place, text in texts.items() if named[place]]
     negative = any(entry.what.is_negative for entry in finding.later)

@@ -99,6 +99,21 @@ def test_item_9_is_called_absent_only_where_all_answers_were_read(line: str, abs
     assert "not on file" not in text(heard(line))
 
 
+def test_a_phq_9_without_a_total_is_not_called_absent() -> None:
+    from cds_service.serving.engine import load_engine
+
+    begun = "PHQ-9, 2 days ago: item 1 = declined, items 2-9 = 0"
+
+    late = cards_of(record_of(*given("PHQ-9, 20 days ago: total = 14"), *given(begun)))
+    prompted = cards_of(
+        record_of(*given(begun), *given("Condition I10, 300 days ago, problem list")), load_engine(), LOW
+    )
+
+    assert "no later complete PHQ-9 or follow-up visit found" in late[0].summary
+    assert "Later complete PHQ-9, or a visit coded" in (late[0].detail or "")
+    assert prompted[0].summary.startswith("No complete PHQ-9 on file.")
+
+
 def test_the_pages_claim_no_absence_while_an_entry_is_unread() -> None:
     say = language()
     record = heard("PHQ-9, 3 days ago: total = 26", "EPDS, 3 days ago: total = 9")
@@ -114,7 +129,7 @@ def test_the_pages_claim_no_absence_while_an_entry_is_unread() -> None:
 
     assert not [text for text in words if "on file" in text]
     screens = rows["Questionnaires and screening answers"]
-    assert screens.gaps == ("Observation/unread was not understood",)
+    assert screens.gaps == ("`Observation/unread` was not understood",)
     empty = {row.part: row for row in availability(assess(heard(), Engine()), say)}
     assert empty["Questionnaires and screening answers"].state is Availability.NOT_READ
 
