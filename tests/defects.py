@@ -212,7 +212,9 @@ DEFECTS = (
     Defect("an EHR's intent opens whatever it names", "smart_launch/launch/callback.py", "if intent in FORM_INTENTS:", "if intent:", (SMART,)),
     Defect("a reason stands for a chart that has changed since", "cds_service/demo_ehr/clinic/page.py", "recorded is not None and recorded.changes == clinic.charts.changes(patient.id)", "recorded is not None", ("tests/integration/test_demo.py",)),
     Defect("an answer of nearly every day drafts no more than one of several days", "explanations/judgement/next_steps.py", "answer.item != item or answer.score != 1 for", "answer.item != item for", ("tests/unit/explanations/test_next_steps.py",)),
-    Defect("a step that could not be read is said not to be there", "explanations/words/pages/strip.py", "elif step.unread:", "elif False:", ("tests/unit/smart_launch/test_summary.py",)),
+    Defect("a step that could not be read is said not to be there", "explanations/judgement/since.py", "if step.unread:", "if False:", ("tests/unit/smart_launch/test_summary.py",)),
+    Defect("an answer of the same day is said to have come since", "explanations/words/pages/strip.py", "entry.when.day == finding.when.day", "False", ("tests/unit/explanations/test_since.py",)),
+    Defect("a severe total drafts a PHQ-9 before a safety finding's step", "explanations/judgement/next_steps.py", "(*safety[:1], *rest)", "drafts", ("tests/unit/explanations/test_next_steps.py",)),
 )  # fmt: skip
 
 
