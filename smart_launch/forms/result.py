@@ -15,6 +15,7 @@ from smart_launch.chart.summary import summary_of
 from smart_launch.errors import SmartError
 from smart_launch.forms.outcome import SubmissionResult
 from smart_launch.launch.guard import OpenLaunch
+from smart_launch.pages.responses import log_failure
 from smart_launch.runtime import AppRuntime
 
 
@@ -34,9 +35,15 @@ def written_result(
     if outcome.fault is not None:
         return WrittenResult(words=written, strip=None)
     try:
-        reading = read_chart(app, launch)
-    except SmartError:
+        return _read_again(app, launch, outcome, written)
+    except Exception as error:  # noqa: BLE001  # it is in the chart, whatever fails now
+        if not isinstance(error, SmartError):
+            log_failure(error)
         return WrittenResult(words=written, strip=None)
+
+
+def _read_again(app: AppRuntime, launch: OpenLaunch, outcome: SubmissionResult, written: str) -> WrittenResult:
+    reading = read_chart(app, launch)
     chart = reading.assessment.chart
     if not any(outcome.written[FORM] in form.references for form in chart.administrations):
         return WrittenResult(words=written, strip=None)

@@ -57,14 +57,18 @@ def failure_page(app: AppRuntime, error: Exception) -> Response:
         return error_page(app, SmartError(f"{error}: [tls], or X-Forwarded-Proto of a trusted proxy", "insecure", 403))
     status = 503 if getattr(error, "status", 500) == 503 else 500
     support = support_code()
+    log_failure(error, support=support)
+    code = "in-doubt" if request.endpoint in WRITING else "unavailable" if status == 503 else "failed"
+    return error_answer(app, code, status, support)
+
+
+def log_failure(error: Exception, **more: str) -> None:
+    """Logs what failed and where, without its message, which may quote chart data."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
-    event = {"event": "smart-failed", "support": support, "type": type(error).__name__, "place": place}
-    log.error(json.dumps(event))
-    code = "in-doubt" if request.endpoint in WRITING else "unavailable" if status == 503 else "failed"
-    return error_answer(app, code, status, support)
+    log.error(json.dumps({"event": "smart-failed"} | more | {"type": type(error).__name__, "place": place}))
 
 
 def error_answer(

@@ -614,17 +614,20 @@ def test_a_chart_that_does_not_give_the_form_back_yet_leaves_what_was_written(de
     assert "988" in words(done) and "ext. 4410 (set by this site)" in words(done)
 
 
-def test_a_chart_that_cannot_be_read_at_all_leaves_what_was_written(desk_of, monkeypatch) -> None:
+@pytest.mark.parametrize("failure", [EhrFailed("chart: gone", "no-chart"), RuntimeError("Mirta")])
+def test_whatever_fails_after_writing_leaves_what_was_written(desk_of, monkeypatch, caplog, failure) -> None:
     desk = desk_of(scopes=READING)
     carried = reviewed(desk)
 
     def fails(*_args) -> None:
-        raise EhrFailed("chart: gone", "no-chart")
+        raise failure
 
     monkeypatch.setattr(result, "read_chart", fails)
     done = desk.post("forms/phq-9/write", carried)
 
     assert done.status_code == 200 and "Undo" in words(done) and "PHQ-9 total 8 of 27, mild" in words(done)
+    assert ('"type": "RuntimeError"' in caplog.text) is isinstance(failure, RuntimeError)
+    assert "Mirta" not in caplog.text
 
 
 def test_a_chart_that_is_slow_to_read_keeps_nobody_from_knowing_that_it_is_written(desk_of, monkeypatch) -> None:
