@@ -214,7 +214,7 @@ DEFECTS = (
     Defect("an answer of nearly every day drafts no more than one of several days", "explanations/judgement/next_steps.py", "answer.item != item or answer.score != 1 for", "answer.item != item for", ("tests/unit/explanations/test_next_steps.py",)),
     Defect("a step that could not be read is said not to be there", "explanations/judgement/since.py", "if step.unread:", "if False:", ("tests/unit/smart_launch/test_summary.py",)),
     Defect("an answer of the same day is said to have come since", "explanations/words/pages/strip.py", "entry.when.day == finding.when.day", "False", ("tests/unit/explanations/test_since.py",)),
-    Defect("a severe total drafts a PHQ-9 before a safety finding's step", "explanations/judgement/next_steps.py", "(*safety[:1], *rest)", "drafts", ("tests/unit/explanations/test_next_steps.py",)),
+    Defect("a severe total drafts a PHQ-9 before a safety finding's step", "explanations/words/notices/notice_list.py", "drafts=led_by_safety(n.drafts, safety)", "drafts=n.drafts", ("tests/unit/explanations/test_next_steps.py",)),
     Defect("another's safety plan in the app silences the models", "fhir_adapters/access/prefetch.py", "if key not in beside)", ")", ("tests/integration/test_whose_entries.py",)),
 )  # fmt: skip
 

@@ -36,10 +36,11 @@ def next_steps(topic: Topic, findings: Sequence[SafetyFinding], chart: PatientRe
     return tuple(dict.fromkeys(_at_age(kind, chart.age_years) for kind in _called_for(topic, findings, chart)))
 
 
-def led_by_safety(drafts: Drafts, safety: Drafts) -> Drafts:
-    """The drafts of a graver notice that stands above a safety finding: that finding's comes first, not a PHQ-9."""
-    rest = (kind for kind in drafts if kind is DraftKind.CONTACT)
-    return tuple(dict.fromkeys((*safety[:1], *rest)))
+def led_by_safety(drafts: Drafts, safety: Sequence[Drafts]) -> Drafts:
+    """The drafts of a notice up to the first safety finding: no PHQ-9, no less than any safety finding calls for."""
+    firsts = [kinds[0] for kinds in safety]
+    first = DraftKind.ASSESSMENT if DraftKind.ASSESSMENT in firsts else firsts[0]
+    return (first, *(kind for kind in drafts if kind is DraftKind.CONTACT))
 
 
 def to_measure(chart: PatientRecord) -> Drafts:

@@ -20,7 +20,7 @@ from explanations.words.notices.summaries import moment_words
 from explanations.words.notices.topics import EDGES, SPEC_OF
 from explanations.words.pages.strip import result_words, since_words
 from fhir_adapters.facts import Consent, PatientRecord
-from models.rules.findings import SAFETY_TOPICS, Urgency
+from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic, Urgency
 from models.rules.timing import POSITIVE_DAYS
 from smart_launch.chart.actions import ActionLink, action_links
 from smart_launch.chart.estimates import inline_svg
@@ -90,7 +90,9 @@ def strip_of(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Str
         return Strip(headline=say("The patient is recorded as deceased."), lines=(say("No estimate is made."),))
     result = result_of(chart, None)
     days = chart.days_since(result.point.when) if result else None
-    answered = days is not None and days <= POSITIVE_DAYS and result and result.point.safety_answer
+    point = result.point if result else None
+    asked = point is not None and point.safety_answer is not None and not point.provisional
+    answered = asked and days is not None and days <= POSITIVE_DAYS
     well = say("This does not say that the patient is well; people often do not disclose. Ask if you are concerned.")
     main = () if answered else action_links(to_measure(chart), chart, launch)
     return Strip(
@@ -125,7 +127,7 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
         result=result_words(result, say, with_item=not about_safety) if result else "",
         course=_course(result, assessment.chart),
         since=since_words(finding, assessment.steps, settings.zone, say) if finding and about_safety else (),
-        steps=tuple(line(text) for text in gravest.consider) if gravest.urgency is Urgency.ACUTE else (),
+        steps=tuple(line(text) for text in _steps(gravest, finding)),
         main=main,
         override=say(ASSESSED if about_safety else DEALT_WITH),
         reasons=tuple((reason.code, say(reason.display)) for reason in SPEC_OF[gravest.topic].overrides),
@@ -133,6 +135,14 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
         crisis=line(crisis_line(assessment, settings)) if crisis else None,
         safety=any(notice.topic in SAFETY_TOPICS for notice in reading.notices),
     )
+
+
+def _steps(gravest: Notice, finding: SafetyFinding | None) -> tuple[str, ...]:
+    """What to consider that cannot wait for a fold: of acute answers all, of a current positive ASQ the assessment."""
+    if gravest.urgency is Urgency.ACUTE:
+        return gravest.consider
+    asq = finding is not None and finding.kind is Kind.ASQ and gravest.topic is Topic.POSITIVE_SAFETY_ANSWER
+    return gravest.consider[:1] if asq else ()
 
 
 def main_action(reading: Reading, launch: OpenLaunch) -> ActionLink | None:

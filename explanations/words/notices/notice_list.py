@@ -41,7 +41,7 @@ def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, .
     if assessment.prompting():
         by_model.append(prompt(assessment, settings))
     unordered += [replace(made, drafts=next_steps(made.topic, (), assessment.chart)) for made in by_model]
-    ranked = ordered(assessment, unordered, settings)
+    ranked = _led_by_safety(ordered(assessment, unordered, settings))
     return _with_foreign(ranked, beside, settings.say) if beside else ranked
 
 
@@ -63,14 +63,17 @@ def _with_foreign(ranked: tuple[Notice, ...], foreign: Iterable[ForeignEntries],
 def ordered(assessment: Assessment, unordered: Iterable[Notice], settings: NoticeSettings) -> tuple[Notice, ...]:
     """Notices in the order of R14: by urgency, then topic; the first about the patient's state has the history."""
     placed = sorted(unordered, key=lambda notice: (-notice.urgency, list(Topic).index(notice.topic)))
-    return tuple(_with_history(assessment, _led_by_safety(placed), settings))
+    return tuple(_with_history(assessment, placed, settings))
 
 
-def _led_by_safety(ranked: list[Notice]) -> list[Notice]:
-    """After a safety finding the first draft is its own, also where a severe total stands above it."""
-    place = next((place for place, n in enumerate(ranked) if n.topic in SAFETY_TOPICS), 0)
-    above, below = ranked[:place], ranked[place:]
-    return [replace(n, drafts=led_by_safety(n.drafts, below[0].drafts)) if n.drafts else n for n in above] + below
+def _led_by_safety(ranked: tuple[Notice, ...]) -> tuple[Notice, ...]:
+    """After a safety finding the first draft is that of the gravest, also where another notice stands above it."""
+    safety = [n.drafts for n in ranked if n.topic in SAFETY_TOPICS and n.drafts]
+    if not safety:
+        return ranked
+    place = next(place for place, n in enumerate(ranked, start=1) if n.topic in SAFETY_TOPICS and n.drafts)
+    led = (replace(n, drafts=led_by_safety(n.drafts, safety)) if n.drafts else n for n in ranked[:place])
+    return (*led, *ranked[place:])
 
 
 def merged(ranked: tuple[Notice, ...], most: int, say: Language) -> list[Notice]:

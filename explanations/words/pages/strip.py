@@ -53,7 +53,11 @@ def result_words(result: LatestResult, say: Language, *, with_item: bool = True)
     band = point.instrument.spec.band(point.total or 0)
     # Translators: a total and the published name of its band: "PHQ-9 8, mild".
     first = say("{total}, {band}", total=total, band=say(BAND_WORDS[band])) if band else total
-    parts = [first, _safety_item(point, say, unread=result.unread) if with_item else "", _change(result, say)]
+    state = say("not final") if point.provisional else ""
+    change = _change(result, say)
+    if change and result.before and result.before.provisional:
+        change = say("{change}, not final", change=change)
+    parts = [first, state, _safety_item(point, say, unread=result.unread) if with_item else "", change]
     return "; ".join(part for part in parts if part)
 
 

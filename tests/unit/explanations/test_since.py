@@ -10,9 +10,10 @@ from builders import given, record_of
 
 from explanations.judgement.assessment import Engine
 from explanations.judgement.judge import assess_shown
+from explanations.judgement.since import result_of
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
-from explanations.words.pages.strip import since_words
+from explanations.words.pages.strip import result_words, since_words
 from fhir_adapters.facts import PatientRecord, When
 from models.rules.discharge import NotCounted, Step, StepEntry, StepKind
 from models.scoring.risk import BandThresholds
@@ -114,6 +115,21 @@ def test_a_step_that_does_not_count_is_said_to_be_missing_only_where_it_is(why: 
     said = since_words(finding, (Step(kind=StepKind.SAFETY_PLAN, seen=(entry,)),), ZONE, ENGLISH)
 
     assert said == (SAID_OF[why].format(plan="safety plan, 20 Nov 2026"),)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("PHQ-9, 3 days ago: items 1-9 = 1", "PHQ-9 9, mild; not final; down 9 points from 18 on 24 Sep 2026, not final"),
+        ("PHQ-9M, 3 days ago: items 1-9 = 1", "PHQ-9M 9, mild; not final; down 9 points from PHQ-9 18 on 24 Sep 2026, not final"),
+    ],
+)  # fmt: skip
+def test_a_result_that_is_not_final_or_of_another_questionnaire_is_named_so(line: str, words: str) -> None:
+    found = [*given(line), *given("PHQ-9, 60 days ago: items 1-9 = 2")]
+    record = record_of(*(entry | {"status": "preliminary"} for entry in found))
+    result = result_of(record, assess_shown(record, Engine(), BandThresholds()).findings[0])
+
+    assert result is not None and result_words(result, ENGLISH, with_item=False) == words
 
 
 def test_an_assessment_of_the_same_day_is_not_called_later_on_the_card() -> None:

@@ -90,6 +90,13 @@ def test_acute_answers_come_with_their_steps_first_and_the_estimate_is_folded() 
     assert "Show the estimate" in text
 
 
+def test_a_current_positive_asq_says_on_top_that_the_assessment_comes_before_the_patient_leaves() -> None:
+    assert [str(step) for step in summary("young").strip.steps] == [
+        "Brief suicide safety assessment during this visit, before the patient leaves"
+    ]
+    assert summary("ask").strip.steps == ()
+
+
 def test_other_findings_show_what_is_in_the_chart_first() -> None:
     text = words("ask")
 
