@@ -143,7 +143,7 @@ def test_a_card_of_many_findings_is_short_and_counts_those_that_it_does_not_list
     assert len(lines) < 50
     counted = next(line for line in lines if "not listed here" in line)
     assert "C-SSRS question 5 (plan and intent) answered yes" in counted
-    assert "Suicide attempt recorded" in counted
+    assert "suicide attempt recorded" in counted
     listed = sum(line.startswith("- **C-SSRS question 5") for line in lines)
     assert f"answered yes ({300 - listed})" in counted
 

@@ -644,8 +644,8 @@ def test_a_store_by_reference_is_found_and_its_absence_named(tmp_path: Path, mon
     assert (tmp_path / "elsewhere.db").exists()
 
     for reference, words in (
-        ({"env": "NOT_SET"}, "NOT_SET"),
-        ({"file": "absent"}, "absent"),
+        ({"env": "NOT_SET"}, "environment variable that it names is not set"),
+        ({"file": "absent"}, "file that it names cannot be read"),
         ({}, "either file or env"),
         ({"file": "a", "env": "b"}, "either file or env"),
     ):
