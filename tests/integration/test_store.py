@@ -646,8 +646,8 @@ def test_a_store_by_reference_is_found_and_its_absence_named(tmp_path: Path, mon
     for reference, words in (
         ({"env": "NOT_SET"}, "environment variable that it names is not set"),
         ({"file": "absent"}, "file that it names cannot be read"),
-        ({}, "either file or env"),
-        ({"file": "a", "env": "b"}, "either file or env"),
+        ({}, "found neither file nor env"),
+        ({"file": "a", "env": "b"}, "found both"),
     ):
         with pytest.raises(ConfigError, match=words):
             app_of(settings(tmp_path / "b", service={"store": reference}))
