@@ -533,7 +533,7 @@ def test_a_recorded_reason_leaves_the_card_in_place(browser):
     page = browser.get(url).text
 
     assert answer.headers["Location"] == f"{url}#card-acute-safety"
-    assert "Recorded as feedback, not in the chart: “Asked; documented in my note”. The finding stays." in page
+    assert "Recorded: “Asked; documented in my note”. The finding stays in the chart." in page
     assert "Summary 2-1 of acute-safety." in page
     assert "Not acting on this card" not in page
 
