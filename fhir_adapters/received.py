@@ -45,7 +45,7 @@ def _printable(text: str, most: int) -> str:
 
 
 class Noted:
-    """Lets each value through once a minute, and few different ones."""
+    """Lets each value through once a minute, and few different ones of a kind, so that no flood hides another kind."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, str]] = set()
@@ -60,7 +60,7 @@ class Noted:
             if time.monotonic() >= self._until:
                 self._seen.clear()
                 self._until = time.monotonic() + 60
-            if (kind, text) in self._seen or len(self._seen) >= PER_MINUTE:
+            if (kind, text) in self._seen or sum(seen == kind for seen, _ in self._seen) >= PER_MINUTE:
                 return {}
             self._seen.add((kind, text))
         return {"found": text}

@@ -34,10 +34,8 @@ def in_dialect(cards: Iterable[Card], dialect: Dialect, allowed_links: tuple[str
 
 
 def _card(card: Card, dialect: Dialect, allowed_links: tuple[str, ...] | None) -> Card:
-    if allowed_links is not None and card.links is not UNSET:
-        # A SMART link is not opened directly: the client looks it up among its registered apps.
-        links = [k for k in card.links if k.type == "smart" or any(_below(k.url, allowed) for allowed in allowed_links)]
-        card = msgspec.structs.replace(card, links=links or UNSET)
+    if allowed_links is not None:
+        card = _with_links(card, allowed_links)
     if dialect is not Dialect.EPIC:
         return card
     topic = msgspec.structs.replace(card.source.topic, code=card.source.topic.code.replace("-", ""))
@@ -46,6 +44,21 @@ def _card(card: Card, dialect: Dialect, allowed_links: tuple[str, ...] | None) -
         single = [s for s in card.suggestions if len(s.actions) == 1]
         return msgspec.structs.replace(card, suggestions=single or UNSET, selection_behavior="any" if single else UNSET)
     return card
+
+
+def _with_links(card: Card, allowed: tuple[str, ...]) -> Card:
+    """The card with the links that the site registered; its source's address is one of them."""
+    if card.source.url is not UNSET and not _registered(card.source.url, allowed):
+        card = msgspec.structs.replace(card, source=msgspec.structs.replace(card.source, url=UNSET))
+    if card.links is UNSET:
+        return card
+    # A SMART link is not opened directly: the client looks it up among its registered apps.
+    links = [link for link in card.links if link.type == "smart" or _registered(link.url, allowed)]
+    return msgspec.structs.replace(card, links=links or UNSET)
+
+
+def _registered(url: str, allowed_links: tuple[str, ...]) -> bool:
+    return any(_below(url, allowed) for allowed in allowed_links)
 
 
 def _below(url: str, allowed: str) -> bool:

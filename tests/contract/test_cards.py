@@ -419,6 +419,7 @@ def test_cdsh_208_links_that_the_site_did_not_register_are_left_off(tmp_path) ->
 
     assert [link["url"].startswith(allowed) for link in card["links"]] == [True]
     assert "links" not in bare
+    assert "url" not in card["source"]
     assert list(empty_members(bare)) == []
 
 
