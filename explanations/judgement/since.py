@@ -10,7 +10,7 @@ from explanations.judgement.timeline import Point, timeline_of
 from fhir_adapters.facts import PatientRecord
 from fhir_adapters.instruments import Instrument
 from models.rules.discharge import UNSURE, NotCounted, Step, StepEntry, StepKind
-from models.rules.findings import SafetyFinding
+from models.rules.findings import Kind, SafetyFinding
 
 # On file, but not what is looked for. An appointment of today is mostly this visit; others have another purpose.
 NOT_LOOKED_FOR = (
@@ -45,14 +45,19 @@ class LatestResult:
 
 
 def result_of(chart: PatientRecord, finding: SafetyFinding | None) -> LatestResult | None:
-    """The result that a finding rests on, without a finding the last PHQ-9; None where there is no total."""
+    """The result that a finding rests on, without a finding the last PHQ-9; None where there is no total.
+
+    Of a total that is followed up, the last result of its day, which the finding's headline names.
+    """
     instrument = finding.form.instrument if finding and finding.form else Instrument.PHQ9
     if (finding and finding.form is None) or not instrument.spec.bands:
         return None
     timeline = timeline_of(chart, instrument)
     course = tuple(point for point in timeline.placed if point.total is not None)
     names = (*finding.form.references, finding.form.total_reference) if finding and finding.form else ()
-    own = [place for place, point in enumerate(course) if not names or point.reference in names]
+    total = finding if finding and finding.kind is Kind.DEPRESSION_TOTAL else None
+    day = total.when.day if total and total.when and total.when.exact else None
+    own = [place for place, point in enumerate(course) if not names or point.reference in names or point.day == day]
     if not own:
         return None
     return LatestResult(

@@ -13,7 +13,7 @@ from explanations.judgement.next_steps import to_measure
 from explanations.judgement.since import LatestResult, leading, result_of
 from explanations.pictures.sparkline import sparkline
 from explanations.words.findings.statements import statement
-from explanations.words.language import Language, later
+from explanations.words.language import Language, capitalised, later
 from explanations.words.notices.notice import Notice
 from explanations.words.notices.notice_list import crisis_line
 from explanations.words.notices.summaries import moment_words
@@ -37,7 +37,7 @@ ASSESSED, DEALT_WITH = later("Already assessed…"), later("Already done, or not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFinding:
-    """A further finding, shown below: its topic and name."""
+    """A further finding, shown below: its topic; its name, or in a safety topic what was found."""
 
     topic: str
     name: str
@@ -131,7 +131,7 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
         main=main,
         override=say(ASSESSED if about_safety else DEALT_WITH),
         reasons=tuple((reason.code, say(reason.display)) for reason in SPEC_OF[gravest.topic].overrides),
-        others=tuple(OtherFinding(topic=n.topic.value, name=say(SPEC_OF[n.topic].name)) for n in rest),
+        others=tuple(_other(notice, reading, launch) for notice in rest),
         crisis=line(crisis_line(assessment, settings)) if crisis else None,
         safety=any(notice.topic in SAFETY_TOPICS for notice in reading.notices),
     )
@@ -154,6 +154,17 @@ def main_action(reading: Reading, launch: OpenLaunch) -> ActionLink | None:
         if notice.drafts:
             return None
     return None
+
+
+def _other(notice: Notice, reading: Reading, launch: OpenLaunch) -> OtherFinding:
+    say, finding = launch.say, leading(reading.assessment, notice.topic)
+    safety = finding if notice.topic in SAFETY_TOPICS else None
+    name = (
+        capitalised(statement(safety, launch.site.notices.zone, say).what)
+        if safety
+        else say(SPEC_OF[notice.topic].name)
+    )
+    return OtherFinding(topic=notice.topic.value, name=name)
 
 
 def _headline(gravest: Notice, reading: Reading, launch: OpenLaunch) -> str:

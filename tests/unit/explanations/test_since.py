@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 from app_views import ENGLISH, LOOKS, ZONE
-from builders import given, record_of
+from builders import LOINC, given, observation, record_of
 
 from explanations.judgement.assessment import Engine
 from explanations.judgement.judge import assess_shown
@@ -130,6 +130,28 @@ def test_a_result_that_is_not_final_or_of_another_questionnaire_is_named_so(line
     result = result_of(record, assess_shown(record, Engine(), BandThresholds()).findings[0])
 
     assert result is not None and result_words(result, ENGLISH, with_item=False) == words
+
+
+@pytest.mark.parametrize(
+    ("totals", "words"),
+    [
+        ({"09": 16, "15": 8}, "PHQ-9 8, mild; down 8 points from 16 on 20 Nov 2026"),
+        ({"15": 8, "09": 16}, "PHQ-9 8, mild; down 8 points from 16 on 20 Nov 2026"),
+        ({"09": 12, "15": 16}, "PHQ-9 16, moderately severe; up 4 points from 12 on 20 Nov 2026"),
+    ],
+)
+def test_of_two_results_of_a_day_the_strip_has_the_one_that_its_headline_names(totals: dict, words: str) -> None:
+    entries = [
+        observation(LOINC, "44261-6", f"2026-11-20T{hour}:00:00-05:00", {"valueQuantity": {"value": value}})
+        for hour, value in totals.items()
+    ]
+    record = record_of(*entries)
+    found = assess_shown(record, Engine(), BandThresholds())
+    result = result_of(record, found.findings[0])
+
+    (notice,) = notices(found, NoticeSettings(zone=ZONE))
+    assert result is not None and result_words(result, ENGLISH, with_item=False) == words
+    assert notice.summary.startswith(f"PHQ-9 was {result.point.total} on 20 Nov 2026 15:00 EST")
 
 
 def test_an_assessment_of_the_same_day_is_not_called_later_on_the_card() -> None:

@@ -410,3 +410,10 @@ def test_feedback_offers_the_estimates_that_were_made_and_the_page() -> None:
     assert [outcome.code for outcome in summary("prompt").opinion_topics] == ["depression", "suicidal-ideation", "page"]
     assert [outcome.code for outcome in summary("ask").opinion_topics] == ["page"]
     assert 'name="csrf" value="0123456789"' in page("prompt")
+
+
+def test_a_further_safety_finding_is_named_in_the_strip_and_another_by_its_topic() -> None:
+    named = [other.name for name in ("many", "acute") for other in summary(name).strip.others]
+
+    assert named[0] == "Suicide attempt recorded"
+    assert "Depression follow-up" in named
