@@ -59,7 +59,7 @@ def medicine_lane(lane: Lane, frame: Frame, say: Language) -> Row:
 
     def drawn(y: float) -> list[str]:
         line = y + 22
-        parts = [text(caption, left, y + 12)]
+        parts = [text(caption, left, y + 12, room=right - left)]
         if not lane.runs:
             parts.append(_stretch(left, right, line, dotted=True))
         for run in lane.runs:
@@ -125,7 +125,7 @@ def event_lane(caption: str, days: Sequence[date], mark_of: Callable[[float, flo
 
 def note_lane(note: str, frame: Frame) -> Row:
     """A line of text in place of lanes."""
-    return lambda y: [text(note, frame.area.left, y + 12, fill="muted")]
+    return lambda y: [text(note, frame.area.left, y + 12, fill="muted", room=frame.area.right - frame.area.left)]
 
 
 def visit_lane(visits: Sequence[VisitDay], frame: Frame, say: Language) -> Row:
@@ -197,6 +197,7 @@ def key(entries: Iterable[Entry], left: float, right: float, y: float) -> tuple[
             x, y, placed = left, y + KEY_LINE, True
         if draw:
             drawn.append(draw(x + 7, y - 4))
-        drawn.append(text(label, x + (18 if draw else 0), y, fill="muted"))
+        begins = x + (18 if draw else 0)
+        drawn.append(text(label, begins, y, fill="muted", room=right - begins))
         x += wide
     return drawn, y

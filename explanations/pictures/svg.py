@@ -55,9 +55,14 @@ def picture(ident: str, width: float, height: float, title: str, finding: str, d
     )
 
 
-def text(content: str, x: float, y: float, *, anchor: str = "start", fill: str = "ink") -> str:
-    """One line of text with its baseline at `y`."""
-    return el("text", words(content), x=x, y=y, text_anchor=anchor, font_size=TEXT_SIZE, fill=f"var(--{fill})")
+def text(
+    content: str, x: float, y: float, *, anchor: str = "start", fill: str = "ink", room: float = float("inf")
+) -> str:
+    """One line of text with its baseline at `y`; set narrower where it would be wider than its room."""
+    look: dict[str, str | float] = {"text_anchor": anchor, "font_size": TEXT_SIZE, "fill": f"var(--{fill})"}
+    if text_width(content) > room:
+        look |= {"textLength": room, "lengthAdjust": "spacingAndGlyphs"}
+    return el("text", words(content), x=x, y=y, **look)
 
 
 def text_width(line: str) -> float:
