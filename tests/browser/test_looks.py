@@ -19,6 +19,7 @@ from chromium import chromium
 from made_up_language import LANGUAGE, compiled
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from explanations.words.language import language
 from smart_launch.pages.language import app_language
 
 WIDTHS = (320, 400, 1100)
@@ -364,6 +365,8 @@ def longer(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A page of 320 px, and the address of the app in the made-up language."""
     folder = compiled(tmp_path_factory.mktemp("locale"))
     context = browser.new_context(viewport={"width": 320, "height": 900})
-    with serving(flask_app(app_language(LANGUAGE, folder))) as found:
+    spoken = app_language(LANGUAGE, folder)
+    spoken.catalogue.add_fallback(language(LANGUAGE, folder).catalogue)
+    with serving(flask_app(spoken)) as found:
         yield context.new_page(), f"{found}/smart/look"
     context.close()
