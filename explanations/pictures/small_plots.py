@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from explanations.pictures.svg import TEXT_SIZE, el, picture, value_of
+from explanations.pictures.svg import TEXT_SIZE, decoration, el, picture, value_of
 from explanations.words.estimates.outcomes import shares
 from explanations.words.language import Language
 
@@ -42,16 +42,7 @@ def bar(log_odds: float) -> str:
         drawn.append(
             el("text", figure, x=tip + side * 9, y=12, text_anchor=anchor, font_size=TEXT_SIZE, fill="var(--muted)")
         )
-    return el(
-        "svg",
-        *drawn,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {value_of(BAR_WIDTH)} {value_of(BAR_HEIGHT)}",
-        width=BAR_WIDTH,
-        height=BAR_HEIGHT,
-        aria_hidden="true",
-        focusable="false",
-    )
+    return decoration(BAR_WIDTH, BAR_HEIGHT, drawn)
 
 
 HUNDRED = 100

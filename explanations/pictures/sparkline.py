@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from explanations.judgement.timeline import Point
-from explanations.pictures.svg import el
+from explanations.pictures.svg import decoration, el
 
 WIDTH, HEIGHT, EDGE = 120.0, 36.0, 5.0
 MOST_POINTS = 12
@@ -36,15 +36,6 @@ def sparkline(points: Sequence[Point], today: int) -> str:
         else el("circle", cx=x, cy=y, r=2.5, fill="var(--bar)")
         for point, (x, y) in zip(drawn, places, strict=True)
     ]
-    return el(
-        "svg",
-        el("line", x1=0, y1=HEIGHT - EDGE, x2=WIDTH, y2=HEIGHT - EDGE, stroke="var(--axis)"),
-        el("polyline", points=line, fill="none", stroke="var(--bar)", stroke_width=1.5),
-        *marks,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
-        width=WIDTH,
-        height=HEIGHT,
-        aria_hidden="true",
-        focusable="false",
-    )
+    axis = el("line", x1=0, y1=HEIGHT - EDGE, x2=WIDTH, y2=HEIGHT - EDGE, stroke="var(--axis)")
+    course = el("polyline", points=line, fill="none", stroke="var(--bar)", stroke_width=1.5)
+    return decoration(WIDTH, HEIGHT, (axis, course, *marks))

@@ -55,6 +55,20 @@ def picture(ident: str, width: float, height: float, title: str, finding: str, d
     )
 
 
+def decoration(width: float, height: float, drawn: Iterable[str]) -> str:
+    """A picture beside words that say the same; screen readers pass over it."""
+    return el(
+        "svg",
+        *drawn,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {value_of(width)} {value_of(height)}",
+        width=width,
+        height=height,
+        aria_hidden="true",
+        focusable="false",
+    )
+
+
 def text(
     content: str, x: float, y: float, *, anchor: str = "start", fill: str = "ink", room: float = float("inf")
 ) -> str:

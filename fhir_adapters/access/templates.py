@@ -107,6 +107,18 @@ def _search(
     )  # fmt: skip
 
 
+def _medicines(key: ChartPart, statuses: str) -> Template:
+    """The orders of medicines with one of these statuses, and what they name."""
+    return _search(
+        key,
+        "MedicationRequest",
+        f"&intent=order,plan&status={statuses}",
+        needed=False,
+        include="&_include=MedicationRequest:medication",
+        types=("MedicationRequest", "Medication"),
+    )
+
+
 def _by_code(key: ChartPart, kind: str, codes: Iterable[str], *, needed: bool) -> Template:
     """A search by patient and code, guaranteed by US Core; split where it would be too long for a server or a gateway.
 
@@ -160,22 +172,8 @@ def _all_templates() -> tuple[Template, ...]:
         _by_code(ChartPart.SCREENING, "Observation", _screened(), needed=True),
         _search(ChartPart.QUESTIONNAIRES, "QuestionnaireResponse", needed=True),
         _by_code(ChartPart.MEASUREMENTS, "Observation", _measured(), needed=False),
-        _search(
-            ChartPart.MEDICATIONS,
-            "MedicationRequest",
-            "&intent=order,plan&status=active",
-            needed=False,
-            include="&_include=MedicationRequest:medication",
-            types=("MedicationRequest", "Medication"),
-        ),
-        _search(
-            ChartPart.PAST_MEDICATIONS,
-            "MedicationRequest",
-            "&intent=order,plan&status=stopped,completed",
-            needed=False,
-            include="&_include=MedicationRequest:medication",
-            types=("MedicationRequest", "Medication"),
-        ),
+        _medicines(ChartPart.MEDICATIONS, "active"),
+        _medicines(ChartPart.PAST_MEDICATIONS, "stopped,completed"),
         _search(ChartPart.ENCOUNTERS, "Encounter", needed=False),
         _search(ChartPart.PROCEDURES, "Procedure", f"&code={RISK_ASSESSMENT}", needed=False, guaranteed=""),
         _search(ChartPart.RISK_ASSESSMENTS, "RiskAssessment", needed=False),
