@@ -119,10 +119,146 @@ app_event = sa.Table(
     sa.Column("event", sa.JSON, nullable=False),
 )
 
+# ---- the audit chain ----------------------------------------------------------------------------------------------
+
+audit_event = sa.Table(
+    "audit_event",
+    SCHEMA,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    # "" for what concerns the whole deployment.
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    # The patient's pseudonym, as in the event.
+    sa.Column("patient", sa.String(32)),
+    # JSON, letter by letter as it was hashed; null, and so the salt, once it was erased.
+    sa.Column("event", sa.Text),
+    sa.Column("salt", sa.String(32)),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("link", sa.String(64), nullable=False),
+    sa.UniqueConstraint("site", "seq"),
+    sa.Index("ix_audit_event_site_patient", "site", "patient"),
+)
+chain_head = sa.Table(
+    "chain_head",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("link", sa.String(64), nullable=False),
+)
+
+# ---- control ------------------------------------------------------------------------------------------------------
+
+# Goes up with every change of modes, switches and opt-outs, so that workers know when to read them again.
+control_version = sa.Table(
+    "control_version",
+    SCHEMA,
+    sa.Column("name", sa.String(20), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+# "" in service: every service. `setting`: the mode, who set it, why, under which approval, and who is in a pilot.
+mode = sa.Table(
+    "mode",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("service", sa.String(64), primary_key=True),
+    sa.Column("outcome", sa.String(40), primary_key=True),
+    sa.Column("version", sa.String(40), primary_key=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("setting", sa.JSON, nullable=False),
+)
+# What is switched off (state "off"), or waits for a second person ("pending"). "" in a column: all of them.
+switch = sa.Table(
+    "switch",
+    SCHEMA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("service", sa.String(64), nullable=False),
+    sa.Column("outcome", sa.String(40), nullable=False),
+    sa.Column("topic", sa.String(40), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("setting", sa.JSON, nullable=False),
+)
+opt_out = sa.Table(
+    "opt_out",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("patient", sa.String(32), primary_key=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    # Through what it came: a command, the site's system.
+    sa.Column("source", sa.String(100), nullable=False),
+)
+
+# ---- incidents ----------------------------------------------------------------------------------------------------
+
+incident = sa.Table(
+    "incident",
+    SCHEMA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    # The same occasion opens one incident: null once it is closed.
+    sa.Column("occasion", sa.String(200), unique=True),
+    sa.Column("severity", sa.String(10), nullable=False),
+    sa.Column("status", sa.String(10), nullable=False, index=True),
+    sa.Column("owner", sa.String(200)),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("closed", sa.String(40)),
+    # Codes, counts and pseudonyms.
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+# The time line. `text`: what somebody wrote, sealed.
+incident_note = sa.Table(
+    "incident_note",
+    SCHEMA,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("incident", sa.String(36), sa.ForeignKey("incident.id"), nullable=False, index=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("what", sa.String(40), nullable=False),
+    sa.Column("text", sa.LargeBinary),
+)
+# Webhooks to send. id: the message's own, the same at each attempt; due, delivered: seconds since 1970.
+delivery = sa.Table(
+    "delivery",
+    SCHEMA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("incident", sa.String(36), sa.ForeignKey("incident.id"), index=True),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=False, index=True),
+    sa.Column("delivered", sa.BigInteger),
+    sa.Column("failure", sa.String(100)),
+)
+
+# ---- the governance pages -----------------------------------------------------------------------------------------
+
+sign_in = sa.Table(
+    "sign_in",
+    SCHEMA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("expires", sa.BigInteger, nullable=False, index=True),
+)
+governance_session = sa.Table(
+    "governance_session",
+    SCHEMA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    # Subject, name and roles, encrypted; empty once the session has ended.
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("started", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.BigInteger, nullable=False, index=True),
+    sa.Column("ended", sa.String(20)),
+)
+
 # Of no use after their launch or within a day, so not in backups.
-PASSING = (shown_gap, launch_state, app_session, submission, written)
+PASSING = (shown_gap, launch_state, app_session, submission, written, sign_in, governance_session)
 # Rows numbered by the database.
-NUMBERED = (answer, feedback, app_event)
+NUMBERED = (answer, feedback, app_event, audit_event, incident_note)
 
 
 def batch(table: sa.Table, which: sa.ColumnElement[bool], most: int) -> sa.ColumnElement[bool]:
