@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cds_service.errors import UnknownService
+from cds_service.settings.service_ids import ServiceId
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import CHART_OPENED, PATIENT_DISCHARGED, Occasion
 from explanations.words.notices.discharge import discharge_notices
@@ -46,7 +47,7 @@ USAGE = "FHIR R4. Models speak for adults only; rules for every age. Needs prefe
 
 SERVICES: tuple[Service, ...] = (
     Service(
-        id="depression-suicide-risk",
+        id=ServiceId.CHART_OPENED.value,
         hook="patient-view",
         title="Depression and suicide safety",
         description=(
@@ -57,7 +58,7 @@ SERVICES: tuple[Service, ...] = (
         usage=USAGE,
     ),
     Service(
-        id="depression-suicide-risk-encounter",
+        id=ServiceId.ENCOUNTER_STARTED.value,
         hook="encounter-start",
         title="Depression and suicide safety, at the start of an encounter",
         description=(
@@ -69,7 +70,7 @@ SERVICES: tuple[Service, ...] = (
         needs_encounter=True,
     ),
     Service(
-        id="suicide-safety-discharge",
+        id=ServiceId.DISCHARGED.value,
         hook="encounter-discharge",
         title="Suicide safety at discharge",
         description=(

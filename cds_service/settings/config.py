@@ -18,6 +18,7 @@ from cds_service.errors import ConfigError
 from cds_service.keys.data_key import DataKey
 from cds_service.settings import deployment as settings
 from cds_service.settings import smart as smart_settings
+from cds_service.settings.approvals import Approval, load_approvals
 from cds_service.settings.deployment import (
     DEFAULT_BODY_BYTES,
     LEAST_BODY_BYTES,
@@ -59,6 +60,7 @@ class ServiceConfig:
     models: folder of the models; None: those shipped.
     model_cards: outcome -> the deployment's own sections on that model's card.
     server_timing: whether answers to hook calls say how long each step took.
+    approvals: of models, at all sites.
     """
 
     sites: tuple[SiteConfig, ...]
@@ -75,6 +77,7 @@ class ServiceConfig:
     models: Path | None = None
     model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
     server_timing: bool = False
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def registrations(self) -> tuple[Registration, ...]:
@@ -101,6 +104,10 @@ class ServiceConfig:
         private = private_files(folder, self.tls.key if self.tls else None, self.store or "")
         named = [*(entry.source for entry in self.issuers), self.tls.certificate if self.tls else None]
         return private, trusted_files(folder, named, self.models)
+
+    def governed(self, site: str) -> bool:
+        """Whether a model speaks at this site only with an approval: in production, or where the site has any."""
+        return self.mode == "production" or any(site in approval.sites for approval in self.approvals)
 
     def check_host(self, host: str) -> None:
         """Raises ConfigError unless this address may be listened on: only with https unless loopback."""
@@ -207,6 +214,7 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         models=models,
         model_cards=_model_cards(folder / MODEL_CARD, problems),
         server_timing=service.server_timing,
+        approvals=load_approvals(folder, [site.id for site in sites], problems),
     )
     return config, problems
 

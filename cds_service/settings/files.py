@@ -44,7 +44,7 @@ def is_file(path: Path) -> bool:
 
 def settings_files(folder: Path) -> list[Path]:
     """All files of settings in a folder."""
-    return sorted((*folder.glob("*.toml"), *folder.glob("sites/*")))
+    return sorted((*folder.glob("*.toml"), *folder.glob("sites/*"), *folder.glob("approvals/*")))
 
 
 def referred_by(path: Path) -> Iterator[Path]:

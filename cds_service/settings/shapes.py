@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ SCALARS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
     inspect.BoolType: ((bool,), "true or false without quotation marks"),
     inspect.IntType: ((int,), "a whole number without quotation marks"),
     inspect.FloatType: ((int, float), "a number without quotation marks"),
+    inspect.DateType: ((date,), "a date without quotation marks, such as 2026-11-30"),
 }
 
 
@@ -134,10 +136,11 @@ class _Reader:
         if isinstance(kind, inspect.LiteralType | inspect.EnumType):
             return self._choice(_choices(kind), value, where)
         types, known = SCALARS.get(type(kind), ((object,), ""))
-        # To Python true and false are numbers.
+        # To Python true and false are numbers, and a moment is a date.
         if isinstance(value, str) and "\0" in value:
             return self._wrong(where, "text", "the character U+0000")
-        if isinstance(value, types) and not (isinstance(value, bool) and int in types) and not _is_huge(value):
+        confused = (isinstance(value, bool) and int in types) or isinstance(value, datetime)
+        if isinstance(value, types) and not confused and not _is_huge(value):
             return value
         self._wrong(where, known, shown(value))
         return str(value) if str in types and isinstance(value, int | float) and not _is_huge(value) else UNSET

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -113,6 +114,10 @@ class SiteConfig:
     def path(self) -> str | None:
         """The path below which the site has addresses of its own; None when its id cannot stand in one."""
         return f"/sites/{self.id}" if IN_ADDRESS.fullmatch(self.id) else None
+
+    def day(self, now: datetime) -> date:
+        """The calendar day of a moment at the site."""
+        return now.astimezone(self.cards.zone).date()
 
     @property
     def local_prefetch(self) -> tuple[tuple[str, str], ...]:

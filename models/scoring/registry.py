@@ -82,11 +82,13 @@ class Manifest:
 class Model:
     """A verified model, ready to score, by tier. Can be pickled.
 
-    parts: the margin of one row and its parts, as the booster of the tier gives them.
+    parts: the margin of one row and its parts, as the booster of the tier gives them. digest: of the manifest, which
+    holds that of every other file, and so of the whole artifact.
     """
 
     outcome: str
     version: str
+    digest: str
     schema: FeatureSchema
     parts: Mapping[str, PartsOfRow]
     calibrations: Mapping[str, Calibration]
@@ -201,6 +203,7 @@ def load_model(folder: Path) -> Model:
     return Model(
         outcome=manifest.outcome,
         version=manifest.version,
+        digest=sha256(folder / MANIFEST),
         schema=schema,
         parts=parts,
         calibrations=calibrations,
