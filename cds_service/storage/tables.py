@@ -199,7 +199,7 @@ incident = sa.Table(
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("site", sa.String(100), nullable=False),
     sa.Column("kind", sa.String(40), nullable=False),
-    # The same occasion opens one incident: null once it is closed.
+    # The same occasion opens one incident; null once that is closed, where the kind may come again.
     sa.Column("occasion", sa.String(200), unique=True),
     sa.Column("severity", sa.String(10), nullable=False),
     sa.Column("status", sa.String(10), nullable=False, index=True),

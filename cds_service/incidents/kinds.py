@@ -1,0 +1,91 @@
+"""What an incident can be about: how pressing, what it means, what to do, and which facts it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class IncidentKind(StrEnum):
+    """The values are stable: they stand in records, exports and webhooks."""
+
+    NEAR_MISS = "near-miss"
+    ANOMALY_RATE = "anomaly-rate"
+    AUDIT_FAULT = "audit-fault"
+    APPROVAL_EXPIRED = "approval-expired"
+    APPROVAL_MISSING = "approval-missing"
+    WEBHOOK_STUCK = "webhook-stuck"
+    SETTINGS_NOT_RELOADED = "settings-not-reloaded"
+
+
+class Severity(StrEnum):
+    """high: look now; medium: look today; low: look this week."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindRow:
+    """A kind. facts: the names of what it may hold: codes, counts and times alone, since they are sent.
+
+    again: whether its occasion opens another once it is closed; else a clock that goes back would.
+    """
+
+    severity: Severity
+    means: str
+    to_do: str
+    facts: tuple[str, ...] = ()
+    again: bool = False
+
+
+KINDS = {
+    IncidentKind.NEAR_MISS: KindRow(
+        severity=Severity.HIGH,
+        means="A clinician reported a near miss in the app.",
+        to_do="Read the note, talk to the clinician, switch off what misled them if others could be misled too.",
+        facts=("about", "reason", "launch"),
+        again=True,
+    ),
+    IncidentKind.ANOMALY_RATE: KindRow(
+        severity=Severity.MEDIUM,
+        means="Much of what a site sends contradicts itself or cannot be read.",
+        to_do="Look for what changed in the EHR's data or mappings; compare with the fields unreadable and anomalies.",
+        facts=("day", "answers", "affected", "limit"),
+    ),
+    IncidentKind.AUDIT_FAULT: KindRow(
+        severity=Severity.HIGH,
+        means="The audit chain of a site does not verify: something was changed, removed or put in.",
+        to_do="Keep the store as it is, run mhcds audit verify, compare with the signed heads kept elsewhere.",
+        facts=("fault", "seq"),
+    ),
+    IncidentKind.APPROVAL_EXPIRED: KindRow(
+        severity=Severity.MEDIUM,
+        means="An approval has ended, so its models no longer speak.",
+        to_do="Review it and write a new end date, or set the mode to off.",
+        facts=("approval", "ended"),
+    ),
+    IncidentKind.APPROVAL_MISSING: KindRow(
+        severity=Severity.MEDIUM,
+        means="A model is to speak by its mode, and no approval names its artifact.",
+        to_do="Approve this artifact, or set the mode to silent.",
+        facts=("outcome", "version", "service", "mode"),
+        again=True,
+    ),
+    IncidentKind.WEBHOOK_STUCK: KindRow(
+        severity=Severity.MEDIUM,
+        means="Messages to the site's own system have failed for an hour.",
+        to_do="Look at that system and at [webhook]; nothing is lost, what waits is sent when it answers again.",
+        facts=("since", "failure"),
+        again=True,
+    ),
+    IncidentKind.SETTINGS_NOT_RELOADED: KindRow(
+        severity=Severity.LOW,
+        means="The files of settings changed and are not in force, because something in them is wrong.",
+        to_do="Run mhcds check-config.",
+        again=True,
+    ),
+}
+if missing := set(IncidentKind) - set(KINDS):
+    raise AssertionError(f"kinds of incidents without a row: {missing}")
