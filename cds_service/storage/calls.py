@@ -17,6 +17,7 @@ from cds_service.errors import StoreUnavailable
 
 MOST_AT_ONCE = 64
 WAIT_S = 4  # for the commits of others; each is bounded by itself
+CONTROL = "control"  # of the number of modes, switches and opt-outs, which goes with the look
 LOOK = (
     "SELECT EXISTS(SELECT 1 FROM used_token WHERE digest = {0}), "
     "COALESCE((SELECT calls FROM tally WHERE client = {0} AND minute = {0}), 0)"
