@@ -75,6 +75,10 @@ def create_app(
     app.register_blueprint(openapi.create_blueprint())
     app.register_blueprint(about.create_blueprint())
     smart_app.register(app, runtime)
+    if first.governance is not None:
+        from cds_service.governance import routes as governance  # noqa: PLC0415  # Authlib, for these pages alone
+
+        governance.register(app, runtime)
     app.teardown_request(lambda _error: forget())
     return app
 

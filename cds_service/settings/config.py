@@ -28,6 +28,7 @@ from cds_service.settings.deployment import (
     Tls,
 )
 from cds_service.settings.files import read_toml
+from cds_service.settings.governance import GovernanceSettings, governance
 from cds_service.settings.issuers import Issuer, clashes
 from cds_service.settings.private_files import open_to_everybody, private_files, trusted_files
 from cds_service.settings.shapes import shown
@@ -61,6 +62,7 @@ class ServiceConfig:
     model_cards: outcome -> the deployment's own sections on that model's card.
     server_timing: whether answers to hook calls say how long each step took.
     approvals: of models, at all sites.
+    governance: None where there are no governance pages.
     """
 
     sites: tuple[SiteConfig, ...]
@@ -78,6 +80,7 @@ class ServiceConfig:
     model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
     server_timing: bool = False
     approvals: tuple[Approval, ...] = ()
+    governance: GovernanceSettings | None = None
 
     @property
     def registrations(self) -> tuple[Registration, ...]:
@@ -201,7 +204,11 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         sites=tuple(sites),
         mode=mode,
         address=settings.public_url(
-            main, service, address, problems, required=serving or bool(registered) or any(s.issuers for s in sites)
+            main,
+            service,
+            address,
+            problems,
+            required=serving or bool(registered) or service.governance is not None or any(s.issuers for s in sites),
         ),
         body_bytes=service.body_bytes,
         limits=settings.limits(main, service.limits, problems),
@@ -215,6 +222,7 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         model_cards=_model_cards(folder / MODEL_CARD, problems),
         server_timing=service.server_timing,
         approvals=load_approvals(folder, [site.id for site in sites], problems),
+        governance=governance(main, service, problems),
     )
     return config, problems
 

@@ -62,6 +62,19 @@ class TlsTable(msgspec.Struct):
     key: str = ""
 
 
+class GovernanceTable(msgspec.Struct):
+    """`[governance]`; checked in `governance`."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: SecretReference | None = None
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile"])
+    roles_claim: str = "groups"
+    roles: dict[Literal["viewer", "safety-officer", "operator"], list[str]] = {}
+    idle_s: int = 15 * 60
+    absolute_s: int = 8 * 60 * 60
+
+
 class ServiceFile(msgspec.Struct):
     """`service.toml`."""
 
@@ -78,6 +91,7 @@ class ServiceFile(msgspec.Struct):
     server_timing: bool = False
     limits: Limits = msgspec.field(default_factory=Limits)
     tls: TlsTable | None = None
+    governance: GovernanceTable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,8 @@ class LiveConfig:
             self._keep(f"{reread.folder}: cannot be read ({type(error).__name__}); run mhcds check-config")
             return
         fixed = [name for name in RESTART if getattr(config, name) != getattr(self._config, name)]
+        if config.governance is not None and self._config.governance is None:
+            fixed.append("[governance]")
         if not wanted(config.kept_models) <= self._loaded:
             fixed.append("[models] of a site, with versions that are not loaded")
         if fixed:

@@ -163,7 +163,7 @@ class _Reader:
             return self._wrong(where, "a table", shown(value))
         read = {}
         for given, one in value.items():
-            key = self._choice(_choices(kind.key_type), given, f"[{where}]", "key")
+            key = self._choice(_choices(kind.key_type), given, where if where.startswith("[") else f"[{where}]", "key")
             read[key] = self._value(kind.value_type, one, _in(where, cleaned(given, MOST_SHOWN)))
         return {key: one for key, one in read.items() if UNSET not in (key, one)}
 

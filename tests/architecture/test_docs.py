@@ -19,7 +19,7 @@ from cds_service.cards import dialects
 from cds_service.hooks.audit import PSEUDONYMS, AuditEvent
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.settings.config import load_config
-from cds_service.settings.deployment import Limits, ServiceFile, TlsTable
+from cds_service.settings.deployment import GovernanceTable, Limits, ServiceFile, TlsTable
 from cds_service.settings.issuers import IssuerTable
 from cds_service.settings.sites import MAPPED, SiteFile
 from cds_service.settings.smart import SmartTable
@@ -62,10 +62,11 @@ def test_every_picture_is_shown_somewhere_and_made_by_the_script() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    tables = (ServiceFile, Limits, TlsTable, SiteFile, IssuerTable, SmartTable)
+    tables = (ServiceFile, Limits, TlsTable, GovernanceTable, SiteFile, IssuerTable, SmartTable)
     for field in (field for table in tables for field in table.__struct_fields__):
         assert any(
-            form in CONFIGURATION for form in (f"`{field}`", f"[[{field}]]", f"[{field}]", f"[[issuer.{field}]]")
+            form in CONFIGURATION
+            for form in (f"`{field}`", f"[[{field}]]", f"[{field}]", f"[[issuer.{field}]]", f"[governance.{field}]")
         ), field
     for instrument in MAPPED:
         assert f"`{instrument}`" in CONFIGURATION

@@ -1,0 +1,137 @@
+"""Everything below /governance: sign-in, the pages, and what their forms do. Only where [governance] is set."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from flask import Blueprint, Flask, Response, make_response, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable
+from cds_service.governance import session
+from cds_service.governance.errors import PageRefused, Refusal
+from cds_service.governance.session import BROWSER, SESSION, Desk, Visitor, page_visitor
+from cds_service.serving.runtime import Runtime
+from cds_service.storage.governance_store import GovernanceRows
+from cds_service.trust.admission import CallSlots
+from smart_launch.errors import SmartError
+from smart_launch.launch.begin import head_response
+from smart_launch.launch.guard import check_opened
+from smart_launch.pages.headers import HEADERS, POLICY
+from smart_launch.pages.responses import log_failure
+
+log = logging.getLogger("mhcds")
+NAVIGATION = (("overview", "Overview"),)
+# Sign-ins at once in a worker: each may wait for the provider, and anybody may begin one.
+SIGN_INS = 4
+
+
+def register(app: Flask, runtime: Runtime) -> None:
+    """Registers the pages with the service."""
+    desk = app.extensions["mhcds-governance"] = Desk(runtime=runtime, rows=GovernanceRows(runtime.store))
+    app.register_blueprint(create_blueprint(desk))
+
+
+def create_blueprint(desk: Desk) -> Blueprint:
+    """All routes."""
+    blueprint = Blueprint(
+        "governance",
+        __name__,
+        url_prefix="/governance",
+        template_folder="templates",
+        static_folder="static",
+    )
+    slots = CallSlots()
+
+    @blueprint.get("/sign-in")
+    def sign_in() -> BaseResponse:
+        check_opened()
+        with slots.hold(SIGN_INS):
+            url, browser = session.begin(desk)
+        response = redirect(url, 303)
+        # Lax: the provider sends the browser back from another site.
+        response.set_cookie(
+            BROWSER, browser, max_age=session.SIGN_IN_S, path="/", secure=True, httponly=True, samesite="Lax"
+        )
+        return response
+
+    @blueprint.get("/callback")
+    def callback() -> BaseResponse:
+        if (nothing := head_response()) is not None:
+            return nothing
+        with slots.hold(SIGN_INS):
+            secret, visitor = session.finish(desk)
+        # A page of ours that goes on by itself: a redirect would still count as coming from the provider's site, and
+        # browsers would not send the session's cookie along.
+        response = page("signed_in.html", visitor)
+        response.set_cookie(SESSION, secret, path="/", secure=True, httponly=True, samesite="Strict")
+        response.delete_cookie(BROWSER, path="/", secure=True, httponly=True, samesite="Lax")
+        return response
+
+    @blueprint.post("/sign-out")
+    def sign_out() -> BaseResponse:
+        response = page("signed_out.html", None, provider=session.sign_out(desk))
+        response.delete_cookie(SESSION, path="/", secure=True, httponly=True, samesite="Strict")
+        return response
+
+    @blueprint.get("/")
+    def overview() -> Response:
+        return page("overview.html", page_visitor(desk))
+
+    @blueprint.route("/", defaults={"_rest": ""}, methods=["POST", "OPTIONS"])
+    @blueprint.route("/<path:_rest>", methods=["GET", "POST", "OPTIONS"])
+    def nothing(_rest: str) -> Response:
+        return refused(desk, PageRefused(Refusal.NOTHING, "nothing at this address"))
+
+    blueprint.app_context_processor(lambda: {"NAVIGATION": NAVIGATION} if request.blueprint == "governance" else {})
+    blueprint.after_request(_add_headers)
+    blueprint.register_error_handler(Exception, lambda error: failed(desk, error))
+    return blueprint
+
+
+def page(template: str, visitor: Visitor | None, status: int = 200, **values: Any) -> Response:  # noqa: ANN401  # for templates
+    """A page from a template, with the navigation where somebody is signed in."""
+    return make_response(render_template(f"governance/{template}", visitor=visitor, **values), status)
+
+
+def refused(desk: Desk, error: PageRefused) -> Response:
+    """The page of a refusal; the cause is in the log."""
+    status, headline, words = error.why.value
+    log.warning(json.dumps({"event": "governance-refused", "page": error.why.name.lower(), "why": str(error)}))
+    try:
+        visitor = session.known_visitor(desk)
+    except StoreUnavailable:
+        visitor = None
+    values = {"headline": headline, "words": words, "detail": error.detail, "code": error.why.name.lower()}
+    return page("refused.html", visitor, status, **values)
+
+
+def failed(desk: Desk, error: Exception) -> Response:
+    """The page of any error."""
+    if isinstance(error, PageRefused):
+        return refused(desk, error)
+    if isinstance(error, SmartError):
+        return refused(desk, PageRefused(Refusal.INVALID, str(error)))
+    if isinstance(error, HTTPException):
+        why = Refusal.NOTHING if error.code == 404 else Refusal.INVALID
+        return refused(desk, PageRefused(why, f"status {error.code}"))
+    for kinds, why in ((StoreUnavailable, Overloaded), Refusal.UNAVAILABLE), (InsecureTransport, Refusal.INSECURE):
+        if isinstance(error, kinds):
+            return refused(desk, PageRefused(why, str(error)))
+    log_failure(error)
+    return refused(desk, PageRefused(Refusal.FAILED, type(error).__name__))
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint == "governance.static":
+        response.headers["Cache-Control"] = "public, max-age=3600"
+    response.headers["Content-Security-Policy"] = f"{POLICY}; frame-ancestors 'none'"
+    response.headers["X-Frame-Options"] = "DENY"
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response
