@@ -1,7 +1,7 @@
 """Modes and switches as recorded acts: each one transaction, with an event of the audit chain.
 
 Acts come one after the other. One that would change nothing says so and writes nothing; one that cannot be done raises
-Refused. What comes back has words for the person who acts. Raises StoreUnavailable.
+ActRefused. What comes back has words for the person who acts. Raises StoreUnavailable.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from cds_service.control.refused import Refused
-from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, Target, expect
+from cds_service.control.refused import ActRefused
+from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, expect
 from cds_service.control.version import changed, lock
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
@@ -44,7 +44,7 @@ class SwitchRow:
     """What is switched off, or will be once a second person has confirmed it. file: switched off by `switch.toml`."""
 
     id: str
-    target: Target
+    target: SwitchTarget
     at: datetime
     state: Literal["off", "pending"]
     by: str
@@ -91,7 +91,7 @@ class ModeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class ActDone:
     """What came of an act. done: False where nothing had to change. said: for the person who acts."""
 
     done: bool
@@ -105,7 +105,9 @@ def moment_words(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def switch_off(store: Store, target: Target, *, actor: Actor, reason: str, now: datetime, known: Known) -> Act:
+def switch_off(
+    store: Store, target: SwitchTarget, *, actor: Actor, reason: str, now: datetime, known: Known
+) -> ActDone:
     """Switches off at once; a topic about safety once a second person has confirmed it."""
     known.check(target)
     check(actor, reason)
@@ -115,7 +117,9 @@ def switch_off(store: Store, target: Target, *, actor: Actor, reason: str, now: 
         _drop_lapsed(connection, now)
         there = _of(connection, target)
         if there is not None:
-            return Act(done=False, said=f"Nothing changed: {target.words} is {there.words} ({there.id}).", id=there.id)
+            return ActDone(
+                done=False, said=f"Nothing changed: {target.words} is {there.words} ({there.id}).", id=there.id
+            )
         identifier, state = secrets.token_hex(4), "pending" if pending else "off"
         setting = {"by": actor.who, "through": actor.through, "reason": reason}
         values = {"id": identifier, **_columns(target), "at": now.isoformat(), "state": state, "setting": setting}
@@ -128,34 +132,36 @@ def switch_off(store: Store, target: Target, *, actor: Actor, reason: str, now: 
             f"Not yet switched off: {target.words} is about safety, so a second person confirms it within a day: "
             f"mhcds switch confirm {identifier} --by NAME"
         )
-        return Act(done=True, said=said, id=identifier, pending=True)
-    return Act(done=True, said=f"Switched off from the next call on: {target.words} ({identifier}).", id=identifier)
+        return ActDone(done=True, said=said, id=identifier, pending=True)
+    return ActDone(done=True, said=f"Switched off from the next call on: {target.words} ({identifier}).", id=identifier)
 
 
-def confirm(store: Store, identifier: str, *, actor: Actor, now: datetime) -> Act:
+def confirm(store: Store, identifier: str, *, actor: Actor, now: datetime) -> ActDone:
     """Switches off what another person has asked for."""
     check(actor, "-")
     with store.transaction() as connection:
         lock(connection)
         found = next((row for row in _switches(connection) if row.id == identifier), None)
         if found is None:
-            raise Refused(f"expected the id of a switch, as mhcds switch status lists them; found {identifier[:40]!r}")
+            raise ActRefused(
+                f"expected the id of a switch, as mhcds switch status lists them; found {identifier[:40]!r}"
+            )
         if found.state == "off":
-            return Act(done=False, said=f"Nothing changed: {found.target.words} is {found.words}.", id=identifier)
+            return ActDone(done=False, said=f"Nothing changed: {found.target.words} is {found.words}.", id=identifier)
         if now - found.at >= LAPSES:
-            raise Refused(f"it was asked for on {moment_words(found.at)} and lapsed after a day; switch it off anew")
+            raise ActRefused(f"it was asked for on {moment_words(found.at)} and lapsed after a day; switch it off anew")
         if actor.is_same(found.by):
-            raise Refused(f"expected a person other than {found.by}, who asked for it; nothing is switched off")
+            raise ActRefused(f"expected a person other than {found.by}, who asked for it; nothing is switched off")
         setting = {"by": found.by, "through": found.through, "reason": found.reason, "confirmed_by": actor.who}
         row = switch.update().where(switch.c.id == identifier)
         connection.execute(row.values(state="off", at=now.isoformat(), setting=setting))
         event = _event(found.target, "off", actor, found.reason, now, id=identifier, asked_by=found.by)
         append(connection, event)
         changed(connection)
-    return Act(done=True, said=f"Switched off from the next call on: {found.target.words}.", id=identifier)
+    return ActDone(done=True, said=f"Switched off from the next call on: {found.target.words}.", id=identifier)
 
 
-def switch_on(store: Store, target: Target, *, actor: Actor, reason: str, now: datetime, known: Known) -> Act:
+def switch_on(store: Store, target: SwitchTarget, *, actor: Actor, reason: str, now: datetime, known: Known) -> ActDone:
     """Switches on what exactly this target switched off, or withdraws what waits for a second person."""
     known.check(target)
     check(actor, reason)
@@ -163,14 +169,14 @@ def switch_on(store: Store, target: Target, *, actor: Actor, reason: str, now: d
         lock(connection)
         there = _of(connection, target)
         if there is None:
-            return Act(done=False, said=f"Nothing changed: {target.words} is not switched off.")
+            return ActDone(done=False, said=f"Nothing changed: {target.words} is not switched off.")
         connection.execute(switch.delete().where(switch.c.id == there.id))
         append(connection, _event(target, "on", actor, reason, now, id=there.id, off_since=there.at.isoformat()))
         changed(connection)
-    return Act(done=True, said=f"Switched on from the next call on: {target.words}.", id=there.id)
+    return ActDone(done=True, said=f"Switched on from the next call on: {target.words}.", id=there.id)
 
 
-def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") -> Act:
+def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") -> ActDone:
     """Sets the mode of one version of a model; who, why, when and under which approval are in the row.
 
     unmet: why the site has no valid approval for this use, in words; "" where it has, or needs none.
@@ -181,7 +187,7 @@ def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") ->
         before = next((row for row in _modes(connection) if row.key == wanted.key), None)
         if before is not None and _decided(before) == _decided(wanted):
             since = f"since {moment_words(before.at)}, set by {before.by}"
-            return Act(done=False, said=f"Nothing changed: {wanted.words} is {before.mode} {since}.")
+            return ActDone(done=False, said=f"Nothing changed: {wanted.words} is {before.mode} {since}.")
         key = dict(zip(("site", "service", "outcome", "version"), wanted.key, strict=True))
         connection.execute(mode.delete().where(*(mode.c[name] == value for name, value in key.items())))
         setting = {"mode": wanted.mode.value, "by": wanted.by, "through": wanted.through, "reason": wanted.reason}
@@ -191,7 +197,7 @@ def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") ->
         append(connection, NewEvent(site=wanted.site, kind=AuditKind.MODE, at=wanted.at.isoformat(), event=event))
         changed(connection)
     was = f" It was {before.mode}, set by {before.by} on {moment_words(before.at)}." if before else ""
-    return Act(done=True, said=f"{wanted.words} is {wanted.mode} from the next call on.{was}")
+    return ActDone(done=True, said=f"{wanted.words} is {wanted.mode} from the next call on.{was}")
 
 
 def modes(store: Store) -> tuple[ModeRow, ...]:
@@ -217,10 +223,10 @@ def off_in(connection: sa.Connection) -> tuple[SwitchRow, ...]:
 
 
 def check(actor: Actor, reason: str) -> None:
-    """Raises Refused unless it is said who acts, and why."""
+    """Raises ActRefused unless it is said who acts, and why."""
     for name, value, most in (("who acts", actor.who, MOST_WHO), ("the reason", reason, MOST_REASON)):
         if not value.strip() or len(value) > most or not value.isprintable():
-            raise Refused(f"{name}: expected one line of 1 to {most} characters; found {len(value)} characters")
+            raise ActRefused(f"{name}: expected one line of 1 to {most} characters; found {len(value)} characters")
 
 
 def _check_mode(wanted: ModeRow, known: Known, unmet: str) -> None:
@@ -230,14 +236,16 @@ def _check_mode(wanted: ModeRow, known: Known, unmet: str) -> None:
     check(Actor(wanted.by, wanted.through), wanted.reason)
     for name, share in (("share", wanted.share), ("share to review", wanted.review)):
         if not 0 <= share <= 1:
-            raise Refused(f"{name}: expected a number from 0 to 1, such as 0.1 for every tenth; found {share}")
+            raise ActRefused(f"{name}: expected a number from 0 to 1, such as 0.1 for every tenth; found {share}")
     listed = (*wanted.users, *wanted.departments)
     if len(listed) > MOST_LISTED or any(not word.strip() or len(word) > MOST_WHO for word in listed):
-        raise Refused(f"users and departments: expected at most {MOST_LISTED} references such as Practitioner/123")
+        raise ActRefused(f"users and departments: expected at most {MOST_LISTED} references such as Practitioner/123")
     if wanted.mode is Mode.PILOT and not (listed or wanted.share):
-        raise Refused("pilot: expected users, departments or a share of patients; found none, so nobody would see it")
+        raise ActRefused(
+            "pilot: expected users, departments or a share of patients; found none, so nobody would see it"
+        )
     if wanted.mode in SPEAKING and unmet:
-        raise Refused(f"{wanted.mode}: {wanted.words} may not speak: {unmet}")
+        raise ActRefused(f"{wanted.mode}: {wanted.words} may not speak: {unmet}")
 
 
 def _decided(row: ModeRow) -> ModeRow:
@@ -276,7 +284,7 @@ def _switches(connection: sa.Connection) -> list[SwitchRow]:
     return [
         SwitchRow(
             id=row["id"],
-            target=Target(site=row["site"], service=row["service"], outcome=row["outcome"], topic=row["topic"]),
+            target=SwitchTarget(site=row["site"], service=row["service"], outcome=row["outcome"], topic=row["topic"]),
             at=datetime.fromisoformat(row["at"]),
             state=row["state"],
             **row["setting"],
@@ -285,7 +293,7 @@ def _switches(connection: sa.Connection) -> list[SwitchRow]:
     ]
 
 
-def _of(connection: sa.Connection, target: Target) -> SwitchRow | None:
+def _of(connection: sa.Connection, target: SwitchTarget) -> SwitchRow | None:
     return next((row for row in _switches(connection) if row.target == target), None)
 
 
@@ -295,11 +303,11 @@ def _drop_lapsed(connection: sa.Connection, now: datetime) -> None:
         connection.execute(switch.delete().where(switch.c.id.in_(lapsed)))
 
 
-def _columns(target: Target) -> dict[str, str]:
+def _columns(target: SwitchTarget) -> dict[str, str]:
     return {"site": target.site, "service": target.service, "outcome": target.outcome, "topic": target.topic}
 
 
-def _event(target: Target, act: str, actor: Actor, reason: str, now: datetime, **more: str) -> NewEvent:
+def _event(target: SwitchTarget, act: str, actor: Actor, reason: str, now: datetime, **more: str) -> NewEvent:
     event: Mapping[str, Any] = {
         "act": act,
         **_columns(target),

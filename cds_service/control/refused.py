@@ -5,5 +5,5 @@ from __future__ import annotations
 from cds_service.errors import ConfigError
 
 
-class Refused(ConfigError):
+class ActRefused(ConfigError):
     """An act that cannot be done; its text is for people: what was expected, what was found, what to do."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cds_service.control.refused import Refused
+from cds_service.control.refused import ActRefused
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.shapes import one_of
 from fhir_adapters.received import cleaned
@@ -33,7 +33,7 @@ SPEAKING = (Mode.PILOT, Mode.LIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class SwitchTarget:
     """What a switch turns off; "" stands for all. With a topic, its cards; with a model, the model; else everything."""
 
     site: str = ""
@@ -63,8 +63,8 @@ class Known:
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    def check(self, target: Target) -> None:
-        """Raises Refused for what is not here, and for a model and a topic at once."""
+    def check(self, target: SwitchTarget) -> None:
+        """Raises ActRefused for what is not here, and for a model and a topic at once."""
         for name, value, known in (
             ("site", target.site, self.sites),
             ("service", target.service, self.services),
@@ -73,23 +73,23 @@ class Known:
         ):
             expect(name, value, ("", *known))
         if target.outcome and target.topic:
-            raise Refused("expected a model or a topic; found both; switch each off by itself")
+            raise ActRefused("expected a model or a topic; found both; switch each off by itself")
 
     def version(self, site: str, outcome: str, version: str) -> str:
-        """The version meant; without one, that which the site uses. Raises Refused."""
+        """The version meant; without one, that which the site uses. Raises ActRefused."""
         expect("model", outcome, OUTCOMES)
         there = self.models.get(outcome, ())
         if not there:
-            raise Refused(f"model {outcome}: there is no version of it here")
+            raise ActRefused(f"model {outcome}: there is no version of it here")
         if version:
             expect(f"version of {outcome}", version, there)
         return version or self.kept.get((site, outcome), there[-1])
 
 
 def expect(name: str, value: str, known: Iterable[str]) -> None:
-    """Raises Refused unless the value is known."""
+    """Raises ActRefused unless the value is known."""
     if value not in (listed := list(known)):
-        raise Refused(f"{name}: expected {one_of([word for word in listed if word], value)}; found {cleaned(value)}")
+        raise ActRefused(f"{name}: expected {one_of([word for word in listed if word], value)}; found {cleaned(value)}")
 
 
 def known_of(config: ServiceConfig, services: Iterable[str]) -> Known:

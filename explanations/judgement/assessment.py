@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from explanations.errors import NotExact
+from explanations.judgement.control import MaySpeak, speaks
 from explanations.judgement.rationale import Explanation, reasons
 from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
@@ -77,7 +78,8 @@ class Assessment:
     """Everything concluded about one chart. `in_care` holds the facts that show depression care (R13).
 
     `asked`: names of the inputs that the models take; `missing`: those without a usable value.
-    `steps`: follow-up of findings, at discharge and in the app; empty at other hooks.
+    `steps`: follow-up of findings, at discharge and in the app; empty at other hooks. `unspoken`: scores of models that
+    may not speak, for the record alone; `scores` has the reason in their place.
     """
 
     chart: PatientRecord
@@ -89,6 +91,7 @@ class Assessment:
     missing: tuple[MissingInput, ...]
     in_care: tuple[Fact, ...]
     steps: tuple[Step, ...] = ()
+    unspoken: tuple[RiskScore, ...] = ()
 
     def above(self) -> tuple[RiskScore, ...]:
         """Scores at or above their threshold."""
@@ -104,20 +107,26 @@ class Assessment:
 
 
 def assess(
-    chart: PatientRecord, engine: Engine, thresholds: BandThresholds = BandThresholds(), *, out_of_time: bool = False
+    chart: PatientRecord,
+    engine: Engine,
+    thresholds: BandThresholds = BandThresholds(),
+    *,
+    out_of_time: bool = False,
+    may_speak: MaySpeak = speaks,
 ) -> Assessment:
-    """Findings, then scores, then reasons. `out_of_time`: skip the models; the rules still run."""
+    """Findings, then scores, then reasons. `out_of_time`: skip the models; the rules still run, whoever may speak."""
     reading = apply_safety_rules(chart)
     features = engine.features
     model_inputs = inputs(chart, features)
     asked = None if out_of_time else engine
-    estimates = [_estimate(chart, model_inputs, asked, thresholds, outcome) for outcome in OUTCOMES]
+    estimates = [_estimate(chart, model_inputs, asked, thresholds, outcome, may_speak) for outcome in OUTCOMES]
     return Assessment(
         chart=chart,
         findings=reading.findings,
         history=reading.history,
         scores=tuple(scored for scored, _ in estimates),
-        explanations=tuple(explained for _, explained in estimates if explained),
+        explanations=tuple(behind for _, behind in estimates if isinstance(behind, Explanation)),
+        unspoken=tuple(behind for _, behind in estimates if isinstance(behind, RiskScore)),
         asked=tuple(spec.name for spec in features),
         missing=model_inputs.missing,
         in_care=() if chart.deceased else depression_care(chart),
@@ -125,9 +134,17 @@ def assess(
 
 
 def _estimate(
-    chart: PatientRecord, model_inputs: Inputs, engine: Engine | None, thresholds: BandThresholds, outcome: str
-) -> tuple[RiskScore | NotScored, Explanation | None]:
-    """A score with its explanation, or why there is none. A score that cannot be explained exactly is not shown."""
+    chart: PatientRecord,
+    model_inputs: Inputs,
+    engine: Engine | None,
+    thresholds: BandThresholds,
+    outcome: str,
+    may_speak: MaySpeak,
+) -> tuple[RiskScore | NotScored, Explanation | RiskScore | None]:
+    """A score with its explanation, or why there is none, with the score that is not spoken.
+
+    A score that cannot be explained exactly is not shown.
+    """
     reason = silencing_reason(chart, outcome)
     if reason:
         return NotScored(outcome=outcome, reason=reason), None
@@ -140,6 +157,10 @@ def _estimate(
     model = next((m for m in engine.models if m.outcome == outcome), None)
     if model is None:
         return NotScored(outcome=outcome, reason=NotScoredReason.MODEL_UNAVAILABLE), None
+    permission = may_speak(model)
+    if permission.why_not is not None:
+        behind = _unspoken(model, model_inputs, thresholds) if permission.asked else None
+        return NotScored(outcome=outcome, reason=permission.why_not), behind
     try:
         scored = score(model, model_inputs.vector(model.schema), thresholds.threshold_for(model))
         return scored, None if isinstance(scored, NotScored) else _explained(scored, model_inputs, model)
@@ -147,6 +168,15 @@ def _estimate(
         return NotScored(outcome=outcome, reason=NotScoredReason.MODEL_FAILED), None
     except NotExact:
         return NotScored(outcome=outcome, reason=NotScoredReason.NOT_EXPLAINED), None
+
+
+def _unspoken(model: Model, model_inputs: Inputs, thresholds: BandThresholds) -> RiskScore | None:
+    """A score for the record alone; None where there is none, for whatever reason."""
+    try:
+        scored = score(model, model_inputs.vector(model.schema), thresholds.threshold_for(model))
+    except ModelError:
+        return None
+    return scored if isinstance(scored, RiskScore) else None
 
 
 def _documented(fact: Fact) -> bool:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from explanations.judgement.assessment import Assessment, Engine, assess
+from explanations.judgement.control import UNCONTROLLED, Control, MaySpeak, speaks
 from explanations.judgement.discharge import assess_discharge
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.facts import ChartPart, PatientRecord
+from fhir_adapters.reading.departments import departments
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.resources.gathered import DISCHARGE, OPENED, SHOWN, Gathered
 from fhir_adapters.settings import ReadSettings
@@ -37,10 +39,15 @@ PATIENT_DISCHARGED = Occasion(
 
 
 def assess_shown(
-    chart: PatientRecord, engine: Engine, thresholds: BandThresholds = BandThresholds(), *, out_of_time: bool = False
+    chart: PatientRecord,
+    engine: Engine,
+    thresholds: BandThresholds = BandThresholds(),
+    *,
+    out_of_time: bool = False,
+    may_speak: MaySpeak = speaks,
 ) -> Assessment:
     """As when a chart is opened, with the steps that are on file since its findings."""
-    found = assess(chart, engine, thresholds, out_of_time=out_of_time)
+    found = assess(chart, engine, thresholds, out_of_time=out_of_time, may_speak=may_speak)
     return replace(found, steps=follow_up_steps(chart, found.findings))
 
 
@@ -75,9 +82,10 @@ def judge(
     engine: Engine,
     *,
     occasion: Occasion = CHART_OPENED,
+    control: Control = UNCONTROLLED,
     is_late: Callable[[], bool] = lambda: False,
 ) -> Judgement:
-    """Gather, extract, assess. `is_late` is checked before the models run; rules always do.
+    """Gather, extract, assess. `is_late` is checked before the models run; rules always do, whatever `control` says.
 
     Raises FhirError when the chart cannot be read at all, and whatever `source` raises.
     """
@@ -90,5 +98,12 @@ def judge(
         left_out=request.left_out,
     )
     late = is_late()
-    assessment = occasion.assess(chart, engine.of(settings.models), settings.thresholds, out_of_time=late)
+    places = departments(gathered.resources, request.encounter)
+    assessment = occasion.assess(
+        chart,
+        engine.of(settings.models),
+        settings.thresholds,
+        out_of_time=late,
+        may_speak=lambda model: control.permission(model, places),
+    )
     return Judgement(gathered=gathered, assessment=assessment, late=late)

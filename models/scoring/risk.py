@@ -69,6 +69,15 @@ class NotScoredReason(StrEnum):
     MODEL_FAILED = "model-failed"
     NOT_EXPLAINED = "not-explained"  # contributions that do not add up to the score
     DISCHARGE = "discharge"  # no model runs at discharge
+    # The site's own decisions (cds_service/control). With the first five the model ran, for the record alone.
+    SILENT = "silent"
+    NOT_IN_PILOT = "not-in-pilot"
+    NOT_APPROVED = "not-approved"
+    APPROVAL_EXPIRED = "approval-expired"
+    APPROVED_OTHER = "approved-other"  # the approval is for another artifact of this model, or for another use
+    OFF = "off"
+    SWITCHED_OFF = "switched-off"
+    CONTROL_UNKNOWN = "control-unknown"  # modes and switches could not be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from cds_service.control.acts import Actor, ModeRow, confirm, modes, set_mode, switch_off, switch_on, switches
-from cds_service.control.refused import Refused
-from cds_service.control.targets import Known, Mode, Target
+from cds_service.control.refused import ActRefused
+from cds_service.control.targets import Known, Mode, SwitchTarget
 from cds_service.control.version import number
 from cds_service.storage.opening import open_store
 from cds_service.storage.tables import audit_event
@@ -39,11 +39,11 @@ def store(store_url: str):
     found.close()
 
 
-def off(store, target: Target, actor: Actor = ANN, now: datetime = NOW):
+def off(store, target: SwitchTarget, actor: Actor = ANN, now: datetime = NOW):
     return switch_off(store, target, actor=actor, reason="Wrong cards", now=now, known=KNOWN)
 
 
-def on(store, target: Target, actor: Actor = ANN):
+def on(store, target: SwitchTarget, actor: Actor = ANN):
     return switch_on(store, target, actor=actor, reason="Mended", now=NOW, known=KNOWN)
 
 
@@ -58,15 +58,20 @@ def stamp(store) -> int:
 
 def test_a_switch_is_recorded_and_tells_the_workers(store) -> None:
     before = stamp(store)
-    act = off(store, Target(site="north"))
+    act = off(store, SwitchTarget(site="north"))
     assert act.done and not act.pending
     assert stamp(store) != before
     (row,) = switches(store, NOW)
-    assert (row.target, row.state, row.by, row.reason) == (Target(site="north"), "off", "Ann Smith", "Wrong cards")
-    again = off(store, Target(site="north"), BEN)
+    assert (row.target, row.state, row.by, row.reason) == (
+        SwitchTarget(site="north"),
+        "off",
+        "Ann Smith",
+        "Wrong cards",
+    )
+    again = off(store, SwitchTarget(site="north"), BEN)
     assert not again.done and "is switched off since 2026-11-30 10:00 UTC by Ann Smith" in again.said
-    assert on(store, Target(site="north"), BEN).done
-    assert not on(store, Target(site="north"), BEN).done
+    assert on(store, SwitchTarget(site="north"), BEN).done
+    assert not on(store, SwitchTarget(site="north"), BEN).done
     assert switches(store, NOW) == ()
     assert [(e["act"], e["by"], e["reason"], e["through"]) for e in events(store)] == [
         ("off", "Ann Smith", "Wrong cards", "command"),
@@ -80,7 +85,7 @@ def test_two_people_at_once_switch_off_once(store) -> None:
 
     def one(place: int):
         start.wait()
-        return off(store, Target(site="north", outcome="depression"), Actor(f"Person {place}", "page"))
+        return off(store, SwitchTarget(site="north", outcome="depression"), Actor(f"Person {place}", "page"))
 
     with ThreadPoolExecutor(8) as pool:
         acts = list(pool.map(one, range(8)))
@@ -92,13 +97,13 @@ def test_two_people_at_once_switch_off_once(store) -> None:
 @pytest.mark.parametrize("topic", ["acute-safety", "positive-safety-answer", "recent-safety", "could-not-assess"])
 def test_a_topic_about_safety_needs_a_second_person(store, topic: str) -> None:
     before = stamp(store)
-    act = off(store, Target(topic=topic))
+    act = off(store, SwitchTarget(topic=topic))
     assert act.pending and stamp(store) == before
     for same in (ANN, Actor("  ann  SMITH", "page")):
-        with pytest.raises(Refused, match="expected a person other than Ann Smith"):
+        with pytest.raises(ActRefused, match="expected a person other than Ann Smith"):
             confirm(store, act.id, actor=same, now=NOW)
     assert [row.state for row in switches(store, NOW)] == ["pending"]
-    assert not off(store, Target(topic=topic), BEN).done, "asking again is not confirming"
+    assert not off(store, SwitchTarget(topic=topic), BEN).done, "asking again is not confirming"
     assert confirm(store, act.id, actor=BEN, now=NOW).done
     (row,) = switches(store, NOW)
     assert (row.state, row.by, row.confirmed_by) == ("off", "Ann Smith", "Ben Jones")
@@ -111,12 +116,12 @@ def test_a_topic_about_safety_needs_a_second_person(store, topic: str) -> None:
 
 
 def test_what_waits_for_a_second_person_lapses_after_a_day(store) -> None:
-    act = off(store, Target(topic="acute-safety"))
+    act = off(store, SwitchTarget(topic="acute-safety"))
     late = NOW + timedelta(days=1)
     assert switches(store, late) == ()
-    with pytest.raises(Refused, match="lapsed after a day"):
+    with pytest.raises(ActRefused, match="lapsed after a day"):
         confirm(store, act.id, actor=BEN, now=late)
-    anew = off(store, Target(topic="acute-safety"), BEN, late)
+    anew = off(store, SwitchTarget(topic="acute-safety"), BEN, late)
     assert anew.pending and anew.id != act.id
     assert confirm(store, anew.id, actor=ANN, now=late).done
 
@@ -124,25 +129,25 @@ def test_what_waits_for_a_second_person_lapses_after_a_day(store) -> None:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        (Target(site="nroth"), 'site: expected "north"; found nroth'),
-        (Target(service="depresion-suicide-risk"), 'service: expected "depression-suicide-risk"'),
-        (Target(outcome="anxiety"), 'model: expected "depression" or'),
-        (Target(topic="safety"), "topic: expected"),
-        (Target(outcome="depression", topic="screening-prompt"), "expected a model or a topic; found both"),
+        (SwitchTarget(site="nroth"), 'site: expected "north"; found nroth'),
+        (SwitchTarget(service="depresion-suicide-risk"), 'service: expected "depression-suicide-risk"'),
+        (SwitchTarget(outcome="anxiety"), 'model: expected "depression" or'),
+        (SwitchTarget(topic="safety"), "topic: expected"),
+        (SwitchTarget(outcome="depression", topic="screening-prompt"), "expected a model or a topic; found both"),
     ],
 )
-def test_what_does_not_exist_cannot_be_switched(store, target: Target, words: str) -> None:
+def test_what_does_not_exist_cannot_be_switched(store, target: SwitchTarget, words: str) -> None:
     for act in (off, on):
-        with pytest.raises(Refused, match=words):
+        with pytest.raises(ActRefused, match=words):
             act(store, target)
     assert events(store) == []
 
 
 def test_nobody_acts_namelessly_or_without_a_reason(store) -> None:
     for actor, reason in ((Actor("", "page"), "why"), (ANN, " "), (ANN, "a\nb"), (Actor("x" * 201, "page"), "why")):
-        with pytest.raises(Refused, match="expected one line of 1 to"):
-            switch_off(store, Target(site="north"), actor=actor, reason=reason, now=NOW, known=KNOWN)
-    with pytest.raises(Refused, match="expected the id of a switch"):
+        with pytest.raises(ActRefused, match="expected one line of 1 to"):
+            switch_off(store, SwitchTarget(site="north"), actor=actor, reason=reason, now=NOW, known=KNOWN)
+    with pytest.raises(ActRefused, match="expected the id of a switch"):
         confirm(store, "nonesuch", actor=ANN, now=NOW)
 
 
@@ -177,7 +182,7 @@ def test_a_mode_is_a_recorded_act(store) -> None:
     ],
 )
 def test_a_mode_that_cannot_be_is_refused(store, wanted: ModeRow, unmet: str, words: str) -> None:
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(ActRefused, match=words):
         set_mode(store, wanted, known=KNOWN, unmet=unmet)
     assert modes(store) == () and events(store) == []
 
@@ -191,7 +196,7 @@ def test_an_act_that_fails_leaves_nothing(store, store_url: str) -> None:
     with store.transaction() as connection:
         connection.execute(sa.text("DROP TABLE chain_head"))
     with pytest.raises(Exception, match="the store failed"):
-        off(store, Target(site="north"))
+        off(store, SwitchTarget(site="north"))
     other = open_store(store_url)  # the first has just seen a failure, and rests
     assert switches(other, NOW) == () and events(other) == []
     other.close()

@@ -45,6 +45,26 @@ REASONS = complete(
         NotScoredReason.MODEL_FAILED: later("The model could not score this record; the rules still apply."),
         NotScoredReason.NOT_EXPLAINED: later("The estimate could not be explained exactly."),
         NotScoredReason.DISCHARGE: later("No estimate is made at discharge; only documented answers are read."),
+        NotScoredReason.SILENT: later("The model runs silently at this site: its estimates are recorded, not shown."),
+        NotScoredReason.NOT_IN_PILOT: later(
+            "The model is in a pilot at this site, and this user and patient are not in it; estimates are recorded, "
+            "not shown."
+        ),
+        NotScoredReason.NOT_APPROVED: later(
+            "The model is not approved at this site; its estimates are recorded, not shown."
+        ),
+        NotScoredReason.APPROVAL_EXPIRED: later(
+            "The model’s approval at this site has ended; its estimates are recorded, not shown."
+        ),
+        NotScoredReason.APPROVED_OTHER: later(
+            "The model’s approval at this site is for another version or another use; its estimates are recorded, not "
+            "shown."
+        ),
+        NotScoredReason.OFF: later("The model is turned off at this site; the rules still apply."),
+        NotScoredReason.SWITCHED_OFF: later("The model was switched off at this site; the rules still apply."),
+        NotScoredReason.CONTROL_UNKNOWN: later(
+            "Whether the model may be used at this site could not be read; the rules still apply."
+        ),
     },
     set(NotScoredReason) - set(SILENCED),
 )
