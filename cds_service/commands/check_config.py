@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from cds_service.settings.config import ServiceConfig
     from cds_service.settings.sites import SiteConfig
+    from explanations.judgement.assessment import Engine
+    from models.scoring.registry import Model
 
 
 @click.command("check-config")
@@ -22,7 +25,6 @@ def check_config(folder: Path | None) -> None:
     from cds_service.settings.config import default_config, read_config
     from cds_service.settings.mismatches import mismatches
     from cds_service.settings.private_files import open_to_a_group, open_to_everybody
-    from fhir_adapters.codesets.terminology import unresolved
 
     try:
         config, problems = read_config(folder) if folder else (default_config(), [])
@@ -31,26 +33,44 @@ def check_config(folder: Path | None) -> None:
     engine = load_engine(config.models, config.kept_models)
     for failure in engine.failures:
         click.echo(f"model {failure.name}: {failure.reason}", err=True)
-    if not problems:
-        click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
-        for site in config.sites:
-            used = engine.of(site.models).models
-            click.echo(f"site {site.id}: models {', '.join(f'{m.outcome} {m.version}' for m in used) or 'none'}")
-            for line in _facts(site, config.address or ""):
-                click.echo(f"site {site.id}: {line}")
-        for model in engine.models:
-            click.echo(f"model {model.outcome} {model.version}: verified")
-        for row in unresolved():
-            click.echo(f"code list, no code yet, skipped: {row}")
+    warned = [] if problems else _print_settings(config, engine)
     private, trusted = config.files(folder) if folder else ([], [])
     exposed = list(open_to_everybody(private, trusted))
     usable = () if problems else config.sites
     mismatched = [f"site {site.id}: {line}" for site in usable for line in mismatches(config, site)]
-    for line in (*mismatched, *exposed, *open_to_a_group(private, trusted)):
+    for line in (*mismatched, *exposed, *open_to_a_group(private, trusted), *warned):
         click.echo(f"warning: {line}")
     if problems:
         raise click.ClickException(_by_file(problems))
     sys.exit(1 if engine.failures or (exposed and config.mode == "production") else 0)
+
+
+def _print_settings(config: ServiceConfig, engine: Engine) -> list[str]:
+    """Prints what is set; returns the warnings about approvals."""
+    from cds_service.commands.check_approvals import approval_lines, table, unknown_models
+    from cds_service.serving.runtime import now_utc
+    from fhir_adapters.codesets.terminology import unresolved
+
+    warned: list[str] = []
+    lacking: dict[str, Model] = {}
+    click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
+    for site in config.sites:
+        used = engine.of(site.models).models
+        click.echo(f"site {site.id}: models {', '.join(f'{m.outcome} {m.version}' for m in used) or 'none'}")
+        for fact in _facts(site, config.address or ""):
+            click.echo(f"site {site.id}: {fact}")
+        for line in approval_lines(config, site, used, site.day(now_utc())):
+            lacking |= {line.lacking.digest: line.lacking} if line.lacking else {}
+            (warned.append if line.warning else click.echo)(f"site {site.id}: {line.text}")
+    for model in engine.models:
+        click.echo(f"model {model.outcome} {model.version}: verified, digest {model.digest}")
+    for row in unresolved():
+        click.echo(f"code list, no code yet, skipped: {row}")
+    warned += unknown_models(config, engine.models)
+    if lacking:
+        tables = "\n\n".join(map(table, lacking.values()))
+        warned.append(f"so named in a file in approvals/ (docs/governance.md), a model is approved:\n\n{tables}")
+    return warned
 
 
 def _by_file(problems: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from cds_service.control.refused import ActRefused
 from cds_service.settings.config import ServiceConfig
+from cds_service.settings.service_ids import ServiceId
 from cds_service.settings.shapes import one_of
 from fhir_adapters.received import cleaned
 from models.inputs.outcomes import OUTCOMES
@@ -15,7 +16,7 @@ from models.rules.findings import SAFETY_TOPICS, Topic
 from models.scoring.registry import SHIPPED, versions
 
 # The SMART app counts as a service: modes and switches of all services are also its own.
-APP = "smart-app"
+APP = ServiceId.APP.value
 TWO_PEOPLE = (*SAFETY_TOPICS, Topic.COULD_NOT_ASSESS)
 
 

@@ -73,16 +73,19 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
-    service, site = re.findall(r"```toml\n(.+?)```", CONFIGURATION, re.DOTALL)
+    service, site, approval = re.findall(r"```toml\n(.+?)```", CONFIGURATION, re.DOTALL)
     (tmp_path / "sites").mkdir()
+    (tmp_path / "approvals").mkdir()
     (tmp_path / "service.toml").write_text(service)
     (tmp_path / "sites" / "north.toml").write_text(site)
+    (tmp_path / "approvals" / "depression.toml").write_text(approval)
 
     config = load_config(tmp_path)
 
     assert config.address == "http://127.0.0.1:8080"
     assert config.limits.calls_per_minute == 0
     assert config.sites[0].issuers[0].keys[0].algorithms == ("ES384",)
+    assert config.governed("north")
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "registering").glob("*.md")), ids=lambda page: page.stem)
