@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 @click.command()
@@ -14,7 +18,17 @@ import click
 def demo(once: bool, host: str, port: int) -> None:
     """Start the service with a small demo EHR on loopback and show real cards of synthetic patients."""
     from cds_service.app import create_app
-    from cds_service.demo_ehr.config import demo_config
+    from cds_service.demo_ehr.config import Addresses, demo_config
+    from cds_service.demo_ehr.governed import governed, make_live
     from cds_service.demo_ehr.runner import run_demo
+    from cds_service.serving.engine import load_engine
+    from cds_service.serving.runtime import now_utc
 
-    sys.exit(run_demo(lambda addresses: create_app(demo_config(addresses)), once=once, host=host, port=port))
+    def service(addresses: Addresses) -> Flask:
+        engine, now = load_engine(), now_utc()
+        config = governed(demo_config(addresses), addresses, engine.models, now)
+        app = create_app(config, engine=engine)
+        make_live(app.extensions["mhcds"].store, config, engine.models, now)
+        return app
+
+    sys.exit(run_demo(service, once=once, host=host, port=port))

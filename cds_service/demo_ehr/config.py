@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import secrets
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 
 from cds_service.errors import ConfigError
@@ -21,11 +22,13 @@ class Addresses:
 
     service: address of the service, without a slash at its end. fhir_base: the EHR's FHIR base, which is `iss`, one
     and the same text everywhere. page_origin: origin of the EHR's page, another site than the service for a browser.
+    staff_secret: ours at the hospital's sign-in for staff, new in each run.
     """
 
     service: str
     fhir_base: str
     page_origin: str
+    staff_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     @property
     def launch_url(self) -> str:
@@ -41,6 +44,16 @@ class Addresses:
     def keys_url(self) -> str:
         """The URL of the service's public keys."""
         return f"{self.service}/smart/jwks.json"
+
+    @property
+    def governance_url(self) -> str:
+        """Where the governance pages begin."""
+        return f"{self.service}/governance/"
+
+    @property
+    def staff_issuer(self) -> str:
+        """The OpenID issuer for staff, beside the FHIR base."""
+        return f"{self.fhir_base.removesuffix('/fhir')}/staff"
 
 
 def demo_config(addresses: Addresses | None = None) -> ServiceConfig:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from flask import Flask
 
 from cds_service.demo_ehr.authorization import routes as authorization
+from cds_service.demo_ehr.authorization import staff
 from cds_service.demo_ehr.authorization.behaviour import Behaviour
 from cds_service.demo_ehr.authorization.clients import Client
 from cds_service.demo_ehr.authorization.server import AuthorizationServer, Choice
@@ -64,6 +65,7 @@ def create_ehr(
     app = Flask("cds_service.demo_ehr", static_folder=None)
     app.register_blueprint(authorization.create_blueprint(server))
     app.register_blueprint(fhir_server.create_blueprint(charts, token, base=addresses.fhir_base, access=server.access))
+    app.register_blueprint(staff.create_blueprint(staff.StaffSignIn(addresses.staff_issuer, _of_staff(addresses), now)))
     app.register_blueprint(page.create_blueprint(clinic, place))
     return Ehr(app=app, charts=charts, clinic=clinic, authorization=server)
 
@@ -76,6 +78,16 @@ def registered(addresses: Addresses) -> Client:
         redirect_uris=(addresses.redirect_uri,),
         launch_url=addresses.launch_url,
         keys_url=addresses.keys_url,
+    )
+
+
+def _of_staff(addresses: Addresses) -> Client:
+    """The governance pages as a client of the sign-in for staff."""
+    return Client(
+        client_id=CLIENT_ID,
+        name="Mental health CDS, governance",
+        redirect_uris=(f"{addresses.governance_url}callback",),
+        secret=addresses.staff_secret,
     )
 
 

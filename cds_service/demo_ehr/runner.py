@@ -85,7 +85,7 @@ def _run(
         clinic.exchanges.update(exchanges)
         status = _compare(console, patients, exchanges)
         if not once:
-            _stay(console, addresses.page_origin)
+            _stay(console, addresses)
     return status
 
 
@@ -124,10 +124,11 @@ def _compare(console: Console, patients: Sequence[DemoPatient], exchanges: dict[
     return 1
 
 
-def _stay(console: Console, page: str) -> None:
+def _stay(console: Console, addresses: Addresses) -> None:
     """Waits for Ctrl-C or a request to terminate."""
     console.print()
-    console.print(Text(f"Page: {page}/", style="bold"))
+    console.print(Text(f"Page: {addresses.page_origin}/", style="bold"))
+    console.print(Text(f"For the safety officer: {addresses.governance_url}"))
     console.print(Text("Open it in a browser. Ctrl-C ends the demo."))
     ended = threading.Event()
     before = None

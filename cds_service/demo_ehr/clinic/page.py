@@ -157,6 +157,7 @@ def _page(clinic: Clinic, patient: DemoPatient, place: AppPlace | None) -> str:
         changes=clinic.charts.changes(patient.id),
         cards=[_shown(clinic, patient, card, place) for card in clinic.cards(patient)],
         launchable=place is not None,
+        governance=place.addresses.governance_url if place else None,
         app_url=_launch(clinic, patient, place, request.args) if place and "app" in request.args else None,
         opened_with={name: request.args[name] for name in ("app", "form") if name in request.args},
         problem=problem or (exchange.problem if exchange else "The service has not been asked."),

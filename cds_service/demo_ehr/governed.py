@@ -1,0 +1,77 @@
+"""The demo's service as a hospital governs it: approvals of the models that it loads, each live from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cds_service.control.acts import ModeRow, set_mode
+from cds_service.control.targets import Mode, known_of
+from cds_service.demo_ehr.authorization.staff import OPERATIONS, PEOPLE, SAFETY
+from cds_service.demo_ehr.config import CLIENT_ID, Addresses
+from cds_service.hooks.catalogue import SERVICES
+from cds_service.settings.approvals import Approval, ApprovedModel, Criterion, Measure, Use
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.governance import GovernanceSettings, Role
+from cds_service.storage.store import Store
+from models.scoring.registry import Model
+
+OFFICER = PEOPLE[0]
+APPROVAL = "demo-2026"
+
+
+def governed(config: ServiceConfig, addresses: Addresses, models: Iterable[Model], now: datetime) -> ServiceConfig:
+    """The settings with governance pages, and an approval of these models for half a year."""
+    pages = GovernanceSettings(
+        issuer=addresses.staff_issuer,
+        client_id=CLIENT_ID,
+        client_secret=addresses.staff_secret,
+        scopes=("openid", "profile"),
+        roles_claim="groups",
+        roles={Role.SAFETY_OFFICER: frozenset({SAFETY}), Role.OPERATOR: frozenset({OPERATIONS})},
+        idle_s=60 * 60,
+        absolute_s=8 * 60 * 60,
+    )
+    return replace(config, governance=pages, approvals=(_approval(config, models, now),))
+
+
+def _approval(config: ServiceConfig, models: Iterable[Model], now: datetime) -> Approval:
+    return Approval(
+        id=APPROVAL,
+        version="1",
+        sites=tuple(site.id for site in config.sites),
+        services=(),
+        owner="Head of psychiatry, demo hospital",
+        clinical_safety_officer=OFFICER.name,
+        approved_on=now.date(),
+        review_by=now.date() + timedelta(days=180),
+        uses=(Use.SILENT, Use.PILOT, Use.LIVE),
+        models=tuple(ApprovedModel(outcome=m.outcome, version=m.version, digest=m.digest) for m in models),
+        success=(_at_least(Measure.ACCEPTED_SHARE, 0.3, "Three of ten prompts are acted on."),),
+        exits=(_at_least(Measure.NEAR_MISSES, 2, "Two near misses in three months end it."),),
+    )
+
+
+def _at_least(measure: Measure, value: float, text: str) -> Criterion:
+    return Criterion(measure=measure, comparison="at-least", value=value, least_n=1, window_days=90, text=text)
+
+
+def make_live(store: Store, config: ServiceConfig, models: Iterable[Model], now: datetime) -> None:
+    """Records that these models are live at each site, as its safety officer would set it."""
+    known = known_of(config, [service.id for service in SERVICES])
+    for site in config.sites:
+        for model in models:
+            row = ModeRow(
+                site=site.id,
+                service="",
+                outcome=model.outcome,
+                version=model.version,
+                mode=Mode.LIVE,
+                at=now,
+                by=f"{OFFICER.name} ({OFFICER.id})",
+                reason="the demo begins",
+                through="demo",
+                approval=APPROVAL,
+            )
+            set_mode(store, row, known=known)
