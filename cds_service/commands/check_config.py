@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -57,7 +58,7 @@ def _print_settings(config: ServiceConfig, engine: Engine) -> list[str]:
     for site in config.sites:
         used = engine.of(site.models).models
         click.echo(f"site {site.id}: models {', '.join(f'{m.outcome} {m.version}' for m in used) or 'none'}")
-        for fact in _facts(site, config.address or ""):
+        for fact in (*_facts(site, config.address or ""), _incidents(config, site)):
             click.echo(f"site {site.id}: {fact}")
         for line in approval_lines(config, site, used, site.day(now_utc())):
             lacking |= {line.lacking.digest: line.lacking} if line.lacking else {}
@@ -83,6 +84,13 @@ def _by_file(problems: Iterable[str]) -> str:
     lists = [f"\n{file}\n" + "\n".join(f"  {text}" for text in texts) for file, texts in files.items()]
     head = f"{count} problem{'s' if count > 1 else ''}; with these settings the service does not start"
     return "\n".join([head, *lists, "\nEvery setting is in docs/configuration.md."])
+
+
+def _incidents(config: ServiceConfig, site: SiteConfig) -> str:
+    webhook = config.webhook_of(site.id)
+    if webhook is None:
+        return "no [webhook]: incidents are only listed (mhcds incident list)"
+    return f"incidents are sent to {urlsplit(webhook.url).netloc}"
 
 
 def _facts(site: SiteConfig, address: str) -> Iterator[str]:

@@ -77,7 +77,7 @@ KINDS = {
         severity=Severity.MEDIUM,
         means="Messages to the site's own system have failed for an hour.",
         to_do="Look at that system and at [webhook]; nothing is lost, what waits is sent when it answers again.",
-        facts=("since", "failure"),
+        facts=("site", "since", "failure"),
         again=True,
     ),
     IncidentKind.SETTINGS_NOT_RELOADED: KindRow(

@@ -33,6 +33,7 @@ from cds_service.settings.issuers import Issuer, clashes
 from cds_service.settings.private_files import open_to_everybody, private_files, trusted_files
 from cds_service.settings.shapes import shown
 from cds_service.settings.sites import SiteConfig, SiteFile, load_site
+from cds_service.settings.webhook import Webhook, webhook
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_loopback_host, same_base
 from models.inputs.outcomes import Outcome
@@ -60,6 +61,7 @@ class ServiceConfig:
     smart_keys: our keys as a SMART client; None for ones beside a SQLite file.
     models: folder of the models; None: those shipped.
     model_cards: outcome -> the deployment's own sections on that model's card.
+    webhook: where incidents are sent, unless their site has a webhook of its own; None: nowhere.
     server_timing: whether answers to hook calls say how long each step took.
     approvals: of models, at all sites.
     governance: None where there are no governance pages.
@@ -79,6 +81,7 @@ class ServiceConfig:
     models: Path | None = None
     model_cards: Mapping[str, LocalSections] = field(default_factory=dict)
     server_timing: bool = False
+    webhook: Webhook | None = None
     approvals: tuple[Approval, ...] = ()
     governance: GovernanceSettings | None = None
 
@@ -111,6 +114,11 @@ class ServiceConfig:
     def governed(self, site: str) -> bool:
         """Whether a model speaks at this site only with an approval: in production, or where the site has any."""
         return self.mode == "production" or any(site in approval.sites for approval in self.approvals)
+
+    def webhook_of(self, site: str) -> Webhook | None:
+        """Where incidents of a site are sent, "" for those of the whole deployment; None: nowhere."""
+        own = next((each.webhook for each in self.sites if each.id == site), None)
+        return own or self.webhook
 
     def check_host(self, host: str) -> None:
         """Raises ConfigError unless this address may be listened on: only with https unless loopback."""
@@ -221,6 +229,7 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         models=models,
         model_cards=_model_cards(folder / MODEL_CARD, problems),
         server_timing=service.server_timing,
+        webhook=webhook(main, service.webhook, problems, development=development),
         approvals=load_approvals(folder, [site.id for site in sites], problems),
         governance=governance(main, service, problems),
     )

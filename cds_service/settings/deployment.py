@@ -75,6 +75,13 @@ class GovernanceTable(msgspec.Struct):
     absolute_s: int = 8 * 60 * 60
 
 
+class WebhookTable(msgspec.Struct):
+    """`[webhook]`, of the whole deployment or of a site."""
+
+    url: str | SecretReference = ""
+    secret: SecretReference | None = None
+
+
 class ServiceFile(msgspec.Struct):
     """`service.toml`."""
 
@@ -92,6 +99,7 @@ class ServiceFile(msgspec.Struct):
     limits: Limits = msgspec.field(default_factory=Limits)
     tls: TlsTable | None = None
     governance: GovernanceTable | None = None
+    webhook: WebhookTable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

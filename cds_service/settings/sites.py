@@ -15,11 +15,12 @@ import msgspec
 
 from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
-from cds_service.settings.deployment import ServiceFile
+from cds_service.settings.deployment import ServiceFile, WebhookTable
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
 from cds_service.settings.shapes import numbered, one_of, shown
 from cds_service.settings.smart import SmartTable
+from cds_service.settings.webhook import Webhook, webhook
 from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
 from explanations.words.language import ENGLISH, languages
@@ -43,6 +44,7 @@ MOST_ID = 100
 IN_ADDRESS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 DEFAULT_GAP_CARD_H = 8
 MOST_GAP_CARD_H = 24
+DEFAULT_ANOMALY_LIMIT = 0.25
 MAPPED = {i.value: i for i in Instrument if i.spec.site_map}
 
 
@@ -79,6 +81,8 @@ class SiteFile(msgspec.Struct):
     show_probability: bool = False
     on_missing: Literal["card", "412", 412] = "card"
     gap_card_every_h: int = DEFAULT_GAP_CARD_H
+    anomaly_limit: float = DEFAULT_ANOMALY_LIMIT
+    webhook: WebhookTable | None = None
     thresholds: dict[Outcome, float] = {}
     models: dict[Outcome, str] = {}
     questionnaire: list[QuestionnaireTable] = []
@@ -93,6 +97,8 @@ class SiteConfig:
     client_id: our OAuth client id at the site, compared with fhirAuthorization.subject; None skips the check.
     on_missing: the answer to a gap alone. gap_card_every_h: hours until the card of the same gap comes to the same user
     again; 0: at every call. prefetch_count: its own discovery document has templates with a page size.
+    anomaly_limit: the share of a day's answers with contradictory or unreadable data above which an incident is opened.
+    webhook: where incidents of the site are sent; None: where those of the deployment are.
     smart: our registrations for the SMART app. models: outcome -> the version of the model that the site keeps.
     """
 
@@ -109,6 +115,8 @@ class SiteConfig:
     gap_card_every_h: int = DEFAULT_GAP_CARD_H
     smart: tuple[Registration, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
+    anomaly_limit: float = DEFAULT_ANOMALY_LIMIT
+    webhook: Webhook | None = None
 
     @property
     def path(self) -> str | None:
@@ -201,6 +209,8 @@ def load_site(
         ),
         thresholds=thresholds,
         models=kept,
+        anomaly_limit=raw.anomaly_limit,
+        webhook=webhook(path, raw.webhook, problems, development=development),
         reading=ReadSettings(
             zone=zone,
             maps=tuple(entry for entry in maps if entry is not None),
@@ -241,6 +251,8 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         problems.append(
             f"{path}: gap_card_every_h: expected 0 (at every call) to {MOST_GAP_CARD_H}; found {raw.gap_card_every_h}"
         )
+    if not 0 <= raw.anomaly_limit <= 1:
+        problems.append(f"{path}: anomaly_limit: expected 0 to 1 (1: never); found {raw.anomaly_limit}")
 
 
 def _is_page(url: str) -> bool:
