@@ -54,7 +54,7 @@ class NewIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Handling:
     """Who did something and when. sealed: what they wrote, encrypted."""
 
     by: str
@@ -124,22 +124,22 @@ def open_incident(connection: sa.Connection, new: NewIncident, now: datetime) ->
     opened = connection.execute(add.returning(*READ)).mappings().first()
     if opened is None:
         return None
-    _record(connection, opened, Act(by=SERVICE, at=now), "opened", facts=dict(new.facts))
+    _record(connection, opened, Handling(by=SERVICE, at=now), "opened", facts=dict(new.facts))
     announce(connection, opened, "incident.opened", now)
     return str(opened["id"])
 
 
-def note(connection: sa.Connection, identifier: str, act: Act) -> None:
+def note(connection: sa.Connection, identifier: str, act: Handling) -> None:
     """Adds what somebody wrote to the time line. Raises NoSuchIncident."""
     _record(connection, _row(connection, identifier), act, "noted")
 
 
-def assign(connection: sa.Connection, identifier: str, owner: str, act: Act) -> None:
+def assign(connection: sa.Connection, identifier: str, owner: str, act: Handling) -> None:
     """Makes somebody the owner of an open incident. Raises NoSuchIncident."""
     _record(connection, _changed(connection, identifier, {"owner": owner}), act, "assigned", owner=owner)
 
 
-def close(connection: sa.Connection, identifier: str, act: Act) -> None:
+def close(connection: sa.Connection, identifier: str, act: Handling) -> None:
     """Closes an open incident; of several at once, one does. Raises NoSuchIncident."""
     again = [kind.value for kind, row in KINDS.items() if row.again]
     free = sa.case((incident.c.kind.in_(again), sa.null()), else_=incident.c.occasion)
@@ -166,7 +166,7 @@ def _row(connection: sa.Connection, identifier: str) -> RowMapping:
     return found
 
 
-def _record(connection: sa.Connection, row: RowMapping, act: Act, what: str, **fields: object) -> None:
+def _record(connection: sa.Connection, row: RowMapping, act: Handling, what: str, **fields: object) -> None:
     """One line of the time line, and the event in the audit chain, which does not hold what was written."""
     at = act.at.isoformat()
     line = {"incident": row["id"], "at": at, "who": act.by, "what": what, "text": act.sealed}

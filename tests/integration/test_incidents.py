@@ -10,7 +10,7 @@ import pytest
 from ehr import DATA_KEY
 
 from cds_service.incidents.incidents import (
-    Act,
+    Handling,
     NewIncident,
     NoSuchIncident,
     assign,
@@ -45,8 +45,8 @@ def opened(store, kind: IncidentKind = IncidentKind.NEAR_MISS, *, occasion: str 
         return open_incident(connection, new, NOW)
 
 
-def act(by: str = "Ann Safe", text: str | None = None, later: timedelta = timedelta(hours=1)) -> Act:
-    return Act(by=by, at=NOW + later, sealed=None if text is None else KEY.seal(text))
+def act(by: str = "Ann Safe", text: str | None = None, later: timedelta = timedelta(hours=1)) -> Handling:
+    return Handling(by=by, at=NOW + later, sealed=None if text is None else KEY.seal(text))
 
 
 def do(store, what, *given):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from webhook_receiver import SECRET, Receiver, receiving
 
 from cds_service.incidents import sending
-from cds_service.incidents.incidents import Act, NewIncident, close, incidents, open_incident
+from cds_service.incidents.incidents import Handling, NewIncident, close, incidents, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.incidents.sending import MOST_WAIT_S, send_next, wait_s, waiting_since
 from cds_service.settings.config import ServiceConfig
@@ -87,7 +87,7 @@ def opened(store, clock: Clock, *, occasion: str = "one", at: str = "north") -> 
 
 def closed(store, clock: Clock, name: str) -> None:
     with store.transaction() as connection:
-        close(connection, name, Act(by="Ann", at=clock()))
+        close(connection, name, Handling(by="Ann", at=clock()))
 
 
 def send_all(store, config: ServiceConfig, clock: Clock) -> int:
