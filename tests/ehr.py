@@ -39,6 +39,7 @@ from jwt.algorithms import get_default_algorithms
 
 from cds_service.app import create_app, make_ready
 from cds_service.settings.live import LiveConfig
+from cds_service.storage.tables import audit_event
 from explanations.judgement.assessment import Engine
 from fhir_adapters.access.templates import templates
 
@@ -351,6 +352,12 @@ def private(path: Path, text: str) -> Path:
     path.chmod(0o600)
     path.write_text(text)
     return path
+
+
+def recorded(store, kind: str = "answer") -> list[dict]:
+    """The events of a kind in a store's audit chains, their content decoded."""
+    rows = store.rows(audit_event)
+    return [row | {"event": json.loads(row["event"])} for row in rows if row["kind"] == kind and row["event"]]
 
 
 def kept_in(url: str, folder: Path) -> dict:

@@ -1,7 +1,7 @@
 """The audit record of a call: the allowlist of fields that may be written.
 
 One row per call of a verified client, durable before the response is sent. Ids are pseudonyms; no field holds a value,
-name or text from the chart. The call's log line has the same fields without the pseudonyms.
+name or text from the chart. The call's log line has the same fields without pseudonyms and estimates.
 """
 
 from __future__ import annotations
@@ -28,7 +28,17 @@ from explanations.judgement.assessment import Assessment
 from models.scoring.risk import NotScored, RiskScore
 
 log = logging.getLogger("mhcds")
-PSEUDONYMS = ("patient", "user")
+ON_RECORD_ALONE = ("patient", "user", "scores")  # not in the log
+
+
+class RecordedScore(msgspec.Struct, kw_only=True, frozen=True):
+    """An estimate as it was made, and the mode of its model: whether it was said or only recorded."""
+
+    outcome: str
+    version: str
+    probability: float
+    band: str
+    mode: str
 
 
 class AuditEvent(msgspec.Struct, kw_only=True):
@@ -37,7 +47,8 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     patient, user, hook_instance: pseudonyms.
     not_for: the kind of user, if that is why no card was sent. late: time was up, so no model ran.
     quieted: the card of a gap was not sent, since the user was shown the same gap within the site's hours.
-    topics: of the cards sent. Other fields hold static codes or counts.
+    topics: of the cards sent. held_back: of the cards not sent since a mode or switch forbids it. review: the answer is
+    of the sample that somebody reviews. Other fields hold static codes or counts.
     """
 
     service: str
@@ -60,6 +71,9 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     not_for: str | None = None
     late: bool = False
     quieted: bool = False
+    scores: tuple[RecordedScore, ...] = ()
+    held_back: tuple[str, ...] = ()
+    review: bool = False
     ms: float = 0.0
 
 
@@ -153,7 +167,7 @@ def _write_row(runtime: Runtime, record: AuditRecord) -> bool:
 
 def _logged(record: AuditRecord) -> dict[str, Any]:
     """What the log says of a call."""
-    known = {name: value for name, value in asdict(record.event).items() if name not in PSEUDONYMS}
+    known = {name: value for name, value in asdict(record.event).items() if name not in ON_RECORD_ALONE}
     return {"event": "hook-answered", "cards": len(record.cards), **known, "stages": record.times.milliseconds()}
 
 

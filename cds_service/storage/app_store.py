@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
-from cds_service.storage.tables import app_event, app_session, batch, launch_state, submission, written
+from cds_service.storage.tables import app_session, batch, launch_state, submission, written
 from smart_launch.session.store import StoredSession, WaitingLaunch
 
 # How long ended sessions are kept, so that a page can say why; and the idle time after which a session has ended under
@@ -135,7 +136,7 @@ class AppRows:
     def record(self, at: str, event: Mapping[str, object]) -> None:
         """Appends one event; on disk when this returns."""
         with self.store.transaction() as connection:
-            connection.execute(app_event.insert().values(at=at, event=dict(event)))
+            append(connection, NewEvent(site=str(event["site"]), kind=AuditKind.APP, at=at, event=event))
 
 
 COLUMNS = ("digest", "launch", "browser", "iss", "sealed", "started", "used", "version", "ended")

@@ -1,7 +1,8 @@
 """The two visits of a hook call to the store: a look before any work, and one commit before the answer leaves.
 
-A commit holds the token's one use, the count of the call, the answer and its cards. Calls of one worker that end at the
-same time share a commit. Both visits stand below SQLAlchemy, which cost five times as much (decision 0029).
+A commit holds the token's one use, the count of the call, the answer as the next event of its site's chain, and its
+cards. Calls of one worker that end at the same time share a commit. Both visits stand below SQLAlchemy, which cost five
+times as much (decision 0029).
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import msgspec
 
 from cds_service.errors import StoreUnavailable
+from cds_service.storage.chain import AuditKind, Content, Head, first_link, linked, next_link
 
 MOST_AT_ONCE = 64
 WAIT_S = 4  # for the commits of others; each is bounded by itself
@@ -28,27 +31,55 @@ COUNT = (
     "INSERT INTO tally (client, minute, calls) VALUES (?, ?, 1) "
     "ON CONFLICT (client, minute) DO UPDATE SET calls = tally.calls + 1"
 )
-ANSWER = "INSERT INTO answer (at, event) VALUES (?, ?)"
-CARD = "INSERT INTO card (uuid, answer, site, topic, indicator, suggestions) VALUES (?, ?, ?, ?, ?, ?)"
-# The four in one statement of PostgreSQL. Without a token (digest null) the answer goes in as it is.
+HEAD = "SELECT seq, link FROM chain_head WHERE site = ?"
+MOVE = (
+    "INSERT INTO chain_head (site, seq, link) VALUES (?, ?, ?) "
+    "ON CONFLICT (site) DO UPDATE SET seq = excluded.seq, link = excluded.link"
+)
+EVENT = (
+    "INSERT INTO audit_event (site, seq, at, kind, patient, event, salt, digest, link) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+CARD = "INSERT INTO card (uuid, site, answer, topic, indicator, suggestions) VALUES (?, ?, ?, ?, ?, ?)"
+APPEND = (EVENT, CARD, COUNT, MOVE)
+APPEND_IN_POSTGRESQL = tuple(statement.replace("?", "%s") for statement in APPEND)
+# All of one call in one statement of PostgreSQL. Without a token (token null) the answer goes in as it is. A statement
+# that waits for the head of the chain goes on with the newest. Locks are taken in the order token, head, tally, as below.
 WRITE = """
     WITH used AS (
         INSERT INTO used_token (digest, expires)
-        SELECT %(digest)s::text, %(expires)s::bigint WHERE %(digest)s::text IS NOT NULL
+        SELECT %(token)s::text, %(expires)s::bigint WHERE %(token)s::text IS NOT NULL
         ON CONFLICT DO NOTHING RETURNING 1
+    ), head AS (
+        INSERT INTO chain_head (site, seq, link) SELECT %(site)s::text, 1, %(link)s::text
+        WHERE %(token)s::text IS NULL OR EXISTS (SELECT 1 FROM used)
+        ON CONFLICT (site) DO UPDATE SET seq = chain_head.seq + 1, link = encode(sha256(
+            (chain_head.link || ' ' || chain_head.seq + 1 || ' ' || %(digest)s::text)::bytea), 'hex')
+        RETURNING seq, link
+    ), answered AS (
+        INSERT INTO audit_event (site, seq, at, kind, patient, event, salt, digest, link)
+        SELECT %(site)s::text, seq, %(at)s::text, 'answer', %(patient)s::text, %(event)s::text, %(salt)s::text,
+            %(digest)s::text, link FROM head
+        RETURNING seq
     ), counted AS (
         INSERT INTO tally (client, minute, calls) SELECT %(client)s::text, %(minute)s::bigint, 1 FROM used
         ON CONFLICT (client, minute) DO UPDATE SET calls = tally.calls + 1
-    ), answered AS (
-        INSERT INTO answer (at, event) SELECT %(at)s::text, %(event)s::json
-        WHERE %(digest)s::text IS NULL OR EXISTS (SELECT 1 FROM used)
-        RETURNING id
     ), sent AS (
-        INSERT INTO card (uuid, answer, site, topic, indicator, suggestions)
-        SELECT one ->> 0, answered.id, %(site)s::text, one ->> 1, one ->> 2, one -> 3
+        INSERT INTO card (uuid, site, answer, topic, indicator, suggestions)
+        SELECT one ->> 0, %(site)s::text, answered.seq, one ->> 1, one ->> 2, one -> 3
         FROM answered, json_array_elements(%(cards)s::json) AS one
     )
-    SELECT id FROM answered
+    SELECT seq FROM answered
+"""
+# A batch, in PostgreSQL: tokens first, then heads, then tallies, each in one order, so that no two batches can wait for
+# each other.
+USE_ALL = """
+    INSERT INTO used_token (digest, expires) SELECT * FROM unnest(%s::text[], %s::bigint[]) AS one (d, e) ORDER BY d
+    ON CONFLICT DO NOTHING RETURNING digest
+"""
+LOCK_ALL = """
+    INSERT INTO chain_head (site, seq, link) SELECT s, 0, l FROM unnest(%s::text[], %s::text[]) AS one (s, l) ORDER BY s
+    ON CONFLICT (site) DO UPDATE SET seq = chain_head.seq RETURNING site, seq, link
 """
 
 
@@ -110,7 +141,7 @@ class SharedCommit:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, row: AnswerRow) -> int | None:
-        """The row's number once it is on disk; None, and nothing written, if its token was used before.
+        """The answer's number in its site's chain once it is on disk; None if its token was used before.
 
         Raises StoreUnavailable.
         """
@@ -160,7 +191,13 @@ def commit_in_sqlite(connection: Any, rows: Sequence[AnswerRow]) -> list[int | N
     """Writes each row unless its token was used before (None): one transaction, on disk when this returns."""
     connection.execute("BEGIN IMMEDIATE")  # not when the first row is written: a later turn could not be waited for
     try:
-        numbers = [_write_in_sqlite(connection, row) for row in rows]
+        new = [
+            row.token is None or connection.execute(USE, (row.token.digest, row.token.expires)).fetchone() is not None
+            for row in rows
+        ]
+        sites = {row.site for row in compress(rows, new)}
+        heads = {site: connection.execute(HEAD, (site,)).fetchone() or (0, first_link(site)) for site in sites}
+        numbers = _append(connection, APPEND, rows, new, heads)
     except BaseException:
         connection.rollback()
         raise
@@ -168,39 +205,66 @@ def commit_in_sqlite(connection: Any, rows: Sequence[AnswerRow]) -> list[int | N
     return numbers
 
 
-def _write_in_sqlite(connection: Any, row: AnswerRow) -> int | None:  # noqa: ANN401  # as above
-    token = row.token
-    if token is not None:
-        if connection.execute(USE, (token.digest, token.expires)).fetchone() is None:
-            return None
-        connection.execute(COUNT, (token.client, token.minute))
-    number = int(connection.execute(ANSWER, (row.at, text(row.event))).lastrowid)
-    connection.executemany(
-        CARD, [(c.uuid, number, row.site, c.topic, c.indicator, text(c.suggestions)) for c in row.cards]
-    )
-    return number
-
-
 def commit_in_postgresql(connection: Any, rows: Sequence[AnswerRow]) -> list[int | None]:  # noqa: ANN401  # psycopg's, in autocommit
-    """The same; a row is one statement and so one round trip, and alone a transaction of its own."""
+    """The same. A row alone is one statement, so one round trip and a transaction of its own."""
     if len(rows) == 1:
         return [_write_in_postgresql(connection, rows[0])]
-    with connection.transaction():
-        return [_write_in_postgresql(connection, row) for row in rows]
+    with connection.transaction(), connection.cursor() as cursor:
+        tokens = {row.token.digest: row.token.expires for row in rows if row.token is not None}
+        unused = {digest for (digest,) in cursor.execute(USE_ALL, ([*tokens], [*tokens.values()]))}
+        new = []
+        for row in rows:
+            new.append(row.token is None or row.token.digest in unused)
+            unused -= {row.token and row.token.digest}  # of two calls with one token the first has used it
+        sites = list({row.site for row in compress(rows, new)})
+        locked = cursor.execute(LOCK_ALL, (sites, [first_link(site) for site in sites]))
+        heads = {site: (seq, link) for site, seq, link in locked}
+        return _append(cursor, APPEND_IN_POSTGRESQL, rows, new, heads)
+
+
+def _append(
+    cursor: Any,  # noqa: ANN401  # either driver's
+    statements: Sequence[str],
+    rows: Sequence[AnswerRow],
+    new: Sequence[bool],
+    heads: dict[str, Head],
+) -> list[int | None]:
+    """Appends the new rows to the chains whose heads are locked; their numbers."""
+    events, cards, numbers = [], [], list[int | None]()
+    for row, is_new in zip(rows, new, strict=True):
+        if not is_new:
+            numbers.append(None)
+            continue
+        content = Content.of(AuditKind.ANSWER, row.at, row.event)
+        (event,) = linked(row.site, heads[row.site], (content,))
+        heads[row.site] = number, _ = event[1], event[-1]
+        events.append(event)
+        numbers.append(number)
+        cards += [(c.uuid, row.site, number, c.topic, c.indicator, text(c.suggestions)) for c in row.cards]
+    calls = sorted((row.token.client, row.token.minute) for row in compress(rows, new) if row.token is not None)
+    moved = [(site, *head) for site, head in heads.items()]
+    for statement, values in zip(statements, (events, cards, calls, moved), strict=True):
+        if values:
+            cursor.executemany(statement, values)
+    return numbers
 
 
 def _write_in_postgresql(connection: Any, row: AnswerRow) -> int | None:  # noqa: ANN401  # as above
-    token = row.token
+    token, content = row.token, Content.of(AuditKind.ANSWER, row.at, row.event)
     written = connection.execute(
         WRITE,
         {
-            "digest": token and token.digest,
+            "token": token and token.digest,
             "expires": token and token.expires,
             "client": token and token.client,
             "minute": token and token.minute,
-            "at": row.at,
-            "event": text(row.event),
             "site": row.site,
+            "at": row.at,
+            "patient": content.patient,
+            "event": content.event,
+            "salt": content.salt,
+            "digest": content.digest,
+            "link": next_link(first_link(row.site), 1, content.digest),  # of the first event of a site
             "cards": text([[c.uuid, c.topic, c.indicator, c.suggestions] for c in row.cards]),
         },
     ).fetchone()

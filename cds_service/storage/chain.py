@@ -1,16 +1,19 @@
 """The audit chain: one append-only sequence of events for each site, each event linked to the one before it.
 
-digest = SHA-256 of salt, time, kind and event; link = SHA-256 of the link before, the number and the digest. An erased
-event keeps both, so the chain stays whole without it; the random salt went with it, so its digest tells nothing.
+digest = SHA-256 of salt, time, kind and event; link = SHA-256 of the link before, the number and the digest; before the
+first stands the site's own first link, so that no site's chain passes for another's. An erased event keeps digest and
+link, so the chain stays whole without it; the random salt went with it, so its digest tells nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -19,7 +22,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.storage.tables import audit_event, chain_head
 
-FIRST_LINK = "0" * 64
+Head = tuple[int, str]
+"""The number and link of a chain's last event."""
 
 
 class AuditKind(StrEnum):
@@ -40,7 +44,7 @@ class AuditKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
-    """An event to append. site: "" for the whole deployment; at: ISO 8601; patient: a pseudonym."""
+    """An event to append. site: "" for the whole deployment; at: ISO 8601; patient: a pseudonym, added to the event."""
 
     site: str
     kind: AuditKind
@@ -49,22 +53,61 @@ class NewEvent:
     patient: str | None = None
 
 
+COLUMNS = tuple(column.name for column in audit_event.columns)
+
+
 def append(connection: sa.Connection, *events: NewEvent) -> None:
-    """Appends events within the caller's transaction, which holds the head of each site's chain until it ends."""
+    """Appends events within the caller's transaction, which holds the head of each site's chain until it ends.
+
+    One call a transaction, as its last work: so no two transactions wait for each other's heads.
+    """
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
-    for new in sorted(events, key=lambda event: event.site):  # one order, so that transactions cannot deadlock
-        start = insert(chain_head).values(site=new.site, seq=0, link=FIRST_LINK)
+    for site, group in groupby(sorted(events, key=lambda event: event.site), lambda event: event.site):
+        start = insert(chain_head).values(site=site, seq=0, link=first_link(site))
         # An update that changes nothing locks the row, whether it was there or not.
         locked = start.on_conflict_do_update(index_elements=["site"], set_={"seq": chain_head.c.seq})
         head = connection.execute(locked.returning(chain_head.c.seq, chain_head.c.link)).one()
-        salt, text = secrets.token_hex(16), msgspec.json.encode(new.event).decode()
-        digest = event_digest(salt, new.at, new.kind, text)
-        link = next_link(head.link, head.seq + 1, digest)
-        row = {"site": new.site, "seq": head.seq + 1, "at": new.at, "kind": new.kind.value, "patient": new.patient}
-        row |= {"event": text, "salt": salt, "digest": digest, "link": link}
-        connection.execute(audit_event.insert().values(row))
-        moved = chain_head.update().where(chain_head.c.site == new.site)
-        connection.execute(moved.values(seq=head.seq + 1, link=link))
+        contents = [Content.of(new.kind, new.at, new.event, new.patient) for new in group]
+        rows = linked(site, (head.seq, head.link), contents)
+        connection.execute(audit_event.insert(), [dict(zip(COLUMNS, row, strict=True)) for row in rows])
+        moved = chain_head.update().where(chain_head.c.site == site)
+        connection.execute(moved.values(seq=rows[-1][1], link=rows[-1][-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An event without its place in the chain."""
+
+    at: str
+    kind: str
+    patient: str | None
+    event: str
+    salt: str
+    digest: str
+
+    @classmethod
+    def of(cls, kind: AuditKind, at: str, event: Mapping[str, Any], patient: str | None = None) -> Content:
+        """With a new salt."""
+        if patient is not None:
+            event = {**event, "patient": patient}
+        salt, text = secrets.token_hex(16), msgspec.json.encode(event).decode()
+        return cls(at, kind.value, event.get("patient"), text, salt, event_digest(salt, at, kind.value, text))
+
+
+def linked(site: str, head: Head, contents: Iterable[Content]) -> Sequence[tuple[Any, ...]]:
+    """The rows of `audit_event` that follow the head, their columns in order."""
+    (seq, link), rows = head, []
+    for new in contents:
+        seq += 1
+        link = next_link(link, seq, new.digest)
+        rows.append((site, seq, new.at, new.kind, new.patient, new.event, new.salt, new.digest, link))
+    return rows
+
+
+@cache
+def first_link(site: str) -> str:
+    """What the first event of a site links to, in hex."""
+    return hashlib.sha256(f"mhcds audit\0{site}".encode()).hexdigest()
 
 
 def event_digest(salt: str, at: str, kind: str, event: str) -> str:
@@ -73,5 +116,5 @@ def event_digest(salt: str, at: str, kind: str, event: str) -> str:
 
 
 def next_link(before: str, seq: int, digest: str) -> str:
-    """The link of the event with this number, in hex."""
-    return hashlib.sha256(f"{before}{seq}\0{digest}".encode()).hexdigest()
+    """The link of the event with this number, in hex. PostgreSQL computes the same in `calls`."""
+    return hashlib.sha256(f"{before} {seq} {digest}".encode()).hexdigest()

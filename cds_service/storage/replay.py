@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from cds_service.errors import ConfigError
 from cds_service.storage.calls import AnswerRow, CardRow
+from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
-from cds_service.storage.tables import answer
+from cds_service.storage.tables import audit_event
 
 EVENT = "answer-not-stored"
 
@@ -50,9 +51,11 @@ def replay(store: Store, rows: Iterable[AnswerRow]) -> tuple[int, int]:
     if not wanted:
         return 0, 0
     moments = [at for at, _ in wanted]
-    between = sa.select(answer.c.at, answer.c.event).where(answer.c.at.between(min(moments), max(moments)))
+    c = audit_event.c
+    same_time = sa.and_(c.kind == AuditKind.ANSWER, c.at.between(min(moments), max(moments)), c.event.is_not(None))
     with store.transaction(patient=True) as connection:
-        known = {(row.at, _content(row.event)) for row in connection.execute(between) if row.at in moments}
+        found = connection.execute(sa.select(c.at, c.event).where(same_time))
+        known = {(row.at, _content(json.loads(row.event))) for row in found if row.at in moments}
     for key, row in wanted.items():
         if key not in known:
             store.write_answer(row)

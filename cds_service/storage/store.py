@@ -1,4 +1,4 @@
-"""Data that must outlive a request: used tokens, call counts, shown gaps, responses and their cards, feedback.
+"""Data that must outlive a request: used tokens, call counts, shown gaps, the audit chain, sent cards, feedback.
 
 SQLite by default (WAL, every commit synced to disk), PostgreSQL by URL; the same statements on both. Workers share
 nothing else. Every public method is one transaction; a database failure raises StoreUnavailable, and the caller decides
@@ -32,8 +32,9 @@ from cds_service.storage.calls import (
     commit_in_sqlite,
     look,
 )
+from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.lost_file import SqliteFile
-from cds_service.storage.tables import card, feedback, shown_gap, tally, used_token
+from cds_service.storage.tables import audit_event, card, feedback, shown_gap, tally, used_token
 
 WAIT_S = 2
 REST_S = 2
@@ -129,7 +130,7 @@ class Store:
     def write_answer(self, row: AnswerRow) -> int | None:
         """Appends an answer with its cards and uses its token; on disk when this returns.
 
-        Returns the row's number; None, and nothing is written, if the token was used before.
+        Returns the answer's number in its site's chain; None, and nothing is written, if the token was used before.
         """
         return self.commits.write(row)
 
@@ -181,32 +182,33 @@ class Store:
 
         sites: those that the client's token covers; only their cards count as known.
         """
-        new = known = 0
+        new, known, moment = list[NewEvent](), 0, at.isoformat()
         with self.transaction() as connection:
             for item in items:
                 same_card = sa.and_(card.c.uuid == item.card, card.c.site.in_(sites))
-                sent_card = connection.execute(
-                    sa.select(card.c.answer, card.c.topic, card.c.site).where(same_card)
-                ).first()
-                values = {
-                    "at": at.isoformat(),
-                    "site": sent_card.site if sent_card else sites[0],
+                answer = sa.and_(audit_event.c.site == card.c.site, audit_event.c.seq == card.c.answer)
+                sent = sa.select(card.c.site, card.c.answer, card.c.topic, audit_event.c.patient)
+                sent_card = connection.execute(sent.join(audit_event, answer).where(same_card)).first()
+                said = {
                     "service": service,
-                    "answer": sent_card.answer if sent_card else None,
-                    "topic": sent_card.topic if sent_card else None,
-                    "digest": item.digest,
                     "card": item.card,
+                    "topic": sent_card.topic if sent_card else None,
                     "outcome": item.outcome,
                     "outcome_at": item.outcome_at,
-                    "suggestions": [*item.suggestions],
+                    "suggestions": item.suggestions,
                     "reason_system": item.reason_system,
                     "reason_code": item.reason_code,
                     "reason_hl7": item.reason_hl7,
-                    "comment": item.comment,
                 }
-                new += self.new(connection, feedback, values)
+                site = sent_card.site if sent_card else sites[0]
+                values = {"at": moment, "site": site, "answer": sent_card.answer if sent_card else None}
+                values |= {"digest": item.digest, "comment": item.comment}
                 known += sent_card is not None
-        return new, known
+                if self.new(connection, feedback, said | values):
+                    patient = sent_card.patient if sent_card else None
+                    new.append(NewEvent(site=site, kind=AuditKind.FEEDBACK, at=moment, event=said, patient=patient))
+            append(connection, *new)
+        return len(new), known
 
     def rows(self, table: sa.Table) -> list[dict[str, Any]]:
         """Every row of a table, in order of its key."""

@@ -29,22 +29,47 @@ shown_gap = sa.Table(
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False, index=True),
 )
-answer = sa.Table(
-    "answer",
+# ---- the audit chain ----------------------------------------------------------------------------------------------
+
+audit_event = sa.Table(
+    "audit_event",
     SCHEMA,
-    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    # "" for what concerns the whole deployment, and for calls that no site's settings cover.
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("event", sa.JSON, nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    # The patient's pseudonym, as in the event.
+    sa.Column("patient", sa.String(32)),
+    # JSON, letter by letter as it was hashed; null, as patient and salt are, once it was erased.
+    sa.Column("event", sa.Text),
+    sa.Column("salt", sa.String(32)),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("link", sa.String(64), nullable=False),
+    sa.Index("ix_audit_event_site_patient", "site", "patient"),
 )
+chain_head = sa.Table(
+    "chain_head",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("link", sa.String(64), nullable=False),
+)
+
+# ---- cards --------------------------------------------------------------------------------------------------------
+
 card = sa.Table(
     "card",
     SCHEMA,
     sa.Column("uuid", sa.String(36), primary_key=True),
-    sa.Column("answer", NUMBER, sa.ForeignKey("answer.id"), nullable=False, index=True),
     sa.Column("site", sa.String(100), nullable=False),
+    # The number of the answer that it came with.
+    sa.Column("answer", sa.BigInteger, nullable=False),
     sa.Column("topic", sa.String(40), nullable=False),
     sa.Column("indicator", sa.String(10), nullable=False),
     sa.Column("suggestions", sa.JSON, nullable=False),
+    sa.ForeignKeyConstraint(["site", "answer"], ["audit_event.site", "audit_event.seq"]),
+    sa.Index("ix_card_site_answer", "site", "answer"),
 )
 feedback = sa.Table(
     "feedback",
@@ -55,8 +80,8 @@ feedback = sa.Table(
     sa.Column("site", sa.String(100), nullable=False),
     sa.Column("service", sa.String(64), nullable=False),
     sa.Column("card", sa.String(256), nullable=False, index=True),
-    # The response that the card came with; null for a card unknown at this site.
-    sa.Column("answer", NUMBER, sa.ForeignKey("answer.id")),
+    # The number of the answer that the card came with; null for a card unknown at this site.
+    sa.Column("answer", sa.BigInteger),
     sa.Column("topic", sa.String(40)),
     sa.Column("outcome", sa.String(10), nullable=False),
     sa.Column("outcome_at", sa.String(40), nullable=False),
@@ -65,6 +90,8 @@ feedback = sa.Table(
     sa.Column("reason_code", sa.String(256)),
     sa.Column("reason_hl7", sa.String(64)),
     sa.Column("comment", sa.LargeBinary),
+    sa.ForeignKeyConstraint(["site", "answer"], ["audit_event.site", "audit_event.seq"]),
+    sa.Index("ix_feedback_site_answer", "site", "answer"),
 )
 
 # ---- the SMART app ------------------------------------------------------------------------------------------------
@@ -110,42 +137,6 @@ written = sa.Table(
     sa.Column("reference", sa.String(256), nullable=False),
     # When it was noted, in seconds since 1970; notes older than two days are dropped.
     sa.Column("at", sa.BigInteger, nullable=False, index=True, default=lambda: int(time.time())),
-)
-app_event = sa.Table(
-    "app_event",
-    SCHEMA,
-    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("event", sa.JSON, nullable=False),
-)
-
-# ---- the audit chain ----------------------------------------------------------------------------------------------
-
-audit_event = sa.Table(
-    "audit_event",
-    SCHEMA,
-    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    # "" for what concerns the whole deployment.
-    sa.Column("site", sa.String(100), nullable=False),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("kind", sa.String(40), nullable=False),
-    # The patient's pseudonym, as in the event.
-    sa.Column("patient", sa.String(32)),
-    # JSON, letter by letter as it was hashed; null, and so the salt, once it was erased.
-    sa.Column("event", sa.Text),
-    sa.Column("salt", sa.String(32)),
-    sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("link", sa.String(64), nullable=False),
-    sa.UniqueConstraint("site", "seq"),
-    sa.Index("ix_audit_event_site_patient", "site", "patient"),
-)
-chain_head = sa.Table(
-    "chain_head",
-    SCHEMA,
-    sa.Column("site", sa.String(100), primary_key=True),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Column("link", sa.String(64), nullable=False),
 )
 
 # ---- control ------------------------------------------------------------------------------------------------------
@@ -258,7 +249,7 @@ governance_session = sa.Table(
 # Of no use after their launch or within a day, so not in backups.
 PASSING = (shown_gap, launch_state, app_session, submission, written, sign_in, governance_session)
 # Rows numbered by the database.
-NUMBERED = (answer, feedback, app_event, audit_event, incident_note)
+NUMBERED = (feedback, incident_note)
 
 
 def batch(table: sa.Table, which: sa.ColumnElement[bool], most: int) -> sa.ColumnElement[bool]:

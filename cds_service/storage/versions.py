@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.storage.store import Store
 
-NEWEST = "0005"
+NEWEST = "0006"
 """The version of the tables that this code expects: the last of `migrations`."""
 
 
@@ -44,6 +44,8 @@ def upgrade(store: Store) -> None:
     config.set_main_option("script_location", "cds_service.storage:migrations")
     try:
         with store.transaction(patient=True) as connection:
+            if store.file is not None:  # sqlite3 begins no transaction before a CREATE or DROP
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:

@@ -246,21 +246,33 @@ def fill(url: str, rows: int) -> float:
         else:  # without looking up each card's answer, which takes longer than all the rest
             connection.exec_driver_sql("SET session_replication_role = replica")
         found = sa.MetaData()
-        found.reflect(connection, only=("answer", "card"))
-        answer, card = found.tables["answer"], found.tables["card"]
-        last = connection.scalar(sa.select(sa.func.max(answer.c.id)))
-        copied = [column for column in answer.columns if column.name != "id"]
-        many = sa.select(*copied).select_from(answer.join(numbers, sa.true())).where(answer.c.id == last)
-        connection.execute(answer.insert().from_select(copied, many))
+        found.reflect(connection, only=("audit_event", "card", "chain_head"))
+        answer, card, head = (found.tables[name] for name in ("audit_event", "card", "chain_head"))
+        site, last = connection.execute(sa.select(answer.c.site, answer.c.seq).order_by(answer.c.seq.desc())).first()
+        copied = [column for column in answer.columns if column.name != "seq"]
+        newest = sa.and_(answer.c.site == site, answer.c.seq == last)
+        many = sa.select(answer.c.seq + numbers.c.i, *copied).select_from(answer.join(numbers, sa.true())).where(newest)
+        connection.execute(
+            answer.insert().from_select(["seq", *copied], many)
+        )  # linked to nothing; only the cost counts
+        connection.execute(head.update().where(head.c.site == site).values(seq=last + rows))
         kept = [column for column in card.columns if column.name not in ("uuid", "answer")]
-        one = sa.select(sa.func.row_number().over().label("n"), *kept).where(card.c.answer == last).subquery()
-        place = sa.cast(answer.c.id - last, sa.BigInteger) * (2**32 // (rows + 2))
+        one = (
+            sa.select(sa.func.row_number().over().label("n"), *kept)
+            .where(card.c.site == site, card.c.answer == last)
+            .subquery()
+        )
+        place = sa.cast(answer.c.seq - last, sa.BigInteger) * (2**32 // (rows + 2))
         if sqlite:
             uuid = sa.func.printf("%08x%024x", place, one.c.n)
         else:
             uuid = sa.func.lpad(sa.func.to_hex(place), 8, "0").concat(sa.func.lpad(sa.func.to_hex(one.c.n), 24, "0"))
-        many = sa.select(uuid, answer.c.id, *(one.c[column.name] for column in kept))
-        many = many.select_from(answer.join(one, sa.true())).where(answer.c.id > last).order_by(answer.c.id)
+        many = sa.select(uuid, answer.c.seq, *(one.c[column.name] for column in kept))
+        many = (
+            many.select_from(answer.join(one, sa.true()))
+            .where(answer.c.site == site, answer.c.seq > last)
+            .order_by(answer.c.seq)
+        )
         connection.execute(card.insert().from_select(["uuid", "answer", *kept], many))
         connection.commit()
     if not sqlite:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import pytest
 import requests
+from ehr import recorded
 from smart_run import Run, Visitor, csrf_of, running
 
 from cds_service.app import create_app
@@ -21,7 +22,7 @@ from cds_service.demo_ehr.authorization.id_tokens import new_key
 from cds_service.demo_ehr.authorization.scopes import Syntax
 from cds_service.settings.config import ServiceConfig, default_config
 from cds_service.settings.live import LiveConfig
-from cds_service.storage.tables import app_event, app_session, launch_state
+from cds_service.storage.tables import app_session, launch_state
 from explanations.judgement.assessment import Engine
 from fhir_adapters.received import Noted, cleaned
 from smart_launch.launch import begin
@@ -982,7 +983,7 @@ def test_smart_097_tokens_are_nowhere_but_sealed_in_the_store(run, visitor, capl
         page = visitor.get(where)
     tokens = run.tokens()
     kept = b"".join(row["sealed"] for row in run.store.rows(app_session))
-    events = json.dumps(run.store.rows(app_event))
+    events = json.dumps(recorded(run.store, "app"))
     everywhere = [page.text, str(page.headers), caplog.text, events, str(run.store.rows(launch_state))]
 
     assert tokens
@@ -993,11 +994,11 @@ def test_smart_097_tokens_are_nowhere_but_sealed_in_the_store(run, visitor, capl
 
 
 def test_smart_100_who_saw_what_is_on_record_without_names(run, visitor) -> None:
-    before = len(run.store.rows(app_event))
+    before = len(recorded(run.store, "app"))
     where = visitor.open()
     visitor.get(where)
 
-    launched, shown = (row["event"] for row in run.store.rows(app_event)[before:])
+    launched, shown = (row["event"] for row in recorded(run.store, "app")[before:])
     assert (launched["what"], shown["what"], shown["page"]) == ("launched", "shown", "summary")
     assert shown["topics"] == ["acute-safety"]
     assert launched["user"] == shown["user"]

@@ -10,14 +10,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 from builders import AS_OF, LOINC, PATIENT, care_plan, given, moment, observation, patient, record_of
+from ehr import recorded
 from form_desk import SCOPES, Desk, desks, hidden, said, words
 from real_server import TOKEN, answering, losing_the_answer
 
 from cds_service.errors import StoreUnavailable
 from cds_service.storage.app_store import AppRows
-from cds_service.storage.tables import app_event
 from fhir_adapters.writing.drafts import CSSRS
 from fhir_adapters.writing.questionnaires import form
 from smart_launch.chart.reading import read_chart
@@ -458,8 +457,7 @@ def test_smart_097_100_what_was_written_is_on_record_and_nothing_of_the_answers_
     for text in ("LA6571", "Okafor", "Nearly every day", TOKEN, "44260-8"):
         assert text not in caplog.text and text.encode() not in kept
     assert '"what": "written"' in caplog.text
-    with desk.store.store.transaction() as connection:
-        (event,) = [row.event for row in connection.execute(sa.select(app_event)) if row.event["what"] == "written"]
+    (event,) = events(desk, "written")
     assert event["form"] == "phq-9" and event["launch"] == desk.launch and event["fault"] is None
     assert event["slots"][:2] == ["form", "total"] and event["missing"] == []
     assert event["user"].startswith("pseudonym") and event["patient"].startswith("pseudonym")
@@ -657,8 +655,7 @@ def test_a_chart_that_is_slow_to_read_keeps_nobody_from_knowing_that_it_is_writt
 
 
 def events(desk: Desk, what: str) -> list[dict]:
-    with desk.store.store.engine.connect() as connection:
-        found = [row.event for row in connection.execute(sa.select(app_event))]
+    found = [row["event"] for row in recorded(desk.store.store, "app")]
     return [event for event in found if event["what"] == what and event["launch"] == desk.launch]
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from builders import AS_OF, PATIENT, bundle, gap_said, given, moment, observation, patient, resource
-from ehr import EHR, app_of, issuer_table, kept_in, settings
+from ehr import EHR, app_of, issuer_table, kept_in, recorded, settings
 from hook_calls import CHARTS, call_of, path_of, topics
 
 from cds_service.hooks.catalogue import SERVICES, Service
-from cds_service.storage import housekeeping, tables
+from cds_service.storage import housekeeping
 from cds_service.storage import store as stores
 from cds_service.storage.backup import write_backup
 from cds_service.storage.opening import open_store
@@ -63,7 +63,7 @@ class Desk:
         return self.client.post(path_of(service), json=body, headers=ehr.headers(path_of(service)))
 
     def events(self) -> list[dict]:
-        return [row["event"] for row in self.kept.rows(tables.answer)]
+        return [row["event"] for row in recorded(self.kept)]
 
 
 @pytest.fixture

@@ -18,10 +18,9 @@ from pathlib import Path
 import pytest
 import requests
 from builders import bundle, given
-from ehr import ADDRESS, EHR, FEEDBACK, Served, app_of, free_port, hook_request, kept_in, served, settings
+from ehr import ADDRESS, EHR, FEEDBACK, Served, app_of, free_port, hook_request, kept_in, recorded, served, settings
 
 from cds_service.hooks.beyond_limits import ACUTE_SLOTS
-from cds_service.storage import tables
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
 
@@ -56,7 +55,7 @@ class Full:
     def events(self) -> list[dict]:
         store = open_store(self.store)
         try:
-            return [row["event"] for row in store.rows(tables.answer)]
+            return [row["event"] for row in recorded(store)]
         finally:
             store.close()
 

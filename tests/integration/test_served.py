@@ -36,6 +36,7 @@ from ehr import (
     kept_in,
     mhcds,
     public_jwk,
+    recorded,
     served,
     settings,
 )
@@ -227,7 +228,7 @@ def test_a_reload_and_workers_that_end_under_load_drop_no_call(store_url: str, t
 
     assert set(seen) <= {200, 503}
     key = DataKey(DATA_KEY)
-    kept = {row["event"]["hook_instance"] for row in first.rows(tables.answer)}
+    kept = {row["event"]["hook_instance"] for row in recorded(first)}
     assert {key.pseudonym("north", instance) for instance in sent} <= kept
     assert seen.count(200) > 100
 
@@ -291,7 +292,7 @@ def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: P
             wait_for(lambda: len(acknowledged) >= 100, "100 answers")
             with first.transaction(patient=True) as connection:
                 sqlite = store_url.startswith("sqlite")
-                connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE answer IN SHARE MODE")
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE audit_event IN SHARE MODE")
                 wait_for(lambda: "answer-not-stored" in found.log.read_text(), "an answer that reached only the log")
             enough = len(acknowledged) + 50
             wait_for(lambda: len(acknowledged) >= enough, "50 more")
@@ -300,7 +301,7 @@ def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: P
             done.result()
 
     def written() -> set[str]:
-        return {row["event"]["hook_instance"] for row in first.rows(tables.answer)}
+        return {row["event"]["hook_instance"] for row in recorded(first)}
 
     known = {DataKey(DATA_KEY).pseudonym("north", instance) for instance in acknowledged}
     assert known - written()

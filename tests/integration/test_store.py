@@ -18,7 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from builders import PATIENT, bundle, given, patient
 from cryptography.fernet import InvalidToken
-from ehr import ADDRESS, DATA_KEY, EHR, FEEDBACK, app_of, hook_request, kept_in, mhcds, settings
+from ehr import ADDRESS, DATA_KEY, EHR, FEEDBACK, app_of, hook_request, kept_in, mhcds, recorded, settings
 
 from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.keys.data_key import DataKey
@@ -74,7 +74,7 @@ def answer_row(event: dict, *cards: CardRow, token: TokenUse | None = None) -> A
 def on_record(app, *names: str, store=None) -> list[str | None]:
     """The hookInstances on record, of those named, in order."""
     known = {app.extensions["mhcds"].key.pseudonym("north", name): name for name in names}
-    return [known.get(row["event"]["hook_instance"]) for row in (store or app.kept).rows(tables.answer)]
+    return [known.get(row["event"]["hook_instance"]) for row in recorded(store or app.kept)]
 
 
 def call(app, **changes):
@@ -91,7 +91,7 @@ def report(app, *items: dict):
 def test_an_answer_is_on_record_with_its_cards_when_it_arrives(app) -> None:
     answer = call(app, more=POSITIVE, hookInstance="instance-1")
 
-    (row,) = app.kept.rows(tables.answer)
+    (row,) = recorded(app.kept)
     event = row["event"]
     cards = answer.get_json()["cards"]
     assert (event["hook_instance"], event["status"], event["site"], event["issuer"]) == (
@@ -104,7 +104,7 @@ def test_an_answer_is_on_record_with_its_cards_when_it_arrives(app) -> None:
     kept = {c["uuid"]: c for c in app.kept.rows(tables.card)}
     assert set(kept) == {c["uuid"] for c in cards}
     for card in cards:
-        assert kept[card["uuid"]]["answer"] == row["id"]
+        assert kept[card["uuid"]]["answer"] == row["seq"]
         assert kept[card["uuid"]]["suggestions"] == [s["uuid"] for s in card.get("suggestions", [])]
 
 
@@ -149,14 +149,14 @@ def test_a_comment_can_be_read_with_the_key_and_with_no_other(app) -> None:
 def test_an_answer_that_is_no_card_is_on_record_too(app, body: dict, status: int) -> None:
     assert call(app, **body).status_code == status
 
-    (row,) = app.kept.rows(tables.answer)
+    (row,) = recorded(app.kept)
     assert row["event"]["status"] == status
 
 
 def test_a_refused_call_is_not_on_record(app) -> None:
     app.test_client().post(ADDRESS, json=hook_request(), headers=EHR(key="stranger").headers())
 
-    assert app.kept.rows(tables.answer) == []
+    assert recorded(app.kept) == []
     assert app.kept.rows(tables.used_token) == []
 
 
@@ -182,7 +182,7 @@ def test_of_many_who_use_a_token_at_once_one_gets_in(store_url: str) -> None:
                 pool.map(lambda n, d=digest: several[n % 4].write_answer(answer_row({}, token=token(d))), range(32))
             )
         assert len([number for number in found if number is not None]) == 1, digest
-    assert len(several[0].rows(tables.answer)) == 8
+    assert len(recorded(several[0])) == 8
     for one in several:
         one.close()
 
@@ -192,7 +192,7 @@ def test_calls_at_once_from_many_clients_are_all_counted_and_none_fails(store) -
         rows = [answer_row({"n": n}, token=token(f"t{n}", client=f"c{n % 3}", at=1000 + n)) for n in range(200)]
         numbers = list(pool.map(store.write_answer, rows))
 
-    kept = {row["id"]: row["event"]["n"] for row in store.rows(tables.answer)}
+    kept = {row["seq"]: row["event"]["n"] for row in recorded(store)}
     assert [kept[number] for number in numbers] == list(range(200))
     assert sum(row["calls"] for row in store.rows(tables.tally)) == 200
 
@@ -255,7 +255,7 @@ def test_of_two_calls_at_once_with_one_token_one_is_answered_and_both_are_on_rec
         statuses = sorted(pool.map(together, (one, other)))
 
     assert statuses == [200, 401]
-    assert sorted(row["event"]["status"] for row in app.kept.rows(tables.answer)) == [200, 401]
+    assert sorted(row["event"]["status"] for row in recorded(app.kept)) == [200, 401]
 
 
 def test_a_call_above_the_limit_does_not_use_its_token(app) -> None:
@@ -322,7 +322,7 @@ def test_an_exact_repeat_changes_nothing_and_a_later_report_stands_beside_the_fi
     assert [(r["outcome"], r["reason_hl7"], r["topic"]) for r in rows] == [
         ("overridden", "action-completed", "positive-safety-answer"), ("accepted", None, "positive-safety-answer"),
     ]  # fmt: skip
-    assert {r["answer"] for r in rows} == {app.kept.rows(tables.answer)[0]["id"]}
+    assert {r["answer"] for r in rows} == {recorded(app.kept)[0]["seq"]}
 
 
 def test_of_a_batch_with_a_bad_item_nothing_is_stored(app) -> None:
@@ -346,7 +346,7 @@ def test_upgrading_again_changes_nothing(store) -> None:
     upgrade(store)
 
     assert revision(store) == NEWEST
-    assert [r["event"] for r in store.rows(tables.answer)] == [{"a": 1}]
+    assert [r["event"] for r in recorded(store)] == [{"a": 1}]
 
 
 def test_sqlite_is_made_at_the_start_and_postgresql_asks_for_the_upgrade(store_url: str) -> None:
@@ -387,7 +387,7 @@ def test_a_backup_of_either_kind_goes_into_either_kind(store, into: str, tmp_pat
     assert write_backup(store, file) == restore_backup(target, file) == sum(len(rows) for rows in before.values())
 
     assert {table.name: target.rows(table) for table in SCHEMA.sorted_tables} == before
-    assert target.write_answer(answer_row({})) == 2  # numbers go on
+    assert target.write_answer(answer_row({})) == 4  # numbers go on
     assert target.use(token("t")) is Admission.REPLAYED
 
 
@@ -398,7 +398,7 @@ def test_many_rows_are_backed_up_however_long_a_statement_takes(store, tmp_path:
     with store.transaction(patient=True) as connection:
         if store.engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_sleep(2.5)"))  # a statement of a call is cut off after two seconds
-    assert write_backup(store, tmp_path / "b.gz") == 5001
+    assert write_backup(store, tmp_path / "b.gz") == 5002
 
 
 def test_a_backup_is_restored_into_an_empty_store_alone_and_whole_or_not_at_all(store, tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_a_backup_is_restored_into_an_empty_store_alone_and_whole_or_not_at_all(
         "a line of nonsense": gzip.compress(b"\n".join([*lines, b"nonsense"])),
         "an unknown table": gzip.compress(b"\n".join([*lines, b'["users", {}]'])),
         "a row twice": gzip.compress(b"\n".join([*lines, lines[1]])),
-        "an unknown column": gzip.compress(b"\n".join([lines[0], b'["answer", {"id": 1, "at": "x", "event": {}, "more": 1}]'])),
+        "an unknown column": gzip.compress(b"\n".join([lines[0], b'["chain_head", {"site": "x", "seq": 1, "link": "", "more": 1}]'])),
         "another version": gzip.compress(b"\n".join([lines[0].replace(NEWEST.encode(), b"0000"), *lines[1:]])),
     }  # fmt: skip
     for name, content in spoiled.items():
@@ -467,7 +467,7 @@ def test_the_record_of_a_call_is_found_by_what_the_ehrs_log_names(tmp_path: Path
 
     told = mhcds("db", "pseudonym", "--config", str(tmp_path), "--site", "north", input=f"other\nZoë 7\n{PATIENT}\n")
 
-    event = app.extensions["mhcds"].store.rows(tables.answer)[0]["event"]
+    event = recorded(app.extensions["mhcds"].store)[0]["event"]
     assert told.stdout.split()[1:] == [event["hook_instance"], event["patient"]], told.stderr
     other = mhcds("db", "pseudonym", "--config", str(tmp_path), "--site", "south", input="x")
     assert (other.returncode, "there is no site south" in other.stderr) == (1, True)
@@ -600,7 +600,7 @@ def test_while_the_store_is_away_rules_answer_the_record_goes_to_the_log_and_it_
     after = client.post(ADDRESS, json=hook_request(), headers=token)
     assert after.status_code == 401  # what was used in the outage stays used
     assert call(app, hookInstance="after").status_code == 200
-    assert [names[r["event"]["hook_instance"]] for r in app.kept.rows(tables.answer)] == ["before", "after"]
+    assert [names[r["event"]["hook_instance"]] for r in recorded(app.kept)] == ["before", "after"]
 
 
 def test_on_a_full_disk_answers_go_on_and_their_records_are_in_the_log(
@@ -618,9 +618,7 @@ def test_on_a_full_disk_answers_go_on_and_their_records_are_in_the_log(
     lost = {
         json.loads(r.message)["answer"]["hook_instance"] for r in caplog.records if "answer-not-stored" in r.message
     }
-    kept = {
-        r["event"]["hook_instance"] for r in prepare(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}").rows(tables.answer)
-    }
+    kept = {r["event"]["hook_instance"] for r in recorded(prepare(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}"))}
     assert lost  # the disk did get full
     key = app.extensions["mhcds"].key
     assert lost | kept == {key.pseudonym("north", f"i{n}") for n in range(200)}

@@ -14,9 +14,8 @@ def upgrade() -> None:
     """Adds tables; changes no existing ones."""
     op.create_table(
         "audit_event",
-        sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
-        sa.Column("site", sa.String(100), nullable=False),
-        sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("site", sa.String(100), primary_key=True),
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("at", sa.String(40), nullable=False),
         sa.Column("kind", sa.String(40), nullable=False),
         sa.Column("patient", sa.String(32)),
@@ -24,7 +23,6 @@ def upgrade() -> None:
         sa.Column("salt", sa.String(32)),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("link", sa.String(64), nullable=False),
-        sa.UniqueConstraint("site", "seq"),
         sa.Index("ix_audit_event_site_patient", "site", "patient"),
     )
     op.create_table(
