@@ -78,7 +78,7 @@ DEFECTS = (
     Defect("keys are trusted for ever", "cds_service/keys/key_sets.py", " and self.read_at > since)", ")", (TRUST,)),
     Defect("every unknown kid leads to a reading", "cds_service/keys/key_sets.py", "cached.next_for_unknown = now + BETWEEN_READS_S", "cached.next_for_unknown = 0.0", (TRUST,)),
     # ---- tokens and records
-    Defect("a used token is not kept", "cds_service/storage/calls.py", "            return None\n        connection.execute(COUNT", "            pass\n        connection.execute(COUNT", (f"{STORE}::test_of_many_who_use_a_token_at_once_one_gets_in",)),
+    Defect("a used token is not kept", "cds_service/storage/calls.py", ".fetchone() is not None\n            for row in rows", ".fetchone() != 0\n            for row in rows", (f"{STORE}::test_of_many_who_use_a_token_at_once_one_gets_in",)),
     Defect("used tokens are forgotten before they expire", "cds_service/storage/housekeeping.py", "used_token.c.expires < now - TOKEN_KEPT_S", "used_token.c.expires < now + TOKEN_KEPT_S", (f"{STORE}::test_a_used_token_stays_used_when_the_clock_goes_back",)),
     Defect("whether a row is new is asked of the driver", "cds_service/storage/store.py", "connection.execute(add.returning(*table.primary_key.columns)).first() is not None", "connection.execute(add).rowcount != 0", (STORE,)),
     Defect("an answer leaves before its row is written", "cds_service/hooks/audit.py", "        return runtime.store.write_answer(row) is not None\n", "        __import__('threading').Timer(0.2, runtime.store.write_answer, (row,)).start()\n        return True\n", (SERVED,)),

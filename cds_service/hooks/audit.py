@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -31,24 +31,15 @@ log = logging.getLogger("mhcds")
 ON_RECORD_ALONE = ("patient", "user", "scores")  # not in the log
 
 
-class RecordedScore(msgspec.Struct, kw_only=True, frozen=True):
-    """An estimate as it was made, and the mode of its model: whether it was said or only recorded."""
-
-    outcome: str
-    version: str
-    probability: float
-    band: str
-    mode: str
-
-
 class AuditEvent(msgspec.Struct, kw_only=True):
     """One response. status: HTTP; models: outcome and version of those that scored.
 
     patient, user, hook_instance: pseudonyms.
     not_for: the kind of user, if that is why no card was sent. late: time was up, so no model ran.
     quieted: the card of a gap was not sent, since the user was shown the same gap within the site's hours.
-    topics: of the cards sent. held_back: of the cards not sent since a mode or switch forbids it. review: the answer is
-    of the sample that somebody reviews. Other fields hold static codes or counts.
+    topics: of the cards sent. held_back: of those not sent since somebody switched them off. switched_off: what is, if
+    that is why nothing was read. scores: model, probability and whether it was shown. review: the models whose estimate
+    is in the sample for review. Other fields hold static codes or counts.
     """
 
     service: str
@@ -71,9 +62,10 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     not_for: str | None = None
     late: bool = False
     quieted: bool = False
-    scores: tuple[RecordedScore, ...] = ()
+    scores: tuple[Mapping[str, Any], ...] = ()
+    review: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
-    review: bool = False
+    switched_off: str | None = None
     ms: float = 0.0
 
 

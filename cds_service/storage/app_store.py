@@ -136,7 +136,12 @@ class AppRows:
     def record(self, at: str, event: Mapping[str, object]) -> None:
         """Appends one event; on disk when this returns."""
         with self.store.transaction() as connection:
-            append(connection, NewEvent(site=str(event["site"]), kind=AuditKind.APP, at=at, event=event))
+            append(connection, app_event(at, event))
+
+
+def app_event(at: str, event: Mapping[str, object]) -> NewEvent:
+    """An event of the app, for a transaction that does more than record it."""
+    return NewEvent(site=str(event["site"]), kind=AuditKind.APP, at=at, event=event)
 
 
 COLUMNS = ("digest", "launch", "browser", "iss", "sealed", "started", "used", "version", "ended")

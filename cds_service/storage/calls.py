@@ -44,7 +44,7 @@ CARD = "INSERT INTO card (uuid, site, answer, topic, indicator, suggestions) VAL
 APPEND = (EVENT, CARD, COUNT, MOVE)
 APPEND_IN_POSTGRESQL = tuple(statement.replace("?", "%s") for statement in APPEND)
 # All of one call in one statement of PostgreSQL. Without a token (token null) the answer goes in as it is. A statement
-# that waits for the head of the chain goes on with the newest. Locks are taken in the order token, head, tally, as below.
+# that waits for the head of the chain goes on with the newest. Locks are taken in the order token, head, tally.
 WRITE = """
     WITH used AS (
         INSERT INTO used_token (digest, expires)
