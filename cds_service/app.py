@@ -10,13 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from flask import Flask, Response, request
-from sqlalchemy import make_url
 
 from cds_service import errors, smart_app
 from cds_service.documents import about, discovery, model_card, openapi
 from cds_service.hooks import call as hooks
 from cds_service.hooks import feedback
-from cds_service.keys.data_key import DataKey, key_beside, new_key
+from cds_service.keys.data_key import DataKey, new_key
 from cds_service.keys.key_sets import KeySets
 from cds_service.serving import cross_origin
 from cds_service.serving import health as ops
@@ -97,21 +96,14 @@ def make_ready(config: ServiceConfig) -> None:
     registry()
     if config.store is not None:
         prepare(config.store).close()
-        _key(config)
+        config.kept_key()
         smart_app.make_ready(config)
-
-
-def _key(config: ServiceConfig) -> DataKey:
-    """The configured key, or the one beside the SQLite file. Raises ConfigError."""
-    if config.data_key is not None:
-        return config.data_key
-    return key_beside(Path(make_url(config.store or "").database or ""))
 
 
 def _opened(config: ServiceConfig) -> tuple[Store, DataKey]:
     """The configured store and key; without a store, a temporary one for the life of the process."""
     if config.store is not None:
-        return open_store(config.store), _key(config)
+        return open_store(config.store), config.kept_key()
     folder = tempfile.mkdtemp(prefix="mhcds-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return prepare(f"sqlite:///{Path(folder) / 'mhcds.db'}"), new_key()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cds_service.settings.config import ServiceConfig
+    from cds_service.storage.store import Store
 
 
 CONFIG, REQUIRED_CONFIG = (
@@ -29,6 +32,33 @@ MODELS = click.option(
     type=click.Path(path_type=Path),
     help="Folder of all models, of one outcome or of one version. The newest version is used. Default: those shipped.",
 )
+
+
+SITE = click.option("--site", required=True, help="Id of the site.")
+BY = click.option("--by", required=True, metavar="NAME", help="Who does this; it is recorded.")
+REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded. No patient's name or id.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@contextmanager
+def opened(folder: Path, *, ready: bool = False) -> Iterator[tuple[ServiceConfig, Store]]:
+    """The settings in a folder and their store; any error of ours ends the command with its message.
+
+    ready: with its tables as of this version, as where the service starts.
+    """
+    from cds_service.errors import ServiceError
+    from cds_service.storage.opening import create_folder, open_store, prepare
+
+    config = configured(folder)
+    try:
+        create_folder(config.store or "")
+        store = (prepare if ready else open_store)(config.store or "")
+        try:
+            yield config, store
+        finally:
+            store.close()
+    except ServiceError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def configured(folder: Path | None) -> ServiceConfig:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 
-from cds_service.commands.options import REQUIRED_CONFIG, configured
-
-if TYPE_CHECKING:
-    from cds_service.storage.store import Store
+from cds_service.commands.options import REQUIRED_CONFIG, opened
 
 
 @click.group()
@@ -27,7 +22,7 @@ def db_upgrade(folder: Path) -> None:
     """Upgrade the store's tables to this version; repeating it changes nothing."""
     from cds_service.storage.versions import revision, upgrade
 
-    with _store(folder) as store:
+    with opened(folder) as (_config, store):
         before = revision(store)
         upgrade(store)
         click.echo(f"Tables: version {before or 'none'} before, {revision(store)} now.")
@@ -40,7 +35,7 @@ def db_backup(folder: Path, file: Path) -> None:
     """Write every row, as of one moment, to FILE (gzip), while the service runs. The data key is not in it."""
     from cds_service.storage.backup import write_backup
 
-    with _store(folder) as store:
+    with opened(folder) as (_config, store):
         click.echo(f"{write_backup(store, file)} rows written to {file}. Keep the data key in another place.")
 
 
@@ -52,7 +47,7 @@ def db_restore(folder: Path, file: Path) -> None:
     from cds_service.storage.backup import restore_backup
     from cds_service.storage.versions import upgrade
 
-    with _store(folder) as store:
+    with opened(folder) as (_config, store):
         upgrade(store)
         click.echo(f"{restore_backup(store, file)} rows restored.")
 
@@ -62,19 +57,10 @@ def db_restore(folder: Path, file: Path) -> None:
 @click.option("--site", required=True, help="Id of the site whose records are searched.")
 def db_pseudonym(folder: Path, site: str) -> None:
     """Print what records of a site hold in place of each id on standard input, one a line."""
-    from sqlalchemy import make_url
-
-    from cds_service.errors import ConfigError
-    from cds_service.keys.data_key import key_beside
-
-    config = configured(folder)
-    try:
-        identifier = config.site(site).id
-        key = config.data_key or key_beside(Path(make_url(config.store or "").database or ""))
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
-    for line in sys.stdin:
-        click.echo(key.pseudonym(identifier, line.rstrip("\r\n")))
+    with opened(folder) as (config, _store):
+        identifier, key = config.site(site).id, config.kept_key()
+        for line in sys.stdin:
+            click.echo(key.pseudonym(identifier, line.rstrip("\r\n")))
 
 
 @db.command("replay")
@@ -87,7 +73,7 @@ def db_replay(folder: Path, file: TextIO) -> None:
     """
     from cds_service.storage.replay import logged_answers, replay
 
-    with _store(folder) as store:
+    with opened(folder) as (_config, store):
         added, known = replay(store, logged_answers(file))
         click.echo(f"{added} answers added, {known} were in the store already.")
 
@@ -112,19 +98,3 @@ def smart_new_key(algorithm: str) -> None:
     from smart_launch.oauth.own_keys import new_pem
 
     click.echo(new_pem(algorithm), nl=False)
-
-
-@contextmanager
-def _store(folder: Path) -> Iterator[Store]:
-    """The store of a folder's settings; errors exit with a clear message."""
-    from cds_service.errors import ConfigError, StoreUnavailable
-    from cds_service.storage.opening import create_folder, open_store
-
-    url = configured(folder).store or ""
-    try:
-        create_folder(url)
-        store = open_store(url)
-        yield store
-    except (ConfigError, StoreUnavailable) as error:
-        raise click.ClickException(str(error)) from error
-    store.close()

@@ -13,9 +13,10 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
+from sqlalchemy import make_url
 
 from cds_service.errors import ConfigError
-from cds_service.keys.data_key import DataKey
+from cds_service.keys.data_key import DataKey, key_beside
 from cds_service.settings import deployment as settings
 from cds_service.settings import smart as smart_settings
 from cds_service.settings.approvals import Approval, load_approvals
@@ -119,6 +120,10 @@ class ServiceConfig:
         """Where incidents of a site are sent, "" for those of the whole deployment; None: nowhere."""
         own = next((each.webhook for each in self.sites if each.id == site), None)
         return own or self.webhook
+
+    def kept_key(self) -> DataKey:
+        """The data key, or the one beside the SQLite file, which is made at first use. Raises ConfigError."""
+        return self.data_key or key_beside(Path(make_url(self.store or "").database or ""))
 
     def check_host(self, host: str) -> None:
         """Raises ConfigError unless this address may be listened on: only with https unless loopback."""

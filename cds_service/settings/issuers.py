@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ MOST_LEEWAY_S = 60
 MOST_KEYS_H = 7 * 24
 
 
+class IssuerUse(StrEnum):
+    """What the tokens of an issuer are good for."""
+
+    HOOKS = "hooks"
+    SWITCH = "switch"
+    OPT_OUT = "opt-out"
+
+
 class IssuerTable(msgspec.Struct):
     """`[[issuer]]` of a site's file."""
 
@@ -46,6 +55,7 @@ class IssuerTable(msgspec.Struct):
     max_lifetime_s: int = 3600
     leeway_s: int = 60
     jwks_max_age_h: int = DEFAULT_KEYS_H
+    uses: tuple[IssuerUse, ...] = (IssuerUse.HOOKS,)
 
 
 class _KeySet(msgspec.Struct):
@@ -59,7 +69,7 @@ class Issuer:
     """One accepted issuer of one site. `audiences`: accepted besides the address called; `jku`: besides jwks_url.
 
     tenants: empty accepts any. max_lifetime_s: between iat and exp. jwks_max_age_h: hours that keys read from jwks_url
-    are trusted. source: the file its keys were read from.
+    are trusted. source: the file its keys were read from. uses: where its tokens are accepted.
     """
 
     site: str
@@ -75,6 +85,7 @@ class Issuer:
     jwks_max_age_h: int = DEFAULT_KEYS_H
     sandbox: bool = False
     source: Path | None = None
+    uses: tuple[IssuerUse, ...] = (IssuerUse.HOOKS,)
 
 
 def issuer(
@@ -105,6 +116,8 @@ def issuer(
     if wrong or not raw.algorithms:
         found = ", ".join(map(shown, wrong)) or "none"
         problems.append(f"{where} algorithms: expected {one_of(ALL_ALGORITHMS)}; found {found}")
+    if not raw.uses:
+        problems.append(f"{where} uses: expected some of {one_of(IssuerUse)}; found none")
     if not 0 < raw.max_lifetime_s <= MOST_LIFETIME_S:
         problems.append(f"{where} max_lifetime_s: expected 1 to {MOST_LIFETIME_S}; found {raw.max_lifetime_s}")
     if not 0 <= raw.leeway_s <= MOST_LEEWAY_S:
@@ -125,6 +138,7 @@ def issuer(
         jwks_max_age_h=raw.jwks_max_age_h,
         sandbox=sandbox,
         source=None if raw.jwks_file is None else path.parent / raw.jwks_file,
+        uses=raw.uses,
     )
 
 

@@ -41,6 +41,7 @@ T = TypeVar("T")
 DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
 MOST_ID = 100
+MOST_POLICY = 300
 IN_ADDRESS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 DEFAULT_GAP_CARD_H = 8
 MOST_GAP_CARD_H = 24
@@ -60,6 +61,13 @@ class QuestionnaireTable(msgspec.Struct):
     items: dict[str, str] = {}
     canonical: str | None = None
     system: str | None = None
+
+
+class OptOutTable(msgspec.Struct):
+    """`[opt_out]`."""
+
+    rules: Literal["kept", "off"] = "kept"
+    policy: str | None = None
 
 
 class SiteFile(msgspec.Struct):
@@ -87,6 +95,7 @@ class SiteFile(msgspec.Struct):
     models: dict[Outcome, str] = {}
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
+    opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +109,8 @@ class SiteConfig:
     anomaly_limit: the share of a day's answers with contradictory or unreadable data above which an incident is opened.
     webhook: where incidents of the site are sent; None: where those of the deployment are.
     smart: our registrations for the SMART app. models: outcome -> the version of the model that the site keeps.
+    rules_off_policy: the site's written policy that for patients who have opted out the rules are off too; None: they
+    judge what was sent.
     """
 
     id: str
@@ -117,6 +128,7 @@ class SiteConfig:
     models: Mapping[str, str] = field(default_factory=dict)
     anomaly_limit: float = DEFAULT_ANOMALY_LIMIT
     webhook: Webhook | None = None
+    rules_off_policy: str | None = None
 
     @property
     def path(self) -> str | None:
@@ -211,6 +223,7 @@ def load_site(
         models=kept,
         anomaly_limit=raw.anomaly_limit,
         webhook=webhook(path, raw.webhook, problems, development=development),
+        rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,
         reading=ReadSettings(
             zone=zone,
             maps=tuple(entry for entry in maps if entry is not None),
@@ -242,6 +255,13 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         problems.append(
             f'{path}: safety_plan_url: expected an https address such as "https://forms.example/safety-plan"; '
             f"found {shown(raw.safety_plan_url)}"
+        )
+    policy = raw.opt_out.policy or ""
+    is_named = bool(policy.strip()) and len(policy) <= MOST_POLICY and policy.isprintable()
+    if raw.opt_out.rules == "off" and not is_named:
+        problems.append(
+            f'{path}: [opt_out] policy: required with rules = "off": which written policy of yours says so, in 1 to '
+            f"{MOST_POLICY} printable characters"
         )
     if not 0 < raw.fetch_budget_s <= MOST_BUDGET_S:
         problems.append(

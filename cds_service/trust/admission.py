@@ -20,6 +20,7 @@ from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable, 
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
+from cds_service.settings.issuers import IssuerUse
 from cds_service.storage.store import Admission
 from cds_service.trust.auth import VerifiedClient, verify_client
 from fhir_adapters.access.addresses import is_loopback_host
@@ -63,22 +64,28 @@ def refusals_counted() -> Iterator[None]:
 
 
 def require_https(config: ServiceConfig, request: Request) -> None:
-    """Raises InsecureTransport when CDS Hooks or the SMART app is called over plain http in production."""
+    """Raises InsecureTransport when anything with a token or a session is called over plain http in production."""
     if config.mode == "production" and request.scheme != "https" and request.path.startswith(HTTPS_ONLY):
         raise InsecureTransport("expected https")
 
 
 def authenticate(
-    runtime: Runtime, config: ServiceConfig, request: Request, now: datetime, *, limited: bool = True
+    runtime: Runtime,
+    config: ServiceConfig,
+    request: Request,
+    now: datetime,
+    *,
+    limited: bool = True,
+    use: IssuerUse = IssuerUse.HOOKS,
 ) -> VerifiedClient:
-    """The client, once its token is verified and, if `limited`, within its limit.
+    """The client, once its token is verified, for this use and, if `limited`, within its limit.
 
     Raises Unauthenticated, TooManyCalls or Overloaded.
     """
     if config.mode == "demo" and is_loopback_host(request.remote_addr or "127.0.0.1"):
         return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None)
     try:
-        client = _verified(runtime, config, request, now)
+        client = _verified(runtime, config, request, now, use)
         _admit(runtime, client, config.limits.calls_per_minute if limited else 0)
     except Unauthenticated as error:
         metrics.REFUSED.labels(error.why).inc()
@@ -88,13 +95,15 @@ def authenticate(
     return client
 
 
-def _verified(runtime: Runtime, config: ServiceConfig, request: Request, now: datetime) -> VerifiedClient:
+def _verified(
+    runtime: Runtime, config: ServiceConfig, request: Request, now: datetime, use: IssuerUse
+) -> VerifiedClient:
     values = request.headers.getlist("Authorization")
     if len(values) > 1:
         raise Unauthenticated("malformed")
     path = request.path.rstrip("/")
     addresses = (f"{config.address}{path}", f"{config.address}{path}/") if config.address else ()
-    return verify_client(values[0] if values else None, addresses, config.issuers, runtime.key_sets, now)
+    return verify_client(values[0] if values else None, addresses, config.issuers, runtime.key_sets, now, use)
 
 
 def use_up(runtime: Runtime, client: VerifiedClient) -> None:

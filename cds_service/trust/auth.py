@@ -21,7 +21,7 @@ from jwt.utils import base64url_decode
 
 from cds_service.errors import Unauthenticated
 from cds_service.keys.key_sets import ALL_ALGORITHMS, SANDBOX_KEY, KeySets, VerificationKey
-from cds_service.settings.issuers import Issuer
+from cds_service.settings.issuers import Issuer, IssuerUse
 from cds_service.storage.calls import TokenUse
 from fhir_adapters.duplicates import named_twice
 
@@ -51,10 +51,15 @@ class VerifiedClient:
 
 
 def verify_client(
-    header: str | None, addresses: Iterable[str], issuers: Iterable[Issuer], key_sets: KeySets, now: datetime
+    header: str | None,
+    addresses: Iterable[str],
+    issuers: Iterable[Issuer],
+    key_sets: KeySets,
+    now: datetime,
+    use: IssuerUse = IssuerUse.HOOKS,
 ) -> VerifiedClient:
     """The client of an Authorization header. `addresses`: what aud may be. Raises Unauthenticated."""
-    return check_claims(check_signature(bearer(header), tuple(issuers), key_sets), tuple(addresses), now)
+    return check_claims(check_signature(bearer(header), tuple(issuers), key_sets, use), tuple(addresses), now)
 
 
 def bearer(header: str | None) -> str:
@@ -68,7 +73,9 @@ def bearer(header: str | None) -> str:
     return token
 
 
-def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) -> SignedToken:
+def check_signature(
+    token: str, issuers: tuple[Issuer, ...], key_sets: KeySets, use: IssuerUse = IssuerUse.HOOKS
+) -> SignedToken:
     """The token, its signature verified with a key of its issuer in the table. Raises Unauthenticated."""
     try:
         unverified = JWS.decode_complete(token, options={"verify_signature": False})
@@ -88,6 +95,9 @@ def check_signature(token: str, issuers: tuple[Issuer, ...], key_sets: KeySets) 
     entries = [i for i in issuers if i.iss == iss and algorithm in i.algorithms]
     if not entries:
         raise Unauthenticated("issuer", iss)
+    entries = [i for i in entries if use in i.uses]
+    if not entries:
+        raise Unauthenticated("use")
     jku = header.get("jku")
     entries = [i for i in entries if jku is None or jku in i.jku]
     if not entries:

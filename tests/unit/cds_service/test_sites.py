@@ -37,6 +37,8 @@ MISTAKES = {
     "unknown-consent": "consent",
     "gap-card-once-a-week": "gap_card_every_h: expected 0 (at every call) to 24; found 168",
     "unknown-answer-to-a-gap": "on_missing",
+    "rules-off-without-a-policy": '[opt_out] policy: required with rules = "off"',
+    "issuer-for-nothing": '[[issuer]] uses: expected "switch"; found "switches"',
     "keys-trusted-for-a-month": "jwks_max_age_h: expected 1 to 168; found 720",
 }
 
@@ -61,6 +63,9 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert (site.gap_card_every_h, default_config().site().gap_card_every_h) == (4, 8)
     assert (site.on_missing, default_config().site().on_missing) == (OnMissing.REFUSE, OnMissing.CARD)
     assert [issuer.jwks_max_age_h for issuer in site.issuers] == [48]
+    assert [issuer.uses for issuer in site.issuers] == [("hooks", "opt-out")]
+    assert site.rules_off_policy == "Policy 12.4 of 2026-05-01, section 3"
+    assert default_config().site().rules_off_policy is None
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
     assert site.thresholds.by_outcome == {"depression": 0.3, "suicidal-ideation": 0.1}
     assert site is both.site_of(("other", "north"), "HTTPS://EHR.example:443/fhir/r4")
