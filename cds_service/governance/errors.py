@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Refusal(Enum):
+class PageRefusal(Enum):
     """Why a page is not shown: status, headline, then what to do."""
 
     SIGNED_OUT = (401, "Sign in", "These pages are for the people at your hospital who govern this service.")
@@ -41,6 +41,6 @@ class Refusal(Enum):
 class PageRefused(Exception):
     """A page that is not shown. detail: further words for the person, ours alone."""
 
-    def __init__(self, why: Refusal, message: str, detail: str = "") -> None:
+    def __init__(self, why: PageRefusal, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.why, self.detail = why, detail

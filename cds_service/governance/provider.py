@@ -23,7 +23,7 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from cds_service.governance.errors import PageRefused, Refusal
+from cds_service.governance.errors import PageRefusal, PageRefused
 from cds_service.settings.governance import GovernanceSettings
 from fhir_adapters.access.deadline import watched_session
 from smart_launch.errors import EhrFailed
@@ -209,4 +209,4 @@ def _allowed(url: str, *, local: bool) -> bool:
 
 
 def _failed(why: str) -> PageRefused:
-    return PageRefused(Refusal.PROVIDER, why)
+    return PageRefused(PageRefusal.PROVIDER, why)

@@ -1,19 +1,20 @@
-"""Everything below /governance: sign-in, the pages, and what their forms do. Only where [governance] is set."""
+"""Everything below /governance: sign-in, the pages and their forms, errors, headers. Only where [governance] is set."""
 
 from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from functools import partial
 
-from flask import Blueprint, Flask, Response, make_response, redirect, render_template, request
+from flask import Blueprint, Flask, Response, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable
-from cds_service.governance import session
-from cds_service.governance.errors import PageRefused, Refusal
-from cds_service.governance.session import BROWSER, SESSION, Desk, Visitor, page_visitor
+from cds_service.governance import forms, pages, session
+from cds_service.governance.errors import PageRefusal, PageRefused
+from cds_service.governance.pages import page
+from cds_service.governance.session import BROWSER, INCIDENT, SESSION, Desk, form_visitor
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.governance_store import GovernanceRows
 from cds_service.trust.admission import CallSlots
@@ -24,7 +25,6 @@ from smart_launch.pages.headers import HEADERS, POLICY
 from smart_launch.pages.responses import log_failure
 
 log = logging.getLogger("mhcds")
-NAVIGATION = (("overview", "Overview"),)
 # Sign-ins at once in a worker: each may wait for the provider, and anybody may begin one.
 SIGN_INS = 4
 
@@ -36,14 +36,34 @@ def register(app: Flask, runtime: Runtime) -> None:
 
 
 def create_blueprint(desk: Desk) -> Blueprint:
-    """All routes."""
+    """All routes; those of pages and forms are rows of `pages`."""
     blueprint = Blueprint(
-        "governance",
-        __name__,
-        url_prefix="/governance",
-        template_folder="templates",
-        static_folder="static",
+        "governance", __name__, url_prefix="/governance", template_folder="templates", static_folder="static"
     )
+    _add_sign_in(blueprint, desk)
+    for name, path, show in pages.PAGES:
+        blueprint.add_url_rule(path, name, partial(pages.shown, desk, show))
+    for name, path, right, act, show in pages.ACTS:
+        blueprint.add_url_rule(path, name, partial(pages.acted, desk, right, act, show), methods=["POST"])
+
+    @blueprint.post("/incidents/export")
+    def incident_export() -> Response:
+        content = forms.exported_incidents(desk, form_visitor(desk, INCIDENT))
+        response = Response(content, content_type="application/json")
+        response.headers["Content-Disposition"] = 'attachment; filename="incidents.json"'
+        return response
+
+    @blueprint.route("/<path:_rest>", methods=["GET", "POST", "OPTIONS"])
+    def nothing(_rest: str) -> Response:
+        return refused(desk, PageRefused(PageRefusal.NOTHING, "nothing at this address"))
+
+    blueprint.context_processor(lambda: pages.IN_TEMPLATES)
+    blueprint.after_request(_add_headers)
+    blueprint.register_error_handler(Exception, lambda error: failed(desk, error))
+    return blueprint
+
+
+def _add_sign_in(blueprint: Blueprint, desk: Desk) -> None:
     slots = CallSlots()
 
     @blueprint.get("/sign-in")
@@ -77,30 +97,13 @@ def create_blueprint(desk: Desk) -> Blueprint:
         response.delete_cookie(SESSION, path="/", secure=True, httponly=True, samesite="Strict")
         return response
 
-    @blueprint.get("/")
-    def overview() -> Response:
-        return page("overview.html", page_visitor(desk))
-
-    @blueprint.route("/", defaults={"_rest": ""}, methods=["POST", "OPTIONS"])
-    @blueprint.route("/<path:_rest>", methods=["GET", "POST", "OPTIONS"])
-    def nothing(_rest: str) -> Response:
-        return refused(desk, PageRefused(Refusal.NOTHING, "nothing at this address"))
-
-    blueprint.app_context_processor(lambda: {"NAVIGATION": NAVIGATION} if request.blueprint == "governance" else {})
-    blueprint.after_request(_add_headers)
-    blueprint.register_error_handler(Exception, lambda error: failed(desk, error))
-    return blueprint
-
-
-def page(template: str, visitor: Visitor | None, status: int = 200, **values: Any) -> Response:  # noqa: ANN401  # for templates
-    """A page from a template, with the navigation where somebody is signed in."""
-    return make_response(render_template(f"governance/{template}", visitor=visitor, **values), status)
-
 
 def refused(desk: Desk, error: PageRefused) -> Response:
     """The page of a refusal; the cause is in the log."""
     status, headline, words = error.why.value
-    log.warning(json.dumps({"event": "governance-refused", "page": error.why.name.lower(), "why": str(error)}))
+    # Whoever first opens a page is signed out; that is no warning.
+    level = logging.INFO if status == 401 else logging.WARNING
+    log.log(level, json.dumps({"event": "governance-refused", "page": error.why.name.lower(), "why": str(error)}))
     try:
         visitor = session.known_visitor(desk)
     except StoreUnavailable:
@@ -114,15 +117,18 @@ def failed(desk: Desk, error: Exception) -> Response:
     if isinstance(error, PageRefused):
         return refused(desk, error)
     if isinstance(error, SmartError):
-        return refused(desk, PageRefused(Refusal.INVALID, str(error)))
+        return refused(desk, PageRefused(PageRefusal.INVALID, str(error)))
     if isinstance(error, HTTPException):
-        why = Refusal.NOTHING if error.code == 404 else Refusal.INVALID
+        why = PageRefusal.NOTHING if error.code == 404 else PageRefusal.INVALID
         return refused(desk, PageRefused(why, f"status {error.code}"))
-    for kinds, why in ((StoreUnavailable, Overloaded), Refusal.UNAVAILABLE), (InsecureTransport, Refusal.INSECURE):
+    for kinds, why in (
+        ((StoreUnavailable, Overloaded), PageRefusal.UNAVAILABLE),
+        (InsecureTransport, PageRefusal.INSECURE),
+    ):
         if isinstance(error, kinds):
             return refused(desk, PageRefused(why, str(error)))
     log_failure(error)
-    return refused(desk, PageRefused(Refusal.FAILED, type(error).__name__))
+    return refused(desk, PageRefused(PageRefusal.FAILED, type(error).__name__))
 
 
 def _add_headers(response: Response) -> Response:

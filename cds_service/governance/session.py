@@ -16,7 +16,7 @@ import msgspec
 from cryptography.fernet import InvalidToken
 from flask import request
 
-from cds_service.governance.errors import PageRefused, Refusal
+from cds_service.governance.errors import PageRefusal, PageRefused
 from cds_service.governance.provider import Attempt, Provider, SignedIn
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.governance import GovernanceSettings, Role
@@ -33,9 +33,10 @@ BROWSER, SESSION = "__Host-mhcds-sign-in", "__Host-mhcds-governance"
 SIGN_IN_S = 600
 # A clock that is set back by more than this ends a session: its age is no longer known.
 CLOCK_S = 60
+MOST_NAME, MOST_SUBJECT = 60, 130
 
 
-class Act(msgspec.Struct, frozen=True):
+class Right(msgspec.Struct, frozen=True):
     """Something that only some may do. words: for the page, after "needs the role"."""
 
     name: str
@@ -47,12 +48,12 @@ class Act(msgspec.Struct, frozen=True):
         return " or ".join(role.value.replace("-", " ") for role in Role if role in self.roles)
 
 
-SWITCH = Act("switch", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
-SWITCH_SAFETY = Act("switch-safety", frozenset({Role.SAFETY_OFFICER}))
-SET_MODE = Act("mode", frozenset({Role.SAFETY_OFFICER}))
-INCIDENT = Act("incident", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
+SWITCH = Right("switch", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
+SWITCH_SAFETY = Right("switch-safety", frozenset({Role.SAFETY_OFFICER}))
+SET_MODE = Right("mode", frozenset({Role.SAFETY_OFFICER}))
+INCIDENT = Right("incident", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 # With a patient's id one learns whose records they are.
-SEARCH_PATIENT = Act("search-patient", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
+SEARCH_PATIENT = Right("search-patient", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 
 
 class WaitingSignIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +82,14 @@ class Visitor:
     person: Person
     roles: frozenset[Role]
 
-    def may(self, act: Act) -> bool:
+    def may(self, right: Right) -> bool:
         """Whether one of their roles allows it."""
-        return bool(self.roles & act.roles)
+        return bool(self.roles & right.roles)
 
     @property
     def named(self) -> str:
         """As records name them: the subject alone is sure to be one person's."""
-        return f"{self.person.name} ({self.person.subject})"
+        return f"{self.person.name[:MOST_NAME]} ({self.person.subject[:MOST_SUBJECT]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ class Desk:
         """The settings of this moment. Raises PageRefused once they have no [governance]."""
         settings = self.runtime.config().governance
         if settings is None:
-            raise PageRefused(Refusal.NOTHING, "[governance] was taken out of the settings")
+            raise PageRefused(PageRefusal.NOTHING, "[governance] was taken out of the settings")
         return settings
 
     @property
@@ -160,18 +161,18 @@ def finish(desk: Desk) -> tuple[str, Visitor]:
     """A new session for whoever comes back, and the secret of its cookie. Raises PageRefused."""
     settings, state, browser = desk.settings, _parameter("state"), cookie(BROWSER)
     if state is None or browser is None:
-        raise PageRefused(Refusal.STALE, "callback: expected state and the cookie of the browser that began")
+        raise PageRefused(PageRefusal.STALE, "callback: expected state and the cookie of the browser that began")
     taken = desk.rows.take_sign_in(digest(state), desk.seconds())
     waiting = None if taken is None else _unsealed(desk, taken, WaitingSignIn)
     if waiting is None or not hmac.compare_digest(waiting.browser, digest(browser)):
         raise PageRefused(
-            Refusal.STALE, "callback: expected an unused state of this browser, from the last ten minutes"
+            PageRefusal.STALE, "callback: expected an unused state of this browser, from the last ten minutes"
         )
     if _parameter("error") is not None:
-        raise PageRefused(Refusal.DECLINED, "callback: the provider answered with an error")
+        raise PageRefused(PageRefusal.DECLINED, "callback: the provider answered with an error")
     code = _parameter("code")
     if code is None:
-        raise PageRefused(Refusal.STALE, "callback: expected code")
+        raise PageRefused(PageRefusal.STALE, "callback: expected code")
     attempt = _attempt(desk, state, waiting.nonce, waiting.verifier)
     found = desk.provider.signed_in(settings, attempt, code, _parameter("iss"), desk.runtime.now(), local=desk.local)
     person = _person(desk, settings, found)
@@ -220,26 +221,26 @@ def known_visitor(desk: Desk) -> Visitor | None:
         return None
 
 
-def form_visitor(desk: Desk, act: Act | None = None, *, needs_role: bool = True) -> Visitor:
+def form_visitor(desk: Desk, right: Right | None = None, *, needs_role: bool = True) -> Visitor:
     """Who sends a form of ours, and may. Raises PageRefused; a refusal of somebody who is signed in is recorded."""
     request.max_content_length = MOST_FORM_BYTES
     visitor = _visitor(desk, needs_role=needs_role)
     try:
         check_origin(desk.address)
     except SmartError as error:
-        raise _recorded(desk, visitor, Refusal.FORM, str(error)) from error
+        raise _recorded(desk, visitor, PageRefusal.FORM, str(error)) from error
     if not hmac.compare_digest(request.form.get("csrf", "").encode(), visitor.person.csrf.encode()):
-        raise _recorded(desk, visitor, Refusal.FORM, "form: expected the token of this session")
-    if act is not None:
-        require(desk, visitor, act)
+        raise _recorded(desk, visitor, PageRefusal.FORM, "form: expected the token of this session")
+    if right is not None:
+        require(desk, visitor, right)
     return visitor
 
 
-def require(desk: Desk, visitor: Visitor, act: Act) -> None:
+def require(desk: Desk, visitor: Visitor, right: Right) -> None:
     """Raises PageRefused, and records it, unless the visitor may do this."""
-    if not visitor.may(act):
+    if not visitor.may(right):
         raise _recorded(
-            desk, visitor, Refusal.NOT_YOURS, f"role: expected one for {act.name}", f"It needs: {act.words}."
+            desk, visitor, PageRefusal.NOT_YOURS, f"role: expected one for {right.name}", f"It needs: {right.words}."
         )
 
 
@@ -247,24 +248,24 @@ def _visitor(desk: Desk, *, needs_role: bool) -> Visitor:
     settings, secret, now = desk.settings, cookie(SESSION), desk.seconds()
     stored = desk.rows.session(digest(secret)) if secret else None
     if stored is None:
-        raise PageRefused(Refusal.SIGNED_OUT, "session: expected a known cookie")
+        raise PageRefused(PageRefusal.SIGNED_OUT, "session: expected a known cookie")
     if stored.ended is not None:
         raise PageRefused(
-            Refusal.TIMED_OUT if stored.ended == "timed-out" else Refusal.SIGNED_OUT, f"session: {stored.ended}"
+            PageRefusal.TIMED_OUT if stored.ended == "timed-out" else PageRefusal.SIGNED_OUT, f"session: {stored.ended}"
         )
     over = now >= min(stored.used + settings.idle_s, stored.started + settings.absolute_s)
     person = _unsealed(desk, stored.sealed, Person)
     if over or now < stored.used - CLOCK_S or person is None or person.issuer != settings.issuer:
         desk.rows.end_session(stored.digest, "timed-out")
-        raise PageRefused(Refusal.TIMED_OUT, "session: timed out, or not of this clock, key or provider")
+        raise PageRefused(PageRefusal.TIMED_OUT, "session: timed out, or not of this clock, key or provider")
     desk.rows.use_session(stored.digest, max(now, stored.used))
     visitor = Visitor(person=person, roles=settings.roles_of(frozenset(person.groups)))
     if needs_role and not visitor.roles:
-        raise PageRefused(Refusal.NO_ROLE, "role: expected one")
+        raise PageRefused(PageRefusal.NO_ROLE, "role: expected one")
     return visitor
 
 
-def _recorded(desk: Desk, visitor: Visitor, why: Refusal, message: str, detail: str = "") -> PageRefused:
+def _recorded(desk: Desk, visitor: Visitor, why: PageRefusal, message: str, detail: str = "") -> PageRefused:
     desk.record("refused", visitor.named, why=why.name.lower().replace("_", "-"), page=(request.endpoint or "")[:80])
     return PageRefused(why, message, detail)
 
@@ -281,4 +282,4 @@ def _parameter(name: str) -> str | None:
     try:
         return parameter(name)
     except SmartError as error:
-        raise PageRefused(Refusal.STALE, f"callback: expected {name} once, with a value") from error
+        raise PageRefused(PageRefusal.STALE, f"callback: expected {name} once, with a value") from error

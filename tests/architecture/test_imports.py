@@ -47,6 +47,11 @@ PLANTS = [
     ("xgboost is used in models only, directly", "explanations.words.planted", "import xgboost"),
     ("fhir.resources is used in fhir_adapters only, directly", "cds_service.cards.planted", "import fhir.resources"),
     ("requests is used where the network is, directly", "fhir_adapters.reading.planted", "import requests"),
+    (
+        "authlib signs people in to the governance pages, and is loaded with them alone",
+        "cds_service.hooks.planted",
+        "import authlib.oidc.core",
+    ),
     ("training tools are used in training and evaluation only, directly", "models.inputs.planted", "import shap"),
     (
         "a serving worker cannot reach the training tools, not even through others",

@@ -1,0 +1,178 @@
+"""What the forms of the governance pages do: modes, switches, incidents. Each act is one transaction with its event.
+
+What comes back is said on the page. Raises ActRefused, with words for the person, for what cannot be done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from cryptography.fernet import InvalidToken
+from flask import request
+
+from cds_service.control import acts
+from cds_service.control.acts import Actor, ModeRow
+from cds_service.control.refused import ActRefused
+from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, known_of
+from cds_service.governance.session import SWITCH_SAFETY, Desk, Visitor, require
+from cds_service.governance.views import USES, best_verdict, unmet_words
+from cds_service.incidents import incidents
+from cds_service.incidents.incidents import Handling, Incident
+from cds_service.settings.service_ids import ServiceId
+from cds_service.storage.chain import AuditKind, NewEvent, append
+
+THROUGH = "page"
+MOST_TEXT = 2000
+
+
+def field(name: str) -> str:
+    """A field of the form, without blanks around it; "" without one."""
+    return request.form.get(name, "").strip()
+
+
+def known(desk: Desk) -> Known:
+    """What there is to switch and to set."""
+    return known_of(desk.runtime.config(), tuple(ServiceId))
+
+
+def _actor(visitor: Visitor) -> Actor:
+    return Actor(visitor.named, THROUGH)
+
+
+def switch_off(desk: Desk, visitor: Visitor) -> str:
+    """Switches off; a topic about safety needs a safety officer, and then another one."""
+    kind, _, name = field("what").partition(":")
+    target = SwitchTarget(
+        site=field("site"),
+        service=field("service"),
+        outcome=name if kind == "model" else "",
+        topic=name if kind == "topic" else "",
+    )
+    if target.topic in TWO_PEOPLE:
+        require(desk, visitor, SWITCH_SAFETY)
+    done = acts.switch_off(
+        desk.rows.store,
+        target,
+        actor=_actor(visitor),
+        reason=field("reason"),
+        now=desk.runtime.now(),
+        known=known(desk),
+    )
+    if done.pending:
+        return (
+            f"Not yet switched off: {target.words}. Another safety officer has to confirm it on this page within a day."
+        )
+    return done.said
+
+
+def switch_on(desk: Desk, visitor: Visitor) -> str:
+    """Switches on, or withdraws what waits for a second person."""
+    target = SwitchTarget(**{name: field(name) for name in ("site", "service", "outcome", "topic")})
+    return acts.switch_on(
+        desk.rows.store,
+        target,
+        actor=_actor(visitor),
+        reason=field("reason"),
+        now=desk.runtime.now(),
+        known=known(desk),
+    ).said
+
+
+def confirm(desk: Desk, visitor: Visitor) -> str:
+    """Switches off what another person asked for."""
+    return acts.confirm(desk.rows.store, field("id"), actor=_actor(visitor), now=desk.runtime.now()).said
+
+
+def set_mode(desk: Desk, visitor: Visitor) -> str:
+    """Sets a mode; one that lets a model speak in a governed site names the approval that allows it."""
+    config, now, there = desk.runtime.config(), desk.runtime.now(), known(desk)
+    site, outcome, version = (*field("model").split("|"), "", "")[:3]
+    service, mode = field("service"), _mode(field("mode"))
+    at = next((one for one in config.sites if one.id == site), None)
+    model = next((m for m in desk.runtime.engine.models if (m.outcome, m.version) == (outcome, version)), None)
+    unmet = approval = ""
+    if mode in SPEAKING and at is not None and model is not None and config.governed(site):
+        verdict = best_verdict(config, site, model, USES[mode], at.day(now), service)
+        unmet, approval = unmet_words(verdict), verdict.approval.id if verdict.approval else ""
+    wanted = ModeRow(
+        site=site,
+        service=service,
+        outcome=outcome,
+        version=version,
+        mode=mode,
+        at=now,
+        by=visitor.named,
+        reason=field("reason"),
+        through=THROUGH,
+        approval=approval,
+        users=_listed("users"),
+        departments=_listed("departments"),
+        share=_share("share", 0.0) if mode is Mode.PILOT else 0.0,
+        review=_share("review", acts.DEFAULT_REVIEW),
+    )
+    return acts.set_mode(desk.rows.store, wanted, known=there, unmet=unmet).said
+
+
+def _mode(text: str) -> Mode:
+    try:
+        return Mode(text)
+    except ValueError as error:
+        raise ActRefused(f"mode: expected one of {', '.join(Mode)}") from error
+
+
+def _listed(name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in field(name).split(",") if part.strip())
+
+
+def _share(name: str, default: float) -> float:
+    """Per cent as a share."""
+    text = field(name).removesuffix("%").strip()
+    try:
+        return float(text) / 100 if text else default
+    except ValueError as error:
+        raise ActRefused(f"{name}: expected per cent, such as 10; found something else") from error
+
+
+def incident_act(desk: Desk, visitor: Visitor) -> str:
+    """Notes, takes on or closes an incident. Raises NoSuchIncident."""
+    identifier, what, text = field("id"), field("act"), field("text")
+    if (not text and what != "own") or len(text) > MOST_TEXT:
+        raise ActRefused(f"note: expected 1 to {MOST_TEXT} characters; found {len(text)}")
+    sealed = desk.runtime.key.seal(text) if text else None
+    act = Handling(by=visitor.named, at=desk.runtime.now(), sealed=sealed)
+    with desk.rows.store.transaction() as connection:
+        if what == "close":
+            incidents.close(connection, identifier, act)
+        elif what == "own":
+            incidents.assign(connection, identifier, visitor.named, act)
+        else:
+            incidents.note(connection, identifier, act)
+    said = {"close": "Closed.", "own": "It is yours now."}
+    return said.get(what, "The note is added.")
+
+
+def exported_incidents(desk: Desk, visitor: Visitor) -> bytes:
+    """All incidents with their time lines, as JSON; the export is an event of its own."""
+    now = desk.runtime.now()
+    with desk.rows.store.transaction() as connection:
+        found = incidents.incidents(connection, closed=True)
+        event: dict[str, Any] = {"what": "incidents", "by": visitor.named, "rows": len(found)}
+        append(connection, NewEvent(site="", kind=AuditKind.EXPORT, at=now.isoformat(), event=event))
+    return msgspec.json.encode([_exported(desk, one) for one in found])
+
+
+def _exported(desk: Desk, one: Incident) -> dict[str, Any]:
+    names = ("id", "site", "kind", "severity", "status", "owner", "at", "closed", "facts")
+    notes = [{"at": n.at, "by": n.who, "what": n.what, "text": unsealed(desk, n.sealed)} for n in one.notes]
+    return {name: getattr(one, name) for name in names} | {"notes": notes}
+
+
+def unsealed(desk: Desk, sealed: bytes | None) -> str | None:
+    """What somebody wrote; None for nothing, a sentence for what another key sealed."""
+    if sealed is None:
+        return None
+    try:
+        return desk.runtime.key.unseal(sealed)
+    except InvalidToken:
+        return "(sealed with another data key)"

@@ -1,0 +1,158 @@
+"""The governance pages: each a function from desk and visitor to a response, and the rows that make them routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from flask import Response, make_response, render_template, request
+
+from cds_service.control import acts
+from cds_service.control.refused import ActRefused
+from cds_service.control.targets import TWO_PEOPLE, Mode
+from cds_service.governance import forms, views
+from cds_service.governance.session import (
+    INCIDENT,
+    SET_MODE,
+    SWITCH,
+    SWITCH_SAFETY,
+    Desk,
+    Right,
+    Visitor,
+    form_visitor,
+    page_visitor,
+)
+from cds_service.incidents import incidents as incident_rows
+from cds_service.incidents.incidents import Incident, NoSuchIncident
+from cds_service.incidents.kinds import KINDS, Severity
+from models.inputs.outcomes import OUTCOMES
+from models.rules.findings import Topic
+
+Shown = Callable[..., Response]
+MODE_WORDS = {
+    Mode.OFF: "Off: not asked",
+    Mode.SILENT: "Silent: scored and recorded, no card",
+    Mode.REVIEW: "Silent with review: and a sample listed for review",
+    Mode.PILOT: "Pilot: speaks to some",
+    Mode.LIVE: "Live: speaks to all",
+}
+
+
+def page(template: str, visitor: Visitor | None, status: int = 200, **values: Any) -> Response:  # noqa: ANN401  # for templates
+    """A page from a template, with the navigation where somebody is signed in."""
+    return make_response(render_template(f"governance/{template}", visitor=visitor, **values), status)
+
+
+def shown(desk: Desk, show: Shown) -> Response:
+    """A page, for whoever may look."""
+    return show(desk, page_visitor(desk))
+
+
+def acted(desk: Desk, right: Right, act: Callable[[Desk, Visitor], str], show: Shown) -> Response:
+    """The page again after a form, with what came of it."""
+    visitor = form_visitor(desk, right)
+    try:
+        said = act(desk, visitor)
+    except (ActRefused, NoSuchIncident) as error:
+        return show(desk, visitor, status=400, fault=str(error), form=request.form)
+    return show(desk, visitor, said=said)
+
+
+def overview(desk: Desk, visitor: Visitor) -> Response:
+    """What runs, what is off, what waits for somebody."""
+    runtime = desk.runtime
+    with desk.rows.store.transaction() as connection:
+        chains, opt_outs = views.heads(connection), views.opted_out(connection)
+        incidents = incident_rows.incidents(connection)
+    return page(
+        "overview.html",
+        visitor,
+        problem=runtime.problem(),
+        models=views.model_states(runtime, runtime.config()),
+        switches=acts.switches(runtime.store, runtime.now()),
+        service=views.service_facts(runtime.config()),
+        chains=chains,
+        opt_outs=opt_outs,
+        incidents=_pressing_first(incidents),
+    )
+
+
+def switches(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: ANN401  # for the template
+    """The switches, and a form for each."""
+    there = forms.known(desk)
+    whats = [("", "Everything"), *((f"model:{outcome}", f"Model: {outcome}") for outcome in OUTCOMES)]
+    whats += [(f"topic:{t}", f"Cards: {t}{' (two people)' if t in TWO_PEOPLE else ''}") for t in Topic]
+    shown = {"form": {}, "whats": whats, "switches": acts.switches(desk.rows.store, desk.runtime.now())}
+    shown |= {"sites": [(site, site) for site in there.sites], "services": [(name, name) for name in there.services]}
+    return page("switches.html", visitor, **shown | values)
+
+
+def modes(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: ANN401  # for the template
+    """The modes, and a form for one."""
+    found = views.model_states(desk.runtime, desk.runtime.config())
+    shown = {"form": {}, "models": found, "mode_choices": [(mode, MODE_WORDS[mode]) for mode in Mode]}
+    shown["model_choices"] = [(state.key, f"{state.outcome} {state.version}, site {state.site}") for state in found]
+    shown["services"] = [(name, name) for name in forms.known(desk).services]
+    return page("modes.html", visitor, **shown | values)
+
+
+def approvals(desk: Desk, visitor: Visitor) -> Response:
+    """The approvals as people read them, and what is missing."""
+    config = desk.runtime.config()
+    governed = [state for state in views.model_states(desk.runtime, config) if config.governed(state.site)]
+    found = sorted(config.approvals, key=lambda approval: approval.id)
+    return page("approvals.html", visitor, approvals=found, models=governed, today=desk.runtime.now().date())
+
+
+def incidents(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: ANN401  # for the template
+    """The incidents: those open, or all."""
+    everything = request.args.get("all") == "1"
+    with desk.rows.store.transaction() as connection:
+        found = incident_rows.incidents(connection, closed=everything)
+    shown: dict[str, Any] = {
+        "incidents": _pressing_first(found),
+        "all": everything,
+        "unsealed": partial(forms.unsealed, desk),
+    }
+    return page("incidents.html", visitor, **shown | values)
+
+
+def _pressing_first(found: list[Incident]) -> list[Incident]:
+    """Open ones first, by severity; of one kind the newest first, as they come."""
+    order = list(Severity)
+    return sorted(found, key=lambda one: (one.status == incident_rows.CLOSED, order.index(one.severity)))
+
+
+def configuration(desk: Desk, visitor: Visitor) -> Response:
+    """The settings in force."""
+    groups = views.shown_settings(desk.runtime.config())
+    return page("configuration.html", visitor, groups=groups, problem=desk.runtime.problem())
+
+
+# Endpoint, path, page.
+PAGES: tuple[tuple[str, str, Shown], ...] = (
+    ("overview", "/", overview),
+    ("switches", "/switches", switches),
+    ("modes", "/modes", modes),
+    ("approvals", "/approvals", approvals),
+    ("incidents", "/incidents", incidents),
+    ("configuration", "/configuration", configuration),
+)
+# Endpoint, path, who may, what is done, the page that says so.
+ACTS: tuple[tuple[str, str, Right, Callable[[Desk, Visitor], str], Shown], ...] = (
+    ("switch_off", "/switches/off", SWITCH, forms.switch_off, switches),
+    ("switch_on", "/switches/on", SWITCH, forms.switch_on, switches),
+    ("switch_confirm", "/switches/confirm", SWITCH_SAFETY, forms.confirm, switches),
+    ("set_mode", "/modes/set", SET_MODE, forms.set_mode, modes),
+    ("incident_act", "/incidents/act", INCIDENT, forms.incident_act, incidents),
+)
+IN_TEMPLATES = {
+    "NAVIGATION": [(name, name.capitalize()) for name, _, _ in PAGES],
+    "KINDS": KINDS,
+    "SWITCH": SWITCH,
+    "SWITCH_SAFETY": SWITCH_SAFETY,
+    "SET_MODE": SET_MODE,
+    "INCIDENT": INCIDENT,
+    "when": views.when,
+}
