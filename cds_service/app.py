@@ -12,6 +12,9 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from cds_service import errors, smart_app
+from cds_service.control.snapshot import ControlReader
+from cds_service.control.switch_file import SwitchFile
+from cds_service.control.targets import known_of
 from cds_service.documents import about, discovery, model_card, openapi
 from cds_service.hooks import call as hooks
 from cds_service.hooks import feedback
@@ -22,7 +25,9 @@ from cds_service.serving import health as ops
 from cds_service.serving.engine import load_engine
 from cds_service.serving.runtime import Runtime, never_opted_out, now_utc, random_id
 from cds_service.settings.config import ServiceConfig, default_config
+from cds_service.settings.files import SWITCHES
 from cds_service.settings.live import LiveConfig
+from cds_service.settings.service_ids import ServiceId
 from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
@@ -51,6 +56,7 @@ def create_app(
         problem=lambda: live.problem,
         engine=engine or load_engine(first.models, first.kept_models),
         store=store,
+        controls=ControlReader(store, _switch_file(live)),
         key=key,
         key_sets=KeySets(most_waiting=lambda: max(1, live().limits.concurrent_calls // 2)),
         recent_tokens=RecentTokens(),
@@ -98,6 +104,12 @@ def make_ready(config: ServiceConfig) -> None:
         prepare(config.store).close()
         config.kept_key()
         smart_app.make_ready(config)
+
+
+def _switch_file(live: LiveConfig) -> SwitchFile:
+    """The one beside the settings, if these are files."""
+    path = live.folder / SWITCHES if live.folder else None
+    return SwitchFile(path, lambda: known_of(live(), ServiceId))
 
 
 def _opened(config: ServiceConfig) -> tuple[Store, DataKey]:

@@ -14,10 +14,12 @@ from cds_service.hooks.app_links import topic_of
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
+from cds_service.settings.service_ids import ServiceId
 from cds_service.settings.smart import keys_beside
 from cds_service.storage.app_store import AppRows
 from cds_service.trust.admission import CallSlots
 from cds_service.trust.client_address import client_address
+from explanations.judgement.control import Control
 from smart_launch.chart import routes as app_pages
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.launch import begin as launch
@@ -55,6 +57,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         unseal=lambda sealed: _unsealed(runtime, sealed),
         pseudonym=runtime.key.pseudonym,
         opted_out=runtime.opted_out,
+        control=lambda site, patient, user: _control(runtime, site, patient, user),
         client_address=lambda: runtime.key.pseudonym("", client_address(request, runtime.config().trusted_proxies)),
         topic_of=lambda app_context, site, patient: topic_of(app_context, site, patient, runtime.key, runtime.now()),
         now=runtime.now,
@@ -134,6 +137,12 @@ def _keys(config: Callable[[], ServiceConfig]) -> Callable[[], OwnKeys]:
         return keys_beside(current.store)
 
     return keys
+
+
+def _control(runtime: Runtime, site: str, patient: str, user: str | None) -> Control:
+    """What a page may use and show, as of this moment."""
+    runtime.controls.look()
+    return runtime.control(runtime.config(), runtime.asker(site, ServiceId.APP, user, patient))
 
 
 def _unsealed(runtime: Runtime, sealed: bytes) -> str:

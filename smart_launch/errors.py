@@ -5,6 +5,7 @@ SmartError
 │   └── TooManyLaunches of one network address or browser
 ├── EhrFailed           the EHR failed: discovery, token endpoint, keys, invalid ID token
 ├── SessionOver         no session: ended, timed out, another browser's, or unknown
+├── SwitchedOff         the site has switched the app off
 ├── Forbidden           a form that is not ours (CSRF), or a right that was not granted
 └── NotWritten          the chart did not accept a write
 
@@ -92,6 +93,13 @@ class Forbidden(SmartError):
 
     status = 403
     page = "not-allowed"
+
+
+class SwitchedOff(SmartError):
+    """The site has switched the app off."""
+
+    status = 503
+    page = "switched-off"
 
 
 class NotWritten(SmartError):

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from explanations.judgement.assessment import Engine
+from explanations.judgement.control import UNCONTROLLED, Control
 from explanations.words.language import Language
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
@@ -28,6 +29,7 @@ class AppRuntime:
     """One process of the app. `now` and `new_secret` are its only clock and randomness.
 
     language: by locale. seal, unseal: with the deployment's key; unseal raises ValueError for anything else.
+    control: what a page for this site, patient and user may use and show.
     client_address: a pseudonym of the network address that the current request comes from.
     topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
     """
@@ -43,6 +45,7 @@ class AppRuntime:
     unseal: Callable[[bytes], str]
     pseudonym: Callable[[str, str], str]
     opted_out: Callable[[str, str], bool]
+    control: Callable[[str, str, str | None], Control] = lambda _site, _patient, _user: UNCONTROLLED
     client_address: Callable[[], str]
     topic_of: Callable[[str, str, str], str | None]
     now: Callable[[], datetime]

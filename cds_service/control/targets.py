@@ -98,7 +98,7 @@ def known_of(config: ServiceConfig, services: Iterable[str]) -> Known:
     root = config.models or SHIPPED
     return Known(
         sites=tuple(site.id for site in config.sites),
-        services=(*services, APP),
+        services=tuple(services),
         models={outcome: tuple(folder.name for folder in versions(root / outcome)) for outcome in OUTCOMES},
         kept={(site.id, outcome): version for site in config.sites for outcome, version in site.models.items()},
     )

@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 
 from cds_service.cards.wire import Card
 from cds_service.errors import ServiceError, StoreUnavailable, Unauthenticated
+from cds_service.keys.data_key import DataKey
 from cds_service.serving import metrics
 from cds_service.serving.metrics import labelled
 from cds_service.serving.runtime import Runtime
@@ -82,6 +83,15 @@ class AuditRecord:
         """Sets fields of the event."""
         for name, value in known.items():
             setattr(self.event, name, value)
+
+    def note_call(self, key: DataKey, site: str, hook_instance: str, patient: str, user: str) -> None:
+        """Notes the site, and the ids of the call as pseudonyms."""
+        self.note(
+            site=site,
+            hook_instance=key.pseudonym(site, hook_instance),
+            patient=key.pseudonym(site, patient),
+            user=key.pseudonym(site, user),
+        )
 
     def note_assessment(self, assessment: Assessment) -> None:
         """Notes findings, scores and gaps, by code and count."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from cds_service.cards.dialects import in_dialect
-from cds_service.cards.from_notices import cards_for
-from cds_service.cards.wire import CardsResponse
-from cds_service.errors import BadRequest, Overloaded, TooManyCalls, json_response
-from cds_service.hooks.access import chart_access, named_site, site_of
-from cds_service.hooks.app_links import with_app_links
+from cds_service.errors import BadRequest, Overloaded, TooManyCalls
+from cds_service.hooks.accepted import accept
+from cds_service.hooks.access import chart_access, named_site
 from cds_service.hooks.audit import AuditRecord, audit_record
 from cds_service.hooks.beyond_limits import acute_body
 from cds_service.hooks.catalogue import Service, known_service
-from cds_service.hooks.gaps import quiet_hours, refuse_gaps, saying_so, was_shown
+from cds_service.hooks.gaps import refuse_gaps
 from cds_service.hooks.parsing import CLINICIANS, parse
+from cds_service.hooks.presenting import nobody, present, switched_off
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.serving.stage_times import Stage, StageTimes
@@ -83,29 +81,22 @@ def answer(
     """
     times = audit.times
     hook = parse(service, body)
-    site = site_of(config, client, hook, named)
-    patient_id, now = hook.context.patient_id or "", runtime.now()
-    audit.note(
-        site=site.id,
-        hook_instance=runtime.key.pseudonym(site.id, hook.hook_instance),
-        patient=runtime.key.pseudonym(site.id, patient_id),
-        user=runtime.key.pseudonym(site.id, hook.context.user_id or ""),
-    )
+    call = accept(runtime, config, client, service, hook, named)
+    audit.note_call(runtime.key, call.site.id, hook.hook_instance, call.patient_id, hook.context.user_id or "")
     times.end(Stage.PARSE)
     if hook.context.user_kind not in CLINICIANS:
-        # Nothing is read: these cards are not for a patient's or relative's screen (docs/clinical-safety.md).
-        audit.note(not_for=hook.context.user_kind)
-        audit.note_cards((), ())
-        return json_response(CardsResponse(cards=[]))
+        return nobody(audit, hook.context.user_kind)
+    if call.control.off_since is not None:
+        return switched_off(runtime, call, call.control.off_since, audit)
     deadline = times.began + config.limits.deadline_s
-    until = min(deadline, times.began + site.reading.budget_s)
-    access = chart_access(hook, site.reading, until, local=config.mode != "production", reads=reads)
+    until = min(deadline, times.began + call.site.reading.budget_s)
+    access = chart_access(hook, call.site.reading, until, local=config.mode != "production", reads=reads)
     chart_request = ChartRequest(
-        patient_id=patient_id,
-        as_of=now,
+        patient_id=call.patient_id,
+        as_of=runtime.now(),
         user=hook.context.user_id,
         encounter=hook.context.encounter,
-        opted_out=runtime.opted_out(site.id, patient_id),
+        opted_out=runtime.opted_out(call.site.id, call.patient_id),
     )
 
     def gathered(chart: ChartRequest, settings: ReadSettings) -> Gathered:
@@ -117,42 +108,20 @@ def answer(
         judgement = judge(
             chart_request,
             gathered,
-            site.judgement,
+            call.site.judgement,
             runtime.engine,
             occasion=service.occasion,
+            control=call.control,
             is_late=lambda: times.end(Stage.EXTRACT) > deadline,
         )
     except WrongPatient as error:
         raise BadRequest(f"prefetch.patient: {error}") from error
     except FhirError as error:
-        raise BadRequest(f"prefetch: {error_words(error, site.cards.say)}") from error
-    assessment = judgement.assessment
+        raise BadRequest(f"prefetch: {error_words(error, call.site.cards.say)}") from error
     times.end(Stage.ASSESS)
     audit.note(late=judgement.late)
-    audit.note_assessment(assessment)
-    refuse_gaps(judgement, site)
-    hours = quiet_hours(assessment, site)
-    cards = cards_for(
-        assessment,
-        site.cards,
-        new_id=runtime.new_id,
-        user=hook.context.user_id,
-        about=config.about,
-        notices=saying_so(service.notices, hours),
-    )
-    cards = with_app_links(
-        cards,
-        site=site,
-        address=config.address,
-        server=hook.fhir_server,
-        patient_id=patient_id,
-        key=runtime.key,
-        now=now,
-    )
-    if hours and cards and was_shown(runtime, client.iss, site, service, hook, assessment):
-        audit.note(quieted=True)
-        cards = []
-    audit.note_cards(cards, [card.source.topic.code for card in cards])
-    response = json_response(CardsResponse(cards=in_dialect(cards, site.dialect, site.allowed_links)))
+    audit.note_assessment(judgement.assessment)
+    refuse_gaps(judgement, call.site)
+    response = present(runtime, call, judgement.assessment, audit)
     times.end(Stage.PRESENT)
     return response

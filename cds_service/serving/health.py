@@ -34,7 +34,12 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
     @blueprint.get("/health/ready")
     def ready() -> Response:
-        checks = {"store": probe(), "models": _models(runtime), "configuration": _configuration(runtime)}
+        checks = {
+            "store": probe(),
+            "models": _models(runtime),
+            "configuration": _configuration(runtime),
+            "switches": _switches(runtime),
+        }
         ready = all(result == OK for result in checks.values())
         return json_response({"status": "ready" if ready else "not-ready", "checks": checks}, 200 if ready else 503)
 
@@ -91,3 +96,8 @@ def _models(runtime: Runtime) -> str:
 def _configuration(runtime: Runtime) -> str:
     runtime.config()
     return OK if runtime.problem() is None else "the files on disk are not in force; run mhcds check-config"
+
+
+def _switches(runtime: Runtime) -> str:
+    problems = runtime.controls().problems
+    return "switch.toml is not as expected, so no model speaks; run mhcds switch status" if problems else OK

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cds_service.control.permission import Asker, asker, control_for
+from cds_service.control.snapshot import ControlReader
 from cds_service.keys.data_key import DataKey
 from cds_service.keys.key_sets import KeySets
 from cds_service.settings.config import ServiceConfig
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
 from explanations.judgement.assessment import Engine
+from explanations.judgement.control import Control
 
 
 def now_utc() -> datetime:
@@ -36,6 +39,7 @@ class Runtime:
 
     config: the settings for a call that begins now; each call reads them once.
     problem: why the settings on disk are not in force, or None.
+    controls: modes, switches and opt-outs as they are at this moment.
     opted_out: whether a patient (site id, patient id) has opted out.
     """
 
@@ -43,9 +47,18 @@ class Runtime:
     problem: Callable[[], str | None]
     engine: Engine
     store: Store
+    controls: ControlReader
     key: DataKey
     key_sets: KeySets
     recent_tokens: RecentTokens
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     opted_out: Callable[[str, str], bool]
+
+    def asker(self, site: str, service: str, user: str | None, patient: str) -> Asker:
+        """Who asks about whom; patient: an id of the FHIR server."""
+        return asker(self.key.derived(b"draw"), site, service, user, self.key.pseudonym(site, patient))
+
+    def control(self, config: ServiceConfig, who: Asker) -> Control:
+        """What this call may use and show."""
+        return control_for(self.controls(), config, who, self.now())

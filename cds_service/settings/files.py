@@ -14,6 +14,8 @@ from cds_service.settings.toml_faults import toml_values
 
 T = TypeVar("T", bound=msgspec.Struct)
 NONE: dict[str, Shape] = {}
+# What is switched off (`control.switch_file`): trusted as the settings are, but none of them.
+SWITCHES = "switch.toml"
 
 
 def read_toml(path: Path, shape: type[T], problems: list[str], elsewhere: Mapping[str, Shape] = NONE) -> T | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cds_service.errors import ConfigError
 from cds_service.settings.config import ServiceConfig, load_config
-from cds_service.settings.files import referred_by, settings_files
+from cds_service.settings.files import SWITCHES, referred_by, settings_files
 from models.errors import ArtifactError
 from models.scoring.registry import SHIPPED, the_version, wanted
 
@@ -53,7 +53,7 @@ class Reread:
         return _state((*self._settings(), *self._secrets))
 
     def _settings(self) -> list[Path]:
-        return settings_files(self.folder)
+        return [path for path in settings_files(self.folder) if path.name != SWITCHES]
 
 
 class LiveConfig:
@@ -75,6 +75,11 @@ class LiveConfig:
         """
         reread = Reread(folder, address)
         return cls(reread(), reread)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the settings are read from."""
+        return self._reread.folder if self._reread else None
 
     def __call__(self) -> ServiceConfig:
         """The settings for a call that begins now."""

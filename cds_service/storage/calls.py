@@ -20,10 +20,11 @@ from cds_service.storage.chain import AuditKind, Content, Head, first_link, link
 
 MOST_AT_ONCE = 64
 WAIT_S = 4  # for the commits of others; each is bounded by itself
-CONTROL = "control"  # of the number of modes, switches and opt-outs, which goes with the look
+CONTROL = "control"  # the one row of control_version
 LOOK = (
     "SELECT EXISTS(SELECT 1 FROM used_token WHERE digest = {0}), "
-    "COALESCE((SELECT calls FROM tally WHERE client = {0} AND minute = {0}), 0)"
+    "COALESCE((SELECT calls FROM tally WHERE client = {0} AND minute = {0}), 0), "
+    "COALESCE((SELECT number FROM control_version WHERE name = 'control'), 0)"
 )
 LOOK_IN_SQLITE, LOOK_IN_POSTGRESQL = LOOK.format("?"), LOOK.format("%s")
 USE = "INSERT INTO used_token (digest, expires) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING digest"
@@ -181,10 +182,10 @@ def text(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def look(connection: Any, statement: str, token: TokenUse) -> tuple[bool, int]:  # noqa: ANN401  # either driver's
-    """Whether a token was used, and the calls of its client in this minute."""
-    used, calls = connection.execute(statement, (token.digest, token.client, token.minute)).fetchone()
-    return bool(used), int(calls)
+def look(connection: Any, statement: str, token: TokenUse) -> tuple[bool, int, int]:  # noqa: ANN401  # either driver's
+    """Whether a token was used, the calls of its client in this minute, and the number of modes and switches."""
+    used, calls, stamp = connection.execute(statement, (token.digest, token.client, token.minute)).fetchone()
+    return bool(used), int(calls), int(stamp)
 
 
 def commit_in_sqlite(connection: Any, rows: Sequence[AnswerRow]) -> list[int | None]:  # noqa: ANN401  # sqlite3 has no types here

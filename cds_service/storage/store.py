@@ -108,16 +108,17 @@ class Store:
     def __post_init__(self) -> None:
         object.__setattr__(self, "commits", SharedCommit(self._commit))
 
-    def admission(self, token: TokenUse, most_a_minute: int) -> Admission:
+    def admission(self, token: TokenUse, most_a_minute: int) -> tuple[Admission, int]:
         """Whether a token may be used now: a look, which uses up nothing; its use is part of `write_answer`.
 
-        most_a_minute: 0 for no limit. Calls that are still going on do not count yet.
+        most_a_minute: 0 for no limit. Calls that are still going on do not count yet. The look also brings the number
+        that changes with modes, switches and opt-outs.
         """
         with self.raw() as connection:
-            used, calls = look(connection, LOOK_IN_SQLITE if self.file else LOOK_IN_POSTGRESQL, token)
+            used, calls, stamp = look(connection, LOOK_IN_SQLITE if self.file else LOOK_IN_POSTGRESQL, token)
         if used:
-            return Admission.REPLAYED
-        return Admission.TOO_MANY if 0 < most_a_minute <= calls else Admission.ADMITTED
+            return Admission.REPLAYED, stamp
+        return Admission.TOO_MANY if 0 < most_a_minute <= calls else Admission.ADMITTED, stamp
 
     def use(self, token: TokenUse) -> Admission:
         """Uses a token and counts its call, where no answer is written."""

@@ -83,6 +83,7 @@ def authenticate(
     Raises Unauthenticated, TooManyCalls or Overloaded.
     """
     if config.mode == "demo" and is_loopback_host(request.remote_addr or "127.0.0.1"):
+        runtime.controls.look()
         return VerifiedClient(iss="demo", sites=tuple(site.id for site in config.sites), token=None)
     try:
         client = _verified(runtime, config, request, now, use)
@@ -134,7 +135,7 @@ def _admit(runtime: Runtime, client: VerifiedClient, most: int) -> None:
     if runtime.recent_tokens.admit(token.digest) is Admission.REPLAYED:
         raise Unauthenticated("replayed")
     try:
-        admission = runtime.store.admission(token, most)
+        admission, stamp = runtime.store.admission(token, most)
     except StoreUnavailable:
         _note_store_failure()
         return
@@ -143,3 +144,4 @@ def _admit(runtime: Runtime, client: VerifiedClient, most: int) -> None:
     if admission is Admission.TOO_MANY:
         give_back(runtime, client)
         raise TooManyCalls(f"expected at most {most} calls a minute")
+    runtime.controls.seen(stamp)

@@ -17,6 +17,7 @@ from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import CHART_SHOWN, judge
 from explanations.words.notices.notice import Notice
 from explanations.words.notices.notice_list import notices
+from explanations.words.notices.switched_off import marked
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.access.prefetch import Access, gather
@@ -28,7 +29,7 @@ from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.resources.identity import Identity, identity
 from fhir_adapters.resources.r4 import Resource
 from fhir_adapters.settings import ReadSettings
-from smart_launch.errors import EhrFailed
+from smart_launch.errors import EhrFailed, SwitchedOff
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.launch.refresh import refresh_session
 from smart_launch.oauth import scopes
@@ -69,8 +70,11 @@ class _ScopedFetch:
 
 
 def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
-    """Reads and assesses the chart. Raises EhrFailed when even the Patient cannot be read."""
+    """Reads and assesses the chart. Raises EhrFailed when even the Patient cannot be read, SwitchedOff."""
     session = launch.session
+    control = app.control(session.site, session.context.patient, session.fhir_user)
+    if control.off_since is not None:
+        raise SwitchedOff("chart: the app is switched off at this site")
     request = ChartRequest(
         patient_id=session.context.patient,
         as_of=app.now(),
@@ -80,13 +84,13 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
     )
     try:
         source = partial(_gather_chart, app, launch)
-        judgement = judge(request, source, launch.site.judgement, app.engine, occasion=CHART_SHOWN)
+        judgement = judge(request, source, launch.site.judgement, app.engine, occasion=CHART_SHOWN, control=control)
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
     return Reading(
         identity=identity(judgement.gathered.patient),
         assessment=judgement.assessment,
-        notices=notices(judgement.assessment, launch.site.notices),
+        notices=marked(notices(judgement.assessment, launch.site.notices), control.topics_off, launch.site.notices),
         at=request.as_of,
     )
 

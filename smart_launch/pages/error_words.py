@@ -96,6 +96,11 @@ WORDS: dict[str, ErrorWords] = {
         ASK_IT,
         back=True,
     ),
+    "switched-off": _words(
+        later("This app is switched off at this site."),
+        later("Nothing of the chart was read, so nothing is shown."),
+        later("Look at the answers about suicide and self-harm in the chart itself, and ask directly."),
+    ),
     "clinicians-only": _words(
         later("This app is for clinicians."),
         later("You are not signed in as a clinician. Nothing was read."),

@@ -199,13 +199,13 @@ def test_calls_at_once_from_many_clients_are_all_counted_and_none_fails(store) -
 
 def test_a_client_above_its_limit_waits_for_the_next_minute(store) -> None:
     for n in range(3):
-        assert store.admission(token(f"t{n}", at=6000), 3) is Admission.ADMITTED
+        assert store.admission(token(f"t{n}", at=6000), 3)[0] is Admission.ADMITTED
         store.write_answer(answer_row({}, token=token(f"t{n}", at=6000)))
 
-    assert store.admission(token("t3", at=6000), 3) is Admission.TOO_MANY
-    assert store.admission(token("t3", at=6000), 0) is Admission.ADMITTED
-    assert store.admission(token("other", client="d", at=6000), 3) is Admission.ADMITTED
-    assert store.admission(token("t3", at=6060), 3) is Admission.ADMITTED
+    assert store.admission(token("t3", at=6000), 3)[0] is Admission.TOO_MANY
+    assert store.admission(token("t3", at=6000), 0)[0] is Admission.ADMITTED
+    assert store.admission(token("other", client="d", at=6000), 3)[0] is Admission.ADMITTED
+    assert store.admission(token("t3", at=6060), 3)[0] is Admission.ADMITTED
 
 
 def test_what_is_of_no_use_goes_in_small_batches_and_the_rest_stays(store) -> None:

@@ -54,6 +54,7 @@ class BasisKind(StrEnum):
     NOT_READ = "not-read"
     PATTERN = "pattern"
     MODEL = "model"
+    SWITCHED_OFF = "switched-off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,9 @@ BASES = complete(
         BasisKind.MODEL: later(
             "Model {models}, learned from US survey adults: associations, not causes; treatment shows care, not cause. "
             "{known} of {inputs} inputs known. Not validated at this site."
+        ),
+        BasisKind.SWITCHED_OFF: later(
+            "Switched off by this site. The absence of other cards does not mean that there is nothing in the chart."
         ),
     },
     BasisKind,

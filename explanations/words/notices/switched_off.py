@@ -1,0 +1,110 @@
+"""The notices of what a site has switched off: a whole service, or cards of a topic. An answer never hides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from explanations.words.language import clock, later
+from explanations.words.lines import Line, LineRole
+from explanations.words.notices.notice import CONSIDER_TODAY, Basis, BasisKind, Notice, NoticeSettings
+from explanations.words.notices.summaries import summary
+from explanations.words.notices.topics import SPEC_OF
+from models.rules.findings import SAFETY_TOPICS, Topic, Urgency
+
+ABOUT_SAFETY = (*SAFETY_TOPICS, Topic.COULD_NOT_ASSESS)
+LOOK = later("Look at the answers about suicide and self-harm in the chart itself")
+ASK = later("Ask directly about thoughts of suicide and self-harm")
+
+
+def service_off(since: datetime, settings: NoticeSettings) -> Notice:
+    """The one notice of a service that is switched off: nothing was read."""
+    say = settings.say
+    return Notice(
+        topic=Topic.COULD_NOT_ASSESS,
+        urgency=Urgency.PROMPT,
+        summary=summary(
+            Topic.COULD_NOT_ASSESS,
+            say,
+            say("Look in the chart; ask directly."),
+            (say("This service is switched off: the chart was not read."),),
+        ),
+        heading=say("Switched off"),
+        chart=(
+            Line(text=say("**Nothing of the chart was read**"), role=LineRole.LEAD),
+            Line(text=say("This service was switched off here on {moment}", moment=_moment(since, settings))),
+        ),
+        consider=(say(LOOK), say(ASK)),
+        consider_heading=say(CONSIDER_TODAY),
+        basis=Basis(kind=BasisKind.SWITCHED_OFF),
+    )
+
+
+def held_back(
+    notices: Iterable[Notice], off: Mapping[Topic, datetime], settings: NoticeSettings
+) -> tuple[tuple[Notice, ...], tuple[Topic, ...]]:
+    """The notices to show, and the topics of those held back. One notice stands for all that are about safety."""
+    listed = tuple(notices)
+    held = tuple(notice.topic for notice in listed if notice.topic in off)
+    shown = tuple(notice for notice in listed if notice.topic not in off)
+    safety = [topic for topic in held if topic in ABOUT_SAFETY]
+    return ((_topics_off(safety, off, settings), *shown) if safety else shown), held
+
+
+def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], settings: NoticeSettings) -> Notice:
+    """That something about safety was found, and is not said here."""
+    say = settings.say
+    return Notice(
+        topic=Topic.COULD_NOT_ASSESS,
+        urgency=Urgency.PROMPT,
+        summary=summary(
+            Topic.COULD_NOT_ASSESS,
+            say,
+            say("Look in the chart; ask directly."),
+            (say("A card on safety is held back: cards of its kind are switched off."),),
+        ),
+        heading=say("Switched off"),
+        chart=tuple(
+            Line(
+                text=say(
+                    "**{topic}**: cards of this kind were switched off here on {moment}",
+                    topic=say(SPEC_OF[topic].name),
+                    moment=_moment(off[topic], settings),
+                ),
+                role=LineRole.LEAD,
+            )
+            for topic in topics
+        ),
+        consider=(say(LOOK), say(ASK)),
+        consider_heading=say(CONSIDER_TODAY),
+        basis=Basis(kind=BasisKind.SWITCHED_OFF),
+        crisis=True,
+    )
+
+
+def marked(notices: Iterable[Notice], off: Mapping[Topic, datetime], settings: NoticeSettings) -> tuple[Notice, ...]:
+    """For a page, which shows every notice: those whose cards are held back say so."""
+    say = settings.say
+    return tuple(
+        replace(
+            notice,
+            chart=(
+                *notice.chart,
+                Line(
+                    text=say(
+                        "Cards of this kind were switched off here on {moment}; only this page shows it",
+                        moment=_moment(off[notice.topic], settings),
+                    )
+                ),
+            ),
+        )
+        if notice.topic in off
+        else notice
+        for notice in notices
+    )
+
+
+def _moment(at: datetime, settings: NoticeSettings) -> str:
+    local = at.astimezone(settings.zone)
+    return settings.say("{day}, {time}", day=settings.say.day(local.date()), time=clock(local))
