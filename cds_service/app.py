@@ -27,7 +27,6 @@ from cds_service.serving.runtime import Runtime, never_opted_out, now_utc, rando
 from cds_service.settings.config import ServiceConfig, default_config
 from cds_service.settings.files import SWITCHES
 from cds_service.settings.live import LiveConfig
-from cds_service.settings.service_ids import ServiceId
 from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
@@ -109,7 +108,7 @@ def make_ready(config: ServiceConfig) -> None:
 def _switch_file(live: LiveConfig) -> SwitchFile:
     """The one beside the settings, if these are files."""
     path = live.folder / SWITCHES if live.folder else None
-    return SwitchFile(path, lambda: known_of(live(), ServiceId))
+    return SwitchFile(path, lambda: known_of(live()))
 
 
 def _opened(config: ServiceConfig) -> tuple[Store, DataKey]:

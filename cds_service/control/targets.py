@@ -93,12 +93,12 @@ def expect(name: str, value: str, known: Iterable[str]) -> None:
         raise ActRefused(f"{name}: expected {one_of([word for word in listed if word], value)}; found {cleaned(value)}")
 
 
-def known_of(config: ServiceConfig, services: Iterable[str]) -> Known:
-    """What exists in this deployment, and the ids of the services that it offers."""
+def known_of(config: ServiceConfig) -> Known:
+    """What exists in this deployment."""
     root = config.models or SHIPPED
     return Known(
         sites=tuple(site.id for site in config.sites),
-        services=tuple(services),
+        services=tuple(service.value for service in ServiceId),
         models={outcome: tuple(folder.name for folder in versions(root / outcome)) for outcome in OUTCOMES},
         kept={(site.id, outcome): version for site in config.sites for outcome, version in site.models.items()},
     )

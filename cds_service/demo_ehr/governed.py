@@ -10,7 +10,6 @@ from cds_service.control.acts import ModeRow, set_mode
 from cds_service.control.targets import Mode, known_of
 from cds_service.demo_ehr.authorization.staff import OPERATIONS, PEOPLE, SAFETY
 from cds_service.demo_ehr.config import CLIENT_ID, Addresses
-from cds_service.hooks.catalogue import SERVICES
 from cds_service.settings.approvals import Approval, ApprovedModel, Criterion, Measure, Use
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.governance import GovernanceSettings, Role
@@ -59,7 +58,7 @@ def _at_least(measure: Measure, value: float, text: str) -> Criterion:
 
 def make_live(store: Store, config: ServiceConfig, models: Iterable[Model], now: datetime) -> None:
     """Records that these models are live at each site, as its safety officer would set it."""
-    known = known_of(config, [service.id for service in SERVICES])
+    known = known_of(config)
     for site in config.sites:
         for model in models:
             row = ModeRow(

@@ -19,7 +19,6 @@ from cds_service.governance.session import SWITCH_SAFETY, Desk, Visitor, require
 from cds_service.governance.views import USES, best_verdict, unmet_words
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, Incident
-from cds_service.settings.service_ids import ServiceId
 from cds_service.storage.chain import AuditKind, NewEvent, append
 
 THROUGH = "page"
@@ -33,7 +32,7 @@ def field(name: str) -> str:
 
 def known(desk: Desk) -> Known:
     """What there is to switch and to set."""
-    return known_of(desk.runtime.config(), tuple(ServiceId))
+    return known_of(desk.runtime.config())
 
 
 def _actor(visitor: Visitor) -> Actor:

@@ -100,6 +100,10 @@ class AuditRecord:
             rules=tuple(sorted({f.rule for f in assessment.findings})),
             models=tuple(s.model for s in assessment.scores if isinstance(s, RiskScore)),
             not_scored=tuple(f"{s.outcome} {s.reason}" for s in assessment.scores if isinstance(s, NotScored)),
+            scores=(
+                *(_score(s, shown=True) for s in assessment.scores if isinstance(s, RiskScore)),
+                *(_score(s, shown=False) for s in assessment.unspoken),
+            ),
             unknown=tuple(u.what for u in chart.unknown),
             unreadable=len(chart.unreadable),
             anomalies=len(chart.anomalies),
@@ -152,6 +156,10 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
     if not is_first:
         metrics.REFUSED.labels("replayed").inc()
         raise Unauthenticated("replayed")
+
+
+def _score(score: RiskScore, *, shown: bool) -> dict[str, Any]:
+    return {"model": score.model, "probability": round(score.probability, 4), "shown": shown}
 
 
 def _write_row(runtime: Runtime, record: AuditRecord) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.commands.check_config import check_config
+from cds_service.control.targets import APP
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.settings.approvals import Approval, ApprovalState, ApprovedModel, Measure, Use, approval_verdict
 from cds_service.settings.config import ServiceConfig, load_config, read_config
