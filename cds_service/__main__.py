@@ -10,7 +10,6 @@ from cds_service.commands.assess import assess
 from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
 from cds_service.commands.monitoring import drift, recalibrate
-from cds_service.commands.opt_out import opt_out
 from cds_service.commands.serve import serve
 from cds_service.commands.store import db, smart
 from cds_service.commands.training import evaluate, train, transport
@@ -25,8 +24,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, opt_out, db, smart,
-    train, evaluate, transport, recalibrate, drift, compare_published,
+    serve, demo, assess, check_config, db, smart, train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -85,6 +85,19 @@ def answer(page: Page) -> None:
         page.locator("fieldset.question").nth(place).locator("input").nth(score).check(force=True)
 
 
+def governance(page: Page, run: Run) -> None:
+    """The overview of the governance pages, with one model switched off."""
+    page.goto(f"{run.addresses.governance_url}switches")
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_role("button", name="Dr. Iris Haugen").click()
+    page.get_by_role("link", name="Switches").click()
+    page.get_by_label("What").select_option("model:depression")
+    page.get_by_label("Reason").fill("Near miss reported this morning; see the incident")
+    page.get_by_role("button", name="Switch off from the next call on").click()
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_text("May not speak")).to_be_visible()
+
+
 PICTURES = (
     Picture(name="demo-page", width=1440, height=900, take=demo_page),
     Picture(name="app-panel", width=400, height=560, take=detail_of(OPENS_WITH)),
@@ -93,6 +106,7 @@ PICTURES = (
     Picture(name="app-nothing", width=1100, height=700, take=detail_of(PILAR)),
     Picture(name="app-form", width=1100, height=900, take=form),
     Picture(name="app-written", width=400, height=560, take=written),
+    Picture(name="governance", width=1100, height=900, take=governance),
 )
 
 
@@ -121,7 +135,8 @@ def main(names: list[str]) -> None:
             if names and picture.name not in names:
                 continue
             # Each from the same start: what one writes is not in the chart of the next.
-            with running(engine=engine, clock=StandingClock(AT)) as run, window(browser, picture) as page:
+            demo = running(engine=engine, clock=StandingClock(AT), governance=True)
+            with demo as run, window(browser, picture) as page:
                 picture.take(page, run)
                 path = IMAGES / f"{picture.name}.png"
                 save(page.screenshot(), path)

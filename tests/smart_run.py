@@ -19,6 +19,7 @@ from cds_service.demo_ehr.clinic.hook_client import connect
 from cds_service.demo_ehr.clinic.panel import AppPlace
 from cds_service.demo_ehr.config import Addresses, demo_config
 from cds_service.demo_ehr.ehr import Ehr, create_ehr, registered
+from cds_service.demo_ehr.governed import governed, make_live
 from cds_service.demo_ehr.patients.people import demo_patients
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.live import LiveConfig
@@ -117,8 +118,9 @@ def running(
     registration: Callable[[Registration], Registration] = as_it_is,
     config: Callable[[ServiceConfig], ServiceConfig | LiveConfig] = lambda c: c,
     clock: Clock | None = None,
+    governance: bool = False,
 ) -> Iterator[Run]:
-    """Both, with the models of `engine` (none unless given)."""
+    """Both, with the models of `engine` (none unless given); as the demo governs them, or as without any governance."""
     clock = clock or Clock()
     patients = demo_patients(clock())
     token = secrets.token_urlsafe(32)
@@ -129,7 +131,12 @@ def running(
         known = demo_config(addresses)
         (site,) = known.sites
         known = replace(known, sites=(replace(site, smart=tuple(registration(r) for r in site.smart)),))
-        service = create_app(config(known), engine=engine or Engine(), now=clock)
+        engine = engine or Engine()
+        if governance:
+            known = governed(known, addresses, engine.models, clock())
+        service = create_app(config(known), engine=engine, now=clock)
+        if governance:
+            make_live(service.extensions["mhcds"].store, known, engine.models, clock())
         kept.enter_context(runner._serving(service, service_socket))
         ehr = create_ehr(addresses, patients, clock(), token, behaviour=behaviour, now=clock.seconds)
         kept.enter_context(runner._serving(ehr.app, ehr_socket))

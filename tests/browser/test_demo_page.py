@@ -1,4 +1,7 @@
-"""The demo as a newcomer meets it, in a real browser: a card, the app, a form, and the card that changes."""
+"""The demo as a newcomer meets it, in a real browser: a card, the app, a form, and the card that changes.
+
+And as its safety officer does: what is switched off on the governance pages changes the cards of the next patient.
+"""
 
 from __future__ import annotations
 
@@ -126,3 +129,112 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(browser, run, scheme: st
             page.evaluate(AXE_SCRIPT)
             assert page.evaluate(AXE) == [], (address, width)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)
+
+
+# ---- the safety officer
+
+
+PROMPTED, ACUTE = "stellan-brannigan", "tomas-wojcik"
+
+
+@pytest.fixture
+def governed_run() -> Iterator[Run]:
+    with running(engine=load_engine(), governance=True) as found:
+        yield found
+
+
+def signed_in(clinic: Page, person: str) -> Page:
+    """The governance pages, opened from the clinic's page, for one of the staff."""
+    with clinic.context.expect_page() as opening:
+        clinic.get_by_role("link", name="For the safety officer").click()
+    pages = opening.value
+    pages.get_by_role("link", name="Sign in").click()
+    pages.get_by_role("button", name=person).click()
+    expect(pages.get_by_role("heading", level=1)).to_have_text("Overview")
+    return pages
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_sign_in_for_staff(browser, governed_run, scheme: str) -> None:
+    page = browser.new_context(color_scheme=scheme).new_page()
+    page.goto(governed_run.addresses.governance_url)
+    page.get_by_role("link", name="Sign in").click()
+    for width in (320, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(AXE_SCRIPT)
+
+        assert page.evaluate(AXE) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def switch_off(pages: Page, what: str, service: str = "") -> None:
+    pages.get_by_role("link", name="Switches").click()
+    pages.get_by_label("Service").select_option(service)
+    pages.get_by_label("What").select_option(what)
+    pages.get_by_label("Reason").last.fill("a rehearsal")
+    pages.get_by_role("button", name="Switch off from the next call on").click()
+    expect(pages.get_by_role("status")).to_be_visible()
+
+
+def switch_on(pages: Page) -> None:
+    pages.get_by_role("link", name="Switches").click()
+    pages.get_by_label("Reason").first.fill("rehearsed")
+    pages.get_by_role("button", name=re.compile("^Switch on")).click()
+    expect(pages.get_by_text("Nothing is switched off.")).to_be_visible()
+
+
+def words(clinic: Page, run: Run, patient: str) -> list[str]:
+    """What the cards of a patient say on opening the chart: the words for their urgency."""
+    clinic.goto(f"{run.addresses.page_origin}/patients/{patient}")
+    return clinic.locator("#cards .indicator").all_inner_texts()
+
+
+def test_a_model_that_the_safety_officer_switches_off_prompts_no_more_and_then_again(browser, governed_run) -> None:
+    clinic = opened(browser, governed_run)
+    assert words(clinic, governed_run, PROMPTED) == ["Prompt"]
+
+    pages = signed_in(clinic, "Dr. Iris Haugen")
+    switch_off(pages, "model:depression")
+
+    assert words(clinic, governed_run, PROMPTED) == []
+    assert words(clinic, governed_run, ACUTE) == ["Acute"]
+    switch_on(pages)
+    assert words(clinic, governed_run, PROMPTED) == ["Prompt"]
+
+
+def test_a_service_that_an_operator_switches_off_says_so_in_every_chart(browser, governed_run) -> None:
+    clinic = opened(browser, governed_run)
+    pages = signed_in(clinic, "Lena Marchetti")
+
+    switch_off(pages, "", service="depression-suicide-risk")
+
+    for patient in (ACUTE, PROMPTED):
+        assert words(clinic, governed_run, patient) == ["Not assessed"]
+        expect(clinic.locator("#cards .summary")).to_contain_text("switched off")
+    switch_on(pages)
+    assert words(clinic, governed_run, ACUTE) == ["Acute"]
+
+
+def test_a_safety_topic_goes_on_until_another_safety_officer_has_confirmed(browser, governed_run) -> None:
+    clinic = opened(browser, governed_run)
+    first = signed_in(clinic, "Dr. Iris Haugen")
+    switch_off(first, "topic:acute-safety")
+    assert words(clinic, governed_run, ACUTE) == ["Acute"]
+    first.get_by_role("button", name="Sign out").click()
+
+    second = signed_in(clinic, "Dr. Samuel Boateng")
+    second.get_by_role("link", name="Switches").click()
+    second.get_by_role("button", name="Confirm: switch off topic acute-safety").click()
+
+    assert "Acute" not in words(clinic, governed_run, ACUTE)
+
+
+def test_whoever_has_no_role_sees_nothing_of_it(browser, governed_run) -> None:
+    clinic = opened(browser, governed_run)
+    with clinic.context.expect_page() as opening:
+        clinic.get_by_role("link", name="For the safety officer").click()
+    opening.value.get_by_role("link", name="Sign in").click()
+    opening.value.get_by_role("button", name="Jonas Weller").click()
+
+    expect(opening.value.get_by_role("heading", level=1)).to_have_text("You have no role here")
+    expect(opening.value.get_by_text("depression")).to_have_count(0)

@@ -683,6 +683,7 @@ def test_without_an_app_there_is_no_panel(browser):
 
     assert "<iframe" not in page
     assert 'id="app"' not in page
+    assert "/governance/" not in page
     assert browser.post(f"/patients/{TOMAS.id}/launch").status_code == 404
 
 
