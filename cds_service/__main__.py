@@ -9,6 +9,7 @@ import click
 from cds_service.commands.assess import assess
 from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
+from cds_service.commands.incidents import incident
 from cds_service.commands.monitoring import drift, recalibrate
 from cds_service.commands.serve import serve
 from cds_service.commands.store import db, smart
@@ -24,7 +25,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, db, smart, train, evaluate, transport, recalibrate, drift, compare_published,
+    serve, demo, assess, check_config, db, smart, incident,
+    train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -11,12 +11,12 @@ from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
 
 from cds_service.hooks.app_links import topic_of
+from cds_service.incidents.near_misses import ReportingRows
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.settings.service_ids import ServiceId
 from cds_service.settings.smart import keys_beside
-from cds_service.storage.app_store import AppRows
 from cds_service.trust.admission import CallSlots
 from cds_service.trust.client_address import client_address
 from explanations.judgement.control import Control
@@ -49,7 +49,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         settings=lambda: app_settings(runtime.config()),
         language=app_language,
         engine=runtime.engine,
-        store=AppRows(runtime.store),
+        store=ReportingRows(runtime.store),
         keys=_keys(runtime.config),
         discovery=Discovery(local=local),
         issuer_keys=IssuerKeys(local=local),

@@ -110,7 +110,7 @@ def open_incident(connection: sa.Connection, new: NewIncident, now: datetime) ->
     if strange := set(new.facts) - set(row.facts):
         raise ValueError(f"facts of {new.kind}: expected some of {row.facts}; found {sorted(strange)}")
     values = {
-        "id": secrets.token_hex(8),
+        "id": secrets.token_hex(6),
         "site": new.site,
         "kind": new.kind.value,
         "occasion": new.occasion,
@@ -127,6 +127,12 @@ def open_incident(connection: sa.Connection, new: NewIncident, now: datetime) ->
     _record(connection, opened, Handling(by=SERVICE, at=now), "opened", facts=dict(new.facts))
     announce(connection, opened, "incident.opened", now)
     return str(opened["id"])
+
+
+def open_of(connection: sa.Connection, occasion: str) -> str | None:
+    """The id of the incident of an occasion, where it has one."""
+    found = connection.execute(sa.select(incident.c.id).where(incident.c.occasion == occasion)).scalar_one_or_none()
+    return None if found is None else str(found)
 
 
 def note(connection: sa.Connection, identifier: str, act: Handling) -> None:

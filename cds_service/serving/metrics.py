@@ -9,7 +9,7 @@ import os
 from functools import cache
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY
 
 Metric = TypeVar("Metric", Counter, Histogram)
@@ -34,6 +34,11 @@ QUIETED = Counter("mhcds_gap_cards_not_repeated", "Cards about gaps that the use
 FEEDBACK = Counter("mhcds_feedback", "Items of feedback received", ["service", "outcome"])
 REFUSED = Counter("mhcds_refused", "Calls refused before any work", ["why"])
 STORE_FAILED = Counter("mhcds_store_failures", "Times that the store failed")
+WEBHOOK_WAITING = Gauge(
+    "mhcds_webhook_waiting_seconds",
+    "Age of the oldest message to a site's own system that has not arrived",
+    multiprocess_mode="mostrecent",
+)
 LATE = Counter("mhcds_calls_without_models", "Hook calls whose time was up before the models were asked")
 
 

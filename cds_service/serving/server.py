@@ -55,8 +55,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def load(self) -> Flask:
         """Runs in the worker. Models live as long as the process, so the garbage collector need not scan them."""
         share_one_heap()
+        from cds_service.serving import watch  # noqa: PLC0415  # it imports `metrics`, see `shared_counters`
+
         app = self.create()
         housekeeping.start(app.extensions["mhcds"].store)
+        watch.start(app.extensions["mhcds"])
         gc.collect()
         gc.freeze()
         # For a worker that never rests; others collect sooner (`worker`). Python's own 700 means three a call.

@@ -15,7 +15,8 @@ from models.inputs.outcomes import OUTCOMES
 from models.scoring.risk import NotScored
 from smart_launch.errors import Forbidden
 
-CHOICES = ("useful", "wrong", "near-miss")
+NEAR_MISS = "near-miss"
+CHOICES = ("useful", "wrong", NEAR_MISS)
 REASON_WORDS = {
     "known-already": later("Already known and cared for"),
     "inputs-wrong": later("The chart’s data is wrong"),

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from ehr import Served, free_port, kept_in, served, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from webhook_receiver import SECRET, Receiver, receiving
@@ -305,6 +309,40 @@ def test_a_clock_that_goes_back_sends_nothing_twice_and_keeps_nothing_back(store
     send_all(store, config, clock)
     assert receiver.asked.count(f"{late}.001") == 2
     assert len({message for message, _ in receiver.got}) == len(receiver.got)
+
+
+def test_the_service_sends_by_itself_and_its_metrics_say_what_waits(store_url, store, receiver, tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "settings"
+    (tmp_path / "secret").write_text(SECRET)
+    webhook = {"url": receiver.url, "secret": {"file": "../secret"}}
+    service = {"public_url": f"http://127.0.0.1:{port}", "webhook": webhook} | kept_in(store_url, folder)
+    settings(folder, service=service)
+    receiver.answers = lambda _message: 500
+    name = opened(store, Clock())
+    with served(folder, "--workers", "2", port=port) as found:
+        until(lambda: waiting(found) > 0)
+        assert found.get("/health/ready").status_code == 200
+        receiver.answers = lambda _message: 200
+        until(lambda: receiver.got)
+        lines = found.lines()
+    assert [message for message, _ in receiver.got] == [f"{name}.001"]
+    failed = [json.loads(line) for line in lines if '"webhook-failed"' in line]
+    assert failed
+    assert {line["why"] for line in failed} == {"status 500"}
+    assert not [line for line in lines if SECRET in line or receiver.url in line]
+
+
+def until(done: Callable[[], object]) -> None:
+    for _ in range(600):
+        if done():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within a minute")
+
+
+def waiting(found: Served) -> float:
+    shown = re.search(r"^mhcds_webhook_waiting_seconds\S* (\S+)", found.get("/metrics").text, re.MULTILINE)
+    return float(shown[1]) if shown else 0.0
 
 
 # ---- waits ----

@@ -1,0 +1,236 @@
+"""`mhcds incident`: what somebody must look at, who looks, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, opened
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from rich.table import Table
+
+    from cds_service.incidents.incidents import Handling, Incident, Note
+    from cds_service.keys.data_key import DataKey
+    from cds_service.settings.config import ServiceConfig
+
+MOST_TEXT, MOST_LINE = 4000, 200
+ID = click.argument("identifier", metavar="ID")
+TEXT = click.option("--text", required=True, help="What to write, or - for standard input. It is sealed.")
+
+
+@click.group()
+def incident() -> None:
+    """Incidents: list, note, assign, close, export."""
+
+
+@incident.command("list")
+@REQUIRED_CONFIG
+@click.option("--site", help="Of one site. Default: of all, and of the whole deployment.")
+@click.option("--all", "closed", is_flag=True, help="Those closed too.")
+@AS_JSON
+def incident_list(folder: Path, site: str | None, *, closed: bool, as_json: bool) -> None:
+    """List incidents, the newest first, and how far their messages to your own system are."""
+    from cds_service.commands.terminal import console
+    from cds_service.incidents.incidents import incidents
+
+    with _at(folder) as (config, connection, key):
+        found = incidents(connection, _sites(config, site), closed=closed)
+        if as_json:
+            click.echo(json.dumps([_as_json(each, key) for each in found], indent=2))
+        elif found:
+            console().print(_table(config, found))
+        else:
+            click.echo("No incidents." if closed else "No open incidents; --all lists those closed.")
+
+
+@incident.command("show")
+@REQUIRED_CONFIG
+@ID
+@AS_JSON
+def incident_show(folder: Path, identifier: str, *, as_json: bool) -> None:
+    """Print one incident: what it means, what to do, its time line and its messages."""
+    from cds_service.incidents.incidents import one_incident
+    from cds_service.incidents.kinds import KINDS
+
+    with _at(folder) as (config, connection, key):
+        found = one_incident(connection, identifier)
+        if as_json:
+            click.echo(json.dumps(_as_json(found, key), indent=2))
+            return
+        kind = KINDS[found.kind]
+        where = f"site {found.site}" if found.site else "the whole deployment"
+        click.echo(f"{found.id}: {found.kind}, {where}, severity {found.severity}, {found.status}")
+        click.echo(f"owner: {found.owner or 'nobody yet'}; webhook: {_sent(config, found)}")
+        click.echo(f"{kind.means} {kind.to_do}")
+        for name, value in found.facts.items():
+            click.echo(f"  {name}: {value}")
+        for note in found.notes:
+            text = f": {_unsealed(note, key)}" if note.sealed else ""
+            click.echo(f"{_minute(note.at)}  {note.what} by {note.who}{text}")
+
+
+@incident.command("note")
+@REQUIRED_CONFIG
+@ID
+@BY
+@TEXT
+def incident_note(folder: Path, identifier: str, by: str, text: str) -> None:
+    """Add to the time line of an incident."""
+    from cds_service.incidents.incidents import note
+
+    text = _text(text, "--text")
+    with _at(folder) as (_, connection, key):
+        note(connection, identifier, _handling(by, key, text))
+    click.echo(f"Noted on {identifier}.")
+
+
+@incident.command("assign")
+@REQUIRED_CONFIG
+@ID
+@click.option("--to", "owner", required=True, metavar="NAME", help="Who takes it.")
+@BY
+def incident_assign(folder: Path, identifier: str, owner: str, by: str) -> None:
+    """Make somebody the owner of an open incident."""
+    from cds_service.incidents.incidents import assign
+
+    owner = _line(owner, "--to")
+    with _at(folder) as (_, connection, key):
+        assign(connection, identifier, owner, _handling(by, key))
+    click.echo(f"The owner of {identifier} is {owner}.")
+
+
+@incident.command("close")
+@REQUIRED_CONFIG
+@ID
+@BY
+@REASON
+def incident_close(folder: Path, identifier: str, by: str, reason: str) -> None:
+    """Close an incident; the reason is sealed into its time line."""
+    from cds_service.incidents.incidents import close
+
+    reason = _text(reason, "--reason")
+    with _at(folder) as (_, connection, key):
+        close(connection, identifier, _handling(by, key, reason))
+    click.echo(f"{identifier} is closed.")
+
+
+@incident.command("export")
+@REQUIRED_CONFIG
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--site", help="Of one site. Default: of all, and of the whole deployment.")
+@BY
+@REASON
+def incident_export(folder: Path, file: Path, site: str | None, by: str, reason: str) -> None:
+    """Write every incident with its time line to a new FILE, one JSON object a line, with what people wrote."""
+    from cds_service.incidents.incidents import incidents
+    from cds_service.storage.chain import AuditKind, NewEvent, append
+
+    event: dict[str, Any] = {"what": "incidents", "by": _line(by, "--by"), "reason": _line(reason, "--reason")}
+    with _at(folder) as (config, connection, key):
+        found = incidents(connection, _sites(config, site), closed=True)
+        at = datetime.now(UTC).isoformat()
+        event |= {"count": len(found)}
+        append(connection, NewEvent(site=site or "", kind=AuditKind.EXPORT, at=at, event=event))
+        try:
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+                out.writelines(f"{json.dumps(_as_json(each, key))}\n" for each in found)
+        except OSError as error:
+            raise click.ClickException(f"{file}: cannot be written ({error.strerror}); name a new file") from error
+    click.echo(f"{len(found)} incidents written to {file}. People may be named in it.")
+
+
+@contextmanager
+def _at(folder: Path) -> Iterator[tuple[ServiceConfig, sa.Connection, DataKey]]:
+    """The settings, one transaction of their store, and the data key."""
+    with opened(folder) as (config, store), store.transaction() as connection:
+        yield config, connection, config.kept_key()
+
+
+def _sites(config: ServiceConfig, site: str | None) -> list[str] | None:
+    return None if site is None else [config.site(site).id]
+
+
+def _handling(by: str, key: DataKey, text: str | None = None) -> Handling:
+    from cds_service.incidents.incidents import Handling
+
+    sealed = None if text is None else key.seal(text)
+    return Handling(by=_line(by, "--by"), at=datetime.now(UTC), sealed=sealed)
+
+
+def _line(text: str, option: str) -> str:
+    """A name or a reason. Raises ClickException."""
+    text = text.strip()
+    if not text or len(text) > MOST_LINE or not text.isprintable():
+        raise click.ClickException(f"{option}: expected one line of 1 to {MOST_LINE} characters")
+    return text
+
+
+def _text(text: str, option: str) -> str:
+    """What somebody wrote, here or on standard input. Raises ClickException."""
+    try:
+        text = (sys.stdin.read(MOST_TEXT + 1) if text == "-" else text).strip()
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{option}: expected UTF-8 text on standard input") from error
+    if not 0 < len(text) <= MOST_TEXT:
+        raise click.ClickException(f"{option}: expected 1 to {MOST_TEXT} characters; found {len(text) or 'none'}")
+    return text
+
+
+# ---- printing -----------------------------------------------------------------------------------------------------
+
+
+def _as_json(found: Incident, key: DataKey) -> dict[str, Any]:
+    notes = [
+        {"at": note.at, "who": note.who, "what": note.what} | ({"text": _unsealed(note, key)} if note.sealed else {})
+        for note in found.notes
+    ]
+    return {**asdict(found), "notes": notes}
+
+
+def _unsealed(note: Note, key: DataKey) -> str:
+    """What somebody wrote; it stays sealed where the key has been lost."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return key.unseal(note.sealed or b"")
+    except InvalidToken:
+        return "(sealed with another data key)"
+
+
+def _minute(at: str) -> str:
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _sent(config: ServiceConfig, found: Incident) -> str:
+    """How far its messages are, in short."""
+    waits = [message for message in found.messages if message.delivered is None]
+    if not waits:
+        return "sent"
+    if config.webhook_of(found.site) is None:
+        return "no webhook"
+    return f"waits: {waits[0].failure}, {waits[0].attempts} attempts" if waits[0].failure else "waits"
+
+
+def _table(config: ServiceConfig, found: list[Incident]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("id", "opened", "site", "kind", "severity", "owner", "webhook"):
+        table.add_column(heading, no_wrap=heading in ("id", "opened"))
+    for each in found:
+        owner = "(closed)" if each.closed else each.owner or "nobody"
+        kind = each.kind.replace("-", " ")  # which wraps
+        table.add_row(each.id, each.at[:10], each.site or "(all)", kind, each.severity, owner, _sent(config, each))
+    return table

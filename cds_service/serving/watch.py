@@ -1,0 +1,65 @@
+"""Sends webhooks and looks for what must open an incident, beside the calls: one thread a worker.
+
+Messages go out one by one. Each look is made by one worker for all, and at its own pace.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+
+from cds_service.errors import StoreUnavailable
+from cds_service.incidents import watching
+from cds_service.incidents.sending import send_next, waiting_since
+from cds_service.serving import metrics
+from cds_service.serving.runtime import Runtime
+
+log = logging.getLogger("mhcds")
+REST_S, BETWEEN_S, AFTER_FAILURE_S = 2.0, 0.2, 30.0
+LOOK_S = 30
+SOON_S, HOUR_S, DAY_S = 10 * 60, 60 * 60, 24 * 60 * 60
+
+
+def start(runtime: Runtime) -> threading.Thread:
+    """Starts the thread; it ends with the process."""
+    thread = threading.Thread(target=_watch, args=(runtime,), name="watch", daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(runtime: Runtime) -> None:
+    next_look = 0.0
+    while True:
+        try:
+            while send_next(runtime.store, runtime.config(), runtime.now):
+                time.sleep(BETWEEN_S)
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + LOOK_S
+                look(runtime)
+        except StoreUnavailable:  # `housekeeping` says so in the log
+            time.sleep(AFTER_FAILURE_S)
+        except Exception as error:  # noqa: BLE001  # a fault in one look must not end them all
+            log.error(json.dumps({"event": "watch-failed", "why": type(error).__name__}))
+            time.sleep(AFTER_FAILURE_S)
+        time.sleep(REST_S)
+
+
+def look(runtime: Runtime) -> None:
+    """Everything that is due now and that no other worker has looked at."""
+    store, config, now = runtime.store, runtime.config(), runtime.now()
+    since = waiting_since(store, config)
+    metrics.WEBHOOK_WAITING.set(0 if since is None else max(0.0, (now - since).total_seconds()))
+
+    def turn(name: str, every_s: int) -> bool:
+        # The table of shown gaps does just this: of several workers one is told so within the window.
+        return store.note_shown(f"watch:{name}", int(now.timestamp()), every_s)
+
+    if turn("answers", SOON_S):
+        watching.open_all(store, watching.anomaly_rates(store, config, now), now)
+        watching.open_all(store, watching.settings_not_in_force(runtime.problem()), now)
+    if turn("approvals", HOUR_S):
+        watching.open_all(store, watching.approvals(store, config, runtime.engine, now), now)
+    if turn("day", DAY_S):
+        watching.warn_of_ends(config, now)
