@@ -19,7 +19,6 @@ from cds_service.control.targets import Mode, SwitchTarget, known_of
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, NewIncident
 from cds_service.incidents.kinds import IncidentKind
-from cds_service.settings.service_ids import ServiceId
 from cds_service.storage.tables import opt_out
 from explanations.judgement.assessment import Engine
 from models.scoring.registry import SHIPPED, sha256, the_version
@@ -86,7 +85,7 @@ def desk(folder: Path, between: Between, *, engine: Engine | None = None, full: 
 def fill(app: Flask) -> None:
     runtime = app.extensions["mhcds"]
     store, now, key = runtime.store, runtime.now(), runtime.key
-    known = known_of(runtime.config(), tuple(ServiceId))
+    known = known_of(runtime.config())
     officer = Actor("Olu Officer (olu)", "page")
     version, _ = digest_of("depression")
     acts.set_mode(

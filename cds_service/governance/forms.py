@@ -16,7 +16,7 @@ from cds_service.control.acts import Actor, ModeRow
 from cds_service.control.refused import ActRefused
 from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, known_of
 from cds_service.governance.session import SWITCH_SAFETY, Desk, Visitor, require
-from cds_service.governance.views import USES, best_verdict, unmet_words
+from cds_service.governance.views import unmet_words, verdict_of
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, Incident
 from cds_service.storage.chain import AuditKind, NewEvent, append
@@ -92,7 +92,7 @@ def set_mode(desk: Desk, visitor: Visitor) -> str:
     model = next((m for m in desk.runtime.engine.models if (m.outcome, m.version) == (outcome, version)), None)
     unmet = approval = ""
     if mode in SPEAKING and at is not None and model is not None and config.governed(site):
-        verdict = best_verdict(config, site, model, USES[mode], at.day(now), service)
+        verdict = verdict_of(config, site, model, mode, at.day(now), service)
         unmet, approval = unmet_words(verdict), verdict.approval.id if verdict.approval else ""
     wanted = ModeRow(
         site=site,

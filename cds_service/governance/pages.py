@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Response, make_response, render_template, request
 
-from cds_service.control import acts
 from cds_service.control.refused import ActRefused
 from cds_service.control.targets import TWO_PEOPLE, Mode
 from cds_service.governance import forms, views
@@ -69,8 +68,9 @@ def overview(desk: Desk, visitor: Visitor) -> Response:
         "overview.html",
         visitor,
         problem=runtime.problem(),
+        switch_file=views.controls(runtime).problems,
         models=views.model_states(runtime, runtime.config()),
-        switches=acts.switches(runtime.store, runtime.now()),
+        switches=views.off_and_pending(runtime),
         service=views.service_facts(runtime.config()),
         chains=chains,
         opt_outs=opt_outs,
@@ -83,7 +83,7 @@ def switches(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: 
     there = forms.known(desk)
     whats = [("", "Everything"), *((f"model:{outcome}", f"Model: {outcome}") for outcome in OUTCOMES)]
     whats += [(f"topic:{t}", f"Cards: {t}{' (two people)' if t in TWO_PEOPLE else ''}") for t in Topic]
-    shown = {"form": {}, "whats": whats, "switches": acts.switches(desk.rows.store, desk.runtime.now())}
+    shown = {"form": {}, "whats": whats, "switches": views.off_and_pending(desk.runtime)}
     shown |= {"sites": [(site, site) for site in there.sites], "services": [(name, name) for name in there.services]}
     return page("switches.html", visitor, **shown | values)
 

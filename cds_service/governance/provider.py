@@ -6,9 +6,8 @@ issuer must be the one in the settings; https alone, no redirects, and an ID tok
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,17 +18,18 @@ from authlib.integrations.requests_client import OAuth2Session  # type: ignore[i
 from authlib.oidc.core import CodeIDToken  # type: ignore[import-untyped]  # as above
 from cachetools import TTLCache
 from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from joserfc.jws import JWSRegistry
+from joserfc.jws import JWSRegistry, extract_compact
 
 from cds_service.governance.errors import PageRefusal, PageRefused
 from cds_service.settings.governance import GovernanceSettings
 from fhir_adapters.access.deadline import watched_session
 from smart_launch.errors import EhrFailed
+from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.outbound import TIMEOUT_S, allowed_url, get_json
 
-FRESH_S, BETWEEN_READS_S = 600.0, 60.0
+FRESH_S = 600.0
 LEEWAY_S = 60
 LONGEST_TEXT = 255
 # None that a client's secret or nothing at all could make.
@@ -59,39 +59,39 @@ class SignedIn:
 class Provider:
     """One process's view of the provider: its discovery document and keys, for some minutes."""
 
-    def __init__(self) -> None:
-        self._read: TTLCache[str, dict[str, Any]] = TTLCache(10, FRESH_S)
-        self._just_read: TTLCache[str, bool] = TTLCache(10, BETWEEN_READS_S)
-        self._lock = threading.Lock()
+    def __init__(self, *, local: Callable[[], bool]) -> None:
+        self._local = local
+        self._documents: TTLCache[str, dict[str, Any]] = TTLCache(10, FRESH_S)
+        self.keys = IssuerKeys(local=local)
 
-    def sign_in_url(self, settings: GovernanceSettings, attempt: Attempt, *, local: bool) -> str:
+    def sign_in_url(self, settings: GovernanceSettings, attempt: Attempt) -> str:
         """The authorization request. Raises PageRefused when the provider cannot be used."""
-        url = _endpoint(self._metadata(settings, local=local), "authorization_endpoint", local=local)
+        url = self._endpoint(self._metadata(settings), "authorization_endpoint")
         client = _client(settings, attempt)
         made, _ = client.create_authorization_url(
             url, state=attempt.state, nonce=attempt.nonce, code_verifier=attempt.verifier
         )
         return str(made)
 
-    def sign_out_url(self, settings: GovernanceSettings, id_token: str, back: str, *, local: bool) -> str | None:
+    def sign_out_url(self, settings: GovernanceSettings, id_token: str, back: str) -> str | None:
         """Where to sign out at the provider too (RP-Initiated Logout 1.0); None if it offers no such place."""
         try:
-            url = _endpoint(self._metadata(settings, local=local), "end_session_endpoint", local=local)
+            url = self._endpoint(self._metadata(settings), "end_session_endpoint")
         except PageRefused:
             return None
         fields = {"id_token_hint": id_token, "client_id": settings.client_id, "post_logout_redirect_uri": back}
         return f"{url}{'&' if '?' in url else '?'}{urlencode(fields)}"
 
     def signed_in(
-        self, settings: GovernanceSettings, attempt: Attempt, code: str, iss: str | None, now: datetime, *, local: bool
+        self, settings: GovernanceSettings, attempt: Attempt, code: str, iss: str | None, now: datetime
     ) -> SignedIn:
         """Who comes back with this code. Raises PageRefused; nothing of a token that cannot be trusted is used."""
-        metadata = self._metadata(settings, local=local)
+        metadata = self._metadata(settings)
         promised = metadata.get("authorization_response_iss_parameter_supported") is True
         if iss != settings.issuer and (iss is not None or promised):
             raise _failed("expected iss of the provider that was asked (RFC 9207)")
-        id_token = _id_token(settings, attempt, code, metadata, local=local)
-        header, claims = self._signed(id_token, _endpoint(metadata, "jwks_uri", local=local))
+        id_token = _id_token(settings, attempt, code, metadata, self._endpoint(metadata, "token_endpoint"))
+        header, claims = self._signed(id_token, self._endpoint(metadata, "jwks_uri"))
         expected = {name: {"essential": True, "value": getattr(settings, of)} for name, of in CLAIMS.items()}
         token = CodeIDToken(claims, header, expected, {"nonce": attempt.nonce, "client_id": settings.client_id})
         try:
@@ -105,44 +105,39 @@ class Provider:
         groups = groups_in(claims, settings.roles_claim)
         return SignedIn(subject=subject, name=shown[:LONGEST_TEXT], groups=groups, id_token=id_token)
 
-    def _metadata(self, settings: GovernanceSettings, *, local: bool) -> dict[str, Any]:
-        found = self._fetched(f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration", local=local)
-        if found.get("issuer") != settings.issuer:
-            raise _failed("discovery: expected the issuer that [governance] names, letter by letter")
+    def _metadata(self, settings: GovernanceSettings) -> dict[str, Any]:
+        url = f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration"
+        found = self._documents.get(url)
+        if found is None:
+            try:
+                answer = get_json(url)
+            except EhrFailed as error:
+                raise _failed("discovery: the provider's document could not be read") from error
+            if answer.status != 200 or answer.content.get("issuer") != settings.issuer:
+                raise _failed("discovery: expected the issuer that [governance] names, letter by letter")
+            found = self._documents[url] = answer.content
         return found
 
-    def _fetched(self, url: str, *, local: bool, again: bool = False) -> dict[str, Any]:
-        with self._lock:
-            known = self._read.get(url)
-            if known is not None and not (again and url not in self._just_read):
-                return known
-        if not _allowed(url, local=local):
-            raise _failed("expected https addresses of the provider")
+    def _endpoint(self, metadata: Mapping[str, Any], name: str) -> str:
+        """An address from the document: https, on whichever host the provider names."""
+        url = metadata.get(name)
         try:
-            answer = get_json(url)
-        except EhrFailed as error:
-            raise _failed("the provider's discovery document or keys could not be read") from error
-        if answer.status != 200:
-            raise _failed("expected status 200 for the provider's discovery document and keys")
-        with self._lock:
-            self._read[url], self._just_read[url] = answer.content, True
-        return answer.content
+            if isinstance(url, str) and allowed_url(url, [urlsplit(url).hostname or ""], local=self._local()):
+                return url
+        except ValueError:
+            pass
+        raise _failed(f"discovery: expected {name} with https")
 
     def _signed(self, id_token: str, jwks_uri: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims, once the signature holds; keys are read again for one that is not known."""
         registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
-        for again in (False, True):
-            try:
-                keys = KeySet.import_key_set(self._fetched(jwks_uri, local=True, again=again))  # type: ignore[arg-type]
-                token = jwt.decode(id_token, key=keys, registry=registry)
-            except InvalidKeyIdError as error:
-                if again:
-                    raise _failed("ID token: expected a signature by a key of the provider") from error
-            except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
-                raise _failed(f"ID token: {type(error).__name__}") from error
-            else:
-                return dict(token.header), dict(token.claims)
-        raise AssertionError
+        try:
+            kid = extract_compact(id_token.encode()).headers().get("kid")
+            keys = {"keys": [*self.keys.keys(jwks_uri, kid if isinstance(kid, str) else None)]}
+            token = jwt.decode(id_token, key=KeySet.import_key_set(keys), registry=registry)  # type: ignore[arg-type]
+        except (EhrFailed, JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise _failed(f"ID token: {type(error).__name__}") from error
+        return dict(token.header), dict(token.claims)
 
 
 CLAIMS = {"iss": "issuer", "aud": "client_id"}
@@ -170,13 +165,10 @@ def _client(settings: GovernanceSettings, attempt: Attempt, method: str = "clien
     )
 
 
-def _id_token(
-    settings: GovernanceSettings, attempt: Attempt, code: str, metadata: Mapping[str, Any], *, local: bool
-) -> str:
+def _id_token(settings: GovernanceSettings, attempt: Attempt, code: str, metadata: Mapping[str, Any], url: str) -> str:
     """Exchanges a code. The access token is thrown away: nothing is asked of the provider in the person's name."""
     offered = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
     method = "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"
-    url = _endpoint(metadata, "token_endpoint", local=local)
     client = _client(settings, attempt, method)
     try:
         with watched_session(time.monotonic() + TIMEOUT_S) as session:
@@ -191,21 +183,6 @@ def _id_token(
     if not isinstance(id_token, str):
         raise _failed("token endpoint: expected an ID token")
     return id_token
-
-
-def _endpoint(metadata: Mapping[str, Any], name: str, *, local: bool) -> str:
-    url = metadata.get(name)
-    if not isinstance(url, str) or not _allowed(url, local=local):
-        raise _failed(f"discovery: expected {name} with https")
-    return url
-
-
-def _allowed(url: str, *, local: bool) -> bool:
-    """https, on whichever host the provider's own document names."""
-    try:
-        return allowed_url(url, [urlsplit(url).hostname or ""], local=local)
-    except ValueError:
-        return False
 
 
 def _failed(why: str) -> PageRefused:

@@ -14,6 +14,7 @@ from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable
 from cds_service.governance import forms, pages, session
 from cds_service.governance.errors import PageRefusal, PageRefused
 from cds_service.governance.pages import page
+from cds_service.governance.provider import Provider
 from cds_service.governance.session import BROWSER, INCIDENT, SESSION, Desk, form_visitor
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.governance_store import GovernanceRows
@@ -31,7 +32,9 @@ SIGN_INS = 4
 
 def register(app: Flask, runtime: Runtime) -> None:
     """Registers the pages with the service."""
-    desk = app.extensions["mhcds-governance"] = Desk(runtime=runtime, rows=GovernanceRows(runtime.store))
+    provider = Provider(local=lambda: runtime.config().mode != "production")
+    desk = Desk(runtime=runtime, rows=GovernanceRows(runtime.store), provider=provider)
+    app.extensions["mhcds-governance"] = desk
     app.register_blueprint(create_blueprint(desk))
 
 

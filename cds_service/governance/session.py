@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -98,7 +98,7 @@ class Desk:
 
     runtime: Runtime
     rows: GovernanceRows
-    provider: Provider = field(default_factory=Provider)
+    provider: Provider
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
 
     @property
@@ -108,11 +108,6 @@ class Desk:
         if settings is None:
             raise PageRefused(PageRefusal.NOTHING, "[governance] was taken out of the settings")
         return settings
-
-    @property
-    def local(self) -> bool:
-        """Whether the provider may be on this machine, by plain http."""
-        return self.runtime.config().mode != "production"
 
     @property
     def address(self) -> str:
@@ -144,7 +139,7 @@ def begin(desk: Desk) -> tuple[str, str]:
     """The provider's address to go to, and the secret for the cookie of this browser."""
     settings, browser = desk.settings, cookie(BROWSER) or desk.new_secret()
     attempt = _attempt(desk, desk.new_secret(), desk.new_secret(), secrets.token_urlsafe(64))
-    url = desk.provider.sign_in_url(settings, attempt, local=desk.local)
+    url = desk.provider.sign_in_url(settings, attempt)
     waiting = WaitingSignIn(browser=digest(browser), nonce=attempt.nonce, verifier=attempt.verifier)
     now = desk.seconds()
     desk.rows.put_sign_in(digest(attempt.state), desk.sealed(waiting), now, now + SIGN_IN_S)
@@ -174,7 +169,7 @@ def finish(desk: Desk) -> tuple[str, Visitor]:
     if code is None:
         raise PageRefused(PageRefusal.STALE, "callback: expected code")
     attempt = _attempt(desk, state, waiting.nonce, waiting.verifier)
-    found = desk.provider.signed_in(settings, attempt, code, _parameter("iss"), desk.runtime.now(), local=desk.local)
+    found = desk.provider.signed_in(settings, attempt, code, _parameter("iss"), desk.runtime.now())
     person = _person(desk, settings, found)
     visitor = Visitor(person=person, roles=settings.roles_of(frozenset(person.groups)))
     secret, now = desk.new_secret(), desk.seconds()
@@ -202,7 +197,7 @@ def sign_out(desk: Desk) -> str | None:
     desk.rows.end_session(digest(cookie(SESSION) or ""), "signed-out")
     desk.record("signed-out", visitor.named)
     back = f"{desk.address}/governance/"
-    return desk.provider.sign_out_url(desk.settings, visitor.person.id_token, back, local=desk.local)
+    return desk.provider.sign_out_url(desk.settings, visitor.person.id_token, back)
 
 
 # ---- the guard ------------------------------------------------------------------------------------------------------

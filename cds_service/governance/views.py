@@ -10,26 +10,37 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cds_service.control.acts import ModeRow, modes, moment_words, switches
-from cds_service.control.targets import SPEAKING, Mode, SwitchTarget
+from cds_service.control.acts import ModeRow, SwitchRow, moment_words, switches
+from cds_service.control.permission import Asker, approval_of, permission
+from cds_service.control.snapshot import ControlState
+from cds_service.control.targets import SPEAKING, Mode
 from cds_service.serving.runtime import Runtime
-from cds_service.settings.approvals import ApprovalState, ApprovalVerdict, Use, approval_verdict
+from cds_service.settings.approvals import ApprovalState, ApprovalVerdict
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.service_ids import ASK_MODELS, ServiceId
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.tables import chain_head, opt_out
 from models.inputs.outcomes import OUTCOMES
 from models.scoring.registry import Model
+from models.scoring.risk import NotScoredReason
 
-USES = {Mode.PILOT: Use.PILOT, Mode.LIVE: Use.LIVE}
 BEST_FIRST = list(ApprovalState)
+WHY = {
+    NotScoredReason.CONTROL_UNKNOWN: "modes and switches, or the file switch.toml, cannot be read",
+    NotScoredReason.SWITCHED_OFF: "it is switched off",
+    NotScoredReason.OFF: "its mode is off",
+    NotScoredReason.SILENT: "its mode is silent; its scores are recorded",
+    NotScoredReason.NOT_APPROVED: "no approval in force names it",
+    NotScoredReason.APPROVAL_EXPIRED: "its approval has ended",
+    NotScoredReason.APPROVED_OTHER: "its approval is for another artifact or another use",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelState:
-    """A model at a site. mode: as recorded for all services, or the default; single: recorded for one service.
+    """A model at a site. mode: for all services; single: recorded for one service.
 
-    approval: words. silent: why it says nothing at all; "" where it may speak.
+    approval: words; alarm: it is to speak and may not. silent: why it says nothing, or where it says nothing.
     """
 
     site: str
@@ -40,6 +51,7 @@ class ModelState:
     recorded: ModeRow | None
     single: tuple[ModeRow, ...]
     approval: str
+    speaks: bool
     silent: str
 
     @property
@@ -47,39 +59,43 @@ class ModelState:
         """The value of a form's choice."""
         return f"{self.site}|{self.outcome}|{self.version}"
 
+    @property
+    def alarm(self) -> bool:
+        """Whether it is to speak and may not."""
+        return bool(self.silent) and any(mode in SPEAKING for mode in (self.mode, *(row.mode for row in self.single)))
+
+
+def controls(runtime: Runtime) -> ControlState:
+    """Modes and switches as of this moment."""
+    runtime.controls.look()
+    return runtime.controls()
+
 
 def model_states(runtime: Runtime, config: ServiceConfig) -> list[ModelState]:
     """Every model that some site uses."""
-    recorded, now = modes(runtime.store), runtime.now()
-    off = [row.target for row in switches(runtime.store, now) if row.state == "off"]
+    state, now = controls(runtime), runtime.now()
     return [
-        _model_state(config, site, model, recorded, off, site.day(now))
+        _model_state(state, config, site, model, site.day(now))
         for site in config.sites
         for model in runtime.engine.of(site.models).models
     ]
 
 
-def _model_state(
-    config: ServiceConfig,
-    site: SiteConfig,
-    model: Model,
-    recorded: tuple[ModeRow, ...],
-    off: list[SwitchTarget],
-    today: date,
-) -> ModelState:
-    rows = [row for row in recorded if (row.site, row.outcome, row.version) == (site.id, model.outcome, model.version)]
+def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, model: Model, today: date) -> ModelState:
+    """By what a call would be told at each service; whoever is in a pilot counts as everybody."""
+    rows = [row for key, row in state.modes.items() if key[::2] == (site.id, model.outcome) and key[3] == model.version]
     of_all = next((row for row in rows if not row.service), None)
     governed = config.governed(site.id)
     mode = of_all.mode if of_all else Mode.SILENT if governed else Mode.LIVE
-    # Of several modes that speak, the widest is what an approval is looked for.
-    use = next((USES[m] for m in (Mode.LIVE, Mode.PILOT) if m in {mode, *(row.mode for row in rows)}), Use.LIVE)
-    verdict = best_verdict(config, site.id, model, use, today)
-    speaking = any(m in SPEAKING for m in (mode, *(row.mode for row in rows)))
-    silent = (unmet_words(verdict) if governed else "") if speaking else f"its mode is {mode.value}"
-    stops = (
-        t for t in off if t.site in ("", site.id) and not (t.service or t.topic) and t.outcome in ("", model.outcome)
-    )
-    stop = next(stops, None)
+    why: dict[str, list[str]] = {}
+    for service in ASK_MODELS:
+        who = Asker(site=site.id, service=service, user=None, patient="", draw=lambda _purpose: 0.0)
+        told = permission(state, config, who, today, model, ()).why_not
+        off = "the service is switched off" if state.service_off(site.id, service) else ""
+        words = off or ("" if told in (None, NotScoredReason.NOT_IN_PILOT) else WHY[told])
+        why.setdefault(words, []).append(service)
+    silent = [f"{words}, at {' and '.join(where)}" if len(why) > 1 else words for words, where in why.items() if words]
+    use = next((m for m in SPEAKING if m in {mode, *(row.mode for row in rows)}), Mode.LIVE)
     return ModelState(
         site=site.id,
         outcome=model.outcome,
@@ -88,22 +104,18 @@ def _model_state(
         mode=mode,
         recorded=of_all,
         single=tuple(row for row in rows if row.service),
-        approval=_approval_words(verdict) if governed else "not asked for at this site",
-        silent=f"{stop.words} is switched off" if stop else silent,
+        approval=_approval_words(verdict_of(config, site.id, model, use, today)) if governed else "not asked for here",
+        speaks="" in why,
+        silent="; ".join(silent),
     )
 
 
-def best_verdict(
-    config: ServiceConfig, site: str, model: Model, use: Use, today: date, service: str = ""
+def verdict_of(
+    config: ServiceConfig, site: str, model: Model, mode: Mode, today: date, service: str = ""
 ) -> ApprovalVerdict:
-    """What the approvals say of a model at a site: for one service, or the best of all that ask models."""
-    verdicts = [
-        approval_verdict(
-            config.approvals, site=site, service=asked, outcome=model.outcome, version=model.version,
-            digest=model.digest, use=use, today=today,
-        )
-        for asked in ([service] if service else ASK_MODELS)
-    ]  # fmt: skip
+    """What the approvals say of a mode that speaks: for one service, or the best of all that ask models."""
+    named = model.outcome, model.version, model.digest
+    verdicts = [approval_of(config, site, one, *named, mode, today) for one in ([service] if service else ASK_MODELS)]
     return min(verdicts, key=lambda verdict: BEST_FIRST.index(verdict.state))
 
 
@@ -126,6 +138,12 @@ def _approval_words(verdict: ApprovalVerdict) -> str:
         return unmet_words(verdict)
     where = f", {' and '.join(approval.services)} alone" if approval.services else ""
     return f"{approval.id}, until {approval.review_by}{where}"
+
+
+def off_and_pending(runtime: Runtime) -> list[SwitchRow]:
+    """What is switched off, also by the file, and what waits for a second person."""
+    rows = switches(runtime.store, runtime.now())
+    return [*rows, *(row for row in controls(runtime).off if row.file)]
 
 
 def heads(connection: sa.Connection) -> list[dict[str, Any]]:

@@ -254,7 +254,7 @@ def test_a_new_key_of_the_provider_is_read_when_a_token_names_it_but_not_at_ever
     between.forge(publish=True)
 
     assert refusal(browser.sign_in("olu")) == (502, "provider")
-    app.extensions["mhcds-governance"].provider._just_read.clear()
+    app.extensions["mhcds-governance"].provider.keys._just_read.clear()
     assert browser.sign_in("olu").status_code == 200
 
 
