@@ -11,6 +11,7 @@ from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
 from cds_service.commands.incidents import incident
 from cds_service.commands.monitoring import drift, recalibrate
+from cds_service.commands.opt_out import opt_out
 from cds_service.commands.serve import serve
 from cds_service.commands.store import db, smart
 from cds_service.commands.training import evaluate, train, transport
@@ -25,7 +26,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, db, smart, incident,
+    serve, demo, assess, check_config, opt_out, db, smart, incident,
     train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:

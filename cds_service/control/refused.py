@@ -7,3 +7,6 @@ from cds_service.errors import ConfigError
 
 class ActRefused(ConfigError):
     """An act that cannot be done; its text is for people: what was expected, what was found, what to do."""
+
+    status = 400
+    code = "business-rule"

@@ -13,7 +13,19 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from cds_service.documents.data_needs import DATA_NEEDS
-from cds_service.documents.openapi_schemas import CARDS, FEEDBACK, HOOK_CALL, OUTCOME, Schema, ref, schemas
+from cds_service.documents.openapi_schemas import (
+    CARDS,
+    FEEDBACK,
+    HOOK_CALL,
+    OPT_OUTS,
+    OPTED_OUT,
+    OUTCOME,
+    SWITCH,
+    SWITCHED,
+    Schema,
+    ref,
+    schemas,
+)
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.serving.body import JSON_TYPES
 from cds_service.serving.cacheable import cacheable
@@ -92,7 +104,8 @@ PAGE_STATUSES = {
     "503": "The store failed; try again.",
 }
 ALWAYS = (400, 405, 500)
-CALLED = (401, 403, 404, *ALWAYS, 413, 415, 429, 503)
+ACTED = (401, 403, *ALWAYS, 413, 415, 503)
+CALLED = (*ACTED, 404, 429)
 
 
 def document() -> Schema:
@@ -108,7 +121,7 @@ def document() -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The public address of this deployment."}],
-        "tags": [{"name": name} for name in ("CDS Hooks", "Operations", "Transparency", "SMART app")],
+        "tags": [{"name": name} for name in ("CDS Hooks", "Control", "Operations", "Transparency", "SMART app")],
         "paths": _paths(),
         "components": {
             "schemas": schemas(),
@@ -127,9 +140,9 @@ def document() -> Schema:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "A JWT that the CDS client signed for this call (CDS Hooks 2.0, Trusting CDS "
-                    "Clients): iss as registered, aud the address called, exp, iat, a jti never used before; header "
-                    "typ JWT, kid, alg ES384 or RS384 unless the site allows others.",
+                    "description": "A JWT that the CDS client, or for acts a system of the site, signed for this call "
+                    "(CDS Hooks 2.0, Trusting CDS Clients): iss as registered, aud the address called, exp, iat, a jti "
+                    "never used before; header typ JWT, kid, alg ES384 or RS384 unless the site allows others.",
                 }
             },
         },
@@ -216,6 +229,22 @@ def _paths() -> Schema:
     return {
         **_hook_paths("", "", (*ALWAYS, 403)),
         **{f"/sites/{{site}}{path}": _with_parameter(site, operations) for path, operations in of_site.items()},
+        "/control/switch": {
+            "post": _acted(
+                "switch",
+                "Switches off or on: a site, or a service, model or card topic at it, from the next call on",
+                ("SwitchBody", SWITCH),
+                _answer("What came of it.", _json("SwitchReceipt", SWITCHED)),
+            )
+        },
+        "/control/opt-outs": {
+            "post": _acted(
+                "optOuts",
+                "Puts patients on the site's list of opt-outs, or takes them off it, from the next call on",
+                ("OptOutBody", OPT_OUTS),
+                _answer("What came of it.", _json("OptOutReceipt", OPTED_OUT)),
+            )
+        },
         "/health/live": {
             "get": _open("Operations", "live", "Whether it runs", {"200": _answer("It does.", _json("Liveness"))})
         },
@@ -333,6 +362,11 @@ def _called(name: str, summary: str, body: tuple[str, object], success: Schema, 
         },
         "responses": {"200": success} | _refusals(statuses),
     }
+
+
+def _acted(name: str, summary: str, body: tuple[str, object], success: Schema) -> Schema:
+    operation = _called(name, summary, body, success, ACTED)
+    return operation | {"tags": ["Control"], "parameters": [{"$ref": "#/components/parameters/Content-Encoding"}]}
 
 
 def create_blueprint() -> Blueprint:

@@ -12,8 +12,12 @@ import msgspec
 
 from cds_service.cards.drafts import OVERRIDE_SYSTEM, TOPIC_SYSTEM, topic_coding
 from cds_service.cards.wire import CardsResponse, HookRequest
+from cds_service.control.acts import MOST_REASON, MOST_WHO
+from cds_service.control.opt_outs import MOST_AT_ONCE, OptOutAct
 from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
+from cds_service.hooks.control_routes import OptOutBody, SwitchBody
 from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, FeedbackItem
+from cds_service.settings.service_ids import ServiceId
 from explanations.words.language import language
 from fhir_adapters.writing.drafts import PHQ9
 from models.inputs.outcomes import OUTCOMES as MODELLED
@@ -36,7 +40,7 @@ Schema = dict[str, Any]
 def schemas() -> Schema:
     """All schemas, by name."""
     _, components = msgspec.json.schema_components(
-        [HookRequest, CardsResponse, FeedbackItem], ref_template=HOME + "{name}"
+        [HookRequest, CardsResponse, FeedbackItem, SwitchBody, OptOutBody], ref_template=HOME + "{name}"
     )
     for name, members in NARROWED.items():
         for member, words in members.items():
@@ -138,8 +142,28 @@ NARROWED: dict[str, dict[str, Schema]] = {
         "system": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "As code."},
     },
     "FeedbackReason": {name: _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) for name in ("code", "system")},
+    **{
+        kind: {
+            "site": text("The id of the site; one that the issuer is registered for."),
+            "by": text("Who does this. It is recorded.", maxLength=MOST_WHO),
+            "reason": text("Why. It is recorded; no patient's name or id.", maxLength=MOST_REASON),
+            **members,
+        }
+        for kind, members in {
+            "SwitchBody": {
+                "service": {"enum": ["", *ServiceId], "description": "One service, or the SMART app."},
+                "model": {"enum": ["", *MODELLED], "description": "One model, wherever it speaks. Not with topic."},
+                "topic": {"enum": ["", *Topic], "description": "Cards of one topic; safety needs a second person."},
+            },
+            "OptOutBody": {
+                "patients": _list(text("As the EHR sends it in context.patientId."), minItems=1, maxItems=MOST_AT_ONCE)
+            },
+        }.items()
+    },
 }
 DESCRIPTIONS = {
+    "SwitchBody": "What to switch: everything at the site, unless a service, model or topic is named.",
+    "OptOutBody": "Patients to put on the list of opt-outs, or to take off it. Only their pseudonyms are kept.",
     "HookRequest": "A call of a hook. Members that are not known here are ignored at every level.",
     "Context": "Other members of the hook's context are ignored.",
     "FhirAuthorization": "The access token goes to fhirServer only and is neither logged nor kept.",
@@ -236,6 +260,22 @@ WRITTEN: Schema = {
         {
             "received": {"type": "integer", "minimum": 1, "description": "Items in the body."},
             "stored": {"type": "integer", "minimum": 0, "description": "Those that were new."},
+        }
+    ),
+    "SwitchReceipt": _object(
+        {
+            "done": {"type": "boolean", "description": "False where nothing had to change."},
+            "pending": {"type": "boolean", "description": "Whether a second person has to confirm it first."},
+            "id": {"type": "string", "description": "Of the switch, to confirm it by."},
+            "said": text("The same in words."),
+        }
+    ),
+    "OptOutReceipt": _object(
+        {
+            "site": text("As sent."),
+            "act": {"enum": [*OptOutAct]},
+            "changed": {"type": "integer", "minimum": 0, "description": "How many were put on the list, or off it."},
+            "unchanged": _list({"type": "integer", "minimum": 1}, description="Places, from 1, where nothing changed."),
         }
     ),
     "Liveness": _object({"status": {"const": "live"}}),
@@ -362,6 +402,21 @@ FEEDBACK = {
         }
     ]
 }
+SWITCH = {
+    "site": "north",
+    "state": "off",
+    "model": "depression",
+    "by": "A. Smith",
+    "reason": "Reports of wrong prompts",
+}
+SWITCHED = {
+    "done": True,
+    "pending": False,
+    "id": "5f0c2a91",
+    "said": "Switched off from the next call on: model depression at site north (5f0c2a91).",
+}
+OPT_OUTS = {"site": "north", "act": "add", "patients": ["example"], "by": "Registration", "reason": "Form 12"}
+OPTED_OUT = {"site": "north", "act": "add", "changed": 1, "unchanged": []}
 OUTCOME = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "invalid", "diagnostics": "hook: expected patient-view at this address"}],

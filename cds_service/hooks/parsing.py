@@ -9,11 +9,10 @@ import msgspec
 from cds_service.cards.wire import HOOK_REQUEST, Context, FhirAuthorization, HookRequest
 from cds_service.errors import BadRequest
 from cds_service.hooks.catalogue import Service
-from fhir_adapters.access.addresses import is_base, is_plain
+from fhir_adapters.access.addresses import is_bare, is_base, is_plain
 from fhir_adapters.duplicates import TOO_DEEP, repeated
 from fhir_adapters.facts import ChartPart
 
-FORBIDDEN_IN_ID = set("/?#&%\\\"'<>()[]` ")
 CLINICIANS = ("practitioner", "practitionerrole")
 USERS = (*CLINICIANS, "patient", "relatedperson")
 
@@ -111,9 +110,3 @@ def check_ids(hook: HookRequest) -> None:
         raise BadRequest(
             "context.userId: expected Practitioner, PractitionerRole, Patient or RelatedPerson, / and an id"
         )
-
-
-def is_bare(identifier: str) -> bool:
-    """Whether an id is one path segment. Ids that FHIR does not allow occur and are accepted (CDSH-060)."""
-    plain = identifier.isprintable() and not set(identifier) & FORBIDDEN_IN_ID and len(identifier) <= 256
-    return plain and identifier not in ("", ".", "..")

@@ -11,6 +11,7 @@ from fhir_adapters.errors import NoPatient
 # In a search, encoded or not: "or", escape, composite, a system before a code (FHIR R4, Search), wildcards, and what
 # ends a value in an address.
 SIGNS = frozenset(",\\$|*;&?#%/")
+FORBIDDEN_IN_ID = frozenset("/?#&%\\\"'<>()[]` ")
 NOT_IN_BASE = frozenset("?#\\ ")
 
 
@@ -59,6 +60,12 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 def base_path(url: str) -> str:
     """The path of an address as it is written, without a trailing slash."""
     return urlsplit(url).path.rstrip("/")
+
+
+def is_bare(identifier: str) -> bool:
+    """Whether an id is one path segment. Ids that FHIR does not allow occur and are accepted (CDSH-060)."""
+    plain = identifier.isprintable() and not set(identifier) & FORBIDDEN_IN_ID and len(identifier) <= 256
+    return plain and identifier not in ("", ".", "..")
 
 
 def is_plain(identifier: str) -> bool:

@@ -74,11 +74,12 @@ def test_every_status_of_our_errors_is_described() -> None:
     assert {str(kind.status) for kind in kinds} <= described
 
 
-def test_only_hook_calls_and_feedback_ask_for_a_token() -> None:
+def test_hook_calls_feedback_and_acts_of_a_sites_systems_alone_ask_for_a_token() -> None:
     signed = {path for path, _, operation in operations() if operation["security"]}
 
     below = ("/cds-services/{id}", "/cds-services/{id}/feedback")
-    assert signed == {*below, *(f"/sites/{{site}}{path}" for path in below)}
+    acts = ("/control/switch", "/control/opt-outs")
+    assert signed == {*below, *acts, *(f"/sites/{{site}}{path}" for path in below)}
 
 
 def test_every_example_is_as_its_schema_says_and_works(app) -> None:
@@ -215,7 +216,7 @@ def test_limits_are_answered_as_described(tmp_path) -> None:
 
 def test_a_store_that_fails_is_503_as_described(tmp_path) -> None:
     app = app_of(settings(tmp_path), now=lambda: AS_OF)
-    for table in ("feedback", "answer"):
+    for table in ("feedback", "audit_event"):
         engine = sa.create_engine(f"sqlite:///{tmp_path / 'data' / 'mhcds.db'}")
         with engine.begin() as connection:
             connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO gone_{table}")

@@ -1,0 +1,108 @@
+"""`mhcds opt-out`: the list of patients who have opted out at a site."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, SITE, opened
+
+if TYPE_CHECKING:
+    from cds_service.control.opt_outs import OptOutAct
+
+KEPT = {"add": "on the list before", "remove": "not on the list, so nothing changed"}
+
+
+@click.group("opt-out")
+def opt_out() -> None:
+    """Patients who have opted out: no model is asked, nothing is read, and nothing of them is counted or exported.
+
+    Ids come on standard input, one a line, as the EHR sends them (context.patientId). Only pseudonyms are kept.
+    """
+
+
+@opt_out.command("add")
+@REQUIRED_CONFIG
+@SITE
+@BY
+@REASON
+@AS_JSON
+def add(folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:
+    """Put patients on the list, from the next call on."""
+    _change("add", folder, site, by, reason, as_json=as_json)
+
+
+@opt_out.command("remove")
+@REQUIRED_CONFIG
+@SITE
+@BY
+@REASON
+@AS_JSON
+def remove(folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:
+    """Take patients off the list, from the next call on; says which were not on it."""
+    _change("remove", folder, site, by, reason, as_json=as_json)
+
+
+@opt_out.command("list")
+@REQUIRED_CONFIG
+@SITE
+@AS_JSON
+def show(folder: Path, site: str, *, as_json: bool) -> None:
+    """Print the list: pseudonyms (`mhcds db pseudonym` prints that of an id), since when, through what."""
+    import msgspec
+    from rich.table import Table
+
+    from cds_service.commands.terminal import console_on
+    from cds_service.control.opt_outs import opt_outs
+
+    with opened(folder, ready=True) as (config, store):
+        rows = opt_outs(store, config.site(site).id)
+    if as_json:
+        click.echo(msgspec.json.encode({"site": site, "opt_outs": rows}))
+        return
+    shown = Table("pseudonym", "since", "through", box=None)
+    for row in rows:
+        shown.add_row(row.patient, row.at[:16].replace("T", " "), row.source)
+    if rows:
+        console_on(sys.stdout).print(shown)
+    click.echo(f"{len(rows)} opted out at site {site}.")
+
+
+def _change(name: str, folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:
+    from rich.progress import track
+
+    from cds_service.commands.terminal import console_on
+    from cds_service.control.acts import Actor
+    from cds_service.control.opt_outs import MOST_AT_ONCE, OptOutAct, change_opt_outs, pseudonyms
+    from cds_service.serving.runtime import now_utc
+
+    act = OptOutAct(name)
+    done: list[bool] = []
+    with opened(folder, ready=True) as (config, store):
+        site = config.site(site).id
+        # Bytes that are no text become letters that no id has.
+        lines = sys.stdin.buffer.read().decode(errors="surrogateescape").strip().splitlines()
+        patients = pseudonyms(config.kept_key(), site, [line.strip() for line in lines])
+        if not patients:
+            raise click.ClickException("expected ids of patients on standard input, one a line; found none")
+        actor = Actor(by, "command")
+        starts = range(0, len(patients), MOST_AT_ONCE)
+        for start in track(starts, console=console_on(sys.stderr), transient=True, disable=len(starts) == 1):
+            some = patients[start : start + MOST_AT_ONCE]
+            done += change_opt_outs(store, act, site, some, actor=actor, reason=reason, now=now_utc())
+    _print(act, site, done, as_json=as_json)
+
+
+def _print(act: OptOutAct, site: str, done: list[bool], *, as_json: bool) -> None:
+    import msgspec
+
+    kept = [place for place, is_new in enumerate(done, 1) if not is_new]
+    if as_json:
+        click.echo(msgspec.json.encode({"site": site, "act": act, "changed": sum(done), "unchanged": kept}))
+        return
+    click.echo(f"{act.value}: {sum(done)} at site {site}, from the next call on.")
+    if kept:
+        click.echo(f"{KEPT[act]}: line{'s' if len(kept) > 1 else ''} {', '.join(map(str, kept))}")
