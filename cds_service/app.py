@@ -23,7 +23,7 @@ from cds_service.keys.key_sets import KeySets
 from cds_service.serving import cross_origin
 from cds_service.serving import health as ops
 from cds_service.serving.engine import load_engine
-from cds_service.serving.runtime import Runtime, never_opted_out, now_utc, random_id
+from cds_service.serving.runtime import Runtime, now_utc, random_id
 from cds_service.settings.config import ServiceConfig, default_config
 from cds_service.settings.files import SWITCHES
 from cds_service.settings.live import LiveConfig
@@ -42,7 +42,6 @@ def create_app(
     engine: Engine | None = None,
     now: Callable[[], datetime] = now_utc,
     new_id: Callable[[], str] = random_id,
-    opted_out: Callable[[str, str], bool] = never_opted_out,
 ) -> Flask:
     """The app. Loads the models unless an engine is passed; a configured store must be ready."""
     live = config if isinstance(config, LiveConfig) else LiveConfig(config or default_config())
@@ -61,7 +60,6 @@ def create_app(
         recent_tokens=RecentTokens(),
         now=now,
         new_id=new_id,
-        opted_out=opted_out,
     )
     app.extensions["mhcds"] = runtime
     registry()  # built now rather than during a call

@@ -56,7 +56,6 @@ def register(app: Flask, runtime: Runtime) -> None:
         seal=runtime.key.seal,
         unseal=lambda sealed: _unsealed(runtime, sealed),
         pseudonym=runtime.key.pseudonym,
-        opted_out=runtime.opted_out,
         control=lambda site, patient, user: _control(runtime, site, patient, user),
         client_address=lambda: runtime.key.pseudonym("", client_address(request, runtime.config().trusted_proxies)),
         topic_of=lambda app_context, site, patient: topic_of(app_context, site, patient, runtime.key, runtime.now()),

@@ -44,7 +44,6 @@ class AppRuntime:
     seal: Callable[[str], bytes]
     unseal: Callable[[bytes], str]
     pseudonym: Callable[[str, str], str]
-    opted_out: Callable[[str, str], bool]
     control: Callable[[str, str, str | None], Control] = lambda _site, _patient, _user: UNCONTROLLED
     client_address: Callable[[], str]
     topic_of: Callable[[str, str, str], str | None]

@@ -146,7 +146,6 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
             seal=lambda text: key.encrypt(text.encode()),
             unseal=lambda sealed: key.decrypt(sealed).decode(),
             pseudonym=lambda site, what: f"pseudonym-{len(what)}",
-            opted_out=lambda site, who: False,
             topic_of=lambda said, site, who: None,
             client_address=lambda: "one",
             now=lambda: clock[0],

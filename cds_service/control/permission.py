@@ -62,6 +62,7 @@ def control_for(state: ControlState, config: ServiceConfig, who: Asker, now: dat
         permission=partial(permission, state, config, who, config.site(who.site).day(now)),
         off_since=off.at if off else None,
         topics_off=state.topics_off(who.site, who.service),
+        opted_out=who.patient in state.opted_out.get(who.site, ()),
     )
 
 

@@ -51,7 +51,6 @@ class Right(msgspec.Struct, frozen=True):
 SWITCH = Right("switch", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 SWITCH_SAFETY = Right("switch-safety", frozenset({Role.SAFETY_OFFICER}))
 SET_MODE = Right("mode", frozenset({Role.SAFETY_OFFICER}))
-READ = Right("read", frozenset(Role))
 INCIDENT = Right("incident", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 # With a patient's id one learns whose records they are.
 SEARCH_PATIENT = Right("search-patient", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
@@ -123,11 +122,11 @@ class Desk:
         """For the store."""
         return self.runtime.key.seal(msgspec.json.encode(value).decode())
 
-    def record(self, what: str, by: str, site: str = "", patient: str | None = None, **facts: Any) -> None:  # noqa: ANN401  # as JSON has it
-        """Appends what a person did here to the chain of a site, or of the deployment. patient: a pseudonym."""
+    def record(self, what: str, by: str, patient: str | None = None, **facts: Any) -> None:  # noqa: ANN401  # as JSON has it
+        """Appends what a person did here to the chain of the deployment."""
         at = self.runtime.now().isoformat()
         event = NewEvent(
-            site=site, kind=AuditKind.GOVERNANCE, at=at, event={"what": what, "by": by, **facts}, patient=patient
+            site="", kind=AuditKind.GOVERNANCE, at=at, event={"what": what, "by": by, **facts}, patient=patient
         )
         with self.rows.store.transaction() as connection:
             append(connection, event)

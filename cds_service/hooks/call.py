@@ -12,7 +12,7 @@ from cds_service.hooks.beyond_limits import acute_body
 from cds_service.hooks.catalogue import Service, known_service
 from cds_service.hooks.gaps import refuse_gaps
 from cds_service.hooks.parsing import CLINICIANS, parse
-from cds_service.hooks.presenting import nobody, present, switched_off
+from cds_service.hooks.presenting import nobody, opted_out, present, switched_off
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.serving.stage_times import Stage, StageTimes
@@ -88,6 +88,8 @@ def answer(
         return nobody(audit, hook.context.user_kind)
     if call.control.off_since is not None:
         return switched_off(runtime, call, call.control.off_since, audit)
+    if call.control.opted_out and call.site.rules_off_policy is not None:
+        return opted_out(runtime, call, audit)
     deadline = times.began + config.limits.deadline_s
     until = min(deadline, times.began + call.site.reading.budget_s)
     access = chart_access(hook, call.site.reading, until, local=config.mode != "production", reads=reads)
@@ -96,7 +98,7 @@ def answer(
         as_of=runtime.now(),
         user=hook.context.user_id,
         encounter=hook.context.encounter,
-        opted_out=runtime.opted_out(call.site.id, call.patient_id),
+        opted_out=call.control.opted_out,
     )
 
     def gathered(chart: ChartRequest, settings: ReadSettings) -> Gathered:

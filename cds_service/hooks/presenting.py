@@ -18,8 +18,8 @@ from cds_service.hooks.gaps import quiet_hours, saying_so, was_shown
 from cds_service.serving.runtime import Runtime
 from explanations.judgement.assessment import Assessment
 from explanations.words.notices.notice import Notice, NoticeSettings
-from explanations.words.notices.switched_off import held_back, service_off
-from fhir_adapters.facts import PatientRecord
+from explanations.words.notices.switched_off import has_opted_out, held_back, service_off
+from fhir_adapters.facts import Consent, PatientRecord
 
 
 def present(runtime: Runtime, call: AcceptedCall, assessment: Assessment, audit: AuditRecord) -> Response:
@@ -39,12 +39,22 @@ def present(runtime: Runtime, call: AcceptedCall, assessment: Assessment, audit:
 def switched_off(runtime: Runtime, call: AcceptedCall, since: datetime, audit: AuditRecord) -> Response:
     """The one card of a service that is switched off. Nothing is read, of what was sent neither."""
     audit.note(switched_off="service")
+    return _alone(runtime, call, service_off(since, call.site.cards), audit)
+
+
+def opted_out(runtime: Runtime, call: AcceptedCall, audit: AuditRecord) -> Response:
+    """The one card on a patient who has opted out, where the site's policy switches the rules off too. As above."""
+    audit.note(switched_off="opted-out", consent=Consent.OPTED_OUT.value)
+    return _alone(runtime, call, has_opted_out(call.site.cards), audit)
+
+
+def _alone(runtime: Runtime, call: AcceptedCall, notice: Notice, audit: AuditRecord) -> Response:
     now = runtime.now()
     chart = PatientRecord(patient_id=call.patient_id, as_of=now, today=call.site.day(now))
     nothing = Assessment(
         chart=chart, findings=(), history=(), scores=(), explanations=(), asked=(), missing=(), in_care=()
     )
-    return _answer(call, _cards(runtime, call, nothing, (service_off(since, call.site.cards),)), audit)
+    return _answer(call, _cards(runtime, call, nothing, (notice,)), audit)
 
 
 def nobody(audit: AuditRecord, kind: str) -> Response:

@@ -28,11 +28,6 @@ def random_id() -> str:
     return str(uuid.uuid4())
 
 
-def never_opted_out(_site: str, _patient: str) -> bool:
-    """False: opt-outs are not stored yet."""
-    return False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """One process's settings and resources; `now` and `new_id` are its only clock and randomness.
@@ -40,7 +35,6 @@ class Runtime:
     config: the settings for a call that begins now; each call reads them once.
     problem: why the settings on disk are not in force, or None.
     controls: modes, switches and opt-outs as they are at this moment.
-    opted_out: whether a patient (site id, patient id) has opted out.
     """
 
     config: Callable[[], ServiceConfig]
@@ -53,7 +47,6 @@ class Runtime:
     recent_tokens: RecentTokens
     now: Callable[[], datetime]
     new_id: Callable[[], str]
-    opted_out: Callable[[str, str], bool]
 
     def asker(self, site: str, service: str, user: str | None, patient: str) -> Asker:
         """Who asks about whom; patient: an id of the FHIR server."""

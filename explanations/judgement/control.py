@@ -37,12 +37,14 @@ class Control:
     """The decisions for one call.
 
     permission: of a model, and of the departments (references) of the call's encounter. off_since: the whole service is
-    switched off, so the chart is not read. topics_off: topic -> since when its cards are held back.
+    switched off, so the chart is not read. topics_off: topic -> since when its cards are held back. opted_out: the
+    patient is on the site's list of opt-outs.
     """
 
     permission: Callable[[Model, tuple[str, ...]], Permission] = lambda model, _departments: speaks(model)
     off_since: datetime | None = None
     topics_off: Mapping[Topic, datetime] = field(default_factory=dict)
+    opted_out: bool = False
 
 
 UNCONTROLLED = Control()

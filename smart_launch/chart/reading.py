@@ -80,7 +80,7 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
         as_of=app.now(),
         user=session.fhir_user,
         encounter=session.context.encounter_reference,
-        opted_out=app.opted_out(session.site, session.context.patient),
+        opted_out=control.opted_out,
     )
     try:
         source = partial(_gather_chart, app, launch)

@@ -8,6 +8,8 @@ import pytest
 from builders import AS_OF, LOW, PATIENT, given, open_app, patient, prefetch_of
 from real_server import TOKEN, answering
 
+from cds_service.control.acts import Actor
+from cds_service.control.opt_outs import OptOutAct, change_opt_outs
 from cds_service.serving.engine import load_engine
 from cds_service.settings.config import ServiceConfig, default_config
 from fhir_adapters.access.templates import templates
@@ -36,9 +38,18 @@ def post(body: dict, *, use: str = "required", opted_out: bool = False, substanc
         thresholds=LOW,
         reading=ReadSettings(consent=ConsentSettings(use=use, substance_use=substance_use), budget_s=5.0),
     )
-    app = open_app(ServiceConfig(sites=(site,)), engine=ENGINE, now=lambda: AS_OF, opted_out=lambda *_: opted_out)
+    app = open_app(ServiceConfig(sites=(site,)), engine=ENGINE, now=lambda: AS_OF)
+    if opted_out:
+        opt_out(app, site.id, body["context"]["patientId"])
     base = {"hook": "patient-view", "hookInstance": "h1"}
     return app.test_client().post("/cds-services/depression-suicide-risk", json=base | body)
+
+
+def opt_out(app, site: str, who: str) -> None:
+    runtime = app.extensions["mhcds"]
+    patients = [runtime.key.pseudonym(site, who)]
+    actor = Actor("A. Smith", "command")
+    change_opt_outs(runtime.store, OptOutAct.ADD, site, patients, actor=actor, reason="form 12", now=AS_OF)
 
 
 def sent(*resources: dict, without: tuple[str, ...] = (), **keys):

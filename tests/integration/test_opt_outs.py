@@ -8,15 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from ehr import DATA_KEY, kept_in, mhcds, settings
+from builders import AS_OF, PATIENT, bundle, prefetch_of
+from builders import given as lines
+from builders import patient as a_patient
+from ehr import ADDRESS, DATA_KEY, EHR, app_of, hook_request, kept_in, mhcds, recorded, served, settings
 from hypothesis import given
 from hypothesis import strategies as st
+from smart_run import Visitor, running
 
 from cds_service.control.acts import Actor
 from cds_service.control.opt_outs import OptOutAct, change_opt_outs, opt_outs
 from cds_service.control.refused import ActRefused
 from cds_service.control.version import number
 from cds_service.keys.data_key import DataKey
+from cds_service.serving.engine import load_engine
 from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.tables import audit_event
 from cds_service.storage.versions import upgrade
@@ -174,3 +179,149 @@ def test_what_is_no_id_is_named_by_its_line_and_nothing_is_done(folder: Path, st
 def test_an_unknown_site_and_an_act_without_a_reason_are_refused(folder: Path) -> None:
     assert "there is no site west" in opt_out(folder, "add", "--site", "west", *WHY, ids="p-1")[1]
     assert "--reason" in opt_out(folder, "add", "--site", "north", "--by", "A", ids="p-1")[1]
+
+
+# ---- the next answer ----
+
+ME = EHR(clock=AS_OF.timestamp())
+PROMPTING = ("Condition F41.9, 60 days ago", "Condition G47.00, 90 days ago")
+INTENT = "C-SSRS, today: question 4 = yes"
+PSEUDONYM = KEY.pseudonym("north", PATIENT)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return load_engine(None)
+
+
+@pytest.fixture
+def workers(store, store_url: str, tmp_path: Path, engine):
+    """Two apps on one store, as two workers are."""
+
+    def made(**site):
+        place = tmp_path / "workers"
+        site = {"thresholds": {"depression": 0.001}} | site
+        folder = settings(place, service=kept_in(store_url, place), site=site)
+        return [app_of(folder, engine=engine, now=lambda: AS_OF) for _ in range(2)]
+
+    return made
+
+
+def cards(app, *more: str, **changes) -> list[dict]:
+    chart = prefetch_of([a_patient(), *(entry for line in (*PROMPTING, *more) for entry in lines(line))])
+    sent = hook_request(prefetch=chart, **changes)
+    return app.test_client().post(ADDRESS, json=sent, headers=ME.headers()).get_json()["cards"]
+
+
+def topics(app, *more: str, **changes) -> list[str]:
+    return [card["source"]["topic"]["code"] for card in cards(app, *more, **changes)]
+
+
+def test_the_next_call_of_every_worker_heeds_the_list_and_nothing_is_scored(workers, store) -> None:
+    apps = workers()
+    before = [topics(app) for app in apps]
+    change(store, "add", "north", PSEUDONYM)
+    opted_out = [topics(app) for app in apps]
+    safety = [topics(app, INTENT) for app in apps]
+    change(store, "remove", "north", PSEUDONYM)
+    after = [topics(app) for app in apps]
+
+    assert before == after == [["screening-prompt"]] * 2
+    assert opted_out == [[], []]
+    assert safety == [["acute-safety"]] * 2
+    scored = [(row["event"]["consent"], bool(row["event"]["scores"])) for row in recorded(store)]
+    assert scored == [("allowed", True)] * 2 + [("opted-out", False)] * 4 + [("allowed", True)] * 2
+
+
+def test_another_patient_and_another_site_are_not_touched(workers, store) -> None:
+    app, _ = workers()
+    change(store, "add", "north", KEY.pseudonym("north", "somebody-else"))
+    change(store, "add", "south", PSEUDONYM)
+
+    assert topics(app) == ["screening-prompt"]
+
+
+def test_while_the_store_is_down_the_list_last_read_holds_and_without_one_no_model_speaks(workers, store) -> None:
+    reader, other = workers()
+    change(store, "add", "north", PSEUDONYM)
+    assert topics(reader) == []
+    with store.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE control_version RENAME TO gone")
+
+    assert topics(reader) == []
+    assert topics(other) == []
+    assert topics(other, INTENT) == ["acute-safety"]
+
+
+POLICY = {"opt_out": {"rules": "off", "policy": "Policy 12.4, section 3"}}
+
+
+def test_where_the_policy_switches_rules_off_too_one_card_says_so_without_content(workers, store) -> None:
+    app, _ = workers(**POLICY)
+    assert topics(app, INTENT) == ["acute-safety", "screening-prompt"]
+    change(store, "add", "north", PSEUDONYM)
+
+    (card,) = cards(app, INTENT)
+
+    assert card["source"]["topic"]["code"] == "could-not-assess"
+    assert card["indicator"] == "info"
+    assert card["summary"] == "The patient has opted out: the chart was not read. Look in the chart; ask directly."
+    assert "This says nothing about the patient’s safety" in card["detail"]
+    assert not any(word in json.dumps(card) for word in ("C-SSRS", "intent", "question 4"))
+    event = recorded(store)[-1]["event"]
+    assert (event["consent"], event["switched_off"], event["rules"], event["scores"]) == (
+        "opted-out",
+        "opted-out",
+        [],
+        [],
+    )
+    assert event["topics"] == ["could-not-assess"]
+
+
+@pytest.mark.parametrize("site", [{}, POLICY], ids=["rules kept", "rules off"])
+@pytest.mark.parametrize("user", ["Patient/p", "RelatedPerson/r"])
+def test_a_patients_or_relatives_own_screen_has_no_card_as_before(workers, store, site: dict, user: str) -> None:
+    app, _ = workers(**site)
+    who = {"userId": user, "patientId": PATIENT}
+    before = topics(app, INTENT, context=who)
+    change(store, "add", "north", PSEUDONYM)
+
+    assert before == topics(app, INTENT, context=who) == []
+
+
+def test_a_page_of_the_app_reads_nothing_from_the_next_view_on() -> None:
+    with running() as run:
+        browser = Visitor(run)
+        page = browser.open()
+        before = browser.get(page).text
+        runtime = run.service.extensions["mhcds"]
+        site = runtime.config().sites[0].id
+        change(runtime.store, "add", site, runtime.key.pseudonym(site, "tomas-wojcik"))
+
+        after = browser.get(page).text
+
+    assert "The patient has chosen not to have this used." not in before
+    assert "The patient has chosen not to have this used." in after
+    assert "Nothing of the chart was read." in after
+    assert "PHQ-9" in before
+    assert "PHQ-9" not in after
+
+
+def test_a_command_acts_on_the_next_call_of_a_running_service(tmp_path: Path) -> None:
+    place = settings(tmp_path, site=POLICY, service={"public_url": ...})
+    with served(place, "--workers", "2") as service:
+        more = {"screening": json.loads(bundle(*lines(INTENT)))}
+
+        def answered() -> set[str]:
+            got = [service.call(hook_request(more=more)).json()["cards"] for _ in range(6)]
+            return {card["source"]["topic"]["code"] for cards in got for card in cards}
+
+        before = answered()
+        code, said = opt_out(tmp_path, "add", "--site", "north", *WHY, ids=f"{PATIENT}\n")
+        during = answered()
+        opt_out(tmp_path, "remove", "--site", "north", *WHY, ids=f"{PATIENT}\n")
+
+        assert (code, during) == (0, {"could-not-assess"}), said
+        assert before != during
+        assert answered() == before
+        assert PATIENT not in service.log.read_text()

@@ -55,6 +55,7 @@ class BasisKind(StrEnum):
     PATTERN = "pattern"
     MODEL = "model"
     SWITCHED_OFF = "switched-off"
+    OPTED_OUT = "opted-out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,9 @@ BASES = complete(
         ),
         BasisKind.SWITCHED_OFF: later(
             "Switched off by this site. The absence of other cards does not mean that there is nothing in the chart."
+        ),
+        BasisKind.OPTED_OUT: later(
+            "By this site’s policy. The absence of other cards does not mean that there is nothing in the chart."
         ),
     },
     BasisKind,

@@ -1,4 +1,4 @@
-"""The notices of what a site has switched off: a whole service, or cards of a topic. An answer never hides it."""
+"""The notices of what is switched off: a service, cards of a topic, all for a patient. An answer never hides it."""
 
 from __future__ import annotations
 
@@ -38,6 +38,34 @@ def service_off(since: datetime, settings: NoticeSettings) -> Notice:
         consider=(say(LOOK), say(ASK)),
         consider_heading=say(CONSIDER_TODAY),
         basis=Basis(kind=BasisKind.SWITCHED_OFF),
+    )
+
+
+def has_opted_out(settings: NoticeSettings) -> Notice:
+    """The one notice on a patient who has opted out, at a site whose policy then switches the rules off: no content."""
+    say = settings.say
+    return Notice(
+        topic=Topic.COULD_NOT_ASSESS,
+        urgency=Urgency.NOTE,
+        summary=summary(
+            Topic.COULD_NOT_ASSESS,
+            say,
+            say("Look in the chart; ask directly."),
+            (say("The patient has opted out: the chart was not read."),),
+        ),
+        heading=say("Opted out"),
+        chart=(
+            Line(text=say("**The patient has chosen not to have this used**"), role=LineRole.LEAD),
+            Line(
+                text=say(
+                    "Nothing of the chart was read, and answers in it are not restated here. This says nothing about "
+                    "the patient’s safety"
+                )
+            ),
+        ),
+        consider=(say(LOOK), say(ASK)),
+        consider_heading=say(CONSIDER_TODAY),
+        basis=Basis(kind=BasisKind.OPTED_OUT),
     )
 
 
