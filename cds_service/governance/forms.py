@@ -5,17 +5,20 @@ What comes back is said on the page. Raises ActRefused, with words for the perso
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from cryptography.fernet import InvalidToken
 from flask import request
 
+from cds_service.audit.search import MOST, Recorded, by_card, by_patient
 from cds_service.control import acts
 from cds_service.control.acts import Actor, ModeRow
 from cds_service.control.refused import ActRefused
-from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, known_of
-from cds_service.governance.session import SWITCH_SAFETY, Desk, Visitor, require
+from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, expect, known_of
+from cds_service.governance.session import SEARCH_PATIENT, SWITCH_SAFETY, Desk, Visitor, require
 from cds_service.governance.views import unmet_words, verdict_of
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, Incident
@@ -23,6 +26,8 @@ from cds_service.storage.chain import AuditKind, NewEvent, append
 
 THROUGH = "page"
 MOST_TEXT = 2000
+PSEUDONYM, NUMBER = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9]{1,18}")
+CARD = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def field(name: str) -> str:
@@ -111,6 +116,43 @@ def set_mode(desk: Desk, visitor: Visitor) -> str:
         review=_share("review", acts.DEFAULT_REVIEW),
     )
     return acts.set_mode(desk.rows.store, wanted, known=there, unmet=unmet).said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSearch:
+    """What was looked for, without the id that was typed, and what was found. before: from where to go on, or None."""
+
+    site: str
+    pseudonym: str
+    card: str
+    found: tuple[Recorded, ...]
+    before: int | None
+
+
+def search(desk: Desk, visitor: Visitor) -> AuditSearch:
+    """Events by a patient's pseudonym, by a patient's id, which becomes one, or by a card; the search is an event too.
+
+    Raises ActRefused unless exactly one of them is given.
+    """
+    site, identifier, pseudonym, card = (field(name) for name in ("site", "patient", "pseudonym", "card"))
+    expect("site", site, known(desk).sites)
+    if sum(map(bool, (identifier, pseudonym, card))) != 1:
+        raise ActRefused("expected one of patient id, pseudonym and card id; found none or several")
+    if identifier:
+        require(desk, visitor, SEARCH_PATIENT)
+        pseudonym = desk.runtime.key.pseudonym(site, identifier)
+    if card:
+        if not CARD.fullmatch(card):
+            raise ActRefused("card: expected its uuid, as the card has it")
+        found = by_card(desk.rows.store, site, card)
+    else:
+        if not PSEUDONYM.fullmatch(pseudonym):
+            raise ActRefused("pseudonym: expected 32 digits and letters from a to f")
+        before = field("before")
+        found = by_patient(desk.rows.store, site, pseudonym, int(before) if NUMBER.fullmatch(before) else None)
+    desk.record("searched", visitor.named, site, pseudonym or None, card=card or None, found=len(found))
+    more = found[-1].seq if len(found) == MOST else None
+    return AuditSearch(site=site, pseudonym=pseudonym, card=card, found=found, before=more)
 
 
 def _mode(text: str) -> Mode:

@@ -13,6 +13,8 @@ from cds_service.control.targets import TWO_PEOPLE, Mode
 from cds_service.governance import forms, views
 from cds_service.governance.session import (
     INCIDENT,
+    READ,
+    SEARCH_PATIENT,
     SET_MODE,
     SWITCH,
     SWITCH_SAFETY,
@@ -24,7 +26,7 @@ from cds_service.governance.session import (
 )
 from cds_service.incidents import incidents as incident_rows
 from cds_service.incidents.incidents import Incident, NoSuchIncident
-from cds_service.incidents.kinds import KINDS, Severity
+from cds_service.incidents.kinds import KINDS, IncidentKind, Severity
 from models.inputs.outcomes import OUTCOMES
 from models.rules.findings import Topic
 
@@ -124,6 +126,25 @@ def _pressing_first(found: list[Incident]) -> list[Incident]:
     return sorted(found, key=lambda one: (one.status == incident_rows.CLOSED, order.index(one.severity)))
 
 
+def audit(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: ANN401  # for the template
+    """The chains, and what was looked for in one of them."""
+    with desk.rows.store.transaction() as connection:
+        chains = views.heads(connection)
+        faults = [one for one in incident_rows.incidents(connection) if one.kind is IncidentKind.AUDIT_FAULT]
+    sites = [(site, site) for site in forms.known(desk).sites]
+    shown: dict[str, Any] = {"form": {}, "chains": chains, "faults": faults, "sites": sites, "search": None}
+    return page("audit.html", visitor, **shown | values)
+
+
+def audit_search(desk: Desk) -> Response:
+    """What was found; what was typed stands in no address, no log and no answer."""
+    visitor = form_visitor(desk, READ)
+    try:
+        return audit(desk, visitor, search=forms.search(desk, visitor))
+    except ActRefused as error:
+        return audit(desk, visitor, status=400, fault=str(error), form={"site": forms.field("site")})
+
+
 def configuration(desk: Desk, visitor: Visitor) -> Response:
     """The settings in force."""
     groups = views.shown_settings(desk.runtime.config())
@@ -137,6 +158,7 @@ PAGES: tuple[tuple[str, str, Shown], ...] = (
     ("modes", "/modes", modes),
     ("approvals", "/approvals", approvals),
     ("incidents", "/incidents", incidents),
+    ("audit", "/audit", audit),
     ("configuration", "/configuration", configuration),
 )
 # Endpoint, path, who may, what is done, the page that says so.
@@ -154,5 +176,7 @@ IN_TEMPLATES = {
     "SWITCH_SAFETY": SWITCH_SAFETY,
     "SET_MODE": SET_MODE,
     "INCIDENT": INCIDENT,
+    "SEARCH_PATIENT": SEARCH_PATIENT,
+    "event_facts": views.event_facts,
     "when": views.when,
 }

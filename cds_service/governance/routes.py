@@ -49,6 +49,8 @@ def create_blueprint(desk: Desk) -> Blueprint:
     for name, path, right, act, show in pages.ACTS:
         blueprint.add_url_rule(path, name, partial(pages.acted, desk, right, act, show), methods=["POST"])
 
+    blueprint.add_url_rule("/audit/search", "audit_search", partial(pages.audit_search, desk), methods=["POST"])
+
     @blueprint.post("/incidents/export")
     def incident_export() -> Response:
         content = forms.exported_incidents(desk, form_visitor(desk, INCIDENT))

@@ -51,6 +51,7 @@ class Right(msgspec.Struct, frozen=True):
 SWITCH = Right("switch", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 SWITCH_SAFETY = Right("switch-safety", frozenset({Role.SAFETY_OFFICER}))
 SET_MODE = Right("mode", frozenset({Role.SAFETY_OFFICER}))
+READ = Right("read", frozenset(Role))
 INCIDENT = Right("incident", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 # With a patient's id one learns whose records they are.
 SEARCH_PATIENT = Right("search-patient", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
@@ -122,11 +123,11 @@ class Desk:
         """For the store."""
         return self.runtime.key.seal(msgspec.json.encode(value).decode())
 
-    def record(self, what: str, by: str, patient: str | None = None, **facts: Any) -> None:  # noqa: ANN401  # as JSON has it
-        """Appends what a person did here to the chain of the deployment."""
+    def record(self, what: str, by: str, site: str = "", patient: str | None = None, **facts: Any) -> None:  # noqa: ANN401  # as JSON has it
+        """Appends what a person did here to the chain of a site, or of the deployment. patient: a pseudonym."""
         at = self.runtime.now().isoformat()
         event = NewEvent(
-            site="", kind=AuditKind.GOVERNANCE, at=at, event={"what": what, "by": by, **facts}, patient=patient
+            site=site, kind=AuditKind.GOVERNANCE, at=at, event={"what": what, "by": by, **facts}, patient=patient
         )
         with self.rows.store.transaction() as connection:
             append(connection, event)

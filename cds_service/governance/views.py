@@ -159,6 +159,22 @@ def opted_out(connection: sa.Connection) -> dict[str, int]:
     return {row.site: row.patients for row in connection.execute(counted)}
 
 
+# What is shown of an event, in this order; estimates, users and whatever is new are not.
+OF_EVENTS = (
+    "what", "act", "service", "status", "topics", "rules", "models", "not_scored", "held_back", "switched_off",
+    "review", "consent", "not_for", "outcome", "version", "topic", "mode", "severity", "card", "page", "found",
+    "reason", "by",
+)  # fmt: skip
+
+
+def event_facts(event: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of what an event says, without what it leaves empty."""
+    named = ((name.replace("_", " "), event.get(name)) for name in OF_EVENTS)
+    return [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)) for name, value in named if value
+    ]
+
+
 def service_facts(config: ServiceConfig) -> list[tuple[str, str]]:
     """What runs, in short."""
     services = f"{len(ServiceId)}, below {config.address}/cds-services" if config.address else str(len(ServiceId))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
-from governance_desk import approval, desk, digest_of
+from builders import PATIENT, given, patient, resource
+from ehr import ADDRESS, EHR, FEEDBACK, hook_request
+from governance_desk import PLANTED, approval, desk, digest_of
 from openid import OURS, PEOPLE, Browser, provider
 
 from cds_service.control import acts
@@ -13,8 +16,8 @@ from cds_service.control.targets import Mode
 from cds_service.governance.pages import ACTS, PAGES
 from cds_service.incidents.incidents import incidents
 from cds_service.serving.engine import load_engine
-from cds_service.storage.chain import AuditKind
-from cds_service.storage.tables import audit_event
+from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.storage.tables import SCHEMA, audit_event
 
 OFFICER, OTHER, OPERATOR, VIEWER = "olu", "otto", "ines", "vera"
 
@@ -71,9 +74,9 @@ MAY = {
     "incident_act": {OFFICER, OPERATOR},
     "incident_export": {OFFICER, OPERATOR},
     "audit_search": {OFFICER, OPERATOR, VIEWER},
-    "audit_verify": {OFFICER, OPERATOR, VIEWER},
 }
-PATHS = {name: path for name, path, *_ in ACTS} | {"incident_export": "/incidents/export"}
+PATHS = {name: path for name, path, *_ in ACTS}
+PATHS |= {"incident_export": "/incidents/export", "audit_search": "/audit/search"}
 
 
 def test_every_page_by_every_role(app) -> None:
@@ -105,7 +108,7 @@ def test_every_act_by_every_role_and_without_the_token(app) -> None:
 
 
 def test_the_table_of_acts_is_whole() -> None:
-    assert set(PATHS) <= set(MAY)
+    assert set(PATHS) == set(MAY)
     assert set(PEOPLE) >= {OFFICER, OTHER, OPERATOR, VIEWER}
 
 
@@ -363,3 +366,139 @@ def test_an_error_of_ours_shows_nothing_of_it(app, monkeypatch) -> None:
     assert answer.status_code == 500
     assert "division" not in answer.text
     assert "It has been noted" in answer.text
+
+
+# ---- the audit chain ---------------------------------------------------------------------------------------------------
+
+
+WHO = "MRN-0044-471"
+POSITIVE = given("PHQ-9, today: item 9 = 2, total = 12")
+
+
+def call(app, who: str, *resources: dict) -> dict:
+    """A hook call of the site's EHR about somebody whose chart holds these."""
+    screening = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one} for one in resources]}
+    body = hook_request(more={"screening": screening, "patient": patient(name=[{"family": PLANTED}])})
+    text = re.sub(rf"\b{PATIENT}\b", who, json.dumps(body))
+    headers = EHR(base=OURS).headers() | {"Content-Type": "application/json"}
+    answer = app.test_client().post(ADDRESS, base_url=OURS, data=text, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+@pytest.fixture
+def called(app) -> dict:
+    """A call about somebody whose chart has planted words, its first card, and feedback with a planted comment."""
+    odd = resource("Observation", status="final", code={"text": PLANTED}, valueString=PLANTED)
+    card = call(app, WHO, *POSITIVE, odd)["cards"][0]
+    said = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-11-30T10:00:00Z"}
+    said["overrideReason"] = {"userComment": PLANTED}
+    headers = EHR(base=OURS).headers(FEEDBACK)
+    sent = app.test_client().post(FEEDBACK, base_url=OURS, json={"feedback": [said]}, headers=headers)
+    assert sent.status_code == 200
+    return card
+
+
+def test_events_are_found_by_patient_id_by_pseudonym_and_by_card(app, called) -> None:
+    browser, pseudonym = at(app, OFFICER), app.extensions["mhcds"].key.pseudonym("north", WHO)
+
+    by_id = send(browser, "/audit/search", site="north", patient=f" {WHO} ")
+    by_pseudonym = send(browser, "/audit/search", site="north", pseudonym=pseudonym)
+    by_card = send(browser, "/audit/search", site="north", card=called["uuid"])
+
+    assert "2 events" in by_id.text
+    assert "positive-safety-answer" in by_id.text
+    assert "3 events" in by_pseudonym.text, "the search itself is one"
+    assert "1 event<" in by_card.text
+    assert "positive-safety-answer" in by_card.text
+    assert pseudonym in by_id.text
+    assert WHO not in by_id.text
+
+
+def test_an_id_that_is_typed_is_nowhere_afterwards(app, called, caplog) -> None:
+    browser = at(app, OFFICER)
+    with caplog.at_level("DEBUG"):
+        page = send(browser, "/audit/search", site="north", patient="MRN-9173-typed").text
+
+    assert "No events" in page
+    kept = str([app.extensions["mhcds"].store.rows(table) for table in SCHEMA.sorted_tables])
+    assert "9173-typed" not in page + kept + caplog.text
+
+
+def test_the_search_by_a_patients_id_is_not_for_viewers(app, called) -> None:
+    viewer, pseudonym = at(app, VIEWER), app.extensions["mhcds"].key.pseudonym("north", WHO)
+
+    assert 'name="patient"' not in viewer.get("/governance/audit").text
+    assert send(viewer, "/audit/search", site="north", patient=WHO).status_code == 403
+    assert "2 events" in send(viewer, "/audit/search", site="north", pseudonym=pseudonym).text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"site": "north"},
+        {"site": "nowhere", "pseudonym": "0" * 32},
+        {"site": "north", "pseudonym": "0" * 31},
+        {"site": "north", "pseudonym": "0" * 32, "card": "x"},
+        {"site": "north", "card": "' or 1=1 --"},
+        {"site": "north", "patient": "a", "pseudonym": "0" * 32},
+    ],
+)
+def test_a_search_that_cannot_be_used(app, fields: dict) -> None:
+    answer = send(at(app, OFFICER), "/audit/search", **fields)
+
+    assert answer.status_code == 400
+    assert 'role="alert"' in answer.text
+
+
+def test_many_events_are_paged_and_none_is_shown_twice(app) -> None:
+    browser, key = at(app, OFFICER), app.extensions["mhcds"].key
+    with app.extensions["mhcds"].store.transaction() as connection:
+        new = [
+            NewEvent(
+                site="north",
+                kind=AuditKind.APP,
+                at="2026-11-30T10:00:00+00:00",
+                event={"what": f"n{n}"},
+                patient=key.pseudonym("north", "p"),
+            )
+            for n in range(120)
+        ]
+        append(connection, *new)
+    seen: list[str] = []
+    fields = {"site": "north", "patient": "p"}
+    for _ in range(4):
+        page = send(browser, "/audit/search", **fields).text
+        seen += re.findall(r"<dd>(n\d+)</dd>", page)
+        if 'name="before"' not in page:
+            break
+        fields = dict(re.findall(r'name="(site|pseudonym|before)" value="([^"]+)"', page.partition('id="found"')[2]))
+
+    assert len(seen) == len(set(seen)) == 120
+
+
+def test_no_planted_word_of_a_chart_reaches_a_page(app, called) -> None:
+    for who in (OFFICER, OPERATOR, VIEWER):
+        browser = at(app, who)
+        text = "".join(browser.get(f"/governance{path}").text for _, path, _ in PAGES)
+        text += send(
+            browser, "/audit/search", site="north", pseudonym=app.extensions["mhcds"].key.pseudonym("north", WHO)
+        ).text
+        text += send(browser, "/audit/search", site="north", card=called["uuid"]).text
+        assert PLANTED not in text
+        assert WHO not in text
+        assert "Practitioner/doc" not in text
+
+
+def test_a_switch_on_a_page_acts_on_the_next_call(app, called) -> None:
+    browser = at(app, OPERATOR)
+    assert "switched off" not in str(call(app, "p1", *POSITIVE))
+
+    send(browser, "/switches/off", site="north", service="depression-suicide-risk", reason="Test")
+    cards = call(app, "p2", *POSITIVE)["cards"]
+    assert len(cards) == 1
+    assert "switched off" in cards[0]["summary"] + cards[0]["detail"]
+
+    send(browser, "/switches/on", site="north", service="depression-suicide-risk", reason="Over")
+    assert "switched off" not in str(call(app, "p3", *POSITIVE))
