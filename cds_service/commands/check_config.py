@@ -111,9 +111,11 @@ def _facts(site: SiteConfig, address: str) -> Iterator[str]:
     yield from (f"prefetch {key}: {template}" for key, template in site.local_prefetch)
     for issuer in site.issuers:
         keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"
-        yield f"issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}"
+        yield f"issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}, for {', '.join(issuer.uses)}"
     if not site.issuers:
         yield "no [[issuer]], so every call is refused"
+    if site.rules_off_policy:
+        yield f"for patients who have opted out the rules are off, by {site.rules_off_policy}"
     for entry in site.smart:
         frames = ", ".join(entry.frame_ancestors) or "no page (frame_ancestors)"
         yield f"SMART app for {entry.iss}, client id {entry.client_id}, {entry.authentication}, framed by {frames}"

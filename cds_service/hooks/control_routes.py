@@ -19,11 +19,11 @@ from cds_service.errors import BadRequest, json_response
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
+from cds_service.settings.deployment import CONTROL_SLOTS
 from cds_service.settings.issuers import IssuerUse
 from cds_service.trust.admission import CallSlots, authenticate, refusals_counted, use_up
 from fhir_adapters.duplicates import named_twice
 
-MOST_ACTS = 4
 MOST_SOURCE = 100
 MOST_BYTES = 256 * 1024
 B = TypeVar("B", bound="ActBody")
@@ -61,7 +61,7 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
     @blueprint.post("/control/switch", strict_slashes=False)
     @refusals_counted()
     def switch() -> Response:
-        with slots.hold(MOST_ACTS):
+        with slots.hold(CONTROL_SLOTS):
             config = runtime.config()
             body, actor = _act(runtime, config, IssuerUse.SWITCH, SwitchBody)
             done = (switch_off if body.state == "off" else switch_on)(
@@ -77,7 +77,7 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
     @blueprint.post("/control/opt-outs", strict_slashes=False)
     @refusals_counted()
     def opt_outs() -> Response:
-        with slots.hold(MOST_ACTS):
+        with slots.hold(CONTROL_SLOTS):
             body, actor = _act(runtime, runtime.config(), IssuerUse.OPT_OUT, OptOutBody)
             if not 0 < len(body.patients) <= MOST_AT_ONCE:
                 raise BadRequest(f"patients: expected 1 to {MOST_AT_ONCE} ids; found {len(body.patients)}")

@@ -31,6 +31,8 @@ MOST_CONCURRENT = 1000
 # Concurrent requests to the SMART app per worker, besides hook calls, and launches among them. Anybody may open a
 # launch, which waits for its EHR, so launches must not take the threads of hooks or of clinicians with a session.
 APP_SLOTS, LAUNCH_SLOTS = 16, 8
+# Acts of a site's own systems at once: a service whose calls hang must still be switched off.
+CONTROL_SLOTS = 8
 DEFAULT_STORE = "sqlite:///data/mhcds.db"
 
 Mode = Literal["production", "development"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from builders import AS_OF
@@ -251,3 +253,29 @@ def test_a_client_at_its_limit_can_still_switch_off(tmp_path) -> None:
 
     assert calls == [200, 429]
     assert post(app, SWITCH, OFF, me).status_code == 200
+
+
+def test_while_every_place_of_a_hook_call_is_taken_a_switch_still_acts(tmp_path) -> None:
+    inside, go, armed = Event(), Event(), Event()
+
+    def now():
+        if armed.is_set() and not inside.is_set():
+            inside.set()
+            assert go.wait(20)
+        return AS_OF
+
+    both = [issuer_table(uses=["hooks", "switch"])]
+    app = app_of(settings(tmp_path, issuers=both, service={"limits": {"concurrent_calls": 1}}), now=now)
+    me = EHR(clock=AS_OF.timestamp())
+
+    def call() -> int:
+        return app.test_client().post(ADDRESS, json=hook_request(), headers=me.headers()).status_code
+
+    armed.set()
+    with ThreadPoolExecutor() as pool:
+        hanging = pool.submit(call)
+        assert inside.wait(20)
+        refused, switched = call(), post(app, SWITCH, OFF, me).status_code
+        go.set()
+
+    assert (hanging.result(), refused, switched) == (200, 503, 200)

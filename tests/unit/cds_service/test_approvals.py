@@ -18,6 +18,7 @@ from cds_service.hooks.catalogue import SERVICES
 from cds_service.settings.approvals import Approval, ApprovalState, ApprovedModel, Measure, Use, approval_verdict
 from cds_service.settings.config import ServiceConfig, load_config, read_config
 from cds_service.settings.live import LiveConfig
+from cds_service.settings.private_files import open_to_everybody
 from cds_service.settings.service_ids import ASK_MODELS, ServiceId
 from models.scoring.registry import MANIFEST, SHIPPED, sha256
 
@@ -82,6 +83,15 @@ def test_a_mistake_is_named_with_file_and_key_and_nothing_else_is(tmp_path: Path
 
 def test_every_example_file_is_tested() -> None:
     assert {p.name.removesuffix(".bad.toml") for p in EXAMPLES.glob("*.bad.toml")} == set(MISTAKES)
+
+
+def test_others_may_not_change_an_approval(tmp_path: Path) -> None:
+    place = folder(tmp_path, GOOD)
+    (place / "approvals" / "0.toml").chmod(0o666)
+
+    found = list(open_to_everybody(*load_config(place).files(place)))
+
+    assert [line.partition(":")[0] for line in found] == [f"{place}/approvals/0.toml"]
 
 
 def test_two_files_of_one_id_are_refused(tmp_path: Path) -> None:
