@@ -13,7 +13,8 @@ from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, S
 if TYPE_CHECKING:
     from cds_service.control.opt_outs import OptOutAct
 
-KEPT = {"add": "on the list before", "remove": "not on the list, so nothing changed"}
+DONE = {"add": "Put on the list", "remove": "Taken off the list"}
+KEPT = {"add": "On the list before", "remove": "Not on the list, so nothing changed"}
 
 
 @click.group("opt-out")
@@ -22,28 +23,6 @@ def opt_out() -> None:
 
     Ids come on standard input, one a line, as the EHR sends them (context.patientId). Only pseudonyms are kept.
     """
-
-
-@opt_out.command("add")
-@REQUIRED_CONFIG
-@SITE
-@BY
-@REASON
-@AS_JSON
-def add(folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:
-    """Put patients on the list, from the next call on."""
-    _change("add", folder, site, by, reason, as_json=as_json)
-
-
-@opt_out.command("remove")
-@REQUIRED_CONFIG
-@SITE
-@BY
-@REASON
-@AS_JSON
-def remove(folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:
-    """Take patients off the list, from the next call on; says which were not on it."""
-    _change("remove", folder, site, by, reason, as_json=as_json)
 
 
 @opt_out.command("list")
@@ -63,12 +42,29 @@ def show(folder: Path, site: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"site": site, "opt_outs": rows}))
         return
-    shown = Table("pseudonym", "since", "through", box=None)
+    shown = Table("pseudonym", "since (UTC)", "through", box=None)
     for row in rows:
         shown.add_row(row.patient, row.at[:16].replace("T", " "), row.source)
     if rows:
         console_on(sys.stdout).print(shown)
     click.echo(f"{len(rows)} opted out at site {site}.")
+
+
+def _changing(name: str, words: str) -> None:
+    """A command that changes the list."""
+
+    @opt_out.command(name, help=words)
+    @REQUIRED_CONFIG
+    @SITE
+    @BY
+    @REASON
+    @AS_JSON
+    def change(folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:
+        _change(name, folder, site, by, reason, as_json=as_json)
+
+
+_changing("add", "Put patients on the list, from the next call on.")
+_changing("remove", "Take patients off the list, from the next call on; says which were not on it.")
 
 
 def _change(name: str, folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:
@@ -103,6 +99,6 @@ def _print(act: OptOutAct, site: str, done: list[bool], *, as_json: bool) -> Non
     if as_json:
         click.echo(msgspec.json.encode({"site": site, "act": act, "changed": sum(done), "unchanged": kept}))
         return
-    click.echo(f"{act.value}: {sum(done)} at site {site}, from the next call on.")
+    click.echo(f"{DONE[act]} of site {site}, from the next call on: {sum(done)}")
     if kept:
         click.echo(f"{KEPT[act]}: line{'s' if len(kept) > 1 else ''} {', '.join(map(str, kept))}")

@@ -139,9 +139,10 @@ def test_the_command_keeps_the_list_of_one_site(folder: Path, store) -> None:
     removed = opt_out(folder, "remove", "--site", "north", *WHY, ids="p-3\np-2\n")
     shown = opt_out(folder, "list", "--site", "north")
 
-    assert added == (0, "add: 2 at site north, from the next call on.\non the list before: line 3\n")
+    assert added == (0, "Put on the list of site north, from the next call on: 2\nOn the list before: line 3\n")
     assert (
-        removed[1] == "remove: 1 at site north, from the next call on.\nnot on the list, so nothing changed: line 1\n"
+        removed[1]
+        == "Taken off the list of site north, from the next call on: 1\nNot on the list, so nothing changed: line 1\n"
     )
     assert listed(store) == {KEY.pseudonym("north", "p-1")}
     assert listed(store, "south") == set()
