@@ -26,6 +26,8 @@ CONNECTIONS = "tests/integration/test_connections.py"
 OVERLOAD = "tests/integration/test_overload.py"
 TRUST = "tests/contract/test_trust.py"
 SMART = "tests/contract/test_smart_launch.py"
+GOVERNANCE = "tests/contract/test_governance_sign_in.py"
+GOVERNANCE_PAGES = "tests/contract/test_governance_pages.py"
 FLOODS = "tests/integration/test_launch_floods.py"
 UNIT_SMART = "tests/unit/smart_launch"
 GAP_CARD = "tests/integration/test_gap_card.py"
@@ -220,6 +222,11 @@ DEFECTS = (
     Defect("an answer of the same day is said to have come since", "explanations/words/pages/strip.py", "entry.when.day == finding.when.day", "False", ("tests/unit/explanations/test_since.py",)),
     Defect("a severe total drafts a PHQ-9 before a safety finding's step", "explanations/words/notices/notice_list.py", "drafts=led_by_safety(n.drafts, safety)", "drafts=n.drafts", ("tests/unit/explanations/test_next_steps.py",)),
     Defect("another's safety plan in the app silences the models", "fhir_adapters/access/prefetch.py", "if key not in beside)", ")", ("tests/integration/test_whose_entries.py",)),
+    # ---- the governance pages
+    Defect("a sign-in is good in any browser", "cds_service/governance/session.py", "if waiting is None or not hmac.compare_digest(waiting.browser, digest(browser)):", "if waiting is None:", (GOVERNANCE,)),
+    Defect("an ID token for another client signs in", "cds_service/governance/provider.py", '"iss": "issuer", "aud": "client_id"', '"iss": "issuer"', (GOVERNANCE,)),
+    Defect("an operator asks for a safety topic", "cds_service/governance/forms.py", "    if target.topic in TWO_PEOPLE:\n", "    if False:\n", (GOVERNANCE_PAGES,)),
+    Defect("a patient's id that is typed stands in the record", "cds_service/governance/forms.py", "site, pseudonym or None, card=card or None", "site, pseudonym or None, id=identifier, card=card or None", (GOVERNANCE_PAGES,)),
 )  # fmt: skip
 
 

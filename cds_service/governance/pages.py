@@ -77,6 +77,7 @@ def overview(desk: Desk, visitor: Visitor) -> Response:
         chains=chains,
         opt_outs=opt_outs,
         incidents=_pressing_first(incidents),
+        unverified={one.site for one in incidents if one.kind is IncidentKind.AUDIT_FAULT},
     )
 
 

@@ -193,29 +193,26 @@ def when(moment: str | datetime) -> str:
 
 def shown_settings(config: ServiceConfig) -> list[tuple[str, list[tuple[str, str]]]]:
     """Groups of (setting, value) that hold no secret and no address with one."""
-    governance = config.governance
     service = [
         ("mode", config.mode),
         ("public_url", config.address or ""),
         ("store", (config.store or "temporary").partition(":")[0]),
         ("data_key", "given" if config.data_key else "in a file beside the database"),
         ("smart_keys", "given" if config.smart_keys else "in files beside the database"),
-        ("models", "those shipped" if config.models is None else str(config.models.name)),
+        ("models", "those shipped" if config.models is None else config.models.name),
         ("body_bytes", str(config.body_bytes)),
         ("cors_origins", ", ".join(config.cors_origins) or "none"),
         ("trusted_proxies", ", ".join(config.trusted_proxies) or "none"),
         ("tls", "by the service itself" if config.tls else "by a proxy"),
         ("server_timing", _yes(config.server_timing)),
-        *((f"limits.{name}", str(getattr(config.limits, name))) for name in config.limits.__struct_fields__),
     ]
-    if governance is not None:
-        service += [
-            ("governance.issuer", governance.issuer),
-            ("governance.client_id", governance.client_id),
-            ("governance.roles_claim", governance.roles_claim),
-            *((f"governance.roles.{role}", ", ".join(sorted(of))) for role, of in governance.roles.items()),
-        ]
-    return [("service.toml", service), *((f"sites: {site.id}", list(_site(site))) for site in config.sites)]
+    limits = [(name, str(getattr(config.limits, name))) for name in config.limits.__struct_fields__]
+    groups = [("service.toml", service), ("[limits]", limits)]
+    if (governance := config.governance) is not None:
+        who = [(role.value, ", ".join(sorted(values))) for role, values in governance.roles.items()]
+        named = [(name, getattr(governance, name)) for name in ("issuer", "client_id", "roles_claim")]
+        groups.append(("[governance]", [*named, *who]))
+    return [*groups, *((f"sites/*.toml: {site.id}", list(_site(site))) for site in config.sites)]
 
 
 def _site(site: SiteConfig) -> Iterator[tuple[str, str]]:
@@ -227,7 +224,7 @@ def _site(site: SiteConfig) -> Iterator[tuple[str, str]]:
     yield "show_probability", _yes(site.cards.show_probability)
     yield "fhir_bases", ", ".join(site.reading.fhir_bases) or "none"
     for outcome in OUTCOMES:
-        yield f"models.{outcome}", site.models.get(outcome, "the newest")
+        yield f"[models] {outcome}", site.models.get(outcome, "the newest")
     for issuer in site.issuers:
         yield "issuer", f"{issuer.iss}, {', '.join(issuer.algorithms)}"
     for entry in site.smart:

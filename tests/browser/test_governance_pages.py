@@ -105,6 +105,22 @@ def test_two_safety_officers_switch_a_topic_off_and_on_again_without_a_script(br
     second.context.close()
 
 
+def test_what_a_search_finds_is_readable_on_a_phone_and_stands_in_no_address(browser: Browser, address: str) -> None:
+    page = signed_in(browser, address, "ines", viewport={"width": 320, "height": 800})
+    page.goto(f"{address}/governance/audit")
+    for _ in range(2):
+        page.get_by_label("Patient id").fill("MRN-0044-471")
+        page.get_by_role("button", name="Look for it").click()
+    page.evaluate(AXE_SCRIPT)
+
+    expect(page.get_by_role("heading", name="1 event")).to_be_visible()
+    expect(page.get_by_label("Patient id")).to_have_value("")
+    assert page.evaluate(AXE) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    assert "0044" not in page.url + page.content()
+    page.context.close()
+
+
 def test_signing_out_here_offers_it_there_too_and_back_leads_nowhere(browser: Browser, address: str) -> None:
     page = signed_in(browser, address, "ines")
     page.get_by_role("button", name="Sign out").click()

@@ -147,7 +147,7 @@ def test_a_topic_about_safety_takes_two_safety_officers(app) -> None:
     ]
     own = send(officer, "/switches/confirm", id=pending.id)
     assert own.status_code == 400
-    assert "expected a person other than Olu Officer (olu)" in own.text
+    assert "Expected a person other than Olu Officer (olu)" in own.text
     assert send(operator, "/switches/confirm", id=pending.id).status_code == 403
     assert "pending topic acute-safety at all sites" in off(app)
 

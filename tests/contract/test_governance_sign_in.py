@@ -145,6 +145,7 @@ FORGED = {
     "no issuer": {"iss": ..., "publish": True},
     "another client": {"aud": "another", "publish": True},
     "another client beside ours": {"aud": ["another", "mhcds-governance"], "publish": True},
+    "another client, asked for by us": {"aud": "another", "azp": "mhcds-governance", "publish": True},
     "made for another party": {"azp": "another", "publish": True},
     "expired": {"exp": 1_700_000_000, "publish": True},
     "without an end": {"exp": ..., "publish": True},
