@@ -114,8 +114,8 @@ def test_opening_and_closing_arrive_once_signed_and_in_order(store, receiver, cl
     closed(store, clock, name)
     assert send_all(store, sent_to(receiver), clock) == 2
     assert [(message, body["type"], body["data"]["status"]) for message, body in receiver.got] == [
-        (f"{name}.001", "incident.opened", "open"),
-        (f"{name}.002", "incident.closed", "closed"),
+        (f"{name}-001", "incident.opened", "open"),
+        (f"{name}-002", "incident.closed", "closed"),
     ]
     assert receiver.refused == []
     clock.later(days=40)
@@ -131,7 +131,7 @@ def test_the_sites_own_webhook_wins_and_without_one_nothing_is_sent(store, recei
     assert waiting_since(store, nowhere) is None
     own = ServiceConfig(sites=(site("north"), site("south", to(receiver))))
     assert send_all(store, own, clock) == 1
-    assert [message for message, _ in receiver.got] == [f"{south}.001"]
+    assert [message for message, _ in receiver.got] == [f"{south}-001"]
     with receiving() as other:
         both = ServiceConfig(sites=(site("north", to(other)), site("south")), webhook=to(receiver))
         assert send_all(store, both, clock) == 1
@@ -161,16 +161,16 @@ def test_whatever_a_receiver_does_the_message_comes_again_with_the_same_id(
     config, name = sent_to(receiver), opened(store, clock)
     receiver.answers = lambda _message: how
     assert send_all(store, config, clock) == 1
-    assert receiver.asked == [f"{name}.001"], "a redirect is not followed"
-    row = messages(store)[f"{name}.001"]
+    assert receiver.asked == [f"{name}-001"], "a redirect is not followed"
+    row = messages(store)[f"{name}-001"]
     assert row["delivered"] is None
     assert row["failure"] in FAILURES[how]
     receiver.answers = lambda _message: 200
     clock.later(seconds=6)
     assert send_all(store, config, clock) == 1
-    assert receiver.asked == [f"{name}.001"] * 2
-    assert receiver.got[-1][0] == f"{name}.001"
-    assert messages(store)[f"{name}.001"]["failure"] is None
+    assert receiver.asked == [f"{name}-001"] * 2
+    assert receiver.got[-1][0] == f"{name}-001"
+    assert messages(store)[f"{name}-001"]["failure"] is None
 
 
 def test_a_receiver_that_is_down_is_no_more_than_a_failure(store, clock) -> None:
@@ -178,7 +178,7 @@ def test_a_receiver_that_is_down_is_no_more_than_a_failure(store, clock) -> None
         port = free.getsockname()[1]
     name = opened(store, clock)
     assert send_all(store, sent_to(f"http://127.0.0.1:{port}/"), clock) == 1
-    assert messages(store)[f"{name}.001"]["failure"] == "ConnectionError"
+    assert messages(store)[f"{name}-001"]["failure"] == "ConnectionError"
 
 
 def test_a_receiver_that_says_gone_is_asked_once_an_hour(store, receiver, clock) -> None:
@@ -203,7 +203,7 @@ def test_a_day_of_500_costs_little_loses_nothing_and_is_seen(
     while clock() < begin + timedelta(days=1):
         send_all(store, config, clock)
         clock.later(minutes=3)
-    assert f"{name}.002" not in receiver.asked, "closing before opening"
+    assert f"{name}-002" not in receiver.asked, "closing before opening"
     # Some waits until they are an hour, then one in 30 to 60 minutes; three messages, of which one says that all wait.
     assert 3 * 24 < len(receiver.asked) < 3 * 60
     assert waiting_since(store, config) == begin
@@ -218,7 +218,7 @@ def test_a_day_of_500_costs_little_loses_nothing_and_is_seen(
         send_all(store, config, clock)
     came = [message for message, _ in receiver.got]
     assert sorted(came) == sorted(messages(store))
-    assert came.index(f"{name}.001") < came.index(f"{name}.002")
+    assert came.index(f"{name}-001") < came.index(f"{name}-002")
     assert receiver.refused == []
     assert waiting_since(store, config) is None
 
@@ -241,7 +241,7 @@ def test_workers_at_once_send_each_message_once(store, receiver, clock) -> None:
     names = [opened(store, clock, occasion=str(number)) for number in range(20)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: send_all(store, sent_to(receiver), clock), range(6)))
-    assert sorted(receiver.asked) == sorted(f"{name}.001" for name in names)
+    assert sorted(receiver.asked) == sorted(f"{name}-001" for name in names)
 
 
 def test_a_sender_killed_between_claim_and_sending_leaves_the_message_to_the_others(
@@ -270,7 +270,7 @@ def test_a_sender_killed_between_claim_and_sending_leaves_the_message_to_the_oth
     assert send_all(store, sent_to(receiver), clock) == 0
     clock.later(seconds=3)
     assert send_all(store, sent_to(receiver), clock) == 1
-    assert [message for message, _ in receiver.got] == [f"{name}.001"]
+    assert [message for message, _ in receiver.got] == [f"{name}-001"]
 
 
 def test_a_sender_that_comes_back_late_does_not_undo_what_another_did(store, receiver, clock, monkeypatch) -> None:
@@ -292,7 +292,7 @@ def test_a_sender_that_comes_back_late_does_not_undo_what_another_did(store, rec
     assert send_all(store, sent_to(receiver), clock) == 1
     go.set()
     first.join()
-    row = messages(store)[f"{name}.001"]
+    row = messages(store)[f"{name}-001"]
     assert (row["delivered"] is not None, row["failure"], row["attempts"]) == (True, None, 2)
 
 
@@ -307,7 +307,7 @@ def test_a_clock_that_goes_back_sends_nothing_twice_and_keeps_nothing_back(store
     clock.later(days=-2)
     receiver.answers = lambda _message: 200
     send_all(store, config, clock)
-    assert receiver.asked.count(f"{late}.001") == 2
+    assert receiver.asked.count(f"{late}-001") == 2
     assert len({message for message, _ in receiver.got}) == len(receiver.got)
 
 
@@ -325,7 +325,7 @@ def test_the_service_sends_by_itself_and_its_metrics_say_what_waits(store_url, s
         receiver.answers = lambda _message: 200
         until(lambda: receiver.got)
         lines = found.lines()
-    assert [message for message, _ in receiver.got] == [f"{name}.001"]
+    assert [message for message, _ in receiver.got] == [f"{name}-001"]
     failed = [json.loads(line) for line in lines if '"webhook-failed"' in line]
     assert failed
     assert {line["why"] for line in failed} == {"status 500"}
