@@ -38,6 +38,7 @@ FEEDBACK = "tests/contract/test_feedback.py"
 SITES = "tests/contract/test_site_addresses.py"
 STAGES = "tests/integration/test_stage_times.py"
 MODELS = "tests/integration/test_model_versions.py"
+WEBHOOKS = "tests/integration/test_webhooks.py"
 TABLES = "tests/unit/models/test_tree_tables.py"
 
 
@@ -227,6 +228,11 @@ DEFECTS = (
     Defect("an ID token for another client signs in", "cds_service/governance/provider.py", '"iss": "issuer", "aud": "client_id"', '"iss": "issuer"', (GOVERNANCE,)),
     Defect("an operator asks for a safety topic", "cds_service/governance/forms.py", "    if target.topic in TWO_PEOPLE:\n", "    if False:\n", (GOVERNANCE_PAGES,)),
     Defect("a patient's id that is typed stands in the record", "cds_service/governance/forms.py", "site, pseudonym or None, card=card or None", "site, pseudonym or None, id=identifier, card=card or None", (GOVERNANCE_PAGES,)),
+    # ---- incidents
+    Defect("a message that one worker sends is not put off for the others", "cds_service/incidents/sending.py", ".values(due=now + CLAIMED_S,", ".values(due=now,", (WEBHOOKS,)),
+    Defect("the closing of an incident does not wait for its opening", "cds_service/incidents/sending.py", "earlier, before.c.delivered.is_(None)", "earlier, sa.false()", (WEBHOOKS,)),
+    Defect("a webhook follows a redirect", "cds_service/incidents/sending.py", "allow_redirects=False", "allow_redirects=True", (WEBHOOKS,)),
+    Defect("a near miss is recorded and opens no incident", "cds_service/incidents/near_misses.py", 'if event.get("choice") != NEAR_MISS:', "if NEAR_MISS:", ("tests/integration/test_near_misses.py",)),
 )  # fmt: skip
 
 
