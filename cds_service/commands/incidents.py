@@ -153,7 +153,7 @@ def incident_export(folder: Path, file: Path, site: str | None, by: str, reason:
 @contextmanager
 def _at(folder: Path) -> Iterator[tuple[ServiceConfig, sa.Connection, DataKey]]:
     """The settings, one transaction of their store, and the data key."""
-    with opened(folder) as (config, store), store.transaction() as connection:
+    with opened(folder, ready=True) as (config, store), store.transaction() as connection:
         yield config, connection, config.kept_key()
 
 
