@@ -7,6 +7,7 @@ import logging
 import click
 
 from cds_service.commands.assess import assess
+from cds_service.commands.audit import audit
 from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
 from cds_service.commands.incidents import incident
@@ -26,7 +27,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, opt_out, db, smart, incident,
+    serve, demo, assess, check_config, opt_out, db, audit, smart, incident,
     train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:

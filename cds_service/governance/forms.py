@@ -198,7 +198,7 @@ def exported_incidents(desk: Desk, visitor: Visitor) -> bytes:
     now = desk.runtime.now()
     with desk.rows.store.transaction() as connection:
         found = incidents.incidents(connection, closed=True)
-        event: dict[str, Any] = {"what": "incidents", "by": visitor.named, "rows": len(found)}
+        event: dict[str, Any] = {"what": "incidents", "by": visitor.named, "count": len(found)}
         append(connection, NewEvent(site="", kind=AuditKind.EXPORT, at=now.isoformat(), event=event))
     return msgspec.json.encode([_exported(desk, one) for one in found])
 

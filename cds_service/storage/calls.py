@@ -54,8 +54,9 @@ WRITE = """
     ), head AS (
         INSERT INTO chain_head (site, seq, link) SELECT %(site)s::text, 1, %(link)s::text
         WHERE %(token)s::text IS NULL OR EXISTS (SELECT 1 FROM used)
-        ON CONFLICT (site) DO UPDATE SET seq = chain_head.seq + 1, link = encode(sha256(
-            (chain_head.link || ' ' || chain_head.seq + 1 || ' ' || %(digest)s::text)::bytea), 'hex')
+        ON CONFLICT (site) DO UPDATE SET seq = chain_head.seq + 1, link = encode(sha256((
+            chain_head.link || ' ' || chain_head.seq + 1 || ' ' || %(at)s::text || ' answer ' || %(digest)s::text
+        )::bytea), 'hex')
         RETURNING seq, link
     ), answered AS (
         INSERT INTO audit_event (site, seq, at, kind, patient, event, salt, digest, link)
@@ -265,7 +266,7 @@ def _write_in_postgresql(connection: Any, row: AnswerRow) -> int | None:  # noqa
             "event": content.event,
             "salt": content.salt,
             "digest": content.digest,
-            "link": next_link(first_link(row.site), 1, content.digest),  # of the first event of a site
+            "link": next_link(first_link(row.site), 1, content.at, content.kind, content.digest),  # of a site's first
             "cards": text([[c.uuid, c.topic, c.indicator, c.suggestions] for c in row.cards]),
         },
     ).fetchone()

@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cds_service.errors import ConfigError
+from cds_service.storage.audit_fields import check
 from cds_service.storage.calls import AnswerRow, CardRow
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
@@ -37,6 +38,7 @@ def logged_answers(lines: Iterable[str]) -> Iterator[AnswerRow]:
             continue
         try:
             found = msgspec.json.decode(line[line.index("{") :].strip().encode(), type=LoggedAnswer)
+            check(AuditKind.ANSWER, found.answer)
         except (ValueError, msgspec.MsgspecError) as error:
             raise ConfigError(f"line {number}: expected the whole of an `{EVENT}` line as it was logged") from error
         yield AnswerRow(at=found.at, site=found.site, event=found.answer, cards=tuple(found.cards))

@@ -54,8 +54,8 @@ def chains(store: Store) -> dict[str, int]:
     for row in store.rows(audit_event):
         seq, link = found.get(row["site"], (0, first_link(row["site"])))
         assert row["seq"] == seq + 1
-        assert row["digest"] == event_digest(row["salt"], row["at"], row["kind"], row["event"])
-        assert row["link"] == next_link(link, row["seq"], row["digest"])
+        assert row["digest"] == event_digest(row["salt"], row["event"])
+        assert row["link"] == next_link(link, row["seq"], row["at"], row["kind"], row["digest"])
         assert row["patient"] == json.loads(row["event"]).get("patient")
         found[row["site"]] = (row["seq"], row["link"])
     assert found == heads
@@ -71,7 +71,8 @@ def test_answers_feedback_and_acts_are_one_chain_for_each_site(store) -> None:
     store.write_feedback(NOW, ["north"], "s", [said, said])
     with store.transaction() as connection:
         acts = [
-            NewEvent(site=s, kind=AuditKind.MODE, at="t", event={"n": n}) for n, s in enumerate(("south", "", "south"))
+            NewEvent(site=s, kind=AuditKind.MODE, at="t", event={"share": n})
+            for n, s in enumerate(("south", "", "south"))
         ]
         append(connection, *acts)
     assert store.write_answer(answer("north", 2)) == 3

@@ -119,7 +119,8 @@ def _event(connection: sa.Connection, name: str, row: Mapping[str, Any]) -> tupl
     if name == "feedback":
         event = {field: _value(row[field]) if field == "suggestions" else row[field] for field in FEEDBACK_FIELDS}
         patient = _patient_of(connection, row["answer"])
-        return row["site"], Content.of(AuditKind.FEEDBACK, row["at"], event, patient)
+        event |= {"patient": patient} if patient else {}
+        return row["site"], Content.of(AuditKind.FEEDBACK, row["at"], event)
     event = _value(row["event"])
     return event.get("site") or "", Content.of(AuditKind(name), row["at"], event)
 
