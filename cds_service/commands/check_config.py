@@ -55,6 +55,9 @@ def _print_settings(config: ServiceConfig, engine: Engine) -> list[str]:
     warned: list[str] = []
     lacking: dict[str, Model] = {}
     click.echo(f"mode {config.mode}, address {config.address or 'not set (public_url)'}")
+    if (pages := config.governance) is not None:
+        at = f"{config.address or 'not set (public_url)'}/governance"
+        click.echo(f"governance pages {at}/, sign-in at {pages.issuer}, which sends people back to {at}/callback")
     for site in config.sites:
         used = engine.of(site.models).models
         click.echo(f"site {site.id}: models {', '.join(f'{m.outcome} {m.version}' for m in used) or 'none'}")

@@ -11,13 +11,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from ehr import app_of, settings
+from ehr import app_of, kept_in, settings
 from flask import Response
 from openid import OURS, ROLES, Browser, desk_app, governed, provider
 from smart_run import Clock
 
 from cds_service.storage.chain import AuditKind
+from cds_service.storage.opening import open_store
 from cds_service.storage.tables import audit_event, governance_session, sign_in
+from cds_service.storage.versions import upgrade
 
 
 @pytest.fixture(scope="module")
@@ -396,3 +398,29 @@ def test_plain_http_is_refused_in_production(tmp_path, between) -> None:
     live._config = replace(config, mode="production")
 
     assert app.test_client().get("/governance/", base_url="http://cds.example").status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_sign_in_and_its_session_on_both_databases(tmp_path, between, postgres, kind: str, monkeypatch) -> None:
+    monkeypatch.setattr("cds_service.storage.governance_store.MOST_WAITING", 2)
+    kept, clock = {}, Clock()
+    if kind == "postgresql":
+        kept = kept_in(postgres.new_database(), tmp_path)
+        store = open_store(kept["store"])
+        upgrade(store)
+        store.close()
+    app = desk_app(tmp_path, between, service=kept, now=clock)
+    browser = Browser(app=app)
+    for _ in range(5):
+        browser.to_provider()
+    path = browser.back("olu")
+
+    assert browser.get(path).status_code == 200
+    assert refusal(browser.get(path)) == (400, "stale")
+    assert browser.get("/governance/").status_code == 200
+    assert len(store_of(app).rows(sign_in)) <= 3
+    clock.ahead = 26 * 60 * 60
+    assert refusal(browser.get("/governance/")) == (401, "timed_out")
+    between.forge(publish=True, iat=int(clock.seconds()), exp=int(clock.seconds()) + 60)
+    browser.sign_in("olu")
+    assert len(store_of(app).rows(governance_session)) == 1, "yesterday's is gone"

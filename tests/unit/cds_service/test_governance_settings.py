@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from ehr import app_of, private, settings
 
+from cds_service.commands.check_config import check_config
 from cds_service.errors import ConfigError
 from cds_service.settings import live as live_config
 from cds_service.settings.config import load_config, read_config
@@ -48,6 +50,15 @@ def test_the_table_is_taken_as_it_is_written(tmp_path: Path) -> None:
 
 def test_without_the_table_there_is_none(tmp_path: Path) -> None:
     assert load_config(settings(tmp_path)).governance is None
+
+
+def test_check_config_says_what_the_provider_has_to_know(tmp_path: Path) -> None:
+    said = CliRunner().invoke(check_config, [str(folder_of(tmp_path))]).output
+
+    assert (
+        "governance pages http://127.0.0.1:8080/governance/, sign-in at https://login.hospital.example/realms/staff, "
+        "which sends people back to http://127.0.0.1:8080/governance/callback"
+    ) in said
 
 
 MISTAKES = {
