@@ -11,10 +11,12 @@ from cds_service.commands.audit import audit
 from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
 from cds_service.commands.incidents import incident
+from cds_service.commands.mode import mode
 from cds_service.commands.monitoring import drift, recalibrate
 from cds_service.commands.opt_out import opt_out
 from cds_service.commands.serve import serve
 from cds_service.commands.store import db, smart
+from cds_service.commands.switch import switch
 from cds_service.commands.training import evaluate, train, transport
 from cds_service.demo_ehr.command import demo
 
@@ -27,7 +29,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, opt_out, db, audit, smart, incident,
+    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, db, smart,
     train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:

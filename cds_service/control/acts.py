@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from cds_service.control.refused import ActRefused
 from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, expect
 from cds_service.control.version import changed, lock
+from cds_service.settings.files import SWITCHES
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
 from cds_service.storage.tables import mode, switch
@@ -161,19 +162,33 @@ def confirm(store: Store, identifier: str, *, actor: Actor, now: datetime) -> Ac
     return ActDone(done=True, said=f"Switched off from the next call on: {found.target.words}.", id=identifier)
 
 
-def switch_on(store: Store, target: SwitchTarget, *, actor: Actor, reason: str, now: datetime, known: Known) -> ActDone:
-    """Switches on what exactly this target switched off, or withdraws what waits for a second person."""
+def switch_on(
+    store: Store,
+    target: SwitchTarget,
+    *,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    known: Known,
+    filed: SwitchRow | None = None,
+) -> ActDone:
+    """Switches on what exactly this target switched off, or withdraws what waits for a second person.
+
+    filed: its entry in `switch.toml`, which was just taken out and has not been on record.
+    """
     known.check(target)
     check(actor, reason)
     with store.transaction() as connection:
         lock(connection)
-        there = _of(connection, target)
-        if there is None:
+        off = _of(connection, target) or filed
+        if off is None:
             return ActDone(done=False, said=f"Nothing changed: {target.words} is not switched off.")
-        connection.execute(switch.delete().where(switch.c.id == there.id))
-        append(connection, _event(target, "on", actor, reason, now, id=there.id, off_since=there.at.isoformat()))
+        connection.execute(switch.delete().where(switch.c.id == off.id))
+        if filed is not None:
+            append(connection, _event(target, "off", Actor(filed.by, SWITCHES), filed.reason, filed.at, id=filed.id))
+        append(connection, _event(target, "on", actor, reason, now, id=off.id, off_since=off.at.isoformat()))
         changed(connection)
-    return ActDone(done=True, said=f"Switched on from the next call on: {target.words}.", id=there.id)
+    return ActDone(done=True, said=f"Switched on from the next call on: {target.words}.", id=off.id)
 
 
 def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") -> ActDone:

@@ -13,9 +13,10 @@ from datetime import date, datetime
 from functools import partial
 
 from cds_service.control.acts import ModeRow
+from cds_service.control.approved import verdict_at
 from cds_service.control.snapshot import ControlState
 from cds_service.control.targets import SPEAKING, Mode
-from cds_service.settings.approvals import ApprovalState, ApprovalVerdict, Use, approval_verdict
+from cds_service.settings.approvals import ApprovalState
 from cds_service.settings.config import ServiceConfig
 from explanations.judgement.control import SPEAKS, Control, Permission
 from models.scoring.registry import Model
@@ -82,28 +83,12 @@ def permission(
     if mode not in SPEAKING:
         return Permission(why_not=NotScoredReason.SILENT)
     if governed:
-        verdict = approval_of(config, who.site, who.service, model.outcome, model.version, model.digest, mode, today)
+        verdict = verdict_at(config, who.site, who.service, model, mode, today)
         if not verdict.is_valid:
             return Permission(why_not=NO_APPROVAL[verdict.state])
     if mode is Mode.PILOT and not (row and in_pilot(row, who, departments)):
         return Permission(why_not=NotScoredReason.NOT_IN_PILOT)
     return SPEAKS
-
-
-def approval_of(
-    config: ServiceConfig, site: str, service: str, outcome: str, version: str, digest: str, mode: Mode, today: date
-) -> ApprovalVerdict:
-    """What the approvals say of a model in pilot or live use."""
-    return approval_verdict(
-        config.approvals,
-        site=site,
-        service=service,
-        outcome=outcome,
-        version=version,
-        digest=digest,
-        use=Use(mode.value),
-        today=today,
-    )
 
 
 def in_pilot(row: ModeRow, who: Asker, departments: tuple[str, ...]) -> bool:

@@ -11,12 +11,13 @@ import logging
 import os
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from cds_service.control.acts import Actor, SwitchRow
+from cds_service.control.acts import ActDone, Actor, SwitchRow, check
 from cds_service.control.refused import ActRefused
 from cds_service.control.targets import TWO_PEOPLE, Known, SwitchTarget
 from cds_service.settings.files import SWITCHES
@@ -71,60 +72,80 @@ def read_switches(path: Path, known: Known) -> tuple[tuple[SwitchRow, ...], tupl
 
 
 def _row(raw: OffTable, known: Known, place: int, written: datetime) -> SwitchRow:
-    known.check(raw.target)
-    by = raw.by or SWITCHES
-    if raw.topic in TWO_PEOPLE and (not raw.confirmed_by.strip() or Actor(by, "file").is_same(raw.confirmed_by)):
-        raise ActRefused(f"topic {raw.topic}: expected confirmed_by, a person other than by; found none")
     at = raw.at or written
-    return SwitchRow(
+    row = SwitchRow(
         id=f"file-{place}",
         target=raw.target,
         at=at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC),
         state="off",
-        by=by,
+        by=raw.by or SWITCHES,
         reason=raw.reason,
         confirmed_by=raw.confirmed_by,
         file=True,
     )
+    _check(row, known)
+    return row
+
+
+def _check(row: SwitchRow, known: Known) -> None:
+    """Raises ActRefused for what does not exist, and for a topic about safety without a second person."""
+    known.check(row.target)
+    if row.target.topic in TWO_PEOPLE and (not row.confirmed_by.strip() or Actor(row.by, "").is_same(row.confirmed_by)):
+        raise ActRefused(f"topic {row.target.topic}: expected confirmed_by, a person other than by; found none")
+
+
+def file_off(path: Path, row: SwitchRow, known: Known) -> ActDone:
+    """Puts an entry into the file. Raises ActRefused."""
+    check(Actor(row.by, ""), row.reason)
+    _check(row, known)
+    rows = _good_rows(path, known)
+    there = next((one for one in rows if one.target == row.target), None)
+    if there is not None:
+        return ActDone(done=False, said=f"Nothing changed: in {path}, {row.target.words} is {there.words}.")
+    write_switches(path, (*rows, row))
+    return ActDone(done=True, said=f"Switched off from the next call on, by {path}: {row.target.words}.")
+
+
+def file_on(path: Path, target: SwitchTarget, known: Known) -> SwitchRow | None:
+    """Takes an entry out of the file, and returns it; None where there is none. Raises ActRefused."""
+    rows, _ = read_switches(path, known)
+    there = next((row for row in rows if row.target == target), None)
+    if there is not None:
+        write_switches(path, [row for row in _good_rows(path, known) if row != there])
+    return there
+
+
+def _good_rows(path: Path, known: Known) -> tuple[SwitchRow, ...]:
+    rows, problems = read_switches(path, known)
+    if problems:
+        raise ActRefused(f"{'; '.join(problems)}. Mend the file by hand, or delete it: until then no model speaks")
+    return rows
 
 
 def write_switches(path: Path, rows: Sequence[SwitchRow]) -> None:
-    """Writes the file, whole or not at all; without rows it goes. Raises OSError."""
-    if not rows:
-        path.unlink(missing_ok=True)
-        return
-    tables = [
-        {
-            "site": row.target.site,
-            "service": row.target.service,
-            "model": row.target.outcome,
-            "topic": row.target.topic,
-            "by": row.by,
-            "confirmed_by": row.confirmed_by,
-            "reason": row.reason,
-        }
-        | {"at": row.at}
-        for row in rows
-    ]
+    """Writes the file, whole or not at all; without rows it goes. Raises ActRefused."""
     lines = ["# What is switched off while the store cannot be written. mhcds switch on takes an entry out."]
-    for table in tables:
-        lines += ["", "[[off]]", *(f"{name} = {_toml(value)}" for name, value in table.items() if value)]
+    for row in rows:
+        values = {**asdict(row.target), "by": row.by, "confirmed_by": row.confirmed_by, "reason": row.reason}
+        values["model"] = values.pop("outcome")
+        lines += ["", "[[off]]", *(f"{name} = {json.dumps(value)}" for name, value in values.items() if value)]
+        lines.append(f"at = {row.at.isoformat()}")
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.chmod(0o644)
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
     try:
+        if not rows:
+            path.unlink(missing_ok=True)
+            return
+        with beside.open("w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(0o644)  # whoever acts, the service reads it
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
-    finally:
         os.close(folder)
-
-
-def _toml(value: str | datetime) -> str:
-    return value.isoformat() if isinstance(value, datetime) else json.dumps(value)
+    except OSError as error:
+        raise ActRefused(f"{path}: cannot be written ({error.strerror}); nothing changed") from error
 
 
 class SwitchFile:

@@ -16,10 +16,10 @@ from flask import request
 from cds_service.audit.search import MOST, Recorded, by_card, by_patient
 from cds_service.control import acts
 from cds_service.control.acts import Actor, ModeRow
+from cds_service.control.approved import unmet_words, verdict_of
 from cds_service.control.refused import ActRefused
 from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, expect, known_of
 from cds_service.governance.session import SEARCH_PATIENT, SWITCH_SAFETY, Desk, Visitor, require
-from cds_service.governance.views import unmet_words, verdict_of
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, Incident
 from cds_service.storage.chain import AuditKind, NewEvent, append

@@ -11,11 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from cds_service.control.acts import ModeRow, SwitchRow, moment_words, switches
-from cds_service.control.permission import Asker, approval_of, permission
+from cds_service.control.approved import unmet_words, verdict_of
+from cds_service.control.permission import Asker, permission
 from cds_service.control.snapshot import ControlState
 from cds_service.control.targets import SPEAKING, Mode
 from cds_service.serving.runtime import Runtime
-from cds_service.settings.approvals import ApprovalState, ApprovalVerdict
+from cds_service.settings.approvals import ApprovalVerdict
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.service_ids import ASK_MODELS, ServiceId
 from cds_service.settings.sites import SiteConfig
@@ -24,7 +25,6 @@ from models.inputs.outcomes import OUTCOMES
 from models.scoring.registry import Model
 from models.scoring.risk import NotScoredReason
 
-BEST_FIRST = list(ApprovalState)
 WHY = {
     NotScoredReason.CONTROL_UNKNOWN: "modes and switches, or the file switch.toml, cannot be read",
     NotScoredReason.SWITCHED_OFF: "it is switched off",
@@ -108,28 +108,6 @@ def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, m
         speaks="" in why,
         silent="; ".join(silent),
     )
-
-
-def verdict_of(
-    config: ServiceConfig, site: str, model: Model, mode: Mode, today: date, service: str = ""
-) -> ApprovalVerdict:
-    """What the approvals say of a mode that speaks: for one service, or the best of all that ask models."""
-    named = model.outcome, model.version, model.digest
-    verdicts = [approval_of(config, site, one, *named, mode, today) for one in ([service] if service else ASK_MODELS)]
-    return min(verdicts, key=lambda verdict: BEST_FIRST.index(verdict.state))
-
-
-def unmet_words(verdict: ApprovalVerdict) -> str:
-    """Why there is no valid approval; "" where there is one."""
-    approval = verdict.approval
-    if approval is None:
-        return "no approval names it"
-    return {
-        ApprovalState.NOT_YET: f"approval {approval.id} begins on {approval.approved_on}",
-        ApprovalState.EXPIRED: f"approval {approval.id} ended on {approval.review_by}",
-        ApprovalState.OTHER_USE: f"approval {approval.id} is not for this use",
-        ApprovalState.OTHER_ARTIFACT: f"approval {approval.id} names another version or digest",
-    }.get(verdict.state, "")
 
 
 def _approval_words(verdict: ApprovalVerdict) -> str:

@@ -1,0 +1,142 @@
+"""What `mhcds mode` does: how far each model goes at each site, and the answers to review."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import sqlalchemy as sa
+from rich.table import Table
+
+from cds_service.commands.options import opened
+from cds_service.commands.terminal import console_on
+from cds_service.control.acts import ModeRow, modes, moment_words, set_mode
+from cds_service.control.approved import unmet, unmet_words, verdict_of
+from cds_service.control.targets import SPEAKING, Known, Mode, expect, known_of
+from cds_service.serving.runtime import now_utc
+from cds_service.settings.approvals import ApprovedModel
+from cds_service.settings.config import ServiceConfig
+from cds_service.storage.chain import AuditKind
+from cds_service.storage.store import Store
+from cds_service.storage.tables import audit_event
+from models.inputs.outcomes import OUTCOMES
+from models.scoring.registry import MANIFEST, SHIPPED, sha256
+
+
+def change(folder: Path, wanted: ModeRow, share: float | None, *, as_json: bool) -> None:
+    """Sets a mode. wanted: as asked for, without a version or an approval where none was named."""
+    with opened(folder) as (config, store):
+        known = known_of(config)
+        expect("site", wanted.site, known.sites)
+        expect("approval", wanted.approval, ("", *(one.id for one in config.approvals)))
+        row = replace(wanted, version=known.version(wanted.site, wanted.outcome, wanted.version))
+        if share is not None and wanted.mode is Mode.REVIEW:
+            row = replace(row, review=share)
+        elif share is not None:
+            row = replace(row, share=share)
+        artifact, today = _artifact(config, row.outcome, row.version), config.site(row.site).day(row.at)
+        if row.mode in SPEAKING and not row.approval:
+            verdict = verdict_of(config, row.site, artifact, row.mode, today, row.service)
+            row = replace(row, approval=verdict.approval.id if verdict.approval and verdict.is_valid else "")
+        done = set_mode(store, row, known=known, unmet=unmet(config, row.site, row.service, artifact, row.mode, today))
+    click.echo(msgspec.json.encode(done).decode() if as_json else done.said)
+
+
+def _artifact(config: ServiceConfig, outcome: str, version: str) -> ApprovedModel:
+    folder = (config.models or SHIPPED) / outcome / version
+    return ApprovedModel(outcome=outcome, version=version, digest=sha256(folder / MANIFEST))
+
+
+def show(folder: Path, *, as_json: bool) -> None:
+    """Every recorded mode, and that of each model in use without one."""
+    with opened(folder) as (config, store):
+        rows = list(_rows(config, known_of(config), modes(store)))
+    if as_json:
+        click.echo(msgspec.json.encode(rows).decode())
+        return
+    table = Table()
+    for heading in ("site", "model", "mode", "who may see it", "since, by", "approval"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        model = f"{row['model']}, {row['service']}" if row["service"] else row["model"]
+        since = f"{row['since']}, {row['by']}" if row["since"] else row["by"]
+        table.add_row(row["site"], model, row["mode"], row["extent"], since, row["approval"])
+    console_on(sys.stdout).print(table)
+
+
+def _rows(config: ServiceConfig, known: Known, recorded: tuple[ModeRow, ...]) -> Iterator[dict[str, Any]]:
+    for site in config.sites:
+        used = {(outcome, known.version(site.id, outcome, "")) for outcome in OUTCOMES if known.models[outcome]}
+        governed = config.governed(site.id)
+        here = [row for row in recorded if row.site == site.id]
+        for outcome, version in sorted(used - {(row.outcome, row.version) for row in here if not row.service}):
+            mode = Mode.SILENT if governed else Mode.LIVE
+            known_row = {"site": site.id, "service": "", "model": f"{outcome} {version}", "mode": mode, "extent": ""}
+            yield known_row | {"since": "", "by": "by default", "approval": "" if governed else "none needed"}
+        for row in here:
+            artifact = _artifact(config, row.outcome, row.version) if row.version in known.models[row.outcome] else None
+            yield {
+                "site": site.id,
+                "service": row.service,
+                "model": f"{row.outcome} {row.version}",
+                "mode": row.mode,
+                "extent": _extent(row),
+                "since": moment_words(row.at),
+                "by": row.by,
+                "reason": row.reason,
+                "approval": _approval(config, row, artifact, site.day(now_utc())),
+            }
+
+
+def _extent(row: ModeRow) -> str:
+    if row.mode is Mode.REVIEW:
+        return f"nobody ({row.review:.0%} for review)"
+    share = [f"{row.share:.0%} of patients"] if row.share else []
+    return ", ".join((*row.users, *row.departments, *share)) if row.mode is Mode.PILOT else ""
+
+
+def _approval(config: ServiceConfig, row: ModeRow, artifact: ApprovedModel | None, today: date) -> str:
+    if artifact is None:
+        return "this version is no longer here"
+    if row.mode not in SPEAKING or not config.governed(row.site):
+        return row.approval
+    verdict = verdict_of(config, row.site, artifact, row.mode, today, row.service)
+    return unmet_words(verdict) or f"{verdict.approval.id if verdict.approval else ''}"
+
+
+def review(folder: Path, site: str, since: datetime | None, *, as_json: bool) -> None:
+    """The answers of a site that are in the sample for review: time, pseudonym of the patient, scores."""
+    with opened(folder) as (config, store):
+        found = list(_for_review(store, config.site(site).id, since))
+    if as_json:
+        for row in found:
+            click.echo(msgspec.json.encode(row).decode())
+        return
+    table = Table(
+        "time", "patient (pseudonym)", "estimates", caption="Recorded, not shown. mhcds db pseudonym finds a patient’s."
+    )
+    for row in found:
+        scores = ", ".join(f"{score['model']}: {score['probability']:.0%}" for score in row["scores"])
+        table.add_row(row["at"], row["patient"], scores)
+    console_on(sys.stdout).print(table if found else "No answer is in the sample for review.")
+
+
+def _for_review(store: Store, site: str, since: datetime | None) -> Iterator[dict[str, Any]]:
+    event = audit_event.c.event
+    wanted = sa.select(audit_event.c.at, audit_event.c.patient, event).where(
+        audit_event.c.site == site,
+        audit_event.c.kind == AuditKind.ANSWER.value,
+        audit_event.c.at >= (since.date().isoformat() if since else ""),
+        event.like('%"review":["%'),
+    )
+    with store.transaction(patient=True) as connection:
+        for row in connection.execute(wanted.order_by(audit_event.c.seq)):
+            said = msgspec.json.decode(row.event)
+            scores = [score for score in said["scores"] if score["model"] in said["review"]]
+            yield {"at": row.at, "patient": row.patient, "scores": scores}
