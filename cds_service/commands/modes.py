@@ -24,7 +24,7 @@ from cds_service.settings.approvals import ApprovedModel
 from cds_service.settings.config import ServiceConfig
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
-from cds_service.storage.tables import audit_event
+from cds_service.storage.tables import audit_event, opt_out
 from models.inputs.outcomes import OUTCOMES
 from models.scoring.registry import MANIFEST, SHIPPED, sha256
 
@@ -111,7 +111,7 @@ def _approval(config: ServiceConfig, row: ModeRow, artifact: ApprovedModel | Non
 
 
 def review(folder: Path, site: str, since: datetime | None, *, as_json: bool) -> None:
-    """The answers of a site that are in the sample for review: time, pseudonym of the patient, scores."""
+    """The answers of a site in the sample for review: time, pseudonym, scores. Patients who opted out are left out."""
     with opened(folder) as (config, store):
         found = list(_for_review(store, config.site(site).id, since))
     if as_json:
@@ -134,6 +134,7 @@ def _for_review(store: Store, site: str, since: datetime | None) -> Iterator[dic
         audit_event.c.kind == AuditKind.ANSWER.value,
         audit_event.c.at >= (since.date().isoformat() if since else ""),
         event.like('%"review":["%'),
+        ~sa.exists().where(opt_out.c.site == site, opt_out.c.patient == audit_event.c.patient),
     )
     with store.transaction(patient=True) as connection:
         for row in connection.execute(wanted.order_by(audit_event.c.seq)):

@@ -88,7 +88,10 @@ class ControlReader:
         self._lock = threading.Lock()
 
     def seen(self, stamp: int) -> None:
-        """The number was just seen in the store: reads anew if it is another one. While that fails the last holds."""
+        """The number was just seen in the store: reads anew if it is another one.
+
+        While that fails what is switched off stays off, and no model speaks: nobody knows what has changed.
+        """
         if stamp == self._stored.number:
             return
         with self._lock:
@@ -98,7 +101,8 @@ class ControlReader:
             try:
                 self._stored = read_state(self._store)
             except StoreUnavailable as error:
-                log.error(json.dumps({"event": "control-not-read", "reason": str(error)}))  # the last reading holds
+                self._stored = replace(self._stored, number=None)
+                log.error(json.dumps({"event": "control-not-read", "reason": str(error)}))
 
     def look(self) -> None:
         """Where no look of a call brings the number."""
