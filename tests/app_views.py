@@ -35,12 +35,14 @@ from flask import Flask, Response
 from werkzeug.serving import make_server
 
 from cds_service.serving.engine import load_engine
+from explanations.judgement.control import SPEAKS, Permission
 from explanations.judgement.judge import assess_shown
 from explanations.judgement.proposals import DraftKind
 from explanations.words.language import Language
 from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
+from explanations.words.notices.switched_off import marked
 from explanations.words.pages.note import note_of, total_words
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.facts import Consent, Unknown
@@ -49,7 +51,8 @@ from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.reading.lists.chart_resources import STEP_TYPES
 from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
-from models.scoring.risk import BandThresholds
+from models.rules.findings import Topic
+from models.scoring.risk import BandThresholds, NotScoredReason
 from smart_launch.chart import routes as app_pages
 from smart_launch.chart.banner import patient_banner
 from smart_launch.chart.patient import PatientDetails
@@ -100,7 +103,10 @@ NO_ANSWER = Gap(cause=Cause.TOO_LATE)
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a page is made from. unknown: parts that were not read. open_for: seconds since the launch."""
+    """What a page is made from. unknown: parts that were not read. open_for: seconds since the launch.
+
+    silent: the models are, at this site. off: topics that it has switched off.
+    """
 
     lines: tuple[str, ...] = ()
     more: tuple[dict, ...] = ()
@@ -116,6 +122,8 @@ class Look:
     context: dict = field(default_factory=dict)
     contact: str | None = None
     open_for: int = 0
+    silent: bool = False
+    off: tuple[Topic, ...] = ()
 
 
 def sertraline(days: int, dose: int) -> dict:
@@ -173,6 +181,9 @@ LOOKS = {
     "bare": Look(),
     "long-open": Look(open_for=8 * 3600 - 1000),
     "history": Look(lines=(*PLAIN[:2], "Condition T14.91XA, 400 days ago", "PHQ-9, 200 days ago: total = 25")),
+    "silent": Look(
+        lines=("Condition T14.91XA, 41 days ago", *PLAIN), thresholds=LOW, silent=True, off=(Topic.RECENT_SAFETY,)
+    ),
     "answered": Look(lines=("PHQ-9, 6 days ago: items 1-8 = 0, item 9 = 0, total = 0", *PLAIN)),
     "not-assessed": Look(
         lines=PLAIN, unknown=("questionnaires", "screening")
@@ -246,8 +257,11 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     )
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *lost))
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
-    assessment = assess_shown(record, ENGINE, made.thresholds)
-    reading = Reading(identity=made.who, assessment=assessment, notices=notices(assessment, settings), at=AS_OF)
+    may = Permission(why_not=NotScoredReason.SILENT) if made.silent else SPEAKS
+    assessment = assess_shown(record, ENGINE, made.thresholds, may_speak=lambda _: may)
+    off = dict.fromkeys(made.off, AS_OF)
+    found = marked(notices(assessment, settings), off, settings)
+    reading = Reading(identity=made.who, assessment=assessment, notices=found, at=AS_OF)
     return reading, opened_for(made, settings)
 
 

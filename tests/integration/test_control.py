@@ -26,14 +26,18 @@ from ehr import (
     served,
     settings,
 )
+from form_desk import desks
 
-from cds_service.control import acts
+from cds_service.control import acts, snapshot
 from cds_service.control.acts import Actor, ModeRow
 from cds_service.control.targets import Mode, SwitchTarget, known_of
+from cds_service.errors import StoreUnavailable
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.serving.engine import load_engine
 from cds_service.storage.opening import open_store
+from cds_service.storage.tables import opt_out
 from cds_service.storage.versions import upgrade
+from explanations.judgement.control import Control
 
 ENGINE = load_engine()
 ME = EHR(clock=AS_OF.timestamp())
@@ -469,3 +473,45 @@ def test_no_call_after_the_act_sees_what_was_before_in_any_worker_and_kill_9_kee
             "positive-safety-answer"
         }
     store.close()
+
+
+# ---- a reading that fails, and pages ----
+
+
+def test_a_change_that_cannot_be_read_lets_no_model_speak_and_keeps_what_is_off(place, monkeypatch) -> None:
+    place.off(topic="screening-prompt")
+    place.off(service=SERVICES[1].id)
+    assert place.topics(PROMPTS) == []
+    place.on(topic="screening-prompt")
+
+    def fails(_store):
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshot, "read_state", fails)
+        assert place.topics(PROMPTS) == []
+        assert place.last()["not_scored"][0].endswith("control-unknown")
+        assert place.topics(POSITIVE, PROMPTS) == ["positive-safety-answer"]
+        assert place.runtime.controls().service_off("north", SERVICES[1].id)
+    assert "screening-prompt" in place.topics(PROMPTS), "and it is tried again"
+
+
+def test_who_opted_out_is_on_no_list_for_review(place) -> None:
+    place.mode(Mode.REVIEW, review=1.0)
+    place.cards(PROMPTS)
+    assert ran(place, "mode", "review", "--site", "north", "--json") != ""
+    with place.store.transaction() as connection:
+        row = {"site": "north", "patient": place.runtime.key.pseudonym("north", PATIENT), "at": "", "source": ""}
+        connection.execute(opt_out.insert().values(row))
+    assert ran(place, "mode", "review", "--site", "north", "--json") == ""
+
+
+def test_the_app_is_switched_off_with_its_site(server, tmp_path: Path) -> None:
+    with desks(server, tmp_path) as make:
+        desk = make(patient())
+        object.__setattr__(desk.runtime, "control", lambda *_: Control(off_since=NOW))
+        page = desk.get("")
+        assert page.status_code == 503
+        assert "This app is switched off at this site." in page.get_data(as_text=True)
+        object.__setattr__(desk.runtime, "control", lambda *_: Control())
+        assert desk.get("").status_code == 200
