@@ -89,7 +89,7 @@ def test_mistakes_are_named_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_store_that_is_not_there_yet_has_no_incidents_and_old_tables_are_named(tmp_path: Path, postgres) -> None:
     assert incident(settings(tmp_path / "new"), "list").stdout.startswith("No open incidents")
-    folder = settings(tmp_path / "old", service=kept_in(postgres(), tmp_path / "old"))
+    folder = settings(tmp_path / "old", service=kept_in(postgres.new_database(), tmp_path / "old"))
     found = incident(folder, "list")
     assert found.returncode != 0
     assert "mhcds db upgrade" in found.stderr
