@@ -29,20 +29,27 @@ def audit() -> None:
 def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: bool) -> None:
     """Look for any event that was changed, deleted, put in, moved, cut off, or erased without a record.
 
-    Ends with 1 if there is one. Without heads that are kept elsewhere, a chain that was cut or written anew together
-    with its head, and an older database, cannot be told from a good one.
+    Ends with 1 if there is one, and opens an incident. Without heads that are kept elsewhere, a chain that was cut or
+    written anew together with its head, and an older database, cannot be told from a good one.
     """
     from rich.table import Table
 
     from cds_service.audit.heads import read_heads
     from cds_service.audit.verify import verify
     from cds_service.commands.terminal import console, progress
+    from cds_service.errors import StoreUnavailable
+    from cds_service.incidents.watching import audit_faults, open_all
+    from cds_service.serving.runtime import now_utc
 
     with opened(folder) as (config, store), progress() as report:
         heads = read_heads(file, config.kept_key()) if file else []
         if site is not None:
             heads = [head for head in heads if head.site == site]
         found = verify(store, None if site is None else (site,), heads, report)
+        try:
+            open_all(store, audit_faults(found), now_utc())
+        except StoreUnavailable:
+            click.echo("The store cannot be written to, so no incident was opened.", err=True)
     faults = [fault for chain in found for fault in chain.faults]
     if as_json:
         chains = [asdict(c) | {"faults": [asdict(f) | {"said": f.words} for f in c.faults]} for c in found]

@@ -58,7 +58,7 @@ KINDS = {
         severity=Severity.HIGH,
         means="The audit chain of a site does not verify: something was changed, removed or put in.",
         to_do="Keep the store as it is, run mhcds audit verify, compare with the signed heads kept elsewhere.",
-        facts=("fault", "seq"),
+        facts=("fault", "seq", "faults"),
     ),
     IncidentKind.APPROVAL_EXPIRED: KindRow(
         severity=Severity.MEDIUM,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 import sqlalchemy as sa
 
+from cds_service.audit.verify import Verified
 from cds_service.control.acts import modes
 from cds_service.control.targets import SPEAKING
 from cds_service.incidents.incidents import OPEN, Fact, NewIncident, open_incident
@@ -153,6 +155,20 @@ def warn_of_ends(config: ServiceConfig, now: datetime) -> None:
         if timedelta(0) <= left <= ENDS_SOON:
             said = {"event": "approval-ends-soon", "approval": approval.id, "review_by": approval.review_by.isoformat()}
             log.warning(json.dumps({**said, "days_left": left.days}))
+
+
+# ---- the audit chain ----------------------------------------------------------------------------------------------
+
+
+def audit_faults(chains: Iterable[Verified]) -> Iterator[NewIncident]:
+    """One for each chain with faults; another once there are others than before."""
+    for chain in chains:
+        if chain.faults:
+            seen = repr([(fault.kind.value, fault.seq) for fault in chain.faults])
+            occasion = f"audit-fault:{chain.site}:{hashlib.sha256(seen.encode()).hexdigest()}"
+            first = chain.faults[0]
+            facts: dict[str, Fact] = {"fault": first.kind.value, "seq": first.seq, "faults": len(chain.faults)}
+            yield NewIncident(site=chain.site, kind=IncidentKind.AUDIT_FAULT, occasion=occasion, facts=facts)
 
 
 # ---- settings -----------------------------------------------------------------------------------------------------

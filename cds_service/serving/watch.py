@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 
+from cds_service.audit.verify import verify
 from cds_service.errors import StoreUnavailable
 from cds_service.incidents import watching
 from cds_service.incidents.sending import send_next, waiting_since
@@ -19,6 +20,7 @@ from cds_service.serving.runtime import Runtime
 log = logging.getLogger("mhcds")
 REST_S, BETWEEN_S, AFTER_FAILURE_S = 2.0, 0.2, 30.0
 LOOK_S = 30
+PAGE_REST_S = 0.2
 SOON_S, HOUR_S, DAY_S = 10 * 60, 60 * 60, 24 * 60 * 60
 
 
@@ -63,3 +65,17 @@ def look(runtime: Runtime) -> None:
         watching.open_all(store, watching.approvals(store, config, runtime.engine, now), now)
     if turn("day", DAY_S):
         watching.warn_of_ends(config, now)
+        threading.Thread(target=verify_audit, args=(runtime,), name="verify", daemon=True).start()
+
+
+def verify_audit(runtime: Runtime) -> None:
+    """Reads every chain, in small parts with rests between them: so calls do not feel it, however long they are."""
+    try:
+        found = verify(runtime.store, progress=lambda *_: time.sleep(PAGE_REST_S))
+        watching.open_all(runtime.store, watching.audit_faults(found), runtime.now())
+    except StoreUnavailable as error:
+        log.error(json.dumps({"event": "store-unavailable", "at": "audit", "reason": str(error)}))
+        return
+    faults = {chain.site: len(chain.faults) for chain in found if chain.faults}
+    said = {"event": "audit-verified", "events": sum(chain.events for chain in found), "faults": faults}
+    log.log(logging.ERROR if faults else logging.INFO, json.dumps(said))

@@ -197,7 +197,7 @@ incident = sa.Table(
     sa.Column("owner", sa.String(200)),
     sa.Column("at", sa.String(40), nullable=False),
     sa.Column("closed", sa.String(40)),
-    # Codes, counts and pseudonyms.
+    # Codes, counts and times.
     sa.Column("facts", sa.JSON, nullable=False),
 )
 # The time line. `text`: what somebody wrote, sealed.

@@ -6,21 +6,25 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from ehr import kept_in, mhcds, settings
 
 from cds_service.control import acts
 from cds_service.control.targets import Mode
 from cds_service.incidents import watching
 from cds_service.incidents.incidents import Handling, close, incidents
 from cds_service.incidents.kinds import IncidentKind
+from cds_service.serving import watch
 from cds_service.settings.approvals import Approval, ApprovedModel, Use
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.calls import AnswerRow
 from cds_service.storage.opening import open_store
+from cds_service.storage.tables import audit_event
 from cds_service.storage.versions import upgrade
 from explanations.judgement.assessment import Engine
 from explanations.words.notices.notice import NoticeSettings
@@ -189,6 +193,72 @@ def test_an_end_that_is_near_is_in_the_log(caplog: pytest.LogCaptureFixture) -> 
     for days in (15, 14, 0, -1):
         watching.warn_of_ends(config(replace(APPROVAL, review_by=NOW.date() + timedelta(days=days))), NOW)
     assert [json.loads(record.message)["days_left"] for record in caplog.records] == [14, 0]
+
+
+# ---- the audit chain ----
+
+
+def verified(store) -> list[dict]:
+    """Verifies as the service does once a day, and returns the facts of what is open."""
+    watch.verify_audit(SimpleNamespace(store=store, now=lambda: NOW))
+    return [{"site": each.site, **each.facts} for each in listed(store) if each.kind is IncidentKind.AUDIT_FAULT]
+
+
+def change(store, seq: int) -> None:
+    c = audit_event.c
+    with store.transaction() as connection:
+        connection.execute(audit_event.update().where(c.site == "north", c.seq == seq).values(at="2020-01-01"))
+
+
+def test_a_chain_that_somebody_changed_opens_one_incident_and_further_changes_another(
+    store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "PAGE_REST_S", 0)
+    caplog.set_level(logging.INFO, logger="mhcds")
+    answered(store, 5)
+    assert verified(store) == []
+    change(store, 4)
+    (first,) = verified(store)
+    assert (first["site"], first["seq"], first["faults"]) == ("north", 4, 1)
+    assert verified(store) == [first]
+    assert json.loads(caplog.records[-1].message) == {"event": "audit-verified", "events": 6, "faults": {"north": 1}}
+    close_all(store)
+    assert verified(store) == [], "closed, and the same fault"
+    change(store, 2)
+    (second,) = verified(store)
+    assert (second["seq"], second["faults"]) == (2, 2)
+
+
+def test_verifying_by_hand_opens_the_incident_too(store, store_url: str, tmp_path: Path) -> None:
+    folder = settings(tmp_path / "settings", service=kept_in(store_url, tmp_path / "settings"))
+    answered(store, 3)
+    change(store, 2)
+    assert mhcds("audit", "verify", "--config", str(folder)).returncode == 1
+    (found,) = listed(store)
+    assert (found.kind, found.severity, found.facts["seq"]) == ("audit-fault", "high", 2)
+
+
+# ---- the looks themselves ----
+
+
+def test_of_several_workers_one_looks_and_what_is_found_is_open(store) -> None:
+    answered(store, 60, anomalies=1)
+    runtime = SimpleNamespace(
+        store=store,
+        config=lambda: config(APPROVAL),
+        now=lambda: NOW,
+        problem=lambda: "service.toml: mode",
+        engine=ENGINE,
+    )
+    for _ in range(3):
+        watch.look(runtime)
+    kinds = [each.kind.value for each in listed(store)]
+    assert sorted(kinds) == ["anomaly-rate", "approval-expired", "settings-not-reloaded"]
+    close_all(store)
+    watch.look(runtime)
+    assert listed(store) == [], "not this worker's turn"
+    watch.look(SimpleNamespace(**{**vars(runtime), "now": lambda: NOW + timedelta(minutes=11)}))
+    assert [each.kind.value for each in listed(store)] == ["settings-not-reloaded"]
 
 
 # ---- settings ----
