@@ -14,18 +14,20 @@ from cryptography.fernet import InvalidToken
 from flask import request
 
 from cds_service.audit.search import MOST, Recorded, by_card, by_patient
+from cds_service.audit.verify import verify
 from cds_service.control import acts
 from cds_service.control.acts import Actor, ModeRow
 from cds_service.control.approved import unmet_words, verdict_of
 from cds_service.control.refused import ActRefused
 from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, expect, known_of
 from cds_service.governance.session import SEARCH_PATIENT, SWITCH_SAFETY, Desk, Visitor, require
+from cds_service.governance.views import heads
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, Incident
 from cds_service.storage.chain import AuditKind, NewEvent, append
 
 THROUGH = "page"
-MOST_TEXT = 2000
+MOST_TEXT, MOST_VERIFIED = 2000, 100_000
 PSEUDONYM, NUMBER = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9]{1,18}")
 CARD = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -84,7 +86,10 @@ def switch_on(desk: Desk, visitor: Visitor) -> str:
 
 
 def confirm(desk: Desk, visitor: Visitor) -> str:
-    """Switches off what another person asked for."""
+    """Switches off what another person asked for: another subject, whatever name the provider gives now."""
+    asked = next((row for row in acts.switches(desk.rows.store, desk.runtime.now()) if row.id == field("id")), None)
+    if asked is not None and asked.state == "pending" and visitor.is_named(asked.by):
+        raise ActRefused(f"expected a person other than {asked.by}, who asked for it; nothing is switched off")
     return acts.confirm(desk.rows.store, field("id"), actor=_actor(visitor), now=desk.runtime.now()).said
 
 
@@ -153,6 +158,23 @@ def search(desk: Desk, visitor: Visitor) -> AuditSearch:
     desk.record("searched", visitor.named, site, pseudonym or None, card=card or None, found=len(found))
     more = found[-1].seq if len(found) == MOST else None
     return AuditSearch(site=site, pseudonym=pseudonym, card=card, found=found, before=more)
+
+
+def verify_chains(desk: Desk, visitor: Visitor) -> str:
+    """Whether every chain is whole, against itself. Raises ActRefused with what is wrong, and for chains too long."""
+    with desk.rows.store.transaction() as connection:
+        if sum(head["seq"] for head in heads(connection)) > MOST_VERIFIED:
+            raise ActRefused(f"more than {MOST_VERIFIED} events are too many for a page; run mhcds audit verify")
+    chains = verify(desk.rows.store)
+    faults = [f"{_chain(chain.site)}: {fault.words}" for chain in chains for fault in chain.faults]
+    desk.record("verified", visitor.named, found=len(faults))
+    if faults:
+        raise ActRefused("\n".join(faults))
+    return "; ".join(f"{_chain(chain.site)} is whole: {chain.events} events" for chain in chains)
+
+
+def _chain(site: str) -> str:
+    return f"Site {site}" if site else "The whole deployment"
 
 
 def _mode(text: str) -> Mode:

@@ -168,6 +168,7 @@ ACTS: tuple[tuple[str, str, Right, Callable[[Desk, Visitor], str], Shown], ...] 
     ("switch_on", "/switches/on", SWITCH, forms.switch_on, switches),
     ("switch_confirm", "/switches/confirm", SWITCH_SAFETY, forms.confirm, switches),
     ("set_mode", "/modes/set", SET_MODE, forms.set_mode, modes),
+    ("audit_verify", "/audit/verify", READ, forms.verify_chains, audit),
     ("incident_act", "/incidents/act", INCIDENT, forms.incident_act, incidents),
 )
 IN_TEMPLATES = {

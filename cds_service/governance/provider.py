@@ -6,6 +6,7 @@ issuer must be the one in the settings; https alone, no redirects, and an ID tok
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Provider:
     def __init__(self, *, local: Callable[[], bool]) -> None:
         self._local = local
         self._documents: TTLCache[str, dict[str, Any]] = TTLCache(10, FRESH_S)
+        self._lock = threading.Lock()
         self.keys = IssuerKeys(local=local)
 
     def sign_in_url(self, settings: GovernanceSettings, attempt: Attempt) -> str:
@@ -107,7 +109,8 @@ class Provider:
 
     def _metadata(self, settings: GovernanceSettings) -> dict[str, Any]:
         url = f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration"
-        found = self._documents.get(url)
+        with self._lock:
+            found = self._documents.get(url)
         if found is None:
             try:
                 answer = get_json(url)
@@ -115,7 +118,9 @@ class Provider:
                 raise _failed("discovery: the provider's document could not be read") from error
             if answer.status != 200 or answer.content.get("issuer") != settings.issuer:
                 raise _failed("discovery: expected the issuer that [governance] names, letter by letter")
-            found = self._documents[url] = answer.content
+            found = answer.content
+            with self._lock:
+                self._documents[url] = found
         return found
 
     def _endpoint(self, metadata: Mapping[str, Any], name: str) -> str:

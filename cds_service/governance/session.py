@@ -90,7 +90,15 @@ class Visitor:
     @property
     def named(self) -> str:
         """As records name them: the subject alone is sure to be one person's."""
-        return f"{self.person.name[:MOST_NAME]} ({self.person.subject[:MOST_SUBJECT]})"
+        return f"{self.person.name[:MOST_NAME]} {self._subject}"
+
+    def is_named(self, by: str) -> bool:
+        """Whether a record names this person, under whatever name they signed in then."""
+        return by.endswith(f" {self._subject}")
+
+    @property
+    def _subject(self) -> str:
+        return f"({self.person.subject[:MOST_SUBJECT]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

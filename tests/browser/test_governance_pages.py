@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from chromium import chromium
+from ehr import free_port, served
 from governance_desk import listening
-from openid import provider
+from openid import governed, provider
 from playwright.sync_api import Browser, Page, expect
 
 from cds_service.governance.pages import PAGES
@@ -132,3 +133,28 @@ def test_signing_out_here_offers_it_there_too_and_back_leads_nowhere(browser: Br
     page.goto(f"{address}/governance/switches")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.context.close()
+
+
+def test_a_switch_on_a_page_of_the_real_server_acts_on_the_next_call_in_every_worker(
+    browser: Browser, tmp_path
+) -> None:
+    port = free_port()
+    with provider() as between:
+        folder = governed(tmp_path, between, service={"public_url": f"http://127.0.0.1:{port}"})
+        with served(folder, "--workers", "2", port=port) as server:
+            page = signed_in(browser, server.base, "ines")
+            page.goto(f"{server.base}/governance/switches")
+            page.locator("select[name=service]").select_option("depression-suicide-risk")
+            page.locator("form.part").get_by_label("Reason").fill("Test")
+            page.get_by_role("button", name="Switch off from the next call on").click()
+            expect(page.get_by_role("status")).to_contain_text("Switched off")
+            off = [server.call().json()["cards"] for _ in range(8)]
+
+            page.get_by_label("Reason").first.fill("The test is over")
+            page.get_by_role("button", name="Switch on: service depression-suicide-risk").click()
+            expect(page.get_by_role("status")).to_contain_text("Switched on")
+            on = [server.call().json()["cards"] for _ in range(8)]
+            page.context.close()
+
+    assert all("switched off" in str(cards) for cards in off)
+    assert not any("switched off" in str(cards) for cards in on)

@@ -74,6 +74,7 @@ MAY = {
     "incident_act": {OFFICER, OPERATOR},
     "incident_export": {OFFICER, OPERATOR},
     "audit_search": {OFFICER, OPERATOR, VIEWER},
+    "audit_verify": {OFFICER, OPERATOR, VIEWER},
 }
 PATHS = {name: path for name, path, *_ in ACTS}
 PATHS |= {"incident_export": "/incidents/export", "audit_search": "/audit/search"}
@@ -154,6 +155,24 @@ def test_a_topic_about_safety_takes_two_safety_officers(app) -> None:
     assert "Switched off from the next call on" in send(other, "/switches/confirm", id=pending.id).text
     assert "off topic acute-safety at all sites" in off(app)
     assert send(operator, "/switches/on", topic="acute-safety", reason="Mended").status_code == 200
+
+
+def test_a_new_name_at_the_provider_makes_no_second_person(app, between) -> None:
+    between.forge(publish=True)
+    try:
+        send(at(app, OFFICER), "/switches/off", what="topic:acute-safety", reason="x")
+        runtime = app.extensions["mhcds"]
+        (pending,) = [r for r in acts.switches(runtime.store, runtime.now()) if r.target.topic == "acute-safety"]
+        between.forge(publish=True, name="Somebody Else")
+        renamed = at(app, OFFICER)
+    finally:
+        between.honest()
+
+    assert "Somebody Else, safety officer" in renamed.get("/governance/").text
+    answer = send(renamed, "/switches/confirm", id=pending.id)
+    assert answer.status_code == 400
+    assert "Expected a person other than Olu Officer (olu)" in answer.text
+    assert "pending topic acute-safety at all sites" in off(app)
 
 
 @pytest.mark.parametrize(
@@ -476,6 +495,28 @@ def test_many_events_are_paged_and_none_is_shown_twice(app) -> None:
         fields = dict(re.findall(r'name="(site|pseudonym|before)" value="([^"]+)"', page.partition('id="found"')[2]))
 
     assert len(seen) == len(set(seen)) == 120
+
+
+def test_the_chains_are_verified_from_the_page(app, called) -> None:
+    browser = at(app, VIEWER)
+    assert "Site north is whole: 7 events" in send(browser, "/audit/verify").text
+
+    with app.extensions["mhcds"].store.transaction() as connection:
+        changed = audit_event.update().where(audit_event.c.site == "north", audit_event.c.seq == 2)
+        connection.execute(changed.values(event='{"act":"nothing"}'))
+
+    answer = send(browser, "/audit/verify")
+    assert "event 2 was changed" in answer.text
+    assert 'role="alert"' in answer.text
+
+
+def test_chains_too_long_for_a_page_are_left_to_the_command(app, monkeypatch) -> None:
+    monkeypatch.setattr("cds_service.governance.forms.MOST_VERIFIED", 3)
+
+    answer = send(at(app, VIEWER), "/audit/verify")
+
+    assert answer.status_code == 400
+    assert "mhcds audit verify" in answer.text
 
 
 def test_no_planted_word_of_a_chart_reaches_a_page(app, called) -> None:
