@@ -1,18 +1,29 @@
-"""`mhcds audit`: the audit chains verified, their heads signed."""
+"""`mhcds audit`: the audit chains verified, their heads signed, events exported and erased."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
-from cds_service.commands.options import AS_JSON, REQUIRED_CONFIG, opened
+from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, SITE, opened
 
 ANY_SITE = click.option("--site", help='Id of one site; "" for the deployment itself. Default: all.')
+
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+def _iso(_context: click.Context, _parameter: click.Parameter, day: datetime | None) -> str | None:
+    return day.date().isoformat() if day else None
 
 
 @click.group()
@@ -81,3 +92,76 @@ def audit_head(folder: Path, public_key: bool) -> None:
         lines = [heads.public_key(key).rstrip()] if public_key else heads.head_lines(store, key, now_utc())
     for line in lines:
         click.echo(line)
+
+
+@audit.command("export")
+@REQUIRED_CONFIG
+@ANY_SITE
+@click.option("--format", type=click.Choice(["jsonl", "fhir"]), default="jsonl", show_default=True,
+              help="A JSON object, or a FHIR AuditEvent (R4), a line.")  # fmt: skip
+@click.option("--since", type=DAY, callback=_iso, help="First day (UTC).")
+@click.option("--until", type=DAY, callback=_iso, help="The day after the last (UTC).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A new file, for its owner alone. Default: standard output."
+)
+@click.option("--all", "everyone", is_flag=True, help="Patients who opted out too, as an audit by law needs it.")
+@BY
+@REASON
+def audit_export(folder: Path, out: Path | None, by: str, reason: str, **wanted: Any) -> None:  # noqa: ANN401  # of `Export`
+    """Write events, a line each; the export itself is recorded first. Without --all, not of patients who opted out."""
+    from cds_service.audit.export import Export, exported, record_export
+    from cds_service.commands.terminal import progress
+    from cds_service.serving.runtime import now_utc
+
+    export = Export(**wanted)
+    with opened(folder) as (_, store), _written(out) as file, progress() as report:
+        with _refused():
+            record_export(store, export, by, reason, now_utc())
+        count = sum(1 for line in exported(store, export, report) if file.write(f"{line}\n"))
+    click.echo(f"{count} events exported.", err=True)
+
+
+@audit.command("erase")
+@REQUIRED_CONFIG
+@SITE
+@BY
+@REASON
+def audit_erase(folder: Path, site: str, by: str, reason: str) -> None:
+    """Erase all events of the patients whose ids stand on standard input, one a line. This cannot be undone.
+
+    The chain stays whole: of each event its place, time, kind and digest remain, and the erasure is recorded without
+    saying whose events went. Backups and logs are not touched, and an opt-out stays in force.
+    """
+    from cds_service.audit.erasure import Erasure, erase_people
+    from cds_service.serving.runtime import now_utc
+
+    with opened(folder) as (config, store):
+        identifier, key = config.site(site).id, config.kept_key()
+        patients = [key.pseudonym(identifier, line.rstrip("\r\n")) for line in sys.stdin]
+        with _refused():
+            why = Erasure(act="person", by=by, reason=reason, at=now_utc())
+            count = erase_people(store, identifier, patients, why)
+    click.echo(f"{count} events of {len(patients)} patients erased.")
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _written(file: Path | None) -> Iterator[TextIO]:
+    """A new file for its owner alone, or standard output."""
+    if file is None:
+        yield sys.stdout
+        return
+    try:
+        with os.fdopen(
+            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as opened_file:
+            yield opened_file
+    except OSError as error:
+        raise click.ClickException(f"{file}: expected a new file that can be written ({error.strerror})") from error

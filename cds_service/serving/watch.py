@@ -1,4 +1,4 @@
-"""Sends webhooks and looks for what must open an incident, beside the calls: one thread a worker.
+"""Sends webhooks, looks for what must open an incident, keeps and signs the audit chains: one thread a worker.
 
 Messages go out one by one. Each look is made by one worker for all, and at its own pace.
 """
@@ -10,6 +10,8 @@ import logging
 import threading
 import time
 
+from cds_service.audit.erasure import erase_old
+from cds_service.audit.heads import head_lines
 from cds_service.audit.verify import verify
 from cds_service.errors import StoreUnavailable
 from cds_service.incidents import watching
@@ -63,6 +65,13 @@ def look(runtime: Runtime) -> None:
         watching.open_all(store, watching.settings_not_in_force(runtime.problem()), now)
     if turn("approvals", HOUR_S):
         watching.open_all(store, watching.approvals(store, config, runtime.engine, now), now)
+    if turn("retention", HOUR_S):
+        for site in config.sites:
+            if site.audit_days is not None:
+                erase_old(store, site.id, site.audit_days, now)
+    if turn(f"heads:{now.date()}", DAY_S):
+        for line in head_lines(store, runtime.key, now):
+            log.info(line)
     if turn("day", DAY_S):
         watching.warn_of_ends(config, now)
         threading.Thread(target=verify_audit, args=(runtime,), name="verify", daemon=True).start()

@@ -42,6 +42,7 @@ DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
 MOST_ID = 100
 MOST_POLICY = 300
+LEAST_AUDIT_DAYS, MOST_AUDIT_DAYS = 30, 36500
 IN_ADDRESS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 DEFAULT_GAP_CARD_H = 8
 MOST_GAP_CARD_H = 24
@@ -70,6 +71,12 @@ class OptOutTable(msgspec.Struct):
     policy: str | None = None
 
 
+class RetentionTable(msgspec.Struct):
+    """`[retention]`."""
+
+    audit_days: int | None = None
+
+
 class SiteFile(msgspec.Struct):
     id: str | None = None
     time_zone: str = "UTC"
@@ -96,6 +103,7 @@ class SiteFile(msgspec.Struct):
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
     opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
+    retention: RetentionTable = msgspec.field(default_factory=RetentionTable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +118,7 @@ class SiteConfig:
     webhook: where incidents of the site are sent; None: where those of the deployment are.
     smart: our registrations for the SMART app. models: outcome -> the version of the model that the site keeps.
     rules_off_policy: the site's written policy that for patients who have opted out the rules are off too; None: they
-    judge what was sent.
+    judge what was sent. audit_days: how long the content of audit events is kept; None: for ever.
     """
 
     id: str
@@ -129,6 +137,7 @@ class SiteConfig:
     anomaly_limit: float = DEFAULT_ANOMALY_LIMIT
     webhook: Webhook | None = None
     rules_off_policy: str | None = None
+    audit_days: int | None = None
 
     @property
     def path(self) -> str | None:
@@ -223,6 +232,7 @@ def load_site(
         models=kept,
         anomaly_limit=raw.anomaly_limit,
         webhook=webhook(path, raw.webhook, problems, development=development),
+        audit_days=raw.retention.audit_days,
         rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,
         reading=ReadSettings(
             zone=zone,
@@ -255,6 +265,11 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         problems.append(
             f'{path}: safety_plan_url: expected an https address such as "https://forms.example/safety-plan"; '
             f"found {shown(raw.safety_plan_url)}"
+        )
+    days = raw.retention.audit_days
+    if days is not None and not LEAST_AUDIT_DAYS <= days <= MOST_AUDIT_DAYS:
+        problems.append(
+            f"{path}: [retention] audit_days: expected {LEAST_AUDIT_DAYS} to {MOST_AUDIT_DAYS}; found {shown(days)}"
         )
     policy = raw.opt_out.policy or ""
     is_named = bool(policy.strip()) and len(policy) <= MOST_POLICY and policy.isprintable()

@@ -35,6 +35,7 @@ MISTAKES = {
     "safety-plan-by-script": "safety_plan_url: expected an https address",
     "no-time-to-fetch": "fetch_budget_s",
     "unknown-consent": "consent",
+    "audit-kept-for-a-day": "[retention] audit_days: expected 30 to 36500; found 1",
     "gap-card-once-a-week": "gap_card_every_h: expected 0 (at every call) to 24; found 168",
     "unknown-answer-to-a-gap": "on_missing",
     "rules-off-without-a-policy": '[opt_out] policy: required with rules = "off"',

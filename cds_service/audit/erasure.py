@@ -1,0 +1,95 @@
+"""Erasure that leaves a chain whole: of one person's events, and of those that a site keeps no longer (decision 0044).
+
+An erased event keeps its place, time, kind, digest and link. Gone are its content, salt and patient, its cards, and the
+sealed comments on them. Each erasure is an event that says which numbers went, never whose they were; erasures
+themselves stay. In small batches, so that no call waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.storage.store import Store
+from cds_service.storage.tables import audit_event, card, feedback
+
+AT_ONCE = 200
+PAGE = 1000
+REST_S = 0.02
+ERASED = {"event": None, "salt": None, "patient": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """Why events go. act: person or age."""
+
+    act: str
+    by: str
+    reason: str
+    at: datetime
+
+
+def erase_people(store: Store, site: str, patients: Sequence[str], why: Erasure) -> int:
+    """Erases all events of these patients, given as pseudonyms, and returns how many. Raises StoreUnavailable."""
+    c = audit_event.c
+    theirs = sa.select(c.seq).where(c.site == site, c.patient.in_(patients), c.kind != AuditKind.ERASURE)
+    with store.transaction(patient=True) as connection:
+        found = connection.scalars(theirs.order_by(c.seq)).all()
+    for some in _parts(found):
+        _erase(store, site, some, why)
+    return len(found)
+
+
+def erase_old(store: Store, site: str, days: int, now: datetime) -> int:
+    """Erases the events of a site that are older than so many days, and returns how many. Raises StoreUnavailable."""
+    c, after, total = audit_event.c, 0, 0
+    limit = (now - timedelta(days=days)).date().isoformat()
+    why = Erasure(act="age", by="service", reason=f"kept for {days} days", at=now)
+    while True:
+        page = sa.select(c.seq, c.at, c.kind, c.event.is_(None).label("erased")).where(c.site == site, c.seq > after)
+        with store.transaction() as connection:
+            rows = connection.execute(page.order_by(c.seq).limit(PAGE)).all()
+        old = [row for row in rows if row.at < limit]
+        if not old:
+            break
+        live = [row.seq for row in old if not row.erased and row.kind != AuditKind.ERASURE]
+        for some in _parts(live):
+            _erase(store, site, some, why)
+            time.sleep(REST_S)  # for the calls that wait
+        after, total = rows[-1].seq, total + len(live)
+    with store.transaction() as connection:  # comments on cards that are not ours belong to no event
+        unknown = sa.and_(feedback.c.site == site, feedback.c.answer.is_(None), feedback.c.at < limit)
+        connection.execute(feedback.update().where(unknown, feedback.c.comment.is_not(None)).values(comment=None))
+    return total
+
+
+def _erase(store: Store, site: str, numbers: Sequence[int], why: Erasure) -> None:
+    c = audit_event.c
+    with store.transaction() as connection:
+        connection.execute(audit_event.update().where(c.site == site, c.seq.in_(numbers)).values(ERASED))
+        connection.execute(card.delete().where(card.c.site == site, card.c.answer.in_(numbers)))
+        said = feedback.update().where(feedback.c.site == site, feedback.c.answer.in_(numbers))
+        connection.execute(said.values(comment=None))
+        event = {"act": why.act, "by": why.by, "reason": why.reason, "count": len(numbers), "numbers": runs(numbers)}
+        append(connection, NewEvent(site=site, kind=AuditKind.ERASURE, at=why.at.isoformat(), event=event))
+
+
+def runs(numbers: Iterable[int]) -> list[list[int]]:
+    """The first and last of each run of numbers, which come in order."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), AT_ONCE):
+        yield numbers[start : start + AT_ONCE]
