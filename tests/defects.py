@@ -22,6 +22,7 @@ PAGE = ROOT / "docs" / "generated" / "defects.md"
 CONTRACT = "tests/contract"
 STORE = "tests/integration/test_store.py"
 SERVED = "tests/integration/test_served.py"
+CONTROL = "tests/integration/test_control.py"
 CONNECTIONS = "tests/integration/test_connections.py"
 OVERLOAD = "tests/integration/test_overload.py"
 TRUST = "tests/contract/test_trust.py"
@@ -228,6 +229,11 @@ DEFECTS = (
     Defect("an ID token for another client signs in", "cds_service/governance/provider.py", '"iss": "issuer", "aud": "client_id"', '"iss": "issuer"', (GOVERNANCE,)),
     Defect("an operator asks for a safety topic", "cds_service/governance/forms.py", "    if target.topic in TWO_PEOPLE:\n", "    if False:\n", (GOVERNANCE_PAGES,)),
     Defect("a patient's id that is typed stands in the record", "cds_service/governance/forms.py", "site, pseudonym or None, card=card or None", "site, pseudonym or None, id=identifier, card=card or None", (GOVERNANCE_PAGES,)),
+    # ---- modes and switches
+    Defect("a switch waits for the second call", "cds_service/trust/admission.py", "    runtime.controls.seen(stamp)\n", "", (CONTROL,)),
+    Defect("the score of a silent model prompts", "explanations/judgement/assessment.py", "return NotScored(outcome=outcome, reason=permission.why_not), behind", "return behind or NotScored(outcome=outcome, reason=permission.why_not), behind", ("tests/property/test_control.py",)),
+    Defect("one person switches a safety topic off", "cds_service/control/acts.py", "if actor.is_same(found.by):", "if False:", ("tests/integration/test_acts.py",)),
+    Defect("a broken switch.toml is no matter", "cds_service/control/snapshot.py", "return self.number is not None and not self.problems", "return self.number is not None", (CONTROL,)),
     # ---- incidents
     Defect("a message that one worker sends is not put off for the others", "cds_service/incidents/sending.py", ".values(due=now + CLAIMED_S,", ".values(due=now,", (WEBHOOKS,)),
     Defect("the closing of an incident does not wait for its opening", "cds_service/incidents/sending.py", "earlier, before.c.delivered.is_(None)", "earlier, sa.false()", (WEBHOOKS,)),
