@@ -49,6 +49,8 @@ def _actor(visitor: Visitor) -> Actor:
 def switch_off(desk: Desk, visitor: Visitor) -> str:
     """Switches off; a topic about safety needs a safety officer, and then another one."""
     kind, _, name = field("what").partition(":")
+    if kind not in ("all", "model", "topic"):
+        raise ActRefused("what: expected a choice: a model, a topic or everything; found none")
     target = SwitchTarget(
         site=field("site"),
         service=field("service"),

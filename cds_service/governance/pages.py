@@ -30,6 +30,8 @@ from cds_service.incidents.kinds import KINDS, IncidentKind, Severity
 from models.inputs.outcomes import OUTCOMES
 from models.rules.findings import Topic
 
+# Nothing is switched or set that was not chosen.
+CHOOSE = ("", "Choose…")
 Shown = Callable[..., Response]
 MODE_WORDS = {
     Mode.OFF: "Off: not asked",
@@ -84,7 +86,11 @@ def overview(desk: Desk, visitor: Visitor) -> Response:
 def switches(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: ANN401  # for the template
     """The switches, and a form for each."""
     there = forms.known(desk)
-    whats = [("", "Everything"), *((f"model:{outcome}", f"Model: {outcome}") for outcome in OUTCOMES)]
+    whats = [
+        CHOOSE,
+        ("all", "Everything, safety cards too"),
+        *((f"model:{outcome}", f"Model: {outcome}") for outcome in OUTCOMES),
+    ]
     whats += [(f"topic:{t}", f"Cards: {t}{' (two people)' if t in TWO_PEOPLE else ''}") for t in Topic]
     shown = {"form": {}, "whats": whats, "switches": views.off_and_pending(desk.runtime)}
     shown |= {"sites": [(site, site) for site in there.sites], "services": [(name, name) for name in there.services]}
@@ -94,7 +100,7 @@ def switches(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: 
 def modes(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: ANN401  # for the template
     """The modes, and a form for one."""
     found = views.model_states(desk.runtime, desk.runtime.config())
-    shown = {"form": {}, "models": found, "mode_choices": [(mode, MODE_WORDS[mode]) for mode in Mode]}
+    shown = {"form": {}, "models": found, "mode_choices": [CHOOSE, *((mode, MODE_WORDS[mode]) for mode in Mode)]}
     shown["model_choices"] = [(state.key, f"{state.outcome} {state.version}, site {state.site}") for state in found]
     shown["services"] = [(name, name) for name in forms.known(desk).services]
     return page("modes.html", visitor, **shown | values)

@@ -45,7 +45,8 @@ def create_blueprint(desk: Desk) -> Blueprint:
     )
     _add_sign_in(blueprint, desk)
     for name, path, show in pages.PAGES:
-        blueprint.add_url_rule(path, name, partial(pages.shown, desk, show))
+        # Without the slash a redirect would lead to wherever the Host header says.
+        blueprint.add_url_rule(path, name, partial(pages.shown, desk, show), strict_slashes=False)
     for name, path, right, act, show in pages.ACTS:
         blueprint.add_url_rule(path, name, partial(pages.acted, desk, right, act, show), methods=["POST"])
 

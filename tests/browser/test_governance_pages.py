@@ -145,6 +145,7 @@ def test_a_switch_on_a_page_of_the_real_server_acts_on_the_next_call_in_every_wo
             page = signed_in(browser, server.base, "ines")
             page.goto(f"{server.base}/governance/switches")
             page.locator("select[name=service]").select_option("depression-suicide-risk")
+            page.locator("select[name=what]").select_option("all")
             page.locator("form.part").get_by_label("Reason").fill("Test")
             page.get_by_role("button", name="Switch off from the next call on").click()
             expect(page.get_by_role("status")).to_contain_text("Switched off")

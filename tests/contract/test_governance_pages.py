@@ -184,7 +184,9 @@ def test_a_new_name_at_the_provider_makes_no_second_person(app, between) -> None
         {"what": "model:gout", "reason": "x"},
         {"what": "topic:<script>", "reason": "x"},
         {"what": "topic:recent-safety", "site": "nowhere", "reason": "x"},
-        {"service": "no-such-service", "reason": "x"},
+        {"service": "no-such-service", "what": "all", "reason": "x"},
+        {"what": "", "reason": "nothing was chosen"},
+        {"reason": "nothing was chosen"},
     ],
 )
 def test_a_switch_that_cannot_be_used_says_why_and_changes_nothing(app, fields: dict) -> None:
@@ -536,7 +538,7 @@ def test_a_switch_on_a_page_acts_on_the_next_call(app, called) -> None:
     browser = at(app, OPERATOR)
     assert "switched off" not in str(call(app, "p1", *POSITIVE))
 
-    send(browser, "/switches/off", site="north", service="depression-suicide-risk", reason="Test")
+    send(browser, "/switches/off", site="north", service="depression-suicide-risk", what="all", reason="Test")
     cards = call(app, "p2", *POSITIVE)["cards"]
     assert len(cards) == 1
     assert "switched off" in cards[0]["summary"] + cards[0]["detail"]

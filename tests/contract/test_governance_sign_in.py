@@ -391,6 +391,13 @@ def test_the_host_header_has_no_say(app, browser) -> None:
     assert "evil" not in answer.headers["Location"]
 
 
+def test_the_address_without_a_slash_is_the_page_itself(app) -> None:
+    answer = app.test_client().get("/governance", base_url=OURS, headers={"Host": "evil.example"})
+
+    assert refusal(answer) == (401, "signed_out")
+    assert "evil" not in str(answer.headers) + answer.text
+
+
 def test_plain_http_is_refused_in_production(tmp_path, between) -> None:
     app = desk_app(tmp_path, between)
     live = app.extensions["mhcds"].config
