@@ -239,6 +239,9 @@ DEFECTS = (
     Defect("the closing of an incident does not wait for its opening", "cds_service/incidents/sending.py", "earlier, before.c.delivered.is_(None)", "earlier, sa.false()", (WEBHOOKS,)),
     Defect("a webhook follows a redirect", "cds_service/incidents/sending.py", "allow_redirects=False", "allow_redirects=True", (WEBHOOKS,)),
     Defect("a near miss is recorded and opens no incident", "cds_service/incidents/near_misses.py", 'if event.get("choice") != NEAR_MISS:', "if NEAR_MISS:", ("tests/integration/test_near_misses.py",)),
+    # ---- the demo's sign-in for staff
+    Defect("a code of the demo's sign-in for staff is good twice", "cds_service/demo_ehr/authorization/staff.py", "sign_in = self._codes.pop(code, None)", "sign_in = self._codes.get(code)", ("tests/integration/test_demo_staff.py",)),
+    Defect("the demo's sign-in for staff does not compare the verifier", "cds_service/demo_ehr/authorization/staff.py", "challenge_of(verifier) != sign_in.challenge", "False", ("tests/integration/test_demo_staff.py",)),
 )  # fmt: skip
 
 
