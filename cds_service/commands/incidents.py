@@ -219,7 +219,7 @@ def _sent(config: ServiceConfig, found: Incident) -> str:
         return "sent"
     if config.webhook_of(found.site) is None:
         return "no webhook"
-    return f"waits: {waits[0].failure}, {waits[0].attempts} attempts" if waits[0].failure else "waits"
+    return f"waits: {waits[0].failure}, attempt {waits[0].attempts}" if waits[0].failure else "waits"
 
 
 def _table(config: ServiceConfig, found: list[Incident]) -> Table:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from ehr import DATA_KEY, kept_in, mhcds, recorded, settings
+from webhook_receiver import SECRET
 
 from cds_service.incidents.incidents import NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
+from cds_service.incidents.sending import send_next
+from cds_service.settings.config import load_config
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
 
@@ -65,6 +68,18 @@ def test_an_incident_is_listed_noted_assigned_closed_and_exported(folder, store,
         f"Error: {file}: cannot be written (File exists); name a new file\n"
     )
     assert [row["event"] for row in recorded(store, "export")] == exports, "an export that failed is on record"
+
+
+def test_a_message_that_does_not_arrive_is_seen_in_the_list(store_url: str, store, tmp_path: Path) -> None:
+    folder = tmp_path / "settings"
+    (tmp_path / "secret").write_text(SECRET)
+    webhook = {"url": "http://127.0.0.1:9/", "secret": {"file": "../secret"}}  # nobody listens there
+    settings(folder, service=kept_in(store_url, folder) | {"webhook": webhook})
+    name = opened(store)
+    send_next(store, load_config(folder), lambda: datetime.now(UTC))
+    assert "webhook: waits: ConnectionError, attempt 1\n" in incident(folder, "show", name).stdout
+    words = incident(folder, "list").stdout.split()
+    assert {"waits:", "attempt", "1"} <= set(words)
 
 
 MISTAKES = {
