@@ -206,7 +206,7 @@ def test_a_service_that_an_operator_switches_off_says_so_in_every_chart(browser,
     clinic = opened(browser, governed_run)
     pages = signed_in(clinic, "Lena Marchetti")
 
-    switch_off(pages, "", service="depression-suicide-risk")
+    switch_off(pages, "all", service="depression-suicide-risk")
 
     for patient in (ACUTE, PROMPTED):
         assert words(clinic, governed_run, patient) == ["Not assessed"]
