@@ -31,7 +31,7 @@ from models.scoring.registry import MANIFEST, SHIPPED, sha256
 
 def change(folder: Path, wanted: ModeRow, share: float | None, *, as_json: bool) -> None:
     """Sets a mode. wanted: as asked for, without a version or an approval where none was named."""
-    with opened(folder) as (config, store):
+    with opened(folder, ready=True) as (config, store):
         known = known_of(config)
         expect("site", wanted.site, known.sites)
         expect("approval", wanted.approval, ("", *(one.id for one in config.approvals)))
@@ -55,7 +55,7 @@ def _artifact(config: ServiceConfig, outcome: str, version: str) -> ApprovedMode
 
 def show(folder: Path, *, as_json: bool) -> None:
     """Every recorded mode, and that of each model in use without one."""
-    with opened(folder) as (config, store):
+    with opened(folder, ready=True) as (config, store):
         rows = list(_rows(config, known_of(config), modes(store)))
     if as_json:
         click.echo(msgspec.json.encode(rows).decode())
@@ -112,7 +112,7 @@ def _approval(config: ServiceConfig, row: ModeRow, artifact: ApprovedModel | Non
 
 def review(folder: Path, site: str, since: datetime | None, *, as_json: bool) -> None:
     """The answers of a site in the sample for review: time, pseudonym, scores. Patients who opted out are left out."""
-    with opened(folder) as (config, store):
+    with opened(folder, ready=True) as (config, store):
         found = list(_for_review(store, config.site(site).id, since))
     if as_json:
         for row in found:

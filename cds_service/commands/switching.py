@@ -21,7 +21,7 @@ from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.serving.runtime import now_utc
 from cds_service.settings.config import ServiceConfig, read_config
 from cds_service.settings.files import SWITCHES
-from cds_service.storage.opening import open_store
+from cds_service.storage.opening import prepare
 from cds_service.storage.store import Store
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ def settings(folder: Path) -> ServiceConfig:
 def _in(config: ServiceConfig, act: Callable[[Store], T]) -> T:
     """Raises StoreUnavailable also where the store cannot be opened."""
     try:
-        store = open_store(config.store or "")
+        store = prepare(config.store or "")
     except ConfigError as error:
         raise StoreUnavailable(str(error)) from error
     try:

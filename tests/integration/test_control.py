@@ -7,9 +7,11 @@ import math
 import sqlite3
 import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from builders import AS_OF, PATIENT, given, patient, prefetch_of, resource
@@ -379,22 +381,42 @@ def test_where_a_site_is_governed_live_needs_its_approval(tmp_path: Path) -> Non
     assert "live" in ran(place, "mode", "show")
 
 
-def test_where_the_store_cannot_be_written_the_command_writes_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "mhcds.db"
-    place = Place(f"sqlite:///{file}", tmp_path / "settings")
+@contextmanager
+def read_only(url: str, request: pytest.FixtureRequest):
+    """A store that can be read, and not written: as on a full or read-only disk, or on a standby."""
+    if url.startswith("sqlite"):
+        lock = sqlite3.connect(sa.make_url(url).database, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        yield
+        lock.rollback()
+        lock.close()
+        return
+    name = sa.make_url(url).database
+    with psycopg.connect(request.getfixturevalue("postgres").url("postgres"), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        yield
+        connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+def test_where_the_store_cannot_be_written_the_command_writes_the_file(place, store_url: str, request) -> None:
     assert place.topics(POSITIVE) == ["positive-safety-answer"]
-    lock = sqlite3.connect(file, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")  # as a full or read-only disk: it can be read, and not written
-    done = mhcds("switch", "off", "--site", "north", "--by", "Ann", "--reason", "x", "--config", str(place.folder))
-    assert done.returncode == 0 and "switch.toml is used instead" in done.stderr, done.stderr
-    assert place.topics(POSITIVE) == ["could-not-assess"]
-    lock.rollback()
-    lock.close()
+    who = ("--site", "north", "--by", "Ann", "--reason", "x", "--config", str(place.folder))
+    with read_only(store_url, request):
+        done = mhcds("switch", "off", *who)
+        assert (done.returncode, "switch.toml is used instead" in done.stderr) == (0, True), done.stderr
+        assert place.topics(POSITIVE) == ["could-not-assess"]
     assert "by switch.toml" in " ".join(ran(place, "switch", "status").split())
     ran(place, "switch", "on", "--site", "north", "--by", "Ben", "--reason", "disk mended")
     assert not (place.folder / "switch.toml").exists()
     acted = [(r["event"]["act"], r["event"]["by"], r["event"]["through"]) for r in recorded(place.store, "switch")]
     assert acted == [("off", "Ann", "switch.toml"), ("on", "Ben", "command")]
+
+
+def test_the_commands_make_a_store_that_is_not_there_yet(tmp_path: Path) -> None:
+    folder = settings(tmp_path / "settings", site=SITE)
+    for words in (("switch", "status"), ("mode", "show")):
+        done = mhcds(*words, "--config", str(folder))
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_mistake_in_the_settings_keeps_nobody_from_stopping_the_service(place) -> None:
