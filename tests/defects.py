@@ -83,6 +83,9 @@ DEFECTS = (
     Defect("every unknown kid leads to a reading", "cds_service/keys/key_sets.py", "cached.next_for_unknown = now + BETWEEN_READS_S", "cached.next_for_unknown = 0.0", (TRUST,)),
     # ---- tokens and records
     Defect("a used token is not kept", "cds_service/storage/calls.py", ".fetchone() is not None\n            for row in rows", ".fetchone() != 0\n            for row in rows", (f"{STORE}::test_of_many_who_use_a_token_at_once_one_gets_in",)),
+    Defect("each event is linked to the head that the batch began with", "cds_service/storage/calls.py", "heads[row.site] = number, _ = event[1], event[-1]", "number = event[1]", ("tests/integration/test_audit_chain.py",)),
+    Defect("a chain begins as every other does", "cds_service/storage/chain.py", 'f"mhcds audit\\0{site}"', 'f"mhcds audit\\0"', ("tests/integration/test_audit_verify.py",)),
+    Defect("whatever was erased counts as erased by right", "cds_service/audit/verify.py", "        allowed = _merged(self.by_right)\n", "        allowed = [(1, self.seq)]\n", ("tests/integration/test_audit_verify.py",)),
     Defect("used tokens are forgotten before they expire", "cds_service/storage/housekeeping.py", "used_token.c.expires < now - TOKEN_KEPT_S", "used_token.c.expires < now + TOKEN_KEPT_S", (f"{STORE}::test_a_used_token_stays_used_when_the_clock_goes_back",)),
     Defect("whether a row is new is asked of the driver", "cds_service/storage/store.py", "connection.execute(add.returning(*table.primary_key.columns)).first() is not None", "connection.execute(add).rowcount != 0", (STORE,)),
     Defect("an answer leaves before its row is written", "cds_service/hooks/audit.py", "        return runtime.store.write_answer(row) is not None\n", "        __import__('threading').Timer(0.2, runtime.store.write_answer, (row,)).start()\n        return True\n", (SERVED,)),

@@ -9,7 +9,9 @@ import json
 import logging
 import threading
 import time
+from importlib.metadata import version
 
+from cds_service.audit.configuration import record_configuration
 from cds_service.audit.erasure import erase_old
 from cds_service.audit.heads import head_lines
 from cds_service.audit.verify import verify
@@ -55,6 +57,15 @@ def look(runtime: Runtime) -> None:
     store, config, now = runtime.store, runtime.config(), runtime.now()
     since = waiting_since(store, config)
     metrics.WEBHOOK_WAITING.set(0 if since is None else max(0.0, (now - since).total_seconds()))
+
+    facts = {
+        "digest": config.digest,
+        "release": version("mental-health-cds"),
+        "sites": [site.id for site in config.sites],
+        "models": [f"{model.outcome} {model.version} {model.digest}" for model in runtime.engine.models],
+        "approvals": [f"{approval.id} {approval.version}" for approval in config.approvals],
+    }
+    record_configuration(store, facts, now)
 
     def turn(name: str, every_s: int) -> bool:
         # The table of shown gaps does just this: of several workers one is told so within the window.

@@ -7,7 +7,7 @@ defaults below.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ from cds_service.settings.deployment import (
     ServiceFile,
     Tls,
 )
-from cds_service.settings.files import read_toml
+from cds_service.settings.files import files_digest, read_toml
 from cds_service.settings.governance import GovernanceSettings, governance
 from cds_service.settings.issuers import Issuer, clashes
 from cds_service.settings.private_files import open_to_everybody, private_files, trusted_files
@@ -65,7 +65,7 @@ class ServiceConfig:
     webhook: where incidents are sent, unless their site has a webhook of its own; None: nowhere.
     server_timing: whether answers to hook calls say how long each step took.
     approvals: of models, at all sites.
-    governance: None where there are no governance pages.
+    governance: None where there are no governance pages. digest: SHA-256 of the files; "" without any.
     """
 
     sites: tuple[SiteConfig, ...]
@@ -85,6 +85,7 @@ class ServiceConfig:
     webhook: Webhook | None = None
     approvals: tuple[Approval, ...] = ()
     governance: GovernanceSettings | None = None
+    digest: str = ""
 
     @property
     def registrations(self) -> tuple[Registration, ...]:
@@ -179,7 +180,7 @@ def load_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         problems += open_to_everybody(*config.files(folder))
     if problems:
         raise ConfigError("\n".join(problems))
-    return config
+    return replace(config, digest=files_digest(folder))
 
 
 def read_config(folder: Path, address: str | None = None, *, serving: bool = False) -> tuple[ServiceConfig, list[str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,6 +49,16 @@ def is_file(path: Path) -> bool:
 def settings_files(folder: Path) -> list[Path]:
     """All files of settings in a folder."""
     return sorted((*folder.glob("*.toml"), *folder.glob("sites/*"), *folder.glob("approvals/*")))
+
+
+def files_digest(folder: Path) -> str:
+    """SHA-256 of the names and contents of all files of settings, in hex."""
+    found = hashlib.sha256()
+    for path in settings_files(folder):
+        found.update(f"{path.relative_to(folder)}\0".encode())
+        with suppress(OSError):
+            found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
 
 
 def referred_by(path: Path) -> Iterator[Path]:

@@ -146,6 +146,25 @@ def test_a_worker_erases_by_the_sites_settings_and_signs_heads_once_a_day(tmp_pa
     assert len([r for r in caplog.records if '"audit-head"' in r.message and '"north"' in r.message]) == 2
 
 
+def test_settings_that_come_into_force_are_on_record_once(tmp_path: Path) -> None:
+    folder = settings(tmp_path)
+    one, other = app_of(folder).extensions["mhcds"], app_of(folder).extensions["mhcds"]
+    for runtime in (one, other, one):
+        watch.look(runtime)
+    (first,) = recorded(one.store, "configuration")
+    assert first["event"]["sites"] == ["north"]
+    assert len(first["event"]["digest"]) == 64
+
+    (folder / "sites" / "north.toml").write_text((folder / "sites" / "north.toml").read_text() + "\n# changed\n")
+    changed = app_of(folder).extensions["mhcds"]
+    for runtime in (changed, changed):
+        watch.look(runtime)
+    assert [row["event"]["digest"] == first["event"]["digest"] for row in recorded(one.store, "configuration")] == [
+        True, False,
+    ]  # fmt: skip
+    assert all(not chain.faults for chain in verify(one.store))
+
+
 # ---- export ----
 
 EVENTS = {

@@ -41,6 +41,7 @@ from ehr import (
     settings,
 )
 
+from cds_service.audit.verify import verify
 from cds_service.keys.data_key import DataKey
 from cds_service.storage import tables
 from cds_service.storage.opening import open_store
@@ -305,6 +306,7 @@ def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: P
 
     known = {DataKey(DATA_KEY).pseudonym("north", instance) for instance in acknowledged}
     assert known - written()
+    assert [chain.faults for chain in verify(first)] == [()] * len(verify(first))
     replayed = mhcds("db", "replay", "--config", str(folder), str(found.log))
     assert replayed.returncode == 0, replayed.stderr
     assert known <= written(), len(known - written())
@@ -313,6 +315,8 @@ def test_kill_9_under_load_loses_no_acknowledged_row(store_url: str, tmp_path: P
     with service(folder, service=kept) as again:
         assert again.get("/health/ready").status_code == 200
         assert again.call().status_code == 200
+    whole = mhcds("audit", "verify", "--config", str(folder))
+    assert (whole.returncode, "Every chain is whole" in whole.stdout) == (0, True), whole.stdout + whole.stderr
 
 
 def test_postgresql_without_its_tables_stops_the_start_with_what_to_do(postgres, tmp_path: Path) -> None:
