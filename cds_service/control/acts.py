@@ -7,11 +7,11 @@ ActRefused. What comes back has words for the person who acts. Raises StoreUnava
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import msgspec
 import sqlalchemy as sa
 
 from cds_service.control.refused import ActRefused
@@ -123,7 +123,7 @@ def switch_off(
             )
         identifier, state = secrets.token_hex(4), "pending" if pending else "off"
         setting = {"by": actor.who, "through": actor.through, "reason": reason}
-        values = {"id": identifier, **_columns(target), "at": now.isoformat(), "state": state, "setting": setting}
+        values = {"id": identifier, **asdict(target), "at": now.isoformat(), "state": state, "setting": setting}
         connection.execute(switch.insert().values(values))
         append(connection, _event(target, "asked-off" if pending else "off", actor, reason, now, id=identifier))
         if not pending:
@@ -203,10 +203,10 @@ def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") ->
         if before is not None and _decided(before) == _decided(wanted):
             since = f"since {moment_words(before.at)}, set by {before.by}"
             return ActDone(done=False, said=f"Nothing changed: {wanted.words} is {before.mode} {since}.")
-        key = dict(zip(("site", "service", "outcome", "version"), wanted.key, strict=True))
+        setting = msgspec.to_builtins(wanted)
+        key = {column.name: setting.pop(column.name) for column in mode.primary_key}
+        del setting["at"]
         connection.execute(mode.delete().where(*(mode.c[name] == value for name, value in key.items())))
-        setting = {"mode": wanted.mode.value, "by": wanted.by, "through": wanted.through, "reason": wanted.reason}
-        setting |= _extent(wanted)
         connection.execute(mode.insert().values(**key, at=wanted.at.isoformat(), setting=setting))
         event = {"act": "mode", **key, **setting, "before": before.mode.value if before else None}
         append(connection, NewEvent(site=wanted.site, kind=AuditKind.MODE, at=wanted.at.isoformat(), event=event))
@@ -268,44 +268,19 @@ def _decided(row: ModeRow) -> ModeRow:
     return replace(row, at=NEVER, by="", reason="", through="")
 
 
-def _extent(row: ModeRow) -> dict[str, Any]:
-    listed = {"users": list(row.users), "departments": list(row.departments)}
-    return {"approval": row.approval, **listed, "share": row.share, "review": row.review}
-
-
 def _modes(connection: sa.Connection) -> list[ModeRow]:
-    return [
-        ModeRow(
-            site=row["site"],
-            service=row["service"],
-            outcome=row["outcome"],
-            version=row["version"],
-            mode=Mode(row["setting"]["mode"]),
-            at=datetime.fromisoformat(row["at"]),
-            by=row["setting"]["by"],
-            reason=row["setting"]["reason"],
-            through=row["setting"]["through"],
-            approval=row["setting"]["approval"],
-            users=tuple(row["setting"]["users"]),
-            departments=tuple(row["setting"]["departments"]),
-            share=row["setting"]["share"],
-            review=row["setting"]["review"],
-        )
-        for row in connection.execute(sa.select(mode).order_by(*mode.primary_key.columns)).mappings()
-    ]
+    return [msgspec.convert(row, ModeRow) for row in _rows(connection, mode)]
 
 
 def _switches(connection: sa.Connection) -> list[SwitchRow]:
-    return [
-        SwitchRow(
-            id=row["id"],
-            target=SwitchTarget(site=row["site"], service=row["service"], outcome=row["outcome"], topic=row["topic"]),
-            at=datetime.fromisoformat(row["at"]),
-            state=row["state"],
-            **row["setting"],
-        )
-        for row in connection.execute(sa.select(switch).order_by(switch.c.at)).mappings()
-    ]
+    rows = _rows(connection, switch)
+    return sorted((msgspec.convert({**row, "target": row}, SwitchRow) for row in rows), key=lambda row: row.at)
+
+
+def _rows(connection: sa.Connection, table: sa.Table) -> list[dict[str, Any]]:
+    """Each with its setting, in the order of the key."""
+    found = connection.execute(sa.select(table).order_by(*table.primary_key.columns)).mappings()
+    return [{str(name): value for name, value in {**row, **row["setting"]}.items()} for row in found]
 
 
 def _of(connection: sa.Connection, target: SwitchTarget) -> SwitchRow | None:
@@ -318,17 +293,6 @@ def _drop_lapsed(connection: sa.Connection, now: datetime) -> None:
         connection.execute(switch.delete().where(switch.c.id.in_(lapsed)))
 
 
-def _columns(target: SwitchTarget) -> dict[str, str]:
-    return {"site": target.site, "service": target.service, "outcome": target.outcome, "topic": target.topic}
-
-
 def _event(target: SwitchTarget, act: str, actor: Actor, reason: str, now: datetime, **more: str) -> NewEvent:
-    event: Mapping[str, Any] = {
-        "act": act,
-        **_columns(target),
-        "by": actor.who,
-        "through": actor.through,
-        "reason": reason,
-        **more,
-    }
+    event = {"act": act, **asdict(target), "by": actor.who, "through": actor.through, "reason": reason, **more}
     return NewEvent(site=target.site, kind=AuditKind.SWITCH, at=now.isoformat(), event=event)

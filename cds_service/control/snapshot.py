@@ -59,7 +59,8 @@ class ControlState:
 
     def topics_off(self, site: str, service: str) -> dict[Topic, datetime]:
         """The topics whose cards are held back, and since when."""
-        return {Topic(row.target.topic): row.at for row in self._covering(site, service) if row.target.topic}
+        rows = self._covering(site, service)
+        return {topic: row.at for row in rows for topic in Topic if row.target.topic == topic}
 
     def _covering(self, site: str, service: str) -> Iterable[SwitchRow]:
         return [row for row in self.off if row.target.covers(site, service)]
@@ -100,9 +101,10 @@ class ControlReader:
                 return
             try:
                 self._stored = read_state(self._store)
-            except StoreUnavailable as error:
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with a row, the rules must answer
                 self._stored = replace(self._stored, number=None)
-                log.error(json.dumps({"event": "control-not-read", "reason": str(error)}))
+                reason = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
+                log.error(json.dumps({"event": "control-not-read", "reason": reason}))
 
     def look(self) -> None:
         """Where no look of a call brings the number."""

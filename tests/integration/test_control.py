@@ -33,11 +33,12 @@ from form_desk import desks
 from cds_service.control import acts, snapshot
 from cds_service.control.acts import Actor, ModeRow
 from cds_service.control.targets import Mode, SwitchTarget, known_of
+from cds_service.control.version import changed
 from cds_service.errors import StoreUnavailable
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.serving.engine import load_engine
 from cds_service.storage.opening import open_store
-from cds_service.storage.tables import opt_out
+from cds_service.storage.tables import mode, opt_out
 from cds_service.storage.versions import upgrade
 from explanations.judgement.control import Control
 
@@ -516,6 +517,17 @@ def test_a_change_that_cannot_be_read_lets_no_model_speak_and_keeps_what_is_off(
         assert place.topics(POSITIVE, PROMPTS) == ["positive-safety-answer"]
         assert place.runtime.controls().service_off("north", SERVICES[1].id)
     assert "screening-prompt" in place.topics(PROMPTS), "and it is tried again"
+
+
+@pytest.mark.parametrize("setting", ["{}", '{"mode": "loud", "by": "x", "reason": "x", "through": "x"}', "[]"])
+def test_a_row_that_nobody_wrote_lets_no_model_speak_and_costs_no_answer(place, setting: str) -> None:
+    place.mode(Mode.LIVE)
+    assert "screening-prompt" in place.topics(PROMPTS)
+    with place.store.transaction() as connection:
+        connection.execute(mode.update().values(setting=json.loads(setting)))
+        changed(connection)
+    assert place.topics(PROMPTS) == []
+    assert place.topics(POSITIVE, PROMPTS) == ["positive-safety-answer"]
 
 
 def test_who_opted_out_is_on_no_list_for_review(place) -> None:
