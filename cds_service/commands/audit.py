@@ -52,7 +52,7 @@ def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: b
     from cds_service.incidents.watching import audit_faults, open_all
     from cds_service.serving.runtime import now_utc
 
-    with opened(folder) as (config, store), progress() as report:
+    with opened(folder, ready=True) as (config, store), progress() as report:
         heads = read_heads(file, config.kept_key()) if file else []
         if site is not None:
             heads = [head for head in heads if head.site == site]
@@ -64,7 +64,12 @@ def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: b
     faults = [fault for chain in found for fault in chain.faults]
     if as_json:
         chains = [asdict(c) | {"faults": [asdict(f) | {"said": f.words} for f in c.faults]} for c in found]
-        click.echo(json.dumps({"whole": not faults, "heads": len(heads), "chains": chains}, indent=2))
+        click.echo(
+            json.dumps(
+                {"whole": not faults, "events": sum(c.events for c in found), "heads": len(heads), "chains": chains},
+                indent=2,
+            )
+        )
     else:
         table = Table("site", "events", "of them erased", "found", box=None)
         for chain in found:
@@ -73,7 +78,9 @@ def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: b
         console().print(table)
         for fault in faults:
             click.echo(f"{fault.site or '(deployment)'}: {fault.words}")
-        if not faults:
+        if not any(chain.events for chain in found):
+            click.echo("There is no event yet, so nothing was verified.")
+        elif not faults:
             told = f"against {len(heads)} signed heads" if heads else "without signed heads (--heads FILE)"
             click.echo(f"Every chain is whole, {told}.")
     sys.exit(1 if faults else 0)
@@ -87,7 +94,7 @@ def audit_head(folder: Path, public_key: bool) -> None:
     from cds_service.audit import heads
     from cds_service.serving.runtime import now_utc
 
-    with opened(folder) as (config, store):
+    with opened(folder, ready=True) as (config, store):
         key = config.kept_key()
         lines = [heads.public_key(key).rstrip()] if public_key else heads.head_lines(store, key, now_utc())
     for line in lines:
@@ -114,7 +121,7 @@ def audit_export(folder: Path, out: Path | None, by: str, reason: str, **wanted:
     from cds_service.serving.runtime import now_utc
 
     export = Export(**wanted)
-    with opened(folder) as (_, store), _written(out) as file, progress() as report:
+    with opened(folder, ready=True) as (_, store), _written(out) as file, progress() as report:
         with _refused():
             record_export(store, export, by, reason, now_utc())
         count = sum(1 for line in exported(store, export, report) if file.write(f"{line}\n"))
@@ -135,7 +142,7 @@ def audit_erase(folder: Path, site: str, by: str, reason: str) -> None:
     from cds_service.audit.erasure import Erasure, erase_people
     from cds_service.serving.runtime import now_utc
 
-    with opened(folder) as (config, store):
+    with opened(folder, ready=True) as (config, store):
         identifier, key = config.site(site).id, config.kept_key()
         patients = [key.pseudonym(identifier, line.rstrip("\r\n")) for line in sys.stdin]
         with _refused():

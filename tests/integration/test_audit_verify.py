@@ -242,6 +242,12 @@ def test_the_commands_say_in_plain_words_what_is_wrong(store, store_url: str, tm
     assert "Traceback" not in spoiled.stderr
 
 
+def test_a_store_without_events_does_not_read_like_one_that_was_verified(tmp_path: Path) -> None:
+    done = mhcds("audit", "verify", "--config", str(settings(tmp_path)))
+    assert (done.returncode, "There is no event yet" in done.stdout, "whole" in done.stdout) == (0, True, False)
+    assert mhcds("audit", "head", "--config", str(settings(tmp_path / "other"))).stdout == ""
+
+
 def test_an_older_database_in_the_place_of_a_newer_is_found(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'mhcds.db'}"
     (tmp_path / "mhcds.db").touch()
