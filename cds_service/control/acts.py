@@ -269,17 +269,16 @@ def _decided(row: ModeRow) -> ModeRow:
 
 
 def _modes(connection: sa.Connection) -> list[ModeRow]:
-    return [msgspec.convert(row, ModeRow) for row in _rows(connection, mode)]
+    return [msgspec.convert(row, ModeRow) for row in _rows(connection, mode, *mode.primary_key)]
 
 
 def _switches(connection: sa.Connection) -> list[SwitchRow]:
-    rows = _rows(connection, switch)
-    return sorted((msgspec.convert({**row, "target": row}, SwitchRow) for row in rows), key=lambda row: row.at)
+    return [msgspec.convert({**row, "target": row}, SwitchRow) for row in _rows(connection, switch, switch.c.at)]
 
 
-def _rows(connection: sa.Connection, table: sa.Table) -> list[dict[str, Any]]:
-    """Each with its setting, in the order of the key."""
-    found = connection.execute(sa.select(table).order_by(*table.primary_key.columns)).mappings()
+def _rows(connection: sa.Connection, table: sa.Table, *order: sa.Column[Any]) -> list[dict[str, Any]]:
+    """Each with its setting."""
+    found = connection.execute(sa.select(table).order_by(*order)).mappings()
     return [{str(name): value for name, value in {**row, **row["setting"]}.items()} for row in found]
 
 
