@@ -167,9 +167,11 @@ def _why_folded(reading: Reading, say: Language) -> str:
     """Why no estimate stands open: documented facts speak, or no model prompts anything."""
     if any(not notice.basis.by_model for notice in reading.notices):
         return say("The findings above come first. Act on them whatever the estimate.")
-    return (
-        "" if reading.notices else say("No estimate is above this site’s threshold. That does not rule anything out.")
-    )
+    if reading.notices:
+        return ""
+    if any(isinstance(score, RiskScore) for score in reading.assessment.scores):
+        return say("No estimate shown here is above this site’s threshold. That does not rule anything out.")
+    return say("No estimate is shown. That does not rule anything out.")
 
 
 def _may_come(gap: Unknown) -> bool:
