@@ -19,7 +19,9 @@ KEPT = {"add": "On the list before", "remove": "Not on the list, so nothing chan
 
 @click.group("opt-out")
 def opt_out() -> None:
-    """Patients who have opted out: no model is asked, nothing is read, and nothing of them is counted or exported.
+    """Patients who have opted out: no model is asked, nothing is read, no review and no export lists them.
+
+    An export made with --all, for an audit that the law asks for, does.
 
     Ids come on standard input, one a line, as the EHR sends them (context.patientId). Only pseudonyms are kept.
     """

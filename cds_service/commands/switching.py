@@ -125,7 +125,7 @@ def say_status(folder: Path, *, as_json: bool) -> None:
             by = f"{row.by}, confirmed by {row.confirmed_by}" if row.confirmed_by else row.by
             table.add_row(row.id, row.target.words, state, f"{moment_words(row.at)}, {by}", row.reason)
         console_on(sys.stdout).print(table)
-    else:
+    elif not problems:
         click.echo("Nothing is switched off.")
     for problem in problems:
         click.echo(problem, err=True)

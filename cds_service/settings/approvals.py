@@ -214,7 +214,7 @@ REQUIRED = {
     "uses": f"expected some of {', '.join(Use)}",
     "model": "expected a table [[model]] with outcome, version and digest, as mhcds check-config prints it",
     "success": f"{CRITERION}: when it was worth it",
-    "exit": f"{CRITERION}: when the model stops",
+    "exit": f"{CRITERION}: when to stop the model",
 }
 
 

@@ -111,7 +111,7 @@ def test_what_a_search_finds_is_readable_on_a_phone_and_stands_in_no_address(bro
     page.goto(f"{address}/governance/audit")
     for _ in range(2):
         page.get_by_label("Patient id").fill("MRN-0044-471")
-        page.get_by_role("button", name="Look for it").click()
+        page.get_by_role("button", name="Search").click()
     page.evaluate(AXE_SCRIPT)
 
     expect(page.get_by_role("heading", name="1 event")).to_be_visible()

@@ -420,6 +420,14 @@ def test_the_commands_make_a_store_that_is_not_there_yet(tmp_path: Path) -> None
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_what_cannot_be_read_is_not_said_to_be_on(tmp_path: Path) -> None:
+    folder = settings(tmp_path / "settings", service={"store": f"sqlite:///{tmp_path}"}, site=SITE)
+    done = mhcds("switch", "status", "--config", str(folder))
+    assert done.returncode == 1
+    assert "is not listed" in done.stderr
+    assert "Nothing is switched off" not in done.stdout
+
+
 def test_a_mistake_in_the_settings_keeps_nobody_from_stopping_the_service(place) -> None:
     file = place.folder / "sites" / "north.toml"
     file.write_text(f"no_such_setting = 1\n{file.read_text()}")
