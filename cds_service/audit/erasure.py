@@ -1,12 +1,13 @@
 """Erasure that leaves a chain whole: of one person's events, and of those that a site keeps no longer (decision 0044).
 
-An erased event keeps its place, time, kind, digest and link. Gone are its content, salt and patient, its cards, and the
-sealed comments on them. Each erasure is an event that says which numbers went, never whose they were; erasures
-themselves stay. In small batches, so that no call waits.
+An erased event keeps its place, time, kind, digest and link. Gone are its content, salt and patient, its cards, the
+sealed comments on them, and the words of near misses reported in the same launch of the app. Each erasure is an event
+that says which numbers went, never whose they were; erasures themselves stay. In small batches, so that no call waits.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
-from cds_service.storage.tables import audit_event, card, feedback
+from cds_service.storage.tables import audit_event, card, feedback, incident, incident_note
 
 AT_ONCE = 200
 PAGE = 1000
@@ -71,12 +72,25 @@ def erase_old(store: Store, site: str, days: int, now: datetime) -> int:
 def _erase(store: Store, site: str, numbers: Sequence[int], why: Erasure) -> None:
     c = audit_event.c
     with store.transaction() as connection:
+        _erase_reports(connection, site, numbers)
         connection.execute(audit_event.update().where(c.site == site, c.seq.in_(numbers)).values(ERASED))
         connection.execute(card.delete().where(card.c.site == site, card.c.answer.in_(numbers)))
         said = feedback.update().where(feedback.c.site == site, feedback.c.answer.in_(numbers))
         connection.execute(said.values(comment=None))
         event = {"act": why.act, "by": why.by, "reason": why.reason, "count": len(numbers), "numbers": runs(numbers)}
         append(connection, NewEvent(site=site, kind=AuditKind.ERASURE, at=why.at.isoformat(), event=event))
+
+
+def _erase_reports(connection: sa.Connection, site: str, numbers: Sequence[int]) -> None:
+    """Erases what people wrote on near misses of the launches that these events belong to."""
+    c = audit_event.c
+    events = sa.select(c.event).where(c.site == site, c.seq.in_(numbers), c.kind == AuditKind.APP, c.event.is_not(None))
+    launches = {json.loads(event).get("launch") for event in connection.scalars(events)}
+    if not launches:
+        return
+    at_site = connection.execute(sa.select(incident.c.id, incident.c.facts).where(incident.c.site == site))
+    reported = [row.id for row in at_site if row.facts.get("launch") in launches]
+    connection.execute(incident_note.update().where(incident_note.c.incident.in_(reported)).values(text=None))
 
 
 def runs(numbers: Iterable[int]) -> list[list[int]]:

@@ -26,6 +26,7 @@ from cds_service.serving.stage_times import Stage, StageTimes
 from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
+from fhir_adapters.facts import Consent
 from models.scoring.risk import NotScored, RiskScore
 
 log = logging.getLogger("mhcds")
@@ -208,11 +209,13 @@ def _count(record: AuditRecord, seconds: float) -> None:
     labelled(metrics.SECONDS, event.service).observe(seconds)
     for stage, taken in record.times.seconds.items():
         labelled(metrics.STAGES, stage).observe(taken)
+    if event.late:
+        metrics.LATE.inc()
+    if event.consent == Consent.OPTED_OUT:
+        return  # nothing of them is watched; that a call was answered is
     for card, topic in zip(record.cards, event.topics, strict=True):
         labelled(metrics.CARDS, topic, card.indicator).inc()
     if event.status == 200 and not record.cards:
         metrics.NO_CARD.labels(event.service).inc()
     if event.quieted:
         metrics.QUIETED.labels(event.service).inc()
-    if event.late:
-        metrics.LATE.inc()

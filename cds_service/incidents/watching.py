@@ -24,6 +24,7 @@ from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
 from cds_service.storage.tables import audit_event, incident
 from explanations.judgement.assessment import Engine
+from fhir_adapters.facts import Consent
 from models.rules.findings import Topic
 from models.scoring.registry import Model
 
@@ -52,6 +53,7 @@ class _Answer(msgspec.Struct):
     held_back: tuple[str, ...] = ()
     quieted: bool = False
     switched_off: bool = False
+    consent: str | None = None
 
     @property
     def is_affected(self) -> bool:
@@ -79,7 +81,7 @@ def anomaly_rates(store: Store, config: ServiceConfig, now: datetime) -> Iterato
 
 
 def _latest_answers(store: Store, site: str, now: datetime) -> list[_Answer]:
-    """Of the last day, among the last events of the site."""
+    """Of the last day, among the last events of the site, and of nobody who has opted out."""
     c = audit_event.c
     last = sa.select(c.at, c.kind, c.event).where(c.site == site).order_by(c.seq.desc()).limit(MOST_EVENTS)
     with store.transaction() as connection:
@@ -90,7 +92,7 @@ def _latest_answers(store: Store, site: str, now: datetime) -> list[_Answer]:
         for row in rows
         if row.kind == AuditKind.ANSWER and row.event is not None and row.at > since
     )
-    return [answer for answer in answers if not answer.switched_off]
+    return [answer for answer in answers if not answer.switched_off and answer.consent != Consent.OPTED_OUT]
 
 
 def _is_open(store: Store, site: str) -> bool:

@@ -19,6 +19,7 @@ from cds_service.audit.erasure import Erasure, erase_old, erase_people
 from cds_service.audit.verify import verify
 from cds_service.control.acts import Actor
 from cds_service.control.opt_outs import OptOutAct, change_opt_outs
+from cds_service.incidents.near_misses import ReportingRows
 from cds_service.keys.data_key import DataKey
 from cds_service.serving import watch
 from cds_service.storage.audit_fields import FIELDS
@@ -27,7 +28,7 @@ from cds_service.storage.calls import AnswerRow, CardRow
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.opening import open_store
 from cds_service.storage.store import FeedbackRow, Store
-from cds_service.storage.tables import SCHEMA, audit_event, card, feedback
+from cds_service.storage.tables import SCHEMA, audit_event, card, feedback, incident, incident_note
 from cds_service.storage.versions import upgrade
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.audit_events import RecordedEvent, audit_event_resource
@@ -90,6 +91,18 @@ def test_a_persons_events_go_with_their_cards_and_comments_and_the_chain_stays_w
     (first, *_) = recorded(store, "erasure")
     assert first["event"] == {"act": "person", "by": "A. Smith", "reason": "asked for", "count": 3, "numbers": [[3, 5]]}
     assert erase_people(store, "north", [KEY.pseudonym("north", "a")], WHY) == 0
+
+
+def test_with_a_persons_events_go_the_words_of_near_misses_reported_of_them(store) -> None:
+    rows = ReportingRows(store)
+    for launch, who in (("l1", "a"), ("l2", "b")):
+        near = {"what": "opinion", "site": "north", "launch": launch, "outcome": "page", "choice": "near-miss"}
+        rows.record(NOW.isoformat(), {**near, "comment": f"sealed {who}", "patient": KEY.pseudonym("north", who)})
+
+    erase_people(store, "north", [KEY.pseudonym("north", "a")], WHY)
+
+    assert {bytes(row["text"]) for row in store.rows(incident_note) if row["text"]} == {b"sealed b"}
+    assert len(store.rows(incident)) == 2
 
 
 def test_events_that_a_site_keeps_no_longer_go_and_erasures_stay(store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from builders import AS_OF, LOW, PATIENT, given, open_app, patient, prefetch_of
+from prometheus_client import REGISTRY
 from real_server import TOKEN, answering
 
 from cds_service.control.acts import Actor
@@ -94,6 +95,18 @@ def test_a_denial_on_the_server_ends_the_reading_there(server) -> None:
     assert refused.status_code == 412
     assert "has not consented" in refused.get_data(as_text=True)
     assert {path.partition("?")[0] for path in server.asked()} == {"Consent"}
+
+
+def test_cards_of_a_patient_who_opted_out_are_not_counted() -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("mhcds_cards_total", {"topic": "acute-safety", "indicator": "critical"}) or 0.0
+
+    before = counted()
+
+    assert topics(post(sent(*given(INTENT)), opted_out=True)) == ["acute-safety"]
+    assert counted() == before
+    assert topics(post(sent(*given(INTENT)))) == ["acute-safety"]
+    assert counted() == before + 1
 
 
 def test_an_opt_out_ends_the_reading_before_it_begins(server) -> None:

@@ -18,6 +18,7 @@ from cds_service.control.targets import Mode
 from cds_service.incidents import watching
 from cds_service.incidents.incidents import Handling, close, incidents
 from cds_service.incidents.kinds import IncidentKind
+from cds_service.keys.data_key import new_key
 from cds_service.serving import watch
 from cds_service.settings.approvals import Approval, ApprovedModel, Use
 from cds_service.settings.config import ServiceConfig
@@ -114,8 +115,9 @@ def test_more_than_the_limit_of_a_sites_answers_opens_an_incident(store, fields:
         (80, NOW, {"topics": ["could-not-assess"], "switched_off": True}),
         (80, NOW, {"topics": ["could-not-assess"], "held_back": ["acute-safety"]}),
         (80, NOW, {"site": "south", "anomalies": 1}),
+        (80, NOW, {"consent": "opted-out", "anomalies": 1}),
     ],
-    ids=["too few", "of yesterday", "a service that is switched off", "a topic that is", "of another site"],
+    ids=["too few", "of yesterday", "a service switched off", "a topic that is", "of another site", "opted out"],
 )
 def test_what_says_nothing_of_a_sites_data_opens_none(store, count: int, at: datetime, fields: dict) -> None:
     answered(store, count, at, **fields)
@@ -249,6 +251,7 @@ def test_of_several_workers_one_looks_and_what_is_found_is_open(store) -> None:
         now=lambda: NOW,
         problem=lambda: "service.toml: mode",
         engine=ENGINE,
+        key=new_key(),
     )
     for _ in range(3):
         watch.look(runtime)
