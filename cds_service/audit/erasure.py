@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.storage.housekeeping import empty_log
 from cds_service.storage.store import Store
 from cds_service.storage.tables import audit_event, card, feedback, incident, incident_note
 
@@ -43,6 +44,7 @@ def erase_people(store: Store, site: str, patients: Sequence[str], why: Erasure)
         found = connection.scalars(theirs.order_by(c.seq)).all()
     for some in _parts(found):
         _erase(store, site, some, why)
+    empty_log(store)
     return len(found)
 
 
@@ -66,6 +68,8 @@ def erase_old(store: Store, site: str, days: int, now: datetime) -> int:
     with store.transaction() as connection:  # comments on cards that are not ours belong to no event
         unknown = sa.and_(feedback.c.site == site, feedback.c.answer.is_(None), feedback.c.at < limit)
         connection.execute(feedback.update().where(unknown, feedback.c.comment.is_not(None)).values(comment=None))
+    if total:
+        empty_log(store)
     return total
 
 

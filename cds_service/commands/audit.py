@@ -56,6 +56,8 @@ def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: b
         heads = read_heads(file, config.kept_key()) if file else []
         if site is not None:
             heads = [head for head in heads if head.site == site]
+        if file and not heads:
+            raise click.ClickException("--heads: expected a head that was signed; found none, so nothing was verified")
         found = verify(store, None if site is None else (site,), heads, report)
         try:
             open_all(store, audit_faults(found), now_utc())

@@ -7,6 +7,7 @@ ActRefused. What comes back has words for the person who acts. Raises StoreUnava
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -199,10 +200,12 @@ def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") ->
     _check_mode(wanted, known, unmet)
     with store.transaction() as connection:
         lock(connection)
-        before = next((row for row in _modes(connection) if row.key == wanted.key), None)
+        rows = _modes(connection)
+        before = next((row for row in rows if row.key == wanted.key), None)
+        but = _single_words(wanted, rows)
         if before is not None and _decided(before) == _decided(wanted):
             since = f"since {moment_words(before.at)}, set by {before.by}"
-            return ActDone(done=False, said=f"Nothing changed: {wanted.words} is {before.mode} {since}.")
+            return ActDone(done=False, said=f"Nothing changed: {wanted.words} is {before.mode} {since}.{but}")
         setting = msgspec.to_builtins(wanted)
         key = {column.name: setting.pop(column.name) for column in mode.primary_key}
         del setting["at"]
@@ -212,7 +215,14 @@ def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") ->
         append(connection, NewEvent(site=wanted.site, kind=AuditKind.MODE, at=wanted.at.isoformat(), event=event))
         changed(connection)
     was = f" It was {before.mode}, set by {before.by} on {moment_words(before.at)}." if before else ""
-    return ActDone(done=True, said=f"{wanted.words} is {wanted.mode} from the next call on.{was}")
+    return ActDone(done=True, said=f"{wanted.words} is {wanted.mode} from the next call on.{was}{but}")
+
+
+def _single_words(wanted: ModeRow, rows: Sequence[ModeRow]) -> str:
+    """Where a mode of all services does not reach, since a service has one of its own; "" if it reaches all."""
+    single = [row for row in rows if row.service and replace(row, service="").key == wanted.key]
+    own = ", ".join(f"{row.service} is {row.mode}" for row in single if row.mode is not wanted.mode)
+    return f" Not where a service has a mode of its own: {own}. Set it there too." if own else ""
 
 
 def modes(store: Store) -> tuple[ModeRow, ...]:

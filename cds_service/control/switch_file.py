@@ -6,11 +6,13 @@ model speaks at all: somebody meant to stop something. The rules go on.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,21 +100,40 @@ def file_off(path: Path, row: SwitchRow, known: Known) -> ActDone:
     """Puts an entry into the file. Raises ActRefused."""
     check(Actor(row.by, ""), row.reason)
     _check(row, known)
-    rows = _good_rows(path, known)
-    there = next((one for one in rows if one.target == row.target), None)
-    if there is not None:
-        return ActDone(done=False, said=f"Nothing changed: in {path}, {row.target.words} is {there.words}.")
-    write_switches(path, (*rows, row))
+    with _alone(path):
+        rows = _good_rows(path, known)
+        there = next((one for one in rows if one.target == row.target), None)
+        if there is not None:
+            return ActDone(done=False, said=f"Nothing changed: in {path}, {row.target.words} is {there.words}.")
+        write_switches(path, (*rows, row))
     return ActDone(done=True, said=f"Switched off from the next call on, by {path}: {row.target.words}.")
 
 
 def file_on(path: Path, target: SwitchTarget, known: Known) -> SwitchRow | None:
     """Takes an entry out of the file, and returns it; None where there is none. Raises ActRefused."""
     rows, _ = read_switches(path, known)
-    there = next((row for row in rows if row.target == target), None)
-    if there is not None:
-        write_switches(path, [row for row in _good_rows(path, known) if row != there])
+    if not any(row.target == target for row in rows):
+        return None
+    with _alone(path):
+        rows = _good_rows(path, known)
+        there = next((row for row in rows if row.target == target), None)
+        if there is not None:
+            write_switches(path, [row for row in rows if row != there])
     return there
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Of two people at once the second waits, so that neither entry is lost. Raises ActRefused."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise ActRefused(f"{path}: cannot be written ({error.strerror}); nothing changed") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _good_rows(path: Path, known: Known) -> tuple[SwitchRow, ...]:

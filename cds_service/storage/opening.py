@@ -45,6 +45,7 @@ def _sqlite(url: sa.URL, path: Path) -> Store:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # overwrites what is erased; not every build does so by itself
         connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         file.note_opened()
         return connection

@@ -85,6 +85,9 @@ def test_a_persons_events_go_with_their_cards_and_comments_and_the_chain_stays_w
     assert counts(store) == (24 + 6, 16)
     everything = json.dumps({t.name: store.rows(t) for t in SCHEMA.sorted_tables}, default=lambda raw: raw.hex())
     assert KEY.pseudonym("north", "a") not in everything
+    if store.file is not None:
+        for file in Path(str(store.engine.url.database)).parent.iterdir():
+            assert KEY.pseudonym("north", "a").encode() not in file.read_bytes(), f"still in {file.name}"
     assert KEY.pseudonym("north", "b") in everything
     assert {row["uuid"] for row in store.rows(card)} == {"u0", "u3", "u6", "u9"}
     assert [row["comment"] for row in store.rows(feedback)].count(None) == 8

@@ -240,6 +240,9 @@ def test_the_commands_say_in_plain_words_what_is_wrong(store, store_url: str, tm
     spoiled = mhcds("audit", "verify", "--config", folder, "--heads", str(heads))
     assert (spoiled.returncode, "line 1: expected a head" in spoiled.stderr) == (1, True)
     assert "Traceback" not in spoiled.stderr
+    heads.write_text('{"event": "hook-answered"}\n')
+    none = mhcds("audit", "verify", "--config", folder, "--heads", str(heads))
+    assert (none.returncode, "whole" in none.stdout, "found none" in none.stderr) == (1, False, True)
 
 
 def test_a_store_without_events_does_not_read_like_one_that_was_verified(tmp_path: Path) -> None:

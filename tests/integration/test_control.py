@@ -7,7 +7,9 @@ import math
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +34,8 @@ from form_desk import desks
 
 from cds_service.control import acts, snapshot
 from cds_service.control.acts import Actor, ModeRow
-from cds_service.control.targets import Mode, SwitchTarget, known_of
+from cds_service.control.switch_file import file_off, read_switches
+from cds_service.control.targets import Known, Mode, SwitchTarget, known_of
 from cds_service.control.version import changed
 from cds_service.errors import StoreUnavailable
 from cds_service.hooks.catalogue import SERVICES
@@ -248,7 +251,40 @@ def test_a_pilot_speaks_to_its_users_and_in_its_departments(place) -> None:
     assert place.last()["not_scored"] == [f"{m.outcome} not-in-pilot" for m in ENGINE.models]
 
 
+def test_a_mode_of_all_services_says_where_a_service_keeps_its_own(place) -> None:
+    model = ENGINE.models[0]
+    row = ModeRow(
+        site="north", service=SERVICES[0].id, outcome=model.outcome, version=model.version, mode=Mode.LIVE, at=NOW,
+        by="Ann", reason="board", through="page",
+    )  # fmt: skip
+    acts.set_mode(place.store, row, known=place.known)
+    for _ in range(2):
+        said = acts.set_mode(place.store, replace(row, service="", mode=Mode.OFF), known=place.known).said
+        assert said.endswith(
+            f"Not where a service has a mode of its own: {SERVICES[0].id} is live. Set it there too."
+        ), said
+    acts.set_mode(place.store, replace(row, mode=Mode.OFF), known=place.known)
+    assert (
+        "of its own" not in acts.set_mode(place.store, replace(row, service="", mode=Mode.OFF), known=place.known).said
+    )
+
+
 # ---- the store and the file ----
+
+
+def test_of_many_people_who_use_the_file_at_once_no_entry_is_lost(tmp_path: Path) -> None:
+    sites = [f"s{n}" for n in range(12)]
+    path, known, begin = tmp_path / "switch.toml", Known(sites=tuple(sites), services=()), threading.Barrier(len(sites))
+
+    def off(site: str) -> bool:
+        row = acts.SwitchRow(id="file", target=SwitchTarget(site=site), at=NOW, state="off", by="Ann", reason="why")
+        begin.wait()
+        return file_off(path, row, known).done
+
+    with ThreadPoolExecutor(len(sites)) as people:
+        assert all(people.map(off, sites))
+    rows, problems = read_switches(path, known)
+    assert (sorted(row.target.site for row in rows), problems) == (sorted(sites), ())
 
 
 def test_without_any_reading_of_the_store_no_model_speaks_and_the_rules_do(place) -> None:
