@@ -217,7 +217,8 @@ def run_raw(folder: Path, seed: int, number: int) -> Counter:
                 counts += done
         assert server.get("/health/live").status_code == 200
         assert server.call().status_code == 200
-        lines = server.lines()
+        # The service signs the head of each chain into its log.
+        lines = [line for line in server.lines() if '"audit-head"' not in line]
     for word in NEVER:
         assert not any(word in line for line in lines), (
             f"{word!r} in the log: {next(line for line in lines if word in line)[:500]}"
