@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, SITE, opened
+from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, SITE, opened, print_json, written
+
+if TYPE_CHECKING:
+    from cds_service.audit.verify import Verified
 
 ANY_SITE = click.option("--site", help='Id of one site; "" for the deployment itself. Default: all.')
-
-
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -43,11 +42,9 @@ def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: b
     Ends with 1 if there is one, and opens an incident. Without heads that are kept elsewhere, a chain that was cut or
     written anew together with its head, and an older database, cannot be told from a good one.
     """
-    from rich.table import Table
-
     from cds_service.audit.heads import read_heads
     from cds_service.audit.verify import verify
-    from cds_service.commands.terminal import console, progress
+    from cds_service.commands.terminal import print_table, progress
     from cds_service.errors import StoreUnavailable
     from cds_service.incidents.watching import audit_faults, open_all
     from cds_service.serving.runtime import now_utc
@@ -66,18 +63,10 @@ def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: b
     faults = [fault for chain in found for fault in chain.faults]
     if as_json:
         chains = [asdict(c) | {"faults": [asdict(f) | {"said": f.words} for f in c.faults]} for c in found]
-        click.echo(
-            json.dumps(
-                {"whole": not faults, "events": sum(c.events for c in found), "heads": len(heads), "chains": chains},
-                indent=2,
-            )
-        )
+        events = sum(chain.events for chain in found)
+        print_json({"whole": not faults, "events": events, "heads": len(heads), "chains": chains})
     else:
-        table = Table("site", "events", "of them erased", "found", box=None)
-        for chain in found:
-            said = f"{len(chain.faults)} faults" if chain.faults else "whole"
-            table.add_row(chain.site or "(deployment)", f"{chain.events:,}", f"{chain.erased:,}", said)
-        console().print(table)
+        print_table(("site", "events", "of them erased", "found"), map(_row, found))
         for fault in faults:
             click.echo(f"{fault.site or '(deployment)'}: {fault.words}")
         if not any(chain.events for chain in found):
@@ -123,7 +112,7 @@ def audit_export(folder: Path, out: Path | None, by: str, reason: str, **wanted:
     from cds_service.serving.runtime import now_utc
 
     export = Export(**wanted)
-    with opened(folder, ready=True) as (_, store), _written(out) as file, progress() as report:
+    with opened(folder, ready=True) as (_, store), written(out) as file, progress() as report:
         with _refused():
             record_export(store, export, by, reason, now_utc())
         count = sum(1 for line in exported(store, export, report) if file.write(f"{line}\n"))
@@ -153,24 +142,14 @@ def audit_erase(folder: Path, site: str, by: str, reason: str) -> None:
     click.echo(f"{count} events of {len(patients)} patients erased.")
 
 
+def _row(chain: Verified) -> tuple[str, ...]:
+    said = f"{len(chain.faults)} faults" if chain.faults else "whole"
+    return chain.site or "(deployment)", f"{chain.events:,}", f"{chain.erased:,}", said
+
+
 @contextmanager
 def _refused() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-
-
-@contextmanager
-def _written(file: Path | None) -> Iterator[TextIO]:
-    """A new file for its owner alone, or standard output."""
-    if file is None:
-        yield sys.stdout
-        return
-    try:
-        with os.fdopen(
-            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        ) as opened_file:
-            yield opened_file
-    except OSError as error:
-        raise click.ClickException(f"{file}: expected a new file that can be written ({error.strerror})") from error

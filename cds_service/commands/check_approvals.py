@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from cds_service.settings.approvals import Approval, ApprovalState, ApprovalVerdict, Use, approval_verdict
+from cds_service.control.approved import verdict_at
+from cds_service.control.targets import Mode
+from cds_service.settings.approvals import Approval, ApprovalState, ApprovalVerdict
 from cds_service.settings.service_ids import ASK_MODELS
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from models.scoring.registry import Model
 
 SOON = timedelta(days=30)
-SPEAKING = (Use.LIVE, Use.PILOT)
+SPEAKING = (Mode.LIVE, Mode.PILOT)
 BY_STATE = list(ApprovalState)
 
 
@@ -50,20 +52,8 @@ def approval_lines(
 
 
 def _of_model(config: ServiceConfig, site: SiteConfig, service: str, model: Model, today: date) -> ApprovalLine:
-    verdicts = {
-        use: approval_verdict(
-            config.approvals,
-            site=site.id,
-            service=service,
-            outcome=model.outcome,
-            version=model.version,
-            digest=model.digest,
-            use=use,
-            today=today,
-        )
-        for use in SPEAKING
-    }
-    valid = {use: verdict.approval for use, verdict in verdicts.items() if verdict.is_valid and verdict.approval}
+    verdicts = {mode: verdict_at(config, site.id, service, model, mode, today) for mode in SPEAKING}
+    valid = {mode: verdict.approval for mode, verdict in verdicts.items() if verdict.is_valid and verdict.approval}
     if not valid:
         best = min(verdicts.values(), key=lambda verdict: BY_STATE.index(verdict.state))
         lacks = best.state in (ApprovalState.MISSING, ApprovalState.OTHER_ARTIFACT)
@@ -71,7 +61,7 @@ def _of_model(config: ServiceConfig, site: SiteConfig, service: str, model: Mode
             f"may not speak, the rules do: {_why(best)}", warning=True, lacking=model if lacks else None
         )
     last = max(approval.review_by for approval in valid.values())
-    given = ", ".join(f"{use} by {_name(approval)} until {approval.review_by}" for use, approval in valid.items())
+    given = ", ".join(f"{mode} by {_name(approval)} until {approval.review_by}" for mode, approval in valid.items())
     soon = last - today < SOON
     return ApprovalLine(f"is approved: {given}" + ("; review it and move review_by on" if soon else ""), warning=soon)
 

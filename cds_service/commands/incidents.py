@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, opened
+from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, opened, print_json, written
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from rich.table import Table
 
-    from cds_service.incidents.incidents import Handling, Incident, Note
+    from cds_service.incidents.incidents import Handling, Incident
     from cds_service.keys.data_key import DataKey
     from cds_service.settings.config import ServiceConfig
 
 MOST_TEXT, MOST_LINE = 4000, 200
+HEADINGS = ("id", "opened", "site", "kind", "severity", "owner", "webhook")
 ID = click.argument("identifier", metavar="ID")
 TEXT = click.option("--text", required=True, help="What to write, or - for standard input. It is sealed.")
 
@@ -41,15 +39,16 @@ def incident() -> None:
 @AS_JSON
 def incident_list(folder: Path, site: str | None, *, closed: bool, as_json: bool) -> None:
     """List incidents, the newest first, and how far their messages to your own system are."""
-    from cds_service.commands.terminal import console
+    from cds_service.commands.terminal import print_table
+    from cds_service.incidents.incidents import as_json as plain
     from cds_service.incidents.incidents import incidents
 
     with _at(folder) as (config, connection, key):
         found = incidents(connection, _sites(config, site), closed=closed)
         if as_json:
-            click.echo(json.dumps([_as_json(each, key) for each in found], indent=2))
+            print_json([plain(each, key) for each in found])
         elif found:
-            console().print(_table(config, found))
+            print_table(HEADINGS, (_row(config, each) for each in found), whole=("id", "opened"))
         else:
             click.echo("No incidents." if closed else "No open incidents; --all lists those closed.")
 
@@ -60,13 +59,14 @@ def incident_list(folder: Path, site: str | None, *, closed: bool, as_json: bool
 @AS_JSON
 def incident_show(folder: Path, identifier: str, *, as_json: bool) -> None:
     """Print one incident: what it means, what to do, its time line and its messages."""
-    from cds_service.incidents.incidents import one_incident
+    from cds_service.incidents.incidents import as_json as plain
+    from cds_service.incidents.incidents import one_incident, unsealed
     from cds_service.incidents.kinds import KINDS
 
     with _at(folder) as (config, connection, key):
         found = one_incident(connection, identifier)
         if as_json:
-            click.echo(json.dumps(_as_json(found, key), indent=2))
+            print_json(plain(found, key))
             return
         kind = KINDS[found.kind]
         where = f"site {found.site}" if found.site else "the whole deployment"
@@ -76,7 +76,7 @@ def incident_show(folder: Path, identifier: str, *, as_json: bool) -> None:
         for name, value in found.facts.items():
             click.echo(f"  {name}: {value}")
         for note in found.notes:
-            text = f": {_unsealed(note, key)}" if note.sealed else ""
+            text = f": {unsealed(note, key)}" if note.sealed else ""
             click.echo(f"{_minute(note.at)}  {note.what} by {note.who}{text}")
 
 
@@ -133,20 +133,13 @@ def incident_close(folder: Path, identifier: str, by: str, reason: str) -> None:
 @REASON
 def incident_export(folder: Path, file: Path, site: str | None, by: str, reason: str) -> None:
     """Write every incident with its time line to a new FILE, one JSON object a line, with what people wrote."""
-    from cds_service.incidents.incidents import incidents
-    from cds_service.storage.chain import AuditKind, NewEvent, append
+    from cds_service.incidents.incidents import export
 
-    event: dict[str, Any] = {"what": "incidents", "by": _line(by, "--by"), "reason": _line(reason, "--reason")}
-    with _at(folder) as (config, connection, key):
-        found = incidents(connection, _sites(config, site), closed=True)
-        at = datetime.now(UTC).isoformat()
-        event |= {"count": len(found)}
-        append(connection, NewEvent(site=site or "", kind=AuditKind.EXPORT, at=at, event=event))
-        try:
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-                out.writelines(f"{json.dumps(_as_json(each, key))}\n" for each in found)
-        except OSError as error:
-            raise click.ClickException(f"{file}: cannot be written ({error.strerror}); name a new file") from error
+    said = {"by": _line(by, "--by"), "reason": _line(reason, "--reason")}
+    # The file within the transaction: an export that fails is not on record.
+    with _at(folder) as (config, connection, key), written(file) as out:
+        found = export(connection, _sites(config, site), key, datetime.now(UTC), **said)
+        out.writelines(f"{json.dumps(each)}\n" for each in found)
     click.echo(f"{len(found)} incidents written to {file}. People may be named in it.")
 
 
@@ -190,24 +183,6 @@ def _text(text: str, option: str) -> str:
 # ---- printing -----------------------------------------------------------------------------------------------------
 
 
-def _as_json(found: Incident, key: DataKey) -> dict[str, Any]:
-    notes = [
-        {"at": note.at, "who": note.who, "what": note.what} | ({"text": _unsealed(note, key)} if note.sealed else {})
-        for note in found.notes
-    ]
-    return {**asdict(found), "notes": notes}
-
-
-def _unsealed(note: Note, key: DataKey) -> str:
-    """What somebody wrote; it stays sealed where the key has been lost."""
-    from cryptography.fernet import InvalidToken
-
-    try:
-        return key.unseal(note.sealed or b"")
-    except InvalidToken:
-        return "(sealed with another data key)"
-
-
 def _minute(at: str) -> str:
     return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -222,15 +197,7 @@ def _sent(config: ServiceConfig, found: Incident) -> str:
     return f"waits: {waits[0].failure}, attempt {waits[0].attempts}" if waits[0].failure else "waits"
 
 
-def _table(config: ServiceConfig, found: list[Incident]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading in ("id", "opened", "site", "kind", "severity", "owner", "webhook"):
-        table.add_column(heading, no_wrap=heading in ("id", "opened"))
-    for each in found:
-        owner = "(closed)" if each.closed else each.owner or "nobody"
-        kind = each.kind.replace("-", " ")  # which wraps
-        table.add_row(each.id, each.at[:10], each.site or "(all)", kind, each.severity, owner, _sent(config, each))
-    return table
+def _row(config: ServiceConfig, each: Incident) -> tuple[str, ...]:
+    owner = "(closed)" if each.closed else each.owner or "nobody"
+    kind = each.kind.replace("-", " ")  # which wraps
+    return each.id, each.at[:10], each.site or "(all)", kind, each.severity, owner, _sent(config, each)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
@@ -12,12 +11,11 @@ from typing import Any
 import click
 import msgspec
 import sqlalchemy as sa
-from rich.table import Table
 
-from cds_service.commands.options import opened
-from cds_service.commands.terminal import console_on
+from cds_service.commands.options import opened, print_done, print_json
+from cds_service.commands.terminal import print_table
 from cds_service.control.acts import ModeRow, modes, moment_words, set_mode
-from cds_service.control.approved import unmet, unmet_words, verdict_of
+from cds_service.control.approved import approval_of, unmet_words, verdict_of
 from cds_service.control.targets import SPEAKING, Known, Mode, expect, known_of
 from cds_service.serving.runtime import now_utc
 from cds_service.settings.approvals import ApprovedModel
@@ -36,16 +34,12 @@ def change(folder: Path, wanted: ModeRow, share: float | None, *, as_json: bool)
         expect("site", wanted.site, known.sites)
         expect("approval", wanted.approval, ("", *(one.id for one in config.approvals)))
         row = replace(wanted, version=known.version(wanted.site, wanted.outcome, wanted.version))
-        if share is not None and wanted.mode is Mode.REVIEW:
-            row = replace(row, review=share)
-        elif share is not None:
-            row = replace(row, share=share)
+        if share is not None:
+            row = replace(row, review=share) if row.mode is Mode.REVIEW else replace(row, share=share)
         artifact, today = _artifact(config, row.outcome, row.version), config.site(row.site).day(row.at)
-        if row.mode in SPEAKING and not row.approval:
-            verdict = verdict_of(config, row.site, artifact, row.mode, today, row.service)
-            row = replace(row, approval=verdict.approval.id if verdict.approval and verdict.is_valid else "")
-        done = set_mode(store, row, known=known, unmet=unmet(config, row.site, row.service, artifact, row.mode, today))
-    click.echo(msgspec.json.encode(done).decode() if as_json else done.said)
+        valid, unmet = approval_of(config, row.site, row.service, artifact, row.mode, today)
+        done = set_mode(store, replace(row, approval=row.approval or valid), known=known, unmet=unmet)
+    print_done(done, as_json=as_json)
 
 
 def _artifact(config: ServiceConfig, outcome: str, version: str) -> ApprovedModel:
@@ -58,16 +52,16 @@ def show(folder: Path, *, as_json: bool) -> None:
     with opened(folder, ready=True) as (config, store):
         rows = list(_rows(config, known_of(config), modes(store)))
     if as_json:
-        click.echo(msgspec.json.encode(rows).decode())
+        print_json(rows)
         return
-    table = Table()
-    for heading in ("site", "model", "mode", "who may see it", "since, by", "approval"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        model = f"{row['model']}, {row['service']}" if row["service"] else row["model"]
-        since = f"{row['since']}, {row['by']}" if row["since"] else row["by"]
-        table.add_row(row["site"], model, row["mode"], row["extent"], since, row["approval"])
-    console_on(sys.stdout).print(table)
+    headings = ("site", "model", "mode", "who may see it", "since, by", "approval")
+    print_table(headings, map(_line, rows), whole=("model",))
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    model = f"{row['model']},\n{row['service']}" if row["service"] else row["model"]
+    since = f"{row['since']}, {row['by']}" if row["since"] else row["by"]
+    return row["site"], model, row["mode"], row["extent"], since, row["approval"]
 
 
 def _rows(config: ServiceConfig, known: Known, recorded: tuple[ModeRow, ...]) -> Iterator[dict[str, Any]]:
@@ -118,13 +112,13 @@ def review(folder: Path, site: str, since: datetime | None, *, as_json: bool) ->
         for row in found:
             click.echo(msgspec.json.encode(row).decode())
         return
-    table = Table(
-        "time", "patient (pseudonym)", "estimates", caption="Recorded, not shown. mhcds db pseudonym finds a patient’s."
-    )
-    for row in found:
-        scores = ", ".join(f"{score['model']}: {score['probability']:.0%}" for score in row["scores"])
-        table.add_row(row["at"], row["patient"], scores)
-    console_on(sys.stdout).print(table if found else "No answer is in the sample for review.")
+    if not found:
+        click.echo("No answer is in the sample for review.")
+        return
+    scores = (", ".join(f"{score['model']}: {score['probability']:.0%}" for score in row["scores"]) for row in found)
+    rows = ((row["at"], row["patient"], said) for row, said in zip(found, scores, strict=True))
+    print_table(("time", "patient (pseudonym)", "estimates"), rows, whole=("patient (pseudonym)",))
+    click.echo("Recorded, not shown. mhcds db pseudonym finds a patient’s.")
 
 
 def _for_review(store: Store, site: str, since: datetime | None) -> Iterator[dict[str, Any]]:

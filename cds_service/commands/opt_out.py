@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, SITE, opened
+from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, SITE, opened, print_json
 
 if TYPE_CHECKING:
     from cds_service.control.opt_outs import OptOutAct
@@ -33,22 +33,17 @@ def opt_out() -> None:
 @AS_JSON
 def show(folder: Path, site: str, *, as_json: bool) -> None:
     """Print the list: pseudonyms (`mhcds db pseudonym` prints that of an id), since when, through what."""
-    import msgspec
-    from rich.table import Table
-
-    from cds_service.commands.terminal import console_on
+    from cds_service.commands.terminal import print_table
     from cds_service.control.opt_outs import opt_outs
 
     with opened(folder, ready=True) as (config, store):
         rows = opt_outs(store, config.site(site).id)
     if as_json:
-        click.echo(msgspec.json.encode({"site": site, "opt_outs": rows}))
+        print_json({"site": site, "opt_outs": rows})
         return
-    shown = Table("pseudonym", "since (UTC)", "through", box=None)
-    for row in rows:
-        shown.add_row(row.patient, row.at[:16].replace("T", " "), row.source)
     if rows:
-        console_on(sys.stdout).print(shown)
+        lines = ((row.patient, row.at[:16].replace("T", " "), row.source) for row in rows)
+        print_table(("pseudonym", "since (UTC)", "through"), lines, whole=("pseudonym", "since (UTC)"))
     click.echo(f"{len(rows)} opted out at site {site}.")
 
 
@@ -95,11 +90,9 @@ def _change(name: str, folder: Path, site: str, by: str, reason: str, *, as_json
 
 
 def _print(act: OptOutAct, site: str, done: list[bool], *, as_json: bool) -> None:
-    import msgspec
-
     kept = [place for place, is_new in enumerate(done, 1) if not is_new]
     if as_json:
-        click.echo(msgspec.json.encode({"site": site, "act": act, "changed": sum(done), "unchanged": kept}))
+        print_json({"site": site, "act": act, "changed": sum(done), "unchanged": kept})
         return
     click.echo(f"{DONE[act]} of site {site}, from the next call on: {sum(done)}")
     if kept:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cds_service.control.acts import ActDone
     from cds_service.settings.config import ServiceConfig
     from cds_service.storage.store import Store
 
@@ -70,6 +73,34 @@ def configured(folder: Path | None) -> ServiceConfig:
         return load_config(folder) if folder else default_config()
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
+
+
+def print_json(value: object) -> None:
+    """What --json prints, of anything that msgspec encodes."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value)))
+
+
+def print_done(done: ActDone, *, as_json: bool) -> None:
+    """What came of an act."""
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(done.said)
+
+
+@contextmanager
+def written(file: Path | None) -> Iterator[TextIO]:
+    """A new file for its owner alone, or without one standard output."""
+    if file is None:
+        yield sys.stdout
+        return
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+            yield out
+    except OSError as error:
+        raise click.ClickException(f"{file}: expected a new file that can be written ({error.strerror})") from error
 
 
 def moment_option(text: str | None) -> datetime:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-import msgspec
-from rich.table import Table
 
-from cds_service.commands.terminal import console_on
+from cds_service.commands.options import print_done, print_json
+from cds_service.commands.terminal import print_table
 from cds_service.control import acts
 from cds_service.control.acts import ActDone, Actor, SwitchRow, moment_words
 from cds_service.control.refused import ActRefused
@@ -105,7 +104,7 @@ def say(act: Callable[[], ActDone], *, as_json: bool) -> None:
         done = act()
     except (ActRefused, ConfigError, StoreUnavailable) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(msgspec.json.encode(done).decode() if as_json else done.said)
+    print_done(done, as_json=as_json)
 
 
 def say_status(folder: Path, *, as_json: bool) -> None:
@@ -115,19 +114,18 @@ def say_status(folder: Path, *, as_json: bool) -> None:
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        click.echo(msgspec.json.encode({"switches": rows, "problems": problems}).decode())
+        print_json({"switches": rows, "problems": problems})
     elif rows:
-        table = Table()
-        for heading in ("id", "what", "state", "since, by", "reason"):
-            table.add_column(heading, overflow="fold")
-        for row in rows:
-            state = STATES[row.state] + (f", by {SWITCHES}" if row.file else "")
-            by = f"{row.by}, confirmed by {row.confirmed_by}" if row.confirmed_by else row.by
-            table.add_row(row.id, row.target.words, state, f"{moment_words(row.at)}, {by}", row.reason)
-        console_on(sys.stdout).print(table)
+        print_table(("id", "what", "state", "since, by", "reason"), map(_row, rows), whole=("id",))
     elif not problems:
         click.echo("Nothing is switched off.")
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         sys.exit(1)
+
+
+def _row(row: SwitchRow) -> tuple[str, ...]:
+    state = STATES[row.state] + (f", by {SWITCHES}" if row.file else "")
+    by = f"{row.by}, confirmed by {row.confirmed_by}" if row.confirmed_by else row.by
+    return row.id, row.target.words, state, f"{moment_words(row.at)}, {by}", row.reason

@@ -7,7 +7,7 @@ Control codes are used on terminals only.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -71,6 +71,16 @@ def console_on(stream: TextIO) -> Console:
 def console() -> Console:
     """Standard output as a console."""
     return console_on(sys.stdout)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, whole: Sequence[str] = ()) -> None:
+    """A table without lines on standard output. whole: the columns that never wrap."""
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading in whole)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
 
 
 def print_card(out: Console, card: Mapping[str, Any]) -> None:

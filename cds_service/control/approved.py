@@ -62,8 +62,11 @@ def unmet_words(verdict: ApprovalVerdict) -> str:
     }.get(verdict.state, "")
 
 
-def unmet(config: ServiceConfig, site: str, service: str, model: _Artifact, mode: Mode, today: date) -> str:
-    """Why a model may not be in this mode at a governed site; "" where it may, or needs no approval."""
+def approval_of(
+    config: ServiceConfig, site: str, service: str, model: _Artifact, mode: Mode, today: date
+) -> tuple[str, str]:
+    """The approval under which a model may be in this mode, and why it may not; both "" where none is needed."""
     if mode not in SPEAKING or not config.governed(site):
-        return ""
-    return unmet_words(verdict_of(config, site, model, mode, today, service))
+        return "", ""
+    verdict = verdict_of(config, site, model, mode, today, service)
+    return (verdict.approval.id, "") if verdict.is_valid and verdict.approval else ("", unmet_words(verdict))

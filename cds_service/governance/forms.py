@@ -6,25 +6,22 @@ What comes back is said on the page. Raises ActRefused, with words for the perso
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from cryptography.fernet import InvalidToken
 from flask import request
 
-from cds_service.audit.search import MOST, Recorded, by_card, by_patient
+from cds_service.audit.search import MOST, by_card, by_patient
 from cds_service.audit.verify import verify
 from cds_service.control import acts
 from cds_service.control.acts import Actor, ModeRow
-from cds_service.control.approved import unmet_words, verdict_of
+from cds_service.control.approved import approval_of
 from cds_service.control.refused import ActRefused
-from cds_service.control.targets import SPEAKING, TWO_PEOPLE, Known, Mode, SwitchTarget, expect, known_of
+from cds_service.control.targets import TWO_PEOPLE, Known, Mode, SwitchTarget, expect, known_of
 from cds_service.governance.session import SEARCH_PATIENT, SWITCH_SAFETY, Desk, Visitor, require
 from cds_service.governance.views import heads
 from cds_service.incidents import incidents
-from cds_service.incidents.incidents import Handling, Incident
-from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.incidents.incidents import Handling
 
 THROUGH = "page"
 MOST_TEXT, MOST_VERIFIED = 2000, 100_000
@@ -102,10 +99,9 @@ def set_mode(desk: Desk, visitor: Visitor) -> str:
     service, mode = field("service"), _mode(field("mode"))
     at = next((one for one in config.sites if one.id == site), None)
     model = next((m for m in desk.runtime.engine.models if (m.outcome, m.version) == (outcome, version)), None)
-    unmet = approval = ""
-    if mode in SPEAKING and at is not None and model is not None and config.governed(site):
-        verdict = verdict_of(config, site, model, mode, at.day(now), service)
-        unmet, approval = unmet_words(verdict), verdict.approval.id if verdict.approval else ""
+    approval = unmet = ""
+    if at is not None and model is not None:
+        approval, unmet = approval_of(config, site, service, model, mode, at.day(now))
     wanted = ModeRow(
         site=site,
         service=service,
@@ -125,20 +121,10 @@ def set_mode(desk: Desk, visitor: Visitor) -> str:
     return acts.set_mode(desk.rows.store, wanted, known=there, unmet=unmet).said
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditSearch:
-    """What was looked for, without the id that was typed, and what was found. before: from where to go on, or None."""
-
-    site: str
-    pseudonym: str
-    card: str
-    found: tuple[Recorded, ...]
-    before: int | None
-
-
-def search(desk: Desk, visitor: Visitor) -> AuditSearch:
+def search(desk: Desk, visitor: Visitor) -> dict[str, Any]:
     """Events by a patient's pseudonym, by a patient's id, which becomes one, or by a card; the search is an event too.
 
+    For the template: what was looked for, never the id that was typed, what was found, and from where to go on.
     Raises ActRefused unless exactly one of them is given.
     """
     site, identifier, pseudonym, card = (field(name) for name in ("site", "patient", "pseudonym", "card"))
@@ -159,7 +145,7 @@ def search(desk: Desk, visitor: Visitor) -> AuditSearch:
         found = by_patient(desk.rows.store, site, pseudonym, int(before) if NUMBER.fullmatch(before) else None)
     desk.record("searched", visitor.named, site, pseudonym or None, card=card or None, found=len(found))
     more = found[-1].seq if len(found) == MOST else None
-    return AuditSearch(site=site, pseudonym=pseudonym, card=card, found=found, before=more)
+    return {"site": site, "pseudonym": pseudonym, "card": card, "found": found, "before": more}
 
 
 def verify_chains(desk: Desk, visitor: Visitor) -> str:
@@ -219,25 +205,7 @@ def incident_act(desk: Desk, visitor: Visitor) -> str:
 
 def exported_incidents(desk: Desk, visitor: Visitor) -> bytes:
     """All incidents with their time lines, as JSON; the export is an event of its own."""
-    now = desk.runtime.now()
+    runtime = desk.runtime
     with desk.rows.store.transaction() as connection:
-        found = incidents.incidents(connection, closed=True)
-        event: dict[str, Any] = {"what": "incidents", "by": visitor.named, "count": len(found)}
-        append(connection, NewEvent(site="", kind=AuditKind.EXPORT, at=now.isoformat(), event=event))
-    return msgspec.json.encode([_exported(desk, one) for one in found])
-
-
-def _exported(desk: Desk, one: Incident) -> dict[str, Any]:
-    names = ("id", "site", "kind", "severity", "status", "owner", "at", "closed", "facts")
-    notes = [{"at": n.at, "by": n.who, "what": n.what, "text": unsealed(desk, n.sealed)} for n in one.notes]
-    return {name: getattr(one, name) for name in names} | {"notes": notes}
-
-
-def unsealed(desk: Desk, sealed: bytes | None) -> str | None:
-    """What somebody wrote; None for nothing, a sentence for what another key sealed."""
-    if sealed is None:
-        return None
-    try:
-        return desk.runtime.key.unseal(sealed)
-    except InvalidToken:
-        return "(sealed with another data key)"
+        found = incidents.export(connection, None, runtime.key, runtime.now(), by=visitor.named)
+    return msgspec.json.encode(found)

@@ -122,7 +122,7 @@ def incidents(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa:
     shown: dict[str, Any] = {
         "incidents": _pressing_first(found),
         "all": everything,
-        "unsealed": partial(forms.unsealed, desk),
+        "unsealed": partial(incident_rows.unsealed, key=desk.runtime.key),
     }
     return page("incidents.html", visitor, **shown | values)
 

@@ -28,6 +28,12 @@ from smart_launch.pages.responses import log_failure
 log = logging.getLogger("mhcds")
 # Sign-ins at once in a worker: each may wait for the provider, and anybody may begin one.
 SIGN_INS = 4
+REFUSED = {
+    StoreUnavailable: PageRefusal.UNAVAILABLE,
+    Overloaded: PageRefusal.UNAVAILABLE,
+    InsecureTransport: PageRefusal.INSECURE,
+    SmartError: PageRefusal.INVALID,
+}
 
 
 def register(app: Flask, runtime: Runtime) -> None:
@@ -122,16 +128,11 @@ def failed(desk: Desk, error: Exception) -> Response:
     """The page of any error."""
     if isinstance(error, PageRefused):
         return refused(desk, error)
-    if isinstance(error, SmartError):
-        return refused(desk, PageRefused(PageRefusal.INVALID, str(error)))
     if isinstance(error, HTTPException):
         why = PageRefusal.NOTHING if error.code == 404 else PageRefusal.INVALID
         return refused(desk, PageRefused(why, f"status {error.code}"))
-    for kinds, why in (
-        ((StoreUnavailable, Overloaded), PageRefusal.UNAVAILABLE),
-        (InsecureTransport, PageRefusal.INSECURE),
-    ):
-        if isinstance(error, kinds):
+    for kind, why in REFUSED.items():
+        if isinstance(error, kind):
             return refused(desk, PageRefused(why, str(error)))
     log_failure(error)
     return refused(desk, PageRefused(PageRefusal.FAILED, type(error).__name__))

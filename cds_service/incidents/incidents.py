@@ -9,17 +9,19 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from cryptography.fernet import InvalidToken
 from sqlalchemy import RowMapping
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.errors import ServiceError
 from cds_service.incidents.kinds import KINDS, IncidentKind, Severity
+from cds_service.keys.data_key import DataKey
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.tables import delivery, incident, incident_note
 
@@ -208,6 +210,34 @@ def incidents(connection: sa.Connection, sites: Sequence[str] | None = None, *, 
 def one_incident(connection: sa.Connection, identifier: str) -> Incident:
     """One incident. Raises NoSuchIncident."""
     return _whole(connection, [_row(connection, identifier)])[0]
+
+
+def export(
+    connection: sa.Connection, sites: Sequence[str] | None, key: DataKey, now: datetime, **said: str
+) -> list[dict[str, Any]]:
+    """All incidents as JSON has them; the export is an event of its own. said: who, and why, for that event."""
+    found = incidents(connection, sites, closed=True)
+    site = sites[0] if sites and len(sites) == 1 else ""
+    event = {"what": "incidents", **said, "count": len(found)}
+    append(connection, NewEvent(site=site, kind=AuditKind.EXPORT, at=now.isoformat(), event=event))
+    return [as_json(each, key) for each in found]
+
+
+def as_json(found: Incident, key: DataKey) -> dict[str, Any]:
+    """An incident with what people wrote, for JSON."""
+    notes = [
+        {"at": note.at, "who": note.who, "what": note.what} | ({"text": unsealed(note, key)} if note.sealed else {})
+        for note in found.notes
+    ]
+    return {**asdict(found), "notes": notes}
+
+
+def unsealed(note: Note, key: DataKey) -> str:
+    """What somebody wrote; it stays sealed where the key has been lost."""
+    try:
+        return key.unseal(note.sealed or b"")
+    except InvalidToken:
+        return "(sealed with another data key)"
 
 
 def _whole(connection: sa.Connection, rows: Sequence[RowMapping]) -> list[Incident]:

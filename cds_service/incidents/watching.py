@@ -13,20 +13,19 @@ import sqlalchemy as sa
 
 from cds_service.audit.verify import Verified
 from cds_service.control.acts import modes
+from cds_service.control.approved import verdict_at
 from cds_service.control.targets import SPEAKING
 from cds_service.incidents.incidents import OPEN, Fact, NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
-from cds_service.settings.approvals import Approval, ApprovalState, ApprovalVerdict, Use, approval_verdict
+from cds_service.settings.approvals import Approval, ApprovalState
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.service_ids import ASK_MODELS
-from cds_service.settings.sites import SiteConfig
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
 from cds_service.storage.tables import audit_event, incident
 from explanations.judgement.assessment import Engine
 from fhir_adapters.facts import Consent
 from models.rules.findings import Topic
-from models.scoring.registry import Model
 
 log = logging.getLogger("mhcds")
 DAY = timedelta(days=1)
@@ -108,12 +107,11 @@ def approvals(store: Store, config: ServiceConfig, engine: Engine, now: datetime
     """Approvals that have ended with nothing in their place, and modes that let a model speak without one."""
     governed = {site.id: site for site in config.sites if config.governed(site.id)}
     for site in governed.values():
-        used = engine.of(site.models).models
         verdicts = (
-            _verdict(config, site, service, model, use, now)
-            for model in used
+            verdict_at(config, site.id, service, model, mode, site.day(now))
+            for model in engine.of(site.models).models
             for service in ASK_MODELS
-            for use in (Use.PILOT, Use.LIVE)
+            for mode in SPEAKING
         )
         ended = {v.approval.id: v.approval for v in verdicts if v.state is ApprovalState.EXPIRED and v.approval}
         yield from (_ended(site.id, approval) for approval in ended.values())
@@ -122,26 +120,12 @@ def approvals(store: Store, config: ServiceConfig, engine: Engine, now: datetime
         model = by_version.get((row.outcome, row.version))
         if row.site not in governed or model is None or row.mode not in SPEAKING:
             continue
-        state = _verdict(config, governed[row.site], row.service, model, Use(row.mode.value), now).state
+        today = governed[row.site].day(now)
+        state = verdict_at(config, row.site, row.service, model, row.mode, today).state
         if state not in (ApprovalState.VALID, ApprovalState.EXPIRED):
             facts = {"outcome": row.outcome, "version": row.version, "service": row.service, "mode": row.mode.value}
             occasion = ":".join(("approval-missing", *row.key))
             yield NewIncident(site=row.site, kind=IncidentKind.APPROVAL_MISSING, occasion=occasion, facts=facts)
-
-
-def _verdict(
-    config: ServiceConfig, site: SiteConfig, service: str, model: Model, use: Use, now: datetime
-) -> ApprovalVerdict:
-    return approval_verdict(
-        config.approvals,
-        site=site.id,
-        service=service,
-        outcome=model.outcome,
-        version=model.version,
-        digest=model.digest,
-        use=use,
-        today=site.day(now),
-    )
 
 
 def _ended(site: str, approval: Approval) -> NewIncident:

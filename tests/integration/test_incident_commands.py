@@ -65,7 +65,7 @@ def test_an_incident_is_listed_noted_assigned_closed_and_exported(folder, store,
     exports = [{"what": "incidents", "by": "Ann", "reason": "Yearly review", "count": 1}]
     assert [row["event"] for row in recorded(store, "export")] == exports
     assert incident(folder, "export", str(file), "--by", "Ann", "--reason", "Again").stderr == (
-        f"Error: {file}: cannot be written (File exists); name a new file\n"
+        f"Error: {file}: expected a new file that can be written (File exists)\n"
     )
     assert [row["event"] for row in recorded(store, "export")] == exports, "an export that failed is on record"
 
