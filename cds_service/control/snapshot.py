@@ -1,7 +1,7 @@
 """Modes, switches and opt-outs as one value for a whole call, read again when their number in the store has changed.
 
-A hook call's one look at the store brings the number, so a change acts on the next call in every worker. While the
-store is down the last reading holds, and `switch.toml`; without any reading no model speaks.
+A hook call's one look at the store brings the number, so a change acts on the next call in every worker. Where a call
+cannot look, what was last read to be off stays off, so does what `switch.toml` names, and no model speaks.
 """
 
 from __future__ import annotations
@@ -106,12 +106,18 @@ class ControlReader:
                 reason = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
                 log.error(json.dumps({"event": "control-not-read", "reason": reason}))
 
+    def missed(self) -> None:
+        """The store could not be looked at: what is off stays off, and no model speaks, until it can."""
+        with self._lock:
+            self._stored = replace(self._stored, number=None)
+
     def look(self) -> None:
         """Where no look of a call brings the number."""
         try:
             with self._store.transaction() as connection:
                 stamp = number(connection)
         except StoreUnavailable:
+            self.missed()
             return
         self.seen(stamp)
 

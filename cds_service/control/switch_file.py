@@ -189,7 +189,10 @@ class SwitchFile:
         except OSError as error:
             seen = error.errno
         if seen != self._seen:
-            found = read_switches(self._path, self._known())
+            try:
+                found = read_switches(self._path, self._known())
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the rules must answer
+                found = (), (f"{self._path}: cannot be checked ({type(error).__name__})",)
             self._found, self._seen = found, seen
             event = {"event": "switch-file-read", "off": [row.target.words for row in found[0]], "problems": found[1]}
             log.error(json.dumps(event))

@@ -137,6 +137,7 @@ def _admit(runtime: Runtime, client: VerifiedClient, most: int) -> None:
     try:
         admission, stamp = runtime.store.admission(token, most)
     except StoreUnavailable:
+        runtime.controls.missed()
         _note_store_failure()
         return
     if admission is Admission.REPLAYED:

@@ -293,12 +293,12 @@ def test_without_any_reading_of_the_store_no_model_speaks_and_the_rules_do(place
     assert place.topics(POSITIVE, PROMPTS) == ["positive-safety-answer"]
 
 
-def test_while_the_store_is_away_the_last_reading_holds_and_the_file_works(place) -> None:
-    place.off(outcome="depression")
-    place.off(outcome="suicidal-ideation")
-    assert place.topics(PROMPTS) == []
+def test_while_the_store_is_away_what_is_off_stays_off_no_model_speaks_and_the_file_works(place) -> None:
+    place.off(service=SERVICES[1].id)
+    assert "screening-prompt" in place.topics(PROMPTS)
     place.store_away()
-    assert place.topics(PROMPTS) == []
+    assert place.topics(PROMPTS) == [], "an act of another process would be missed"
+    assert place.runtime.controls().service_off("north", SERVICES[1].id)
     place.file('[[off]]\nsite = "north"\nby = "Ann"\nreason = "store down"\nat = 2026-11-23T11:00:00Z\n')
     (card,) = place.cards(POSITIVE)
     assert "switched off here on 23 Nov 2026, 11:00 UTC" in card["detail"]

@@ -242,7 +242,7 @@ def test_another_patient_and_another_site_are_not_touched(workers, store) -> Non
     assert topics(app) == ["screening-prompt"]
 
 
-def test_while_the_store_is_down_the_list_last_read_holds_and_without_one_no_model_speaks(workers, store) -> None:
+def test_while_the_store_is_down_no_model_speaks_and_the_rules_do(workers, store) -> None:
     reader, other = workers()
     change(store, "add", "north", PSEUDONYM)
     assert topics(reader) == []
