@@ -143,7 +143,8 @@ def audit_erase(folder: Path, site: str, by: str, reason: str) -> None:
 
 
 def _row(chain: Verified) -> tuple[str, ...]:
-    said = f"{len(chain.faults)} faults" if chain.faults else "whole"
+    count = len(chain.faults)
+    said = f"{count} fault{'s' * (count > 1)}" if count else "whole"
     return chain.site or "(deployment)", f"{chain.events:,}", f"{chain.erased:,}", said
 
 

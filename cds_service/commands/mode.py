@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, SITE
+from cds_service.commands.options import AS_JSON, BY, CONFIG, REASON, REQUIRED_CONFIG, SITE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,9 +15,19 @@ if TYPE_CHECKING:
 MODES = ("off", "silent", "silent-with-review", "pilot", "live")
 
 
-@click.group()
-def mode() -> None:
-    """How far a model goes at a site: off, silent, silent-with-review, pilot, live. Rules have no mode."""
+@click.group(invoke_without_command=True)
+@CONFIG
+@AS_JSON
+@click.pass_context
+def mode(context: click.Context, folder: Path | None, as_json: bool) -> None:
+    """How far a model goes at a site: off, silent, silent-with-review, pilot, live. Rules have no mode.
+
+    Alone, with --config, it is `mode show`.
+    """
+    if context.invoked_subcommand is None and folder is not None:
+        context.invoke(mode_show, folder=folder, as_json=as_json)
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @mode.command("show")

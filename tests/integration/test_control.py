@@ -390,6 +390,7 @@ def test_a_mode_is_set_shown_and_its_sample_is_listed(place) -> None:
     assert row["patient"] == place.runtime.key.pseudonym("north", PATIENT)
     assert [score["model"] for score in row["scores"]] == [f"{m.outcome} {m.version}" for m in ENGINE.models]
     assert "silent-with-review" in ran(place, "mode", "show", "--json")
+    assert ran(place, "mode", "--json") == ran(place, "mode", "show", "--json")
     assert "so nobody would see it" in ran(place, "mode", "set", "pilot", "--model", "depression", *who, ok=False)
     assert "version of depression: expected" in ran(
         place, "mode", "set", "live", "--model", "depression@9.9.9", *who, ok=False
