@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from pathlib import Path
 
 import hypothesis
@@ -91,6 +92,9 @@ def _no_connection_left_open():
 
     sa.event.listen(sa.Pool, "checkout", note)
     yield
+    for thread in threading.enumerate():
+        if thread.name == "verify":  # reads the audit chains beside a look of the watch
+            thread.join()
     sa.event.remove(sa.Pool, "checkout", note)
     for pool in used:
         pool.dispose()
