@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from explanations.words.language import clock, later
+from explanations.words.language import Language, clock, later
 from explanations.words.lines import Line, LineRole
 from explanations.words.notices.notice import CONSIDER_TODAY, Basis, BasisKind, Notice, NoticeSettings
 from explanations.words.notices.summaries import summary
@@ -21,51 +21,49 @@ ASK = later("Ask directly about thoughts of suicide and self-harm")
 def service_off(since: datetime, settings: NoticeSettings) -> Notice:
     """The one notice of a service that is switched off: nothing was read."""
     say = settings.say
-    return Notice(
-        topic=Topic.COULD_NOT_ASSESS,
-        urgency=Urgency.PROMPT,
-        summary=summary(
-            Topic.COULD_NOT_ASSESS,
-            say,
-            say("Look in the chart; ask directly."),
-            (say("This service is switched off: the chart was not read."),),
-        ),
-        heading=say("Switched off"),
-        chart=(
+    return _instead(
+        say,
+        say("This service is switched off: the chart was not read."),
+        say("Switched off"),
+        (
             Line(text=say("**Nothing of the chart was read**"), role=LineRole.LEAD),
             Line(text=say("This service was switched off here on {moment}", moment=_moment(since, settings))),
         ),
-        consider=(say(LOOK), say(ASK)),
-        consider_heading=say(CONSIDER_TODAY),
-        basis=Basis(kind=BasisKind.SWITCHED_OFF),
+        BasisKind.SWITCHED_OFF,
     )
 
 
 def has_opted_out(settings: NoticeSettings) -> Notice:
     """The one notice on a patient who has opted out, at a site whose policy then switches the rules off: no content."""
     say = settings.say
+    text = say(
+        "Nothing of the chart was read, and answers in it are not restated here. This says nothing about "
+        "the patient’s safety"
+    )
+    found = _instead(
+        say,
+        say("The patient has opted out: the chart was not read."),
+        say("Opted out"),
+        (
+            Line(text=say("**The patient has chosen not to have this used**"), role=LineRole.LEAD),
+            Line(text=text),
+        ),
+        BasisKind.OPTED_OUT,
+    )
+    return replace(found, urgency=Urgency.NOTE)
+
+
+def _instead(say: Language, what: str, heading: str, chart: tuple[Line, ...], kind: BasisKind) -> Notice:
+    """A notice in place of others. what: its summary, before what to do."""
     return Notice(
         topic=Topic.COULD_NOT_ASSESS,
-        urgency=Urgency.NOTE,
-        summary=summary(
-            Topic.COULD_NOT_ASSESS,
-            say,
-            say("Look in the chart; ask directly."),
-            (say("The patient has opted out: the chart was not read."),),
-        ),
-        heading=say("Opted out"),
-        chart=(
-            Line(text=say("**The patient has chosen not to have this used**"), role=LineRole.LEAD),
-            Line(
-                text=say(
-                    "Nothing of the chart was read, and answers in it are not restated here. This says nothing about "
-                    "the patient’s safety"
-                )
-            ),
-        ),
+        urgency=Urgency.PROMPT,
+        summary=summary(Topic.COULD_NOT_ASSESS, say, say("Look in the chart; ask directly."), (what,)),
+        heading=heading,
+        chart=chart,
         consider=(say(LOOK), say(ASK)),
         consider_heading=say(CONSIDER_TODAY),
-        basis=Basis(kind=BasisKind.OPTED_OUT),
+        basis=Basis(kind=kind),
     )
 
 
@@ -83,32 +81,22 @@ def held_back(
 def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], settings: NoticeSettings) -> Notice:
     """That something about safety was found, and is not said here."""
     say = settings.say
-    return Notice(
-        topic=Topic.COULD_NOT_ASSESS,
-        urgency=Urgency.PROMPT,
-        summary=summary(
-            Topic.COULD_NOT_ASSESS,
-            say,
-            say("Look in the chart; ask directly."),
-            (say("A card on safety is held back: cards of its kind are switched off."),),
-        ),
-        heading=say("Switched off"),
-        chart=tuple(
-            Line(
-                text=say(
-                    "**{topic}**: cards of this kind were switched off here on {moment}",
-                    topic=say(SPEC_OF[topic].name),
-                    moment=_moment(off[topic], settings),
-                ),
-                role=LineRole.LEAD,
-            )
-            for topic in topics
-        ),
-        consider=(say(LOOK), say(ASK)),
-        consider_heading=say(CONSIDER_TODAY),
-        basis=Basis(kind=BasisKind.SWITCHED_OFF),
-        crisis=True,
+    texts = (
+        say(
+            "**{topic}**: cards of this kind were switched off here on {moment}",
+            topic=say(SPEC_OF[topic].name),
+            moment=_moment(off[topic], settings),
+        )
+        for topic in topics
     )
+    found = _instead(
+        say,
+        say("A card on safety is held back: cards of its kind are switched off."),
+        say("Switched off"),
+        tuple(Line(text=text, role=LineRole.LEAD) for text in texts),
+        BasisKind.SWITCHED_OFF,
+    )
+    return replace(found, crisis=True)
 
 
 def marked(notices: Iterable[Notice], off: Mapping[Topic, datetime], settings: NoticeSettings) -> tuple[Notice, ...]:
