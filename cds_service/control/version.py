@@ -5,16 +5,14 @@ from __future__ import annotations
 import secrets
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.storage.calls import CONTROL
-from cds_service.storage.tables import control_version
+from cds_service.storage.tables import control_version, insert_into
 
 
 def lock(connection: sa.Connection) -> None:
     """The first statement of every act: acts come one after the other, each seeing what the one before it left."""
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
-    start = insert(control_version).values(name=CONTROL, number=0)
+    start = insert_into(connection, control_version).values(name=CONTROL, number=0)
     connection.execute(start.on_conflict_do_update(index_elements=["name"], set_={"number": control_version.c.number}))
 
 

@@ -17,13 +17,12 @@ import msgspec
 import sqlalchemy as sa
 from cryptography.fernet import InvalidToken
 from sqlalchemy import RowMapping
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.errors import ServiceError
 from cds_service.incidents.kinds import KINDS, IncidentKind, Severity
 from cds_service.keys.data_key import DataKey
 from cds_service.storage.chain import AuditKind, NewEvent, append
-from cds_service.storage.tables import delivery, incident, incident_note
+from cds_service.storage.tables import delivery, incident, incident_note, insert_into
 
 Fact = str | int | float
 OPEN, CLOSED = "open", "closed"
@@ -121,8 +120,7 @@ def open_incident(connection: sa.Connection, new: NewIncident, now: datetime) ->
         "at": now.isoformat(),
         "facts": dict(new.facts),
     }
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
-    add = insert(incident).values(values).on_conflict_do_nothing(index_elements=["occasion"])
+    add = insert_into(connection, incident).values(values).on_conflict_do_nothing(index_elements=["occasion"])
     opened = connection.execute(add.returning(*READ)).mappings().first()
     if opened is None:
         return None

@@ -18,10 +18,9 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.storage.audit_fields import check
-from cds_service.storage.tables import audit_event, chain_head
+from cds_service.storage.tables import audit_event, chain_head, insert_into
 
 Head = tuple[int, str]
 """The number and link of a chain's last event."""
@@ -63,10 +62,9 @@ def append(connection: sa.Connection, *events: NewEvent) -> None:
     One call a transaction, as its last work: so no two transactions wait for each other's heads. Raises ValueError for
     a field that is not listed in `audit_fields`.
     """
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
     checked = [_checked(event) for event in events]
     for site, group in groupby(sorted(checked, key=lambda event: event.site), lambda event: event.site):
-        start = insert(chain_head).values(site=site, seq=0, link=first_link(site))
+        start = insert_into(connection, chain_head).values(site=site, seq=0, link=first_link(site))
         # An update that changes nothing locks the row, whether it was there or not.
         locked = start.on_conflict_do_update(index_elements=["site"], set_={"seq": chain_head.c.seq})
         head = connection.execute(locked.returning(chain_head.c.seq, chain_head.c.link)).one()

@@ -17,7 +17,6 @@ from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -34,7 +33,7 @@ from cds_service.storage.calls import (
 )
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.lost_file import SqliteFile
-from cds_service.storage.tables import audit_event, card, feedback, shown_gap, tally, used_token
+from cds_service.storage.tables import audit_event, card, feedback, insert_into, shown_gap, tally, used_token
 
 WAIT_S = 2
 REST_S = 2
@@ -160,7 +159,7 @@ class Store:
             self._count(connection, PROBE, 0)
 
     def _count(self, connection: sa.Connection, client: str, minute: int) -> None:
-        add = self._dialect.insert(tally).values(client=client, minute=minute, calls=1)
+        add = insert_into(connection, tally).values(client=client, minute=minute, calls=1)
         again = {"calls": tally.c.calls + 1}
         connection.execute(add.on_conflict_do_update(index_elements=["client", "minute"], set_=again))
 
@@ -169,11 +168,11 @@ class Store:
 
         now: seconds since 1970; window: seconds. Of several calls at once one is told True.
         """
-        add = self._dialect.insert(shown_gap).values(digest=digest, at=now)
         # One of the future was noted by a clock that went wrong.
         again = sa.or_(shown_gap.c.at <= now - window, shown_gap.c.at > now)
-        add = add.on_conflict_do_update(index_elements=["digest"], set_={"at": now}, where=again)
         with self.transaction() as connection:
+            add = insert_into(connection, shown_gap).values(digest=digest, at=now)
+            add = add.on_conflict_do_update(index_elements=["digest"], set_={"at": now}, where=again)
             return connection.execute(add.returning(shown_gap.c.digest)).first() is not None
 
     def write_feedback(
@@ -221,13 +220,9 @@ class Store:
         """Closes all connections."""
         self.engine.dispose()
 
-    @property
-    def _dialect(self) -> Any:  # noqa: ANN401  # two modules with the same function
-        return postgresql if self.file is None else sqlite
-
     def new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Inserts a row unless its key exists; True if inserted. RETURNING, since drivers count differently."""
-        add = self._dialect.insert(table).values(values).on_conflict_do_nothing()
+        add = insert_into(connection, table).values(values).on_conflict_do_nothing()
         return connection.execute(add.returning(*table.primary_key.columns)).first() is not None
 
     @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 SCHEMA = sa.MetaData()
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -250,6 +251,13 @@ governance_session = sa.Table(
 PASSING = (shown_gap, launch_state, app_session, submission, written, sign_in, governance_session)
 # Rows numbered by the database.
 NUMBERED = (feedback, incident_note)
+
+
+def insert_into(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An insert that can say what to do on a conflict, in the words of this database."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def batch(table: sa.Table, which: sa.ColumnElement[bool], most: int) -> sa.ColumnElement[bool]:
