@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from cds_service.audit.runs import extend
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.housekeeping import empty_log
 from cds_service.storage.store import Store
@@ -50,9 +51,13 @@ def erase_people(store: Store, site: str, patients: Sequence[str], why: Erasure)
 
 def erase_old(store: Store, site: str, days: int, now: datetime) -> int:
     """Erases the events of a site that are older than so many days, and returns how many. Raises StoreUnavailable."""
-    c, after, total = audit_event.c, 0, 0
+    c, total = audit_event.c, 0
     limit = (now - timedelta(days=days)).date().isoformat()
     why = Erasure(act="age", by="service", reason=f"kept for {days} days", at=now)
+    # Not from the beginning: what was erased before would be read again each time.
+    live = sa.select(c.seq).where(c.site == site, c.event.is_not(None), c.kind != AuditKind.ERASURE)
+    with store.transaction(patient=True) as connection:
+        after = (connection.scalar(live.order_by(c.seq).limit(1)) or 1) - 1
     while True:
         page = sa.select(c.seq, c.at, c.kind, c.event.is_(None).label("erased")).where(c.site == site, c.seq > after)
         with store.transaction() as connection:
@@ -60,11 +65,11 @@ def erase_old(store: Store, site: str, days: int, now: datetime) -> int:
         old = [row for row in rows if row.at < limit]
         if not old:
             break
-        live = [row.seq for row in old if not row.erased and row.kind != AuditKind.ERASURE]
-        for some in _parts(live):
+        kept = [row.seq for row in old if not row.erased and row.kind != AuditKind.ERASURE]
+        for some in _parts(kept):
             _erase(store, site, some, why)
             time.sleep(REST_S)  # for the calls that wait
-        after, total = rows[-1].seq, total + len(live)
+        after, total = rows[-1].seq, total + len(kept)
     with store.transaction() as connection:  # comments on cards that are not ours belong to no event
         unknown = sa.and_(feedback.c.site == site, feedback.c.answer.is_(None), feedback.c.at < limit)
         connection.execute(feedback.update().where(unknown, feedback.c.comment.is_not(None)).values(comment=None))
@@ -75,13 +80,16 @@ def erase_old(store: Store, site: str, days: int, now: datetime) -> int:
 
 def _erase(store: Store, site: str, numbers: Sequence[int], why: Erasure) -> None:
     c = audit_event.c
+    runs: list[list[int]] = []
+    for number in numbers:
+        extend(runs, number)
     with store.transaction() as connection:
         _erase_reports(connection, site, numbers)
         connection.execute(audit_event.update().where(c.site == site, c.seq.in_(numbers)).values(ERASED))
         connection.execute(card.delete().where(card.c.site == site, card.c.answer.in_(numbers)))
         said = feedback.update().where(feedback.c.site == site, feedback.c.answer.in_(numbers))
         connection.execute(said.values(comment=None))
-        event = {"act": why.act, "by": why.by, "reason": why.reason, "count": len(numbers), "numbers": runs(numbers)}
+        event = {"act": why.act, "by": why.by, "reason": why.reason, "count": len(numbers), "numbers": runs}
         append(connection, NewEvent(site=site, kind=AuditKind.ERASURE, at=why.at.isoformat(), event=event))
 
 
@@ -95,17 +103,6 @@ def _erase_reports(connection: sa.Connection, site: str, numbers: Sequence[int])
     at_site = connection.execute(sa.select(incident.c.id, incident.c.facts).where(incident.c.site == site))
     reported = [row.id for row in at_site if row.facts.get("launch") in launches]
     connection.execute(incident_note.update().where(incident_note.c.incident.in_(reported)).values(text=None))
-
-
-def runs(numbers: Iterable[int]) -> list[list[int]]:
-    """The first and last of each run of numbers, which come in order."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return found
 
 
 def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

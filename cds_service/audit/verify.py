@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cds_service.audit.heads import SignedHead
+from cds_service.audit.runs import extend, merged, without
 from cds_service.storage.chain import AuditKind, event_digest, first_link, next_link
 from cds_service.storage.store import Store
 from cds_service.storage.tables import audit_event, chain_head
@@ -166,7 +167,7 @@ class _Chain:
         elif next_link(self.link, seq, at, kind, digest) != row.link:
             self._fault(seq, FaultKind.UNLINKED)
         if row.event is None and row.salt is None and row.patient is None:
-            self._take_erased(seq)
+            extend(self.erased, seq)
         else:
             self._take_event(seq, kind, row)
         for head in self.at_head.get(seq, ()):
@@ -184,12 +185,6 @@ class _Chain:
         elif kind == AuditKind.ERASURE:
             self.by_right += marks.numbers
 
-    def _take_erased(self, seq: int) -> None:
-        if self.erased and self.erased[-1][1] == seq - 1:
-            self.erased[-1][1] = seq
-        else:
-            self.erased.append([seq, seq])
-
     def _close(self, head: tuple[int, str] | None) -> None:
         seq, link = head or (0, first_link(self.site))
         if seq > self.seq:
@@ -199,9 +194,9 @@ class _Chain:
         for signed in self.signed:
             if signed.seq > self.seq:
                 self._fault(signed.seq, FaultKind.OLDER, last=self.seq, at=signed.at)
-        allowed = _merged(self.by_right)
+        allowed = merged(self.by_right)
         for first, last in self.erased:
-            for start, end in _without(first, last, allowed):
+            for start, end in without(first, last, allowed):
                 self._fault(start, FaultKind.ERASED, last=end)
 
     def _fault(self, seq: int, kind: FaultKind, *, last: int | None = None, at: str = "") -> None:
@@ -213,26 +208,3 @@ class _Chain:
         erased = sum(last - first + 1 for first, last in self.erased)
         faults = tuple(sorted(self.faults, key=lambda fault: fault.seq))
         return Verified(site=self.site, events=self.events, erased=erased, faults=faults)
-
-
-def _merged(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same numbers in runs that neither touch nor overlap, in order."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(runs):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(merged[-1][1], last)
-        else:
-            merged.append((first, last))
-    return merged
-
-
-def _without(first: int, last: int, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """What of a run none of the others covers."""
-    for start, end in runs:
-        if end < first or start > last:
-            continue
-        if start > first:
-            yield first, start - 1
-        first = end + 1
-    if first <= last:
-        yield first, last
