@@ -16,7 +16,7 @@ from cds_service.commands.options import opened, print_done, print_json
 from cds_service.commands.terminal import print_table
 from cds_service.control.acts import ModeRow, modes, moment_words, set_mode
 from cds_service.control.approved import approval_of, unmet_words, verdict_of
-from cds_service.control.targets import SPEAKING, Known, Mode, expect, known_of
+from cds_service.control.targets import SPEAKING, Known, Mode, default_mode, expect, known_of
 from cds_service.serving.runtime import now_utc
 from cds_service.settings.approvals import ApprovedModel
 from cds_service.settings.config import ServiceConfig
@@ -70,7 +70,7 @@ def _rows(config: ServiceConfig, known: Known, recorded: tuple[ModeRow, ...]) ->
         governed = config.governed(site.id)
         here = [row for row in recorded if row.site == site.id]
         for outcome, version in sorted(used - {(row.outcome, row.version) for row in here if not row.service}):
-            mode = Mode.SILENT if governed else Mode.LIVE
+            mode = default_mode(governed=governed)
             known_row = {"site": site.id, "service": "", "model": f"{outcome} {version}", "mode": mode, "extent": ""}
             yield known_row | {"since": "", "by": "by default", "approval": "" if governed else "none needed"}
         for row in here:

@@ -31,13 +31,19 @@ DEFAULT_REVIEW = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and through what: command, endpoint, page. Two actors are one person if their names read the same."""
+    """Who acts, and through what: command, endpoint, page. Two actors are one person if their names read the same.
+
+    subject: of a sign-in, with which `who` then ends in parentheses; the same one is the same person under any name.
+    """
 
     who: str
     through: str
+    subject: str = ""
 
     def is_same(self, who: str) -> bool:
         """Whether this is the person of that name."""
+        if self.subject and who.endswith(f" ({self.subject})"):
+            return True
         return " ".join(self.who.casefold().split()) == " ".join(who.casefold().split())
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from cds_service.control.acts import ModeRow
 from cds_service.control.approved import verdict_at
 from cds_service.control.snapshot import ControlState
-from cds_service.control.targets import SPEAKING, Mode
+from cds_service.control.targets import SPEAKING, Mode, default_mode
 from cds_service.settings.approvals import ApprovalState
 from cds_service.settings.config import ServiceConfig
 from explanations.judgement.control import SPEAKS, Control, Permission
@@ -77,7 +77,7 @@ def permission(
         return NEVER_ASKED(why_not=NotScoredReason.SWITCHED_OFF)
     row = state.mode_of(who.site, who.service, model.outcome, model.version)
     governed = config.governed(who.site)
-    mode = row.mode if row else Mode.SILENT if governed else Mode.LIVE
+    mode = row.mode if row else default_mode(governed=governed)
     if mode is Mode.OFF:
         return NEVER_ASKED(why_not=NotScoredReason.OFF)
     if mode not in SPEAKING:

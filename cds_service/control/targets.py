@@ -33,6 +33,11 @@ class Mode(StrEnum):
 SPEAKING = (Mode.PILOT, Mode.LIVE)
 
 
+def default_mode(*, governed: bool) -> Mode:
+    """The mode of a model without a recorded one: so a new version begins silent where a site is governed."""
+    return Mode.SILENT if governed else Mode.LIVE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchTarget:
     """What a switch turns off; "" stands for all. With a topic, its cards; with a model, the model; else everything."""

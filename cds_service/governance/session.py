@@ -16,6 +16,7 @@ import msgspec
 from cryptography.fernet import InvalidToken
 from flask import request
 
+from cds_service.control.acts import Actor
 from cds_service.governance.errors import PageRefusal, PageRefused
 from cds_service.governance.provider import Attempt, Provider, SignedIn
 from cds_service.serving.runtime import Runtime
@@ -34,6 +35,7 @@ SIGN_IN_S = 600
 # A clock that is set back by more than this ends a session: its age is no longer known.
 CLOCK_S = 60
 MOST_NAME, MOST_SUBJECT = 60, 130
+THROUGH = "page"
 
 
 class Right(msgspec.Struct, frozen=True):
@@ -88,17 +90,15 @@ class Visitor:
         return bool(self.roles & right.roles)
 
     @property
-    def named(self) -> str:
+    def actor(self) -> Actor:
         """As records name them: the subject alone is sure to be one person's."""
-        return f"{self.person.name[:MOST_NAME]} {self._subject}"
-
-    def is_named(self, by: str) -> bool:
-        """Whether a record names this person, under whatever name they signed in then."""
-        return by.endswith(f" {self._subject}")
+        subject = self.person.subject[:MOST_SUBJECT]
+        return Actor(f"{self.person.name[:MOST_NAME]} ({subject})", THROUGH, subject)
 
     @property
-    def _subject(self) -> str:
-        return f"({self.person.subject[:MOST_SUBJECT]})"
+    def named(self) -> str:
+        """Name and subject."""
+        return self.actor.who
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

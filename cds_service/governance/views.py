@@ -14,7 +14,7 @@ from cds_service.control.acts import ModeRow, SwitchRow, moment_words, switches
 from cds_service.control.approved import unmet_words, verdict_of
 from cds_service.control.permission import Asker, permission
 from cds_service.control.snapshot import ControlState
-from cds_service.control.targets import SPEAKING, Mode
+from cds_service.control.targets import SPEAKING, Mode, default_mode
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.approvals import ApprovalVerdict
 from cds_service.settings.config import ServiceConfig
@@ -86,7 +86,7 @@ def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, m
     rows = [row for key, row in state.modes.items() if key[::2] == (site.id, model.outcome) and key[3] == model.version]
     of_all = next((row for row in rows if not row.service), None)
     governed = config.governed(site.id)
-    mode = of_all.mode if of_all else Mode.SILENT if governed else Mode.LIVE
+    mode = of_all.mode if of_all else default_mode(governed=governed)
     why: dict[str, list[str]] = {}
     for service in ASK_MODELS:
         who = Asker(site=site.id, service=service, user=None, patient="", draw=lambda _purpose: 0.0)
