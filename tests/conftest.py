@@ -82,6 +82,18 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return request.getfixturevalue("postgres").new_database()
 
 
+@pytest.fixture
+def store(store_url: str):
+    """A store of each kind, in turn, with its tables and no row."""
+    from cds_service.storage.opening import open_store
+    from cds_service.storage.versions import upgrade
+
+    found = open_store(store_url)
+    upgrade(found)
+    yield found
+    found.close()
+
+
 @pytest.fixture(autouse=True)
 def _no_connection_left_open():
     """Connections that a test opened to a store are closed at its end; a pool opens new ones when asked again."""

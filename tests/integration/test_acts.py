@@ -17,7 +17,6 @@ from cds_service.control.targets import Known, Mode, SwitchTarget
 from cds_service.control.version import number
 from cds_service.storage.opening import open_store
 from cds_service.storage.tables import audit_event
-from cds_service.storage.versions import upgrade
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 ANN, BEN = Actor("Ann Smith", "command"), Actor("Ben Jones", "page")
@@ -29,14 +28,6 @@ LIVE = ModeRow(
     site="north", service="", outcome="depression", version="3.0.0", mode=Mode.LIVE, at=NOW, by="Ann Smith",
     reason="Board of 30 November", through="command", approval="A-1",
 )  # fmt: skip
-
-
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
 
 
 def off(store, target: SwitchTarget, actor: Actor = ANN, now: datetime = NOW):

@@ -40,14 +40,6 @@ WHO = ("--by", "A. Smith", "--reason", "asked for")
 POSITIVE = {"screening": json.loads(bundle(*given("PHQ-9, today: item 9 = 2, total = 9")))}
 
 
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
-
-
 def write(store: Store, n: int, who: str, *, days: int = 0) -> None:
     event = {
         "service": "s",

@@ -16,20 +16,11 @@ from cds_service.incidents.kinds import IncidentKind
 from cds_service.incidents.sending import send_next
 from cds_service.settings.config import load_config
 from cds_service.storage.opening import open_store
-from cds_service.storage.versions import upgrade
 
 
 @pytest.fixture
 def folder(store_url: str, tmp_path: Path) -> Path:
     return settings(tmp_path / "settings", service=kept_in(store_url, tmp_path / "settings"))
-
-
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
 
 
 def opened(store, occasion: str = "one", site: str = "north") -> str:

@@ -23,20 +23,10 @@ from cds_service.incidents.incidents import (
 from cds_service.incidents.kinds import KINDS, IncidentKind, Severity
 from cds_service.keys.data_key import DataKey
 from cds_service.storage import tables
-from cds_service.storage.opening import open_store
-from cds_service.storage.versions import upgrade
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 KEY = DataKey(DATA_KEY)
 RATE = {"day": "2026-11-25", "answers": 40, "affected": 20, "limit": 0.25}
-
-
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
 
 
 def opened(store, kind: IncidentKind = IncidentKind.NEAR_MISS, *, occasion: str = "one", site: str = "north", **facts):

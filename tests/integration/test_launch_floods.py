@@ -16,21 +16,11 @@ from smart_run import Run, Visitor, running
 from cds_service.keys.data_key import DataKey
 from cds_service.storage import app_store
 from cds_service.storage.app_store import AppRows
-from cds_service.storage.opening import open_store
 from cds_service.storage.tables import app_session, launch_state, submission, written
-from cds_service.storage.versions import upgrade
 from smart_launch.session.store import StoredSession, WaitingLaunch
 
 HOSPITAL, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 NOW = 10_000_000
-
-
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -22,22 +22,13 @@ from cds_service.control.refused import ActRefused
 from cds_service.control.version import number
 from cds_service.keys.data_key import DataKey
 from cds_service.serving.engine import load_engine
-from cds_service.storage.opening import open_store, prepare
+from cds_service.storage.opening import prepare
 from cds_service.storage.tables import audit_event
-from cds_service.storage.versions import upgrade
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 ACTOR = Actor("A. Smith", "command")
 WHY = ("--by", "A. Smith", "--reason", "form 12")
 KEY = DataKey(DATA_KEY)
-
-
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -24,9 +24,7 @@ from cds_service.settings.approvals import Approval, ApprovedModel, Use
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.calls import AnswerRow
-from cds_service.storage.opening import open_store
 from cds_service.storage.tables import audit_event
-from cds_service.storage.versions import upgrade
 from explanations.judgement.assessment import Engine
 from explanations.words.notices.notice import NoticeSettings
 
@@ -48,14 +46,6 @@ APPROVAL = Approval(
     success=(),
     exits=(),
 )
-
-
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
 
 
 def config(*approvals: Approval, **changes) -> ServiceConfig:

@@ -32,8 +32,6 @@ from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from cds_service.settings.webhook import Webhook
 from cds_service.storage import tables
-from cds_service.storage.opening import open_store
-from cds_service.storage.versions import upgrade
 from explanations.words.notices.notice import NoticeSettings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -50,14 +48,6 @@ class Clock:
 
     def later(self, **how: float) -> None:
         self.now += timedelta(**how)
-
-
-@pytest.fixture
-def store(store_url: str):
-    found = open_store(store_url)
-    upgrade(found)
-    yield found
-    found.close()
 
 
 @pytest.fixture
