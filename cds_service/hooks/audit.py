@@ -39,7 +39,8 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     patient, user, hook_instance: pseudonyms.
     not_for: the kind of user, if that is why no card was sent. late: time was up, so no model ran.
     quieted: the card of a gap was not sent, since the user was shown the same gap within the site's hours.
-    topics: of the cards sent. held_back: of those not sent since somebody switched them off. switched_off: what is, if
+    topics: of the cards sent. held_back: of those not sent since somebody switched them off. suppressed: of those not
+    sent, each with the limit that held it back. escalation: how far somebody has been told. switched_off: what is, if
     that is why nothing was read. scores: model, probability and whether it was shown. review: the models whose estimate
     is in the sample for review. Other fields hold static codes or counts.
     """
@@ -67,6 +68,8 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     scores: tuple[Mapping[str, Any], ...] = ()
     review: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
+    suppressed: tuple[str, ...] = ()
+    escalation: str | None = None
     switched_off: str | None = None
     ms: float = 0.0
 

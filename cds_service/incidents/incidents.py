@@ -187,8 +187,8 @@ def announce(connection: sa.Connection, row: RowMapping, kind: str, now: datetim
     body = msgspec.json.encode({"type": kind, "timestamp": now.isoformat(), "data": data}).decode()
     count = connection.execute(sa.select(sa.func.count()).where(delivery.c.incident == row["id"])).scalar_one()
     # No full stop in it: it separates what is signed.
-    values = {"id": f"{row['id']}-{count + 1:03d}", "site": row["site"], "incident": row["id"], "body": body}
-    values |= {"at": now.isoformat(), "attempts": 0, "due": int(now.timestamp())}
+    values = {"id": f"{row['id']}-{count + 1:03d}", "site": row["site"], "lane": row["id"], "incident": row["id"]}
+    values |= {"body": body, "at": now.isoformat(), "attempts": 0, "due": int(now.timestamp())}
     connection.execute(delivery.insert().values(values))
 
 

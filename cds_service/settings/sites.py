@@ -15,7 +15,10 @@ import msgspec
 
 from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
+from cds_service.settings.alerts import AlertLimits
+from cds_service.settings.backend import BackendSettings
 from cds_service.settings.deployment import ServiceFile, WebhookTable
+from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
 from cds_service.settings.shapes import numbered, one_of, shown
@@ -119,6 +122,8 @@ class SiteConfig:
     smart: our registrations for the SMART app. models: outcome -> the version of the model that the site keeps.
     rules_off_policy: the site's written policy that for patients who have opted out the rules are off too; None: they
     judge what was sent. audit_days: how long the content of audit events is kept; None: for ever.
+    escalation: who is told of acute answers; None: nobody. backend: the service's own access to the EHR; None: none.
+    alerts: how often model and follow-up cards may come.
     """
 
     id: str
@@ -138,6 +143,9 @@ class SiteConfig:
     webhook: Webhook | None = None
     rules_off_policy: str | None = None
     audit_days: int | None = None
+    escalation: EscalationSettings | None = None
+    backend: BackendSettings | None = None
+    alerts: AlertLimits = field(default_factory=AlertLimits)
 
     @property
     def path(self) -> str | None:

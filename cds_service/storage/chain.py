@@ -39,6 +39,8 @@ class AuditKind(StrEnum):
     EXPORT = "export"
     ERASURE = "erasure"
     INCIDENT = "incident"
+    ESCALATION = "escalation"
+    SNOOZE = "snooze"
     GOVERNANCE = "governance"  # a sign-in to the governance pages, or what was looked at there
 
 

@@ -69,8 +69,30 @@ card = sa.Table(
     sa.Column("topic", sa.String(40), nullable=False),
     sa.Column("indicator", sa.String(10), nullable=False),
     sa.Column("suggestions", sa.JSON, nullable=False),
+    # Of whom it was, who was shown it (pseudonyms, as in the answer) and when, in seconds since 1970; null for cards
+    # sent before version 0007.
+    sa.Column("patient", sa.String(32)),
+    sa.Column("shown_to", sa.String(32)),
+    sa.Column("at", sa.BigInteger),
+    # The models that prompted it (`depression 2.0.0`, by commas), and a digest of what it rests on.
+    sa.Column("prompted", sa.String(200), nullable=False, server_default=""),
+    sa.Column("basis", sa.String(32), nullable=False, server_default=""),
     sa.ForeignKeyConstraint(["site", "answer"], ["audit_event.site", "audit_event.seq"]),
     sa.Index("ix_card_site_answer", "site", "answer"),
+    sa.Index("ix_card_site_patient_at", "site", "patient", "at"),
+    sa.Index("ix_card_site_shown_to_at", "site", "shown_to", "at"),
+)
+# What a clinician asked not to be shown again for a while. shown_to: "" for everybody. until: seconds since 1970.
+snooze = sa.Table(
+    "snooze",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("patient", sa.String(32), primary_key=True),
+    sa.Column("shown_to", sa.String(32), primary_key=True),
+    sa.Column("topic", sa.String(40), primary_key=True),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False, index=True),
 )
 feedback = sa.Table(
     "feedback",
@@ -212,19 +234,90 @@ incident_note = sa.Table(
     sa.Column("what", sa.String(40), nullable=False),
     sa.Column("text", sa.LargeBinary),
 )
-# Webhooks to send. id: the message's own, the same at each attempt; due, delivered: seconds since 1970.
+
+# ---- escalations --------------------------------------------------------------------------------------------------
+
+# One a patient while it is open. status: open, acknowledged, closed. due: when the next contact is told, in seconds
+# since 1970; null: there is none. step: how many contacts were told. contact: the one told last. sealed: what is needed
+# to find the patient; empty once it is no longer needed. only: the one contact that a drill is about.
+escalation = sa.Table(
+    "escalation",
+    SCHEMA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("patient", sa.String(32)),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("due", sa.BigInteger),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("contact", sa.String(100)),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("drill", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("only", sa.String(100)),
+    sa.Column("acknowledged", sa.String(40)),
+    sa.Column("acknowledged_by", sa.String(200)),
+    sa.Column("through", sa.String(100)),
+    # What was done, as codes with who and when.
+    sa.Column("done", sa.JSON, nullable=False),
+    sa.Column("closed", sa.String(40)),
+    sa.Column("why_closed", sa.String(40)),
+    sa.Index("ix_escalation_site_patient", "site", "patient"),
+    sa.Index("ix_escalation_status_due", "status", "due"),
+)
+# What an escalation is about: a keyed digest of each acute event, which opens one once.
+escalation_event = sa.Table(
+    "escalation_event",
+    SCHEMA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("escalation", sa.String(36), sa.ForeignKey("escalation.id"), nullable=False, index=True),
+    sa.Column("at", sa.String(40), nullable=False),
+)
+
+# ---- what is sent -------------------------------------------------------------------------------------------------
+
+# Messages to the sites' own systems and to contacts. id: the message's own, the same at each attempt; lane: messages of
+# one lane go out in order; contact: of an escalation; due, delivered: seconds since 1970; reference: of what was made.
 delivery = sa.Table(
     "delivery",
     SCHEMA,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("lane", sa.String(140), nullable=False, index=True),
     sa.Column("incident", sa.String(36), sa.ForeignKey("incident.id"), index=True),
+    sa.Column("escalation", sa.String(36), sa.ForeignKey("escalation.id"), index=True),
+    sa.Column("contact", sa.String(100)),
+    sa.Column("reference", sa.String(256)),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due", sa.BigInteger, nullable=False, index=True),
     sa.Column("delivered", sa.BigInteger),
     sa.Column("failure", sa.String(100)),
+)
+
+# ---- subscriptions ------------------------------------------------------------------------------------------------
+
+# Charts to look at since a FHIR server said that something came; one a patient. patient: a pseudonym, "" for a whole
+# server. sealed: which chart. due: seconds since 1970.
+arrival = sa.Table(
+    "arrival",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("patient", sa.String(32), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=False, index=True),
+    sa.Column("failure", sa.String(100)),
+)
+# How far a subscription has been heard. number: of its last event; heard: seconds since 1970.
+subscription = sa.Table(
+    "subscription",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("heard", sa.BigInteger, nullable=False),
 )
 
 # ---- the governance pages -----------------------------------------------------------------------------------------

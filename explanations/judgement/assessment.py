@@ -12,6 +12,7 @@ from functools import cache
 
 from explanations.errors import NotExact
 from explanations.judgement.control import MaySpeak, speaks
+from explanations.judgement.escalation import Escalation
 from explanations.judgement.rationale import Explanation, reasons
 from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
@@ -79,7 +80,8 @@ class Assessment:
 
     `asked`: names of the inputs that the models take; `missing`: those without a usable value.
     `steps`: follow-up of findings, at discharge and in the app; empty at other hooks. `unspoken`: scores of models that
-    may not speak, for the record alone; `scores` has the reason in their place.
+    may not speak, for the record alone; `scores` has the reason in their place. `escalation`: who has been told of its
+    acute findings; None: nobody is.
     """
 
     chart: PatientRecord
@@ -92,6 +94,7 @@ class Assessment:
     in_care: tuple[Fact, ...]
     steps: tuple[Step, ...] = ()
     unspoken: tuple[RiskScore, ...] = ()
+    escalation: Escalation | None = None
 
     def above(self) -> tuple[RiskScore, ...]:
         """Scores at or above their threshold."""

@@ -30,6 +30,8 @@ KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
     "export": ({"system": DICOM, "code": "110106", "display": "Export"}, "R"),
     "erasure": ({"system": LIFECYCLE, "code": "destroy"}, "D"),
     "incident": (ACTIVITY, "C"),
+    "escalation": (ACTIVITY, "E"),
+    "snooze": (ACTIVITY, "C"),
     "governance": (ACTIVITY, "E"),
 }
 APP_ACTIONS = {"written": "C", "undone": "D", "overridden": "C", "opinion": "C"}
