@@ -16,6 +16,11 @@ class IncidentKind(StrEnum):
     APPROVAL_MISSING = "approval-missing"
     WEBHOOK_STUCK = "webhook-stuck"
     SETTINGS_NOT_RELOADED = "settings-not-reloaded"
+    ESCALATION_UNANSWERED = "escalation-unanswered"
+    NOBODY_ON_DUTY = "nobody-on-duty"
+    STOP_RULE = "stop-rule"
+    SUBSCRIPTION_SILENT = "subscription-silent"
+    CHART_NOT_READ = "chart-not-read"
 
 
 class Severity(StrEnum):
@@ -84,6 +89,41 @@ KINDS = {
         severity=Severity.LOW,
         means="The files of settings changed and are not in force, because something in them is wrong.",
         to_do="Run mhcds check-config.",
+        again=True,
+    ),
+    IncidentKind.ESCALATION_UNANSWERED: KindRow(
+        severity=Severity.HIGH,
+        means="Every contact on duty was told of an acute answer, and none acknowledged it in time.",
+        to_do="Open the escalation and see that somebody goes to the patient; then look why nobody answered.",
+        facts=("escalation", "contacts", "since"),
+        again=True,
+    ),
+    IncidentKind.NOBODY_ON_DUTY: KindRow(
+        severity=Severity.HIGH,
+        means="An acute answer came at an hour in which no contact is on duty, so nobody was told yet.",
+        to_do="Open the escalation and tell somebody yourself; then close the gap in the contacts' hours.",
+        facts=("escalation", "until"),
+        again=True,
+    ),
+    IncidentKind.STOP_RULE: KindRow(
+        severity=Severity.MEDIUM,
+        means="Clinicians accepted few of a model's cards, so the stop rule has set its mode to silent.",
+        to_do="Look at the figures and the reasons given; a person sets the mode back, or leaves it silent.",
+        facts=("outcome", "version", "cards", "accepted", "limit", "since"),
+        again=True,
+    ),
+    IncidentKind.SUBSCRIPTION_SILENT: KindRow(
+        severity=Severity.MEDIUM,
+        means="A FHIR server's subscription reported an error, skipped events or has fallen silent.",
+        to_do="Look at the subscription in that server and switch it on again; answers may have come unnoticed.",
+        facts=("subscription", "fault", "since", "missed"),
+        again=True,
+    ),
+    IncidentKind.CHART_NOT_READ: KindRow(
+        severity=Severity.HIGH,
+        means="A FHIR server said that an answer came, and the chart could not be read for a while.",
+        to_do="Look at that server and at [backend]; nothing is lost, what waits is read when it answers again.",
+        facts=("since", "failure", "waiting"),
         again=True,
     ),
 }
