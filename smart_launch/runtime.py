@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ import msgspec
 from explanations.judgement.assessment import Engine
 from explanations.judgement.control import UNCONTROLLED, Control
 from explanations.words.language import Language
+from smart_launch.escalation import EscalationDesk, NobodyTold
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
@@ -32,6 +33,7 @@ class AppRuntime:
     control: what a page for this site, patient and user may use and show.
     client_address: a pseudonym of the network address that the current request comes from.
     topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
+    escalations: who has been told of acute answers; nobody unless given.
     """
 
     settings: Callable[[], AppSettings]
@@ -48,6 +50,7 @@ class AppRuntime:
     client_address: Callable[[], str]
     topic_of: Callable[[str, str, str], str | None]
     now: Callable[[], datetime]
+    escalations: EscalationDesk = field(default_factory=NobodyTold)
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
 
     def token_endpoint(self, registration: Registration) -> TokenEndpoint:
