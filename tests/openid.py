@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 import requests
 from ehr import app_of, free_port, jws, private, private_key, public_jwk, settings
@@ -24,12 +25,13 @@ from werkzeug.serving import make_server
 
 CLIENT = "mhcds-governance"
 OURS = "https://cds.example"
-ROLES = {"viewer": ["cds-board"], "safety-officer": ["cds-safety"], "operator": ["cds-it"]}
+ROLES = {"viewer": ["cds-board"], "safety-officer": ["cds-safety"], "operator": ["cds-it"], "responder": ["cds-duty"]}
 PEOPLE = {
     "vera": {"name": "Vera Board", "groups": ["cds-board", "choir"]},
     "olu": {"name": "Olu Officer", "groups": ["cds-safety"]},
     "otto": {"name": "Otto Officer", "groups": ["cds-safety"]},
     "ines": {"name": "Ines Operator", "groups": ["cds-it"]},
+    "rhea": {"name": "Rhea Responder", "groups": ["cds-duty"]},
     "nobody": {"name": "Nora Nobody", "groups": ["choir"]},
 }
 
@@ -147,13 +149,13 @@ class Browser:
     def post(self, path: str, fields: dict | None = None, **headers: str):
         return self.client.post(path, base_url=OURS, data=fields or {}, headers=headers)
 
-    def to_provider(self) -> str:
+    def to_provider(self, **asked: str) -> str:
         """The authorization request."""
-        return self.get("/governance/sign-in").headers["Location"]
+        return self.get(f"/governance/sign-in?{urlencode(asked)}").headers["Location"]
 
-    def back(self, who: str) -> str:
+    def back(self, who: str, **asked: str) -> str:
         """Signs in there; the path of the callback with its code and state."""
-        answer = requests.post(self.to_provider(), data={"sub": who}, timeout=20, allow_redirects=False)
+        answer = requests.post(self.to_provider(**asked), data={"sub": who}, timeout=20, allow_redirects=False)
         return answer.headers["Location"].removeprefix(OURS)
 
     def sign_in(self, who: str):

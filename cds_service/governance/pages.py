@@ -13,6 +13,7 @@ from cds_service.control.targets import TWO_PEOPLE, Mode
 from cds_service.governance import forms, views
 from cds_service.governance.session import (
     INCIDENT,
+    LOOK,
     READ,
     SEARCH_PATIENT,
     SET_MODE,
@@ -23,6 +24,7 @@ from cds_service.governance.session import (
     Visitor,
     form_visitor,
     page_visitor,
+    require,
 )
 from cds_service.incidents import incidents as incident_rows
 from cds_service.incidents.incidents import Incident, NoSuchIncident
@@ -47,9 +49,11 @@ def page(template: str, visitor: Visitor | None, status: int = 200, **values: An
     return make_response(render_template(f"governance/{template}", visitor=visitor, **values), status)
 
 
-def shown(desk: Desk, show: Shown) -> Response:
-    """A page, for whoever may look."""
-    return show(desk, page_visitor(desk))
+def shown(desk: Desk, right: Right, show: Shown, **place: str) -> Response:
+    """A page, for whoever may look. place: what its address names."""
+    visitor = page_visitor(desk)
+    require(desk, visitor, right)
+    return show(desk, visitor, **place)
 
 
 def acted(desk: Desk, right: Right, act: Callable[[Desk, Visitor], str], show: Shown) -> Response:
@@ -158,15 +162,15 @@ def configuration(desk: Desk, visitor: Visitor) -> Response:
     return page("configuration.html", visitor, groups=groups, problem=desk.runtime.problem())
 
 
-# Endpoint, path, page.
-PAGES: tuple[tuple[str, str, Shown], ...] = (
-    ("overview", "/", overview),
-    ("switches", "/switches", switches),
-    ("modes", "/modes", modes),
-    ("approvals", "/approvals", approvals),
-    ("incidents", "/incidents", incidents),
-    ("audit", "/audit", audit),
-    ("configuration", "/configuration", configuration),
+# Endpoint, path, who may look, page.
+PAGES: tuple[tuple[str, str, Right, Shown], ...] = (
+    ("overview", "/", LOOK, overview),
+    ("switches", "/switches", READ, switches),
+    ("modes", "/modes", READ, modes),
+    ("approvals", "/approvals", READ, approvals),
+    ("incidents", "/incidents", READ, incidents),
+    ("audit", "/audit", READ, audit),
+    ("configuration", "/configuration", READ, configuration),
 )
 # Endpoint, path, who may, what is done, the page that says so.
 ACTS: tuple[tuple[str, str, Right, Callable[[Desk, Visitor], str], Shown], ...] = (
@@ -178,7 +182,7 @@ ACTS: tuple[tuple[str, str, Right, Callable[[Desk, Visitor], str], Shown], ...] 
     ("incident_act", "/incidents/act", INCIDENT, forms.incident_act, incidents),
 )
 IN_TEMPLATES = {
-    "NAVIGATION": [(name, name.capitalize()) for name, _, _ in PAGES],
+    "NAVIGATION": [(name, name.capitalize(), right) for name, _, right, _ in PAGES],
     "KINDS": KINDS,
     "SWITCH": SWITCH,
     "SWITCH_SAFETY": SWITCH_SAFETY,

@@ -50,9 +50,9 @@ def create_blueprint(desk: Desk) -> Blueprint:
         "governance", __name__, url_prefix="/governance", template_folder="templates", static_folder="static"
     )
     _add_sign_in(blueprint, desk)
-    for name, path, show in pages.PAGES:
+    for name, path, right, show in pages.PAGES:
         # Without the slash a redirect would lead to wherever the Host header says.
-        blueprint.add_url_rule(path, name, partial(pages.shown, desk, show), strict_slashes=False)
+        blueprint.add_url_rule(path, name, partial(pages.shown, desk, right, show), strict_slashes=False)
     for name, path, right, act, show in pages.ACTS:
         blueprint.add_url_rule(path, name, partial(pages.acted, desk, right, act, show), methods=["POST"])
 
@@ -82,7 +82,7 @@ def _add_sign_in(blueprint: Blueprint, desk: Desk) -> None:
     def sign_in() -> BaseResponse:
         check_opened()
         with slots.hold(SIGN_INS):
-            url, browser = session.begin(desk)
+            url, browser = session.begin(desk, session.way_back(request.args.get("back", "")))
         response = redirect(url, 303)
         # Lax: the provider sends the browser back from another site.
         response.set_cookie(
@@ -95,10 +95,10 @@ def _add_sign_in(blueprint: Blueprint, desk: Desk) -> None:
         if (nothing := head_response()) is not None:
             return nothing
         with slots.hold(SIGN_INS):
-            secret, visitor = session.finish(desk)
+            secret, visitor, back = session.finish(desk)
         # A page of ours that goes on by itself: a redirect would still count as coming from the provider's site, and
         # browsers would not send the session's cookie along.
-        response = page("signed_in.html", visitor)
+        response = page("signed_in.html", visitor, back=back)
         response.set_cookie(SESSION, secret, path="/", secure=True, httponly=True, samesite="Strict")
         response.delete_cookie(BROWSER, path="/", secure=True, httponly=True, samesite="Lax")
         return response
@@ -121,6 +121,8 @@ def refused(desk: Desk, error: PageRefused) -> Response:
     except StoreUnavailable:
         visitor = None
     values = {"headline": headline, "words": words, "detail": error.detail, "code": error.why.name.lower()}
+    if status == 401:
+        values["back"] = session.way_back(request.path.removeprefix("/governance"))
     return page("refused.html", visitor, status, **values)
 
 

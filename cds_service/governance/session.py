@@ -7,6 +7,7 @@ sealed. Roles follow from the settings of this moment, so taking a group out of 
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,18 +54,23 @@ class Right(msgspec.Struct, frozen=True):
 SWITCH = Right("switch", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 SWITCH_SAFETY = Right("switch-safety", frozenset({Role.SAFETY_OFFICER}))
 SET_MODE = Right("mode", frozenset({Role.SAFETY_OFFICER}))
-READ = Right("read", frozenset(Role))
+LOOK = Right("look", frozenset(Role))
+READ = Right("read", frozenset(Role) - {Role.RESPONDER})
 INCIDENT = Right("incident", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
 # With a patient's id one learns whose records they are.
 SEARCH_PATIENT = Right("search-patient", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER}))
+ESCALATION = Right("escalation", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER, Role.RESPONDER}))
+# A page of ours, without what stands before it: nothing in it can lead elsewhere.
+WAY_BACK = re.compile(r"/[a-z]+(/[0-9a-f-]{4,36})?")
 
 
 class WaitingSignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A sign-in that waits for its callback. browser: digest of the secret in its cookie."""
+    """A sign-in that waits for its callback. browser: digest of the secret in its cookie. back: the page asked for."""
 
     browser: str
     nonce: str
     verifier: str
+    back: str = "/"
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,12 +150,17 @@ class Desk:
 # ---- signing in and out ---------------------------------------------------------------------------------------------
 
 
-def begin(desk: Desk) -> tuple[str, str]:
-    """The provider's address to go to, and the secret for the cookie of this browser."""
+def way_back(path: str) -> str:
+    """The page to come back to after a sign-in, below /governance; the overview for anything that is no page of ours."""
+    return path if WAY_BACK.fullmatch(path) else "/"
+
+
+def begin(desk: Desk, back: str) -> tuple[str, str]:
+    """The provider's address to go to, and the secret for the cookie of this browser. back: as `way_back` gives it."""
     settings, browser = desk.settings, cookie(BROWSER) or desk.new_secret()
     attempt = _attempt(desk, desk.new_secret(), desk.new_secret(), secrets.token_urlsafe(64))
     url = desk.provider.sign_in_url(settings, attempt)
-    waiting = WaitingSignIn(browser=digest(browser), nonce=attempt.nonce, verifier=attempt.verifier)
+    waiting = WaitingSignIn(browser=digest(browser), nonce=attempt.nonce, verifier=attempt.verifier, back=back)
     now = desk.seconds()
     desk.rows.put_sign_in(digest(attempt.state), desk.sealed(waiting), now, now + SIGN_IN_S)
     return url, browser
@@ -161,8 +172,11 @@ def _attempt(desk: Desk, state: str, nonce: str, verifier: str) -> Attempt:
     return Attempt(redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier)
 
 
-def finish(desk: Desk) -> tuple[str, Visitor]:
-    """A new session for whoever comes back, and the secret of its cookie. Raises PageRefused."""
+def finish(desk: Desk) -> tuple[str, Visitor, str]:
+    """A new session for whoever comes back: the secret of its cookie, who it is, and the page they asked for.
+
+    Raises PageRefused.
+    """
     settings, state, browser = desk.settings, _parameter("state"), cookie(BROWSER)
     if state is None or browser is None:
         raise PageRefused(PageRefusal.STALE, "callback: expected state and the cookie of the browser that began")
@@ -184,7 +198,7 @@ def finish(desk: Desk) -> tuple[str, Visitor]:
     secret, now = desk.new_secret(), desk.seconds()
     desk.record("signed-in" if visitor.roles else "no-role", visitor.named, roles=sorted(visitor.roles))
     desk.rows.put_session(GovernanceSession(digest=digest(secret), sealed=desk.sealed(person), started=now, used=now))
-    return secret, visitor
+    return secret, visitor, waiting.back
 
 
 def _person(desk: Desk, settings: GovernanceSettings, found: SignedIn) -> Person:

@@ -72,7 +72,7 @@ class GovernanceTable(msgspec.Struct):
     client_secret: SecretReference | None = None
     scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile"])
     roles_claim: str = "groups"
-    roles: dict[Literal["viewer", "safety-officer", "operator"], list[str]] = {}
+    roles: dict[Literal["viewer", "safety-officer", "operator", "responder"], list[str]] = {}
     idle_s: int = 15 * 60
     absolute_s: int = 8 * 60 * 60
 

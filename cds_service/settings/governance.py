@@ -15,11 +15,12 @@ LEAST_IDLE_S, MOST_IDLE_S, MOST_ABSOLUTE_S = 60, 60 * 60, 12 * 60 * 60
 
 
 class Role(StrEnum):
-    """What a person may do on the governance pages; each role reads all of them."""
+    """What a person may do on the governance pages. Each role reads all of them but a responder, who answers escalations."""
 
     VIEWER = "viewer"
     SAFETY_OFFICER = "safety-officer"
     OPERATOR = "operator"
+    RESPONDER = "responder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ def test_every_page_in_every_width_and_scheme(browser: Browser, address: str, wh
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda m: faults.append(m.text) if "Content Security Policy" in m.text else None)
-    for _, path, _ in PAGES:
+    for _, path, *_ in PAGES:
         page.goto(f"{address}/governance{path}")
         page.evaluate(AXE_SCRIPT)
         for scheme in ("light", "dark"):

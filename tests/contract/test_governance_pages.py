@@ -19,7 +19,7 @@ from cds_service.serving.engine import load_engine
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.tables import SCHEMA, audit_event
 
-OFFICER, OTHER, OPERATOR, VIEWER = "olu", "otto", "ines", "vera"
+OFFICER, OTHER, OPERATOR, VIEWER, RESPONDER = "olu", "otto", "ines", "vera", "rhea"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,8 @@ def off(app) -> list[str]:
 
 # ---- who may see and do what -------------------------------------------------------------------------------------------
 
-SEES = {OFFICER: 200, OPERATOR: 200, VIEWER: 200, "nobody": 403, None: 401}
+SEES = {OFFICER: 200, OPERATOR: 200, VIEWER: 200, RESPONDER: 200, "nobody": 403, None: 401}
+OF_RESPONDERS = {"overview", "escalations"}
 MAY = {
     "switch_off": {OFFICER, OPERATOR},
     "switch_on": {OFFICER, OPERATOR},
@@ -83,9 +84,10 @@ PATHS |= {"incident_export": "/incidents/export", "audit_search": "/audit/search
 def test_every_page_by_every_role(app) -> None:
     for who, status in SEES.items():
         browser = at(app, who) if who else Browser(app=app)
-        for _, path, _ in PAGES:
+        for name, path, *_ in PAGES:
             answer = browser.get(f"/governance{path}")
-            assert answer.status_code == status, (who, path)
+            expected = 403 if who == RESPONDER and name not in OF_RESPONDERS else status
+            assert answer.status_code == expected, (who, path)
             assert ("<nav" in answer.text) == (status == 200)
             assert answer.headers["Cache-Control"] == "no-store"
             assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
@@ -110,7 +112,7 @@ def test_every_act_by_every_role_and_without_the_token(app) -> None:
 
 def test_the_table_of_acts_is_whole() -> None:
     assert set(PATHS) == set(MAY)
-    assert set(PEOPLE) >= {OFFICER, OTHER, OPERATOR, VIEWER}
+    assert set(PEOPLE) >= {OFFICER, OTHER, OPERATOR, VIEWER, RESPONDER}
 
 
 # ---- switches ----------------------------------------------------------------------------------------------------------
@@ -334,7 +336,7 @@ def test_no_secret_of_the_settings_reaches_a_page(tmp_path, between, engine, mon
     config = runtime.config()
     browser = at(app, OFFICER)
 
-    text = "".join(browser.get(f"/governance{path}").text for _, path, _ in PAGES)
+    text = "".join(browser.get(f"/governance{path}").text for _, path, *_ in PAGES)
 
     assert config.governance.client_secret not in text
     assert runtime.key.text not in text
@@ -524,7 +526,7 @@ def test_chains_too_long_for_a_page_are_left_to_the_command(app, monkeypatch) ->
 def test_no_planted_word_of_a_chart_reaches_a_page(app, called) -> None:
     for who in (OFFICER, OPERATOR, VIEWER):
         browser = at(app, who)
-        text = "".join(browser.get(f"/governance{path}").text for _, path, _ in PAGES)
+        text = "".join(browser.get(f"/governance{path}").text for _, path, *_ in PAGES)
         text += send(
             browser, "/audit/search", site="north", pseudonym=app.extensions["mhcds"].key.pseudonym("north", WHO)
         ).text

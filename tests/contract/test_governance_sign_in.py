@@ -126,6 +126,41 @@ def test_nothing_is_shown_to_somebody_who_is_signed_out(browser, path: str) -> N
     assert "<nav" not in answer.text
 
 
+def test_a_sign_in_leads_back_to_the_page_that_was_asked_for(app, browser) -> None:
+    asked = browser.get("/governance/modes")
+    link = asked.text.partition('class="button" href="')[2].partition('"')[0]
+    assert link == "/governance/sign-in?back=/modes"
+
+    landed = browser.get(browser.back("vera", back="/modes"))
+
+    assert 'content="0; url=/governance/modes"' in landed.text
+    assert 'href="/governance/modes"' in landed.text
+    assert browser.get("/governance/modes").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "//elsewhere.example", "/\\elsewhere.example", "https://elsewhere.example/", "/modes@elsewhere.example",
+        "/..//elsewhere.example", "/../cds-services", "/modes?x=1", "/modes#x", "/modes/set", "javascript:alert(1)",
+        "/%2f%2felsewhere.example", "/modes\n", "modes", '/modes"><script>', "/escalations/" + "a" * 37, "",
+    ],
+)  # fmt: skip
+def test_a_sign_in_leads_to_no_address_but_a_page_of_ours(browser, back: str) -> None:
+    landed = browser.get(browser.back("vera", back=back))
+
+    assert 'content="0; url=/governance/"' in landed.text
+    assert "elsewhere" not in landed.text
+    assert "<script" not in landed.text
+
+
+def test_the_page_after_a_sign_in_is_that_of_the_browser_that_asked(app, browser) -> None:
+    """What stands beside the state in the address of the callback has no say."""
+    landed = browser.get(browser.back("vera", back="/modes") + "&back=/switches")
+
+    assert 'content="0; url=/governance/modes"' in landed.text
+
+
 def test_somebody_without_a_role_sees_that_and_nothing_else(app, browser) -> None:
     browser.sign_in("nobody")
 
