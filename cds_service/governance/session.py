@@ -151,7 +151,7 @@ class Desk:
 
 
 def way_back(path: str) -> str:
-    """The page to come back to after a sign-in, below /governance; the overview for anything that is no page of ours."""
+    """The page to come back to after a sign-in, below /governance; the overview for what is no page of ours."""
     return path if WAY_BACK.fullmatch(path) else "/"
 
 

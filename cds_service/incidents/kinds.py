@@ -18,6 +18,7 @@ class IncidentKind(StrEnum):
     SETTINGS_NOT_RELOADED = "settings-not-reloaded"
     ESCALATION_UNANSWERED = "escalation-unanswered"
     NOBODY_ON_DUTY = "nobody-on-duty"
+    CONTACT_UNREACHABLE = "contact-unreachable"
     STOP_RULE = "stop-rule"
     SUBSCRIPTION_SILENT = "subscription-silent"
     CHART_NOT_READ = "chart-not-read"
@@ -103,6 +104,13 @@ KINDS = {
         means="An acute answer came at an hour in which no contact is on duty, so nobody was told yet.",
         to_do="Open the escalation and tell somebody yourself; then close the gap in the contacts' hours.",
         facts=("escalation", "until"),
+        again=True,
+    ),
+    IncidentKind.CONTACT_UNREACHABLE: KindRow(
+        severity=Severity.HIGH,
+        means="A contact of [escalation] cannot be told: messages to it fail, or its mail server refused one.",
+        to_do="Look at that system and at the contact's entry; the next one is told in time, what waits is sent later.",
+        facts=("contact", "channel", "since", "failure"),
         again=True,
     ),
     IncidentKind.STOP_RULE: KindRow(

@@ -15,7 +15,7 @@ LEAST_IDLE_S, MOST_IDLE_S, MOST_ABSOLUTE_S = 60, 60 * 60, 12 * 60 * 60
 
 
 class Role(StrEnum):
-    """What a person may do on the governance pages. Each role reads all of them but a responder, who answers escalations."""
+    """What a person may do on the governance pages. Each role reads all of them, but a responder escalations alone."""
 
     VIEWER = "viewer"
     SAFETY_OFFICER = "safety-officer"
