@@ -238,9 +238,9 @@ DEFECTS = (
     Defect("one person switches a safety topic off", "cds_service/control/acts.py", "if actor.is_same(found.by):", "if False:", ("tests/integration/test_acts.py",)),
     Defect("a broken switch.toml is no matter", "cds_service/control/snapshot.py", "return self.number is not None and not self.problems", "return self.number is not None", (CONTROL,)),
     # ---- incidents
-    Defect("a message that one worker sends is not put off for the others", "cds_service/incidents/sending.py", ".values(due=now + CLAIMED_S,", ".values(due=now,", (WEBHOOKS,)),
-    Defect("the closing of an incident does not wait for its opening", "cds_service/incidents/sending.py", "earlier, before.c.delivered.is_(None)", "earlier, sa.false()", (WEBHOOKS,)),
-    Defect("a webhook follows a redirect", "cds_service/incidents/sending.py", "allow_redirects=False", "allow_redirects=True", (WEBHOOKS,)),
+    Defect("a message that one worker sends is not put off for the others", "cds_service/sending/queue.py", ".values(due=now + CLAIMED_S,", ".values(due=now,", (WEBHOOKS,)),
+    Defect("the closing of an incident does not wait for its opening", "cds_service/sending/queue.py", "earlier, before.c.delivered.is_(None)", "earlier, sa.false()", (WEBHOOKS,)),
+    Defect("a webhook follows a redirect", "cds_service/sending/webhook.py", "allow_redirects=False", "allow_redirects=True", (WEBHOOKS,)),
     Defect("a near miss is recorded and opens no incident", "cds_service/incidents/near_misses.py", 'if event.get("choice") != NEAR_MISS:', "if NEAR_MISS:", ("tests/integration/test_near_misses.py",)),
     # ---- the demo's sign-in for staff
     Defect("a code of the demo's sign-in for staff is good twice", "cds_service/demo_ehr/authorization/staff.py", "sign_in = self._codes.pop(code, None)", "sign_in = self._codes.get(code)", ("tests/integration/test_demo_staff.py",)),

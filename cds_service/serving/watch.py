@@ -1,6 +1,7 @@
 """Sends webhooks, looks for what must open an incident, keeps and signs the audit chains: one thread a worker.
 
-Messages go out one by one. Each look is made by one worker for all, and at its own pace.
+Messages go out one by one, with a look between them at what else is due, so that no receiver that hangs keeps anything
+else back for longer than one attempt. Each look is made by one worker for all, and at its own pace.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cds_service.audit.heads import head_lines
 from cds_service.audit.verify import verify
 from cds_service.errors import StoreUnavailable
 from cds_service.incidents import watching
-from cds_service.incidents.sending import send_next, waiting_since
+from cds_service.sending.queue import send_next, waiting_since
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 
@@ -38,9 +39,9 @@ def start(runtime: Runtime) -> threading.Thread:
 def _watch(runtime: Runtime) -> None:
     next_look = 0.0
     while True:
+        sent = False
         try:
-            while send_next(runtime.store, runtime.config(), runtime.now):
-                time.sleep(BETWEEN_S)
+            sent = send_next(runtime.store, runtime.config(), runtime.now)
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + LOOK_S
                 look(runtime)
@@ -49,7 +50,7 @@ def _watch(runtime: Runtime) -> None:
         except Exception as error:  # noqa: BLE001  # a fault in one look must not end them all
             log.error(json.dumps({"event": "watch-failed", "why": type(error).__name__}))
             time.sleep(AFTER_FAILURE_S)
-        time.sleep(REST_S)
+        time.sleep(BETWEEN_S if sent else REST_S)
 
 
 def look(runtime: Runtime) -> None:

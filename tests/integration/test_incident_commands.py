@@ -13,7 +13,7 @@ from webhook_receiver import SECRET
 
 from cds_service.incidents.incidents import NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
-from cds_service.incidents.sending import send_next
+from cds_service.sending.queue import send_next
 from cds_service.settings.config import load_config
 from cds_service.storage.opening import open_store
 

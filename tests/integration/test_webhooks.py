@@ -24,10 +24,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webhook_receiver import SECRET, Receiver, receiving
 
-from cds_service.incidents import sending
 from cds_service.incidents.incidents import Handling, NewIncident, close, incidents, open_incident
 from cds_service.incidents.kinds import IncidentKind
-from cds_service.incidents.sending import MOST_WAIT_S, send_next, wait_s, waiting_since
+from cds_service.sending import attempt, queue, webhook
+from cds_service.sending.attempt import Attempt
+from cds_service.sending.queue import MOST_WAIT_S, send_next, wait_s, waiting_since
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from cds_service.settings.webhook import Webhook
@@ -147,7 +148,7 @@ FAILURES = {
 def test_whatever_a_receiver_does_the_message_comes_again_with_the_same_id(
     store, receiver, clock, how, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "ATTEMPT_S", 0.3)
+    monkeypatch.setattr(attempt, "ATTEMPT_S", 0.3)
     config, name = sent_to(receiver), opened(store, clock)
     receiver.answers = lambda _message: how
     assert send_all(store, config, clock) == 1
@@ -218,7 +219,7 @@ def test_a_site_whose_own_webhook_fails_is_reported_through_that_of_the_deployme
         own.answers, receiver.clock = lambda _message: 500, clock
         config = ServiceConfig(sites=(site("north", to(own)),), webhook=to(receiver))
         opened(store, clock)
-        clock.later(seconds=sending.STUCK_S + 1)
+        clock.later(seconds=queue.STUCK_S + 1)
         send_all(store, config, clock)
     ((_, body),) = receiver.got
     assert (body["data"]["kind"], body["data"]["facts"]["site"]) == ("webhook-stuck", "north")
@@ -241,22 +242,22 @@ def test_a_sender_killed_between_claim_and_sending_leaves_the_message_to_the_oth
     code = (
         "import sys, time\n"
         "from datetime import UTC, datetime\n"
-        "from cds_service.incidents import sending\n"
+        "from cds_service.sending import queue, webhook\n"
         "from cds_service.settings.config import ServiceConfig\n"
         "from cds_service.settings.webhook import Webhook\n"
         "from cds_service.storage.opening import open_store\n"
         "def waits(*_):\n    print('claimed', flush=True)\n    time.sleep(60)\n"
-        "sending._failure = waits\n"
+        "webhook.post = waits\n"
         "url, hook, secret, now = sys.argv[1:]\n"
         "config = ServiceConfig(sites=(), webhook=Webhook(url=hook, secret=secret))\n"
-        "sending.send_next(open_store(url), config, lambda: datetime.fromisoformat(now))\n"
+        "queue.send_next(open_store(url), config, lambda: datetime.fromisoformat(now))\n"
     )
     words = [sys.executable, "-c", code, store_url, receiver.url, SECRET, clock().isoformat()]
     with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}) as sender:
         assert sender.stdout.readline() == b"claimed\n"
         assert send_all(store, sent_to(receiver), clock) == 0, "two send it at once"
         sender.send_signal(signal.SIGKILL)
-    clock.later(seconds=sending.CLAIMED_S - 2)
+    clock.later(seconds=queue.CLAIMED_S - 2)
     assert send_all(store, sent_to(receiver), clock) == 0
     clock.later(seconds=3)
     assert send_all(store, sent_to(receiver), clock) == 1
@@ -267,18 +268,18 @@ def test_a_sender_that_comes_back_late_does_not_undo_what_another_did(store, rec
     name = opened(store, clock)
     started, go = threading.Event(), threading.Event()
 
-    def fails_late(*_words: object) -> str:
+    def fails_late(*_words: object) -> Attempt:
         started.set()
         go.wait(20)
-        return "status 500"
+        return Attempt(failure="status 500")
 
-    kept = sending._failure
-    monkeypatch.setattr(sending, "_failure", fails_late)
+    kept = webhook.post
+    monkeypatch.setattr(webhook, "post", fails_late)
     first = threading.Thread(target=send_next, args=(store, sent_to(receiver), clock))
     first.start()
     started.wait(20)
-    monkeypatch.setattr(sending, "_failure", kept)
-    clock.later(seconds=sending.CLAIMED_S + 1)
+    monkeypatch.setattr(webhook, "post", kept)
+    clock.later(seconds=queue.CLAIMED_S + 1)
     assert send_all(store, sent_to(receiver), clock) == 1
     go.set()
     first.join()

@@ -1,0 +1,154 @@
+"""Messages to the sites' own systems and to contacts: at least once, in order within each lane.
+
+A worker claims a message by putting it off for longer than an attempt takes, so one that dies leaves it to the others.
+Nothing is given up: waits between attempts grow, to an hour for incidents and to less than a minute for escalations,
+and stay there for as long as it takes. Only what a mail server refuses for good is not sent again. New messages go
+before those that failed, those of escalations before those of incidents; a contact whose system cost time waits with
+all its messages, so that it does not delay others.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from cds_service.incidents.incidents import NewIncident, open_incident
+from cds_service.incidents.kinds import IncidentKind
+from cds_service.sending import webhook
+from cds_service.sending.attempt import Attempt, Claimed
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.escalation import Contact
+from cds_service.storage.store import Store
+from cds_service.storage.tables import delivery
+
+log = logging.getLogger("mhcds")
+CLAIMED_S = 60
+FIRST_WAIT_S, MOST_WAIT_S = 5, 3600
+# With the attempt itself, those of an escalation begin at most a minute apart.
+ESCALATION_WAIT_S = 45
+STUCK_S, ESCALATION_STUCK_S = 3600, 600
+SLOW_S = 1.0
+GONE = "status 410"
+
+
+def send_next(store: Store, config: ServiceConfig, now: Callable[[], datetime]) -> bool:
+    """Sends the message whose turn it is, if one is due; whether there was one. Raises StoreUnavailable."""
+    claimed = _claim(store, config, int(now().timestamp()))
+    if claimed is None:
+        return False
+    began = time.monotonic()
+    made = _attempt(config, claimed, now())
+    _note(store, config, claimed, made, now(), slow=time.monotonic() - began >= SLOW_S)
+    return True
+
+
+def waiting_since(store: Store, config: ServiceConfig) -> datetime | None:
+    """When the oldest message was written that has not arrived yet; None if all have, or there is nowhere to send."""
+    oldest = sa.select(sa.func.min(delivery.c.at)).where(_undelivered(config))
+    with store.transaction() as connection:
+        at = connection.execute(oldest).scalar_one()
+    return None if at is None else datetime.fromisoformat(at)
+
+
+def wait_s(attempts: int, chance: float, most: int = MOST_WAIT_S) -> int:
+    """Seconds until the next attempt, after so many. chance: 0 to 1, so that many messages do not come at once."""
+    longest = min(most, FIRST_WAIT_S << min(attempts - 1, 20))
+    return round(longest * (1 + chance) / 2)
+
+
+def _undelivered(config: ServiceConfig) -> sa.ColumnElement[bool]:
+    """Messages that have not arrived and can be sent, since the settings say where."""
+    told = [site.id for site in config.sites if site.webhook]
+    incidents = sa.true() if config.webhook else delivery.c.site.in_(told)
+    escalations = delivery.c.site.in_([site.id for site in config.sites if site.escalation])
+    return sa.and_(
+        delivery.c.delivered.is_(None), sa.case((delivery.c.escalation.is_(None), incidents), else_=escalations)
+    )
+
+
+def _claim(store: Store, config: ServiceConfig, now: int) -> Claimed | None:
+    before = delivery.alias()
+    earlier = sa.and_(before.c.lane == delivery.c.lane, before.c.id < delivery.c.id)
+    # One put off for longer than any wait was put off by a clock that has gone back since.
+    due = sa.or_(delivery.c.due <= now, delivery.c.due > now + MOST_WAIT_S + CLAIMED_S)
+    free = sa.and_(_undelivered(config), due, ~sa.exists().where(earlier, before.c.delivered.is_(None)))
+    again, of_incident = delivery.c.attempts > 0, delivery.c.escalation.is_(None)
+    turn = (again, of_incident, delivery.c.attempts, delivery.c.due, delivery.c.id)
+    first = sa.select(delivery.c.id).where(free).order_by(*turn).limit(1)
+    this = first.with_for_update(skip_locked=True, of=delivery).correlate(None).scalar_subquery()
+    claim = delivery.update().where(delivery.c.id == this).values(due=now + CLAIMED_S, attempts=delivery.c.attempts + 1)
+    returned = [delivery.c[name] for name in Claimed.__slots__]
+    with store.transaction() as connection:
+        # Most looks find nothing: they must not take SQLite's one place to write.
+        if connection.execute(first).first() is None:
+            return None
+        row = connection.execute(claim.returning(*returned)).mappings().first()
+    return None if row is None else Claimed(**row)
+
+
+def _attempt(config: ServiceConfig, message: Claimed, now: datetime) -> Attempt:
+    if message.escalation is None:
+        hook = config.webhook_of(message.site)
+        return webhook.post(hook, message, now) if hook else Attempt(failure="nowhere")
+    contact = _contact(config, message)
+    if contact is None:
+        return Attempt(failure="no such contact", final=True)
+    if contact.webhook is not None:
+        return webhook.post(contact.webhook, message, now)
+    return Attempt(failure="nowhere")
+
+
+def _contact(config: ServiceConfig, message: Claimed) -> Contact | None:
+    """Whom a message about an escalation is for; None when the site's file no longer has the contact."""
+    site = next((site for site in config.sites if site.id == message.site), None)
+    return site.escalation.contact(message.contact or "") if site and site.escalation else None
+
+
+def _note(store: Store, config: ServiceConfig, message: Claimed, made: Attempt, now: datetime, *, slow: bool) -> None:
+    """Writes down how the attempt went; a failure only if no other worker has taken the message over meanwhile."""
+    seconds, urgent = int(now.timestamp()), message.escalation is not None
+    most = ESCALATION_WAIT_S if urgent else MOST_WAIT_S
+    chance = random.random()  # noqa: S311  # no secret
+    wait = most if made.failure == GONE else wait_s(message.attempts, chance, most)
+    again = made.failure is not None and not made.final
+    change = {"failure": made.failure} | ({"due": seconds + wait} if again else {"delivered": seconds})
+    change |= {"reference": made.reference} if made.reference else {}
+    mine = sa.and_(delivery.c.id == message.id, delivery.c.attempts == message.attempts if again else sa.true())
+    lasts_s = (now - datetime.fromisoformat(message.at)).total_seconds()
+    stuck = made.final or (again and lasts_s > (ESCALATION_STUCK_S if urgent else STUCK_S))
+    with store.transaction() as connection:
+        connection.execute(delivery.update().where(mine).values(change))
+        if again and urgent and slow:
+            _put_off(connection, message, seconds + wait)
+        if stuck:
+            open_incident(connection, _incident(config, message, made), now)
+    if made.failure:
+        said = {"event": "webhook-failed", "message": message.id, "why": made.failure, "attempts": message.attempts}
+        said |= {"next_s": wait if again else None, "stuck": stuck}
+        log.log(logging.ERROR if stuck else logging.WARNING, json.dumps(said))
+
+
+def _put_off(connection: sa.Connection, message: Claimed, until: int) -> None:
+    """Puts off what else is for this contact, whose system cost time: one message tries it for all."""
+    others = sa.and_(
+        delivery.c.site == message.site,
+        delivery.c.contact == message.contact,
+        delivery.c.delivered.is_(None),
+        delivery.c.due < until,
+    )
+    connection.execute(delivery.update().where(others).values(due=until))
+
+
+def _incident(config: ServiceConfig, message: Claimed, made: Attempt) -> NewIncident:
+    """The incident of a message that fails."""
+    own = config.webhook_of(message.site) != config.webhook
+    owner = message.site if own or message.escalation else ""
+    facts = {"site": owner, "since": message.at, "failure": str(made.failure)}
+    # Of the whole deployment, so that it does not wait for the same webhook where the site has its own.
+    return NewIncident(site="", kind=IncidentKind.WEBHOOK_STUCK, occasion=f"webhook-stuck:{owner}", facts=facts)
