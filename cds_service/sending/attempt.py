@@ -26,7 +26,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class SendResult:
     """failure: a code of what happened; None: the receiver has the message. final: another attempt cannot help.
 
     reference: of what was made.

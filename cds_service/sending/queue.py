@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from cds_service.incidents.incidents import NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.sending import webhook
-from cds_service.sending.attempt import Attempt, Claimed
+from cds_service.sending.attempt import Claimed, SendResult
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import Contact
 from cds_service.storage.store import Store
@@ -92,16 +92,16 @@ def _claim(store: Store, config: ServiceConfig, now: int) -> Claimed | None:
     return None if row is None else Claimed(**row)
 
 
-def _attempt(config: ServiceConfig, message: Claimed, now: datetime) -> Attempt:
+def _attempt(config: ServiceConfig, message: Claimed, now: datetime) -> SendResult:
     if message.escalation is None:
         hook = config.webhook_of(message.site)
-        return webhook.post(hook, message, now) if hook else Attempt(failure="nowhere")
+        return webhook.post(hook, message, now) if hook else SendResult(failure="nowhere")
     contact = _contact(config, message)
     if contact is None:
-        return Attempt(failure="no such contact", final=True)
+        return SendResult(failure="no such contact", final=True)
     if contact.webhook is not None:
         return webhook.post(contact.webhook, message, now)
-    return Attempt(failure="nowhere")
+    return SendResult(failure="nowhere")
 
 
 def _contact(config: ServiceConfig, message: Claimed) -> Contact | None:
@@ -110,7 +110,9 @@ def _contact(config: ServiceConfig, message: Claimed) -> Contact | None:
     return site.escalation.contact(message.contact or "") if site and site.escalation else None
 
 
-def _note(store: Store, config: ServiceConfig, message: Claimed, made: Attempt, now: datetime, *, slow: bool) -> None:
+def _note(
+    store: Store, config: ServiceConfig, message: Claimed, made: SendResult, now: datetime, *, slow: bool
+) -> None:
     """Writes down how the attempt went; a failure only if no other worker has taken the message over meanwhile."""
     seconds, urgent = int(now.timestamp()), message.escalation is not None
     most = ESCALATION_WAIT_S if urgent else MOST_WAIT_S
@@ -145,7 +147,7 @@ def _put_off(connection: sa.Connection, message: Claimed, until: int) -> None:
     connection.execute(delivery.update().where(others).values(due=until))
 
 
-def _incident(config: ServiceConfig, message: Claimed, made: Attempt) -> NewIncident:
+def _incident(config: ServiceConfig, message: Claimed, made: SendResult) -> NewIncident:
     """The incident of a message that fails."""
     own = config.webhook_of(message.site) != config.webhook
     owner = message.site if own or message.escalation else ""

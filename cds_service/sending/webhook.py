@@ -9,12 +9,12 @@ import requests
 from standardwebhooks import Webhook as Signer
 
 from cds_service.sending import attempt
-from cds_service.sending.attempt import Attempt, Claimed
+from cds_service.sending.attempt import Claimed, SendResult
 from cds_service.settings.webhook import Webhook
 from fhir_adapters.access.deadline import watched_session
 
 
-def post(webhook: Webhook, message: Claimed, now: datetime) -> Attempt:
+def post(webhook: Webhook, message: Claimed, now: datetime) -> SendResult:
     """Sends a message once."""
     headers = {
         "Content-Type": "application/json",
@@ -35,7 +35,7 @@ def post(webhook: Webhook, message: Claimed, now: datetime) -> Attempt:
             status = answer.status_code
     # AttributeError: a TLS connection that is cut at the deadline.
     except (requests.RequestException, OSError, AttributeError, ValueError) as error:
-        return Attempt(failure=type(error).__name__)
+        return SendResult(failure=type(error).__name__)
     if time.monotonic() >= deadline:
-        return Attempt(failure="too late")
-    return Attempt(failure=None if 200 <= status < 300 else f"status {status}")
+        return SendResult(failure="too late")
+    return SendResult(failure=None if 200 <= status < 300 else f"status {status}")

@@ -27,7 +27,7 @@ from webhook_receiver import SECRET, Receiver, receiving
 from cds_service.incidents.incidents import Handling, NewIncident, close, incidents, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.sending import attempt, queue, webhook
-from cds_service.sending.attempt import Attempt
+from cds_service.sending.attempt import SendResult
 from cds_service.sending.queue import MOST_WAIT_S, send_next, wait_s, waiting_since
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
@@ -268,10 +268,10 @@ def test_a_sender_that_comes_back_late_does_not_undo_what_another_did(store, rec
     name = opened(store, clock)
     started, go = threading.Event(), threading.Event()
 
-    def fails_late(*_words: object) -> Attempt:
+    def fails_late(*_words: object) -> SendResult:
         started.set()
         go.wait(20)
-        return Attempt(failure="status 500")
+        return SendResult(failure="status 500")
 
     kept = webhook.post
     monkeypatch.setattr(webhook, "post", fails_late)
