@@ -12,6 +12,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from cds_service import errors, smart_app
+from cds_service.backend.backend import Backend
 from cds_service.control.snapshot import ControlReader
 from cds_service.control.switch_file import SwitchFile
 from cds_service.control.targets import known_of
@@ -58,6 +59,7 @@ def create_app(
         key=key,
         key_sets=KeySets(most_waiting=lambda: max(1, live().limits.concurrent_calls // 2)),
         recent_tokens=RecentTokens(),
+        backend=Backend(keys=lambda: live().own_keys(), local=lambda: live().mode != "production", now=now),
         now=now,
         new_id=new_id,
     )

@@ -16,7 +16,6 @@ from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.settings.service_ids import ServiceId
-from cds_service.settings.smart import keys_beside
 from cds_service.trust.admission import CallSlots
 from cds_service.trust.client_address import client_address
 from explanations.judgement.control import Control
@@ -25,7 +24,6 @@ from smart_launch.forms import form_routes as form_pages
 from smart_launch.launch import begin as launch
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
-from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.pages.blueprint import register as register_pages
 from smart_launch.pages.language import app_language
 from smart_launch.runtime import AppRuntime
@@ -50,7 +48,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         language=app_language,
         engine=runtime.engine,
         store=ReportingRows(runtime.store),
-        keys=_keys(runtime.config),
+        keys=lambda: runtime.config().own_keys(),
         discovery=Discovery(local=local),
         issuer_keys=IssuerKeys(local=local),
         seal=runtime.key.seal,
@@ -104,8 +102,7 @@ def _limit(app: Flask) -> None:
 
 def make_ready(config: ServiceConfig) -> None:
     """Before workers start: creates the keys that private_key_jwt needs. Raises ConfigError."""
-    if config.registrations and config.smart_keys is None and config.store is not None:
-        keys_beside(config.store)
+    config.own_keys()
 
 
 def app_settings(config: ServiceConfig) -> AppSettings:
@@ -122,20 +119,6 @@ def app_settings(config: ServiceConfig) -> AppSettings:
         for site in config.sites
     )
     return AppSettings(sites=sites, address=config.address or NOWHERE, local=config.mode != "production")
-
-
-def _keys(config: Callable[[], ServiceConfig]) -> Callable[[], OwnKeys]:
-    """Our keys: those configured, which may change, or those beside a SQLite file; none without registrations."""
-
-    def keys() -> OwnKeys:
-        current = config()
-        if current.smart_keys is not None:
-            return current.smart_keys
-        if current.store is None or not current.registrations:
-            return OwnKeys()
-        return keys_beside(current.store)
-
-    return keys
 
 
 def _control(runtime: Runtime, site: str, patient: str, user: str | None) -> Control:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cds_service.backend.backend import Backend
 from cds_service.control.permission import Asker, asker, control_for
 from cds_service.control.snapshot import ControlReader
 from cds_service.keys.data_key import DataKey
@@ -34,7 +35,7 @@ class Runtime:
 
     config: the settings for a call that begins now; each call reads them once.
     problem: why the settings on disk are not in force, or None.
-    controls: modes, switches and opt-outs as they are at this moment.
+    controls: modes, switches and opt-outs as they are at this moment. backend: tokens of our own at the sites.
     """
 
     config: Callable[[], ServiceConfig]
@@ -45,6 +46,7 @@ class Runtime:
     key: DataKey
     key_sets: KeySets
     recent_tokens: RecentTokens
+    backend: Backend
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 

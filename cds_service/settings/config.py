@@ -122,6 +122,14 @@ class ServiceConfig:
         own = next((each.webhook for each in self.sites if each.id == site), None)
         return own or self.webhook
 
+    def own_keys(self) -> OwnKeys:
+        """Our keys as a SMART client: those configured, or those beside a SQLite file; none where nothing uses them."""
+        if self.smart_keys is not None:
+            return self.smart_keys
+        if self.store is None or not any(site.clients for site in self.sites):
+            return OwnKeys()
+        return smart_settings.keys_beside(self.store)
+
     def kept_key(self) -> DataKey:
         """The data key, or the one beside the SQLite file, which is made at first use. Raises ConfigError."""
         return self.data_key or key_beside(Path(make_url(self.store or "").database or ""))
@@ -212,7 +220,7 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
     by_path = {path: site for path, site in zip(paths, read, strict=True) if site is not None}
     sites = list(by_path.values())
     problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(by_path)]
-    registered = [entry for site in sites for entry in site.smart]
+    registered = [entry for site in sites for entry in site.clients]
     url = settings.store_url(main, service, problems)
     config = ServiceConfig(
         sites=tuple(sites),

@@ -16,7 +16,7 @@ import msgspec
 from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
 from cds_service.settings.alerts import AlertLimits
-from cds_service.settings.backend import BackendSettings
+from cds_service.settings.backend import BackendSettings, BackendTable, backend
 from cds_service.settings.deployment import ServiceFile, WebhookTable
 from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.files import read_toml
@@ -105,6 +105,7 @@ class SiteFile(msgspec.Struct):
     models: dict[Outcome, str] = {}
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
+    backend: BackendTable | None = None
     opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
     retention: RetentionTable = msgspec.field(default_factory=RetentionTable)
 
@@ -155,6 +156,11 @@ class SiteConfig:
     def day(self, now: datetime) -> date:
         """The calendar day of a moment at the site."""
         return now.astimezone(self.cards.zone).date()
+
+    @property
+    def clients(self) -> tuple[Registration, ...]:
+        """All that we are registered as with the site's EHRs: for the SMART app, and for ourselves."""
+        return (*self.smart, *([self.backend.registration(self.id)] if self.backend else []))
 
     @property
     def local_prefetch(self) -> tuple[tuple[str, str], ...]:
@@ -240,6 +246,7 @@ def load_site(
         models=kept,
         anomaly_limit=raw.anomaly_limit,
         webhook=webhook(path, raw.webhook, problems, development=development),
+        backend=backend(f"{path}: [backend]", raw.backend, raw.fhir_bases, problems),
         audit_days=raw.retention.audit_days,
         rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,
         reading=ReadSettings(

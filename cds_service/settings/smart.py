@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 
 from cds_service.errors import ConfigError
 from cds_service.keys.data_key import text_beside
+from cds_service.settings.backend import unusable_hosts
 from cds_service.settings.deployment import SecretReference, ServiceFile, is_origin, is_plain, secret
 from cds_service.settings.shapes import lacking, numbered, shown
 from fhir_adapters.access.addresses import is_base, is_loopback
@@ -59,11 +60,7 @@ def registration(
         for origin in raw.frame_ancestors
         if not may_frame(origin) or not (origin.startswith("https:") or (development and is_loopback(origin)))
     ]
-    problems += [
-        f"{where} hosts: expected host names such as login.ehr.example, without port; found {shown(host)}"
-        for host in raw.hosts
-        if not host or not host.isascii() or any(c in host for c in "/:*@ \\")
-    ]
+    problems += unusable_hosts(where, raw.hosts)
     problems += [
         f"{where} scopes: expected scopes such as patient/Observation.rs, without *; found {shown(text)}"
         for text in raw.scopes or ()

@@ -54,12 +54,12 @@ class WriteResult:
 class FhirWriter:
     """Writes below `base` with `token` until `deadline` (time.monotonic seconds), into the chart of one patient.
 
-    `patient` is an id.
+    `patient` is an id; None for what belongs to no chart.
     """
 
     base: str
     token: str
-    patient: str
+    patient: str | None
     deadline: float
 
     def create(self, resource: dict[str, Any]) -> WriteResult:
@@ -87,7 +87,8 @@ class FhirWriter:
         """
         client = FhirClient(base=self.base, token=self.token, deadline=self.deadline)
         sought = quote(f"{system}|{value}", safe="")
-        pages = client.get(f"{kind}?identifier={sought}&patient={quote(plain_id(self.patient), safe='')}")
+        whose = f"&patient={quote(plain_id(self.patient), safe='')}" if self.patient is not None else ""
+        pages = client.get(f"{kind}?identifier={sought}{whose}")
         for resource in (entry for page in pages for entry in _entries(page.text)):
             reference = f"{kind}/{resource.get('id')}"
             if self._ours(resource, kind, system, value) and REFERENCE.fullmatch(reference):
@@ -131,8 +132,8 @@ class FhirWriter:
         return resource.get("resourceType") == kind and known and self._is_patient(named)
 
     def _is_patient(self, reference: object) -> bool:
-        if not isinstance(reference, str):
-            return False
+        if not isinstance(reference, str) or self.patient is None:
+            return reference is None and self.patient is None
         start, _, name = reference.partition("/_history/")[0].rpartition("Patient/")
         return name == self.patient and (not start or same_base(start, self.base))
 

@@ -32,7 +32,7 @@ AFTER_FAILURE_S = 5  # so that launches do not wait one by one for an EHR that h
 class Endpoints:
     """The parts of an EHR's configuration that we use. None: not stated.
 
-    sends_iss: it promises `iss` on every callback (RFC 9207).
+    authorization: "" where nobody is to launch. sends_iss: it promises `iss` on every callback (RFC 9207).
     """
 
     authorization: str
@@ -63,10 +63,12 @@ class _CachedAnswer:
 
 
 class Discovery:
-    """The configurations cached by one process."""
+    """The configurations cached by one process. launches: what only a launch needs is required."""
 
-    def __init__(self, *, local: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        self._local = local
+    def __init__(
+        self, *, local: Callable[[], bool], launches: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._local, self._launches = local, launches
         self._cached: TLRUCache[str, _CachedAnswer] = TLRUCache(
             MOST_CACHED, lambda _iss, c, now: now + c.fresh_s, clock
         )
@@ -99,7 +101,7 @@ class Discovery:
         response = get_json(f"{registration.iss}/.well-known/smart-configuration")
         if response.status != 200:
             raise EhrFailed(f"smart-configuration: expected status 200; found {response.status}", "ehr-unreachable")
-        endpoints = parse_configuration(response.content, registration.iss)
+        endpoints = parse_configuration(response.content, registration.iss, launches=self._launches)
         check_hosts(endpoints, registration, local=self._local())
         return _CachedAnswer(endpoints, _fresh_s(response.cache_control))
 
@@ -109,12 +111,18 @@ def _fresh_s(cache_control: str) -> float:
     return min(max(int(max_age[1]) if max_age else FRESH_S, LEAST_FRESH_S), MOST_FRESH_S)
 
 
-def parse_configuration(content: dict[str, Any], iss: str) -> Endpoints:
-    """The endpoints in a configuration. Raises EhrFailed when it lacks what we need."""
+def parse_configuration(content: dict[str, Any], iss: str, *, launches: bool = True) -> Endpoints:
+    """The endpoints in a configuration; without launches the token endpoint alone. Raises EhrFailed."""
     methods = _texts(content, "code_challenge_methods_supported")
-    if methods is None or "S256" not in methods:
+    if launches and (methods is None or "S256" not in methods):
         raise EhrFailed("smart-configuration: expected S256 among code_challenge_methods_supported")
     authorization, token = (_address(content, name, iss) for name in ("authorization_endpoint", "token_endpoint"))
+    if token is not None and not launches:
+        return Endpoints(
+            authorization="",
+            token=token,
+            algorithms=_texts(content, "token_endpoint_auth_signing_alg_values_supported"),
+        )
     if authorization is None or token is None:
         raise EhrFailed("smart-configuration: expected authorization_endpoint and token_endpoint")
     return Endpoints(
@@ -135,7 +143,7 @@ def check_hosts(endpoints: Endpoints, registration: Registration, *, local: bool
     hosts = hosts_of(registration)
     for name in ("authorization", "token", "revocation", "jwks_uri"):
         url = None if name == "jwks_uri" and registration.id_token_jwks else getattr(endpoints, name)
-        if url is not None and not allowed_url(url, hosts, local=local):
+        if url and not allowed_url(url, hosts, local=local):
             log.error(json.dumps({"event": "smart-endpoint-refused", "site": registration.site, "endpoint": name}))
             raise EhrFailed(
                 f"smart-configuration: expected {name} by https on a host of the registration (smart.hosts)",

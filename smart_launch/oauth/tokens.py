@@ -1,4 +1,4 @@
-"""The token endpoint: exchanges a code, refreshes or revokes a token, and authenticates us.
+"""The token endpoint: exchanges a code, refreshes or revokes a token, gives us one of our own, and authenticates us.
 
 Written without an OAuth library for the reasons in docs/decisions/0018-smart-app.md. Tokens and codes are never
 decoded, logged or put into an address.
@@ -77,6 +77,11 @@ class TokenEndpoint:
     def refresh(self, refresh_token: str) -> TokenResponse:
         """A new token. Raises EhrFailed."""
         fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return token_response(self._post(self.endpoints.token, fields), first=False)
+
+    def own_access(self, scopes: Iterable[str]) -> TokenResponse:
+        """A token of our own, without a user (SMART Backend Services). Raises EhrFailed."""
+        fields = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
         return token_response(self._post(self.endpoints.token, fields), first=False)
 
     def revoke(self, token: str, hint: str) -> None:

@@ -20,7 +20,7 @@ WRITABLE = ("QuestionnaireResponse", "Observation", "Task", "ServiceRequest")
 ABOUT_USERS = ("Practitioner",)
 
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
-_SHAPE = re.compile(r"(patient|user)/([A-Z][A-Za-z]*|\*)\.(read|write|\*|c?r?u?d?s?)(?:\?(.+))?")
+_SHAPE = re.compile(r"(patient|user|system)/([A-Z][A-Za-z]*|\*)\.(read|write|\*|c?r?u?d?s?)(?:\?(.+))?")
 
 
 class Syntax(StrEnum):
@@ -68,12 +68,17 @@ def supported(text: str) -> bool:
     if text in PLAIN or text in REFRESHING:
         return True
     scope = scope_of(text)
-    if scope is None or (scope.level == "user" and scope.resource_type not in ABOUT_USERS):
+    if scope is None or scope.level == "system" or (scope.level == "user" and scope.resource_type not in ABOUT_USERS):
         return False
     known = ELEMENTS.get(scope.resource_type)
     if scope.resource_type == "*":
         return not scope.narrowed
     return known is not None and all(name in known for name, _ in scope.narrowed)
+
+
+def supported_of_systems(text: str) -> bool:
+    """Whether it can grant a scope to a client itself."""
+    return text.startswith("system/") and supported(text.replace("system/", "patient/", 1))
 
 
 def written(text: str, syntax: Syntax) -> str:
@@ -86,7 +91,7 @@ def written(text: str, syntax: Syntax) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantedAccess:
-    """What the bearer of an access token may do: rights of `scopes`, in the chart of one patient."""
+    """What the bearer of an access token may do: rights of `scopes`, in one patient's chart, of a system in all."""
 
     patient: str | None
     user: str
@@ -103,9 +108,11 @@ class GrantedAccess:
         resource_type = resource["resourceType"]
         if resource_type in ABOUT_USERS:
             return self.of_type(right, resource_type) and right in "rs"
-        if self.patient is None or owner(resource) != f"Patient/{self.patient}":
-            return False
-        return any(scope.covers(right, resource_type) and _within(resource, scope) for scope in self._resource_scopes())
+        own = self.patient is not None and owner(resource) == f"Patient/{self.patient}"
+        return any(
+            (own or scope.level == "system") and scope.covers(right, resource_type) and _within(resource, scope)
+            for scope in self._resource_scopes()
+        )
 
     def _resource_scopes(self) -> list[ResourceScope]:
         return [scope for text in self.scopes if (scope := scope_of(text))]

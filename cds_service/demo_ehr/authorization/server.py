@@ -111,7 +111,7 @@ class AuthorizationServer:
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": self.token_endpoint,
             "revocation_endpoint": f"{self.issuer}/revoke",
-            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
             "response_types_supported": ["code"],
             "scopes_supported": _scopes_supported(),
             "capabilities": list(CAPABILITIES),

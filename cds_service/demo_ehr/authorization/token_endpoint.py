@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from cds_service.demo_ehr.authorization.behaviour import with_members
 from cds_service.demo_ehr.authorization.clients import Client, OAuthError
 from cds_service.demo_ehr.authorization.grants import Grant
-from cds_service.demo_ehr.authorization.scopes import REFRESHING
+from cds_service.demo_ehr.authorization.scopes import REFRESHING, supported_of_systems
 from cds_service.demo_ehr.authorization.server import TENANT, AuthorizationServer
 from cds_service.demo_ehr.codes import Json
 
@@ -66,7 +66,21 @@ def _token(server: AuthorizationServer, client: Client, form: dict[str, str]) ->
         patient = server.behaviour.refreshed_patient or grant.patient
         answer = _tokens(server, grant, requested or grant.scopes) | {"patient": patient}
         return with_members(answer, server.behaviour.extra)
-    raise OAuthError("unsupported_grant_type", "Expected authorization_code or refresh_token.")
+    if kind == "client_credentials":
+        return with_members(_own_token(server, client, _needed(form, "scope").split()), server.behaviour.extra)
+    raise OAuthError("unsupported_grant_type", "Expected authorization_code, refresh_token or client_credentials.")
+
+
+def _own_token(server: AuthorizationServer, client: Client, requested: list[str]) -> Json:
+    """A token for a client itself (SMART Backend Services): system scopes alone, by a signed assertion alone."""
+    if client.secret is not None:
+        raise OAuthError("unauthorized_client", "Expected private_key_jwt.")
+    known = filter(supported_of_systems, dict.fromkeys(requested))
+    granted = tuple(text for text in known if server.behaviour.granted(text))
+    if not granted:
+        raise OAuthError("invalid_scope", "Expected scopes that begin with system/.")
+    nobody = dict.fromkeys(("patient", "encounter", "app_context", "intent", "nonce"))
+    return _tokens(server, Grant(client_id=client.client_id, scopes=granted, **nobody), granted)
 
 
 def _tokens(server: AuthorizationServer, grant: Grant, scopes: tuple[str, ...]) -> Json:

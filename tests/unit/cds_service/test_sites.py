@@ -40,6 +40,7 @@ MISTAKES = {
     "unknown-answer-to-a-gap": "on_missing",
     "rules-off-without-a-policy": '[opt_out] policy: required with rules = "off"',
     "issuer-for-nothing": '[[issuer]] uses: expected "switch"; found "switches"',
+    "backend-at-another-server": '[backend] base: expected "https://ehr.example/fhir"; found',
     "keys-trusted-for-a-month": "jwks_max_age_h: expected 1 to 168; found 720",
 }
 
@@ -65,6 +66,9 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert (site.on_missing, default_config().site().on_missing) == (OnMissing.REFUSE, OnMissing.CARD)
     assert [issuer.jwks_max_age_h for issuer in site.issuers] == [48]
     assert [issuer.uses for issuer in site.issuers] == [("hooks", "opt-out")]
+    assert (site.backend.base, site.backend.hosts) == ("https://ehr.example/fhir/r4", ("login.ehr.example",))
+    assert site.backend.scopes == ("system/*.rs", "system/Task.crs")
+    assert default_config().site().backend is None
     assert site.rules_off_policy == "Policy 12.4 of 2026-05-01, section 3"
     assert default_config().site().rules_off_policy is None
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
