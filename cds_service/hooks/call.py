@@ -124,6 +124,6 @@ def answer(
     audit.note(late=judgement.late)
     audit.note_assessment(judgement.assessment)
     refuse_gaps(judgement, call.site)
-    response = present(runtime, call, judgement.assessment, audit)
+    response = present(runtime, call, judgement, audit)
     times.end(Stage.PRESENT)
     return response

@@ -14,16 +14,19 @@ from cds_service.errors import json_response
 from cds_service.hooks.accepted import AcceptedCall
 from cds_service.hooks.app_links import with_app_links
 from cds_service.hooks.audit import AuditRecord
+from cds_service.hooks.escalating import escalated
 from cds_service.hooks.gaps import quiet_hours, saying_so, was_shown
 from cds_service.serving.runtime import Runtime
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.judge import Judgement
 from explanations.words.notices.notice import Notice, NoticeSettings
 from explanations.words.notices.switched_off import has_opted_out, held_back, service_off
 from fhir_adapters.facts import Consent, PatientRecord
 
 
-def present(runtime: Runtime, call: AcceptedCall, assessment: Assessment, audit: AuditRecord) -> Response:
-    """The cards of an assessment; the card of a gap does not come to the same user again for the site's hours."""
+def present(runtime: Runtime, call: AcceptedCall, judgement: Judgement, audit: AuditRecord) -> Response:
+    """The cards of a judgement; the card of a gap does not come to the same user again for the site's hours."""
+    assessment = escalated(runtime, call, judgement, audit)
     audit.note(review=for_review(runtime.controls(), call.who, assessment.unspoken))
     hours = quiet_hours(assessment, call.site)
     made = saying_so(call.service.notices, hours)(assessment, call.site.cards)

@@ -237,9 +237,10 @@ incident_note = sa.Table(
 
 # ---- escalations --------------------------------------------------------------------------------------------------
 
-# One a patient while it is open. status: open, acknowledged, closed. due: when the next contact is told, in seconds
-# since 1970; null: there is none. step: how many contacts were told. contact: the one told last. sealed: what is needed
-# to find the patient; empty once it is no longer needed. only: the one contact that a drill is about.
+# One a patient while it is open; drills have no patient. status: open, acknowledged, closed. due: when the next contact
+# is told, in seconds since 1970; null: there is none. step: how many were told; contact: the one told last; round: how
+# often all have their turn, from 1. sealed: what is needed to find the patient; empty once it is no longer needed.
+# only: the one contact that a drill is about.
 escalation = sa.Table(
     "escalation",
     SCHEMA,
@@ -250,6 +251,7 @@ escalation = sa.Table(
     sa.Column("at", sa.String(40), nullable=False),
     sa.Column("due", sa.BigInteger),
     sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
     sa.Column("contact", sa.String(100)),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("drill", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -263,6 +265,14 @@ escalation = sa.Table(
     sa.Column("why_closed", sa.String(40)),
     sa.Index("ix_escalation_site_patient", "site", "patient"),
     sa.Index("ix_escalation_status_due", "status", "due"),
+    sa.Index(
+        "ix_escalation_open",
+        "site",
+        "patient",
+        unique=True,
+        sqlite_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open'"),
+    ),
 )
 # What an escalation is about: a keyed digest of each acute event, which opens one once.
 escalation_event = sa.Table(

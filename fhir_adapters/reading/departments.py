@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 import msgspec
 
+from fhir_adapters.resources.identity import shown
 from fhir_adapters.resources.r4 import Resource
 
 
 class _Referring(msgspec.Struct, frozen=True):
     reference: str | None = None
+    display: str | None = None
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -27,15 +29,25 @@ def departments(resources: Iterable[Resource], encounter: str | None) -> tuple[s
 
     Read apart from the chart: an odd location must not cost the encounter its meaning.
     """
-    found = next((r for r in resources if r.kind == "Encounter" and encounter and encounter in r.names), None)
-    if found is None:
-        return ()
-    try:
-        places = msgspec.json.decode(found.text, type=_Places)
-    except msgspec.DecodeError:
-        return ()
+    places = _places(resources, encounter)
     return tuple(
         reference
         for p in (*(p.location for p in places.location), places.service_provider)
         if (reference := p.reference)
     )
+
+
+def place_name(resources: Iterable[Resource], encounter: str | None) -> str | None:
+    """What the encounter calls its latest location, for people to go to; None where it does not say."""
+    names = [shown(p.location.display) for p in _places(resources, encounter).location]
+    return next((name for name in reversed(names) if name), None)
+
+
+def _places(resources: Iterable[Resource], encounter: str | None) -> _Places:
+    found = next((r for r in resources if r.kind == "Encounter" and encounter and encounter in r.names), None)
+    if found is None:
+        return _Places()
+    try:
+        return msgspec.json.decode(found.text, type=_Places)
+    except msgspec.DecodeError:
+        return _Places()

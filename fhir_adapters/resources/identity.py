@@ -60,6 +60,16 @@ def identity(patient: r4.Resource | None) -> Identity:
     )
 
 
+def initials(patient: r4.Resource | None) -> str | None:
+    """The first letters of the given names and of the family name (`MO`), at most four; None without a name."""
+    name = identity(patient).name
+    if name is None:
+        return None
+    family, comma, given = name.partition(",")
+    words = [*given.split(), *family.split()] if comma else name.split()
+    return "".join(word[0] for word in words if word[0].isalpha())[:4].upper() or None
+
+
 def practitioner_name(practitioner: r4.Resource) -> str | None:
     """`Dr Robin Lindqvist`; None where it is not recorded, or unreadable."""
     names = _object(practitioner.text).get("name")

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("at", sa.String(40), nullable=False),
         sa.Column("due", sa.BigInteger),
         sa.Column("step", sa.Integer, nullable=False),
+        sa.Column("round", sa.Integer, nullable=False),
         sa.Column("contact", sa.String(100)),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
         sa.Column("drill", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -32,6 +33,14 @@ def upgrade() -> None:
         sa.Column("why_closed", sa.String(40)),
         sa.Index("ix_escalation_site_patient", "site", "patient"),
         sa.Index("ix_escalation_status_due", "status", "due"),
+        sa.Index(
+            "ix_escalation_open",
+            "site",
+            "patient",
+            unique=True,
+            sqlite_where=sa.text("status = 'open'"),
+            postgresql_where=sa.text("status = 'open'"),
+        ),
     )
     op.create_table(
         "escalation_event",

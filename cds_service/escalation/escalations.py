@@ -1,0 +1,203 @@
+"""What is done with an escalation: it moves on by its clock, somebody acknowledges it, says what was done, closes it.
+
+Every change is one update that finds the row as it must be, so of several workers or people one makes it; its audit
+event and its messages stand in the same transaction. No network: `sending` sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from cds_service.escalation.duty import next_turn
+from cds_service.escalation.messages import MessageKind, tell, withdraw
+from cds_service.escalation.records import EscalationStatus, NoSuchEscalation, none_such
+from cds_service.incidents.incidents import NewIncident, open_incident
+from cds_service.incidents.kinds import IncidentKind
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.escalation import EscalationSettings
+from cds_service.settings.sites import SiteConfig
+from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.storage.store import Store
+from cds_service.storage.tables import escalation
+from explanations.judgement.escalation import Done
+
+C = escalation.c
+TOO_LATE = timedelta(days=1)
+"""A turn that is so long past is not taken: the service was down, or a backup was restored (decision 0050)."""
+
+
+class CloseReason(StrEnum):
+    """Why an escalation was closed. The values are stable: they stand in records and messages."""
+
+    HANDLED = "handled"
+    IN_ERROR = "in-error"
+    DECEASED = "deceased"
+    ERASED = "erased"
+    DRILL = "drill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """Who has it, and since when (ISO 8601). first: whether that is by this acknowledgement."""
+
+    first: bool
+    by: str
+    at: str
+
+
+# ---- the clock ----------------------------------------------------------------------------------------------------
+
+
+def advance(store: Store, config: ServiceConfig, now: datetime) -> int:
+    """Takes the turns that are due and that no other worker has taken; returns how many. Raises StoreUnavailable."""
+    sites = {site.id: site for site in config.sites if site.escalation is not None}
+    is_due = sa.and_(C.status == EscalationStatus.OPEN, C.due <= int(now.timestamp()), C.site.in_(sites))
+    with store.transaction() as connection:
+        found = connection.execute(sa.select(escalation).where(is_due).order_by(C.due)).mappings().all()
+    taken = 0
+    for row in found:
+        site = sites[row["site"]]
+        with store.transaction() as connection:
+            taken += _take_turn(connection, site, site.escalation, row, now)
+    return taken
+
+
+def _take_turn(
+    connection: sa.Connection, site: SiteConfig, settings: EscalationSettings | None, row: RowMapping, now: datetime
+) -> bool:
+    """The turn of an escalation; False where another worker has taken it."""
+    if settings is None:
+        return False
+    too_late = datetime.fromtimestamp(row["due"], now.tzinfo) < now - TOO_LATE
+    if row["drill"] or too_late:
+        change: dict[str, Any] = {"round": max(row["round"], 2), "due": None}
+        turn = None
+    else:
+        turn = next_turn(settings.contacts, site.cards.zone, row["contact"], row["round"], now)
+        due = None if turn.due is None else int(turn.due.timestamp())
+        change = {"round": turn.round, "due": due, "step": row["step"] + (turn.contact is not None)}
+        change |= {"contact": turn.contact.name} if turn.contact else {}
+    same = sa.and_(C.id == row["id"], C.status == EscalationStatus.OPEN, C.due == row["due"])
+    moved = connection.execute(escalation.update().where(same).values(change).returning(escalation)).mappings().first()
+    if moved is None:
+        return False
+    said: dict[str, Any] = {}
+    if turn is not None and turn.contact is not None:
+        tell(connection, moved, turn.contact, now)
+        said = {"contact": turn.contact.name, "channel": turn.contact.channel.value, "step": moved["step"]}
+    if moved["round"] > 1 and row["round"] == 1 and not row["drill"]:
+        open_about(connection, moved, IncidentKind.ESCALATION_UNANSWERED, now)
+    record(connection, moved, "moved on", now, **said)
+    return True
+
+
+def move_on(connection: sa.Connection, identifier: str, contact: str, now: datetime) -> None:
+    """Ends the turn of a contact who will not take it, if it is theirs: the next one is told at the next look."""
+    theirs = sa.and_(C.id == identifier, C.status == EscalationStatus.OPEN, C.contact == contact)
+    due = int(now.timestamp())
+    connection.execute(escalation.update().where(theirs, C.due > due).values(due=due))
+
+
+# ---- people -------------------------------------------------------------------------------------------------------
+
+
+def acknowledge(
+    connection: sa.Connection, identifier: str, *, by: str, through: str, now: datetime,
+    site: str | None = None, patient: str | None = None,
+) -> Acknowledged:  # fmt: skip
+    """Somebody has it: nobody else is told. A second one changes nothing, and learns who was first.
+
+    site, patient: those it must be of, where that is known; patient: a pseudonym. by: "" where only the way is known.
+    Raises NoSuchEscalation, also for one that was closed before anybody acknowledged it.
+    """
+    which = _of(identifier, site, patient)
+    at = now.isoformat()
+    change = {"status": EscalationStatus.ACKNOWLEDGED, "due": None, "acknowledged": at}
+    change |= {"acknowledged_by": by, "through": through}
+    row = _changed(connection, sa.and_(which, C.status == EscalationStatus.OPEN), change)
+    if row is not None:
+        withdraw(connection, row, MessageKind.ACKNOWLEDGED, now, by=by)
+        record(connection, row, "acknowledged", now, by=by, through=through)
+        return Acknowledged(first=True, by=by, at=at)
+    row = connection.execute(sa.select(escalation).where(which)).mappings().first()
+    if row is None:
+        raise none_such()
+    if row["acknowledged"] is None:
+        raise NoSuchEscalation(f"escalation {identifier}: it was closed at {row['closed']}")
+    return Acknowledged(first=False, by=row["acknowledged_by"] or "", at=row["acknowledged"])
+
+
+def record_done(
+    connection: sa.Connection, identifier: str, done: Iterable[Done], *, by: str, through: str, now: datetime,
+    site: str | None = None, patient: str | None = None,
+) -> Acknowledged:  # fmt: skip
+    """What was done about it, by somebody who has it by that. Raises NoSuchEscalation."""
+    known = acknowledge(connection, identifier, by=by, through=through, now=now, site=site, patient=patient)
+    # An update that changes nothing holds the row, so that of two who write at once neither is lost.
+    row = _changed(connection, _of(identifier, site, patient), {"step": C.step})
+    if row is None:
+        raise none_such()
+    new = [{"what": what.value, "by": by, "at": now.isoformat()} for what in dict.fromkeys(done)]
+    connection.execute(escalation.update().where(C.id == identifier).values(done=[*row["done"], *new]))
+    record(connection, row, "done", now, by=by, through=through, done=[each["what"] for each in new])
+    return known
+
+
+def close(
+    connection: sa.Connection, identifier: str, *, reason: CloseReason, by: str, through: str, now: datetime,
+    site: str | None = None,
+) -> None:  # fmt: skip
+    """Closes one that is open or acknowledged. A person who closes an open one has acknowledged it by that.
+
+    Raises NoSuchEscalation.
+    """
+    known = sa.and_(_of(identifier, site, None), C.status != EscalationStatus.CLOSED)
+    at = now.isoformat()
+    change: dict[str, Any] = {"status": EscalationStatus.CLOSED, "due": None, "closed": at, "why_closed": reason.value}
+    if reason not in (CloseReason.DECEASED, CloseReason.ERASED):
+        change |= {"acknowledged": sa.func.coalesce(C.acknowledged, at)}
+        change |= {"acknowledged_by": sa.func.coalesce(C.acknowledged_by, by)}
+        change |= {"through": sa.func.coalesce(C.through, through)}
+    row = _changed(connection, known, change)
+    if row is None:
+        raise none_such()
+    withdraw(connection, row, MessageKind.CLOSED, now, reason=reason.value)
+    record(connection, row, "closed", now, by=by, through=through, reason=reason.value)
+
+
+def _of(identifier: str, site: str | None, patient: str | None) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        C.id == identifier,
+        sa.true() if site is None else C.site == site,
+        sa.true() if patient is None else C.patient == patient,
+    )
+
+
+def _changed(connection: sa.Connection, which: sa.ColumnElement[bool], change: dict[str, Any]) -> RowMapping | None:
+    """The row after the change, which is locked from now on."""
+    return connection.execute(escalation.update().where(which).values(change).returning(escalation)).mappings().first()
+
+
+# ---- what is written of it ----------------------------------------------------------------------------------------
+
+
+def record(connection: sa.Connection, row: RowMapping, what: str, now: datetime, **said: object) -> None:
+    """The event in the audit chain, the last work of a transaction."""
+    event = {"what": what, "escalation": row["id"], **({"drill": True} if row["drill"] else {}), **said}
+    new = NewEvent(site=row["site"], kind=AuditKind.ESCALATION, at=now.isoformat(), event=event, patient=row["patient"])
+    append(connection, new)
+
+
+def open_about(connection: sa.Connection, row: RowMapping, kind: IncidentKind, now: datetime) -> None:
+    """An incident about an escalation, for somebody who looks after the service."""
+    facts = {"escalation": row["id"], "since": row["at"]}
+    open_incident(
+        connection, NewIncident(site=row["site"], kind=kind, occasion=f"{kind}:{row['id']}", facts=facts), now
+    )

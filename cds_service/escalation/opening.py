@@ -1,0 +1,198 @@
+"""From an assessment to its escalation: opened once an event, joined while one is open, ended where the patient died.
+
+An event is known by a keyed digest of site, patient, instrument or kind, and its recorded moment; so the same answer
+read a hundred times opens one. Whatever fails here costs no card: the answer then says that nobody was told.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from cds_service.errors import StoreUnavailable
+from cds_service.escalation.duty import next_turn
+from cds_service.escalation.escalations import CloseReason, close, open_about, record
+from cds_service.escalation.links import PatientLink, sealed
+from cds_service.escalation.messages import tell
+from cds_service.escalation.records import EscalationStatus, about, latest, standing
+from cds_service.incidents.kinds import IncidentKind
+from cds_service.keys.data_key import DataKey
+from cds_service.settings.escalation import Contact, EscalationSettings
+from cds_service.settings.sites import SiteConfig
+from cds_service.storage.store import Store
+from cds_service.storage.tables import escalation, escalation_event, insert_into
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.escalation import Escalation, EscalationState
+from fhir_adapters.facts import Consent
+from models.rules.findings import SAFETY_TOPICS, SafetyFinding, Topic, Urgency
+
+log = logging.getLogger("mhcds")
+SILENT_FOR = (Consent.OPTED_OUT, Consent.DENIED)
+ATTEMPTS = 3
+SERVICE = "service"
+
+
+def open_for(
+    store: Store, key: DataKey, site: SiteConfig, patient: PatientLink, assessment: Assessment, now: datetime, *,
+    service: str, topics_off: Collection[Topic] = (),
+) -> Escalation | None:  # fmt: skip
+    """The escalation of a patient as it stands after this reading; None where there is none to speak of.
+
+    service: which of ours read the chart. topics_off: whose cards are switched off. Raises nothing.
+    """
+    settings = site.escalation
+    safety = [finding for finding in assessment.findings if finding.topic in SAFETY_TOPICS]
+    if settings is None or not (safety or assessment.chart.deceased):
+        return None
+    acute = [finding for finding in safety if finding.urgency is Urgency.ACUTE]
+    try:
+        opening = _Opening(store, key, site, settings, patient, now, service)
+        return opening.after(assessment, acute, is_off=Topic.ACUTE_SAFETY in topics_off)
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with a row or the store, the card must come
+        reason = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
+        log.error(json.dumps({"event": "escalation-not-recorded", "site": site.id, "reason": reason}))
+        return Escalation(state=EscalationState.NOT_RECORDED) if acute else None
+
+
+def open_drill(
+    store: Store, key: DataKey, site: SiteConfig, patient: PatientLink, contact: Contact, now: datetime, *, service: str
+) -> str:
+    """A rehearsal with one contact, who is told whatever the hours; returns its id. Its patient is on no record.
+
+    It does not move on, and opens no incident. Raises StoreUnavailable.
+    """
+    settings = EscalationSettings(contacts=(replace(contact, hours=()),))
+    opening = _Opening(store, key, site, settings, patient, now, service)
+    with store.transaction() as connection:
+        row = opening.insert(connection, {"drill": True, "only": contact.name})
+        if row is None:  # by an id that came twice
+            raise StoreUnavailable("the rehearsal could not be written; try again")
+        opening.begin(connection, row)
+    return str(row["id"])
+
+
+def event_digests(key: DataKey, site: str, patient_id: str, acute: Iterable[SafetyFinding]) -> tuple[str, ...]:
+    """A keyed digest for each acute event, each once."""
+    return tuple(dict.fromkeys(_digest(key, site, patient_id, finding) for finding in acute))
+
+
+def _digest(key: DataKey, site: str, patient_id: str, finding: SafetyFinding) -> str:
+    if finding.form is not None:
+        what = finding.form.instrument.value
+    else:
+        what = finding.event.kind.value if finding.event is not None else finding.kind.value
+    # Without a date, the entry itself is all that tells one event from another.
+    when = finding.when.text if finding.when is not None else " ".join(sorted(finding.references))
+    return key.pseudonym(site, f"escalation\0{patient_id}\0{what}\0{when}")
+
+
+class _Opening:
+    """One reading of one patient's chart."""
+
+    def __init__(
+        self, store: Store, key: DataKey, site: SiteConfig, settings: EscalationSettings, link: PatientLink,
+        now: datetime, service: str,
+    ) -> None:  # fmt: skip
+        self.store, self.key, self.site, self.settings = store, key, site, settings
+        self.link, self.now, self.service = link, now, service
+        self.patient = key.pseudonym(site.id, link.patient_id)
+
+    def after(self, assessment: Assessment, acute: list[SafetyFinding], *, is_off: bool) -> Escalation | None:
+        digests = event_digests(self.key, self.site.id, self.link.patient_id, acute)
+        with self.store.transaction() as connection:
+            row = latest(connection, self.site.id, self.patient, self.now)
+            known = about(connection, digests) if digests else None
+            new = set(digests) - _known(connection, digests)
+        if assessment.chart.deceased:
+            if row is not None and row.is_open:
+                self._end(row.id)
+            return None
+        quiet = assessment.chart.consent in SILENT_FOR
+        if new and not quiet and not is_off:
+            return self._open(digests)
+        row = row or known
+        if row is None and acute and is_off and not quiet:
+            return Escalation(state=EscalationState.SWITCHED_OFF)
+        return None if row is None else standing(row)
+
+    def _end(self, identifier: str) -> None:
+        with self.store.transaction() as connection:
+            reason, by = CloseReason.DECEASED, SERVICE
+            close(connection, identifier, reason=reason, by=by, through=self.service, now=self.now)
+
+    def _open(self, digests: tuple[str, ...]) -> Escalation | None:
+        for _ in range(ATTEMPTS):  # another worker may acknowledge the open one at this moment
+            with self.store.transaction() as connection:
+                row = self.insert(connection, {"patient": self.patient})
+                joined = None if row is not None else _locked(connection, self.site.id, self.patient)
+                whose = row or joined
+                if whose is None:
+                    continue
+                new = [digest for digest in digests if self._add(connection, whose["id"], digest)]
+                if row is not None and not new:  # another worker opened one for it meanwhile, and it is acknowledged
+                    connection.execute(escalation.delete().where(escalation.c.id == row["id"]))
+                elif row is not None:
+                    self.begin(connection, row)
+                elif new:
+                    record(connection, whose, "joined", self.now, service=self.service)
+            with self.store.transaction() as connection:
+                found = about(connection, digests)
+            return None if found is None else standing(found)
+        raise StoreUnavailable("an escalation was opened and acknowledged again and again")
+
+    def insert(self, connection: sa.Connection, given: dict[str, Any]) -> RowMapping | None:
+        """A new escalation; None where the patient has an open one."""
+        turn = next_turn(self.settings.contacts, self.site.cards.zone, None, 1, self.now)
+        values = {
+            "id": secrets.token_hex(6),
+            "site": self.site.id,
+            "status": EscalationStatus.OPEN.value,
+            "at": self.now.isoformat(),
+            "due": None if turn.due is None else int(turn.due.timestamp()),
+            "step": 1 if turn.contact else 0,
+            "round": 1,
+            "contact": turn.contact.name if turn.contact else None,
+            "sealed": sealed(self.key, self.link),
+            "done": [],
+            "drill": False,
+            **given,
+        }
+        add = insert_into(connection, escalation).values(values).on_conflict_do_nothing()
+        return connection.execute(add.returning(escalation)).mappings().first()
+
+    def begin(self, connection: sa.Connection, row: RowMapping) -> None:
+        """Tells the first contact, or somebody at the site that there is none."""
+        contact = None if row["contact"] is None else self.settings.contact(row["contact"])
+        said: dict[str, Any] = {}
+        if contact is not None:
+            tell(connection, row, contact, self.now)
+            said = {"contact": contact.name, "channel": contact.channel.value, "step": 1}
+        else:
+            open_about(connection, row, IncidentKind.ESCALATION_NOBODY, self.now)
+        record(connection, row, "opened", self.now, service=self.service, **said)
+
+    def _add(self, connection: sa.Connection, identifier: str, digest: str) -> bool:
+        values = {"digest": digest, "escalation": identifier, "at": self.now.isoformat()}
+        return self.store.new(connection, escalation_event, values)
+
+
+def _known(connection: sa.Connection, digests: Collection[str]) -> set[str]:
+    found = sa.select(escalation_event.c.digest).where(escalation_event.c.digest.in_(digests))
+    return set(connection.scalars(found)) if digests else set()
+
+
+def _locked(connection: sa.Connection, site: str, patient: str) -> RowMapping | None:
+    """The open escalation of a patient, held until the transaction ends; None where it was acknowledged meanwhile."""
+    c = escalation.c
+    which = sa.and_(c.site == site, c.patient == patient, c.status == EscalationStatus.OPEN)
+    # An update that changes nothing locks the row.
+    hold = escalation.update().where(which).values(step=c.step).returning(escalation)
+    return connection.execute(hold).mappings().first()

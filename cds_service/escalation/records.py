@@ -1,0 +1,236 @@
+"""Escalations as they stand: for cards and pages, and with their time line for whoever looks after them. Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from cds_service.errors import ServiceError
+from cds_service.escalation.links import PatientLink, unsealed
+from cds_service.keys.data_key import DataKey
+from cds_service.storage.chain import AuditKind
+from cds_service.storage.store import Store
+from cds_service.storage.tables import audit_event, delivery, escalation, escalation_event
+from explanations.judgement.escalation import Done, Escalation, EscalationState
+
+SHOWN_FOR = timedelta(days=1)
+"""How long a page shows that an escalation was acknowledged."""
+
+
+class NoSuchEscalation(ServiceError):
+    """There is none with that id, for that site and patient; or it is closed. Which of these is not said."""
+
+    status = 404
+    code = "not-found"
+
+
+class EscalationStatus(StrEnum):
+    """The values are stable: they stand in records."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneEntry:
+    """Something that was done, who says so, and when (ISO 8601)."""
+
+    what: Done
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactMessage:
+    """A message to a contact. kind: its type. delivered, due: seconds since 1970; failure: of the last attempt."""
+
+    id: str
+    contact: str
+    kind: str
+    at: str
+    attempts: int
+    due: int
+    delivered: int | None
+    failure: str | None
+    reference: str | None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the contact's own system has it."""
+        return self.delivered is not None and self.failure is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationRow:
+    """One escalation; times are ISO 8601 and UTC, `due` in seconds since 1970. patient: a pseudonym; None for a drill.
+
+    contact: the one told last; None: nobody was on duty yet. events: how many acute events it is about.
+    acts: its events of the audit chain, in order, each with its time as `at`.
+    """
+
+    id: str
+    site: str
+    patient: str | None
+    status: EscalationStatus
+    at: str
+    due: int | None
+    step: int
+    round: int
+    contact: str | None
+    drill: bool
+    acknowledged: str | None
+    acknowledged_by: str | None
+    through: str | None
+    done: tuple[DoneEntry, ...]
+    closed: str | None
+    why_closed: str | None
+    events: int = 0
+    messages: tuple[ContactMessage, ...] = ()
+    acts: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has acknowledged it, and it is not closed."""
+        return self.status is EscalationStatus.OPEN
+
+    @property
+    def overdue(self) -> bool:
+        """Whether every contact has had their turn, and none has acknowledged it in time."""
+        return self.round > 1
+
+    @property
+    def told(self) -> ContactMessage | None:
+        """The message that arrived last while it was open."""
+        told = [message for message in self.messages if message.arrived and message.kind in TELLING]
+        return max(told, key=lambda message: (message.delivered, message.id), default=None)
+
+
+TELLING = ("escalation.opened", "escalation.drill")
+COLUMNS = [escalation.c[name] for name in EscalationRow.__slots__ if name in escalation.c]
+
+
+def standing(row: EscalationRow) -> Escalation | None:
+    """An escalation as cards and pages say it; None once it was closed without anybody's acknowledgement."""
+    value = Escalation(
+        state=EscalationState.WAITING,
+        id=row.id,
+        contact=row.contact,
+        at=_moment(row.at),
+        overdue=row.overdue,
+        done=tuple(dict.fromkeys(entry.what for entry in row.done)),
+    )
+    if row.acknowledged is not None:
+        at, by = _moment(row.acknowledged), row.acknowledged_by or ""
+        return replace(value, state=EscalationState.ACKNOWLEDGED, at=at, by=by)
+    if not row.is_open:
+        return None
+    if (told := row.told) is not None:
+        at = datetime.fromtimestamp(told.delivered or 0, UTC)
+        return replace(value, state=EscalationState.TOLD, contact=told.contact, at=at)
+    return value if row.contact else replace(value, state=EscalationState.NOBODY_ON_DUTY)
+
+
+def current(store: Store, site: str, patient: str, now: datetime) -> Escalation | None:
+    """The latest of a patient that is open, or that was acknowledged within a day. Raises StoreUnavailable."""
+    with store.transaction() as connection:
+        row = latest(connection, site, patient, now)
+    return None if row is None else standing(row)
+
+
+def latest(connection: sa.Connection, site: str, patient: str, now: datetime) -> EscalationRow | None:
+    """The same as a row."""
+    c, since = escalation.c, (now - SHOWN_FOR).isoformat()
+    shown = sa.or_(c.status == EscalationStatus.OPEN, c.acknowledged > since)
+    which = sa.and_(c.site == site, c.patient == patient, shown)
+    return _first(connection, sa.select(*COLUMNS).where(which).order_by(c.at.desc(), c.id).limit(1))
+
+
+def about(connection: sa.Connection, digests: Collection[str]) -> EscalationRow | None:
+    """The newest that is about one of these events."""
+    theirs = sa.select(escalation_event.c.escalation).where(escalation_event.c.digest.in_(digests))
+    which = sa.select(*COLUMNS).where(escalation.c.id.in_(theirs)).order_by(escalation.c.at.desc(), escalation.c.id)
+    return _first(connection, which.limit(1))
+
+
+def _first(connection: sa.Connection, which: sa.Select[Any]) -> EscalationRow | None:
+    return next(iter(_whole(connection, connection.execute(which).mappings().all())), None)
+
+
+def listed(
+    connection: sa.Connection, sites: Sequence[str] | None = None, *, open_only: bool = True
+) -> list[EscalationRow]:
+    """Escalations with their messages, the newest first. sites: None for every site."""
+    which = sa.and_(
+        sa.true() if sites is None else escalation.c.site.in_(sites),
+        escalation.c.status == EscalationStatus.OPEN if open_only else sa.true(),
+    )
+    found = connection.execute(sa.select(*COLUMNS).where(which).order_by(escalation.c.at.desc(), escalation.c.id))
+    return _whole(connection, found.mappings().all())
+
+
+def one(connection: sa.Connection, identifier: str) -> EscalationRow:
+    """One escalation with its messages and its events of the audit chain. Raises NoSuchEscalation."""
+    row = _first(connection, sa.select(*COLUMNS).where(escalation.c.id == identifier))
+    if row is None:
+        raise none_such()
+    c = audit_event.c
+    theirs = [c.site == row.site, c.kind == AuditKind.ESCALATION, c.event.is_not(None), c.at >= row.at]
+    theirs += [c.patient == row.patient] if row.patient is not None else []
+    found = connection.execute(sa.select(c.at, c.event).where(*theirs).order_by(c.seq))
+    acts = [{"at": each.at, **msgspec.json.decode(each.event)} for each in found]
+    return replace(row, acts=tuple(act for act in acts if act["escalation"] == identifier))
+
+
+def patient_of(connection: sa.Connection, key: DataKey, identifier: str) -> PatientLink | None:
+    """Which patient it is about; None once that is emptied, or sealed with another key. Raises NoSuchEscalation."""
+    found = connection.execute(sa.select(escalation.c.sealed).where(escalation.c.id == identifier)).scalar()
+    if found is None:
+        raise none_such()
+    return unsealed(key, bytes(found))
+
+
+def none_such() -> NoSuchEscalation:
+    """The error for an id that is not known here."""
+    return NoSuchEscalation("there is no such escalation; `mhcds escalation list --all` shows those there are")
+
+
+def _whole(connection: sa.Connection, rows: Sequence[RowMapping]) -> list[EscalationRow]:
+    """With their messages and the number of their events; three queries, however many there are."""
+    ids = [row["id"] for row in rows]
+    if not ids:
+        return []
+    sent: dict[str, list[ContactMessage]] = {identifier: [] for identifier in ids}
+    found = sa.select(delivery).where(delivery.c.escalation.in_(ids)).order_by(delivery.c.id)
+    for each in connection.execute(found).mappings():
+        kind = msgspec.json.decode(each["body"])["type"]
+        values = {name: each[name] for name in ContactMessage.__slots__ if name in each}
+        sent[each["escalation"]].append(ContactMessage(kind=kind, **values))
+    c = escalation_event.c
+    counted = (
+        sa.select(c.escalation, sa.func.count().label("events")).where(c.escalation.in_(ids)).group_by(c.escalation)
+    )
+    counts = {found.escalation: found.events for found in connection.execute(counted)}
+    return [
+        EscalationRow(
+            **{
+                **row,
+                "status": EscalationStatus(row["status"]),
+                "done": tuple(msgspec.convert(row["done"], list[DoneEntry])),
+            },
+            events=counts.get(row["id"], 0),
+            messages=tuple(sent[row["id"]]),
+        )
+        for row in rows
+    ]
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at)

@@ -1,0 +1,33 @@
+"""Somebody is told of the acute findings of a call, and feedback on its card says that somebody has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cds_service.escalation.links import link_of
+from cds_service.escalation.opening import open_for
+from cds_service.hooks.accepted import AcceptedCall
+from cds_service.hooks.audit import AuditRecord
+from cds_service.serving.runtime import Runtime
+from explanations.judgement.assessment import Assessment
+from explanations.judgement.judge import Judgement
+
+
+def escalated(runtime: Runtime, call: AcceptedCall, judgement: Judgement, audit: AuditRecord) -> Assessment:
+    """The assessment with its escalation; as it is where the site tells nobody, or there is nothing to tell."""
+    if call.site.escalation is None:
+        return judgement.assessment
+    hook, content = call.hook, call.site.escalation.content
+    found = open_for(
+        runtime.store,
+        runtime.key,
+        call.site,
+        link_of(judgement.gathered, hook.context.encounter, hook.fhir_server, content),
+        judgement.assessment,
+        runtime.now(),
+        service=call.service.id,
+        topics_off=call.control.topics_off,
+    )
+    if found is not None:
+        audit.note(escalation=found.state.value)
+    return replace(judgement.assessment, escalation=found)
