@@ -15,15 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from cds_service.escalation.duty import next_turn
-from cds_service.escalation.messages import MessageKind, tell, withdraw
+from cds_service.escalation.duty import Turn, next_turn
+from cds_service.escalation.messages import MessageKind, withdraw
 from cds_service.escalation.records import EscalationStatus, NoSuchEscalation, none_such
-from cds_service.incidents.incidents import NewIncident, open_incident
+from cds_service.escalation.turns import open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.sites import SiteConfig
-from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
 from cds_service.storage.tables import escalation
 from explanations.judgement.escalation import Done
@@ -77,23 +76,16 @@ def _take_turn(
         return False
     too_late = datetime.fromtimestamp(row["due"], now.tzinfo) < now - TOO_LATE
     if row["drill"] or too_late:
-        change: dict[str, Any] = {"round": max(row["round"], 2), "due": None}
-        turn = None
+        turn = Turn(contact=None, round=max(row["round"], 2), due=None)
     else:
         turn = next_turn(settings.contacts, site.cards.zone, row["contact"], row["round"], now)
-        due = None if turn.due is None else int(turn.due.timestamp())
-        change = {"round": turn.round, "due": due, "step": row["step"] + (turn.contact is not None)}
-        change |= {"contact": turn.contact.name} if turn.contact else {}
-    same = sa.and_(C.id == row["id"], C.status == EscalationStatus.OPEN, C.due == row["due"])
-    moved = connection.execute(escalation.update().where(same).values(change).returning(escalation)).mappings().first()
-    if moved is None:
+    taken = take(connection, row, turn, now, C.status == EscalationStatus.OPEN, C.due == row["due"])
+    if taken is None:
         return False
-    said: dict[str, Any] = {}
-    if turn is not None and turn.contact is not None:
-        tell(connection, moved, turn.contact, now)
-        said = {"contact": turn.contact.name, "channel": turn.contact.channel.value, "step": moved["step"]}
-    if moved["round"] > 1 and row["round"] == 1 and not row["drill"]:
-        open_about(connection, moved, IncidentKind.ESCALATION_UNANSWERED, now)
+    moved, said = taken
+    if moved["round"] > row["round"] and not row["drill"]:
+        facts = {"contacts": row["step"], "since": row["at"]}
+        open_about(connection, moved, IncidentKind.ESCALATION_UNANSWERED, now, **facts)
     record(connection, moved, "moved on", now, **said)
     return True
 
@@ -183,21 +175,3 @@ def _of(identifier: str, site: str | None, patient: str | None) -> sa.ColumnElem
 def _changed(connection: sa.Connection, which: sa.ColumnElement[bool], change: dict[str, Any]) -> RowMapping | None:
     """The row after the change, which is locked from now on."""
     return connection.execute(escalation.update().where(which).values(change).returning(escalation)).mappings().first()
-
-
-# ---- what is written of it ----------------------------------------------------------------------------------------
-
-
-def record(connection: sa.Connection, row: RowMapping, what: str, now: datetime, **said: object) -> None:
-    """The event in the audit chain, the last work of a transaction."""
-    event = {"what": what, "escalation": row["id"], **({"drill": True} if row["drill"] else {}), **said}
-    new = NewEvent(site=row["site"], kind=AuditKind.ESCALATION, at=now.isoformat(), event=event, patient=row["patient"])
-    append(connection, new)
-
-
-def open_about(connection: sa.Connection, row: RowMapping, kind: IncidentKind, now: datetime) -> None:
-    """An incident about an escalation, for somebody who looks after the service."""
-    facts = {"escalation": row["id"], "since": row["at"]}
-    open_incident(
-        connection, NewIncident(site=row["site"], kind=kind, occasion=f"{kind}:{row['id']}", facts=facts), now
-    )

@@ -19,10 +19,10 @@ from sqlalchemy import RowMapping
 
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.duty import next_turn
-from cds_service.escalation.escalations import CloseReason, close, open_about, record
+from cds_service.escalation.escalations import CloseReason, close
 from cds_service.escalation.links import PatientLink, sealed
-from cds_service.escalation.messages import tell
 from cds_service.escalation.records import EscalationStatus, about, latest, standing
+from cds_service.escalation.turns import open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.escalation import Contact, EscalationSettings
@@ -38,6 +38,7 @@ log = logging.getLogger("mhcds")
 SILENT_FOR = (Consent.OPTED_OUT, Consent.DENIED)
 ATTEMPTS = 3
 SERVICE = "service"
+AGAIN = 2  # the round from which contacts are told again: nobody has answered in time
 
 
 def open_for(
@@ -142,7 +143,7 @@ class _Opening:
                 elif row is not None:
                     self.begin(connection, row)
                 elif new:
-                    record(connection, whose, "joined", self.now, service=self.service)
+                    self._join(connection, whose)
             with self.store.transaction() as connection:
                 found = about(connection, digests)
             return None if found is None else standing(found)
@@ -150,16 +151,13 @@ class _Opening:
 
     def insert(self, connection: sa.Connection, given: dict[str, Any]) -> RowMapping | None:
         """A new escalation; None where the patient has an open one."""
-        turn = next_turn(self.settings.contacts, self.site.cards.zone, None, 1, self.now)
         values = {
             "id": secrets.token_hex(6),
             "site": self.site.id,
             "status": EscalationStatus.OPEN.value,
             "at": self.now.isoformat(),
-            "due": None if turn.due is None else int(turn.due.timestamp()),
-            "step": 1 if turn.contact else 0,
+            "step": 0,
             "round": 1,
-            "contact": turn.contact.name if turn.contact else None,
             "sealed": sealed(self.key, self.link),
             "done": [],
             "drill": False,
@@ -168,16 +166,23 @@ class _Opening:
         add = insert_into(connection, escalation).values(values).on_conflict_do_nothing()
         return connection.execute(add.returning(escalation)).mappings().first()
 
-    def begin(self, connection: sa.Connection, row: RowMapping) -> None:
-        """Tells the first contact, or somebody at the site that there is none."""
-        contact = None if row["contact"] is None else self.settings.contact(row["contact"])
-        said: dict[str, Any] = {}
-        if contact is not None:
-            tell(connection, row, contact, self.now)
-            said = {"contact": contact.name, "channel": contact.channel.value, "step": 1}
+    def begin(self, connection: sa.Connection, row: RowMapping, what: str = "opened", rounds: int = 1) -> None:
+        """Tells the first contact on duty; where there is none, somebody who looks after the service."""
+        turn = next_turn(self.settings.contacts, self.site.cards.zone, None, rounds, self.now)
+        taken = take(connection, row, turn, self.now)
+        if taken is not None:
+            row, said = taken
+            if turn.contact is None and turn.due is not None:
+                until = turn.due.isoformat()
+                open_about(connection, row, IncidentKind.NOBODY_ON_DUTY, self.now, until=until)
+            record(connection, row, what, self.now, service=self.service, **said)
+
+    def _join(self, connection: sa.Connection, row: RowMapping) -> None:
+        """Another event of an open one. Where its contacts have had all their turns, they have them again."""
+        if row["due"] is None:
+            self.begin(connection, row, "joined", AGAIN)
         else:
-            open_about(connection, row, IncidentKind.ESCALATION_NOBODY, self.now)
-        record(connection, row, "opened", self.now, service=self.service, **said)
+            record(connection, row, "joined", self.now, service=self.service)
 
     def _add(self, connection: sa.Connection, identifier: str, digest: str) -> bool:
         values = {"digest": digest, "escalation": identifier, "at": self.now.isoformat()}

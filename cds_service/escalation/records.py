@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping
 
 from cds_service.errors import ServiceError
 from cds_service.escalation.links import PatientLink, unsealed
+from cds_service.escalation.messages import MessageKind
 from cds_service.keys.data_key import DataKey
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
@@ -113,7 +114,7 @@ class EscalationRow:
         return max(told, key=lambda message: (message.delivered, message.id), default=None)
 
 
-TELLING = ("escalation.opened", "escalation.drill")
+TELLING = (MessageKind.OPENED, MessageKind.DRILL)
 COLUMNS = [escalation.c[name] for name in EscalationRow.__slots__ if name in escalation.c]
 
 
