@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from explanations.judgement.control import Control
 from explanations.judgement.escalation import Done, Escalation
 from explanations.judgement.judge import Judgement
 from smart_launch.session.sessions import Session
@@ -19,7 +20,7 @@ class EscalationDesk(Protocol):
         """That of the session's patient: open, or acknowledged within the last day; None: there is none."""
         ...
 
-    def note(self, session: Session, judgement: Judgement) -> Escalation | None:
+    def note(self, session: Session, judgement: Judgement, control: Control) -> Escalation | None:
         """How far somebody is told of what this reading found; its acute findings open one where the site does so."""
         ...
 
@@ -28,7 +29,7 @@ class EscalationDesk(Protocol):
         ...
 
     def record_done(self, session: Session, identifier: str, done: tuple[Done, ...], by: str) -> bool:
-        """What was done about it. False as above."""
+        """What was done about it, by somebody who knows by that. False as above."""
         ...
 
 
@@ -39,7 +40,7 @@ class NobodyTold:
         """None."""
         return None
 
-    def note(self, _session: Session, _judgement: Judgement) -> Escalation | None:
+    def note(self, _session: Session, _judgement: Judgement, _control: Control) -> Escalation | None:
         """None."""
         return None
 

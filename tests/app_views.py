@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from functools import cache, partial
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
@@ -36,6 +36,7 @@ from werkzeug.serving import make_server
 
 from cds_service.serving.engine import load_engine
 from explanations.judgement.control import SPEAKS, Permission
+from explanations.judgement.escalation import Done, Escalation, EscalationState
 from explanations.judgement.judge import assess_shown
 from explanations.judgement.proposals import DraftKind
 from explanations.words.language import Language
@@ -105,7 +106,7 @@ NO_ANSWER = Gap(cause=Cause.TOO_LATE)
 class Look:
     """What a page is made from. unknown: parts that were not read. open_for: seconds since the launch.
 
-    silent: the models are, at this site. off: topics that it has switched off.
+    silent: the models are, at this site. off: topics that it has switched off. escalation: who has been told.
     """
 
     lines: tuple[str, ...] = ()
@@ -124,6 +125,7 @@ class Look:
     open_for: int = 0
     silent: bool = False
     off: tuple[Topic, ...] = ()
+    escalation: Escalation | None = None
 
 
 def sertraline(days: int, dose: int) -> dict:
@@ -140,7 +142,12 @@ def sertraline(days: int, dose: int) -> dict:
     )
 
 
+ACUTE = (*COURSE, "C-SSRS, today: question 2 = yes, question 4 = yes, question 6 = no")
 ASKED = (*COURSE, "PHQ-9, 6 days ago: items 1-6 = 2, item 7 = 1, item 8 = 0, item 9 = 1, total = 14")
+TOLD = Escalation(
+    state=EscalationState.TOLD, id="e-1", contact="Crisis team, night desk", at=AS_OF - timedelta(minutes=9)
+)
+KNOWN = replace(TOLD, state=EscalationState.ACKNOWLEDGED, by="Dr Robin Lindqvist", done=(Done.ASSESSMENT,))
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Maximiliana Constantia Aurelia"
 LOOKS = {
     "ask": Look(
@@ -149,10 +156,22 @@ LOOKS = {
         topic="positive-safety-answer",
     ),
     "acute": Look(
-        lines=(*COURSE, "C-SSRS, today: question 2 = yes, question 4 = yes, question 6 = no"),
+        lines=ACUTE,
         contact="On-call psychiatry: ext. 4410",
         thresholds=LOW,
     ),
+    "told": Look(lines=ACUTE, contact="On-call psychiatry: ext. 4410", escalation=TOLD),
+    "overdue": Look(lines=ACUTE, escalation=replace(TOLD, at=AS_OF - timedelta(days=1), overdue=True)),
+    "acknowledged": Look(lines=ACUTE, escalation=KNOWN),
+    "all-done": Look(lines=ACUTE, escalation=replace(KNOWN, by="", done=tuple(Done))),
+    "waiting": Look(lines=ACUTE, escalation=replace(TOLD, state=EscalationState.WAITING)),
+    "nobody-on-duty": Look(lines=ACUTE, escalation=replace(TOLD, state=EscalationState.NOBODY_ON_DUTY, contact=None)),
+    "not-recorded": Look(lines=ACUTE, escalation=Escalation(state=EscalationState.NOT_RECORDED)),
+    "acute-off": Look(
+        lines=ACUTE, off=(Topic.ACUTE_SAFETY,), escalation=Escalation(state=EscalationState.SWITCHED_OFF)
+    ),
+    "told-before": Look(lines=PLAIN[:2], escalation=TOLD),
+    "told-opted-out": Look(lines=ACUTE, consent=Consent.OPTED_OUT, escalation=TOLD),
     "recent": Look(
         lines=(*COURSE, "Condition T14.91XA, 41 days ago"),
         more=(
@@ -259,6 +278,7 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
     settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
     may = Permission(why_not=NotScoredReason.SILENT) if made.silent else SPEAKS
     assessment = assess_shown(record, ENGINE, made.thresholds, may_speak=lambda _: may)
+    assessment = replace(assessment, escalation=made.escalation)
     off = dict.fromkeys(made.off, AS_OF)
     found = marked(notices(assessment, settings), off, settings)
     reading = Reading(identity=made.who, assessment=assessment, notices=found, at=AS_OF)

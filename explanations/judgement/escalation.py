@@ -43,3 +43,7 @@ class Escalation:
     by: str = ""
     overdue: bool = False
     done: tuple[Done, ...] = ()
+
+
+# Reasons for not acting on a card of acute answers that say that somebody knows; the others leave it open.
+ACKNOWLEDGING = frozenset({"under-way", "with-crisis-team", "entered-in-error"})

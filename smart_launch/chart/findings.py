@@ -86,8 +86,8 @@ def _finding(notice: Notice, launch: OpenLaunch, sources: Sources, buttons: tupl
 
 
 def _once(basis: Basis) -> Basis:
-    """That nobody has been notified is said once, at the top of the page."""
-    return replace(basis, kind=BasisKind.ANSWERS) if basis.kind is BasisKind.ACUTE_ANSWERS else basis
+    """Who has been notified is said once, at the top of the page."""
+    return replace(basis, kind=BasisKind.ANSWERS, told="") if basis.kind is BasisKind.ACUTE_ANSWERS else basis
 
 
 def _split(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:

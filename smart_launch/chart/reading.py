@@ -87,10 +87,12 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
         judgement = judge(request, source, launch.site.judgement, app.engine, occasion=CHART_SHOWN, control=control)
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
+    told = app.escalations.note(session, judgement, control)
+    assessment = replace(judgement.assessment, escalation=told)
     return Reading(
         identity=identity(judgement.gathered.patient),
-        assessment=judgement.assessment,
-        notices=marked(notices(judgement.assessment, launch.site.notices), control.topics_off, launch.site.notices),
+        assessment=assessment,
+        notices=marked(notices(assessment, launch.site.notices), control.topics_off, launch.site.notices),
         at=request.as_of,
     )
 

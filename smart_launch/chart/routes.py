@@ -1,4 +1,4 @@
-"""Routes below /smart/app/<launch_id>/: the pages about one patient, and opinions on them."""
+"""Routes below /smart/app/<launch_id>/: the pages about one patient, opinions on them, acknowledgements."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from smart_launch.chart.opinions import opinion
 from smart_launch.chart.overrides import overridden, recorded_words
 from smart_launch.chart.reading import read_chart, record_shown
 from smart_launch.chart.summary import summary_of
+from smart_launch.chart.told import note_known, note_override
 from smart_launch.errors import EhrFailed
 from smart_launch.launch.guard import OpenLaunch, load_session, open_form, open_launch, render
 from smart_launch.pages.ehr_style import Styles
@@ -45,8 +46,15 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         launch = open_form(app, launch_id)
         said = overridden(request.form)
         record_event(app, launch.session, "overridden", topic=said.topic.value, reason=said.code)
+        note_override(app, launch.session, said)
         where = url_for("smart_app.summary", launch_id=launch_id, recorded=f"{said.topic}.{said.code}")
         return redirect(where, 303)
+
+    @blueprint.post("/<launch_id>/escalation")
+    def acknowledge(launch_id: str) -> BaseResponse:
+        launch = open_form(app, launch_id)
+        note_known(app, launch.session, request.form.get("escalation", ""), request.form.getlist("done"))
+        return redirect(url_for("smart_app.summary", launch_id=launch_id, _anchor="told"), 303)
 
     @blueprint.post("/<launch_id>/opinion")
     def send_opinion(launch_id: str) -> BaseResponse:

@@ -5,7 +5,7 @@ Without findings it says that nothing is to be shown, or that nothing may be; no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -25,6 +25,7 @@ from models.rules.timing import POSITIVE_DAYS
 from smart_launch.chart.actions import ActionLink, action_links
 from smart_launch.chart.estimates import inline_svg
 from smart_launch.chart.reading import Reading
+from smart_launch.chart.told import Told, told_of
 from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import line
 
@@ -49,7 +50,7 @@ class Strip:
 
     result: the total with its severity and change. course: its picture, or "". since: what is on file since, what was
     not found, what was not read. steps: what to consider. override: the label above `reasons` (code, words), with which
-    the clinician says that it is dealt with. safety: the page says that nobody has been notified.
+    the clinician says that it is dealt with. safety: the page says who has been notified: `told`, or nobody.
     """
 
     headline: str
@@ -68,21 +69,33 @@ class Strip:
     others: tuple[OtherFinding, ...] = ()
     crisis: Markup | None = None
     safety: bool = False
+    told: Told | None = None
 
 
-def withheld_strip(consent: Consent, say: Language) -> Strip | None:
+def withheld_strip(reading: Reading, launch: OpenLaunch) -> Strip | None:
     """Of a patient who has opted out or denied consent; else None."""
+    consent, say = reading.assessment.chart.consent, launch.say
     if consent not in WITHHELD:
         return None
     elsewhere = say(
         "This says nothing about the patient’s safety. Look at the answers in the chart itself; ask if you are "
         "concerned."
     )
-    return Strip(headline=say(WITHHELD[consent]), lines=(say("Nothing of the chart was read."), elsewhere))
+    lines = (say("Nothing of the chart was read."), elsewhere)
+    return Strip(headline=say(WITHHELD[consent]), lines=lines, told=_told(reading, launch))
 
 
 def strip_of(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Strip:
     """The strip of a reading."""
+    found = _strip(reading, launch, only_history=only_history)
+    return replace(found, told=_told(reading, launch))
+
+
+def _told(reading: Reading, launch: OpenLaunch) -> Told | None:
+    return told_of(reading.assessment, launch.site.notices, launch.say)
+
+
+def _strip(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Strip:
     chart, say = reading.assessment.chart, launch.say
     if reading.notices:
         return _of_notices(reading, launch)

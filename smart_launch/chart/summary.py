@@ -107,7 +107,7 @@ def summary_of(reading: Reading, launch: OpenLaunch) -> Summary:
     banner = patient_banner(reading.identity, chart.age_years, say, deceased=chart.deceased)
     local = reading.at.astimezone(zone)
     read_on, read_at = say.day(local.date()), clock(local)
-    withheld = withheld_strip(chart.consent, say)
+    withheld = withheld_strip(reading, launch)
     if withheld:
         return Summary(
             banner=banner,

@@ -10,7 +10,7 @@ import csv
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from functools import cache
 from html import unescape
@@ -39,11 +39,13 @@ from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.writing.questionnaires import FORMS, form
 from models.inputs.outcomes import OUTCOMES
+from models.rules.findings import Urgency
 from smart_launch.pages.language import app_language
 
 ROOT = Path(__file__).parents[2]
 SITE = NoticeSettings(zone=ZoneInfo("UTC"), contact="Zimmer 4410", show_probability=True)
 AS_OF = datetime(2026, 10, 15, 23, 59, 59, tzinfo=UTC)
+TOLD = tuple(look.escalation for look in app_views.LOOKS.values() if look.escalation)
 OURS = re.compile(r"‹[^›]*(?:›|…)")
 CODE = re.compile(r"`[^`]*`")
 WORD = re.compile(r"[^\W\d_]{2,}")
@@ -52,7 +54,7 @@ ATTRIBUTE = re.compile(r'\s(?:alt|title|placeholder|aria-label)="[^"]+"')
 # What the pages of app_views show beside their charts: clinics, a clinician, a patient and a day of their own.
 SHOWN = {
     "Northside Clinic", "Harbour Hospital", "Dr Robin Lindqvist", "EST",
-    "On-call psychiatry: ext. 4410", "30 Nov 2026", *(text for text in astuple(app_views.WHO.banner) if text),
+    "On-call psychiatry: ext. 4410", "30 Nov 2026", "Crisis team, night desk", *(text for text in astuple(app_views.WHO.banner) if text),
 }  # fmt: skip
 
 
@@ -72,7 +74,15 @@ def say(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Language]:
 @cache
 def names() -> frozenset[str]:
     """What keeps its name in every language: instruments, crisis services, guidelines, codes."""
-    found = {"mental-health-cds", "UTC", SITE.contact, *(instrument.spec.title for instrument in Instrument), *OUTCOMES}
+    found = {
+        "mental-health-cds",
+        "UTC",
+        SITE.contact,
+        "Crisis team, night desk",
+        "Dr Robin Lindqvist",
+        *(instrument.spec.title for instrument in Instrument),
+        *OUTCOMES,
+    }
     for table, column in (("crisis_lines", "service"), ("guideline_links", "title")):
         rows = csv.DictReader((ROOT / "explanations" / "reference" / f"{table}.csv").read_text().splitlines())
         found |= {row[column] for row in rows}
@@ -107,9 +117,14 @@ def left(text: str, kept: set[str]) -> list[str]:
 
 
 def cards(chart: PatientRecord) -> list[Card]:
-    """The cards of both services, with a model that prompts wherever it gives an estimate."""
-    opened = cards_for(assess(chart, app_views.ENGINE, LOW), SITE, new_id=str)
-    return [*opened, *cards_for(assess_discharge(chart), SITE, new_id=str, notices=discharge_notices)]
+    """The cards of both services, with a model that prompts wherever it can; of acute answers with all who are told."""
+    opened, discharged = assess(chart, app_views.ENGINE, LOW), assess_discharge(chart)
+    found = cards_for(opened, SITE, new_id=str)
+    found += cards_for(discharged, SITE, new_id=str, notices=discharge_notices)
+    if any(finding.urgency is Urgency.ACUTE for finding in opened.findings):
+        for escalation in TOLD:
+            found += cards_for(replace(opened, escalation=escalation), SITE, new_id=str)
+    return found
 
 
 def card_texts(card: Card) -> Iterator[str]:

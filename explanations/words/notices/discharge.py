@@ -16,6 +16,7 @@ from explanations.words.findings.statements import statement
 from explanations.words.findings.steps import SHORT, step_lines
 from explanations.words.language import Language, later
 from explanations.words.lines import Line, sourced
+from explanations.words.notices.escalations import told_words
 from explanations.words.notices.notice import (
     IN_THE_CHART,
     Basis,
@@ -74,7 +75,11 @@ def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], setting
         ),
         consider=_advice(findings, due, settings.contact if acute else None, acute=acute, say=say),
         consider_heading=say("Consider before discharge"),
-        basis=Basis(kind=BasisKind.ACUTE_DISCHARGE if acute else BasisKind.DISCHARGE, rules=rules_of(findings)),
+        basis=Basis(
+            kind=BasisKind.ACUTE_DISCHARGE if acute else BasisKind.DISCHARGE,
+            rules=rules_of(findings),
+            told=told_words(assessment, settings) if acute else "",
+        ),
         crisis=True,
         drafts=discharge_steps(assessment.steps, assessment.chart),
     )

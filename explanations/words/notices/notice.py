@@ -62,7 +62,8 @@ class BasisKind(StrEnum):
 class Basis:
     """What a notice rests on: its rules, and the models that prompted it (`depression 2.0.0`) with their inputs.
 
-    model_below: a model prompted something that was merged into it.
+    model_below: a model prompted something that was merged into it. told: who has been told of it, in a sentence; "":
+    nobody.
     """
 
     kind: BasisKind
@@ -71,6 +72,7 @@ class Basis:
     known: int = 0
     inputs: int = 0
     model_below: bool = False
+    told: str = ""
 
     @property
     def by_model(self) -> bool:
@@ -107,16 +109,14 @@ BASES = complete(
     {
         # Translators: {rules} is such as "rule R7" or "rules R2, R7".
         BasisKind.ANSWERS: later("Based on chart answers ({rules}){model}. Not a monitoring service."),
-        BasisKind.ACUTE_ANSWERS: later(
-            "Based on chart answers ({rules}){model}. Nobody has been notified: this is not a monitoring service."
-        ),
+        BasisKind.ACUTE_ANSWERS: later("Based on chart answers ({rules}){model}."),
         BasisKind.DISCHARGE: later(
             "Based on chart answers ({rules}) and later entries{model}. Care given elsewhere, "
             "notes and documents are not read. Not a monitoring service."
         ),
         BasisKind.ACUTE_DISCHARGE: later(
             "Based on chart answers ({rules}) and later entries{model}. Care given elsewhere, "
-            "notes and documents are not read. Nobody has been notified: this is not a monitoring service."
+            "notes and documents are not read."
         ),
         BasisKind.CHART: later("Based on chart data ({rules}){model}."),
         BasisKind.ANOMALY: later("Based on {rules}{model}."),
@@ -138,6 +138,8 @@ BASES = complete(
     },
     BasisKind,
 )
+ACUTE = (BasisKind.ACUTE_ANSWERS, BasisKind.ACUTE_DISCHARGE)
+NOBODY_TOLD = later("Nobody has been notified: this is not a monitoring service.")
 
 
 def rule_words(rules: Sequence[str], say: Language) -> str:
@@ -146,8 +148,8 @@ def rule_words(rules: Sequence[str], say: Language) -> str:
 
 
 def basis_words(basis: Basis, say: Language) -> str:
-    """The basis of a notice in one or two sentences."""
-    return say(
+    """The basis of a notice in a few sentences."""
+    first = say(
         BASES[basis.kind],
         rules=rule_words(basis.rules, say),
         model=say(MODEL_BELOW if basis.model_below else NO_MODEL),
@@ -155,6 +157,8 @@ def basis_words(basis: Basis, say: Language) -> str:
         known=basis.known,
         inputs=basis.inputs,
     )
+    told = basis.told or (say(NOBODY_TOLD) if basis.kind in ACUTE else "")
+    return f"{first} {told}" if told else first
 
 
 def source_label(basis: Basis, say: Language) -> str:

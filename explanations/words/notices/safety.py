@@ -8,6 +8,7 @@ from dataclasses import replace
 from explanations.judgement.assessment import Assessment
 from explanations.words.findings.statements import Statement
 from explanations.words.language import Language, later
+from explanations.words.notices.escalations import told_words
 from explanations.words.notices.notice import (
     CONSIDER_NOW,
     CONSIDER_TODAY,
@@ -29,7 +30,7 @@ Facts = tuple[str, ...]
 
 
 def safety_notice(
-    _assessment: Assessment,
+    assessment: Assessment,
     findings: list[SafetyFinding],
     statements: list[Statement],
     settings: NoticeSettings,
@@ -57,7 +58,11 @@ def safety_notice(
         chart=lines_of(listed, say),
         consider=consider,
         consider_heading=say(CONSIDER_NOW if acute else CONSIDER_TODAY),
-        basis=Basis(kind=BasisKind.ACUTE_ANSWERS if acute else BasisKind.ANSWERS, rules=rules_of(findings)),
+        basis=Basis(
+            kind=BasisKind.ACUTE_ANSWERS if acute else BasisKind.ANSWERS,
+            rules=rules_of(findings),
+            told=told_words(assessment, settings) if acute else "",
+        ),
         crisis=True,
     )
 

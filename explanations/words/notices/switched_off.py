@@ -75,11 +75,12 @@ def held_back(
     held = tuple(notice.topic for notice in listed if notice.topic in off)
     shown = tuple(notice for notice in listed if notice.topic not in off)
     safety = [topic for topic in held if topic in ABOUT_SAFETY]
-    return ((_topics_off(safety, off, settings), *shown) if safety else shown), held
+    told = next((notice.basis.told for notice in listed if notice.topic in held and notice.basis.told), "")
+    return ((_topics_off(safety, off, told, settings), *shown) if safety else shown), held
 
 
-def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], settings: NoticeSettings) -> Notice:
-    """That something about safety was found, and is not said here."""
+def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], told: str, settings: NoticeSettings) -> Notice:
+    """That something about safety was found, and is not said here; but who has been `told` is."""
     say = settings.say
     texts = (
         say(
@@ -96,7 +97,7 @@ def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], settings: No
         tuple(Line(text=text, role=LineRole.LEAD) for text in texts),
         BasisKind.SWITCHED_OFF,
     )
-    return replace(found, crisis=True)
+    return replace(found, basis=replace(found.basis, told=told), crisis=True)
 
 
 def marked(notices: Iterable[Notice], off: Mapping[Topic, datetime], settings: NoticeSettings) -> tuple[Notice, ...]:

@@ -127,11 +127,13 @@ def test_there_is_one_main_button_and_every_other_stands_once_where_it_is_needed
 
 
 @pytest.mark.parametrize("name", LOOKS)
-def test_crisis_lines_and_that_nobody_was_notified_stand_once(name: str) -> None:
+def test_crisis_lines_and_who_was_notified_stand_once(name: str) -> None:
+    told = summary(name).strip.told
     safety = {f.topic for f in summary(name).findings} & {"acute-safety", "positive-safety-answer", "recent-safety"}
 
     assert words(name).count("Crisis lines:") <= 1
-    assert words(name).count("Nobody has been notified") == (1 if safety else 0)
+    assert words(name).count(told.words if told else "Nobody has been notified.") == (1 if safety or told else 0)
+    assert words(name).count("Nobody has been notified") <= 1
     assert not safety or "Crisis lines:" in words(name)
 
 
