@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
 
+from cds_service.escalation.desk import AppDesk
 from cds_service.hooks.app_links import topic_of
 from cds_service.incidents.near_misses import ReportingRows
 from cds_service.serving.runtime import Runtime
@@ -58,6 +59,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         client_address=lambda: runtime.key.pseudonym("", client_address(request, runtime.config().trusted_proxies)),
         topic_of=lambda app_context, site, patient: topic_of(app_context, site, patient, runtime.key, runtime.now()),
         now=runtime.now,
+        escalations=AppDesk(store=runtime.store, key=runtime.key, config=runtime.config, now=runtime.now),
     )
     app.extensions["mhcds-smart"] = app_runtime
     _below(app, lambda: urlsplit(runtime.config().address or NOWHERE).path)

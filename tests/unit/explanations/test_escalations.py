@@ -29,54 +29,48 @@ KNOWN = replace(TOLD, state=EscalationState.ACKNOWLEDGED, by="Dr Lee", at=dateti
 NOBODY = "Nobody has been notified: this is not a monitoring service."
 
 
-@pytest.mark.parametrize(
-    ("escalation", "words"),
-    [
-        (
-            TOLD,
-            "Crisis team was sent a message at 17:51 EST; nobody has acknowledged it yet. Not a monitoring service: do "
-            "not wait for an answer.",
-        ),
-        (
-            replace(TOLD, overdue=True),
-            "Crisis team was sent a message at 17:51 EST; nobody has acknowledged it in time. Not a monitoring "
-            "service: contact someone directly.",
-        ),
-        (
-            replace(TOLD, state=EscalationState.WAITING),
-            "A message to Crisis team was prepared at 17:51 EST; it has not been delivered yet. Not a monitoring "
-            "service: do not wait for an answer.",
-        ),
-        (
-            replace(TOLD, state=EscalationState.WAITING, overdue=True),
-            "A message to Crisis team was prepared at 17:51 EST; it has not been delivered in time. Not a monitoring "
-            "service: contact someone directly.",
-        ),
-        (
-            replace(TOLD, state=EscalationState.NOBODY_ON_DUTY, contact=None),
-            "Nobody has been notified: no contact of this site is on duty. Not a monitoring service: contact someone "
-            "directly.",
-        ),
-        (
-            Escalation(state=EscalationState.NOT_RECORDED),
-            "Nobody has been notified: no message could be recorded. Not a monitoring service: contact someone "
-            "directly.",
-        ),
-        (
-            Escalation(state=EscalationState.SWITCHED_OFF),
-            "Nobody has been notified: cards of acute answers are switched off at this site. Not a monitoring "
-            "service: contact someone directly.",
-        ),
-        (KNOWN, "Acknowledged by Dr Lee, 18:02 EST. Not a monitoring service: this does not replace acting."),
-        (
-            replace(KNOWN, by="", done=(Done.ASSESSMENT, Done.TRANSFERRED)),
-            "Acknowledged without a name, 18:02 EST. Recorded as done: assessment done; patient transferred. Not a "
-            "monitoring service: this does not replace acting.",
-        ),
-    ],
+WAIT = "Not a monitoring service: do not wait for an answer."
+DIRECTLY = "Not a monitoring service: contact someone directly."
+NO_CARE = "Not a monitoring service: this does not replace acting."
+NO_NAME = replace(KNOWN, by="", done=(Done.ASSESSMENT, Done.TRANSFERRED))
+WAITING = replace(TOLD, state=EscalationState.WAITING)
+OFF_DUTY = replace(TOLD, state=EscalationState.NOBODY_ON_DUTY, contact=None)
+SENTENCES = (
+    (TOLD, "Crisis team was sent a message at 17:51 EST; nobody has acknowledged it yet.", WAIT),
+    (
+        replace(TOLD, overdue=True),
+        "Crisis team was sent a message at 17:51 EST; nobody has acknowledged it in time.",
+        DIRECTLY,
+    ),
+    (WAITING, "A message to Crisis team was prepared at 17:51 EST; it has not been delivered yet.", WAIT),
+    (
+        replace(WAITING, overdue=True),
+        "A message to Crisis team was prepared at 17:51 EST; it has not been delivered in time.",
+        DIRECTLY,
+    ),
+    (OFF_DUTY, "Nobody has been notified: no contact of this site is on duty.", DIRECTLY),
+    (
+        Escalation(state=EscalationState.NOT_RECORDED),
+        "Nobody has been notified: no message could be recorded.",
+        DIRECTLY,
+    ),
+    (
+        Escalation(state=EscalationState.SWITCHED_OFF),
+        "Nobody has been notified: cards of acute answers are switched off at this site.",
+        DIRECTLY,
+    ),
+    (KNOWN, "Acknowledged by Dr Lee, 18:02 EST.", NO_CARE),
+    (
+        NO_NAME,
+        "Acknowledged without a name, 18:02 EST. Recorded as done: assessment done; patient transferred.",
+        NO_CARE,
+    ),
 )
-def test_each_state_has_its_own_sentence(escalation: Escalation, words: str) -> None:
-    assert escalation_words(escalation, NOW, SITE) == words
+
+
+@pytest.mark.parametrize(("escalation", "words", "last"), SENTENCES)
+def test_each_state_has_its_own_sentence(escalation: Escalation, words: str, last: str) -> None:
+    assert escalation_words(escalation, NOW, SITE) == f"{words} {last}"
 
 
 def test_a_time_of_another_day_at_the_site_has_its_date() -> None:
