@@ -117,6 +117,11 @@ def _facts(site: SiteConfig, address: str) -> Iterator[str]:
         yield f"issuer {issuer.iss}, {', '.join(issuer.algorithms)}, {keys}, for {', '.join(issuer.uses)}"
     if not site.issuers:
         yield "no [[issuer]], so every call is refused"
+    if site.escalation is None:
+        yield "no [escalation]: nobody is told of acute answers"
+    else:
+        told = ", then ".join(f"{c.name} ({c.channel}, {c.within_min} min)" for c in site.escalation.contacts)
+        yield f"told of acute answers: {told}"
     if site.rules_off_policy:
         yield f"for patients who have opted out the rules are off, by {site.rules_off_policy}"
     for entry in site.smart:

@@ -28,6 +28,7 @@ from cds_service.settings.deployment import (
     ServiceFile,
     Tls,
 )
+from cds_service.settings.escalation_file import without_pages
 from cds_service.settings.files import files_digest, read_toml
 from cds_service.settings.governance import GovernanceSettings, governance
 from cds_service.settings.issuers import Issuer, clashes
@@ -220,6 +221,8 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
     by_path = {path: site for path, site in zip(paths, read, strict=True) if site is not None}
     sites = list(by_path.values())
     problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(by_path)]
+    if service.governance is None:
+        problems += [line for path, site in by_path.items() for line in without_pages(path, site.escalation)]
     registered = [entry for site in sites for entry in site.clients]
     url = settings.store_url(main, service, problems)
     config = ServiceConfig(

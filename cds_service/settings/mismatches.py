@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cds_service.cards.dialects import Dialect
 from cds_service.keys.key_sets import SANDBOX_ISSUER
 from cds_service.settings.config import ServiceConfig
+from cds_service.settings.escalation_file import uncovered
 from cds_service.settings.sites import OnMissing, SiteConfig
 from fhir_adapters.access.addresses import is_loopback, same_base
 from smart_launch.oauth.scopes import READ, SEARCH, WRITTEN, grants
@@ -35,6 +36,10 @@ def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
         )
     if any(issuer.sandbox for issuer in site.issuers) and SANDBOX_ISSUER not in config.cors_origins:
         yield f'the public sandbox calls from a browser, which refuses: add "{SANDBOX_ISSUER}" to cors_origins'
+    yield from (
+        f"[escalation]: by their hours no contact is on duty {span}; nobody is told of an acute answer until then"
+        for span in (uncovered(site.escalation.contacts) if site.escalation else ())
+    )
     for entry in site.smart:
         yield from _of_registration(config, site, entry)
     yield from (

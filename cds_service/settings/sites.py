@@ -19,6 +19,7 @@ from cds_service.settings.alerts import AlertLimits
 from cds_service.settings.backend import BackendSettings, BackendTable, backend
 from cds_service.settings.deployment import ServiceFile, WebhookTable
 from cds_service.settings.escalation import EscalationSettings
+from cds_service.settings.escalation_file import EscalationTable, escalation
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
 from cds_service.settings.shapes import numbered, one_of, shown
@@ -108,6 +109,7 @@ class SiteFile(msgspec.Struct):
     backend: BackendTable | None = None
     opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
     retention: RetentionTable = msgspec.field(default_factory=RetentionTable)
+    escalation: EscalationTable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +248,9 @@ def load_site(
         models=kept,
         anomaly_limit=raw.anomaly_limit,
         webhook=webhook(path, raw.webhook, problems, development=development),
+        escalation=escalation(
+            path, raw.escalation, problems, has_backend=raw.backend is not None, development=development
+        ),
         backend=backend(f"{path}: [backend]", raw.backend, raw.fhir_bases, problems),
         audit_days=raw.retention.audit_days,
         rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,

@@ -1,4 +1,4 @@
-"""`[webhook]` of service.toml and of a site's file: where incidents are sent, and the secret that signs them."""
+"""A webhook of service.toml or of a site's file: where messages are sent, and the secret that signs them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ class Webhook:
     secret: str = field(repr=False)
 
 
-def webhook(path: Path, raw: WebhookTable | None, problems: list[str], *, development: bool) -> Webhook | None:
-    """The webhook of a file; None if it has none, or none that can be used, which is then among the problems."""
+def webhook(
+    path: Path, raw: WebhookTable | None, problems: list[str], *, development: bool, place: str = "[webhook]"
+) -> Webhook | None:
+    """The webhook of a file; None if it has none, or none that can be used, which is then among the problems.
+
+    place: where it stands in the file.
+    """
     if raw is None:
         return None
-    where = f"{path}: [webhook]"
+    where = f"{path}: {place}"
     url = raw.url if isinstance(raw.url, str) else secret(path, f"{where} url", raw.url, problems)
     address = url or ""
     if not _is_usable(address, development=development):

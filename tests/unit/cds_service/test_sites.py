@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cds_service.demo_ehr.config import demo_config
 from cds_service.errors import ConfigError
 from cds_service.settings.config import default_config, load_config
+from cds_service.settings.escalation import Hours, MessageContent
 from cds_service.settings.sites import OnMissing
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
@@ -41,6 +43,17 @@ MISTAKES = {
     "rules-off-without-a-policy": '[opt_out] policy: required with rules = "off"',
     "issuer-for-nothing": '[[issuer]] uses: expected "switch"; found "switches"',
     "backend-at-another-server": '[backend] base: expected "https://ehr.example/fhir"; found',
+    "two-contacts-of-one-name": '[[escalation.contact]] no. 2 name: "crisis  DESK" is another contact\'s; give each its own',
+    "contact-without-address": "[[escalation.contact]] webhook: expected a table with url and secret; found none",
+    "contact-without-channel": '[[escalation.contact]] channel: expected "webhook" or "email" or "task"; found none',
+    "contact-at-odd-hours": '[[escalation.contact]] hours: expected days and times such as "Mon-Fri 08:00-18:00" or "Sat,Sun 22:00-06:00"; found "weekdays 8-18"',
+    "contact-with-a-day-to-answer": "[[escalation.contact]] within_min: expected 1 to 240; found 1440",
+    "email-without-a-mail-server": "[[escalation.contact]] channel: an e-mail is sent by [escalation.smtp]; add it",
+    "email-without-pages": '[[escalation.contact]] "Crisis desk": an e-mail leads to a governance page; add [governance]',
+    "task-without-backend": "[[escalation.contact]] channel: a task is written with [backend]; add it, or choose another",
+    "escalation-without-contacts": "[escalation] contact: expected at least one [[escalation.contact]]; found none",
+    "chart-without-a-patient": "[escalation] chart_url: expected an https address with {patient} once, for the patient's id; found",
+    "mail-password-in-the-clear": '[escalation.smtp] security: a password is sent encrypted alone; expected "starttls" or "tls"',
     "keys-trusted-for-a-month": "jwks_max_age_h: expected 1 to 168; found 720",
 }
 
@@ -69,6 +82,14 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert (site.backend.base, site.backend.hosts) == ("https://ehr.example/fhir/r4", ("login.ehr.example",))
     assert site.backend.scopes == ("system/*.rs", "system/Task.crs")
     assert default_config().site().backend is None
+    told = site.escalation
+    assert (told.content, told.chart_url) == (MessageContent.INITIALS_AND_PLACE, "https://ehr.example/chart#{patient}")
+    assert [(each.name, each.owner, each.within_min) for each in told.contacts] == [
+        ("Crisis desk", "PractitionerRole/17", 5),
+        ("Night desk", None, 15),
+    ]
+    assert told.contacts[1].hours[1] == Hours(days=frozenset({5, 6}), start=time(0), end=time(0))
+    assert default_config().site().escalation is None
     assert site.rules_off_policy == "Policy 12.4 of 2026-05-01, section 3"
     assert default_config().site().rules_off_policy is None
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
