@@ -31,6 +31,7 @@ from cds_service.settings.live import LiveConfig
 from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
+from cds_service.subscriptions import routes as subscriptions
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry
@@ -64,6 +65,8 @@ def create_app(
         new_id=new_id,
     )
     app.extensions["mhcds"] = runtime
+    # What runs beside the calls, in a thread of its own each.
+    app.extensions["mhcds-jobs"] = dict[str, Callable[[], None]]()
     registry()  # built now rather than during a call
     slots = CallSlots()
     errors.register(app)
@@ -75,6 +78,7 @@ def create_app(
     app.register_blueprint(hooks.create_blueprint(runtime, slots))
     app.register_blueprint(feedback.create_blueprint(runtime, slots))
     app.register_blueprint(control_routes.create_blueprint(runtime))
+    app.register_blueprint(subscriptions.create_blueprint(runtime))
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())

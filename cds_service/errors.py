@@ -136,9 +136,9 @@ def json_response(content: object, status: int = 200) -> Response:
     return answer
 
 
-def outcome(status: int, code: str, text: str) -> Response:
+def outcome(status: int, code: str, text: str, *, severity: str = "error") -> Response:
     """An OperationOutcome with one issue."""
-    issue: dict[str, Any] = {"severity": "error", "code": code, "diagnostics": text}
+    issue: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": text}
     return json_response({"resourceType": "OperationOutcome", "issue": [issue]}, status)
 
 

@@ -17,6 +17,7 @@ from cds_service.documents.openapi_schemas import (
     CARDS,
     FEEDBACK,
     HOOK_CALL,
+    NOTED,
     OPT_OUTS,
     OPTED_OUT,
     OUTCOME,
@@ -121,7 +122,7 @@ def document() -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The public address of this deployment."}],
-        "tags": [{"name": name} for name in ("CDS Hooks", "Control", "Operations", "Transparency", "SMART app")],
+        "tags": [{"name": name} for name in ("CDS Hooks", "Control", "Subscriptions", "Operations", "Transparency", "SMART app")],
         "paths": _paths(),
         "components": {
             "schemas": schemas(),
@@ -143,7 +144,12 @@ def document() -> Schema:
                     "description": "A JWT that the CDS client, or for acts a system of the site, signed for this call "
                     "(CDS Hooks 2.0, Trusting CDS Clients): iss as registered, aud the address called, exp, iat, a jti "
                     "never used before; header typ JWT, kid, alg ES384 or RS384 unless the site allows others.",
-                }
+                },
+                "siteSecret": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The secret of the site's [subscription], as Subscription.channel.header carries it.",
+                },
             },
         },
     }
@@ -244,6 +250,11 @@ def _paths() -> Schema:
                 ("OptOutBody", OPT_OUTS),
                 _answer("What came of it.", _json("OptOutReceipt", OPTED_OUT)),
             )
+        },
+        "/subscriptions/{site}": {"parameters": [site], **_notified("")},
+        "/subscriptions/{site}/{place}": {
+            "parameters": [site, _in_path("place", "The type and id of a resource.")],
+            **_notified("OfResource"),
         },
         "/health/live": {
             "get": _open("Operations", "live", "Whether it runs", {"200": _answer("It does.", _json("Liveness"))})
@@ -367,6 +378,22 @@ def _called(name: str, summary: str, body: tuple[str, object], success: Schema, 
 def _acted(name: str, summary: str, body: tuple[str, object], success: Schema) -> Schema:
     operation = _called(name, summary, body, success, ACTED)
     return operation | {"tags": ["Control"], "parameters": [{"$ref": "#/components/parameters/Content-Encoding"}]}
+
+
+def _notified(name: str) -> Schema:
+    """What a FHIR server sends, by either method."""
+    return {
+        method: {
+            "operationId": f"{method}Notification{name}",
+            "summary": "A FHIR server says that something came; nothing is read of the body but ids",
+            "tags": ["Subscriptions"],
+            "security": [{"siteSecret": []}],
+            "parameters": [{"$ref": "#/components/parameters/Content-Encoding"}],
+            "requestBody": {"content": {kind: {"schema": {"type": "object"}} for kind in JSON_TYPES}},
+            "responses": {"200": _answer("Noted.", _json("OperationOutcome", NOTED)), **_refusals((*ACTED, 404))},
+        }
+        for method in ("post", "put")
+    }
 
 
 def create_blueprint() -> Blueprint:

@@ -207,14 +207,14 @@ WRITTEN: Schema = {
                 "minItems": 1,
                 "items": _object(
                     {
-                        "severity": {"enum": ["error"]},
+                        "severity": {"enum": ["error", "information"]},
                         "code": text("A FHIR issue type."),
                         "diagnostics": text("What was expected, what was found. Quotes nothing of the chart."),
                     }
                 ),
             },
         },
-        words="A FHIR R4 OperationOutcome: why there is no other answer.",
+        words="A FHIR R4 OperationOutcome: why there is no other answer, or that a notification was noted.",
     ),
     "Discovery": _object(
         {
@@ -420,4 +420,8 @@ OPTED_OUT = {"site": "north", "act": "add", "changed": 1, "unchanged": []}
 OUTCOME = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "invalid", "diagnostics": "hook: expected patient-view at this address"}],
+}
+NOTED = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "information", "code": "informational", "diagnostics": "noted"}],
 }

@@ -60,6 +60,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         app = self.create()
         housekeeping.start(app.extensions["mhcds"].store)
         watch.start(app.extensions["mhcds"])
+        for name, job in app.extensions["mhcds-jobs"].items():
+            watch.start_beside(name, job)
         gc.collect()
         gc.freeze()
         # For a worker that never rests; others collect sooner (`worker`). Python's own 700 means three a call.

@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 from cds_service.audit.configuration import record_configuration
@@ -34,6 +35,25 @@ def start(runtime: Runtime) -> threading.Thread:
     thread = threading.Thread(target=_watch, args=(runtime,), name="watch", daemon=True)
     thread.start()
     return thread
+
+
+def start_beside(name: str, job: Callable[[], None]) -> threading.Thread:
+    """Starts a thread of its own for what may take long, so that no message waits for it; it ends with the process."""
+    thread = threading.Thread(target=_again_and_again, args=(name, job), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _again_and_again(name: str, job: Callable[[], None]) -> None:
+    while True:
+        try:
+            job()
+        except StoreUnavailable:  # `housekeeping` says so in the log
+            time.sleep(AFTER_FAILURE_S)
+        except Exception as error:  # noqa: BLE001  # a fault in one turn must not end them all
+            log.error(json.dumps({"event": "watch-failed", "job": name, "why": type(error).__name__}))
+            time.sleep(AFTER_FAILURE_S)
+        time.sleep(REST_S)
 
 
 def _watch(runtime: Runtime) -> None:

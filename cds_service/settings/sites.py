@@ -24,6 +24,7 @@ from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
 from cds_service.settings.shapes import numbered, one_of, shown
 from cds_service.settings.smart import SmartTable
+from cds_service.settings.subscription import SubscriptionSettings, SubscriptionTable, subscription
 from cds_service.settings.webhook import Webhook, webhook
 from explanations.judgement.judge import JudgementSettings
 from explanations.words.help_lines import countries
@@ -102,6 +103,7 @@ class SiteFile(msgspec.Struct):
     gap_card_every_h: int = DEFAULT_GAP_CARD_H
     anomaly_limit: float = DEFAULT_ANOMALY_LIMIT
     webhook: WebhookTable | None = None
+    subscription: SubscriptionTable | None = None
     thresholds: dict[Outcome, float] = {}
     models: dict[Outcome, str] = {}
     questionnaire: list[QuestionnaireTable] = []
@@ -126,7 +128,7 @@ class SiteConfig:
     rules_off_policy: the site's written policy that for patients who have opted out the rules are off too; None: they
     judge what was sent. audit_days: how long the content of audit events is kept; None: for ever.
     escalation: who is told of acute answers; None: nobody. backend: the service's own access to the EHR; None: none.
-    alerts: how often model and follow-up cards may come.
+    alerts: how often model and follow-up cards may come. subscription: its FHIR server may say that something came.
     """
 
     id: str
@@ -149,6 +151,7 @@ class SiteConfig:
     escalation: EscalationSettings | None = None
     backend: BackendSettings | None = None
     alerts: AlertLimits = field(default_factory=AlertLimits)
+    subscription: SubscriptionSettings | None = None
 
     @property
     def path(self) -> str | None:
@@ -252,6 +255,13 @@ def load_site(
             path, raw.escalation, problems, has_backend=raw.backend is not None, development=development
         ),
         backend=backend(f"{path}: [backend]", raw.backend, raw.fhir_bases, problems),
+        subscription=subscription(
+            path,
+            raw.subscription,
+            problems,
+            has_backend=raw.backend is not None,
+            has_path=IN_ADDRESS.fullmatch(name) is not None,
+        ),
         audit_days=raw.retention.audit_days,
         rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,
         reading=ReadSettings(

@@ -181,6 +181,17 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "days": "for how long",
         "through": "by feedback or in the app",
     },
+    "reading": {
+        "what": "read, not read, gone, opted out, switched off, or a search for what is new",
+        "service": SERVICE,
+        "patient": PATIENT,
+        "rules": "which documented answers were found",
+        "unknown": "which parts of the chart could not be had",
+        "consent": "whether the patient's data may be used",
+        "deceased": "why nobody was told",
+        "escalation": "whether somebody is told of an acute answer, and how far that is",
+        "count": "how many patients a search found",
+    },
     "governance": {
         "what": "signed in or out, was refused, searched, exported",
         "by": BY,

@@ -320,7 +320,8 @@ arrival = sa.Table(
     sa.Column("due", sa.BigInteger, nullable=False, index=True),
     sa.Column("failure", sa.String(100)),
 )
-# How far a subscription has been heard. number: of its last event; heard: seconds since 1970.
+# How far a subscription has been heard. number: of its last event; heard: seconds since 1970; missing: numbers that were
+# skipped, each with when that was noticed.
 subscription = sa.Table(
     "subscription",
     SCHEMA,
@@ -328,6 +329,7 @@ subscription = sa.Table(
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("heard", sa.BigInteger, nullable=False),
+    sa.Column("missing", sa.JSON, nullable=False),
 )
 
 # ---- the governance pages -----------------------------------------------------------------------------------------

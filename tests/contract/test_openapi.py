@@ -56,7 +56,7 @@ def test_it_is_valid_openapi() -> None:
 
 def test_it_names_every_route_of_the_app_and_nothing_else(app) -> None:
     routes = {
-        (re.sub(r"<\w+>", "{}", rule.rule), method.lower())
+        (re.sub(r"<[\w:]+>", "{}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
         # Style sheets and scripts of the pages, and the page that says that there is nothing.
@@ -74,12 +74,13 @@ def test_every_status_of_our_errors_is_described() -> None:
     assert {str(kind.status) for kind in kinds} <= described
 
 
-def test_hook_calls_feedback_and_acts_of_a_sites_systems_alone_ask_for_a_token() -> None:
+def test_hook_calls_feedback_acts_and_notifications_of_a_sites_systems_alone_ask_for_a_token() -> None:
     signed = {path for path, _, operation in operations() if operation["security"]}
 
     below = ("/cds-services/{id}", "/cds-services/{id}/feedback")
     acts = ("/control/switch", "/control/opt-outs")
-    assert signed == {*below, *acts, *(f"/sites/{{site}}{path}" for path in below)}
+    told = ("/subscriptions/{site}", "/subscriptions/{site}/{place}")
+    assert signed == {*below, *acts, *told, *(f"/sites/{{site}}{path}" for path in below)}
 
 
 def test_every_example_is_as_its_schema_says_and_works(app) -> None:

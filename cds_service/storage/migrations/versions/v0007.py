@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(200), primary_key=True),
         sa.Column("number", sa.BigInteger, nullable=False),
         sa.Column("heard", sa.BigInteger, nullable=False),
+        sa.Column("missing", sa.JSON, nullable=False),
     )
     for column in (
         sa.Column("patient", sa.String(32)),

@@ -1,0 +1,209 @@
+"""What is to be read since a FHIR server said that something came: one row a patient, durable before the answer.
+
+A row is claimed by putting it off for longer than a reading takes, so a worker that dies leaves it to the others. One
+that was noted again meanwhile is sealed anew, and so is not taken off when its reading ends. Nothing is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import sqlalchemy as sa
+from cryptography.fernet import InvalidToken
+
+from cds_service.incidents.incidents import Fact, NewIncident, open_incident
+from cds_service.incidents.kinds import IncidentKind
+from cds_service.keys.data_key import DataKey
+from cds_service.storage.store import Store
+from cds_service.storage.tables import arrival, insert_into, subscription
+from fhir_adapters.access.notifications import Notification, NotificationKind
+
+CLAIMED_S = 120
+FIRST_WAIT_S, MOST_WAIT_S = 5, 600
+FAILED_S = 3600
+# How long a number may be missing: notifications overtake each other (R5 Backport, "Handling Errors").
+PATIENCE_S = 60
+# From when a server is searched that was never heard before.
+FIRST_LOOK_S = 3600
+MOST_MISSING = 200
+SERVER = ""
+
+
+class ToRead(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be read: a patient's chart, a resource (`Type/id`) to learn whose it is, or what is new on the server.
+
+    since: seconds since 1970, of what is new.
+    """
+
+    patient: str = ""
+    resource: str = ""
+    since: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the row's pseudonym is made of; "" for the server."""
+        return self.patient or self.resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A row that this worker alone may read now. at: when it was first noted; attempts: with this one."""
+
+    site: str
+    patient: str
+    at: str
+    attempts: int
+    sealed: bytes = field(repr=False)
+
+
+def note(store: Store, key: DataKey, site: str, found: Notification, now: datetime) -> None:
+    """Writes down what a notification is about; on disk when this returns. Raises StoreUnavailable."""
+    seconds = int(now.timestamp())
+    with store.transaction() as connection:
+        since, is_gap = _heard(connection, site, found, seconds)
+        wanted = [ToRead(patient=patient) for patient in found.patients]
+        wanted += [ToRead(resource=resource) for resource in found.resources]
+        for each in wanted:
+            add(connection, key, site, each, now)
+        if found.unnamed or found.fault:
+            add(connection, key, site, ToRead(since=since), now)
+        elif is_gap:
+            add(connection, key, site, ToRead(since=since), now, wait_s=PATIENCE_S)
+        if found.fault:
+            open_incident(connection, _silent(site, found.subscription, found.fault, since, 0), now)
+
+
+def add(
+    connection: sa.Connection, key: DataKey, site: str, wanted: ToRead, now: datetime, *, wait_s: int = 0
+) -> None:
+    """Notes what is to be read, once; of two searches of the server the one that begins earlier is kept."""
+    seconds = int(now.timestamp())
+    patient = key.pseudonym(site, wanted.name) if wanted.name else SERVER
+    if not wanted.name:
+        same = sa.and_(arrival.c.site == site, arrival.c.patient == SERVER)
+        row = connection.execute(sa.select(arrival.c.sealed).where(same).with_for_update()).first()
+        earlier = to_read(key, bytes(row.sealed)) if row else None
+        wanted = earlier if earlier and earlier.since < wanted.since else wanted
+    sealed = key.seal(msgspec.json.encode(wanted).decode())
+    values = {"site": site, "patient": patient, "sealed": sealed, "at": now.isoformat(), "attempts": 0}
+    new = insert_into(connection, arrival).values(**values, due=seconds + wait_s)
+    # One whose reading is under way or has failed is not tried sooner.
+    sooner = sa.and_(arrival.c.attempts == 0, arrival.c.due > new.excluded.due)
+    due = sa.case((sooner, new.excluded.due), else_=arrival.c.due)
+    again = {"sealed": new.excluded.sealed, "due": due}
+    connection.execute(new.on_conflict_do_update(index_elements=["site", "patient"], set_=again))
+
+
+def to_read(key: DataKey, sealed: bytes) -> ToRead | None:
+    """What a row says; None where it was sealed with another key."""
+    try:
+        return msgspec.json.decode(key.unseal(sealed), type=ToRead)
+    except InvalidToken:
+        return None
+
+
+def claim(store: Store, sites: Sequence[str], now: datetime) -> Arrival | None:
+    """The row that has waited longest, if one of these sites is due. Raises StoreUnavailable."""
+    seconds, c = int(now.timestamp()), arrival.c
+    # One put off for longer than any wait was put off by a clock that has gone back since.
+    due = sa.or_(c.due <= seconds, c.due > seconds + MOST_WAIT_S + CLAIMED_S)
+    first = sa.select(c.site, c.patient).where(c.site.in_(sites), due).order_by(c.due, c.patient).limit(1)
+    this = sa.tuple_(c.site, c.patient).in_(first.with_for_update(skip_locked=True))
+    take = arrival.update().where(this).values(due=seconds + CLAIMED_S, attempts=c.attempts + 1)
+    with store.transaction() as connection:
+        # Most looks find nothing: they must not take SQLite's one place to write.
+        if connection.execute(first).first() is None:
+            return None
+        row = connection.execute(take.returning(*(c[name] for name in Arrival.__slots__))).mappings().first()
+    return None if row is None else Arrival(**{**row, "sealed": bytes(row["sealed"])})
+
+
+def finish(connection: sa.Connection, claimed: Arrival, now: datetime, *, again_at: int | None = None) -> None:
+    """Takes a row off that was read, or puts it off until then; one that was noted again meanwhile is read again now."""
+    mine = sa.and_(arrival.c.site == claimed.site, arrival.c.patient == claimed.patient)
+    same = sa.and_(mine, arrival.c.sealed == claimed.sealed)
+    ended = arrival.delete() if again_at is None else arrival.update().values(due=again_at, attempts=0, failure=None)
+    connection.execute(ended.where(same))
+    anew = arrival.update().values(due=int(now.timestamp()), attempts=0, failure=None)
+    connection.execute(anew.where(mine, arrival.c.sealed != claimed.sealed))
+
+
+def put_off(store: Store, claimed: Arrival, failure: str, now: datetime) -> bool:
+    """Notes that a reading failed; whether that has gone on for so long that somebody must look."""
+    wait = min(MOST_WAIT_S, FIRST_WAIT_S << min(claimed.attempts - 1, 20))
+    lasts = (now - datetime.fromisoformat(claimed.at)).total_seconds() >= FAILED_S
+    mine = sa.and_(arrival.c.site == claimed.site, arrival.c.patient == claimed.patient)
+    waiting = sa.select(sa.func.count()).where(arrival.c.site == claimed.site)
+    with store.transaction() as connection:
+        change = {"due": int(now.timestamp()) + wait, "failure": failure}
+        connection.execute(arrival.update().where(mine, arrival.c.attempts == claimed.attempts).values(change))
+        if lasts:
+            count = connection.execute(waiting).scalar_one()
+            facts: dict[str, Fact] = {"since": claimed.at, "failure": failure, "waiting": count}
+            kind = IncidentKind.CHART_NOT_READ
+            new = NewIncident(site=claimed.site, kind=kind, occasion=f"{kind}:{claimed.site}", facts=facts)
+            open_incident(connection, new, now)
+    return lasts
+
+
+# ---- how far a subscription has been heard ------------------------------------------------------------------------
+
+
+def _heard(connection: sa.Connection, site: str, found: Notification, now: int) -> tuple[int, bool]:
+    """Since when something may have come that is not known, and whether numbers are missing that were not before."""
+    c = subscription.c
+    here = sa.and_(c.site == site, c.name == found.subscription)
+    add = insert_into(connection, subscription).values(
+        site=site, name=found.subscription, number=found.total or 0, heard=now, missing={}
+    )
+    if connection.execute(add.on_conflict_do_nothing().returning(c.name)).first() is not None:
+        return now - FIRST_LOOK_S, False
+    row = connection.execute(sa.select(c.number, c.heard, c.missing).where(here).with_for_update()).one()
+    number, missing = max(row.number, found.total or 0), dict(row.missing)
+    if found.kind is NotificationKind.HANDSHAKE:
+        number, missing = found.total or 0, {}
+    elif found.total is not None:
+        new = range(max(row.number + 1, found.total - MOST_MISSING), found.total + 1)
+        missing |= {str(n): now for n in new}
+        missing = {n: at for n, at in missing.items() if int(n) not in found.events}
+    connection.execute(subscription.update().where(here).values(number=number, heard=now, missing=missing))
+    return min(row.heard, now), bool(missing.keys() - row.missing.keys())
+
+
+def gaps(connection: sa.Connection, site: str, now: datetime) -> int | None:
+    """Opens an incident for numbers that have been missing for too long, once; when to look for others, or None."""
+    seconds, c = int(now.timestamp()), subscription.c
+    rows = connection.execute(sa.select(c.name, c.missing).where(c.site == site).with_for_update()).all()
+    left: list[int] = []
+    for row in rows:
+        ripe = {n: at for n, at in row.missing.items() if at <= seconds - PATIENCE_S}
+        left += [at for n, at in row.missing.items() if n not in ripe]
+        if ripe:
+            kept = {n: at for n, at in row.missing.items() if n not in ripe}
+            here = sa.and_(c.site == site, c.name == row.name)
+            connection.execute(subscription.update().where(here).values(missing=kept))
+            open_incident(connection, _silent(site, row.name, "gap", min(ripe.values()), len(ripe)), now)
+    return min(left) + PATIENCE_S if left else None
+
+
+def silences(store: Store, expected: Iterable[tuple[str, int]], now: datetime) -> None:
+    """Opens an incident for each site that was not heard for so many hours; counts from the first look."""
+    seconds, c = int(now.timestamp()), subscription.c
+    for site, hours in expected:
+        with store.transaction() as connection:
+            last = connection.execute(sa.select(sa.func.max(c.heard)).where(c.site == site)).scalar_one()
+            if last is None:
+                first = insert_into(connection, subscription).values(site=site, name="", number=0, heard=seconds, missing={})
+                connection.execute(first.on_conflict_do_nothing())
+            elif last < seconds - hours * 3600:
+                open_incident(connection, _silent(site, "", "silent", last, 0), now)
+
+
+def _silent(site: str, name: str, fault: str, since: int, missed: int) -> NewIncident:
+    kind = IncidentKind.SUBSCRIPTION_SILENT
+    at = datetime.fromtimestamp(since, UTC).isoformat()
+    facts: dict[str, Fact] = {"subscription": name, "fault": fault, "since": at, "missed": missed}
+    return NewIncident(site=site, kind=kind, occasion=f"{kind}:{site}:{fault}:{name}"[:200], facts=facts)
