@@ -122,7 +122,10 @@ def document() -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The public address of this deployment."}],
-        "tags": [{"name": name} for name in ("CDS Hooks", "Control", "Subscriptions", "Operations", "Transparency", "SMART app")],
+        "tags": [
+            {"name": name}
+            for name in ("CDS Hooks", "Control", "Subscriptions", "Operations", "Transparency", "SMART app")
+        ],
         "paths": _paths(),
         "components": {
             "schemas": schemas(),
@@ -148,7 +151,7 @@ def document() -> Schema:
                 "siteSecret": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The secret of the site's [subscription], as Subscription.channel.header carries it.",
+                    "description": "The secret of the site's [subscription], from Subscription.channel.header.",
                 },
             },
         },

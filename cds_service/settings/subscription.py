@@ -43,7 +43,9 @@ def subscription(
         return None
     where = f"{path}: [subscription]"
     if not has_backend:
-        problems.append(f"{where}: required with it: [backend], since the chart is read anew with the service's own token")
+        problems.append(
+            f"{where}: required with it: [backend], since the chart is read anew with the service's own token"
+        )
     if not has_path:
         problems.append(f"{where}: expected an id of letters, digits and . _ ~ - above, since it stands in the address")
     hours = raw.expect_every_h

@@ -320,8 +320,8 @@ arrival = sa.Table(
     sa.Column("due", sa.BigInteger, nullable=False, index=True),
     sa.Column("failure", sa.String(100)),
 )
-# How far a subscription has been heard. number: of its last event; heard: seconds since 1970; missing: numbers that were
-# skipped, each with when that was noticed.
+# How far a subscription has been heard. number: of its last event; heard: seconds since 1970; missing: numbers that
+# were skipped, each with when that was noticed.
 subscription = sa.Table(
     "subscription",
     SCHEMA,

@@ -76,9 +76,7 @@ def note(store: Store, key: DataKey, site: str, found: Notification, now: dateti
             open_incident(connection, _silent(site, found.subscription, found.fault, since, 0), now)
 
 
-def add(
-    connection: sa.Connection, key: DataKey, site: str, wanted: ToRead, now: datetime, *, wait_s: int = 0
-) -> None:
+def add(connection: sa.Connection, key: DataKey, site: str, wanted: ToRead, now: datetime, *, wait_s: int = 0) -> None:
     """Notes what is to be read, once; of two searches of the server the one that begins earlier is kept."""
     seconds = int(now.timestamp())
     patient = key.pseudonym(site, wanted.name) if wanted.name else SERVER
@@ -122,7 +120,7 @@ def claim(store: Store, sites: Sequence[str], now: datetime) -> Arrival | None:
 
 
 def finish(connection: sa.Connection, claimed: Arrival, now: datetime, *, again_at: int | None = None) -> None:
-    """Takes a row off that was read, or puts it off until then; one that was noted again meanwhile is read again now."""
+    """Takes a row off that was read, or puts it off until then; one noted again meanwhile is read again now."""
     mine = sa.and_(arrival.c.site == claimed.site, arrival.c.patient == claimed.patient)
     same = sa.and_(mine, arrival.c.sealed == claimed.sealed)
     ended = arrival.delete() if again_at is None else arrival.update().values(due=again_at, attempts=0, failure=None)
@@ -196,7 +194,9 @@ def silences(store: Store, expected: Iterable[tuple[str, int]], now: datetime) -
         with store.transaction() as connection:
             last = connection.execute(sa.select(sa.func.max(c.heard)).where(c.site == site)).scalar_one()
             if last is None:
-                first = insert_into(connection, subscription).values(site=site, name="", number=0, heard=seconds, missing={})
+                first = insert_into(connection, subscription).values(
+                    site=site, name="", number=0, heard=seconds, missing={}
+                )
                 connection.execute(first.on_conflict_do_nothing())
             elif last < seconds - hours * 3600:
                 open_incident(connection, _silent(site, "", "silent", last, 0), now)

@@ -75,7 +75,9 @@ class _Part(Struct, rename="camel"):
 
     @property
     def number(self) -> Number:
-        return next((n for n in (self.value_string, self.value_unsigned_int, self.value_integer) if n is not None), None)
+        return next(
+            (n for n in (self.value_string, self.value_unsigned_int, self.value_integer) if n is not None), None
+        )
 
 
 class _Event(Struct, rename="camel"):

@@ -143,7 +143,9 @@ def test_waits_grow_and_after_an_hour_an_incident_says_so_once(store, heard, clo
         clock.later(seconds=waits[-1])
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (5, MOST_WAIT_S)
-    assert opened(store) == [("chart-not-read", {"since": "2026-11-30T08:00:00+00:00", "failure": "failed (503)", "waiting": 1})]
+    assert opened(store) == [
+        ("chart-not-read", {"since": "2026-11-30T08:00:00+00:00", "failure": "failed (503)", "waiting": 1})
+    ]
     assert waiting(store) == [ToRead(patient="p1")]
 
 
@@ -175,7 +177,12 @@ def test_a_notification_that_names_nothing_asks_for_what_is_new_since_the_last_o
 
 
 def events(*numbers: int, kind: NotificationKind = NotificationKind.EVENT, total: int | None = None) -> dict:
-    return {"kind": kind, "subscription": S1, "events": frozenset(numbers), "total": max(numbers, default=total) if total is None else total}
+    return {
+        "kind": kind,
+        "subscription": S1,
+        "events": frozenset(numbers),
+        "total": max(numbers, default=total) if total is None else total,
+    }
 
 
 def looked(store, clock) -> int | None:
@@ -261,7 +268,9 @@ def test_a_subscription_with_a_fault_is_said_at_once_and_the_server_searched(sto
     clock.later(hours=1)
     heard(**events(kind=NotificationKind.HEARTBEAT, total=1), fault=fault)
     assert waiting(store) == [ToRead(since=before)]
-    assert [(kind, facts["fault"], facts["subscription"]) for kind, facts in opened(store)] == [("subscription-silent", fault, S1)]
+    assert [(kind, facts["fault"], facts["subscription"]) for kind, facts in opened(store)] == [
+        ("subscription-silent", fault, S1)
+    ]
 
 
 # ---- silence ----
@@ -277,4 +286,6 @@ def test_a_site_that_falls_silent_is_said_once_and_one_that_speaks_is_not(store,
         silences(store, expected, clock())
     with store.transaction() as connection:
         found = incidents(connection)
-    assert [(each.site, each.facts["fault"], each.facts["since"]) for each in found] == [("south", "silent", "2026-11-30T08:00:00+00:00")]
+    assert [(each.site, each.facts["fault"], each.facts["since"]) for each in found] == [
+        ("south", "silent", "2026-11-30T08:00:00+00:00")
+    ]

@@ -42,6 +42,7 @@ MISTAKES = {
     "unknown-answer-to-a-gap": "on_missing",
     "rules-off-without-a-policy": '[opt_out] policy: required with rules = "off"',
     "issuer-for-nothing": '[[issuer]] uses: expected "switch"; found "switches"',
+    "subscription-without-backend": "[subscription]: required with it: [backend]",
     "backend-at-another-server": '[backend] base: expected "https://ehr.example/fhir"; found',
     "two-contacts-of-one-name": '[[escalation.contact]] no. 2 name: "crisis  DESK" is another contact\'s; give each its own',
     "contact-without-address": "[[escalation.contact]] webhook: expected a table with url and secret; found none",

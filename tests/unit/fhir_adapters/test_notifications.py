@@ -11,7 +11,12 @@ from fhir_adapters.errors import NotFhir
 
 BASE = "https://ehr.example/fhir/r4"
 BASES = (BASE,)
-FORM = {"resourceType": "QuestionnaireResponse", "id": "q1", "status": "completed", "subject": {"reference": "Patient/p1"}}
+FORM = {
+    "resourceType": "QuestionnaireResponse",
+    "id": "q1",
+    "status": "completed",
+    "subject": {"reference": "Patient/p1"},
+}
 
 
 def read(body: object = b"", path: str = ""):
@@ -19,13 +24,18 @@ def read(body: object = b"", path: str = ""):
 
 
 def event(number: int, *, focus: str | None = None, context: tuple[str, ...] = ()) -> dict:
-    parts = [{"name": "event-number", "valueString": str(number)}, {"name": "timestamp", "valueInstant": "2026-11-30T08:00:00Z"}]
+    parts = [
+        {"name": "event-number", "valueString": str(number)},
+        {"name": "timestamp", "valueInstant": "2026-11-30T08:00:00Z"},
+    ]
     parts += [{"name": "focus", "valueReference": {"reference": focus}}] if focus else []
     parts += [{"name": "additional-context", "valueReference": {"reference": one}} for one in context]
     return {"name": "notification-event", "part": parts}
 
 
-def topic(kind: str = "event-notification", *events: dict, total: int = 2, status: str = "active", entries: tuple = ()) -> dict:
+def topic(
+    kind: str = "event-notification", *events: dict, total: int = 2, status: str = "active", entries: tuple = ()
+) -> dict:
     """As the guide's own examples have it (R4): Bundle-r4-notification-*."""
     parameters = [
         {"name": "subscription", "valueReference": {"reference": f"{BASE}/Subscription/s1"}},
@@ -64,7 +74,12 @@ def test_r4_with_the_resource_names_its_patient_and_nothing_else_is_taken(path: 
 
 @pytest.mark.parametrize(
     "subject",
-    [{"reference": "https://other.example/fhir/Patient/p1"}, {"identifier": {"value": "4711"}}, {"reference": "Patient/a,b"}, {"reference": "Group/g"}],
+    [
+        {"reference": "https://other.example/fhir/Patient/p1"},
+        {"identifier": {"value": "4711"}},
+        {"reference": "Patient/a,b"},
+        {"reference": "Group/g"},
+    ],
 )
 def test_a_resource_whose_patient_is_not_named_as_of_this_server_is_read_to_learn_it(subject: dict) -> None:
     found = read(FORM | {"subject": subject})
@@ -72,7 +87,9 @@ def test_a_resource_whose_patient_is_not_named_as_of_this_server_is_read_to_lear
 
 
 def test_a_damaged_resource_still_names_its_patient() -> None:
-    found = read({"resourceType": "Observation", "id": "o1", "status": 5, "subject": {"reference": "Patient/p1"}, "code": 7})
+    found = read(
+        {"resourceType": "Observation", "id": "o1", "status": 5, "subject": {"reference": "Patient/p1"}, "code": 7}
+    )
     assert (found.patients, found.resources) == (("p1",), ())
 
 
@@ -91,7 +108,9 @@ def test_a_topic_notification_without_content_says_only_that_something_came() ->
 def test_a_topic_notification_with_ids_alone_names_the_resource_or_the_patient_beside_it() -> None:
     found = read(topic("event-notification", event(2, focus=f"{BASE}/Observation/o1")))
     assert (found.resources, found.patients, found.unnamed) == (("Observation/o1",), (), False)
-    beside = read(topic("event-notification", event(2, focus=f"{BASE}/Observation/o1", context=(f"{BASE}/Patient/p1",))))
+    beside = read(
+        topic("event-notification", event(2, focus=f"{BASE}/Observation/o1", context=(f"{BASE}/Patient/p1",)))
+    )
     assert (beside.resources, beside.patients) == ((), ("p1",))
     itself = read(topic("event-notification", event(2, focus=f"{BASE}/Patient/p2")))
     assert (itself.resources, itself.patients) == ((), ("p2",))
@@ -125,7 +144,12 @@ def test_the_status_resource_of_r4b_and_the_names_of_a_draft_are_read_alike() ->
         "subscription": {"reference": "Subscription/s1"},
     }
     found = read({"resourceType": "Bundle", "type": "history", "entry": [{"resource": status}]})
-    assert (found.total, found.events, found.resources, found.subscription) == (2, {2}, ("Observation/o1",), "Subscription/s1")
+    assert (found.total, found.events, found.resources, found.subscription) == (
+        2,
+        {2},
+        ("Observation/o1",),
+        "Subscription/s1",
+    )
     draft = topic("event-notification")
     draft["entry"][0]["resource"]["parameter"][-1] = {"name": "eventsSinceSubscriptionStart", "valueUnsignedInt": 310}
     assert read(draft).total == 310
@@ -160,7 +184,9 @@ def test_anything_else_is_refused_without_a_word_of_it(name: str) -> None:
     assert "hello" not in str(refused.value)
 
 
-@pytest.mark.parametrize("path", ["x", "Observation", "Observation/a?b", "../x", "https://other.example/fhir/Observation/1"])
+@pytest.mark.parametrize(
+    "path", ["x", "Observation", "Observation/a?b", "../x", "https://other.example/fhir/Observation/1"]
+)
 def test_an_address_that_names_no_resource_is_refused(path: str) -> None:
     with pytest.raises(NotFhir, match="address"):
         read(path=path)
