@@ -99,13 +99,13 @@ class _Status(Struct, rename="camel"):
 NONE = Raw(b"{}")
 
 
-class _Entry(Struct):
+class _Sent(Struct):
     resource: Raw = NONE
 
 
 class _Bundle(Struct):
     type: str = ""
-    entry: list[_Entry] = []
+    entry: list[_Sent] = []
 
 
 BUNDLE, STATUS = msgspec.json.Decoder(_Bundle), msgspec.json.Decoder(_Status)
