@@ -105,7 +105,7 @@ def _no_connection_left_open():
     sa.event.listen(sa.Pool, "checkout", note)
     yield
     for thread in threading.enumerate():
-        if thread.name == "verify":  # reads the audit chains beside a look of the watch
+        if thread.name in ("verify", "tasks"):  # beside a look of the watch
             thread.join()
     sa.event.remove(sa.Pool, "checkout", note)
     for pool in used:

@@ -18,14 +18,15 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from cds_service.escalation.escalations import move_on
 from cds_service.incidents.incidents import NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.sending import webhook
 from cds_service.sending.attempt import Claimed, SendResult
+from cds_service.sending.contacts import Means, tell
 from cds_service.settings.config import ServiceConfig
-from cds_service.settings.escalation import Contact
 from cds_service.storage.store import Store
-from cds_service.storage.tables import delivery
+from cds_service.storage.tables import delivery, escalation
 
 log = logging.getLogger("mhcds")
 CLAIMED_S = 60
@@ -37,13 +38,16 @@ SLOW_S = 1.0
 GONE = "status 410"
 
 
-def send_next(store: Store, config: ServiceConfig, now: Callable[[], datetime]) -> bool:
-    """Sends the message whose turn it is, if one is due; whether there was one. Raises StoreUnavailable."""
-    claimed = _claim(store, config, int(now().timestamp()))
+def send_next(store: Store, config: ServiceConfig, now: Callable[[], datetime], means: Means | None = None) -> bool:
+    """Sends the message whose turn it is, if one is due; whether there was one. Raises StoreUnavailable.
+
+    means: None to send those of incidents alone.
+    """
+    claimed = _claim(store, config, int(now().timestamp()), escalations=means is not None)
     if claimed is None:
         return False
     began = time.monotonic()
-    made = _attempt(config, claimed, now())
+    made = tell(store, config, means, claimed, now()) if means and claimed.escalation else _post(config, claimed, now())
     _note(store, config, claimed, made, now(), slow=time.monotonic() - began >= SLOW_S)
     return True
 
@@ -72,12 +76,13 @@ def _undelivered(config: ServiceConfig) -> sa.ColumnElement[bool]:
     )
 
 
-def _claim(store: Store, config: ServiceConfig, now: int) -> Claimed | None:
+def _claim(store: Store, config: ServiceConfig, now: int, *, escalations: bool) -> Claimed | None:
     before = delivery.alias()
     earlier = sa.and_(before.c.lane == delivery.c.lane, before.c.id < delivery.c.id)
     # One put off for longer than any wait was put off by a clock that has gone back since.
     due = sa.or_(delivery.c.due <= now, delivery.c.due > now + MOST_WAIT_S + CLAIMED_S)
-    free = sa.and_(_undelivered(config), due, ~sa.exists().where(earlier, before.c.delivered.is_(None)))
+    mine = sa.true() if escalations else delivery.c.escalation.is_(None)
+    free = sa.and_(_undelivered(config), mine, due, ~sa.exists().where(earlier, before.c.delivered.is_(None)))
     again, of_incident = delivery.c.attempts > 0, delivery.c.escalation.is_(None)
     turn = (again, of_incident, delivery.c.attempts, delivery.c.due, delivery.c.id)
     first = sa.select(delivery.c.id).where(free).order_by(*turn).limit(1)
@@ -92,22 +97,9 @@ def _claim(store: Store, config: ServiceConfig, now: int) -> Claimed | None:
     return None if row is None else Claimed(**row)
 
 
-def _attempt(config: ServiceConfig, message: Claimed, now: datetime) -> SendResult:
-    if message.escalation is None:
-        hook = config.webhook_of(message.site)
-        return webhook.post(hook, message, now) if hook else SendResult(failure="nowhere")
-    contact = _contact(config, message)
-    if contact is None:
-        return SendResult(failure="no such contact", final=True)
-    if contact.webhook is not None:
-        return webhook.post(contact.webhook, message, now)
-    return SendResult(failure="nowhere")
-
-
-def _contact(config: ServiceConfig, message: Claimed) -> Contact | None:
-    """Whom a message about an escalation is for; None when the site's file no longer has the contact."""
-    site = next((site for site in config.sites if site.id == message.site), None)
-    return site.escalation.contact(message.contact or "") if site and site.escalation else None
+def _post(config: ServiceConfig, message: Claimed, now: datetime) -> SendResult:
+    hook = config.webhook_of(message.site)
+    return webhook.post(hook, message, now) if hook else SendResult(failure="nowhere")
 
 
 def _note(
@@ -121,13 +113,17 @@ def _note(
     again = made.failure is not None and not made.final
     change = {"failure": made.failure} | ({"due": seconds + wait} if again else {"delivered": seconds})
     change |= {"reference": made.reference} if made.reference else {}
-    mine = sa.and_(delivery.c.id == message.id, delivery.c.attempts == message.attempts if again else sa.true())
+    mine = sa.and_(delivery.c.id == message.id, sa.true() if made.failure is None else delivery.c.delivered.is_(None))
+    if again:
+        mine = sa.and_(mine, delivery.c.attempts == message.attempts)
     lasts_s = (now - datetime.fromisoformat(message.at)).total_seconds()
     stuck = made.final or (again and lasts_s > (ESCALATION_STUCK_S if urgent else STUCK_S))
     with store.transaction() as connection:
         connection.execute(delivery.update().where(mine).values(change))
         if again and urgent and slow:
             _put_off(connection, message, seconds + wait)
+        if made.final:
+            _pass_on(connection, message, now)
         if stuck:
             open_incident(connection, _incident(config, message, made), now)
     if made.failure:
@@ -147,10 +143,21 @@ def _put_off(connection: sa.Connection, message: Claimed, until: int) -> None:
     connection.execute(delivery.update().where(others).values(due=until))
 
 
+def _pass_on(connection: sa.Connection, message: Claimed, now: datetime) -> None:
+    """Tells the next contact at once; in the first round only, so that no round ends before anybody can answer."""
+    rounds = sa.select(escalation.c.round).where(escalation.c.id == message.escalation)
+    if message.escalation and message.contact and connection.execute(rounds).scalar() == 1:
+        move_on(connection, message.escalation, message.contact, now)
+
+
 def _incident(config: ServiceConfig, message: Claimed, made: SendResult) -> NewIncident:
-    """The incident of a message that fails."""
-    own = config.webhook_of(message.site) != config.webhook
-    owner = message.site if own or message.escalation else ""
-    facts = {"site": owner, "since": message.at, "failure": str(made.failure)}
+    """The incident of a message that fails, or was refused."""
+    facts = {"since": message.at, "failure": str(made.failure)}
+    if message.escalation:
+        kind, contact = IncidentKind.CONTACT_UNREACHABLE, message.contact or ""
+        occasion = f"{kind}:{message.site}:{contact}"
+        return NewIncident(site=message.site, kind=kind, occasion=occasion, facts={**facts, "contact": contact})
+    owner = message.site if config.webhook_of(message.site) != config.webhook else ""
     # Of the whole deployment, so that it does not wait for the same webhook where the site has its own.
+    facts |= {"site": owner}
     return NewIncident(site="", kind=IncidentKind.WEBHOOK_STUCK, occasion=f"webhook-stuck:{owner}", facts=facts)

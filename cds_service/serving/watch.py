@@ -1,7 +1,7 @@
-"""Sends webhooks, looks for what must open an incident, keeps and signs the audit chains: one thread a worker.
+"""Sends messages, tells the next contacts, looks for what must open an incident, keeps and signs the audit chains.
 
-Messages go out one by one, with a look between them at what else is due, so that no receiver that hangs keeps anything
-else back for longer than one attempt. Each look is made by one worker for all, and at its own pace.
+One thread a worker. Messages go out one by one, and between them whoever is due is told, so that a receiver that hangs
+keeps nothing else back for longer than one attempt. Each look is made by one worker for all, and at its own pace.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
 
 from cds_service.audit.configuration import record_configuration
@@ -18,16 +19,21 @@ from cds_service.audit.erasure import erase_old
 from cds_service.audit.heads import head_lines
 from cds_service.audit.verify import verify
 from cds_service.errors import StoreUnavailable
+from cds_service.escalation.escalations import advance
 from cds_service.incidents import watching
+from cds_service.sending.contacts import Means
 from cds_service.sending.queue import send_next, waiting_since
+from cds_service.sending.task_status import look_at_tasks
 from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
+from cds_service.settings.config import ServiceConfig
+from cds_service.storage.store import Store
 
 log = logging.getLogger("mhcds")
 REST_S, BETWEEN_S, AFTER_FAILURE_S = 2.0, 0.2, 30.0
 LOOK_S = 30
 PAGE_REST_S = 0.2
-SOON_S, HOUR_S, DAY_S = 10 * 60, 60 * 60, 24 * 60 * 60
+MINUTE_S, SOON_S, HOUR_S, DAY_S = 60, 10 * 60, 60 * 60, 24 * 60 * 60
 
 
 def start(runtime: Runtime) -> threading.Thread:
@@ -57,11 +63,13 @@ def _again_and_again(name: str, job: Callable[[], None]) -> None:
 
 
 def _watch(runtime: Runtime) -> None:
-    next_look = 0.0
+    next_look, means = 0.0, Means(key=runtime.key, backend=runtime.backend)
     while True:
         sent = False
         try:
-            sent = send_next(runtime.store, runtime.config(), runtime.now)
+            config = runtime.config()
+            advance(runtime.store, config, runtime.now())
+            sent = send_next(runtime.store, config, runtime.now, means)
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + LOOK_S
                 look(runtime)
@@ -95,18 +103,33 @@ def look(runtime: Runtime) -> None:
     if turn("answers", SOON_S):
         watching.open_all(store, watching.anomaly_rates(store, config, now), now)
         watching.open_all(store, watching.settings_not_in_force(runtime.problem()), now)
+    if any(site.escalation and site.backend for site in config.sites) and turn("tasks", MINUTE_S):
+        threading.Thread(target=_tasks, args=(runtime,), name="tasks", daemon=True).start()
     if turn("approvals", HOUR_S):
         watching.open_all(store, watching.approvals(store, config, runtime.engine, now), now)
     if turn("retention", HOUR_S):
-        for site in config.sites:
-            if site.audit_days is not None:
-                erase_old(store, site.id, site.audit_days, now)
+        _keep(store, config, now)
     if turn(f"heads:{now.date()}", DAY_S):
         for line in head_lines(store, runtime.key, now):
             log.info(line)
     if turn("day", DAY_S):
         watching.warn_of_ends(config, now)
         threading.Thread(target=verify_audit, args=(runtime,), name="verify", daemon=True).start()
+
+
+def _keep(store: Store, config: ServiceConfig, now: datetime) -> None:
+    """Erases what sites no longer keep."""
+    for site in config.sites:
+        if site.audit_days is not None:
+            erase_old(store, site.id, site.audit_days, now)
+
+
+def _tasks(runtime: Runtime) -> None:
+    """Beside the messages, which an EHR that hangs must not keep waiting."""
+    try:
+        look_at_tasks(runtime.store, runtime.config(), runtime.backend, runtime.now)
+    except StoreUnavailable as error:
+        log.error(json.dumps({"event": "store-unavailable", "at": "tasks", "reason": str(error)}))
 
 
 def verify_audit(runtime: Runtime) -> None:

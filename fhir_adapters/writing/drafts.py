@@ -7,12 +7,14 @@ called. Codes are those of the verified code lists. Pure; `explanations.judgemen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from fhir_adapters.codesets.questions import coding_of
 from fhir_adapters.codesets.terminology import LOINC, RISK_ASSESSMENT, SNOMED
 from fhir_adapters.instruments import Instrument
+
+MESSAGE_SYSTEM = "urn:mental-health-cds:escalation-message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,30 @@ def follow_up_task(context: DraftContext, days: int) -> dict[str, Any]:
         "restriction": {"period": {"end": (context.today + timedelta(days=days)).isoformat()}},
     }
     return _placed(resource, context)
+
+
+def escalation_task(
+    message: str, *, description: str, patient_id: str | None, owner: str | None, at: datetime, end: datetime
+) -> dict[str, Any]:
+    """A draft Task that asks somebody to look, recognised by the id of its message.
+
+    patient_id: None for a rehearsal. owner: whom the site names for it. at, end: since when, and until when.
+    """
+    resource: dict[str, Any] = {
+        "resourceType": "Task",
+        "identifier": [{"system": MESSAGE_SYSTEM, "value": message}],
+        "status": "draft",
+        "intent": "proposal",
+        "priority": "stat",
+        "description": description,
+        "authoredOn": at.isoformat(timespec="seconds"),
+        "restriction": {"period": {"end": end.isoformat(timespec="seconds")}},
+    }
+    if patient_id is not None:
+        resource["for"] = {"reference": f"Patient/{patient_id}"}
+    if owner is not None:
+        resource["owner"] = {"reference": owner}
+    return resource
 
 
 def _placed(resource: dict[str, Any], context: DraftContext) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""What became of the Tasks of open escalations: somebody took one, or turned it down."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from cds_service.backend.backend import Backend, BackendFailed
+from cds_service.escalation.escalations import acknowledge, move_on
+from cds_service.escalation.records import EscalationStatus, NoSuchEscalation
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.sites import SiteConfig
+from cds_service.storage.store import Store
+from cds_service.storage.tables import delivery, escalation
+from fhir_adapters.errors import FetchFailed, NotAuthorized
+from fhir_adapters.received import cleaned
+
+log = logging.getLogger("mhcds")
+TAKEN = ("received", "accepted", "ready", "in-progress", "completed")
+TURNED_DOWN = ("rejected", "cancelled", "failed", "entered-in-error")
+THROUGH = "task"
+# For all Tasks of a look together: less than until the next one.
+LOOK_S = 45.0
+MOST_BY = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTask:
+    """A Task of an open escalation. is_last: no later message went to the contact."""
+
+    site: str
+    escalation: str
+    contact: str
+    reference: str
+    is_last: bool
+
+
+def look_at_tasks(store: Store, config: ServiceConfig, backend: Backend, now: Callable[[], datetime]) -> None:
+    """Reads each Task once and does what follows from its status. Raises StoreUnavailable."""
+    deadline = time.monotonic() + LOOK_S
+    sites = {site.id: site for site in config.sites if site.backend}
+    for task in list(_open_tasks(store)):
+        if task.site not in sites or time.monotonic() >= deadline:
+            continue
+        try:
+            found = _read(backend, sites[task.site], task.reference, deadline)
+        except (BackendFailed, FetchFailed) as error:
+            said = {"event": "task-not-read", "site": task.site, "escalation": task.escalation}
+            log.warning(json.dumps({**said, "why": type(error).__name__}))
+            continue
+        with store.transaction() as connection:
+            if found.get("status") in TAKEN:
+                try:
+                    acknowledge(connection, task.escalation, by=_owner(found), through=THROUGH, now=now())
+                except NoSuchEscalation:  # closed since
+                    continue
+            elif found.get("status") in TURNED_DOWN and task.is_last:
+                move_on(connection, task.escalation, task.contact, now())
+
+
+def _open_tasks(store: Store) -> Iterator[OpenTask]:
+    d, is_open = delivery.c, escalation.c.status == EscalationStatus.OPEN
+    theirs = sa.select(d.site, d.escalation, d.contact, d.reference).join(escalation).where(is_open).order_by(d.id)
+    with store.transaction() as connection:
+        rows = connection.execute(theirs).all()
+    last = {(row.escalation, row.contact): row.reference for row in rows}
+    for row in rows:
+        if row.reference is not None:
+            is_last = last[row.escalation, row.contact] == row.reference
+            yield OpenTask(**row._mapping, is_last=is_last)  # noqa: SLF001  # SQLAlchemy's public name
+
+
+def _read(backend: Backend, site: SiteConfig, reference: str, deadline: float) -> dict[str, Any]:
+    """The Task as it stands, with a new token where the one kept is no longer accepted."""
+    try:
+        (found,) = backend.reader(site, deadline).get(reference)
+    except NotAuthorized:
+        backend.forget(site)
+        (found,) = backend.reader(site, deadline).get(reference)
+    return dict(msgspec.json.decode(found.text)) if found.kind == "Task" else {}
+
+
+def _owner(task: dict[str, Any]) -> str:
+    """Whose it is, as the EHR says it; "" where it does not."""
+    owner = task.get("owner")
+    named = (owner.get("display") or owner.get("reference")) if isinstance(owner, dict) else None
+    return cleaned(named, MOST_BY) if isinstance(named, str) else ""
