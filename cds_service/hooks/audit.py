@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
+from cds_service.burden.limits import Behind
 from cds_service.cards.wire import Card
 from cds_service.errors import ServiceError, StoreUnavailable, Unauthenticated
 from cds_service.keys.data_key import DataKey
@@ -27,6 +28,7 @@ from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.assessment import Assessment
 from fhir_adapters.facts import Consent
+from models.rules.findings import Topic
 from models.scoring.risk import NotScored, RiskScore
 
 log = logging.getLogger("mhcds")
@@ -82,6 +84,7 @@ class AuditRecord:
         self.token = token
         self.times = times
         self.cards: Sequence[Card] = ()
+        self.behind: Mapping[Topic, Behind] = {}
 
     def note(self, **known: Any) -> None:  # noqa: ANN401  # the event's own fields; it has no others
         """Sets fields of the event."""
@@ -192,18 +195,22 @@ def _line(fields: dict[str, Any]) -> str:
 
 
 def _row(runtime: Runtime, record: AuditRecord) -> AnswerRow:
-    event = record.event
+    event, now = record.event, runtime.now()
     cards = tuple(
         CardRow(
             uuid=card.uuid,
             topic=topic,
             indicator=card.indicator,
             suggestions=tuple(s.uuid for s in card.suggestions or ()),
+            patient=event.patient,
+            shown_to=event.user,
+            at=int(now.timestamp()),
+            prompted=behind.prompted if (behind := record.behind.get(Topic(topic))) else "",
+            basis=behind.basis if behind else "",
         )
         for card, topic in zip(record.cards, event.topics, strict=True)
     )
-    at = runtime.now().isoformat()
-    return AnswerRow(at=at, site=event.site or "", event=asdict(event), cards=cards, token=record.token)
+    return AnswerRow(at=now.isoformat(), site=event.site or "", event=asdict(event), cards=cards, token=record.token)
 
 
 def _count(record: AuditRecord, seconds: float) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from flask import Response
 
+from cds_service.burden.limits import Limited, limited
 from cds_service.cards.dialects import in_dialect
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import Card, CardsResponse
@@ -19,6 +20,7 @@ from cds_service.hooks.gaps import quiet_hours, saying_so, was_shown
 from cds_service.serving.runtime import Runtime
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import Judgement
+from explanations.words.notices.limited import within_limits
 from explanations.words.notices.notice import Notice, NoticeSettings
 from explanations.words.notices.switched_off import has_opted_out, held_back, service_off
 from fhir_adapters.facts import Consent, PatientRecord
@@ -32,11 +34,31 @@ def present(runtime: Runtime, call: AcceptedCall, judgement: Judgement, audit: A
     made = saying_so(call.service.notices, hours)(assessment, call.site.cards)
     shown, held = held_back(made, call.control.topics_off, call.site.cards)
     audit.note(held_back=tuple(topic.value for topic in held))
-    cards = _cards(runtime, call, assessment, shown)
+    limits = _limited(runtime, call, assessment, shown, audit)
+    cards = _cards(runtime, call, assessment, within_limits(shown, limits.held))
     if hours and cards and was_shown(runtime, call.client.iss, call.site, call.service, call.hook, assessment):
         audit.note(quieted=True)
         cards = []
     return _answer(call, cards, audit)
+
+
+def _limited(
+    runtime: Runtime, call: AcceptedCall, assessment: Assessment, notices: tuple[Notice, ...], audit: AuditRecord
+) -> Limited:
+    """What the site's limits hold back, which goes on record with what stands behind the cards."""
+    found = limited(
+        runtime.store,
+        runtime.key,
+        call.site,
+        assessment,
+        notices,
+        patient=call.who.patient,
+        user=audit.event.user or "",
+        now=runtime.now(),
+    )
+    audit.behind = found.behind
+    audit.note(suppressed=tuple(f"{topic} {why.reason}" for topic, why in found.held.items()))
+    return found
 
 
 def switched_off(runtime: Runtime, call: AcceptedCall, since: datetime, audit: AuditRecord) -> Response:

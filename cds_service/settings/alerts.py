@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from cds_service.settings.shapes import shown
+from explanations.judgement.alert_limits import AlertLimits
+
+LONGEST = {
+    "model_days": 365,
+    "assessed_days": 90,
+    "repeat_h": 168,
+    "daily": 1000,
+    "snooze_days": 90,
+    "declined_days": 365,
+}
+LEAST_CARDS, MOST_CARDS = 30, 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,18 +30,48 @@ class StopRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertLimits:
-    """0 switches a limit off.
+class AlertSettings:
+    """What limits the cards of a site, and what stops a model's."""
 
-    model_days: days until a model's card comes again for a patient whose inputs are the same. assessed_days: days
-    without one after a documented assessment. repeat_h: hours until the same card comes to the same user again.
-    daily: model and follow-up cards a user a day. snooze_days: how long "not now" lasts; declined_days: a refusal.
-    """
-
-    model_days: int = 30
-    assessed_days: int = 14
-    repeat_h: int = 12
-    daily: int = 20
-    snooze_days: int = 7
-    declined_days: int = 90
+    limits: AlertLimits = field(default_factory=AlertLimits)
     stop: StopRule = StopRule()
+
+
+class StopTable(msgspec.Struct):
+    """`[alerts.stop]`."""
+
+    acceptance: float = StopRule().acceptance
+    cards: int = StopRule().cards
+
+
+class AlertTable(msgspec.Struct):
+    """`[alerts]`."""
+
+    model_days: int = AlertLimits().model_days
+    assessed_days: int = AlertLimits().assessed_days
+    repeat_h: int = AlertLimits().repeat_h
+    daily: int = AlertLimits().daily
+    snooze_days: int = AlertLimits().snooze_days
+    declined_days: int = AlertLimits().declined_days
+    stop: StopTable = msgspec.field(default_factory=StopTable)
+
+
+def alerts(path: Path, raw: AlertTable, problems: list[str]) -> AlertSettings:
+    """The settings, their problems appended."""
+    values = {name: getattr(raw, name) for name in LONGEST}
+    problems += [
+        f"{path}: [alerts] {name}: expected 0 (no limit) to {LONGEST[name]}; found {shown(value)}"
+        for name, value in values.items()
+        if not 0 <= value <= LONGEST[name]
+    ]
+    stop = raw.stop
+    if not 0 <= stop.acceptance <= 1:
+        problems.append(
+            f"{path}: [alerts.stop] acceptance: expected a share from 0 to 1; found {shown(stop.acceptance)}"
+        )
+    if stop.cards and not LEAST_CARDS <= stop.cards <= MOST_CARDS:
+        problems.append(
+            f"{path}: [alerts.stop] cards: expected 0 (never stop) or {LEAST_CARDS} to {MOST_CARDS}, since fewer cards "
+            f"say little; found {shown(stop.cards)}"
+        )
+    return AlertSettings(limits=AlertLimits(**values), stop=StopRule(acceptance=stop.acceptance, cards=stop.cards))

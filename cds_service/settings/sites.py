@@ -15,8 +15,8 @@ import msgspec
 
 from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
-from cds_service.settings.alerts import AlertLimits
 from cds_service.settings.backend import BackendSettings, BackendTable, backend
+from cds_service.settings.alerts import AlertSettings, AlertTable, alerts
 from cds_service.settings.deployment import ServiceFile, WebhookTable
 from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.escalation_file import EscalationTable, escalation
@@ -112,6 +112,7 @@ class SiteFile(msgspec.Struct):
     opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
     retention: RetentionTable = msgspec.field(default_factory=RetentionTable)
     escalation: EscalationTable | None = None
+    alerts: AlertTable = msgspec.field(default_factory=AlertTable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +151,8 @@ class SiteConfig:
     audit_days: int | None = None
     escalation: EscalationSettings | None = None
     backend: BackendSettings | None = None
-    alerts: AlertLimits = field(default_factory=AlertLimits)
     subscription: SubscriptionSettings | None = None
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
     @property
     def path(self) -> str | None:
@@ -263,6 +264,7 @@ def load_site(
             has_path=IN_ADDRESS.fullmatch(name) is not None,
         ),
         audit_days=raw.retention.audit_days,
+        alerts=alerts(path, raw.alerts, problems),
         rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,
         reading=ReadSettings(
             zone=zone,

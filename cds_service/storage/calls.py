@@ -41,7 +41,10 @@ EVENT = (
     "INSERT INTO audit_event (site, seq, at, kind, patient, event, salt, digest, link) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-CARD = "INSERT INTO card (uuid, site, answer, topic, indicator, suggestions) VALUES (?, ?, ?, ?, ?, ?)"
+CARD = (
+    "INSERT INTO card (uuid, site, answer, topic, indicator, suggestions, patient, shown_to, at, prompted, basis) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 APPEND = (EVENT, CARD, COUNT, MOVE)
 APPEND_IN_POSTGRESQL = tuple(statement.replace("?", "%s") for statement in APPEND)
 # All of one call in one statement of PostgreSQL. Without a token (token null) the answer goes in as it is. A statement
@@ -67,8 +70,10 @@ WRITE = """
         INSERT INTO tally (client, minute, calls) SELECT %(client)s::text, %(minute)s::bigint, 1 FROM used
         ON CONFLICT (client, minute) DO UPDATE SET calls = tally.calls + 1
     ), sent AS (
-        INSERT INTO card (uuid, site, answer, topic, indicator, suggestions)
-        SELECT one ->> 0, %(site)s::text, answered.seq, one ->> 1, one ->> 2, one -> 3
+        INSERT INTO card
+            (uuid, site, answer, topic, indicator, suggestions, patient, shown_to, at, prompted, basis)
+        SELECT one ->> 0, %(site)s::text, answered.seq, one ->> 1, one ->> 2, one -> 3, one ->> 4, one ->> 5,
+            (one ->> 6)::bigint, one ->> 7, one ->> 8
         FROM answered, json_array_elements(%(cards)s::json) AS one
     )
     SELECT seq FROM answered
@@ -102,12 +107,26 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardRow:
-    """A sent card, for feedback to link to, without its text."""
+    """A sent card without its text: for feedback to link to, and for what is shown later.
+
+    patient, shown_to: pseudonyms. at: seconds since 1970. prompted: the models that prompted it, by commas. basis: a
+    digest of what a model or follow-up card rests on.
+    """
 
     uuid: str
     topic: str
     indicator: str
     suggestions: tuple[str, ...]
+    patient: str | None = None
+    shown_to: str | None = None
+    at: int | None = None
+    prompted: str = ""
+    basis: str = ""
+
+    @property
+    def shown(self) -> tuple[str | int | None, ...]:
+        """Of whom, to whom, when, and on what basis."""
+        return self.patient, self.shown_to, self.at, self.prompted, self.basis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +261,7 @@ def _append(
         heads[row.site] = number, _ = event[1], event[-1]
         events.append(event)
         numbers.append(number)
-        cards += [(c.uuid, row.site, number, c.topic, c.indicator, text(c.suggestions)) for c in row.cards]
+        cards += [(c.uuid, row.site, number, c.topic, c.indicator, text(c.suggestions), *c.shown) for c in row.cards]
     calls = sorted((row.token.client, row.token.minute) for row in compress(rows, new) if row.token is not None)
     moved = [(site, *head) for site, head in heads.items()]
     for statement, values in zip(statements, (events, cards, calls, moved), strict=True):
@@ -267,7 +286,7 @@ def _write_in_postgresql(connection: Any, row: AnswerRow) -> int | None:  # noqa
             "salt": content.salt,
             "digest": content.digest,
             "link": next_link(first_link(row.site), 1, content.at, content.kind, content.digest),  # of a site's first
-            "cards": text([[c.uuid, c.topic, c.indicator, c.suggestions] for c in row.cards]),
+            "cards": text([[c.uuid, c.topic, c.indicator, c.suggestions, *c.shown] for c in row.cards]),
         },
     ).fetchone()
     return None if written is None else int(written[0])

@@ -82,7 +82,8 @@ card = sa.Table(
     sa.Index("ix_card_site_patient_at", "site", "patient", "at"),
     sa.Index("ix_card_site_shown_to_at", "site", "shown_to", "at"),
 )
-# What a clinician asked not to be shown again for a while. shown_to: "" for everybody. until: seconds since 1970.
+# What a clinician asked not to be shown again for a while. shown_to: "" for everybody. basis: of the card that it was
+# said on; "" for a model's card, whatever its inputs. at, until: seconds since 1970.
 snooze = sa.Table(
     "snooze",
     SCHEMA,
@@ -90,7 +91,8 @@ snooze = sa.Table(
     sa.Column("patient", sa.String(32), primary_key=True),
     sa.Column("shown_to", sa.String(32), primary_key=True),
     sa.Column("topic", sa.String(40), primary_key=True),
-    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("reason", sa.String(64), primary_key=True),
+    sa.Column("basis", sa.String(32), primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("until", sa.BigInteger, nullable=False, index=True),
 )

@@ -17,7 +17,7 @@ from explanations.judgement.rationale import Explanation, reasons
 from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
 from models.errors import ModelError
-from models.inputs.feature_schema import ANTIDEPRESSANTS, FEATURES, FeatureSpec
+from models.inputs.feature_schema import ANTIDEPRESSANTS, FEATURES, FeatureSpec, FeatureVector
 from models.inputs.features import PHQ_DAYS, Inputs, MissingInput, inputs
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, SilencingAnswer
 from models.rules.discharge import Step
@@ -106,7 +106,11 @@ class Assessment:
 
     def measure_again(self) -> bool:
         """In care, above the threshold of an outcome measured in care, its instrument not on file for 120 days."""
-        return bool(self.in_care) and any(_is_due(self.chart, s.outcome) for s in self.above())
+        return bool(self.due_again())
+
+    def due_again(self) -> tuple[RiskScore, ...]:
+        """The scores behind `measure_again`."""
+        return tuple(s for s in self.above() if self.in_care and _is_due(self.chart, s.outcome))
 
 
 def assess(
@@ -165,8 +169,9 @@ def _estimate(
         behind = _unspoken(model, model_inputs, thresholds) if permission.asked else None
         return NotScored(outcome=outcome, reason=permission.why_not), behind
     try:
-        scored = score(model, model_inputs.vector(model.schema), thresholds.threshold_for(model))
-        return scored, None if isinstance(scored, NotScored) else _explained(scored, model_inputs, model)
+        vector = model_inputs.vector(model.schema)
+        scored = score(model, vector, thresholds.threshold_for(model))
+        return scored, None if isinstance(scored, NotScored) else _explained(scored, model_inputs, model, vector)
     except ModelError:
         return NotScored(outcome=outcome, reason=NotScoredReason.MODEL_FAILED), None
     except NotExact:
@@ -187,7 +192,7 @@ def _documented(fact: Fact) -> bool:
     return any(not reference.startswith("Patient/") for reference in fact.references)
 
 
-def _explained(scored: RiskScore, model_inputs: Inputs, model: Model) -> Explanation:
+def _explained(scored: RiskScore, model_inputs: Inputs, model: Model, vector: FeatureVector) -> Explanation:
     """The explanation of a score. Raises NotExact when it does not add up."""
     names = model.schema.names
     return Explanation(
@@ -197,6 +202,8 @@ def _explained(scored: RiskScore, model_inputs: Inputs, model: Model) -> Explana
         reasons=reasons(scored, names, model_inputs.facts),
         known=len(model_inputs.facts.keys() & names),
         inputs=len(names),
+        names=names,
+        values=vector.values,
     )
 
 

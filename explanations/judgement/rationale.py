@@ -64,7 +64,10 @@ class Reason(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """All reasons of one score, largest first; with `base_log_odds` they sum to `log_odds` within 1e-5."""
+    """All reasons of one score, largest first; with `base_log_odds` they sum to `log_odds` within 1e-5.
+
+    names, values: the inputs as the model saw them, None where unknown.
+    """
 
     outcome: str
     base_log_odds: float
@@ -72,6 +75,8 @@ class Explanation:
     reasons: tuple[Reason, ...]
     known: int
     inputs: int
+    names: tuple[str, ...] = ()
+    values: tuple[float | None, ...] = ()
 
     @property
     def missing(self) -> frozenset[str]:

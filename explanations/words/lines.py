@@ -19,6 +19,7 @@ class LineRole(StrEnum):
     ESTIMATE = "estimate"  # names the outcome that a model estimated
     REASON = "reason"  # what moved an estimate
     HISTORY = "history"
+    OTHERS = "others"  # entries of other people, left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def _foreign_beside(by_topic: Mapping[Topic, Sequence[SafetyFinding]]) -> tuple[
 def _with_foreign(ranked: tuple[Notice, ...], foreign: Iterable[ForeignEntries], say: Language) -> tuple[Notice, ...]:
     """Entries of others as last lines of the first notice."""
     first, *others = ranked
-    lines = [sourced(anomaly_line(anomaly, say), anomaly.references) for anomaly in foreign]
+    lines = [sourced(anomaly_line(anomaly, say), anomaly.references, LineRole.OTHERS) for anomaly in foreign]
     return (replace(first, chart=(*first.chart, *lines)), *others)
 
 

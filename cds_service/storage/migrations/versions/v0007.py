@@ -54,7 +54,8 @@ def upgrade() -> None:
         sa.Column("patient", sa.String(32), primary_key=True),
         sa.Column("shown_to", sa.String(32), primary_key=True),
         sa.Column("topic", sa.String(40), primary_key=True),
-        sa.Column("reason", sa.String(64), nullable=False),
+        sa.Column("reason", sa.String(64), primary_key=True),
+        sa.Column("basis", sa.String(32), primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("until", sa.BigInteger, nullable=False, index=True),
     )

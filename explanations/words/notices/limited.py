@@ -1,0 +1,83 @@
+"""Notices whose cards are held back by the site's limits: left out of an answer, marked on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from explanations.judgement.alert_limits import HeldBack, LimitReason
+from explanations.words.language import Language, clock, later
+from explanations.words.lines import Line, LineRole
+from explanations.words.notices.notice import Notice, NoticeSettings
+from explanations.words.notices.topics import SPEC_OF
+from explanations.words.tables import complete
+from models.rules.findings import Topic
+
+FOR_ALL = later("No card of this before {until}: on {since} somebody recorded “{reason}”; only this page shows it")
+FOR_YOU = later("No card of this for you before {until}: on {since} you recorded “{reason}”; only this page shows it")
+WHY = complete(
+    {
+        LimitReason.SNOOZED: FOR_ALL,
+        LimitReason.ASSESSED: later(
+            "No card of this before {until}: a suicide risk assessment of {since} is on file; only this page shows it"
+        ),
+        LimitReason.SHOWN_BEFORE: later(
+            "No card of this before {until}, unless the data behind it change: one was shown on {since}; only this "
+            "page shows it"
+        ),
+        LimitReason.REPEATED: later(
+            "No card of this for you before {until}, {until_time}: you were shown it on {since}, {since_time}; only "
+            "this page shows it"
+        ),
+        LimitReason.DAILY_LIMIT: later(
+            "No card of this for you before {until}: you have been shown as many of this kind today as your site "
+            "allows; only this page shows it"
+        ),
+    },
+    LimitReason,
+)
+
+
+def within_limits(notices: Iterable[Notice], held: Mapping[Topic, HeldBack]) -> tuple[Notice, ...]:
+    """The notices to show. The history on one that is held back goes to the next that can hold it."""
+    shown, waiting = list[Notice](), tuple[Line, ...]()
+    for notice in notices:
+        if notice.topic in held:
+            waiting = tuple(line for line in notice.chart if line.role is LineRole.HISTORY)
+        elif waiting and SPEC_OF[notice.topic].holds_history:
+            shown.append(replace(notice, chart=(*notice.chart, *waiting)))
+            waiting = ()
+        else:
+            shown.append(notice)
+    return tuple(shown)
+
+
+def marked_limits(
+    notices: Iterable[Notice], held: Mapping[Topic, HeldBack], settings: NoticeSettings
+) -> tuple[Notice, ...]:
+    """For a page, which shows every notice: those whose cards are held back say so, and why."""
+    return tuple(
+        replace(notice, chart=(*notice.chart, Line(text=_why(notice.topic, held[notice.topic], settings))))
+        if notice.topic in held
+        else notice
+        for notice in notices
+    )
+
+
+def _why(topic: Topic, held: HeldBack, settings: NoticeSettings) -> str:
+    say = settings.say
+    until, since = (at.astimezone(settings.zone) for at in (held.until, held.since))
+    reason = next((reason.display for reason in SPEC_OF[topic].overrides if reason.code == held.code), "")
+    return say(
+        FOR_YOU if held.reason is LimitReason.SNOOZED and not held.for_all else WHY[held.reason],
+        until=_day(until, say),
+        since=_day(since, say),
+        until_time=clock(until),
+        since_time=clock(since),
+        reason=say(reason) if reason else "",
+    )
+
+
+def _day(at: datetime, say: Language) -> str:
+    return say.day(at.date())
