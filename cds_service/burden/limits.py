@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cds_service.burden.history import history
@@ -11,19 +11,12 @@ from cds_service.errors import StoreUnavailable
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
-from explanations.judgement.alert_limits import (
-    QUIETABLE,
-    Candidate,
-    HeldBack,
-    Limiter,
-    assessed_on,
-    basis,
-    prompted,
-)
+from explanations.judgement.alert_limits import Candidate, HeldBack, Limiter, assessed_on, basis, prompted
 from explanations.judgement.assessment import Assessment
 from explanations.words.lines import LineRole
 from explanations.words.notices.notice import Notice
-from models.rules.findings import Topic, Urgency
+from models.rules.findings import Topic
+from models.scoring.risk import RiskScore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,33 +35,26 @@ class Limited:
     behind: Mapping[Topic, Behind] = field(default_factory=dict)
 
 
-NOTHING_TO_LIMIT = Limited()
-
-
 def limited(
     store: Store,
     key: DataKey,
     site: SiteConfig,
     assessment: Assessment,
-    notices: Sequence[Notice],
+    notices: Iterable[Notice],
     *,
     patient: str,
     user: str,
     now: datetime,
 ) -> Limited:
     """What is held back of these notices. patient, user: pseudonyms. While the store fails, nothing is."""
-    if not any(_may_be_limited(notice) for notice in notices):
-        return NOTHING_TO_LIMIT
+    candidates = quietable(assessment, notices, lambda text: key.pseudonym(site.id, text))
+    if not candidates:
+        return Limited()
     behind = {
-        notice.topic: Behind(
-            prompted=",".join(sorted(score.model for score in prompted(assessment, notice.topic))),
-            basis=key.pseudonym(site.id, basis(assessment, notice.topic)),
-        )
-        for notice in notices
-        if _may_be_limited(notice)
+        one.topic: Behind(prompted=",".join(sorted(score.model for score in scores)), basis=one.basis)
+        for one, scores in candidates.items()
     }
     limits, zone = site.alerts.limits, site.cards.zone
-    candidates = [_candidate(notice, assessment, behind) for notice in notices]
     try:
         past = history(store, site.id, patient, user, limits=limits, zone=zone, now=now)
     except StoreUnavailable:
@@ -79,15 +65,19 @@ def limited(
     return Limited(held=limiter.held_back(candidates), behind=behind)
 
 
-def _may_be_limited(notice: Notice) -> bool:
-    return notice.topic in QUIETABLE and notice.urgency is Urgency.NOTE
-
-
-def _candidate(notice: Notice, assessment: Assessment, behind: Mapping[Topic, Behind]) -> Candidate:
-    return Candidate(
-        topic=notice.topic,
-        urgency=notice.urgency,
-        outcomes=tuple(score.outcome for score in prompted(assessment, notice.topic)),
-        basis=behind[notice.topic].basis if notice.topic in behind else "",
-        carries_others=any(line.role is LineRole.OTHERS for line in notice.chart),
-    )
+def quietable(
+    assessment: Assessment, notices: Iterable[Notice], digest: Callable[[str], str]
+) -> dict[Candidate, tuple[RiskScore, ...]]:
+    """The notices that limits apply to, in their order, with the scores that prompted them."""
+    found = {}
+    for notice in notices:
+        plain = Candidate(
+            topic=notice.topic,
+            urgency=notice.urgency,
+            carries_others=any(line.role is LineRole.OTHERS for line in notice.chart),
+        )
+        if plain.is_quietable:
+            scores = prompted(assessment, notice.topic)
+            outcomes = tuple(score.outcome for score in scores)
+            found[replace(plain, outcomes=outcomes, basis=digest(basis(assessment, notice.topic)))] = scores
+    return found

@@ -270,7 +270,7 @@ def basis(assessment: Assessment, topic: Topic) -> str:
     """
     scores = {score.outcome for score in prompted(assessment, topic)}
     taken = {
-        name: value
+        name: float(value)
         for explanation in assessment.explanations
         if explanation.outcome in scores
         for name, value in zip(explanation.names, explanation.values, strict=True)

@@ -10,9 +10,11 @@ import pytest
 
 from cds_service.demo_ehr.config import demo_config
 from cds_service.errors import ConfigError
+from cds_service.settings.alerts import AlertSettings, StopRule
 from cds_service.settings.config import default_config, load_config
 from cds_service.settings.escalation import Hours, MessageContent
 from cds_service.settings.sites import OnMissing
+from explanations.judgement.alert_limits import AlertLimits
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
@@ -38,6 +40,9 @@ MISTAKES = {
     "no-time-to-fetch": "fetch_budget_s",
     "unknown-consent": "consent",
     "audit-kept-for-a-day": "[retention] audit_days: expected 30 to 36500; found 1",
+    "card-once-in-ten-years": "[alerts] model_days: expected 0 (no limit) to 365; found 3650",
+    "stopped-by-ten-cards": "[alerts.stop] cards: expected 0 (never stop) or 30 to 100000",
+    "stopped-by-percent": "[alerts.stop] acceptance: expected a share from 0 to 1; found 10",
     "gap-card-once-a-week": "gap_card_every_h: expected 0 (at every call) to 24; found 168",
     "unknown-answer-to-a-gap": "on_missing",
     "rules-off-without-a-policy": '[opt_out] policy: required with rules = "off"',
@@ -91,6 +96,11 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     ]
     assert told.contacts[1].hours[1] == Hours(days=frozenset({5, 6}), start=time(0), end=time(0))
     assert default_config().site().escalation is None
+    assert site.alerts == AlertSettings(
+        limits=AlertLimits(model_days=60, assessed_days=21, repeat_h=24, daily=0, snooze_days=14, declined_days=180),
+        stop=StopRule(acceptance=0.05, cards=500),
+    )
+    assert default_config().site().alerts == AlertSettings()
     assert site.rules_off_policy == "Policy 12.4 of 2026-05-01, section 3"
     assert default_config().site().rules_off_policy is None
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
