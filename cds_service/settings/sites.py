@@ -15,8 +15,8 @@ import msgspec
 
 from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
-from cds_service.settings.backend import BackendSettings, BackendTable, backend
 from cds_service.settings.alerts import AlertSettings, AlertTable, alerts
+from cds_service.settings.backend import BackendSettings, BackendTable, backend
 from cds_service.settings.deployment import ServiceFile, WebhookTable
 from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.escalation_file import EscalationTable, escalation
