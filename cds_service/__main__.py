@@ -10,6 +10,7 @@ from cds_service.commands.assess import assess
 from cds_service.commands.audit import audit
 from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
+from cds_service.commands.figures import figures
 from cds_service.commands.incidents import incident
 from cds_service.commands.mode import mode
 from cds_service.commands.monitoring import drift, recalibrate
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, db, smart,
+    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, figures, db, smart,
     train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:

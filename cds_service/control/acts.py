@@ -212,16 +212,24 @@ def set_mode(store: Store, wanted: ModeRow, *, known: Known, unmet: str = "") ->
         if before is not None and _decided(before) == _decided(wanted):
             since = f"since {moment_words(before.at)}, set by {before.by}"
             return ActDone(done=False, said=f"Nothing changed: {wanted.words} is {before.mode} {since}.{but}")
-        setting = msgspec.to_builtins(wanted)
+        put_modes(connection, [(wanted, before)])
+    was = f" It was {before.mode}, set by {before.by} on {moment_words(before.at)}." if before else ""
+    return ActDone(done=True, said=f"{wanted.words} is {wanted.mode} from the next call on.{was}{but}")
+
+
+def put_modes(connection: sa.Connection, wanted: Sequence[tuple[ModeRow, ModeRow | None]]) -> None:
+    """Writes modes, each with its event, for an act that holds the lock. wanted: each with the one in its place."""
+    events = []
+    for row, before in wanted:
+        setting = msgspec.to_builtins(row)
         key = {column.name: setting.pop(column.name) for column in mode.primary_key}
         del setting["at"]
         connection.execute(mode.delete().where(*(mode.c[name] == value for name, value in key.items())))
-        connection.execute(mode.insert().values(**key, at=wanted.at.isoformat(), setting=setting))
+        connection.execute(mode.insert().values(**key, at=row.at.isoformat(), setting=setting))
         event = {"act": "mode", **key, **setting, "before": before.mode.value if before else None}
-        append(connection, NewEvent(site=wanted.site, kind=AuditKind.MODE, at=wanted.at.isoformat(), event=event))
-        changed(connection)
-    was = f" It was {before.mode}, set by {before.by} on {moment_words(before.at)}." if before else ""
-    return ActDone(done=True, said=f"{wanted.words} is {wanted.mode} from the next call on.{was}{but}")
+        events.append(NewEvent(site=row.site, kind=AuditKind.MODE, at=row.at.isoformat(), event=event))
+    append(connection, *events)
+    changed(connection)
 
 
 def _single_words(wanted: ModeRow, rows: Sequence[ModeRow]) -> str:

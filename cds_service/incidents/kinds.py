@@ -103,7 +103,7 @@ KINDS = {
         severity=Severity.HIGH,
         means="An acute answer came at an hour in which no contact is on duty, so nobody was told yet.",
         to_do="Open the escalation and tell somebody yourself; then close the gap in the contacts' hours.",
-        facts=("escalation", "until"),
+        facts=("escalation", "since", "until"),
         again=True,
     ),
     IncidentKind.CONTACT_UNREACHABLE: KindRow(

@@ -1,0 +1,158 @@
+"""What came of cards and escalations, counted by site, month, service and topic; docs/figures.md defines each count."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from cds_service.burden.on_record import KNOWN_AFTER, OnRecord, Window, on_record
+from cds_service.settings.sites import SiteConfig
+from cds_service.storage.store import Store
+from cds_service.storage.tables import escalation
+
+COUNTS = ("shown", "accepted", "overridden", "ignored", "waiting", "repeated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How long something took, in minutes, over n cases; None where there was none."""
+
+    n: int
+    median: float | None = None
+    p90: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFigures:
+    """One cell; shown is the sum of accepted, overridden, ignored and waiting. month: `2026-11`.
+
+    reasons: code -> overridden cards; held_back: limit -> answers that left the card out.
+    """
+
+    site: str
+    month: str
+    service: str
+    topic: str
+    shown: int
+    accepted: int
+    overridden: int
+    ignored: int
+    waiting: int
+    repeated: int
+    reasons: Mapping[str, int]
+    held_back: Mapping[str, int]
+    to_act: Spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationFigures:
+    """The escalations that a site opened in a month. through: way -> how many were acknowledged so."""
+
+    site: str
+    month: str
+    opened: int
+    acknowledged: int
+    through: Mapping[str, int]
+    to_acknowledge: Spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """All cells, in order. partial: site -> the first day that could be read of it, where not all could."""
+
+    cards: tuple[CardFigures, ...]
+    escalations: tuple[EscalationFigures, ...]
+    partial: Mapping[str, date]
+
+
+def figures(
+    store: Store, sites: Sequence[SiteConfig], window: Window, now: datetime, *, most: int | None = None
+) -> Figures:
+    """The figures of these sites. most: how many of a site's latest events to read; None for all.
+
+    Raises StoreUnavailable.
+    """
+    cards, escalations, partial = list[CardFigures](), list[EscalationFigures](), dict[str, date]()
+    for site in sites:
+        found = on_record(store, site, window, most)
+        if found.first is not None:
+            partial[site.id] = found.first
+        cards += _card_figures(site, found, now)
+        escalations += _escalation_figures(store, site, window, found.left_out)
+    return Figures(cards=tuple(cards), escalations=tuple(escalations), partial=partial)
+
+
+def spread(minutes: Sequence[float]) -> Spread:
+    """Median and 90th percentile, to a tenth of a minute."""
+    if not minutes:
+        return Spread(n=0)
+    p90 = minutes[0] if len(minutes) == 1 else statistics.quantiles(minutes, n=10, method="inclusive")[-1]
+    return Spread(n=len(minutes), median=round(statistics.median(minutes), 1), p90=round(p90, 1))
+
+
+@dataclass(slots=True)
+class _Cell:
+    """A cell under way."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    held_back: Counter[str] = field(default_factory=Counter)
+    minutes: list[float] = field(default_factory=list)
+
+
+def _card_figures(site: SiteConfig, found: OnRecord, now: datetime) -> Iterator[CardFigures]:
+    cells: dict[tuple[str, str, str], _Cell] = defaultdict(_Cell)
+    seen = set[tuple[str | None, ...]]()
+    for card in found.cards:
+        answer, month = card.answer, f"{site.day(card.answer.at):%Y-%m}"
+        cell = cells[month, answer.service or "", card.topic]
+        cell.counts["shown"] += 1
+        if card.accepted:
+            cell.counts["accepted"] += 1
+        elif card.reason is not None:
+            cell.counts["overridden"] += 1
+            cell.reasons[card.reason] += 1
+        else:
+            cell.counts["waiting" if now - answer.at < KNOWN_AFTER else "ignored"] += 1
+        again = (month, card.topic, answer.user, answer.patient)
+        cell.counts["repeated"] += again in seen
+        seen.add(again)
+        if card.acted is not None:
+            cell.minutes.append((card.acted - answer.at).total_seconds() / 60)
+    for answer in found.held_back:
+        for held in answer.suppressed:
+            topic, _, limit = held.partition(" ")
+            cells[f"{site.day(answer.at):%Y-%m}", answer.service or "", topic].held_back[limit] += 1
+    for (month, service, topic), cell in sorted(cells.items()):
+        counted = {name: cell.counts[name] for name in COUNTS}
+        yield CardFigures(
+            site=site.id, month=month, service=service, topic=topic, **counted,
+            reasons=dict(cell.reasons), held_back=dict(cell.held_back), to_act=spread(cell.minutes),
+        )  # fmt: skip
+
+
+def _escalation_figures(
+    store: Store, site: SiteConfig, window: Window, left_out: set[str]
+) -> Iterator[EscalationFigures]:
+    c = escalation.c
+    wanted = sa.select(c.at, c.patient, c.acknowledged, c.through).where(c.site == site.id, c.drill.is_(False))
+    with store.transaction() as connection:
+        rows = connection.execute(wanted.order_by(c.at)).all()
+    months: dict[str, list[tuple[datetime, datetime | None, str]]] = defaultdict(list)
+    for row in rows:
+        at = datetime.fromisoformat(row.at)
+        if window.holds(site.day(at)) and row.patient not in left_out:
+            acknowledged = None if row.acknowledged is None else datetime.fromisoformat(row.acknowledged)
+            months[f"{site.day(at):%Y-%m}"].append((at, acknowledged, row.through or ""))
+    for month, opened in months.items():
+        answered = [(end - start, through) for start, end, through in opened if end is not None]
+        yield EscalationFigures(
+            site=site.id, month=month, opened=len(opened), acknowledged=len(answered),
+            through=dict(Counter(through for _, through in answered)),
+            to_acknowledge=spread([took.total_seconds() / 60 for took, _ in answered]),
+        )  # fmt: skip

@@ -1,0 +1,175 @@
+"""What is on record of a site's cards within some days: each card with what came of it, each answer that left one out.
+
+Nobody who has opted out is in it, on the site's list or in the chart, and no drill is.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+import msgspec
+import sqlalchemy as sa
+
+from cds_service.settings.sites import SiteConfig
+from cds_service.storage.chain import AuditKind
+from cds_service.storage.store import Store
+from cds_service.storage.tables import audit_event, card, feedback, opt_out
+from fhir_adapters.facts import Consent
+
+KNOWN_AFTER = timedelta(days=7)
+"""After which a card without feedback counts as ignored, and until which something done counts as done about it."""
+NO_REASON, OTHER_REASON = "none", "other"
+PAGE = 5000
+READ = (AuditKind.ANSWER.value, AuditKind.APP.value, AuditKind.ESCALATION.value)
+DONE = ("written", "done")  # a form of the app, and what was recorded as done about an escalation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Days by the sites' own calendars; `until` is not included."""
+
+    since: date
+    until: date
+
+    def holds(self, day: date) -> bool:
+        """Whether a day is within."""
+        return self.since <= day < self.until
+
+
+def latest_months(today: date) -> Window:
+    """This month and the two before it."""
+    month = today.year * 12 + today.month - 3
+    return Window(since=date(month // 12, month % 12 + 1, 1), until=today + timedelta(days=1))
+
+
+class RecordedAnswer(msgspec.Struct, kw_only=True):
+    """What is read of an event. user, patient: pseudonyms; suppressed: topic and limit of each card left out."""
+
+    what: str = ""
+    service: str | None = None
+    user: str | None = None
+    patient: str | None = None
+    consent: str | None = None
+    suppressed: tuple[str, ...] = ()
+    drill: bool = False
+    at: datetime = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCard:
+    """A card that was sent. reason: why it was overridden, as a code; None where it was not, or was accepted too.
+
+    acted: the first thing done about it.
+    """
+
+    topic: str
+    answer: RecordedAnswer
+    accepted: bool = False
+    reason: str | None = None
+    acted: datetime | None = None
+
+
+@dataclass(slots=True)
+class OnRecord:
+    """One site's. first: the first day read, where there are more events than may be read."""
+
+    cards: list[ShownCard] = field(default_factory=list)
+    held_back: list[RecordedAnswer] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+    first: date | None = None
+
+
+def on_record(store: Store, site: SiteConfig, window: Window, most: int | None = None) -> OnRecord:
+    """What is on record of a site. most: how many of its latest events to read; None for all.
+
+    Raises StoreUnavailable.
+    """
+    found, answers, acts = OnRecord(), dict[int, RecordedAnswer](), defaultdict[str, list[datetime]](list)
+    with store.transaction() as connection:
+        listed = sa.select(opt_out.c.patient).where(opt_out.c.site == site.id)
+        found.left_out |= set(connection.scalars(listed))
+    for seen, (seq, kind, event) in enumerate(_events(store, site, window), start=1):
+        if most is not None and seen > most:
+            found.first = site.day(event.at)
+            break
+        if event.consent == Consent.OPTED_OUT and event.patient:
+            found.left_out.add(event.patient)
+        if kind == AuditKind.ANSWER:
+            answers[seq] = event
+        elif event.patient and event.what in DONE and not event.drill:
+            acts[event.patient].append(event.at)
+    counted = {
+        seq: answer
+        for seq, answer in answers.items()
+        if window.holds(site.day(answer.at)) and answer.patient not in found.left_out
+    }
+    done = {patient: sorted(moments) for patient, moments in acts.items()}
+    found.cards = list(_cards(store, site.id, counted, done))
+    found.held_back = [answer for answer in counted.values() if answer.suppressed]
+    return found
+
+
+def _events(store: Store, site: SiteConfig, window: Window) -> Iterator[tuple[int, str, RecordedAnswer]]:
+    """Events with their content, the newest first, as far back as the window begins."""
+    c, before = audit_event.c, sa.true()
+    # A day more, since the window's days are of the site's own calendar.
+    begin = datetime.combine(window.since - timedelta(days=1), time(), UTC).isoformat()
+    while True:
+        page = sa.select(c.seq, c.at, c.kind, c.event).where(c.site == site.id, before)
+        with store.transaction() as connection:
+            rows = connection.execute(page.order_by(c.seq.desc()).limit(PAGE)).all()
+        for row in rows:
+            if row.at < begin:
+                return
+            if row.event is not None and row.kind in READ:
+                event = msgspec.json.decode(row.event, type=RecordedAnswer)
+                event.at = datetime.fromisoformat(row.at)
+                yield row.seq, row.kind, event
+        if not rows:
+            return
+        before = c.seq < rows[-1].seq
+
+
+def _cards(
+    store: Store, site: str, answers: dict[int, RecordedAnswer], done: dict[str, list[datetime]]
+) -> Iterator[ShownCard]:
+    """The cards of these answers, in their order. done: patient -> when something was done."""
+    lowest = min(answers, default=0)
+    sent = sa.select(card.c.uuid, card.c.answer, card.c.topic).where(card.c.site == site, card.c.answer >= lowest)
+    said = sa.select(feedback).where(feedback.c.site == site, feedback.c.answer >= lowest)
+    accepted, reasons = dict[str, datetime](), dict[str, str]()
+    with store.transaction(patient=True) as connection:
+        rows = connection.execute(sent.order_by(card.c.answer)).all() if answers else []
+        for row in connection.execute(said.order_by(feedback.c.id)) if answers else ():
+            if row.outcome == "accepted":
+                accepted.setdefault(row.card, _moment(row.outcome_at, row.at))
+            else:
+                # A code that is not ours may name a patient, so only its pseudonym is on record.
+                ours = row.reason_code if row.reason_hl7 else OTHER_REASON
+                reasons[row.card] = ours if row.reason_code else NO_REASON
+    for row in rows:
+        if (answer := answers.get(row.answer)) is not None:
+            acts = done.get(answer.patient or "", [])
+            first = acts[bisect_left(acts, answer.at) :][:1]
+            when = accepted.get(row.uuid)
+            first += [] if when is None else [max(when, answer.at)]
+            acted = min(first, default=None)
+            late = acted is None or acted - answer.at > KNOWN_AFTER
+            reason = reasons.get(row.uuid) if when is None else None
+            yield ShownCard(
+                topic=row.topic, answer=answer, accepted=when is not None, reason=reason, acted=None if late else acted
+            )
+
+
+def _moment(said: str, received: str) -> datetime:
+    """When something was done by the client's own word, which holds only if it is readable and not of the future."""
+    known = datetime.fromisoformat(received)
+    try:
+        found = datetime.fromisoformat(said)
+    except ValueError:
+        return known
+    return known if found.tzinfo is None else min(found, known)

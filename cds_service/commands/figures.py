@@ -1,0 +1,65 @@
+"""`mhcds figures`: what came of cards and escalations, by site, month, service and topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cds_service.commands.options import AS_JSON, REQUIRED_CONFIG, opened, print_json
+
+if TYPE_CHECKING:
+    from cds_service.burden.figures import Spread
+
+
+@click.command()
+@REQUIRED_CONFIG
+@click.option("--site", help="Of one site. Default: of all.")
+@click.option("--since", type=click.DateTime(("%Y-%m-%d",)), help="The first day. Default: two months before this one.")
+@click.option("--until", type=click.DateTime(("%Y-%m-%d",)), help="The day after the last one. Default: tomorrow.")
+@AS_JSON
+def figures(folder: Path, site: str | None, since: datetime | None, until: datetime | None, *, as_json: bool) -> None:
+    """Count what came of cards and escalations. No patient is in it; nobody who opted out is counted."""
+    from cds_service.burden.figures import figures as counted
+    from cds_service.burden.on_record import Window, latest_months
+
+    now = datetime.now(UTC)
+    default = latest_months(now.date())
+    window = Window(since=since.date() if since else default.since, until=until.date() if until else default.until)
+    if window.until <= window.since:
+        raise click.ClickException(f"--until: expected a day after --since, {window.since}; found {window.until}")
+    with opened(folder, ready=True) as (config, store):
+        sites = config.sites if site is None else (config.site(site),)
+        found = counted(store, sites, window, now)
+    if as_json:
+        print_json(
+            {"since": window.since, "until": window.until, "cards": found.cards, "escalations": found.escalations}
+        )
+        return
+    if not found.cards and not found.escalations:
+        click.echo(f"Nothing is on record from {window.since} to {window.until - timedelta(days=1)}.")
+    for cell in found.cards:
+        click.echo(f"{cell.site}, {cell.month}, {cell.service}, {cell.topic}")
+        came = f"{cell.accepted} accepted, {cell.overridden} overridden{_parts(cell.reasons)}, {cell.ignored} ignored"
+        click.echo(f"  {cell.shown} shown: {came}, {cell.waiting} waiting; {cell.repeated} of them repeated")
+        click.echo(
+            f"  {sum(cell.held_back.values())} held back{_parts(cell.held_back)}; to act: {_spread(cell.to_act)}"
+        )
+    for month in found.escalations:
+        click.echo(f"{month.site}, {month.month}, escalations")
+        click.echo(f"  {month.opened} opened, {month.acknowledged} acknowledged{_parts(month.through)}")
+        click.echo(f"  to acknowledge: {_spread(month.to_acknowledge)}")
+
+
+def _parts(parts: Mapping[str, int]) -> str:
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(parts.items(), key=lambda part: -part[1]))
+    return f" ({listed})" if listed else ""
+
+
+def _spread(minutes: Spread) -> str:
+    if not minutes.n:
+        return "none"
+    return f"median {minutes.median:g} min, nine of ten within {minutes.p90:g} min (n {minutes.n})"
