@@ -18,6 +18,7 @@ from cds_service.audit.configuration import record_configuration
 from cds_service.audit.erasure import erase_old
 from cds_service.audit.heads import head_lines
 from cds_service.audit.verify import verify
+from cds_service.burden.stop_rule import apply_stop_rule
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.escalations import advance
 from cds_service.incidents import watching
@@ -114,6 +115,7 @@ def look(runtime: Runtime) -> None:
             log.info(line)
     if turn("day", DAY_S):
         watching.warn_of_ends(config, now)
+        apply_stop_rule(store, config, runtime.engine, now)
         threading.Thread(target=verify_audit, args=(runtime,), name="verify", daemon=True).start()
 
 

@@ -67,7 +67,7 @@ def happened(store, kind: AuditKind, what: str, at: datetime, patient: str = "p1
 def escalated(store, identifier: str, at: datetime, minutes: float | None = None, **fields) -> None:
     end = None if minutes is None else (at + minutes * MINUTE).isoformat()
     values = {"id": identifier, "site": "north", "patient": identifier, "status": "acknowledged" if end else "open"}
-    values |= {"at": at.isoformat(), "step": 1, "sealed": b"", "done": [], "acknowledged": end}
+    values |= {"at": at.isoformat(), "step": 1, "round": 1, "sealed": b"", "done": [], "acknowledged": end}
     values |= {"through": "page" if end else None} | fields
     with store.transaction() as connection:
         connection.execute(escalation.insert().values(values))
