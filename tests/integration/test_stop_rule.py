@@ -40,7 +40,9 @@ RULE = StopRule(acceptance=0.2, cards=10)
 
 def config(*approvals: Approval, rule: StopRule = RULE) -> ServiceConfig:
     site = SiteConfig(id="north", cards=NoticeSettings(zone=UTC), alerts=AlertLimits(stop=rule))
-    return ServiceConfig(sites=(site, replace(site, id="south")), mode="production" if approvals else "development", approvals=approvals)
+    return ServiceConfig(
+        sites=(site, replace(site, id="south")), mode="production" if approvals else "development", approvals=approvals
+    )
 
 
 def shown(
