@@ -19,7 +19,7 @@ COUNTS = ("shown", "accepted", "overridden", "ignored", "waiting", "repeated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Durations:
     """How long something took, in minutes, over n cases; None where there was none."""
 
     n: int
@@ -46,7 +46,7 @@ class CardFigures:
     repeated: int
     reasons: Mapping[str, int]
     held_back: Mapping[str, int]
-    to_act: Spread
+    to_act: Durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class EscalationFigures:
     opened: int
     acknowledged: int
     through: Mapping[str, int]
-    to_acknowledge: Spread
+    to_acknowledge: Durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +87,12 @@ def figures(
     return Figures(cards=tuple(cards), escalations=tuple(escalations), partial=partial)
 
 
-def spread(minutes: Sequence[float]) -> Spread:
+def durations(minutes: Sequence[float]) -> Durations:
     """Median and 90th percentile, to a tenth of a minute."""
     if not minutes:
-        return Spread(n=0)
+        return Durations(n=0)
     p90 = minutes[0] if len(minutes) == 1 else statistics.quantiles(minutes, n=10, method="inclusive")[-1]
-    return Spread(n=len(minutes), median=round(statistics.median(minutes), 1), p90=round(p90, 1))
+    return Durations(n=len(minutes), median=round(statistics.median(minutes), 1), p90=round(p90, 1))
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ def _card_figures(site: SiteConfig, found: OnRecord, now: datetime) -> Iterator[
         counted = {name: cell.counts[name] for name in COUNTS}
         yield CardFigures(
             site=site.id, month=month, service=service, topic=topic, **counted,
-            reasons=dict(cell.reasons), held_back=dict(cell.held_back), to_act=spread(cell.minutes),
+            reasons=dict(cell.reasons), held_back=dict(cell.held_back), to_act=durations(cell.minutes),
         )  # fmt: skip
 
 
@@ -154,5 +154,5 @@ def _escalation_figures(
         yield EscalationFigures(
             site=site.id, month=month, opened=len(opened), acknowledged=len(answered),
             through=dict(Counter(through for _, through in answered)),
-            to_acknowledge=spread([took.total_seconds() / 60 for took, _ in answered]),
+            to_acknowledge=durations([took.total_seconds() / 60 for took, _ in answered]),
         )  # fmt: skip

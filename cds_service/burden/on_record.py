@@ -60,7 +60,7 @@ class RecordedAnswer(msgspec.Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownCard:
+class CountedCard:
     """A card that was sent. reason: why it was overridden, as a code; None where it was not, or was accepted too.
 
     acted: the first thing done about it.
@@ -77,7 +77,7 @@ class ShownCard:
 class OnRecord:
     """One site's. first: the first day read, where there are more events than may be read."""
 
-    cards: list[ShownCard] = field(default_factory=list)
+    cards: list[CountedCard] = field(default_factory=list)
     held_back: list[RecordedAnswer] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     first: date | None = None
@@ -136,7 +136,7 @@ def _events(store: Store, site: SiteConfig, window: Window) -> Iterator[tuple[in
 
 def _cards(
     store: Store, site: str, answers: dict[int, RecordedAnswer], done: dict[str, list[datetime]]
-) -> Iterator[ShownCard]:
+) -> Iterator[CountedCard]:
     """The cards of these answers, in their order. done: patient -> when something was done."""
     lowest = min(answers, default=0)
     sent = sa.select(card.c.uuid, card.c.answer, card.c.topic).where(card.c.site == site, card.c.answer >= lowest)
@@ -160,7 +160,7 @@ def _cards(
             acted = min(first, default=None)
             late = acted is None or acted - answer.at > KNOWN_AFTER
             reason = reasons.get(row.uuid) if when is None else None
-            yield ShownCard(
+            yield CountedCard(
                 topic=row.topic, answer=answer, accepted=when is not None, reason=reason, acted=None if late else acted
             )
 

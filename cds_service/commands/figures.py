@@ -12,7 +12,7 @@ import click
 from cds_service.commands.options import AS_JSON, REQUIRED_CONFIG, opened, print_json
 
 if TYPE_CHECKING:
-    from cds_service.burden.figures import Spread
+    from cds_service.burden.figures import Durations
 
 
 @click.command()
@@ -46,12 +46,12 @@ def figures(folder: Path, site: str | None, since: datetime | None, until: datet
         came = f"{cell.accepted} accepted, {cell.overridden} overridden{_parts(cell.reasons)}, {cell.ignored} ignored"
         click.echo(f"  {cell.shown} shown: {came}, {cell.waiting} waiting; {cell.repeated} of them repeated")
         click.echo(
-            f"  {sum(cell.held_back.values())} held back{_parts(cell.held_back)}; to act: {_spread(cell.to_act)}"
+            f"  {sum(cell.held_back.values())} held back{_parts(cell.held_back)}; to act: {_durations(cell.to_act)}"
         )
     for month in found.escalations:
         click.echo(f"{month.site}, {month.month}, escalations")
         click.echo(f"  {month.opened} opened, {month.acknowledged} acknowledged{_parts(month.through)}")
-        click.echo(f"  to acknowledge: {_spread(month.to_acknowledge)}")
+        click.echo(f"  to acknowledge: {_durations(month.to_acknowledge)}")
 
 
 def _parts(parts: Mapping[str, int]) -> str:
@@ -59,7 +59,7 @@ def _parts(parts: Mapping[str, int]) -> str:
     return f" ({listed})" if listed else ""
 
 
-def _spread(minutes: Spread) -> str:
+def _durations(minutes: Durations) -> str:
     if not minutes.n:
         return "none"
     return f"median {minutes.median:g} min, nine of ten within {minutes.p90:g} min (n {minutes.n})"

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from ehr import kept_in, mhcds, settings
 
-from cds_service.burden.figures import Spread, figures, spread
+from cds_service.burden.figures import Durations, durations, figures
 from cds_service.burden.on_record import Window
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.calls import AnswerRow, CardRow
@@ -146,7 +146,7 @@ def test_time_to_act_runs_to_the_first_of_what_was_done_within_seven_days(store)
     happened(store, AuditKind.APP, "written", at + timedelta(days=8), "p4", site="north")
     happened(store, AuditKind.ESCALATION, "done", at + MINUTE, "p5", escalation="e", drill=True)
 
-    assert cells(store)["2026-11", PROMPT].to_act == Spread(n=3, median=4.0, p90=10.4)
+    assert cells(store)["2026-11", PROMPT].to_act == Durations(n=3, median=4.0, p90=10.4)
 
 
 @pytest.mark.parametrize("when", ["yesterday", "2026-11-20T10:00:00", "2099-01-01T00:00:00Z"])
@@ -154,20 +154,20 @@ def test_a_clients_own_time_that_cannot_be_right_gives_way_to_when_it_told_us(st
     sent(store, "c1", NOW - timedelta(days=1))
     said(store, "c1", "accepted", NOW - timedelta(days=1) + 30 * MINUTE, when=when)
 
-    assert cells(store)["2026-11", PROMPT].to_act == Spread(n=1, median=30.0, p90=30.0)
+    assert cells(store)["2026-11", PROMPT].to_act == Durations(n=1, median=30.0, p90=30.0)
 
 
 def test_what_a_limit_held_back_is_counted_beside_what_was_shown(store) -> None:
     sent(store, "c1", NOW - timedelta(days=1))
-    left_out(store, NOW, "screening-prompt daily", "depression-follow-up repeat")
-    left_out(store, NOW, "screening-prompt daily", patient="p2")
+    left_out(store, NOW, "screening-prompt daily-limit", "depression-follow-up repeated")
+    left_out(store, NOW, "screening-prompt daily-limit", patient="p2")
 
     found = cells(store)
 
-    assert found["2026-11", PROMPT].held_back == {"daily": 2}
+    assert found["2026-11", PROMPT].held_back == {"daily-limit": 2}
     assert (found["2026-11", "depression-follow-up"].shown, found["2026-11", "depression-follow-up"].held_back) == (
         0,
-        {"repeat": 1},
+        {"repeated": 1},
     )
 
 
@@ -176,7 +176,7 @@ def test_nobody_who_opted_out_is_in_any_figure_on_the_list_or_in_the_chart(store
     sent(store, "c1", at, SAFETY, patient="listed")
     sent(store, "c2", at, SAFETY, patient="in-chart")
     sent(store, "c3", at + MINUTE, "could-not-assess", patient="in-chart", consent="opted-out")
-    left_out(store, at, "screening-prompt daily", patient="listed")
+    left_out(store, at, "screening-prompt daily-limit", patient="listed")
     escalated(store, "listed", at, 5)
     escalated(store, "in-chart", at, 5)
     with store.transaction() as connection:
@@ -206,12 +206,12 @@ def test_time_to_acknowledge_is_of_real_escalations_alone(store) -> None:
 
     assert (november.month, november.opened, november.acknowledged) == ("2026-11", 6, 5)
     assert november.through == {"page": 4, "webhook": 1}
-    assert november.to_acknowledge == Spread(n=5, median=6.0, p90=21.2)
+    assert november.to_acknowledge == Durations(n=5, median=6.0, p90=21.2)
 
 
 def test_the_spread_of_none_and_of_one() -> None:
-    assert spread([]) == Spread(n=0)
-    assert spread([7.25]) == Spread(n=1, median=7.2, p90=7.2)
+    assert durations([]) == Durations(n=0)
+    assert durations([7.25]) == Durations(n=1, median=7.2, p90=7.2)
 
 
 def test_a_reader_with_a_limit_says_from_which_day_on_it_counted(store) -> None:

@@ -18,7 +18,7 @@ from cds_service.control.acts import ModeRow
 from cds_service.control.targets import Known, Mode
 from cds_service.incidents.incidents import incidents
 from cds_service.serving import watch
-from cds_service.settings.alerts import AlertLimits, StopRule
+from cds_service.settings.alerts import AlertSettings, StopRule
 from cds_service.settings.approvals import Approval, ApprovedModel, Use
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
@@ -39,7 +39,7 @@ RULE = StopRule(acceptance=0.2, cards=10)
 
 
 def config(*approvals: Approval, rule: StopRule = RULE) -> ServiceConfig:
-    site = SiteConfig(id="north", cards=NoticeSettings(zone=UTC), alerts=AlertLimits(stop=rule))
+    site = SiteConfig(id="north", cards=NoticeSettings(zone=UTC), alerts=AlertSettings(stop=rule))
     return ServiceConfig(
         sites=(site, replace(site, id="south")), mode="production" if approvals else "development", approvals=approvals
     )
