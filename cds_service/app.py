@@ -18,7 +18,7 @@ from cds_service.control.switch_file import SwitchFile
 from cds_service.control.targets import known_of
 from cds_service.documents import about, discovery, model_card, openapi
 from cds_service.hooks import call as hooks
-from cds_service.hooks import control_routes, feedback
+from cds_service.hooks import control_routes, escalation_routes, feedback
 from cds_service.keys.data_key import DataKey, new_key
 from cds_service.keys.key_sets import KeySets
 from cds_service.serving import cross_origin
@@ -78,6 +78,7 @@ def create_app(
     app.register_blueprint(hooks.create_blueprint(runtime, slots))
     app.register_blueprint(feedback.create_blueprint(runtime, slots))
     app.register_blueprint(control_routes.create_blueprint(runtime))
+    app.register_blueprint(escalation_routes.create_blueprint(runtime))
     app.register_blueprint(subscriptions.create_blueprint(runtime))
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))

@@ -14,7 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from cds_service.documents.data_needs import DATA_NEEDS
 from cds_service.documents.openapi_schemas import (
+    ACKNOWLEDGED,
     CARDS,
+    ESCALATION_ID,
     FEEDBACK,
     HOOK_CALL,
     NOTED,
@@ -36,9 +38,9 @@ JSON = "application/json"
 # The reason for each error status. The body is always an OperationOutcome.
 REFUSALS = {
     400: "A malformed or contradicting member, which the diagnostics name; no UTF-8; a Host header that is no host.",
-    401: "No token of a registered CDS client for this address; the same answer whatever the fault.",
+    401: "No token or signature that is good for this address; the same answer whatever the fault.",
     403: "Plain http where https is required.",
-    404: "There is no service of this id.",
+    404: "There is no service, site or escalation of this id, or it is closed.",
     405: "Another method than those of this address.",
     412: "No needed data was sent or could be read; at a site with on_missing = 412 also where only some was lacking.",
     413: "The body is larger than the limit (2 MiB unless the operator set another), packed or unpacked.",
@@ -148,6 +150,13 @@ def document() -> Schema:
                     "(CDS Hooks 2.0, Trusting CDS Clients): iss as registered, aud the address called, exp, iat, a jti "
                     "never used before; header typ JWT, kid, alg ES384 or RS384 unless the site allows others.",
                 },
+                "webhookSignature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "webhook-signature",
+                    "description": "With webhook-id and webhook-timestamp, as Standard Webhooks says: by the secret of "
+                    "a contact who was told, at most 5 min old.",
+                },
                 "siteSecret": {
                     "type": "http",
                     "scheme": "bearer",
@@ -253,6 +262,16 @@ def _paths() -> Schema:
                 ("OptOutBody", OPT_OUTS),
                 _answer("What came of it.", _json("OptOutReceipt", OPTED_OUT)),
             )
+        },
+        "/escalations/acknowledge": {
+            "post": _acted(
+                "acknowledge",
+                "The system of a contact who was told of an escalation says who has it",
+                ("AcknowledgementBody", {"id": ESCALATION_ID, "by": "R. Example, on call"}),
+                _answer("Who has it, and since when.", _json("AcknowledgementReceipt", ACKNOWLEDGED)),
+                (*ACTED, 404),
+            )
+            | {"security": [{"webhookSignature": []}]}
         },
         "/subscriptions/{site}": {"parameters": [site], **_notified("")},
         "/subscriptions/{site}/{place}": {
@@ -378,8 +397,10 @@ def _called(name: str, summary: str, body: tuple[str, object], success: Schema, 
     }
 
 
-def _acted(name: str, summary: str, body: tuple[str, object], success: Schema) -> Schema:
-    operation = _called(name, summary, body, success, ACTED)
+def _acted(
+    name: str, summary: str, body: tuple[str, object], success: Schema, statuses: tuple[int, ...] = ACTED
+) -> Schema:
+    operation = _called(name, summary, body, success, statuses)
     return operation | {"tags": ["Control"], "parameters": [{"$ref": "#/components/parameters/Content-Encoding"}]}
 
 

@@ -16,6 +16,8 @@ from cds_service.control.acts import MOST_REASON, MOST_WHO
 from cds_service.control.opt_outs import MOST_AT_ONCE, OptOutAct
 from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION
 from cds_service.hooks.control_routes import OptOutBody, SwitchBody
+from cds_service.hooks.escalation_routes import MOST_WHO as MOST_BY
+from cds_service.hooks.escalation_routes import AcknowledgementBody
 from cds_service.hooks.feedback import MOST_CODE, MOST_COMMENT, MOST_ITEMS, OUTCOMES, FeedbackItem
 from cds_service.settings.service_ids import ServiceId
 from explanations.words.language import language
@@ -40,7 +42,8 @@ Schema = dict[str, Any]
 def schemas() -> Schema:
     """All schemas, by name."""
     _, components = msgspec.json.schema_components(
-        [HookRequest, CardsResponse, FeedbackItem, SwitchBody, OptOutBody], ref_template=HOME + "{name}"
+        [HookRequest, CardsResponse, FeedbackItem, SwitchBody, OptOutBody, AcknowledgementBody],
+        ref_template=HOME + "{name}",
     )
     for name, members in NARROWED.items():
         for member, words in members.items():
@@ -142,6 +145,10 @@ NARROWED: dict[str, dict[str, Schema]] = {
         "system": _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) | {"description": "As code."},
     },
     "FeedbackReason": {name: _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) for name in ("code", "system")},
+    "AcknowledgementBody": {
+        "id": text("As data.id of the message has it."),
+        "by": {"maxLength": MOST_BY, "description": "Who has it, for the record; without it the contact."},
+    },
     **{
         kind: {
             "site": text("The id of the site; one that the issuer is registered for."),
@@ -164,6 +171,7 @@ NARROWED: dict[str, dict[str, Schema]] = {
 DESCRIPTIONS = {
     "SwitchBody": "What to switch: everything at the site, unless a service, model or topic is named.",
     "OptOutBody": "Patients to put on the list of opt-outs, or to take off it. Only their pseudonyms are kept.",
+    "AcknowledgementBody": "That somebody has it. Repeating it changes nothing, and says who was first.",
     "HookRequest": "A call of a hook. Members that are not known here are ignored at every level.",
     "Context": "Other members of the hook's context are ignored.",
     "FhirAuthorization": "The access token goes to fhirServer only and is neither logged nor kept.",
@@ -276,6 +284,14 @@ WRITTEN: Schema = {
             "act": {"enum": [*OptOutAct]},
             "changed": {"type": "integer", "minimum": 0, "description": "How many were put on the list, or off it."},
             "unchanged": _list({"type": "integer", "minimum": 1}, description="Places, from 1, where nothing changed."),
+        }
+    ),
+    "AcknowledgementReceipt": _object(
+        {
+            "id": text("As sent."),
+            "first": {"type": "boolean", "description": "Whether it was this acknowledgement, or an earlier one."},
+            "by": text("Who has it."),
+            "at": text("Since when, in UTC."),
         }
     ),
     "Liveness": _object({"status": {"const": "live"}}),
@@ -414,6 +430,13 @@ SWITCHED = {
     "pending": False,
     "id": "5f0c2a91",
     "said": "Switched off from the next call on: model depression at site north (5f0c2a91).",
+}
+ESCALATION_ID = "5f0c2a91d3e4"
+ACKNOWLEDGED = {
+    "id": ESCALATION_ID,
+    "first": True,
+    "by": "R. Example, on call",
+    "at": "2026-11-30T18:02:11+00:00",
 }
 OPT_OUTS = {"site": "north", "act": "add", "patients": ["example"], "by": "Registration", "reason": "Form 12"}
 OPTED_OUT = {"site": "north", "act": "add", "changed": 1, "unchanged": []}

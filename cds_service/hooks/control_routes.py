@@ -27,6 +27,7 @@ from fhir_adapters.duplicates import named_twice
 MOST_SOURCE = 100
 MOST_BYTES = 256 * 1024
 B = TypeVar("B", bound="ActBody")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class ActBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -98,13 +99,13 @@ def _act(runtime: Runtime, config: ServiceConfig, use: IssuerUse, shape: type[B]
     """
     client = authenticate(runtime, config, request, runtime.now(), limited=False, use=use)
     use_up(runtime, client)
-    body = _decoded(json_body(request, min(config.body_bytes, MOST_BYTES)), shape)
+    body = decoded(json_body(request, min(config.body_bytes, MOST_BYTES)), shape)
     if body.site not in client.sites:
         raise BadRequest("site: expected a site that this client is registered for")
     return body, Actor(body.by, f"endpoint, {client.iss}"[:MOST_SOURCE])
 
 
-def _decoded(raw: bytes, shape: type[B]) -> B:
+def decoded(raw: bytes, shape: type[S]) -> S:
     """A body, member by member. Raises BadRequest."""
     try:
         raw.decode()

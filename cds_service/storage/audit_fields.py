@@ -160,7 +160,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "facts.*": "each of them",
     },
     "escalation": {
-        "what": "opened, joined, moved on, told, acknowledged, done or closed",
+        "what": "opened, joined, moved on, told, acknowledged, done or closed; or that an acknowledgement was refused",
         "escalation": "which",
         "patient": PATIENT,
         "contact": "who was told",
@@ -168,7 +168,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "step": "as which in turn",
         "by": BY,
         "through": "from a page, by feedback, by the contact's own system, or a task",
-        "reason": "why it was closed, as a code",
+        "reason": "why it was closed, or an acknowledgement refused, as a code",
         "done": "what was done, as codes",
         "drill": "that it was a rehearsal",
         "service": SERVICE,

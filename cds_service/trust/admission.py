@@ -28,7 +28,7 @@ from fhir_adapters.received import noted
 
 log = logging.getLogger("mhcds")
 WAIT_FOR_A_SLOT_S = 0.1
-HTTPS_ONLY = ("/cds-services", "/sites", "/smart", "/governance", "/control", "/subscriptions")
+HTTPS_ONLY = ("/cds-services", "/sites", "/smart", "/governance", "/control", "/escalations", "/subscriptions")
 
 
 class CallSlots:

@@ -80,7 +80,7 @@ def test_hook_calls_feedback_acts_and_notifications_of_a_sites_systems_alone_ask
     below = ("/cds-services/{id}", "/cds-services/{id}/feedback")
     acts = ("/control/switch", "/control/opt-outs")
     told = ("/subscriptions/{site}", "/subscriptions/{site}/{place}")
-    assert signed == {*below, *acts, *told, *(f"/sites/{{site}}{path}" for path in below)}
+    assert signed == {"/escalations/acknowledge", *below, *acts, *told, *(f"/sites/{{site}}{path}" for path in below)}
 
 
 def test_every_example_is_as_its_schema_says_and_works(app) -> None:
