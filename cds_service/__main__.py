@@ -10,6 +10,7 @@ from cds_service.commands.assess import assess
 from cds_service.commands.audit import audit
 from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
+from cds_service.commands.escalation import escalation
 from cds_service.commands.figures import figures
 from cds_service.commands.incidents import incident
 from cds_service.commands.mode import mode
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, figures, db, smart,
+    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, figures, db, smart,
     train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:

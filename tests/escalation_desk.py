@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -96,7 +96,8 @@ class Desk:
         self, *findings: SafetyFinding, patient: str = PATIENT, later_min: float = 0, off: Sequence[Topic] = (), **chart
     ) -> Escalation | None:
         """A reading of a patient's chart."""
-        self.pass_time(later_min)
+        if later_min:
+            self.pass_time(later_min)
         link = PatientLink(patient_id=patient)
         found = assessment(*findings, **chart)
         return open_for(
@@ -119,7 +120,8 @@ class Desk:
 
     def told(self) -> list[tuple[str, str]]:
         """Who was sent what, in order."""
-        found = [json.loads(row["body"]) for row in self.store.rows(tables.delivery) if row["escalation"]]
+        rows = sorted(self.store.rows(tables.delivery), key=lambda row: (row["at"], row["id"]))
+        found = [json.loads(row["body"]) for row in rows if row["escalation"]]
         return [(body["data"]["contact"], body["type"]) for body in found]
 
     def arrive(self) -> None:
@@ -138,8 +140,3 @@ class Desk:
 
 def opted_out() -> dict:
     return {"consent": Consent.OPTED_OUT}
-
-
-def another(desk: Desk) -> Desk:
-    """Another worker."""
-    return replace(desk)

@@ -1,7 +1,8 @@
 """Erasure that leaves a chain whole: of one person's events, and of those that a site keeps no longer (decision 0044).
 
 An erased event keeps its place, time, kind, digest and link. Gone are its content, salt and patient, its cards, the
-sealed comments on them, and the words of near misses reported in the same launch of the app. Each erasure is an event
+sealed comments on them, the words of near misses reported in the same launch of the app, and what leads from an
+escalation to its patient. Each erasure is an event
 that says which numbers went, never whose they were; erasures themselves stay. In small batches, so that no call waits.
 """
 
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -19,8 +21,20 @@ from cds_service.audit.runs import extend
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.housekeeping import empty_log
 from cds_service.storage.store import Store
-from cds_service.storage.tables import audit_event, card, feedback, incident, incident_note
+from cds_service.storage.tables import (
+    arrival,
+    audit_event,
+    card,
+    delivery,
+    escalation,
+    escalation_event,
+    feedback,
+    incident,
+    incident_note,
+    snooze,
+)
 
+T = TypeVar("T")
 AT_ONCE = 200
 PAGE = 1000
 REST_S = 0.02
@@ -45,6 +59,10 @@ def erase_people(store: Store, site: str, patients: Sequence[str], why: Erasure)
         found = connection.scalars(theirs.order_by(c.seq)).all()
     for some in _parts(found):
         _erase(store, site, some, why)
+    with store.transaction() as connection:
+        _unlink(connection, sa.and_(escalation.c.site == site, escalation.c.patient.in_(patients)))
+        for table in (snooze, arrival):
+            connection.execute(table.delete().where(table.c.site == site, table.c.patient.in_(patients)))
     empty_log(store)
     return len(found)
 
@@ -73,6 +91,8 @@ def erase_old(store: Store, site: str, days: int, now: datetime) -> int:
     with store.transaction() as connection:  # comments on cards that are not ours belong to no event
         unknown = sa.and_(feedback.c.site == site, feedback.c.answer.is_(None), feedback.c.at < limit)
         connection.execute(feedback.update().where(unknown, feedback.c.comment.is_not(None)).values(comment=None))
+        past = sa.and_(escalation.c.site == site, escalation.c.status != "open", escalation.c.at < limit)
+        _unlink(connection, past)
     if total:
         empty_log(store)
     return total
@@ -93,6 +113,16 @@ def _erase(store: Store, site: str, numbers: Sequence[int], why: Erasure) -> Non
         append(connection, NewEvent(site=site, kind=AuditKind.ERASURE, at=why.at.isoformat(), event=event))
 
 
+def _unlink(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
+    """Takes from escalations whom they are about; that there was one, who had it and when stays."""
+    c = escalation.c
+    ids = sa.select(c.id).where(which, sa.or_(c.patient.is_not(None), sa.func.length(c.sealed) > 0))
+    for found in _parts(connection.scalars(ids).all()):
+        connection.execute(escalation_event.delete().where(escalation_event.c.escalation.in_(found)))
+        connection.execute(delivery.update().where(delivery.c.escalation.in_(found)).values(reference=None))
+        connection.execute(escalation.update().where(c.id.in_(found)).values(patient=None, sealed=b""))
+
+
 def _erase_reports(connection: sa.Connection, site: str, numbers: Sequence[int]) -> None:
     """Erases what people wrote on near misses of the launches that these events belong to."""
     c = audit_event.c
@@ -105,6 +135,6 @@ def _erase_reports(connection: sa.Connection, site: str, numbers: Sequence[int])
     connection.execute(incident_note.update().where(incident_note.c.incident.in_(reported)).values(text=None))
 
 
-def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+def _parts(numbers: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(numbers), AT_ONCE):
         yield numbers[start : start + AT_ONCE]

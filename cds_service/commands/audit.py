@@ -131,6 +131,7 @@ def audit_erase(folder: Path, site: str, by: str, reason: str) -> None:
     saying whose events went. Backups and logs are not touched, and an opt-out stays in force.
     """
     from cds_service.audit.erasure import Erasure, erase_people
+    from cds_service.escalation.escalations import CloseReason, close_of
     from cds_service.serving.runtime import now_utc
 
     with opened(folder, ready=True) as (config, store):
@@ -138,6 +139,7 @@ def audit_erase(folder: Path, site: str, by: str, reason: str) -> None:
         patients = [key.pseudonym(identifier, line.rstrip("\r\n")) for line in sys.stdin]
         with _refused():
             why = Erasure(act="person", by=by, reason=reason, at=now_utc())
+            close_of(store, identifier, patients, CloseReason.ERASED, by, why.at)
             count = erase_people(store, identifier, patients, why)
     click.echo(f"{count} events of {len(patients)} patients erased.")
 

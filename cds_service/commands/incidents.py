@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, opened, print_json, written
+from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, one_line, opened, print_json, written
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cds_service.keys.data_key import DataKey
     from cds_service.settings.config import ServiceConfig
 
-MOST_TEXT, MOST_LINE = 4000, 200
+MOST_TEXT = 4000
 HEADINGS = ("id", "opened", "site", "kind", "severity", "owner", "webhook")
 ID = click.argument("identifier", metavar="ID")
 TEXT = click.option("--text", required=True, help="What to write, or - for standard input. It is sealed.")
@@ -104,7 +104,7 @@ def incident_assign(folder: Path, identifier: str, owner: str, by: str) -> None:
     """Make somebody the owner of an open incident."""
     from cds_service.incidents.incidents import assign
 
-    owner = _line(owner, "--to")
+    owner = one_line(owner, "--to")
     with _at(folder) as (_, connection, key):
         assign(connection, identifier, owner, _handling(by, key))
     click.echo(f"The owner of {identifier} is {owner}.")
@@ -135,7 +135,7 @@ def incident_export(folder: Path, file: Path, site: str | None, by: str, reason:
     """Write every incident with its time line to a new FILE, one JSON object a line, with what people wrote."""
     from cds_service.incidents.incidents import export
 
-    said = {"by": _line(by, "--by"), "reason": _line(reason, "--reason")}
+    said = {"by": one_line(by, "--by"), "reason": one_line(reason, "--reason")}
     # The file within the transaction: an export that fails is not on record.
     with _at(folder) as (config, connection, key), written(file) as out:
         found = export(connection, _sites(config, site), key, datetime.now(UTC), **said)
@@ -158,15 +158,7 @@ def _handling(by: str, key: DataKey, text: str | None = None) -> Handling:
     from cds_service.incidents.incidents import Handling
 
     sealed = None if text is None else key.seal(text)
-    return Handling(by=_line(by, "--by"), at=datetime.now(UTC), sealed=sealed)
-
-
-def _line(text: str, option: str) -> str:
-    """A name or a reason. Raises ClickException."""
-    text = text.strip()
-    if not text or len(text) > MOST_LINE or not text.isprintable():
-        raise click.ClickException(f"{option}: expected one line of 1 to {MOST_LINE} characters")
-    return text
+    return Handling(by=one_line(by, "--by"), at=datetime.now(UTC), sealed=sealed)
 
 
 def _text(text: str, option: str) -> str:

@@ -37,6 +37,7 @@ MODELS = click.option(
 )
 
 
+MOST_LINE = 200
 SITE = click.option("--site", required=True, help="Id of the site.")
 BY = click.option("--by", required=True, metavar="NAME", help="Who does this; it is recorded.")
 REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded. No patient's name or id.")
@@ -73,6 +74,14 @@ def configured(folder: Path | None) -> ServiceConfig:
         return load_config(folder) if folder else default_config()
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
+
+
+def one_line(text: str, option: str) -> str:
+    """A name or a reason; exits with a clear message if it is none."""
+    text = text.strip()
+    if not text or len(text) > MOST_LINE or not text.isprintable():
+        raise click.ClickException(f"{option}: expected one line of 1 to {MOST_LINE} characters")
+    return text
 
 
 def print_json(value: object) -> None:

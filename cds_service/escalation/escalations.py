@@ -6,7 +6,9 @@ event and its messages stand in the same transaction. No network: `sending` send
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
+from cds_service.errors import StoreUnavailable
 from cds_service.escalation.duty import Turn, next_turn
 from cds_service.escalation.messages import MessageKind, withdraw
 from cds_service.escalation.records import EscalationStatus, NoSuchEscalation, none_such
@@ -27,6 +30,7 @@ from cds_service.storage.store import Store
 from cds_service.storage.tables import escalation
 from explanations.judgement.escalation import Done
 
+log = logging.getLogger("mhcds")
 C = escalation.c
 TOO_LATE = timedelta(days=1)
 """A turn that is so long past is not taken: the service was down, or a backup was restored (decision 0050)."""
@@ -63,8 +67,13 @@ def advance(store: Store, config: ServiceConfig, now: datetime) -> int:
     taken = 0
     for row in found:
         site = sites[row["site"]]
-        with store.transaction() as connection:
-            taken += _take_turn(connection, site, site.escalation, row, now)
+        try:
+            with store.transaction() as connection:
+                taken += _take_turn(connection, site, site.escalation, row, now)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fault in one must not keep the others from being told
+            log.error(json.dumps({"event": "escalation-not-moved", "id": row["id"], "why": type(error).__name__}))
     return taken
 
 
@@ -162,6 +171,14 @@ def close(
         raise none_such()
     withdraw(connection, row, MessageKind.CLOSED, now, reason=reason.value)
     record(connection, row, "closed", now, by=by, through=through, reason=reason.value)
+
+
+def close_of(store: Store, site: str, patients: Sequence[str], reason: CloseReason, by: str, now: datetime) -> None:
+    """Closes what is open of these patients, given as pseudonyms. Raises StoreUnavailable."""
+    theirs = sa.and_(C.site == site, C.patient.in_(patients), C.status == EscalationStatus.OPEN)
+    with store.transaction() as connection:
+        for identifier in connection.scalars(sa.select(C.id).where(theirs)).all():
+            close(connection, identifier, reason=reason, by=by, through="command", now=now)
 
 
 def _of(identifier: str, site: str | None, patient: str | None) -> sa.ColumnElement[bool]:

@@ -18,8 +18,9 @@ from cds_service.escalation.messages import MessageKind
 from cds_service.keys.data_key import DataKey
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
-from cds_service.storage.tables import audit_event, delivery, escalation, escalation_event
+from cds_service.storage.tables import audit_event, card, delivery, escalation, escalation_event
 from explanations.judgement.escalation import Done, Escalation, EscalationState
+from models.rules.findings import Topic
 
 SHOWN_FOR = timedelta(days=1)
 """How long a page shows that an escalation was acknowledged."""
@@ -115,7 +116,8 @@ class EscalationRow:
 
 
 TELLING = (MessageKind.OPENED, MessageKind.DRILL)
-COLUMNS = [escalation.c[name] for name in EscalationRow.__slots__ if name in escalation.c]
+C = escalation.c
+COLUMNS = [C[name] for name in EscalationRow.__slots__ if name in C]
 
 
 def standing(row: EscalationRow) -> Escalation | None:
@@ -148,16 +150,15 @@ def current(store: Store, site: str, patient: str, now: datetime) -> Escalation 
 
 def latest(connection: sa.Connection, site: str, patient: str, now: datetime) -> EscalationRow | None:
     """The same as a row."""
-    c, since = escalation.c, (now - SHOWN_FOR).isoformat()
-    shown = sa.or_(c.status == EscalationStatus.OPEN, c.acknowledged > since)
-    which = sa.and_(c.site == site, c.patient == patient, shown)
-    return _first(connection, sa.select(*COLUMNS).where(which).order_by(c.at.desc(), c.id).limit(1))
+    shown = sa.or_(C.status == EscalationStatus.OPEN, C.acknowledged > (now - SHOWN_FOR).isoformat())
+    which = sa.and_(C.site == site, C.patient == patient, shown)
+    return _first(connection, sa.select(*COLUMNS).where(which).order_by(C.at.desc(), C.id).limit(1))
 
 
 def about(connection: sa.Connection, digests: Collection[str]) -> EscalationRow | None:
     """The newest that is about one of these events."""
     theirs = sa.select(escalation_event.c.escalation).where(escalation_event.c.digest.in_(digests))
-    which = sa.select(*COLUMNS).where(escalation.c.id.in_(theirs)).order_by(escalation.c.at.desc(), escalation.c.id)
+    which = sa.select(*COLUMNS).where(C.id.in_(theirs)).order_by(C.at.desc(), C.id)
     return _first(connection, which.limit(1))
 
 
@@ -165,23 +166,37 @@ def _first(connection: sa.Connection, which: sa.Select[Any]) -> EscalationRow | 
     return next(iter(_whole(connection, connection.execute(which).mappings().all())), None)
 
 
+def open_of_cards(store: Store, sites: Sequence[str], cards: Collection[str]) -> list[str]:
+    """The open escalations that these cards of acute answers showed: of their patient, with no later event."""
+    a, e = audit_event.c, escalation_event.c
+    answer = sa.and_(a.site == card.c.site, a.seq == card.c.answer)
+    theirs = sa.and_(C.site == a.site, C.patient == a.patient, C.status == EscalationStatus.OPEN)
+    shown = sa.and_(card.c.uuid.in_(cards), card.c.site.in_(sites), card.c.topic == Topic.ACUTE_SAFETY)
+    later = sa.exists().where(e.escalation == C.id, e.at > a.at)
+    found = sa.select(C.id).distinct().select_from(card).join(audit_event, answer).join(escalation, theirs)
+    with store.transaction() as connection:
+        return list(connection.scalars(found.where(shown, ~later)))
+
+
 def listed(
     connection: sa.Connection, sites: Sequence[str] | None = None, *, open_only: bool = True
 ) -> list[EscalationRow]:
     """Escalations with their messages, the newest first. sites: None for every site."""
     which = sa.and_(
-        sa.true() if sites is None else escalation.c.site.in_(sites),
-        escalation.c.status == EscalationStatus.OPEN if open_only else sa.true(),
+        sa.true() if sites is None else C.site.in_(sites),
+        C.status == EscalationStatus.OPEN if open_only else sa.true(),
     )
-    found = connection.execute(sa.select(*COLUMNS).where(which).order_by(escalation.c.at.desc(), escalation.c.id))
+    found = connection.execute(sa.select(*COLUMNS).where(which).order_by(C.at.desc(), C.id))
     return _whole(connection, found.mappings().all())
 
 
 def one(connection: sa.Connection, identifier: str) -> EscalationRow:
     """One escalation with its messages and its events of the audit chain. Raises NoSuchEscalation."""
-    row = _first(connection, sa.select(*COLUMNS).where(escalation.c.id == identifier))
+    row = _first(connection, sa.select(*COLUMNS).where(C.id == identifier))
     if row is None:
         raise none_such()
+    if row.patient is None and not row.drill:
+        return row  # erased
     c = audit_event.c
     theirs = [c.site == row.site, c.kind == AuditKind.ESCALATION, c.event.is_not(None), c.at >= row.at]
     theirs += [c.patient == row.patient] if row.patient is not None else []
@@ -192,7 +207,7 @@ def one(connection: sa.Connection, identifier: str) -> EscalationRow:
 
 def patient_of(connection: sa.Connection, key: DataKey, identifier: str) -> PatientLink | None:
     """Which patient it is about; None once that is emptied, or sealed with another key. Raises NoSuchEscalation."""
-    found = connection.execute(sa.select(escalation.c.sealed).where(escalation.c.id == identifier)).scalar()
+    found = connection.execute(sa.select(C.sealed).where(C.id == identifier)).scalar()
     if found is None:
         raise none_such()
     return unsealed(key, bytes(found))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from cds_service.escalation.escalations import acknowledge
 from cds_service.escalation.links import link_of
 from cds_service.escalation.opening import open_for
+from cds_service.escalation.records import NoSuchEscalation, open_of_cards
 from cds_service.hooks.accepted import AcceptedCall
 from cds_service.hooks.audit import AuditRecord
 from cds_service.serving.runtime import Runtime
@@ -31,3 +35,15 @@ def escalated(runtime: Runtime, call: AcceptedCall, judgement: Judgement, audit:
     if found is not None:
         audit.note(escalation=found.state.value)
     return replace(judgement.assessment, escalation=found)
+
+
+def acknowledge_by_feedback(runtime: Runtime, sites: Sequence[str], cards: Collection[str]) -> int:
+    """Feedback says that somebody has what these cards of ours are about; returns how many escalations that were.
+
+    sites: those that the client calls for. Who it was is not known: feedback names nobody. Raises StoreUnavailable.
+    """
+    count = 0
+    for identifier in open_of_cards(runtime.store, sites, cards) if cards else ():
+        with suppress(NoSuchEscalation), runtime.store.transaction() as connection:  # closed meanwhile
+            count += acknowledge(connection, identifier, by="", through="feedback", now=runtime.now()).first
+    return count

@@ -3,7 +3,8 @@
 All items of a body are stored or none: a malformed one is named by its position and answered with 400. An exact repeat
 changes nothing; a later, different report on the same card is stored as well. Ids and codes that are not ours may name
 a patient, so only their pseudonyms are kept. Feedback is recorded and counted; it
-never lowers a safety card (rules R3, R17). CDS Hooks 2.0, "Feedback".
+never lowers a safety card (rules R3, R17). On a card of acute answers it can say that somebody has it, so that nobody
+else is told. CDS Hooks 2.0, "Feedback".
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason, is_our_reason
 from cds_service.errors import BadRequest, json_response
 from cds_service.hooks.access import check_named, named_site
 from cds_service.hooks.catalogue import known_service
+from cds_service.hooks.escalating import acknowledge_by_feedback
 from cds_service.keys.data_key import DataKey
 from cds_service.serving import metrics
 from cds_service.serving.body import json_body
@@ -28,6 +30,7 @@ from cds_service.serving.runtime import Runtime
 from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
 from cds_service.trust.admission import CallSlots, authenticate, refusals_counted, use_up
+from explanations.judgement.escalation import ACKNOWLEDGING
 from fhir_adapters.duplicates import named_twice, repeated
 
 log = logging.getLogger("mhcds")
@@ -111,7 +114,10 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             sent = sent_cards(runtime.store, client.sites, {item.card.lower() for item in items})
             rows = [row(item, client.sites, service.id, runtime.key, sent) for item in items]
             new, known = runtime.store.write_feedback(runtime.now(), client.sites, service.id, rows)
-        counts = {"items": len(items), "new": new, "known_cards": known}
+            handled = {item.card.lower() for item in items if says_handled(item)}
+            # After it: where this fails the client reports again, and an exact repeat is stored once.
+            taken_on = acknowledge_by_feedback(runtime, client.sites, handled)
+        counts = {"items": len(items), "new": new, "known_cards": known, "acknowledged": taken_on}
         log.info(json.dumps({"event": "feedback", "service": service.id, "sites": client.sites, **counts}))
         for item in items:
             metrics.FEEDBACK.labels(service.id, item.outcome).inc()
@@ -142,6 +148,13 @@ def feedback_items(body: bytes) -> list[FeedbackItem]:
     if faults:
         raise BadRequest("; ".join(faults[:20]) + ". Nothing of this body was stored")
     return items
+
+
+def says_handled(item: FeedbackItem) -> bool:
+    """Whether somebody acted on a card, or says that somebody does: then nobody else has to be told."""
+    reason = item.override_reason.coded if item.override_reason else None
+    known = reason is not None and is_our_reason(reason.code, reason.system) and reason.code in ACKNOWLEDGING
+    return item.outcome == "accepted" or known
 
 
 def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from cds_service.errors import ConfigError
 from cds_service.storage.store import Store
-from cds_service.storage.tables import NUMBERED, PASSING, SCHEMA
+from cds_service.storage.tables import NUMBERED, PASSING, SCHEMA, delivery
 from cds_service.storage.versions import NEWEST, revision_in
 
 ROWS_AT_ONCE = 1000
@@ -76,6 +77,7 @@ def restore_backup(store: Store, source: Path) -> int:
                 connection.execute(SCHEMA.tables[name].insert().values(row))
                 count += 1
             _continue_numbering(connection)
+            _withdraw_old(connection)
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise ConfigError(f"{source}: expected a file written by `mhcds db backup`; it cannot be read") from error
     return count
@@ -83,6 +85,14 @@ def restore_backup(store: Store, source: Path) -> int:
 
 def _is_bytes(value: object) -> bool:
     return isinstance(value, dict) and set(value) == {"hex"}
+
+
+def _withdraw_old(connection: sa.Connection) -> None:
+    """Nobody is told of what is long past; its escalation stays open and overdue (decision 0050)."""
+    now = datetime.now(UTC)
+    old = sa.and_(delivery.c.escalation.is_not(None), delivery.c.at < (now - timedelta(days=1)).isoformat())
+    change = {"delivered": int(now.timestamp()), "failure": "withdrawn"}
+    connection.execute(delivery.update().where(old, delivery.c.delivered.is_(None)).values(change))
 
 
 def _continue_numbering(connection: sa.Connection) -> None:

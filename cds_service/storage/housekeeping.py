@@ -9,12 +9,13 @@ import json
 import logging
 import threading
 import time
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from cds_service.errors import StoreUnavailable
 from cds_service.storage.store import PROBE, Store
-from cds_service.storage.tables import batch, shown_gap, tally, used_token
+from cds_service.storage.tables import batch, escalation, shown_gap, snooze, tally, used_token
 
 log = logging.getLogger("mhcds")
 DAY_S = 24 * 60 * 60
@@ -24,6 +25,7 @@ CHECKPOINT_S = 1
 MOST_PAGES = 4000  # 16 MB of SQLite's log; beyond, its writers wait until it is empty
 TALLY_KEPT = 60  # windows of a minute
 SHOWN_KEPT_S = DAY_S  # the longest window that a site can set
+LINK_KEPT_S = 30 * DAY_S
 TOKEN_KEPT_S = DAY_S  # after it expired: so a clock that goes back a little makes no used token new
 
 
@@ -50,13 +52,25 @@ def _keep(store: Store) -> None:
 
 
 def tidy(store: Store, now: int) -> int:
-    """Deletes what is of no use at `now`, in seconds since 1970; returns the number of rows."""
+    """Deletes or empties what is of no use at `now`, in seconds since 1970; returns the number of rows."""
     minute = now // 60 - TALLY_KEPT
     return (
         _deleted(store, used_token, used_token.c.expires < now - TOKEN_KEPT_S)
         + _deleted(store, tally, sa.and_(tally.c.minute < minute, tally.c.client != PROBE))
         + _deleted(store, shown_gap, shown_gap.c.at <= now - SHOWN_KEPT_S)
+        + _deleted(store, snooze, snooze.c.until <= now)
+        + _unsealed(store, now)
     )
+
+
+def _unsealed(store: Store, now: int) -> int:
+    """Empties what leads to the patient of an escalation that somebody has had for long; a message has none by then."""
+    c, limit = escalation.c, datetime.fromtimestamp(now - LINK_KEPT_S, UTC).isoformat()
+    past = sa.and_(c.status != "open", sa.func.coalesce(c.closed, c.acknowledged) < limit, sa.func.length(c.sealed) > 0)
+    with store.transaction() as connection:
+        if connection.execute(sa.select(c.id).where(past).limit(1)).first() is None:
+            return 0
+        return len(connection.execute(escalation.update().where(past).values(sealed=b"").returning(c.id)).all())
 
 
 def _deleted(store: Store, table: sa.Table, old: sa.ColumnElement[bool]) -> int:
