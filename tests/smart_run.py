@@ -21,6 +21,9 @@ from cds_service.demo_ehr.config import Addresses, demo_config
 from cds_service.demo_ehr.ehr import Ehr, create_ehr, registered
 from cds_service.demo_ehr.governed import governed, make_live
 from cds_service.demo_ehr.patients.people import demo_patients
+from cds_service.escalation.escalations import advance
+from cds_service.sending.contacts import Means
+from cds_service.sending.queue import send_next
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.live import LiveConfig
 from explanations.judgement.assessment import Engine
@@ -83,6 +86,14 @@ class Run:
     def forget(self) -> None:
         """What the service keeps of the EHR's configuration is old now."""
         self.service.extensions["mhcds-smart"].discovery._cached.clear()
+
+    def send(self) -> None:
+        """Sends what is due to whoever is to be told, as a worker does between two rests."""
+        runtime = self.service.extensions["mhcds"]
+        means = Means(key=runtime.key, backend=runtime.backend)
+        advance(runtime.store, runtime.config(), runtime.now())
+        while send_next(runtime.store, runtime.config(), runtime.now, means):
+            pass
 
     def tokens(self) -> list[str]:
         """The access and refresh tokens that the EHR has handed out."""

@@ -21,6 +21,7 @@ def demo(once: bool, host: str, port: int) -> None:
     from cds_service.demo_ehr.config import Addresses, demo_config
     from cds_service.demo_ehr.governed import governed, make_live
     from cds_service.demo_ehr.runner import run_demo
+    from cds_service.serving import watch
     from cds_service.serving.engine import load_engine
     from cds_service.serving.runtime import now_utc
 
@@ -29,6 +30,8 @@ def demo(once: bool, host: str, port: int) -> None:
         config = governed(demo_config(addresses), addresses, engine.models, now)
         app = create_app(config, engine=engine)
         make_live(app.extensions["mhcds"].store, config, engine.models, now)
+        if not once:
+            watch.start(app.extensions["mhcds"])
         return app
 
     sys.exit(run_demo(service, once=once, host=host, port=port))

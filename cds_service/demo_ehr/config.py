@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 
@@ -22,13 +23,17 @@ class Addresses:
 
     service: address of the service, without a slash at its end. fhir_base: the EHR's FHIR base, which is `iss`, one
     and the same text everywhere. page_origin: origin of the EHR's page, another site than the service for a browser.
-    staff_secret: ours at the hospital's sign-in for staff, new in each run.
+    staff_secret: ours at the hospital's sign-in for staff, new in each run. pager_secret: shared with the crisis team's
+    pager, new too.
     """
 
     service: str
     fhir_base: str
     page_origin: str
     staff_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    pager_secret: str = field(
+        default_factory=lambda: f"whsec_{b64encode(secrets.token_bytes(32)).decode()}", repr=False
+    )
 
     @property
     def launch_url(self) -> str:
@@ -49,6 +54,11 @@ class Addresses:
     def governance_url(self) -> str:
         """Where the governance pages begin."""
         return f"{self.service}/governance/"
+
+    @property
+    def pager_url(self) -> str:
+        """Where the crisis team's pager takes messages, beside the FHIR base."""
+        return f"{self.fhir_base.removesuffix('/fhir')}/pager"
 
     @property
     def staff_issuer(self) -> str:

@@ -1,4 +1,4 @@
-"""Assembles the demo EHR: charts, FHIR API, authorization server and page, as one Flask app."""
+"""Assembles the demo EHR: charts, FHIR API, authorization server, pager and page, as one Flask app."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from cds_service.demo_ehr.authorization.behaviour import Behaviour
 from cds_service.demo_ehr.authorization.clients import Client
 from cds_service.demo_ehr.authorization.server import AuthorizationServer, Choice
 from cds_service.demo_ehr.clinic import page
+from cds_service.demo_ehr.clinic.pager import Pager
+from cds_service.demo_ehr.clinic.pager import create_blueprint as create_pager
 from cds_service.demo_ehr.clinic.panel import AppPlace
 from cds_service.demo_ehr.clinic.state import Clinic
 from cds_service.demo_ehr.config import CLIENT_ID, Addresses
@@ -49,7 +51,8 @@ def create_ehr(
     """
     written = [*(patient.chart for patient in patients), (PRACTITIONER,)]
     charts = Charts(written, now=lambda: datetime.fromtimestamp(now(), UTC))
-    clinic = Clinic(patients=patients, as_of=as_of, charts=charts)
+    pager = Pager(addresses, now)
+    clinic = Clinic(patients=patients, as_of=as_of, charts=charts, pager=pager)
     server = AuthorizationServer(
         fhir_base=addresses.fhir_base,
         page_origin=addresses.page_origin,
@@ -66,6 +69,7 @@ def create_ehr(
     app.register_blueprint(authorization.create_blueprint(server))
     app.register_blueprint(fhir_server.create_blueprint(charts, token, base=addresses.fhir_base, access=server.access))
     app.register_blueprint(staff.create_blueprint(staff.StaffSignIn(addresses.staff_issuer, _of_staff(addresses), now)))
+    app.register_blueprint(create_pager(pager))
     app.register_blueprint(page.create_blueprint(clinic, place))
     return Ehr(app=app, charts=charts, clinic=clinic, authorization=server)
 

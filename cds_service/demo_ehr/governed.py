@@ -1,4 +1,4 @@
-"""The demo's service as a hospital governs it: approvals of the models that it loads, each live from the start."""
+"""The demo's service as a hospital governs it: models approved and live from the start, acute answers on a pager."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 
 from cds_service.control.acts import ModeRow, set_mode
 from cds_service.control.targets import Mode, known_of
-from cds_service.demo_ehr.authorization.staff import OPERATIONS, PEOPLE, SAFETY
+from cds_service.demo_ehr.authorization.staff import CRISIS, OPERATIONS, PEOPLE, SAFETY
 from cds_service.demo_ehr.config import CLIENT_ID, Addresses
 from cds_service.settings.approvals import Approval, ApprovedModel, Criterion, Measure, Use
 from cds_service.settings.config import ServiceConfig
+from cds_service.settings.escalation import Channel, Contact, EscalationSettings, MessageContent
 from cds_service.settings.governance import GovernanceSettings, Role
+from cds_service.settings.webhook import Webhook
 from cds_service.storage.store import Store
 from models.scoring.registry import Model
 
@@ -21,18 +23,32 @@ APPROVAL = "demo-2026"
 
 
 def governed(config: ServiceConfig, addresses: Addresses, models: Iterable[Model], now: datetime) -> ServiceConfig:
-    """The settings with governance pages, and an approval of these models for half a year."""
+    """The settings with governance pages, a contact, and an approval of these models for half a year."""
     pages = GovernanceSettings(
         issuer=addresses.staff_issuer,
         client_id=CLIENT_ID,
         client_secret=addresses.staff_secret,
         scopes=("openid", "profile"),
         roles_claim="groups",
-        roles={Role.SAFETY_OFFICER: frozenset({SAFETY}), Role.OPERATOR: frozenset({OPERATIONS})},
+        roles={
+            Role.SAFETY_OFFICER: frozenset({SAFETY}),
+            Role.OPERATOR: frozenset({OPERATIONS}),
+            Role.RESPONDER: frozenset({CRISIS}),
+        },
         idle_s=60 * 60,
         absolute_s=8 * 60 * 60,
     )
-    return replace(config, governance=pages, approvals=(_approval(config, models, now),))
+    sites = tuple(replace(site, escalation=_escalation(addresses)) for site in config.sites)
+    return replace(config, sites=sites, governance=pages, approvals=(_approval(config, models, now),))
+
+
+def _escalation(addresses: Addresses) -> EscalationSettings:
+    pager = Webhook(url=addresses.pager_url, secret=addresses.pager_secret)
+    return EscalationSettings(
+        contacts=(Contact(name="Crisis team", channel=Channel.WEBHOOK, webhook=pager),),
+        content=MessageContent.INITIALS_AND_PLACE,
+        chart_url=f"{addresses.page_origin}/patients/{{patient}}",
+    )
 
 
 def _approval(config: ServiceConfig, models: Iterable[Model], now: datetime) -> Approval:

@@ -24,7 +24,7 @@ from cds_service.demo_ehr.authorization.grants import challenge_of
 from cds_service.demo_ehr.codes import Json
 
 CODE_LIFE_S, CHOICE_LIFE_S, MOST_WAITING = 60, 600, 100
-SAFETY, OPERATIONS = "cds-safety", "cds-operations"
+SAFETY, OPERATIONS, CRISIS = "cds-safety", "cds-operations", "crisis-team"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,9 @@ PEOPLE = (
     Member(id="staff-2", name="Dr. Samuel Boateng", about="Deputy safety officer", group=SAFETY),
     Member(id="staff-3", name="Lena Marchetti", about="Operator", group=OPERATIONS),
     Member(id="staff-4", name="Jonas Weller", about="Receptionist, without a role", group=""),
+    Member(id="staff-5", name="Amina Sato", about="Crisis team, has the pager", group=CRISIS),
 )
+ON_CALL = PEOPLE[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

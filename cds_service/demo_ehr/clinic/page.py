@@ -1,6 +1,6 @@
-"""The demo EHR's page: clinic list, one patient's facts, the cards as an EHR shows them, and what was sent.
+"""The demo EHR's page: clinic list, one patient's facts, the cards as an EHR shows them, the pager, what was sent.
 
-Plain HTML forms; the one script notices that the app wrote, and works only then. Card text comes from the service and
+Plain HTML forms; the one script notices that the app wrote or the pager has news. Card text comes from the service and
 is not trusted: markdown without HTML, images, headings or inline styles, under a strict content security policy.
 Answers only to loopback names, so that no other site can reach it by DNS rebinding.
 """
@@ -16,6 +16,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
+from cds_service.demo_ehr.authorization.staff import ON_CALL
 from cds_service.demo_ehr.clinic.chart_facts import chart_sections, written_rows
 from cds_service.demo_ehr.clinic.clinic_list import SORTS, clinic_days, clinic_list, word
 from cds_service.demo_ehr.clinic.hook_client import ServiceUnreachableError, sent_without_token, topic
@@ -53,7 +54,7 @@ def create_blueprint(clinic: Clinic, place: AppPlace | None = None) -> Blueprint
 
     @blueprint.get("/patients/<patient_id>/changes")
     def changes(patient_id: str) -> str:
-        return str(clinic.charts.changes(_known(clinic, patient_id).id))
+        return clinic.changes(_known(clinic, patient_id))
 
     @blueprint.post("/patients/<patient_id>/launch")
     def launch(patient_id: str) -> BaseResponse:
@@ -86,6 +87,13 @@ def _add_forms(blueprint: Blueprint, clinic: Clinic) -> None:
         patient = _known(clinic, patient_id)
         clinic.discard(patient, request.form.get("card", ""), request.form.get("suggestion", ""))
         return _back(patient, "drafts")
+
+    @blueprint.post("/patients/<patient_id>/pager")
+    def acknowledge(patient_id: str) -> BaseResponse:
+        patient = _known(clinic, patient_id)
+        if clinic.pager is not None:
+            clinic.pager.acknowledge(request.form.get("message", ""))
+        return _back(patient, "pager")
 
     @blueprint.post("/patients/<patient_id>/overrides")
     def override(patient_id: str) -> BaseResponse:
@@ -154,7 +162,9 @@ def _page(clinic: Clinic, patient: DemoPatient, place: AppPlace | None) -> str:
         born=f"{born.day} {born:%B %Y}",
         sections=chart_sections(clinic.charts.of(patient.id), clinic.as_of),
         written=[(row, _json(held)) for row, held in written_rows(clinic.charts.written(patient.id), clinic.as_of)],
-        changes=clinic.charts.changes(patient.id),
+        changes=clinic.changes(patient),
+        pager=clinic.pager,
+        on_call=ON_CALL.name,
         cards=[_shown(clinic, patient, card, place) for card in clinic.cards(patient)],
         launchable=place is not None,
         governance=place.addresses.governance_url if place else None,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cds_service.demo_ehr.clinic.hook_client import Exchange, HookClient, ServiceUnreachableError, topic
+from cds_service.demo_ehr.clinic.pager import Pager
 from cds_service.demo_ehr.codes import Json
 from cds_service.demo_ehr.fhir_api.charts import Charts
 from cds_service.demo_ehr.patients.people import DemoPatient
@@ -42,12 +43,21 @@ class RecordedReason:
 class Clinic:
     """The clinic of the day. `client` asks the service; without it, only stored answers can be shown.
 
-    `charts` are those that are written to; without them, the patients' own.
+    `charts` are those that are written to; without them, the patients' own. `pager`: of the crisis team, if there is
+    one.
     """
 
-    def __init__(self, *, patients: Sequence[DemoPatient], as_of: datetime, charts: Charts | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        patients: Sequence[DemoPatient],
+        as_of: datetime,
+        charts: Charts | None = None,
+        pager: Pager | None = None,
+    ) -> None:
         self.patients = tuple(patients)
         self.as_of = as_of
+        self.pager = pager
         self.charts = charts or Charts(patient.chart for patient in patients)
         self.client: HookClient | None = None
         self.exchanges: dict[str, Exchange] = {}
@@ -70,6 +80,11 @@ class Clinic:
             if self.charts.changes(other.id) != self._changes_asked.get(other.id, 0):
                 with suppress(ServiceUnreachableError):
                     self.ask(other)
+
+    def changes(self, patient: DemoPatient) -> str:
+        """Another text whenever an app wrote to the patient's chart, or, after a full stop, the pager has news."""
+        chart = str(self.charts.changes(patient.id))
+        return f"{chart}.{self.pager.changes}" if self.pager else chart
 
     def ask(self, patient: DemoPatient) -> None:
         """Asks the service anew. Raises ServiceUnreachableError; then there is no answer, also none from before."""

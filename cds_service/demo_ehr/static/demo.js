@@ -1,8 +1,8 @@
-// Shows what changed once the app has written to the chart: all but the frame in which the app is open.
+// Shows what changed once the app has written to the chart or the pager has news: all but the frame of the app.
 "use strict";
 
 const main = document.querySelector("main[data-changes]");
-const PARTS = [".clinic ul", "#cards", ".facts", "#drafts", "#written", ".wire"];
+const PARTS = [".clinic ul", "#cards", "#pager", ".facts", "#drafts", "#written", ".wire"];
 
 async function look() {
   if (document.hidden) return;
@@ -13,9 +13,12 @@ async function look() {
   const answer = await fetch(`${main.dataset.chart}?${shown}`);
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const what = changes.split(".")[0] === main.dataset.changes.split(".")[0] ? "pager has news" : "chart has changed";
   main.dataset.changes = page.querySelector("main").dataset.changes;
-  for (const part of PARTS) document.querySelector(part).replaceWith(page.querySelector(part));
-  document.getElementById("news").textContent = "The chart has changed. The cards were asked for anew.";
+  for (const part of PARTS.filter((name) => page.querySelector(name))) {
+    document.querySelector(part).replaceWith(page.querySelector(part));
+  }
+  document.getElementById("news").textContent = `The ${what}. The cards were asked for anew.`;
 }
 
 // A demo that has ended answers nothing; its page stays as it is.
