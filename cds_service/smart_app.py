@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
 
+from cds_service.burden.limits import limited
+from cds_service.burden.snoozes import GivenReason, note_snoozes
 from cds_service.escalation.desk import AppDesk
 from cds_service.hooks.app_links import topic_of
 from cds_service.incidents.near_misses import ReportingRows
@@ -19,7 +21,11 @@ from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.settings.service_ids import ServiceId
 from cds_service.trust.admission import CallSlots
 from cds_service.trust.client_address import client_address
+from explanations.judgement.alert_limits import Limited
+from explanations.judgement.assessment import Assessment
 from explanations.judgement.control import Control
+from explanations.words.notices.notice import Notice
+from models.rules.findings import Topic
 from smart_launch.chart import routes as app_pages
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.launch import begin as launch
@@ -28,6 +34,7 @@ from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.pages.blueprint import register as register_pages
 from smart_launch.pages.language import app_language
 from smart_launch.runtime import AppRuntime
+from smart_launch.session.sessions import Session
 from smart_launch.settings import AppSettings, AppSite
 
 if TYPE_CHECKING:
@@ -58,6 +65,8 @@ def register(app: Flask, runtime: Runtime) -> None:
         control=lambda site, patient, user: _control(runtime, site, patient, user),
         client_address=lambda: runtime.key.pseudonym("", client_address(request, runtime.config().trusted_proxies)),
         topic_of=lambda app_context, site, patient: topic_of(app_context, site, patient, runtime.key, runtime.now()),
+        limits=lambda session, found, made: _limits(runtime, session, found, made),
+        snooze=lambda session, topic, code, basis: _snooze(runtime, session, topic, code, basis),
         now=runtime.now,
         escalations=AppDesk(store=runtime.store, key=runtime.key, config=runtime.config, now=runtime.now),
     )
@@ -127,6 +136,35 @@ def _control(runtime: Runtime, site: str, patient: str, user: str | None) -> Con
     """What a page may use and show, as of this moment."""
     runtime.controls.look()
     return runtime.control(runtime.config(), runtime.asker(site, ServiceId.APP, user, patient))
+
+
+def _limits(runtime: Runtime, session: Session, assessment: Assessment, notices: tuple[Notice, ...]) -> Limited:
+    """Which of these cards the session's user would not be shown now."""
+    site, key = runtime.config().site(session.site), runtime.key
+    patient, user = key.pseudonym(site.id, session.context.patient), _user(runtime, session)
+    return limited(runtime.store, key, site, assessment, notices, patient=patient, user=user, now=runtime.now())
+
+
+def _snooze(runtime: Runtime, session: Session, topic: Topic, code: str, basis: str | None) -> None:
+    """Keeps what the session's user said of a notice that limits apply to. Raises StoreUnavailable."""
+    if basis is None:
+        return
+    site, now = runtime.config().site(session.site), runtime.now()
+    given = GivenReason(
+        site=site,
+        patient=runtime.key.pseudonym(site.id, session.context.patient),
+        user=_user(runtime, session),
+        topic=topic,
+        code=code,
+        basis=basis,
+        at=now,
+    )
+    note_snoozes(runtime.store, [given], "app", now)
+
+
+def _user(runtime: Runtime, session: Session) -> str:
+    """The pseudonym that the user has in hook calls; "" where the EHR does not say who it is."""
+    return runtime.key.pseudonym(session.site, session.fhir_user) if session.fhir_user else ""
 
 
 def _unsealed(runtime: Runtime, sealed: bytes) -> str:

@@ -11,14 +11,18 @@ from typing import TypeVar
 
 import msgspec
 
-from explanations.judgement.assessment import Engine
+from explanations.judgement.alert_limits import Limited
+from explanations.judgement.assessment import Assessment, Engine
 from explanations.judgement.control import UNCONTROLLED, Control
 from explanations.words.language import Language
+from explanations.words.notices.notice import Notice
+from models.rules.findings import Topic
 from smart_launch.escalation import EscalationDesk, NobodyTold
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.oauth.tokens import TokenEndpoint
+from smart_launch.session.sessions import Session
 from smart_launch.session.store import AppStore
 from smart_launch.settings import AppSettings, Registration
 
@@ -34,6 +38,8 @@ class AppRuntime:
     client_address: a pseudonym of the network address that the current request comes from.
     topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
     escalations: who has been told of acute answers; nobody unless given.
+    limits: which cards of these notices the session's user would not be shown now. snooze: keeps the reason that they
+    gave on a notice of this topic, by its code and what the notice rests on (`Behind.snoozed_as`; None: not limited).
     """
 
     settings: Callable[[], AppSettings]
@@ -51,6 +57,8 @@ class AppRuntime:
     topic_of: Callable[[str, str, str], str | None]
     now: Callable[[], datetime]
     escalations: EscalationDesk = field(default_factory=NobodyTold)
+    limits: Callable[[Session, Assessment, tuple[Notice, ...]], Limited] = lambda _session, _found, _made: Limited()
+    snooze: Callable[[Session, Topic, str, str | None], None] = lambda _session, _topic, _code, _basis: None
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
 
     def token_endpoint(self, registration: Registration) -> TokenEndpoint:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from cds_service.burden.history import history
@@ -11,28 +11,11 @@ from cds_service.errors import StoreUnavailable
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
-from explanations.judgement.alert_limits import Candidate, HeldBack, Limiter, assessed_on, basis, prompted
+from explanations.judgement.alert_limits import Behind, Candidate, Limited, Limiter, assessed_on, basis, prompted
 from explanations.judgement.assessment import Assessment
 from explanations.words.lines import LineRole
 from explanations.words.notices.notice import Notice
-from models.rules.findings import Topic
 from models.scoring.risk import RiskScore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
-    """What a model or follow-up card comes from. prompted: the models, by commas; basis: a keyed digest."""
-
-    prompted: str
-    basis: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limited:
-    """What is held back, and what stands behind each notice that can be."""
-
-    held: Mapping[Topic, HeldBack] = field(default_factory=dict)
-    behind: Mapping[Topic, Behind] = field(default_factory=dict)
 
 
 def limited(

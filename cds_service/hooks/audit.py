@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
-from cds_service.burden.limits import Behind
 from cds_service.cards.wire import Card
 from cds_service.errors import ServiceError, StoreUnavailable, Unauthenticated
 from cds_service.keys.data_key import DataKey
@@ -26,6 +25,7 @@ from cds_service.serving.runtime import Runtime
 from cds_service.serving.stage_times import Stage, StageTimes
 from cds_service.storage.calls import AnswerRow, CardRow, TokenUse
 from cds_service.trust.auth import VerifiedClient
+from explanations.judgement.alert_limits import Behind
 from explanations.judgement.assessment import Assessment
 from fhir_adapters.facts import Consent
 from models.rules.findings import Topic

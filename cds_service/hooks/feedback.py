@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 from flask import Blueprint, Response, request
 
+from cds_service.burden.snoozes import GivenReason, note_snoozes
 from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason, is_our_reason
 from cds_service.errors import BadRequest, json_response
 from cds_service.hooks.access import check_named, named_site
@@ -27,11 +28,13 @@ from cds_service.keys.data_key import DataKey
 from cds_service.serving import metrics
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
+from cds_service.settings.config import ServiceConfig
 from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
 from cds_service.trust.admission import CallSlots, authenticate, refusals_counted, use_up
 from explanations.judgement.escalation import ACKNOWLEDGING
 from fhir_adapters.duplicates import named_twice, repeated
+from models.rules.findings import Topic
 
 log = logging.getLogger("mhcds")
 OUTCOMES = ("accepted", "overridden")
@@ -117,6 +120,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             handled = {item.card.lower() for item in items if says_handled(item)}
             # After it: where this fails the client reports again, and an exact repeat is stored once.
             taken_on = acknowledge_by_feedback(runtime, client.sites, handled)
+            note_snoozes(runtime.store, reasons_given(items, sent, config), "feedback", runtime.now())
         counts = {"items": len(items), "new": new, "known_cards": known, "acknowledged": taken_on}
         log.info(json.dumps({"event": "feedback", "service": service.id, "sites": client.sites, **counts}))
         for item in items:
@@ -124,6 +128,27 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
         return json_response({"received": len(items), "stored": new})
 
     return blueprint
+
+
+def reasons_given(
+    items: Iterable[FeedbackItem], sent: Mapping[str, SentCard], config: ServiceConfig
+) -> Iterator[GivenReason]:
+    """Our own reasons on model and follow-up cards of ours. They are the user's who was shown the card."""
+    for item in items:
+        card, why = sent.get(item.card.lower()), item.override_reason and item.override_reason.coded
+        at = _moment(item.outcome_timestamp)
+        if not (card and card.basis and card.patient and why and why.code and at and item.outcome == "overridden"):
+            continue
+        if is_our_reason(why.code, why.system):
+            yield GivenReason(
+                site=config.site(card.site),
+                patient=card.patient,
+                user=card.shown_to or "",
+                topic=Topic(card.topic),
+                code=why.code,
+                basis="" if card.prompted else card.basis,
+                at=at,
+            )
 
 
 def feedback_items(body: bytes) -> list[FeedbackItem]:

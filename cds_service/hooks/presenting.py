@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Response
 
-from cds_service.burden.limits import Limited, limited
+from cds_service.burden.limits import limited
 from cds_service.cards.dialects import in_dialect
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import Card, CardsResponse
@@ -18,6 +18,7 @@ from cds_service.hooks.audit import AuditRecord
 from cds_service.hooks.escalating import escalated
 from cds_service.hooks.gaps import quiet_hours, saying_so, was_shown
 from cds_service.serving.runtime import Runtime
+from explanations.judgement.alert_limits import Limited
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import Judgement
 from explanations.words.notices.limited import within_limits

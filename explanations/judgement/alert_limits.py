@@ -7,7 +7,7 @@ site's calendar: what was shown on the 1st for 30 days may come again on the 31s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -247,6 +247,33 @@ class Limiter:
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """What a model or follow-up card comes from. prompted: the models, by commas; basis: a keyed digest."""
+
+    prompted: str
+    basis: str
+
+    @property
+    def snoozed_as(self) -> str:
+        """The basis of a snooze of it; "": whatever the inputs of the models."""
+        return "" if self.prompted else self.basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limited:
+    """What is held back of an answer, and what stands behind each notice that can be."""
+
+    held: Mapping[Topic, HeldBack] = field(default_factory=dict)
+    behind: Mapping[Topic, Behind] = field(default_factory=dict)
+
+
+def snoozed_until(code: str, at: datetime, limits: AlertLimits, zone: tzinfo) -> datetime:
+    """Until when a reason of SNOOZES that was given at a moment holds cards back."""
+    days = limits.declined_days if SNOOZES[code].lasting else limits.snooze_days
+    return midnight(at.astimezone(zone).date() + timedelta(days), zone)
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:

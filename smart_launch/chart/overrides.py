@@ -1,10 +1,12 @@
 """What a clinician says of a finding instead of acting on it: one of its topic's reasons, as on its card.
 
-It is recorded and counted; it never changes what is shown (rule R17).
+It is recorded and counted, and the card of a model or of follow-up may then not come for a while; it never changes
+what a page shows, or any other card (rule R17).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,15 +15,20 @@ from explanations.words.notices.topics import TOPICS
 from models.rules.findings import Topic
 from smart_launch.errors import Forbidden
 
+IS_DIGEST = re.compile(r"[0-9a-f]{32}")
 REASONS = {(spec.topic.value, reason.code): reason.display for spec in TOPICS for reason in spec.overrides}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """A topic and the code of one of its reasons."""
+    """A topic and the code of one of its reasons.
+
+    basis: what the notice rests on, for its cards not to come for a while (`Behind.snoozed_as`); None: they always do.
+    """
 
     topic: Topic
     code: str
+    basis: str | None = None
 
 
 def overridden(form: Mapping[str, str]) -> Override:
@@ -29,7 +36,10 @@ def overridden(form: Mapping[str, str]) -> Override:
     topic, code = form.get("topic", ""), form.get("reason", "")
     if (topic, code) not in REASONS:
         raise Forbidden("override: expected one of the choices of the page", "form-refused", 400)
-    return Override(topic=Topic(topic), code=code)
+    basis = form.get("basis")
+    if basis and not IS_DIGEST.fullmatch(basis):
+        raise Forbidden("override: expected the form as the page has it", "form-refused", 400)
+    return Override(topic=Topic(topic), code=code, basis=basis)
 
 
 def recorded_words(text: str | None, say: Language) -> str:

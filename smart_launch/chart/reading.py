@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
+from explanations.judgement.alert_limits import Limited
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import CHART_SHOWN, judge
+from explanations.words.notices.limited import marked_limits
 from explanations.words.notices.notice import Notice
 from explanations.words.notices.notice_list import notices
 from explanations.words.notices.switched_off import marked
@@ -42,12 +44,16 @@ LEAST_BUDGET_S = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One reading of a chart. `at` is UTC; `notices` are those of the cards, in card order."""
+    """One reading of a chart. `at` is UTC; `notices` are those of the cards, in card order.
+
+    `limits`: which of their cards are held back.
+    """
 
     identity: Identity
     assessment: Assessment
     notices: tuple[Notice, ...]
     at: datetime
+    limits: Limited = Limited()  # noqa: RUF009  # a frozen value
 
 
 @dataclass(slots=True)
@@ -89,11 +95,15 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
     told = app.escalations.note(session, judgement, control)
     assessment = replace(judgement.assessment, escalation=told)
+    made = notices(assessment, launch.site.notices)
+    limits = app.limits(session, assessment, tuple(n for n in made if n.topic not in control.topics_off))
+    off = marked(made, control.topics_off, launch.site.notices)
     return Reading(
         identity=identity(judgement.gathered.patient),
         assessment=assessment,
-        notices=marked(notices(assessment, launch.site.notices), control.topics_off, launch.site.notices),
+        notices=marked_limits(off, limits.held, launch.site.notices),
         at=request.as_of,
+        limits=limits,
     )
 
 

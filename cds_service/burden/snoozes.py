@@ -1,0 +1,106 @@
+"""Snoozes: cards that do not come for a while, by the reason that a clinician gave on a card or on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from cds_service.settings.sites import SiteConfig
+from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.storage.store import Store
+from cds_service.storage.tables import insert_into, snooze
+from explanations.judgement.alert_limits import QUIETABLE, SNOOZES, snoozed_until
+from models.rules.findings import Topic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenReason:
+    """An override reason of ours, on a card or notice that limits apply to. patient, user: pseudonyms.
+
+    basis: what the card rests on; "": the inputs of a model. at: UTC.
+    """
+
+    site: SiteConfig
+    patient: str
+    user: str
+    topic: Topic
+    code: str
+    basis: str
+    at: datetime
+
+
+def note_snoozes(store: Store, given: Iterable[GivenReason], through: str, now: datetime) -> int:
+    """Stores the snoozes that these reasons make, each with its audit event, and returns how many are new or longer.
+
+    A repeated or late report changes nothing, since a snooze begins when the reason was given. Raises StoreUnavailable.
+    """
+    rows = [row for one in given if (row := _row(one, now)) is not None]
+    if not rows:
+        return 0
+    events = list[NewEvent]()
+    with store.transaction() as connection:
+        for row in rows:
+            if _is_new(connection, row.columns()):
+                events.append(row.event(through, now))
+        append(connection, *events)
+    return len(events)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    site: str
+    patient: str
+    shown_to: str
+    topic: str
+    reason: str
+    basis: str
+    at: int
+    until: int
+    days: int
+
+    def columns(self) -> dict[str, str | int]:
+        return {column.name: getattr(self, column.name) for column in snooze.columns}
+
+    def event(self, through: str, now: datetime) -> NewEvent:
+        said = {"user": self.shown_to, "topic": self.topic, "reason": self.reason, "days": self.days}
+        return NewEvent(
+            site=self.site,
+            kind=AuditKind.SNOOZE,
+            at=now.isoformat(),
+            event={**said, "through": through},
+            patient=self.patient,
+        )
+
+
+def _row(given: GivenReason, now: datetime) -> _Row | None:
+    """The row of a reason; None where it holds nothing back, or no longer."""
+    rule, zone = SNOOZES.get(given.code), given.site.cards.zone
+    if rule is None or given.topic not in QUIETABLE or not (rule.everybody or given.user):
+        return None
+    limits, at = given.site.alerts.limits, min(given.at, now)
+    until = snoozed_until(given.code, at, limits, zone)
+    if until <= now:
+        return None
+    return _Row(
+        site=given.site.id,
+        patient=given.patient,
+        shown_to="" if rule.everybody else given.user,
+        topic=given.topic.value,
+        reason=given.code,
+        basis=given.basis,
+        at=int(at.timestamp()),
+        until=int(until.timestamp()),
+        days=(until.date() - at.astimezone(zone).date()).days,
+    )
+
+
+def _is_new(connection: sa.Connection, row: dict[str, str | int]) -> bool:
+    """Stores a row, unless one that holds as long is there."""
+    keys = [column.name for column in snooze.primary_key]
+    add = insert_into(connection, snooze).values(row)
+    longer = {"at": add.excluded.at, "until": add.excluded.until}
+    add = add.on_conflict_do_update(index_elements=keys, set_=longer, where=snooze.c.until < add.excluded.until)
+    return connection.execute(add.returning(snooze.c.topic)).first() is not None
