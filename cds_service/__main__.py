@@ -18,6 +18,7 @@ from cds_service.commands.monitoring import drift, recalibrate
 from cds_service.commands.opt_out import opt_out
 from cds_service.commands.serve import serve
 from cds_service.commands.store import db, smart
+from cds_service.commands.subscription import subscription
 from cds_service.commands.switch import switch
 from cds_service.commands.training import evaluate, train, transport
 from cds_service.demo_ehr.command import demo
@@ -31,8 +32,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, figures, db, smart,
-    train, evaluate, transport, recalibrate, drift, compare_published,
+    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, figures, subscription, db,
+    smart, train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from flask import Flask, Response, request
@@ -32,6 +33,7 @@ from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
 from cds_service.subscriptions import routes as subscriptions
+from cds_service.subscriptions.reading import read_due
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry
@@ -66,7 +68,7 @@ def create_app(
     )
     app.extensions["mhcds"] = runtime
     # What runs beside the calls, in a thread of its own each.
-    app.extensions["mhcds-jobs"] = dict[str, Callable[[], None]]()
+    app.extensions["mhcds-jobs"] = {"subscriptions": partial(read_due, runtime)}
     registry()  # built now rather than during a call
     slots = CallSlots()
     errors.register(app)

@@ -1,0 +1,186 @@
+"""What is done about what has come: the chart is read anew with the service's own token, and judged by the rules alone.
+
+Acute findings are escalated as those of a hook call are. A part of the chart that a server could not give for now is
+read again later; what was read is judged at once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from cds_service.backend.backend import BackendFailed
+from cds_service.errors import StoreUnavailable
+from cds_service.escalation.links import link_of
+from cds_service.escalation.opening import open_for
+from cds_service.serving.runtime import Runtime
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.sites import SiteConfig
+from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.subscriptions.arrivals import Arrival, ToRead, add, claim, finish, gaps, put_off, silences, to_read
+from explanations.judgement.assessment import Engine, assess
+from explanations.judgement.escalation import EscalationState
+from explanations.judgement.judge import Judgement, Occasion, judge
+from fhir_adapters.access.changes import changed_since
+from fhir_adapters.access.chart_request import ChartRequest
+from fhir_adapters.access.client import FhirClient
+from fhir_adapters.access.notifications import patient_of
+from fhir_adapters.access.prefetch import Access, gather
+from fhir_adapters.errors import FetchFailed, FhirError, NotFound
+from fhir_adapters.facts import ChartPart
+from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.resources.gathered import OPENED, Gathered
+from fhir_adapters.settings import ReadSettings
+
+SERVICE = "subscription"
+READ_S = 30.0
+# Clocks of servers are apart, and some index what is new only after a while.
+MARGIN = timedelta(minutes=5)
+SILENCE_EVERY_S = 300
+# Rules need neither measurements nor medicines.
+ARRIVED = Occasion(
+    name="answer-arrived",
+    parts=tuple(part for part in OPENED if part not in (ChartPart.MEASUREMENTS, ChartPart.MEDICATIONS)),
+    assess=assess,
+)
+# Failures that may pass. Others are the same at the next reading: they are on record, and not tried again.
+PASSING = frozenset((
+    Cause.NO_ACCESS, Cause.REFUSED, Cause.BUSY, Cause.FAILED, Cause.UNREACHABLE, Cause.TOO_LATE, Cause.TOO_MUCH,
+    Cause.ANSWER_NOT_FHIR, Cause.MEDIA_TYPE, Cause.REDIRECTED,
+))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What came of one row. failure: why it is to be read again; event: for the record; more: what else is to be read."""
+
+    failure: Gap | None = None
+    event: dict[str, object] | None = None
+    patient: str | None = None
+    more: tuple[ToRead, ...] = ()
+
+
+def read_due(runtime: Runtime) -> None:
+    """Reads what is due, one after the other, and looks whether a site has fallen silent. Raises StoreUnavailable."""
+    config = runtime.config()
+    sites = {site.id: site for site in config.sites if site.subscription is not None and site.backend is not None}
+    if not sites:
+        return
+    while (claimed := claim(runtime.store, tuple(sites), runtime.now())) is not None:
+        try:
+            _read(runtime, config, sites[claimed.site], claimed)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # one chart that cannot be judged must not keep the others waiting
+            put_off(runtime.store, claimed, type(error).__name__, runtime.now())
+    now = runtime.now()
+    if runtime.store.note_shown("watch:silence", int(now.timestamp()), SILENCE_EVERY_S):
+        expected = ((site.id, site.subscription.expect_every_h) for site in sites.values() if site.subscription)
+        silences(runtime.store, [(site, hours) for site, hours in expected if hours], now)
+
+
+def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Arrival) -> None:
+    wanted = to_read(runtime.key, claimed.sealed)
+    try:
+        client = runtime.backend.reader(site, time.monotonic() + READ_S)
+        if wanted is None:
+            seen = Seen(event={"what": "sealed with another key"})
+        elif wanted.patient:
+            seen = _chart(runtime, config, site, client, wanted.patient)
+        elif wanted.resource:
+            seen = _resource(site, client, wanted.resource)
+        else:
+            seen = _server(site, client, datetime.fromtimestamp(wanted.since, UTC))
+    except BackendFailed:
+        seen = Seen(failure=Gap(cause=Cause.NO_ACCESS))
+    now = runtime.now()
+    if seen.failure is not None and seen.failure.cause is Cause.REFUSED:
+        runtime.backend.forget(site)
+    with runtime.store.transaction() as connection:
+        for more in seen.more:
+            add(connection, runtime.key, site.id, more, now)
+        if seen.failure is None:
+            again_at = None if wanted is None or wanted.name else gaps(connection, site.id, now)
+            finish(connection, claimed, now, again_at=again_at)
+        if seen.event is not None:
+            _record(connection, site.id, seen, now)
+    if seen.failure is not None:
+        put_off(runtime.store, claimed, str(seen.failure), now)
+
+
+def _record(connection: sa.Connection, site: str, seen: Seen, now: datetime) -> None:
+    event = {"service": SERVICE, **(seen.event or {})}
+    append(connection, NewEvent(site=site, kind=AuditKind.READING, at=now.isoformat(), event=event, patient=seen.patient))
+
+
+def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: FhirClient, patient: str) -> Seen:
+    """A chart, judged; nothing is read of a patient who has opted out with us."""
+    pseudonym = runtime.key.pseudonym(site.id, patient)
+    runtime.controls.look()  # no call has just done so
+    control = runtime.control(config, runtime.asker(site.id, SERVICE, None, patient))
+    if control.opted_out or control.off_since is not None:
+        why = "opted out" if control.opted_out else "switched off"
+        return Seen(event={"what": why}, patient=pseudonym)
+    access = Access(fetch=client.get, server=client.base)
+
+    def gathered(request: ChartRequest, settings: ReadSettings) -> Gathered:
+        return gather(request, {}, access, settings=settings)
+
+    now = runtime.now()
+    try:
+        judgement = judge(
+            ChartRequest(patient_id=patient, as_of=now), gathered, site.judgement, Engine(), occasion=ARRIVED, control=control
+        )
+    except FhirError:  # an id that no server can be asked for
+        return Seen(event={"what": "not read"}, patient=pseudonym)
+    assessment = judgement.assessment
+    content = site.escalation.content if site.escalation else None
+    told = content and open_for(
+        runtime.store,
+        runtime.key,
+        site,
+        link_of(judgement.gathered, None, client.base, content),
+        assessment,
+        now,
+        service=SERVICE,
+        topics_off=control.topics_off,
+    )
+    event = {
+        "what": "read",
+        "rules": sorted({finding.rule for finding in assessment.findings}),
+        "unknown": [gap.what.value for gap in assessment.chart.unknown],
+        "consent": assessment.chart.consent.value,
+        "deceased": assessment.chart.deceased,
+        **({"escalation": told.state.value} if told else {}),
+    }
+    not_told = told and told.state is EscalationState.NOT_RECORDED
+    failure = Gap(cause=Cause.FAILED, detail="store") if not_told else _passing(judgement)
+    return Seen(failure=failure, event=event, patient=pseudonym)
+
+
+def _passing(judgement: Judgement) -> Gap | None:
+    """Why a needed part is to be read again."""
+    unknown = judgement.assessment.chart.unknown
+    return next((gap.reason for gap in unknown if gap.needed and gap.reason.cause in PASSING), None)
+
+
+def _resource(site: SiteConfig, client: FhirClient, reference: str) -> Seen:
+    """Whose a resource is. One that is gone is done with, and one that names no patient cannot be an answer of any."""
+    try:
+        pages = client.get(reference)
+    except NotFound:
+        return Seen(event={"what": "gone"})
+    except FetchFailed as failed:
+        return Seen(failure=failed.gap)
+    whose = patient_of(pages[0], site.reading.fhir_bases) if pages else None
+    return Seen(more=(ToRead(patient=whose),)) if whose else Seen(event={"what": "names no patient"})
+
+
+def _server(site: SiteConfig, client: FhirClient, since: datetime) -> Seen:
+    """The patients with new answers on the whole server."""
+    found = changed_since(since - MARGIN, client.get, site.reading)
+    more = tuple(ToRead(patient=patient) for patient in found.patients)
+    return Seen(failure=found.gap, event={"what": "searched", "count": len(more)}, more=more)
