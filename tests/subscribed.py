@@ -53,9 +53,7 @@ def fronted(real: RealServer) -> Iterator[Front]:
         socket = kept.enter_context(runner._listening("127.0.0.1", 0))
         base = f"{runner._address(socket)}/fhir"
         server = AuthorizationServer(fhir_base=base, page_origin=base, user=USER, choices=[], now=time.time)
-        server.clients.register(
-            Client(client_id=OURS, name="Ours", redirect_uris=(), keys=own_keys([PEM]).published())
-        )
+        server.clients.register(Client(client_id=OURS, name="Ours", redirect_uris=(), keys=own_keys([PEM]).published()))
         kept.enter_context(runner._serving(front_app(server, real), socket))
         yield Front(base=base, server=server)
 
@@ -64,7 +62,11 @@ def site_table(folder: Path, front: Front, pager: Receiver, **changes) -> dict:
     """The site's file, with its secrets beside it."""
     for name, text in {"secret": SECRET, "pager": PAGER_SECRET}.items():
         private(folder / name, text)
-    contact = {"name": "crisis desk", "channel": "webhook", "webhook": {"url": pager.url, "secret": {"file": "../pager"}}}
+    contact = {
+        "name": "crisis desk",
+        "channel": "webhook",
+        "webhook": {"url": pager.url, "secret": {"file": "../pager"}},
+    }
     whole = {
         "fhir_bases": [front.base],
         "fetch_budget_s": 20,
@@ -93,12 +95,23 @@ class Subscribed:
     def runtime(self) -> Runtime:
         return self.app.extensions["mhcds"]
 
-    def send(self, body: object = b"", path: str = "", *, secret: str | None = SECRET, site: str = "north", method: str = "POST", **headers):
+    def send(
+        self,
+        body: object = b"",
+        path: str = "",
+        *,
+        secret: str | None = SECRET,
+        site: str = "north",
+        method: str = "POST",
+        **headers,
+    ):
         """A notification; returns the answer."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         sent = {"Authorization": f"Bearer {secret}"} if secret else {}
         sent |= {"Content-Type": "application/fhir+json"} if raw else {}
-        return self.app.test_client().open(f"/subscriptions/{site}{path}", method=method, data=raw, headers=sent | headers)
+        return self.app.test_client().open(
+            f"/subscriptions/{site}{path}", method=method, data=raw, headers=sent | headers
+        )
 
     def read(self) -> None:
         """What the service's own thread does in one turn."""

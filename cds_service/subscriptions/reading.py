@@ -55,7 +55,7 @@ PASSING = frozenset((
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What came of one row. failure: why it is to be read again; event: for the record; more: what else is to be read."""
+    """What came of a row. failure: why it is read again; event: for the record; more: what else is to be read."""
 
     failure: Gap | None = None
     event: dict[str, object] | None = None
@@ -113,7 +113,9 @@ def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Ar
 
 def _record(connection: sa.Connection, site: str, seen: Seen, now: datetime) -> None:
     event = {"service": SERVICE, **(seen.event or {})}
-    append(connection, NewEvent(site=site, kind=AuditKind.READING, at=now.isoformat(), event=event, patient=seen.patient))
+    append(
+        connection, NewEvent(site=site, kind=AuditKind.READING, at=now.isoformat(), event=event, patient=seen.patient)
+    )
 
 
 def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: FhirClient, patient: str) -> Seen:
@@ -132,7 +134,12 @@ def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: Fh
     now = runtime.now()
     try:
         judgement = judge(
-            ChartRequest(patient_id=patient, as_of=now), gathered, site.judgement, Engine(), occasion=ARRIVED, control=control
+            ChartRequest(patient_id=patient, as_of=now),
+            gathered,
+            site.judgement,
+            Engine(),
+            occasion=ARRIVED,
+            control=control,
         )
     except FhirError:  # an id that no server can be asked for
         return Seen(event={"what": "not read"}, patient=pseudonym)

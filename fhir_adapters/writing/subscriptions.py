@@ -28,9 +28,7 @@ class PayloadContent(StrEnum):
 def by_criteria(endpoint: str, header: str, content: PayloadContent, settings: ReadSettings) -> list[dict[str, Any]]:
     """R4's own form. It knows no ids alone: a payload is the resource."""
     channel = _channel(endpoint, header) | ({} if content is PayloadContent.EMPTY else {"payload": FHIR_JSON})
-    return [
-        _subscription(query if "?" in query else f"{query}?", channel) for query in answer_queries(settings)
-    ]
+    return [_subscription(query if "?" in query else f"{query}?", channel) for query in answer_queries(settings)]
 
 
 def by_topic(endpoint: str, header: str, content: PayloadContent, topic: str, heartbeat_s: int) -> dict[str, Any]:

@@ -11,7 +11,18 @@ import pytest
 from ehr import free_port, mhcds, served, settings
 from pyfhircheck import Validator
 from real_server import answering
-from subscribed import ACUTE, QUIET, SECRET, Front, answered, fronted, new_patient, service_table, site_table, subscribed
+from subscribed import (
+    ACUTE,
+    QUIET,
+    SECRET,
+    Front,
+    answered,
+    fronted,
+    new_patient,
+    service_table,
+    site_table,
+    subscribed,
+)
 from webhook_receiver import Receiver, receiving
 
 from cds_service.settings.config import load_config
@@ -205,7 +216,13 @@ def test_of_a_patient_who_has_opted_out_nothing_is_read(service) -> None:
     somebody = new_patient(service.real, *answered(ACUTE))
     runtime = service.runtime
     change_opt_outs(
-        runtime.store, OptOutAct.ADD, "north", (service.pseudonym(somebody),), actor=Actor("Ann", "command"), reason="wish", now=runtime.now()
+        runtime.store,
+        OptOutAct.ADD,
+        "north",
+        (service.pseudonym(somebody),),
+        actor=Actor("Ann", "command"),
+        reason="wish",
+        now=runtime.now(),
     )
     service.send(observation_of(somebody))
     service.read()
@@ -292,7 +309,13 @@ def topic() -> dict:
     code = {"coding": [{"system": "http://hl7.org/fhir/fhir-types", "code": "SubscriptionTopic"}]}
     status = [{"url": f"{of}.status", "valueCode": "active"}]
     extension = [{"url": f"{of}.url", "valueUri": TOPIC}, *triggers]
-    return {"resourceType": "Basic", "id": "topic-answers", "code": code, "extension": extension, "modifierExtension": status}
+    return {
+        "resourceType": "Basic",
+        "id": "topic-answers",
+        "code": code,
+        "extension": extension,
+        "modifierExtension": status,
+    }
 
 
 FORMS = {
@@ -353,7 +376,9 @@ def told_of(folder: Path, somebody: str) -> str | None:
     """The escalation of a patient in the store of a running service."""
     config = load_config(folder)
     store = open_store(config.store)
-    rows = [row for row in store.rows(tables.escalation) if row["patient"] == config.kept_key().pseudonym("north", somebody)]
+    rows = [
+        row for row in store.rows(tables.escalation) if row["patient"] == config.kept_key().pseudonym("north", somebody)
+    ]
     store.close()
     assert len(rows) <= 1
     return rows[0]["id"] if rows else None
