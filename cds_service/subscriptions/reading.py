@@ -7,6 +7,7 @@ read again later; what was read is judged at once.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -58,7 +59,7 @@ class Seen:
     """What came of a row. failure: why it is read again; event: for the record; more: what else is to be read."""
 
     failure: Gap | None = None
-    event: dict[str, object] | None = None
+    event: Mapping[str, object] | None = None
     patient: str | None = None
     more: tuple[ToRead, ...] = ()
 
