@@ -127,7 +127,8 @@ def _note(
         if stuck:
             open_incident(connection, _incident(config, message, made), now)
     if made.failure:
-        said = {"event": "webhook-failed", "message": message.id, "why": made.failure, "attempts": message.attempts}
+        event = "contact-not-told" if urgent else "webhook-failed"
+        said = {"event": event, "message": message.id, "why": made.failure, "attempts": message.attempts}
         said |= {"next_s": wait if again else None, "stuck": stuck}
         log.log(logging.ERROR if stuck else logging.WARNING, json.dumps(said))
 
