@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ehr import app_of, free_port
+from ehr import app_of, free_port, private
+from escalation_desk import acute, assessment
 from flask import Flask
 from openid import Between, governed
 from werkzeug.serving import make_server
@@ -16,13 +18,27 @@ from werkzeug.serving import make_server
 from cds_service.control import acts
 from cds_service.control.acts import Actor, ModeRow
 from cds_service.control.targets import Mode, SwitchTarget, known_of
+from cds_service.escalation import escalations
+from cds_service.escalation.links import PatientLink
+from cds_service.escalation.opening import open_drill, open_for
+from cds_service.escalation.records import listed, patient_of
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, NewIncident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.storage.tables import opt_out
 from explanations.judgement.assessment import Engine
+from explanations.judgement.escalation import Done
 from models.scoring.registry import SHIPPED, sha256, the_version
 
+# Two pagers, told in turn.
+PAGED = {
+    "chart_url": "https://ehr.example/chart?id={patient}",
+    "contact": [
+        {"name": name, "channel": "webhook", "within_min": 5,
+         "webhook": {"url": f"http://127.0.0.1:9/{name.split()[0].lower()}", "secret": {"file": "pager-secret"}}}
+        for name in ("Crisis pager", "House officer")
+    ],
+}  # fmt: skip
 # Planted where patients' data may be: no page may have it.
 PLANTED = "Zebulon-Featherstone"
 
@@ -75,7 +91,9 @@ def desk(folder: Path, between: Between, *, engine: Engine | None = None, full: 
     if full:
         (folder / "approvals").mkdir(parents=True)
         (folder / "approvals" / "pilot.toml").write_text(approval())
-    governed(folder, between, service=service)
+    (folder / "sites").mkdir(parents=True, exist_ok=True)
+    private(folder / "sites" / "pager-secret", "whsec_" + base64.b64encode(b"p" * 32).decode())
+    governed(folder, between, service=service, site={"consent": "not-used", "escalation": PAGED} if full else None)
     app = app_of(folder, engine=engine)
     if full:
         fill(app)
@@ -128,6 +146,38 @@ def fill(app: Flask) -> None:
             by="Ines Operator (ines)", at=now, sealed=key.seal("Called the practice; they had an old form open.")
         )
         incidents.note(connection, first, told)
+
+
+def fill_escalations(app: Flask) -> dict[str, str]:
+    """One that is overdue, one that was told of, one acknowledged and done, a drill; by patient, their ids."""
+    runtime = app.extensions["mhcds"]
+    store, key, config, now = runtime.store, runtime.key, runtime.config(), runtime.now()
+    site = config.site("north")
+
+    def opened(patient: str, minutes: float) -> None:
+        link = PatientLink(patient_id=patient, server="https://ehr.example/fhir")
+        found, at = assessment(acute(when=f"{now - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}")), None
+        at = now - timedelta(minutes=minutes)
+        open_for(store, key, site, link, found, at, service="mental-health-chart")
+
+    opened("acknowledged/1", 200)
+    with store.transaction() as connection:
+        (first,) = listed(connection)
+        at = now - timedelta(minutes=196)
+        escalations.acknowledge(connection, first.id, by="", through="feedback", now=at)
+    with store.transaction() as connection:
+        who = {"by": "Rhea Responder (rhea)", "through": "page", "now": now - timedelta(minutes=180)}
+        escalations.record_done(connection, first.id, [Done.ASSESSMENT, Done.SAFETY_PLAN], **who)
+    opened("overdue 1", 40)
+    for minutes in (34, 27, 20, 5):
+        escalations.advance(store, config, now - timedelta(minutes=minutes))
+    opened("told-1", 2)
+    drilled = PatientLink(patient_id="drill-1")
+    contact = site.escalation.contacts[0]
+    open_drill(store, key, site, drilled, contact, now - timedelta(minutes=1), service="drill")
+    with store.transaction() as connection:
+        found = {row.id: patient_of(connection, key, row.id) for row in listed(connection, open_only=False)}
+    return {link.patient_id: identifier for identifier, link in found.items()}
 
 
 @contextmanager

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import Response, request
 
 from cds_service.control.refused import ActRefused
 from cds_service.control.targets import TWO_PEOPLE, Mode
+from cds_service.escalation.records import listed
 from cds_service.governance import forms, views
+from cds_service.governance.escalation_pages import escalation_act, escalation_list, escalation_page
+from cds_service.governance.rendering import page
 from cds_service.governance.session import (
+    ESCALATION,
     INCIDENT,
     LOOK,
     READ,
@@ -44,11 +48,6 @@ MODE_WORDS = {
 }
 
 
-def page(template: str, visitor: Visitor | None, status: int = 200, **values: Any) -> Response:  # noqa: ANN401  # for templates
-    """A page from a template, with the navigation where somebody is signed in."""
-    return make_response(render_template(f"governance/{template}", visitor=visitor, **values), status)
-
-
 def shown(desk: Desk, right: Right, show: Shown, **place: str) -> Response:
     """A page, for whoever may look. place: what its address names."""
     visitor = page_visitor(desk)
@@ -56,14 +55,14 @@ def shown(desk: Desk, right: Right, show: Shown, **place: str) -> Response:
     return show(desk, visitor, **place)
 
 
-def acted(desk: Desk, right: Right, act: Callable[[Desk, Visitor], str], show: Shown) -> Response:
-    """The page again after a form, with what came of it."""
+def acted(desk: Desk, right: Right, act: Callable[..., str], show: Shown, **place: str) -> Response:
+    """The page again after a form, with what came of it. place: what its address names."""
     visitor = form_visitor(desk, right)
     try:
-        said = act(desk, visitor)
+        said = act(desk, visitor, **place)
     except (ActRefused, NoSuchIncident) as error:
-        return show(desk, visitor, status=400, fault=str(error), form=request.form)
-    return show(desk, visitor, said=said)
+        return show(desk, visitor, status=400, fault=str(error), form=request.form, **place)
+    return show(desk, visitor, said=said, **place)
 
 
 def overview(desk: Desk, visitor: Visitor) -> Response:
@@ -72,9 +71,11 @@ def overview(desk: Desk, visitor: Visitor) -> Response:
     with desk.rows.store.transaction() as connection:
         chains, opt_outs = views.heads(connection), views.opted_out(connection)
         incidents = incident_rows.incidents(connection)
+        waiting = [row for row in listed(connection) if not row.drill]
     return page(
         "overview.html",
         visitor,
+        waiting=waiting,
         problem=runtime.problem(),
         switch_file=views.controls(runtime).problems,
         models=views.model_states(runtime, runtime.config()),
@@ -165,6 +166,7 @@ def configuration(desk: Desk, visitor: Visitor) -> Response:
 # Endpoint, path, who may look, page.
 PAGES: tuple[tuple[str, str, Right, Shown], ...] = (
     ("overview", "/", LOOK, overview),
+    ("escalations", "/escalations", ESCALATION, escalation_list),
     ("switches", "/switches", READ, switches),
     ("modes", "/modes", READ, modes),
     ("approvals", "/approvals", READ, approvals),
@@ -172,14 +174,19 @@ PAGES: tuple[tuple[str, str, Right, Shown], ...] = (
     ("audit", "/audit", READ, audit),
     ("configuration", "/configuration", READ, configuration),
 )
+# One of several, by what its address names; not in the navigation.
+ONE_OF: tuple[tuple[str, str, Right, Shown], ...] = (
+    ("escalation", "/escalations/<identifier>", ESCALATION, escalation_page),
+)
 # Endpoint, path, who may, what is done, the page that says so.
-ACTS: tuple[tuple[str, str, Right, Callable[[Desk, Visitor], str], Shown], ...] = (
+ACTS: tuple[tuple[str, str, Right, Callable[..., str], Shown], ...] = (
     ("switch_off", "/switches/off", SWITCH, forms.switch_off, switches),
     ("switch_on", "/switches/on", SWITCH, forms.switch_on, switches),
     ("switch_confirm", "/switches/confirm", SWITCH_SAFETY, forms.confirm, switches),
     ("set_mode", "/modes/set", SET_MODE, forms.set_mode, modes),
     ("audit_verify", "/audit/verify", READ, forms.verify_chains, audit),
     ("incident_act", "/incidents/act", INCIDENT, forms.incident_act, incidents),
+    ("escalation_act", "/escalations/<identifier>", ESCALATION, escalation_act, escalation_page),
 )
 IN_TEMPLATES = {
     "NAVIGATION": [(name, name.capitalize(), right) for name, _, right, _ in PAGES],
@@ -188,6 +195,7 @@ IN_TEMPLATES = {
     "SWITCH_SAFETY": SWITCH_SAFETY,
     "SET_MODE": SET_MODE,
     "INCIDENT": INCIDENT,
+    "ESCALATION": ESCALATION,
     "SEARCH_PATIENT": SEARCH_PATIENT,
     "event_facts": views.event_facts,
     "when": views.when,

@@ -11,10 +11,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from cds_service.errors import InsecureTransport, Overloaded, StoreUnavailable
+from cds_service.escalation.records import NoSuchEscalation
 from cds_service.governance import forms, pages, session
 from cds_service.governance.errors import PageRefusal, PageRefused
-from cds_service.governance.pages import page
 from cds_service.governance.provider import Provider
+from cds_service.governance.rendering import page
 from cds_service.governance.session import BROWSER, INCIDENT, SESSION, Desk, form_visitor
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.governance_store import GovernanceRows
@@ -33,6 +34,7 @@ REFUSED = {
     Overloaded: PageRefusal.UNAVAILABLE,
     InsecureTransport: PageRefusal.INSECURE,
     SmartError: PageRefusal.INVALID,
+    NoSuchEscalation: PageRefusal.NOTHING,
 }
 
 
@@ -50,7 +52,7 @@ def create_blueprint(desk: Desk) -> Blueprint:
         "governance", __name__, url_prefix="/governance", template_folder="templates", static_folder="static"
     )
     _add_sign_in(blueprint, desk)
-    for name, path, right, show in pages.PAGES:
+    for name, path, right, show in (*pages.PAGES, *pages.ONE_OF):
         # Without the slash a redirect would lead to wherever the Host header says.
         blueprint.add_url_rule(path, name, partial(pages.shown, desk, right, show), strict_slashes=False)
     for name, path, right, act, show in pages.ACTS:

@@ -14,6 +14,7 @@ from openid import OURS, PEOPLE, Browser, provider
 from cds_service.control import acts
 from cds_service.control.targets import Mode
 from cds_service.governance.pages import ACTS, PAGES
+from cds_service.governance.session import ESCALATION
 from cds_service.incidents.incidents import incidents
 from cds_service.serving.engine import load_engine
 from cds_service.storage.chain import AuditKind, NewEvent, append
@@ -72,6 +73,7 @@ MAY = {
     "switch_on": {OFFICER, OPERATOR},
     "switch_confirm": {OFFICER},
     "set_mode": {OFFICER},
+    "escalation_act": {OFFICER, OPERATOR, RESPONDER},
     "incident_act": {OFFICER, OPERATOR},
     "incident_export": {OFFICER, OPERATOR},
     "audit_search": {OFFICER, OPERATOR, VIEWER},
@@ -84,9 +86,10 @@ PATHS |= {"incident_export": "/incidents/export", "audit_search": "/audit/search
 def test_every_page_by_every_role(app) -> None:
     for who, status in SEES.items():
         browser = at(app, who) if who else Browser(app=app)
-        for name, path, *_ in PAGES:
+        for name, path, right, _ in PAGES:
             answer = browser.get(f"/governance{path}")
-            expected = 403 if who == RESPONDER and name not in OF_RESPONDERS else status
+            hidden = (who == RESPONDER and name not in OF_RESPONDERS) or (who == VIEWER and right is ESCALATION)
+            expected = 403 if hidden else status
             assert answer.status_code == expected, (who, path)
             assert ("<nav" in answer.text) == (status == 200)
             assert answer.headers["Cache-Control"] == "no-store"

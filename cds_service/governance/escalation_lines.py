@@ -1,0 +1,115 @@
+"""An escalation as its page says it: where it stands, and the time line of who was told what, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from urllib.parse import quote
+
+from cds_service.escalation.escalations import CloseReason
+from cds_service.escalation.messages import WITHDRAWN, MessageKind
+from cds_service.escalation.records import ContactMessage, EscalationRow
+from cds_service.settings.config import ServiceConfig
+from cds_service.settings.sites import SiteConfig
+from explanations.judgement.escalation import Done
+
+DONE_WORDS = {
+    Done.ASSESSMENT: "Risk assessed",
+    Done.SAFETY_PLAN: "Safety plan made",
+    Done.FOLLOW_UP: "Follow-up booked",
+    Done.TRANSFERRED: "Transferred",
+}
+# Those that a person may give.
+CLOSE_WORDS = {
+    CloseReason.HANDLED: "Handled: the patient is seen to",
+    CloseReason.IN_ERROR: "In error: the answer was not the patient’s, or was entered by mistake",
+    CloseReason.DECEASED: "The patient has died",
+}
+THROUGH_WORDS = {
+    "app": "in the app",
+    "feedback": "by feedback on the card",
+    "webhook": "by the contact’s own system",
+    "task": "by the task in the EHR",
+    "page": "on this page",
+    "command": "by command",
+}
+SENT_WORDS = {
+    MessageKind.OPENED: "to look at the patient",
+    MessageKind.ACKNOWLEDGED: "that somebody has acknowledged it",
+    MessageKind.CLOSED: "that it is closed",
+    MessageKind.DRILL: "that this is a drill",
+}
+
+
+def state_word(row: EscalationRow) -> str:
+    """Where it stands, in a word or two."""
+    word = row.status.value.capitalize()
+    if row.is_open:
+        word = "Overdue" if row.overdue else "Told, not acknowledged" if row.contact else "Nobody told yet"
+    return f"Drill: {word.lower()}" if row.drill else word
+
+
+def by_words(by: str | None, through: str | None) -> str:
+    """Who did it, and how; the way alone where nobody is named."""
+    way = THROUGH_WORDS.get(through or "", through or "")
+    return f"{by}, {way}" if by and way else by or way
+
+
+def local(config: ServiceConfig, site: str, moment: str | int) -> str:
+    """A moment by the site's own clock, such as `30 Nov 2026, 18:02 CET`. moment: ISO 8601, or seconds since 1970."""
+    zone: tzinfo = next((one.cards.zone for one in config.sites if one.id == site), UTC)
+    known = datetime.fromtimestamp(moment, UTC) if isinstance(moment, int) else datetime.fromisoformat(moment)
+    there = known.astimezone(zone)
+    return f"{there.day} {there:%b %Y, %H:%M %Z}"
+
+
+def chart_url(site: SiteConfig | None, patient: str) -> str | None:
+    """The EHR's own address of a patient's chart; None where the site has set none."""
+    settings = site.escalation if site is not None else None
+    if settings is None or settings.chart_url is None:
+        return None
+    return settings.chart_url.replace("{patient}", quote(patient, safe=""))
+
+
+def time_line(row: EscalationRow, config: ServiceConfig) -> list[tuple[str, str]]:
+    """When and what, in order: events of the record, and how far each message has come."""
+    lines = [*((act["at"], _act_words(act)) for act in row.acts)]
+    lines += [line for message in row.messages for line in _sent(message, row, config)]
+    return [(local(config, row.site, at), words) for at, words in sorted(lines, key=lambda line: line[0])]
+
+
+def _act_words(act: Mapping[str, Any]) -> str:
+    what, by = act["what"], by_words(act.get("by"), act.get("through"))
+    turn = f" It is the turn of {act['contact']}." if act.get("contact") else ""
+    if what == "opened":
+        return f"Opened by {act.get('service')}.{turn or ' No contact was on duty.'}"
+    if what == "moved on":
+        return f"Not acknowledged in time.{turn or ' Nobody else is told.'}"
+    if what == "joined":
+        return f"A further acute answer was added.{turn}"
+    if what == "done":
+        return f"Done: {', '.join(DONE_WORDS[Done(one)].lower() for one in act.get('done', ()))}. Said by {by}."
+    if what == "closed":
+        return f"Closed by {by}: {act.get('reason')}."
+    return f"{what.capitalize()} by {by}."
+
+
+def _sent(message: ContactMessage, row: EscalationRow, config: ServiceConfig) -> Iterator[tuple[str, str]]:
+    """When a message was written, and when it arrived or why it has not."""
+    what = f"{message.contact}, {SENT_WORDS[MessageKind(message.kind)]}"
+    tries = f"{message.attempts} attempt{'' if message.attempts == 1 else 's'}"
+    if message.failure == WITHDRAWN:
+        yield _iso(message.delivered or 0), f"Message to {what}: taken back before it arrived, after {tries}."
+    elif message.arrived:
+        yield _iso(message.delivered or 0), f"Message to {what}: arrived, after {tries}."
+    elif message.delivered is not None:
+        yield _iso(message.delivered), f"Message to {what}: refused ({message.failure}), after {tries}."
+    else:
+        again = f"; the next is due at {local(config, row.site, message.due)}"
+        failed = f" ({message.failure}){again}" if message.failure else ""
+        yield message.at, f"Message to {what}: not arrived yet, {tries}{failed}."
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

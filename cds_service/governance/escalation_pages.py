@@ -1,0 +1,106 @@
+"""The pages of escalations, where the link of a message leads: who was told, whose chart to open, what was done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from flask import Response, request
+
+from cds_service.control.refused import ActRefused
+from cds_service.escalation import escalations
+from cds_service.escalation.escalations import CloseReason
+from cds_service.escalation.links import PatientLink
+from cds_service.escalation.records import EscalationRow, listed, one, patient_of
+from cds_service.governance.escalation_lines import (
+    CLOSE_WORDS,
+    DONE_WORDS,
+    by_words,
+    chart_url,
+    local,
+    state_word,
+    time_line,
+)
+from cds_service.governance.rendering import page
+from cds_service.governance.session import THROUGH, Desk, Visitor
+from explanations.judgement.escalation import Done
+
+# Nothing is closed that was not chosen.
+CHOOSE = ("", "Choose…")
+SHOWN_FOR = timedelta(days=7)
+
+
+def escalation_list(desk: Desk, visitor: Visitor) -> Response:
+    """Those that are open, overdue ones first; then those of the last days; drills apart."""
+    config = desk.runtime.config()
+    since = (desk.runtime.now() - SHOWN_FOR).isoformat()
+    with desk.rows.store.transaction() as connection:
+        found = listed(connection, open_only=False)
+    real = [row for row in found if not row.drill]
+    return page(
+        "escalations.html",
+        visitor,
+        open=sorted((row for row in real if row.is_open), key=lambda row: (not row.overdue, row.at)),
+        earlier=[row for row in real if not row.is_open and row.at > since],
+        drills=[row for row in found if row.drill and row.at > since],
+        configured=[site.id for site in config.sites if site.escalation is not None],
+        days=SHOWN_FOR.days,
+        **_words(desk),
+    )
+
+
+def escalation_page(desk: Desk, visitor: Visitor, identifier: str, **values: Any) -> Response:  # noqa: ANN401  # for the template
+    """One of them, with the patient's id; that somebody looked at it is on record first. Raises NoSuchEscalation."""
+    config = desk.runtime.config()
+    with desk.rows.store.transaction() as connection:
+        row = one(connection, identifier)
+        patient = patient_of(connection, desk.runtime.key, identifier)
+    if patient is not None and not row.drill:
+        desk.record("looked-at", visitor.named, row.site, row.patient, escalation=identifier)
+    shown: dict[str, Any] = {
+        "row": row,
+        "patient": patient,
+        "chart": _chart(desk, row, patient),
+        "lines": time_line(row, config),
+    }
+    shown |= {
+        "done_words": DONE_WORDS,
+        "close_choices": [CHOOSE, *((one.value, words) for one, words in CLOSE_WORDS.items())],
+    }
+    return page("escalation.html", visitor, **shown | _words(desk) | values)
+
+
+def _chart(desk: Desk, row: EscalationRow, patient: PatientLink | None) -> str | None:
+    site = next((site for site in desk.runtime.config().sites if site.id == row.site), None)
+    return None if patient is None or row.drill else chart_url(site, patient.patient_id)
+
+
+def _words(desk: Desk) -> dict[str, Any]:
+    """What the templates say things with."""
+    return {"state_word": state_word, "by_words": by_words, "local": partial(local, desk.runtime.config())}
+
+
+def escalation_act(desk: Desk, visitor: Visitor, identifier: str) -> str:
+    """Acknowledges, records what was done, or closes. Raises NoSuchEscalation, ActRefused."""
+    what, now = request.form.get("act", ""), desk.runtime.now()
+    who: dict[str, Any] = {"by": visitor.named, "through": THROUGH, "now": now}
+    with desk.rows.store.transaction() as connection:
+        if what == "acknowledge":
+            known = escalations.acknowledge(connection, identifier, **who)
+            if not known.first:
+                return f"It was acknowledged already, by {known.by or 'feedback on the card'}. Nothing was changed."
+            return "You have acknowledged it: nobody else is told. Say here what was done."
+        if what == "done":
+            done = [one for one in Done if one.value in request.form.getlist("done")]
+            if not done:
+                raise ActRefused("what was done: expected at least one choice; found none")
+            escalations.record_done(connection, identifier, done, **who)
+            return f"Recorded: {', '.join(DONE_WORDS[one].lower() for one in done)}."
+        if what == "close":
+            reason = next((one for one in CLOSE_WORDS if one.value == request.form.get("reason")), None)
+            if reason is None:
+                raise ActRefused("reason: expected a choice; found none")
+            escalations.close(connection, identifier, reason=CloseReason(reason), **who)
+            return "Closed."
+    raise ActRefused("expected one of the buttons of this page; found something else")
