@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from ehr import app_of, free_port, private
 from escalation_desk import acute, assessment
 from flask import Flask
@@ -25,7 +26,7 @@ from cds_service.escalation.records import listed, patient_of
 from cds_service.incidents import incidents
 from cds_service.incidents.incidents import Handling, NewIncident
 from cds_service.incidents.kinds import IncidentKind
-from cds_service.storage.tables import opt_out
+from cds_service.storage.tables import delivery, escalation, opt_out
 from explanations.judgement.assessment import Engine
 from explanations.judgement.escalation import Done
 from models.scoring.registry import SHIPPED, sha256, the_version
@@ -172,6 +173,12 @@ def fill_escalations(app: Flask) -> dict[str, str]:
     for minutes in (34, 27, 20, 5):
         escalations.advance(store, config, now - timedelta(minutes=minutes))
     opened("told-1", 2)
+    theirs = delivery.c.escalation.in_(
+        sa.select(escalation.c.id).where(escalation.c.patient == key.pseudonym("north", "told-1"))
+    )
+    with store.transaction() as connection:
+        came = {"delivered": int(now.timestamp()), "attempts": 2}
+        connection.execute(delivery.update().where(theirs).values(came))
     drilled = PatientLink(patient_id="drill-1")
     contact = site.escalation.contacts[0]
     open_drill(store, key, site, drilled, contact, now - timedelta(minutes=1), service="drill")

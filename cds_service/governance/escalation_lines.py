@@ -44,9 +44,14 @@ SENT_WORDS = {
 
 def state_word(row: EscalationRow) -> str:
     """Where it stands, in a word or two."""
-    word = row.status.value.capitalize()
-    if row.is_open:
-        word = "Overdue" if row.overdue else "Told, not acknowledged" if row.contact else "Nobody told yet"
+    if not row.is_open:
+        word = row.status.value.capitalize()
+    elif row.overdue:
+        word = "Overdue"
+    elif row.told is not None:
+        word = "Told, not acknowledged"
+    else:
+        word = "No message has arrived yet" if row.contact else "Nobody on duty"
     return f"Drill: {word.lower()}" if row.drill else word
 
 
@@ -89,10 +94,10 @@ def _act_words(act: Mapping[str, Any]) -> str:
     if what == "joined":
         return f"A further acute answer was added.{turn}"
     if what == "done":
-        return f"Done: {', '.join(DONE_WORDS[Done(one)].lower() for one in act.get('done', ()))}. Said by {by}."
+        return f"Done: {', '.join(DONE_WORDS[Done(one)].lower() for one in act.get('done', ()))} ({by})."
     if what == "closed":
-        return f"Closed by {by}: {act.get('reason')}."
-    return f"{what.capitalize()} by {by}."
+        return f"Closed: {str(act.get('reason')).replace('-', ' ')} ({by})."
+    return f"{what.capitalize()} ({by})."
 
 
 def _sent(message: ContactMessage, row: EscalationRow, config: ServiceConfig) -> Iterator[tuple[str, str]]:

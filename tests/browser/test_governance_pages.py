@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from chromium import chromium
 from ehr import free_port, served
-from governance_desk import listening
+from governance_desk import fill_escalations, listening
 from openid import governed, provider
 from playwright.sync_api import Browser, Page, expect
 
@@ -30,9 +30,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    with provider() as between, listening(tmp_path_factory.mktemp("desk"), between, load_engine()) as (found, _):
-        yield found
+def listened(tmp_path_factory) -> Iterator[tuple[str, dict[str, str]]]:
+    """Its address, and the escalations there by patient."""
+    with provider() as between, listening(tmp_path_factory.mktemp("desk"), between, load_engine()) as (found, app):
+        yield found, fill_escalations(app)
+
+
+@pytest.fixture(scope="module")
+def address(listened) -> str:
+    return listened[0]
 
 
 def signed_in(browser: Browser, address: str, who: str, **context) -> Page:
@@ -45,13 +51,15 @@ def signed_in(browser: Browser, address: str, who: str, **context) -> Page:
     return page
 
 
-@pytest.mark.parametrize("who", ["olu", "vera"])
-def test_every_page_in_every_width_and_scheme(browser: Browser, address: str, who: str) -> None:
+@pytest.mark.parametrize("who", ["olu", "vera", "rhea"])
+def test_every_page_in_every_width_and_scheme(browser: Browser, listened, who: str) -> None:
+    address, escalations = listened
     page = signed_in(browser, address, who)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda m: faults.append(m.text) if "Content Security Policy" in m.text else None)
-    for _, path, *_ in PAGES:
+    paths = [path for _, path, *_ in PAGES] + [f"/escalations/{identifier}" for identifier in escalations.values()]
+    for path in paths:
         page.goto(f"{address}/governance{path}")
         page.evaluate(AXE_SCRIPT)
         for scheme in ("light", "dark"):
