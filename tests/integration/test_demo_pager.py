@@ -53,6 +53,19 @@ def test_an_acute_answer_is_on_the_pager_with_initials_and_a_link_and_nothing_of
     assert "Crisis team was sent a message at 17:51 UTC; nobody has acknowledged it yet." in text
 
 
+def test_who_acknowledges_on_the_pager_is_named_on_the_card_and_on_the_pager(run) -> None:
+    shown(run)
+    run.send()
+    run.clock.ahead += 11 * 60
+    (message,) = run.ehr.clinic.pager.messages
+
+    assert press(run, message.id).status_code == 303
+
+    text = shown(run)
+    assert "<p>Acknowledged by Amina Sato</p>" in text and "Acknowledge as" not in text
+    assert "Acknowledged by Amina Sato, 18:02 UTC." in text
+
+
 def test_what_was_acknowledged_elsewhere_ends_on_the_pager_too(run) -> None:
     shown(run)
     run.send()
