@@ -155,14 +155,14 @@ def close(
     connection: sa.Connection, identifier: str, *, reason: CloseReason, by: str, through: str, now: datetime,
     site: str | None = None,
 ) -> None:  # fmt: skip
-    """Closes one that is open or acknowledged. A person who closes an open one has acknowledged it by that.
+    """Closes one that is open or acknowledged. Whoever sees to an open one has acknowledged it by that.
 
     Raises NoSuchEscalation.
     """
     known = sa.and_(_of(identifier, site, None), C.status != EscalationStatus.CLOSED)
     at = now.isoformat()
     change: dict[str, Any] = {"status": EscalationStatus.CLOSED, "due": None, "closed": at, "why_closed": reason.value}
-    if reason not in (CloseReason.DECEASED, CloseReason.ERASED):
+    if reason in (CloseReason.HANDLED, CloseReason.IN_ERROR):
         change |= {"acknowledged": sa.func.coalesce(C.acknowledged, at)}
         change |= {"acknowledged_by": sa.func.coalesce(C.acknowledged_by, by)}
         change |= {"through": sa.func.coalesce(C.through, through)}

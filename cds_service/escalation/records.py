@@ -179,12 +179,20 @@ def open_of_cards(store: Store, sites: Sequence[str], cards: Collection[str]) ->
 
 
 def listed(
-    connection: sa.Connection, sites: Sequence[str] | None = None, *, open_only: bool = True
+    connection: sa.Connection,
+    sites: Sequence[str] | None = None,
+    *,
+    open_only: bool = True,
+    since: datetime | None = None,
 ) -> list[EscalationRow]:
-    """Escalations with their messages, the newest first. sites: None for every site."""
+    """Escalations with their messages, the newest first. sites: None for every site.
+
+    since: of those that are not open, only those opened since then.
+    """
     which = sa.and_(
         sa.true() if sites is None else C.site.in_(sites),
         C.status == EscalationStatus.OPEN if open_only else sa.true(),
+        sa.true() if since is None else sa.or_(C.status == EscalationStatus.OPEN, C.at >= since.isoformat()),
     )
     found = connection.execute(sa.select(*COLUMNS).where(which).order_by(C.at.desc(), C.id))
     return _whole(connection, found.mappings().all())
