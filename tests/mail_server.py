@@ -77,7 +77,7 @@ def post_office(
         tls_context=None if from_the_start else context,
         require_starttls=context is not None and not from_the_start,
         authenticator=_authenticated if login else None,
-        auth_required=login,
+        auth_required=login and not from_the_start,  # with both, this server warns of what is not so here
         auth_require_tls=not from_the_start,
     )
     controller.start()

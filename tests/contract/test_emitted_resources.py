@@ -15,6 +15,7 @@ from cds_service.demo_ehr.patients.people import demo_patients
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing import completed
 from fhir_adapters.writing.completed import FormContext
+from fhir_adapters.writing.drafts import escalation_task
 from fhir_adapters.writing.questionnaires import FORMS, EntryState, FormAnswer, FormAnswers, form, questionnaire
 from smart_launch.forms import tasks
 
@@ -129,6 +130,20 @@ def test_every_form_and_draft_that_the_app_writes_is_valid_for_both() -> None:
         assert judged(slot.resource) == [], slot
     for name in FORMS:
         assert judged(questionnaire(name)) == []
+
+
+@pytest.mark.parametrize("patient_id", [PATIENT, None])
+@pytest.mark.parametrize("owner", ["PractitionerRole/17", None])
+def test_every_task_for_a_contact_is_valid_for_both(patient_id: str | None, owner: str | None) -> None:
+    task = escalation_task(
+        "0123456789ab-001",
+        description="Somebody is asked to look. https://cds.example/governance/escalations/0123456789ab",
+        patient_id=patient_id,
+        owner=owner,
+        at=AS_OF,
+        end=AS_OF,
+    )
+    assert judged(task) == []
 
 
 def test_the_second_validator_sees_what_the_first_does_not() -> None:
