@@ -10,6 +10,7 @@ from cds_service.commands.assess import assess
 from cds_service.commands.audit import audit
 from cds_service.commands.check_config import check_config
 from cds_service.commands.compare_published import compare_published
+from cds_service.commands.drill import drill
 from cds_service.commands.escalation import escalation
 from cds_service.commands.figures import figures
 from cds_service.commands.incidents import incident
@@ -32,8 +33,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, figures, subscription, db,
-    smart, train, evaluate, transport, recalibrate, drift, compare_published,
+    serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, drill, subscription,
+    figures, db, smart, train, evaluate, transport, recalibrate, drift, compare_published,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -1,0 +1,85 @@
+"""The report of a rehearsal: JSON for systems, and a page that a safety officer can file and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, tzinfo
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+
+from cds_service.commands.drill_run import ContactDrill, Drill, DrillResult
+from cds_service.settings.escalation import Channel
+
+RESULTS = {
+    DrillResult.IN_TIME: "Acknowledged in time",
+    DrillResult.LATE: "Acknowledged too late",
+    DrillResult.NOT_ACKNOWLEDGED: "Delivered, not acknowledged",
+    DrillResult.NOT_DELIVERED: "Not delivered",
+    DrillResult.REFUSED: "Refused for good",
+}
+# What a message became at the other end, where nobody has answered it.
+SEEN_AT = {
+    Channel.WEBHOOK: "See in the contact’s own system who was shown the message, and whether that system can answer.",
+    Channel.EMAIL: "See who reads that mailbox, at which hours, and whether they can sign in to the page it leads to.",
+    Channel.TASK: "See in the EHR whose work list the Task is on, and who looks at it.",
+}
+WAYS = {Channel.WEBHOOK: "webhook", Channel.EMAIL: "e-mail", Channel.TASK: "task in the EHR"}
+
+
+def to_do(seen: ContactDrill) -> str:
+    """What to do about it, in a sentence; "" where there is nothing to do."""
+    match seen.result:
+        case DrillResult.IN_TIME:
+            return ""
+        case DrillResult.LATE:
+            return f"Ask what took longer than {seen.within_min} min, and rehearse again."
+        case DrillResult.NOT_ACKNOWLEDGED:
+            return SEEN_AT[seen.channel]
+        case DrillResult.NOT_DELIVERED:
+            return (
+                f"Look at the contact’s system and its [[escalation.contact]]: the last attempt failed: {seen.failure}."
+            )
+        case DrillResult.REFUSED:
+            return f"Correct the contact’s address or our rights there: the message was refused: {seen.failure}."
+
+
+def as_json(found: Drill, by: str, digest: str) -> bytes:
+    """The report for systems. by: who started it; digest: of the settings."""
+    contacts = [{**asdict(each), "to_do": to_do(each)} for each in found.contacts]
+    head = {"drill": found.patient, "site": found.site, "passed": found.passed, "by": by}
+    head |= {"release": version("mental-health-cds"), "settings": digest}
+    body: dict[str, Any] = {**head, **{k: v for k, v in asdict(found).items() if k not in ("site", "patient")}}
+    return msgspec.json.format(msgspec.json.encode(body | {"contacts": contacts})) + b"\n"
+
+
+def as_page(found: Drill, by: str, digest: str, zone: tzinfo) -> str:
+    """The report for people, one file without anything from elsewhere. zone: whose clock its times are of."""
+    templates = jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates")
+    environment = jinja2.Environment(loader=templates, autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.get_template("drill.html")
+    rows = [(each, RESULTS[each.result], to_do(each), WAYS[each.channel]) for each in found.contacts]
+    return page.render(
+        drill=found,
+        rows=rows,
+        failed=sum(each.result is not DrillResult.IN_TIME for each in found.contacts),
+        by=by,
+        release=version("mental-health-cds"),
+        digest=digest[:12],
+        clock=_clock(zone),
+        zone=getattr(zone, "key", str(zone)),
+    )
+
+
+def _clock(zone: tzinfo) -> Callable[..., str]:
+    def clock(at: datetime | None, *, day: bool = False) -> str:
+        if at is None:
+            return "–"
+        local = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)
+        return f"{local:%d %b %Y %H:%M:%S}" if day else f"{local:%H:%M:%S}"
+
+    return clock
