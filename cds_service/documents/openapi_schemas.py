@@ -297,8 +297,13 @@ WRITTEN: Schema = {
     "Liveness": _object({"status": {"const": "live"}}),
     "Readiness": _object(
         {
-            "status": {"enum": ["ready", "not-ready"]},
-            "checks": _object({name: text("ok, or what is wrong.") for name in ("store", "models", "configuration")}),
+            "status": {"enum": ["ready", "degraded", "not-ready"]},
+            "checks": _object(
+                {
+                    name: text("ok, or what is wrong.")
+                    for name in ("store", "models", "configuration", "switches", "escalations")
+                }
+            ),
         }
     ),
     "PageForm": {

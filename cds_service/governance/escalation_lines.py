@@ -97,6 +97,8 @@ def _act_words(act: Mapping[str, Any]) -> str:
         return f"Done: {', '.join(DONE_WORDS[Done(one)].lower() for one in act.get('done', ()))} ({by})."
     if what == "closed":
         return f"Closed: {str(act.get('reason')).replace('-', ' ')} ({by})."
+    if what == "refused":
+        return f"An acknowledgement was refused: {act.get('reason')}."
     return f"{what.capitalize()} ({by})."
 
 

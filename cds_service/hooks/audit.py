@@ -227,5 +227,7 @@ def _count(record: AuditRecord, seconds: float) -> None:
         labelled(metrics.CARDS, topic, card.indicator).inc()
     if event.status == 200 and not record.cards:
         metrics.NO_CARD.labels(event.service).inc()
+    for held in event.suppressed:
+        labelled(metrics.SUPPRESSED, *held.split(" ", 1)).inc()
     if event.quieted:
         metrics.QUIETED.labels(event.service).inc()

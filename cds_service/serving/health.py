@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from cds_service.errors import StoreUnavailable, json_response
 from cds_service.serving import metrics
+from cds_service.serving.escalation_metrics import EscalationMetrics
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.store import Store
 from cds_service.storage.versions import check
@@ -26,7 +27,7 @@ MOST_S = 5.0
 def create_blueprint(runtime: Runtime) -> Blueprint:
     """The three routes."""
     blueprint = Blueprint("ops", __name__)
-    probe = StoreProbe(runtime.store)
+    probe, escalations = StoreProbe(runtime.store), EscalationMetrics(runtime)
 
     @blueprint.get("/health/live")
     def live() -> Response:
@@ -41,11 +42,14 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
             "switches": _switches(runtime),
         }
         ready = all(result == OK for result in checks.values())
-        return json_response({"status": "ready" if ready else "not-ready", "checks": checks}, 200 if ready else 503)
+        # Hook calls are answered as ever: taking the service out of use would not help whoever waits.
+        checks["escalations"] = _escalations(escalations)
+        whole = "ready" if checks["escalations"] == OK else "degraded"
+        return json_response({"status": whole if ready else "not-ready", "checks": checks}, 200 if ready else 503)
 
     @blueprint.get("/metrics")
     def counters() -> Response:
-        answer = Response(metrics.text(), content_type=CONTENT_TYPE_LATEST)
+        answer = Response(metrics.text() + escalations.text(), content_type=CONTENT_TYPE_LATEST)
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Content-Type-Options"] = "nosniff"
         return answer
@@ -96,6 +100,13 @@ def _models(runtime: Runtime) -> str:
 def _configuration(runtime: Runtime) -> str:
     runtime.config()
     return OK if runtime.problem() is None else "the files on disk are not in force; run mhcds check-config"
+
+
+def _escalations(metrics: EscalationMetrics) -> str:
+    try:
+        return metrics.trouble() or OK
+    except StoreUnavailable:
+        return "unknown, since the store failed"
 
 
 def _switches(runtime: Runtime) -> str:

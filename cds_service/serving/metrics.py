@@ -39,6 +39,9 @@ WEBHOOK_WAITING = Gauge(
     "Age of the oldest message to a site's own system that has not arrived",
     multiprocess_mode="mostrecent",
 )
+SUPPRESSED = Counter(
+    "mhcds_suppressed_cards", "Model and follow-up cards that were not shown, by the limit", ["topic", "limit"]
+)
 LATE = Counter("mhcds_calls_without_models", "Hook calls whose time was up before the models were asked")
 
 
