@@ -110,7 +110,7 @@ class _Opening:
         digests = event_digests(self.key, self.site.id, self.link.patient_id, acute)
         with self.store.transaction() as connection:
             row = latest(connection, self.site.id, self.patient, self.now)
-            known = about(connection, digests) if digests else None
+            row = row or (about(connection, digests) if digests else None)
             new = set(digests) - _known(connection, digests)
         if assessment.chart.deceased:
             if row is not None and row.is_open:
@@ -119,7 +119,6 @@ class _Opening:
         quiet = assessment.chart.consent in SILENT_FOR
         if new and not quiet and not is_off:
             return self._open(digests)
-        row = row or known
         if row is None and acute and is_off and not quiet:
             return Escalation(state=EscalationState.SWITCHED_OFF)
         return None if row is None else standing(row)

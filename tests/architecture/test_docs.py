@@ -20,6 +20,7 @@ from cds_service.hooks.audit import ON_RECORD_ALONE, AuditEvent
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.settings.config import load_config
 from cds_service.settings.deployment import GovernanceTable, Limits, ServiceFile, TlsTable
+from cds_service.settings.escalation_file import ContactTable, EscalationTable, SmtpTable, uncovered
 from cds_service.settings.issuers import IssuerTable
 from cds_service.settings.sites import MAPPED, SiteFile
 from cds_service.settings.smart import SmartTable
@@ -38,6 +39,17 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *(ROOT / "docs").rglob("*.md"),
 ]
+# An e-mail leads to a page, which needs a sign-in.
+SIGN_IN = """
+mode = "development"
+public_url = "http://127.0.0.1:8080"
+[governance]
+issuer = "https://login.hospital.example"
+client_id = "cds"
+client_secret = { env = "PATH" }
+[governance.roles]
+responder = ["crisis-team"]
+"""
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
@@ -62,11 +74,20 @@ def test_every_picture_is_shown_somewhere_and_made_by_the_script() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    tables = (ServiceFile, Limits, TlsTable, GovernanceTable, SiteFile, IssuerTable, SmartTable)
+    settings = (ServiceFile, Limits, TlsTable, GovernanceTable, SiteFile, IssuerTable, SmartTable)
+    tables = (*settings, EscalationTable, ContactTable, SmtpTable)
     for field in (field for table in tables for field in table.__struct_fields__):
         assert any(
             form in CONFIGURATION
-            for form in (f"`{field}`", f"[[{field}]]", f"[{field}]", f"[[issuer.{field}]]", f"[governance.{field}]")
+            for form in (
+                f"`{field}`",
+                f"[[{field}]]",
+                f"[{field}]",
+                f"[[issuer.{field}]]",
+                f"[governance.{field}]",
+                f"[escalation.{field}]",
+                f"[[escalation.{field}]]",
+            )
         ), field
     for instrument in MAPPED:
         assert f"`{instrument}`" in CONFIGURATION
@@ -86,6 +107,20 @@ def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
     assert config.limits.calls_per_minute == 0
     assert config.sites[0].issuers[0].keys[0].algorithms == ("ES384",)
     assert config.governed("north")
+
+
+def test_the_example_of_the_escalation_page_loads(tmp_path: Path) -> None:
+    (site,) = re.findall(r"```toml\n(.+?)```", (ROOT / "docs" / "escalation.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "north.toml").write_text(site)
+    (tmp_path / "sites" / "pager.secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    (tmp_path / "sites" / "mail.secret").write_text("quiet")
+    (tmp_path / "service.toml").write_text(SIGN_IN)
+
+    told = load_config(tmp_path).site("north").escalation
+
+    assert [contact.name for contact in told.contacts] == ["Crisis desk", "Psychiatrist on call", "Nursing supervisor"]
+    assert uncovered(told.contacts) == []
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "registering").glob("*.md")), ids=lambda page: page.stem)
