@@ -238,3 +238,76 @@ def test_whoever_has_no_role_sees_nothing_of_it(browser, governed_run) -> None:
 
     expect(opening.value.get_by_role("heading", level=1)).to_have_text("You have no role here")
     expect(opening.value.get_by_text("depression")).to_have_count(0)
+
+
+# ---- somebody is told
+
+
+def told(browser: Browser, run: Run, **settings: object) -> Page:
+    """The page of the acute patient, of whom the crisis team has been told."""
+    page = opened(browser, run, **settings)
+    page.goto(f"{run.addresses.page_origin}/patients/{ACUTE}")
+    expect(page.locator("#cards .detail")).to_contain_text("it has not been delivered yet")
+    run.send()
+    expect(page.locator("#pager")).to_contain_text("Acute answer: TW")
+    return page
+
+
+def test_the_crisis_team_acknowledges_on_its_pager_and_the_card_says_who_and_when(browser, governed_run) -> None:
+    page = told(browser, governed_run)
+    expect(page.get_by_role("status")).to_have_text("The pager has news. The cards were asked for anew.")
+    expect(page.locator("#cards .detail")).to_contain_text("Crisis team was sent a message at")
+
+    page.get_by_role("button", name="Acknowledge as Amina Sato").click()
+
+    expect(page.locator("#pager")).to_contain_text("Acknowledged by Amina Sato")
+    expect(page.locator("#cards .detail")).to_contain_text(re.compile(r"Acknowledged by Amina Sato, \d\d:\d\d UTC\."))
+    page.get_by_role("button", name="Open detailed view").click()
+    expect(app_in(page).locator("#told")).to_contain_text("Acknowledged by Amina Sato")
+    expect(app_in(page).get_by_role("button", name="Acknowledge finding")).to_have_count(0)
+
+
+def test_a_clinician_acknowledges_and_says_what_was_done_in_the_app_by_keyboard_alone(browser, governed_run) -> None:
+    page = told(browser, governed_run)
+    page.get_by_role("button", name="Open detailed view").click()
+    app = app_in(page)
+    expect(app.locator("#told")).to_contain_text("nobody has acknowledged it yet")
+
+    app.get_by_role("button", name="Acknowledge finding").press("Enter")
+    expect(app.locator("#told")).to_contain_text("Acknowledged by Dr Robin Lindqvist")
+    app.get_by_text("What was done…").press("Enter")
+    app.get_by_label("Safety plan made").press("Space")
+    app.get_by_role("button", name="Record what was done").press("Enter")
+
+    expect(app.locator("#told")).to_contain_text("Recorded as done: safety plan made.")
+    expect(app.get_by_role("link", name="Draft order: suicide risk assessment, today")).to_be_visible()
+    governed_run.send()
+    expect(page.locator("#pager")).to_contain_text("Acknowledged by Dr Robin Lindqvist")
+    expect(page.locator("#cards .detail")).to_contain_text("Recorded as done: safety plan made.")
+
+
+def test_whoever_has_the_pager_sees_whose_chart_it_is_only_after_signing_in(browser, governed_run) -> None:
+    page = told(browser, governed_run)
+    assert "Tomás" not in page.locator("#pager").inner_text()
+
+    with page.context.expect_page() as opening:
+        page.get_by_role("link", name="Who it is").click()
+    staff = opening.value
+    expect(staff.get_by_role("link", name=re.compile("chart"))).to_have_count(0)
+    staff.get_by_role("link", name="Sign in").click()
+    staff.get_by_role("button", name="Amina Sato").click()
+
+    expect(staff.get_by_role("link", name=re.compile("chart")).first).to_have_attribute(
+        "href", f"{governed_run.addresses.page_origin}/patients/{ACUTE}"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_a_page_with_a_message_on_the_pager(browser, governed_run, scheme: str) -> None:
+    page = told(browser, governed_run, color_scheme=scheme)
+    for width in (320, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(AXE_SCRIPT)
+
+        assert page.evaluate(AXE) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
