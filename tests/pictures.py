@@ -63,6 +63,25 @@ def detail_of(patient: str) -> Callable[[Page, Run], None]:
     return take
 
 
+def told(page: Page, run: Run) -> None:
+    """The app for the acute patient, once the crisis team's pager has the message."""
+    run.ehr.clinic.ask(run.ehr.clinic.patient(TOMAS))
+    run.send()
+    run.clock.ahead += 4 * 60
+    detail_of(TOMAS)(page, run)
+
+
+def pager(page: Page, run: Run) -> None:
+    """The EHR once the crisis team has acknowledged on its pager; the card says so."""
+    for patient in run.ehr.clinic.patients:
+        run.ehr.clinic.ask(patient)
+    run.send()
+    run.clock.ahead += 4 * 60
+    run.ehr.clinic.pager.acknowledge(run.ehr.clinic.pager.messages[0].id)
+    page.goto(f"{run.addresses.page_origin}/patients/{TOMAS}")
+    page.locator("#pager").evaluate("e => e.scrollIntoView({block: 'end'})")
+
+
 def form(page: Page, run: Run) -> None:
     """The PHQ-9 as it is answered, up to item 9 with its steps."""
     detail_of(OPENS_WITH)(page, run)
@@ -102,7 +121,9 @@ PICTURES = (
     Picture(name="demo-page", width=1440, height=900, take=demo_page),
     Picture(name="app-panel", width=400, height=560, take=detail_of(OPENS_WITH)),
     Picture(name="app-summary", width=1100, height=900, take=detail_of(OPENS_WITH)),
-    Picture(name="app-acute-dark", width=1100, height=700, take=detail_of(TOMAS), scheme="dark"),
+    Picture(name="app-acute-dark", width=1100, height=700, take=told, scheme="dark"),
+    Picture(name="app-acknowledge", width=400, height=560, take=told),
+    Picture(name="demo-pager", width=1100, height=700, take=pager),
     Picture(name="app-nothing", width=1100, height=700, take=detail_of(PILAR)),
     Picture(name="app-form", width=1100, height=900, take=form),
     Picture(name="app-written", width=400, height=560, take=written),
