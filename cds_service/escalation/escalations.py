@@ -32,6 +32,7 @@ from explanations.judgement.escalation import Done
 
 log = logging.getLogger("mhcds")
 C = escalation.c
+LONGEST_S = 10 * 24 * 60 * 60
 TOO_LATE = timedelta(days=1)
 """A turn that is so long past is not taken: the service was down, or a backup was restored (decision 0050)."""
 
@@ -61,7 +62,10 @@ class Acknowledged:
 def advance(store: Store, config: ServiceConfig, now: datetime) -> int:
     """Takes the turns that are due and that no other worker has taken; returns how many. Raises StoreUnavailable."""
     sites = {site.id: site for site in config.sites if site.escalation is not None}
-    is_due = sa.and_(C.status == EscalationStatus.OPEN, C.due <= int(now.timestamp()), C.site.in_(sites))
+    seconds = int(now.timestamp())
+    # One put off for longer than any hours was put off by a clock that has gone back since.
+    come = sa.or_(C.due <= seconds, C.due > seconds + LONGEST_S)
+    is_due = sa.and_(C.status == EscalationStatus.OPEN, come, C.site.in_(sites))
     with store.transaction() as connection:
         found = connection.execute(sa.select(escalation).where(is_due).order_by(C.due)).mappings().all()
     taken = 0

@@ -138,7 +138,9 @@ def standing(row: EscalationRow) -> Escalation | None:
     if (told := row.told) is not None:
         at = datetime.fromtimestamp(told.delivered or 0, UTC)
         return replace(value, state=EscalationState.TOLD, contact=told.contact, at=at)
-    return value if row.contact else replace(value, state=EscalationState.NOBODY_ON_DUTY)
+    if row.contact is None:
+        return replace(value, state=EscalationState.NOBODY_ON_DUTY)
+    return replace(value, at=_moment(row.messages[-1].at)) if row.messages else value
 
 
 def current(store: Store, site: str, patient: str, now: datetime) -> Escalation | None:

@@ -308,6 +308,14 @@ def test_a_contact_who_is_no_longer_in_the_file_does_not_stop_the_clock(store) -
     assert later.told()[-1] == ("first", OPENED)
 
 
+def test_a_clock_that_was_a_year_ahead_for_a_moment_keeps_nobody_from_being_told(desk) -> None:
+    desk.now += timedelta(days=365)
+    desk.read(acute())
+    desk.now = NOW
+    desk.pass_time(1)
+    assert desk.told()[0] == ("second", OPENED)
+
+
 def test_a_turn_that_is_a_day_past_is_not_taken_but_it_stays_overdue_and_a_new_event_begins_again(desk) -> None:
     desk.read(acute())
     desk.pass_time(60 * 24 * 3)
@@ -329,6 +337,13 @@ def test_told_means_that_the_contacts_own_system_has_it(desk) -> None:
     assert (found.state, found.contact, found.at) == (EscalationState.TOLD, "first", desk.now)
     desk.pass_time(14)
     assert desk.read(acute()).contact == "first"  # the second one's system has nothing yet
+
+
+def test_what_waits_says_since_when_and_for_whom(desk) -> None:
+    desk.read(acute())
+    desk.pass_time(15)
+    found = desk.read(acute())
+    assert (found.state, found.contact, found.at) == (EscalationState.WAITING, "second", desk.now)
 
 
 def test_an_acknowledgement_counts_once_and_the_second_learns_who_was_first(desk) -> None:
@@ -464,7 +479,7 @@ def test_erasure_of_a_person_closes_what_is_open_and_leaves_nothing_that_leads_t
     assert desk.store.rows(tables.snooze) == desk.store.rows(tables.arrival) == []
     everything = [desk.store.rows(table) for table in tables.SCHEMA.sorted_tables]
     assert PSEUDONYM not in repr(everything)
-    mine, other = desk.do(one, found.id), desk.rows()[1]
+    mine, other = desk.do(one, found.id), next(row for row in desk.rows() if row.id != found.id)
     assert (mine.status, mine.patient, mine.events, mine.acts) == (EscalationStatus.CLOSED, None, 0, ())
     assert desk.do(patient_of, KEY, found.id) is None
     assert (other.is_open, other.events) == (True, 1)
