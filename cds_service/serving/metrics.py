@@ -42,6 +42,11 @@ WEBHOOK_WAITING = Gauge(
 SUPPRESSED = Counter(
     "mhcds_suppressed_cards", "Model and follow-up cards that were not shown, by the limit", ["topic", "limit"]
 )
+ARRIVALS_WAITING = Gauge(
+    "mhcds_arrivals_waiting_seconds",
+    "Age of the oldest notification of a FHIR server whose chart has not been read in full",
+    multiprocess_mode="mostrecent",
+)
 LATE = Counter("mhcds_calls_without_models", "Hook calls whose time was up before the models were asked")
 
 

@@ -14,6 +14,8 @@ from smart_launch.oauth.scopes import READ, SEARCH, WRITTEN, grants
 from smart_launch.settings import Registration
 
 IDENTITY = ("openid", "fhirUser")
+# What the rules need of a chart that is read because of a notification.
+ANSWERS = ("Patient", "Observation", "QuestionnaireResponse", "Condition")
 
 
 def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
@@ -40,6 +42,8 @@ def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
         f"[escalation]: by their hours no contact is on duty {span}; nobody is told of an acute answer until then"
         for span in (uncovered(site.escalation.contacts) if site.escalation else ())
     )
+    if site.subscription is not None:
+        yield from _of_subscription(site)
     for entry in site.smart:
         yield from _of_registration(config, site, entry)
     yield from (
@@ -47,6 +51,14 @@ def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
         for base in bases
         if site.smart and not any(same_base(base, entry.iss) for entry in site.smart)
     )
+
+
+def _of_subscription(site: SiteConfig) -> Iterator[str]:
+    if site.escalation is None:
+        yield "[subscription] without [escalation]: charts are read, and nobody is told; add [escalation]"
+    scopes = site.backend.scopes if site.backend else ()
+    if lacking := [kind for kind in ANSWERS if not all(grants(scopes, kind, right) for right in (READ, SEARCH))]:
+        yield f"[backend] scopes hold no right to read {', '.join(lacking)}: add system/{lacking[0]}.rs and so on"
 
 
 def _of_registration(config: ServiceConfig, site: SiteConfig, entry: Registration) -> Iterator[str]:

@@ -119,6 +119,13 @@ def claim(store: Store, sites: Sequence[str], now: datetime) -> Arrival | None:
     return None if row is None else Arrival(**{**row, "sealed": bytes(row["sealed"])})
 
 
+def waiting_since(store: Store, sites: Sequence[str]) -> datetime | None:
+    """When the oldest row was noted that has not been read; None if all have. Raises StoreUnavailable."""
+    with store.transaction() as connection:
+        at = connection.execute(sa.select(sa.func.min(arrival.c.at)).where(arrival.c.site.in_(sites))).scalar_one()
+    return None if at is None else datetime.fromisoformat(at)
+
+
 def finish(connection: sa.Connection, claimed: Arrival, now: datetime, *, again_at: int | None = None) -> None:
     """Takes a row off that was read, or puts it off until then; one noted again meanwhile is read again now."""
     mine = sa.and_(arrival.c.site == claimed.site, arrival.c.patient == claimed.patient)

@@ -6,6 +6,8 @@ read again later; what was read is judged at once.
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +19,23 @@ from cds_service.backend.backend import BackendFailed
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.links import link_of
 from cds_service.escalation.opening import open_for
+from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.chain import AuditKind, NewEvent, append
-from cds_service.subscriptions.arrivals import Arrival, ToRead, add, claim, finish, gaps, put_off, silences, to_read
+from cds_service.subscriptions.arrivals import (
+    Arrival,
+    ToRead,
+    add,
+    claim,
+    finish,
+    gaps,
+    put_off,
+    silences,
+    to_read,
+    waiting_since,
+)
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.escalation import EscalationState
 from explanations.judgement.judge import Judgement, Occasion, judge
@@ -36,6 +50,7 @@ from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.gathered import OPENED, Gathered
 from fhir_adapters.settings import ReadSettings
 
+log = logging.getLogger("mhcds")
 SERVICE = "subscription"
 READ_S = 30.0
 # Clocks of servers are apart, and some index what is new only after a while.
@@ -76,8 +91,10 @@ def read_due(runtime: Runtime) -> None:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # one chart that cannot be judged must not keep the others waiting
-            put_off(runtime.store, claimed, type(error).__name__, runtime.now())
+            _put_off(runtime, claimed, type(error).__name__)
     now = runtime.now()
+    since = waiting_since(runtime.store, tuple(sites))
+    metrics.ARRIVALS_WAITING.set(0 if since is None else max(0.0, (now - since).total_seconds()))
     if runtime.store.note_shown("watch:silence", int(now.timestamp()), SILENCE_EVERY_S):
         expected = ((site.id, site.subscription.expect_every_h) for site in sites.values() if site.subscription)
         silences(runtime.store, [(site, hours) for site, hours in expected if hours], now)
@@ -109,7 +126,13 @@ def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Ar
         if seen.event is not None:
             _record(connection, site.id, seen, now)
     if seen.failure is not None:
-        put_off(runtime.store, claimed, str(seen.failure), now)
+        _put_off(runtime, claimed, str(seen.failure))
+
+
+def _put_off(runtime: Runtime, claimed: Arrival, why: str) -> None:
+    lasts = put_off(runtime.store, claimed, why, runtime.now())
+    said = {"event": "chart-not-read", "site": claimed.site, "why": why, "attempts": claimed.attempts, "lasts": lasts}
+    log.log(logging.ERROR if lasts else logging.WARNING, json.dumps(said))
 
 
 def _record(connection: sa.Connection, site: str, seen: Seen, now: datetime) -> None:

@@ -8,7 +8,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from ehr import free_port, mhcds, served, settings
+from click.testing import CliRunner
+from ehr import app_of, free_port, private, served, settings
 from pyfhircheck import Validator
 from real_server import answering
 from subscribed import (
@@ -16,6 +17,7 @@ from subscribed import (
     QUIET,
     SECRET,
     Front,
+    Subscribed,
     answered,
     fronted,
     new_patient,
@@ -25,6 +27,7 @@ from subscribed import (
 )
 from webhook_receiver import Receiver, receiving
 
+from cds_service.__main__ import main
 from cds_service.settings.config import load_config
 from cds_service.storage import tables
 from cds_service.storage.opening import open_store
@@ -151,6 +154,20 @@ def test_a_site_that_takes_none_and_one_that_is_not_are_not_told_apart(server, p
     assert answers[0].json == answers[1].json
 
 
+def test_the_secret_of_one_site_opens_no_other(server, pager, tmp_path) -> None:
+    with fronted(server) as front:
+        north = site_table(tmp_path, front, pager, escalation=..., issuer=[])
+        private(tmp_path / "other", "f" * 64)
+        south = north | {"subscription": {"secret": {"file": "../other"}}}
+        made = settings(tmp_path, service=service_table(tmp_path), sites={"north": north, "south": south})
+        app = app_of(made)
+        service = Subscribed(app=app, front=front, real=server)
+        answers = [service.send(observation_of("p1"), site=site).status_code for site in ("south", "north")]
+        rows = service.runtime.store.rows(tables.arrival)
+    assert answers == [401, 200]
+    assert [row["site"] for row in rows] == ["north"]
+
+
 UNUSABLE = {
     "not JSON": (b"hello", {}, 400),
     "not UTF-8": (b'{"resourceType": "Observation", "id": "\xff"}', {}, 400),
@@ -244,6 +261,25 @@ def test_a_patient_or_a_resource_that_was_deleted_is_done_with(service) -> None:
 # ---- a server that fails ----
 
 
+def test_a_chart_that_cannot_be_judged_keeps_no_other_waiting(service, monkeypatch) -> None:
+    from cds_service.subscriptions import reading
+
+    broken, somebody = new_patient(service.real, *answered(ACUTE)), new_patient(service.real, *answered(ACUTE))
+    real = reading.judge
+
+    def judge(request, *given, **named):
+        if request.patient_id == broken:
+            raise RecursionError
+        return real(request, *given, **named)
+
+    monkeypatch.setattr(reading, "judge", judge)
+    for each in (broken, somebody):
+        service.send(observation_of(each))
+    service.read()
+    assert [row.patient for row in service.escalations()] == [service.pseudonym(somebody)]
+    assert [row["failure"] for row in service.runtime.store.rows(tables.arrival)] == ["RecursionError"]
+
+
 def test_a_server_that_is_away_is_asked_again_and_the_answer_is_told_when_it_is_back(service) -> None:
     somebody = new_patient(service.real, *answered(ACUTE))
     service.real.fail("", answering(503))
@@ -329,10 +365,10 @@ FORMS = {
 
 def shown(folder: Path, *words: str) -> list[dict]:
     """What the command prints, with the secret put into it as the site's IT does."""
-    done = mhcds("subscription", "show", "--config", str(folder), "--site", "north", *words)
-    assert done.returncode == 0, done.stderr
-    assert SECRET not in done.stdout
-    return json.loads(done.stdout.replace("THE-SECRET-OF-[subscription]", SECRET))
+    done = CliRunner().invoke(main, ["subscription", "show", "--config", str(folder), "--site", "north", *words])
+    assert done.exit_code == 0, done.output
+    assert SECRET not in done.output
+    return json.loads(done.output.replace("THE-SECRET-OF-[subscription]", SECRET))
 
 
 def test_a_real_server_notifies_the_running_service_which_reads_the_chart_and_pages_somebody(
@@ -395,3 +431,25 @@ def test_what_the_command_prints_is_valid_r4(tmp_path: Path, pager, form: str) -
         assert others == []
         assert resource["channel"]["endpoint"] == "http://127.0.0.1:8080/subscriptions/north"
         assert len(resource["criteria"]) < 1000
+
+
+MISTAKES = {
+    "ids alone without a topic": (("--payload", "id-only"), "R4's own form has no ids alone"),
+    "another site": (("--site", "south"), "there is no site south"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_cannot_be_printed_is_said(mistake: str, tmp_path: Path, pager) -> None:
+    words, expected = MISTAKES[mistake]
+    made = settings(
+        tmp_path,
+        service=service_table(tmp_path),
+        site=site_table(tmp_path, Front(base="https://ehr.example/fhir", server=None), pager),
+    )
+    done = CliRunner().invoke(main, ["subscription", "show", "--config", str(made), "--site", "north", *words])
+    assert done.exit_code != 0
+    assert expected in done.output
+    off = settings(tmp_path / "off")
+    done = CliRunner().invoke(main, ["subscription", "show", "--config", str(off), "--site", "north"])
+    assert "site north: expected [subscription] in its file; found none" in done.output

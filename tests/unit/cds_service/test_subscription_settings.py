@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ehr import settings
+from ehr import mhcds, settings
 
 from cds_service.errors import ConfigError
 from cds_service.settings.config import load_config
+from cds_service.settings.mismatches import mismatches
 
 SECRET = "5f1c2d7e9a0b4c6d8e3f1a2b3c4d5e6f"
 BACKEND = {"base": "https://ehr.example/fhir", "client_id": "cds", "scopes": ["system/*.rs"]}
@@ -53,3 +54,14 @@ def test_a_mistake_is_named_and_no_secret_is_printed(mistake: str, tmp_path: Pat
     assert expected in str(found.value)
     assert "hunter2" not in str(found.value)
     assert SECRET not in str(found.value)
+
+
+def test_check_config_says_where_notifications_go_and_what_is_lacking(tmp_path: Path) -> None:
+    config = loaded(tmp_path, GOOD | {"expect_every_h": 24}, backend=BACKEND | {"scopes": ["system/Observation.rs"]})
+    (site,) = config.sites
+    assert [line for line in mismatches(config, site) if "escalation" in line or "backend" in line] == [
+        "[subscription] without [escalation]: charts are read, and nobody is told; add [escalation]",
+        "[backend] scopes hold no right to read Patient, QuestionnaireResponse, Condition: add system/Patient.rs and so on",
+    ]
+    done = mhcds("check-config", str(tmp_path))
+    assert "notifications https://cds.example/subscriptions/north, an incident after 24 h of silence" in done.stdout
