@@ -123,8 +123,8 @@ def _facts(site: SiteConfig, address: str) -> Iterator[str]:
         told = ", then ".join(f"{c.name} ({c.channel}, {c.within_min} min)" for c in site.escalation.contacts)
         yield f"told of acute answers: {told}"
     if site.subscription is not None:
-        hours = site.subscription.expect_every_h
-        silence = f"an incident after {hours} h of silence" if hours else "silence is not noticed (expect_every_h)"
+        within = site.subscription.expect_every_h
+        silence = f"an incident after {within} h of silence" if within else "silence is not noticed (expect_every_h)"
         yield f"notifications {address}/subscriptions/{site.id}, {silence}"
     if site.rules_off_policy:
         yield f"for patients who have opted out the rules are off, by {site.rules_off_policy}"
