@@ -124,7 +124,7 @@ transport: setup ## how the shipped models rank people of NSDUH and YRBS: models
 	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/unit/models/test_transport_page.py
 
 golden: setup ## rewrite the pages that tests hold to be generated (review the difference before committing)
-	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/architecture/test_safety_case.py tests/unit/cds_service/test_demo_patients.py tests/unit/models/test_figures.py tests/unit/models/test_transport_page.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py $(ARGS)
+	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/architecture/test_safety_case.py tests/unit/cds_service/test_demo_patients.py tests/unit/models/test_figures.py tests/unit/models/test_transport_page.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py tests/integration/test_alert_burden.py $(ARGS)
 
 messages: setup ## gather the texts for translators, in smart_launch/locale/app.pot and explanations/locale/explanations.pot
 	PYTHONPATH=. $(BIN)/python tests/message_templates.py

@@ -66,7 +66,7 @@ def register(app: Flask, runtime: Runtime) -> None:
         client_address=lambda: runtime.key.pseudonym("", client_address(request, runtime.config().trusted_proxies)),
         topic_of=lambda app_context, site, patient: topic_of(app_context, site, patient, runtime.key, runtime.now()),
         limits=lambda session, found, made: _limits(runtime, session, found, made),
-        snooze=lambda session, topic, code, basis: _snooze(runtime, session, topic, code, basis),
+        snooze=lambda session, topic, code, grounds: _snooze(runtime, session, topic, code, grounds),
         now=runtime.now,
         escalations=AppDesk(store=runtime.store, key=runtime.key, config=runtime.config, now=runtime.now),
     )
@@ -145,9 +145,9 @@ def _limits(runtime: Runtime, session: Session, assessment: Assessment, notices:
     return limited(runtime.store, key, site, assessment, notices, patient=patient, user=user, now=runtime.now())
 
 
-def _snooze(runtime: Runtime, session: Session, topic: Topic, code: str, basis: str | None) -> None:
+def _snooze(runtime: Runtime, session: Session, topic: Topic, code: str, grounds: str | None) -> None:
     """Keeps what the session's user said of a notice that limits apply to. Raises StoreUnavailable."""
-    if basis is None:
+    if grounds is None:
         return
     site, now = runtime.config().site(session.site), runtime.now()
     given = GivenReason(
@@ -156,7 +156,7 @@ def _snooze(runtime: Runtime, session: Session, topic: Topic, code: str, basis: 
         user=_user(runtime, session),
         topic=topic,
         code=code,
-        basis=basis,
+        grounds=grounds,
         at=now,
     )
     note_snoozes(runtime.store, [given], "app", now)

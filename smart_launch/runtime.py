@@ -58,7 +58,7 @@ class AppRuntime:
     now: Callable[[], datetime]
     escalations: EscalationDesk = field(default_factory=NobodyTold)
     limits: Callable[[Session, Assessment, tuple[Notice, ...]], Limited] = lambda _session, _found, _made: Limited()
-    snooze: Callable[[Session, Topic, str, str | None], None] = lambda _session, _topic, _code, _basis: None
+    snooze: Callable[[Session, Topic, str, str | None], None] = lambda _session, _topic, _code, _grounds: None
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
 
     def token_endpoint(self, registration: Registration) -> TokenEndpoint:

@@ -16,9 +16,7 @@ from zoneinfo import ZoneInfo
 
 from cds_service.app import create_app
 from cds_service.cards.from_notices import cards_for
-from cds_service.settings.alerts import AlertSettings
 from cds_service.settings.config import ServiceConfig, default_config
-from explanations.judgement.alert_limits import AlertLimits
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.timeline import timeline_of
 from explanations.words.notices.notice import NoticeSettings
@@ -63,14 +61,8 @@ _numbers = count(1)
 
 
 def open_app(config: ServiceConfig | None = None, **wanted):
-    """The app as the demo has it: everybody on this machine may call. Who may call otherwise: test_trust.py.
-
-    Without settings, a card comes at every call. How often it comes otherwise: test_alert_limits.py.
-    """
-    if config is None:
-        always = AlertSettings(limits=AlertLimits(model_days=0, repeat_h=0, daily=0))
-        config = ServiceConfig(sites=(replace(default_config().site(), alerts=always),))
-    return create_app(replace(config, mode="demo"), **wanted)
+    """The app as the demo has it: everybody on this machine may call. Who may call otherwise: test_trust.py."""
+    return create_app(replace(config or default_config(), mode="demo"), **wanted)
 
 
 def codeable(system: str, code: str) -> dict:

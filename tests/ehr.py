@@ -159,16 +159,11 @@ def settings(
     folder: Path, *, service: dict | None = None, site: dict | None = None, issuers: list[dict] | None = None,
     sites: dict[str, dict] | None = None,
 ) -> Path:  # fmt: skip
-    """A folder of settings: development on loopback, one site (or `sites`, each with its list `issuer`).
-
-    A card comes at every call. How often it comes otherwise: test_alert_limits.py.
-    """
+    """A folder of settings: development on loopback, one site (or `sites`, each with its list `issuer`)."""
     (folder / "sites").mkdir(parents=True, exist_ok=True)
     whole = {"mode": "development", "public_url": BASE, "limits": {"calls_per_minute": 0}} | (service or {})
     (folder / "service.toml").write_text(table({k: v for k, v in whole.items() if v is not ...}))
-    always = {"model_days": 0, "repeat_h": 0, "daily": 0}
-    issuers = issuers if issuers is not None else [issuer_table()]
-    one = {"consent": "not-used", "alerts": always, "issuer": issuers} | (site or {})
+    one = {"consent": "not-used", "issuer": issuers if issuers is not None else [issuer_table()]} | (site or {})
     for name, content in (sites or {"north": one}).items():
         (folder / "sites" / f"{name}.toml").write_text(table(content))
     return folder

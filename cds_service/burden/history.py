@@ -53,10 +53,12 @@ def history(
             count = int(at)
         elif kind == "shown":
             outcomes = tuple(model.rpartition(" ")[0] for model in said.split(",") if model)
-            shown.append(ShownCard(topic=Topic(topic), user=who or "", at=_moment(at), outcomes=outcomes, basis=basis))
+            shown.append(
+                ShownCard(topic=Topic(topic), user=who or "", at=_moment(at), outcomes=outcomes, grounds=basis)
+            )
         else:
             snoozes.append(
-                Snooze(topic=Topic(topic), user=who, code=said, at=_moment(at), until=_moment(until), basis=basis)
+                Snooze(topic=Topic(topic), user=who, code=said, at=_moment(at), until=_moment(until), grounds=basis)
             )
     return AlertHistory(shown=tuple(shown), snoozes=tuple(snoozes), today=count)
 

@@ -11,7 +11,16 @@ from cds_service.errors import StoreUnavailable
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
-from explanations.judgement.alert_limits import Behind, Candidate, Limited, Limiter, assessed_on, basis, prompted
+from explanations.judgement.alert_limits import (
+    NO_LIMITS,
+    Behind,
+    Candidate,
+    Limited,
+    Limiter,
+    assessed_on,
+    grounds,
+    prompted,
+)
 from explanations.judgement.assessment import Assessment
 from explanations.words.lines import LineRole
 from explanations.words.notices.notice import Notice
@@ -34,10 +43,12 @@ def limited(
     if not candidates:
         return Limited()
     behind = {
-        one.topic: Behind(prompted=",".join(sorted(score.model for score in scores)), basis=one.basis)
+        one.topic: Behind(prompted=",".join(sorted(score.model for score in scores)), grounds=one.grounds)
         for one, scores in candidates.items()
     }
     limits, zone = site.alerts.limits, site.cards.zone
+    if limits == NO_LIMITS:
+        return Limited(behind=behind)
     try:
         past = history(store, site.id, patient, user, limits=limits, zone=zone, now=now)
     except StoreUnavailable:
@@ -62,5 +73,5 @@ def quietable(
         if plain.is_quietable:
             scores = prompted(assessment, notice.topic)
             outcomes = tuple(score.outcome for score in scores)
-            found[replace(plain, outcomes=outcomes, basis=digest(basis(assessment, notice.topic)))] = scores
+            found[replace(plain, outcomes=outcomes, grounds=digest(grounds(assessment, notice.topic)))] = scores
     return found

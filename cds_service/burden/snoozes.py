@@ -20,7 +20,7 @@ from models.rules.findings import Topic
 class GivenReason:
     """An override reason of ours, on a card or notice that limits apply to. patient, user: pseudonyms.
 
-    basis: what the card rests on; "": the inputs of a model. at: UTC.
+    grounds: what the card rests on; "": the inputs of a model. at: UTC.
     """
 
     site: SiteConfig
@@ -28,7 +28,7 @@ class GivenReason:
     user: str
     topic: Topic
     code: str
-    basis: str
+    grounds: str
     at: datetime
 
 
@@ -90,7 +90,7 @@ def _row(given: GivenReason, now: datetime) -> _Row | None:
         shown_to="" if rule.everybody else given.user,
         topic=given.topic.value,
         reason=given.code,
-        basis=given.basis,
+        basis=given.grounds,
         at=int(at.timestamp()),
         until=int(until.timestamp()),
         days=(until.date() - at.astimezone(zone).date()).days,

@@ -99,6 +99,7 @@ def _incidents(config: ServiceConfig, site: SiteConfig) -> str:
 def _facts(site: SiteConfig, address: str) -> Iterator[str]:
     """What a site's file says, in short."""
     from cds_service.settings.sites import OnMissing
+    from explanations.judgement.alert_limits import NO_LIMITS
 
     yield (
         f"time zone {site.cards.zone}, country {site.cards.country}, dialect {site.dialect}, "
@@ -126,6 +127,14 @@ def _facts(site: SiteConfig, address: str) -> Iterator[str]:
         within = site.subscription.expect_every_h
         silence = f"an incident after {within} h of silence" if within else "silence is not noticed (expect_every_h)"
         yield f"notifications {address}/subscriptions/{site.id}, {silence}"
+    limits = site.alerts.limits
+    if limits == NO_LIMITS:
+        yield "no [alerts]: model and follow-up cards come at every opening of a chart"
+    else:
+        yield (
+            f"model cards once in {limits.model_days} days, not for {limits.assessed_days} days after an assessment; "
+            f"the same card once in {limits.repeat_h} h, {limits.daily} a user a day (0: no limit)"
+        )
     if site.rules_off_policy:
         yield f"for patients who have opted out the rules are off, by {site.rules_off_policy}"
     for entry in site.smart:

@@ -206,7 +206,7 @@ def _row(runtime: Runtime, record: AuditRecord) -> AnswerRow:
             shown_to=event.user,
             at=int(now.timestamp()),
             prompted=behind.prompted if (behind := record.behind.get(Topic(topic))) else "",
-            basis=behind.basis if behind else "",
+            basis=behind.grounds if behind else "",
         )
         for card, topic in zip(record.cards, event.topics, strict=True)
     )

@@ -146,7 +146,7 @@ def reasons_given(
                 user=card.shown_to or "",
                 topic=Topic(card.topic),
                 code=why.code,
-                basis="" if card.prompted else card.basis,
+                grounds="" if card.prompted else card.basis,
                 at=at,
             )
 

@@ -1,14 +1,17 @@
-"""`[alerts]` of a site's file: how often model and follow-up cards may come. Safety cards have no limit (rule R17)."""
+"""`[alerts]` of a site's file: how often model and follow-up cards may come. Safety cards have no limit (rule R17).
+
+A site without the table has no limits, since R17 leaves them to the site's policy; one with it has the defaults.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from cds_service.settings.shapes import shown
-from explanations.judgement.alert_limits import AlertLimits
+from explanations.judgement.alert_limits import NO_LIMITS, AlertLimits
 
 LONGEST = {
     "model_days": 365,
@@ -31,10 +34,10 @@ class StopRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSettings:
-    """What limits the cards of a site, and what stops a model's."""
+    """What limits the cards of a site, and what stops a model's; by default nothing."""
 
-    limits: AlertLimits = field(default_factory=AlertLimits)
-    stop: StopRule = StopRule()
+    limits: AlertLimits = NO_LIMITS
+    stop: StopRule = StopRule(cards=0)
 
 
 class StopTable(msgspec.Struct):
@@ -56,8 +59,10 @@ class AlertTable(msgspec.Struct):
     stop: StopTable = msgspec.field(default_factory=StopTable)
 
 
-def alerts(path: Path, raw: AlertTable, problems: list[str]) -> AlertSettings:
+def alerts(path: Path, raw: AlertTable | None, problems: list[str]) -> AlertSettings:
     """The settings, their problems appended."""
+    if raw is None:
+        return AlertSettings()
     values = {name: getattr(raw, name) for name in LONGEST}
     problems += [
         f"{path}: [alerts] {name}: expected 0 (no limit) to {LONGEST[name]}; found {shown(value)}"

@@ -112,7 +112,7 @@ class SiteFile(msgspec.Struct):
     opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
     retention: RetentionTable = msgspec.field(default_factory=RetentionTable)
     escalation: EscalationTable | None = None
-    alerts: AlertTable = msgspec.field(default_factory=AlertTable)
+    alerts: AlertTable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,8 @@ class SiteConfig:
     rules_off_policy: the site's written policy that for patients who have opted out the rules are off too; None: they
     judge what was sent. audit_days: how long the content of audit events is kept; None: for ever.
     escalation: who is told of acute answers; None: nobody. backend: the service's own access to the EHR; None: none.
-    alerts: how often model and follow-up cards may come. subscription: its FHIR server may say that something came.
+    alerts: how often model and follow-up cards may come; by default at every opening.
+    subscription: its FHIR server may say that something came.
     """
 
     id: str

@@ -49,6 +49,9 @@ class AlertLimits:
     declined_days: int = 90
 
 
+NO_LIMITS = AlertLimits(model_days=0, assessed_days=0, repeat_h=0, daily=0, snooze_days=0, declined_days=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnoozeRule:
     """What an override reason holds back. everybody: not only this user's cards. lasting: for declined_days.
@@ -84,14 +87,14 @@ SNOOZES = {
 class Candidate:
     """A notice about to be a card.
 
-    outcomes: of the models that prompted it; none: a rule did. basis: a digest of what it rests on. carries_others: it
-    also says something that may not be held back.
+    outcomes: of the models that prompted it; none: a rule did. grounds: a digest of what it rests on.
+    carries_others: it also says something that may not be held back.
     """
 
     topic: Topic
     urgency: Urgency
     outcomes: tuple[str, ...] = ()
-    basis: str = ""
+    grounds: str = ""
     carries_others: bool = False
 
     @property
@@ -113,14 +116,14 @@ class ShownCard:
     user: str
     at: datetime
     outcomes: tuple[str, ...]
-    basis: str
+    grounds: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snooze:
     """What somebody asked not to be shown for a while. user: "" for everybody; code: of the override reason.
 
-    basis: of the card; "": whatever the inputs of the models that prompt.
+    grounds: of the card; "": whatever the inputs of the models that prompt.
     """
 
     topic: Topic
@@ -128,7 +131,7 @@ class Snooze:
     code: str
     at: datetime
     until: datetime
-    basis: str = ""
+    grounds: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +202,7 @@ class Limiter:
     def _until(self, snooze: Snooze, candidate: Candidate) -> datetime | None:
         """Until when a snooze holds a card back; None: it does not."""
         rule = SNOOZES.get(snooze.code)
-        meant = snooze.basis == candidate.basis if snooze.basis else bool(candidate.outcomes)
+        meant = snooze.grounds == candidate.grounds if snooze.grounds else bool(candidate.outcomes)
         if rule is None or not meant or not snooze.at <= self.now:
             return None
         until = snooze.until
@@ -238,7 +241,7 @@ class Limiter:
         return [
             card
             for card in self.history.shown
-            if card.topic is candidate.topic and card.basis == candidate.basis != "" and card.at <= self.now
+            if card.topic is candidate.topic and card.grounds == candidate.grounds != "" and card.at <= self.now
         ]
 
     def _for_days(self, reason: LimitReason, since: datetime, days: int) -> HeldBack | None:
@@ -251,15 +254,15 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind:
-    """What a model or follow-up card comes from. prompted: the models, by commas; basis: a keyed digest."""
+    """What a model or follow-up card comes from. prompted: the models, by commas; grounds: a keyed digest."""
 
     prompted: str
-    basis: str
+    grounds: str
 
     @property
     def snoozed_as(self) -> str:
-        """The basis of a snooze of it; "": whatever the inputs of the models."""
-        return "" if self.prompted else self.basis
+        """The grounds of a snooze of it; "": whatever the inputs of the models."""
+        return "" if self.prompted else self.grounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +293,7 @@ def prompted(assessment: Assessment, topic: Topic) -> tuple[RiskScore, ...]:
     return assessment.due_again()
 
 
-def basis(assessment: Assessment, topic: Topic) -> str:
+def grounds(assessment: Assessment, topic: Topic) -> str:
     """What a quietable notice rests on, as text to make a digest of: what is different is news to a clinician.
 
     Of models the inputs as they see them, after caps and bands; of results the instrument, date and total.

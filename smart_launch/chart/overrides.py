@@ -23,12 +23,13 @@ REASONS = {(spec.topic.value, reason.code): reason.display for spec in TOPICS fo
 class Override:
     """A topic and the code of one of its reasons.
 
-    basis: what the notice rests on, for its cards not to come for a while (`Behind.snoozed_as`); None: they always do.
+    grounds: what the notice rests on, for its cards not to come for a while (`Behind.snoozed_as`); None: no limit
+    applies to it.
     """
 
     topic: Topic
     code: str
-    basis: str | None = None
+    grounds: str | None = None
 
 
 def overridden(form: Mapping[str, str]) -> Override:
@@ -36,10 +37,10 @@ def overridden(form: Mapping[str, str]) -> Override:
     topic, code = form.get("topic", ""), form.get("reason", "")
     if (topic, code) not in REASONS:
         raise Forbidden("override: expected one of the choices of the page", "form-refused", 400)
-    basis = form.get("basis")
-    if basis and not IS_DIGEST.fullmatch(basis):
+    grounds = form.get("grounds")
+    if grounds and not IS_DIGEST.fullmatch(grounds):
         raise Forbidden("override: expected the form as the page has it", "form-refused", 400)
-    return Override(topic=Topic(topic), code=code, basis=basis)
+    return Override(topic=Topic(topic), code=code, grounds=grounds)
 
 
 def recorded_words(text: str | None, say: Language) -> str:

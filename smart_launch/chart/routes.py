@@ -47,7 +47,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         said = overridden(request.form)
         record_event(app, launch.session, "overridden", topic=said.topic.value, reason=said.code)
         note_override(app, launch.session, said)
-        app.snooze(launch.session, said.topic, said.code, said.basis)
+        app.snooze(launch.session, said.topic, said.code, said.grounds)
         where = url_for("smart_app.summary", launch_id=launch_id, recorded=f"{said.topic}.{said.code}")
         return redirect(where, 303)
 

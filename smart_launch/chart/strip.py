@@ -50,7 +50,7 @@ class Strip:
 
     result: the total with its severity and change. course: its picture, or "". since: what is on file since, what was
     not found, what was not read. steps: what to consider. override: the label above `reasons` (code, words), with which
-    the clinician says that it is dealt with; basis: of a notice whose card limits apply to. safety: the page says who
+    the clinician says that it is dealt with; grounds: of a notice whose card limits apply to. safety: the page says who
     has been notified: `told`, or nobody.
     """
 
@@ -66,7 +66,7 @@ class Strip:
     steps: tuple[Markup, ...] = ()
     main: ActionLink | None = None
     override: str = ""
-    basis: str | None = None
+    grounds: str | None = None
     reasons: tuple[tuple[str, str], ...] = ()
     others: tuple[OtherFinding, ...] = ()
     crisis: Markup | None = None
@@ -145,7 +145,7 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
         steps=tuple(line(text) for text in _steps(gravest, finding)),
         main=main,
         override=say(ASSESSED if about_safety else DEALT_WITH),
-        basis=behind.snoozed_as if (behind := reading.limits.behind.get(gravest.topic)) else None,
+        grounds=behind.snoozed_as if (behind := reading.limits.behind.get(gravest.topic)) else None,
         reasons=tuple((reason.code, say(reason.display)) for reason in SPEC_OF[gravest.topic].overrides),
         others=tuple(_other(notice, reading, launch) for notice in rest),
         crisis=line(crisis_line(assessment, settings)) if crisis else None,

@@ -24,6 +24,7 @@ from cds_service.storage import store as stores
 from cds_service.storage.opening import open_store
 from cds_service.storage.tables import card, snooze
 from cds_service.storage.versions import upgrade
+from explanations.judgement.alert_limits import AlertLimits
 
 ENGINE = load_engine()
 VIEW, START, DISCHARGE = SERVICES
@@ -163,6 +164,15 @@ def test_cards_on_safety_and_of_a_severe_total_come_at_every_call(desk_of, chart
     assert desk(*chart, "PHQ-9, 40 days ago: total = 14")[: len(first)] == first
 
 
+def test_a_site_without_the_table_has_no_limits_and_earlier_snoozes_are_void(desk_of, store_url: str) -> None:
+    desk_of(repeat_h=0).say(desk_of(repeat_h=0).call(RESULT), "not-now")
+    folder = desk_of().folder
+    free = Desk(settings(folder, service=kept_in(store_url, folder)), store_url)
+
+    assert [free(RESULT) for _ in range(3)] == [FOLLOW_UP] * 3
+    assert [free.model() for _ in range(3)] == [PROMPT] * 3
+
+
 def test_limits_of_0_hold_nothing_back(desk_of) -> None:
     desk = desk_of(model_days=0, assessed_days=0, repeat_h=0, daily=0)
     desk.extra = given("Risk assessment, 3 days ago")
@@ -267,7 +277,9 @@ def cards(run, patient: str) -> list[str]:
 @pytest.fixture
 def run():
     def limited(config):
-        return replace(config, sites=tuple(replace(site, alerts=AlertSettings()) for site in config.sites))
+        return replace(
+            config, sites=tuple(replace(site, alerts=AlertSettings(limits=AlertLimits())) for site in config.sites)
+        )
 
     with running(engine=ENGINE, config=limited) as found:
         yield found
@@ -296,7 +308,7 @@ def test_a_reason_given_on_the_page_holds_the_card_back_and_the_page_repeats_it(
     where = visitor.open("hyacinth-oyelaran")
     page = visitor.get(where)
     form = {"csrf": csrf_of(page.text), "topic": "depression-follow-up", "reason": "not-now"}
-    form["basis"] = re.search(r'name="basis" value="([^"]*)"', page.text)[1]
+    form["grounds"] = re.search(r'name="grounds" value="([^"]*)"', page.text)[1]
     answer = visitor.post(f"{where}override", form, Sec_Fetch_Site="same-origin")
     assert answer.status_code == 303
 
@@ -308,14 +320,14 @@ def test_a_reason_given_on_the_page_holds_the_card_back_and_the_page_repeats_it(
     assert (event["reason"], event["days"], event["through"]) == ("not-now", 7, "app")
 
 
-def test_a_reason_on_a_safety_finding_or_with_another_basis_snoozes_nothing(run) -> None:
+def test_a_reason_on_a_safety_finding_or_with_other_grounds_snoozes_nothing(run) -> None:
     visitor = Visitor(run)
     where = visitor.open("bronwen-achterberg")
     page = visitor.get(where)
-    assert 'name="basis"' not in page.text
+    assert 'name="grounds"' not in page.text
     form = {"csrf": csrf_of(page.text), "topic": "recent-safety", "reason": "not-now"}
-    for basis, status in ((None, 303), ("", 303), ("Robert'); --", 400)):
-        sent = form | ({} if basis is None else {"basis": basis})
+    for grounds, status in ((None, 303), ("", 303), ("Robert'); --", 400)):
+        sent = form | ({} if grounds is None else {"grounds": grounds})
         assert visitor.post(f"{where}override", sent, Sec_Fetch_Site="same-origin").status_code == status
 
     assert run.store.rows(snooze) == []

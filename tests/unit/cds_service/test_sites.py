@@ -14,7 +14,7 @@ from cds_service.settings.alerts import AlertSettings, StopRule
 from cds_service.settings.config import default_config, load_config
 from cds_service.settings.escalation import Hours, MessageContent
 from cds_service.settings.sites import OnMissing
-from explanations.judgement.alert_limits import AlertLimits
+from explanations.judgement.alert_limits import NO_LIMITS, AlertLimits
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
@@ -100,7 +100,7 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
         limits=AlertLimits(model_days=60, assessed_days=21, repeat_h=24, daily=0, snooze_days=14, declined_days=180),
         stop=StopRule(acceptance=0.05, cards=500),
     )
-    assert default_config().site().alerts == AlertSettings()
+    assert default_config().site().alerts == AlertSettings(limits=NO_LIMITS, stop=StopRule(cards=0))
     assert site.rules_off_policy == "Policy 12.4 of 2026-05-01, section 3"
     assert default_config().site().rules_off_policy is None
     assert site.cards.contact == "On-call psychiatry: ext. 4410"

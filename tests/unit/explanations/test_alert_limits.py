@@ -20,7 +20,7 @@ from explanations.judgement.alert_limits import (
     ShownCard,
     Snooze,
     assessed_on,
-    basis,
+    grounds,
     prompted,
 )
 from explanations.judgement.assessment import assess
@@ -29,10 +29,10 @@ from models.rules.findings import Topic, Urgency
 
 ENGINE = load_engine()
 CHICAGO = ZoneInfo("America/Chicago")
-PROMPT = Candidate(topic=Topic.SCREENING_PROMPT, urgency=Urgency.NOTE, outcomes=("depression",), basis="b")
+PROMPT = Candidate(topic=Topic.SCREENING_PROMPT, urgency=Urgency.NOTE, outcomes=("depression",), grounds="b")
 IDEATION = replace(PROMPT, outcomes=("suicidal-ideation",))
-FOLLOW_UP = Candidate(topic=Topic.DEPRESSION_FOLLOW_UP, urgency=Urgency.NOTE, basis="r")
-AGAIN = replace(FOLLOW_UP, outcomes=("depression",), basis="m")
+FOLLOW_UP = Candidate(topic=Topic.DEPRESSION_FOLLOW_UP, urgency=Urgency.NOTE, grounds="r")
+AGAIN = replace(FOLLOW_UP, outcomes=("depression",), grounds="m")
 
 
 def held(candidate: Candidate, *shown: ShownCard, now: datetime = AS_OF, user: str = "u", **known) -> str | None:
@@ -51,14 +51,14 @@ def shown(candidate: Candidate, user: str = "u", **before) -> ShownCard:
         user=user,
         at=AS_OF - timedelta(**before),
         outcomes=candidate.outcomes,
-        basis=candidate.basis,
+        grounds=candidate.grounds,
     )
 
 
 def snooze(candidate: Candidate, code: str, days: int, user: str = "", ago: int = 0) -> Snooze:
     at = AS_OF - timedelta(ago)
-    basis = "" if candidate.outcomes else candidate.basis
-    return Snooze(topic=candidate.topic, user=user, code=code, at=at, until=at + timedelta(days), basis=basis)
+    grounds = "" if candidate.outcomes else candidate.grounds
+    return Snooze(topic=candidate.topic, user=user, code=code, at=at, until=at + timedelta(days), grounds=grounds)
 
 
 def test_a_models_card_comes_once_in_the_window_whoever_looks() -> None:
@@ -69,7 +69,7 @@ def test_a_models_card_comes_once_in_the_window_whoever_looks() -> None:
 
 
 def test_it_comes_again_when_the_inputs_have_changed_or_another_model_prompts() -> None:
-    assert held(replace(PROMPT, basis="c"), shown(PROMPT, days=1)) is None
+    assert held(replace(PROMPT, grounds="c"), shown(PROMPT, days=1)) is None
     both = replace(PROMPT, outcomes=("depression", "suicidal-ideation"))
     assert held(both, shown(PROMPT, days=1)) is None
     assert held(PROMPT, shown(both, days=1)) == "shown-before"
@@ -86,7 +86,7 @@ def test_the_same_result_comes_to_the_same_user_once_in_the_hours_and_to_others_
     assert held(FOLLOW_UP, shown(FOLLOW_UP, hours=11)) == "repeated"
     assert held(FOLLOW_UP, shown(FOLLOW_UP, hours=12)) is None
     assert held(FOLLOW_UP, shown(FOLLOW_UP, "other", hours=1)) is None
-    assert held(replace(FOLLOW_UP, basis="another"), shown(FOLLOW_UP, hours=1)) is None
+    assert held(replace(FOLLOW_UP, grounds="another"), shown(FOLLOW_UP, hours=1)) is None
     assert held(FOLLOW_UP, shown(FOLLOW_UP, "", hours=1), user="") is None
 
 
@@ -135,13 +135,13 @@ def test_a_snooze_holds_for_its_user_or_for_all_until_its_time() -> None:
     assert held(PROMPT, snoozes=(snooze(PROMPT, "not-now", 7, "other"),)) is None
     assert held(PROMPT, snoozes=(snooze(PROMPT, "declines", 90),), user="other") == "snoozed"
     assert held(PROMPT, snoozes=(snooze(PROMPT, "declines", 90, ago=90),)) is None
-    assert held(replace(PROMPT, basis="changed"), snoozes=(snooze(PROMPT, "screened", 7),)) == "snoozed"
+    assert held(replace(PROMPT, grounds="changed"), snoozes=(snooze(PROMPT, "screened", 7),)) == "snoozed"
 
 
 def test_a_word_on_an_old_result_or_on_a_models_card_holds_back_no_new_result() -> None:
     reviewed = snooze(FOLLOW_UP, "reviewed", 90)
     assert held(FOLLOW_UP, snoozes=(reviewed,)) == "snoozed"
-    assert held(replace(FOLLOW_UP, basis="another"), snoozes=(reviewed,)) is None
+    assert held(replace(FOLLOW_UP, grounds="another"), snoozes=(reviewed,)) is None
     assert held(AGAIN, snoozes=(reviewed,)) is None
     assert held(FOLLOW_UP, snoozes=(snooze(AGAIN, "declines", 90),)) is None
 
@@ -170,23 +170,23 @@ def test_a_notice_that_names_what_was_left_out_of_others_is_never_held_back() ->
 UNWELL = ["Condition F41.9, 60 days ago", "Condition G47.00, 90 days ago"]
 
 
-def basis_of(*lines: str, topic: Topic = Topic.SCREENING_PROMPT, age: int = 40) -> str:
+def grounds_of(*lines: str, topic: Topic = Topic.SCREENING_PROMPT, age: int = 40) -> str:
     chart = record_of(*(r for line in lines for r in given(line)), who=patient(age))
-    return basis(assess(chart, ENGINE, LOW), topic)
+    return grounds(assess(chart, ENGINE, LOW), topic)
 
 
-def test_the_basis_of_a_models_card_is_its_inputs_after_caps_and_bands() -> None:
-    first = basis_of(*UNWELL)
-    assert basis_of(*UNWELL) == first  # other resource ids
-    assert basis_of(*UNWELL, "Condition 444814009, 10 days ago, problem list") == first
-    assert basis_of(*UNWELL, age=41) != first
-    assert basis_of(*UNWELL, age=80) == basis_of(*UNWELL, age=95)
-    assert basis_of(*UNWELL, "Medicine oxycodone, today") != first
+def test_the_grounds_of_a_models_card_is_its_inputs_after_caps_and_bands() -> None:
+    first = grounds_of(*UNWELL)
+    assert grounds_of(*UNWELL) == first  # other resource ids
+    assert grounds_of(*UNWELL, "Condition 444814009, 10 days ago, problem list") == first
+    assert grounds_of(*UNWELL, age=41) != first
+    assert grounds_of(*UNWELL, age=80) == grounds_of(*UNWELL, age=95)
+    assert grounds_of(*UNWELL, "Medicine oxycodone, today") != first
 
 
-def test_the_basis_of_a_result_is_its_instrument_date_and_total() -> None:
+def test_the_grounds_of_a_result_is_its_instrument_date_and_total() -> None:
     def of(line: str) -> str:
-        return basis_of(line, topic=Topic.DEPRESSION_FOLLOW_UP)
+        return grounds_of(line, topic=Topic.DEPRESSION_FOLLOW_UP)
 
     first = of("PHQ-9, 20 days ago: total = 14")
     assert of("PHQ-9, 20 days ago: total = 14") == first
