@@ -322,7 +322,7 @@ def grounds(assessment: Assessment, topic: Topic) -> str:
 
 
 def assessed_on(chart: PatientRecord) -> tuple[date, ...]:
-    """The days of complete suicide risk assessments by clinicians, where the very day is on file."""
+    """The days of suicide risk assessments by clinicians that are complete, where the very day is on file."""
     return tuple(
         done.when.day
         for done in chart.risk_assessments
