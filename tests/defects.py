@@ -41,6 +41,8 @@ STAGES = "tests/integration/test_stage_times.py"
 MODELS = "tests/integration/test_model_versions.py"
 WEBHOOKS = "tests/integration/test_webhooks.py"
 TABLES = "tests/unit/models/test_tree_tables.py"
+TOLD = "tests/unit/explanations/test_escalations.py"
+IN_APP = "tests/integration/test_escalation_in_app.py"
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,14 @@ DEFECTS = (
     Defect("the closing of an incident does not wait for its opening", "cds_service/sending/queue.py", "earlier, before.c.delivered.is_(None)", "earlier, sa.false()", (WEBHOOKS,)),
     Defect("a webhook follows a redirect", "cds_service/sending/webhook.py", "allow_redirects=False", "allow_redirects=True", (WEBHOOKS,)),
     Defect("a near miss is recorded and opens no incident", "cds_service/incidents/near_misses.py", 'if event.get("choice") != NEAR_MISS:', "if NEAR_MISS:", ("tests/integration/test_near_misses.py",)),
+    # ---- who has been told, in words and in the app
+    Defect("an acute card says that nobody was notified although somebody was", "explanations/words/notices/safety.py", 'told_words(assessment, settings) if acute else ""', '""', (TOLD,)),
+    Defect("a message that waits is said to be sent", "explanations/words/notices/escalations.py", "A message to {contact} was prepared {when}; it has not been delivered yet.", "{contact} was sent a message {when}; nobody has acknowledged it yet.", (TOLD,)),
+    Defect("a name from another system keeps its markup", "explanations/words/notices/escalations.py", "for c in text if c not in MARKUP", "for c in text", (TOLD,)),
+    Defect("the app acknowledges for any patient", "cds_service/escalation/desk.py", "site=site, patient=patient)", "site=site, patient=None)", (IN_APP,)),
+    Defect("a handover acknowledges", "explanations/judgement/escalation.py", "frozenset({", 'frozenset({"not-treating", ', (IN_APP,)),
+    Defect("the app acknowledges a form of another page", "smart_launch/chart/routes.py", "launch = open_form(app, launch_id)\n        note_known", "launch = open_launch(app, launch_id)\n        note_known", (IN_APP,)),
+    Defect("the demo's pager shows what nobody signed", "cds_service/demo_ehr/clinic/pager.py", 'if not hmac.compare_digest(expected, headers.get("webhook-signature", "")):', "if False:", ("tests/integration/test_demo_pager.py",)),
     # ---- the demo's sign-in for staff
     Defect("a code of the demo's sign-in for staff is good twice", "cds_service/demo_ehr/authorization/staff.py", "sign_in = self._codes.pop(code, None)", "sign_in = self._codes.get(code)", ("tests/integration/test_demo_staff.py",)),
     Defect("the demo's sign-in for staff does not compare the verifier", "cds_service/demo_ehr/authorization/staff.py", "challenge_of(verifier) != sign_in.challenge", "False", ("tests/integration/test_demo_staff.py",)),

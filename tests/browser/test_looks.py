@@ -108,7 +108,7 @@ def look_at(page: Page, width: int, *, axe: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["summary/ask", "summary/many", "entry/open", "entry/review", "error/failed", "choose"]
+    "name", ["summary/ask", "summary/told", "summary/many", "entry/open", "entry/review", "error/failed", "choose"]
 )
 @pytest.mark.parametrize("width", [320, 1100])
 def test_tab_goes_through_a_page_in_reading_order_and_every_focus_is_seen(
@@ -142,7 +142,7 @@ def test_tab_goes_through_a_page_in_reading_order_and_every_focus_is_seen(
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("name", ["summary/ask", "entry/form", "thanks", "window"])
+@pytest.mark.parametrize("name", ["summary/ask", "summary/told", "entry/form", "thanks", "window"])
 def test_without_a_script_a_page_says_the_same(browser: Browser, address: str, name: str) -> None:
     said = []
     for script in (True, False):
@@ -157,7 +157,7 @@ def test_without_a_script_a_page_says_the_same(browser: Browser, address: str, n
     assert len(said[0]) > 30
 
 
-@pytest.mark.parametrize("name", ["summary/acute", "summary/figures", "print/ask"])
+@pytest.mark.parametrize("name", ["summary/acute", "summary/told", "summary/figures", "print/ask"])
 def test_on_paper_everything_is_open_and_nothing_can_be_pressed(light, address: str, name: str) -> None:
     light.goto(f"{address}/{name}")
     light.emulate_media(media="print")
@@ -204,6 +204,21 @@ def test_an_override_is_made_without_a_script_and_opens_in_place(light, address:
 
     expect(light.get_by_role("button", name="Record this")).to_be_visible()
     expect(light.get_by_role("radio", name="Assessed; documented in my note")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 400])
+def test_what_was_done_is_said_without_a_script_and_opens_in_place(light, address: str, width: int) -> None:
+    light.set_viewport_size({"width": width, "height": 560})
+    light.goto(f"{address}/summary/told")
+    expect(light.get_by_role("checkbox").first).not_to_be_visible()
+
+    light.get_by_text("What was done…").click()
+
+    labels = light.locator("#told label").all_inner_texts()
+    assert labels == ["Assessment done", "Safety plan made", "Follow-up booked", "Patient transferred"]
+    expect(light.get_by_role("button", name="Record what was done")).to_be_visible()
+    expect(light.get_by_role("button", name="Acknowledge finding")).to_be_visible()
+    assert light.evaluate("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.parametrize("width", WIDTHS)
