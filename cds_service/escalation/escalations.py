@@ -21,7 +21,7 @@ from cds_service.errors import StoreUnavailable
 from cds_service.escalation.duty import Turn, next_turn
 from cds_service.escalation.messages import MessageKind, withdraw
 from cds_service.escalation.records import EscalationStatus, NoSuchEscalation, none_such
-from cds_service.escalation.turns import open_about, record, take
+from cds_service.escalation.turns import EscalationAct, open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import EscalationSettings
@@ -99,7 +99,8 @@ def _take_turn(
     if moved["round"] > row["round"] and not row["drill"]:
         facts = {"contacts": row["step"], "since": row["at"]}
         open_about(connection, moved, IncidentKind.ESCALATION_UNANSWERED, now, **facts)
-    record(connection, moved, "moved on", now, **said)
+    what = EscalationAct.MOVED_ON if row["contact"] else EscalationAct.BEGUN
+    record(connection, moved, what, now, **said)
     return True
 
 
@@ -129,7 +130,7 @@ def acknowledge(
     row = _changed(connection, sa.and_(which, C.status == EscalationStatus.OPEN), change)
     if row is not None:
         withdraw(connection, row, MessageKind.ACKNOWLEDGED, now, by=by)
-        record(connection, row, "acknowledged", now, by=by, through=through)
+        record(connection, row, EscalationAct.ACKNOWLEDGED, now, by=by, through=through)
         return Acknowledged(first=True, by=by, at=at)
     row = connection.execute(sa.select(escalation).where(which)).mappings().first()
     if row is None:
@@ -151,7 +152,7 @@ def record_done(
         raise none_such()
     new = [{"what": what.value, "by": by, "at": now.isoformat()} for what in dict.fromkeys(done)]
     connection.execute(escalation.update().where(C.id == identifier).values(done=[*row["done"], *new]))
-    record(connection, row, "done", now, by=by, through=through, done=[each["what"] for each in new])
+    record(connection, row, EscalationAct.DONE, now, by=by, through=through, done=[each["what"] for each in new])
     return known
 
 
@@ -174,7 +175,7 @@ def close(
     if row is None:
         raise none_such()
     withdraw(connection, row, MessageKind.CLOSED, now, reason=reason.value)
-    record(connection, row, "closed", now, by=by, through=through, reason=reason.value)
+    record(connection, row, EscalationAct.CLOSED, now, by=by, through=through, reason=reason.value)
 
 
 def close_of(store: Store, site: str, patients: Sequence[str], reason: CloseReason, by: str, now: datetime) -> None:

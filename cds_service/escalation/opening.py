@@ -22,7 +22,7 @@ from cds_service.escalation.duty import next_turn
 from cds_service.escalation.escalations import CloseReason, close
 from cds_service.escalation.links import PatientLink, sealed
 from cds_service.escalation.records import EscalationStatus, about, latest, standing
-from cds_service.escalation.turns import open_about, record, take
+from cds_service.escalation.turns import EscalationAct, open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.escalation import Contact, EscalationSettings
@@ -165,7 +165,9 @@ class _Opening:
         add = insert_into(connection, escalation).values(values).on_conflict_do_nothing()
         return connection.execute(add.returning(escalation)).mappings().first()
 
-    def begin(self, connection: sa.Connection, row: RowMapping, what: str = "opened", rounds: int = 1) -> None:
+    def begin(
+        self, connection: sa.Connection, row: RowMapping, what: EscalationAct = EscalationAct.OPENED, rounds: int = 1
+    ) -> None:
         """Tells the first contact on duty; where there is none, somebody who looks after the service."""
         turn = next_turn(self.settings.contacts, self.site.cards.zone, None, rounds, self.now)
         taken = take(connection, row, turn, self.now)
@@ -179,9 +181,9 @@ class _Opening:
     def _join(self, connection: sa.Connection, row: RowMapping) -> None:
         """Another event of an open one. Where its contacts have had all their turns, they have them again."""
         if row["due"] is None:
-            self.begin(connection, row, "joined", AGAIN)
+            self.begin(connection, row, EscalationAct.JOINED, AGAIN)
         else:
-            record(connection, row, "joined", self.now, service=self.service)
+            record(connection, row, EscalationAct.JOINED, self.now, service=self.service)
 
     def _add(self, connection: sa.Connection, identifier: str, digest: str) -> bool:
         values = {"digest": digest, "escalation": identifier, "at": self.now.isoformat()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,22 @@ from cds_service.incidents.incidents import Fact, NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.tables import escalation
+
+
+class EscalationAct(StrEnum):
+    """What happened to an escalation. The values are stable: they stand in the audit chain.
+
+    begun: somebody's hours began, since nobody was on duty when it was opened.
+    """
+
+    OPENED = "opened"
+    JOINED = "joined"
+    BEGUN = "begun"
+    MOVED_ON = "moved-on"
+    ACKNOWLEDGED = "acknowledged"
+    DONE = "done"
+    CLOSED = "closed"
+    REFUSED = "refused"
 
 
 def take(
@@ -32,9 +49,9 @@ def take(
     return taken, said
 
 
-def record(connection: sa.Connection, row: RowMapping, what: str, now: datetime, **said: object) -> None:
+def record(connection: sa.Connection, row: RowMapping, what: EscalationAct, now: datetime, **said: object) -> None:
     """The event in the audit chain, the last work of a transaction."""
-    event = {"what": what, "escalation": row["id"], **({"drill": True} if row["drill"] else {}), **said}
+    event = {"what": what.value, "escalation": row["id"], **({"drill": True} if row["drill"] else {}), **said}
     new = NewEvent(site=row["site"], kind=AuditKind.ESCALATION, at=now.isoformat(), event=event, patient=row["patient"])
     append(connection, new)
 

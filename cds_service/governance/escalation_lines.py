@@ -10,6 +10,7 @@ from urllib.parse import quote
 from cds_service.escalation.escalations import CloseReason
 from cds_service.escalation.messages import WITHDRAWN, MessageKind
 from cds_service.escalation.records import ContactMessage, EscalationRow
+from cds_service.escalation.turns import EscalationAct
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from explanations.judgement.escalation import Done
@@ -85,19 +86,21 @@ def time_line(row: EscalationRow, config: ServiceConfig) -> list[tuple[str, str]
 
 
 def _act_words(act: Mapping[str, Any]) -> str:
-    what, by = act["what"], by_words(act.get("by"), act.get("through"))
+    what, by = EscalationAct(act["what"]), by_words(act.get("by"), act.get("through"))
     turn = f" It is the turn of {act['contact']}." if act.get("contact") else ""
-    if what == "opened":
+    if what is EscalationAct.OPENED:
         return f"Opened by {act.get('service')}.{turn or ' No contact was on duty.'}"
-    if what == "moved on":
+    if what is EscalationAct.BEGUN:
+        return f"The first hours of a contact began.{turn}"
+    if what is EscalationAct.MOVED_ON:
         return f"Not acknowledged in time.{turn or ' Nobody else is told.'}"
-    if what == "joined":
+    if what is EscalationAct.JOINED:
         return f"A further acute answer was added.{turn}"
-    if what == "done":
+    if what is EscalationAct.DONE:
         return f"Done: {', '.join(DONE_WORDS[Done(one)].lower() for one in act.get('done', ()))} ({by})."
-    if what == "closed":
+    if what is EscalationAct.CLOSED:
         return f"Closed: {str(act.get('reason')).replace('-', ' ')} ({by})."
-    if what == "refused":
+    if what is EscalationAct.REFUSED:
         return f"An acknowledgement was refused: {act.get('reason')}."
     return f"{what.capitalize()} ({by})."
 

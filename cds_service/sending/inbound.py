@@ -18,7 +18,7 @@ from standardwebhooks import Webhook as Signer
 
 from cds_service.errors import ServiceError
 from cds_service.escalation.escalations import Acknowledged, acknowledge
-from cds_service.escalation.turns import record
+from cds_service.escalation.turns import EscalationAct, record
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import Contact
 from cds_service.storage.store import Store
@@ -107,4 +107,4 @@ def _note_refusal(store: Store, row: RowMapping | None, why: str, now: datetime)
     if row is None or not store.note_shown(f"refused:{row['id']}:{why}", int(now.timestamp()), RECORDED_EVERY_S):
         return
     with store.transaction() as connection:
-        record(connection, row, "refused", now, through=THROUGH, reason=why)
+        record(connection, row, EscalationAct.REFUSED, now, through=THROUGH, reason=why)

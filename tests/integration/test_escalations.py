@@ -254,6 +254,7 @@ def test_where_nobody_is_on_duty_the_first_is_told_when_hours_begin_and_somebody
     assert desk.pass_time(0) == 1
     assert desk.told() == [("day", OPENED)]
     assert not desk.rows()[0].overdue
+    assert [act["what"] for act in desk.do(one, found.id).acts] == ["opened", "begun"]
 
 
 def test_hours_over_midnight_hold_until_their_end_on_the_next_day(store) -> None:
@@ -445,7 +446,7 @@ def test_a_drill_tells_its_contact_whatever_the_hours_and_nobody_else_and_opens_
     assert desk.do(acknowledge, drills[0], by="", through="webhook", now=desk.now).first
     assert current(store, "north", KEY.pseudonym("north", "drill-1"), desk.now) is None
     assert [(event["what"], event["drill"]) for event in desk.audited()][:1] == [("opened", True)]
-    assert [act["what"] for act in desk.do(one, drills[0]).acts] == ["opened", "moved on", "acknowledged"]
+    assert [act["what"] for act in desk.do(one, drills[0]).acts] == ["opened", "moved-on", "acknowledged"]
 
 
 # ---- what is kept --------------------------------------------------------------------------------------------------
