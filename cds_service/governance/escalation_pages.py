@@ -34,16 +34,16 @@ SHOWN_FOR = timedelta(days=7)
 def escalation_list(desk: Desk, visitor: Visitor) -> Response:
     """Those that are open, overdue ones first; then those of the last days; drills apart."""
     config = desk.runtime.config()
-    since = (desk.runtime.now() - SHOWN_FOR).isoformat()
+    since = desk.runtime.now() - SHOWN_FOR
     with desk.rows.store.transaction() as connection:
-        found = listed(connection, open_only=False)
+        found = listed(connection, open_only=False, since=since)
     real = [row for row in found if not row.drill]
     return page(
         "escalations.html",
         visitor,
         open=sorted((row for row in real if row.is_open), key=lambda row: (not row.overdue, row.at)),
-        earlier=[row for row in real if not row.is_open and row.at > since],
-        drills=[row for row in found if row.drill and row.at > since],
+        earlier=[row for row in real if not row.is_open],
+        drills=[row for row in found if row.drill and row.at >= since.isoformat()],
         configured=[site.id for site in config.sites if site.escalation is not None],
         days=SHOWN_FOR.days,
         **_words(desk),

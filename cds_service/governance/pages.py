@@ -13,6 +13,7 @@ from cds_service.control.targets import TWO_PEOPLE, Mode
 from cds_service.escalation.records import listed
 from cds_service.governance import forms, views
 from cds_service.governance.escalation_pages import escalation_act, escalation_list, escalation_page
+from cds_service.governance.figures_page import figures_page
 from cds_service.governance.rendering import page
 from cds_service.governance.session import (
     ESCALATION,
@@ -171,6 +172,7 @@ PAGES: tuple[tuple[str, str, Right, Shown], ...] = (
     ("modes", "/modes", READ, modes),
     ("approvals", "/approvals", READ, approvals),
     ("incidents", "/incidents", READ, incidents),
+    ("figures", "/figures", READ, figures_page),
     ("audit", "/audit", READ, audit),
     ("configuration", "/configuration", READ, configuration),
 )

@@ -14,6 +14,7 @@ from cds_service.escalation.escalations import CloseReason
 from cds_service.escalation.records import one
 from cds_service.governance import escalation_lines
 from cds_service.governance.escalation_lines import CLOSE_WORDS, DONE_WORDS, THROUGH_WORDS, chart_url
+from cds_service.storage.calls import AnswerRow, CardRow
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.tables import audit_event, delivery, escalation
 from explanations.judgement.escalation import Done
@@ -263,3 +264,20 @@ def test_one_of_a_site_that_left_the_settings_still_has_its_page(app, ids) -> No
         assert escalations.acknowledge(
             connection, ids["told-1"], by="x", through="page", now=app.extensions["mhcds"].now()
         ).first
+
+
+def test_the_page_of_figures_counts_cards_and_escalations_by_month(app, ids) -> None:
+    runtime = app.extensions["mhcds"]
+    event = {"service": "depression-suicide-risk", "site": "north", "patient": "p", "user": "u"}
+    event["suppressed"] = ("screening-prompt daily-limit",)
+    shown = CardRow(uuid="c", topic="depression-follow-up", indicator="info", suggestions=())
+    runtime.store.write_answer(AnswerRow(at=runtime.now().isoformat(), site="north", event=event, cards=(shown,)))
+
+    text = at(app, VIEWER).get("/governance/figures").text
+
+    assert "<dt>Acknowledged</dt><dd>1 (feedback 1)</dd>" in text
+    assert "median 4 min, nine of ten within 4 min (n 1)" in text
+    assert "Depression follow up" in text
+    assert "<dt>Ignored</dt><dd>0, 1 waiting</dd>" in text
+    assert "<dt>Held back</dt><dd>1 (daily-limit 1)</dd>" in text
+    assert at(app, RESPONDER).get("/governance/figures").status_code == 403
