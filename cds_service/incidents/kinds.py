@@ -94,7 +94,7 @@ KINDS = {
     ),
     IncidentKind.ESCALATION_UNANSWERED: KindRow(
         severity=Severity.HIGH,
-        means="Every contact on duty was told of an acute answer, and none acknowledged it in time.",
+        means="Every contact on duty has had their turn for an acute answer, and none acknowledged it in time.",
         to_do="Open the escalation and see that somebody goes to the patient; then look why nobody answered.",
         facts=("escalation", "contacts", "since"),
         again=True,

@@ -8,11 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,9 +21,10 @@ from prometheus_client.registry import Collector
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.records import EscalationStatus
 from cds_service.serving.runtime import Runtime
+from cds_service.settings.sites import SiteConfig
 from cds_service.storage.tables import delivery, escalation
 
-FRESH_S = 1.0  # anybody may ask
+FRESH_S, COUNTED_EVERY_S = 1.0, 30.0  # anybody may ask
 UNDELIVERED_S = 10 * 60
 THROUGH = ("app", "feedback", "webhook", "task", "page", "command")
 BUCKETS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 86400)
@@ -41,21 +41,23 @@ GAUGES = {
 
 
 @dataclass(slots=True)
-class SiteStanding:
-    """The escalations of a site at a moment. gauges: as in GAUGES; through: by way; took: seconds to acknowledge."""
+class Answered:
+    """How many a site opened, and what came of them. through: by way; places: by time to acknowledge, as in BUCKETS."""
 
-    gauges: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GAUGES, 0.0))
     opened: int = 0
     through: Counter[str] = field(default_factory=Counter)
-    took: list[float] = field(default_factory=list)
+    places: Counter[int] = field(default_factory=Counter)
+    seconds: float = 0.0
 
 
 class EscalationMetrics(Collector):
-    """One process's view, a second old at most."""
+    """One process's view: gauges are a second old at most, counters half a minute."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime, self._lock, self._next = runtime, threading.Lock(), 0.0
-        self._known: dict[str, SiteStanding] = {}
+        self._runtime, self._lock = runtime, threading.Lock()
+        self._next, self._next_count = 0.0, 0.0
+        self._known: dict[str, dict[str, float]] = {}
+        self._counted: dict[str, Answered] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -66,17 +68,25 @@ class EscalationMetrics(Collector):
         except StoreUnavailable:
             return b""
 
-    def standing(self) -> dict[str, SiteStanding]:
-        """By site. Raises StoreUnavailable."""
+    def gauges(self) -> dict[str, dict[str, float]]:
+        """By site, as in GAUGES. Raises StoreUnavailable."""
         with self._lock:
             if time.monotonic() >= self._next:
-                self._known = self._read()
+                self._known = self._standing()
                 self._next = time.monotonic() + FRESH_S
             return self._known
 
+    def answered(self) -> dict[str, Answered]:
+        """By site. Raises StoreUnavailable."""
+        with self._lock:
+            if time.monotonic() >= self._next_count:
+                self._counted = self._count()
+                self._next_count = time.monotonic() + COUNTED_EVERY_S
+            return self._counted
+
     def trouble(self) -> str | None:
         """What somebody has to look at now, in words without an id; None for nothing. Raises StoreUnavailable."""
-        found = [site.gauges for site in self.standing().values()]
+        found = self.gauges().values()
         overdue = int(sum(gauges["overdue"] for gauges in found))
         late = max((gauges["undelivered"] for gauges in found), default=0.0)
         said = [f"{overdue} overdue"] if overdue else []
@@ -85,11 +95,11 @@ class EscalationMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
-        sites = self.standing()
+        sites, counted = self.gauges(), self.answered()
         for key, (name, words) in GAUGES.items():
             gauge = GaugeMetricFamily(name, words, labels=["site"])
-            for site, standing in sites.items():
-                gauge.add_metric([site], standing.gauges[key])
+            for site, gauges in sites.items():
+                gauge.add_metric([site], gauges[key])
             yield gauge
         yield GaugeMetricFamily(
             "mhcds_degraded", "1 while /health/ready says degraded", value=self.trouble() is not None
@@ -101,58 +111,63 @@ class EscalationMetrics(Collector):
         took = HistogramMetricFamily(
             "mhcds_escalation_acknowledge_seconds", "Time from opening to acknowledgement", labels=["site"]
         )
-        for site, standing in sites.items():
-            opened.add_metric([site], standing.opened)
+        for site, answered in counted.items():
+            opened.add_metric([site], answered.opened)
             for way in (*THROUGH, "other"):
-                ways.add_metric([site, way], standing.through[way])
-            took.add_metric([site], _buckets(standing.took), sum(standing.took))
+                ways.add_metric([site, way], answered.through[way])
+            took.add_metric([site], _buckets(answered.places), answered.seconds)
         yield from (opened, ways, took)
 
-    def _read(self) -> dict[str, SiteStanding]:
-        config, now, c = self._runtime.config(), self._runtime.now(), escalation.c
-        found: dict[str, SiteStanding] = defaultdict(SiteStanding)
-        for site in config.sites:
-            if site.escalation is not None:
-                local = now.astimezone(site.cards.zone)
-                found[site.id].gauges["on_duty"] = sum(contact.on_duty(local) for contact in site.escalation.contacts)
-        if not found:
+    def _telling(self) -> list[SiteConfig]:
+        return [site for site in self._runtime.config().sites if site.escalation is not None]
+
+    def _standing(self) -> dict[str, dict[str, float]]:
+        sites, now, c = self._telling(), self._runtime.now(), escalation.c
+        if not sites:
             return {}
-        columns = (c.site, c.status, c.at, c.round, c.contact, c.acknowledged, c.through)
+        found = {site.id: dict.fromkeys(GAUGES, 0.0) for site in sites}
+        for site in sites:
+            contacts = site.escalation.contacts if site.escalation else ()
+            found[site.id]["on_duty"] = sum(contact.on_duty(now.astimezone(site.cards.zone)) for contact in contacts)
         theirs = sa.and_(c.site.in_([*found]), c.drill.is_(False))
+        is_open = sa.select(c.site, c.at, c.round, c.contact).where(theirs, c.status == EscalationStatus.OPEN)
         waits = sa.select(delivery.c.site, sa.func.min(delivery.c.at).label("at")).join(escalation)
         waits = waits.where(theirs, delivery.c.delivered.is_(None)).group_by(delivery.c.site)
         with self._runtime.store.transaction() as connection:
-            rows = connection.execute(sa.select(*columns).where(theirs)).all()
-            waiting = connection.execute(waits).all()
+            rows, waiting = connection.execute(is_open).all(), connection.execute(waits).all()
         for row in rows:
-            _count(found[row.site], row, now)
+            gauges = found[row.site]
+            gauges["open"] += 1
+            gauges["overdue"] += row.round > 1
+            gauges["nobody"] += row.contact is None
+            gauges["oldest"] = max(gauges["oldest"], _seconds(row.at, now))
         for late in waiting:
-            found[late.site].gauges["undelivered"] = _seconds(late.at, now)
-        return dict(found)
+            found[late.site]["undelivered"] = _seconds(late.at, now)
+        return found
 
-
-def _count(site: SiteStanding, row: Any, now: datetime) -> None:  # noqa: ANN401  # a row of seven columns
-    site.opened += 1
-    if row.acknowledged is not None:
-        site.through[row.through if row.through in THROUGH else "other"] += 1
-        site.took.append(_seconds(row.at, datetime.fromisoformat(row.acknowledged)))
-    elif row.status == EscalationStatus.OPEN:
-        gauges = site.gauges
-        gauges["open"] += 1
-        gauges["overdue"] += row.round > 1
-        gauges["nobody"] += row.contact is None
-        gauges["oldest"] = max(gauges["oldest"], _seconds(row.at, now))
+    def _count(self) -> dict[str, Answered]:
+        c, found = escalation.c, {site.id: Answered() for site in self._telling()}
+        if not found:
+            return {}
+        wanted = sa.select(c.site, c.at, c.acknowledged, c.through).where(c.site.in_([*found]), c.drill.is_(False))
+        with self._runtime.store.transaction() as connection:
+            rows = connection.execute(wanted).all()
+        for row in rows:
+            site = found[row.site]
+            site.opened += 1
+            if row.acknowledged is not None:
+                site.through[row.through if row.through in THROUGH else "other"] += 1
+                seconds = _seconds(row.at, datetime.fromisoformat(row.acknowledged))
+                site.places[bisect_left(BUCKETS, seconds)] += 1
+                site.seconds += seconds
+        return found
 
 
 def _seconds(begin: str, end: datetime) -> float:
     return max(0.0, (end - datetime.fromisoformat(begin)).total_seconds())
 
 
-def _buckets(took: list[float]) -> list[tuple[str, float]]:
+def _buckets(places: Counter[int]) -> list[tuple[str, float]]:
     """How many took at most so long."""
-    counts = Counter(bisect_left(BUCKETS, seconds) for seconds in took)
-    total, found = 0, []
-    for place, most in enumerate((*map(float, BUCKETS), float("inf"))):
-        total += counts[place]
-        found.append(("+Inf" if most == float("inf") else str(most), float(total)))
-    return found
+    names = (*(str(float(most)) for most in BUCKETS), "+Inf")
+    return [(name, float(sum(places[n] for n in range(place + 1)))) for place, name in enumerate(names)]

@@ -45,6 +45,7 @@ def app(folder):
 @pytest.fixture(autouse=True)
 def _always_fresh(monkeypatch) -> None:
     monkeypatch.setattr(escalation_metrics, "FRESH_S", 0.0)
+    monkeypatch.setattr(escalation_metrics, "COUNTED_EVERY_S", 0.0)
 
 
 def sample(app, name: str, **labels: str) -> float | None:
@@ -153,7 +154,7 @@ def test_while_the_store_fails_the_other_metrics_are_still_there(app, monkeypatc
     def fails(_self: object) -> None:
         raise StoreUnavailable("the store failed")
 
-    monkeypatch.setattr(escalation_metrics.EscalationMetrics, "_read", fails)
+    monkeypatch.setattr(escalation_metrics.EscalationMetrics, "_standing", fails)
 
     answer = app.test_client().get("/metrics")
 
