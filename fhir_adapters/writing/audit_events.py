@@ -18,10 +18,11 @@ LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 ACTIVITY = {"system": DICOM, "code": "110100", "display": "Application Activity"}
+PATIENT_RECORD = {"system": DICOM, "code": "110110", "display": "Patient Record"}
 # Type and action of each kind; an action of the app depends on what was done.
 KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
     "answer": (REST, "E"),
-    "app": ({"system": DICOM, "code": "110110", "display": "Patient Record"}, "R"),
+    "app": (PATIENT_RECORD, "R"),
     "feedback": (REST, "C"),
     "mode": (ACTIVITY, "U"),
     "switch": (ACTIVITY, "U"),
@@ -32,6 +33,7 @@ KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
     "incident": (ACTIVITY, "C"),
     "escalation": (ACTIVITY, "E"),
     "snooze": (ACTIVITY, "C"),
+    "reading": (PATIENT_RECORD, "R"),
     "governance": (ACTIVITY, "E"),
 }
 APP_ACTIONS = {"written": "C", "undone": "D", "overridden": "C", "opinion": "C"}
