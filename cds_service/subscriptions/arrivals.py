@@ -1,7 +1,8 @@
 """What is to be read since a FHIR server said that something came: one row a patient, durable before the answer.
 
 A row is claimed by putting it off for longer than a reading takes, so a worker that dies leaves it to the others. One
-that was noted again meanwhile is sealed anew, and so is not taken off when its reading ends. Nothing is given up.
+that was noted again meanwhile is sealed anew, and so is not taken off when its reading ends. After a week of failures, of
+which the incident has said since their first hour, one is given up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fhir_adapters.access.notifications import Notification, NotificationKind
 
 CLAIMED_S = 120
 FIRST_WAIT_S, MOST_WAIT_S = 5, 600
-FAILED_S = 3600
+FAILED_S, GIVEN_UP_S = 3600, 7 * 24 * 3600
 # How long a number may be missing: notifications overtake each other (R5 Backport, "Handling Errors").
 PATIENCE_S = 60
 # From when a server is searched that was never heard before.
@@ -139,19 +140,26 @@ def finish(connection: sa.Connection, claimed: Arrival, now: datetime, *, again_
 def put_off(store: Store, claimed: Arrival, failure: str, now: datetime) -> bool:
     """Notes that a reading failed; whether that has gone on for so long that somebody must look."""
     wait = min(MOST_WAIT_S, FIRST_WAIT_S << min(claimed.attempts - 1, 20))
-    lasts = (now - datetime.fromisoformat(claimed.at)).total_seconds() >= FAILED_S
+    age_s = (now - datetime.fromisoformat(claimed.at)).total_seconds()
+    lasts = age_s >= FAILED_S
     mine = sa.and_(arrival.c.site == claimed.site, arrival.c.patient == claimed.patient)
-    waiting = sa.select(sa.func.count()).where(arrival.c.site == claimed.site)
+    change = {"due": int(now.timestamp()) + wait, "failure": failure}
+    later = arrival.delete() if age_s >= GIVEN_UP_S else arrival.update().values(change)
     with store.transaction() as connection:
-        change = {"due": int(now.timestamp()) + wait, "failure": failure}
-        connection.execute(arrival.update().where(mine, arrival.c.attempts == claimed.attempts).values(change))
+        connection.execute(later.where(mine, arrival.c.attempts == claimed.attempts))
         if lasts:
-            count = connection.execute(waiting).scalar_one()
-            facts: dict[str, Fact] = {"since": claimed.at, "failure": failure, "waiting": count}
-            kind = IncidentKind.CHART_NOT_READ
-            new = NewIncident(site=claimed.site, kind=kind, occasion=f"{kind}:{claimed.site}", facts=facts)
-            open_incident(connection, new, now)
+            say_not_read(connection, claimed, failure, now)
     return lasts
+
+
+def say_not_read(connection: sa.Connection, claimed: Arrival, failure: str, now: datetime) -> None:
+    """Opens the incident that charts of a site cannot be read, unless it is open."""
+    waiting = sa.select(sa.func.count()).where(arrival.c.site == claimed.site)
+    count = connection.execute(waiting).scalar_one()
+    facts: dict[str, Fact] = {"since": claimed.at, "failure": failure, "waiting": count}
+    kind = IncidentKind.CHART_NOT_READ
+    new = NewIncident(site=claimed.site, kind=kind, occasion=f"{kind}:{claimed.site}", facts=facts)
+    open_incident(connection, new, now)
 
 
 # ---- how far a subscription has been heard ------------------------------------------------------------------------

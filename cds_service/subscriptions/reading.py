@@ -32,13 +32,14 @@ from cds_service.subscriptions.arrivals import (
     finish,
     gaps,
     put_off,
+    say_not_read,
     silences,
     to_read,
     waiting_since,
 )
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.escalation import EscalationState
-from explanations.judgement.judge import Judgement, Occasion, judge
+from explanations.judgement.judge import Occasion, judge
 from fhir_adapters.access.changes import changed_since
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient
@@ -62,18 +63,23 @@ ARRIVED = Occasion(
     parts=tuple(part for part in OPENED if part not in (ChartPart.MEASUREMENTS, ChartPart.MEDICATIONS)),
     assess=assess,
 )
-# Failures that may pass. Others are the same at the next reading: they are on record, and not tried again.
+# Failures that may pass. Others are the same at the next reading: somebody must look, and it is not tried again.
 PASSING = frozenset((
     Cause.NO_ACCESS, Cause.REFUSED, Cause.BUSY, Cause.FAILED, Cause.UNREACHABLE, Cause.TOO_LATE, Cause.TOO_MUCH,
     Cause.ANSWER_NOT_FHIR, Cause.MEDIA_TYPE, Cause.REDIRECTED,
 ))  # fmt: skip
+GONE = (Cause.NO_SUCH_PATIENT, Cause.NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What came of a row. failure: why it is read again; event: for the record; more: what else is to be read."""
+    """What came of a row. failure: why it is read again; event: for the record; more: what else is to be read.
+
+    lasting: what could not be read and will not be the next time either.
+    """
 
     failure: Gap | None = None
+    lasting: Gap | None = None
     event: Mapping[str, object] | None = None
     patient: str | None = None
     more: tuple[ToRead, ...] = ()
@@ -100,20 +106,23 @@ def read_due(runtime: Runtime) -> None:
         silences(runtime.store, [(site, hours) for site, hours in expected if hours], now)
 
 
-def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Arrival) -> None:
-    wanted = to_read(runtime.key, claimed.sealed)
+def _looked(runtime: Runtime, config: ServiceConfig, site: SiteConfig, wanted: ToRead | None) -> Seen:
+    if wanted is None:
+        return Seen(event={"what": "sealed with another key"})
     try:
         client = runtime.backend.reader(site, time.monotonic() + READ_S)
-        if wanted is None:
-            seen = Seen(event={"what": "sealed with another key"})
-        elif wanted.patient:
-            seen = _chart(runtime, config, site, client, wanted.patient)
-        elif wanted.resource:
-            seen = _resource(site, client, wanted.resource)
-        else:
-            seen = _server(site, client, datetime.fromtimestamp(wanted.since, UTC))
     except BackendFailed:
-        seen = Seen(failure=Gap(cause=Cause.NO_ACCESS))
+        return Seen(failure=Gap(cause=Cause.NO_ACCESS))
+    if wanted.patient:
+        return _chart(runtime, config, site, client, wanted.patient)
+    if wanted.resource:
+        return _resource(site, client, wanted.resource)
+    return _server(site, client, datetime.fromtimestamp(wanted.since, UTC))
+
+
+def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Arrival) -> None:
+    wanted = to_read(runtime.key, claimed.sealed)
+    seen = _looked(runtime, config, site, wanted)
     now = runtime.now()
     if seen.failure is not None and seen.failure.cause is Cause.REFUSED:
         runtime.backend.forget(site)
@@ -123,6 +132,8 @@ def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Ar
         if seen.failure is None:
             again_at = None if wanted is None or wanted.name else gaps(connection, site.id, now)
             finish(connection, claimed, now, again_at=again_at)
+        if seen.lasting is not None:
+            say_not_read(connection, claimed, str(seen.lasting), now)
         if seen.event is not None:
             _record(connection, site.id, seen, now)
     if seen.failure is not None:
@@ -188,14 +199,13 @@ def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: Fh
         **({"escalation": told.state.value} if told else {}),
     }
     not_told = told and told.state is EscalationState.NOT_RECORDED
-    failure = Gap(cause=Cause.FAILED, detail="store") if not_told else _passing(judgement)
-    return Seen(failure=failure, event=event, patient=pseudonym)
-
-
-def _passing(judgement: Judgement) -> Gap | None:
-    """Why a needed part is to be read again."""
-    unknown = judgement.assessment.chart.unknown
-    return next((gap.reason for gap in unknown if gap.needed and gap.reason.cause in PASSING), None)
+    unknown = [gap for gap in assessment.chart.unknown if gap.needed and gap.reason.cause is not Cause.NOT_PERMITTED]
+    if any(gap.what is ChartPart.PATIENT and gap.reason.cause in GONE for gap in unknown):
+        return Seen(event={"what": "gone"}, patient=pseudonym)
+    lacking = [gap.reason for gap in unknown]
+    lacking += [Gap(cause=Cause.FAILED, detail="store")] if not_told else []
+    passing = next((gap for gap in lacking if gap.cause in PASSING), None)
+    return Seen(failure=passing, lasting=None if passing else next(iter(lacking), None), event=event, patient=pseudonym)
 
 
 def _resource(site: SiteConfig, client: FhirClient, reference: str) -> Seen:

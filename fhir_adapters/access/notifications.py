@@ -7,9 +7,11 @@ payload is used or kept. Sources: FHIR R4, Subscription, "Channels"; Subscriptio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -62,24 +64,6 @@ class _Link(Struct):
 Number = int | str | None
 
 
-class _Part(Struct, rename="camel"):
-    """A parameter, or a part of one. The published value is a string; a draft of the guide had an unsigned integer."""
-
-    name: str = ""
-    value_reference: _Link | None = None
-    value_code: str | None = None
-    value_string: str | None = None
-    value_unsigned_int: Number = None
-    value_integer: Number = None
-    part: list[_Part] = []
-
-    @property
-    def number(self) -> Number:
-        return next(
-            (n for n in (self.value_string, self.value_unsigned_int, self.value_integer) if n is not None), None
-        )
-
-
 class _Event(Struct, rename="camel"):
     event_number: Number = None
     focus: _Link | None = None
@@ -93,7 +77,10 @@ class _Status(Struct, rename="camel"):
     type: str | None = None
     events_since_subscription_start: Number = None
     notification_event: list[_Event] = []
-    parameter: list[_Part] = []
+
+
+class _Parameters(Struct):
+    parameter: list[dict[str, Any]] = []
 
 
 NONE = Raw(b"{}")
@@ -109,6 +96,8 @@ class _Bundle(Struct):
 
 
 BUNDLE, STATUS = msgspec.json.Decoder(_Bundle), msgspec.json.Decoder(_Status)
+PARAMETERS = msgspec.json.Decoder(_Parameters)
+LISTED = ("notificationEvent", "additionalContext")
 
 
 def notification(body: bytes, path: str, bases: Iterable[str]) -> Notification:
@@ -182,34 +171,22 @@ def _target(link: _Link | None) -> str:
 def _status(raw: Raw) -> _Status:
     """The status in either form. Raises msgspec.DecodeError."""
     status = STATUS.decode(raw)
-    if status.resource_type != "Parameters":
-        return status if status.resource_type == "SubscriptionStatus" else _Status()
-    for part in status.parameter:
-        name = _plain(part.name)
-        if name == "subscription":
-            status.subscription = part.value_reference
-        elif name in ("status", "type"):
-            setattr(status, name, part.value_code)
-        elif name == "eventssincesubscriptionstart":
-            status.events_since_subscription_start = part.number
-        elif name == "notificationevent":
-            held = [(_plain(inner.name), inner) for inner in part.part]
-            numbers = [inner.number for name, inner in held if name == "eventnumber"]
-            focus = [inner.value_reference for name, inner in held if name == "focus"]
-            context = [inner.value_reference for name, inner in held if name == "additionalcontext"]
-            status.notification_event.append(
-                _Event(
-                    event_number=numbers[0] if numbers else None,
-                    focus=focus[0] if focus else None,
-                    additional_context=[link for link in context if link],
-                )
-            )
-    return status
+    if status.resource_type == "Parameters":
+        return msgspec.convert(_members(PARAMETERS.decode(raw).parameter), _Status)
+    return status if status.resource_type == "SubscriptionStatus" else _Status()
 
 
-def _plain(name: str) -> str:
-    """The name of a parameter; a draft of the guide wrote them in camel case."""
-    return name.replace("-", "").lower()
+def _members(parameters: Iterable[Any]) -> dict[str, Any]:
+    """Parameters as the members that SubscriptionStatus has; a draft of the guide wrote their names like these."""
+    found: dict[str, Any] = {}
+    for each in parameters:
+        if isinstance(each, dict):
+            name = re.sub(r"-(\w)", lambda letter: letter[1].upper(), str(each.get("name")))
+            inner = each.get("part")
+            value = next((value for key, value in each.items() if key.startswith("value")), None)
+            value = _members(inner) if isinstance(inner, list) else value
+            found[name] = [*found.get(name, ()), value] if name in LISTED else value
+    return found
 
 
 def _number(number: Number) -> int | None:

@@ -149,6 +149,14 @@ def test_waits_grow_and_after_an_hour_an_incident_says_so_once(store, heard, clo
     assert waiting(store) == [ToRead(patient="p1")]
 
 
+def test_after_a_week_of_failures_a_row_is_given_up(store, heard, clock) -> None:
+    heard(patients=("p1",))
+    clock.later(days=7)
+    put_off(store, claim(store, SITES, clock()), "refused", clock())
+    assert waiting(store) == []
+    assert [kind for kind, _ in opened(store)] == ["chart-not-read"]
+
+
 def test_a_notification_does_not_hurry_what_has_just_failed(store, heard, clock) -> None:
     heard(patients=("p1",))
     put_off(store, claim(store, SITES, clock()), "busy", clock())

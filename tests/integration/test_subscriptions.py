@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner
 from ehr import app_of, free_port, private, served, settings
 from pyfhircheck import Validator
@@ -75,6 +76,7 @@ def test_an_acute_answer_that_nobody_looks_at_is_told_by_the_server_and_escalate
     assert service.runtime.store.rows(tables.arrival) == []
     assert [(r["what"], r["escalation"]) for r in service.readings()] == [("read", "waiting")] * 3
     assert service.charts_read() == {somebody}
+    assert service.incidents() == []
 
 
 def observation_of(somebody: str) -> dict:
@@ -254,7 +256,7 @@ def test_a_patient_or_a_resource_that_was_deleted_is_done_with(service) -> None:
     service.send(observation_of("never-was"))
     service.read()
     assert service.runtime.store.rows(tables.arrival) == []
-    assert sorted(r["what"] for r in service.readings()) == ["gone", "read"]
+    assert [r["what"] for r in service.readings()] == ["gone", "gone"]
     assert service.escalations() == []
 
 
@@ -302,6 +304,35 @@ def test_what_could_be_read_is_escalated_at_once_though_the_rest_is_asked_for_ag
     service.read()
     assert len(service.escalations()) == 1
     assert [row["failure"] for row in service.runtime.store.rows(tables.arrival)] == ["failed (503)"]
+
+
+def test_a_part_that_the_server_will_never_give_is_said_once_and_not_asked_for_again(service) -> None:
+    service.real.fail("Condition", answering(404))
+    for _ in range(2):
+        service.send(observation_of(new_patient(service.real, *answered(QUIET))))
+        service.read()
+    assert service.runtime.store.rows(tables.arrival) == []
+    assert [(each.kind.value, each.facts["failure"]) for each in service.incidents()] == [
+        ("chart-not-read", "not-found")
+    ]
+
+
+def test_what_was_answered_200_is_read_although_the_service_is_killed_at_once(server, pager, tmp_path) -> None:
+    somebody = new_patient(server, *answered(ACUTE))
+    server.fail("", answering(503))
+    with fronted(server) as front:
+        made = settings(tmp_path, service=service_table(tmp_path), site=site_table(tmp_path, front, pager))
+        secret = {"Authorization": f"Bearer {SECRET}"}
+        with served(made, "--workers", "1") as first:
+            answer = requests.post(
+                f"{first.base}/subscriptions/north", json=observation_of(somebody), headers=secret, timeout=30
+            )
+            first.kill()
+        assert answer.status_code == 200
+        server.reset()
+        with served(made, "--workers", "2"):
+            theirs = wait_for(lambda: told_of(made, somebody), "somebody is told after the restart")
+            wait_for(lambda: theirs in rung(pager), "the pager rings")
 
 
 def test_a_token_that_was_withdrawn_is_fetched_anew(service) -> None:

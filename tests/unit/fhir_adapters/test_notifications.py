@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhir_adapters.access.notifications import NotificationKind, notification
 from fhir_adapters.errors import NotFhir
@@ -190,3 +193,35 @@ def test_anything_else_is_refused_without_a_word_of_it(name: str) -> None:
 def test_an_address_that_names_no_resource_is_refused(path: str) -> None:
     with pytest.raises(NotFhir, match="address"):
         read(path=path)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["Patient/p1", "event-number", "error"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "part", "resource", "reference", "valueString"]), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(places=st.data())
+def test_whatever_stands_in_a_notification_it_is_read_or_refused(places: st.DataObject) -> None:
+    entry = {"fullUrl": f"{BASE}/QuestionnaireResponse/q1", "resource": FORM}
+    whole = deepcopy(
+        topic("event-notification", event(2, focus="Observation/o1", context=("Patient/p1",)), entries=(entry,))
+    )
+    for _ in range(places.draw(st.integers(1, 3))):
+        holder, key = places.draw(st.sampled_from(list(within(whole))))
+        holder[key] = places.draw(JUNK)
+    try:
+        found = read(whole)
+    except NotFhir:
+        return
+    assert all("/" not in one for one in found.patients)
+    assert all(one.count("/") == 1 for one in found.resources)
+
+
+def within(value: object):
+    """Every place of a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in list(inner):
+        yield value, key
+        yield from within(each)
