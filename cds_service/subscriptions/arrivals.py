@@ -1,8 +1,8 @@
 """What is to be read since a FHIR server said that something came: one row a patient, durable before the answer.
 
 A row is claimed by putting it off for longer than a reading takes, so a worker that dies leaves it to the others. One
-that was noted again meanwhile is sealed anew, and so is not taken off when its reading ends. After a week of failures, of
-which the incident has said since their first hour, one is given up.
+that was noted again meanwhile is sealed anew, and so is not taken off when its reading ends. After a week of failures
+one is given up; an incident has said so since their first hour.
 """
 
 from __future__ import annotations
