@@ -40,6 +40,10 @@ SITES = "tests/contract/test_site_addresses.py"
 STAGES = "tests/integration/test_stage_times.py"
 MODELS = "tests/integration/test_model_versions.py"
 WEBHOOKS = "tests/integration/test_webhooks.py"
+SENDING = "tests/integration/test_escalation_sending.py"
+MAIL = "tests/integration/test_escalation_mail.py"
+TASKS = "tests/integration/test_escalation_tasks.py"
+ACKNOWLEDGED = "tests/contract/test_acknowledgement.py"
 TABLES = "tests/unit/models/test_tree_tables.py"
 TOLD = "tests/unit/explanations/test_escalations.py"
 IN_APP = "tests/integration/test_escalation_in_app.py"
@@ -179,8 +183,8 @@ DEFECTS = (
     Defect("old rows go all at once", "cds_service/storage/tables.py", ".where(which).limit(most)", ".where(which)", (FLOODS,)),
     Defect("a batch of old rows holds the database for long", "cds_service/storage/housekeeping.py", "ROWS_AT_ONCE = 50", "ROWS_AT_ONCE = 5000", (f"{STORE}::test_what_is_of_no_use_goes_in_small_batches_and_the_rest_stays",)),
     Defect("whatever a client says of its address is believed", "cds_service/trust/client_address.py", " or not any(address in network for network in networks)", "", ("tests/unit/cds_service/test_client_address.py",)),
-    Defect("endpoints may be anywhere", "smart_launch/oauth/discovery.py", "if url is not None and not allowed_url(url, hosts, local=local):", "if False:", (UNIT_SMART,)),
-    Defect("a server without S256 will do", "smart_launch/oauth/discovery.py", 'if methods is None or "S256" not in methods:', "if False:", (UNIT_SMART,)),
+    Defect("endpoints may be anywhere", "smart_launch/oauth/discovery.py", "if url and not allowed_url(url, hosts, local=local):", "if False:", (UNIT_SMART,)),
+    Defect("a server without S256 will do", "smart_launch/oauth/discovery.py", 'if launches and (methods is None or "S256" not in methods):', "if False:", (UNIT_SMART,)),
     Defect("client id and secret are not encoded for Basic", "smart_launch/oauth/tokens.py", 'f"{quote_plus(ours.client_id)}:{quote_plus(secret)}"', 'f"{ours.client_id}:{secret}"', (UNIT_SMART,)),
     Defect("an ID token may be of another issuer", "smart_launch/oauth/id_token.py", 'if claims.get("iss") != issuer:', "if False:", (UNIT_SMART,)),
     Defect("an ID token may be for others", "smart_launch/oauth/id_token.py", "if client_id not in several:", "if False:", (UNIT_SMART,)),
@@ -252,6 +256,19 @@ DEFECTS = (
     Defect("a handover acknowledges", "explanations/judgement/escalation.py", "frozenset({", 'frozenset({"not-treating", ', (IN_APP,)),
     Defect("the app acknowledges a form of another page", "smart_launch/chart/routes.py", "launch = open_form(app, launch_id)\n        note_known", "launch = open_launch(app, launch_id)\n        note_known", (IN_APP,)),
     Defect("the demo's pager shows what nobody signed", "cds_service/demo_ehr/clinic/pager.py", 'if not hmac.compare_digest(expected, headers.get("webhook-signature", "")):', "if False:", ("tests/integration/test_demo_pager.py",)),
+    # ---- messages to contacts
+    Defect("a failed message to a contact waits for up to an hour", "cds_service/sending/queue.py", "most = ESCALATION_WAIT_S if urgent else MOST_WAIT_S", "most = MOST_WAIT_S", (SENDING,)),
+    Defect("each message waits anew for a contact's system that hangs", "cds_service/sending/queue.py", "if again and urgent and slow:", "if False:", (SENDING,)),
+    Defect("failed messages of incidents go before new ones to contacts", "cds_service/sending/queue.py", "turn = (again, of_incident,", "turn = (~of_incident,", (SENDING,)),
+    Defect("a message that was taken back is said to fail", "cds_service/sending/queue.py", "sa.true() if made.failure is None else delivery.c.delivered.is_(None)", "sa.true()", (SENDING,)),
+    Defect("what a mail server refuses for good is sent for ever", "cds_service/sending/email.py", "final=500 <= status < 600 and", "final=False and", (MAIL,)),
+    Defect("any certificate of a mail server will do", "cds_service/sending/email.py", "client.starttls(context=ssl.create_default_context())", "client.starttls()", (MAIL,)),
+    Defect("a Task is written into the chart of whoever has that id at the site's server", "cds_service/sending/task.py", "if patient is not None and not _is_ours(site, patient):", "if False:", (TASKS,)),
+    Defect("a Task whose answer was lost is written again unseen", "cds_service/sending/task.py", "if message.attempts > 1 else None", "if message.attempts > 99 else None", (TASKS,)),
+    Defect("the first team's refusal ends the second team's turn", "cds_service/escalation/escalations.py", "C.status == EscalationStatus.OPEN, C.contact == contact)", "C.status == EscalationStatus.OPEN)", (TASKS,)),
+    Defect("an acknowledgement of any age is taken", "cds_service/sending/inbound.py", "total_seconds()) > TOLERANCE_S", "total_seconds()) > 10**9", (ACKNOWLEDGED,)),
+    Defect("a contact who was not told may acknowledge", "cds_service/sending/inbound.py", "d.escalation == identifier, d.attempts > 0", "d.escalation == identifier", (ACKNOWLEDGED,)),
+    Defect("a token of our own is used after its end", "cds_service/backend/backend.py", "return token if self._clock() < until", "return token if token", ("tests/integration/test_backend.py",)),
     # ---- the demo's sign-in for staff
     Defect("a code of the demo's sign-in for staff is good twice", "cds_service/demo_ehr/authorization/staff.py", "sign_in = self._codes.pop(code, None)", "sign_in = self._codes.get(code)", ("tests/integration/test_demo_staff.py",)),
     Defect("the demo's sign-in for staff does not compare the verifier", "cds_service/demo_ehr/authorization/staff.py", "challenge_of(verifier) != sign_in.challenge", "False", ("tests/integration/test_demo_staff.py",)),
