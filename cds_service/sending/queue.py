@@ -36,6 +36,11 @@ ESCALATION_WAIT_S = 45
 STUCK_S, ESCALATION_STUCK_S = 3600, 600
 SLOW_S = 1.0
 GONE = "status 410"
+CLAIMED = [delivery.c[name] for name in Claimed.__slots__]
+BEFORE = delivery.alias()
+WAITS_FOR_ANOTHER = sa.exists().where(
+    BEFORE.c.lane == delivery.c.lane, BEFORE.c.id < delivery.c.id, BEFORE.c.delivered.is_(None)
+)
 
 
 def send_next(store: Store, config: ServiceConfig, now: Callable[[], datetime], means: Means | None = None) -> bool:
@@ -77,23 +82,20 @@ def _undelivered(config: ServiceConfig) -> sa.ColumnElement[bool]:
 
 
 def _claim(store: Store, config: ServiceConfig, now: int, *, escalations: bool) -> Claimed | None:
-    before = delivery.alias()
-    earlier = sa.and_(before.c.lane == delivery.c.lane, before.c.id < delivery.c.id)
     # One put off for longer than any wait was put off by a clock that has gone back since.
     due = sa.or_(delivery.c.due <= now, delivery.c.due > now + MOST_WAIT_S + CLAIMED_S)
     mine = sa.true() if escalations else delivery.c.escalation.is_(None)
-    free = sa.and_(_undelivered(config), mine, due, ~sa.exists().where(earlier, before.c.delivered.is_(None)))
     again, of_incident = delivery.c.attempts > 0, delivery.c.escalation.is_(None)
     turn = (again, of_incident, delivery.c.attempts, delivery.c.due, delivery.c.id)
-    first = sa.select(delivery.c.id).where(free).order_by(*turn).limit(1)
-    this = first.with_for_update(skip_locked=True, of=delivery).correlate(None).scalar_subquery()
-    claim = delivery.update().where(delivery.c.id == this).values(due=now + CLAIMED_S, attempts=delivery.c.attempts + 1)
-    returned = [delivery.c[name] for name in Claimed.__slots__]
+    first = sa.select(delivery.c.id).where(_undelivered(config), mine, due, ~WAITS_FOR_ANOTHER).order_by(*turn).limit(1)
     with store.transaction() as connection:
         # Most looks find nothing: they must not take SQLite's one place to write.
         if connection.execute(first).first() is None:
             return None
-        row = connection.execute(claim.returning(*returned)).mappings().first()
+        this = first.with_for_update(skip_locked=True, of=delivery).correlate(None).scalar_subquery()
+        claim = {"due": now + CLAIMED_S, "attempts": delivery.c.attempts + 1}
+        taken = delivery.update().where(delivery.c.id == this).values(claim).returning(*CLAIMED)
+        row = connection.execute(taken).mappings().first()
     return None if row is None else Claimed(**row)
 
 
