@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -120,8 +121,8 @@ def run(minutes: float) -> None:
         while len(first.got) < 2:
             time.sleep(0.5)
         detail = call(found)
-        said = next((part for part in detail.split(". ") if "cknowledged by" in part), "nothing of it")
-        note(f"the card of the next call: {said.strip('* ')}")
+        said = re.search(r"Acknowledged by .*? UTC", detail)
+        note(f"the card of the next call: {said[0] if said else 'nothing of it'}")
         time.sleep(3)
         for row in store.rows(incident):
             note(f"incident {row['kind']} ({row['severity']})", datetime.fromisoformat(row["at"]))

@@ -82,10 +82,11 @@ def _undelivered(config: ServiceConfig) -> sa.ColumnElement[bool]:
 
 
 def _claim(store: Store, config: ServiceConfig, now: int, *, escalations: bool) -> Claimed | None:
-    # One put off for longer than any wait was put off by a clock that has gone back since.
-    due = sa.or_(delivery.c.due <= now, delivery.c.due > now + MOST_WAIT_S + CLAIMED_S)
-    mine = sa.true() if escalations else delivery.c.escalation.is_(None)
     again, of_incident = delivery.c.attempts > 0, delivery.c.escalation.is_(None)
+    longest = sa.case((of_incident, MOST_WAIT_S), else_=ESCALATION_WAIT_S)
+    # One put off for longer than any wait was put off by a clock that has gone back since.
+    due = sa.or_(delivery.c.due <= now, delivery.c.due > longest + now + CLAIMED_S)
+    mine = sa.true() if escalations else of_incident
     turn = (again, of_incident, delivery.c.attempts, delivery.c.due, delivery.c.id)
     first = sa.select(delivery.c.id).where(_undelivered(config), mine, due, ~WAITS_FOR_ANOTHER).order_by(*turn).limit(1)
     with store.transaction() as connection:
@@ -124,10 +125,8 @@ def _note(
         connection.execute(delivery.update().where(mine).values(change))
         if again and urgent and slow:
             _put_off(connection, message, seconds + wait)
-        if made.final:
-            _pass_on(connection, message, now)
         if stuck:
-            open_incident(connection, _incident(config, message, made), now)
+            _say_so(connection, config, message, made, now)
     if made.failure:
         event = "contact-not-told" if urgent else "webhook-failed"
         said = {"event": event, "message": message.id, "why": made.failure, "attempts": message.attempts}
@@ -146,11 +145,20 @@ def _put_off(connection: sa.Connection, message: Claimed, until: int) -> None:
     connection.execute(delivery.update().where(others).values(due=until))
 
 
-def _pass_on(connection: sa.Connection, message: Claimed, now: datetime) -> None:
-    """Tells the next contact at once; in the first round only, so that no round ends before anybody can answer."""
-    rounds = sa.select(escalation.c.round).where(escalation.c.id == message.escalation)
-    if message.escalation and message.contact and connection.execute(rounds).scalar() == 1:
-        move_on(connection, message.escalation, message.contact, now)
+def _say_so(
+    connection: sa.Connection, config: ServiceConfig, message: Claimed, made: SendResult, now: datetime
+) -> None:
+    """Opens the incident; what was refused for good leaves the turn to the next contact at once.
+
+    In the first round only, so that no round ends before anybody can answer. A rehearsal has its own report.
+    """
+    about = sa.select(escalation.c.round, escalation.c.drill).where(escalation.c.id == message.escalation)
+    row = connection.execute(about).first() if message.escalation else None
+    if row is not None and row.drill:
+        return
+    if row is not None and made.final and row.round == 1:
+        move_on(connection, str(message.escalation), message.contact or "", now)
+    open_incident(connection, _incident(config, message, made), now)
 
 
 def _incident(config: ServiceConfig, message: Claimed, made: SendResult) -> NewIncident:

@@ -18,6 +18,8 @@ from webhook_receiver import SECRET, Receiver, receiving
 
 from cds_service.backend.backend import Backend
 from cds_service.escalation.escalations import acknowledge
+from cds_service.escalation.links import PatientLink
+from cds_service.escalation.opening import open_drill
 from cds_service.incidents.incidents import NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.sending import attempt, queue
@@ -63,7 +65,7 @@ class Office:
             self.send()
 
     def messages(self) -> dict[str, dict]:
-        return {row["id"]: row for row in self.desk.store.rows(tables.delivery)}
+        return {row["id"]: row for row in self.desk.store.rows(tables.delivery) if row["escalation"]}
 
     def acknowledge(self, identifier: str) -> None:
         self.desk.do(acknowledge, identifier, by="R. Example", through="page", now=self.desk.now)
@@ -219,6 +221,29 @@ def test_a_contact_who_is_no_longer_in_the_file_leaves_the_turn_to_the_next(stor
     assert pair[0].asked == []
     assert [body["type"] for _, body in pair[1].got] == ["escalation.opened"]
     assert office.messages()[min(office.messages())]["failure"] == "no such contact"
+
+
+def test_a_clock_that_goes_back_keeps_no_message_waiting(store, pair) -> None:
+    office = Office(store, *pair)
+    pair[0].answers = lambda _message: 500
+    office.opened()
+    office.desk.now += timedelta(minutes=20)
+    office.send()
+    office.desk.now -= timedelta(minutes=20)
+    pair[0].answers = lambda _message: 200
+    office.send()
+    assert len(pair[0].got) == 1
+
+
+def test_a_rehearsal_that_does_not_arrive_opens_no_incident_and_goes_to_nobody_else(store, pair) -> None:
+    office = Office(store, *pair)
+    pair[0].answers = lambda _message: 500
+    first = office.desk.site.escalation.contacts[0]
+    nobody = PatientLink(patient_id="rehearsal")
+    open_drill(store, KEY, office.desk.site, nobody, first, office.desk.now, service="drill")
+    office.work(12)
+    assert len(pair[0].asked) > 10
+    assert (pair[1].asked, office.desk.incidents()) == ([], [])
 
 
 # ---- several workers ----
