@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -838,7 +839,7 @@ def test_the_demo_shows_every_expected_card_and_ends_with_0():
     assert "\x1b" not in printed
 
 
-def test_ctrl_c_ends_the_staying_demo_cleanly():
+def test_the_staying_demo_tells_the_crisis_team_and_ctrl_c_ends_it_cleanly():
     with command() as demo:
         address = None
         for line in demo.stdout:
@@ -847,9 +848,14 @@ def test_ctrl_c_ends_the_staying_demo_cleanly():
             if line.startswith("Open it"):
                 break
         page = requests.get(address, timeout=60).text
+        until = time.monotonic() + 60
+        while "Acute answer: TW" not in (told := requests.get(f"{address}patients/{TOMAS.id}", timeout=60).text):
+            assert time.monotonic() < until, "the pager has no message"
+            time.sleep(0.2)
         demo.send_signal(signal.SIGINT)
         rest, errors = demo.communicate(timeout=120)
 
     assert "<h1>Marguerite Okafor</h1>" in page
+    assert "Crisis team was sent a message at" in told
     assert demo.returncode == 0, rest + errors
     assert "Traceback" not in errors
