@@ -59,7 +59,8 @@ def acute(
     instrument: Instrument = Instrument.CSSRS,
     reference: str = "Observation/1",
 ):
-    at = When(text=when, day=NOW.date()) if when else None
+    instant = datetime.fromisoformat(when).astimezone(UTC) if when and "T" in when else None
+    at = When(text=when, day=NOW.date(), instant=instant) if when else None
     form = Administration(instrument=instrument, when=at, references=(reference,))
     return SafetyFinding(
         rule="cssrs-acute",

@@ -86,13 +86,16 @@ def event_digests(key: DataKey, site: str, patient_id: str, acute: Iterable[Safe
 
 
 def _digest(key: DataKey, site: str, patient_id: str, finding: SafetyFinding) -> str:
-    if finding.form is not None:
-        what = finding.form.instrument.value
+    form, when = finding.form, finding.when
+    if form is not None:
+        what = form.instrument.value
     else:
         what = finding.event.kind.value if finding.event is not None else finding.kind.value
-    # Without a date, the entry itself is all that tells one event from another.
-    when = finding.when.text if finding.when is not None else " ".join(sorted(finding.references))
-    return key.pseudonym(site, f"escalation\0{patient_id}\0{what}\0{when}")
+    moment = when.text if when is not None else ""
+    # Without a time, two forms of one day are told apart by their entries; without a date, any two events are.
+    if when is None or (form is not None and when.instant is None):
+        moment = " ".join((moment, *sorted(finding.references)))
+    return key.pseudonym(site, f"escalation\0{patient_id}\0{what}\0{moment}")
 
 
 class _Opening:
@@ -109,9 +112,10 @@ class _Opening:
     def after(self, assessment: Assessment, acute: list[SafetyFinding], *, is_off: bool) -> Escalation | None:
         digests = event_digests(self.key, self.site.id, self.link.patient_id, acute)
         with self.store.transaction() as connection:
+            # What is known before its escalation is looked for: so one that another worker opens now is not missed.
+            new = set(digests) - _known(connection, digests)
             row = latest(connection, self.site.id, self.patient, self.now)
             row = row or (about(connection, digests) if digests else None)
-            new = set(digests) - _known(connection, digests)
         if assessment.chart.deceased:
             if row is not None and row.is_open:
                 self._end(row.id)

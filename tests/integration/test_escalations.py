@@ -72,6 +72,13 @@ def test_the_same_answer_is_the_same_event_in_any_entry_but_an_undated_one_is_kn
     assert desk.rows()[0].events == 3
 
 
+def test_a_second_form_of_the_day_without_a_time_is_another_event(desk) -> None:
+    first = desk.read(acute("2026-11-30", reference="Observation/1"))
+    desk.do(acknowledge, first.id, by="Ann", through="app", now=desk.now)
+    assert desk.read(acute("2026-11-30", reference="Observation/1")).state is EscalationState.ACKNOWLEDGED
+    assert desk.read(acute("2026-11-30", reference="Observation/2")).state is EscalationState.WAITING
+
+
 def test_a_further_event_joins_the_open_escalation_without_a_new_message(desk) -> None:
     desk.read(acute())
     again = desk.read(acute(instrument=Instrument.ASQ), later_min=1)
