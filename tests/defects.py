@@ -29,6 +29,10 @@ TRUST = "tests/contract/test_trust.py"
 SMART = "tests/contract/test_smart_launch.py"
 GOVERNANCE = "tests/contract/test_governance_sign_in.py"
 GOVERNANCE_PAGES = "tests/contract/test_governance_pages.py"
+ESCALATION_PAGES = "tests/contract/test_governance_escalations.py"
+ESCALATION_METRICS = "tests/integration/test_escalation_metrics.py"
+FIGURES = "tests/integration/test_figures.py"
+STOP_RULE = "tests/integration/test_stop_rule.py"
 FLOODS = "tests/integration/test_launch_floods.py"
 UNIT_SMART = "tests/unit/smart_launch"
 GAP_CARD = "tests/integration/test_gap_card.py"
@@ -237,6 +241,18 @@ DEFECTS = (
     Defect("a sign-in is good in any browser", "cds_service/governance/session.py", "if waiting is None or not hmac.compare_digest(waiting.browser, digest(browser)):", "if waiting is None:", (GOVERNANCE,)),
     Defect("an ID token for another client signs in", "cds_service/governance/provider.py", '"iss": "issuer", "aud": "client_id"', '"iss": "issuer"', (GOVERNANCE,)),
     Defect("an operator asks for a safety topic", "cds_service/governance/forms.py", "    if target.topic in TWO_PEOPLE:\n", "    if False:\n", (GOVERNANCE_PAGES,)),
+    Defect("a sign-in leads back to any address", "cds_service/governance/session.py", 'return path if WAY_BACK.fullmatch(path) else "/"', "return path", (GOVERNANCE,)),
+    Defect("nobody knows who looked at a patient's id", "cds_service/governance/escalation_pages.py", "if patient is not None and not row.drill:", "if False:", (ESCALATION_PAGES,)),
+    Defect("a patient's id adds to the chart's address", "cds_service/governance/escalation_lines.py", 'quote(patient, safe="")', "patient", (ESCALATION_PAGES,)),
+    Defect("a viewer sees whose escalation it is", "cds_service/governance/session.py", 'ESCALATION = Right("escalation", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER, Role.RESPONDER}))', 'ESCALATION = Right("escalation", frozenset(Role))', (ESCALATION_PAGES,)),
+    # ---- figures, and what stops a model
+    Defect("who has opted out is counted", "cds_service/burden/on_record.py", "and answer.patient not in found.left_out", "", (FIGURES,)),
+    Defect("what is done a month later was done about a card", "cds_service/burden/on_record.py", "late = acted is None or acted - answer.at > KNOWN_AFTER", "late = acted is None", (FIGURES,)),
+    Defect("the same cards stop a model again", "cds_service/burden/stop_rule.py", "c.at > (int(since.timestamp()) if since else 0)", "c.at > 0", (STOP_RULE,)),
+    Defect("an act in between is overruled", "cds_service/burden/stop_rule.py", "        if found is None:\n            return\n", "        found = found or ((), None, 0)\n", (STOP_RULE,)),
+    Defect("a site that sends no feedback loses its models", "cds_service/burden/stop_rule.py", ".limit(1)).first() is None:\n        return ()", ".limit(1)).first() is None and False:\n        return ()", (STOP_RULE,)),
+    Defect("an overdue escalation takes the service out of use", "cds_service/serving/health.py", '"status": whole if ready else "not-ready", "checks": checks}, 200 if ready else 503)', '"status": whole, "checks": checks}, 200 if whole == "ready" else 503)', (ESCALATION_METRICS,)),
+    Defect("a drill counts as an escalation", "cds_service/serving/escalation_metrics.py", "theirs = sa.and_(c.site.in_([*found]), c.drill.is_(False))", "theirs = c.site.in_([*found])", (ESCALATION_METRICS,)),
     Defect("a patient's id that is typed stands in the record", "cds_service/governance/forms.py", "site, pseudonym or None, card=card or None", "site, pseudonym or None, id=identifier, card=card or None", (GOVERNANCE_PAGES,)),
     # ---- modes and switches
     Defect("a switch waits for the second call", "cds_service/trust/admission.py", "    runtime.controls.seen(stamp)\n", "", (CONTROL,)),

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 import sqlalchemy as sa
 
+from cds_service.escalation.turns import EscalationAct
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
@@ -25,7 +26,8 @@ KNOWN_AFTER = timedelta(days=7)
 NO_REASON, OTHER_REASON = "none", "other"
 PAGE = 5000
 READ = (AuditKind.ANSWER.value, AuditKind.APP.value, AuditKind.ESCALATION.value)
-DONE = ("written", "done")  # a form of the app, and what was recorded as done about an escalation
+# A form of the app, and what was recorded as done about an escalation.
+DONE = ("written", EscalationAct.DONE.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

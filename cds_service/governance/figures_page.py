@@ -12,6 +12,7 @@ from cds_service.burden.figures import CardFigures, Durations, EscalationFigures
 from cds_service.burden.on_record import latest_months
 from cds_service.governance.rendering import page
 from cds_service.governance.session import Desk, Visitor
+from cds_service.settings.alerts import AlertSettings
 
 MOST_EVENTS = 100_000
 """Of a site, the latest; more would keep whoever looks waiting."""
@@ -34,7 +35,8 @@ def figures_page(desk: Desk, visitor: Visitor) -> Response:
         since=window.since,
         partial=found.partial,
         most=MOST_EVENTS,
-        stops={site.id: site.alerts.stop for site in config.sites},
+        alerts={site.id: site.alerts for site in config.sites},
+        no_alerts=AlertSettings(),
         parts=parts,
         lasted=lasted,
     )

@@ -278,6 +278,7 @@ def test_the_page_of_figures_counts_cards_and_escalations_by_month(app, ids) -> 
     assert "<dt>Acknowledged</dt><dd>1 (feedback 1)</dd>" in text
     assert "median 4 min, nine of ten within 4 min (n 1)" in text
     assert "Depression follow up" in text
+    assert "no limits are set at this site" in text
     assert "<dt>Ignored</dt><dd>0, 1 waiting</dd>" in text
     assert "<dt>Held back</dt><dd>1 (daily-limit 1)</dd>" in text
     assert at(app, RESPONDER).get("/governance/figures").status_code == 403

@@ -265,6 +265,7 @@ def test_a_person_who_acts_between_the_count_and_the_stop_is_not_overruled(store
 
     assert [found is not None for found in calls] == [True, False]
     assert modes(store) == {"north": "live"}
+    assert opened(store) == []
 
 
 def test_the_watch_looks_once_a_day(store, monkeypatch) -> None:
