@@ -25,12 +25,14 @@ from made_up_language import LANGUAGE, compiled
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import Card
 from cds_service.commands.assess_files import content
+from explanations.judgement.alert_limits import HeldBack, LimitReason
 from explanations.judgement.assessment import assess
 from explanations.judgement.discharge import assess_discharge
 from explanations.judgement.timeline import lanes
 from explanations.words.language import Language, language
 from explanations.words.notices import notice as notices
 from explanations.words.notices.discharge import discharge_notices
+from explanations.words.notices.limited import marked_limits
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.facts import PatientRecord
@@ -39,7 +41,7 @@ from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.writing.questionnaires import FORMS, form
 from models.inputs.outcomes import OUTCOMES
-from models.rules.findings import Urgency
+from models.rules.findings import Topic, Urgency
 from smart_launch.pages.language import app_language
 
 ROOT = Path(__file__).parents[2]
@@ -173,3 +175,16 @@ def test_no_sentence_of_a_page_escapes(say: Language, page: str) -> None:
 
     assert [piece for text in page_texts(answer.text) for piece in left(text, kept)] == []
     assert ATTRIBUTE.findall(answer.text) == []
+
+
+@pytest.mark.parametrize("reason", LimitReason)
+@pytest.mark.parametrize("for_all", [True, False])
+def test_no_sentence_on_a_card_that_is_held_back_escapes(say: Language, reason: LimitReason, *, for_all: bool) -> None:
+    found = app_views.look("prompt")[0].notices
+    (prompt,) = (notice for notice in found if notice.topic is Topic.SCREENING_PROMPT)
+    why = HeldBack(reason=reason, since=AS_OF, until=AS_OF, code="not-now", for_all=for_all)
+
+    (marked,) = marked_limits([prompt], {prompt.topic: why}, SITE)
+
+    assert len(marked.chart) == len(prompt.chart) + 1
+    assert left(marked.chart[-1].text, set(names())) == []

@@ -221,7 +221,7 @@ def test_what_is_of_no_use_goes_in_small_batches_and_the_rest_stays(store) -> No
 
     assert housekeeping.tidy(store, now + 1) == 451
     assert housekeeping.ROWS_AT_ONCE <= 50  # a batch holds SQLite's lock for about as many pages
-    assert len(deletes) == (451 // housekeeping.ROWS_AT_ONCE + 1) + 1 + 1
+    assert len(deletes) == (451 // housekeeping.ROWS_AT_ONCE + 1) + 1 + 1 + 1  # tallies, gaps, snoozes
     assert store.rows(tables.used_token) == []
     assert store.use(token("new", at=now)) is Admission.ADMITTED
 
