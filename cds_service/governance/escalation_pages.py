@@ -12,7 +12,7 @@ from cds_service.control.refused import ActRefused
 from cds_service.escalation import escalations
 from cds_service.escalation.escalations import CloseReason
 from cds_service.escalation.links import PatientLink
-from cds_service.escalation.records import EscalationRow, listed, one, patient_of
+from cds_service.escalation.records import EscalationRow, EscalationStatus, listed, one, patient_of
 from cds_service.governance.escalation_lines import (
     CLOSE_WORDS,
     DONE_WORDS,
@@ -32,7 +32,7 @@ SHOWN_FOR = timedelta(days=7)
 
 
 def escalation_list(desk: Desk, visitor: Visitor) -> Response:
-    """Those that are open, overdue ones first; then those of the last days; drills apart."""
+    """Those open, overdue ones first; those with nothing recorded as done; others of the last days; drills apart."""
     config = desk.runtime.config()
     since = desk.runtime.now() - SHOWN_FOR
     with desk.rows.store.transaction() as connection:
@@ -42,12 +42,18 @@ def escalation_list(desk: Desk, visitor: Visitor) -> Response:
         "escalations.html",
         visitor,
         open=sorted((row for row in real if row.is_open), key=lambda row: (not row.overdue, row.at)),
-        earlier=[row for row in real if not row.is_open],
+        unfinished=sorted((row for row in real if is_unfinished(row)), key=lambda row: row.at),
+        earlier=[row for row in real if not row.is_open and not is_unfinished(row)],
         drills=[row for row in found if row.drill and row.at >= since.isoformat()],
         configured=[site.id for site in config.sites if site.escalation is not None],
         days=SHOWN_FOR.days,
         **_words(desk),
     )
+
+
+def is_unfinished(row: EscalationRow) -> bool:
+    """Whether somebody has acknowledged it, and nothing is recorded as done."""
+    return row.status is EscalationStatus.ACKNOWLEDGED and not row.done
 
 
 def escalation_page(desk: Desk, visitor: Visitor, identifier: str, **values: Any) -> Response:  # noqa: ANN401  # for the template

@@ -12,7 +12,13 @@ from cds_service.control.refused import ActRefused
 from cds_service.control.targets import TWO_PEOPLE, Mode
 from cds_service.escalation.records import listed
 from cds_service.governance import forms, views
-from cds_service.governance.escalation_pages import escalation_act, escalation_list, escalation_page
+from cds_service.governance.escalation_pages import (
+    SHOWN_FOR,
+    escalation_act,
+    escalation_list,
+    escalation_page,
+    is_unfinished,
+)
 from cds_service.governance.figures_page import figures_page
 from cds_service.governance.rendering import page
 from cds_service.governance.session import (
@@ -72,11 +78,13 @@ def overview(desk: Desk, visitor: Visitor) -> Response:
     with desk.rows.store.transaction() as connection:
         chains, opt_outs = views.heads(connection), views.opted_out(connection)
         incidents = incident_rows.incidents(connection)
-        waiting = [row for row in listed(connection) if not row.drill]
+        told = listed(connection, open_only=False, since=runtime.now() - SHOWN_FOR)
     return page(
         "overview.html",
         visitor,
-        waiting=waiting,
+        waiting=[row for row in told if row.is_open and not row.drill],
+        unfinished=[row for row in told if is_unfinished(row) and not row.drill],
+        days=SHOWN_FOR.days,
         problem=runtime.problem(),
         switch_file=views.controls(runtime).problems,
         models=views.model_states(runtime, runtime.config()),

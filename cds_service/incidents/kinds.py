@@ -121,9 +121,10 @@ KINDS = {
         again=True,
     ),
     IncidentKind.SUBSCRIPTION_SILENT: KindRow(
-        severity=Severity.MEDIUM,
+        severity=Severity.HIGH,
         means="A FHIR server's subscription reported an error, skipped events or has fallen silent.",
-        to_do="Look at the subscription in that server and switch it on again; answers may have come unnoticed.",
+        to_do="Switch the subscription on again in that server; look by hand through the answers since it was last "
+        "heard, as those older than a day are not escalated.",
         facts=("subscription", "fault", "since", "missed"),
         again=True,
     ),

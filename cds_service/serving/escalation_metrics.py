@@ -25,7 +25,7 @@ from cds_service.settings.sites import SiteConfig
 from cds_service.storage.tables import delivery, escalation
 
 FRESH_S, COUNTED_EVERY_S = 1.0, 30.0  # anybody may ask
-UNDELIVERED_S = 10 * 60
+UNDELIVERED_S, TURN_LATE_S = 10 * 60, 2 * 60
 THROUGH = ("app", "feedback", "webhook", "task", "page", "command")
 BUCKETS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 86400)
 GAUGES = {
@@ -35,6 +35,9 @@ GAUGES = {
     "oldest": ("mhcds_escalation_oldest_seconds", "Age of the oldest escalation that nobody has acknowledged"),
     "undelivered": (
         "mhcds_escalation_undelivered_seconds", "Age of the oldest message to a contact that has not arrived",
+    ),
+    "turn_late": (
+        "mhcds_escalation_turn_late_seconds", "For how long a contact's turn has been due and was not taken",
     ),
     "on_duty": ("mhcds_escalation_contacts_on_duty", "Contacts who are on duty now, by the site's hours"),
 }  # fmt: skip
@@ -57,6 +60,7 @@ class EscalationMetrics(Collector):
         self._runtime, self._lock = runtime, threading.Lock()
         self._next, self._next_count = 0.0, 0.0
         self._known: dict[str, dict[str, float]] = {}
+        self._untold = 0
         self._counted: dict[str, Answered] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -87,10 +91,17 @@ class EscalationMetrics(Collector):
     def trouble(self) -> str | None:
         """What somebody has to look at now, in words without an id; None for nothing. Raises StoreUnavailable."""
         found = self.gauges().values()
-        overdue = int(sum(gauges["overdue"] for gauges in found))
-        late = max((gauges["undelivered"] for gauges in found), default=0.0)
+        overdue, nobody = (int(sum(gauges[key] for gauges in found)) for key in ("overdue", "nobody"))
+        undelivered, late = (
+            max((gauges[key] for gauges in found), default=0.0) for key in ("undelivered", "turn_late")
+        )
         said = [f"{overdue} overdue"] if overdue else []
-        said += [f"messages to contacts have not arrived for {late // 60:.0f} minutes"] if late > UNDELIVERED_S else []
+        said += [f"{nobody} with no contact on duty"] if nobody else []
+        said += [f"{self._untold} open at sites that tell nobody"] if self._untold else []
+        if undelivered > UNDELIVERED_S:
+            said.append(f"messages to contacts have not arrived for {undelivered // 60:.0f} minutes")
+        if late > TURN_LATE_S:
+            said.append(f"the next contact should have been told {late // 60:.0f} minutes ago")
         return "; ".join(said) or None
 
     def collect(self) -> Iterator[Metric]:
@@ -101,6 +112,11 @@ class EscalationMetrics(Collector):
             for site, gauges in sites.items():
                 gauge.add_metric([site], gauges[key])
             yield gauge
+        yield GaugeMetricFamily(
+            "mhcds_escalations_untold",
+            "Open escalations of sites whose settings name no contact now",
+            value=self._untold,
+        )
         yield GaugeMetricFamily(
             "mhcds_degraded", "1 while /health/ready says degraded", value=self.trouble() is not None
         )
@@ -123,21 +139,23 @@ class EscalationMetrics(Collector):
 
     def _standing(self) -> dict[str, dict[str, float]]:
         sites, now, c = self._telling(), self._runtime.now(), escalation.c
-        if not sites:
-            return {}
         found = {site.id: dict.fromkeys(GAUGES, 0.0) for site in sites}
         for site in sites:
             contacts = site.escalation.contacts if site.escalation else ()
             found[site.id]["on_duty"] = sum(contact.on_duty(now.astimezone(site.cards.zone)) for contact in contacts)
-        theirs = sa.and_(c.site.in_([*found]), c.drill.is_(False))
-        is_open = sa.select(c.site, c.at, c.round, c.contact).where(theirs, c.status == EscalationStatus.OPEN)
+        is_open = sa.select(c.site, c.at, c.round, c.contact, c.due)
+        is_open = is_open.where(c.status == EscalationStatus.OPEN, c.drill.is_(False))
         waits = sa.select(delivery.c.site, sa.func.min(delivery.c.at).label("at")).join(escalation)
-        waits = waits.where(theirs, delivery.c.delivered.is_(None)).group_by(delivery.c.site)
+        waits = waits.where(c.site.in_([*found]), c.drill.is_(False), delivery.c.delivered.is_(None))
         with self._runtime.store.transaction() as connection:
-            rows, waiting = connection.execute(is_open).all(), connection.execute(waits).all()
+            rows = connection.execute(is_open).all()
+            waiting = connection.execute(waits.group_by(delivery.c.site)).all()
+        self._untold = sum(row.site not in found for row in rows)
         for row in rows:
-            gauges = found[row.site]
+            if (gauges := found.get(row.site)) is None:
+                continue
             gauges["open"] += 1
+            gauges["turn_late"] = max(gauges["turn_late"], 0.0 if row.due is None else now.timestamp() - row.due)
             gauges["overdue"] += row.round > 1
             gauges["nobody"] += row.contact is None
             gauges["oldest"] = max(gauges["oldest"], _seconds(row.at, now))

@@ -38,6 +38,11 @@ def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
         )
     if any(issuer.sandbox for issuer in site.issuers) and SANDBOX_ISSUER not in config.cors_origins:
         yield f'the public sandbox calls from a browser, which refuses: add "{SANDBOX_ISSUER}" to cors_origins'
+    if site.escalation is not None and config.webhook_of(site.id) is None:
+        yield (
+            "[escalation] without [webhook]: where no contact answers, nobody else is told; add [webhook], or alert on "
+            "/metrics"
+        )
     yield from (
         f"[escalation]: by their hours no contact is on duty {span}; nobody is told of an acute answer until then"
         for span in (uncovered(site.escalation.contacts) if site.escalation else ())

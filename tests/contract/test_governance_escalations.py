@@ -243,6 +243,25 @@ def test_every_choice_has_its_words() -> None:
     assert "page" in THROUGH_WORDS
 
 
+def test_one_that_was_acknowledged_and_of_which_nothing_is_recorded_as_done_stays_in_sight(app, ids) -> None:
+    browser = at(app, RESPONDER)
+    send(browser, ids["told-1"], act="acknowledge")
+
+    text = browser.get("/governance/escalations").text
+    order = [
+        text.index('id="open"'),
+        text.index('id="unfinished"'),
+        text.index(ids["told-1"]),
+        text.index('id="earlier"'),
+    ]
+    assert order == sorted(order)
+    assert "with nothing recorded as done: 1." in browser.get("/governance/").text
+
+    send(browser, ids["told-1"], act="done", done=["assessment"])
+    assert 'id="unfinished"' not in browser.get("/governance/escalations").text
+    assert "nothing recorded as done" not in browser.get("/governance/").text
+
+
 def test_the_overview_says_how_many_are_open(app, ids) -> None:
     text = at(app, VIEWER).get("/governance/").text
 

@@ -124,6 +124,42 @@ def test_a_message_that_has_not_arrived_for_ten_minutes_degrades_it_too(app) -> 
     assert 660 <= sample(app, "mhcds_escalation_undelivered_seconds", site="north") < 720
 
 
+def test_one_for_which_nobody_is_on_duty_degrades_it(app) -> None:
+    ids = fill_escalations(app)
+    arrive(app)
+    changed(app, ids["overdue 1"], status="closed")
+    changed(app, ids["told-1"], contact=None, step=0, due=int(app.extensions["mhcds"].now().timestamp()) + 7200)
+
+    assert ready(app) == (200, "degraded", "1 with no contact on duty")
+    assert sample(app, "mhcds_escalations_nobody_on_duty", site="north") == 1
+
+
+def test_a_turn_that_nobody_takes_degrades_it_though_every_message_has_arrived(app) -> None:
+    """As where the thread that looks has died."""
+    ids = fill_escalations(app)
+    arrive(app)
+    changed(app, ids["overdue 1"], status="closed")
+    changed(app, ids["told-1"], due=int(app.extensions["mhcds"].now().timestamp()) - 200)
+
+    assert ready(app) == (200, "degraded", "the next contact should have been told 3 minutes ago")
+    assert 200 <= sample(app, "mhcds_escalation_turn_late_seconds", site="north") < 260
+
+
+def test_one_of_a_site_that_left_the_settings_degrades_it(app) -> None:
+    ids = fill_escalations(app)
+    arrive(app)
+    changed(app, ids["overdue 1"], status="closed")
+    changed(app, ids["told-1"], site="renamed")
+
+    assert ready(app) == (200, "degraded", "1 open at sites that tell nobody")
+    assert sample(app, "mhcds_escalations_untold") == 1
+
+
+def changed(app, identifier: str, **values) -> None:
+    with app.extensions["mhcds"].store.transaction() as connection:
+        connection.execute(escalation.update().where(escalation.c.id == identifier).values(values))
+
+
 def test_a_drill_that_nobody_answers_degrades_nothing(app) -> None:
     fill_escalations(app)
     runtime = app.extensions["mhcds"]
