@@ -20,7 +20,7 @@ ID = click.argument("identifier", metavar="ID")
 
 @click.group()
 def escalation() -> None:
-    """Escalations of acute answers: list, acknowledge, close."""
+    """Escalations of acute answers: list, acknowledge, hand back, close."""
 
 
 @escalation.command("list")
@@ -58,6 +58,19 @@ def escalation_acknowledge(folder: Path, identifier: str, by: str) -> None:
         click.echo(f"{identifier} is acknowledged by {known.by}.")
     else:
         click.echo(f"{identifier} was acknowledged by {known.by or 'feedback'} on {_minute(known.at)} already.")
+
+
+@escalation.command("hand-back")
+@REQUIRED_CONFIG
+@ID
+@BY
+def escalation_hand_back(folder: Path, identifier: str, by: str) -> None:
+    """Say that whoever acknowledged it cannot go: the next contact is told."""
+    from cds_service.escalation.escalations import hand_back
+
+    with opened(folder, ready=True) as (_, store), store.transaction() as connection:
+        hand_back(connection, identifier, by=one_line(by, "--by"), through=THROUGH, now=datetime.now(UTC))
+    click.echo(f"{identifier} is open again; the next contact is told.")
 
 
 @escalation.command("close")

@@ -19,7 +19,7 @@ from sqlalchemy import RowMapping
 
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.duty import Turn, next_turn
-from cds_service.escalation.messages import MessageKind, withdraw
+from cds_service.escalation.messages import MessageKind, take_back, withdraw
 from cds_service.escalation.records import EscalationStatus, NoSuchEscalation, none_such
 from cds_service.escalation.turns import EscalationAct, open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
@@ -96,12 +96,28 @@ def _take_turn(
     if taken is None:
         return False
     moved, said = taken
+    if too_late:
+        take_back(connection, moved, now)
     if moved["round"] > row["round"] and not row["drill"]:
-        facts = {"contacts": row["step"], "since": row["at"]}
-        open_about(connection, moved, IncidentKind.ESCALATION_UNANSWERED, now, **facts)
+        unanswered(connection, row, now)
     what = EscalationAct.MOVED_ON if row["contact"] else EscalationAct.BEGUN
     record(connection, moved, what, now, **said)
     return True
+
+
+def open_stranded(store: Store, config: ServiceConfig, now: datetime) -> None:
+    """An incident for each that is open at a site that tells nobody any more, or that is gone."""
+    telling = [site.id for site in config.sites if site.escalation is not None]
+    stranded = sa.and_(C.status == EscalationStatus.OPEN, C.site.not_in(telling), C.drill.is_(False))
+    with store.transaction() as connection:
+        for row in connection.execute(sa.select(escalation).where(stranded)).mappings().all():
+            unanswered(connection, row, now)
+
+
+def unanswered(connection: sa.Connection, row: RowMapping, now: datetime) -> None:
+    """The incident of one that nobody has acknowledged."""
+    facts = {"contacts": row["step"], "since": row["at"]}
+    open_about(connection, row, IncidentKind.ESCALATION_UNANSWERED, now, **facts)
 
 
 def move_on(connection: sa.Connection, identifier: str, contact: str, now: datetime) -> None:
@@ -129,7 +145,7 @@ def acknowledge(
     change |= {"acknowledged_by": by, "through": through}
     row = _changed(connection, sa.and_(which, C.status == EscalationStatus.OPEN), change)
     if row is not None:
-        withdraw(connection, row, MessageKind.ACKNOWLEDGED, now, by=by)
+        withdraw(connection, row, MessageKind.ACKNOWLEDGED, now, by=by, through=through)
         record(connection, row, EscalationAct.ACKNOWLEDGED, now, by=by, through=through)
         return Acknowledged(first=True, by=by, at=at)
     row = connection.execute(sa.select(escalation).where(which)).mappings().first()
@@ -156,6 +172,27 @@ def record_done(
     return known
 
 
+def hand_back(
+    connection: sa.Connection, identifier: str, *, by: str, through: str, now: datetime, site: str | None = None
+) -> None:
+    """Whoever acknowledged it cannot go: it is open again, and the next contact is told at the next look.
+
+    Raises NoSuchEscalation unless it is acknowledged and the patient has no other that is open.
+    """
+    other = escalation.alias()
+    taken = sa.and_(other.c.site == C.site, other.c.patient == C.patient, other.c.status == EscalationStatus.OPEN)
+    which = sa.and_(_of(identifier, site, None), C.status == EscalationStatus.ACKNOWLEDGED, ~sa.exists().where(taken))
+    change: dict[str, Any] = {"status": EscalationStatus.OPEN, "due": int(now.timestamp())}
+    change |= {"round": sa.case((C.round > 1, 2), else_=1)}
+    change |= {"acknowledged": None, "acknowledged_by": None, "through": None}
+    row = _changed(connection, which, change)
+    if row is None:
+        raise NoSuchEscalation(
+            f"escalation {identifier}: expected one that is acknowledged, of a patient who has no other that is open"
+        )
+    record(connection, row, EscalationAct.HANDED_BACK, now, by=by, through=through)
+
+
 def close(
     connection: sa.Connection, identifier: str, *, reason: CloseReason, by: str, through: str, now: datetime,
     site: str | None = None,
@@ -175,6 +212,8 @@ def close(
     if row is None:
         raise none_such()
     withdraw(connection, row, MessageKind.CLOSED, now, reason=reason.value)
+    if reason is CloseReason.DECEASED and row["acknowledged"] is None:
+        unanswered(connection, row, now)
     record(connection, row, EscalationAct.CLOSED, now, by=by, through=through, reason=reason.value)
 
 

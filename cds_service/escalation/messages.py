@@ -45,17 +45,22 @@ def withdraw(connection: sa.Connection, row: RowMapping, kind: MessageKind, now:
 
     An e-mail or a task says where to look; there is nothing to take back.
     """
-    theirs = delivery.c.escalation == row["id"]
-    sent = connection.execute(sa.select(delivery).where(theirs).order_by(delivery.c.id)).mappings().all()
-    waits = sa.and_(theirs, delivery.c.delivered.is_(None))
-    change = {"delivered": int(now.timestamp()), "failure": WITHDRAWN}
-    connection.execute(delivery.update().where(waits).values(change))
-    # One that is under way may arrive although it has just been taken back.
-    heard = [each for each in sent if each["attempts"] and (each["delivered"] is None or each["failure"] is None)]
-    channels = {each["contact"]: msgspec.json.decode(each["body"])["data"]["channel"] for each in heard}
+    take_back(connection, row, now)
+    # One that was under way may arrive although it has just been taken back.
+    c = delivery.c
+    heard = sa.and_(c.escalation == row["id"], c.attempts > 0, sa.or_(c.failure.is_(None), c.failure == WITHDRAWN))
+    sent = connection.execute(sa.select(c.contact, c.body).where(heard).order_by(c.id)).all()
+    channels = {each.contact: msgspec.json.decode(each.body)["data"]["channel"] for each in sent}
     for contact, channel in channels.items():
         if channel == Channel.WEBHOOK:
             announce(connection, row, contact, Channel.WEBHOOK, kind, now, **said)
+
+
+def take_back(connection: sa.Connection, row: RowMapping, now: datetime) -> None:
+    """Nobody is sent what has not gone out."""
+    waits = sa.and_(delivery.c.escalation == row["id"], delivery.c.delivered.is_(None))
+    change = {"delivered": int(now.timestamp()), "failure": WITHDRAWN}
+    connection.execute(delivery.update().where(waits).values(change))
 
 
 def announce(

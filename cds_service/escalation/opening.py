@@ -86,16 +86,24 @@ def event_digests(key: DataKey, site: str, patient_id: str, acute: Iterable[Safe
 
 
 def _digest(key: DataKey, site: str, patient_id: str, finding: SafetyFinding) -> str:
-    form, when = finding.form, finding.when
-    if form is not None:
-        what = form.instrument.value
+    when = finding.when
+    if finding.form is not None:
+        what = finding.form.instrument.value
     else:
         what = finding.event.kind.value if finding.event is not None else finding.kind.value
     moment = when.text if when is not None else ""
-    # Without a time, two forms of one day are told apart by their entries; without a date, any two events are.
-    if when is None or (form is not None and when.instant is None):
+    # Without a time, two events of one day are told apart by their entries: the second must be heard too.
+    if when is None or when.instant is None:
         moment = " ".join((moment, *sorted(finding.references)))
     return key.pseudonym(site, f"escalation\0{patient_id}\0{what}\0{moment}")
+
+
+# Events of those that were closed before anybody acknowledged them: where the patient lives after all, as new ones.
+UNANSWERED = escalation_event.c.escalation.in_(
+    sa.select(escalation.c.id).where(
+        escalation.c.status == EscalationStatus.CLOSED, escalation.c.acknowledged.is_(None)
+    )
+)
 
 
 class _Opening:
@@ -123,8 +131,8 @@ class _Opening:
         quiet = assessment.chart.consent in SILENT_FOR
         if new and not quiet and not is_off:
             return self._open(digests)
-        if row is None and acute and is_off and not quiet:
-            return Escalation(state=EscalationState.SWITCHED_OFF)
+        if new and not (row is not None and row.is_open):  # an older acknowledgement says nothing of it
+            return None if quiet else Escalation(state=EscalationState.SWITCHED_OFF)
         return None if row is None else standing(row)
 
     def _end(self, identifier: str) -> None:
@@ -140,6 +148,7 @@ class _Opening:
                 whose = row or joined
                 if whose is None:
                     continue
+                connection.execute(escalation_event.delete().where(escalation_event.c.digest.in_(digests), UNANSWERED))
                 new = [digest for digest in digests if self._add(connection, whose["id"], digest)]
                 if row is not None and not new:  # another worker opened one for it meanwhile, and it is acknowledged
                     connection.execute(escalation.delete().where(escalation.c.id == row["id"]))
@@ -195,7 +204,7 @@ class _Opening:
 
 
 def _known(connection: sa.Connection, digests: Collection[str]) -> set[str]:
-    found = sa.select(escalation_event.c.digest).where(escalation_event.c.digest.in_(digests))
+    found = sa.select(escalation_event.c.digest).where(escalation_event.c.digest.in_(digests), ~UNANSWERED)
     return set(connection.scalars(found)) if digests else set()
 
 

@@ -28,6 +28,7 @@ class EscalationAct(StrEnum):
     BEGUN = "begun"
     MOVED_ON = "moved-on"
     ACKNOWLEDGED = "acknowledged"
+    HANDED_BACK = "handed-back"
     DONE = "done"
     CLOSED = "closed"
     REFUSED = "refused"

@@ -22,7 +22,7 @@ from cds_service.burden.snoozes import GivenReason, note_snoozes
 from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason, is_our_reason
 from cds_service.errors import BadRequest, json_response
 from cds_service.hooks.access import check_named, named_site
-from cds_service.hooks.catalogue import known_service
+from cds_service.hooks.catalogue import Service, known_service
 from cds_service.hooks.escalating import acknowledge_by_feedback
 from cds_service.keys.data_key import DataKey
 from cds_service.serving import metrics
@@ -33,6 +33,7 @@ from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
 from cds_service.trust.admission import CallSlots, authenticate, refusals_counted, use_up
 from explanations.judgement.escalation import ACKNOWLEDGING
+from explanations.judgement.judge import PATIENT_DISCHARGED
 from fhir_adapters.duplicates import named_twice, repeated
 from models.rules.findings import Topic
 
@@ -117,7 +118,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             sent = sent_cards(runtime.store, client.sites, {item.card.lower() for item in items})
             rows = [row(item, client.sites, service.id, runtime.key, sent) for item in items]
             new, known = runtime.store.write_feedback(runtime.now(), client.sites, service.id, rows)
-            handled = {item.card.lower() for item in items if says_handled(item)}
+            handled = {item.card.lower() for item in items if says_handled(item, service, sent.get(item.card.lower()))}
             # After it: where this fails the client reports again, and an exact repeat is stored once.
             taken_on = acknowledge_by_feedback(runtime, client.sites, handled)
             note_snoozes(runtime.store, reasons_given(items, sent, config), "feedback", runtime.now())
@@ -175,11 +176,16 @@ def feedback_items(body: bytes) -> list[FeedbackItem]:
     return items
 
 
-def says_handled(item: FeedbackItem) -> bool:
-    """Whether somebody acted on a card, or says that somebody does: then nobody else has to be told."""
+def says_handled(item: FeedbackItem, service: Service, card: SentCard | None) -> bool:
+    """Whether somebody says that they act on a card, or that somebody does: then nobody else has to be told.
+
+    Of the suggestions the first alone says so, an assessment or a screen of today; at discharge it may be a later one.
+    """
     reason = item.override_reason.coded if item.override_reason else None
     known = reason is not None and is_our_reason(reason.code, reason.system) and reason.code in ACKNOWLEDGING
-    return item.outcome == "accepted" or known
+    first = card.suggestions[:1] if card is not None and service.occasion is not PATIENT_DISCHARGED else ()
+    taken = {suggestion.id.lower() for suggestion in item.accepted_suggestions or ()}
+    return known or (item.outcome == "accepted" and bool(taken & set(first)))
 
 
 def _raw_items(body: bytes) -> Sequence[msgspec.Raw]:

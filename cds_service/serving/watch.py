@@ -20,7 +20,7 @@ from cds_service.audit.heads import head_lines
 from cds_service.audit.verify import verify
 from cds_service.burden.stop_rule import apply_stop_rule
 from cds_service.errors import StoreUnavailable
-from cds_service.escalation.escalations import advance
+from cds_service.escalation.escalations import advance, open_stranded
 from cds_service.incidents import watching
 from cds_service.sending.contacts import Means
 from cds_service.sending.queue import send_next, waiting_since
@@ -104,6 +104,7 @@ def look(runtime: Runtime) -> None:
     if turn("answers", SOON_S):
         watching.open_all(store, watching.anomaly_rates(store, config, now), now)
         watching.open_all(store, watching.settings_not_in_force(runtime.problem()), now)
+        open_stranded(store, config, now)
     if any(site.escalation and site.backend for site in config.sites) and turn("tasks", MINUTE_S):
         threading.Thread(target=_tasks, args=(runtime,), name="tasks", daemon=True).start()
     if turn("approvals", HOUR_S):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cds_service.cards.dialects import Dialect
 from cds_service.keys.key_sets import SANDBOX_ISSUER
 from cds_service.settings.config import ServiceConfig
+from cds_service.settings.escalation import Channel, EscalationSettings
 from cds_service.settings.escalation_file import uncovered
 from cds_service.settings.sites import OnMissing, SiteConfig
 from fhir_adapters.access.addresses import is_loopback, same_base
@@ -38,15 +39,8 @@ def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
         )
     if any(issuer.sandbox for issuer in site.issuers) and SANDBOX_ISSUER not in config.cors_origins:
         yield f'the public sandbox calls from a browser, which refuses: add "{SANDBOX_ISSUER}" to cors_origins'
-    if site.escalation is not None and config.webhook_of(site.id) is None:
-        yield (
-            "[escalation] without [webhook]: where no contact answers, nobody else is told; add [webhook], or alert on "
-            "/metrics"
-        )
-    yield from (
-        f"[escalation]: by their hours no contact is on duty {span}; nobody is told of an acute answer until then"
-        for span in (uncovered(site.escalation.contacts) if site.escalation else ())
-    )
+    if site.escalation is not None:
+        yield from _of_escalation(config, site, site.escalation)
     if site.subscription is not None:
         yield from _of_subscription(site)
     for entry in site.smart:
@@ -64,6 +58,30 @@ def _of_subscription(site: SiteConfig) -> Iterator[str]:
     scopes = site.backend.scopes if site.backend else ()
     if lacking := [kind for kind in ANSWERS if not all(grants(scopes, kind, right) for right in (READ, SEARCH))]:
         yield f"[backend] scopes hold no right to read {', '.join(lacking)}: add system/{lacking[0]}.rs and so on"
+
+
+def _of_escalation(config: ServiceConfig, site: SiteConfig, settings: EscalationSettings) -> Iterator[str]:
+    yield from (
+        f"[escalation]: by their hours no contact is on duty {span}; nobody is told of an acute answer until then"
+        for span in uncovered(settings.contacts)
+    )
+    if config.webhook_of(site.id) is None:
+        yield (
+            "[escalation] without [webhook]: where no contact answers, nobody else is told; add [webhook], or alert on "
+            "/metrics"
+        )
+    if config.governance is None and any(contact.channel is not Channel.TASK for contact in settings.contacts):
+        yield (
+            "[escalation] without [governance]: a message leads to no page, and whoever is told cannot "
+            "find the patient; add [governance] to service.toml"
+        )
+    elif settings.chart_url is None:
+        yield "[escalation] without chart_url: whoever is told sees an id alone; add the EHR's address of a chart"
+    if len(site.reading.fhir_bases) > 1:
+        yield (
+            "[escalation] with several fhir_bases: patients are told apart by their ids alone, so an id must be the "
+            "same person's at each; else make a site of each"
+        )
 
 
 def _of_registration(config: ServiceConfig, site: SiteConfig, entry: Registration) -> Iterator[str]:

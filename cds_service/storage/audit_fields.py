@@ -160,7 +160,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "facts.*": "each of them",
     },
     "escalation": {
-        "what": "opened, joined, begun, moved-on, acknowledged, done or closed; or that an acknowledgement was refused",
+        "what": "opened, joined, begun, moved-on, acknowledged, handed-back, done, closed, refused",
         "escalation": "which",
         "patient": PATIENT,
         "contact": "who was told",

@@ -34,6 +34,9 @@ def test_an_escalation_is_listed_acknowledged_once_and_closed_once(folder, desk)
     again = escalation(folder, "acknowledge", name, "--by", "Ben")
     assert again.stdout.startswith(f"{name} was acknowledged by Ann on ")
     assert escalation(folder, "list").stdout == "No open escalations; --all lists the others.\n"
+    back = escalation(folder, "hand-back", name, "--by", "Ann")
+    assert back.stdout == f"{name} is open again; the next contact is told.\n"
+    escalation(folder, "acknowledge", name, "--by", "Ann")
     closed = escalation(folder, "close", name, "--by", "Ann", "--reason", "handled")
     assert closed.stdout == f"{name} is closed.\n"
     (row,) = json.loads(escalation(folder, "list", "--all", "--json", "--site", "north").stdout)

@@ -13,7 +13,17 @@ from builders import PATIENT
 from escalation_desk import KEY, NOW, Desk, acute, assessment, contact, hours, opted_out, site_of
 
 from cds_service.audit.erasure import Erasure, erase_old, erase_people
-from cds_service.escalation.escalations import CloseReason, acknowledge, advance, close, close_of, move_on, record_done
+from cds_service.escalation.escalations import (
+    CloseReason,
+    acknowledge,
+    advance,
+    close,
+    close_of,
+    hand_back,
+    move_on,
+    open_stranded,
+    record_done,
+)
 from cds_service.escalation.links import PatientLink
 from cds_service.escalation.messages import as_sent
 from cds_service.escalation.opening import open_drill, open_for
@@ -25,6 +35,7 @@ from cds_service.storage.housekeeping import tidy
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
 from explanations.judgement.escalation import Done, EscalationState
+from fhir_adapters.facts import Consent
 from fhir_adapters.instruments import Instrument
 from models.rules.findings import Topic, Urgency
 
@@ -139,6 +150,27 @@ def test_a_patient_who_has_died_meanwhile_ends_it_and_whoever_was_told_hears_of_
     assert current(desk.store, "north", PSEUDONYM, desk.now) is None
     with pytest.raises(NoSuchEscalation):
         desk.do(acknowledge, opened.id, by="Ann", through="app", now=desk.now)
+
+
+def test_a_patient_who_was_marked_dead_by_mistake_is_told_of_again_and_somebody_hears_that_nobody_had_answered(
+    desk,
+) -> None:
+    first = desk.read(acute())
+    desk.read(later_min=1, deceased=True)
+    assert desk.incidents() == ["escalation-unanswered"]
+    again = desk.read(acute(), later_min=1)
+    assert (again.state, again.id == first.id) == (EscalationState.WAITING, False)
+    assert desk.told() == [("first", OPENED), ("first", OPENED)]
+    assert len(desk.rows()) == 2
+
+
+@pytest.mark.parametrize("how", [{"off": [Topic.ACUTE_SAFETY]}, {"consent": Consent.DENIED}, opted_out()])
+def test_an_older_acknowledgement_says_nothing_of_an_answer_that_nobody_was_told_of(desk, how) -> None:
+    first = desk.read(acute())
+    desk.do(acknowledge, first.id, by="Ann", through="app", now=desk.now)
+    found = desk.read(acute("2026-11-30T20:00:00Z"), later_min=130, **how)
+    assert found is None or found.state is EscalationState.SWITCHED_OFF
+    assert (found is None) is ("consent" in how)
 
 
 def test_nothing_readable_in_the_store_names_the_patient(desk) -> None:
@@ -330,6 +362,7 @@ def test_a_turn_that_is_a_day_past_is_not_taken_but_it_stays_overdue_and_a_new_e
     row = desk.rows()[0]
     assert (desk.told(), row.is_open, row.overdue) == ([("first", OPENED)], True, True)
     assert desk.incidents() == ["escalation-unanswered"]
+    assert [row["failure"] for row in desk.store.rows(tables.delivery) if row["escalation"]] == ["withdrawn"]
     desk.read(acute("2026-12-03T17:00:00Z"))
     assert len(desk.told()) == 2
 
@@ -432,6 +465,33 @@ def test_a_page_shows_an_acknowledgement_for_a_day(desk) -> None:
     desk.do(acknowledge, found.id, by="Ann", through="app", now=desk.now)
     assert current(desk.store, "north", PSEUDONYM, desk.now + timedelta(hours=23)).by == "Ann"
     assert current(desk.store, "north", PSEUDONYM, desk.now + timedelta(hours=25)) is None
+
+
+def test_whoever_cannot_go_hands_it_back_and_the_next_contact_is_told(desk) -> None:
+    found = desk.read(acute())
+    desk.do(acknowledge, found.id, by="Ann", through="app", now=desk.now)
+    desk.do(hand_back, found.id, by="Ann", through="command", now=desk.now)
+    assert desk.read(acute()).state is EscalationState.WAITING
+    assert desk.pass_time(0) == 1
+    assert desk.told() == [("first", OPENED), ("second", OPENED)]
+    acts = [act["what"] for act in desk.do(one, found.id).acts]
+    assert acts == ["opened", "acknowledged", "handed-back", "moved-on"]
+    with pytest.raises(NoSuchEscalation):
+        desk.do(hand_back, found.id, by="Ann", through="command", now=desk.now)
+    desk.do(acknowledge, found.id, by="Ben", through="app", now=desk.now)
+    desk.read(acute("2026-11-30T19:00:00Z"))
+    with pytest.raises(NoSuchEscalation):
+        desk.do(hand_back, found.id, by="Ben", through="command", now=desk.now)
+
+
+def test_an_open_one_of_a_site_that_tells_nobody_any_more_is_an_incident(desk) -> None:
+    desk.read(acute())
+    open_stranded(desk.store, desk.config, desk.now)
+    assert desk.incidents() == []
+    gone = replace(desk.config, sites=(replace(desk.site, id="renamed"),))
+    for _ in range(2):
+        open_stranded(desk.store, gone, desk.now)
+    assert desk.incidents() == ["escalation-unanswered"]
 
 
 # ---- drills --------------------------------------------------------------------------------------------------------

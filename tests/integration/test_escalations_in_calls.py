@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from builders import AS_OF, PATIENT, patient, resource
 from ehr import DATA_KEY, kept_in, recorded
-from hook_calls import ACUTE, POSITIVE, call_of, client_of, topics
+from hook_calls import ACUTE, POSITIVE, call_of, client_of, path_of, topics
 from webhook_receiver import SECRET
 
 from cds_service.escalation.records import EscalationStatus, listed, patient_of
@@ -72,8 +72,9 @@ def reason(code: str) -> dict:
 
 
 def test_twenty_calls_of_two_workers_open_one_escalation_and_each_answer_says_how_far_it_is(workers, store) -> None:
+    body = call_of(SERVICES[0], ACUTE)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: workers[n % 2].call(ACUTE), range(20)))
+        answers = list(pool.map(lambda n: workers[n % 2].post(path_of(SERVICES[0]), body), range(20)))
     assert all("acute-safety" in topics(answer) for answer in answers)
     (row,) = rows(store)
     assert (row.contact, row.events, len(row.messages)) == ("Crisis desk", 1, 1)
@@ -119,21 +120,23 @@ def test_initials_and_place_come_from_the_chart_where_messages_hold_them(tmp_pat
 
 @pytest.mark.parametrize("code", ["under-way", "with-crisis-team", "entered-in-error"])
 def test_a_reason_that_says_that_somebody_knows_acknowledges(worker, store, code) -> None:
-    card = critical(worker.call(ACUTE))
+    body = call_of(SERVICES[0], ACUTE)
+    card = critical(worker.post(path_of(SERVICES[0]), body))
     assert send(worker, card, **reason(code)) == 200
     (row,) = rows(store)
     assert (row.status, row.acknowledged_by, row.through) == (EscalationStatus.ACKNOWLEDGED, "", "feedback")
     assert send(worker, card, **reason(code)) == 200  # again
     assert len(recorded(store, "escalation")) == 2
-    worker.call(ACUTE)
+    worker.post(path_of(SERVICES[0]), body)
     assert recorded(store)[-1]["event"]["escalation"] == "acknowledged"
 
 
-def test_an_accepted_suggestion_of_the_card_acknowledges(worker, store) -> None:
+def test_the_assessment_that_is_accepted_acknowledges_and_a_contact_in_days_does_not(worker, store) -> None:
     card = critical(worker.call(ACUTE))
-    taken = [{"id": card["suggestions"][0]["uuid"]}]
-    assert send(worker, card, outcome="accepted", acceptedSuggestions=taken) == 200
-    assert rows(store)[0].status is EscalationStatus.ACKNOWLEDGED
+    for place, is_open in ((1, True), (0, False)):
+        taken = [{"id": card["suggestions"][place]["uuid"]}]
+        assert send(worker, card, outcome="accepted", acceptedSuggestions=taken) == 200
+        assert rows(store)[0].is_open is is_open
 
 
 @pytest.mark.parametrize("what", [{}, reason("not-treating"), {"overrideReason": {"userComment": "under-way"}}])
