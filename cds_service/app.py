@@ -33,7 +33,7 @@ from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
 from cds_service.subscriptions import routes as subscriptions
-from cds_service.subscriptions.reading import read_due
+from cds_service.subscriptions.reading import READERS, read_due
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry
@@ -68,7 +68,8 @@ def create_app(
     )
     app.extensions["mhcds"] = runtime
     # What runs beside the calls, in a thread of its own each.
-    app.extensions["mhcds-jobs"] = {"subscriptions": partial(read_due, runtime)}
+    readers = (f"subscriptions-{n}" for n in range(1, READERS + 1))
+    app.extensions["mhcds-jobs"] = {reader: partial(read_due, runtime) for reader in readers}
     registry()  # built now rather than during a call
     slots = CallSlots()
     errors.register(app)

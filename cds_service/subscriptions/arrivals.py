@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -30,6 +31,11 @@ PATIENCE_S = 60
 # From when a server is searched that was never heard before.
 FIRST_LOOK_S = 3600
 MOST_MISSING = 200
+# A count that goes on so far away has begun anew.
+MOST_JUMP = 10_000
+AT_ONCE = 50
+# Charts that wait for so long although none has failed are too many for the readers.
+LATE_S = 15 * 60
 SERVER = ""
 
 
@@ -61,39 +67,50 @@ class Arrival:
 
 
 def note(store: Store, key: DataKey, site: str, found: Notification, now: datetime) -> None:
-    """Writes down what a notification is about; on disk when this returns. Raises StoreUnavailable."""
-    seconds = int(now.timestamp())
+    """Writes down what a notification is about; all of it is on disk when this returns. Raises StoreUnavailable."""
+    wanted = [ToRead(patient=patient) for patient in found.patients]
+    add(store, key, site, [*wanted, *(ToRead(resource=resource) for resource in found.resources)], now)
     with store.transaction() as connection:
-        since, is_gap = _heard(connection, site, found, seconds)
-        wanted = [ToRead(patient=patient) for patient in found.patients]
-        wanted += [ToRead(resource=resource) for resource in found.resources]
-        for each in wanted:
-            add(connection, key, site, each, now)
+        since, is_gap = _heard(connection, site, found, int(now.timestamp()))
         if found.unnamed or found.fault:
-            add(connection, key, site, ToRead(since=since), now)
+            _search(connection, key, site, since, now)
         elif is_gap:
-            add(connection, key, site, ToRead(since=since), now, wait_s=PATIENCE_S)
+            _search(connection, key, site, since, now, wait_s=PATIENCE_S)
         if found.fault:
             open_incident(connection, _silent(site, found.subscription, found.fault, since, 0), now)
 
 
-def add(connection: sa.Connection, key: DataKey, site: str, wanted: ToRead, now: datetime, *, wait_s: int = 0) -> None:
-    """Notes what is to be read, once; of two searches of the server the one that begins earlier is kept."""
-    seconds = int(now.timestamp())
+def add(store: Store, key: DataKey, site: str, wanted: Sequence[ToRead], now: datetime) -> None:
+    """Notes charts and resources that are to be read, each once; a few at a time, since hook calls write too."""
+    rows = [_row(key, site, each, now) for each in wanted]
+    for start in range(0, len(rows), AT_ONCE):
+        with store.transaction() as connection:
+            connection.execute(_insert(connection), rows[start : start + AT_ONCE])
+
+
+def _search(connection: sa.Connection, key: DataKey, site: str, since: int, now: datetime, *, wait_s: int = 0) -> None:
+    """Notes that the server is to be searched; of two searches the one that begins earlier is kept."""
+    same = sa.and_(arrival.c.site == site, arrival.c.patient == SERVER)
+    row = connection.execute(sa.select(arrival.c.sealed).where(same).with_for_update()).first()
+    earlier = to_read(key, bytes(row.sealed)) if row else None
+    wanted = ToRead(since=min(since, earlier.since) if earlier else since)
+    connection.execute(_insert(connection), [_row(key, site, wanted, now, wait_s)])
+
+
+def _row(key: DataKey, site: str, wanted: ToRead, now: datetime, wait_s: int = 0) -> dict[str, Any]:
     patient = key.pseudonym(site, wanted.name) if wanted.name else SERVER
-    if not wanted.name:
-        same = sa.and_(arrival.c.site == site, arrival.c.patient == SERVER)
-        row = connection.execute(sa.select(arrival.c.sealed).where(same).with_for_update()).first()
-        earlier = to_read(key, bytes(row.sealed)) if row else None
-        wanted = earlier if earlier and earlier.since < wanted.since else wanted
     sealed = key.seal(msgspec.json.encode(wanted).decode())
-    values = {"site": site, "patient": patient, "sealed": sealed, "at": now.isoformat(), "attempts": 0}
-    new = insert_into(connection, arrival).values(**values, due=seconds + wait_s)
+    row = {"site": site, "patient": patient, "sealed": sealed, "at": now.isoformat(), "attempts": 0}
+    return {**row, "due": int(now.timestamp()) + wait_s}
+
+
+def _insert(connection: sa.Connection) -> sa.Insert:
+    new = insert_into(connection, arrival)
     # One whose reading is under way or has failed is not tried sooner.
     sooner = sa.and_(arrival.c.attempts == 0, arrival.c.due > new.excluded.due)
     due = sa.case((sooner, new.excluded.due), else_=arrival.c.due)
     again = {"sealed": new.excluded.sealed, "due": due}
-    connection.execute(new.on_conflict_do_update(index_elements=["site", "patient"], set_=again))
+    return new.on_conflict_do_update(index_elements=["site", "patient"], set_=again)
 
 
 def to_read(key: DataKey, sealed: bytes) -> ToRead | None:
@@ -105,11 +122,13 @@ def to_read(key: DataKey, sealed: bytes) -> ToRead | None:
 
 
 def claim(store: Store, sites: Sequence[str], now: datetime) -> Arrival | None:
-    """The row that has waited longest, if one of these sites is due. Raises StoreUnavailable."""
+    """The row whose turn it is: first those never tried, then those that have waited longest. None: none is due."""
     seconds, c = int(now.timestamp()), arrival.c
     # One put off for longer than any wait was put off by a clock that has gone back since.
     due = sa.or_(c.due <= seconds, c.due > seconds + MOST_WAIT_S + CLAIMED_S)
-    first = sa.select(c.site, c.patient).where(c.site.in_(sites), due).order_by(c.due, c.patient).limit(1)
+    first = (
+        sa.select(c.site, c.patient).where(c.site.in_(sites), due).order_by(c.attempts > 0, c.due, c.patient).limit(1)
+    )
     this = sa.tuple_(c.site, c.patient).in_(first.with_for_update(skip_locked=True))
     take = arrival.update().where(this).values(due=seconds + CLAIMED_S, attempts=c.attempts + 1)
     with store.transaction() as connection:
@@ -148,18 +167,26 @@ def put_off(store: Store, claimed: Arrival, failure: str, now: datetime) -> bool
     with store.transaction() as connection:
         connection.execute(later.where(mine, arrival.c.attempts == claimed.attempts))
         if lasts:
-            say_not_read(connection, claimed, failure, now)
+            say_not_read(connection, claimed.site, claimed.at, failure, now)
     return lasts
 
 
-def say_not_read(connection: sa.Connection, claimed: Arrival, failure: str, now: datetime) -> None:
-    """Opens the incident that charts of a site cannot be read, unless it is open."""
-    waiting = sa.select(sa.func.count()).where(arrival.c.site == claimed.site)
+def say_not_read(connection: sa.Connection, site: str, since: str, failure: str, now: datetime) -> None:
+    """Opens the incident that charts of a site are not read, unless it is open. since: ISO 8601."""
+    waiting = sa.select(sa.func.count()).where(arrival.c.site == site)
     count = connection.execute(waiting).scalar_one()
-    facts: dict[str, Fact] = {"since": claimed.at, "failure": failure, "waiting": count}
+    facts: dict[str, Fact] = {"since": since, "failure": failure, "waiting": count}
     kind = IncidentKind.CHART_NOT_READ
-    new = NewIncident(site=claimed.site, kind=kind, occasion=f"{kind}:{claimed.site}", facts=facts)
-    open_incident(connection, new, now)
+    open_incident(connection, NewIncident(site=site, kind=kind, occasion=f"{kind}:{site}", facts=facts), now)
+
+
+def say_late(store: Store, sites: Iterable[str], now: datetime) -> None:
+    """Opens it where charts wait for so long that somebody must look, whatever the reason."""
+    for site in sites:
+        since = waiting_since(store, [site])
+        if since is not None and (now - since).total_seconds() >= LATE_S:
+            with store.transaction() as connection:
+                say_not_read(connection, site, since.isoformat(), "late", now)
 
 
 # ---- how far a subscription has been heard ------------------------------------------------------------------------
@@ -176,14 +203,15 @@ def _heard(connection: sa.Connection, site: str, found: Notification, now: int) 
         return now - FIRST_LOOK_S, False
     row = connection.execute(sa.select(c.number, c.heard, c.missing).where(here).with_for_update()).one()
     number, missing = max(row.number, found.total or 0), dict(row.missing)
-    if found.kind is NotificationKind.HANDSHAKE:
+    anew = found.total is not None and abs(found.total - row.number) > MOST_JUMP
+    if anew or found.kind is NotificationKind.HANDSHAKE:
         number, missing = found.total or 0, {}
     elif found.total is not None:
         new = range(max(row.number + 1, found.total - MOST_MISSING), found.total + 1)
         missing |= {str(n): now for n in new}
         missing = {n: at for n, at in missing.items() if int(n) not in found.events}
     connection.execute(subscription.update().where(here).values(number=number, heard=now, missing=missing))
-    return min(row.heard, now), bool(missing.keys() - row.missing.keys())
+    return min(row.heard, now), anew or bool(missing.keys() - row.missing.keys())
 
 
 def gaps(connection: sa.Connection, site: str, now: datetime) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +32,7 @@ from cds_service.subscriptions.arrivals import (
     finish,
     gaps,
     put_off,
+    say_late,
     say_not_read,
     silences,
     to_read,
@@ -50,13 +51,16 @@ from fhir_adapters.facts import ChartPart
 from fhir_adapters.gaps import Cause, Gap
 from fhir_adapters.resources.gathered import OPENED, Gathered
 from fhir_adapters.settings import ReadSettings
+from models.rules.findings import SafetyFinding, Urgency
 
 log = logging.getLogger("mhcds")
 SERVICE = "subscription"
 READ_S = 30.0
+# Threads of a worker: most of the time of a reading is the FHIR server's.
+READERS = 3
 # Clocks of servers are apart, and some index what is new only after a while.
 MARGIN = timedelta(minutes=5)
-SILENCE_EVERY_S = 300
+LOOK_EVERY_S = 60
 # Rules need neither measurements nor medicines.
 ARRIVED = Occasion(
     name="answer-arrived",
@@ -79,36 +83,44 @@ class Seen:
     """
 
     failure: Gap | None = None
-    lasting: Gap | None = None
+    lasting: str | None = None
     event: Mapping[str, object] | None = None
     patient: str | None = None
     more: tuple[ToRead, ...] = ()
 
 
 def read_due(runtime: Runtime) -> None:
-    """Reads what is due, one after the other, and looks whether a site has fallen silent. Raises StoreUnavailable."""
+    """Reads what is due, one after the other, and looks whether anything is silent or late. Raises StoreUnavailable."""
     config = runtime.config()
     sites = {site.id: site for site in config.sites if site.subscription is not None and site.backend is not None}
-    if not sites:
-        return
-    while (claimed := claim(runtime.store, tuple(sites), runtime.now())) is not None:
+    while sites:
+        _look_at_times(runtime, sites)
+        claimed = claim(runtime.store, tuple(sites), runtime.now())
+        if claimed is None:
+            return
         try:
             _read(runtime, config, sites[claimed.site], claimed)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # one chart that cannot be judged must not keep the others waiting
             _put_off(runtime, claimed, type(error).__name__)
+
+
+def _look_at_times(runtime: Runtime, sites: Mapping[str, SiteConfig]) -> None:
+    """Once a minute, whoever of the workers comes first."""
     now = runtime.now()
+    if not runtime.store.note_shown("watch:arrivals", int(now.timestamp()), LOOK_EVERY_S):
+        return
     since = waiting_since(runtime.store, tuple(sites))
     metrics.ARRIVALS_WAITING.set(0 if since is None else max(0.0, (now - since).total_seconds()))
-    if runtime.store.note_shown("watch:silence", int(now.timestamp()), SILENCE_EVERY_S):
-        expected = ((site.id, site.subscription.expect_every_h) for site in sites.values() if site.subscription)
-        silences(runtime.store, [(site, hours) for site, hours in expected if hours], now)
+    expected = ((site.id, site.subscription.expect_every_h) for site in sites.values() if site.subscription)
+    silences(runtime.store, [(site, hours) for site, hours in expected if hours], now)
+    say_late(runtime.store, sites, now)
 
 
 def _looked(runtime: Runtime, config: ServiceConfig, site: SiteConfig, wanted: ToRead | None) -> Seen:
     if wanted is None:
-        return Seen(event={"what": "sealed with another key"})
+        return Seen(lasting="sealed with another key", event={"what": "not read"})
     try:
         client = runtime.backend.reader(site, time.monotonic() + READ_S)
     except BackendFailed:
@@ -126,14 +138,13 @@ def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Ar
     now = runtime.now()
     if seen.failure is not None and seen.failure.cause is Cause.REFUSED:
         runtime.backend.forget(site)
+    add(runtime.store, runtime.key, site.id, seen.more, now)
     with runtime.store.transaction() as connection:
-        for more in seen.more:
-            add(connection, runtime.key, site.id, more, now)
         if seen.failure is None:
             again_at = None if wanted is None or wanted.name else gaps(connection, site.id, now)
             finish(connection, claimed, now, again_at=again_at)
         if seen.lasting is not None:
-            say_not_read(connection, claimed, str(seen.lasting), now)
+            say_not_read(connection, site.id, claimed.at, seen.lasting, now)
         if seen.event is not None:
             _record(connection, site.id, seen, now)
     if seen.failure is not None:
@@ -184,7 +195,7 @@ def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: Fh
         runtime.store,
         runtime.key,
         site,
-        link_of(judgement.gathered, None, client.base, content),
+        link_of(judgement.gathered, _encounter(assessment.findings), client.base, content),
         assessment,
         now,
         service=SERVICE,
@@ -205,7 +216,15 @@ def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: Fh
     lacking = [gap.reason for gap in unknown]
     lacking += [Gap(cause=Cause.FAILED, detail="store")] if not_told else []
     passing = next((gap for gap in lacking if gap.cause in PASSING), None)
-    return Seen(failure=passing, lasting=None if passing else next(iter(lacking), None), event=event, patient=pseudonym)
+    lasting = next((str(gap) for gap in lacking), None) if passing is None else None
+    return Seen(failure=passing, lasting=lasting, event=event, patient=pseudonym)
+
+
+def _encounter(findings: Iterable[SafetyFinding]) -> str | None:
+    """Where the acute answer was given, as far as it says so: that is where somebody goes."""
+    acute = (finding for finding in findings if finding.urgency is Urgency.ACUTE)
+    about = (finding.form or finding.event for finding in acute)
+    return next((each.encounter for each in about if each and each.encounter), None)
 
 
 def _resource(site: SiteConfig, client: FhirClient, reference: str) -> Seen:

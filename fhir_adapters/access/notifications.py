@@ -165,7 +165,8 @@ def _of_topic(body: bytes, bases: tuple[str, ...]) -> Notification:
 
 
 def _target(link: _Link | None) -> str:
-    return (link and link.reference) or ""
+    found = (link and link.reference) or ""
+    return found if found.isprintable() else ""
 
 
 def _status(raw: Raw) -> _Status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,9 +13,12 @@ from cds_service.incidents.incidents import incidents
 from cds_service.keys.data_key import DataKey, new_key
 from cds_service.storage import tables
 from cds_service.subscriptions.arrivals import (
+    AT_ONCE,
     CLAIMED_S,
     FAILED_S,
     FIRST_LOOK_S,
+    LATE_S,
+    MOST_MISSING,
     MOST_WAIT_S,
     PATIENCE_S,
     ToRead,
@@ -23,6 +27,7 @@ from cds_service.subscriptions.arrivals import (
     gaps,
     note,
     put_off,
+    say_late,
     silences,
     to_read,
 )
@@ -166,6 +171,42 @@ def test_a_notification_does_not_hurry_what_has_just_failed(store, heard, clock)
     assert claim(store, SITES, clock()) is not None
 
 
+def test_what_has_never_been_tried_comes_before_what_fails(store, heard, clock) -> None:
+    heard(patients=("p1", "p2"))
+    for _ in range(2):
+        put_off(store, claim(store, SITES, clock()), "too-late", clock())
+    clock.later(hours=1)
+    heard(patients=("fresh",))
+    assert claim(store, SITES, clock()).patient == KEY.pseudonym("north", "fresh")
+
+
+def test_charts_that_wait_although_none_has_failed_are_said_once(store, heard, clock) -> None:
+    heard(patients=("p1", "p2"))
+    clock.later(seconds=LATE_S - 1)
+    say_late(store, SITES, clock())
+    assert opened(store) == []
+    clock.later(seconds=1)
+    for _ in range(2):
+        say_late(store, (*SITES, "south"), clock())
+    assert opened(store) == [
+        ("chart-not-read", {"since": "2026-11-30T08:00:00+00:00", "failure": "late", "waiting": 2})
+    ]
+
+
+def test_a_notification_about_many_patients_is_written_in_parts_between_which_others_write(store, clock) -> None:
+    written = []
+
+    class Counting:
+        @contextmanager
+        def transaction(self):
+            with store.transaction() as connection:
+                yield connection
+            written.append(len(store.rows(tables.arrival)))
+
+    note(Counting(), KEY, "north", Notification(patients=tuple(f"p{n}" for n in range(3 * AT_ONCE + 1))), clock())
+    assert written == [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE, 3 * AT_ONCE + 1, 3 * AT_ONCE + 1]
+
+
 # ---- the whole server ----
 
 
@@ -263,10 +304,29 @@ def test_a_subscription_that_begins_anew_counts_from_its_handshake(store, heard,
     assert waiting(store) == [ToRead(patient="p1")]
 
 
-def test_a_number_far_ahead_does_not_fill_the_store(store, heard) -> None:
+def test_a_number_far_away_begins_the_count_anew_with_a_search_and_fills_no_store(store, heard, clock) -> None:
     heard(**events(1))
-    heard(**events(10**12))
-    assert len(store.rows(tables.subscription)[0]["missing"]) <= 200
+    for number in (2**53 - 1, 2):
+        before = store.rows(tables.subscription)[0]["heard"]
+        clock.later(minutes=5)
+        heard(**events(number))
+        (row,) = store.rows(tables.subscription)
+        assert (row["number"], row["missing"]) == (number, {})
+        assert waiting(store) == [ToRead(since=before)]
+        assert looked_after(store, clock) is None
+    heard(**events(4))
+    assert list(store.rows(tables.subscription)[0]["missing"]) == ["3"]
+
+
+def looked_after(store, clock) -> int | None:
+    clock.later(seconds=PATIENCE_S)
+    return looked(store, clock)
+
+
+def test_the_numbers_that_are_kept_as_missing_have_a_limit(store, heard) -> None:
+    heard(**events(1))
+    heard(**events(9_000))
+    assert len(store.rows(tables.subscription)[0]["missing"]) == MOST_MISSING
 
 
 @pytest.mark.parametrize("fault", ["error", "off"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from builders import resource
 from click.testing import CliRunner
 from ehr import app_of, free_port, private, served, settings
 from pyfhircheck import Validator
@@ -29,6 +30,8 @@ from subscribed import (
 from webhook_receiver import Receiver, receiving
 
 from cds_service.__main__ import main
+from cds_service.escalation.records import patient_of
+from cds_service.keys.data_key import new_key
 from cds_service.settings.config import load_config
 from cds_service.storage import tables
 from cds_service.storage.opening import open_store
@@ -282,6 +285,32 @@ def test_a_chart_that_cannot_be_judged_keeps_no_other_waiting(service, monkeypat
     assert [row["failure"] for row in service.runtime.store.rows(tables.arrival)] == ["RecursionError"]
 
 
+def test_a_row_that_another_data_key_sealed_is_said(service) -> None:
+    service.send(observation_of("p1"))
+    with service.runtime.store.transaction() as connection:
+        connection.execute(tables.arrival.update().values(sealed=new_key().seal("{}")))
+    service.read()
+    assert service.runtime.store.rows(tables.arrival) == []
+    assert [each.facts["failure"] for each in service.incidents()] == ["sealed with another key"]
+
+
+def test_the_message_names_the_place_where_the_answer_was_given(server, pager, tmp_path) -> None:
+    visit = resource("Encounter", status="in-progress", location=[{"location": {"display": "Ward 4"}}])
+    visit["class"] = {"code": "IMP"}
+    (answer,) = answered(ACUTE)
+    answer["encounter"] = {"reference": f"Encounter/{visit['id']}"}
+    somebody = new_patient(server, answer, visit)
+    with subscribed(server, pager, tmp_path) as plain:
+        table = site_table(tmp_path, plain.front, pager)
+        escalation = table["escalation"] | {"content": "initials-and-place"}
+    with subscribed(server, pager, tmp_path, escalation=escalation) as service:
+        service.send(observation_of(somebody))
+        service.read()
+        (row,) = service.escalations()
+        with service.runtime.store.transaction() as connection:
+            assert patient_of(connection, service.runtime.key, row.id).place == "Ward 4"
+
+
 def test_a_server_that_is_away_is_asked_again_and_the_answer_is_told_when_it_is_back(service) -> None:
     somebody = new_patient(service.real, *answered(ACUTE))
     service.real.fail("", answering(503))
@@ -456,12 +485,12 @@ def test_what_the_command_prints_is_valid_r4(tmp_path: Path, pager, form: str) -
     base = "https://ehr.example/fhir"
     front = Front(base=base, server=None)
     made = settings(tmp_path, service=service_table(tmp_path), site=site_table(tmp_path, front, pager))
-    for resource in shown(made, *FORMS[form]):
-        assert faults(resource) == []
-        others = [issue for issue in SECOND.validate_resource(resource).issues if issue.path not in NO_FAULT]
+    for each in shown(made, *FORMS[form]):
+        assert faults(each) == []
+        others = [issue for issue in SECOND.validate_resource(each).issues if issue.path not in NO_FAULT]
         assert others == []
-        assert resource["channel"]["endpoint"] == "http://127.0.0.1:8080/subscriptions/north"
-        assert len(resource["criteria"]) < 1000
+        assert each["channel"]["endpoint"] == "http://127.0.0.1:8080/subscriptions/north"
+        assert len(each["criteria"]) < 1000
 
 
 MISTAKES = {

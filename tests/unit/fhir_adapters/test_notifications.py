@@ -158,6 +158,12 @@ def test_the_status_resource_of_r4b_and_the_names_of_a_draft_are_read_alike() ->
     assert read(draft).total == 310
 
 
+def test_a_subscription_whose_name_no_store_takes_has_none() -> None:
+    found = topic("heartbeat")
+    found["entry"][0]["resource"]["parameter"][0]["valueReference"]["reference"] = "Subscription/s\0"
+    assert read(found).subscription == ""
+
+
 @pytest.mark.parametrize("status", ["error", "off"])
 def test_the_fault_of_a_subscription_is_seen(status: str) -> None:
     assert read(topic("heartbeat", status=status)).fault == status
