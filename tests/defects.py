@@ -261,7 +261,7 @@ DEFECTS = (
     Defect("a broken switch.toml is no matter", "cds_service/control/snapshot.py", "return self.number is not None and not self.problems", "return self.number is not None", (CONTROL,)),
     # ---- incidents
     Defect("a message that one worker sends is not put off for the others", "cds_service/sending/queue.py", '{"due": now + CLAIMED_S,', '{"due": now,', (WEBHOOKS,)),
-    Defect("the closing of an incident does not wait for its opening", "cds_service/sending/queue.py", "BEFORE.c.delivered.is_(None)\n", "sa.false()\n", (WEBHOOKS,)),
+    Defect("the closing of an incident does not wait for its opening", "cds_service/sending/queue.py", "BEFORE.c.delivered.is_(None),\n", "sa.false(),\n", (WEBHOOKS,)),
     Defect("a webhook follows a redirect", "cds_service/sending/webhook.py", "allow_redirects=False", "allow_redirects=True", (WEBHOOKS,)),
     Defect("a near miss is recorded and opens no incident", "cds_service/incidents/near_misses.py", 'if event.get("choice") != NEAR_MISS:', "if NEAR_MISS:", ("tests/integration/test_near_misses.py",)),
     # ---- who has been told, in words and in the app

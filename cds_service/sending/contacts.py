@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -19,6 +19,7 @@ from cds_service.storage.store import Store
 from explanations.words.language import language
 from explanations.words.pages.escalation_message import contact_words
 
+KNOWN_WITHIN = timedelta(minutes=10)
 TELLING = (MessageKind.OPENED, MessageKind.DRILL)
 
 
@@ -36,7 +37,9 @@ def tell(store: Store, config: ServiceConfig, means: Means, message: Claimed, no
     settings = site.escalation if site else None
     contact = settings.contact(message.contact or "") if settings else None
     if site is None or settings is None or contact is None or message.escalation is None:
-        return SendResult(failure="no such contact", final=True)
+        # The settings may be older or newer than the message: it ends only once every process must have read them.
+        lasts = now - datetime.fromisoformat(message.at)
+        return SendResult(failure="no such contact", final=lasts > KNOWN_WITHIN)
     with store.transaction() as connection:
         body = as_sent(connection, config, means.key, message.escalation, message.body)
         patient = patient_of(connection, means.key, message.escalation) if contact.channel is Channel.TASK else None

@@ -23,6 +23,8 @@ from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import Contact
 from cds_service.storage.store import Store
 from cds_service.storage.tables import delivery, escalation
+from explanations.words.language import language
+from explanations.words.pages.escalation_message import nobody_named
 
 log = logging.getLogger("mhcds")
 TOLERANCE_S = 300
@@ -66,11 +68,14 @@ def acknowledge_signed(
         row = connection.execute(sa.select(escalation).where(escalation.c.id == identifier)).mappings().first()
         told = _told(connection, config, identifier)
     contact = _signer(told, signed, body, now)
-    if isinstance(contact, str):
-        _note_refusal(store, row, contact, now)
-        raise NotSigned(contact)
+    if isinstance(contact, str) or row is None:
+        why = contact if isinstance(contact, str) else "nobody told"
+        _note_refusal(store, row, why, now)
+        raise NotSigned(why)
+    # That nobody is named must not read as if a person were.
+    who = by or nobody_named(language(config.site(row["site"]).cards.locale), contact.name)
     with store.transaction() as connection:
-        return acknowledge(connection, identifier, by=by or contact.name, through=THROUGH, now=now)
+        return acknowledge(connection, identifier, by=who, through=THROUGH, now=now)
 
 
 def _told(connection: sa.Connection, config: ServiceConfig, identifier: str) -> list[Contact]:

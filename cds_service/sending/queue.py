@@ -13,12 +13,14 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy import RowMapping
 
 from cds_service.escalation.escalations import move_on
+from cds_service.escalation.messages import WITHDRAWN
 from cds_service.incidents.incidents import NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.sending import webhook
@@ -36,19 +38,35 @@ ESCALATION_WAIT_S = 45
 STUCK_S, ESCALATION_STUCK_S = 3600, 600
 SLOW_S = 1.0
 GONE = "status 410"
+# What the settings of this process do not know: another's may, and nobody else need look.
+UNKNOWN = ("no such contact", "not by this channel")
 CLAIMED = [delivery.c[name] for name in Claimed.__slots__]
 BEFORE = delivery.alias()
+# One that was taken back while it was under way is waited for: what says that it is over must not come before it.
 WAITS_FOR_ANOTHER = sa.exists().where(
-    BEFORE.c.lane == delivery.c.lane, BEFORE.c.id < delivery.c.id, BEFORE.c.delivered.is_(None)
+    BEFORE.c.lane == delivery.c.lane,
+    BEFORE.c.id < delivery.c.id,
+    sa.or_(
+        BEFORE.c.delivered.is_(None),
+        sa.and_(BEFORE.c.failure == WITHDRAWN, BEFORE.c.attempts > 0, BEFORE.c.due > sa.bindparam("now")),
+    ),
 )
 
 
-def send_next(store: Store, config: ServiceConfig, now: Callable[[], datetime], means: Means | None = None) -> bool:
+def send_next(
+    store: Store,
+    config: ServiceConfig,
+    now: Callable[[], datetime],
+    means: Means | None = None,
+    only: Collection[str] | None = None,
+) -> bool:
     """Sends the message whose turn it is, if one is due; whether there was one. Raises StoreUnavailable.
 
-    means: None to send those of incidents alone.
+    means: None to send those of incidents alone. only: those of these escalations.
     """
-    claimed = _claim(store, config, int(now().timestamp()), escalations=means is not None)
+    which = sa.true() if means else delivery.c.escalation.is_(None)
+    which = which if only is None else delivery.c.escalation.in_(only)
+    claimed = _claim(store, config, int(now().timestamp()), which)
     if claimed is None:
         return False
     began = time.monotonic()
@@ -81,22 +99,23 @@ def _undelivered(config: ServiceConfig) -> sa.ColumnElement[bool]:
     )
 
 
-def _claim(store: Store, config: ServiceConfig, now: int, *, escalations: bool) -> Claimed | None:
+def _claim(store: Store, config: ServiceConfig, now: int, which: sa.ColumnElement[bool]) -> Claimed | None:
     again, of_incident = delivery.c.attempts > 0, delivery.c.escalation.is_(None)
     longest = sa.case((of_incident, MOST_WAIT_S), else_=ESCALATION_WAIT_S)
     # One put off for longer than any wait was put off by a clock that has gone back since.
     due = sa.or_(delivery.c.due <= now, delivery.c.due > longest + now + CLAIMED_S)
-    mine = sa.true() if escalations else of_incident
     turn = (again, of_incident, delivery.c.attempts, delivery.c.due, delivery.c.id)
-    first = sa.select(delivery.c.id).where(_undelivered(config), mine, due, ~WAITS_FOR_ANOTHER).order_by(*turn).limit(1)
+    first = (
+        sa.select(delivery.c.id).where(_undelivered(config), which, due, ~WAITS_FOR_ANOTHER).order_by(*turn).limit(1)
+    )
     with store.transaction() as connection:
         # Most looks find nothing: they must not take SQLite's one place to write.
-        if connection.execute(first).first() is None:
+        if connection.execute(first, {"now": now}).first() is None:
             return None
         this = first.with_for_update(skip_locked=True, of=delivery).correlate(None).scalar_subquery()
         claim = {"due": now + CLAIMED_S, "attempts": delivery.c.attempts + 1}
         taken = delivery.update().where(delivery.c.id == this).values(claim).returning(*CLAIMED)
-        row = connection.execute(taken).mappings().first()
+        row = connection.execute(taken, {"now": now}).mappings().first()
     return None if row is None else Claimed(**row)
 
 
@@ -116,17 +135,28 @@ def _note(
     again = made.failure is not None and not made.final
     change = {"failure": made.failure} | ({"due": seconds + wait} if again else {"delivered": seconds})
     change |= {"reference": made.reference} if made.reference else {}
-    mine = sa.and_(delivery.c.id == message.id, sa.true() if made.failure is None else delivery.c.delivered.is_(None))
+    this = delivery.c.id == message.id
+    mine = sa.and_(this, sa.true() if made.failure is None else delivery.c.delivered.is_(None))
     if again:
         mine = sa.and_(mine, delivery.c.attempts == message.attempts)
     lasts_s = (now - datetime.fromisoformat(message.at)).total_seconds()
-    stuck = made.final or (again and lasts_s > (ESCALATION_STUCK_S if urgent else STUCK_S))
+    is_final = made.final and made.failure not in UNKNOWN
+    stuck = is_final or (again and lasts_s > (ESCALATION_STUCK_S if urgent else STUCK_S))
     with store.transaction() as connection:
+        # The escalation before its messages, as whoever acknowledges one locks them.
+        about = _about(connection, message) if stuck and urgent else None
+        if is_final and about is not None and about["round"] == 1 and not about["drill"]:
+            # Not later: no round may end before anybody can answer.
+            move_on(connection, str(message.escalation), message.contact or "", now)
         connection.execute(delivery.update().where(mine).values(change))
-        if again and urgent and slow:
-            _put_off(connection, message, seconds + wait)
-        if stuck:
-            _say_so(connection, config, message, made, now)
+        if made.failure and urgent:
+            # One that was taken back meanwhile no longer keeps the next one waiting.
+            connection.execute(delivery.update().where(this, delivery.c.failure == WITHDRAWN).values(due=seconds))
+        # A rehearsal has its own report.
+        if stuck and not (about is not None and about["drill"]):
+            open_incident(connection, _incident(config, message, made), now)
+    if again and urgent and slow:
+        _put_off(store, message, seconds + wait)
     if made.failure:
         event = "contact-not-told" if urgent else "webhook-failed"
         said = {"event": event, "message": message.id, "why": made.failure, "attempts": message.attempts}
@@ -134,31 +164,25 @@ def _note(
         log.log(logging.ERROR if stuck else logging.WARNING, json.dumps(said))
 
 
-def _put_off(connection: sa.Connection, message: Claimed, until: int) -> None:
+def _about(connection: sa.Connection, message: Claimed) -> RowMapping | None:
+    """Round of an escalation, and whether it is a rehearsal; its row is locked from now on."""
+    c = escalation.c
+    which = sa.select(c.round, c.drill).where(c.id == message.escalation).with_for_update()
+    return connection.execute(which).mappings().first()
+
+
+def _put_off(store: Store, message: Claimed, until: int) -> None:
     """Puts off what else is for this contact, whose system cost time: one message tries it for all."""
-    others = sa.and_(
+    others = sa.select(delivery.c.id).where(
         delivery.c.site == message.site,
         delivery.c.contact == message.contact,
         delivery.c.delivered.is_(None),
         delivery.c.due < until,
     )
-    connection.execute(delivery.update().where(others).values(due=until))
-
-
-def _say_so(
-    connection: sa.Connection, config: ServiceConfig, message: Claimed, made: SendResult, now: datetime
-) -> None:
-    """Opens the incident; what was refused for good leaves the turn to the next contact at once.
-
-    In the first round only, so that no round ends before anybody can answer. A rehearsal has its own report.
-    """
-    about = sa.select(escalation.c.round, escalation.c.drill).where(escalation.c.id == message.escalation)
-    row = connection.execute(about).first() if message.escalation else None
-    if row is not None and row.drill:
-        return
-    if row is not None and made.final and row.round == 1:
-        move_on(connection, str(message.escalation), message.contact or "", now)
-    open_incident(connection, _incident(config, message, made), now)
+    # Two workers may do so at once, each holding what the other wants.
+    free = delivery.c.id.in_(others.with_for_update(skip_locked=True))
+    with store.transaction() as connection:
+        connection.execute(delivery.update().where(free).values(due=until))
 
 
 def _incident(config: ServiceConfig, message: Claimed, made: SendResult) -> NewIncident:

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,21 +15,23 @@ import msgspec
 import sqlalchemy as sa
 
 from cds_service.backend.backend import Backend, BackendFailed
+from cds_service.errors import StoreUnavailable
 from cds_service.escalation.escalations import acknowledge, move_on
 from cds_service.escalation.records import EscalationStatus, NoSuchEscalation
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
 from cds_service.storage.tables import delivery, escalation
-from fhir_adapters.errors import FetchFailed, NotAuthorized
+from fhir_adapters.errors import GatewayFailed, NotAuthorized, ServerFailed, TooLate, Unreachable
 from fhir_adapters.received import cleaned
 
 log = logging.getLogger("mhcds")
-TAKEN = ("received", "accepted", "ready", "in-progress", "completed")
+# Not "received" nor "ready": systems set these by themselves, when nobody has taken it on yet (FHIR R4, TaskStatus).
+TAKEN = ("accepted", "in-progress", "completed")
 TURNED_DOWN = ("rejected", "cancelled", "failed", "entered-in-error")
 THROUGH = "task"
-# For all Tasks of a look together: less than until the next one.
-LOOK_S = 45.0
+# For all Tasks of a look together: less than until the next one; and for one.
+LOOK_S, READ_S = 45.0, 10.0
 MOST_BY = 200
 
 
@@ -51,19 +54,26 @@ def look_at_tasks(store: Store, config: ServiceConfig, backend: Backend, now: Ca
         if task.site not in sites or time.monotonic() >= deadline:
             continue
         try:
-            found = _read(backend, sites[task.site], task.reference, deadline)
-        except (BackendFailed, FetchFailed) as error:
+            found = _read(backend, sites[task.site], task.reference, min(deadline, time.monotonic() + READ_S))
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever an EHR answers for one Task, the others are looked at
             said = {"event": "task-not-read", "site": task.site, "escalation": task.escalation}
             log.warning(json.dumps({**said, "why": type(error).__name__}))
+            if isinstance(error, BackendFailed | TooLate | Unreachable | ServerFailed | GatewayFailed):
+                del sites[task.site]  # its other Tasks would only cost those of other sites their time
             continue
-        with store.transaction() as connection:
-            if found.get("status") in TAKEN:
-                try:
-                    acknowledge(connection, task.escalation, by=_owner(found), through=THROUGH, now=now())
-                except NoSuchEscalation:  # closed since
-                    continue
-            elif found.get("status") in TURNED_DOWN and task.is_last:
-                move_on(connection, task.escalation, task.contact, now())
+        _follow(store, task, found, now())
+
+
+def _follow(store: Store, task: OpenTask, found: dict[str, Any], now: datetime) -> None:
+    """Does what follows from the status of a Task."""
+    with store.transaction() as connection:
+        if found.get("status") in TAKEN:
+            with suppress(NoSuchEscalation):  # closed since
+                acknowledge(connection, task.escalation, by=_owner(found), through=THROUGH, now=now)
+        elif found.get("status") in TURNED_DOWN and task.is_last:
+            move_on(connection, task.escalation, task.contact, now)
 
 
 def _open_tasks(store: Store) -> Iterator[OpenTask]:

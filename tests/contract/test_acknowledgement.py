@@ -94,8 +94,8 @@ def test_it_is_acknowledged_once_and_whoever_comes_later_learns_who_was_first(pa
     assert [(event["by"], event["through"]) for event in done] == [("R. Example", "webhook")]
 
 
-def test_without_a_name_the_contact_has_it(pager) -> None:
-    assert pager.says(body=json.dumps({"id": pager.id}).encode()).get_json()["by"] == "first"
+def test_without_a_name_it_is_said_that_no_person_was_named(pager) -> None:
+    assert pager.says(body=json.dumps({"id": pager.id}).encode()).get_json()["by"] == "first (no person named)"
 
 
 def test_one_of_several_signatures_is_enough_as_where_a_secret_is_being_changed(pager) -> None:

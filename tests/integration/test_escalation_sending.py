@@ -103,7 +103,7 @@ def test_who_was_told_learns_that_somebody_has_it_and_what_waited_is_taken_back(
     assert pair[1].asked, "the second was not told"
     office.acknowledge(identifier)
     pair[1].answers = lambda _message: 200
-    office.send()
+    office.work(1)
     assert [body["type"] for _, body in pair[0].got] == ["escalation.opened", "escalation.acknowledged"]
     assert pair[0].got[-1][1]["data"]["by"] == "R. Example"
     assert [body["type"] for _, body in pair[1].got] == ["escalation.acknowledged"]
@@ -162,8 +162,7 @@ def test_the_incident_of_a_contact_that_cannot_be_told_is_one_and_says_which_con
 def test_a_receiver_that_hangs_costs_one_attempt_however_much_waits_for_it(
     store, pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "ATTEMPT_S", 0.3)
-    monkeypatch.setattr(queue, "SLOW_S", 0.2)
+    monkeypatch.setattr(attempt, "ATTEMPT_S", 3)
     with receiving() as third:
         office = Office(store, *pair, third)
         pair[0].answers = lambda _message: "hang"
@@ -211,16 +210,42 @@ def test_new_messages_go_before_failed_ones_and_those_of_escalations_before_thos
         assert order == ["escalation", "incident", "escalation", "incident"], "new, new, then again, again"
 
 
-def test_a_contact_who_is_no_longer_in_the_file_leaves_the_turn_to_the_next(store, pair) -> None:
+def without_the_first(office: Office):
+    """The settings of a process that does not know the first contact."""
+    settings = office.desk.site.escalation
+    site = replace(office.desk.site, escalation=replace(settings, contacts=settings.contacts[1:]))
+    return replace(office.desk.config, sites=(site,))
+
+
+def test_a_process_with_other_settings_leaves_a_message_to_those_that_know_the_contact(store, pair) -> None:
     office = Office(store, *pair)
-    office.opened()
-    only = replace(office.desk.site.escalation, contacts=office.desk.site.escalation.contacts[1:])
-    office.desk.site = replace(office.desk.site, escalation=only)
-    office.desk.config = replace(office.desk.config, sites=(office.desk.site,))
-    office.work(0.5)
+    identifier = office.opened()
+    assert send_next(store, without_the_first(office), office.clock, office.means)
+    assert office.messages()[f"{identifier}-001"]["delivered"] is None
+    office.desk.now += timedelta(seconds=6)
+    assert office.send() == 1
+    assert [message for message, _ in pair[0].got] == [f"{identifier}-001"]
+
+
+def test_a_contact_who_is_gone_from_the_file_keeps_nobody_from_being_told_and_opens_no_incident(store, pair) -> None:
+    office = Office(store, *pair)
+    identifier = office.opened()
+    office.desk.config = without_the_first(office)
+    office.work(15.2)
     assert pair[0].asked == []
     assert [body["type"] for _, body in pair[1].got] == ["escalation.opened"]
-    assert office.messages()[min(office.messages())]["failure"] == "no such contact"
+    row = office.messages()[f"{identifier}-001"]
+    assert (row["failure"], row["delivered"] is not None) == ("no such contact", True)
+    assert "contact-unreachable" not in office.desk.incidents()
+
+
+def test_only_messages_of_these_escalations_are_sent_where_that_is_asked(store, pair) -> None:
+    office = Office(store, *pair)
+    office.opened("p1")
+    mine = office.opened("p2")
+    while send_next(store, office.desk.config, office.clock, office.means, only=[mine]):
+        pass
+    assert [message for message, _ in pair[0].got] == [f"{mine}-001"]
 
 
 def test_a_clock_that_goes_back_keeps_no_message_waiting(store, pair) -> None:
@@ -257,25 +282,45 @@ def test_workers_at_once_send_each_message_once(store, pair) -> None:
     assert sorted(pair[0].asked) == sorted(f"{name}-001" for name in names)
 
 
-def test_an_attempt_that_ends_after_the_message_was_taken_back_leaves_it_taken_back(store, pair) -> None:
+@pytest.mark.parametrize("ends_with", [200, 500])
+def test_that_it_is_over_never_arrives_before_what_it_is_about(store, pair, ends_with: int) -> None:
     office = Office(store, *pair)
     identifier = office.opened()
     asked, go = threading.Event(), threading.Event()
 
-    def late(_message: str) -> int:
-        asked.set()
-        go.wait(20)
-        return 500
+    def late(message: str) -> int:
+        if message.endswith("-001"):
+            asked.set()
+            go.wait(20)
+            return ends_with
+        return 200
 
     pair[0].answers = late
     sender = threading.Thread(target=office.send)
     sender.start()
     assert asked.wait(60)
     office.acknowledge(identifier)
+    assert not send_next(store, office.desk.config, office.clock, office.means), "before the first had ended"
     go.set()
     sender.join()
+    office.send()
     row = office.messages()[f"{identifier}-001"]
-    assert (row["delivered"] is not None, row["failure"]) == (True, "withdrawn")
+    assert (row["delivered"] is not None, row["failure"]) == (True, None if ends_with == 200 else "withdrawn")
+    assert pair[0].asked == [f"{identifier}-001", f"{identifier}-002"]
+
+
+def test_workers_whose_attempts_at_one_system_fail_together_do_not_wait_for_each_other(
+    store, pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "SLOW_S", 0.0)
+    office = Office(store, *pair)
+    pair[0].answers = lambda _message: 500
+    for number in range(12):
+        office.opened(f"p{number}")
+    with ThreadPoolExecutor(6) as pool:  # a deadlock would be StoreUnavailable
+        for _ in range(4):
+            list(pool.map(lambda _: office.send(), range(6)))
+            office.desk.now += timedelta(seconds=50)
 
 
 def test_a_worker_that_dies_in_an_attempt_leaves_the_message_to_the_others_with_the_same_id(store, pair) -> None:

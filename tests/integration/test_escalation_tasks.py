@@ -190,7 +190,7 @@ def test_a_patient_of_another_server_never_gets_a_task_in_this_one(server, store
 # ---- what becomes of it ----
 
 
-@pytest.mark.parametrize("status", ["received", "accepted", "ready", "in-progress", "completed"])
+@pytest.mark.parametrize("status", ["accepted", "in-progress", "completed"])
 def test_a_task_that_somebody_took_acknowledges(crisis, status: str) -> None:
     crisis.send()
     crisis.look()
@@ -201,6 +201,14 @@ def test_a_task_that_somebody_took_acknowledges(crisis, status: str) -> None:
     assert (row.status.value, row.acknowledged_by, row.through) == ("acknowledged", "R. Example", "task")
     crisis.look()
     assert [event["what"] for event in crisis.desk.audited()].count("acknowledged") == 1
+
+
+@pytest.mark.parametrize("status", ["requested", "received", "ready", "on-hold"])
+def test_a_task_that_a_system_moves_by_itself_acknowledges_nothing(crisis, status: str) -> None:
+    crisis.send()
+    crisis.becomes(status)
+    crisis.look()
+    assert crisis.status() == "open"
 
 
 @pytest.mark.parametrize("status", ["rejected", "cancelled", "failed"])
@@ -226,6 +234,14 @@ def test_a_task_that_cannot_be_read_changes_nothing_and_the_clock_goes_on(crisis
     crisis.real.reset()
     crisis.look()
     assert crisis.status() == "acknowledged"
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"{", b'{"resourceType": "Bundle", "type": "searchset"}'])
+def test_a_task_that_is_answered_with_something_else_changes_nothing(crisis, body: bytes) -> None:
+    crisis.send()
+    crisis.real.fail("Task/", answering(200, body))
+    crisis.look()
+    assert crisis.status() == "open"
 
 
 def test_what_is_acknowledged_is_no_longer_asked_for(crisis) -> None:

@@ -28,3 +28,8 @@ def contact_words(say: Language, *, link: str, within_min: int, drill: bool) -> 
     after = say("Without an acknowledgement the next contact is told.")
     about = say("This message holds nothing about the patient; do not reply to it.")
     return ContactWords(subject=subject, summary=summary, text="\n\n".join((summary, f"{asked}\n{link}", after, about)))
+
+
+def nobody_named(say: Language, contact: str) -> str:
+    """Who has it, where a contact's system names no person."""
+    return say("{contact} (no person named)", contact=contact)
