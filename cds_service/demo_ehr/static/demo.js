@@ -6,15 +6,19 @@ const PARTS = [".clinic ul", "#cards", "#pager", ".facts", "#drafts", "#written"
 
 async function look() {
   if (document.hidden) return;
+  const before = main.dataset.changes;
   const changes = await (await fetch(`${main.dataset.chart}/changes`)).text();
-  if (changes === main.dataset.changes) return;
+  if (changes === before) return;
   const shown = new URLSearchParams(location.search);
   ["app", "form"].forEach((name) => shown.delete(name));
   const answer = await fetch(`${main.dataset.chart}?${shown}`);
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const what = changes.split(".")[0] === main.dataset.changes.split(".")[0] ? "pager has news" : "chart has changed";
-  main.dataset.changes = page.querySelector("main").dataset.changes;
+  // On a slow machine one look begins before another has ended.
+  if (main.dataset.changes !== before) return;
+  const now = page.querySelector("main").dataset.changes;
+  const what = now.split(".")[0] === before.split(".")[0] ? "pager has news" : "chart has changed";
+  main.dataset.changes = now;
   for (const part of PARTS.filter((name) => page.querySelector(name))) {
     document.querySelector(part).replaceWith(page.querySelector(part));
   }
