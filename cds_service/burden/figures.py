@@ -6,7 +6,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -15,6 +15,7 @@ from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
 from cds_service.storage.tables import escalation
 
+LEAST_FOR_P90 = 10
 COUNTS = ("shown", "accepted", "overridden", "ignored", "waiting", "repeated")
 
 
@@ -25,6 +26,14 @@ class Durations:
     n: int
     median: float | None = None
     p90: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Such as `median 4 min, nine of ten within 30 min (n 12)`; of fewer than ten nothing is said of nine of ten."""
+        if not self.n:
+            return "none"
+        most = f", nine of ten within {self.p90:g} min" if self.n >= LEAST_FOR_P90 else ""
+        return f"median {self.median:g} min{most} (n {self.n})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +60,17 @@ class CardFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationFigures:
-    """The escalations that a site opened in a month. through: way -> how many were acknowledged so."""
+    """The escalations that a site opened in a month. overdue: of which every contact had had their turn, at some time.
+
+    through: way -> how many were acknowledged so.
+    """
 
     site: str
     month: str
     opened: int
+    overdue: int
     acknowledged: int
+    unacknowledged: int
     through: Mapping[str, int]
     to_acknowledge: Durations
 
@@ -107,7 +121,7 @@ class _Cell:
 
 def _card_figures(site: SiteConfig, found: OnRecord, now: datetime) -> Iterator[CardFigures]:
     cells: dict[tuple[str, str, str], _Cell] = defaultdict(_Cell)
-    seen = set[tuple[str | None, ...]]()
+    seen, acts = set[tuple[str | None, ...]](), set[tuple[str, str | None, datetime]]()
     for card in found.cards:
         answer, month = card.answer, f"{site.day(card.answer.at):%Y-%m}"
         cell = cells[month, answer.service or "", card.topic]
@@ -122,7 +136,9 @@ def _card_figures(site: SiteConfig, found: OnRecord, now: datetime) -> Iterator[
         again = (month, card.topic, answer.user, answer.patient)
         cell.counts["repeated"] += again in seen
         seen.add(again)
-        if card.acted is not None:
+        # Once, from the first card that it followed: opening the chart again makes nobody quicker.
+        if card.acted is not None and (act := (card.topic, answer.patient, card.acted)) not in acts:
+            acts.add(act)
             cell.minutes.append((card.acted - answer.at).total_seconds() / 60)
     for answer in found.held_back:
         for held in answer.suppressed:
@@ -140,19 +156,20 @@ def _escalation_figures(
     store: Store, site: SiteConfig, window: Window, left_out: set[str]
 ) -> Iterator[EscalationFigures]:
     c = escalation.c
-    wanted = sa.select(c.at, c.patient, c.acknowledged, c.through).where(c.site == site.id, c.drill.is_(False))
+    wanted = sa.select(c.at, c.patient, c.round, c.acknowledged, c.through).where(c.site == site.id, c.drill.is_(False))
     with store.transaction() as connection:
         rows = connection.execute(wanted.order_by(c.at)).all()
-    months: dict[str, list[tuple[datetime, datetime | None, str]]] = defaultdict(list)
+    months: dict[str, list[tuple[timedelta | None, str, bool]]] = defaultdict(list)
     for row in rows:
         at = datetime.fromisoformat(row.at)
         if window.holds(site.day(at)) and row.patient not in left_out:
-            acknowledged = None if row.acknowledged is None else datetime.fromisoformat(row.acknowledged)
-            months[f"{site.day(at):%Y-%m}"].append((at, acknowledged, row.through or ""))
+            took = None if row.acknowledged is None else datetime.fromisoformat(row.acknowledged) - at
+            months[f"{site.day(at):%Y-%m}"].append((took, row.through or "", row.round > 1))
     for month, opened in months.items():
-        answered = [(end - start, through) for start, end, through in opened if end is not None]
+        answered = [(took, through) for took, through, _ in opened if took is not None]
         yield EscalationFigures(
-            site=site.id, month=month, opened=len(opened), acknowledged=len(answered),
+            site=site.id, month=month, opened=len(opened), overdue=sum(late for *_, late in opened),
+            acknowledged=len(answered), unacknowledged=len(opened) - len(answered),
             through=dict(Counter(through for _, through in answered)),
             to_acknowledge=durations([took.total_seconds() / 60 for took, _ in answered]),
         )  # fmt: skip

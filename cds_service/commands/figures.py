@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from cds_service.commands.options import AS_JSON, REQUIRED_CONFIG, opened, print_json
-
-if TYPE_CHECKING:
-    from cds_service.burden.figures import Durations
 
 
 @click.command()
@@ -45,21 +41,14 @@ def figures(folder: Path, site: str | None, since: datetime | None, until: datet
         click.echo(f"{cell.site}, {cell.month}, {cell.service}, {cell.topic}")
         came = f"{cell.accepted} accepted, {cell.overridden} overridden{_parts(cell.reasons)}, {cell.ignored} ignored"
         click.echo(f"  {cell.shown} shown: {came}, {cell.waiting} waiting; {cell.repeated} of them repeated")
-        click.echo(
-            f"  {sum(cell.held_back.values())} held back{_parts(cell.held_back)}; to act: {_durations(cell.to_act)}"
-        )
+        click.echo(f"  {sum(cell.held_back.values())} held back{_parts(cell.held_back)}; to act: {cell.to_act.words}")
     for month in found.escalations:
         click.echo(f"{month.site}, {month.month}, escalations")
-        click.echo(f"  {month.opened} opened, {month.acknowledged} acknowledged{_parts(month.through)}")
-        click.echo(f"  to acknowledge: {_durations(month.to_acknowledge)}")
+        answered = f"{month.acknowledged} acknowledged{_parts(month.through)}, {month.unacknowledged} not"
+        click.echo(f"  {month.opened} opened, {month.overdue} overdue at some time, {answered}")
+        click.echo(f"  to acknowledge: {month.to_acknowledge.words}")
 
 
 def _parts(parts: Mapping[str, int]) -> str:
     listed = ", ".join(f"{name} {count}" for name, count in sorted(parts.items(), key=lambda part: -part[1]))
     return f" ({listed})" if listed else ""
-
-
-def _durations(minutes: Durations) -> str:
-    if not minutes.n:
-        return "none"
-    return f"median {minutes.median:g} min, nine of ten within {minutes.p90:g} min (n {minutes.n})"

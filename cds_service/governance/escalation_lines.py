@@ -23,7 +23,7 @@ DONE_WORDS = {
 }
 # Those that a person may give.
 CLOSE_WORDS = {
-    CloseReason.HANDLED: "Handled: the patient is seen to",
+    CloseReason.HANDLED: "Handled: somebody has seen to the patient",
     CloseReason.IN_ERROR: "In error: the answer was not the patient’s, or was entered by mistake",
     CloseReason.DECEASED: "The patient has died",
 }
@@ -36,10 +36,10 @@ THROUGH_WORDS = {
     "command": "by command",
 }
 SENT_WORDS = {
-    MessageKind.OPENED: "to look at the patient",
-    MessageKind.ACKNOWLEDGED: "that somebody has acknowledged it",
-    MessageKind.CLOSED: "that it is closed",
-    MessageKind.DRILL: "that this is a drill",
+    MessageKind.OPENED: "look at the patient",
+    MessageKind.ACKNOWLEDGED: "acknowledged by somebody",
+    MessageKind.CLOSED: "closed",
+    MessageKind.DRILL: "drill",
 }
 
 
@@ -87,9 +87,9 @@ def time_line(row: EscalationRow, config: ServiceConfig) -> list[tuple[str, str]
 
 def _act_words(act: Mapping[str, Any]) -> str:
     what, by = EscalationAct(act["what"]), by_words(act.get("by"), act.get("through"))
-    turn = f" It is the turn of {act['contact']}." if act.get("contact") else ""
+    turn = f" {act['contact']} is to be told." if act.get("contact") else ""
     if what is EscalationAct.OPENED:
-        return f"Opened by {act.get('service')}.{turn or ' No contact was on duty.'}"
+        return f"Opened when {act.get('service')} read the chart.{turn or ' No contact was on duty.'}"
     if what is EscalationAct.BEGUN:
         return f"The first hours of a contact began.{turn}"
     if what is EscalationAct.MOVED_ON:
@@ -107,18 +107,18 @@ def _act_words(act: Mapping[str, Any]) -> str:
 
 def _sent(message: ContactMessage, row: EscalationRow, config: ServiceConfig) -> Iterator[tuple[str, str]]:
     """When a message was written, and when it arrived or why it has not."""
-    what = f"{message.contact}, {SENT_WORDS[MessageKind(message.kind)]}"
+    what = f"{message.contact} ({SENT_WORDS[MessageKind(message.kind)]})"
     tries = f"{message.attempts} attempt{'' if message.attempts == 1 else 's'}"
     if message.failure == WITHDRAWN:
-        yield _iso(message.delivered or 0), f"Message to {what}: taken back before it arrived, after {tries}."
+        yield _iso(message.delivered or 0), f"Message to {what}: taken back before it was delivered, {tries}."
     elif message.arrived:
-        yield _iso(message.delivered or 0), f"Message to {what}: arrived, after {tries}."
+        yield _iso(message.delivered or 0), f"Message to {what}: delivered, {tries}."
     elif message.delivered is not None:
-        yield _iso(message.delivered), f"Message to {what}: refused ({message.failure}), after {tries}."
+        yield _iso(message.delivered), f"Message to {what}: refused ({message.failure}), {tries}."
     else:
         again = f"; the next is due at {local(config, row.site, message.due)}"
         failed = f" ({message.failure}){again}" if message.failure else ""
-        yield message.at, f"Message to {what}: not arrived yet, {tries}{failed}."
+        yield message.at, f"Message to {what}: not delivered yet, {tries}{failed}."
 
 
 def _iso(seconds: int) -> str:

@@ -95,8 +95,13 @@ def escalation_act(desk: Desk, visitor: Visitor, identifier: str) -> str:
         if what == "acknowledge":
             known = escalations.acknowledge(connection, identifier, **who)
             if not known.first:
-                return f"It was acknowledged already, by {known.by or 'feedback on the card'}. Nothing was changed."
-            return "You have acknowledged it: nobody else is told. Say here what was done."
+                return (
+                    f"It had already been acknowledged, by {known.by or 'feedback on the card'}. Nothing was changed."
+                )
+            return (
+                "You have acknowledged it. Nobody else will be told. See to the patient now; come back here to record what "
+                "was done."
+            )
         if what == "done":
             done = [one for one in Done if one.value in request.form.getlist("done")]
             if not done:

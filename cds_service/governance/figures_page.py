@@ -8,7 +8,7 @@ from datetime import date
 
 from flask import Response
 
-from cds_service.burden.figures import CardFigures, Durations, EscalationFigures, figures
+from cds_service.burden.figures import CardFigures, EscalationFigures, figures
 from cds_service.burden.on_record import latest_months
 from cds_service.governance.rendering import page
 from cds_service.governance.session import Desk, Visitor
@@ -38,20 +38,13 @@ def figures_page(desk: Desk, visitor: Visitor) -> Response:
         alerts={site.id: site.alerts for site in config.sites},
         no_alerts=AlertSettings(),
         parts=parts,
-        lasted=lasted,
+        topic_words=lambda topic: topic.replace("-", " ").replace(" follow up", " follow-up").capitalize(),
     )
 
 
 def parts(counts: Mapping[str, int]) -> str:
     """Such as `declines 3, none 1`, the most first."""
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda part: -part[1]))
-
-
-def lasted(minutes: Durations) -> str:
-    """In words, with the number of cases."""
-    if not minutes.n:
-        return "none"
-    return f"median {minutes.median:g} min, nine of ten within {minutes.p90:g} min (n {minutes.n})"
 
 
 def _month_words(month: str) -> str:

@@ -93,11 +93,11 @@ def test_the_page_that_a_message_leads_to_shows_the_patient_the_chart_and_the_ti
     assert "<code>overdue 1</code>" in text
     assert 'href="https://ehr.example/chart?id=overdue%201" rel="noreferrer"' in text
     assert "Every contact on duty has had their turn" in text
-    assert "No message has arrived: tell somebody yourself." in text
+    assert "A message to Crisis pager has not arrived: tell somebody yourself." in text
     lines = re.findall(r"</span> (.*?)</li>", text)
-    assert lines[0] == "Opened by mental-health-chart. It is the turn of Crisis pager."
-    assert "Not acknowledged in time. It is the turn of House officer." in lines
-    assert "Message to Crisis pager, to look at the patient: not arrived yet, 0 attempts." in lines
+    assert lines[0] == "Opened when mental-health-chart read the chart. Crisis pager is to be told."
+    assert "Not acknowledged in time. House officer is to be told." in lines
+    assert "Message to Crisis pager (look at the patient): not delivered yet, 0 attempts." in lines
     assert "PHQ" not in text
 
 
@@ -106,14 +106,14 @@ def test_the_time_line_says_when_a_message_arrived_and_after_how_many_attempts(a
 
     text = browser.get(f"/governance/escalations/{ids['told-1']}").text
 
-    assert "Message to Crisis pager, to look at the patient: arrived, after 2 attempts." in text
-    assert "It is the turn of Crisis pager; nobody has acknowledged it." in text
+    assert "Message to Crisis pager (look at the patient): delivered, 2 attempts." in text
+    assert "Crisis pager was sent a message; nobody has acknowledged it." in text
     assert "Told, not acknowledged" in browser.get("/governance/escalations").text
     with app.extensions["mhcds"].store.transaction() as connection:
         failed = {"delivered": None, "attempts": 3, "failure": "status 503"}
         connection.execute(delivery.update().values(failed))
     text = browser.get(f"/governance/escalations/{ids['told-1']}").text
-    assert "not arrived yet, 3 attempts (status 503); the next is due at" in text
+    assert "not delivered yet, 3 attempts (status 503); the next is due at" in text
 
 
 def test_that_somebody_looked_at_the_patients_id_is_on_record_and_the_id_is_not(app, ids) -> None:
@@ -141,7 +141,7 @@ def test_a_responder_acknowledges_says_what_was_done_and_closes_it(app, ids) -> 
 
     assert "You have acknowledged it" in send(browser, identifier, act="acknowledge").text
     second = send(at(app, OPERATOR), identifier, act="acknowledge")
-    assert "It was acknowledged already, by Rhea Responder (rhea)" in second.text
+    assert "It had already been acknowledged, by Rhea Responder (rhea)" in second.text
     assert (
         "Recorded: risk assessed, transferred."
         in send(browser, identifier, act="done", done=["assessment", "transferred"]).text
@@ -294,9 +294,11 @@ def test_the_page_of_figures_counts_cards_and_escalations_by_month(app, ids) -> 
 
     text = at(app, VIEWER).get("/governance/figures").text
 
-    assert "<dt>Acknowledged</dt><dd>1 (feedback 1)</dd>" in text
-    assert "median 4 min, nine of ten within 4 min (n 1)" in text
-    assert "Depression follow up" in text
+    assert "<dt>Acknowledged</dt><dd>1 (by feedback 1)</dd>" in text
+    assert "<dt>Not acknowledged</dt><dd>2</dd>" in text
+    assert "<dt>Overdue at some time</dt><dd>1</dd>" in text
+    assert "median 4 min (n 1)" in text
+    assert "Depression follow-up" in text
     assert "no limits are set at this site" in text
     assert "<dt>Ignored</dt><dd>0, 1 waiting</dd>" in text
     assert "<dt>Held back</dt><dd>1 (daily-limit 1)</dd>" in text

@@ -198,15 +198,31 @@ def test_time_to_acknowledge_is_of_real_escalations_alone(store) -> None:
     begin = datetime(2026, 11, 3, 18, tzinfo=UTC)
     for number, minutes in enumerate([2, 4, 6, 8, None]):
         escalated(store, f"e{number}", begin, minutes)
-    escalated(store, "late", begin, 30, through="webhook")
+    escalated(store, "late", begin, 30, through="webhook", round=2)
     escalated(store, "drill", begin, 1, drill=True)
     escalated(store, "before", begin - timedelta(days=60), 1)
 
     (november,) = figures(store, [NORTH], ALL, NOW).escalations
 
-    assert (november.month, november.opened, november.acknowledged) == ("2026-11", 6, 5)
+    assert (november.month, november.opened, november.acknowledged, november.unacknowledged) == ("2026-11", 6, 5, 1)
+    assert november.overdue == 1
     assert november.through == {"page": 4, "webhook": 1}
     assert november.to_acknowledge == Durations(n=5, median=6.0, p90=21.2)
+
+
+def test_of_a_chart_that_is_opened_again_an_act_counts_once_from_the_first_card(store) -> None:
+    at = NOW - timedelta(days=20)
+    for number in range(4):
+        sent(store, f"c{number}", at + number * MINUTE)
+    happened(store, AuditKind.APP, "written", at + 5 * MINUTE, site="north")
+
+    assert cells(store)["2026-11", PROMPT].to_act == Durations(n=1, median=5.0, p90=5.0)
+
+
+def test_nothing_is_said_of_nine_of_ten_where_there_are_fewer() -> None:
+    assert durations([3.0] * 9).words == "median 3 min (n 9)"
+    assert durations([*range(1, 11)]).words == "median 5.5 min, nine of ten within 9.1 min (n 10)"
+    assert durations([]).words == "none"
 
 
 def test_the_spread_of_none_and_of_one() -> None:
