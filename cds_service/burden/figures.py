@@ -29,7 +29,7 @@ class Durations:
 
     @property
     def words(self) -> str:
-        """Such as `median 4 min, nine of ten within 30 min (n 12)`; of fewer than ten nothing is said of nine of ten."""
+        """Such as `median 4 min, nine of ten within 30 min (n 12)`; of fewer than ten the median alone."""
         if not self.n:
             return "none"
         most = f", nine of ten within {self.p90:g} min" if self.n >= LEAST_FOR_P90 else ""

@@ -87,19 +87,21 @@ def time_line(row: EscalationRow, config: ServiceConfig) -> list[tuple[str, str]
 
 def _act_words(act: Mapping[str, Any]) -> str:
     what, by = EscalationAct(act["what"]), by_words(act.get("by"), act.get("through"))
-    turn = f" {act['contact']} is to be told." if act.get("contact") else ""
-    if what is EscalationAct.OPENED:
-        return f"Opened when {act.get('service')} read the chart.{turn or ' No contact was on duty.'}"
-    if what is EscalationAct.BEGUN:
-        return f"The first hours of a contact began.{turn}"
-    if what is EscalationAct.MOVED_ON:
-        return f"Not acknowledged in time.{turn or ' Nobody else is told.'}"
-    if what is EscalationAct.JOINED:
-        return f"A further acute answer was added.{turn}"
+    turns = {
+        EscalationAct.OPENED: (f"Opened when {act.get('service')} read the chart.", " No contact was on duty."),
+        EscalationAct.BEGUN: ("The first hours of a contact began.", ""),
+        EscalationAct.MOVED_ON: ("Not acknowledged in time.", " Nobody else is told."),
+        EscalationAct.JOINED: ("A further acute answer was added.", ""),
+    }
+    if what in turns:
+        words, otherwise = turns[what]
+        return words + (f" {act['contact']} is to be told." if act.get("contact") else otherwise)
     if what is EscalationAct.DONE:
         return f"Done: {', '.join(DONE_WORDS[Done(one)].lower() for one in act.get('done', ()))} ({by})."
     if what is EscalationAct.CLOSED:
         return f"Closed: {str(act.get('reason')).replace('-', ' ')} ({by})."
+    if what is EscalationAct.HANDED_BACK:
+        return f"Handed back: it is open again ({by})."
     if what is EscalationAct.REFUSED:
         return f"An acknowledgement was refused: {act.get('reason')}."
     return f"{what.capitalize()} ({by})."

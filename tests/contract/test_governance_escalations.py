@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from governance_desk import desk, fill_escalations
@@ -260,6 +261,32 @@ def test_one_that_was_acknowledged_and_of_which_nothing_is_recorded_as_done_stay
     send(browser, ids["told-1"], act="done", done=["assessment"])
     assert 'id="unfinished"' not in browser.get("/governance/escalations").text
     assert "nothing recorded as done" not in browser.get("/governance/").text
+
+
+def test_who_cannot_go_hands_it_back_and_the_next_contact_is_told(app, ids) -> None:
+    browser, identifier = at(app, RESPONDER), ids["told-1"]
+    send(browser, identifier, act="acknowledge")
+
+    text = send(browser, identifier, act="hand-back").text
+
+    assert "Handed back: it is open again, and the next contact is told now." in text
+    assert "Handed back: it is open again (Rhea Responder (rhea), on this page)." in text
+    found = row(app, identifier)
+    assert (found.is_open, found.acknowledged) == (True, None)
+    runtime = app.extensions["mhcds"]
+    escalations.advance(runtime.store, runtime.config(), runtime.now() + timedelta(seconds=1))
+    assert row(app, identifier).contact == "House officer"
+    again = send(browser, identifier, act="hand-back")
+    assert again.status_code == 400
+    assert "It is closed already, or not as the page showed it" in again.text
+
+
+def test_one_that_is_closed_already_is_not_closed_again(app, ids) -> None:
+    browser = at(app, RESPONDER)
+    send(browser, ids["told-1"], act="close", reason="handled")
+
+    assert send(browser, ids["told-1"], act="close", reason="in-error").status_code == 400
+    assert row(app, ids["told-1"]).why_closed == "handled"
 
 
 def test_the_overview_says_how_many_are_open(app, ids) -> None:
