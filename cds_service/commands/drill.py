@@ -1,4 +1,4 @@
-"""`mhcds drill`: a rehearsal of escalation, and its report."""
+"""`mhcds drill`: an escalation drill, and its report."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MOST_WAIT_MIN = 240
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path),
               help="Where drill.html and drill.json are written, as new files.")  # fmt: skip
 def drill(folder: Path, site: str, contact: str | None, wait_min: float | None, by: str, out: Path) -> None:
-    """Rehearse escalation: tell each contact of a made-up patient and see who acknowledges in time.
+    """Hold an escalation drill: tell each contact of a made-up patient and see who acknowledges in time.
 
-    Every message is marked as a rehearsal; no chart is touched. Ends with 1 if a contact did not acknowledge in time.
+    Every message is marked as a drill; no chart is touched. Ends with 1 if a contact did not acknowledge in time.
     """
     from cds_service.backend.backend import Backend
     from cds_service.commands.drill_report import RESULTS, as_json, as_page

@@ -1,4 +1,4 @@
-"""The report of a rehearsal: JSON for systems, and a page that a safety officer can file and sign."""
+"""The report of a drill: JSON for systems, and a page that a safety officer can file and sign."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ RESULTS = {
     DrillResult.LATE: "Acknowledged too late",
     DrillResult.NOT_ACKNOWLEDGED: "Delivered, not acknowledged",
     DrillResult.NOT_DELIVERED: "Not delivered",
-    DrillResult.REFUSED: "Refused for good",
+    DrillResult.STOPPED: "Delivered, not yet acknowledged",
+    DrillResult.REFUSED: "Refused",
 }
 # What a message became at the other end, where nobody has answered it.
 SEEN_AT = {
-    Channel.WEBHOOK: "See in the contact’s own system who was shown the message, and whether that system can answer.",
-    Channel.EMAIL: "See who reads that mailbox, at which hours, and whether they can sign in to the page it leads to.",
-    Channel.TASK: "See in the EHR whose work list the Task is on, and who looks at it.",
+    Channel.WEBHOOK: "Find out who was shown the message in the contact’s system, and whether that system can answer.",
+    Channel.EMAIL: "Find out who reads that mailbox, when, and whether they can sign in to the page it leads to.",
+    Channel.TASK: "Find out in the EHR whose work list the Task is on, and who looks at it.",
+}
+THROUGH = {
+    "webhook": "their own system",
+    "task": "a Task in the EHR",
+    "page": "the page",
+    "command": "the command line",
 }
 WAYS = {Channel.WEBHOOK: "webhook", Channel.EMAIL: "e-mail", Channel.TASK: "task in the EHR"}
 
@@ -37,15 +44,16 @@ def to_do(seen: ContactDrill) -> str:
         case DrillResult.IN_TIME:
             return ""
         case DrillResult.LATE:
-            return f"Ask what took longer than {seen.within_min} min, and rehearse again."
+            return f"Ask what took longer than {seen.within_min} min, and repeat the drill."
+        case DrillResult.STOPPED:
+            return f"The drill ended before the {seen.within_min} min were over: repeat it with a longer --wait."
         case DrillResult.NOT_ACKNOWLEDGED:
             return SEEN_AT[seen.channel]
         case DrillResult.NOT_DELIVERED:
-            return (
-                f"Look at the contact’s system and its [[escalation.contact]]: the last attempt failed: {seen.failure}."
-            )
+            last = f"last attempt: {seen.failure or 'none yet'}"
+            return f"Ask IT to look at the contact’s system and its entry in the site’s file ({last})."
         case DrillResult.REFUSED:
-            return f"Correct the contact’s address or our rights there: the message was refused: {seen.failure}."
+            return f"Correct the contact’s address or our rights there: the message was refused ({seen.failure})."
 
 
 def as_json(found: Drill, by: str, digest: str) -> bytes:
@@ -66,6 +74,7 @@ def as_page(found: Drill, by: str, digest: str, zone: tzinfo) -> str:
     return page.render(
         drill=found,
         rows=rows,
+        through=THROUGH,
         failed=sum(each.result is not DrillResult.IN_TIME for each in found.contacts),
         by=by,
         release=version("mental-health-cds"),

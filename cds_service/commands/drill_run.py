@@ -1,4 +1,4 @@
-"""A rehearsal of the whole chain: a made-up chart is judged, each contact is told, and it is seen who answers.
+"""A drill of the whole chain: a made-up chart is judged, each contact is told, and it is seen who answers.
 
 The patient is nobody: an id that begins with `drill-`, in no chart and on no record. The escalations are marked as
 drills in the store, in the audit chain and in every message, and figures leave them out.
@@ -46,6 +46,7 @@ class DrillResult(StrEnum):
     IN_TIME = "acknowledged-in-time"
     LATE = "acknowledged-late"
     NOT_ACKNOWLEDGED = "not-acknowledged"
+    STOPPED = "stopped-waiting"  # before the contact's time was over
     NOT_DELIVERED = "not-delivered"
     REFUSED = "refused"
 
@@ -131,7 +132,8 @@ def rehearse(
     named = [(open_drill(store, means.key, site, link, each, now(), service=SERVICE), each) for each in contacts]
     try:
         _wait(store, config, [name for name, _ in named], time.monotonic() + 60 * wait_min, means, now)
-        found = tuple(_seen(row, each, site, began) for row, each in _rows(store, named))
+        ended = now()
+        found = tuple(_seen(row, each, site, began, ended) for row, each in _rows(store, named))
     finally:
         for name, _ in named:
             with store.transaction() as connection:
@@ -140,7 +142,7 @@ def rehearse(
                 )
         _send(store, config, time.monotonic() + LAST_S, means, now)
     return Drill(
-        site=site.id, patient=patient, rules=rules, began=began, ended=now(), wait_min=wait_min, contacts=found
+        site=site.id, patient=patient, rules=rules, began=began, ended=ended, wait_min=wait_min, contacts=found
     )
 
 
@@ -173,16 +175,16 @@ def _rows(store: Store, named: Sequence[tuple[str, Contact]]) -> list[tuple[Esca
         return [(one(connection, name), contact) for name, contact in named]
 
 
-def _seen(row: EscalationRow, contact: Contact, site: SiteConfig, began: datetime) -> ContactDrill:
+def _seen(row: EscalationRow, contact: Contact, site: SiteConfig, began: datetime, ended: datetime) -> ContactDrill:
     message: ContactMessage = row.messages[0]
     told = datetime.fromisoformat(message.at)
+    until = told + timedelta(minutes=contact.within_min)
     acknowledged = None if row.acknowledged is None else datetime.fromisoformat(row.acknowledged)
     delivered = datetime.fromtimestamp(message.delivered or 0, began.tzinfo) if message.arrived else None
     if acknowledged is not None:
-        in_time = acknowledged <= told + timedelta(minutes=contact.within_min)
-        result = DrillResult.IN_TIME if in_time else DrillResult.LATE
+        result = DrillResult.IN_TIME if acknowledged <= until else DrillResult.LATE
     elif message.arrived:
-        result = DrillResult.NOT_ACKNOWLEDGED
+        result = DrillResult.STOPPED if ended < until else DrillResult.NOT_ACKNOWLEDGED
     else:
         result = DrillResult.NOT_DELIVERED if message.delivered is None else DrillResult.REFUSED
     return ContactDrill(
