@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from cds_service.escalation.escalations import CloseReason, advance, close
+from cds_service.escalation.escalations import CloseReason, close
 from cds_service.escalation.links import PatientLink
 from cds_service.escalation.opening import open_drill
 from cds_service.escalation.records import ContactMessage, EscalationRow, one
@@ -124,7 +124,7 @@ def rehearse(
 ) -> Drill:
     """Tells these contacts and waits until each has acknowledged, or for so long. Raises StoreUnavailable.
 
-    It sends and moves on by itself, whether a service runs beside it or not.
+    It sends what is its own by itself, whether a service runs beside it or not.
     """
     began, patient = now(), f"drill-{secrets.token_hex(6)}"
     rules = rules_of_drill(site, patient, began)
@@ -140,7 +140,7 @@ def rehearse(
                 close(
                     connection, name, reason=CloseReason.DRILL, by=SERVICE, through="command", now=now(), site=site.id
                 )
-        _send(store, config, time.monotonic() + LAST_S, means, now)
+        _send(store, config, [name for name, _ in named], time.monotonic() + LAST_S, means, now)
     return Drill(
         site=site.id, patient=patient, rules=rules, began=began, ended=ended, wait_min=wait_min, contacts=found
     )
@@ -153,8 +153,7 @@ def _wait(
     next_tasks = 0.0
     with suppress(KeyboardInterrupt):
         while True:
-            advance(store, config, now())
-            _send(store, config, until, means, now)
+            _send(store, config, names, until, means, now)
             if time.monotonic() >= next_tasks:
                 next_tasks = time.monotonic() + TASKS_EVERY_S
                 look_at_tasks(store, config, means.backend, now)
@@ -165,8 +164,11 @@ def _wait(
             time.sleep(REST_S)
 
 
-def _send(store: Store, config: ServiceConfig, until: float, means: Means, now: Callable[[], datetime]) -> None:
-    while send_next(store, config, now, means) and time.monotonic() < until:
+def _send(
+    store: Store, config: ServiceConfig, names: list[str], until: float, means: Means, now: Callable[[], datetime]
+) -> None:
+    """Sends messages of these alone: others are for a service, with the settings that are in force by then."""
+    while send_next(store, config, now, means, only=names) and time.monotonic() < until:
         pass
 
 
