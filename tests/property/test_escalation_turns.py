@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.escalation.duty import MOST_ROUNDS, next_duty, next_turn
@@ -72,6 +72,7 @@ def test_somebodys_hours_begin_when_it_says_and_nobodys_before_by_the_minute(con
     assert begins > now
 
 
+@settings(max_examples=10)
 @given(contacts=CONTACTS)
 def test_the_gaps_of_a_week_are_just_the_minutes_without_anybody(contacts) -> None:
     monday = datetime(2026, 1, 5)  # noqa: DTZ001
