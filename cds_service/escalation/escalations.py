@@ -25,13 +25,15 @@ from cds_service.escalation.turns import EscalationAct, open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import EscalationSettings
+from cds_service.settings.escalation_file import MOST_MIN
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
-from cds_service.storage.tables import escalation
+from cds_service.storage.tables import delivery, escalation, escalation_event
 from explanations.judgement.escalation import Done
 
 log = logging.getLogger("mhcds")
 C = escalation.c
+TURN_S = MOST_MIN * 60
 LONGEST_S = 10 * 24 * 60 * 60
 TOO_LATE = timedelta(days=1)
 """A turn that is so long past is not taken: the service was down, or a backup was restored (decision 0050)."""
@@ -63,8 +65,9 @@ def advance(store: Store, config: ServiceConfig, now: datetime) -> int:
     """Takes the turns that are due and that no other worker has taken; returns how many. Raises StoreUnavailable."""
     sites = {site.id: site for site in config.sites if site.escalation is not None}
     seconds = int(now.timestamp())
-    # One put off for longer than any hours was put off by a clock that has gone back since.
-    come = sa.or_(C.due <= seconds, C.due > seconds + LONGEST_S)
+    # Put off for longer than a turn (in the first round) or any hours: by a clock that has gone back since.
+    odd = sa.or_(C.due > seconds + LONGEST_S, sa.and_(C.contact.is_not(None), C.round <= 1, C.due > seconds + TURN_S))
+    come = sa.or_(C.due <= seconds, odd)
     is_due = sa.and_(C.status == EscalationStatus.OPEN, come, C.site.in_(sites))
     with store.transaction() as connection:
         found = connection.execute(sa.select(escalation).where(is_due).order_by(C.due)).mappings().all()
@@ -181,7 +184,8 @@ def hand_back(
     """
     other = escalation.alias()
     taken = sa.and_(other.c.site == C.site, other.c.patient == C.patient, other.c.status == EscalationStatus.OPEN)
-    which = sa.and_(_of(identifier, site, None), C.status == EscalationStatus.ACKNOWLEDGED, ~sa.exists().where(taken))
+    which = sa.and_(_of(identifier, site, None), C.status == EscalationStatus.ACKNOWLEDGED, C.drill.is_(False))
+    which = sa.and_(which, ~sa.exists().where(taken))
     change: dict[str, Any] = {"status": EscalationStatus.OPEN, "due": int(now.timestamp())}
     change |= {"round": sa.case((C.round > 1, 2), else_=1)}
     change |= {"acknowledged": None, "acknowledged_by": None, "through": None}
@@ -190,6 +194,10 @@ def hand_back(
         raise NoSuchEscalation(
             f"escalation {identifier}: expected one that is acknowledged, of a patient who has no other that is open"
         )
+    # What said until now that somebody has it says so no more: a task that was accepted, a card that was answered.
+    connection.execute(delivery.update().where(delivery.c.escalation == identifier).values(reference=None))
+    events = escalation_event.update().where(escalation_event.c.escalation == identifier)
+    connection.execute(events.values(at=now.isoformat()))
     record(connection, row, EscalationAct.HANDED_BACK, now, by=by, through=through)
 
 

@@ -13,6 +13,7 @@ from ehr import DATA_KEY, kept_in, recorded
 from hook_calls import ACUTE, POSITIVE, call_of, client_of, path_of, topics
 from webhook_receiver import SECRET
 
+from cds_service.escalation.escalations import hand_back
 from cds_service.escalation.records import EscalationStatus, listed, patient_of
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.keys.data_key import DataKey
@@ -129,6 +130,16 @@ def test_a_reason_that_says_that_somebody_knows_acknowledges(worker, store, code
     assert len(recorded(store, "escalation")) == 2
     worker.post(path_of(SERVICES[0]), body)
     assert recorded(store)[-1]["event"]["escalation"] == "acknowledged"
+
+
+def test_feedback_that_is_repeated_after_it_was_handed_back_acknowledges_nothing(worker, store) -> None:
+    card = critical(worker.call(ACUTE))
+    send(worker, card, **reason("under-way"))
+    (row,), later = rows(store), AS_OF + timedelta(minutes=5)
+    with store.transaction() as connection:
+        hand_back(connection, row.id, by="Ann", through="command", now=later)
+    assert send(worker, card, **reason("under-way")) == 200
+    assert rows(store)[0].is_open
 
 
 def test_the_assessment_that_is_accepted_acknowledges_and_a_contact_in_days_does_not(worker, store) -> None:
