@@ -252,7 +252,7 @@ DEFECTS = (
     Defect("an act in between is overruled", "cds_service/burden/stop_rule.py", "        if found is None:\n            return\n", "        found = found or ((), None, 0)\n", (STOP_RULE,)),
     Defect("a site that sends no feedback loses its models", "cds_service/burden/stop_rule.py", ".limit(1)).first() is None:\n        return ()", ".limit(1)).first() is None and False:\n        return ()", (STOP_RULE,)),
     Defect("an overdue escalation takes the service out of use", "cds_service/serving/health.py", '"status": whole if ready else "not-ready", "checks": checks}, 200 if ready else 503)', '"status": whole, "checks": checks}, 200 if whole == "ready" else 503)', (ESCALATION_METRICS,)),
-    Defect("a drill counts as an escalation", "cds_service/serving/escalation_metrics.py", "theirs = sa.and_(c.site.in_([*found]), c.drill.is_(False))", "theirs = c.site.in_([*found])", (ESCALATION_METRICS,)),
+    Defect("a drill counts as an escalation", "cds_service/serving/escalation_metrics.py", "is_open.where(c.status == EscalationStatus.OPEN, c.drill.is_(False))", "is_open.where(c.status == EscalationStatus.OPEN)", (ESCALATION_METRICS,)),
     Defect("a patient's id that is typed stands in the record", "cds_service/governance/forms.py", "site, pseudonym or None, card=card or None", "site, pseudonym or None, id=identifier, card=card or None", (GOVERNANCE_PAGES,)),
     # ---- modes and switches
     Defect("a switch waits for the second call", "cds_service/trust/admission.py", "    runtime.controls.seen(stamp)\n", "", (CONTROL,)),

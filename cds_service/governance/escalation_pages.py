@@ -120,7 +120,7 @@ def _record_done(connection: sa.Connection, identifier: str, who: dict[str, Any]
 
 def _hand_back(connection: sa.Connection, identifier: str, who: dict[str, Any]) -> str:
     escalations.hand_back(connection, identifier, **who)
-    return "Handed back: it is open again, and the next contact is told now."
+    return "Handed back. The next contact is told; stay with the patient if you can."
 
 
 def _close(connection: sa.Connection, identifier: str, who: dict[str, Any]) -> str:

@@ -269,7 +269,7 @@ def test_who_cannot_go_hands_it_back_and_the_next_contact_is_told(app, ids) -> N
 
     text = send(browser, identifier, act="hand-back").text
 
-    assert "Handed back: it is open again, and the next contact is told now." in text
+    assert "Handed back. The next contact is told; stay with the patient if you can." in text
     assert "Handed back: it is open again (Rhea Responder (rhea), on this page)." in text
     found = row(app, identifier)
     assert (found.is_open, found.acknowledged) == (True, None)
