@@ -51,7 +51,7 @@ class _Answer(msgspec.Struct):
     topics: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
     quieted: bool = False
-    switched_off: bool = False
+    switched_off: str | None = None
     consent: str | None = None
 
     @property

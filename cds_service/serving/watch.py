@@ -1,7 +1,8 @@
 """Sends messages, tells the next contacts, looks for what must open an incident, keeps and signs the audit chains.
 
-One thread a worker. Messages go out one by one, and between them whoever is due is told, so that a receiver that hangs
-keeps nothing else back for longer than one attempt. Each look is made by one worker for all, and at its own pace.
+Two threads a worker. One sends: messages go out one by one, and between them whoever is due is told, so that a receiver
+that hangs keeps nothing else back for longer than one attempt. The other looks, each look by one worker for all and at
+its own pace, so that nobody waits for a long one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ MINUTE_S, SOON_S, HOUR_S, DAY_S = 60, 10 * 60, 60 * 60, 24 * 60 * 60
 
 
 def start(runtime: Runtime) -> threading.Thread:
-    """Starts the thread; it ends with the process."""
+    """Starts the thread that sends, and beside it the one that looks; they end with the process."""
+    start_beside("look", lambda: _look_and_rest(runtime))
     thread = threading.Thread(target=_watch, args=(runtime,), name="watch", daemon=True)
     thread.start()
     return thread
@@ -64,22 +66,23 @@ def _again_and_again(name: str, job: Callable[[], None]) -> None:
 
 
 def _watch(runtime: Runtime) -> None:
-    next_look, means = 0.0, Means(key=runtime.key, backend=runtime.backend)
+    means = Means(key=runtime.key, backend=runtime.backend)
     while True:
         sent = False
         try:
             config = runtime.config()
             advance(runtime.store, config, runtime.now())
             sent = send_next(runtime.store, config, runtime.now, means)
-            if time.monotonic() >= next_look:
-                next_look = time.monotonic() + LOOK_S
-                look(runtime)
         except StoreUnavailable:  # `housekeeping` says so in the log
-            time.sleep(AFTER_FAILURE_S)
-        except Exception as error:  # noqa: BLE001  # a fault in one look must not end them all
-            log.error(json.dumps({"event": "watch-failed", "why": type(error).__name__}))
-            time.sleep(AFTER_FAILURE_S)
+            pass
+        except Exception as error:  # noqa: BLE001  # a fault in one message must not end them all
+            log.error(json.dumps({"event": "watch-failed", "job": "messages", "why": type(error).__name__}))
         time.sleep(BETWEEN_S if sent else REST_S)
+
+
+def _look_and_rest(runtime: Runtime) -> None:
+    look(runtime)
+    time.sleep(LOOK_S)
 
 
 def look(runtime: Runtime) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,8 +56,9 @@ def sender_of(found: Served, receiver: Receiver) -> psutil.Process:
 
     def look() -> bool:
         for worker in psutil.Process(found.process.pid).children(recursive=True):
-            if any(each.raddr and each.raddr.port == port for each in worker.net_connections("tcp")):
-                seen.append(worker)
+            with suppress(psutil.NoSuchProcess):  # what a worker starts may have ended
+                if any(each.raddr and each.raddr.port == port for each in worker.net_connections("tcp")):
+                    seen.append(worker)
         return bool(seen)
 
     until(look)

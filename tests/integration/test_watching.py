@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from ehr import kept_in, mhcds, settings
+from ehr import ADDRESS, EHR, app_of, hook_request, kept_in, mhcds, settings
 
 from cds_service.control import acts
 from cds_service.control.targets import Mode
@@ -102,7 +102,7 @@ def test_more_than_the_limit_of_a_sites_answers_opens_an_incident(store, fields:
     [
         (49, NOW, {"anomalies": 1}),
         (80, NOW - timedelta(hours=25), {"anomalies": 1}),
-        (80, NOW, {"topics": ["could-not-assess"], "switched_off": True}),
+        (80, NOW, {"topics": ["could-not-assess"], "switched_off": "model depression"}),
         (80, NOW, {"topics": ["could-not-assess"], "held_back": ["acute-safety"]}),
         (80, NOW, {"site": "south", "anomalies": 1}),
         (80, NOW, {"consent": "opted-out", "anomalies": 1}),
@@ -252,6 +252,14 @@ def test_of_several_workers_one_looks_and_what_is_found_is_open(store) -> None:
     assert listed(store) == [], "not this worker's turn"
     watch.look(SimpleNamespace(**{**vars(runtime), "now": lambda: NOW + timedelta(minutes=11)}))
     assert [each.kind.value for each in listed(store)] == ["settings-not-reloaded"]
+
+
+def test_answers_as_calls_record_them_can_be_counted(tmp_path: Path) -> None:
+    app = app_of(settings(tmp_path))
+    answer = app.test_client().post(ADDRESS, json=hook_request(), headers=EHR().headers())
+    assert answer.status_code == 200
+    runtime = app.extensions["mhcds"]
+    assert list(watching.anomaly_rates(runtime.store, runtime.config(), runtime.now())) == []
 
 
 # ---- settings ----
