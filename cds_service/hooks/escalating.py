@@ -12,8 +12,10 @@ from cds_service.escalation.opening import open_for
 from cds_service.escalation.records import NoSuchEscalation, open_of_cards
 from cds_service.hooks.accepted import AcceptedCall
 from cds_service.hooks.audit import AuditRecord
+from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.escalation import EscalationState
 from explanations.judgement.judge import Judgement
 
 
@@ -34,6 +36,8 @@ def escalated(runtime: Runtime, call: AcceptedCall, judgement: Judgement, audit:
     )
     if found is not None:
         audit.note(escalation=found.state.value)
+        if found.state is EscalationState.NOT_RECORDED:
+            metrics.NOT_RECORDED.labels(call.site.id).inc()
     return replace(judgement.assessment, escalation=found)
 
 

@@ -32,7 +32,7 @@ from cds_service.settings.config import ServiceConfig
 from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
 from cds_service.trust.admission import CallSlots, authenticate, refusals_counted, use_up
-from explanations.judgement.escalation import ACKNOWLEDGING
+from explanations.judgement.escalation import BY_FEEDBACK
 from explanations.judgement.judge import PATIENT_DISCHARGED
 from fhir_adapters.duplicates import named_twice, repeated
 from models.rules.findings import Topic
@@ -179,10 +179,10 @@ def feedback_items(body: bytes) -> list[FeedbackItem]:
 def says_handled(item: FeedbackItem, service: Service, card: SentCard | None) -> bool:
     """Whether somebody says that they act on a card, or that somebody does: then nobody else has to be told.
 
-    Of the suggestions the first alone says so, an assessment or a screen of today; at discharge it may be a later one.
+    Of the suggestions the first alone says so, the assessment of today; at discharge it may be a later one.
     """
     reason = item.override_reason.coded if item.override_reason else None
-    known = reason is not None and is_our_reason(reason.code, reason.system) and reason.code in ACKNOWLEDGING
+    known = reason is not None and is_our_reason(reason.code, reason.system) and reason.code in BY_FEEDBACK
     first = card.suggestions[:1] if card is not None and service.occasion is not PATIENT_DISCHARGED else ()
     taken = {suggestion.id.lower() for suggestion in item.accepted_suggestions or ()}
     return known or (item.outcome == "accepted" and bool(taken & set(first)))

@@ -34,6 +34,7 @@ QUIETED = Counter("mhcds_gap_cards_not_repeated", "Cards about gaps that the use
 FEEDBACK = Counter("mhcds_feedback", "Items of feedback received", ["service", "outcome"])
 REFUSED = Counter("mhcds_refused", "Calls refused before any work", ["why"])
 STORE_FAILED = Counter("mhcds_store_failures", "Times that the store failed")
+NOT_RECORDED = Counter("mhcds_escalations_not_recorded", "Acute answers of hook calls that could not be told", ["site"])
 WEBHOOK_WAITING = Gauge(
     "mhcds_webhook_waiting_seconds",
     "Age of the oldest message to a site's own system that has not arrived",

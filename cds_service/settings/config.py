@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -222,7 +223,8 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
     sites = list(by_path.values())
     problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(by_path)]
     if service.governance is None:
-        problems += [line for path, site in by_path.items() for line in without_pages(path, site.escalation)]
+        pages = partial(without_pages, production=mode == "production")
+        problems += [line for path, site in by_path.items() for line in pages(path, site.escalation)]
     registered = [entry for site in sites for entry in site.clients]
     url = settings.store_url(main, service, problems)
     config = ServiceConfig(

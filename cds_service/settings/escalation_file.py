@@ -68,11 +68,19 @@ class EscalationTable(msgspec.Struct):
 
 
 def escalation(
-    path: Path, raw: EscalationTable | None, problems: list[str], *, has_backend: bool, development: bool
+    path: Path, raw: EscalationTable | None, problems: list[str], *, bases: int, has_backend: bool, development: bool
 ) -> EscalationSettings | None:
-    """The table; None without one. What cannot be used is among the problems. has_backend: the file has `[backend]`."""
+    """The table; None without one. What cannot be used is among the problems.
+
+    bases: how many FHIR servers the file names. has_backend: whether it has `[backend]`.
+    """
     if raw is None:
         return None
+    if bases > 1:
+        problems.append(
+            f"{path}: fhir_bases: expected one with [escalation], since ids of patients are unique within one server "
+            f"alone; found {bases}. Write a site's file for each"
+        )
     if not raw.contact:
         lacking(problems, f"{path}: [escalation] contact", "expected at least one [[escalation.contact]]; found none")
     places = [numbered("[[escalation.contact]]", n, len(raw.contact)) for n in range(len(raw.contact))]
@@ -103,14 +111,19 @@ def escalation(
     )
 
 
-def without_pages(path: Path, settings: EscalationSettings | None) -> Iterator[str]:
-    """The problems where there are no governance pages: an e-mail holds a link to one, and nothing else."""
-    for contact in settings.contacts if settings else ():
-        if contact.channel is Channel.EMAIL:
-            name = shown(contact.name)
+def without_pages(path: Path, settings: EscalationSettings | None, *, production: bool) -> Iterator[str]:
+    """The problems where there are no governance pages: a message holds a link to one, and often nothing else.
+
+    production: else a webhook may be tried without them.
+    """
+    if settings is None:
+        return
+    for contact in settings.contacts:
+        is_blind = production and contact.channel is Channel.WEBHOOK and settings.content is MessageContent.LINK
+        if contact.channel is Channel.EMAIL or is_blind:
             yield (
-                f"{path}: [[escalation.contact]] {name}: an e-mail leads to a governance page; add [governance] to "
-                "service.toml, or choose another channel"
+                f"{path}: [[escalation.contact]] {shown(contact.name)}: its messages lead to a governance page and say "
+                "nothing else; add [governance] to service.toml"
             )
 
 

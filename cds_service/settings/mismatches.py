@@ -65,6 +65,11 @@ def _of_escalation(config: ServiceConfig, site: SiteConfig, settings: Escalation
         f"[escalation]: by their hours no contact is on duty {span}; nobody is told of an acute answer until then"
         for span in uncovered(settings.contacts)
     )
+    if str(site.cards.zone) == "UTC" and any(contact.hours for contact in settings.contacts):
+        yield (
+            'time_zone = "UTC": the hours of [[escalation.contact]] are by that clock; write the time_zone of the site '
+            "itself"
+        )
     if config.webhook_of(site.id) is None:
         yield (
             "[escalation] without [webhook]: where no contact answers, nobody else is told; add [webhook], or alert on "
@@ -77,11 +82,6 @@ def _of_escalation(config: ServiceConfig, site: SiteConfig, settings: Escalation
         )
     elif settings.chart_url is None:
         yield "[escalation] without chart_url: whoever is told sees an id alone; add the EHR's address of a chart"
-    if len(site.reading.fhir_bases) > 1:
-        yield (
-            "[escalation] with several fhir_bases: patients are told apart by their ids alone, so an id must be the "
-            "same person's at each; else make a site of each"
-        )
 
 
 def _of_registration(config: ServiceConfig, site: SiteConfig, entry: Registration) -> Iterator[str]:

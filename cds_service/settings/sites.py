@@ -254,7 +254,12 @@ def load_site(
         anomaly_limit=raw.anomaly_limit,
         webhook=webhook(path, raw.webhook, problems, development=development),
         escalation=escalation(
-            path, raw.escalation, problems, has_backend=raw.backend is not None, development=development
+            path,
+            raw.escalation,
+            problems,
+            bases=len({base.rstrip("/") for base in raw.fhir_bases}),
+            has_backend=raw.backend is not None,
+            development=development,
         ),
         backend=backend(f"{path}: [backend]", raw.backend, raw.fhir_bases, problems),
         subscription=subscription(

@@ -47,3 +47,5 @@ class Escalation:
 
 # Reasons for not acting on a card of acute answers that say that somebody knows; the others leave it open.
 ACKNOWLEDGING = frozenset({"under-way", "with-crisis-team", "entered-in-error"})
+# By feedback, which names nobody, that an answer is wrong ends no search: somebody has to sign that.
+BY_FEEDBACK = ACKNOWLEDGING - {"entered-in-error"}

@@ -68,6 +68,7 @@ def test_check_config_says_who_is_told_and_when_nobody_is_on_duty(tmp_path: Path
     folder = settings(tmp_path, site={"consent": "not-used", "escalation": {"contact": [day, weekend]}})
     said = mhcds("check-config", str(folder)).stdout
     assert "site north: told of acute answers: Crisis desk (webhook, 10 min), then On call (webhook, 15 min)" in said
+    assert 'time_zone = "UTC": the hours of [[escalation.contact]] are by that clock' in said
     gaps = [line.split("on duty ")[1].split(";")[0] for line in said.splitlines() if "no contact is on duty" in line]
     assert gaps == [
         "Mon 06:00 to Mon 08:00",

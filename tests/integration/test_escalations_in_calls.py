@@ -17,6 +17,7 @@ from cds_service.escalation.escalations import hand_back
 from cds_service.escalation.records import EscalationStatus, listed, patient_of
 from cds_service.hooks.catalogue import SERVICES
 from cds_service.keys.data_key import DataKey
+from cds_service.serving import metrics
 from cds_service.storage import tables
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
@@ -119,7 +120,7 @@ def test_initials_and_place_come_from_the_chart_where_messages_hold_them(tmp_pat
     assert (link.initials, link.place) == ("MO", "Ward 3 West")
 
 
-@pytest.mark.parametrize("code", ["under-way", "with-crisis-team", "entered-in-error"])
+@pytest.mark.parametrize("code", ["under-way", "with-crisis-team"])
 def test_a_reason_that_says_that_somebody_knows_acknowledges(worker, store, code) -> None:
     body = call_of(SERVICES[0], ACUTE)
     card = critical(worker.post(path_of(SERVICES[0]), body))
@@ -150,7 +151,16 @@ def test_the_assessment_that_is_accepted_acknowledges_and_a_contact_in_days_does
         assert rows(store)[0].is_open is is_open
 
 
-@pytest.mark.parametrize("what", [{}, reason("not-treating"), {"overrideReason": {"userComment": "under-way"}}])
+@pytest.mark.parametrize(
+    "what",
+    [
+        {},
+        reason("not-treating"),
+        reason("entered-in-error"),
+        {"overrideReason": {"userComment": "under-way"}},
+        {"outcome": "accepted", "acceptedSuggestions": [{"id": "something-else"}]},
+    ],
+)
 def test_a_dismissal_or_a_reason_that_somebody_else_treats_the_patient_does_not(worker, store, what) -> None:
     assert send(worker, critical(worker.call(ACUTE)), **what) == 200
     assert rows(store)[0].is_open
@@ -168,7 +178,7 @@ def test_feedback_on_a_card_of_another_topic_or_of_another_patient_does_not(work
     assert len([row for row in rows(store) if not row.is_open]) == 1
     for card in worker.call(ACUTE, POSITIVE).get_json()["cards"]:
         if card["source"]["topic"]["code"] != "acute-safety":
-            send(worker, card, **reason("entered-in-error"))
+            send(worker, card, **reason("under-way"))
     assert {row.id: row.is_open for row in rows(store)}[mine.id]
 
 
@@ -196,3 +206,4 @@ def test_a_store_without_its_tables_of_escalations_costs_no_card_and_the_card_sa
         connection.execute(sa.text("DROP TABLE escalation_event"))
     found = critical(worker.call(ACUTE))
     assert "Nobody has been notified" in found["detail"]
+    assert metrics.NOT_RECORDED.labels("north")._value.get() >= 1

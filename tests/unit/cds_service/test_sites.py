@@ -11,7 +11,7 @@ import pytest
 from cds_service.demo_ehr.config import demo_config
 from cds_service.errors import ConfigError
 from cds_service.settings.alerts import AlertSettings, StopRule
-from cds_service.settings.config import default_config, load_config
+from cds_service.settings.config import default_config, load_config, read_config
 from cds_service.settings.escalation import Hours, MessageContent
 from cds_service.settings.sites import OnMissing
 from explanations.judgement.alert_limits import NO_LIMITS, AlertLimits
@@ -55,7 +55,8 @@ MISTAKES = {
     "contact-at-odd-hours": '[[escalation.contact]] hours: expected days and times such as "Mon-Fri 08:00-18:00" or "Sat,Sun 22:00-06:00"; found "weekdays 8-18"',
     "contact-with-a-day-to-answer": "[[escalation.contact]] within_min: expected 1 to 240; found 1440",
     "email-without-a-mail-server": "[[escalation.contact]] channel: an e-mail is sent by [escalation.smtp]; add it",
-    "email-without-pages": '[[escalation.contact]] "Crisis desk": an e-mail leads to a governance page; add [governance]',
+    "email-without-pages": '[[escalation.contact]] "Crisis desk": its messages lead to a governance page',
+    "escalation-at-two-servers": "fhir_bases: expected one with [escalation]",
     "task-without-backend": "[[escalation.contact]] channel: a task is written with [backend]; add it, or choose another",
     "escalation-without-contacts": "[escalation] contact: expected at least one [[escalation.contact]]; found none",
     "chart-without-a-patient": "[escalation] chart_url: expected an https address with {patient} once, for the patient's id; found",
@@ -88,14 +89,6 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert (site.backend.base, site.backend.hosts) == ("https://ehr.example/fhir/r4", ("login.ehr.example",))
     assert site.backend.scopes == ("system/*.rs", "system/Task.crs")
     assert default_config().site().backend is None
-    told = site.escalation
-    assert (told.content, told.chart_url) == (MessageContent.INITIALS_AND_PLACE, "https://ehr.example/chart#{patient}")
-    assert [(each.name, each.owner, each.within_min) for each in told.contacts] == [
-        ("Crisis desk", "PractitionerRole/17", 5),
-        ("Night desk", None, 15),
-    ]
-    assert told.contacts[1].hours[1] == Hours(days=frozenset({5, 6}), start=time(0), end=time(0))
-    assert default_config().site().escalation is None
     assert site.alerts == AlertSettings(
         limits=AlertLimits(model_days=60, assessed_days=21, repeat_h=24, daily=0, snooze_days=14, declined_days=180),
         stop=StopRule(acceptance=0.05, cards=500),
@@ -110,6 +103,35 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert site.reading.consent == ConsentSettings(use="not-used", substance_use="consented")
     assert site.reading.maps[1].instrument is Instrument.EPDS
     assert site.reading.maps[1].items == {"E10": "10", "ET": "total"}
+
+
+def test_who_is_told_is_read_in_full(tmp_path: Path) -> None:
+    site = load_config(folder(tmp_path, EXAMPLES / "told.good.toml")).site()
+    told = site.escalation
+    assert (told.content, told.chart_url) == (MessageContent.INITIALS_AND_PLACE, "https://ehr.example/chart#{patient}")
+    assert [(each.name, each.owner, each.within_min) for each in told.contacts] == [
+        ("Crisis desk", "PractitionerRole/17", 5),
+        ("Night desk", None, 15),
+    ]
+    assert told.contacts[1].hours[1] == Hours(days=frozenset({5, 6}), start=time(0), end=time(0))
+    assert default_config().site().escalation is None
+
+
+@pytest.mark.parametrize("content", ["link", "initials-and-place"])
+def test_in_production_a_message_that_is_a_link_alone_needs_the_pages(
+    tmp_path: Path, content: str, monkeypatch
+) -> None:
+    monkeypatch.setenv("PAGER_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    place = folder(tmp_path, service='mode = "production"\n')
+    (place / "sites" / "north.toml").write_text(
+        f'[escalation]\ncontent = "{content}"\n[[escalation.contact]]\nname = "Desk"\nchannel = "webhook"\n'
+        'webhook = { url = "https://pager.example/", secret = { env = "PAGER_SECRET" } }\n'
+    )
+
+    _, problems = read_config(place)
+
+    lacks = any("Desk" in problem and "add [governance]" in problem for problem in problems)
+    assert lacks is (content == "link")
 
 
 @pytest.mark.parametrize("name", MISTAKES)
