@@ -33,6 +33,7 @@ from cds_service.storage.opening import open_store, prepare
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
 from cds_service.subscriptions import routes as subscriptions
+from cds_service.subscriptions.arrivals import Missed
 from cds_service.subscriptions.reading import READERS, read_due
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
@@ -68,8 +69,8 @@ def create_app(
     )
     app.extensions["mhcds"] = runtime
     # What runs beside the calls, in a thread of its own each.
-    readers = (f"subscriptions-{n}" for n in range(1, READERS + 1))
-    app.extensions["mhcds-jobs"] = {reader: partial(read_due, runtime) for reader in readers}
+    missed, readers = Missed(), (f"subscriptions-{n}" for n in range(1, READERS + 1))
+    app.extensions["mhcds-jobs"] = {reader: partial(read_due, runtime, missed) for reader in readers}
     registry()  # built now rather than during a call
     slots = CallSlots()
     errors.register(app)
@@ -82,7 +83,7 @@ def create_app(
     app.register_blueprint(feedback.create_blueprint(runtime, slots))
     app.register_blueprint(control_routes.create_blueprint(runtime))
     app.register_blueprint(escalation_routes.create_blueprint(runtime))
-    app.register_blueprint(subscriptions.create_blueprint(runtime))
+    app.register_blueprint(subscriptions.create_blueprint(runtime, missed))
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())

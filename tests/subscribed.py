@@ -24,7 +24,6 @@ from cds_service.demo_ehr.authorization.server import AuthorizationServer
 from cds_service.escalation.records import EscalationRow, listed
 from cds_service.incidents.incidents import Incident, incidents
 from cds_service.serving.runtime import Runtime
-from cds_service.subscriptions.reading import read_due
 from smart_launch.oauth.own_keys import new_pem, own_keys
 
 SECRET = "a1b2c3d4" * 8
@@ -73,7 +72,7 @@ def site_table(folder: Path, front: Front, pager: Receiver, **changes) -> dict:
         "consent": "not-used",
         "backend": {"base": front.base, "client_id": OURS, "scopes": ["system/*.rs"]},
         "subscription": {"secret": {"file": "../secret"}},
-        "escalation": {"contact": [contact]},
+        "escalation": {"content": "initials-and-place", "contact": [contact]},
     }  # fmt: skip
     return {name: value for name, value in (whole | changes).items() if value is not ...}
 
@@ -115,7 +114,7 @@ class Subscribed:
 
     def read(self) -> None:
         """What the service's own thread does in one turn."""
-        read_due(self.runtime)
+        self.app.extensions["mhcds-jobs"]["subscriptions-1"]()
 
     def escalations(self) -> list[EscalationRow]:
         with self.runtime.store.transaction() as connection:

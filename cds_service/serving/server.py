@@ -23,7 +23,7 @@ from cds_service.serving.log import LogLines
 from cds_service.serving.slow_clients import MOST_AT_ONCE
 from cds_service.serving.worker import BoundedRequest, Worker, head_is_here
 from cds_service.settings.config import ServiceConfig
-from cds_service.settings.deployment import APP_SLOTS, CONTROL_SLOTS, LAUNCH_SLOTS
+from cds_service.settings.deployment import APP_SLOTS, CONTROL_SLOTS, LAUNCH_SLOTS, NOTIFICATION_SLOTS
 from cds_service.storage import housekeeping
 
 # Spare threads, so that calls beyond the limits are answered 503 without waiting, whatever slow clients hold.
@@ -120,6 +120,8 @@ def options(
     """Gunicorn's settings: threads, timeouts, whose X-Forwarded-Proto is trusted, TLS."""
     address = f"[{host}]" if ":" in host else host
     threads = config.limits.concurrent_calls + APP_SLOTS + LAUNCH_SLOTS + CONTROL_SLOTS + SPARE_THREADS
+    if any(site.subscription for site in config.sites):
+        threads += NOTIFICATION_SLOTS
     values: dict[str, Any] = {
         "bind": [f"{address}:{each}" for each in (port, health_port) if each is not None],
         "workers": workers,

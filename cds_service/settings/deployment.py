@@ -33,6 +33,8 @@ MOST_CONCURRENT = 1000
 APP_SLOTS, LAUNCH_SLOTS = 16, 8
 # Acts of a site's own systems at once: a service whose calls hang must still be switched off.
 CONTROL_SLOTS = 8
+# Notifications of FHIR servers at once. One writes at a time; the others wait for it.
+NOTIFICATION_SLOTS = 64
 DEFAULT_STORE = "sqlite:///data/mhcds.db"
 
 Mode = Literal["production", "development"]

@@ -7,6 +7,7 @@ one is given up; an incident has said so since their first hour.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ MOST_MISSING = 200
 # A count that goes on so far away has begun anew.
 MOST_JUMP = 10_000
 AT_ONCE = 50
+NO_TOKEN_S = 30
 # Charts that wait for so long although none has failed are too many for the readers.
 LATE_S = 15 * 60
 SERVER = ""
@@ -66,11 +68,40 @@ class Arrival:
     sealed: bytes = field(repr=False)
 
 
+class Missed:
+    """Sites of which this process had to refuse a notification: their servers are searched instead, once it can write.
+
+    R4 servers may never send again what was refused.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def remember(self, site: str, now: datetime) -> None:
+        """One was refused."""
+        with self._lock:
+            self._since.setdefault(site, int(now.timestamp()))
+
+    def write_down(self, store: Store, key: DataKey, now: datetime) -> None:
+        """Asks for the searches. Raises StoreUnavailable."""
+        for site, since in list(self._since.items()):
+            with store.transaction() as connection:
+                _search(connection, key, site, since, now)
+            with self._lock:
+                self._since.pop(site, None)
+
+
 def note(store: Store, key: DataKey, site: str, found: Notification, now: datetime) -> None:
     """Writes down what a notification is about; all of it is on disk when this returns. Raises StoreUnavailable."""
     wanted = [ToRead(patient=patient) for patient in found.patients]
-    add(store, key, site, [*wanted, *(ToRead(resource=resource) for resource in found.resources)], now)
+    rows = [_row(key, site, each, now) for each in (*wanted, *(ToRead(resource=each) for each in found.resources))]
+    # Mostly one commit: many writers at once cost each other time.
+    many = len(rows) - len(rows) % AT_ONCE if len(rows) > AT_ONCE else 0
+    _add(store, rows[:many])
     with store.transaction() as connection:
+        if rows[many:]:
+            connection.execute(_insert(connection), rows[many:])
         since, is_gap = _heard(connection, site, found, int(now.timestamp()))
         if found.unnamed or found.fault:
             _search(connection, key, site, since, now)
@@ -81,8 +112,12 @@ def note(store: Store, key: DataKey, site: str, found: Notification, now: dateti
 
 
 def add(store: Store, key: DataKey, site: str, wanted: Sequence[ToRead], now: datetime) -> None:
-    """Notes charts and resources that are to be read, each once; a few at a time, since hook calls write too."""
-    rows = [_row(key, site, each, now) for each in wanted]
+    """Notes charts and resources that are to be read, each once. Raises StoreUnavailable."""
+    _add(store, [_row(key, site, each, now) for each in wanted])
+
+
+def _add(store: Store, rows: Sequence[dict[str, Any]]) -> None:
+    """A few at a time, since hook calls write too."""
     for start in range(0, len(rows), AT_ONCE):
         with store.transaction() as connection:
             connection.execute(_insert(connection), rows[start : start + AT_ONCE])
@@ -169,6 +204,14 @@ def put_off(store: Store, claimed: Arrival, failure: str, now: datetime) -> bool
         if lasts:
             say_not_read(connection, claimed.site, claimed.at, failure, now)
     return lasts
+
+
+def put_off_all(store: Store, site: str, now: datetime) -> None:
+    """Puts off what is due at a site that gives no token: one asks for all. Raises StoreUnavailable."""
+    seconds = int(now.timestamp())
+    due = sa.and_(arrival.c.site == site, arrival.c.due <= seconds)
+    with store.transaction() as connection:
+        connection.execute(arrival.update().where(due).values(due=seconds + NO_TOKEN_S))
 
 
 def say_not_read(connection: sa.Connection, site: str, since: str, failure: str, now: datetime) -> None:

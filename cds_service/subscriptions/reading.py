@@ -26,12 +26,14 @@ from cds_service.settings.sites import SiteConfig
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.subscriptions.arrivals import (
     Arrival,
+    Missed,
     ToRead,
     add,
     claim,
     finish,
     gaps,
     put_off,
+    put_off_all,
     say_late,
     say_not_read,
     silences,
@@ -89,9 +91,10 @@ class Seen:
     more: tuple[ToRead, ...] = ()
 
 
-def read_due(runtime: Runtime) -> None:
+def read_due(runtime: Runtime, missed: Missed) -> None:
     """Reads what is due, one after the other, and looks whether anything is silent or late. Raises StoreUnavailable."""
     config = runtime.config()
+    missed.write_down(runtime.store, runtime.key, runtime.now())
     sites = {site.id: site for site in config.sites if site.subscription is not None and site.backend is not None}
     while sites:
         _look_at_times(runtime, sites)
@@ -149,6 +152,8 @@ def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Ar
             _record(connection, site.id, seen, now)
     if seen.failure is not None:
         _put_off(runtime, claimed, str(seen.failure))
+    if seen.failure is not None and seen.failure.cause is Cause.NO_ACCESS:
+        put_off_all(runtime.store, site.id, now)
 
 
 def _put_off(runtime: Runtime, claimed: Arrival, why: str) -> None:

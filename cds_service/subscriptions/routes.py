@@ -2,7 +2,7 @@
 
 Authenticated by the secret that the site's file and the Subscription's `channel.header` share. Answered only once what
 it is about is on disk; the chart is read later, by the service's own token (`reading`). Each call takes a slot, and
-there is no limit of calls a minute: what is refused, some servers never send again.
+there is no limit of calls a minute: what is refused, some servers never send again. So the server is searched for it.
 """
 
 from __future__ import annotations
@@ -13,36 +13,45 @@ import logging
 
 from flask import Blueprint, Request, Response, request
 
-from cds_service.errors import BadRequest, Unauthenticated, UnknownService, outcome
+from cds_service.errors import BadRequest, Overloaded, StoreUnavailable, Unauthenticated, UnknownService, outcome
 from cds_service.serving import metrics
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
-from cds_service.settings.deployment import CONTROL_SLOTS
+from cds_service.settings.deployment import NOTIFICATION_SLOTS
 from cds_service.settings.sites import SiteConfig
-from cds_service.subscriptions.arrivals import note
+from cds_service.subscriptions.arrivals import Missed, note
 from cds_service.trust.admission import CallSlots, refusals_counted
 from fhir_adapters.access.notifications import Notification, notification
 from fhir_adapters.errors import NotFhir
 
 log = logging.getLogger("mhcds")
 METHODS = ("POST", "PUT")
+TURN_S = 10.0
 
 
-def create_blueprint(runtime: Runtime) -> Blueprint:
-    """The route."""
+def create_blueprint(runtime: Runtime, missed: Missed) -> Blueprint:
+    """The route. missed: where it leaves sites of which a notification had to be refused."""
     blueprint = Blueprint("subscriptions", __name__)
-    slots = CallSlots()
+    slots, turns = CallSlots(), CallSlots()
 
     @blueprint.route("/subscriptions/<site>", methods=METHODS, strict_slashes=False)
     @blueprint.route("/subscriptions/<site>/<path:place>", methods=METHODS)
     @refusals_counted()
     def arrived(site: str, place: str = "") -> Response:
-        with slots.hold(CONTROL_SLOTS):
-            config = runtime.config()
-            known = _authenticated(config, site, request)
-            found = _notification(config, known, request, place)
-            note(runtime.store, runtime.key, known.id, found, runtime.now())
+        config = runtime.config()
+        known = _authenticated(config, site, request)
+        try:
+            with slots.hold(NOTIFICATION_SLOTS):
+                found = _notification(config, known, request, place)
+                # One at a time writes, so that a burst does not keep answers of hook calls waiting for the store.
+                with turns.hold(1, TURN_S):
+                    note(runtime.store, runtime.key, known.id, found, runtime.now())
+        except (Overloaded, StoreUnavailable) as error:
+            missed.remember(known.id, runtime.now())
+            why = type(error).__name__
+            log.error(json.dumps({"event": "notification-refused", "site": known.id, "why": why}))
+            raise
         counts = {"patients": len(found.patients), "resources": len(found.resources), "unnamed": found.unnamed}
         log.info(json.dumps({"event": "notified", "site": known.id, "kind": found.kind.value, **counts}))
         # Some servers take an answer that is no resource for a failure (HAPI FHIR, jpaserver-starter issue 677).

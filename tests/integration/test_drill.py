@@ -37,7 +37,7 @@ def desk(url: str, name: str = "crisis desk", **more) -> dict:
 def folder_of(folder: Path, *contacts: dict, smtp: int | None = None, port: int | None = None) -> Path:
     private(folder / "pager", SECRET)
     private(folder / "client", "a client secret")
-    escalation: dict = {"contact": list(contacts)}
+    escalation: dict = {"content": "initials-and-place", "contact": list(contacts)}
     service = {"public_url": f"http://127.0.0.1:{port}"} if port else {}
     if smtp:
         escalation["smtp"] = {"host": "127.0.0.1", "port": smtp, "security": "none", "sender": "cds@hospital.example"}

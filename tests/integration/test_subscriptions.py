@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -30,11 +31,13 @@ from subscribed import (
 from webhook_receiver import Receiver, receiving
 
 from cds_service.__main__ import main
+from cds_service.errors import Overloaded, StoreUnavailable
 from cds_service.escalation.records import patient_of
 from cds_service.keys.data_key import new_key
 from cds_service.settings.config import load_config
 from cds_service.storage import tables
 from cds_service.storage.opening import open_store
+from cds_service.subscriptions import routes
 from fhir_adapters.resources.validation import faults
 
 MOST_S = 60
@@ -199,16 +202,46 @@ def test_an_address_below_the_site_that_names_no_resource_is_refused(service) ->
     assert service.send(path="/Observation/a,b").status_code == 400
 
 
-def test_an_answer_is_given_only_for_what_is_on_disk(service, monkeypatch) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("the store failed"), Overloaded("too many")])
+def test_what_had_to_be_refused_is_searched_for_since_it_may_never_come_again(service, monkeypatch, error) -> None:
     def fails(*_args: object, **_named: object) -> None:
-        raise service_errors.StoreUnavailable("the store failed")
+        raise error
 
-    from cds_service import errors as service_errors
-    from cds_service.subscriptions import routes
+    (answer,) = answered(ACUTE)
+    somebody = new_patient(service.real, answer)
+    with monkeypatch.context() as patched:
+        patched.setattr(routes, "note", fails)
+        refused = service.send(observation_of(somebody))
+    assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
+    assert service.runtime.store.rows(tables.arrival) == []
+    service.read()
+    assert service.pseudonym(somebody) in [row.patient for row in service.escalations()]
 
-    monkeypatch.setattr(routes, "note", fails)
-    answer = service.send(observation_of("p1"))
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+def test_a_burst_of_notifications_is_noted_in_full(server, pager, tmp_path) -> None:
+    """Two workers and thirty connections, as a FHIR server that sends what has piled up."""
+    with fronted(server) as front:
+        table = site_table(
+            tmp_path,
+            front,
+            pager,
+            escalation=...,
+            backend={"base": front.base, "client_id": "stranger", "scopes": ["system/*.rs"]},
+        )
+        made = settings(tmp_path, service=service_table(tmp_path), site=table)
+        with served(made, "--workers", "2") as running, ThreadPoolExecutor(30) as pool:
+            address, secret = f"{running.base}/subscriptions/north", {"Authorization": f"Bearer {SECRET}"}
+
+            def send(number: int) -> int:
+                return requests.post(address, json=observation_of(f"p{number}"), headers=secret, timeout=60).status_code
+
+            answers = list(pool.map(send, range(300)))
+        store = open_store(load_config(made).store)
+        rows = store.rows(tables.arrival)
+        store.close()
+    assert answers.count(200) + answers.count(503) == 300
+    assert answers.count(200) >= 297
+    assert len(rows) >= answers.count(200)
 
 
 def test_in_production_a_secret_over_plain_http_is_refused(server, pager, tmp_path) -> None:
@@ -300,10 +333,7 @@ def test_the_message_names_the_place_where_the_answer_was_given(server, pager, t
     (answer,) = answered(ACUTE)
     answer["encounter"] = {"reference": f"Encounter/{visit['id']}"}
     somebody = new_patient(server, answer, visit)
-    with subscribed(server, pager, tmp_path) as plain:
-        table = site_table(tmp_path, plain.front, pager)
-        escalation = table["escalation"] | {"content": "initials-and-place"}
-    with subscribed(server, pager, tmp_path, escalation=escalation) as service:
+    with subscribed(server, pager, tmp_path) as service:
         service.send(observation_of(somebody))
         service.read()
         (row,) = service.escalations()
