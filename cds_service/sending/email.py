@@ -29,7 +29,7 @@ def mail(smtp: Smtp, to: str, identifier: str, words: ContactWords, now: datetim
     made = EmailMessage()
     made["From"], made["To"], made["Subject"] = smtp.sender, to, words.subject
     made["Date"] = format_datetime(now)
-    made["Message-ID"] = f"<{identifier}@{smtp.sender.rpartition('@')[2].rstrip('>')}>"
+    made["Message-ID"] = f"<{identifier}@{domain(smtp)}>"
     # So that no absence notice answers it (RFC 3834).
     made["Auto-Submitted"] = "auto-generated"
     made["Importance"] = "high"
@@ -37,13 +37,20 @@ def mail(smtp: Smtp, to: str, identifier: str, words: ContactWords, now: datetim
     return made
 
 
+def domain(smtp: Smtp) -> str:
+    """That of the sender."""
+    return smtp.sender.rpartition("@")[2]
+
+
 def deliver(smtp: Smtp, made: EmailMessage) -> SendResult:
     """Hands the mail to the server once, within the time of an attempt."""
     deadline = time.monotonic() + attempt.ATTEMPT_S
+    # How we greet: else this machine's name is looked up, for as long as that takes, and told.
+    ours = domain(smtp)
     client = (
-        smtplib.SMTP_SSL(timeout=attempt.ATTEMPT_S, context=ssl.create_default_context())
+        smtplib.SMTP_SSL(local_hostname=ours, timeout=attempt.ATTEMPT_S, context=ssl.create_default_context())
         if smtp.security == "tls"
-        else smtplib.SMTP(timeout=attempt.ATTEMPT_S)
+        else smtplib.SMTP(local_hostname=ours, timeout=attempt.ATTEMPT_S)
     )
     client._host = smtp.host  # type: ignore[attr-defined]  # noqa: SLF001  # what the certificate must name
     # A server that sends a byte now and then would never reach a time-out.

@@ -302,9 +302,16 @@ delivery = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("due", sa.BigInteger, nullable=False, index=True),
+    sa.Column("due", sa.BigInteger, nullable=False),
     sa.Column("delivered", sa.BigInteger),
     sa.Column("failure", sa.String(100)),
+    # Most have arrived, and are never looked for.
+    sa.Index(
+        "ix_delivery_waiting",
+        "due",
+        sqlite_where=sa.text("delivered IS NULL"),
+        postgresql_where=sa.text("delivered IS NULL"),
+    ),
 )
 
 # ---- subscriptions ------------------------------------------------------------------------------------------------

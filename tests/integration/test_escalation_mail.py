@@ -213,7 +213,8 @@ def test_a_rehearsal_says_so_in_its_subject(store) -> None:
             connection.execute(delivery.update().values(body=delivery_body(ward)))
         ward.send()
     (mail,) = box.got
-    assert mail["Subject"] == "Rehearsal: please acknowledge within 15 min"
+    assert mail["Subject"] == "Drill: please acknowledge within 15 min"
+    assert "next contact" not in mail.get_payload(decode=True).decode()
 
 
 def delivery_body(ward: Ward) -> str:

@@ -19,15 +19,16 @@ class ContactWords:
 def contact_words(say: Language, *, link: str, within_min: int, drill: bool) -> ContactWords:
     """The words of a message. link: of the page that shows more, after signing in. within_min: to acknowledge."""
     if drill:
-        summary = say("Rehearsal: no patient is behind this message.")
-        subject = say("Rehearsal: please acknowledge within {minutes} min", minutes=within_min)
+        summary = say("Drill: no patient is behind this message.")
+        subject = say("Drill: please acknowledge within {minutes} min", minutes=within_min)
     else:
         summary = say("A patient's answers call for somebody to look now.")
         subject = say("Please look now, and acknowledge within {minutes} min", minutes=within_min)
     asked = say("Open this page, sign in, and acknowledge within {minutes} min:", minutes=within_min)
-    after = say("Without an acknowledgement the next contact is told.")
+    after = [] if drill else [say("Without an acknowledgement the next contact is told.")]
     about = say("This message holds nothing about the patient; do not reply to it.")
-    return ContactWords(subject=subject, summary=summary, text="\n\n".join((summary, f"{asked}\n{link}", after, about)))
+    paragraphs = (summary, f"{asked}\n{link}", *after, about)
+    return ContactWords(subject=subject, summary=summary, text="\n\n".join(paragraphs))
 
 
 def nobody_named(say: Language, contact: str) -> str:

@@ -107,9 +107,15 @@ def _renew_deliveries() -> None:
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("at", sa.String(40), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("due", sa.BigInteger, nullable=False, index=True),
+        sa.Column("due", sa.BigInteger, nullable=False),
         sa.Column("delivered", sa.BigInteger),
         sa.Column("failure", sa.String(100)),
+        sa.Index(
+            "ix_delivery_waiting",
+            "due",
+            sqlite_where=sa.text("delivered IS NULL"),
+            postgresql_where=sa.text("delivered IS NULL"),
+        ),
     )
     op.execute(f"INSERT INTO delivery (lane, {kept}) SELECT COALESCE(incident, id), {kept} FROM old_delivery")  # noqa: S608
     op.drop_table("old_delivery")
