@@ -50,6 +50,9 @@ TASKS = "tests/integration/test_escalation_tasks.py"
 ACKNOWLEDGED = "tests/contract/test_acknowledgement.py"
 TABLES = "tests/unit/models/test_tree_tables.py"
 TOLD = "tests/unit/explanations/test_escalations.py"
+LIMITS = "tests/unit/explanations/test_alert_limits.py"
+LIMITS_RANDOM = "tests/property/test_alert_limits.py"
+LIMITS_IN_CALLS = "tests/integration/test_alert_limits.py"
 IN_APP = "tests/integration/test_escalation_in_app.py"
 
 
@@ -245,6 +248,24 @@ DEFECTS = (
     Defect("nobody knows who looked at a patient's id", "cds_service/governance/escalation_pages.py", "if patient is not None and not row.drill:", "if False:", (ESCALATION_PAGES,)),
     Defect("a patient's id adds to the chart's address", "cds_service/governance/escalation_lines.py", 'quote(patient, safe="")', "patient", (ESCALATION_PAGES,)),
     Defect("a viewer sees whose escalation it is", "cds_service/governance/session.py", 'ESCALATION = Right("escalation", frozenset({Role.OPERATOR, Role.SAFETY_OFFICER, Role.RESPONDER}))', 'ESCALATION = Right("escalation", frozenset(Role))', (ESCALATION_PAGES,)),
+    # ---- limits of cards
+    Defect("a severe total can be held back", "explanations/judgement/alert_limits.py", "self.topic in QUIETABLE and self.urgency is Urgency.NOTE and", "self.topic in QUIETABLE and", (LIMITS_RANDOM,)),
+    Defect("a safety card can be held back", "explanations/judgement/alert_limits.py", "return self.topic in QUIETABLE and self.urgency", "return self.urgency", (LIMITS_RANDOM,)),
+    Defect("what was left out of others goes with a card", "explanations/judgement/alert_limits.py", " and not self.carries_others", "", (LIMITS,)),
+    Defect("a model's card stays away although another model prompts", "explanations/judgement/alert_limits.py", "if set(candidate.outcomes) <= set(card.outcomes)", "if True", (LIMITS,)),
+    Defect("a window counts hours in place of the site's days", "explanations/judgement/alert_limits.py", "until = midnight(self._day(since) + timedelta(days), self.zone)", "until = since + timedelta(days)", (LIMITS,)),
+    Defect("a result is not shown to the second user", "explanations/judgement/alert_limits.py", "if card.user == self.user != \"\"", "if self.user", (LIMITS,)),
+    Defect("users without a name share their repeats", "explanations/judgement/alert_limits.py", "card.user == self.user != \"\"", "card.user == self.user", (LIMITS,)),
+    Defect("a word on an old result hides a new one", "explanations/judgement/alert_limits.py", "snooze.grounds == candidate.grounds if snooze.grounds else bool(candidate.outcomes)", "True", (LIMITS,)),
+    Defect("a colleague's snooze counts", "explanations/judgement/alert_limits.py", " and s.user in (\"\", self.user)", "", (LIMITS,)),
+    Defect("a refusal hides the question about thoughts of self-harm", "explanations/judgement/alert_limits.py", "if candidate.concerns_safety:", "if False:", (LIMITS,)),
+    Defect("an assessment silences results", "explanations/judgement/alert_limits.py", "if latest is None or not candidate.outcomes:", "if latest is None:", (LIMITS,)),
+    Defect("an assessment that is not complete silences a model", "explanations/judgement/alert_limits.py", "if done.complete and done.when", "if done.when", (LIMITS,)),
+    Defect("any input that comes and goes is news", "explanations/judgement/alert_limits.py", "if value is not None\n    }", "if True\n    }", (LIMITS,)),
+    Defect("a failing store holds cards back", "cds_service/burden/limits.py", "return Limited(behind=behind)\n    limiter", "raise\n    limiter", (LIMITS_IN_CALLS,)),
+    Defect("an old report snoozes anew", "cds_service/burden/snoozes.py", "min(given.at, now)", "now", (LIMITS_IN_CALLS,)),
+    Defect("a reason of others snoozes", "cds_service/hooks/feedback.py", "        if is_our_reason(why.code, why.system):", "        if True:", (LIMITS_IN_CALLS,)),
+    Defect("the page does not say what is held back", "smart_launch/chart/reading.py", "notices=marked_limits(off, limits.held, launch.site.notices)", "notices=off", (LIMITS_IN_CALLS,)),
     # ---- figures, and what stops a model
     Defect("who has opted out is counted", "cds_service/burden/on_record.py", "and answer.patient not in found.left_out", "", (FIGURES,)),
     Defect("what is done a month later was done about a card", "cds_service/burden/on_record.py", "late = acted is None or acted - answer.at > KNOWN_AFTER", "late = acted is None", (FIGURES,)),

@@ -326,5 +326,5 @@ def assessed_on(chart: PatientRecord) -> tuple[date, ...]:
     return tuple(
         done.when.day
         for done in chart.risk_assessments
-        if done.complete and not (done.by_software or done.provisional) and done.when and done.when.exact
+        if done.complete and done.when and done.when.exact
     )

@@ -104,6 +104,9 @@ def test_only_a_clinicians_complete_assessment_of_a_full_date_counts() -> None:
         return assessed_on(record_of(*given(line)))
 
     assert days("Risk assessment, 3 days ago") == (AS_OF.date() - timedelta(3),)
+    assert days("RiskAssessment, 3 days ago: moderate") == (AS_OF.date() - timedelta(3),)
+    assert days("RiskAssessment, 3 days ago, by software: moderate") == ()
+    assert days("RiskAssessment, 3 days ago, preliminary: moderate") == ()
     assert days("C-SSRS, 3 days ago: question 1 2 6 = no") == ()
 
 
