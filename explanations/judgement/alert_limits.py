@@ -323,8 +323,4 @@ def grounds(assessment: Assessment, topic: Topic) -> str:
 
 def assessed_on(chart: PatientRecord) -> tuple[date, ...]:
     """The days of suicide risk assessments by clinicians that are complete, where the very day is on file."""
-    return tuple(
-        done.when.day
-        for done in chart.risk_assessments
-        if done.complete and done.when and done.when.exact
-    )
+    return tuple(done.when.day for done in chart.risk_assessments if done.complete and done.when and done.when.exact)
