@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
 
-from cds_service.burden.limits import limited
+from cds_service.burden.limits import ChartOpening, limited
 from cds_service.burden.snoozes import GivenReason, note_snoozes
 from cds_service.escalation.desk import AppDesk
 from cds_service.hooks.app_links import topic_of
@@ -141,8 +141,13 @@ def _control(runtime: Runtime, site: str, patient: str, user: str | None) -> Con
 def _limits(runtime: Runtime, session: Session, assessment: Assessment, notices: tuple[Notice, ...]) -> Limited:
     """Which of these cards the session's user would not be shown now."""
     site, key = runtime.config().site(session.site), runtime.key
-    patient, user = key.pseudonym(site.id, session.context.patient), _user(runtime, session)
-    return limited(runtime.store, key, site, assessment, notices, patient=patient, user=user, now=runtime.now())
+    visit = session.context.encounter_reference
+    opening = ChartOpening(
+        patient=key.pseudonym(site.id, session.context.patient),
+        user=_user(runtime, session),
+        encounter=key.pseudonym(site.id, visit) if visit else "",
+    )
+    return limited(runtime.store, key, site, assessment, notices, opening, runtime.now())
 
 
 def _snooze(runtime: Runtime, session: Session, topic: Topic, code: str, grounds: str | None) -> None:

@@ -21,11 +21,11 @@ from models.rules.findings import Topic
 TOPICS = ", ".join(f"'{topic}'" for topic in QUIETABLE)
 QUIETED_CARDS = f"indicator = 'info' AND topic IN ({TOPICS})"
 LOOK = f"""
-    SELECT 'shown', topic, shown_to, at, prompted, basis, 0 FROM card
+    SELECT 'shown', topic, shown_to, at, prompted, basis, 0, encounter FROM card
     WHERE site = ? AND patient = ? AND at >= ? AND {QUIETED_CARDS}
-    UNION ALL SELECT 'snooze', topic, shown_to, at, reason, basis, until FROM snooze
+    UNION ALL SELECT 'snooze', topic, shown_to, at, reason, basis, until, '' FROM snooze
     WHERE site = ? AND patient = ? AND until > ?
-    UNION ALL SELECT 'today', '', '', COUNT(*), '', '', 0 FROM card
+    UNION ALL SELECT 'today', '', '', COUNT(*), '', '', 0, '' FROM card
     WHERE site = ? AND shown_to = ? AND at BETWEEN ? AND ? AND {QUIETED_CARDS}
 """  # noqa: S608  # our own names
 LOOK_IN_POSTGRESQL = LOOK.replace("?", "%s")
@@ -48,13 +48,20 @@ def history(
     with store.raw() as connection:
         rows = connection.execute(statement, values).fetchall()
     shown, snoozes, count = list[ShownCard](), list[Snooze](), 0
-    for kind, topic, who, at, said, basis, until in rows:
+    for kind, topic, who, at, said, basis, until, encounter in rows:
         if kind == "today":
             count = int(at)
         elif kind == "shown":
             outcomes = tuple(model.rpartition(" ")[0] for model in said.split(",") if model)
             shown.append(
-                ShownCard(topic=Topic(topic), user=who or "", at=_moment(at), outcomes=outcomes, grounds=basis)
+                ShownCard(
+                    topic=Topic(topic),
+                    user=who or "",
+                    at=_moment(at),
+                    outcomes=outcomes,
+                    grounds=basis,
+                    encounter=encounter or "",
+                )
             )
         else:
             snoozes.append(

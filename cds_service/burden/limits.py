@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cds_service.burden.history import history
@@ -19,6 +19,7 @@ from explanations.judgement.alert_limits import (
     Limiter,
     assessed_on,
     grounds,
+    is_never_quiet,
     prompted,
 )
 from explanations.judgement.assessment import Assessment
@@ -27,18 +28,25 @@ from explanations.words.notices.notice import Notice
 from models.scoring.risk import RiskScore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartOpening:
+    """Whose chart is opened by whom, in which encounter ("" where that is not known); all pseudonyms."""
+
+    patient: str
+    user: str
+    encounter: str = ""
+
+
 def limited(
     store: Store,
     key: DataKey,
     site: SiteConfig,
     assessment: Assessment,
     notices: Iterable[Notice],
-    *,
-    patient: str,
-    user: str,
+    opening: ChartOpening,
     now: datetime,
 ) -> Limited:
-    """What is held back of these notices. patient, user: pseudonyms. While the store fails, nothing is."""
+    """What is held back of these notices. While the store fails, nothing is."""
     candidates = quietable(assessment, notices, lambda text: key.pseudonym(site.id, text))
     if not candidates:
         return Limited()
@@ -50,11 +58,17 @@ def limited(
     if limits == NO_LIMITS:
         return Limited(behind=behind)
     try:
-        past = history(store, site.id, patient, user, limits=limits, zone=zone, now=now)
+        past = history(store, site.id, opening.patient, opening.user, limits=limits, zone=zone, now=now)
     except StoreUnavailable:
         return Limited(behind=behind)
     limiter = Limiter(
-        limits=limits, history=past, zone=zone, now=now, user=user, assessed=assessed_on(assessment.chart)
+        limits=limits,
+        history=past,
+        zone=zone,
+        now=now,
+        user=opening.user,
+        encounter=opening.encounter,
+        assessed=assessed_on(assessment.chart),
     )
     return Limited(held=limiter.held_back(candidates), behind=behind)
 
@@ -68,7 +82,8 @@ def quietable(
         plain = Candidate(
             topic=notice.topic,
             urgency=notice.urgency,
-            carries_others=any(line.role is LineRole.OTHERS for line in notice.chart),
+            is_exempt=any(line.role is LineRole.OTHERS for line in notice.chart)
+            or is_never_quiet(assessment, notice.topic),
         )
         if plain.is_quietable:
             scores = prompted(assessment, notice.topic)

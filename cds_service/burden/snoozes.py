@@ -20,7 +20,7 @@ from models.rules.findings import Topic
 class GivenReason:
     """An override reason of ours, on a card or notice that limits apply to. patient, user: pseudonyms.
 
-    grounds: what the card rests on; "": the inputs of a model. at: UTC.
+    grounds: as in `Behind.snoozed_as`. at: UTC.
     """
 
     site: SiteConfig

@@ -85,6 +85,7 @@ class AuditRecord:
         self.times = times
         self.cards: Sequence[Card] = ()
         self.behind: Mapping[Topic, Behind] = {}
+        self.encounter: str | None = None
 
     def note(self, **known: Any) -> None:  # noqa: ANN401  # the event's own fields; it has no others
         """Sets fields of the event."""
@@ -205,6 +206,7 @@ def _row(runtime: Runtime, record: AuditRecord) -> AnswerRow:
             patient=event.patient,
             shown_to=event.user,
             at=int(now.timestamp()),
+            encounter=record.encounter,
             prompted=behind.prompted if (behind := record.behind.get(Topic(topic))) else "",
             basis=behind.grounds if behind else "",
         )

@@ -32,6 +32,7 @@ from cds_service.settings.config import ServiceConfig
 from cds_service.storage.sent_cards import SentCard, sent_cards
 from cds_service.storage.store import FeedbackRow
 from cds_service.trust.admission import CallSlots, authenticate, refusals_counted, use_up
+from explanations.judgement.alert_limits import Behind
 from explanations.judgement.escalation import BY_FEEDBACK
 from explanations.judgement.judge import PATIENT_DISCHARGED
 from fhir_adapters.duplicates import named_twice, repeated
@@ -147,7 +148,7 @@ def reasons_given(
                 user=card.shown_to or "",
                 topic=Topic(card.topic),
                 code=why.code,
-                grounds="" if card.prompted else card.basis,
+                grounds=Behind(prompted=card.prompted, grounds=card.basis).snoozed_as,
                 at=at,
             )
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Response
 
-from cds_service.burden.limits import limited
+from cds_service.burden.limits import ChartOpening, limited
 from cds_service.cards.dialects import in_dialect
 from cds_service.cards.from_notices import cards_for
 from cds_service.cards.wire import Card, CardsResponse
@@ -47,16 +47,10 @@ def _limited(
     runtime: Runtime, call: AcceptedCall, assessment: Assessment, notices: tuple[Notice, ...], audit: AuditRecord
 ) -> Limited:
     """What the site's limits hold back, which goes on record with what stands behind the cards."""
-    found = limited(
-        runtime.store,
-        runtime.key,
-        call.site,
-        assessment,
-        notices,
-        patient=call.who.patient,
-        user=audit.event.user or "",
-        now=runtime.now(),
-    )
+    encounter = call.hook.context.encounter
+    audit.encounter = runtime.key.pseudonym(call.site.id, encounter) if encounter else None
+    opening = ChartOpening(patient=call.who.patient, user=audit.event.user or "", encounter=audit.encounter or "")
+    found = limited(runtime.store, runtime.key, call.site, assessment, notices, opening, runtime.now())
     audit.behind = found.behind
     audit.note(suppressed=tuple(f"{topic} {why.reason}" for topic, why in found.held.items()))
     return found

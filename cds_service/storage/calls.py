@@ -42,8 +42,8 @@ EVENT = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 CARD = (
-    "INSERT INTO card (uuid, site, answer, topic, indicator, suggestions, patient, shown_to, at, prompted, basis) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO card (uuid, site, answer, topic, indicator, suggestions, patient, shown_to, at, encounter, "
+    "prompted, basis) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 APPEND = (EVENT, CARD, COUNT, MOVE)
 APPEND_IN_POSTGRESQL = tuple(statement.replace("?", "%s") for statement in APPEND)
@@ -71,9 +71,9 @@ WRITE = """
         ON CONFLICT (client, minute) DO UPDATE SET calls = tally.calls + 1
     ), sent AS (
         INSERT INTO card
-            (uuid, site, answer, topic, indicator, suggestions, patient, shown_to, at, prompted, basis)
+            (uuid, site, answer, topic, indicator, suggestions, patient, shown_to, at, encounter, prompted, basis)
         SELECT one ->> 0, %(site)s::text, answered.seq, one ->> 1, one ->> 2, one -> 3, one ->> 4, one ->> 5,
-            (one ->> 6)::bigint, one ->> 7, one ->> 8
+            (one ->> 6)::bigint, one ->> 7, one ->> 8, one ->> 9
         FROM answered, json_array_elements(%(cards)s::json) AS one
     )
     SELECT seq FROM answered
@@ -109,8 +109,8 @@ class TokenUse:
 class CardRow:
     """A sent card without its text: for feedback to link to, and for what is shown later.
 
-    patient, shown_to: pseudonyms. at: seconds since 1970. prompted: the models that prompted it, by commas. basis: a
-    digest of what a model or follow-up card rests on.
+    patient, shown_to, encounter: pseudonyms. at: seconds since 1970. prompted: the models that prompted it, by commas.
+    basis: a digest of what a model or follow-up card rests on.
     """
 
     uuid: str
@@ -120,13 +120,14 @@ class CardRow:
     patient: str | None = None
     shown_to: str | None = None
     at: int | None = None
+    encounter: str | None = None
     prompted: str = ""
     basis: str = ""
 
     @property
     def shown(self) -> tuple[str | int | None, ...]:
-        """Of whom, to whom, when, and on what basis."""
-        return self.patient, self.shown_to, self.at, self.prompted, self.basis
+        """Of whom, to whom, when and in which encounter, and on what basis."""
+        return self.patient, self.shown_to, self.at, self.encounter, self.prompted, self.basis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

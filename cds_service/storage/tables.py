@@ -74,6 +74,8 @@ card = sa.Table(
     sa.Column("patient", sa.String(32)),
     sa.Column("shown_to", sa.String(32)),
     sa.Column("at", sa.BigInteger),
+    # In which encounter the chart was opened, as a pseudonym; null where that is not known.
+    sa.Column("encounter", sa.String(32)),
     # The models that prompted it (`depression 2.0.0`, by commas), and a digest of what it rests on.
     sa.Column("prompted", sa.String(200), nullable=False, server_default=""),
     sa.Column("basis", sa.String(32), nullable=False, server_default=""),
@@ -83,7 +85,7 @@ card = sa.Table(
     sa.Index("ix_card_site_shown_to_at", "site", "shown_to", "at"),
 )
 # What a clinician asked not to be shown again for a while. shown_to: "" for everybody. basis: of the card that it was
-# said on; "" for a model's card, whatever its inputs. at, until: seconds since 1970.
+# said on, after `model:` where a model prompted it. at, until: seconds since 1970.
 snooze = sa.Table(
     "snooze",
     SCHEMA,
@@ -92,7 +94,7 @@ snooze = sa.Table(
     sa.Column("shown_to", sa.String(32), primary_key=True),
     sa.Column("topic", sa.String(40), primary_key=True),
     sa.Column("reason", sa.String(64), primary_key=True),
-    sa.Column("basis", sa.String(32), primary_key=True),
+    sa.Column("basis", sa.String(40), primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("until", sa.BigInteger, nullable=False, index=True),
 )

@@ -13,11 +13,13 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
-from fhir_adapters.facts import PatientRecord
+from fhir_adapters.facts import AnswerState, PatientRecord
+from fhir_adapters.reading.questionnaires.totals import total_of
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.findings import Topic, Urgency
 from models.scoring.risk import RiskScore
 
+MODEL = "model:"  # before the grounds of a snooze of a model's card
 QUIETABLE = (Topic.DEPRESSION_FOLLOW_UP, Topic.SCREENING_PROMPT)
 
 
@@ -43,7 +45,7 @@ class AlertLimits:
 
     model_days: int = 30
     assessed_days: int = 14
-    repeat_h: int = 12
+    repeat_h: int = 2
     daily: int = 20
     snooze_days: int = 7
     declined_days: int = 90
@@ -88,19 +90,19 @@ class Candidate:
     """A notice about to be a card.
 
     outcomes: of the models that prompted it; none: a rule did. grounds: a digest of what it rests on.
-    carries_others: it also says something that may not be held back.
+    is_exempt: it also says something that may not be held back (`is_never_quiet`; entries of others left out).
     """
 
     topic: Topic
     urgency: Urgency
     outcomes: tuple[str, ...] = ()
     grounds: str = ""
-    carries_others: bool = False
+    is_exempt: bool = False
 
     @property
     def is_quietable(self) -> bool:
         """Whether any limit applies to it."""
-        return self.topic in QUIETABLE and self.urgency is Urgency.NOTE and not self.carries_others
+        return self.topic in QUIETABLE and self.urgency is Urgency.NOTE and not self.is_exempt
 
     @property
     def concerns_safety(self) -> bool:
@@ -110,20 +112,21 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCard:
-    """A card of the patient that was shown. user: a pseudonym; at: UTC; the rest as in `Candidate`."""
+    """A card of the patient that was shown. user, encounter: pseudonyms; at: UTC; the rest as in `Candidate`."""
 
     topic: Topic
     user: str
     at: datetime
     outcomes: tuple[str, ...]
     grounds: str
+    encounter: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snooze:
     """What somebody asked not to be shown for a while. user: "" for everybody; code: of the override reason.
 
-    grounds: of the card; "": whatever the inputs of the models that prompt.
+    grounds: of the card, of a model's with MODEL before it.
     """
 
     topic: Topic
@@ -161,7 +164,8 @@ class HeldBack:
 class Limiter:
     """The limits for one user, at one moment. user: a pseudonym, "" for nobody in particular; now: UTC.
 
-    assessed: days of documented suicide risk assessments.
+    encounter: the one in which the chart is opened, as a pseudonym; "" where that is not known. assessed: days of
+    documented suicide risk assessments.
     """
 
     limits: AlertLimits
@@ -169,7 +173,8 @@ class Limiter:
     zone: tzinfo
     now: datetime
     user: str = ""
-    assessed: tuple[date, ...] = field(default=())
+    encounter: str = ""
+    assessed: tuple[date, ...] = ()
 
     def held_back(self, candidates: Iterable[Candidate]) -> dict[Topic, HeldBack]:
         """Those of the candidates whose cards are held back, by topic. Earlier ones come first in a day's limit."""
@@ -183,7 +188,7 @@ class Limiter:
                 or self._assessed(candidate)
                 or self._shown_before(candidate)
                 or self._repeated(candidate)
-                or self._over(shown)
+                or (None if candidate.concerns_safety else self._over(shown))
             )
             if found is not None:
                 held[candidate.topic] = found
@@ -202,11 +207,13 @@ class Limiter:
     def _until(self, snooze: Snooze, candidate: Candidate) -> datetime | None:
         """Until when a snooze holds a card back; None: it does not."""
         rule = SNOOZES.get(snooze.code)
-        meant = snooze.grounds == candidate.grounds if snooze.grounds else bool(candidate.outcomes)
-        if rule is None or not meant or not snooze.at <= self.now:
+        own = MODEL + candidate.grounds if candidate.outcomes else candidate.grounds
+        by_model = bool(candidate.outcomes) and snooze.grounds.startswith(MODEL)
+        if rule is None or not (own == snooze.grounds or by_model) or not snooze.at <= self.now:
             return None
         until = snooze.until
-        if candidate.concerns_safety:
+        # A standing fact (the one rule that does not concern safety) holds whatever the inputs; a refusal does not.
+        if candidate.concerns_safety or (own != snooze.grounds and rule.concerns_safety):
             days = self.limits.snooze_days if rule.concerns_safety else 0
             until = min(until, midnight(self._day(snooze.at) + timedelta(days), self.zone))
         return until if self.now < until else None
@@ -241,8 +248,16 @@ class Limiter:
         return [
             card
             for card in self.history.shown
-            if card.topic is candidate.topic and card.grounds == candidate.grounds != "" and card.at <= self.now
+            if card.topic is candidate.topic
+            and card.grounds == candidate.grounds != ""
+            and card.at <= self.now
+            and not self._prepared(card)
         ]
+
+    def _prepared(self, card: ShownCard) -> bool:
+        """Whether the same user saw it today outside this encounter: preparing a visit uses up no card."""
+        mine = card.user == self.user and self._day(card.at) == self._day(self.now)
+        return bool(self.encounter) and mine and card.encounter != self.encounter
 
     def _for_days(self, reason: LimitReason, since: datetime, days: int) -> HeldBack | None:
         until = midnight(self._day(since) + timedelta(days), self.zone)
@@ -261,8 +276,8 @@ class Behind:
 
     @property
     def snoozed_as(self) -> str:
-        """The grounds of a snooze of it; "": whatever the inputs of the models."""
-        return "" if self.prompted else self.grounds
+        """The grounds of a snooze of it."""
+        return MODEL + self.grounds if self.prompted else self.grounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +334,18 @@ def grounds(assessment: Assessment, topic: Topic) -> str:
             if f.topic is topic
         )
     )
+
+
+def is_never_quiet(assessment: Assessment, topic: Topic) -> bool:
+    """Whether a notice rests on a result whose item on self-harm was not answered, or on a severe one."""
+    for form in (finding.form for finding in assessment.findings if finding.topic is topic):
+        answer = form.safety_answer if form else None
+        if form is None or answer is None or answer.state is AnswerState.BLANK:
+            return True
+        severe, total = form.instrument.spec.severe_total, total_of(form)
+        if severe is not None and total is not None and total >= severe:
+            return True
+    return False
 
 
 def assessed_on(chart: PatientRecord) -> tuple[date, ...]:

@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from explanations.judgement.alert_limits import MODEL
 from explanations.words.language import Language
 from explanations.words.notices.topics import TOPICS
 from models.rules.findings import Topic
 from smart_launch.errors import Forbidden
 
-IS_DIGEST = re.compile(r"[0-9a-f]{32}")
+IS_DIGEST = re.compile(rf"(?:{MODEL})?[0-9a-f]{{32}}")
 REASONS = {(spec.topic.value, reason.code): reason.display for spec in TOPICS for reason in spec.overrides}
 
 

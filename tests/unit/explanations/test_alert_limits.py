@@ -11,6 +11,7 @@ from builders import AS_OF, LOW, given, patient, record_of
 
 from cds_service.serving.engine import load_engine
 from explanations.judgement.alert_limits import (
+    MODEL,
     SNOOZES,
     AlertHistory,
     AlertLimits,
@@ -21,6 +22,7 @@ from explanations.judgement.alert_limits import (
     Snooze,
     assessed_on,
     grounds,
+    is_never_quiet,
     prompted,
 )
 from explanations.judgement.assessment import assess
@@ -57,7 +59,7 @@ def shown(candidate: Candidate, user: str = "u", **before) -> ShownCard:
 
 def snooze(candidate: Candidate, code: str, days: int, user: str = "", ago: int = 0) -> Snooze:
     at = AS_OF - timedelta(ago)
-    grounds = "" if candidate.outcomes else candidate.grounds
+    grounds = MODEL + candidate.grounds if candidate.outcomes else candidate.grounds
     return Snooze(topic=candidate.topic, user=user, code=code, at=at, until=at + timedelta(days), grounds=grounds)
 
 
@@ -83,8 +85,8 @@ def test_a_window_ends_with_a_day_of_the_site() -> None:
 
 
 def test_the_same_result_comes_to_the_same_user_once_in_the_hours_and_to_others_at_once() -> None:
-    assert held(FOLLOW_UP, shown(FOLLOW_UP, hours=11)) == "repeated"
-    assert held(FOLLOW_UP, shown(FOLLOW_UP, hours=12)) is None
+    assert held(FOLLOW_UP, shown(FOLLOW_UP, hours=1)) == "repeated"
+    assert held(FOLLOW_UP, shown(FOLLOW_UP, hours=2)) is None
     assert held(FOLLOW_UP, shown(FOLLOW_UP, "other", hours=1)) is None
     assert held(replace(FOLLOW_UP, grounds="another"), shown(FOLLOW_UP, hours=1)) is None
     assert held(FOLLOW_UP, shown(FOLLOW_UP, "", hours=1), user="") is None
@@ -119,6 +121,7 @@ def test_a_day_of_a_user_holds_so_many_cards_the_more_urgent_first() -> None:
         (Topic.SCREENING_PROMPT, LimitReason.DAILY_LIMIT, "2026-11-24T00:00:00+00:00")
     ]
     assert held(PROMPT, today=20, user="") is None
+    assert held(IDEATION, today=99) is None
     assert held(PROMPT, today=99, limits=AlertLimits(daily=0)) is None
 
 
@@ -139,6 +142,32 @@ def test_a_snooze_holds_for_its_user_or_for_all_until_its_time() -> None:
     assert held(PROMPT, snoozes=(snooze(PROMPT, "declines", 90),), user="other") == "snoozed"
     assert held(PROMPT, snoozes=(snooze(PROMPT, "declines", 90, ago=90),)) is None
     assert held(replace(PROMPT, grounds="changed"), snoozes=(snooze(PROMPT, "screened", 7),)) == "snoozed"
+
+
+def test_a_refusal_holds_while_the_inputs_are_the_same_and_for_days_once_they_have_changed() -> None:
+    changed = replace(PROMPT, grounds="changed")
+    assert held(PROMPT, snoozes=(snooze(PROMPT, "declines", 90, ago=30),)) == "snoozed"
+    assert held(changed, snoozes=(snooze(PROMPT, "declines", 90, ago=6),)) == "snoozed"
+    assert held(changed, snoozes=(snooze(PROMPT, "declines", 90, ago=7),)) is None
+    assert held(changed, snoozes=(snooze(PROMPT, "known-managed", 90, ago=30),)) == "snoozed"
+
+
+def test_preparing_a_visit_uses_up_no_card() -> None:
+    def again(card: ShownCard, encounter: str, **known: object) -> str | None:
+        past = AlertHistory(shown=(card,))
+        limiter = Limiter(
+            limits=AlertLimits(), history=past, zone=CHICAGO, now=AS_OF, user="u", encounter=encounter, **known
+        )
+        found = limiter.held_back([PROMPT]).get(PROMPT.topic)
+        return found and found.reason.value
+
+    prepared = shown(PROMPT, minutes=40)
+    assert again(prepared, "visit") is None
+    assert again(replace(prepared, encounter="other"), "visit") is None
+    assert again(replace(prepared, encounter="visit"), "visit") == "shown-before"
+    assert again(prepared, "") == "shown-before"
+    assert again(replace(prepared, user="other"), "visit") == "shown-before"
+    assert again(shown(PROMPT, days=1), "visit") == "shown-before"
 
 
 def test_a_word_on_an_old_result_or_on_a_models_card_holds_back_no_new_result() -> None:
@@ -165,7 +194,7 @@ def test_what_a_wrong_clock_noted_in_the_future_holds_nothing_back() -> None:
 
 
 def test_a_notice_that_names_what_was_left_out_of_others_is_never_held_back() -> None:
-    assert held(replace(FOLLOW_UP, carries_others=True), shown(FOLLOW_UP, hours=1)) is None
+    assert held(replace(FOLLOW_UP, is_exempt=True), shown(FOLLOW_UP, hours=1)) is None
 
 
 # ---- what a card rests on ----
@@ -194,6 +223,23 @@ def test_the_grounds_of_a_result_is_its_instrument_date_and_total() -> None:
     first = of("PHQ-9, 20 days ago: total = 14")
     assert of("PHQ-9, 20 days ago: total = 14") == first
     assert len({first, of("PHQ-9, 20 days ago: total = 15"), of("PHQ-9, 21 days ago: total = 14")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "exempt"),
+    [
+        ("PHQ-9, 20 days ago: items 1-7 = 2, item 8 = 0, item 9 = 0", False),
+        ("PHQ-9, 20 days ago: items 1-7 = 3, item 8 = 1, item 9 = 0", True),
+        ("PHQ-9, 20 days ago: total = 14", True),
+        ("PHQ-2, 6 days ago: total = 4", True),
+        ("EPDS, 2 days ago: total = 14", True),
+    ],
+)
+def test_a_severe_result_or_one_without_the_item_on_self_harm_is_never_held_back(line: str, *, exempt: bool) -> None:
+    found = assess(record_of(*given(line)), ENGINE, LOW)
+
+    assert is_never_quiet(found, Topic.DEPRESSION_FOLLOW_UP) is exempt
+    assert not is_never_quiet(found, Topic.SCREENING_PROMPT)
 
 
 def test_a_result_to_follow_up_was_prompted_by_no_model() -> None:

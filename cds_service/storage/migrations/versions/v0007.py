@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.Column("shown_to", sa.String(32), primary_key=True),
         sa.Column("topic", sa.String(40), primary_key=True),
         sa.Column("reason", sa.String(64), primary_key=True),
-        sa.Column("basis", sa.String(32), primary_key=True),
+        sa.Column("basis", sa.String(40), primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("until", sa.BigInteger, nullable=False, index=True),
     )
@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("patient", sa.String(32)),
         sa.Column("shown_to", sa.String(32)),
         sa.Column("at", sa.BigInteger),
+        sa.Column("encounter", sa.String(32)),
         sa.Column("prompted", sa.String(200), nullable=False, server_default=""),
         sa.Column("basis", sa.String(32), nullable=False, server_default=""),
     ):
