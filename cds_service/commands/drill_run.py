@@ -129,8 +129,11 @@ def rehearse(
     began, patient = now(), f"drill-{secrets.token_hex(6)}"
     rules = rules_of_drill(site, patient, began)
     link = PatientLink(patient_id=patient, initials="D.D.", place="drill")
-    named = [(open_drill(store, means.key, site, link, each, now(), service=SERVICE), each) for each in contacts]
+    named: list[tuple[str, Contact]] = []
     try:
+        for contact in contacts:
+            name = open_drill(store, means.key, site, link, contact, now(), service=SERVICE)
+            named.append((name, contact))  # so that it is closed although the next cannot be opened
         _wait(store, config, [name for name, _ in named], time.monotonic() + 60 * wait_min, means, now)
         ended = now()
         found = tuple(_seen(row, each, site, began, ended) for row, each in _rows(store, named))

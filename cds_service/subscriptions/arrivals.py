@@ -246,7 +246,7 @@ def _heard(connection: sa.Connection, site: str, found: Notification, now: int) 
         return now - FIRST_LOOK_S, False
     row = connection.execute(sa.select(c.number, c.heard, c.missing).where(here).with_for_update()).one()
     number, missing = max(row.number, found.total or 0), dict(row.missing)
-    anew = found.total is not None and abs(found.total - row.number) > MOST_JUMP
+    anew = found.total is not None and not row.number - MOST_MISSING <= found.total <= row.number + MOST_JUMP
     if anew or found.kind is NotificationKind.HANDSHAKE:
         number, missing = found.total or 0, {}
     elif found.total is not None:

@@ -94,9 +94,9 @@ class Seen:
 def read_due(runtime: Runtime, missed: Missed) -> None:
     """Reads what is due, one after the other, and looks whether anything is silent or late. Raises StoreUnavailable."""
     config = runtime.config()
-    missed.write_down(runtime.store, runtime.key, runtime.now())
     sites = {site.id: site for site in config.sites if site.subscription is not None and site.backend is not None}
     while sites:
+        missed.write_down(runtime.store, runtime.key, runtime.now())
         _look_at_times(runtime, sites)
         claimed = claim(runtime.store, tuple(sites), runtime.now())
         if claimed is None:

@@ -318,6 +318,16 @@ def test_a_number_far_away_begins_the_count_anew_with_a_search_and_fills_no_stor
     assert list(store.rows(tables.subscription)[0]["missing"]) == ["3"]
 
 
+def test_a_count_that_begins_again_without_a_handshake_is_searched_for_and_counted_on(store, heard, clock) -> None:
+    heard(**events(500))
+    before = clock.seconds
+    clock.later(minutes=5)
+    heard(**events(1))
+    assert waiting(store) == [ToRead(since=before)]
+    heard(**events(3))
+    assert list(store.rows(tables.subscription)[0]["missing"]) == ["2"]
+
+
 def looked_after(store, clock) -> int | None:
     clock.later(seconds=PATIENCE_S)
     return looked(store, clock)
