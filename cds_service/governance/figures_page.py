@@ -13,6 +13,8 @@ from cds_service.burden.on_record import latest_months
 from cds_service.governance.rendering import page
 from cds_service.governance.session import Desk, Visitor
 from cds_service.settings.alerts import AlertSettings
+from explanations.words.notices.topics import SPEC_OF
+from models.rules.findings import Topic
 
 MOST_EVENTS = 100_000
 """Of a site, the latest; more would keep whoever looks waiting."""
@@ -38,7 +40,7 @@ def figures_page(desk: Desk, visitor: Visitor) -> Response:
         alerts={site.id: site.alerts for site in config.sites},
         no_alerts=AlertSettings(),
         parts=parts,
-        topic_words=lambda topic: topic.replace("-", " ").replace(" follow up", " follow-up").capitalize(),
+        topics={topic.value: SPEC_OF[topic].name for topic in Topic},
     )
 
 

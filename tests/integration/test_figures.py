@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from ehr import kept_in, mhcds, settings
+from hook_calls import POSITIVE, client_of, topics
 
 from cds_service.burden.figures import Durations, durations, figures
 from cds_service.burden.on_record import Window
@@ -238,6 +239,19 @@ def test_a_reader_with_a_limit_says_from_which_day_on_it_counted(store) -> None:
 
     assert [one.shown for one in found.cards] == [2]
     assert found.partial == {"north": date(2026, 11, 3)}
+
+
+def test_an_answer_as_a_call_records_it_is_counted(tmp_path) -> None:
+    client = client_of(tmp_path)
+    assert topics(client.call(POSITIVE)) == ["positive-safety-answer"]
+    runtime = client.flask.application.extensions["mhcds"]
+    today = runtime.now().date()
+
+    (cell,) = figures(
+        runtime.store, runtime.config().sites, Window(since=today, until=today + timedelta(days=1)), runtime.now()
+    ).cards
+
+    assert (cell.topic, cell.shown, cell.waiting) == ("positive-safety-answer", 1, 1)
 
 
 def test_the_command_prints_the_cells_as_a_table_and_as_json(tmp_path) -> None:
