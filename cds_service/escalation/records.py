@@ -74,7 +74,7 @@ class ContactMessage:
 class EscalationRow:
     """One escalation; times are ISO 8601 and UTC, `due` in seconds since 1970. patient: a pseudonym; None for a drill.
 
-    contact: the one told last; None: nobody was on duty yet. events: how many acute events it is about.
+    contact: whose turn it is; None: nobody is on duty. events: how many acute events it is about.
     acts: its events of the audit chain, in order, each with its time as `at`.
     """
 

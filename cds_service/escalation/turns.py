@@ -41,6 +41,8 @@ def take(
     change: dict[str, Any] = {"round": turn.round, "due": None if turn.due is None else int(turn.due.timestamp())}
     if turn.contact is not None:
         change |= {"contact": turn.contact.name, "step": row["step"] + 1}
+    elif turn.due is not None:  # nobody's turn, until hours begin: they do not end a round that has just begun
+        change |= {"contact": None}
     this = sa.and_(escalation.c.id == row["id"], *conditions)
     taken = connection.execute(escalation.update().where(this).values(change).returning(escalation)).mappings().first()
     if taken is None or turn.contact is None:

@@ -242,7 +242,7 @@ incident_note = sa.Table(
 # ---- escalations --------------------------------------------------------------------------------------------------
 
 # One a patient while it is open; drills have no patient. status: open, acknowledged, closed. due: when the next contact
-# is told, in seconds since 1970; null: there is none. step: how many were told; contact: the one told last; round: how
+# is told, in seconds since 1970; null: there is none. step: how many were told; contact: whose turn it is; round: how
 # often all have their turn, from 1. sealed: what is needed to find the patient; empty once it is no longer needed.
 # only: the one contact that a drill is about.
 escalation = sa.Table(

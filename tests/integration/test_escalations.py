@@ -324,6 +324,14 @@ def test_hours_that_a_clock_change_leaves_out_begin_on_the_next_day(store) -> No
     assert desk.rows()[0].due == at("2027-03-15T07:15:00").timestamp()
 
 
+def test_a_contact_with_an_hour_a_day_has_three_turns(store) -> None:
+    desk = Desk(store, site_of(contact("late", hours("17:00", "18:00"), within_min=60)))
+    desk.read(acute())
+    for _ in range(24 * 6):
+        desk.pass_time(60)
+    assert desk.told() == [("late", OPENED)] * 3
+
+
 def test_the_clock_of_the_site_decides_who_is_on_duty(store) -> None:
     day, night = contact("day", hours("08:00", "18:00")), contact("night", hours("18:00", "08:00"))
     desk = Desk(store, site_of(day, night, zone="America/Chicago"))  # 11:50 there

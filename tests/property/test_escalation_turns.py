@@ -56,6 +56,7 @@ def test_turns_follow_the_order_of_the_file_by_the_hours_and_end_after_three_rou
         else:
             assert not on_duty
             assert turn.due > now
+            last = None
         rounds, now = turn.round, turn.due
     else:
         raise AssertionError("the turns never end")
