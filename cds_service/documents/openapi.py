@@ -75,6 +75,7 @@ PAGES = (
     ("/smart/app/{launch}/tasks/write", "post", "taskWrite", "Writes the draft to the chart, once"),
     ("/smart/app/{launch}/override", "post", "appOverride", "Why a clinician does not act on a finding"),
     ("/smart/app/{launch}/opinion", "post", "appOpinion", "What a clinician says about an estimate"),
+    ("/smart/app/{launch}/escalation", "post", "appEscalation", "That a clinician has it, or what was done about it"),
     ("/smart/app/{launch}/thanks", "get", "appThanks", "That it was recorded"),
     ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
     ("/smart/app/{launch}/close", "post", "appClose", "Ends the session"),
