@@ -74,7 +74,6 @@ PAGES = (
     ("/smart/app/{launch}/tasks", "post", "taskReview", "The draft, to be looked over before writing"),
     ("/smart/app/{launch}/tasks/write", "post", "taskWrite", "Writes the draft to the chart, once"),
     ("/smart/app/{launch}/override", "post", "appOverride", "Why a clinician does not act on a finding"),
-    ("/smart/app/{launch}/escalation", "post", "appEscalation", "Acknowledges an escalation, or says what was done"),
     ("/smart/app/{launch}/opinion", "post", "appOpinion", "What a clinician says about an estimate"),
     ("/smart/app/{launch}/escalation", "post", "appEscalation", "That a clinician has it, or what was done about it"),
     ("/smart/app/{launch}/thanks", "get", "appThanks", "That it was recorded"),
