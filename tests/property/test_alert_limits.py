@@ -137,6 +137,8 @@ LINES = [
     "Visit for depression, 30 days ago",
     "Risk assessment, 3 days ago",
 ]
+# A user who was shown 99 such cards today.
+FULL = Limiter(limits=AlertLimits(), history=AlertHistory(today=99), zone=UTC, now=AS_OF, user="u1")
 FOREIGN = given("PHQ-9, 2 days ago: total = 3")[0] | {"subject": {"reference": "Patient/somebody-else"}}
 SEEN: Counter[str] = Counter()
 
@@ -153,6 +155,9 @@ SEEN: Counter[str] = Counter()
 @example(lines=LINES[3:4], speaks=False, foreign=True, limiter=None, same=[("u1", 1)], said=[])
 @example(lines=LINES[3:4], speaks=False, foreign=False, limiter=None, same=[("u1", 1)], said=[])
 @example(lines=LINES[3:4], speaks=True, foreign=False, limiter=None, same=[], said=[("", "declines", 1)])
+@example(lines=[], speaks=True, foreign=False, limiter=None, same=[("u2", 30)], said=[])
+@example(lines=["Risk assessment, 3 days ago"], speaks=True, foreign=False, limiter=None, same=[], said=[])
+@example(lines=[], speaks=True, foreign=False, limiter=FULL, same=[], said=[])
 def same_with_limits_and_without(
     lines: list[str],
     *,
