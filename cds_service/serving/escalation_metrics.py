@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.records import EscalationStatus
+from cds_service.serving import metrics
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.tables import delivery, escalation
@@ -64,6 +65,8 @@ class EscalationMetrics(Collector):
         self._counted: dict[str, Answered] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        for site in self._telling():
+            metrics.NOT_RECORDED.labels(site.id)  # at 0, so that the first failure is an increase
 
     def text(self) -> bytes:
         """In Prometheus' format; empty while the store fails, which another metric counts."""
