@@ -41,7 +41,7 @@ setup: ## the virtual environment in .venv, from the hashed lock (the targets be
 		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 			echo "make setup: $(PYTHON) lacks venv or ensurepip; on Debian and Ubuntu: apt-get install python3-venv"; \
 			exit 1; } >&2; \
-		echo "Making $(VENV) and installing the locked dependencies (about 300 MB to download, once) ..."; \
+		echo "Making $(VENV) and installing the locked dependencies (about 350 MB to download, once) ..."; \
 		$(PYTHON) -m venv --clear $(VENV) && \
 		$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt && \
 		echo "$(DEPS_KEY)" > $(VENV)/.deps || exit 1; \
@@ -81,7 +81,7 @@ lock: ## choose versions anew into requirements/ (releases at least a week old)
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv --clear .venv-lock && \
 		.venv-lock/bin/python -m pip install --disable-pip-version-check --require-hashes --only-binary :all: \
 			-r requirements/lock.txt; }
-	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml --extra train --group dev -o requirements/dev.txt
+	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml --extra train --extra monitor --extra noise --group dev -o requirements/dev.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet pyproject.toml -c requirements/dev.txt -o requirements/serve.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet --no-deps --group clients -o requirements/clients.txt
 	.venv-lock/bin/uv pip compile --upgrade --quiet --group benchmark -o requirements/benchmark.txt

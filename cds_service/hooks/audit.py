@@ -32,7 +32,17 @@ from models.rules.findings import Topic
 from models.scoring.risk import NotScored, RiskScore
 
 log = logging.getLogger("mhcds")
-ON_RECORD_ALONE = ("patient", "user", "scores")  # not in the log
+ON_RECORD_ALONE = (
+    "patient",
+    "user",
+    "scores",
+    "measured",
+    "sex",
+    "age_band",
+    "groups",
+    "department",
+    "trial",
+)  # not in the log
 
 
 class AuditEvent(msgspec.Struct, kw_only=True):
@@ -43,8 +53,10 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     quieted: the card of a gap was not sent, since the user was shown the same gap within the site's hours.
     topics: of the cards sent. held_back: of those not sent since somebody switched them off. suppressed: of those not
     sent, each with the limit that held it back. escalation: how far somebody has been told. switched_off: what is, if
-    that is why nothing was read. scores: model, probability and whether it was shown. review: the models whose estimate
-    is in the sample for review. Other fields hold static codes or counts.
+    that is why nothing was read. scores: model, probability, whether it was shown and flagged, and its inputs' bins.
+    review: the models whose estimate is in the sample for review. measured: outcomes on file, to compare scores with;
+    sex, age_band, groups: for the audit of fairness. trial: in which one the answer was given, and in which arm.
+    cpu_ms: computing time. Other fields hold static codes or counts.
     """
 
     service: str
@@ -73,7 +85,14 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     suppressed: tuple[str, ...] = ()
     escalation: str | None = None
     switched_off: str | None = None
+    measured: tuple[Mapping[str, Any], ...] = ()
+    sex: str | None = None
+    age_band: str | None = None
+    groups: Mapping[str, str] = {}
+    department: str | None = None
+    trial: Mapping[str, str] | None = None
     ms: float = 0.0
+    cpu_ms: float = 0.0
 
 
 class AuditRecord:

@@ -22,6 +22,7 @@ from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.escalation_file import EscalationTable, escalation
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
+from cds_service.settings.monitoring import MonitoringSettings
 from cds_service.settings.shapes import numbered, one_of, shown
 from cds_service.settings.smart import SmartTable
 from cds_service.settings.subscription import SubscriptionSettings, SubscriptionTable, subscription
@@ -130,7 +131,7 @@ class SiteConfig:
     judge what was sent. audit_days: how long the content of audit events is kept; None: for ever.
     escalation: who is told of acute answers; None: nobody. backend: the service's own access to the EHR; None: none.
     alerts: how often model and follow-up cards may come; by default at every opening.
-    subscription: its FHIR server may say that something came.
+    subscription: its FHIR server may say that something came. monitoring: how its models are watched.
     """
 
     id: str
@@ -154,6 +155,7 @@ class SiteConfig:
     backend: BackendSettings | None = None
     subscription: SubscriptionSettings | None = None
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
     @property
     def path(self) -> str | None:

@@ -1,7 +1,8 @@
 """The fields that an event of the audit chain may hold, by kind, each with its reason; nothing else is ever written.
 
-`name.inner` is a field within a field; `name.*` any, for codes and counts whose names differ. No field holds a value or
-text of the chart, a name or id of a patient, or a token. docs/generated/audit-fields.md shows this table.
+`name.inner` is a field within a field; `name.*` any, for codes and counts whose names differ. No field holds text
+of the chart, a name or id of a patient, or a token; of its values, only what models are watched by: whether an outcome
+was there, and into which of about ten bins each input fell. docs/generated/audit-fields.md shows this table.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ SERVICE = "through which service"
 BY = "who did it: the name of a member of staff, or the system"
 THROUGH = "by command, endpoint or page"
 REASON = "why, in the words of who did it"
+MEASURED = "results on file that say whether a model's outcome was there"
 LONGEST = 700
 """The most characters of one value."""
 
@@ -35,6 +37,25 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "scores.model": "whose estimate it is",
         "scores.probability": "the estimate",
         "scores.shown": "whether it was said",
+        "scores.flagged": "whether it was at or above the threshold then in force",
+        "scores.inputs": "per input the bin of its training distribution, or a dash where it was not known: drift",
+        "measured": MEASURED,
+        "measured.outcome": "of which model's outcome",
+        "measured.positive": "whether it was there",
+        "measured.on": "when it was answered",
+        "measured.id": "which result, as a pseudonym: so that it counts once",
+        "sex": "the recorded sex, for the audit of fairness",
+        "age_band": "the age in bands of years, for the same",
+        "groups": "what the site has switched on for that audit alone; never an input of a model",
+        "groups.*": "race-ethnicity, language, payer",
+        "department": "where the patient was seen: clusters of a trial",
+        "trial": "in which trial the answer was given",
+        "trial.id": "which",
+        "trial.version": "by which version of its protocol",
+        "trial.unit": "who or what was assigned, as a pseudonym or a clinic's name in the protocol",
+        "trial.stratum": "among which others",
+        "trial.arm": "to which arm",
+        "cpu_ms": "how much computing time it took",
         "review": "models whose estimate is in the sample for review",
         "held_back": "which cards were not sent because they are switched off",
         "switched_off": "what was switched off, if nothing was read for that reason",
@@ -73,6 +94,8 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "outcome": "what an opinion is about",
         "choice": "the opinion: useful, wrong or a near miss",
         "comment": "its sentence, sealed with the data key",
+        "measured": MEASURED,
+        "measured.*": "as in answers",
     },
     "feedback": {
         "service": SERVICE,
@@ -191,6 +214,23 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "deceased": "why nobody was told",
         "escalation": "whether somebody is told of an acute answer, and how far that is",
         "count": "how many patients a search found",
+        "measured": MEASURED,
+        "measured.*": "as in answers",
+    },
+    "trial": {
+        "act": "begun, assigned, ended, refused",
+        "trial": "which",
+        "version": "by which version of its protocol",
+        "site": SITE,
+        "unit": "who or what was assigned, as a pseudonym or a clinic's name in the protocol",
+        "stratum": "among which others",
+        "number": "as which in turn",
+        "arm": "to which arm",
+        "digest": "of its file, to show later that it is the same",
+        "patient": PATIENT,
+        "by": BY,
+        "through": THROUGH,
+        "reason": REASON,
     },
     "governance": {
         "what": "signed in or out, was refused, searched, exported, looked at a patient's id",

@@ -41,6 +41,7 @@ class AuditKind(StrEnum):
     INCIDENT = "incident"
     ESCALATION = "escalation"
     SNOOZE = "snooze"
+    TRIAL = "trial"
     READING = "reading"  # a chart that the service read by itself, or why it did not
     GOVERNANCE = "governance"  # a sign-in to the governance pages, or what was looked at there
 

@@ -343,6 +343,35 @@ subscription = sa.Table(
     sa.Column("missing", sa.JSON, nullable=False),
 )
 
+# ---- watching models, and trials ----------------------------------------------------------------------------------
+
+# What the last look at a site's own outcomes found, a row a version and month (`2026-11`; "" for all of its months).
+# at: when it was computed. figures: JSON, counts and estimates with small cells left out.
+site_figure = sa.Table(
+    "site_figure",
+    SCHEMA,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("outcome", sa.String(40), primary_key=True),
+    sa.Column("version", sa.String(40), primary_key=True),
+    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("figures", sa.JSON, nullable=False),
+)
+# Who is in which arm of a trial, written when a unit is first met. unit: a pseudonym, or a clinic's name in the trial's
+# file; number: of the unit in its stratum, from 0, which with the trial's seed gives the arm.
+allocation = sa.Table(
+    "allocation",
+    SCHEMA,
+    sa.Column("trial", sa.String(100), primary_key=True),
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("unit", sa.String(100), primary_key=True),
+    sa.Column("stratum", sa.String(200), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("arm", sa.String(20), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.UniqueConstraint("trial", "site", "stratum", "number", name="uq_allocation_number"),
+)
+
 # ---- the governance pages -----------------------------------------------------------------------------------------
 
 sign_in = sa.Table(

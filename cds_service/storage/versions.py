@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from cds_service.errors import ConfigError, StoreUnavailable
 from cds_service.storage.store import Store
 
-NEWEST = "0007"
+NEWEST = "0008"
 """The version of the tables that this code expects: the last of `migrations`."""
 
 
