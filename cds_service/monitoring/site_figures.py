@@ -1,7 +1,7 @@
-"""What a site's own outcomes say of a version of a model: the values, and the table in which the daily job leaves them.
+"""What a site's own outcomes say of a version of a model: values, and the table in which the daily job leaves them.
 
-Nothing here is of fewer than eleven people, nor can it be had by subtraction (`suppression`); docs/monitoring.md defines
-each figure. Workers read the table; only the daily job computes (`counting`).
+Nothing here is of fewer than eleven people, nor can it be had by subtraction (`suppression`). docs/monitoring.md
+defines each figure. Workers read the table; only the daily job computes (`counting`).
 """
 
 from __future__ import annotations
@@ -70,11 +70,10 @@ class OutcomeFigures:
 class GroupFigures:
     """A group of people; by, group: such as `sex` and `female`, both empty for all.
 
-    people, episodes, shown: level PEOPLE (shown: how many episodes had a score that was said, None if that is small).
-    flagged: level FLAGGED. over, measured, share_measured: level KNOWN; over: episodes whose window had passed, measured:
-    those of them with an outcome. positive, expected (sum of the estimates of those measured): level OUTCOME. weighted:
-    the same, weighted by the inverse of the probability of having an outcome; None where that was not computed. unsaid:
-    the levels that are not shown, and why.
+    people, episodes: level PEOPLE. flagged, flag_rate: level FLAGGED. over (episodes whose window had passed), measured
+    (those of them with an outcome), share_measured: level KNOWN. positive, expected (the sum of the estimates of those
+    measured): level OUTCOME. observed: of those measured. weighted: the same, weighted by the inverse of the
+    probability of having an outcome; None where that was not computed. unsaid: the levels that are not shown, and why.
     """
 
     by: str = ""
