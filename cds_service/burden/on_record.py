@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -48,17 +49,26 @@ def latest_months(today: date) -> Window:
     return Window(since=date(month // 12, month % 12 + 1, 1), until=today + timedelta(days=1))
 
 
-class RecordedAnswer(msgspec.Struct, kw_only=True):
-    """What is read of an event. user, patient: pseudonyms; suppressed: topic and limit of each card left out."""
+class EventOnRecord(msgspec.Struct, kw_only=True):
+    """What is read of every event. patient: a pseudonym; at: when it was recorded; seq: its number in the chain."""
+
+    patient: str | None = None
+    consent: str | None = None
+    at: datetime = datetime.min.replace(tzinfo=UTC)
+    seq: int = 0
+
+
+E = TypeVar("E", bound=EventOnRecord)
+
+
+class RecordedAnswer(EventOnRecord, kw_only=True):
+    """What is read of an event here. user: a pseudonym; suppressed: topic and limit of each card left out."""
 
     what: str = ""
     service: str | None = None
     user: str | None = None
-    patient: str | None = None
-    consent: str | None = None
     suppressed: tuple[str, ...] = ()
     drill: bool = False
-    at: datetime = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +101,16 @@ def on_record(store: Store, site: SiteConfig, window: Window, most: int | None =
     Raises StoreUnavailable.
     """
     found, answers, acts = OnRecord(), dict[int, RecordedAnswer](), defaultdict[str, list[datetime]](list)
-    with store.transaction() as connection:
-        listed = sa.select(opt_out.c.patient).where(opt_out.c.site == site.id)
-        found.left_out |= set(connection.scalars(listed))
-    for seen, (seq, kind, event) in enumerate(_events(store, site, window), start=1):
+    found.left_out |= opted_out(store, site.id)
+    events = recorded(store, site.id, window.since, READ, RecordedAnswer)
+    for seen, (kind, event) in enumerate(events, start=1):
         if most is not None and seen > most:
             found.first = site.day(event.at)
             break
         if event.consent == Consent.OPTED_OUT and event.patient:
             found.left_out.add(event.patient)
         if kind == AuditKind.ANSWER:
-            answers[seq] = event
+            answers[event.seq] = event
         elif event.patient and event.what in DONE and not event.drill:
             acts[event.patient].append(event.at)
     counted = {
@@ -115,23 +124,31 @@ def on_record(store: Store, site: SiteConfig, window: Window, most: int | None =
     return found
 
 
-def _events(store: Store, site: SiteConfig, window: Window) -> Iterator[tuple[int, str, RecordedAnswer]]:
-    """Events with their content, the newest first, as far back as the window begins."""
+def opted_out(store: Store, site: str) -> set[str]:
+    """The pseudonyms on the site's list. Raises StoreUnavailable."""
+    with store.transaction() as connection:
+        return set(connection.scalars(sa.select(opt_out.c.patient).where(opt_out.c.site == site)))
+
+
+def recorded(store: Store, site: str, since: date, kinds: Sequence[str], read_as: type[E]) -> Iterator[tuple[str, E]]:
+    """Events of these kinds with their content, each with its kind, the newest first, as far back as `since`.
+
+    Raises StoreUnavailable.
+    """
     c, before = audit_event.c, sa.true()
-    # A day more, since the window's days are of the site's own calendar.
-    begin = datetime.combine(window.since - timedelta(days=1), time(), UTC).isoformat()
+    # A day more, since the days are of the site's own calendar.
+    begin = datetime.combine(since - timedelta(days=1), time(), UTC).isoformat()
     while True:
-        page = sa.select(c.seq, c.at, c.kind, c.event).where(c.site == site.id, before)
+        page = sa.select(c.seq, c.at, c.kind, c.event).where(c.site == site, before)
         with store.transaction() as connection:
             rows = connection.execute(page.order_by(c.seq.desc()).limit(PAGE)).all()
         for row in rows:
-            if row.at < begin:
-                return
-            if row.event is not None and row.kind in READ:
-                event = msgspec.json.decode(row.event, type=RecordedAnswer)
-                event.at = datetime.fromisoformat(row.at)
-                yield row.seq, row.kind, event
-        if not rows:
+            if row.at >= begin and row.event is not None and row.kind in kinds:
+                event = msgspec.json.decode(row.event, type=read_as)
+                event.at, event.seq = datetime.fromisoformat(row.at), row.seq
+                yield row.kind, event
+        # Not at the first that is older: a clock may have been set back for a while.
+        if not any(row.at >= begin for row in rows):
             return
         before = c.seq < rows[-1].seq
 
