@@ -35,6 +35,7 @@ from cds_service.storage.store import Store
 from cds_service.subscriptions import routes as subscriptions
 from cds_service.subscriptions.arrivals import Missed
 from cds_service.subscriptions.reading import READERS, read_due
+from cds_service.trials.protocols import check_protocols
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry
@@ -52,6 +53,8 @@ def create_app(
     live = config if isinstance(config, LiveConfig) else LiveConfig(config or default_config())
     first = live()
     store, key = _opened(first)
+    live.check = lambda config: check_protocols(store, config.trials)
+    live.check(first)
     app = Flask("cds_service", static_folder=None)
     app.url_map.merge_slashes = False  # else `//` redirects to wherever the Host header says
     runtime = Runtime(
@@ -110,7 +113,9 @@ def make_ready(config: ServiceConfig) -> None:
     """
     registry()
     if config.store is not None:
-        prepare(config.store).close()
+        store = prepare(config.store)
+        check_protocols(store, config.trials)
+        store.close()
         config.kept_key()
         smart_app.make_ready(config)
 

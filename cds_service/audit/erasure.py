@@ -2,13 +2,14 @@
 
 An erased event keeps its place, time, kind, digest and link. Gone are its content, salt and patient, its cards, the
 sealed comments on them, the words of near misses reported in the same launch of the app, and what leads from an
-escalation to its patient. Each erasure is an event
+escalation or an arm of a trial to its patient. Each erasure is an event
 that says which numbers went, never whose they were; erasures themselves stay. In small batches, so that no call waits.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.housekeeping import empty_log
 from cds_service.storage.store import Store
 from cds_service.storage.tables import (
+    allocation,
     arrival,
     audit_event,
     card,
@@ -38,6 +40,7 @@ T = TypeVar("T")
 AT_ONCE = 200
 PAGE = 1000
 REST_S = 0.02
+ERASED_UNIT = "erased-"
 ERASED = {"event": None, "salt": None, "patient": None}
 
 
@@ -63,6 +66,7 @@ def erase_people(store: Store, site: str, patients: Sequence[str], why: Erasure)
         _unlink(connection, sa.and_(escalation.c.site == site, escalation.c.patient.in_(patients)))
         for table in (snooze, arrival):
             connection.execute(table.delete().where(table.c.site == site, table.c.patient.in_(patients)))
+        _leave_trials(connection, site, patients)
     empty_log(store)
     return len(found)
 
@@ -121,6 +125,15 @@ def _unlink(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
         connection.execute(escalation_event.delete().where(escalation_event.c.escalation.in_(found)))
         connection.execute(delivery.update().where(delivery.c.escalation.in_(found)).values(reference=None))
         connection.execute(escalation.update().where(c.id.in_(found)).values(patient=None, sealed=b""))
+
+
+def _leave_trials(connection: sa.Connection, site: str, patients: Sequence[str]) -> None:
+    """Takes the person from each allocation; its number and arm stay, so that the sequence can still be verified."""
+    of_theirs = sa.and_(allocation.c.site == site, allocation.c.unit.in_(patients))
+    for trial, unit in connection.execute(sa.select(allocation.c.trial, allocation.c.unit).where(of_theirs)).all():
+        one = sa.and_(of_theirs, allocation.c.trial == trial, allocation.c.unit == unit)
+        nobody = f"{ERASED_UNIT}{secrets.token_hex(12)}"
+        connection.execute(allocation.update().where(one).values(unit=nobody))
 
 
 def _erase_reports(connection: sa.Connection, site: str, numbers: Sequence[int]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.scoring.registry import Model
 
 SOON = timedelta(days=30)
-SPEAKING = (Mode.LIVE, Mode.PILOT)
+SPEAKING = (Mode.LIVE, Mode.PILOT, Mode.TRIAL)
 BY_STATE = list(ApprovalState)
 
 
@@ -41,7 +41,7 @@ def approval_lines(
         yield ApprovalLine(f"{config.mode} mode and no approval, so its models speak")
         return
     yield ApprovalLine(
-        "governed: a model speaks with an approval of its digest, in the modes pilot and live (mhcds mode)"
+        "governed: a model speaks with an approval of its digest, in the modes pilot, trial and live (mhcds mode)"
     )
     for model in used:
         by_service = {service: _of_model(config, site, service, model, today) for service in ASK_MODELS}
@@ -73,7 +73,7 @@ def _why(verdict: ApprovalVerdict) -> str:
         return "no approval names it there"
     return f"{_name(approval)} " + {
         ApprovalState.OTHER_ARTIFACT: "is for another artifact; once this one is approved, put its table there",
-        ApprovalState.OTHER_USE: f"allows {', '.join(approval.uses)}; once more is approved, add pilot or live to uses",
+        ApprovalState.OTHER_USE: f"allows {', '.join(approval.uses)}; add pilot, trial or live once approved",
         ApprovalState.EXPIRED: f"ended on {approval.review_by}; review it, then move review_by on",
         ApprovalState.NOT_YET: f"begins on {approval.approved_on}",
     }.get(verdict.state, "")

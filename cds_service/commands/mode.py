@@ -12,7 +12,7 @@ from cds_service.commands.options import AS_JSON, BY, CONFIG, REASON, REQUIRED_C
 if TYPE_CHECKING:
     from datetime import datetime
 
-MODES = ("off", "silent", "silent-with-review", "pilot", "live")
+MODES = ("off", "silent", "silent-with-review", "pilot", "trial", "live")
 
 
 @click.group(invoke_without_command=True)
@@ -20,7 +20,7 @@ MODES = ("off", "silent", "silent-with-review", "pilot", "live")
 @AS_JSON
 @click.pass_context
 def mode(context: click.Context, folder: Path | None, as_json: bool) -> None:
-    """How far a model goes at a site: off, silent, silent-with-review, pilot, live. Rules have no mode.
+    """How far a model goes at a site: off, silent, silent-with-review, pilot, trial, live. Rules have no mode.
 
     Alone, with --config, it is `mode show`.
     """
@@ -68,7 +68,7 @@ def mode_set(  # noqa: PLR0913  # one argument an option
     share: float | None,
     as_json: bool,
 ) -> None:
-    """Set the mode of a model, from the next call on. Pilot and live need an approval where the site is governed."""
+    """Set the mode of a model, from the next call on. Where the site is governed, to speak needs an approval."""
     from cds_service.commands import modes
     from cds_service.control.acts import ModeRow
     from cds_service.control.targets import Mode

@@ -283,6 +283,11 @@ def _check_mode(wanted: ModeRow, known: Known, unmet: str) -> None:
         raise ActRefused(
             "pilot: expected users, departments or a share of patients; found none, so nobody would see it"
         )
+    if wanted.mode is Mode.TRIAL and (wanted.site, wanted.outcome) not in known.trials:
+        raise ActRefused(
+            f"trial: expected a protocol in trials/ that names {wanted.outcome} at site {wanted.site}; found none, so "
+            "nobody would see it"
+        )
     if wanted.mode in SPEAKING and unmet:
         raise ActRefused(f"{wanted.mode}: {wanted.words} may not speak: {unmet}")
 

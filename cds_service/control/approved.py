@@ -10,7 +10,7 @@ from cds_service.settings.approvals import ApprovalState, ApprovalVerdict, Use, 
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.service_ids import ASK_MODELS
 
-USES = {Mode.PILOT: Use.PILOT, Mode.LIVE: Use.LIVE}
+USES = {Mode.PILOT: Use.PILOT, Mode.TRIAL: Use.TRIAL, Mode.LIVE: Use.LIVE}
 BEST_FIRST = list(ApprovalState)
 
 

@@ -1,4 +1,6 @@
-"""Whether a model may speak in a call: by its switch, its mode, its approval and, in a pilot, who is in it. Pure.
+"""Whether a model may speak in a call: by its switch, its mode, its approval and, in a pilot or trial, who is in it.
+
+Pure: in a trial the caller hands in what says the arm, which is asked only where all else lets the model speak.
 
 Without a recorded mode a model is silent where the site is governed, which is also how a new version begins; elsewhere
 (development, the demo, no approval yet) it is live.
@@ -30,6 +32,13 @@ NO_APPROVAL = {
     ApprovalState.OTHER_ARTIFACT: NotScoredReason.APPROVED_OTHER,
 }
 NEVER_ASKED = partial(Permission, asked=False)
+# Outcome and departments to why the model keeps silent in a trial; None in the live arm.
+ArmOf = Callable[[str, tuple[str, ...]], NotScoredReason | None]
+
+
+def no_trial(_outcome: str, _departments: tuple[str, ...]) -> NotScoredReason | None:
+    """Where nobody can say the arm."""
+    return NotScoredReason.TRIAL_NOT_RUNNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +65,13 @@ def asker(secret: bytes, site: str, service: str, user: str | None, patient: str
     return Asker(site=site, service=service, user=user, patient=patient, draw=draw)
 
 
-def control_for(state: ControlState, config: ServiceConfig, who: Asker, now: datetime) -> Control:
+def control_for(
+    state: ControlState, config: ServiceConfig, who: Asker, now: datetime, arm: ArmOf = no_trial
+) -> Control:
     """The decisions for one call."""
     off = state.service_off(who.site, who.service)
     return Control(
-        permission=partial(permission, state, config, who, config.site(who.site).day(now)),
+        permission=partial(permission, state, config, who, config.site(who.site).day(now), arm=arm),
         off_since=off.at if off else None,
         topics_off=state.topics_off(who.site, who.service),
         opted_out=who.patient in state.opted_out.get(who.site, ()),
@@ -68,7 +79,14 @@ def control_for(state: ControlState, config: ServiceConfig, who: Asker, now: dat
 
 
 def permission(
-    state: ControlState, config: ServiceConfig, who: Asker, today: date, model: Model, departments: tuple[str, ...]
+    state: ControlState,
+    config: ServiceConfig,
+    who: Asker,
+    today: date,
+    model: Model,
+    departments: tuple[str, ...],
+    *,
+    arm: ArmOf = no_trial,
 ) -> Permission:
     """Whether a model may speak. today: by the site's calendar; departments: references, of the call's encounter."""
     if not state.is_known:
@@ -88,20 +106,22 @@ def permission(
             return Permission(why_not=NO_APPROVAL[verdict.state])
     if mode is Mode.PILOT and not (row and in_pilot(row, who, departments)):
         return Permission(why_not=NotScoredReason.NOT_IN_PILOT)
+    if mode is Mode.TRIAL:
+        return Permission(why_not=arm(model.outcome, departments))
     return SPEAKS
 
 
 def in_pilot(row: ModeRow, who: Asker, departments: tuple[str, ...]) -> bool:
     """Whether the pilot is for this user, a department of this encounter, or this patient's draw."""
-    wanted = {_last(reference) for reference in row.departments}
+    wanted = {relative(reference) for reference in row.departments}
     return (
         who.user in row.users
-        or any(_last(reference) in wanted for reference in departments)
+        or any(relative(reference) in wanted for reference in departments)
         or who.draw(f"pilot {row.outcome}") < row.share
     )
 
 
-def _last(reference: str) -> str:
+def relative(reference: str) -> str:
     """`Location/3` of `https://ehr.example/fhir/Location/3`."""
     return "/".join(reference.split("/")[-2:])
 

@@ -27,10 +27,11 @@ class Mode(StrEnum):
     SILENT = "silent"  # scored and recorded, no card
     REVIEW = "silent-with-review"  # as silent; a sample is listed for review
     PILOT = "pilot"  # speaks to some users, in some departments, or for a share of patients
+    TRIAL = "trial"  # speaks in the live arm of the trial that the settings name
     LIVE = "live"
 
 
-SPEAKING = (Mode.PILOT, Mode.LIVE)
+SPEAKING = (Mode.PILOT, Mode.TRIAL, Mode.LIVE)
 
 
 def default_mode(*, governed: bool) -> Mode:
@@ -62,12 +63,16 @@ class SwitchTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What exists here. models: outcome -> versions on disk, oldest first; kept: (site, outcome) -> version."""
+    """What exists here. models: outcome -> versions on disk, oldest first; kept: (site, outcome) -> version.
+
+    trials: (site, outcome) of those that some protocol is for.
+    """
 
     sites: tuple[str, ...]
     services: tuple[str, ...]
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    trials: frozenset[tuple[str, str]] = frozenset()
 
     def check(self, target: SwitchTarget) -> None:
         """Raises ActRefused for what is not here, and for a model and a topic at once."""
@@ -106,4 +111,5 @@ def known_of(config: ServiceConfig) -> Known:
         services=tuple(service.value for service in ServiceId),
         models={outcome: tuple(folder.name for folder in versions(root / outcome)) for outcome in OUTCOMES},
         kept={(site.id, outcome): version for site in config.sites for outcome, version in site.models.items()},
+        trials=frozenset((trial.site, trial.outcome) for trial in config.trials),
     )

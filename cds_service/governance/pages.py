@@ -51,6 +51,7 @@ MODE_WORDS = {
     Mode.SILENT: "Silent: scored and recorded, no card",
     Mode.REVIEW: "Silent with review: and a sample listed for review",
     Mode.PILOT: "Pilot: speaks to some",
+    Mode.TRIAL: "Trial: speaks in the live arm of its protocol",
     Mode.LIVE: "Live: speaks to all",
 }
 

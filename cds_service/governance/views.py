@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +21,7 @@ from cds_service.settings.approvals import ApprovalVerdict
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.service_ids import ASK_MODELS, ServiceId
 from cds_service.settings.sites import SiteConfig
+from cds_service.settings.trials import trial_of
 from cds_service.storage.tables import chain_head, opt_out
 from models.inputs.outcomes import OUTCOMES
 from models.scoring.registry import Model
@@ -30,6 +32,7 @@ WHY = {
     NotScoredReason.SWITCHED_OFF: "it is switched off",
     NotScoredReason.OFF: "its mode is off",
     NotScoredReason.SILENT: "its mode is silent; its scores are recorded",
+    NotScoredReason.TRIAL_NOT_RUNNING: "no trial of it runs",
     NotScoredReason.NOT_APPROVED: "no approval in force names it",
     NotScoredReason.APPROVAL_EXPIRED: "its approval has ended",
     NotScoredReason.APPROVED_OTHER: "its approval is for another artifact or another use",
@@ -82,7 +85,7 @@ def model_states(runtime: Runtime, config: ServiceConfig) -> list[ModelState]:
 
 
 def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, model: Model, today: date) -> ModelState:
-    """By what a call would be told at each service; whoever is in a pilot counts as everybody."""
+    """By what a call would be told at each service; whoever is in a pilot, or in a trial that runs, is everybody."""
     rows = [row for key, row in state.modes.items() if key[::2] == (site.id, model.outcome) and key[3] == model.version]
     of_all = next((row for row in rows if not row.service), None)
     governed = config.governed(site.id)
@@ -90,7 +93,7 @@ def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, m
     why: dict[str, list[str]] = {}
     for service in ASK_MODELS:
         who = Asker(site=site.id, service=service, user=None, patient="", draw=lambda _purpose: 0.0)
-        told = permission(state, config, who, today, model, ()).why_not
+        told = permission(state, config, who, today, model, (), arm=partial(_in_time, config, site.id, today)).why_not
         off = "the service is switched off" if state.service_off(site.id, service) else ""
         words = off or ("" if told in (None, NotScoredReason.NOT_IN_PILOT) else WHY[told])
         why.setdefault(words, []).append(service)
@@ -108,6 +111,13 @@ def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, m
         speaks="" in why,
         silent="; ".join(silent),
     )
+
+
+def _in_time(
+    config: ServiceConfig, site: str, today: date, outcome: str, _departments: tuple[str, ...]
+) -> NotScoredReason | None:
+    trial = trial_of(config.trials, site, outcome, today)
+    return None if trial and trial.runs(today) else NotScoredReason.TRIAL_NOT_RUNNING
 
 
 def _approval_words(verdict: ApprovalVerdict) -> str:

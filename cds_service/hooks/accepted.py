@@ -11,13 +11,14 @@ from cds_service.hooks.catalogue import Service
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.sites import SiteConfig
+from cds_service.trials.assigning import TrialArm
 from cds_service.trust.auth import VerifiedClient
 from explanations.judgement.control import Control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedCall:
-    """One call of a verified client, for the length of the call."""
+    """One call of a verified client, for the length of the call. arm: in a trial, once a model has been asked for."""
 
     config: ServiceConfig
     client: VerifiedClient
@@ -26,6 +27,7 @@ class AcceptedCall:
     hook: HookRequest
     who: Asker
     control: Control
+    arm: TrialArm
 
     @property
     def patient_id(self) -> str:
@@ -44,5 +46,8 @@ def accept(
     """The call with its site. Raises BadRequest where that is unclear."""
     site = site_of(config, client, hook, named)
     who = runtime.asker(site.id, service.id, hook.context.user_id, hook.context.patient_id or "")
-    control = runtime.control(config, who)
-    return AcceptedCall(config=config, client=client, service=service, site=site, hook=hook, who=who, control=control)
+    arm = runtime.trial_arm(config, who)
+    control = runtime.control(config, who, arm)
+    return AcceptedCall(
+        config=config, client=client, service=service, site=site, hook=hook, who=who, control=control, arm=arm
+    )

@@ -121,7 +121,7 @@ def answer(
     except FhirError as error:
         raise BadRequest(f"prefetch: {error_words(error, call.site.cards.say)}") from error
     times.end(Stage.ASSESS)
-    audit.note(late=judgement.late)
+    audit.note(late=judgement.late, trial=call.arm.exposure)
     audit.note_assessment(judgement.assessment)
     refuse_gaps(judgement, call.site)
     response = present(runtime, call, judgement, audit)

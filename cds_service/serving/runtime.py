@@ -15,6 +15,7 @@ from cds_service.keys.key_sets import KeySets
 from cds_service.settings.config import ServiceConfig
 from cds_service.storage.recent_tokens import RecentTokens
 from cds_service.storage.store import Store
+from cds_service.trials.assigning import TrialArm
 from explanations.judgement.assessment import Engine
 from explanations.judgement.control import Control
 
@@ -54,6 +55,12 @@ class Runtime:
         """Who asks about whom; patient: an id of the FHIR server."""
         return asker(self.key.derived(b"draw"), site, service, user, self.key.pseudonym(site, patient))
 
-    def control(self, config: ServiceConfig, who: Asker) -> Control:
+    def trial_arm(self, config: ServiceConfig, who: Asker) -> TrialArm:
+        """Who says the arm of this call in a trial."""
+        now = self.now()
+        today = config.site(who.site).day(now)
+        return TrialArm(store=self.store, key=self.key, trials=config.trials, who=who, today=today, now=now)
+
+    def control(self, config: ServiceConfig, who: Asker, arm: TrialArm | None = None) -> Control:
         """What this call may use and show."""
-        return control_for(self.controls(), config, who, self.now())
+        return control_for(self.controls(), config, who, self.now(), arm or self.trial_arm(config, who))

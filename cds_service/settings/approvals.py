@@ -34,6 +34,7 @@ class Use(StrEnum):
 
     SILENT = "silent"
     PILOT = "pilot"
+    TRIAL = "trial"
     LIVE = "live"
 
 

@@ -36,6 +36,7 @@ from cds_service.settings.issuers import Issuer, clashes
 from cds_service.settings.private_files import open_to_everybody, private_files, trusted_files
 from cds_service.settings.shapes import shown
 from cds_service.settings.sites import SiteConfig, SiteFile, load_site
+from cds_service.settings.trials import Trial, load_trials
 from cds_service.settings.webhook import Webhook, webhook
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.addresses import is_loopback_host, same_base
@@ -66,7 +67,7 @@ class ServiceConfig:
     model_cards: outcome -> the deployment's own sections on that model's card.
     webhook: where incidents are sent, unless their site has a webhook of its own; None: nowhere.
     server_timing: whether answers to hook calls say how long each step took.
-    approvals: of models, at all sites.
+    approvals: of models, at all sites. trials: protocols, at all sites.
     governance: None where there are no governance pages. digest: SHA-256 of the files; "" without any.
     """
 
@@ -86,6 +87,7 @@ class ServiceConfig:
     server_timing: bool = False
     webhook: Webhook | None = None
     approvals: tuple[Approval, ...] = ()
+    trials: tuple[Trial, ...] = ()
     governance: GovernanceSettings | None = None
     digest: str = ""
 
@@ -250,6 +252,7 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         server_timing=service.server_timing,
         webhook=webhook(main, service.webhook, problems, development=development),
         approvals=load_approvals(folder, [site.id for site in sites], problems),
+        trials=load_trials(folder, [site.id for site in sites], problems),
         governance=governance(main, service, problems),
     )
     return config, problems

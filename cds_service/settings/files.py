@@ -48,7 +48,8 @@ def is_file(path: Path) -> bool:
 
 def settings_files(folder: Path) -> list[Path]:
     """All files of settings in a folder."""
-    return sorted((*folder.glob("*.toml"), *folder.glob("sites/*"), *folder.glob("approvals/*")))
+    groups = ("*.toml", "sites/*", "approvals/*", "trials/*")
+    return sorted(path for group in groups for path in folder.glob(group))
 
 
 def files_digest(folder: Path) -> str:

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,7 +57,10 @@ class Reread:
 
 
 class LiveConfig:
-    """The settings of one process. `problem`: why the files on disk are not in force, or None."""
+    """The settings of one process. `problem`: why the files on disk are not in force, or None.
+
+    check: raises ConfigError for settings that do not fit what is on record.
+    """
 
     def __init__(self, config: ServiceConfig, reread: Reread | None = None) -> None:
         self._config = config
@@ -65,6 +68,7 @@ class LiveConfig:
         self._reread = reread
         self._lock = threading.Lock()
         self._next_look = 0.0
+        self.check: Callable[[ServiceConfig], None] = lambda _config: None
         self.problem: str | None = None
 
     @classmethod
@@ -96,6 +100,7 @@ class LiveConfig:
             return
         try:
             config = reread()
+            self.check(config)
         except ConfigError as error:
             self._keep(str(error))
             return

@@ -218,7 +218,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "measured.*": "as in answers",
     },
     "trial": {
-        "act": "begun, assigned, ended, refused",
+        "act": "begun, amended, assigned",
         "trial": "which",
         "version": "by which version of its protocol",
         "site": SITE,

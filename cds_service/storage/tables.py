@@ -357,8 +357,20 @@ site_figure = sa.Table(
     sa.Column("at", sa.String(40), nullable=False),
     sa.Column("figures", sa.JSON, nullable=False),
 )
+# The protocols under which a trial has assigned units. digest: of all that matters in the file; fixed: of what no later
+# version may change; at: when it was first used.
+trial_protocol = sa.Table(
+    "trial_protocol",
+    SCHEMA,
+    sa.Column("trial", sa.String(100), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("fixed", sa.String(64), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)
 # Who is in which arm of a trial, written when a unit is first met. unit: a pseudonym, or a clinic's name in the trial's
-# file; number: of the unit in its stratum, from 0, which with the trial's seed gives the arm.
+# file, after an erasure neither; number: of the unit in its stratum, from 0, which with the trial's seed gives the arm.
+# stratum: in a stepped wedge the day from which the clinic is live; its arm then changes once.
 allocation = sa.Table(
     "allocation",
     SCHEMA,

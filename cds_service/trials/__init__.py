@@ -1,1 +1,1 @@
-"""Trials of a model against silence: who is in which arm, by a file with the protocol."""
+"""Who is in which arm of a trial, by a file with the protocol; no rule is ever part of one."""

@@ -34,6 +34,7 @@ KINDS: Mapping[str, tuple[Mapping[str, str], str]] = {
     "escalation": (ACTIVITY, "E"),
     "snooze": (ACTIVITY, "C"),
     "reading": (PATIENT_RECORD, "R"),
+    "trial": (ACTIVITY, "C"),
     "governance": (ACTIVITY, "E"),
 }
 APP_ACTIONS = {"written": "C", "undone": "D", "overridden": "C", "opinion": "C"}

@@ -69,9 +69,12 @@ class NotScoredReason(StrEnum):
     MODEL_FAILED = "model-failed"
     NOT_EXPLAINED = "not-explained"  # contributions that do not add up to the score
     DISCHARGE = "discharge"  # no model runs at discharge
-    # The site's own decisions (cds_service/control). With the first five the model ran, for the record alone.
+    # The site's own decisions (cds_service/control). With the first eight the model ran, for the record alone.
     SILENT = "silent"
     NOT_IN_PILOT = "not-in-pilot"
+    NOT_IN_TRIAL = "not-in-trial"  # no clinic of the protocol, or no known clinician; the silent arm is `silent`
+    TRIAL_NOT_RUNNING = "trial-not-running"  # before its first day, after its last, or a protocol not as recorded
+    TRIAL_NOT_READ = "trial-not-read"  # the arm could not be read or written
     NOT_APPROVED = "not-approved"
     APPROVAL_EXPIRED = "approval-expired"
     APPROVED_OTHER = "approved-other"  # the approval is for another artifact of this model, or for another use

@@ -104,7 +104,7 @@ STATES = {
 APPROVALS = {
     "not governed": config(governed=False),
     "none": config(),
-    "valid": config(Use.PILOT, Use.LIVE),
+    "valid": config(Use.PILOT, Use.TRIAL, Use.LIVE),
     "ended": config(Use.PILOT, Use.LIVE, ended=True),
     "another artifact": config(Use.PILOT, Use.LIVE, digests=False),
     "another use": config(Use.SILENT),
@@ -128,11 +128,14 @@ def test_no_mode_approval_switch_of_a_model_or_state_of_the_store_touches_a_rule
         assert assessment.findings == alone.findings and assessment.history == alone.history
         assert [c for c in cards(assessment) if c.source.topic.code in SAFETY_TOPICS] == said
         tried += 1
-    assert tried == 6 * len(APPROVALS) * len(STATES)
+    assert tried == 7 * len(APPROVALS) * len(STATES)
 
 
 @settings(max_examples=150)
-@drawn(lines=CHARTS, reason=st.sampled_from([r for r in NotScoredReason if r.value.startswith(("s", "not-", "app"))]))
+@drawn(
+    lines=CHARTS,
+    reason=st.sampled_from([r for r in NotScoredReason if r.value.startswith(("s", "not-", "trial-", "app"))]),
+)
 def test_the_cards_of_a_silent_model_are_those_without_any_model(lines, reason) -> None:
     record = chart(lines)
     silent = assess(record, ENGINE, LOW, may_speak=lambda _: Permission(why_not=reason))
@@ -168,6 +171,8 @@ def test_the_charts_above_would_have_had_cards_of_models() -> None:
         ("valid", Mode.REVIEW, "read", "silent", True),
         ("valid", Mode.LIVE, "read", None, True),
         ("valid", Mode.PILOT, "read", "not-in-pilot", True),
+        ("valid", Mode.TRIAL, "read", "trial-not-running", True),  # nobody says the arm
+        ("another use", Mode.TRIAL, "read", "approved-other", True),
         ("valid", Mode.LIVE, "models switched off", "switched-off", False),
         ("ended", Mode.LIVE, "read", "approval-expired", True),
         ("another artifact", Mode.LIVE, "read", "approved-other", True),

@@ -50,6 +50,16 @@ REASONS = complete(
             "The model is in a pilot at this site, and this user and patient are not in it; estimates are recorded, "
             "not shown."
         ),
+        NotScoredReason.NOT_IN_TRIAL: later(
+            "The model is in a trial at this site, and this visit is not part of it; estimates are recorded, not shown."
+        ),
+        NotScoredReason.TRIAL_NOT_RUNNING: later(
+            "The model is for a trial at this site that is not running now; estimates are recorded, not shown."
+        ),
+        NotScoredReason.TRIAL_NOT_READ: later(
+            "The model is in a trial at this site, and whether it may speak in it could not be read; estimates are "
+            "recorded, not shown."
+        ),
         NotScoredReason.NOT_APPROVED: later(
             "The model is not approved at this site; its estimates are recorded, not shown."
         ),

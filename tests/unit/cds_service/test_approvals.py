@@ -277,7 +277,7 @@ def test_check_config_says_which_model_may_speak_and_what_is_missing(said) -> No
 SAYS = {
     "ended": (FOREVER.replace("2999", "2021"), "ended on 2021-05-31; review it, then move review_by on"),
     "begins": (FOREVER.replace("2020-01-01", "2998-01-01"), "begins on 2998-01-01"),
-    "silent alone": (FOREVER.replace('"silent", "pilot"', '"silent"'), "allows silent; once more is approved, add pilot or live to uses"),
+    "silent alone": (FOREVER.replace('"silent", "pilot"', '"silent"'), "allows silent; add pilot, trial or live once approved"),
     "another artifact": (FOREVER.replace(DIGEST, "0" * 64), "is for another artifact; once this one is approved, put its table there"),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Adds two tables."""
+    """Adds three tables."""
     op.create_table(
         "site_figure",
         sa.Column("site", sa.String(100), primary_key=True),
@@ -19,6 +19,14 @@ def upgrade() -> None:
         sa.Column("month", sa.String(7), primary_key=True),
         sa.Column("at", sa.String(40), nullable=False),
         sa.Column("figures", sa.JSON, nullable=False),
+    )
+    op.create_table(
+        "trial_protocol",
+        sa.Column("trial", sa.String(100), primary_key=True),
+        sa.Column("version", sa.Integer, primary_key=True),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("fixed", sa.String(64), nullable=False),
+        sa.Column("at", sa.String(40), nullable=False),
     )
     op.create_table(
         "allocation",
