@@ -18,6 +18,7 @@ from cds_service.commands.mode import mode
 from cds_service.commands.monitoring import drift, recalibrate
 from cds_service.commands.opt_out import opt_out
 from cds_service.commands.serve import serve
+from cds_service.commands.sharing import evaluate_site, pool
 from cds_service.commands.store import db, smart
 from cds_service.commands.subscription import subscription
 from cds_service.commands.switch import switch
@@ -34,7 +35,8 @@ def main() -> None:
 
 COMMANDS = (
     serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, drill, subscription,
-    figures, db, smart, train, evaluate, transport, recalibrate, drift, compare_published,
+    figures, db, smart, train, evaluate, transport, recalibrate, drift, evaluate_site, pool,
+    compare_published,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

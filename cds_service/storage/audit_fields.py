@@ -155,7 +155,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "approvals": "which approvals were found",
     },
     "export": {
-        "what": "what left: events, incidents, a review",
+        "what": "what left: events, incidents, a review, figures",
         "format": "in which form",
         "by": BY,
         "reason": REASON,
@@ -164,6 +164,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "until": "up to when",
         "count": "how many",
         "everyone": "whether patients who opted out were in it",
+        "epsilon": "with how much noise figures left: the smaller, the more",
     },
     "erasure": {
         "act": "whether a person's events were erased, or those older than the site keeps them",

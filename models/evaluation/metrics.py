@@ -22,13 +22,13 @@ A figure that cannot be computed is None, never NaN. numpy only.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scoring.calibration import Floats, brier, fit_line, fit_offset, probabilities
+from models.scoring.calibration import Floats, brier, fit_line, fit_offset, probabilities, sigmoid
 
 FLAG_RATES = ("0.01", "0.02", "0.05", "0.10", "0.20")
 NET_BENEFIT_THRESHOLDS = ("0.02", "0.05", "0.10", "0.15", "0.20", "0.30")
@@ -228,3 +228,17 @@ def rounded(value: float, low: float, high: float) -> Figure:
     if not all(math.isfinite(number) for number in (value, low, high)):
         return dict(_NONE)
     return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def logit(share: float) -> float:
+    """Log-odds of a share; raises ValueError or ZeroDivisionError at 0 and 1."""
+    return math.log(share / (1 - share))
+
+
+Scale = Callable[[float], float]
+SCALES: Mapping[str, tuple[Scale, Scale]] = {
+    "auroc": (logit, sigmoid),
+    "slope": (float, float),
+    "o_e": (math.log, math.exp),
+}
+"""Per figure: to the scale on which its error is about normal, and back."""

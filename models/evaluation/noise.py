@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.evaluation.metrics import MINIMUM_EVENTS, Z_95, Figure, rounded
-from models.evaluation.pooling import SCALES, Scale
+from models.evaluation.metrics import MINIMUM_EVENTS, SCALES, Z_95, Figure, Scale, rounded
 from models.scoring.calibration import Floats, fit_line
 
 REPEATS = 100

@@ -10,12 +10,12 @@ with a wide interval; how far sites differ is not said from two.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.evaluation.metrics import Z_95, Figure, rounded
+from models.evaluation.metrics import SCALES, Z_95, Figure, Scale, rounded
 
 LEAST_SITES = 2
 LEAST_FOR_SPREAD = 3
@@ -65,21 +65,15 @@ def pool(measure: str, figures: Sequence[Figure]) -> Pooled:
     return Pooled(sites=len(known), mean=pooled, prediction=(low, high), tau2=round(tau2, 4), i2=round(i2, 3))
 
 
-def _logit(share: float) -> float:
-    return math.log(share / (1 - share))
-
-
-def _sigmoid(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))
-
-
-Scale = Callable[[float], float]
-SCALES: Mapping[str, tuple[Scale, Scale]] = {
-    "auroc": (_logit, _sigmoid),
-    "slope": (float, float),
-    "o_e": (math.log, math.exp),
-}
-"""Per measure: to the scale on which sites are pooled, and back."""
+def together(measure: str, figures: Sequence[Figure]) -> Figure:
+    """Figures of one site in several periods as one, by the inverse of their variances."""
+    there, back = SCALES[measure]
+    known = [on_scale for figure in figures if (on_scale := _with_error(figure, there)) is not None]
+    if not known:
+        return {"value": None, "low": None, "high": None}
+    weight = sum(error**-2 for _, error in known)
+    mean, half = sum(value * error**-2 for value, error in known) / weight, Z_95 * weight**-0.5
+    return rounded(*(float(back(end)) for end in (mean, mean - half, mean + half)))
 
 
 def _with_error(figure: Figure, there: Scale) -> tuple[float, float] | None:
