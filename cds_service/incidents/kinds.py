@@ -20,6 +20,7 @@ class IncidentKind(StrEnum):
     NOBODY_ON_DUTY = "nobody-on-duty"
     CONTACT_UNREACHABLE = "contact-unreachable"
     STOP_RULE = "stop-rule"
+    EXIT_CRITERION = "exit-criterion"
     SUBSCRIPTION_SILENT = "subscription-silent"
     CHART_NOT_READ = "chart-not-read"
 
@@ -118,6 +119,13 @@ KINDS = {
         means="Clinicians accepted few of a model's cards, so the stop rule has set its mode to silent.",
         to_do="Look at the figures and the reasons given; a person sets the mode back, or leaves it silent.",
         facts=("outcome", "version", "cards", "accepted", "limit", "since"),
+        again=True,
+    ),
+    IncidentKind.EXIT_CRITERION: KindRow(
+        severity=Severity.MEDIUM,
+        means="A model has passed an exit criterion of its approval at a site, so its mode was set to silent.",
+        to_do="Look at the site's figures with the model's owner; a person sets the mode back, or leaves it silent.",
+        facts=("outcome", "version", "approval", "measure", "comparison", "limit", "value", "n", "since"),
         again=True,
     ),
     IncidentKind.SUBSCRIPTION_SILENT: KindRow(
