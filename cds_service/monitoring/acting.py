@@ -136,7 +136,9 @@ def _begins(rows: Iterable[ModeRow], site: SiteConfig, approval: Approval) -> da
 def _is_named(approval: Approval, site: SiteConfig, model: Model, today: date) -> bool:
     """Whether a valid approval names this artifact, for whatever use."""
     named = ApprovedModel(outcome=model.outcome, version=model.version, digest=model.digest)
-    return site.id in approval.sites and named in approval.models and approval.approved_on <= today <= approval.review_by
+    return (
+        site.id in approval.sites and named in approval.models and approval.approved_on <= today <= approval.review_by
+    )
 
 
 # ---- reading ------------------------------------------------------------------------------------------------------
@@ -174,9 +176,7 @@ def _calls(
     events = list(recorded(store, site.id, site.day(begins), (AuditKind.ANSWER.value,), _CallOnRecord))
     gone = {event.patient for _, event in events if event.consent == Consent.OPTED_OUT} | set(out)
     return [
-        WatchedCall(
-            at=event.at, patient=event.patient, scored=any(score.model == version for score in event.scores)
-        )
+        WatchedCall(at=event.at, patient=event.patient, scored=any(score.model == version for score in event.scores))
         for _, event in events
         if event.patient and event.patient not in gone and event.status == OK and not event.switched_off
         if event.service in ASK_MODELS and not_asked.isdisjoint(event.not_scored)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
@@ -26,12 +26,6 @@ from models.evaluation.sequential import error_of, evidence
 LEAST_PEOPLE = 11
 """Before nothing is decided: what an incident says is sent, and of fewer people nothing is."""
 Role = Literal["success", "exit"]
-OF_EPISODES = (
-    Measure.FLAG_RATE,
-    Measure.POSITIVE_PREDICTIVE_VALUE,
-    Measure.SENSITIVITY,
-    Measure.OBSERVED_TO_EXPECTED,
-)
 
 
 class CriterionVerdict(StrEnum):
@@ -108,7 +102,7 @@ class ModelCriteria:
 
     @property
     def may_be_promoted(self) -> bool:
-        """Whether all success criteria are met and no exit breached. It is for people to do; nothing promotes itself."""
+        """Whether all success criteria are met and no exit is breached. People promote; nothing promotes itself."""
         success = [state.verdict is CriterionVerdict.MET for state in self.states if state.role == "success"]
         return self.mode not in (Mode.OFF, Mode.LIVE) and bool(success) and all(success) and not self.breached
 
@@ -214,17 +208,20 @@ def _cases(measure: Measure, watched: Watched, begins: datetime) -> Iterator[_Ca
     elif measure in (Measure.ACCEPTED_SHARE, Measure.OVERRIDE_SHARE):
         wanted = measure is Measure.ACCEPTED_SHARE
         yield from (_Case(at=card.at, person=card.patient, hit=card.accepted is wanted) for card in watched.cards)
-    for episode in watched.episodes if measure in OF_EPISODES else ():
-        known = episode.known or episode.measured
-        if episode.at < begins:
-            continue
-        if measure is Measure.FLAG_RATE:
-            yield _Case(at=episode.at, person=episode.patient, hit=episode.flagged)
-        elif known is None or episode.positive is None:
-            continue
-        elif measure is Measure.OBSERVED_TO_EXPECTED:
-            yield _Case(at=known, person=episode.patient, hit=episode.positive, expected=episode.probability)
-        elif measure is Measure.POSITIVE_PREDICTIVE_VALUE and episode.flagged:
-            yield _Case(at=known, person=episode.patient, hit=episode.positive)
-        elif measure is Measure.SENSITIVITY and episode.positive:
-            yield _Case(at=known, person=episode.patient, hit=episode.flagged)
+    else:
+        for episode in watched.episodes:
+            if episode.at >= begins and (case := _of_episode(measure, episode)) is not None:
+                yield case
+
+
+def _of_episode(measure: Measure, episode: Episode) -> _Case | None:
+    if measure is Measure.FLAG_RATE:
+        return _Case(at=episode.at, person=episode.patient, hit=episode.flagged)
+    if episode.positive is None or episode.measured is None:
+        return None
+    case = _Case(at=episode.measured, person=episode.patient, hit=episode.positive)
+    if measure is Measure.OBSERVED_TO_EXPECTED:
+        return replace(case, expected=episode.probability)
+    if measure is Measure.SENSITIVITY:
+        return replace(case, hit=episode.flagged) if episode.positive else None
+    return case if episode.flagged else None

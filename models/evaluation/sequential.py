@@ -57,7 +57,7 @@ def ratio_bets(limit: float, *, above: bool) -> tuple[float, ...]:
 
 
 def log_e_values(hits: NDArray[np.bool_], limits: Floats, bets: tuple[float, ...]) -> Floats:
-    """The log e-value after each case. hits: shape (..., n); limits: each case's chance at the limit, broadcast to it."""
+    """The log e-value after each case. hits: shape (..., n); limits: the chances at the limit, broadcast to it."""
     paths = [np.cumsum(np.log1p(bet * (hits - limits)), axis=-1) for bet in bets]
     highest = np.max(paths, axis=0)
     result: Floats = highest + np.log(np.mean(np.exp(np.stack(paths) - highest), axis=0))

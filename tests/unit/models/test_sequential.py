@@ -105,7 +105,9 @@ def test_twice_as_many_outcomes_as_expected_are_found_within_it_and_a_fifth_more
 
 def test_the_larger_the_departure_the_sooner_it_is_found() -> None:
     medians = [
-        np.median(np.argmax(log_e_values(hits[:500], np.asarray(0.6), share_bets(0.6, above=True)) >= -np.log(QUARTER), 1))
+        np.median(
+            np.argmax(log_e_values(hits[:500], np.asarray(0.6), share_bets(0.6, above=True)) >= -np.log(QUARTER), 1)
+        )
         for hits in (streams(share, 2000, seed=5) for share in (0.9, 0.75, 0.68))
     ]
 
