@@ -7,19 +7,31 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
+from explanations.judgement.measured import MeasuredResult
 from smart_launch.runtime import AppRuntime
 from smart_launch.session.sessions import Session
 
 log = logging.getLogger("mhcds")
 
 
-def record_event(app: AppRuntime, session: Session, what: str, **fields: Any) -> None:  # noqa: ANN401  # codes, counts
-    """Appends one event; it is stored before the page is sent."""
+def record_event(
+    app: AppRuntime,
+    session: Session,
+    what: str,
+    measured: Iterable[MeasuredResult] = (),
+    /,
+    **fields: Any,  # noqa: ANN401  # codes, counts
+) -> None:
+    """Appends one event; it is stored before the page is sent. measured: results on file, which no log has."""
     user = session.user
     who = app.pseudonym(session.site, f"{user.iss}\0{user.subject}") if user else None
     event = {"what": what, "site": session.site, "launch": session.launch_id, **fields}
     log.info(json.dumps({"event": "smart-app", **event}))
     patient = app.pseudonym(session.site, session.context.patient)
-    app.store.record(app.now().isoformat(), {**event, "user": who, "patient": patient})
+    results = [each.recorded(partial(app.pseudonym, session.site)) for each in measured]
+    known = {"measured": results} if results else {}
+    app.store.record(app.now().isoformat(), {**event, "user": who, "patient": patient, **known})

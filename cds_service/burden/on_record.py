@@ -130,14 +130,16 @@ def opted_out(store: Store, site: str) -> set[str]:
         return set(connection.scalars(sa.select(opt_out.c.patient).where(opt_out.c.site == site)))
 
 
-def recorded(store: Store, site: str, since: date, kinds: Sequence[str], read_as: type[E]) -> Iterator[tuple[str, E]]:
-    """Events of these kinds with their content, each with its kind, the newest first, as far back as `since`.
+def recorded(
+    store: Store, site: str, since: date | None, kinds: Sequence[str], read_as: type[E]
+) -> Iterator[tuple[str, E]]:
+    """Events of these kinds with their content, each with its kind, the newest first, back to `since` (None: all).
 
     Raises StoreUnavailable.
     """
     c, before = audit_event.c, sa.true()
     # A day more, since the days are of the site's own calendar.
-    begin = datetime.combine(since - timedelta(days=1), time(), UTC).isoformat()
+    begin = datetime.combine(since - timedelta(days=1), time(), UTC).isoformat() if since else ""
     while True:
         page = sa.select(c.seq, c.at, c.kind, c.event).where(c.site == site, before)
         with store.transaction() as connection:

@@ -29,7 +29,7 @@ from explanations.judgement.alert_limits import Behind
 from explanations.judgement.assessment import Assessment
 from fhir_adapters.facts import Consent
 from models.rules.findings import Topic
-from models.scoring.risk import NotScored, RiskScore
+from models.scoring.risk import NotScored, RiskBand, RiskScore
 
 log = logging.getLogger("mhcds")
 ON_RECORD_ALONE = (
@@ -56,7 +56,7 @@ class AuditEvent(msgspec.Struct, kw_only=True):
     that is why nothing was read. scores: model, probability, whether it was shown and flagged, and its inputs' bins.
     review: the models whose estimate is in the sample for review. measured: outcomes on file, to compare scores with;
     sex, age_band, groups: for the audit of fairness. trial: in which one the answer was given, and in which arm.
-    cpu_ms: computing time. Other fields hold static codes or counts.
+    cpu_ms: computing time of the call's own thread, before it was recorded. Other fields hold static codes or counts.
     """
 
     service: str
@@ -161,7 +161,7 @@ def audit_record(runtime: Runtime, service: str, client: VerifiedClient, times: 
     finally:
         times.skip()
         seconds = time.monotonic() - started
-        record.note(ms=round(1000 * seconds, 1))
+        record.note(ms=round(1000 * seconds, 1), cpu_ms=times.cpu_milliseconds())
         write(runtime, record)
         with suppress(OSError):  # shared counters are files; a full disk must not cost the response
             _count(record, seconds)
@@ -186,7 +186,13 @@ def write(runtime: Runtime, record: AuditRecord) -> None:
 
 
 def _score(score: RiskScore, *, shown: bool) -> dict[str, Any]:
-    return {"model": score.model, "probability": round(score.probability, 4), "shown": shown}
+    return {
+        "model": score.model,
+        "probability": round(score.probability, 4),
+        "shown": shown,
+        "flagged": score.band is RiskBand.AT_OR_ABOVE_THRESHOLD,
+        "inputs": score.bins,
+    }
 
 
 def _write_row(runtime: Runtime, record: AuditRecord) -> bool:

@@ -13,6 +13,7 @@ from cds_service.hooks.catalogue import Service, known_service
 from cds_service.hooks.gaps import refuse_gaps
 from cds_service.hooks.parsing import CLINICIANS, parse
 from cds_service.hooks.presenting import nobody, opted_out, present, switched_off
+from cds_service.monitoring.noted import noted
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
 from cds_service.serving.stage_times import Stage, StageTimes
@@ -123,6 +124,7 @@ def answer(
     times.end(Stage.ASSESS)
     audit.note(late=judgement.late, trial=call.arm.exposure)
     audit.note_assessment(judgement.assessment)
+    audit.note(**noted(runtime.key, call.site, judgement, hook.prefetch or {}))
     refuse_gaps(judgement, call.site)
     response = present(runtime, call, judgement, audit)
     times.end(Stage.PRESENT)

@@ -11,6 +11,7 @@ import hmac
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -38,7 +39,7 @@ class DataKey:
 
     def derived(self, purpose: bytes) -> bytes:
         """A separate key for one purpose."""
-        return hmac.digest(base64.urlsafe_b64decode(self.text), purpose, "sha256")
+        return _derived(self.text, purpose)
 
     def seal(self, text: str) -> bytes:
         """Encrypted and authenticated."""
@@ -47,6 +48,12 @@ class DataKey:
     def unseal(self, sealed: bytes) -> str:
         """Raises cryptography.fernet.InvalidToken when it was sealed with another key."""
         return Fernet(self.text).decrypt(sealed).decode()
+
+
+@lru_cache(maxsize=64)
+def _derived(text: str, purpose: bytes) -> bytes:
+    """Kept, since every call names several pseudonyms."""
+    return hmac.digest(base64.urlsafe_b64decode(text), purpose, "sha256")
 
 
 def new_key() -> DataKey:

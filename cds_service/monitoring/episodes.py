@@ -30,9 +30,10 @@ class Episode:
     probability, flagged (at or above the threshold then in force), inputs: of its first score. inputs: a character an
     input in the order of the model's schema, the bin of `reference.json` as 0 to 9 or a dash where it was not known.
     shown: whether any of its scores was said; seen: when one first was. sex: female, male, other or unknown. age_band:
-    such as `35-49`, or unknown. groups: what the site has switched on (race-ethnicity, language, payer), unrecorded
+    such as `30-44`, or unknown. groups: what the site has switched on (race-ethnicity, language, payer), unrecorded
     where the chart has none. positive: the outcome, or None where none was measured within the window; measured: when
-    it was answered. over: whether the window had passed when this was counted: others may yet get an outcome.
+    it was answered; known: when
+    an event first had it. over: whether the window had passed when this was counted: others may yet get an outcome.
     """
 
     site: str
@@ -53,4 +54,5 @@ class Episode:
     exposure: Exposure | None = None
     positive: bool | None = None
     measured: datetime | None = None
+    known: datetime | None = None
     over: bool = True

@@ -36,12 +36,12 @@ class RecordedScore(msgspec.Struct, kw_only=True):
 
 
 class RecordedResult(msgspec.Struct, kw_only=True):
-    """A result on file. on: a day, or a moment. id: the same at each sight of it."""
+    """A result on file. on: a day, or a moment. id: the same at each sight of it. positive: None: it was taken back."""
 
     outcome: str
-    positive: bool
-    on: str
     id: str
+    positive: bool | None = None
+    on: str = ""
 
 
 class InTrial(msgspec.Struct, kw_only=True):
@@ -70,13 +70,14 @@ class LinkedEvent(EventOnRecord, kw_only=True):
 class _Result:
     """A result, as it was last seen. day: when it was answered; moment: at what time, where that is known.
 
-    seq: of the first event that knew it.
+    seq, known: number and time of the first event that had it.
     """
 
     day: date
     moment: datetime | None
     positive: bool
     seq: int
+    known: datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,11 +92,15 @@ class _Open:
     result: _Result | None = None
 
 
-def episodes(store: Store, site: SiteConfig, window: Window, now: datetime) -> tuple[Episode, ...]:
-    """The episodes of a site that begin within these days, in the order of the chain. Raises StoreUnavailable."""
-    events = [event for _, event in recorded(store, site.id, window.since - LEAD, LINKED, LinkedEvent)]
+def episodes(store: Store, site: SiteConfig, window: Window | None, now: datetime) -> tuple[Episode, ...]:
+    """The episodes of a site that begin within these days (None: all), in the order of the chain.
+
+    Raises StoreUnavailable.
+    """
+    since = window.since - LEAD if window else None
+    events = [event for _, event in recorded(store, site.id, since, LINKED, LinkedEvent)]
     found = linked(events, site, now, left_out=opted_out(store, site.id))
-    return tuple(episode for episode in found if window.holds(site.day(episode.at)))
+    return tuple(episode for episode in found if window is None or window.holds(site.day(episode.at)))
 
 
 def linked(
@@ -152,19 +157,23 @@ def _begun(events: Iterable[LinkedEvent], site: SiteConfig, now: datetime) -> li
 
 def _results(events: Iterable[LinkedEvent], site: SiteConfig, now: datetime) -> Mapping[str, list[_Result]]:
     """Outcome -> a patient's results until today, each once, as it was last seen."""
-    first, last = dict[tuple[str, str], int](), dict[tuple[str, str], RecordedResult]()
+    first, last = dict[tuple[str, str], LinkedEvent](), dict[tuple[str, str], RecordedResult]()
     for event in events:
         for result in event.measured:
             key = (result.outcome, result.id)
-            first.setdefault(key, event.seq)
+            first.setdefault(key, event)
             last[key] = result
     found, today = defaultdict[str, list[_Result]](list), site.day(now)
     for key, result in last.items():
+        if result.positive is None:
+            continue
         moment = datetime.fromisoformat(result.on) if "T" in result.on else None
         day = site.day(moment) if moment else date.fromisoformat(result.on)
         if day <= today:
-            known = _Result(day=day, moment=moment, positive=result.positive, seq=first[key])
-            found[result.outcome].append(known)
+            seq, known = first[key].seq, first[key].at
+            found[result.outcome].append(
+                _Result(day=day, moment=moment, positive=result.positive, seq=seq, known=known)
+            )
     return found
 
 
@@ -209,6 +218,7 @@ def _episode(of: _Open, site: SiteConfig, now: datetime) -> Episode:
         else Exposure(trial=trial.id, version=trial.version, unit=trial.unit, stratum=trial.stratum, arm=trial.arm),
         positive=of.result.positive if of.result else None,
         measured=_measured(of.result, site) if of.result else None,
+        known=of.result.known if of.result else None,
         over=site.day(now) > of.last,
     )
 

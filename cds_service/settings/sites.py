@@ -22,7 +22,7 @@ from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.escalation_file import EscalationTable, escalation
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
-from cds_service.settings.monitoring import MonitoringSettings
+from cds_service.settings.monitoring import MonitoringSettings, MonitoringTable, monitoring
 from cds_service.settings.shapes import numbered, one_of, shown
 from cds_service.settings.smart import SmartTable
 from cds_service.settings.subscription import SubscriptionSettings, SubscriptionTable, subscription
@@ -114,6 +114,7 @@ class SiteFile(msgspec.Struct):
     retention: RetentionTable = msgspec.field(default_factory=RetentionTable)
     escalation: EscalationTable | None = None
     alerts: AlertTable | None = None
+    monitoring: MonitoringTable = msgspec.field(default_factory=MonitoringTable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +274,7 @@ def load_site(
         ),
         audit_days=raw.retention.audit_days,
         alerts=alerts(path, raw.alerts, problems),
+        monitoring=monitoring(path, raw.monitoring, problems),
         rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,
         reading=ReadSettings(
             zone=zone,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -43,6 +44,7 @@ from cds_service.subscriptions.arrivals import (
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.escalation import EscalationState
 from explanations.judgement.judge import Occasion, judge
+from explanations.judgement.measured import measured
 from fhir_adapters.access.changes import changed_since
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.client import FhirClient
@@ -212,6 +214,7 @@ def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: Fh
         "unknown": [gap.what.value for gap in assessment.chart.unknown],
         "consent": assessment.chart.consent.value,
         "deceased": assessment.chart.deceased,
+        "measured": [each.recorded(partial(runtime.key.pseudonym, site.id)) for each in measured(assessment.chart)],
         **({"escalation": told.state.value} if told else {}),
     }
     not_told = told and told.state is EscalationState.NOT_RECORDED

@@ -68,11 +68,15 @@ class JudgementSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """An assessment and the resources behind it. `late`: time was up, so no model ran."""
+    """An assessment and the resources behind it. `late`: time was up, so no model ran.
+
+    places: the departments (references) of the call's encounter.
+    """
 
     gathered: Gathered
     assessment: Assessment
     late: bool
+    places: tuple[str, ...] = ()
 
 
 def judge(
@@ -106,4 +110,4 @@ def judge(
         out_of_time=late,
         may_speak=lambda model: control.permission(model, places),
     )
-    return Judgement(gathered=gathered, assessment=assessment, late=late)
+    return Judgement(gathered=gathered, assessment=assessment, late=late, places=places)

@@ -41,6 +41,8 @@ FINAL = "final"
 FORMAT = 3
 _READABLE = (2, FORMAT)
 
+Bins = tuple[tuple[tuple[float, ...], ...], tuple[str, ...]]
+
 _NO_INPUT = FeatureSpec(name="", block="", group="", kind="")
 
 
@@ -82,6 +84,7 @@ class Manifest:
 class Model:
     """A verified model, ready to score, by tier. Can be pickled.
 
+    bins: per input the upper edges of the bins of its training distribution; per input a character for each bin.
     parts: the margin of one row and its parts, as the booster of the tier gives them. digest: of the manifest, which
     holds that of every other file, and so of the whole artifact.
     """
@@ -96,6 +99,7 @@ class Model:
     lines_by_groups: Mapping[frozenset[str], str]
     manifest: Manifest
     folder: Path
+    bins: Bins
 
     def line(self, groups: frozenset[str]) -> str:
         """The key of the calibration when these groups of inputs are known: of exactly these, or else of the tier."""
@@ -211,7 +215,22 @@ def load_model(folder: Path) -> Model:
         lines_by_groups=by_groups,
         manifest=manifest,
         folder=folder,
+        bins=_bins(folder, manifest, schema),
     )
+
+
+def _bins(folder: Path, manifest: Manifest, schema: FeatureSchema) -> Bins:
+    """As in `Model`; an input of which the artifact has no bins, or too many for one digit, has `?` for every value."""
+    has_bins = any(name.startswith("reference.json") for name in manifest.files)
+    trained_on = load_json(folder / "reference.json") if has_bins else {}
+    bounds, characters = list[tuple[float, ...]](), list[str]()
+    for name in schema.names:
+        edges = trained_on.get(name, {}).get("edges", ())
+        names = "0123456789"[: len(edges) + 1]
+        usable = name in trained_on and len(names) == len(edges) + 1
+        bounds.append(tuple(map(float, edges)) if usable else ())
+        characters.append(names if usable else "?")
+    return tuple(bounds), tuple(characters)
 
 
 def _final(folder: Path) -> dict[str, Any]:

@@ -25,7 +25,9 @@ class RiskScore:
     probability: in [0, 1]; low and high: the interval around it meant to hold NOMINAL_COVERAGE of the true calibrations
     of new populations. log_odds: the probability's logit. base_log_odds: the model's output without any input.
     contributions: calibrated log-odds, one per feature in schema order, missing inputs included;
-    base_log_odds plus their sum equals log_odds within 1e-5. threshold: probability, in (0, 1).
+    base_log_odds plus their sum equals log_odds within 1e-5. bins: a character an input in schema order, the bin of its
+    training distribution as 0 to 9, `-` where it is not known, `?` where the artifact has no bins of it. threshold:
+    probability, in (0, 1).
     """
 
     outcome: str
@@ -39,6 +41,7 @@ class RiskScore:
     band: RiskBand
     model_version: str
     schema_id: str
+    bins: str = ""
 
     @property
     def model(self) -> str:

@@ -9,6 +9,7 @@ Pure. Does not read records, word reasons, or decide whether a card is shown.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 
 from models.errors import ModelError, SchemaMismatch
@@ -102,4 +103,10 @@ def _scored(model: Model, vector: FeatureVector, threshold: float | None) -> Ris
         band=band(probability, limit),
         model_version=model.version,
         schema_id=model.schema.id,
+        bins=_bins(model, vector),
     )
+
+
+def _bins(model: Model, vector: FeatureVector) -> str:
+    each = zip(vector.values, *model.bins, strict=True)
+    return "".join(["-" if value is None else names[bisect_left(edges, value)] for value, edges, names in each])

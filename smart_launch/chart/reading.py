@@ -16,6 +16,7 @@ from functools import partial
 from explanations.judgement.alert_limits import Limited
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import CHART_SHOWN, judge
+from explanations.judgement.measured import measured
 from explanations.words.notices.limited import marked_limits
 from explanations.words.notices.notice import Notice
 from explanations.words.notices.notice_list import notices
@@ -113,6 +114,7 @@ def record_shown(app: AppRuntime, launch: OpenLaunch, reading: Reading, page: st
         app,
         launch.session,
         "shown",
+        measured(reading.assessment.chart),
         page=page,
         topics=[notice.topic.value for notice in reading.notices],
         unknown=[gap.what for gap in reading.assessment.chart.unknown],

@@ -10,9 +10,11 @@ from typing import Any
 
 from flask import Response
 
+from explanations.judgement.measured import taken_back
 from explanations.words.language import clock
 from explanations.words.notices.drafts import draft_label
-from fhir_adapters.writing.completed import Slot
+from fhir_adapters.instruments import Instrument
+from fhir_adapters.writing.completed import FORM, Slot
 from fhir_adapters.writing.confirmed import FhirWriter
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.forms.outcome import SubmissionResult
@@ -65,10 +67,12 @@ def write_confirmed(
 
 def record_outcome(app: AppRuntime, launch: OpenLaunch, event: str, outcome: SubmissionResult) -> None:
     """Records what was written or undone: which slots, and why not all."""
+    form = outcome.written.get(FORM)
     record_event(
         app,
         launch.session,
         event,
+        taken_back(form) if form and FORM in outcome.undone and outcome.form == Instrument.PHQ9 else (),
         form=outcome.form,
         slots=list(outcome.in_chart),
         missing=list(outcome.missing),
