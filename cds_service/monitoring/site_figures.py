@@ -70,10 +70,10 @@ class OutcomeFigures:
 class GroupFigures:
     """A group of people; by, group: such as `sex` and `female`, both empty for all.
 
-    people, episodes: level PEOPLE. flagged, flag_rate: level FLAGGED. over (episodes whose window had passed), measured
-    (those of them with an outcome), share_measured: level KNOWN. positive, expected (the sum of the estimates of those
-    measured): level OUTCOME. observed: of those measured. weighted: the same, weighted by the inverse of the
-    probability of having an outcome; None where that was not computed. unsaid: the levels that are not shown, and why.
+    people, episodes (all those whose window is over): level PEOPLE. flagged, flag_rate: level FLAGGED. measured (those
+    with an outcome), share_measured: level KNOWN. positive, expected (the sum of the estimates of those measured):
+    level OUTCOME. observed: of those measured. weighted: the same, weighted by the inverse of the probability of having
+    an outcome; None where that was not computed. unsaid: the levels that are not shown, and why.
     """
 
     by: str = ""
@@ -82,7 +82,6 @@ class GroupFigures:
     episodes: int | None = None
     flagged: int | None = None
     flag_rate: SiteEstimate | None = None
-    over: int | None = None
     measured: int | None = None
     share_measured: SiteEstimate | None = None
     positive: int | None = None

@@ -45,7 +45,7 @@ def reference(schema: FeatureSchema, matrix: NDArray[np.float32]) -> dict[str, A
         per_input[spec.name] = {
             "known": round(float(known.size) / max(len(values), 1), 6),
             "edges": edges,
-            "shares": [round(float(share), 6) for share in _shares(known, edges)],
+            "shares": [round(float(share), 6) for share in _counts(known, edges) / known.size] if known.size else [],
         }
     return per_input
 
@@ -70,10 +70,16 @@ def input_shifts(
 
 def _shift(name: str, trained_on: Mapping[str, Any], values: NDArray[np.float64]) -> InputShift:
     known = values[~np.isnan(values)]
-    share = known.size / values.size
+    return binned_shift(name, trained_on, _counts(known, trained_on["edges"]), values.size)
+
+
+def binned_shift(name: str, trained_on: Mapping[str, Any], counts: NDArray[np.int64], n: int) -> InputShift:
+    """The shift of one input of n people. counts: of the known values, by the bins of `trained_on`."""
+    known = int(counts.sum())
+    share = known / n
     psi = None
-    if known.size >= LEAST_PEOPLE and trained_on["shares"]:
-        psi = _psi(_shares(known, trained_on["edges"]), np.array(trained_on["shares"]), known.size)
+    if known >= LEAST_PEOPLE and trained_on["shares"]:
+        psi = _psi(counts / known, np.array(trained_on["shares"]), known)
     return InputShift(
         name=name,
         known=share,
@@ -98,8 +104,5 @@ def _edges(known: NDArray[np.float64]) -> list[float]:
     return [float(edge) for edge in np.unique(np.quantile(known, np.arange(1, _MOST_BINS) / _MOST_BINS))]
 
 
-def _shares(known: NDArray[np.float64], edges: Sequence[float]) -> NDArray[np.float64]:
-    if known.size == 0:
-        return np.zeros(0)
-    counts = np.bincount(np.searchsorted(np.array(edges), known, side="left"), minlength=len(edges) + 1)
-    return counts / known.size
+def _counts(known: NDArray[np.float64], edges: Sequence[float]) -> NDArray[np.int64]:
+    return np.bincount(np.searchsorted(np.array(edges), known, side="left"), minlength=len(edges) + 1)

@@ -57,7 +57,7 @@ def group_metrics(
         threshold: _net_benefits(log_odds, y, float(threshold)) if enough else {"model": None, "everyone": None}
         for threshold in NET_BENEFIT_THRESHOLDS
     }
-    result["scored_share"] = _wilson(n, labelled)
+    result["scored_share"] = wilson(n, labelled)
     result["flag_rates"] = {
         rate: _flagged(log_odds, y, float(rate)) if enough else {"sensitivity": dict(_NONE), "ppv": dict(_NONE)}
         for rate in FLAG_RATES
@@ -76,9 +76,9 @@ def _whole_group(log_odds: Floats, y: Floats) -> dict[str, Figure]:
     return {
         "auroc": auroc(log_odds, y),
         "auprc": average_precision(log_odds, y),
-        "brier": _around(brier(estimates, y), float(errors.std(ddof=1)) / math.sqrt(y.size)),
-        "slope": dict(_NONE) if line is None else _around(line.slope, line.slope_error),
-        "intercept": dict(_NONE) if offset is None else _around(*offset),
+        "brier": around(brier(estimates, y), float(errors.std(ddof=1)) / math.sqrt(y.size)),
+        "slope": dict(_NONE) if line is None else around(line.slope, line.slope_error),
+        "intercept": dict(_NONE) if offset is None else around(*offset),
         "o_e": observed_over_expected(estimates, y),
     }
 
@@ -122,11 +122,11 @@ def interval_coverage(log_odds: Floats, half_width: Floats, y: Floats, groups: i
     parts = np.array_split(np.argsort(log_odds, kind="stable"), groups)
     held = 0
     for part in parts:
-        seen = _wilson(float(y[part].sum()), float(part.size))
+        seen = wilson(float(y[part].sum()), float(part.size))
         low = float(probabilities(log_odds[part] - half_width[part]).mean())
         high = float(probabilities(log_odds[part] + half_width[part]).mean())
         held += (seen["high"] or 0.0) >= low and (seen["low"] or 0.0) <= high
-    return _wilson(held, len(parts))
+    return wilson(held, len(parts))
 
 
 def net_benefit(flagged: NDArray[np.bool_], y: Floats, threshold: float) -> float:
@@ -159,19 +159,19 @@ def auroc_difference(a: Floats, b: Floats, y: Floats, strata: NDArray[Any], *, r
         ranks = [np.argsort(ranking[rows], kind="stable") for ranking in (a, b)]
         outcome = y[rows]
         ones = np.ones(outcome.size)
-        value += share * (_weighted_auroc(ranks[0], outcome, ones) - _weighted_auroc(ranks[1], outcome, ones))
+        value += share * (weighted_auroc(ranks[0], outcome, ones) - weighted_auroc(ranks[1], outcome, ones))
         for repeat in range(repeats):
             draw = generator.integers(0, outcome.size, outcome.size)
             weights = np.bincount(draw, minlength=outcome.size).astype(np.float64)
             drawn[repeat] += share * (
-                _weighted_auroc(ranks[0], outcome, weights) - _weighted_auroc(ranks[1], outcome, weights)
+                weighted_auroc(ranks[0], outcome, weights) - weighted_auroc(ranks[1], outcome, weights)
             )
     low, high = np.quantile(drawn, [0.025, 0.975])
     return rounded(value, float(low), float(high))
 
 
-def _weighted_auroc(order: NDArray[np.int64], y: Floats, weights: Floats) -> float:
-    """Ties count as they fall in `order`; margins of trees tie rarely."""
+def weighted_auroc(order: NDArray[np.int64], y: Floats, weights: Floats) -> float:
+    """AUROC of people with weights. Ties count as they fall in `order`, of the ranking; margins of trees tie rarely."""
     w, outcome = weights[order], y[order]
     below = np.cumsum(w * (1 - outcome))
     total = float((w * outcome).sum() * below[-1])
@@ -185,7 +185,7 @@ def _flagged(log_odds: Floats, y: Floats, rate: float) -> dict[str, Figure]:
     share = np.clip((flagged - first) / counts, 0.0, 1.0)
     per_tie = np.add.reduceat(y[order], first)
     hits = float((share * per_tie).sum())
-    return {"sensitivity": _wilson(hits, float(y.sum())), "ppv": _wilson(hits, flagged)}
+    return {"sensitivity": wilson(hits, float(y.sum())), "ppv": wilson(hits, flagged)}
 
 
 def _baseline(ranking: Floats, y: Floats) -> Figure:
@@ -203,7 +203,8 @@ def _midranks(values: Floats) -> Floats:
     return midranks
 
 
-def _wilson(hits: float, n: float) -> Figure:
+def wilson(hits: float, n: float) -> Figure:
+    """A share, with Wilson's interval."""
     if n <= 0:
         return dict(_NONE)
     share = hits / n
@@ -212,7 +213,8 @@ def _wilson(hits: float, n: float) -> Figure:
     return rounded(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def _around(value: float, error: float) -> Figure:
+def around(value: float, error: float) -> Figure:
+    """A figure with the interval of its standard error."""
     return rounded(value, value - Z_95 * error, value + Z_95 * error)
 
 
