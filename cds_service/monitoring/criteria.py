@@ -9,11 +9,11 @@ windows of a year together decide falsely once in about twenty years.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -125,18 +125,14 @@ def evaluated(approval: Approval, watched: Watched, begins: datetime, now: datet
 
 def _state(role: Role, criterion: Criterion, watched: Watched, begins: datetime, now: datetime) -> CriterionState:
     window = timedelta(days=criterion.window_days)
-    latest = begins + (now - begins) // window * window
-    cases = sorted(
-        (case for case in _cases(criterion.measure, watched, begins) if begins <= case.at <= now),
-        key=lambda case: (case.at, case.person),
-    )
+    cases = defaultdict[int, list[_Case]](list)
+    for case in sorted(_cases(criterion.measure, watched, begins), key=lambda case: (case.at, case.person)):
+        if begins <= case.at <= now:
+            cases[(case.at - begins) // window].append(case)
     judge = _counted if criterion.measure is Measure.NEAR_MISSES else _tested
-    state = judge(role, criterion, latest, [], now)
-    for number, group in groupby(cases, lambda case: (case.at - begins) // window):
-        found = judge(role, criterion, begins + number * window, list(group), now)
-        if found.decided or found.begins == latest:
-            return found
-    return state
+    windows = range(max(now - begins, timedelta(0)) // window + 1)
+    states = [judge(role, criterion, begins + number * window, cases[number], now) for number in windows]
+    return next((state for state in states if state.decided), states[-1])
 
 
 def _tested(
