@@ -24,30 +24,6 @@ class EscalationDesk(Protocol):
         """How far somebody is told of what this reading found; its acute findings open one where the site does so."""
         ...
 
-    def acknowledge(self, session: Session, identifier: str, by: str) -> bool:
-        """Somebody knows: by name, "" where there is none. False: it is not one of the session's patient."""
+    def acknowledge(self, session: Session, identifier: str, by: str, done: tuple[Done, ...] = ()) -> bool:
+        """Somebody knows, and did this: by name, "" where there is none. False: it is not of the session's patient."""
         ...
-
-    def record_done(self, session: Session, identifier: str, done: tuple[Done, ...], by: str) -> bool:
-        """What was done about it, by somebody who knows by that. False as above."""
-        ...
-
-
-class NobodyTold:
-    """The desk of a deployment where nobody is told of anything."""
-
-    def of(self, _session: Session) -> Escalation | None:
-        """None."""
-        return None
-
-    def note(self, _session: Session, _judgement: Judgement, _control: Control) -> Escalation | None:
-        """None."""
-        return None
-
-    def acknowledge(self, _session: Session, _identifier: str, _by: str) -> bool:
-        """There is none to acknowledge."""
-        return False
-
-    def record_done(self, _session: Session, _identifier: str, _done: tuple[Done, ...], _by: str) -> bool:
-        """As above."""
-        return False

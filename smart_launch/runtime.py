@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from explanations.judgement.control import UNCONTROLLED, Control
 from explanations.words.language import Language
 from explanations.words.notices.notice import Notice
 from models.rules.findings import Topic
-from smart_launch.escalation import EscalationDesk, NobodyTold
+from smart_launch.escalation import EscalationDesk
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
@@ -37,7 +37,7 @@ class AppRuntime:
     control: what a page for this site, patient and user may use and show.
     client_address: a pseudonym of the network address that the current request comes from.
     topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
-    escalations: who has been told of acute answers; nobody unless given.
+    escalations: who has been told of acute answers; None: nobody.
     limits: which cards of these notices the session's user would not be shown now. snooze: keeps the reason that they
     gave on a notice of this topic, by its code and what the notice rests on (`Behind.snoozed_as`; None: not limited).
     """
@@ -56,7 +56,7 @@ class AppRuntime:
     client_address: Callable[[], str]
     topic_of: Callable[[str, str, str], str | None]
     now: Callable[[], datetime]
-    escalations: EscalationDesk = field(default_factory=NobodyTold)
+    escalations: EscalationDesk | None = None
     limits: Callable[[Session, Assessment, tuple[Notice, ...]], Limited] = lambda _session, _found, _made: Limited()
     snooze: Callable[[Session, Topic, str, str | None], None] = lambda _session, _topic, _code, _grounds: None
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
-from cds_service.escalation.escalations import Acknowledged, acknowledge, record_done
+from cds_service.escalation.escalations import record_done
 from cds_service.escalation.links import link_of
 from cds_service.escalation.opening import open_for
 from cds_service.escalation.records import NoSuchEscalation, current
@@ -41,27 +40,17 @@ class AppDesk:
         site = next((site for site in self.config().sites if site.id == session.site), None)
         if site is None or site.escalation is None:
             return None
-        encounter = session.context.encounter_reference
-        link = link_of(judgement.gathered, encounter, session.iss, site.escalation.content)
-        now, off = self.now(), control.topics_off
-        stands = open_for(
-            self.store, self.key, site, link, judgement.assessment, now, service=ServiceId.APP, topics_off=off
-        )
+        link = link_of(judgement.gathered, session.context.encounter_reference, session.iss, site)
+        found, now, off = judgement.assessment, self.now(), control.topics_off
+        stands = open_for(self.store, self.key, site, link, found, now, service=ServiceId.APP, topics_off=off)
         return stands or self.of(session)
 
-    def acknowledge(self, session: Session, identifier: str, by: str) -> bool:
-        """Whether it is of the session's patient; then somebody knows. Raises StoreUnavailable."""
-        return self._act(acknowledge, session, identifier, by)
-
-    def record_done(self, session: Session, identifier: str, done: tuple[Done, ...], by: str) -> bool:
-        """As above, with what was done."""
-        return self._act(partial(record_done, done=done), session, identifier, by)
-
-    def _act(self, act: Callable[..., Acknowledged], session: Session, identifier: str, by: str) -> bool:
-        site, patient = session.site, self._patient(session)
+    def acknowledge(self, session: Session, identifier: str, by: str, done: tuple[Done, ...] = ()) -> bool:
+        """Whether it is of the session's patient; then somebody has it, and did this. Raises StoreUnavailable."""
+        theirs = {"site": session.site, "patient": self._patient(session)}
         try:
             with self.store.transaction() as connection:
-                act(connection, identifier, by=by, through=THROUGH, now=self.now(), site=site, patient=patient)
+                record_done(connection, identifier, done, by=by, through=THROUGH, now=self.now(), **theirs)
         except NoSuchEscalation:
             return False
         return True

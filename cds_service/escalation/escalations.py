@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -24,9 +24,8 @@ from cds_service.escalation.records import EscalationStatus, NoSuchEscalation, n
 from cds_service.escalation.turns import EscalationAct, open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.settings.config import ServiceConfig
-from cds_service.settings.escalation import EscalationSettings
+from cds_service.settings.escalation import Contact
 from cds_service.settings.escalation_file import MOST_MIN
-from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
 from cds_service.storage.tables import delivery, escalation, escalation_event
 from explanations.judgement.escalation import Done
@@ -63,7 +62,7 @@ class Acknowledged:
 
 def advance(store: Store, config: ServiceConfig, now: datetime) -> int:
     """Takes the turns that are due and that no other worker has taken; returns how many. Raises StoreUnavailable."""
-    sites = {site.id: site for site in config.sites if site.escalation is not None}
+    sites = {site.id: (site.escalation.contacts, site.cards.zone) for site in config.sites if site.escalation}
     seconds = int(now.timestamp())
     # Put off for longer than a turn (in the first round) or any hours: by a clock that has gone back since.
     odd = sa.or_(C.due > seconds + LONGEST_S, sa.and_(C.contact.is_not(None), C.round <= 1, C.due > seconds + TURN_S))
@@ -73,10 +72,9 @@ def advance(store: Store, config: ServiceConfig, now: datetime) -> int:
         found = connection.execute(sa.select(escalation).where(is_due).order_by(C.due)).mappings().all()
     taken = 0
     for row in found:
-        site = sites[row["site"]]
         try:
             with store.transaction() as connection:
-                taken += _take_turn(connection, site, site.escalation, row, now)
+                taken += _take_turn(connection, *sites[row["site"]], row, now)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # a fault in one must not keep the others from being told
@@ -85,16 +83,14 @@ def advance(store: Store, config: ServiceConfig, now: datetime) -> int:
 
 
 def _take_turn(
-    connection: sa.Connection, site: SiteConfig, settings: EscalationSettings | None, row: RowMapping, now: datetime
+    connection: sa.Connection, contacts: Sequence[Contact], zone: tzinfo, row: RowMapping, now: datetime
 ) -> bool:
     """The turn of an escalation; False where another worker has taken it."""
-    if settings is None:
-        return False
     too_late = datetime.fromtimestamp(row["due"], now.tzinfo) < now - TOO_LATE
     if row["drill"] or too_late:
         turn = Turn(contact=None, round=max(row["round"], 2), due=None)
     else:
-        turn = next_turn(settings.contacts, site.cards.zone, row["contact"], row["round"], now)
+        turn = next_turn(contacts, zone, row["contact"], row["round"], now)
     taken = take(connection, row, turn, now, C.status == EscalationStatus.OPEN, C.due == row["due"])
     if taken is None:
         return False
@@ -160,11 +156,13 @@ def acknowledge(
 
 
 def record_done(
-    connection: sa.Connection, identifier: str, done: Iterable[Done], *, by: str, through: str, now: datetime,
+    connection: sa.Connection, identifier: str, done: Collection[Done], *, by: str, through: str, now: datetime,
     site: str | None = None, patient: str | None = None,
 ) -> Acknowledged:  # fmt: skip
-    """What was done about it, by somebody who has it by that. Raises NoSuchEscalation."""
+    """What was done about it, if anything, by somebody who has it by that. Raises NoSuchEscalation."""
     known = acknowledge(connection, identifier, by=by, through=through, now=now, site=site, patient=patient)
+    if not done:
+        return known
     # An update that changes nothing holds the row, so that of two who write at once neither is lost.
     row = _changed(connection, _of(identifier, site, patient), {"step": C.step})
     if row is None:

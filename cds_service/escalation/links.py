@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
 from cryptography.fernet import InvalidToken
 
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.escalation import MessageContent
+from cds_service.settings.sites import SiteConfig
 from fhir_adapters.reading.departments import place_name
 from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.resources.identity import initials
@@ -27,16 +28,12 @@ class PatientLink:
     place: str | None = None
 
 
-def link_of(gathered: Gathered, encounter: str | None, server: str | None, content: MessageContent) -> PatientLink:
+def link_of(gathered: Gathered, encounter: str | None, server: str | None, site: SiteConfig) -> PatientLink:
     """The link to a patient whose chart was read. encounter: the reference of the call's own."""
-    if content is MessageContent.LINK:
-        return PatientLink(patient_id=gathered.patient_id, server=server)
-    return PatientLink(
-        patient_id=gathered.patient_id,
-        server=server,
-        initials=initials(gathered.patient),
-        place=place_name(gathered.resources, encounter),
-    )
+    link = PatientLink(patient_id=gathered.patient_id, server=server)
+    if site.escalation is None or site.escalation.content is MessageContent.LINK:
+        return link
+    return replace(link, initials=initials(gathered.patient), place=place_name(gathered.resources, encounter))
 
 
 def sealed(key: DataKey, link: PatientLink) -> bytes:

@@ -33,6 +33,9 @@ class MessageKind(StrEnum):
     DRILL = "escalation.drill"
 
 
+TELLING = (MessageKind.OPENED, MessageKind.DRILL)
+
+
 def tell(connection: sa.Connection, row: RowMapping, contact: Contact, now: datetime) -> None:
     """Tells a contact of an escalation, or of a drill. row: of the table, with the step that this is."""
     kind = MessageKind.DRILL if row["drill"] else MessageKind.OPENED
@@ -87,7 +90,7 @@ def as_sent(connection: sa.Connection, config: ServiceConfig, key: DataKey, iden
         data["link"] = f"{config.address}{PAGE}{identifier}"
     site = next((site for site in config.sites if site.id == data["site"]), None)
     wanted = site is not None and site.escalation is not None and site.escalation.content is not MessageContent.LINK
-    if wanted and data["channel"] != Channel.EMAIL and message["type"] in (MessageKind.OPENED, MessageKind.DRILL):
+    if wanted and data["channel"] != Channel.EMAIL and message["type"] in TELLING:
         sealed = connection.execute(sa.select(escalation.c.sealed).where(escalation.c.id == identifier)).scalar()
         link = unsealed(key, bytes(sealed or b""))
         for name, value in (("initials", link and link.initials), ("place", link and link.place)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -80,12 +80,8 @@ def open_drill(
     return str(row["id"])
 
 
-def event_digests(key: DataKey, site: str, patient_id: str, acute: Iterable[SafetyFinding]) -> tuple[str, ...]:
-    """A keyed digest for each acute event, each once."""
-    return tuple(dict.fromkeys(_digest(key, site, patient_id, finding) for finding in acute))
-
-
 def _digest(key: DataKey, site: str, patient_id: str, finding: SafetyFinding) -> str:
+    """Of the acute event behind a finding."""
     when = finding.when
     if finding.form is not None:
         what = finding.form.instrument.value
@@ -118,7 +114,8 @@ class _Opening:
         self.patient = key.pseudonym(site.id, link.patient_id)
 
     def after(self, assessment: Assessment, acute: list[SafetyFinding], *, is_off: bool) -> Escalation | None:
-        digests = event_digests(self.key, self.site.id, self.link.patient_id, acute)
+        every = (_digest(self.key, self.site.id, self.link.patient_id, finding) for finding in acute)
+        digests = tuple(dict.fromkeys(every))
         with self.store.transaction() as connection:
             # What is known before its escalation is looked for: so one that another worker opens now is not missed.
             new = set(digests) - _known(connection, digests)

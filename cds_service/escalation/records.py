@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping
 
 from cds_service.errors import ServiceError
 from cds_service.escalation.links import PatientLink, unsealed
-from cds_service.escalation.messages import MessageKind
+from cds_service.escalation.messages import TELLING
 from cds_service.keys.data_key import DataKey
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
@@ -115,9 +115,9 @@ class EscalationRow:
         return max(told, key=lambda message: (message.delivered, message.id), default=None)
 
 
-TELLING = (MessageKind.OPENED, MessageKind.DRILL)
 C = escalation.c
-COLUMNS = [C[name] for name in EscalationRow.__slots__ if name in C]
+EVENTS = sa.select(sa.func.count()).where(escalation_event.c.escalation == C.id).scalar_subquery()
+COLUMNS = [*(C[name] for name in EscalationRow.__slots__ if name in C), EVENTS.label("events")]
 
 
 def standing(row: EscalationRow) -> Escalation | None:
@@ -126,12 +126,12 @@ def standing(row: EscalationRow) -> Escalation | None:
         state=EscalationState.WAITING,
         id=row.id,
         contact=row.contact,
-        at=_moment(row.at),
+        at=datetime.fromisoformat(row.at),
         overdue=row.overdue,
         done=tuple(dict.fromkeys(entry.what for entry in row.done)),
     )
     if row.acknowledged is not None:
-        at, by = _moment(row.acknowledged), row.acknowledged_by or ""
+        at, by = datetime.fromisoformat(row.acknowledged), row.acknowledged_by or ""
         return replace(value, state=EscalationState.ACKNOWLEDGED, at=at, by=by)
     if not row.is_open:
         return None
@@ -140,7 +140,7 @@ def standing(row: EscalationRow) -> Escalation | None:
         return replace(value, state=EscalationState.TOLD, contact=told.contact, at=at)
     if row.contact is None:
         return replace(value, state=EscalationState.NOBODY_ON_DUTY)
-    return replace(value, at=_moment(row.messages[-1].at)) if row.messages else value
+    return replace(value, at=datetime.fromisoformat(row.messages[-1].at)) if row.messages else value
 
 
 def current(store: Store, site: str, patient: str, now: datetime) -> Escalation | None:
@@ -229,34 +229,9 @@ def none_such() -> NoSuchEscalation:
 
 
 def _whole(connection: sa.Connection, rows: Sequence[RowMapping]) -> list[EscalationRow]:
-    """With their messages and the number of their events; three queries, however many there are."""
-    ids = [row["id"] for row in rows]
-    if not ids:
-        return []
-    sent: dict[str, list[ContactMessage]] = {identifier: [] for identifier in ids}
-    found = sa.select(delivery).where(delivery.c.escalation.in_(ids)).order_by(delivery.c.id)
-    for each in connection.execute(found).mappings():
-        kind = msgspec.json.decode(each["body"])["type"]
-        values = {name: each[name] for name in ContactMessage.__slots__ if name in each}
-        sent[each["escalation"]].append(ContactMessage(kind=kind, **values))
-    c = escalation_event.c
-    counted = (
-        sa.select(c.escalation, sa.func.count().label("events")).where(c.escalation.in_(ids)).group_by(c.escalation)
-    )
-    counts = {found.escalation: found.events for found in connection.execute(counted)}
-    return [
-        EscalationRow(
-            **{
-                **row,
-                "status": EscalationStatus(row["status"]),
-                "done": tuple(msgspec.convert(row["done"], list[DoneEntry])),
-            },
-            events=counts.get(row["id"], 0),
-            messages=tuple(sent[row["id"]]),
-        )
-        for row in rows
-    ]
-
-
-def _moment(at: str) -> datetime:
-    return datetime.fromisoformat(at)
+    """With their messages; one query, however many there are."""
+    sent: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
+    found = sa.select(delivery).where(delivery.c.escalation.in_(sent)).order_by(delivery.c.id)
+    for each in connection.execute(found).mappings() if sent else ():
+        sent[each["escalation"]].append({**each, "kind": msgspec.json.decode(each["body"])["type"]})
+    return [msgspec.convert({**row, "messages": sent[row["id"]]}, EscalationRow) for row in rows]

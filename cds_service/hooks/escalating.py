@@ -21,14 +21,12 @@ from explanations.judgement.judge import Judgement
 
 def escalated(runtime: Runtime, call: AcceptedCall, judgement: Judgement, audit: AuditRecord) -> Assessment:
     """The assessment with its escalation; as it is where the site tells nobody, or there is nothing to tell."""
-    if call.site.escalation is None:
-        return judgement.assessment
-    hook, content = call.hook, call.site.escalation.content
+    hook = call.hook
     found = open_for(
         runtime.store,
         runtime.key,
         call.site,
-        link_of(judgement.gathered, hook.context.encounter, hook.fhir_server, content),
+        link_of(judgement.gathered, hook.context.encounter, hook.fhir_server, call.site),
         judgement.assessment,
         runtime.now(),
         service=call.service.id,

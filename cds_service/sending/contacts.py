@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from cds_service.backend.backend import Backend
-from cds_service.escalation.messages import MessageKind, as_sent
+from cds_service.escalation.messages import TELLING, MessageKind, as_sent
 from cds_service.escalation.records import patient_of
 from cds_service.keys.data_key import DataKey
 from cds_service.sending import email, task, webhook
@@ -20,7 +20,6 @@ from explanations.words.language import language
 from explanations.words.pages.escalation_message import contact_words
 
 KNOWN_WITHIN = timedelta(minutes=10)
-TELLING = (MessageKind.OPENED, MessageKind.DRILL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

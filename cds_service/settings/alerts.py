@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from cds_service.settings.shapes import shown
 from explanations.judgement.alert_limits import NO_LIMITS, AlertLimits
 
@@ -26,7 +24,10 @@ LEAST_CARDS, MOST_CARDS = 30, 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRule:
-    """A model's cards pause when of the last `cards` fewer than this share were accepted. cards 0: never."""
+    """`[alerts.stop]`: a model's cards pause when of the last `cards` fewer than this share were accepted.
+
+    cards 0: never.
+    """
 
     acceptance: float = 0.1
     cards: int = 200
@@ -40,23 +41,11 @@ class AlertSettings:
     stop: StopRule = StopRule(cards=0)
 
 
-class StopTable(msgspec.Struct):
-    """`[alerts.stop]`."""
-
-    acceptance: float = StopRule().acceptance
-    cards: int = StopRule().cards
-
-
-class AlertTable(msgspec.Struct):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertTable(AlertLimits):
     """`[alerts]`."""
 
-    model_days: int = AlertLimits().model_days
-    assessed_days: int = AlertLimits().assessed_days
-    repeat_h: int = AlertLimits().repeat_h
-    daily: int = AlertLimits().daily
-    snooze_days: int = AlertLimits().snooze_days
-    declined_days: int = AlertLimits().declined_days
-    stop: StopTable = msgspec.field(default_factory=StopTable)
+    stop: StopRule = StopRule()
 
 
 def alerts(path: Path, raw: AlertTable | None, problems: list[str]) -> AlertSettings:
@@ -79,4 +68,4 @@ def alerts(path: Path, raw: AlertTable | None, problems: list[str]) -> AlertSett
             f"{path}: [alerts.stop] cards: expected 0 (never stop) or {LEAST_CARDS} to {MOST_CARDS}, since fewer cards "
             f"say little; found {shown(stop.cards)}"
         )
-    return AlertSettings(limits=AlertLimits(**values), stop=StopRule(acceptance=stop.acceptance, cards=stop.cards))
+    return AlertSettings(limits=AlertLimits(**values), stop=stop)

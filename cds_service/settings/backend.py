@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
-
-import msgspec
 
 from cds_service.settings.shapes import lacking, one_of, shown
 from fhir_adapters.access.addresses import same_base
@@ -16,27 +14,18 @@ from smart_launch.settings import Registration
 MOST_ID = 1000
 
 
-class BackendTable(msgspec.Struct):
-    """`[backend]`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSettings:
+    """`[backend]`. base: the FHIR server, among the site's fhir_bases. client_id: ours there.
+
+    scopes: asked of its token endpoint. algorithm: of our signature; None: by discovery. hosts: further ones of its
+    token endpoint.
+    """
 
     base: str = ""
     client_id: str = ""
-    scopes: list[str] = []
+    scopes: tuple[str, ...] = ()
     algorithm: Literal["ES384", "RS384"] | None = None
-    hosts: list[str] = []
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendSettings:
-    """base: the FHIR server, among the site's fhir_bases. client_id: ours there. scopes: asked of its token endpoint.
-
-    algorithm: of our signature; None: by discovery. hosts: further hosts of its token endpoint.
-    """
-
-    base: str
-    client_id: str
-    scopes: tuple[str, ...]
-    algorithm: str | None = None
     hosts: tuple[str, ...] = ()
 
     def registration(self, site: str) -> Registration:
@@ -53,7 +42,7 @@ class BackendSettings:
 
 
 def backend(
-    where: str, raw: BackendTable | None, fhir_bases: Sequence[str], problems: list[str]
+    where: str, raw: BackendSettings | None, fhir_bases: Sequence[str], problems: list[str]
 ) -> BackendSettings | None:
     """The table; None without one, or with one that cannot be used, which is then among the problems.
 
@@ -76,15 +65,7 @@ def backend(
         if parse_scope(text) is None or not text.startswith("system/")
     ]
     problems += unusable_hosts(where, raw.hosts)
-    if len(problems) > before:
-        return None
-    return BackendSettings(
-        base=raw.base.rstrip("/"),
-        client_id=raw.client_id,
-        scopes=tuple(raw.scopes),
-        algorithm=raw.algorithm,
-        hosts=tuple(raw.hosts),
-    )
+    return None if len(problems) > before else replace(raw, base=raw.base.rstrip("/"))
 
 
 def unusable_hosts(where: str, hosts: Sequence[str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
@@ -29,7 +28,8 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LEAST_MIN, MOST_MIN = 1, 240
 MOST_NAME = 100
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
-TIMES = re.compile(r"(\S+) (\d\d:\d\d)-(\d\d:\d\d)")
+TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+TIMES = re.compile(rf"(\S+) ({TIME})-({TIME}|24:00)")
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 REFERENCE = re.compile(r"(Practitioner|PractitionerRole|Organization|CareTeam)/[A-Za-z0-9.-]{1,64}")
 OWN_KEY = {Channel.WEBHOOK: "webhook", Channel.EMAIL: "email", Channel.TASK: "owner"}
@@ -83,13 +83,10 @@ def escalation(
         )
     if not raw.contact:
         lacking(problems, f"{path}: [escalation] contact", "expected at least one [[escalation.contact]]; found none")
-    places = [numbered("[[escalation.contact]]", n, len(raw.contact)) for n in range(len(raw.contact))]
-    contacts = [
-        _contact(path, place, table, problems, development=development)
-        for place, table in zip(places, raw.contact, strict=True)
-    ]
-    taken: set[str] = set()
-    for place, table in zip(places, raw.contact, strict=True):
+    contacts, taken = list[Contact | None](), set[str]()
+    for n, table in enumerate(raw.contact):
+        place = numbered("[[escalation.contact]]", n, len(raw.contact))
+        contacts.append(_contact(path, place, table, problems, development=development))
         name = " ".join(table.name.casefold().split())
         if name and name in taken:
             problems.append(f"{path}: {place} name: {shown(table.name)} is another contact's; give each its own")
@@ -156,55 +153,43 @@ def _contact(path: Path, place: str, raw: ContactTable, problems: list[str], *, 
     if raw.channel is None:
         lacking(problems, f"{where} channel", f"expected {one_of(Channel)}; found none")
         return None
-    found = Contact(
+    for channel, key in OWN_KEY.items():
+        if channel is not raw.channel and getattr(raw, key) is not None:
+            problems.append(f'{where} {key}: only with channel = "{channel}"; remove it')
+    if raw.channel is Channel.WEBHOOK and raw.webhook is None:
+        lacking(problems, f"{where} webhook", "expected a table with url and secret; found none")
+    if raw.channel is Channel.EMAIL:
+        _check_address(f"{where} email", raw.email, "ward@hospital.example", problems)
+    if raw.owner is not None and not REFERENCE.fullmatch(raw.owner):
+        problems.append(f"{where} owner: expected a reference such as PractitionerRole/17; found {shown(raw.owner)}")
+    return Contact(
         name=raw.name.strip(),
         channel=raw.channel,
         within_min=raw.within_min,
         hours=tuple(each for each in hours if each is not None),
+        webhook=webhook(path, raw.webhook, problems, development=development, place=f"{place} webhook"),
+        email=raw.email,
+        owner=raw.owner,
     )
-    return _reached(path, place, raw, found, problems, development=development)
 
 
-def _reached(
-    path: Path, place: str, raw: ContactTable, contact: Contact, problems: list[str], *, development: bool
-) -> Contact:
-    """The contact with the address of its channel."""
-    where = f"{path}: {place}"
-    for channel, key in OWN_KEY.items():
-        if channel is not contact.channel and getattr(raw, key) is not None:
-            problems.append(f'{where} {key}: only with channel = "{channel}"; remove it')
-    if contact.channel is Channel.WEBHOOK:
-        if raw.webhook is None:
-            lacking(problems, f"{where} webhook", "expected a table with url and secret; found none")
-        hook = webhook(path, raw.webhook, problems, development=development, place=f"{place} webhook")
-        return replace(contact, webhook=hook)
-    if contact.channel is Channel.EMAIL:
-        if raw.email is None or not ADDRESS.fullmatch(raw.email):
-            lacking(
-                problems,
-                f"{where} email",
-                f"expected an address such as ward@hospital.example; found {_bad(raw.email)}",
-            )
-        return replace(contact, email=raw.email)
-    if raw.owner is not None and not REFERENCE.fullmatch(raw.owner):
-        problems.append(f"{where} owner: expected a reference such as PractitionerRole/17; found {shown(raw.owner)}")
-    return replace(contact, owner=raw.owner)
-
-
-def _bad(text: str | None) -> str:
-    return "none" if text is None else "another text"
+def _check_address(where: str, text: str | None, example: str, problems: list[str]) -> None:
+    """Appends a problem unless it is an e-mail address, which is not quoted."""
+    if not ADDRESS.fullmatch(text or ""):
+        found = "another text" if text else "none"
+        lacking(problems, where, f"expected an address such as {example}; found {found}")
 
 
 def _hours(where: str, text: str, problems: list[str]) -> Hours | None:
     parts = TIMES.fullmatch(text)
-    days = None if parts is None else _days(parts[1])
-    start, end = (None, None) if parts is None else (_time(parts[2]), _time(parts[3]))
-    if not days or start is None or end is None or parts[2] == "24:00":  # type: ignore[index]  # then there are parts
+    days = _days(parts[1]) if parts else None
+    if not parts or not days:
         problems.append(
             f'{where}: expected days and times such as "Mon-Fri 08:00-18:00" or "Sat,Sun 22:00-06:00"; '
             f"found {shown(text)}"
         )
         return None
+    start, end = (time.fromisoformat(text.replace("24:00", "00:00")) for text in parts.groups()[1:])
     return Hours(days=days, start=start, end=end)
 
 
@@ -221,14 +206,6 @@ def _days(text: str) -> frozenset[int] | None:
     return frozenset(found)
 
 
-def _time(text: str) -> time | None:
-    """A time of day; 24:00 is the end of one."""
-    try:
-        return time(0) if text == "24:00" else time.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def _smtp(path: Path, raw: SmtpTable, problems: list[str]) -> Smtp | None:
     where, before = f"{path}: [escalation.smtp]", len(problems)
     port = PORTS[raw.security] if raw.port is None else raw.port
@@ -236,12 +213,7 @@ def _smtp(path: Path, raw: SmtpTable, problems: list[str]) -> Smtp | None:
         lacking(problems, f"{where} host", f"expected the name of a mail server; found {shown(raw.host)}")
     if not 0 < port < 65536:
         problems.append(f"{where} port: expected 1 to 65535; found {port}")
-    if not ADDRESS.fullmatch(raw.sender):
-        lacking(
-            problems,
-            f"{where} sender",
-            f"expected an address such as cds@hospital.example; found {_bad(raw.sender or None)}",
-        )
+    _check_address(f"{where} sender", raw.sender, "cds@hospital.example", problems)
     if (raw.user is None) != (raw.password is None):
         lacked = "password" if raw.password is None else "user"
         problems.append(f"{where} {lacked}: expected with {'user' if lacked == 'password' else 'password'}; found none")

@@ -17,6 +17,7 @@ from msgspec import UNSET, inspect
 from fhir_adapters.received import cleaned
 
 Shape = type[msgspec.Struct]
+TABLES = (inspect.StructType, inspect.DataclassType)
 T = TypeVar("T", bound=msgspec.Struct)
 MOST_SHOWN, MOST_INTEGER = 80, 2**63
 SCALARS: dict[type[inspect.Type], tuple[tuple[type, ...], str]] = {
@@ -123,8 +124,8 @@ class _Reader:
         """The value, or UNSET when it cannot be used."""
         if isinstance(kind, inspect.UnionType):
             kinds = [of for of in kind.types if not isinstance(of, inspect.NoneType)]
-            kind = next((of for of in kinds if isinstance(of, inspect.StructType) == isinstance(value, dict)), kinds[0])
-        if isinstance(kind, inspect.StructType):
+            kind = next((of for of in kinds if isinstance(of, TABLES) == isinstance(value, dict)), kinds[0])
+        if isinstance(kind, TABLES):
             if isinstance(value, dict):
                 return self.table(kind.cls, value, where)
             known = getattr(kind.cls, "written", f"a table, [{where}]")

@@ -16,7 +16,7 @@ import msgspec
 from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
 from cds_service.settings.alerts import AlertSettings, AlertTable, alerts
-from cds_service.settings.backend import BackendSettings, BackendTable, backend
+from cds_service.settings.backend import BackendSettings, backend
 from cds_service.settings.deployment import ServiceFile, WebhookTable
 from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.escalation_file import EscalationTable, escalation
@@ -109,7 +109,7 @@ class SiteFile(msgspec.Struct):
     models: dict[Outcome, str] = {}
     questionnaire: list[QuestionnaireTable] = []
     smart: list[SmartTable] = []
-    backend: BackendTable | None = None
+    backend: BackendSettings | None = None
     opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
     retention: RetentionTable = msgspec.field(default_factory=RetentionTable)
     escalation: EscalationTable | None = None

@@ -197,12 +197,11 @@ def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: Fh
     except FhirError:  # an id that no server can be asked for
         return Seen(event={"what": "not read"}, patient=pseudonym)
     assessment = judgement.assessment
-    content = site.escalation.content if site.escalation else None
-    told = content and open_for(
+    told = open_for(
         runtime.store,
         runtime.key,
         site,
-        link_of(judgement.gathered, _encounter(assessment.findings), client.base, content),
+        link_of(judgement.gathered, _encounter(assessment.findings), client.base, site),
         assessment,
         now,
         service=SERVICE,

@@ -50,19 +50,18 @@ def note_known(app: AppRuntime, session: Session, identifier: str, codes: list[s
     """Records that the user knows, and what was done. Raises Forbidden for what the page does not offer."""
     if not {*codes} <= {*Done}:
         raise Forbidden("escalation: expected one of the choices of the page", "form-refused", 400)
-    by, done = signer(session), tuple(Done(code) for code in codes)
-    desk = app.escalations
-    ours = desk.record_done(session, identifier, done, by) if done else desk.acknowledge(session, identifier, by)
-    if not ours:
+    desk, done = app.escalations, tuple(Done(code) for code in codes)
+    if desk is None or not desk.acknowledge(session, identifier, signer(session), done):
         raise Forbidden("escalation: expected that of the session's patient", "form-refused", 400)
 
 
 def note_override(app: AppRuntime, session: Session, said: Override) -> None:
     """A reason that says that somebody knows acknowledges too."""
-    if said.topic is Topic.ACUTE_SAFETY and said.code in ACKNOWLEDGING:
-        escalation = app.escalations.of(session)
-        if escalation is not None and escalation.id:
-            app.escalations.acknowledge(session, escalation.id, signer(session))
+    desk = app.escalations
+    if desk is not None and said.topic is Topic.ACUTE_SAFETY and said.code in ACKNOWLEDGING:
+        escalation = desk.of(session)
+        if escalation is not None:
+            desk.acknowledge(session, escalation.id, signer(session))
 
 
 def signer(session: Session) -> str:
