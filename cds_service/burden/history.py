@@ -51,22 +51,14 @@ def history(
     for kind, topic, who, at, said, basis, until, encounter in rows:
         if kind == "today":
             count = int(at)
-        elif kind == "shown":
+            continue
+        what, when, where = Topic(topic), _moment(at), encounter or ""
+        if kind == "shown":
             outcomes = tuple(model.rpartition(" ")[0] for model in said.split(",") if model)
-            shown.append(
-                ShownCard(
-                    topic=Topic(topic),
-                    user=who or "",
-                    at=_moment(at),
-                    outcomes=outcomes,
-                    grounds=basis,
-                    encounter=encounter or "",
-                )
-            )
+            card = ShownCard(topic=what, user=who or "", at=when, outcomes=outcomes, grounds=basis, encounter=where)
+            shown.append(card)
         else:
-            snoozes.append(
-                Snooze(topic=Topic(topic), user=who, code=said, at=_moment(at), until=_moment(until), grounds=basis)
-            )
+            snoozes.append(Snooze(topic=what, user=who, code=said, at=when, until=_moment(until), grounds=basis))
     return AlertHistory(shown=tuple(shown), snoozes=tuple(snoozes), today=count)
 
 

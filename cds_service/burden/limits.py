@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from cds_service.burden.history import history
@@ -13,6 +13,7 @@ from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
 from explanations.judgement.alert_limits import (
     NO_LIMITS,
+    QUIETABLE,
     Behind,
     Candidate,
     Limited,
@@ -61,15 +62,8 @@ def limited(
         past = history(store, site.id, opening.patient, opening.user, limits=limits, zone=zone, now=now)
     except StoreUnavailable:
         return Limited(behind=behind)
-    limiter = Limiter(
-        limits=limits,
-        history=past,
-        zone=zone,
-        now=now,
-        user=opening.user,
-        encounter=opening.encounter,
-        assessed=assessed_on(assessment.chart),
-    )
+    who = {"user": opening.user, "encounter": opening.encounter}
+    limiter = Limiter(limits=limits, history=past, zone=zone, now=now, assessed=assessed_on(assessment.chart), **who)
     return Limited(held=limiter.held_back(candidates), behind=behind)
 
 
@@ -79,14 +73,15 @@ def quietable(
     """The notices that limits apply to, in their order, with the scores that prompted them."""
     found = {}
     for notice in notices:
-        plain = Candidate(
+        scores = prompted(assessment, notice.topic)
+        candidate = Candidate(
             topic=notice.topic,
             urgency=notice.urgency,
+            outcomes=tuple(score.outcome for score in scores),
+            grounds=digest(grounds(assessment, notice.topic)) if notice.topic in QUIETABLE else "",
             is_exempt=any(line.role is LineRole.OTHERS for line in notice.chart)
             or is_never_quiet(assessment, notice.topic),
         )
-        if plain.is_quietable:
-            scores = prompted(assessment, notice.topic)
-            outcomes = tuple(score.outcome for score in scores)
-            found[replace(plain, outcomes=outcomes, grounds=digest(grounds(assessment, notice.topic)))] = scores
+        if candidate.is_quietable:
+            found[candidate] = scores
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -43,40 +44,18 @@ def note_snoozes(store: Store, given: Iterable[GivenReason], through: str, now: 
     events = list[NewEvent]()
     with store.transaction() as connection:
         for row in rows:
-            if _is_new(connection, row.columns()):
-                events.append(row.event(through, now))
+            if _is_new(connection, row):
+                said = {"user": row["shown_to"], **{name: row[name] for name in ("topic", "reason", "days")}}
+                event, at = {**said, "through": through}, now.isoformat()
+                events.append(
+                    NewEvent(site=row["site"], kind=AuditKind.SNOOZE, at=at, event=event, patient=row["patient"])
+                )
         append(connection, *events)
     return len(events)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    site: str
-    patient: str
-    shown_to: str
-    topic: str
-    reason: str
-    basis: str
-    at: int
-    until: int
-    days: int
-
-    def columns(self) -> dict[str, str | int]:
-        return {column.name: getattr(self, column.name) for column in snooze.columns}
-
-    def event(self, through: str, now: datetime) -> NewEvent:
-        said = {"user": self.shown_to, "topic": self.topic, "reason": self.reason, "days": self.days}
-        return NewEvent(
-            site=self.site,
-            kind=AuditKind.SNOOZE,
-            at=now.isoformat(),
-            event={**said, "through": through},
-            patient=self.patient,
-        )
-
-
-def _row(given: GivenReason, now: datetime) -> _Row | None:
-    """The row of a reason; None where it holds nothing back, or no longer."""
+def _row(given: GivenReason, now: datetime) -> dict[str, Any] | None:
+    """The row of a reason, with its `days`; None where it holds nothing back, or no longer."""
     rule, zone = SNOOZES.get(given.code), given.site.cards.zone
     if rule is None or given.topic not in QUIETABLE or not (rule.everybody or given.user):
         return None
@@ -84,23 +63,23 @@ def _row(given: GivenReason, now: datetime) -> _Row | None:
     until = snoozed_until(given.code, at, limits, zone)
     if until <= now:
         return None
-    return _Row(
-        site=given.site.id,
-        patient=given.patient,
-        shown_to="" if rule.everybody else given.user,
-        topic=given.topic.value,
-        reason=given.code,
-        basis=given.grounds,
-        at=int(at.timestamp()),
-        until=int(until.timestamp()),
-        days=(until.date() - at.astimezone(zone).date()).days,
-    )
+    return {
+        "site": given.site.id,
+        "patient": given.patient,
+        "shown_to": "" if rule.everybody else given.user,
+        "topic": given.topic.value,
+        "reason": given.code,
+        "basis": given.grounds,
+        "at": int(at.timestamp()),
+        "until": int(until.timestamp()),
+        "days": (until.date() - at.astimezone(zone).date()).days,
+    }
 
 
-def _is_new(connection: sa.Connection, row: dict[str, str | int]) -> bool:
+def _is_new(connection: sa.Connection, row: dict[str, Any]) -> bool:
     """Stores a row, unless one that holds as long is there."""
     keys = [column.name for column in snooze.primary_key]
-    add = insert_into(connection, snooze).values(row)
+    add = insert_into(connection, snooze).values({column.name: row[column.name] for column in snooze.columns})
     longer = {"at": add.excluded.at, "until": add.excluded.until}
     add = add.on_conflict_do_update(index_elements=keys, set_=longer, where=snooze.c.until < add.excluded.until)
     return connection.execute(add.returning(snooze.c.topic)).first() is not None

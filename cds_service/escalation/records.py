@@ -233,5 +233,10 @@ def _whole(connection: sa.Connection, rows: Sequence[RowMapping]) -> list[Escala
     sent: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
     found = sa.select(delivery).where(delivery.c.escalation.in_(sent)).order_by(delivery.c.id)
     for each in connection.execute(found).mappings() if sent else ():
-        sent[each["escalation"]].append({**each, "kind": msgspec.json.decode(each["body"])["type"]})
-    return [msgspec.convert({**row, "messages": sent[row["id"]]}, EscalationRow) for row in rows]
+        sent[each["escalation"]].append(_plain(each, kind=msgspec.json.decode(each["body"])["type"]))
+    return [msgspec.convert(_plain(row, messages=sent[row["id"]]), EscalationRow) for row in rows]
+
+
+def _plain(row: RowMapping, **more: object) -> dict[str, Any]:
+    """A row without SQLAlchemy's own kind of name, which msgspec does not take."""
+    return {str(name): value for name, value in row.items()} | more

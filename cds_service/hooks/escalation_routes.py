@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from cds_service.errors import BadRequest, json_response
 from cds_service.hooks.control_routes import decoded
-from cds_service.sending.inbound import NotSigned, Signature, acknowledge_signed
+from cds_service.sending.inbound import NotSigned, acknowledge_signed
 from cds_service.serving import metrics
 from cds_service.serving.body import json_body
 from cds_service.serving.runtime import Runtime
@@ -19,7 +19,6 @@ from cds_service.trust.admission import CallSlots, refusals_counted
 
 MOST_BYTES = 4096
 MOST_WHO = 200
-HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 class AcknowledgementBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -42,11 +41,9 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
             body = decoded(raw, AcknowledgementBody)
             if len(body.by) > MOST_WHO or not body.by.isprintable():
                 raise BadRequest(f"by: expected at most {MOST_WHO} printable characters; nothing was changed")
-            signed = Signature(*(request.headers.get(name, "") for name in HEADERS))
+            said = (body.id, body.by.strip(), request.headers, raw)
             try:
-                done = acknowledge_signed(
-                    runtime.store, runtime.config(), body.id, body.by.strip(), signed, raw, runtime.now()
-                )
+                done = acknowledge_signed(runtime.store, runtime.config(), *said, runtime.now())
             except NotSigned:
                 metrics.REFUSED.labels("acknowledgement").inc()
                 raise

@@ -9,12 +9,12 @@ import hmac
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 from standardwebhooks import Webhook as Signer
+from werkzeug.datastructures import Headers
 
 from cds_service.errors import ServiceError
 from cds_service.escalation.escalations import Acknowledged, acknowledge
@@ -48,26 +48,23 @@ class NotSigned(ServiceError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """The three headers of a signed request, as they came."""
-
-    id: str
-    timestamp: str
-    signatures: str
-
-
 def acknowledge_signed(
-    store: Store, config: ServiceConfig, identifier: str, by: str, signed: Signature, body: bytes, now: datetime
+    store: Store,
+    config: ServiceConfig,
+    identifier: str,
+    by: str,
+    headers: Headers,
+    body: bytes,
+    now: datetime,
 ) -> Acknowledged:
-    """Acknowledges an escalation for a contact's system. by: "" for the contact itself.
+    """Acknowledges an escalation for a contact's system. by: "" for the contact itself. headers: of the request.
 
     Raises NotSigned, NoSuchEscalation for one that was closed before anybody acknowledged it, or StoreUnavailable.
     """
     with store.transaction() as connection:
         row = connection.execute(sa.select(escalation).where(escalation.c.id == identifier)).mappings().first()
         told = _told(connection, config, identifier)
-    contact = _signer(told, signed, body, now)
+    contact = _signer(told, headers, body, now)
     if isinstance(contact, str) or row is None:
         why = contact if isinstance(contact, str) else "nobody told"
         _note_refusal(store, row, why, now)
@@ -88,19 +85,20 @@ def _told(connection: sa.Connection, config: ServiceConfig, identifier: str) -> 
     return [contact for contact in found if contact is not None and contact.webhook is not None]
 
 
-def _signer(told: Iterable[Contact], signed: Signature, body: bytes, now: datetime) -> Contact | str:
+def _signer(told: Iterable[Contact], headers: Headers, body: bytes, now: datetime) -> Contact | str:
     """Whose signature it is, or why it is nobody's."""
     if not told:
         return "nobody told"
-    if not (signed.timestamp.isascii() and signed.timestamp.isdigit() and len(signed.timestamp) <= 10):
+    time = headers.get("webhook-timestamp", "")
+    if not (time.isascii() and time.isdigit() and len(time) <= 10):
         return "no time"
-    at = datetime.fromtimestamp(int(signed.timestamp), UTC)
+    at = datetime.fromtimestamp(int(time), UTC)
     if abs((now - at).total_seconds()) > TOLERANCE_S:
         return "too old or too new"
-    given = [text.encode() for text in signed.signatures.split()]
+    given = [text.encode() for text in headers.get("webhook-signature", "").split()]
     for contact in told:
         secret = contact.webhook.secret if contact.webhook else ""
-        expected = Signer(secret).sign(signed.id, at, body.decode()).encode()
+        expected = Signer(secret).sign(headers.get("webhook-id", ""), at, body.decode()).encode()
         if any(hmac.compare_digest(expected, text) for text in given):
             return contact
     return "another signature"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import RowMapping
 
 from cds_service.backend.backend import Backend, BackendFailed
 from cds_service.errors import StoreUnavailable
@@ -35,57 +35,44 @@ LOOK_S, READ_S = 45.0, 10.0
 MOST_BY = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenTask:
-    """A Task of an open escalation. is_last: no later message went to the contact."""
-
-    site: str
-    escalation: str
-    contact: str
-    reference: str
-    is_last: bool
-
-
 def look_at_tasks(store: Store, config: ServiceConfig, backend: Backend, now: Callable[[], datetime]) -> None:
     """Reads each Task once and does what follows from its status. Raises StoreUnavailable."""
     deadline = time.monotonic() + LOOK_S
     sites = {site.id: site for site in config.sites if site.backend}
-    for task in list(_open_tasks(store)):
-        if task.site not in sites or time.monotonic() >= deadline:
+    sent = _sent_tasks(store)
+    last = {(task["escalation"], task["contact"]): task["reference"] for task in sent}
+    for task in sent:
+        if task["reference"] is None or task["site"] not in sites or time.monotonic() >= deadline:
             continue
         try:
-            found = _read(backend, sites[task.site], task.reference, min(deadline, time.monotonic() + READ_S))
+            found = _read(backend, sites[task["site"]], task["reference"], min(deadline, time.monotonic() + READ_S))
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # whatever an EHR answers for one Task, the others are looked at
-            said = {"event": "task-not-read", "site": task.site, "escalation": task.escalation}
+            said = {"event": "task-not-read", "site": task["site"], "escalation": task["escalation"]}
             log.warning(json.dumps({**said, "why": type(error).__name__}))
             if isinstance(error, BackendFailed | TooLate | Unreachable | ServerFailed | GatewayFailed):
-                del sites[task.site]  # its other Tasks would only cost those of other sites their time
+                del sites[task["site"]]  # its other Tasks would only cost those of other sites their time
             continue
-        _follow(store, task, found, now())
+        _follow(store, task, found, now(), is_last=last[task["escalation"], task["contact"]] == task["reference"])
 
 
-def _follow(store: Store, task: OpenTask, found: dict[str, Any], now: datetime) -> None:
-    """Does what follows from the status of a Task."""
+def _follow(store: Store, task: RowMapping, found: dict[str, Any], now: datetime, *, is_last: bool) -> None:
+    """Does what follows from the status of a Task. is_last: no later message went to the contact."""
     with store.transaction() as connection:
         if found.get("status") in TAKEN:
             with suppress(NoSuchEscalation):  # closed since
-                acknowledge(connection, task.escalation, by=_owner(found), through=THROUGH, now=now)
-        elif found.get("status") in TURNED_DOWN and task.is_last:
-            move_on(connection, task.escalation, task.contact, now)
+                acknowledge(connection, task["escalation"], by=_owner(found), through=THROUGH, now=now)
+        elif found.get("status") in TURNED_DOWN and is_last:
+            move_on(connection, task["escalation"], task["contact"], now)
 
 
-def _open_tasks(store: Store) -> Iterator[OpenTask]:
+def _sent_tasks(store: Store) -> Sequence[RowMapping]:
+    """Site, escalation, contact and reference of each message about an open escalation; without a Task no reference."""
     d, is_open = delivery.c, escalation.c.status == EscalationStatus.OPEN
     theirs = sa.select(d.site, d.escalation, d.contact, d.reference).join(escalation).where(is_open).order_by(d.id)
     with store.transaction() as connection:
-        rows = connection.execute(theirs).all()
-    last = {(row.escalation, row.contact): row.reference for row in rows}
-    for row in rows:
-        if row.reference is not None:
-            is_last = last[row.escalation, row.contact] == row.reference
-            yield OpenTask(**row._mapping, is_last=is_last)  # noqa: SLF001  # SQLAlchemy's public name
+        return connection.execute(theirs).mappings().all()
 
 
 def _read(backend: Backend, site: SiteConfig, reference: str, deadline: float) -> dict[str, Any]:
