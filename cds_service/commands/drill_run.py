@@ -18,7 +18,7 @@ from enum import StrEnum
 from cds_service.escalation.escalations import CloseReason, close
 from cds_service.escalation.links import PatientLink
 from cds_service.escalation.opening import open_drill
-from cds_service.escalation.records import ContactMessage, EscalationRow, one
+from cds_service.escalation.records import EscalationRow, NoSuchEscalation, one
 from cds_service.sending.contacts import Means
 from cds_service.sending.queue import send_next
 from cds_service.sending.task_status import look_at_tasks
@@ -136,13 +136,12 @@ def rehearse(
             named.append((name, contact))  # so that it is closed although the next cannot be opened
         _wait(store, config, [name for name, _ in named], time.monotonic() + 60 * wait_min, means, now)
         ended = now()
-        found = tuple(_seen(row, each, site, began, ended) for row, each in _rows(store, named))
+        with store.transaction() as connection:
+            found = tuple(_seen(one(connection, name), each, site, began, ended) for name, each in named)
     finally:
         for name, _ in named:
-            with store.transaction() as connection:
-                close(
-                    connection, name, reason=CloseReason.DRILL, by=SERVICE, through="command", now=now(), site=site.id
-                )
+            with suppress(NoSuchEscalation), store.transaction() as connection:  # somebody has closed it
+                close(connection, name, reason=CloseReason.DRILL, by=SERVICE, through="command", now=now())
         _send(store, config, [name for name, _ in named], time.monotonic() + LAST_S, means, now)
     return Drill(
         site=site.id, patient=patient, rules=rules, began=began, ended=ended, wait_min=wait_min, contacts=found
@@ -175,13 +174,8 @@ def _send(
         pass
 
 
-def _rows(store: Store, named: Sequence[tuple[str, Contact]]) -> list[tuple[EscalationRow, Contact]]:
-    with store.transaction() as connection:
-        return [(one(connection, name), contact) for name, contact in named]
-
-
 def _seen(row: EscalationRow, contact: Contact, site: SiteConfig, began: datetime, ended: datetime) -> ContactDrill:
-    message: ContactMessage = row.messages[0]
+    message = row.messages[0]
     told = datetime.fromisoformat(message.at)
     until = told + timedelta(minutes=contact.within_min)
     acknowledged = None if row.acknowledged is None else datetime.fromisoformat(row.acknowledged)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
@@ -44,16 +44,6 @@ GAUGES = {
 }  # fmt: skip
 
 
-@dataclass(slots=True)
-class Answered:
-    """How many a site opened, and what came of them. through: by way; places: by time to acknowledge, as in BUCKETS."""
-
-    opened: int = 0
-    through: Counter[str] = field(default_factory=Counter)
-    places: Counter[int] = field(default_factory=Counter)
-    seconds: float = 0.0
-
-
 class EscalationMetrics(Collector):
     """One process's view: gauges are a second old at most, counters half a minute."""
 
@@ -62,7 +52,7 @@ class EscalationMetrics(Collector):
         self._next, self._next_count = 0.0, 0.0
         self._known: dict[str, dict[str, float]] = {}
         self._untold = 0
-        self._counted: dict[str, Answered] = {}
+        self._counted: tuple[Metric, ...] = ()
         self._registry = CollectorRegistry()
         self._registry.register(self)
         for site in self._telling():
@@ -83,8 +73,8 @@ class EscalationMetrics(Collector):
                 self._next = time.monotonic() + FRESH_S
             return self._known
 
-    def answered(self) -> dict[str, Answered]:
-        """By site. Raises StoreUnavailable."""
+    def counters(self) -> tuple[Metric, ...]:
+        """How many were opened, and what came of them. Raises StoreUnavailable."""
         with self._lock:
             if time.monotonic() >= self._next_count:
                 self._counted = self._count()
@@ -109,7 +99,7 @@ class EscalationMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
-        sites, counted = self.gauges(), self.answered()
+        sites, counted = self.gauges(), self.counters()
         for key, (name, words) in GAUGES.items():
             gauge = GaugeMetricFamily(name, words, labels=["site"])
             for site, gauges in sites.items():
@@ -123,19 +113,7 @@ class EscalationMetrics(Collector):
         yield GaugeMetricFamily(
             "mhcds_degraded", "1 while /health/ready says degraded", value=self.trouble() is not None
         )
-        opened = CounterMetricFamily("mhcds_escalations_opened", "Escalations opened", labels=["site"])
-        ways = CounterMetricFamily(
-            "mhcds_escalations_acknowledged", "Escalations acknowledged, by the way", labels=["site", "through"]
-        )
-        took = HistogramMetricFamily(
-            "mhcds_escalation_acknowledge_seconds", "Time from opening to acknowledgement", labels=["site"]
-        )
-        for site, answered in counted.items():
-            opened.add_metric([site], answered.opened)
-            for way in (*THROUGH, "other"):
-                ways.add_metric([site, way], answered.through[way])
-            took.add_metric([site], _buckets(answered.places), answered.seconds)
-        yield from (opened, ways, took)
+        yield from counted
 
     def _telling(self) -> list[SiteConfig]:
         return [site for site in self._runtime.config().sites if site.escalation is not None]
@@ -166,29 +144,31 @@ class EscalationMetrics(Collector):
             found[late.site]["undelivered"] = _seconds(late.at, now)
         return found
 
-    def _count(self) -> dict[str, Answered]:
-        c, found = escalation.c, {site.id: Answered() for site in self._telling()}
-        if not found:
-            return {}
-        wanted = sa.select(c.site, c.at, c.acknowledged, c.through).where(c.site.in_([*found]), c.drill.is_(False))
-        with self._runtime.store.transaction() as connection:
-            rows = connection.execute(wanted).all()
-        for row in rows:
-            site = found[row.site]
-            site.opened += 1
-            if row.acknowledged is not None:
-                site.through[row.through if row.through in THROUGH else "other"] += 1
-                seconds = _seconds(row.at, datetime.fromisoformat(row.acknowledged))
-                site.places[bisect_left(BUCKETS, seconds)] += 1
-                site.seconds += seconds
-        return found
+    def _count(self) -> tuple[Metric, ...]:
+        opened = CounterMetricFamily("mhcds_escalations_opened", "Escalations opened", labels=["site"])
+        ways = CounterMetricFamily(
+            "mhcds_escalations_acknowledged", "Escalations acknowledged, by the way", labels=["site", "through"]
+        )
+        took = HistogramMetricFamily(
+            "mhcds_escalation_acknowledge_seconds", "Time from opening to acknowledgement", labels=["site"]
+        )
+        c, rows = escalation.c, {site.id: list[sa.Row[Any, Any, Any, Any]]() for site in self._telling()}
+        wanted = sa.select(c.site, c.at, c.acknowledged, c.through).where(c.site.in_([*rows]), c.drill.is_(False))
+        if rows:
+            with self._runtime.store.transaction() as connection:
+                for row in connection.execute(wanted):
+                    rows[row.site].append(row)
+        for site, theirs in rows.items():
+            opened.add_metric([site], len(theirs))
+            answered = [row for row in theirs if row.acknowledged is not None]
+            through = Counter(row.through if row.through in THROUGH else "other" for row in answered)
+            for way in (*THROUGH, "other"):
+                ways.add_metric([site, way], through[way])
+            times = sorted(_seconds(row.at, datetime.fromisoformat(row.acknowledged)) for row in answered)
+            buckets = [(str(float(most)), float(bisect_right(times, most))) for most in BUCKETS]
+            took.add_metric([site], [*buckets, ("+Inf", float(len(times)))], sum(times))
+        return opened, ways, took
 
 
 def _seconds(begin: str, end: datetime) -> float:
     return max(0.0, (end - datetime.fromisoformat(begin)).total_seconds())
-
-
-def _buckets(places: Counter[int]) -> list[tuple[str, float]]:
-    """How many took at most so long."""
-    names = (*(str(float(most)) for most in BUCKETS), "+Inf")
-    return [(name, float(sum(places[n] for n in range(place + 1)))) for place, name in enumerate(names)]

@@ -7,7 +7,6 @@ one is given up; an incident has said so since their first hour.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from cryptography.fernet import InvalidToken
 
+from cds_service.errors import StoreUnavailable
 from cds_service.incidents.incidents import Fact, NewIncident, open_incident
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.keys.data_key import DataKey
@@ -68,28 +68,26 @@ class Arrival:
     sealed: bytes = field(repr=False)
 
 
-class Missed:
-    """Sites of which this process had to refuse a notification: their servers are searched instead, once it can write.
+Missed = dict[str, int]
+"""Sites of which this process had to refuse a notification, and since when (seconds since 1970).
 
-    R4 servers may never send again what was refused.
-    """
+Their servers are searched instead, once it can write: R4 servers may never send again what was refused.
+"""
 
-    def __init__(self) -> None:
-        self._since: dict[str, int] = {}
-        self._lock = threading.Lock()
 
-    def remember(self, site: str, now: datetime) -> None:
-        """One was refused."""
-        with self._lock:
-            self._since.setdefault(site, int(now.timestamp()))
-
-    def write_down(self, store: Store, key: DataKey, now: datetime) -> None:
-        """Asks for the searches. Raises StoreUnavailable."""
-        for site, since in list(self._since.items()):
+def search_missed(store: Store, key: DataKey, missed: Missed, now: datetime) -> None:
+    """Asks for those searches. Raises StoreUnavailable."""
+    for site in list(missed):
+        # Taken off first: what is refused from now on is searched for once more.
+        since = missed.pop(site, None)
+        if since is None:  # another thread's by now
+            continue
+        try:
             with store.transaction() as connection:
                 _search(connection, key, site, since, now)
-            with self._lock:
-                self._since.pop(site, None)
+        except StoreUnavailable:
+            missed[site] = min(since, missed.get(site, since))
+            raise
 
 
 def note(store: Store, key: DataKey, site: str, found: Notification, now: datetime) -> None:

@@ -37,6 +37,7 @@ from cds_service.subscriptions.arrivals import (
     put_off_all,
     say_late,
     say_not_read,
+    search_missed,
     silences,
     to_read,
     waiting_since,
@@ -53,8 +54,7 @@ from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.errors import FetchFailed, FhirError, NotFound
 from fhir_adapters.facts import ChartPart
 from fhir_adapters.gaps import Cause, Gap
-from fhir_adapters.resources.gathered import OPENED, Gathered
-from fhir_adapters.settings import ReadSettings
+from fhir_adapters.resources.gathered import OPENED
 from models.rules.findings import SafetyFinding, Urgency
 
 log = logging.getLogger("mhcds")
@@ -98,7 +98,7 @@ def read_due(runtime: Runtime, missed: Missed) -> None:
     config = runtime.config()
     sites = {site.id: site for site in config.sites if site.subscription is not None and site.backend is not None}
     while sites:
-        missed.write_down(runtime.store, runtime.key, runtime.now())
+        search_missed(runtime.store, runtime.key, missed, runtime.now())
         _look_at_times(runtime, sites)
         claimed = claim(runtime.store, tuple(sites), runtime.now())
         if claimed is None:
@@ -180,15 +180,11 @@ def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: Fh
         why = "opted out" if control.opted_out else "switched off"
         return Seen(event={"what": why}, patient=pseudonym)
     access = Access(fetch=client.get, server=client.base)
-
-    def gathered(request: ChartRequest, settings: ReadSettings) -> Gathered:
-        return gather(request, {}, access, settings=settings)
-
     now = runtime.now()
     try:
         judgement = judge(
             ChartRequest(patient_id=patient, as_of=now),
-            gathered,
+            lambda request, settings: gather(request, {}, access, settings=settings),
             site.judgement,
             Engine(),
             occasion=ARRIVED,

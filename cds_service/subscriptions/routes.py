@@ -48,7 +48,7 @@ def create_blueprint(runtime: Runtime, missed: Missed) -> Blueprint:
                 with turns.hold(1, TURN_S):
                     note(runtime.store, runtime.key, known.id, found, runtime.now())
         except (Overloaded, StoreUnavailable) as error:
-            missed.remember(known.id, runtime.now())
+            missed.setdefault(known.id, int(runtime.now().timestamp()))
             why = type(error).__name__
             log.error(json.dumps({"event": "notification-refused", "site": known.id, "why": why}))
             raise

@@ -321,19 +321,12 @@ def grounds(assessment: Assessment, topic: Topic) -> str:
         for name, value in zip(explanation.names, explanation.values, strict=True)
         if value is not None
     }
-    if scores:
-        return json.dumps(sorted(taken.items()))
-    return json.dumps(
-        sorted(
-            (
-                f.form.instrument.value if f.form else f.kind.value,
-                f.when.day.isoformat() if f.when else "",
-                f.value or 0,
-            )
-            for f in assessment.findings
-            if f.topic is topic
-        )
+    results = (
+        (f.form.instrument.value if f.form else f.kind.value, f.when.day.isoformat() if f.when else "", f.value or 0)
+        for f in assessment.findings
+        if f.topic is topic
     )
+    return json.dumps(sorted(taken.items()) if scores else sorted(results))
 
 
 def is_never_quiet(assessment: Assessment, topic: Topic) -> bool:

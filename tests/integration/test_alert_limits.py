@@ -23,7 +23,6 @@ from cds_service.settings.alerts import AlertSettings
 from cds_service.storage import store as stores
 from cds_service.storage.opening import open_store
 from cds_service.storage.tables import card, snooze
-from cds_service.storage.versions import upgrade
 from explanations.judgement.alert_limits import AlertLimits
 
 ENGINE = load_engine()
@@ -92,11 +91,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk_of(store_url: str, tmp_path: Path):
+def desk_of(store, store_url: str, tmp_path: Path):
     """Makes desks that share a store: `desk_of(limits)`."""
-    kept = open_store(store_url)
-    upgrade(kept)
-    kept.close()
 
     def made(**limits) -> Desk:
         folder = tmp_path / "settings"

@@ -20,7 +20,7 @@ from webhook_receiver import SECRET, Receiver, receiving
 
 from cds_service.commands.drill_report import as_json, as_page
 from cds_service.commands.drill_run import Drill, DrillResult, rehearse, rules_of_drill
-from cds_service.escalation.escalations import acknowledge
+from cds_service.escalation.escalations import CloseReason, acknowledge, close
 from cds_service.escalation.records import current, listed
 from cds_service.sending.contacts import Means
 from cds_service.settings.config import load_config
@@ -219,8 +219,8 @@ class Late:
         return self.now
 
 
-def test_an_answer_after_the_contacts_time_is_late(tmp_path: Path, monkeypatch) -> None:
-    clock = Late()
+def rehearsed(tmp_path: Path, monkeypatch, clock: Late, act) -> Drill:
+    """A drill with one contact; `act` is done with the open escalation, by its id, once the contact is told."""
     with receiving() as receiver:
         receiver.clock = clock
         folder = folder_of(tmp_path, desk(receiver.url, within_min=10, hours=["Mon-Fri 08:00-18:00"]))
@@ -233,18 +233,38 @@ def test_an_answer_after_the_contacts_time_is_late(tmp_path: Path, monkeypatch) 
             until = time.monotonic() + 60
             while not receiver.got and time.monotonic() < until:
                 time.sleep(0.05)
-            clock.now += timedelta(minutes=11)
             with store.transaction() as connection:
-                acknowledge(connection, receiver.got[0][1]["data"]["id"], by="R. Nurse", through="page", now=clock())
+                act(connection, receiver.got[0][1]["data"]["id"])
 
         with doing(answer):
             means = Means(key=config.kept_key(), backend=None)
             monkeypatch.setattr("cds_service.commands.drill_run.look_at_tasks", lambda *_: None)
-            found = rehearse(store, config, site, site.escalation.contacts, 1.0, means, clock)
+            found = rehearse(store, config, site, site.escalation.contacts, 0.1, means, clock)
         store.close()
+    return found
+
+
+def test_an_answer_after_the_contacts_time_is_late(tmp_path: Path, monkeypatch) -> None:
+    clock = Late()
+
+    def late(connection, identifier: str) -> None:
+        clock.now += timedelta(minutes=11)
+        acknowledge(connection, identifier, by="R. Nurse", through="page", now=clock())
+
+    found = rehearsed(tmp_path, monkeypatch, clock, late)
     (seen,) = found.contacts
     assert (seen.result, seen.on_duty, found.passed) == (DrillResult.LATE, False, False)
-    assert "longer than 10 min" in as_page(found, "S. Officer", "", site.cards.zone)
+    assert "longer than 10 min" in as_page(found, "S. Officer", "", UTC)
+
+
+def test_a_drill_that_somebody_closes_meanwhile_still_ends_with_its_report(tmp_path: Path, monkeypatch) -> None:
+    clock = Late()
+
+    def closed(connection, identifier: str) -> None:
+        close(connection, identifier, reason=CloseReason.DRILL, by="R. Nurse", through="command", now=clock())
+
+    (seen,) = rehearsed(tmp_path, monkeypatch, clock, closed).contacts
+    assert seen.result is DrillResult.STOPPED
 
 
 def test_the_made_up_chart_is_acute_by_the_rules_in_force(tmp_path: Path) -> None:

@@ -67,11 +67,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk_of(store_url: str, tmp_path: Path):
+def desk_of(store, store_url: str, tmp_path: Path):
     """Makes desks that share a store: `desk_of(site settings)`."""
-    kept = open_store(store_url)
-    upgrade(kept)
-    kept.close()
 
     def made(**site) -> Desk:
         folder = tmp_path / "settings"
