@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import msgspec
 from cryptography.fernet import InvalidToken
@@ -38,7 +38,7 @@ def link_of(gathered: Gathered, encounter: str | None, server: str | None, site:
 
 def sealed(key: DataKey, link: PatientLink) -> bytes:
     """The link, encrypted."""
-    return key.seal(msgspec.json.encode(asdict(link)).decode())
+    return key.seal(msgspec.json.encode(link).decode())
 
 
 def unsealed(key: DataKey, text: bytes) -> PatientLink | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from cds_service.escalation.records import EscalationStatus, about, latest, stan
 from cds_service.escalation.turns import EscalationAct, open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.keys.data_key import DataKey
-from cds_service.settings.escalation import Contact, EscalationSettings
+from cds_service.settings.escalation import Contact
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.store import Store
 from cds_service.storage.tables import escalation, escalation_event, insert_into
@@ -55,7 +55,7 @@ def open_for(
         return None
     acute = [finding for finding in safety if finding.urgency is Urgency.ACUTE]
     try:
-        opening = _Opening(store, key, site, settings, patient, now, service)
+        opening = _Opening(store, key, site, settings.contacts, patient, now, service)
         return opening.after(assessment, acute, is_off=Topic.ACUTE_SAFETY in topics_off)
     except Exception as error:  # noqa: BLE001  # whatever is wrong with a row or the store, the card must come
         reason = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
@@ -70,8 +70,7 @@ def open_drill(
 
     It does not move on, and opens no incident. Raises StoreUnavailable.
     """
-    settings = EscalationSettings(contacts=(replace(contact, hours=()),))
-    opening = _Opening(store, key, site, settings, patient, now, service)
+    opening = _Opening(store, key, site, (replace(contact, hours=()),), patient, now, service)
     with store.transaction() as connection:
         row = opening.insert(connection, {"drill": True, "only": contact.name})
         if row is None:  # by an id that came twice
@@ -106,10 +105,10 @@ class _Opening:
     """One reading of one patient's chart."""
 
     def __init__(
-        self, store: Store, key: DataKey, site: SiteConfig, settings: EscalationSettings, link: PatientLink,
+        self, store: Store, key: DataKey, site: SiteConfig, contacts: Sequence[Contact], link: PatientLink,
         now: datetime, service: str,
     ) -> None:  # fmt: skip
-        self.store, self.key, self.site, self.settings = store, key, site, settings
+        self.store, self.key, self.site, self.contacts = store, key, site, contacts
         self.link, self.now, self.service = link, now, service
         self.patient = key.pseudonym(site.id, link.patient_id)
 
@@ -123,7 +122,9 @@ class _Opening:
             row = row or (about(connection, digests) if digests else None)
         if assessment.chart.deceased:
             if row is not None and row.is_open:
-                self._end(row.id)
+                with self.store.transaction() as connection:
+                    died, who = CloseReason.DECEASED, {"by": SERVICE, "through": self.service}
+                    close(connection, row.id, reason=died, now=self.now, **who)
             return None
         quiet = assessment.chart.consent in SILENT_FOR
         if new and not quiet and not is_off:
@@ -131,11 +132,6 @@ class _Opening:
         if new and not (row is not None and row.is_open):  # an older acknowledgement says nothing of it
             return None if quiet else Escalation(state=EscalationState.SWITCHED_OFF)
         return None if row is None else standing(row)
-
-    def _end(self, identifier: str) -> None:
-        with self.store.transaction() as connection:
-            reason, by = CloseReason.DECEASED, SERVICE
-            close(connection, identifier, reason=reason, by=by, through=self.service, now=self.now)
 
     def _open(self, digests: tuple[str, ...]) -> Escalation | None:
         for _ in range(ATTEMPTS):  # another worker may acknowledge the open one at this moment
@@ -179,7 +175,7 @@ class _Opening:
         self, connection: sa.Connection, row: RowMapping, what: EscalationAct = EscalationAct.OPENED, rounds: int = 1
     ) -> None:
         """Tells the first contact on duty; where there is none, somebody who looks after the service."""
-        turn = next_turn(self.settings.contacts, self.site.cards.zone, None, rounds, self.now)
+        turn = next_turn(self.contacts, self.site.cards.zone, None, rounds, self.now)
         taken = take(connection, row, turn, self.now)
         if taken is not None:
             row, said = taken

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import sqlalchemy as sa
-
 from cds_service.backend.backend import BackendFailed
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.links import link_of
@@ -151,7 +149,9 @@ def _read(runtime: Runtime, config: ServiceConfig, site: SiteConfig, claimed: Ar
         if seen.lasting is not None:
             say_not_read(connection, site.id, claimed.at, seen.lasting, now)
         if seen.event is not None:
-            _record(connection, site.id, seen, now)
+            event = {"service": SERVICE, **seen.event}
+            new = NewEvent(site=site.id, kind=AuditKind.READING, at=now.isoformat(), event=event, patient=seen.patient)
+            append(connection, new)
     if seen.failure is not None:
         _put_off(runtime, claimed, str(seen.failure))
     if seen.failure is not None and seen.failure.cause is Cause.NO_ACCESS:
@@ -162,13 +162,6 @@ def _put_off(runtime: Runtime, claimed: Arrival, why: str) -> None:
     lasts = put_off(runtime.store, claimed, why, runtime.now())
     said = {"event": "chart-not-read", "site": claimed.site, "why": why, "attempts": claimed.attempts, "lasts": lasts}
     log.log(logging.ERROR if lasts else logging.WARNING, json.dumps(said))
-
-
-def _record(connection: sa.Connection, site: str, seen: Seen, now: datetime) -> None:
-    event = {"service": SERVICE, **(seen.event or {})}
-    append(
-        connection, NewEvent(site=site, kind=AuditKind.READING, at=now.isoformat(), event=event, patient=seen.patient)
-    )
 
 
 def _chart(runtime: Runtime, config: ServiceConfig, site: SiteConfig, client: FhirClient, patient: str) -> Seen:

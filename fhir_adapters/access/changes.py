@@ -48,7 +48,8 @@ def changed_since(since: datetime, fetch: Fetch, settings: ReadSettings) -> Chan
             pages = fetch(f"{query}{mark}_lastUpdated=ge{moment}{PAGE}".replace("://", "%3A%2F%2F"))
         except FetchFailed as failure:
             pages, gap = list(failure.pages), failure.gap
-        found |= {whose for resource in _held(pages) if (whose := _new(resource, since, settings))}
+        new = (one for one in _held(pages) if one.updated is None or one.updated >= since)
+        found |= {whose for one in new if (whose := patient_of(one, settings.fhir_bases))}
     return Changed(patients=tuple(sorted(found)), gap=gap)
 
 
@@ -56,8 +57,3 @@ def _held(pages: Iterable[r4.Resource]) -> Iterator[r4.Resource]:
     for page in pages:
         if page.kind == "Bundle" and page.content is not None:
             yield from r4.contents(page, all_pages=True).resources
-
-
-def _new(resource: r4.Resource, since: datetime, settings: ReadSettings) -> str | None:
-    made = resource.updated
-    return patient_of(resource, settings.fhir_bases) if made is None or made >= since else None

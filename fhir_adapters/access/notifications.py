@@ -77,9 +77,6 @@ class _Status(Struct, rename="camel"):
     type: str | None = None
     events_since_subscription_start: Number = None
     notification_event: list[_Event] = []
-
-
-class _Parameters(Struct):
     parameter: list[dict[str, Any]] = []
 
 
@@ -96,7 +93,6 @@ class _Bundle(Struct):
 
 
 BUNDLE, STATUS = msgspec.json.Decoder(_Bundle), msgspec.json.Decoder(_Status)
-PARAMETERS = msgspec.json.Decoder(_Parameters)
 LISTED = ("notificationEvent", "additionalContext")
 
 
@@ -173,7 +169,7 @@ def _status(raw: Raw) -> _Status:
     """The status in either form. Raises msgspec.DecodeError."""
     status = STATUS.decode(raw)
     if status.resource_type == "Parameters":
-        return msgspec.convert(_members(PARAMETERS.decode(raw).parameter), _Status)
+        return msgspec.convert(_members(status.parameter), _Status)
     return status if status.resource_type == "SubscriptionStatus" else _Status()
 
 

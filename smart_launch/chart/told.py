@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.escalation import ACKNOWLEDGING, Done, EscalationState
 from explanations.words.language import Language, capitalised
-from explanations.words.notices.escalations import done_words, told_words
+from explanations.words.notices.escalations import DONE, told_words
 from explanations.words.notices.notice import NoticeSettings
 from models.rules.findings import Topic, Urgency
 from smart_launch.chart.overrides import Override
@@ -42,7 +42,7 @@ def told_of(assessment: Assessment, settings: NoticeSettings, say: Language) -> 
         words=words if acute else say("Earlier acute answer. {told}", told=words),
         id=escalation.id,
         known=escalation.state is EscalationState.ACKNOWLEDGED,
-        choices=tuple((done.value, capitalised(done_words(done, say))) for done in left),
+        choices=tuple((done.value, capitalised(say(DONE[done]))) for done in left),
     )
 
 

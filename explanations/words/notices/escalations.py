@@ -9,7 +9,7 @@ from datetime import datetime
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.escalation import Done, Escalation, EscalationState
-from explanations.words.language import Language, clock, later
+from explanations.words.language import clock, later
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.tables import complete
 
@@ -70,7 +70,7 @@ def escalation_words(escalation: Escalation, now: datetime, settings: NoticeSett
         first = say(STATES[state] if named["by"] else BY_NOBODY_NAMED, **named)
     else:
         first = say(OVERDUE.get(state, STATES[state]) if escalation.overdue else STATES[state], **named)
-    done = "; ".join(done_words(one, say) for one in escalation.done)
+    done = "; ".join(say(DONE[one]) for one in escalation.done)
     listed = [say("Recorded as done: {done}.", done=done)] if done else []
     return " ".join((first, *listed, say(_last(escalation))))
 
@@ -99,8 +99,3 @@ def plain_name(text: str) -> str:
     """A name without markup or line breaks, cut to 80 characters."""
     kept = "".join(c if c.isprintable() else " " for c in text if c not in MARKUP)
     return " ".join(kept.split())[:MOST_NAME].rstrip()
-
-
-def done_words(done: Done, say: Language) -> str:
-    """What was done, for a list."""
-    return say(DONE[done])

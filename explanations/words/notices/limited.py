@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 
 from explanations.judgement.alert_limits import HeldBack, LimitReason
-from explanations.words.language import Language, clock, later
+from explanations.words.language import clock, later
 from explanations.words.lines import Line, LineRole
 from explanations.words.notices.notice import Notice, NoticeSettings
 from explanations.words.notices.topics import SPEC_OF
@@ -71,13 +70,9 @@ def _why(topic: Topic, held: HeldBack, settings: NoticeSettings) -> str:
     reason = next((reason.display for reason in SPEC_OF[topic].overrides if reason.code == held.code), "")
     return say(
         FOR_YOU if held.reason is LimitReason.SNOOZED and not held.for_all else WHY[held.reason],
-        until=_day(until, say),
-        since=_day(since, say),
+        until=say.day(until.date()),
+        since=say.day(since.date()),
         until_time=clock(until),
         since_time=clock(since),
         reason=say(reason) if reason else "",
     )
-
-
-def _day(at: datetime, say: Language) -> str:
-    return say.day(at.date())
