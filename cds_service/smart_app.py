@@ -51,6 +51,7 @@ def register(app: Flask, runtime: Runtime) -> None:
     def local() -> bool:
         return runtime.config().mode != "production"
 
+    desk = AppDesk(store=runtime.store, key=runtime.key, config=runtime.config, now=runtime.now)
     app_runtime = AppRuntime(
         settings=lambda: app_settings(runtime.config()),
         language=app_language,
@@ -68,7 +69,9 @@ def register(app: Flask, runtime: Runtime) -> None:
         limits=lambda session, found, made: _limits(runtime, session, found, made),
         snooze=lambda session, topic, code, grounds: _snooze(runtime, session, topic, code, grounds),
         now=runtime.now,
-        escalations=AppDesk(store=runtime.store, key=runtime.key, config=runtime.config, now=runtime.now),
+        escalation=desk.of,
+        escalate=desk.escalate,
+        acknowledge=desk.acknowledge,
     )
     app.extensions["mhcds-smart"] = app_runtime
     _below(app, lambda: urlsplit(runtime.config().address or NOWHERE).path)

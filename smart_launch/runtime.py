@@ -14,10 +14,11 @@ import msgspec
 from explanations.judgement.alert_limits import Limited
 from explanations.judgement.assessment import Assessment, Engine
 from explanations.judgement.control import UNCONTROLLED, Control
+from explanations.judgement.escalation import Done, Escalation
+from explanations.judgement.judge import Judgement
 from explanations.words.language import Language
 from explanations.words.notices.notice import Notice
 from models.rules.findings import Topic
-from smart_launch.escalation import EscalationDesk
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
@@ -37,7 +38,9 @@ class AppRuntime:
     control: what a page for this site, patient and user may use and show.
     client_address: a pseudonym of the network address that the current request comes from.
     topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
-    escalations: who has been told of acute answers; None: nobody.
+    escalation: who has been told of the session's patient: open, or acknowledged within a day. escalate: the same after
+    a reading, whose acute findings open one. acknowledge: somebody knows of one with this id, by name ("": none), and
+    did this; False: it is not of the session's patient.
     limits: which cards of these notices the session's user would not be shown now. snooze: keeps the reason that they
     gave on a notice of this topic, by its code and what the notice rests on (`Behind.snoozed_as`; None: not limited).
     """
@@ -56,7 +59,9 @@ class AppRuntime:
     client_address: Callable[[], str]
     topic_of: Callable[[str, str, str], str | None]
     now: Callable[[], datetime]
-    escalations: EscalationDesk | None = None
+    escalation: Callable[[Session], Escalation | None] = lambda _session: None
+    escalate: Callable[[Session, Judgement, Control], Escalation | None] = lambda _session, _judgement, _control: None
+    acknowledge: Callable[[Session, str, str, tuple[Done, ...]], bool] = lambda _session, _id, _by, _done: False
     limits: Callable[[Session, Assessment, tuple[Notice, ...]], Limited] = lambda _session, _found, _made: Limited()
     snooze: Callable[[Session, Topic, str, str | None], None] = lambda _session, _topic, _code, _grounds: None
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)

@@ -35,7 +35,7 @@ class AppDesk:
         """That of the session's patient. Raises StoreUnavailable."""
         return current(self.store, session.site, self._patient(session), self.now())
 
-    def note(self, session: Session, judgement: Judgement, control: Control) -> Escalation | None:
+    def escalate(self, session: Session, judgement: Judgement, control: Control) -> Escalation | None:
         """How far somebody is told, after this reading; also of what is no longer in the chart. Raises as above."""
         site = next((site for site in self.config().sites if site.id == session.site), None)
         if site is None or site.escalation is None:
@@ -45,7 +45,7 @@ class AppDesk:
         stands = open_for(self.store, self.key, site, link, found, now, service=ServiceId.APP, topics_off=off)
         return stands or self.of(session)
 
-    def acknowledge(self, session: Session, identifier: str, by: str, done: tuple[Done, ...] = ()) -> bool:
+    def acknowledge(self, session: Session, identifier: str, by: str, done: tuple[Done, ...]) -> bool:
         """Whether it is of the session's patient; then somebody has it, and did this. Raises StoreUnavailable."""
         theirs = {"site": session.site, "patient": self._patient(session)}
         try:

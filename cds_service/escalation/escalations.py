@@ -20,7 +20,7 @@ from sqlalchemy import RowMapping
 from cds_service.errors import StoreUnavailable
 from cds_service.escalation.duty import Turn, next_turn
 from cds_service.escalation.messages import MessageKind, take_back, withdraw
-from cds_service.escalation.records import EscalationStatus, NoSuchEscalation, none_such
+from cds_service.escalation.records import EscalationStatus, NoSuchEscalation
 from cds_service.escalation.turns import EscalationAct, open_about, record, take
 from cds_service.incidents.kinds import IncidentKind
 from cds_service.settings.config import ServiceConfig
@@ -149,7 +149,7 @@ def acknowledge(
         return Acknowledged(first=True, by=by, at=at)
     row = connection.execute(sa.select(escalation).where(which)).mappings().first()
     if row is None:
-        raise none_such()
+        raise NoSuchEscalation
     if row["acknowledged"] is None:
         raise NoSuchEscalation(f"escalation {identifier}: it was closed at {row['closed']}")
     return Acknowledged(first=False, by=row["acknowledged_by"] or "", at=row["acknowledged"])
@@ -166,7 +166,7 @@ def record_done(
     # An update that changes nothing holds the row, so that of two who write at once neither is lost.
     row = _changed(connection, _of(identifier, site, patient), {"step": C.step})
     if row is None:
-        raise none_such()
+        raise NoSuchEscalation
     new = [{"what": what.value, "by": by, "at": now.isoformat()} for what in dict.fromkeys(done)]
     connection.execute(escalation.update().where(C.id == identifier).values(done=[*row["done"], *new]))
     record(connection, row, EscalationAct.DONE, now, by=by, through=through, done=[each["what"] for each in new])
@@ -216,7 +216,7 @@ def close(
         change |= {"through": sa.func.coalesce(C.through, through)}
     row = _changed(connection, known, change)
     if row is None:
-        raise none_such()
+        raise NoSuchEscalation
     withdraw(connection, row, MessageKind.CLOSED, now, reason=reason.value)
     if reason is CloseReason.DECEASED and row["acknowledged"] is None:
         unanswered(connection, row, now)

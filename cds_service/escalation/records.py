@@ -32,6 +32,11 @@ class NoSuchEscalation(ServiceError):
     status = 404
     code = "not-found"
 
+    def __init__(
+        self, text: str = "there is no such escalation; `mhcds escalation list --all` shows those there are"
+    ) -> None:
+        super().__init__(text)
+
 
 class EscalationStatus(StrEnum):
     """The values are stable: they stand in records."""
@@ -204,7 +209,7 @@ def one(connection: sa.Connection, identifier: str) -> EscalationRow:
     """One escalation with its messages and its events of the audit chain. Raises NoSuchEscalation."""
     row = _first(connection, sa.select(*COLUMNS).where(C.id == identifier))
     if row is None:
-        raise none_such()
+        raise NoSuchEscalation
     if row.patient is None and not row.drill:
         return row  # erased
     c = audit_event.c
@@ -219,13 +224,8 @@ def patient_of(connection: sa.Connection, key: DataKey, identifier: str) -> Pati
     """Which patient it is about; None once that is emptied, or sealed with another key. Raises NoSuchEscalation."""
     found = connection.execute(sa.select(C.sealed).where(C.id == identifier)).scalar()
     if found is None:
-        raise none_such()
+        raise NoSuchEscalation
     return unsealed(key, bytes(found))
-
-
-def none_such() -> NoSuchEscalation:
-    """The error for an id that is not known here."""
-    return NoSuchEscalation("there is no such escalation; `mhcds escalation list --all` shows those there are")
 
 
 def _whole(connection: sa.Connection, rows: Sequence[RowMapping]) -> list[EscalationRow]:

@@ -94,7 +94,7 @@ def read_chart(app: AppRuntime, launch: OpenLaunch) -> Reading:
         judgement = judge(request, source, launch.site.judgement, app.engine, occasion=CHART_SHOWN, control=control)
     except FhirError as error:
         raise EhrFailed("chart: the patient could not be read", "no-chart") from error
-    told = app.escalations.note(session, judgement, control) if app.escalations else None
+    told = app.escalate(session, judgement, control)
     assessment = replace(judgement.assessment, escalation=told)
     made = notices(assessment, launch.site.notices)
     limits = app.limits(session, assessment, tuple(n for n in made if n.topic not in control.topics_off))

@@ -50,18 +50,16 @@ def note_known(app: AppRuntime, session: Session, identifier: str, codes: list[s
     """Records that the user knows, and what was done. Raises Forbidden for what the page does not offer."""
     if not {*codes} <= {*Done}:
         raise Forbidden("escalation: expected one of the choices of the page", "form-refused", 400)
-    desk, done = app.escalations, tuple(Done(code) for code in codes)
-    if desk is None or not desk.acknowledge(session, identifier, signer(session), done):
+    if not app.acknowledge(session, identifier, signer(session), tuple(map(Done, codes))):
         raise Forbidden("escalation: expected that of the session's patient", "form-refused", 400)
 
 
 def note_override(app: AppRuntime, session: Session, said: Override) -> None:
     """A reason that says that somebody knows acknowledges too."""
-    desk = app.escalations
-    if desk is not None and said.topic is Topic.ACUTE_SAFETY and said.code in ACKNOWLEDGING:
-        escalation = desk.of(session)
+    if said.topic is Topic.ACUTE_SAFETY and said.code in ACKNOWLEDGING:
+        escalation = app.escalation(session)
         if escalation is not None:
-            desk.acknowledge(session, escalation.id, signer(session))
+            app.acknowledge(session, escalation.id, signer(session), ())
 
 
 def signer(session: Session) -> str:
