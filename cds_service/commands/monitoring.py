@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cds_service.commands.options import CONFIG, MODELS, configured, moment_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @click.command()
@@ -50,27 +53,59 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
 
 
 @click.command()
-@click.option("--model", "root", type=click.Path(path_type=Path), required=True,
-              help="Folder of one version, of one outcome (its newest) or of all models (with --outcome).")  # fmt: skip
-@click.option("--labels", required=True, type=click.Path(path_type=Path), help="CSV file with columns score, outcome.")
+@click.option("--model", "named", required=True,
+              help="Folder of one version, of one outcome (its newest) or of all models (with --outcome). With "
+              "--from-store: OUTCOME[@VERSION], by default that which the site uses.")  # fmt: skip
+@click.option("--labels", type=click.Path(path_type=Path), help="CSV file with columns score, outcome.")
 @click.option("--out", default="models-recalibrated", show_default=True, type=click.Path(path_type=Path),
               help="Folder to write the new version to.")  # fmt: skip
 @click.option("--outcome", help="The outcome of the model, if the folder holds several.")
-def recalibrate(root: Path, labels: Path, out: Path, outcome: str | None) -> None:
+@click.option("--from-store", is_flag=True, help="From scores and outcomes on record: with --config, --site, --until.")
+@CONFIG
+@click.option("--site", help="Id of the site whose record it is.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]),
+              help="People scored before this day fit the line; others scored later check it.")  # fmt: skip
+def recalibrate(
+    *,
+    named: str,
+    labels: Path | None,
+    out: Path,
+    outcome: str | None,
+    from_store: bool,
+    folder: Path | None,
+    site: str | None,
+    until: datetime | None,
+) -> None:
     """Fit a model's calibration to a site's own scores and outcomes, as a new version; ranks stay the same."""
     from models.errors import ModelError
     from models.training.recalibration import one_model, read_labels
     from models.training.recalibration import recalibrate as run
 
-    try:
-        result = run(one_model(root, outcome), read_labels(labels), out)
-    except ModelError as error:
-        raise click.ClickException(str(error)) from error
+    if from_store:
+        if folder is None or site is None or until is None or labels is not None:
+            raise click.UsageError("--from-store: expected --config, --site and --until, and no --labels")
+        from cds_service.commands.recalibration import from_store as run_from_store
+
+        result = run_from_store(folder, site, named, until.date(), out)
+    elif labels is None:
+        raise click.UsageError("expected --labels FILE, or --from-store")
+    else:
+        try:
+            result = run(one_model(Path(named), outcome), read_labels(labels), out)
+        except ModelError as error:
+            raise click.ClickException(str(error)) from error
     click.echo(f"{result.n} people, {result.events} with the outcome (95 % intervals in brackets).")
     click.echo(f"Scores as they were: {_figures(result.before)}.")
     click.echo(f"New line on the log-odds: shift {_figure(result.shift)}, slope {_figure(result.slope)}.")
-    click.echo(f"New scores, on these people: {_figures(result.after)}. Check them on people not in the file.")
+    checked = "." if result.later else ". Check them on people not in the file."
+    click.echo(f"New scores, on these people: {_figures(result.after)}{checked}")
+    if result.later:
+        click.echo(f"On {result.later['n']} others, scored later, {result.later['events']} with the outcome:")
+        click.echo(f"as they were: {_figures(result.later['before'])};")
+        click.echo(f"new: {_figures(result.later['after'])}.")
     click.echo(f"Version {result.version} written to {result.folder}")
+    if from_store:
+        click.echo("It begins silent at every site of this deployment; name it in [models] of a site's file to use it.")
 
 
 def _figures(figures: Mapping[str, Any]) -> str:

@@ -213,9 +213,10 @@ def _cases(measure: Measure, watched: Watched, begins: datetime) -> Iterator[_Ca
 def _of_episode(measure: Measure, episode: Episode) -> _Case | None:
     if measure is Measure.FLAG_RATE:
         return _Case(at=episode.at, person=episode.patient, hit=episode.flagged)
-    if episode.positive is None or episode.measured is None:
+    known = episode.known or episode.measured
+    if episode.positive is None or known is None:
         return None
-    case = _Case(at=episode.measured, person=episode.patient, hit=episode.positive)
+    case = _Case(at=known, person=episode.patient, hit=episode.positive)
     if measure is Measure.OBSERVED_TO_EXPECTED:
         return replace(case, expected=episode.probability)
     if measure is Measure.SENSITIVITY:

@@ -175,7 +175,17 @@ class _Facts:
         return (
             f"Recalibrated on {recalibration['n']:,} local people, {recalibration['events']:,} with the outcome (from version "
             f"{recalibration['from_version']}). On those people before: slope {figure(before['slope'], 2)}, observed "
-            f"over expected {figure(before['o_e'], 2)}. Not yet checked on further local people."
+            f"over expected {figure(before['o_e'], 2)}. {self._checked(recalibration.get('later'))}"
+        )
+
+    def _checked(self, later: Mapping[str, Any] | None) -> str:
+        """What was found on people that the line had not seen."""
+        if not later:
+            return "Not yet checked on further local people."
+        found = later["after"]
+        return (
+            f"On {later['n']:,} others, scored later, {later['events']:,} with the outcome: slope "
+            f"{figure(found['slope'], 2)}, observed over expected {figure(found['o_e'], 2)}."
         )
 
 

@@ -12,7 +12,7 @@ import csv
 import hashlib
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import ArtifactError, LabelsError
-from models.evaluation.metrics import observed_over_expected
+from models.evaluation.metrics import MINIMUM_EVENTS, observed_over_expected
 from models.inputs.outcomes import OUTCOMES
 from models.scoring.calibration import (
     NOMINAL_COVERAGE,
@@ -46,6 +46,8 @@ from models.scoring.registry import (
 
 LEAST_EVENTS = 30
 """People with, and people without, the outcome. With 30, O/E is known to about a third either way."""
+NEAREST = 0.00005
+"""How near to 0 or 1 a score on record can be, as it has four places."""
 SCORE_COLUMNS, OUTCOME_COLUMNS = ("score", "probability"), ("outcome", "label")
 
 
@@ -62,7 +64,8 @@ class Labels:
 class Recalibrated:
     """The new version, with slope and O/E of the old and the new scores, each with its interval.
 
-    The figures of the new scores are on the people whose labels were used; `slope` and `shift` are the line.
+    The figures of the new scores are on the people whose labels were used; `slope` and `shift` are the line. later: the
+    same figures, n and events of others, where there were some.
     """
 
     folder: Path
@@ -73,6 +76,15 @@ class Recalibrated:
     shift: Mapping[str, float]
     before: Mapping[str, Any]
     after: Mapping[str, Any]
+    later: Mapping[str, Any] | None = None
+
+
+def labels_of(scores: Sequence[float], outcomes: Sequence[bool]) -> Labels:
+    """Labels from scores on record, rounded as they are there."""
+    pairs = "".join(f"{score},{outcome:d}\n" for score, outcome in zip(scores, outcomes, strict=True))
+    rounded = np.clip(np.array(scores, dtype=np.float64), NEAREST, 1 - NEAREST)
+    y = np.array(outcomes, dtype=np.float64)
+    return Labels(scores=rounded, y=y, sha256=hashlib.sha256(pairs.encode()).hexdigest())
 
 
 def read_labels(path: Path) -> Labels:
@@ -138,19 +150,23 @@ def _pair(score: str | None, outcome: str | None, line: int) -> tuple[float, flo
     return probability, label
 
 
-def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
+def recalibrate(
+    model: Model,
+    labels: Labels,
+    out: Path,
+    *,
+    later: Labels | None = None,
+    begin: Callable[[str], None] = lambda _: None,
+) -> Recalibrated:
     """Writes out/<outcome>/<version>+local.<hash>/ and reads it back.
 
-    Raises LabelsError for fewer than LEAST_EVENTS people with or without the outcome, or scores that rank people the
-    wrong way round; ArtifactError when the new version exists or does not verify.
+    later: labels of others, which the line does not see, to check it on. begin: is told the new version before anybody
+    can find it. Raises LabelsError for fewer than LEAST_EVENTS people with or without the outcome (of `later`, fewer
+    than MINIMUM_EVENTS), or scores that rank people the wrong way round; ArtifactError when the new version exists or
+    does not verify.
     """
-    events = int(labels.y.sum())
-    if min(events, labels.y.size - events) < LEAST_EVENTS:
-        raise LabelsError(
-            expected=f"at least {LEAST_EVENTS} people with the outcome and {LEAST_EVENTS} without",
-            found=f"{events} with and {labels.y.size - events} without",
-            remedy="collect more; until then the model stays as it is",
-        )
+    events = _enough(labels, LEAST_EVENTS, "")
+    further = 0 if later is None else _enough(later, MINIMUM_EVENTS, " later on")
     x = np.log(labels.scores / (1 - labels.scores))
     line = fit_line(x, labels.y)
     if line is None or line.slope <= 0:
@@ -160,7 +176,7 @@ def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
             remedy="check that outcome 1 means present and that the scores are of this model",
         )
     line = _shrunk(line)
-    later = Calibration(intercept=line.intercept, slope=line.slope)
+    moved = Calibration(intercept=line.intercept, slope=line.slope)
     spread = _spread(line, x)
     version = f"{model.version.partition('+')[0]}+local.{labels.sha256[:8]}"
     target = out / model.outcome / version
@@ -170,7 +186,6 @@ def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
             found="one",
             remedy="choose another folder with --out, or use the one that is there",
         )
-    before, after = (_figures(values, labels.y) for values in (x, later.log_odds(x)))
     result = Recalibrated(
         folder=target,
         version=version,
@@ -178,11 +193,28 @@ def recalibrate(model: Model, labels: Labels, out: Path) -> Recalibrated:
         events=events,
         slope=_around(line.slope, line.slope_error),
         shift=_around(line.intercept, line.intercept_error),
-        before=before,
-        after=after,
+        **_before_and_after(labels, moved),
+        later=None if later is None else {"n": later.y.size, "events": further, **_before_and_after(later, moved)},
     )
-    _write(model, result, later, spread, labels.sha256)
+    _write(model, result, moved, spread, labels.sha256, begin)
     return result
+
+
+def _enough(labels: Labels, least: int, when: str) -> int:
+    """How many have the outcome. Raises LabelsError where there are too few."""
+    events = int(labels.y.sum())
+    if min(events, labels.y.size - events) < least:
+        raise LabelsError(
+            expected=f"at least {least} people with the outcome and {least} without{when}",
+            found=f"{events} with and {labels.y.size - events} without",
+            remedy="collect more; until then the model stays as it is",
+        )
+    return events
+
+
+def _before_and_after(labels: Labels, moved: Calibration) -> dict[str, Any]:
+    x = np.log(labels.scores / (1 - labels.scores))
+    return {"before": _figures(x, labels.y), "after": _figures(moved.log_odds(x), labels.y)}
 
 
 def _shrunk(line: LogisticLine) -> LogisticLine:
@@ -228,7 +260,9 @@ def _around(value: float, error: float) -> dict[str, float]:
     return {"value": round(value, 4), "low": round(value - 1.96 * error, 4), "high": round(value + 1.96 * error, 4)}
 
 
-def _write(model: Model, result: Recalibrated, later: Calibration, spread: Spread, digest: str) -> None:
+def _write(
+    model: Model, result: Recalibrated, later: Calibration, spread: Spread, digest: str, begin: Callable[[str], None]
+) -> None:
     aside = result.folder.parent / f".{result.version}-unfinished"
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(model.folder, aside)
@@ -256,7 +290,8 @@ def _write(model: Model, result: Recalibrated, later: Calibration, spread: Sprea
     )
     try:
         load_model(aside)
-    except ArtifactError:
+        begin(result.version)
+    except Exception:
         shutil.rmtree(aside)
         raise
     aside.rename(result.folder)
