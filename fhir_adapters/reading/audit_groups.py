@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from fhir_adapters.codesets.terminology import canonical
 from fhir_adapters.reading.lists.demographics import PAYER_TYPES, PAYERS
-from fhir_adapters.resources.r4.datatypes import CodeableConcept, Coding, Element, Meta, Period, Reference
+from fhir_adapters.resources.r4.datatypes import NOT_THERE, CodeableConcept, Coding, Element, Meta, Period, Reference
 
 UNRECORDED, SEVERAL, OTHER = "unrecorded", "more-than-one", "other"
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
@@ -29,6 +30,7 @@ RACES = {
     "2118-8": "middle-eastern-or-north-african",
     "2131-1": OTHER,
 }
+E = TypeVar("E", bound=Element)
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?=$|[-_])")
 
 
@@ -49,7 +51,6 @@ class _PersonRead(Element):
 
 
 class _Paid(Element):
-    resource_type: str | None = None
     status: str | None = None
     type: CodeableConcept | None = None
     beneficiary: Reference | None = None
@@ -58,16 +59,16 @@ class _Paid(Element):
 
 
 class _PaidEntry(Element):
-    resource: _Paid | None = None
+    resource: Raw = NOT_THERE
 
 
-class _PaidBundle(_Paid):
+class _PaidBundle(Element):
     entry: tuple[_PaidEntry, ...] = ()
 
 
 def race_ethnicity(patient: bytes) -> str:
     """By the extensions of US Core, in one group: Hispanic or Latino of any race, else the race."""
-    person = _person(patient)
+    person = _read(patient, _PersonRead)
     if HISPANIC in _categories(person, "ethnicity"):
         return "hispanic-or-latino"
     return _one_of({RACES[code] for code in _categories(person, "race") if code in RACES})
@@ -75,7 +76,7 @@ def race_ethnicity(patient: bytes) -> str:
 
 def language(patient: bytes) -> str:
     """The preferred language, or the only one, without its region (`es`)."""
-    spoken = _person(patient).communication
+    spoken = _read(patient, _PersonRead).communication
     chosen = [each for each in spoken if each.preferred] or (spoken if len(spoken) == 1 else ())
     codes = [coding.code or "" for each in chosen if each.language for coding in each.language.coding]
     return _one_of({found[0].lower() for code in codes if (found := LANGUAGE.match(code))})
@@ -83,19 +84,17 @@ def language(patient: bytes) -> str:
 
 def payer(coverage: Raw | bytes, patient_id: str, today: date) -> str:
     """By the type of the patient's Coverages in force, as a Bundle or one resource; those with a label are left out."""
-    try:
-        sent = msgspec.json.decode(coverage, type=_PaidBundle)
-    except msgspec.DecodeError:
-        return UNRECORDED
-    held = [entry.resource for entry in sent.entry if entry.resource] or [sent]
+    texts: list[Raw | bytes] = [entry.resource for entry in _read(coverage, _PaidBundle).entry]
+    held = [_read(text, _Paid) for text in texts or [coverage]]
     return _one_of({_kind_of(c) for each in held if _is_in_force(each, patient_id, today) for c in _types(each)})
 
 
-def _person(patient: bytes) -> _PersonRead:
+def _read(text: Raw | bytes, kind: type[E]) -> E:
+    """As far as it is of that kind; else without any content."""
     try:
-        return msgspec.json.decode(patient, type=_PersonRead)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError:
-        return _PersonRead()
+        return kind()
 
 
 def _categories(person: _PersonRead, name: str) -> list[str | None]:

@@ -43,6 +43,8 @@ _READABLE = (2, FORMAT)
 
 Bins = tuple[tuple[tuple[float, ...], ...], tuple[str, ...]]
 
+DIGITS = "0123456789"
+
 _NO_INPUT = FeatureSpec(name="", block="", group="", kind="")
 
 
@@ -225,11 +227,14 @@ def _bins(folder: Path, manifest: Manifest, schema: FeatureSchema) -> Bins:
     trained_on = load_json(folder / "reference.json") if has_bins else {}
     bounds, characters = list[tuple[float, ...]](), list[str]()
     for name in schema.names:
-        edges = trained_on.get(name, {}).get("edges", ())
-        names = "0123456789"[: len(edges) + 1]
-        usable = name in trained_on and len(names) == len(edges) + 1
-        bounds.append(tuple(map(float, edges)) if usable else ())
-        characters.append(names if usable else "?")
+        mix = trained_on.get(name)
+        edges = mix.get("edges") if isinstance(mix, dict) else None
+        if not isinstance(edges, list) or len(edges) >= len(DIGITS):
+            bounds.append(())
+            characters.append("?")
+            continue
+        bounds.append(tuple(map(float, edges)))
+        characters.append(DIGITS[: len(edges) + 1])
     return tuple(bounds), tuple(characters)
 
 

@@ -463,6 +463,37 @@ def test_smart_097_100_what_was_written_is_on_record_and_nothing_of_the_answers_
     assert event["user"].startswith("pseudonym") and event["patient"].startswith("pseudonym")
 
 
+def test_a_phq_9_that_is_written_is_a_result_on_record_until_it_is_taken_back(desk_of, caplog) -> None:
+    desk = desk_of(scopes=READING)
+    carried = reviewed(desk, said("phq-9", *[2] * 8, 0))
+    with caplog.at_level("INFO"):
+        done = desk.post("forms/phq-9/write", carried)
+        desk.get("")
+        taken = desk.post(f"written/{carried['submission']}/undo", {"who": carried["who"]})
+
+    assert (done.status_code, taken.status_code) == (200, 200)
+    after_writing, summary = (event["measured"] for event in events(desk, "shown"))
+    assert after_writing == summary
+    assert [(r["outcome"], r["positive"]) for r in summary] == [("depression", True), ("suicidal-ideation", False)]
+    (undone,) = (event["measured"] for event in events(desk, "undone"))
+    assert [(r["outcome"], r["positive"], r["id"]) for r in undone] == [(r["outcome"], None, r["id"]) for r in summary]
+    assert "QuestionnaireResponse" not in str([*summary, *undone])
+    assert '"what": "undone"' in caplog.text and "measured" not in caplog.text
+
+
+def test_a_phq_2_that_is_written_is_no_result(desk_of) -> None:
+    desk = desk_of(scopes=READING)
+    page = desk.post("forms/phq-2", said("phq-2", 3, 3))
+    desk.post("forms/phq-2/write", hidden(page))
+    desk.post(f"written/{hidden(page)['submission']}/undo", {"who": hidden(page)["who"]})
+
+    assert {event["what"] for event in (row["event"] for row in recorded(desk.store.store, "app"))} >= {
+        "shown",
+        "undone",
+    }
+    assert not any("measured" in row["event"] for row in recorded(desk.store.store, "app"))
+
+
 def test_smart_098_nothing_of_the_chart_is_taken_for_markup(desk_of) -> None:
     name = '"><script>alert(1)</script>'
     desk = desk_of(patient(name=[{"text": name}], identifier=[{"value": "<b>7</b>"}]))
@@ -610,6 +641,9 @@ def test_a_chart_that_does_not_give_the_form_back_yet_leaves_what_was_written(de
     assert done.status_code == 200 and "Written to the chart" in words(done)
     assert "PHQ-9 total 1 of 27, minimal" in words(done) and "the summary may not show it yet" in words(done)
     assert "988" in words(done) and "ext. 4410 (set by this site)" in words(done)
+    (known,) = (event["measured"] for event in events(desk, "measured"))
+    assert [(r["outcome"], r["positive"]) for r in known] == [("depression", False), ("suicidal-ideation", True)]
+    assert events(desk, "shown") == []
 
 
 @pytest.mark.parametrize("failure", [EhrFailed("chart: gone", "no-chart"), RuntimeError("Mirta")])

@@ -85,6 +85,18 @@ def test_an_acute_answer_that_nobody_looks_at_is_told_by_the_server_and_escalate
     assert service.incidents() == []
 
 
+def test_a_result_that_came_is_on_record_for_the_models_and_not_in_the_log(service, caplog) -> None:
+    somebody = new_patient(service.real, *answered("PHQ-9, today: items 1-8 = 1, item 9 = 0"))
+    with caplog.at_level("INFO"):
+        service.send(observation_of(somebody))
+        service.read()
+
+    (reading,) = service.readings()
+    found = [(r["outcome"], r["positive"]) for r in reading["measured"]]
+    assert found == [("depression", False), ("suicidal-ideation", False)]
+    assert "measured" not in caplog.text
+
+
 def observation_of(somebody: str) -> dict:
     return {"resourceType": "Observation", "id": "x", "subject": {"reference": f"Patient/{somebody}"}}
 

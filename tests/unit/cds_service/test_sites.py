@@ -13,6 +13,7 @@ from cds_service.errors import ConfigError
 from cds_service.settings.alerts import AlertSettings, StopRule
 from cds_service.settings.config import default_config, load_config, read_config
 from cds_service.settings.escalation import Hours, MessageContent
+from cds_service.settings.monitoring import AuditGroup, MonitoringSettings, Prices
 from cds_service.settings.sites import OnMissing
 from explanations.judgement.alert_limits import NO_LIMITS, AlertLimits
 from fhir_adapters.instruments import Instrument
@@ -61,6 +62,10 @@ MISTAKES = {
     "escalation-without-contacts": "[escalation] contact: expected at least one [[escalation.contact]]; found none",
     "chart-without-a-patient": "[escalation] chart_url: expected an https address with {patient} once, for the patient's id; found",
     "mail-password-in-the-clear": '[escalation.smtp] security: a password is sent encrypted alone; expected "starttls" or "tls"',
+    "outcome-after-a-year": "[monitoring] outcome_days: expected 1 to 60, since a later result says little",
+    "group-that-is-not-read": 'groups: expected "race-ethnicity" or "language" or "payer"; found "income"',
+    "price-without-currency": "[monitoring.prices] currency: expected three capital letters such as USD (ISO 4217)",
+    "price-below-nothing": "[monitoring.prices] cpu_hour: expected 0 to 10000; found -1",
     "keys-trusted-for-a-month": "jwks_max_age_h: expected 1 to 168; found 720",
 }
 
@@ -94,6 +99,13 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
         stop=StopRule(acceptance=0.05, cards=500),
     )
     assert default_config().site().alerts == AlertSettings(limits=NO_LIMITS, stop=StopRule(cards=0))
+    assert site.monitoring == MonitoringSettings(
+        outcome_days=21,
+        groups=(AuditGroup.LANGUAGE, AuditGroup.RACE_ETHNICITY),
+        publish=True,
+        prices=Prices(currency="USD", cpu_hour=0.05, clinician_hour=140.0),
+    )
+    assert default_config().site().monitoring == MonitoringSettings(outcome_days=14, groups=(), publish=False)
     assert site.rules_off_policy == "Policy 12.4 of 2026-05-01, section 3"
     assert default_config().site().rules_off_policy is None
     assert site.cards.contact == "On-call psychiatry: ext. 4410"

@@ -132,6 +132,22 @@ def test_one_altered_byte_in_any_file_is_refused(folder: Path, name: str):
         load_model(folder)
 
 
+@pytest.mark.parametrize("kept", [None, {}, {"n_rx": {"edges": list(range(12))}}, {"n_rx": "odd"}])
+def test_an_input_without_bins_to_compare_with_is_marked_and_the_model_still_scores(folder: Path, kept: dict | None):
+    raw = {"age": 50, "female": True, "DPQ010": 2, "DPQ020": 1, "n_rx": 3}
+    before = score(model := load_model(folder), model.schema.vector(raw))
+    (folder / "reference.json.gz").unlink()
+    if kept is not None:
+        dump(folder / "reference.json.gz", kept)
+    write_manifest(folder, json.loads((folder / "manifest.json").read_text()))
+
+    after = score(model := load_model(folder), model.schema.vector(raw))
+
+    assert replace(after, bins=before.bins) == before
+    known = {name for name, found in zip(model.schema.names, after.bins, strict=True) if found == "?"}
+    assert known == set(raw) and set(after.bins) == {"?", "-"}
+
+
 def test_figures_are_read_compressed_or_not_and_damage_in_either_is_named(tmp_path: Path):
     dump(tmp_path / "metrics.json", {"a": 1.5})
     dump(tmp_path / "validation.json.gz", {"a": 1.5})

@@ -11,7 +11,7 @@ from models.errors import SchemaMismatch
 from models.inputs.feature_schema import FEATURES, FeatureVector
 from models.inputs.patterns import patterns, tier_inputs, tier_of, tiers
 from models.scoring.boosters import boosters_of
-from models.scoring.registry import load_models
+from models.scoring.registry import load_json, load_models
 from models.scoring.risk import BandThresholds, NotScored, RiskBand, RiskScore, band
 from models.scoring.score import ADDITIVITY_TOLERANCE, score
 
@@ -206,7 +206,7 @@ import sys
 for absent in ("pandas", "sklearn", "shap", "pyarrow"):
     sys.modules[absent] = None  # importing it now raises ImportError, as where it is not installed
 from models.scoring.boosters import boosters_of
-from models.scoring.registry import load_models
+from models.scoring.registry import load_json, load_models
 from models.scoring.score import score
 for model in load_models():
     print(score(model, model.schema.vector({"age": 40, "female": True, "DPQ010": 1, "DPQ020": 1})).outcome)
@@ -217,3 +217,17 @@ def test_a_score_needs_neither_pandas_nor_scikit_learn_nor_shap():
     printed = subprocess.run([sys.executable, "-c", SERVING_INSTALL], capture_output=True, text=True, check=False)
 
     assert printed.stdout.split() == list(MODELS), printed.stderr
+
+
+@pytest.mark.parametrize("outcome", MODELS)
+@given(raw=people)
+def test_the_bins_of_a_score_are_those_that_drift_is_measured_by(outcome, raw):
+    model = MODELS[outcome]
+    trained_on = load_json(model.folder / "reference.json")
+    values = model.schema.vector(raw).values
+
+    bins = scored(outcome, raw).bins
+
+    for name, value, found in zip(model.schema.names, values, bins, strict=True):
+        edges = np.array(trained_on[name]["edges"])
+        assert found == ("-" if value is None else str(np.searchsorted(edges, value, side="left"))), name
