@@ -15,6 +15,7 @@ from cds_service.commands.escalation import escalation
 from cds_service.commands.figures import figures
 from cds_service.commands.incidents import incident
 from cds_service.commands.mode import mode
+from cds_service.commands.monitor import monitor
 from cds_service.commands.monitoring import drift, recalibrate
 from cds_service.commands.opt_out import opt_out
 from cds_service.commands.serve import serve
@@ -35,7 +36,7 @@ def main() -> None:
 
 COMMANDS = (
     serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, drill, subscription,
-    figures, db, smart, train, evaluate, transport, recalibrate, drift, evaluate_site, pool,
+    figures, monitor, db, smart, train, evaluate, transport, recalibrate, drift, evaluate_site, pool,
     compare_published,
 )  # fmt: skip
 for command in COMMANDS:

@@ -60,6 +60,7 @@ def create_app(
     runtime = Runtime(
         config=live,
         problem=lambda: live.problem,
+        folder=live.folder,
         engine=engine or load_engine(first.models, first.kept_models),
         store=store,
         controls=ControlReader(store, _switch_file(live)),

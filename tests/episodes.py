@@ -15,9 +15,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from cds_service.monitoring.episodes import Episode
+from cds_service.storage.chain import AuditKind, NewEvent, append
+from cds_service.storage.store import Store
 
 SEXES = (("female", 0.55), ("male", 0.43), ("unknown", 0.02))
 AGE_BANDS = (("18-34", 0.3), ("35-49", 0.25), ("50-64", 0.25), ("65-79", 0.15), ("80+", 0.05))
@@ -88,3 +90,34 @@ def _bin(generator: random.Random, shares: Sequence[float]) -> str:
 
 def _probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
+
+
+def months_before(today: date, n: int) -> tuple[str, ...]:
+    """The n months that ended 31 days ago or more, the oldest first: all windows of their episodes are over."""
+    last = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    found = []
+    for _ in range(n):
+        last = (last - timedelta(days=1)).replace(day=1)
+        found.append(f"{last:%Y-%m}")
+    return tuple(reversed(found))
+
+
+def put_on_record(store: Store, made: Sequence[Episode]) -> None:
+    """What calls and later readings of the same people leave in the audit chain."""
+    events = []
+    for episode in made:
+        score = {"model": f"{episode.outcome} {episode.version}", "probability": episode.probability}
+        score |= {"shown": episode.shown, "flagged": episode.flagged, "inputs": episode.inputs}
+        known = {"sex": episode.sex, "age_band": episode.age_band, "groups": dict(episode.groups)}
+        answer = {"service": "depression-suicide-risk", "status": 200, "scores": [score], **known}
+        events.append((episode.at, AuditKind.ANSWER, episode, answer | {"department": episode.department}))
+        if episode.measured is not None:
+            result = {"outcome": episode.outcome, "positive": episode.positive, "on": episode.measured.isoformat()}
+            seen = {"what": "read", "measured": [result | {"id": f"r-{episode.patient}"}]}
+            events.append((episode.measured, AuditKind.READING, episode, seen))
+    with store.transaction() as connection:
+        for at, kind, episode, event in sorted(events, key=lambda one: one[0]):
+            append(
+                connection,
+                NewEvent(site=episode.site, kind=kind, at=at.isoformat(), event=event, patient=episode.patient),
+            )

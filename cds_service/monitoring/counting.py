@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +57,8 @@ def site_figures(
     if not slices:
         return ()
     unsaid = _unsaid(slices)
+    # The bootstrap takes most of the time; months have their unweighted intervals.
+    month_weigh = partial(weigh, repeats=0) if weigh else None
     whole, months = slices[Slice()], sorted({one.month for one in slices if one.month})
     everyone = {month: own for (month, by, _), own in slices.items() if not by}
     small = {one.month for one, levels in unsaid.items() if not one.by and CountLevel.PEOPLE in levels}
@@ -63,7 +66,7 @@ def site_figures(
     found = []
     for month in (ALL_MONTHS, *months):
         own = {
-            one: _group(one, slices[one], unsaid, threshold, None if one.by else weigh)
+            one: _group(one, slices[one], unsaid, threshold, None if one.by else month_weigh if month else weigh)
             for one in sorted(slices)
             if one.month == month
         }
@@ -99,9 +102,9 @@ def _unsaid(slices: Mapping[Slice, Sequence[Episode]]) -> dict[Slice, dict[Count
     The levels can be judged one by one: what sums of another level say of a withheld one, such as of those with the
     outcome, can be met by moving people between its counts in each slice.
     """
-    months, groups = {one.month for one in slices}, {(one.by, one.group) for one in slices}
+    months, groups = sorted({one.month for one in slices}), sorted({(one.by, one.group) for one in slices})
     sums = [(Slice(ALL_MONTHS, *group), *(Slice(month, *group) for month in months if month)) for group in groups]
-    for by in {by for by, _ in groups if by}:
+    for by in sorted({by for by, _ in groups if by}):
         sums += [(Slice(month), *(Slice(month, *group) for group in groups if group[0] == by)) for month in months]
     found: dict[Slice, dict[CountLevel, Unsaid]] = {one: {} for one in slices}
     people = dict[Slice, Unsaid]()

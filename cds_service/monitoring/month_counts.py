@@ -44,7 +44,7 @@ def score_bins(everyone: Mapping[str, Sequence[Episode]], small: Collection[str]
         counted[month, None] = [one.patient for one in own]
         for one in own:
             counted.setdefault((month, int(np.searchsorted(SCORE_EDGES, one.probability))), []).append(one.patient)
-    months = {month for month, _ in counted}
+    months = sorted({month for month, _ in counted})
     sums: list[list[tuple[str, int | None]]] = [[(month, None), *((month, each) for each in bins)] for month in months]
     sums += [[(ALL_MONTHS, each), *((month, each) for month in months if month)] for each in (None, *bins)]
     also = [key for key in counted if key[0] in small]

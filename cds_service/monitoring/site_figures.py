@@ -15,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cds_service.burden.figures import Durations
+from cds_service.monitoring.criteria import ModelCriteria
 from cds_service.storage.store import Store
 from cds_service.storage.tables import site_figure
 
@@ -111,8 +112,9 @@ class SiteFigures:
 
     since, last: the first day, and the last day, by the site's calendar. threshold: the one now in force. score_bins:
     episodes by the ten bins of SCORE_EDGES; None: withheld. not_scored: reason -> answers that gave no estimate (of
-    every version); None: withheld. to_act: from a card about this outcome to something done (of every version); None:
-    withheld, or there was no such card. inputs: empty where the version's reference is not to be had.
+    every version); None: withheld. to_act: from a prompt of any model to something done; None: withheld, or nothing
+    was done about any. inputs: empty where the version's reference is not to be had. criteria: those of the approvals
+    that name the version, with all months.
     """
 
     site: str
@@ -129,6 +131,7 @@ class SiteFigures:
     not_scored: Mapping[str, int | None] = field(default_factory=dict)
     to_act: Durations | None = None
     inputs: tuple[InputFigures, ...] = ()
+    criteria: tuple[ModelCriteria, ...] = ()
 
     @property
     def largest_psi(self) -> float | None:

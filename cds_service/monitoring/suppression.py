@@ -35,33 +35,53 @@ def withheld(
     sums = [[key for key in one if key in cells] for one in sums if one[0] in cells]
     hidden = dict.fromkeys(also, Unsaid.SUBTRACTION)
     hidden |= {key: Unsaid.SMALL for key, parts in cells.items() if _is_small(parts, nobody_is_small)}
-    while (needed := _one_more(cells, sums, hidden, nobody_is_small)) is not None:
-        hidden[needed] = Unsaid.SUBTRACTION
+    worth = _worth(cells, sums)
+    while given := _given_away(cells, sums, hidden, nobody_is_small):
+        near = _beside(given, sums, hidden)
+        lonely = Counter(key for one in sums for key in one if not hidden.keys() & set(one) - {key})
+        # One with others withheld beside it in each sum hides the most; the total of others says more than they do.
+        hidden[min(near, key=lambda key: (worth[key][0], lonely[key], worth[key]))] = Unsaid.SUBTRACTION
+    added = [key for key in hidden if key not in also and hidden[key] is Unsaid.SUBTRACTION]
+    for key in sorted(added, key=lambda key: worth[key], reverse=True):
+        fewer = {other: why for other, why in hidden.items() if other != key}
+        if not _given_away(cells, sums, fewer, nobody_is_small):
+            hidden = fewer
     return hidden
+
+
+def _worth(cells: Mapping[Key, Parts], sums: Sequence[Sequence[Key]]) -> dict[Key, tuple[int, int, str]]:
+    """Of how many sums each is the total, how many people it is of; its name, so that the choice is always the same."""
+    totals = Counter(one[0] for one in sums)
+    return {key: (totals[key], len(frozenset().union(*parts)), str(key)) for key, parts in cells.items()}
 
 
 def _is_small(parts: Parts, nobody_is_small: bool) -> bool:
     return any(len(people) < LEAST_PEOPLE and (people or nobody_is_small) for people in parts)
 
 
-def _one_more(
+def _given_away(
     cells: Mapping[Key, Parts], sums: Sequence[Sequence[Key]], hidden: Mapping[Key, Unsaid], nobody_is_small: bool
-) -> Key | None:
-    """A shown cell beside one that can be had; None when none can."""
-    solved, totals = _solved(sums, [key for key in hidden if key in cells]), Counter(one[0] for one in sums)
+) -> set[Key]:
+    """Withheld cells of the first sum by which a small one can be had, or small ones together; empty: none can."""
+    solved = _solved(sums, [key for key in hidden if key in cells])
     for one in sums:
         unknown = [key for key in one if key in hidden and key not in solved]
-        near = {key for key in one if key in solved and hidden[key] is Unsaid.SMALL}
+        if had := {key for key in one if key in solved and hidden[key] is Unsaid.SMALL}:
+            return had
         if unknown and one[0] not in unknown:
             together = [frozenset[str]().union(*count) for count in zip(*(cells[key] for key in unknown), strict=True)]
-            near |= set(one) if _is_small(tuple(together), nobody_is_small) else set()
-        while near:
-            if shown := near - hidden.keys():
-                # What is the total of others says more than they do.
-                return min(shown, key=lambda key: (totals[key], len(frozenset().union(*cells[key])), str(key)))
-            wider = near.union(*(other for other in sums if near & set(other)))
-            near = wider if wider != near else set()
-    return None
+            if _is_small(tuple(together), nobody_is_small):
+                return set(unknown)
+    return set()
+
+
+def _beside(given: set[Key], sums: Sequence[Sequence[Key]], hidden: Collection[Key]) -> set[Key]:
+    """The shown cells in the sums of these, and of what is withheld beside them, and so on."""
+    near, wider = set[Key](), set(given)
+    while wider != near:
+        near = wider
+        wider = near.union(*({key for key in one if key in hidden} for one in sums if near & set(one)))
+    return {key for one in sums if near & set(one) for key in one} - set(hidden)
 
 
 def _solved(sums: Sequence[Sequence[Key]], hidden: Sequence[Key]) -> set[Key]:

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from cds_service.errors import StoreUnavailable, json_response
 from cds_service.serving import metrics
 from cds_service.serving.escalation_metrics import EscalationMetrics
+from cds_service.serving.model_metrics import ModelMetrics
 from cds_service.serving.runtime import Runtime
 from cds_service.storage.store import Store
 from cds_service.storage.versions import check
@@ -27,7 +28,7 @@ MOST_S = 5.0
 def create_blueprint(runtime: Runtime) -> Blueprint:
     """The three routes."""
     blueprint = Blueprint("ops", __name__)
-    probe, escalations = StoreProbe(runtime.store), EscalationMetrics(runtime)
+    probe, escalations, models = StoreProbe(runtime.store), EscalationMetrics(runtime), ModelMetrics(runtime.store)
 
     @blueprint.get("/health/live")
     def live() -> Response:
@@ -49,7 +50,7 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
 
     @blueprint.get("/metrics")
     def counters() -> Response:
-        answer = Response(metrics.text() + escalations.text(), content_type=CONTENT_TYPE_LATEST)
+        answer = Response(metrics.text() + escalations.text() + models.text(), content_type=CONTENT_TYPE_LATEST)
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Content-Type-Options"] = "nosniff"
         return answer

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cds_service.backend.backend import Backend
 from cds_service.control.permission import Asker, asker, control_for
@@ -35,12 +36,13 @@ class Runtime:
     """One process's settings and resources; `now` and `new_id` are its only clock and randomness.
 
     config: the settings for a call that begins now; each call reads them once.
-    problem: why the settings on disk are not in force, or None.
+    problem: why the settings on disk are not in force, or None. folder: of those settings; None: they are not files.
     controls: modes, switches and opt-outs as they are at this moment. backend: tokens of our own at the sites.
     """
 
     config: Callable[[], ServiceConfig]
     problem: Callable[[], str | None]
+    folder: Path | None
     engine: Engine
     store: Store
     controls: ControlReader

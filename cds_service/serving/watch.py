@@ -27,6 +27,7 @@ from cds_service.sending.contacts import Means
 from cds_service.sending.queue import send_next, waiting_since
 from cds_service.sending.task_status import look_at_tasks
 from cds_service.serving import metrics
+from cds_service.serving.daily_look import look_at_models
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.config import ServiceConfig
 from cds_service.storage.store import Store
@@ -121,6 +122,7 @@ def look(runtime: Runtime) -> None:
         watching.warn_of_ends(config, now)
         apply_stop_rule(store, config, runtime.engine, now)
         threading.Thread(target=verify_audit, args=(runtime,), name="verify", daemon=True).start()
+        threading.Thread(target=look_at_models, args=(runtime.folder, store), name="models", daemon=True).start()
 
 
 def _keep(store: Store, config: ServiceConfig, now: datetime) -> None:

@@ -40,16 +40,18 @@ def weighted_figures(  # columns of one table
     All of shape (n,). outcome: 0, 1, or NaN where it was not measured. people: whose each row is. categories: columns
     of names. None if fewer than MINIMUM_EVENTS are measured with the outcome, or without, or not measured; or if no
     regression can be fitted. A figure is None values where it cannot be computed, or in one of twenty draws or more.
+    repeats: draws of the bootstrap; 0: no intervals.
     """
     measured = ~np.isnan(outcome)
     events = int(np.nansum(outcome))
     if min(events, int(measured.sum()) - events, int((~measured).sum())) < MINIMUM_EVENTS:
         return None
     design = np.column_stack([np.ones_like(log_odds), log_odds, *_dummies(categories, measured)])
+    start: list[Floats] = []
     order = np.argsort(log_odds[measured], kind="stable")
 
     def weighed(draws: Floats) -> _Weighed:
-        weights = draws[measured] * _inverse_probabilities(design, measured, draws)
+        weights = draws[measured] * _inverse_probabilities(design, measured, draws, start)
         return _figures(log_odds[measured], outcome[measured], flagged[measured], weights, order, threshold)
 
     try:
@@ -73,8 +75,11 @@ def _dummies(categories: Sequence[Sequence[str]], measured: Bools) -> list[Float
     return columns
 
 
-def _inverse_probabilities(design: Floats, measured: Bools, draws: Floats) -> Floats:
-    """Stabilised weights of those measured. Raises PerfectSeparationError where some are measured beyond doubt."""
+def _inverse_probabilities(design: Floats, measured: Bools, draws: Floats, start: list[Floats]) -> Floats:
+    """Stabilised weights of those measured. start: coefficients of the first fit, from which later ones begin.
+
+    Raises PerfectSeparationError where some are measured beyond doubt.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", PerfectSeparationWarning)
         try:
@@ -83,6 +88,7 @@ def _inverse_probabilities(design: Floats, measured: Bools, draws: Floats) -> Fl
             ).fit()
         except PerfectSeparationWarning as warning:
             raise PerfectSeparationError from warning
+    start.append(np.asarray(fitted.params))
     share = float((draws * measured).sum() / draws.sum())
     weights = share / np.asarray(fitted.fittedvalues)[measured]
     low, high = np.percentile(weights, [1, 99])
@@ -124,6 +130,8 @@ def _bootstrap(weighed: Callable[[Floats], _Weighed], people: Sequence[str], see
 
 def _with_interval(value: float | None, drawn: Sequence[float | None]) -> Figure:
     known = [one for one in drawn if one is not None]
+    if value is not None and not drawn:
+        return {"value": round(value, 4), "low": None, "high": None}
     if value is None or len(known) <= 0.95 * len(drawn):
         return {"value": None, "low": None, "high": None}
     low, high = np.percentile(known, [2.5, 97.5])
