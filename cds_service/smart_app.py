@@ -11,7 +11,7 @@ from cryptography.fernet import InvalidToken
 from flask import Flask, g, request
 
 from cds_service.burden.limits import ChartOpening, limited
-from cds_service.burden.snoozes import GivenReason, note_snoozes
+from cds_service.burden.snoozes import note_snoozes, snooze_row
 from cds_service.escalation.desk import AppDesk
 from cds_service.hooks.app_links import topic_of
 from cds_service.incidents.near_misses import ReportingRows
@@ -158,16 +158,17 @@ def _snooze(runtime: Runtime, session: Session, topic: Topic, code: str, grounds
     if grounds is None:
         return
     site, now = runtime.config().site(session.site), runtime.now()
-    given = GivenReason(
-        site=site,
+    row = snooze_row(
+        site,
+        topic,
+        code,
         patient=runtime.key.pseudonym(site.id, session.context.patient),
         user=_user(runtime, session),
-        topic=topic,
-        code=code,
         grounds=grounds,
         at=now,
+        now=now,
     )
-    note_snoozes(runtime.store, [given], "app", now)
+    note_snoozes(runtime.store, [row], "app", now)
 
 
 def _user(runtime: Runtime, session: Session) -> str:

@@ -263,7 +263,7 @@ DEFECTS = (
     Defect("an assessment that is not complete silences a model", "explanations/judgement/alert_limits.py", "if done.complete and done.when", "if done.when", (LIMITS,)),
     Defect("preparing a visit uses up its card", "explanations/judgement/alert_limits.py", "            and not self._prepared(card)\n", "", (LIMITS,)),
     Defect("a failing store holds cards back", "cds_service/burden/limits.py", "return Limited(behind=behind)\n    who", "raise\n    who", (LIMITS_IN_CALLS,)),
-    Defect("an old report snoozes anew", "cds_service/burden/snoozes.py", "min(given.at, now)", "now", (LIMITS_IN_CALLS,)),
+    Defect("an old report snoozes anew", "cds_service/burden/snoozes.py", "min(at, now)", "now", (LIMITS_IN_CALLS,)),
     Defect("a reason of others snoozes", "cds_service/hooks/feedback.py", "        if is_our_reason(why.code, why.system):", "        if True:", (LIMITS_IN_CALLS,)),
     Defect("the page does not say what is held back", "smart_launch/chart/reading.py", "notices=marked_limits(off, limits.held, launch.site.notices)", "notices=off", (LIMITS_IN_CALLS,)),
     # ---- figures, and what stops a model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,28 +16,12 @@ from explanations.judgement.alert_limits import QUIETABLE, SNOOZES, snoozed_unti
 from models.rules.findings import Topic
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenReason:
-    """An override reason of ours, on a card or notice that limits apply to. patient, user: pseudonyms.
-
-    grounds: as in `Behind.snoozed_as`. at: UTC.
-    """
-
-    site: SiteConfig
-    patient: str
-    user: str
-    topic: Topic
-    code: str
-    grounds: str
-    at: datetime
-
-
-def note_snoozes(store: Store, given: Iterable[GivenReason], through: str, now: datetime) -> int:
-    """Stores the snoozes that these reasons make, each with its audit event, and returns how many are new or longer.
+def note_snoozes(store: Store, wanted: Iterable[dict[str, Any] | None], through: str, now: datetime) -> int:
+    """Stores these snoozes (`snooze_row`), each with its audit event, and returns how many are new or longer.
 
     A repeated or late report changes nothing, since a snooze begins when the reason was given. Raises StoreUnavailable.
     """
-    rows = [row for one in given if (row := _row(one, now)) is not None]
+    rows = [row for row in wanted if row is not None]
     if not rows:
         return 0
     events = list[NewEvent]()
@@ -54,22 +37,27 @@ def note_snoozes(store: Store, given: Iterable[GivenReason], through: str, now: 
     return len(events)
 
 
-def _row(given: GivenReason, now: datetime) -> dict[str, Any] | None:
-    """The row of a reason, with its `days`; None where it holds nothing back, or no longer."""
-    rule, zone = SNOOZES.get(given.code), given.site.cards.zone
-    if rule is None or given.topic not in QUIETABLE or not (rule.everybody or given.user):
+def snooze_row(
+    site: SiteConfig, topic: Topic, code: str, *, patient: str, user: str, grounds: str, at: datetime, now: datetime
+) -> dict[str, Any] | None:
+    """The row of one of our override reasons, with its `days`; None where it holds nothing back, or no longer.
+
+    patient, user: pseudonyms. grounds: as in `Behind.snoozed_as`. at: when the reason was given, UTC.
+    """
+    rule, zone = SNOOZES.get(code), site.cards.zone
+    if rule is None or topic not in QUIETABLE or not (rule.everybody or user):
         return None
-    limits, at = given.site.alerts.limits, min(given.at, now)
-    until = snoozed_until(given.code, at, limits, zone)
+    limits, at = site.alerts.limits, min(at, now)
+    until = snoozed_until(code, at, limits, zone)
     if until <= now:
         return None
     return {
-        "site": given.site.id,
-        "patient": given.patient,
-        "shown_to": "" if rule.everybody else given.user,
-        "topic": given.topic.value,
-        "reason": given.code,
-        "basis": given.grounds,
+        "site": site.id,
+        "patient": patient,
+        "shown_to": "" if rule.everybody else user,
+        "topic": topic.value,
+        "reason": code,
+        "basis": grounds,
         "at": int(at.timestamp()),
         "until": int(until.timestamp()),
         "days": (until.date() - at.astimezone(zone).date()).days,

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Response, request
+from werkzeug.datastructures import MultiDict
 
 from cds_service.control.refused import ActRefused
 from cds_service.escalation import escalations
@@ -90,45 +91,39 @@ def _words(desk: Desk) -> dict[str, Any]:
 def escalation_act(desk: Desk, visitor: Visitor, identifier: str) -> str:
     """Acknowledges, records what was done, hands back or closes. Raises ActRefused."""
     who = {"by": visitor.named, "through": THROUGH, "now": desk.runtime.now()}
-    act = ACTS.get(request.form.get("act", ""))
-    if act is None:
-        raise ActRefused("expected one of the buttons of this page; found something else")
     try:
         with desk.rows.store.transaction() as connection:
-            return act(connection, identifier, who)
+            return _acted(connection, identifier, request.form, who)
     except NoSuchEscalation as error:
         raise ActRefused(
             "it is closed already, or not as the page showed it; look at it again. Nothing was changed"
         ) from error
 
 
-def _acknowledge(connection: sa.Connection, identifier: str, who: dict[str, Any]) -> str:
-    known = escalations.acknowledge(connection, identifier, **who)
-    if not known.first:
-        return f"It had already been acknowledged, by {known.by or 'feedback on the card'}. Nothing was changed."
-    then = "See to the patient now; come back here to record what was done."
-    return f"You have acknowledged it. Nobody else will be told. {then}"
-
-
-def _record_done(connection: sa.Connection, identifier: str, who: dict[str, Any]) -> str:
-    done = [one for one in Done if one.value in request.form.getlist("done")]
-    if not done:
-        raise ActRefused("what was done: expected at least one choice; found none")
-    escalations.record_done(connection, identifier, done, **who)
-    return f"Recorded: {', '.join(DONE_WORDS[one].lower() for one in done)}."
-
-
-def _hand_back(connection: sa.Connection, identifier: str, who: dict[str, Any]) -> str:
-    escalations.hand_back(connection, identifier, **who)
-    return "Handed back. The next contact is told; stay with the patient if you can."
-
-
-def _close(connection: sa.Connection, identifier: str, who: dict[str, Any]) -> str:
-    reason = next((one for one in CLOSE_WORDS if one.value == request.form.get("reason")), None)
-    if reason is None:
-        raise ActRefused("reason: expected a choice; found none")
-    escalations.close(connection, identifier, reason=reason, **who)
-    return "Closed."
-
-
-ACTS = {"acknowledge": _acknowledge, "done": _record_done, "hand-back": _hand_back, "close": _close}
+def _acted(connection: sa.Connection, identifier: str, form: MultiDict[str, str], who: dict[str, Any]) -> str:
+    """What was done, in words, by the button of the form."""
+    match form.get("act"):
+        case "acknowledge":
+            known = escalations.acknowledge(connection, identifier, **who)
+            if not known.first:
+                return (
+                    f"It had already been acknowledged, by {known.by or 'feedback on the card'}. Nothing was changed."
+                )
+            then = "See to the patient now; come back here to record what was done."
+            return f"You have acknowledged it. Nobody else will be told. {then}"
+        case "done":
+            done = [one for one in Done if one.value in form.getlist("done")]
+            if not done:
+                raise ActRefused("what was done: expected at least one choice; found none")
+            escalations.record_done(connection, identifier, done, **who)
+            return f"Recorded: {', '.join(DONE_WORDS[one].lower() for one in done)}."
+        case "hand-back":
+            escalations.hand_back(connection, identifier, **who)
+            return "Handed back. The next contact is told; stay with the patient if you can."
+        case "close":
+            reason = next((one for one in CLOSE_WORDS if one.value == form.get("reason")), None)
+            if reason is None:
+                raise ActRefused("reason: expected a choice; found none")
+            escalations.close(connection, identifier, reason=reason, **who)
+            return "Closed."
+    raise ActRefused("expected one of the buttons of this page; found something else")

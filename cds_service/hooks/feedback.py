@@ -14,11 +14,12 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from cds_service.burden.snoozes import GivenReason, note_snoozes
+from cds_service.burden.snoozes import note_snoozes, snooze_row
 from cds_service.cards.drafts import OVERRIDE_SYSTEM, hl7_reason, is_our_reason
 from cds_service.errors import BadRequest, json_response
 from cds_service.hooks.access import check_named, named_site
@@ -122,7 +123,7 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
             handled = {item.card.lower() for item in items if says_handled(item, service, sent.get(item.card.lower()))}
             # After it: where this fails the client reports again, and an exact repeat is stored once.
             taken_on = acknowledge_by_feedback(runtime, client.sites, handled)
-            note_snoozes(runtime.store, reasons_given(items, sent, config), "feedback", runtime.now())
+            note_snoozes(runtime.store, snoozes(items, sent, config, now := runtime.now()), "feedback", now)
         counts = {"items": len(items), "new": new, "known_cards": known, "acknowledged": taken_on}
         log.info(json.dumps({"event": "feedback", "service": service.id, "sites": client.sites, **counts}))
         for item in items:
@@ -132,24 +133,25 @@ def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
     return blueprint
 
 
-def reasons_given(
-    items: Iterable[FeedbackItem], sent: Mapping[str, SentCard], config: ServiceConfig
-) -> Iterator[GivenReason]:
-    """Our own reasons on model and follow-up cards of ours. They are the user's who was shown the card."""
+def snoozes(
+    items: Iterable[FeedbackItem], sent: Mapping[str, SentCard], config: ServiceConfig, now: datetime
+) -> Iterator[dict[str, Any] | None]:
+    """The rows of our own reasons on model and follow-up cards of ours. They are the user's who was shown the card."""
     for item in items:
         card, why = sent.get(item.card.lower()), item.override_reason and item.override_reason.coded
         at = _moment(item.outcome_timestamp)
         if not (card and card.basis and card.patient and why and why.code and at and item.outcome == "overridden"):
             continue
         if is_our_reason(why.code, why.system):
-            yield GivenReason(
-                site=config.site(card.site),
+            yield snooze_row(
+                config.site(card.site),
+                Topic(card.topic),
+                why.code,
                 patient=card.patient,
                 user=card.shown_to or "",
-                topic=Topic(card.topic),
-                code=why.code,
                 grounds=Behind(prompted=card.prompted, grounds=card.basis).snoozed_as,
                 at=at,
+                now=now,
             )
 
 
