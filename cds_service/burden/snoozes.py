@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +14,9 @@ from cds_service.storage.store import Store
 from cds_service.storage.tables import insert_into, snooze
 from explanations.judgement.alert_limits import QUIETABLE, SNOOZES, snoozed_until
 from models.rules.findings import Topic
+
+LONGEST = timedelta(days=366)
+"""Beyond what a site can set. The calendar of its zone may not hold what a client's clock says that is older."""
 
 
 def note_snoozes(store: Store, wanted: Iterable[dict[str, Any] | None], through: str, now: datetime) -> int:
@@ -45,7 +48,7 @@ def snooze_row(
     patient, user: pseudonyms. grounds: as in `Behind.snoozed_as`. at: when the reason was given, UTC.
     """
     rule, zone = SNOOZES.get(code), site.cards.zone
-    if rule is None or topic not in QUIETABLE or not (rule.everybody or user):
+    if rule is None or topic not in QUIETABLE or not (rule.everybody or user) or at < now - LONGEST:
         return None
     limits, at = site.alerts.limits, min(at, now)
     until = snoozed_until(code, at, limits, zone)
