@@ -146,7 +146,7 @@ NARROWED: dict[str, dict[str, Schema]] = {
     },
     "FeedbackReason": {name: _nullable(maxLength=MOST_CODE, pattern=PRINTABLE) for name in ("code", "system")},
     "AcknowledgementBody": {
-        "id": text("As data.id of the message has it."),
+        "id": {"maxLength": MOST_BY, "description": "As data.id of the message has it."},
         "by": {"maxLength": MOST_BY, "description": "Who has it, for the record; without it the contact."},
     },
     **{

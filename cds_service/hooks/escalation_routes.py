@@ -39,8 +39,8 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
         with slots.hold(CONTROL_SLOTS):
             raw = json_body(request, MOST_BYTES)
             body = decoded(raw, AcknowledgementBody)
-            if len(body.by) > MOST_WHO or not body.by.isprintable():
-                raise BadRequest(f"by: expected at most {MOST_WHO} printable characters; nothing was changed")
+            if any(len(text) > MOST_WHO or not text.isprintable() for text in (body.id, body.by)):
+                raise BadRequest(f"id, by: expected at most {MOST_WHO} printable characters; nothing was changed")
             said = (body.id, body.by.strip(), request.headers, raw)
             try:
                 done = acknowledge_signed(runtime.store, runtime.config(), *said, runtime.now())

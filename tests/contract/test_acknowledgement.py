@@ -184,6 +184,7 @@ SHAPES = {
     "a member twice": (b'{"id": "x", "id": "y"}', 400),
     "a long name": (json.dumps({"id": "x", "by": "y" * 201}).encode(), 400),
     "a line break in the name": (b'{"id": "x", "by": "a\\nb"}', 400),
+    "an id that PostgreSQL cannot look up": (b'{"id": "\\u0000"}', 400),
     "no UTF-8": (b'{"id": "\xff"}', 400),
     "too large": (b" " * (MOST_BYTES + 1), 413),
 }
