@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -20,6 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Looking for garbage as often as Python does takes a sixth of the time of the suite.
 gc.set_threshold(50_000, 20, 100)
+
+import empty_stores  # noqa: E402  # found by the path above
+
+empty_stores.install()
 
 # No test may depend on how fast the machine is.
 hypothesis.settings.register_profile(
@@ -65,11 +70,12 @@ def server(fhir_server):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory):
+def postgres():
     """Makes empty databases in a real PostgreSQL, which is started once for all tests: `postgres()` is a URL."""
     from ehr import Postgres
 
-    with Postgres(tmp_path_factory.mktemp("pg")) as found:
+    # Not in pytest's folder: another run of pytest closes that to everybody but root, and PostgreSQL runs as another user.
+    with tempfile.TemporaryDirectory(prefix="mhcds-pg-") as folder, Postgres(Path(folder) / "pg") as found:
         yield found
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+import forked
 import psutil
 import psycopg
 import requests
@@ -228,16 +229,11 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return folder / "cert.crt", private(folder / "cert.key", pem(key))
 
 
-def mhcds(*words: str, **wanted) -> subprocess.CompletedProcess:
+def mhcds(*words: str, input: str | None = None) -> subprocess.CompletedProcess:  # noqa: A002  # as subprocess.run calls it
     """The command, run to its end."""
-    return subprocess.run(
-        [*MHCDS, *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        **wanted,
-    )
+    done = forked.run(*words, input=(input or "").encode())
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    return done
 
 
 @contextmanager

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cds_service.app import create_app
 from cds_service.demo_ehr import runner
@@ -27,7 +31,11 @@ from cds_service.sending.queue import send_next
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.live import LiveConfig
 from explanations.judgement.assessment import Engine
+from smart_launch.oauth import own_keys
 from smart_launch.settings import Registration
+
+NEW_RSA_KEY = rsa.generate_private_key
+OWN_KEY = cache(own_keys.own_key)  # reads and checks a key
 
 
 class Clock:
@@ -121,6 +129,27 @@ def as_it_is(registration: Registration) -> Registration:
     return registration
 
 
+@cache
+def _rsa_key(exponent: int, size: int, _number: int) -> rsa.RSAPrivateKey:
+    return NEW_RSA_KEY(exponent, size)
+
+
+@contextmanager
+def _keys_in_turn() -> Iterator[None]:
+    """The first RSA key of a size that is made here is that of every run, and so on: a new one takes half a second.
+
+    No other key of a test is among them: outside of this block each is made anew.
+    """
+    made = Counter[int]()
+
+    def in_turn(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        made[key_size] += 1
+        return _rsa_key(public_exponent, key_size, made[key_size])
+
+    with patch.object(rsa, "generate_private_key", in_turn), patch.object(own_keys, "own_key", OWN_KEY):
+        yield
+
+
 @contextmanager
 def running(
     *,
@@ -135,7 +164,8 @@ def running(
     clock = clock or Clock()
     patients = demo_patients(clock())
     token = secrets.token_urlsafe(32)
-    with ExitStack() as kept:
+    with ExitStack() as kept, ExitStack() as building:
+        building.enter_context(_keys_in_turn())
         ehr_socket = kept.enter_context(runner._listening("127.0.0.1", 0))
         service_socket = kept.enter_context(runner._listening("127.0.0.1", 0))
         addresses = runner.addresses_of(ehr_socket, service_socket)
@@ -152,6 +182,7 @@ def running(
         ehr = create_ehr(addresses, patients, clock(), token, behaviour=behaviour, now=clock.seconds)
         kept.enter_context(runner._serving(ehr.app, ehr_socket))
         ehr.clinic.client = connect(addresses.service, addresses.fhir_base, token, ehr.charts)
+        building.close()
         yield Run(addresses=addresses, ehr=ehr, clock=clock, service=service)
 
 

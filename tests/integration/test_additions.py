@@ -36,7 +36,7 @@ from models.scoring.registry import Model, load_model
 from models.scoring.risk import NotScored
 from models.scoring.score import score
 
-NUMBER = 10_000
+NUMBER = 7_000
 ALL_HELD = 3
 """From this major version on every input that rests on a list is held."""
 FREE_BEFORE = {"rx_betablocker", "rx_statin", "rx_thyroid", "rx_steroid", "rx_insulin", "rx_metformin", "rx_bronchodil"}

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import requests
@@ -25,9 +26,16 @@ PATIENT_ONLY = bundle(patient())
 ACUTE = bundle(patient(), *given("C-SSRS, 2026-11-23: question 4 = yes"))
 
 
+WIDE = os.environ | {"COLUMNS": "200"}  # room for the long paths of temporary folders
+
+
+def started(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
+    """The command from the start of Python on."""
+    return subprocess.run([*MHCDS, *words], input=stdin, capture_output=True, timeout=120, check=False, env=WIDE)
+
+
 def mhcds(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
-    wide = os.environ | {"COLUMNS": "200"}  # room for the long paths of temporary folders
-    return subprocess.run([*MHCDS, *words], input=stdin, capture_output=True, timeout=120, check=False, env=wide)
+    return forked.run(*words, input=stdin, env=WIDE)
 
 
 def lines(done: subprocess.CompletedProcess) -> list[dict]:
@@ -40,7 +48,7 @@ def test_assess_prints_one_object_a_line_for_files_gzip_and_standard_input(tmp_p
     plain.write_bytes(ACUTE)
     packed.write_bytes(gzip.compress(PATIENT_ONLY))
 
-    done = mhcds("assess", "--format", "json", "--as-of", "2026-11-23", str(plain), str(packed), "-", stdin=ACUTE)
+    done = started("assess", "--format", "json", "--as-of", "2026-11-23", str(plain), str(packed), "-", stdin=ACUTE)
 
     first, second, third = lines(done)
     assert done.returncode == 0
@@ -185,7 +193,7 @@ def test_bad_words_on_the_command_line_are_named_and_the_status_is_not_0(words: 
 
 @pytest.mark.parametrize("command", sorted(main.commands))
 def test_every_command_has_help(command: str) -> None:
-    done = mhcds(command, "--help")
+    done = started(command, "--help")
 
     assert done.returncode == 0
     assert b"Usage" in done.stdout
