@@ -139,7 +139,10 @@ def _tested(
     role: Role, criterion: Criterion, begins: datetime, cases: Sequence[_Case], _now: datetime
 ) -> CriterionState:
     """Of the cases of one window, by the sequential test."""
-    first = list({case.person: case for case in reversed(cases)}.values())[::-1]
+    of_each = dict[str, _Case]()
+    for case in cases:
+        of_each.setdefault(case.person, case)
+    first = list(of_each.values())
     above, least = criterion.comparison == "at-least", max(criterion.least_n, LEAST_PEOPLE)
     ratio = criterion.measure is Measure.OBSERVED_TO_EXPECTED
     found = evidence(

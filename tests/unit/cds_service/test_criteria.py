@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -133,6 +134,26 @@ def test_daily_looks_say_what_one_look_at_the_end_says() -> None:
     assert {state.verdict for state in looks[first:]} == {"breached"}
     assert looks[first] == looks[-1] == exit_state(OVERRIDDEN, watched)
     assert looks[-1].decided == BEGINS + timedelta(days=first)
+
+
+def test_people_who_come_again_change_nothing_of_what_earlier_looks_saw() -> None:
+    """Two of three people have an estimate at their first call, and every call after it says the opposite."""
+    generator = random.Random(1)
+    firsts = [(number, generator.random() < 0.35) for number in range(80)]
+    calls = []
+    for number, scored in firsts:
+        for later in (0, *generator.sample(range(1, 80), 6)):
+            at = BEGINS + timedelta(days=number + later, minutes=number)
+            calls.append(WatchedCall(at=at, patient=f"p{number}", scored=scored != bool(later)))
+    low = criterion(Measure.SCORED_SHARE, at_most=0.5, window_days=180)
+    looks = [exit_state(low, Watched(calls=calls), BEGINS + timedelta(days=day)) for day in range(170)]
+    decided = [state for state in looks if state.decided]
+
+    assert decided
+    assert looks[-len(decided) :] == [decided[0]] * len(decided)
+    seen = [scored for _, scored in firsts]
+    assert [state.figure for state in looks[1:20]] == [sum(seen[:n]) / n for n in range(1, 20)]
+    assert decided[0].decided == BEGINS + timedelta(days=decided[0].n - 1, minutes=decided[0].n - 1)
 
 
 def test_what_was_before_the_first_window_and_what_is_yet_to_come_does_not_count() -> None:
