@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,12 @@ def as_page(found: Drill, by: str, digest: str, zone: tzinfo) -> str:
         by=by,
         release=version("mental-health-cds"),
         digest=digest[:12],
-        clock=_clock(zone),
+        clock=partial(_clock, zone),
         zone=getattr(zone, "key", str(zone)),
     )
 
 
-def _clock(zone: tzinfo) -> Callable[..., str]:
-    def clock(at: datetime | None, *, day: bool = False) -> str:
-        if at is None:
-            return "–"
-        local = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)
-        return f"{local:%d %b %Y %H:%M:%S}" if day else f"{local:%H:%M:%S}"
-
-    return clock
+def _clock(zone: tzinfo, at: datetime | None, *, day: bool = False) -> str:
+    if at is None:
+        return "–"
+    return f"{at.astimezone(zone):{'%d %b %Y %H:%M:%S' if day else '%H:%M:%S'}}"
