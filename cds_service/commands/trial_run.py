@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
+from cds_service.burden.on_record import Window
 from cds_service.commands.options import one_line, written
 from cds_service.control.acts import modes_in
 from cds_service.control.targets import Mode
@@ -91,7 +92,8 @@ def rows_of(store: Store, config: ServiceConfig, trial: Trial, now: datetime) ->
     """The trial's table. Raises StoreUnavailable."""
     site, key = config.site(trial.site), config.kept_key()
     apart = partial(key.pseudonym, f"trial export\0{trial.id}")
-    return list(trial_rows(trial, episodes(store, site, None, now), apart, site.day))
+    window = Window(since=trial.begins, until=trial.ends + timedelta(days=1))
+    return list(trial_rows(trial, episodes(store, site, window, now), apart, site.day))
 
 
 def export(store: Store, config: ServiceConfig, trial: Trial, out: Path, by: str, reason: str, now: datetime) -> int:

@@ -6,7 +6,9 @@ Each arm is computed again from the key. What an erasure took from the chain is 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -92,7 +94,7 @@ def verified(store: Store, key: DataKey, trial: Trial) -> TrialCheck:
 
 
 def _told(
-    trial: Trial, events: sa.Sequence, kept: frozenset[str] | set[str]
+    trial: Trial, events: Sequence[sa.Row[*tuple[Any, ...]]], kept: frozenset[str] | set[str]
 ) -> tuple[dict[str, list[_Assigned]], int, list[str]]:
     """Unit -> its assignments in the chain ("": protocols), how many answers, and those in another arm than their unit.
 
@@ -115,7 +117,7 @@ def _told(
     return said, answers, faults
 
 
-def _of_rows(trial: Trial, key: DataKey, rows: sa.Sequence) -> list[str]:
+def _of_rows(trial: Trial, key: DataKey, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> list[str]:
     """Allocations out of turn, and those in another arm than the key gives."""
     faults, met = list[str](), defaultdict[str, int](int)
     for row in rows:
