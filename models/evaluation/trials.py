@@ -3,7 +3,8 @@
 Stepped wedge: shares of cells (a clinic in a period) by generalised estimating equations, identity link, exchangeable
 within a clinic, a term for each period, covariance corrected for few clusters (Mancl and DeRouen 2001), and Student's t
 with as many degrees of freedom as there are clusters beyond the parameters. Cells weigh the same, whatever their size.
-Randomised: linear regression on arm and stratum, errors clustered by what was assigned, t with clusters minus one.
+Randomised: linear regression on arm and stratum, errors clustered by what was assigned with the same correction (CR3 of
+Bell and McCaffrey 2002), and t with clusters minus one.
 The table and this text make up what `mhcds trial export` writes; docs/generated/trial-simulation.md shows how far its
 intervals hold.
 """
@@ -113,9 +114,17 @@ def _randomised(data: TrialData, clusters: int) -> tuple[float, float, int]:
     terms = np.column_stack([data.live, *strata])
     if clusters <= terms.shape[1]:
         raise ValueError(f"expected more than {terms.shape[1]} that were assigned; found {clusters}")
-    groups = np.unique(data.cluster, return_inverse=True)[1]
-    fitted = sm.OLS(data.endpoint, terms).fit(cov_type="cluster", cov_kwds={"groups": groups.ravel()}, use_t=True)
-    return float(fitted.params[0]), float(fitted.bse[0]), clusters - 1
+    group = np.unique(data.cluster, return_inverse=True)[1].ravel()
+    bread = np.linalg.inv(terms.T @ terms)
+    estimate = bread @ terms.T @ data.endpoint
+    score = np.zeros((clusters, terms.shape[1]))
+    np.add.at(score, group, terms * (data.endpoint - terms @ estimate)[:, None])
+    products = np.zeros((clusters, terms.shape[1], terms.shape[1]))
+    np.add.at(products, group, terms[:, :, None] * terms[:, None, :])
+    # Of each cluster as if it had been left out; a pseudo-inverse, since one may be all that there is of its stratum.
+    left_out = np.linalg.pinv(np.eye(terms.shape[1]) - products @ bread) @ score[:, :, None]
+    spread = bread @ (left_out[:, :, 0].T @ left_out[:, :, 0]) @ bread
+    return float(estimate[0]), float(np.sqrt(spread[0, 0])), clusters - 1
 
 
 def effect_words(found: TrialEffect) -> str:
