@@ -113,14 +113,14 @@ class Found:
     rejected: float
 
 
-def simulated(design: str, effect: float, trials: int, seed: int = SEED) -> Found:
+def simulated(design: str, effect: float, trials: int, seed: int = SEED, **sizes: int) -> Found:
     make, is_wedge, _ = DESIGNS[design]
     rng = np.random.default_rng([seed, list(DESIGNS).index(design), round(1000 * effect)])
     found = []
     for number in range(trials):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found.append(trial_effect(make(rng, number, effect), wedge=is_wedge))
+            found.append(trial_effect(make(rng, number, effect, **sizes), wedge=is_wedge))
     difference = np.array([one.difference for one in found])
     low, high = np.array([one.low for one in found]), np.array([one.high for one in found])
     return Found(
