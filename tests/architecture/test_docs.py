@@ -24,6 +24,7 @@ from cds_service.settings.escalation_file import ContactTable, EscalationTable, 
 from cds_service.settings.issuers import IssuerTable
 from cds_service.settings.sites import MAPPED, SiteFile
 from cds_service.settings.smart import SmartTable
+from cds_service.settings.trials import TrialClinicTable, TrialFile
 from explanations.words import help_lines
 from explanations.words.help_lines import guideline
 from explanations.words.notices.topics import HL7_REASONS, TOPICS
@@ -75,7 +76,7 @@ def test_every_picture_is_shown_somewhere_and_made_by_the_script() -> None:
 
 def test_every_setting_is_documented() -> None:
     settings = (ServiceFile, Limits, TlsTable, GovernanceTable, SiteFile, IssuerTable, SmartTable)
-    tables = (*settings, EscalationTable, ContactTable, SmtpTable)
+    tables = (*settings, EscalationTable, ContactTable, SmtpTable, TrialFile, TrialClinicTable)
     for field in (field for table in tables for field in table.__struct_fields__):
         assert any(
             form in CONFIGURATION
@@ -94,12 +95,14 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
-    service, site, approval = re.findall(r"```toml\n(.+?)```", CONFIGURATION, re.DOTALL)
+    service, site, approval, trial = re.findall(r"```toml\n(.+?)```", CONFIGURATION, re.DOTALL)
     (tmp_path / "sites").mkdir()
     (tmp_path / "approvals").mkdir()
+    (tmp_path / "trials").mkdir()
     (tmp_path / "service.toml").write_text(service)
     (tmp_path / "sites" / "north.toml").write_text(site)
     (tmp_path / "approvals" / "depression.toml").write_text(approval)
+    (tmp_path / "trials" / "wedge.toml").write_text(trial)
 
     config = load_config(tmp_path)
 
@@ -107,6 +110,7 @@ def test_the_example_of_the_configuration_page_loads(tmp_path: Path) -> None:
     assert config.limits.calls_per_minute == 0
     assert config.sites[0].issuers[0].keys[0].algorithms == ("ES384",)
     assert config.governed("north")
+    assert [clinic.name for clinic in config.trials[0].clinics] == ["river", "hill"]
 
 
 def test_the_example_of_the_escalation_page_loads(tmp_path: Path) -> None:
