@@ -27,7 +27,7 @@ HEALTHCHAIN_KEY = $$(cksum < requirements/benchmark.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden messages pictures wheel clean
+.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden trial-simulation messages pictures wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ transport: setup ## how the shipped models rank people of NSDUH and YRBS: models
 
 golden: setup ## rewrite the pages that tests hold to be generated (review the difference before committing)
 	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/architecture/test_safety_case.py tests/unit/cds_service/test_demo_patients.py tests/unit/models/test_figures.py tests/unit/models/test_transport_page.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py tests/integration/test_alert_burden.py $(ARGS)
+
+trial-simulation: setup ## 1,000 trials of each design whose true effect is known: docs/generated/trial-simulation.md (five minutes)
+	PYTHONPATH=.:tests $(BIN)/python tests/trial_simulation.py --write $(ARGS)
 
 messages: setup ## gather the texts for translators, in smart_launch/locale/app.pot and explanations/locale/explanations.pot
 	PYTHONPATH=. $(BIN)/python tests/message_templates.py
