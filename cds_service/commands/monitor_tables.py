@@ -107,7 +107,7 @@ def _others(whole: SiteFigures) -> None:
     out.print(f"From a prompt to something done: {whole.to_act.words if whole.to_act else 'under 11, or nothing'}.")
     for one in whole.criteria:
         for state in one.states:
-            figure = "" if state.figure is None or state.n < 11 else f", {state.figure:.2f} of {state.n} people"
+            figure = "" if state.figure is None or state.n is None else f", {state.figure:.2f} of {state.n} people"
             out.print(f"{one.approval}, {state.role}: {state.criterion.measure.value} {state.verdict.value}{figure}.")
         if one.may_be_promoted:
             out.print(f"{one.approval}: its criteria are met, so the model may be promoted, by a person.")

@@ -53,15 +53,16 @@ def apply_criteria(
 ) -> tuple[ModelCriteria, ...]:
     """Evaluates the criteria of every model that a valid approval names, and demotes where an exit is breached.
 
-    What is returned is as it was before. Raises StoreUnavailable.
+    What is returned is as it was before, without figures that are not to be published. Raises StoreUnavailable.
     """
-    found = list(_evaluated(store, config, engine, episodes_of, now))
-    for one, rows in found:
+    found = []
+    for one, rows in _evaluated(store, config, engine, episodes_of, now):
         if one.breached and _demoted(store, one, rows, now):
             said = {"event": "exit-criterion-breached", "site": one.site, "model": f"{one.outcome} {one.version}"}
             measures = [state.criterion.measure for state in one.breached]
             log.error(json.dumps({**said, "approval": one.approval, "measures": measures}))
-    return tuple(one for one, _ in found)
+        found.append(one.published)
+    return tuple(found)
 
 
 def _evaluated(
@@ -114,7 +115,7 @@ def _incident(found: ModelCriteria, state: CriterionState) -> NewIncident:
     criterion = state.criterion
     facts: dict[str, Fact] = {"outcome": found.outcome, "version": found.version, "approval": found.approval}
     facts |= {"measure": criterion.measure.value, "comparison": criterion.comparison, "limit": criterion.value}
-    facts |= {"value": round(state.figure or 0.0, 4), "n": state.n, "since": state.begins.isoformat()}
+    facts |= {"value": round(state.figure or 0.0, 4), "n": state.n or 0, "since": state.begins.isoformat()}
     occasion = f"exit-criterion:{found.site}:{found.outcome}:{found.version}:{criterion.measure}"
     return NewIncident(site=found.site, kind=IncidentKind.EXIT_CRITERION, occasion=occasion, facts=facts)
 

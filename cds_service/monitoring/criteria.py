@@ -70,13 +70,14 @@ class Watched:
 class CriterionState:
     """A criterion as of now, or of when it was decided. begins: its window; n: people, or reports of near misses.
 
-    e_value: None for a plain count. decided: when the case that decided it became known.
+    e_value: None for a plain count. decided: when the case that decided it became known. n, figure and e_value are None
+    where they are withheld.
     """
 
     role: Role
     criterion: Criterion
     begins: datetime
-    n: int
+    n: int | None
     figure: float | None
     e_value: float | None
     verdict: CriterionVerdict
@@ -99,6 +100,17 @@ class ModelCriteria:
     def breached(self) -> tuple[CriterionState, ...]:
         """The exit criteria that were breached."""
         return tuple(state for state in self.states if state.verdict is CriterionVerdict.BREACHED)
+
+    @property
+    def published(self) -> ModelCriteria:
+        """Without the figures of what is not decided: those of two days would tell of one person, by subtraction."""
+        states = (
+            state
+            if state.decided or state.criterion.measure is Measure.NEAR_MISSES
+            else replace(state, n=None, figure=None, e_value=None)
+            for state in self.states
+        )
+        return replace(self, states=tuple(states))
 
     @property
     def may_be_promoted(self) -> bool:

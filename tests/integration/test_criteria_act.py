@@ -105,6 +105,12 @@ def run(store, *exits: Criterion, now: datetime = NOW, found: Sequence = (), **c
     return apply_criteria(store, config(*(exits or (OVERRIDDEN,)), **changes), ENGINE, lambda _: found, now)
 
 
+def look(store, now: datetime = NOW) -> ModelCriteria:
+    """What is found, without acting on it, and with all figures."""
+    ((found, _),) = acting._evaluated(store, config(OVERRIDDEN), ENGINE, lambda _: (), now)
+    return found
+
+
 def test_a_breach_demotes_by_a_recorded_act_opens_an_incident_and_tells_the_operator(store, caplog) -> None:
     set_mode(store, Mode.LIVE)
     told(store, [False] * 22)
@@ -141,7 +147,8 @@ def test_it_acts_once_and_only_a_person_sets_it_back_and_then_windows_begin_anew
 
     back = NOW + timedelta(days=2)
     set_mode(store, Mode.LIVE, back)
-    (found,) = run(store, now=back + timedelta(days=1))
+    run(store, now=back + timedelta(days=1))
+    found = look(store, back + timedelta(days=1))
     assert (modes(store), found.begins, found.states[1].n) == ({"": "live"}, back, 0)
 
     told(store, [False] * 22, back)
@@ -202,7 +209,7 @@ def test_only_a_valid_approval_of_this_artifact_has_criteria(store, changes: dic
 def test_cards_of_another_count_for_nothing(store, row: dict) -> None:
     told(store, [False] * 22, **row)
 
-    (found,) = run(store)
+    found = look(store)
 
     assert found.states[1].n == 0
 
@@ -213,7 +220,7 @@ def test_patients_who_opted_out_count_for_nothing(store) -> None:
     with store.transaction() as connection:
         connection.execute(opt_out.insert().values(site="north", patient="p3", at=NOW.isoformat(), source="command"))
 
-    (found,) = run(store)
+    found = look(store)
 
     assert found.states[1].n == 14
 
@@ -238,7 +245,7 @@ def test_the_scored_share_is_of_calls_that_asked_the_model(store) -> None:
     ):  # fmt: skip
         call(store, number, scored=False, **other)
 
-    (found,) = run(store)
+    found = look(store)
 
     assert (found.states[0].n, found.states[0].figure) == (20, 0.75)
 
@@ -276,6 +283,18 @@ def test_a_clinic_with_twice_the_expected_outcomes_is_found_from_its_episodes_an
     assert not run(store, limit, found=others)[0].breached
     assert run(store, limit, found=biased)[0].breached
     assert modes(store) == {"": "silent"}
+
+
+@on_sqlite
+def test_what_is_not_decided_is_told_without_its_figures(store) -> None:
+    """The figures of two days would tell of the one person in between."""
+    told(store, [True] * 12 + [False] * 12)
+
+    (found,) = run(store)
+
+    state = found.states[1]
+    assert (state.verdict, state.n, state.figure, state.e_value) == ("holds-so-far", None, None, None)
+    assert look(store).states[1].n == 24
 
 
 @on_sqlite
