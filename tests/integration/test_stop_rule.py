@@ -272,10 +272,11 @@ def test_the_watch_looks_once_a_day(store, monkeypatch) -> None:
     looks = []
     monkeypatch.setattr(watch, "apply_stop_rule", lambda *_: looks.append(1))
     runtime = SimpleNamespace(
-        store=store, config=config, now=lambda: NOW, engine=Engine(), problem=lambda: None, key=None
+        store=store, config=config, now=lambda: NOW, engine=Engine(), problem=lambda: None, key=None, folder=None
     )
     monkeypatch.setattr(watch, "head_lines", lambda *_: [])
     monkeypatch.setattr(watch, "verify_audit", lambda *_: None)
+    monkeypatch.setattr(watch, "look_at_models", lambda *_: None)
 
     watch.look(runtime)
     watch.look(runtime)
