@@ -331,6 +331,12 @@ def flask_app(say: Language = ENGLISH) -> Flask:
     return flask
 
 
+@cache
+def english_app() -> Flask:
+    """The same for all who only read the pages: its templates are compiled once."""
+    return flask_app()
+
+
 def shown(template: str) -> Callable[..., Response]:
     def view(app, name: str) -> Response:
         reading, launch = look(name)

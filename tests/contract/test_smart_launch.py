@@ -767,9 +767,10 @@ def test_smart_071_094_a_session_ends_after_fifteen_minutes_without_use_and_afte
     refused(visitor.get(where), "timed-out", 401)
 
     where = visitor.open()
+    form = {"csrf": csrf_of(visitor.get(where).text)}
     for _ in range(8 * 60 // 14):
         run.clock.ahead += 14 * 60
-        assert visitor.get(where).status_code == 200
+        assert visitor.post(f"{where}extend", form, Sec_Fetch_Site="same-origin").status_code == 303
     run.clock.ahead += 14 * 60
     refused(visitor.get(where), "timed-out", 401)
 

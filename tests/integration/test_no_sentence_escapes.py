@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import app_views
 import pytest
 from builders import LOW, given, patient, record_of
+from flask import Flask
 from made_up_language import LANGUAGE, compiled
 
 from cds_service.cards.from_notices import cards_for
@@ -71,6 +72,12 @@ def say(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Language]:
         app_views.look.cache_clear()
         yield spoken
     app_views.look.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def app(say: Language) -> Flask:
+    """The pages in that language: templates are compiled once."""
+    return app_views.flask_app(say)
 
 
 @cache
@@ -164,8 +171,8 @@ def page_texts(page: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", app_views.PAGES)
-def test_no_sentence_of_a_page_escapes(say: Language, page: str) -> None:
-    answer = app_views.flask_app(say).test_client().get(f"/smart/look/{page}")
+def test_no_sentence_of_a_page_escapes(app: Flask, page: str) -> None:
+    answer = app.test_client().get(f"/smart/look/{page}")
     kind, _, name = page.partition("/")
     kept = names() | forms() | SHOWN
     if kind in ("summary", "print"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, flask_app, look
+from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, english_app, flask_app, look
 from flask import Flask, g
 from made_up_language import LANGUAGE, compiled
 from message_templates import APP, gather
@@ -60,7 +60,7 @@ def test_every_code_with_words_is_used() -> None:
 def test_an_error_page_says_what_why_and_what_to_do_and_gives_nothing_away(code: str) -> None:
     words = error_words(code, app_language())
 
-    text = flask_app().test_client().get(f"/smart/look/error/{code}").get_data(as_text=True)
+    text = english_app().test_client().get(f"/smart/look/error/{code}").get_data(as_text=True)
 
     assert f'data-page="{code}"' in text
     assert text.count("<h1") == 1
@@ -209,7 +209,7 @@ def test_one_line_has_no_paragraph_around_it() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_needs_an_inline_style_or_script(page: str) -> None:
-    answer = flask_app().test_client().get(f"/smart/look/{page}")
+    answer = english_app().test_client().get(f"/smart/look/{page}")
     text = answer.get_data(as_text=True)
 
     assert not re.search(r"<script(?! src)|<style|\sstyle=|\son[a-z]+=|javascript:", text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 
 import msgspec
 import pytest
-from app_views import LOOKS, flask_app, look, summary
+from app_views import LOOKS, english_app, look, summary
 
 from explanations.words.lines import LineRole
 from explanations.words.notices.topics import SPEC_OF
@@ -32,8 +33,9 @@ ORDER = (
 )
 
 
+@cache
 def page(name: str, kind: str = "summary") -> str:
-    answer = flask_app().test_client().get(f"/smart/look/{kind}/{name}")
+    answer = english_app().test_client().get(f"/smart/look/{kind}/{name}")
     assert answer.status_code == 200
     return answer.get_data(as_text=True)
 
