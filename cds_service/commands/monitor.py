@@ -36,11 +36,14 @@ MONTH = click.DateTime(("%Y-%m",))
 @click.option("--since", type=MONTH, help="The first month. Default: twelve months before this one.")
 @click.option("--until", type=MONTH, help="The last month. Default: this one.")
 @AS_JSON
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path), help="Write a report for the board: a new file, of --site."
+)
 @click.option("--daily", is_flag=True, help="Compute all sites, apply the approvals' criteria, and keep the figures.")
 @click.option("--attached", is_flag=True, hidden=True, help="End when standard input does, as its service has then.")
 def monitor(  # one option each
     folder: Path, site: str | None, since: datetime | None, until: datetime | None,
-    *, as_json: bool, daily: bool, attached: bool,
+    *, as_json: bool, page: Path | None, daily: bool, attached: bool,
 ) -> None:  # fmt: skip
     """Show what a site's own outcomes say of its models. Nothing is of fewer than 11 people."""
     from cds_service.monitoring.daily import whole_months
@@ -49,12 +52,23 @@ def monitor(  # one option each
     default = whole_months(now.date())
     window = _window(since, until, default)
     if daily:
-        if site or since or until or as_json:
+        if site or since or until or as_json or page:
             raise click.ClickException("--daily: expected no other option than --config; it looks at all sites")
         _look(folder, default, now, attached=attached)
         return
     with opened(folder, ready=True) as (config, store):
         sites = config.sites if site is None else (config.site(site),)
+        if page is not None:
+            if len(sites) != 1:
+                raise click.ClickException("--html: expected one site; name it by --site")
+            from cds_service.commands.monitor_report import write_report
+
+            found = _episodes(store, sites[0], window, now)
+            write_report(
+                page, store, config, sites[0], window, _figures(store, config, sites[0], window, now, found), found, now
+            )
+            click.echo(f"{page}: {sites[0].id}, {window.since:%Y-%m} to {window.until - timedelta(days=1):%Y-%m}.")
+            return
         rows = [row for each in sites for row in _figures(store, config, each, window, now)]
     if as_json:
         print_json(rows)
@@ -64,7 +78,6 @@ def monitor(  # one option each
     if not rows:
         click.echo("No episode whose outcome window is over is on record of these months.")
     print_figures(rows)
-    # --html: share
 
 
 def _window(since: datetime | None, until: datetime | None, default: Window) -> Window:
@@ -83,17 +96,23 @@ def _figures(
     episodes: Sequence[Episode] | None = None,
 ) -> tuple[SiteFigures, ...]:  # fmt: skip
     from cds_service.monitoring.daily import figures_of_site, version_facts
-    from cds_service.monitoring.linking import episodes as linked_episodes
 
     if episodes is None:
-        episodes = linked_episodes(store, site, window, now)
-    weigh = _weigh() if episodes else None
+        episodes = _episodes(store, site, window, now)
+    weighing = weigh() if episodes else None
     facts = partial(version_facts, config.models, site)
-    return figures_of_site(store, site, window, episodes, now, facts=facts, weigh=weigh)
+    return figures_of_site(store, site, window, episodes, now, facts=facts, weigh=weighing)
+
+
+def _episodes(store: Store, site: SiteConfig, window: Window, now: datetime) -> Sequence[Episode]:
+    from cds_service.monitoring.linking import episodes
+
+    return episodes(store, site, window, now)
 
 
 @cache
-def _weigh() -> Weigh | None:
+def weigh() -> Weigh | None:
+    """Weighted figures, or None with a line that says what they need."""
     try:
         from models.evaluation.weighting import weighted_figures
     except ImportError:
@@ -154,4 +173,3 @@ def _kept(store: Store, config: ServiceConfig, window: Window, now: datetime) ->
         )  # fmt: skip
         models = len({(row.outcome, row.version) for row in rows})
         log.info(json.dumps({"event": "monitored", "site": site, "models": models}))
-    # daily report: share

@@ -78,6 +78,7 @@ def _shared_site(
 ) -> SharedSite:
     from importlib.metadata import version
 
+    from cds_service.commands.monitor import weigh
     from cds_service.monitoring.counting import site_figures
     from cds_service.monitoring.sharing import FORMAT, SharedSite, shared_model
 
@@ -88,8 +89,8 @@ def _shared_site(
     for _, those in sorted(of_version.items()):
         if epsilon is not None:
             models.append(_with_noise(those, epsilon / len(of_version)))
-        else:
-            models.append(shared_model(site_figures(those, threshold=None, now=now)[0]))
+        elif rows := site_figures(those, threshold=None, now=now, weigh=weigh()):
+            models.append(shared_model(rows[0]))
     made = SharedSite(
         format=FORMAT, site=name, release=version("mental-health-cds"), made=f"{now:%Y-%m}", since=since, last=last,
         epsilon=epsilon, models=tuple(models),

@@ -1,4 +1,4 @@
-"""Small pictures: the bar of one reason, and an icon array of 100 figures.
+"""Small pictures: the bar of one reason, a figure with its interval, and an icon array of 100 figures.
 
 Bars repeat the words in their table row and are hidden from screen readers. Colours are CSS variables: `bar`, `axis`,
 `ink`, `muted`.
@@ -45,6 +45,29 @@ def bar(log_odds: float) -> str:
     return decoration(BAR_WIDTH, BAR_HEIGHT, drawn)
 
 
+def interval(value: float, low: float, high: float, ends: tuple[float, float], *, even: float) -> str:
+    """A figure as a point on its 95 % interval, between two ends (all in the same units), with a line at `even`.
+
+    What lies beyond an end is cut there, with a tip.
+    """
+
+    def x(at: float) -> float:
+        share = (min(max(at, ends[0]), ends[1]) - ends[0]) / (ends[1] - ends[0])
+        return 8 + share * (BAR_WIDTH - 16)
+
+    middle, left, right = BAR_HEIGHT / 2, x(low), x(high)
+    drawn = [
+        el("line", x1=x(even), y1=0, x2=x(even), y2=BAR_HEIGHT, stroke="var(--axis)"),
+        el("line", x1=left, y1=middle, x2=right, y2=middle, stroke="var(--bar)", stroke_width=2),
+        el("circle", cx=x(value), cy=middle, r=4, fill="var(--bar)"),
+    ]
+    for is_cut, at, side in ((low < ends[0], left, -1), (high > ends[1], right, 1)):
+        if is_cut:
+            points = f"{value_of(at)},3 {value_of(at + side * 7)},8 {value_of(at)},13"
+            drawn.append(el("polygon", points=points, fill="var(--bar)"))
+    return decoration(BAR_WIDTH, BAR_HEIGHT, drawn)
+
+
 HUNDRED = 100
 CELL, ROW = 18.0, 26.0
 PERSON = "M7 0a3 3 0 1 1 0 6a3 3 0 1 1 0-6zM3 8a1 1 0 0 1 1-1h6a1 1 0 0 1 1 1v6h-2v7h-4v-7h-2z"
@@ -56,6 +79,12 @@ def icon_array(probability: float, high: float, ident: str, say: Language, *, co
     For sites that turned figures on. 20 columns for a wide page, 10 for a narrow one.
     """
     solid, upper = shares(probability, high)
+    title = say("About {people} of 100 survey adults with similar records", people=solid)
+    return hundred(solid, upper, ident, title, array_words(probability, high, say), columns=columns)
+
+
+def hundred(solid: int, upper: int, ident: str, title: str, finding: str, *, columns: int = 20) -> str:
+    """100 figures: so many solid, those up to `upper` striped, the rest outlined."""
     rows = HUNDRED // columns
     person, stripes = f"{ident}-person", f"{ident}-stripes"
     lines = el("path", d="M0 2H4", stroke="var(--bar)", stroke_width=1.5)
@@ -67,8 +96,7 @@ def icon_array(probability: float, high: float, ident: str, say: Language, *, co
         drawn.append(
             el("use", href=f"#{person}", **at, fill=fill, stroke="var(--bar)" if number < upper else "var(--axis)")
         )
-    title = say("About {people} of 100 survey adults with similar records", people=solid)
-    return picture(ident, 4 + columns * CELL, 2 + rows * ROW, title, array_words(probability, high, say), drawn)
+    return picture(ident, 4 + columns * CELL, 2 + rows * ROW, title, finding, drawn)
 
 
 def array_words(probability: float, high: float, say: Language) -> str:
