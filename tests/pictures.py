@@ -18,9 +18,11 @@ from pathlib import Path
 from chromium import chromium
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from site_reports import half_a_year
 from smart_run import Run, StandingClock, running
 
 from cds_service.demo_ehr.patients.people import OPENS_WITH
+from cds_service.monitoring.report import report_page
 from cds_service.serving.engine import load_engine
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -117,6 +119,11 @@ def governance(page: Page, run: Run) -> None:
     expect(page.get_by_text("May not speak")).to_be_visible()
 
 
+def site_report(page: Page, run: Run) -> None:
+    """The report on a site's models, of a made-up year."""
+    page.set_content(report_page(half_a_year()))
+
+
 PICTURES = (
     Picture(name="demo-page", width=1440, height=900, take=demo_page),
     Picture(name="app-panel", width=400, height=560, take=detail_of(OPENS_WITH)),
@@ -128,6 +135,7 @@ PICTURES = (
     Picture(name="app-form", width=1100, height=900, take=form),
     Picture(name="app-written", width=400, height=560, take=written),
     Picture(name="governance", width=1100, height=900, take=governance),
+    Picture(name="site-report", width=1000, height=1100, take=site_report),
 )
 
 

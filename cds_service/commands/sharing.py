@@ -46,7 +46,7 @@ def evaluate_site(  # an option each
     from cds_service.burden.on_record import Window
     from cds_service.commands.options import one_line
     from cds_service.monitoring.linking import episodes
-    from cds_service.monitoring.sharing import overlapping, record_shared, shared_before
+    from cds_service.monitoring.sharing import record_shared, refused, shared_before
 
     now = datetime.now(UTC)
     by = one_line(by, "--by")
@@ -58,18 +58,17 @@ def evaluate_site(  # an option each
         if not first <= final <= f"{latest:%Y-%m}":
             found = f"expected whole months up to {latest:%Y-%m} (its outcome windows have passed)"
             raise click.ClickException(f"--since, --last: {found}; found {first} to {final}")
-        if before := overlapping(first, final, shared_before(store, of_site.id)):
-            raise click.ClickException(
-                f"{first} to {final} overlaps {' to '.join(before)}, which was shared before: few people might be "
-                f"told by subtraction. Take other months, or begin with {before[0]} again."
-            )
+        before = shared_before(store, of_site.id, first, final)
+        if why := refused(first, final, epsilon, before):
+            raise click.ClickException(why)
         window = Window(since=date.fromisoformat(f"{first}-01"), until=_month_after(final))
         found_episodes = [one for one in episodes(store, of_site, window, now) if first <= one.month <= final]
         made = _shared_site(found_episodes, name or of_site.id, first, final, now, epsilon)
         with written(file) as out:
             record_shared(store, of_site.id, made, by, now)
             out.write(msgspec.json.format(msgspec.json.encode(made)).decode() + "\n")
-    noise = "" if epsilon is None else f", with noise (epsilon {epsilon:g})"
+    spent = sum(each.epsilon or 0 for each in before) + (epsilon or 0)
+    noise = "" if epsilon is None else f", with noise (epsilon {epsilon:g}; of all files of these months {spent:g})"
     click.echo(f"{file}: {len(made.models)} versions of models, {first} to {final}{noise}. Read it before you send it.")
 
 
@@ -167,7 +166,7 @@ def _pooled(sites: Sequence[SharedSite]) -> Iterator[dict[str, Any]]:
             for row, measure, figure in _figures_of(model):
                 figures[model.outcome, model.version, measure, row][site.site].append(figure)
     for (outcome, version, measure, row), of_sites in sorted(figures.items()):
-        each = {name: together(measure, those) for name, those in sorted(of_sites.items())}
+        each = {name: one for name, those in sorted(of_sites.items()) if (one := together(measure, those)) is not None}
         pooled = asdict(combined(measure, list(each.values())))
         head = {"outcome": outcome, "version": version, "measure": measure, "row": row}
         yield {**head, "of_sites": each, "pooled": pooled}
@@ -183,7 +182,8 @@ def _figures_of(model: SharedModel) -> Iterator[tuple[str, str, Figure]]:
 
 def _pooled_words(pooled: dict[str, Any]) -> str:
     if pooled["mean"] is None:
-        return "one site: nothing to pool"
+        few = "one site" if pooled["sites"] == 1 else "no site"
+        return f"{few} with a figure that can be pooled: nothing to pool"
     said = f"{pooled['sites']} sites together: {_words(pooled['mean'])}"
     if pooled["prediction"] is None:
         return f"{said}; how far sites differ cannot be told from two"
@@ -192,7 +192,8 @@ def _pooled_words(pooled: dict[str, Any]) -> str:
 
 
 def _words(figure: Figure) -> str:
-    return f"{figure['value'] or 0:.2f} ({figure['low'] or 0:.2f} to {figure['high'] or 0:.2f})"
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    return "not known" if value is None or low is None or high is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _month_before(day: date) -> date:

@@ -37,6 +37,7 @@ from smart_launch.chart.opinions import NEAR_MISS
 SMALL = 11
 FITS = (0.8, 1.25)
 """Observed over expected within which a level is said to fit: a fifth of the people expected, either way."""
+LEAST_ASKED = 0.5
 O_E_ENDS = (math.log(0.25), math.log(4))
 
 
@@ -47,6 +48,7 @@ class LevelVerdict(StrEnum):
     UNSURE = "unsure"  # compatible with a level that fits, and with one that is off by more than a fifth
     TOO_LOW = "too-low"
     TOO_HIGH = "too-high"
+    FEW_ASKED = "few-asked"  # it says something of those asked, and they are too few to stand for everybody
     UNKNOWN = "unknown"
 
 
@@ -71,12 +73,18 @@ class ReportedModel:
 
     @property
     def level(self) -> LevelVerdict:
-        """Of those with an outcome."""
-        return level(self.together.everyone.observed.o_e)
+        """Of everybody with an estimate: clinics ask those they worry about, so of few asked nothing follows."""
+        everyone = self.together.everyone
+        asked, seen = everyone.share_measured, level(everyone.observed.o_e)
+        if seen in (LevelVerdict.UNKNOWN, LevelVerdict.UNSURE):
+            return seen
+        weighted = level(everyone.weighted.o_e) if everyone.weighted else seen
+        is_enough = asked is not None and asked.value >= LEAST_ASKED
+        return seen if is_enough and weighted in (seen, LevelVerdict.UNKNOWN) else LevelVerdict.FEW_ASKED
 
     @property
     def unlike(self) -> tuple[GroupFigures, ...]:
-        """Groups in which the level differs from everybody's by more than chance would explain."""
+        """Groups whose interval does not hold everybody's level."""
         everyone = self.together.everyone.observed.o_e
         return tuple(group for group in self.together.groups if differs(group.observed.o_e, everyone))
 

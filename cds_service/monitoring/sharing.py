@@ -2,7 +2,7 @@
 
 Counts under eleven, and those that would give such a count away, are withheld (`suppression`). Every other count is
 rounded to the nearest 20, so no difference of two files, months or groups is a number of people. A figure leaves only
-with 20 people or more with and without the outcome; its standard error is rounded up to a step of a quarter, since an
+with 20 people or more with and without the outcome; its standard error is rounded up in steps of 1.4 times, since an
 exact one would tell the count behind it. Months are the finest dates. Files may not be cut so that months overlap:
 a later one covers other months, or begins in the same month.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,11 +29,16 @@ FORMAT: Literal[1] = 1
 SMALL = 11
 ROUNDED_TO = 20
 LEAST_WITH_FIGURES = 20
-STEP = 1.25
+STEP = 1.4
 MOST_BYTES = 1_000_000
 SHARED = "figures"
+POSSIBLE = {"auroc": (0.0, 1.0), "slope": (-20.0, 20.0), "o_e": (0.001, 1000.0)}
+"""Within which a figure and its interval lie; what is beyond is no figure of a model that somebody uses."""
+MOST_EPSILON = 10.0
+"""Of all files about the same months together: with more, noise keeps nothing secret."""
 
 Word = Annotated[str, msgspec.Meta(pattern=r"\A[\w][\w .,:'()+/&<>-]{0,59}\Z")]
+NoWord = Annotated[str, msgspec.Meta(pattern=r"\A([\w][\w .,:'()+/&<>-]{0,59})?\Z")]
 Month = Annotated[str, msgspec.Meta(pattern=r"\A20[0-9]{2}-(0[1-9]|1[0-2])\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 
@@ -56,12 +62,18 @@ class SharedOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     slope: SharedFigure | None = None
     o_e: SharedFigure | None = None
 
+    def __post_init__(self) -> None:
+        for name, (least, most) in POSSIBLE.items():
+            found = getattr(self, name)
+            if found is not None and not (least <= found.low and found.high <= most):
+                raise ValueError(f"expected {name} from {least:g} to {most:g}")
+
 
 class SharedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A group of people (`by` empty: all); counts are rounded, None: withheld."""
 
-    by: Word | Literal[""] = ""
-    group: Word | Literal[""] = ""
+    by: NoWord = ""
+    group: NoWord = ""
     people: Count | None = None
     measured: Count | None = None
     positive: Count | None = None
@@ -103,7 +115,8 @@ def shared_model(row: SiteFigures) -> SharedModel:
         version=row.version,
         everyone=shared_group(counts),
         weighted=None if weighted is None else _outcome(weighted, counts.measured, counts.positive),
-        groups=tuple(map(shared_group, row.groups)),
+        # That a group is there would tell that one of few was: the name of a language, say.
+        groups=tuple(shared_group(group) for group in row.groups if group.people is not None),
     )
 
 
@@ -148,25 +161,52 @@ def _figure(name: str, found: SiteEstimate | None) -> SharedFigure | None:
     there, back = SCALES[name]
     try:
         error = (there(found.high) - there(found.low)) / (2 * Z_95)
-        half = Z_95 * STEP ** math.ceil(math.log(error, STEP))
+        # From the error that 20 with the outcome have on: so the first step too holds many numbers of people.
+        largest = LEAST_WITH_FIGURES**-0.5
+        half = Z_95 * largest * STEP ** math.ceil(math.log(error / largest, STEP))
         low, high = (back(there(found.value) + side * half) for side in (-1, 1))
+        if not (POSSIBLE[name][0] <= low and high <= POSSIBLE[name][1]):
+            return None
         return SharedFigure(value=round(found.value, 3), low=round(low, 3), high=round(high, 3))
     except (ValueError, ZeroDivisionError, OverflowError):  # at an end of its scale it has no error
         return None
 
 
-def shared_before(store: Store, site: str) -> list[tuple[str, str]]:
-    """First and last month of each file that was written before. Raises StoreUnavailable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedBefore:
+    """A file that is on record: its first and last month, and its epsilon, None without noise."""
+
+    since: str
+    until: str
+    epsilon: float | None = None
+
+
+def shared_before(store: Store, site: str, since: str, last: str) -> list[SharedBefore]:
+    """The files about any of these months that are on record. Raises StoreUnavailable."""
     c = audit_event.c
     wanted = sa.select(c.event).where(c.site == site, c.kind == AuditKind.EXPORT.value, c.event.is_not(None))
     with store.transaction() as connection:
         events = [msgspec.json.decode(row) for row in connection.scalars(wanted.order_by(c.seq))]
-    return [(event["since"], event["until"]) for event in events if event["what"] == SHARED]
+    files = (msgspec.convert(event, SharedBefore) for event in events if event["what"] == SHARED)
+    return [file for file in files if file.since <= last and since <= file.until]
 
 
-def overlapping(since: str, last: str, before: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
-    """The months of an earlier file that these could be subtracted from, or None."""
-    return next((b for b in before if b[0] != since and b[0] <= last and since <= b[1]), None)
+def refused(since: str, last: str, epsilon: float | None, before: Sequence[SharedBefore]) -> str | None:
+    """Why a file may not be written beside those before it, about any of the same months. None if it may."""
+    odd = next((file for file in before if file.since != since), None)
+    if odd is not None:
+        return (
+            f"{since} to {last} overlaps {odd.since} to {odd.until}, which was shared before: few people might be told "
+            f"by subtraction. Take other months, or begin with {odd.since} again."
+        )
+    if epsilon is None or not before:
+        return None
+    if any(file.epsilon is None for file in before):
+        return f"{since} to {last}: these months were shared without noise before, so noise keeps nothing secret"
+    spent = sum(file.epsilon or 0 for file in before)
+    if spent + epsilon > MOST_EPSILON:
+        return f"--epsilon: expected at most {MOST_EPSILON:g} for all files of these months; {spent:g} went before"
+    return None
 
 
 def record_shared(store: Store, site: str, file: SharedSite, by: str, now: datetime) -> None:

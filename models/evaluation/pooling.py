@@ -20,7 +20,7 @@ from models.evaluation.metrics import SCALES, Z_95, Figure, Scale, rounded
 LEAST_SITES = 2
 LEAST_FOR_SPREAD = 3
 """With fewer sites neither a prediction interval nor the variance between sites is given."""
-_LEAST_ERROR = 1e-6
+_LEAST_ERROR, _MOST_ERROR = 1e-6, 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +65,12 @@ def pool(measure: str, figures: Sequence[Figure]) -> Pooled:
     return Pooled(sites=len(known), mean=pooled, prediction=(low, high), tau2=round(tau2, 4), i2=round(i2, 3))
 
 
-def together(measure: str, figures: Sequence[Figure]) -> Figure:
-    """Figures of one site in several periods as one, by the inverse of their variances."""
+def together(measure: str, figures: Sequence[Figure]) -> Figure | None:
+    """Figures of one site in several periods as one, by the inverse of their variances; None without any error."""
     there, back = SCALES[measure]
     known = [on_scale for figure in figures if (on_scale := _with_error(figure, there)) is not None]
     if not known:
-        return {"value": None, "low": None, "high": None}
+        return None
     weight = sum(error**-2 for _, error in known)
     mean, half = sum(value * error**-2 for value, error in known) / weight, Z_95 * weight**-0.5
     return rounded(*(float(back(end)) for end in (mean, mean - half, mean + half)))
@@ -83,6 +83,6 @@ def _with_error(figure: Figure, there: Scale) -> tuple[float, float] | None:
         return None
     try:
         error = (there(high) - there(low)) / (2 * Z_95)
-        return (there(value), error) if error > _LEAST_ERROR else None
-    except (ValueError, ZeroDivisionError):
+        return (there(value), error) if _LEAST_ERROR < error < _MOST_ERROR else None
+    except (ValueError, ZeroDivisionError, OverflowError):
         return None

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.evaluation.metrics import Z_95
-from models.evaluation.pooling import pool
+from models.evaluation.pooling import pool, together
 
 # Trials of BCG vaccine (Colditz et al. 1994), the worked example of most textbooks: cases and others, vaccinated and not.
 BCG = (
@@ -78,6 +78,15 @@ def test_a_figure_whose_error_is_not_known_is_left_out():
     odd = [{"value": None, "low": None, "high": None}, {"value": 1.0, "low": 1.0, "high": 1.0}, dict.fromkeys(("value", "low", "high"), 0.7)]  # fmt: skip
 
     assert pool("auroc", good + odd) == pool("auroc", good)
+
+
+def test_several_figures_of_one_site_are_one_and_of_none_there_is_none():
+    one, wide = as_figure(0.5, 0.01), {"value": 1.0, "low": 1e-300, "high": 1e300}
+
+    assert together("o_e", [one, one])["value"] == pytest.approx(one["value"], abs=1e-4)
+    assert together("o_e", [one, wide]) == together("o_e", [one])
+    assert together("o_e", [wide]) is None
+    assert together("auroc", [dict.fromkeys(("value", "low", "high"), 1.0)]) is None
 
 
 @settings(max_examples=40)
